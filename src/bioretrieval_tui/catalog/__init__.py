@@ -1,0 +1,1 @@
+"""The catalogue: typed entries, loading and validation, overlays, the filter language."""

@@ -1,0 +1,142 @@
+"""The catalogue, fast: the compiled form while it matches the YAML, the YAML itself otherwise.
+
+YAML takes a hundred times as long to read as the same data in JSON. So the outcome of a full
+validation is kept under the SHA-256 of the bytes that it came from: in the wheel for the shipped
+catalogue, in the cache folder for a checkout and for user overlays. The hash is taken anew at
+each start, so an edited file is never answered from a stale form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bioretrieval_tui import __version__
+from bioretrieval_tui.catalog.assembly import FORMAT_VERSION, Content
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import Problem
+from bioretrieval_tui.paths import Places, places, write_atomically
+
+PACKAGE = Path(__file__).resolve().parent.parent
+BUNDLE = PACKAGE / "_bundle"
+"""What the wheel carries beside the code; absent in a checkout."""
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """The compiled form: the content, where it came from, and overlay problems as lines."""
+
+    key: str
+    content: Content
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The catalogue and, a line each, the overlays that were left out and why."""
+
+    catalogue: Catalogue
+    problems: tuple[str, ...]
+
+
+def data_folder() -> Path:
+    """The folder of the shipped YAML: inside an installed package, or the checkout's `data/`."""
+    bundled = BUNDLE / "data"
+    return bundled if bundled.is_dir() else PACKAGE.parent.parent / "data"
+
+
+def load(where: Places | None = None) -> Loaded:
+    """The shipped catalogue with the user's overlays.
+
+    Raises:
+        CatalogueError: the shipped catalogue does not validate (every problem is listed).
+        NotFoundError: there is no catalogue.
+    """
+    from bioretrieval_tui.errors import NotFoundError
+
+    where = where or places()
+    folder = data_folder()
+    shipped = sorted(folder.glob("*.yaml"))
+    if not shipped:
+        raise NotFoundError(f"no catalogue in {folder}", remedy="reinstall bioretrieval-tui")
+    overlays, unreadable = _overlay_files(where.overlays)
+    key = content_key(shipped, overlays)
+    compiled = _compiled(key, BUNDLE / "catalogue.json") if not overlays else None
+    if compiled is None:
+        compiled = _compiled(key, where.compiled / f"{key}.json")
+    if compiled is None:
+        compiled = compile_catalogue(folder, overlays, key)
+        _keep(where.compiled, compiled)
+    return Loaded(Catalogue(compiled.content), (*unreadable, *compiled.problems))
+
+
+def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
+    """SHA-256 over the format, our version, and the name and bytes of every file."""
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {__version__}".encode())
+    for path in shipped:
+        _feed(digest, path.name, path.read_bytes())
+    for path, data in overlays.items():
+        # The whole path: problems name it, so a moved folder is another catalogue.
+        _feed(digest, str(path), data)
+    return digest.hexdigest()
+
+
+def _feed(digest: hashlib._Hash, name: str, data: bytes) -> None:
+    digest.update(f"\0{name}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
+    digest.update(data)
+
+
+def _overlay_files(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
+    """The overlays' bytes in the order of their names, and a line for each unreadable one."""
+    contents: dict[Path, bytes] = {}
+    problems: list[str] = []
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml"))
+    except FileNotFoundError:
+        return contents, problems
+    except OSError as error:
+        return contents, [str(Problem(folder, f"cannot be listed: {error.strerror}"))]
+    for path in found:
+        try:
+            contents[path] = path.read_bytes()
+        except OSError as error:
+            problems.append(str(Problem(path, f"cannot be read: {error.strerror}; left out")))
+    return contents, problems
+
+
+def _compiled(key: str, path: Path) -> Compiled | None:
+    """The compiled form at `path` if it is there, whole and of this key."""
+    try:
+        compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return compiled if compiled.key == key else None
+
+
+def compile_catalogue(folder: Path, overlays: dict[Path, bytes], key: str) -> Compiled:
+    """Validate the YAML of `folder` and the overlays into the compiled form.
+
+    Raises:
+        CatalogueError: the YAML of `folder` has problems.
+    """
+    # PyYAML is imported on this slow path only.
+    from bioretrieval_tui.catalog.validate import Files, apply_overlays, parse, read_folder
+
+    draft, content = parse(read_folder(folder))
+    content, problems = apply_overlays(draft, content, Files(overlays))
+    return Compiled(key=key, content=content, problems=tuple(map(str, problems)))
+
+
+def _keep(folder: Path, compiled: Compiled) -> None:
+    """Keep a compiled form for the next start; older ones of the folder go."""
+    try:
+        write_atomically(folder / f"{compiled.key}.json", msgspec.json.encode(compiled))
+        forms = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)
+        for stale in forms[8:]:
+            stale.unlink(missing_ok=True)
+    except OSError:
+        # A read-only or full cache costs the next start its speed, nothing else.
+        return

@@ -1,0 +1,192 @@
+"""Type-directed checks of YAML nodes against the structs of `entries`.
+
+One walk over a node and the type that it should have: every defect becomes a Problem with its
+line and field, and the walk goes on, so one reading reports everything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import inspect as shapes
+
+from bioretrieval_tui.catalog import reading
+from bioretrieval_tui.errors import Problem
+
+_SKIP = object()
+
+
+def nearest(word: str, known: Iterator[str] | list[str]) -> str:
+    """`; did you mean 'x'?` for the closest of `known`, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+@lru_cache(maxsize=64)
+def shape_of(kind: type[msgspec.Struct]) -> shapes.StructType:
+    """The inspected form of a struct type."""
+    info = shapes.type_info(kind)
+    assert isinstance(info, shapes.StructType)
+    return info
+
+
+class Walk:
+    """Collects the problems of one record. `whole` is False for an override of single fields."""
+
+    def __init__(self, file: Path, entry: str | None, problems: list[Problem]) -> None:
+        self.file = file
+        self.entry = entry
+        self.problems = problems
+
+    def record(
+        self, node: reading.Node, kind: type[msgspec.Struct], *, whole: bool = True
+    ) -> dict[str, Any]:
+        """The plain values of `node` that fit `kind`; what does not fit is reported."""
+        value = self._struct(node, shape_of(kind), "", whole)
+        return value if isinstance(value, dict) else {}
+
+    def _say(self, node: reading.Node, field: str, message: str) -> Any:
+        line = reading.line_of(node)
+        self.problems.append(Problem(self.file, message, line, self.entry, field or None))
+        return _SKIP
+
+    def _check(self, node: reading.Node, shape: shapes.Type, field: str) -> Any:
+        if isinstance(shape, shapes.Metadata):
+            return self._check(node, shape.type, field)
+        if isinstance(shape, shapes.UnionType):
+            return self._union(node, shape, field)
+        if isinstance(shape, shapes.StructType):
+            return self._struct(node, shape, field, True)
+        if isinstance(shape, shapes.VarTupleType | shapes.TupleType):
+            return self._list(node, shape, field)
+        if isinstance(shape, shapes.DictType):
+            return self._dict(node, shape, field)
+        return self._scalar(node, shape, field)
+
+    def _union(self, node: reading.Node, shape: shapes.UnionType, field: str) -> Any:
+        """Every union in the catalogue is `X | None`."""
+        if isinstance(node, reading.Scalar) and reading.scalar(node) is None:
+            return None
+        (inner,) = [t for t in shape.types if not isinstance(t, shapes.NoneType)]
+        return self._check(node, inner, field)
+
+    def _struct(
+        self, node: reading.Node, shape: shapes.StructType, field: str, whole: bool
+    ) -> Any:
+        if not isinstance(node, reading.Mapping):
+            return self._say(node, field, "expects a map of keys and values")
+        fields = {f.encode_name: f for f in shape.fields}
+        out: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(reading.plain(key_node))
+            inner = f"{field}.{key}" if field else key
+            if key not in fields:
+                hint = nearest(key, list(fields))
+                self._say(key_node, inner, f"unknown key '{key}'{hint}")
+                continue
+            if key in out:
+                self._say(key_node, inner, f"key '{key}' is given twice")
+                continue
+            value = self._check(value_node, fields[key].type, inner)
+            if value is not _SKIP:
+                out[key] = value
+        if whole:
+            present = {str(reading.plain(key)) for key, _ in node.value}
+            for name, spec in fields.items():
+                if spec.required and name not in present:
+                    self._say(node, name if not field else f"{field}.{name}", "is missing")
+        return out
+
+    def _list(
+        self, node: reading.Node, shape: shapes.VarTupleType | shapes.TupleType, field: str
+    ) -> Any:
+        if not isinstance(node, reading.Sequence):
+            return self._say(node, field, "expects a list")
+        if isinstance(shape, shapes.TupleType):
+            if len(node.value) != len(shape.item_types):
+                return self._say(node, field, f"expects {len(shape.item_types)} items")
+            kinds = list(shape.item_types)
+        else:
+            kinds = [shape.item_type] * len(node.value)
+            if shape.min_length and len(node.value) < shape.min_length:
+                return self._say(node, field, "must not be empty")
+        checked = [
+            self._check(item, kind, f"{field}[{i}]")
+            for i, (item, kind) in enumerate(zip(node.value, kinds, strict=True))
+        ]
+        return [value for value in checked if value is not _SKIP]
+
+    def _dict(self, node: reading.Node, shape: shapes.DictType, field: str) -> Any:
+        if not isinstance(node, reading.Mapping):
+            return self._say(node, field, "expects a map of keys and values")
+        out = {}
+        for key_node, value_node in node.value:
+            key = str(reading.plain(key_node))
+            value = self._check(value_node, shape.value_type, f"{field}.{key}")
+            if value is not _SKIP:
+                out[key] = value
+        return out
+
+    def _scalar(self, node: reading.Node, shape: shapes.Type, field: str) -> Any:
+        if not isinstance(node, reading.Scalar):
+            return self._say(node, field, "expects a single value")
+        value = reading.scalar(node)
+        fault = scalar_fault(value, shape)
+        if fault:
+            return self._say(node, field, fault)
+        if isinstance(shape, shapes.FloatType) and isinstance(value, int):
+            return float(value)
+        return value
+
+
+def scalar_fault(value: object, shape: shapes.Type) -> str | None:
+    """What is wrong with `value` as a `shape`, or None."""
+    shown = "nothing" if value is None else f"'{value}'"
+    if isinstance(shape, shapes.LiteralType):
+        if value in shape.values:
+            return None
+        words = [str(v) for v in shape.values]
+        return f"{shown} is not one of {', '.join(words)}{nearest(str(value), words)}"
+    if isinstance(shape, shapes.BoolType):
+        return None if isinstance(value, bool) else f"expects true or false, found {shown}"
+    if isinstance(shape, shapes.IntType | shapes.FloatType):
+        return _number_fault(value, shape, shown)
+    if isinstance(shape, shapes.StrType):
+        if not isinstance(value, str):
+            return f"expects text, found {shown} (put it in quotes)"
+        if shape.min_length and len(value.strip()) < shape.min_length:
+            return "must not be empty"
+        if shape.pattern and not re.search(shape.pattern, value):
+            return _pattern_fault(value, shape.pattern)
+        return None
+    return f"cannot be read as {type(shape).__name__}"  # pragma: no cover - no such type in use
+
+
+def _number_fault(
+    value: object, shape: shapes.IntType | shapes.FloatType, shown: str
+) -> str | None:
+    whole = isinstance(shape, shapes.IntType)
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        return f"expects {'a whole number' if whole else 'a number'}, found {shown}"
+    assert isinstance(value, int | float)
+    if shape.ge is not None and not value >= shape.ge:
+        return f"must be at least {shape.ge}, found {shown}"
+    if shape.le is not None and not value <= shape.le:
+        return f"must be at most {shape.le}, found {shown}"
+    return None
+
+
+def _pattern_fault(value: str, pattern: str) -> str:
+    if "https?" in pattern:
+        return f"'{value}' is not an http or https address"
+    if pattern.startswith("^[a-z0-9]+(-"):
+        return f"'{value}' is not an id (lower-case letters, digits and single hyphens)"
+    if r"\d{4}-\d{2}" in pattern:
+        return f"'{value}' is not a date (YYYY-MM-DD)"
+    return f"'{value}' does not have the right form ({pattern})"

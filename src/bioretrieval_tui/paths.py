@@ -1,0 +1,77 @@
+"""Where everything is kept: the platform's folders, or one folder under BIORETRIEVAL_HOME.
+
+Nothing is created on import or by asking for a path; writers create what they need.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+APP = "bioretrieval-tui"
+HOME_VARIABLE = "BIORETRIEVAL_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders of one user.
+
+    config: `config.toml` and `catalog.d/*.yaml`; data: indexes, done marks; cache: what can be
+    made again; state: logs and histories.
+    """
+
+    config: Path
+    data: Path
+    cache: Path
+    state: Path
+
+    @property
+    def overlays(self) -> Path:
+        """Folder of the user's catalogue overlays."""
+        return self.config / "catalog.d"
+
+    @property
+    def indexes(self) -> Path:
+        """Folder that holds one folder an index."""
+        return self.data / "indexes"
+
+    @property
+    def compiled(self) -> Path:
+        """Folder of compiled catalogues, named by the content that they came from."""
+        return self.cache / "catalogue"
+
+
+def places() -> Places:
+    """The folders in force: BIORETRIEVAL_HOME first, else the platform's own."""
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        root = Path(home).expanduser().absolute()
+        return Places(root / "config", root / "data", root / "cache", root / "state")
+    import platformdirs
+
+    return Places(
+        Path(platformdirs.user_config_dir(APP, appauthor=False)),
+        Path(platformdirs.user_data_dir(APP, appauthor=False)),
+        Path(platformdirs.user_cache_dir(APP, appauthor=False)),
+        Path(platformdirs.user_state_dir(APP, appauthor=False)),
+    )
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` beside `path`, flush it to disk and rename it into place.
+
+    Raises:
+        OSError: the folder cannot be made or written, or the disk is full; `path` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
