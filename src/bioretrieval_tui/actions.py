@@ -1,0 +1,151 @@
+"""The one registry of actions: bindings, palette, footer, help and `bioretrieval-tui keys`.
+
+Plain data, so that the command line reads it without Textual. `scope` says where an action
+works; `footer` gives its place in the bottom line (0: not shown there).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a key does.
+
+    `name` is the Textual action that runs it; `keys` in Textual's spelling, first shown.
+    """
+
+    id: str
+    scope: str
+    keys: tuple[str, ...]
+    name: str
+    label: str
+    help: str
+    footer: int = 0
+    palette: bool = True
+
+    @property
+    def shown(self) -> str:
+        """The first key as a reader writes it."""
+        return shown_key(self.keys[0]) if self.keys else ""
+
+
+SCOPES: dict[str, str] = {
+    "everywhere": "Everywhere",
+    "list": "In a list",
+    "detail": "In the detail pane",
+    "leaderboard": "On the leaderboard",
+    "start": "In Get started",
+    "search": "In Search",
+    "line": "While typing",
+}
+
+PANES: tuple[tuple[str, str, str], ...] = (
+    ("home", "Home", "What this is, what is new, where to start"),
+    ("timeline", "Evolution", "The milestones of the field in their order"),
+    ("papers", "Papers", "Every paper of the catalogue"),
+    ("models", "Models", "Every model, with how to encode with it"),
+    ("datasets", "Datasets", "Training data"),
+    ("benchmarks", "Benchmarks", "Test collections and suites"),
+    ("leaderboard", "Leaderboard", "Training recipes, and models by benchmarks"),
+    ("path", "Get started", "Five steps from the first baseline to a retriever of your own"),
+    ("search", "Search", "Search the catalogue and your own indexes by meaning"),
+)
+"""(pane, title, what it shows), in the order of their digit keys."""
+
+
+def _a(
+    id: str,  # noqa: A002 - the field's own name
+    scope: str,
+    keys: str,
+    name: str,
+    label: str,
+    help: str,  # noqa: A002
+    footer: int = 0,
+    palette: bool = True,
+) -> Action:
+    return Action(id, scope, tuple(keys.split()), name, label, help, footer, palette)
+
+
+ACTIONS: tuple[Action, ...] = (
+    *(
+        _a(f"go-{pane}", "everywhere", str(number), f"go('{pane}')", title, text)
+        for number, (pane, title, text) in enumerate(PANES, 1)
+    ),
+    _a("palette", "everywhere", "ctrl+p", "palette", "Palette",
+       "Find an action or an entry by name", 7),
+    _a("help", "everywhere", "question_mark f1", "help", "Help", "The keys of this screen", 8),
+    _a("back", "everywhere", "backspace alt+left", "back", "Back",
+       "Return to where the last jump came from"),
+    _a("theme", "everywhere", "t", "theme", "Theme", "Next theme: dark, light, terminal colours"),
+    _a("quit", "everywhere", "q", "quit", "Quit", "Leave the app", 9),
+    _a("down", "list", "j down", "move(1)", "Down", "Next row", palette=False),
+    _a("up", "list", "k up", "move(-1)", "Up", "Previous row", palette=False),
+    _a("half-down", "list", "ctrl+d pagedown", "half(1)", "Half a page down",
+       "Half a page down", palette=False),
+    _a("half-up", "list", "ctrl+u pageup", "half(-1)", "Half a page up",
+       "Half a page up", palette=False),
+    _a("first", "list", "g home", "first", "First", "First row", palette=False),
+    _a("last", "list", "G end", "last", "Last", "Last row", palette=False),
+    _a("column-right", "list", "greater_than_sign right", "column(1)", "Next column",
+       "Choose the column to sort by", palette=False),
+    _a("column-left", "list", "less_than_sign left", "column(-1)", "Previous column",
+       "Choose the column to sort by", palette=False),
+    _a("sort", "list", "s", "sort", "Sort", "Sort by the chosen column; again: reverse", 5),
+    _a("filter", "list", "slash", "filter", "Filter", "Filter as you type", 2),
+    _a("next-match", "list", "n", "match(1)", "Next match",
+       "Next row that matches the last filter"),
+    _a("previous-match", "list", "N", "match(-1)", "Previous match",
+       "Previous row that matches the last filter"),
+    _a("enter", "list", "enter", "enter", "Read", "Into the detail pane", 1),
+    _a("clear", "list", "escape", "clear", "Clear", "Out of the detail, or clear the filter",
+       palette=False),
+    _a("open", "list", "o", "open", "Open", "Open the first link", 3),
+    _a("copy-link", "list", "y", "copy_link", "Copy link", "Copy the first link", 4),
+    _a("copy-bibtex", "list", "Y", "copy_bibtex", "Copy BibTeX", "Copy a BibTeX record"),
+    _a("links", "list", "l", "links", "Links",
+       "Then a letter: open that link (capital: copy it)"),
+    _a("relations", "list", "r", "relations", "Related",
+       "Then a letter: jump to that entry", 6),
+    _a("export", "list", "e", "export", "Export", "Write what is shown to a file"),
+    _a("scroll-down", "detail", "j down", "scroll_lines(1)", "Down", "Scroll down", palette=False),
+    _a("scroll-up", "detail", "k up", "scroll_lines(-1)", "Up", "Scroll up", palette=False),
+    _a("page-down", "detail", "ctrl+d pagedown space", "scroll_half(1)", "Half a page down",
+       "Half a page down", palette=False),
+    _a("page-up", "detail", "ctrl+u pageup", "scroll_half(-1)", "Half a page up",
+       "Half a page up", palette=False),
+    _a("top", "detail", "g home", "scroll_edge(-1)", "Top", "To the top", palette=False),
+    _a("bottom", "detail", "G end", "scroll_edge(1)", "Bottom", "To the end", palette=False),
+    _a("view", "leaderboard", "v", "view", "Recipes or results",
+       "Switch between training recipes and the results matrix", 1),
+    _a("zero-shot", "leaderboard", "z", "zero_shot", "Zero-shot only",
+       "Show only figures known to be zero-shot", 5),
+    _a("done", "start", "space x", "done", "Done", "Mark the step as done, or not", 2),
+    _a("copy-command", "start", "c", "copy_command", "Copy command",
+       "Copy the first command of the step", 3),
+    _a("query", "search", "slash i", "query", "Query", "Type a query", 1),
+    _a("index", "search", "x", "next_index", "Index", "Search the next index", 2),
+    _a("accept", "line", "enter", "accept", "Accept", "Keep it and go to the list",
+       palette=False),
+    _a("cancel", "line", "escape", "cancel", "Cancel", "Take it back", palette=False),
+)
+
+
+def in_scope(scope: str) -> tuple[Action, ...]:
+    """The actions of one scope, in registry order."""
+    return tuple(action for action in ACTIONS if action.scope == scope)
+
+
+def shown_key(key: str) -> str:
+    """A key as a reader writes it: `question_mark` is `?`, `escape` is `esc`."""
+    names = {
+        "question_mark": "?", "slash": "/", "escape": "esc", "greater_than_sign": ">",
+        "less_than_sign": "<", "pagedown": "pgdn", "pageup": "pgup", "left": "←",
+        "right": "→", "up": "↑", "down": "↓",
+    }  # fmt: skip
+    return names.get(key, key)
+
+
+FORBIDDEN = frozenset(f"ctrl+{letter}" for letter in "abjoqsz")
+"""Keys that terminals, tmux and screen keep for themselves; no default uses one."""

@@ -1,0 +1,178 @@
+"""The fields that a filter may name, and the values that it may compare them with.
+
+Knows nothing of the catalogue: whoever filters brings a `Schema`. A value that cannot be read is
+a `BadValue`; the parser, which knows the column, makes the user's error of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+FieldType = Literal["text", "number", "bool", "set"]
+RESERVED = frozenset({"has", "is"})
+
+_UNITS = {
+    "": Decimal(1),
+    "k": Decimal(10**3),
+    "m": Decimal(10**6),
+    "b": Decimal(10**9),
+    "g": Decimal(10**9),
+    "t": Decimal(10**12),
+    "%": Decimal("0.01"),
+}
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)(?P<digits>[0-9][0-9_]{0,30}(?:\.(?P<decimals>[0-9]{0,20}))?"
+    r"|\.(?P<bare>[0-9]{1,20}))(?P<unit>[kmbgt%]?)",
+    re.ASCII | re.IGNORECASE,
+)
+_DOTS = re.compile(r"\.{2,}|\u2026")
+_DASHED = re.compile(r"([0-9]+)[-\u2013]([0-9]+)", re.ASCII)
+_BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+class BadValue(ValueError):
+    """A written value that its field cannot be compared with, and what to write instead."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: `number` is compared, `bool` is yes or no, `set` is several texts (tags)."""
+
+    name: str
+    type: FieldType
+    aliases: tuple[str, ...] = ()
+    doc: str = ""
+
+
+class Schema:
+    """The fields of one kind of row. Names and aliases are looked up without regard to case.
+
+    Raises:
+        ValueError: a name or alias is used twice, is reserved (has, is) or cannot be written.
+    """
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self.fields: tuple[Field, ...] = tuple(fields)
+        self._by_name: dict[str, Field] = {}
+        for field in self.fields:
+            for name in (field.name, *field.aliases):
+                key = _key(name)
+                if key in self._by_name or key in RESERVED or not _NAME.fullmatch(name):
+                    raise ValueError(f"field name {name!r} is taken, reserved or not a name")
+                self._by_name[key] = field
+
+    def find(self, name: str) -> Field | None:
+        """The field of this name or alias; max-tokens and MAX_TOKENS are the same name."""
+        return self._by_name.get(_key(name))
+
+    def nearest(self, name: str, *, type: FieldType | None = None) -> str | None:
+        """The field name (or alias) that a misspelt one most likely meant, or None."""
+        import difflib
+
+        key = _key(name)
+        known = [k for k, field in self._by_name.items() if type is None or field.type == type]
+        beginning = sorted((k for k in known if key and k.startswith(key)), key=len)
+        close = beginning or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+        return self._spelt(close[0]) if close else None
+
+    def begun(self, name: str) -> bool:
+        """Whether some field name begins so: more typing may make it right."""
+        return any(known.startswith(_key(name)) for known in self._by_name)
+
+    def _spelt(self, key: str) -> str:
+        field = self._by_name[key]
+        return next(name for name in (field.name, *field.aliases) if _key(name) == key)
+
+
+_NAME = re.compile(r"[^\W\d_][\w-]*")
+
+
+def _key(name: str) -> str:
+    return name.casefold().replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The numbers that a written value stands for; None is no limit on that side.
+
+    `text` is the value as it was written, without the operator.
+    """
+
+    text: str
+    low: float | None
+    high: float | None
+    low_open: bool = False
+    high_open: bool = False
+
+
+def interval(text: str, operator: str) -> Interval:
+    """What `operator` (: = > >= < <=) followed by `text` accepts.
+
+    After `:` a number with a unit stands for all that are written so when rounded (171K: from
+    170,500 to below 171,500); after `=` for itself.
+
+    Raises:
+        BadValue: not a number, a range after > or <, a range whose ends are reversed.
+    """
+    if _DOTS.search(text):
+        return _range(text, operator)
+    value, half = _number(text)
+    low = high = _plain(value)
+    if operator == ":" and half:
+        return Interval(text, _plain(value - half), _plain(value + half), high_open=True)
+    if operator in (">", ">="):
+        return Interval(text, low, None, low_open=operator == ">")
+    if operator in ("<", "<="):
+        return Interval(text, None, high, high_open=operator == "<")
+    return Interval(text, low, high)
+
+
+def _range(text: str, operator: str) -> Interval:
+    if operator not in (":", "="):
+        raise BadValue(f"a range cannot follow {operator}", "write a range after : or =")
+    ends = _DOTS.split(text)
+    if len(ends) != 2 or not any(ends):
+        raise BadValue(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
+    low, high = (_plain(_number(end)[0]) if end else None for end in ends)
+    if low is not None and high is not None and low > high:
+        raise BadValue("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
+    return Interval(text, low, high)
+
+
+def _number(text: str) -> tuple[Decimal, Decimal]:
+    """The value, and half of one step of its last written digit (0 where it has no unit)."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        dashed = _DASHED.fullmatch(text)
+        example = f"{dashed[1]}..{dashed[2]}" if dashed else "1500, 500M, 1.5B or 2020..2024"
+        raise BadValue(f'"{text}" is not a number', f"write {example}")
+    unit = match["unit"].lower()
+    value = Decimal(match["sign"] + match["digits"].replace("_", "")) * _UNITS[unit]
+    if not unit:
+        return value, Decimal(0)
+    decimals = len(match["decimals"] or match["bare"] or "")
+    return value, _UNITS[unit].scaleb(-decimals) / 2
+
+
+def _plain(value: Decimal) -> float:
+    whole = int(value)
+    return whole if whole == value else float(value)
+
+
+def boolean(text: str) -> bool | None:
+    """True for yes and true, False for no and false, in any case; None for anything else."""
+    return _BOOLEANS.get(text.casefold())
+
+
+def boolean_begun(text: str) -> bool:
+    """Whether more typing could make `text` a yes or no."""
+    return any(word.startswith(text.casefold()) for word in _BOOLEANS)

@@ -1,0 +1,159 @@
+"""How text is made comparable: case, accents, hyphens and words. Knows no rows and no fields.
+
+Three forms of a text are used. *Folded*: lower case, no accents, every dash a `-`. *Spaced*:
+folded, with hyphens and underscores read as spaces ("late interaction"). *Squeezed*: folded, with
+them left out ("biohicl"). A needle matches a text when either of its forms occurs in it, so
+Bio-HiCL, BioHiCL and bio_hicl find each other.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+WORD = re.compile(r"[^\W_]+")
+"""A run of letters and digits, in any script: exactly where str.isalnum() holds."""
+
+_COMPOUND = re.compile(r"[^\W_]+(?:[-_]+[^\W_]+)+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_LETTERS = re.compile(r"[A-Za-z0-9]+")
+
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58"
+_SPECIAL = {**dict.fromkeys(_DASHES, "-"), "\u2018": "'", "\u2019": "'", "\u02bc": "'"}
+
+
+class _Folded(dict[int, str]):
+    """Code point -> its folded text, worked out when first met."""
+
+    def __missing__(self, code: int) -> str:
+        parts = unicodedata.normalize("NFKD", chr(code))
+        kept = "".join(
+            _SPECIAL.get(part, part)
+            for part in parts
+            if not unicodedata.combining(part) and unicodedata.category(part) != "Cf"
+        )
+        self[code] = folded = kept.casefold()
+        return folded
+
+
+_FOLDED = _Folded()
+
+
+def fold(text: str) -> str:
+    """Lower case, without accents and invisible characters, every dash a hyphen.
+
+    Works character by character, so the fold of a beginning is the beginning of the fold.
+    """
+    return text.lower() if text.isascii() else text.translate(_FOLDED)
+
+
+def spaced(folded: str) -> str:
+    """`folded` with hyphens and underscores as spaces and each run of white space as one space."""
+    return " ".join(folded.replace("-", " ").replace("_", " ").split())
+
+
+def squeezed(folded: str) -> str:
+    """`folded` without hyphens and underscores, each run of white space as one space."""
+    return " ".join(folded.replace("-", "").replace("_", "").split())
+
+
+def equal_key(text: str) -> str:
+    """Two texts are equal for `field=value` when these are: folded, without any separator."""
+    return "".join(squeezed(fold(text)).split())
+
+
+def needles(text: str) -> tuple[str, ...]:
+    """The forms of a search word or phrase: one, or two where it has a hyphen; none if empty."""
+    folded = fold(text)
+    forms = dict.fromkeys((squeezed(folded), spaced(folded)))
+    return tuple(form for form in forms if form)
+
+
+def forms(text: str, *, inner: bool = False) -> list[str]:
+    """The strings that stand for `text` in searches: spaced first, then each compound squeezed.
+
+    With `inner`, also what follows a capital within a word (BioHiCL: hicl, cl), so that these
+    count as beginnings of words.
+    """
+    folded = fold(text)
+    out = [spaced(folded)]
+    if "-" in folded or "_" in folded:
+        out += [squeezed(match) for match in _COMPOUND.findall(folded)]
+    if inner and not text.islower():
+        for word in _LETTERS.finditer(text):
+            run = word[0]
+            out += [run[hump.start() :].lower() for hump in _HUMP.finditer(run)]
+    return out
+
+
+def words_of(forms: Iterable[str]) -> set[str]:
+    """The distinct words of a text's forms."""
+    found: set[str] = set()
+    for form in forms:
+        found.update(WORD.findall(form))
+    return found
+
+
+def begins_word(text: str, needle: str) -> bool:
+    """Whether `needle` occurs in `text` where a word begins."""
+    if not needle[:1].isalnum():
+        return needle in text
+    at = text.find(needle)
+    while at > 0 and text[at - 1].isalnum():
+        at = text.find(needle, at + 1)
+    return at >= 0
+
+
+def whole_words(text: str, needle: str) -> bool:
+    """Whether `needle` occurs in `text` with no word cut at either end."""
+    head, tail = needle[:1].isalnum(), needle[-1:].isalnum()
+    at = text.find(needle)
+    while at >= 0:
+        end = at + len(needle)
+        cut = (head and text[at - 1 : at].isalnum()) or (tail and text[end : end + 1].isalnum())
+        if not cut:
+            return True
+        at = text.find(needle, at + 1)
+    return False
+
+
+def marks(text: str, literals: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Where `Filter.highlights` words stand in `text`: (start, end) pairs, sorted and disjoint.
+
+    Offsets are those of `text` itself, whatever folding did to its length.
+    """
+    spans: list[tuple[int, int]] = []
+    for keep_space in (True, False):
+        plain, places = _traced(text, keep_space=keep_space)
+        for literal in filter(None, literals):
+            at = plain.find(literal)
+            while at >= 0:
+                spans.append((places[at], places[at + len(literal) - 1] + 1))
+                at = plain.find(literal, at + len(literal))
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return tuple(merged)
+
+
+def _traced(text: str, *, keep_space: bool) -> tuple[str, list[int]]:
+    """`text` spaced (or squeezed), and for each of its characters the offset it came from."""
+    out: list[str] = []
+    places: list[int] = []
+    for offset, char in enumerate(text):
+        for part in fold(char):
+            if part in "-_":
+                if not keep_space:
+                    continue
+                part = " "
+            if part.isspace():
+                if out and out[-1] == " ":
+                    continue
+                part = " "
+            out.append(part)
+            places.append(offset)
+    return "".join(out), places

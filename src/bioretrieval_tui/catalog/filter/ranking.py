@@ -1,0 +1,158 @@
+"""How well a bare word fits each row: the tiers, from an exact name to letters in order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property, lru_cache
+
+from bioretrieval_tui.catalog.filter.folding import fold, forms, needles, spaced, squeezed
+from bioretrieval_tui.catalog.filter.fuzzy import Letters, NearWords
+from bioretrieval_tui.catalog.filter.rowsets import Rows, RowSet
+from bioretrieval_tui.catalog.filter.vocabulary import TextIndex, WordTable
+
+_REMEMBERED = 128
+
+
+class Tier(IntEnum):
+    """What a word scores in a row. From NAME_NEAR down only where it occurs in no row at all."""
+
+    NAME_EXACT = 12
+    NAME_BEGINS = 11
+    NAME_WORD = 10
+    NAME_INSIDE = 9
+    TAG = 8
+    TEXT_WORD = 7
+    TEXT_INSIDE = 6
+    NAME_NEAR = 5
+    NAME_NEAR_2 = 4
+    NAME_LETTERS = 3
+    TEXT_NEAR = 2
+    TEXT_NEAR_2 = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Where one bare word is found.
+
+    tiers: (score, rows), best first, disjoint; rows: all of them; literals: what to highlight,
+    folded: the word itself, or the words that it was taken for.
+    """
+
+    tiers: tuple[tuple[int, RowSet], ...]
+    rows: RowSet
+    literals: tuple[str, ...]
+    fuzzy: bool
+
+
+class Ranking:
+    """Fits of words over the names, tags and texts of rows; builds its indexes when first used."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        names: Sequence[str],
+        tags: Sequence[Sequence[str]],
+        texts: Sequence[str],
+    ) -> None:
+        self._rows = rows
+        self._names = names
+        self._tags = tags
+        self._texts = texts
+        self.fit = lru_cache(maxsize=_REMEMBERED)(self._fit)
+        self.phrase = lru_cache(maxsize=_REMEMBERED)(self._phrase)
+
+    def prepare(self) -> None:
+        """Builds everything now, near spellings included, so that no keystroke pays for it."""
+        self._fit("x")
+        self._near.near("xxxxxxx")
+        self._letters.in_order("xxx")
+
+    def _phrase(self, text: str) -> RowSet:
+        """Rows that have these words in this order, none cut."""
+        found: RowSet = 0
+        for needle in needles(text):
+            found |= self._everywhere.exactly(needle)
+        return found
+
+    def _fit(self, word: str) -> Fit:
+        wanted = needles(word)
+        found: dict[int, RowSet] = defaultdict(int)
+        for needle in wanted:
+            found[Tier.NAME_EXACT] |= self._whole_names.equal(needle)
+            found[Tier.NAME_BEGINS] |= self._whole_names.beginning(needle)
+            begun, inside = self._name_words.occurrences(needle)
+            found[Tier.NAME_WORD] |= begun
+            found[Tier.NAME_INSIDE] |= inside
+            found[Tier.TAG] |= self._whole_tags.beginning(needle)
+            begun, inside = self._everywhere.occurrences(needle)
+            found[Tier.TEXT_WORD] |= begun
+            found[Tier.TEXT_INSIDE] |= inside
+        if any(found.values()) or not wanted:
+            return _fit_of(found, wanted, fuzzy=False)
+        squashed = wanted[0]
+        near = self._near.near(squashed)
+        for other, distance in near.items():
+            slip = distance - 1
+            found[Tier.NAME_NEAR - slip] |= self._name_words.words.equal(other)
+            found[Tier.TEXT_NEAR - slip] |= self._everywhere.words.equal(other)
+        found[Tier.NAME_LETTERS] = self._rows.of(self._letters.in_order(squashed))
+        return _fit_of(found, tuple(near), fuzzy=True)
+
+    @cached_property
+    def _folded_names(self) -> list[str]:
+        return [fold(name) for name in self._names]
+
+    @cached_property
+    def _whole_names(self) -> WordTable:
+        return WordTable(self._rows, ({spaced(n), squeezed(n)} for n in self._folded_names))
+
+    @cached_property
+    def _name_words(self) -> TextIndex:
+        return TextIndex(self._rows, (forms(name, inner=True) for name in self._names))
+
+    @cached_property
+    def _whole_tags(self) -> WordTable:
+        known: dict[str, tuple[str, str]] = {}
+
+        def keys(tag: str) -> tuple[str, str]:
+            if tag not in known:
+                folded = fold(tag)
+                known[tag] = (spaced(folded), squeezed(folded))
+            return known[tag]
+
+        return WordTable(
+            self._rows, ({k for tag in tags for k in keys(tag)} for tags in self._tags)
+        )
+
+    @cached_property
+    def _everywhere(self) -> TextIndex:
+        return TextIndex(
+            self._rows,
+            (
+                [form for part in (name, *tags, text) for form in forms(part)]
+                for name, tags, text in zip(self._names, self._tags, self._texts, strict=True)
+            ),
+        )
+
+    @cached_property
+    def _near(self) -> NearWords:
+        return NearWords({*self._everywhere.words.keys, *self._name_words.words.keys})
+
+    @cached_property
+    def _letters(self) -> Letters:
+        return Letters([squeezed(name) for name in self._folded_names])
+
+
+def _fit_of(found: dict[int, RowSet], literals: tuple[str, ...], *, fuzzy: bool) -> Fit:
+    """Best tiers first, each row in its best one only."""
+    tiers: list[tuple[int, RowSet]] = []
+    seen: RowSet = 0
+    for score in sorted(found, reverse=True):
+        rows = found[score] & ~seen
+        if rows:
+            tiers.append((int(score), rows))
+            seen |= rows
+    return Fit(tuple(tiers), seen, literals, fuzzy)

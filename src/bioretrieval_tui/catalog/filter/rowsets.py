@@ -1,0 +1,70 @@
+"""Sets of rows as whole numbers: a bit a row, so that AND, OR and NOT are one operation each.
+
+The first row is the highest bit: written in base 2, a set reads in the order of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, compress
+from typing import TypeAlias
+
+RowSet: TypeAlias = int
+Posting: TypeAlias = int | Sequence[int]
+"""The rows of one word: a set, or the row numbers themselves where they are few."""
+
+_FEW = 24
+"""Up to so many rows, a list of numbers is quicker to build than a set and takes less memory."""
+
+_TRUTH = bytes.maketrans(b"01", b"\0\1")
+
+
+class Rows:
+    """Makes and reads the sets of one list of `size` rows."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.everything: RowSet = (1 << size) - 1
+        self._numbers = range(size)
+
+    def of(self, numbers: Iterable[int]) -> RowSet:
+        """The set of these row numbers, in any order, repeats allowed."""
+        if not self.size:
+            return 0
+        flags = bytearray(b"0") * self.size
+        for number in numbers:
+            flags[number] = 49
+        return int(flags, 2)
+
+    def numbers(self, rows: RowSet) -> list[int]:
+        """The row numbers of a set, ascending."""
+        if not rows:
+            return []
+        if rows == self.everything:
+            return list(self._numbers)
+        digits = format(rows, f"0{self.size}b")
+        if rows.bit_count() * 8 > self.size:
+            return list(compress(self._numbers, digits.encode().translate(_TRUTH)))
+        found: list[int] = []
+        at = digits.find("1")
+        while at >= 0:
+            found.append(at)
+            at = digits.find("1", at + 1)
+        return found
+
+    def posting(self, numbers: list[int]) -> Posting:
+        """Row numbers in the form that is cheapest to keep and to unite."""
+        return tuple(numbers) if len(numbers) <= _FEW else self.of(numbers)
+
+    def union(self, postings: Iterable[Posting]) -> RowSet:
+        """All rows of these postings."""
+        rows: RowSet = 0
+        few: list[Sequence[int]] = []
+        for posting in postings:
+            if isinstance(posting, int):
+                rows |= posting
+            else:
+                few.append(posting)
+        if few and rows != self.everything:
+            rows |= self.of(chain.from_iterable(few))
+        return rows

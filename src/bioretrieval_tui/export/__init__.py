@@ -1,0 +1,1 @@
+"""Rows to text: table, markdown, json, jsonl, csv and bibtex, one pure module a format."""

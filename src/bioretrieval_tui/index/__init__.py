@@ -1,0 +1,1 @@
+"""Indexes on disk: documents, vectors and graph under one manifest, built, opened and removed."""

@@ -1,0 +1,229 @@
+"""The indexes of this user: list, look at, open, remove.
+
+Listing reads manifests and sizes only and imports neither numpy nor hnswlib.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
+from bioretrieval_tui.index.layout import (
+    MANIFEST,
+    REMOVED_PREFIX,
+    check_name,
+    index_folder,
+    indexes_folder,
+)
+from bioretrieval_tui.index.lock import writing
+from bioretrieval_tui.index.manifest import (
+    REBUILD,
+    Manifest,
+    check_contents,
+    check_sizes,
+    read_manifest,
+)
+from bioretrieval_tui.index.sweep import sweep_removed
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.corpus.store import DocumentStore
+    from bioretrieval_tui.index.vectors import VectorStore
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """One index at a glance. `status` is "ok" or "damaged: " and why; what a damaged manifest
+    cannot tell is None."""
+
+    name: str
+    documents: int | None
+    model: str | None
+    dimension: int | None
+    dtype: str | None
+    device: str | None
+    built: str | None
+    bytes: int
+    status: str
+    docs_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIndex:
+    """A complete, checked index, open for reading."""
+
+    manifest: Manifest
+    folder: Path
+    documents: DocumentStore
+    vectors: VectorStore
+
+    def close(self) -> None:
+        """Let go of the documents; the vectors go with the last reference."""
+        self.documents.close()
+
+
+def index_names() -> list[str]:
+    """Names of all indexes, sorted; one whose first build is under way is none yet."""
+    try:
+        found = [path.name for path in indexes_folder().iterdir() if (path / MANIFEST).exists()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise IndexFault(
+            f"the folder {indexes_folder()} cannot be read: {error.strerror}"
+        ) from error
+    return sorted(name for name in found if not name.startswith("."))
+
+
+def list_indexes() -> list[IndexInfo]:
+    """All indexes, sorted by name; files are compared by size. A damaged one is listed as such."""
+    return [_look(indexes_folder() / name, deep=False) for name in index_names()]
+
+
+def info(name: str) -> IndexInfo:
+    """One index, every file compared by checksum.
+
+    Raises:
+        NotFoundError: there is none. UsageError: no such name is possible.
+    """
+    folder = index_folder(name)
+    if not (folder / MANIFEST).exists():
+        raise _missing(name)
+    return _look(folder, deep=True)
+
+
+def manifest_of(name: str) -> Manifest:
+    """The manifest of an index, checked in itself. Raises NotFoundError, IndexFault."""
+    try:
+        return read_manifest(index_folder(name))
+    except NotFoundError:
+        raise _missing(name) from None
+
+
+def open_index(name: str) -> OpenIndex:
+    """Open an index after comparing every file with the manifest.
+
+    A build that completes meanwhile is no fault: the newer generation is opened then.
+
+    Raises:
+        NotFoundError: there is none. IndexFault: it is damaged. UsageError: an impossible name.
+    """
+    from bioretrieval_tui.corpus.store import DocumentStore
+    from bioretrieval_tui.index.layout import DOCUMENTS
+    from bioretrieval_tui.index.vectors import HnswStore
+
+    folder = index_folder(name)
+    for _ in range(_TRIES):
+        manifest = manifest_of(name)
+        documents: DocumentStore | None = None
+        try:
+            check_sizes(manifest, folder)
+            check_contents(manifest, folder)
+            documents = DocumentStore(folder / manifest.generation / DOCUMENTS)
+            if documents.count != manifest.documents:
+                raise IndexFault(
+                    f"index {name} is damaged: its store holds {documents.count:,} documents,"
+                    f" not {manifest.documents:,}",
+                    remedy=REBUILD,
+                )
+            return OpenIndex(manifest, folder, documents, HnswStore(manifest, folder))
+        except (FileNotFoundError, IndexFault) as error:
+            if documents is not None:
+                documents.close()
+            if manifest_of(name).generation != manifest.generation:
+                continue
+            if isinstance(error, IndexFault):
+                raise
+            raise _lacks_file(manifest, error) from error
+    raise IndexFault(f"index {name} is replaced again and again", remedy="try again later")
+
+
+def remove_index(name: str) -> int:
+    """Delete an index and return the bytes that it took. It is whole until it is gone.
+
+    Raises:
+        NotFoundError: there is none. IndexFault: it is being written, or cannot be deleted.
+    """
+    folder = index_folder(name)
+    with writing(name, "removed"):
+        if not (folder / MANIFEST).exists():
+            raise _missing(name)
+        size = _bytes(folder)
+        away = folder.with_name(f"{REMOVED_PREFIX}{name}-{secrets.token_hex(4)}")
+        try:
+            os.rename(folder, away)
+        except OSError as error:
+            raise IndexFault(f"index {name} cannot be removed: {error.strerror}") from error
+        sweep_removed()
+    return size
+
+
+def _look(folder: Path, *, deep: bool) -> IndexInfo:
+    try:
+        manifest = read_manifest(folder)
+    except BioRetrievalError as error:
+        return IndexInfo(
+            name=folder.name,
+            documents=None,
+            model=None,
+            dimension=None,
+            dtype=None,
+            device=None,
+            built=None,
+            bytes=_bytes(folder),
+            status=_damaged(error.message),
+            docs_per_second=None,
+        )
+    status = "ok"
+    try:
+        check_sizes(manifest, folder)
+        if deep:
+            check_contents(manifest, folder)
+    except IndexFault as error:
+        status = _damaged(error.message)
+    except FileNotFoundError as error:
+        status = _damaged(_lacks_file(manifest, error).message)
+    return IndexInfo(
+        name=manifest.name,
+        documents=manifest.documents,
+        model=manifest.model,
+        dimension=manifest.dimension,
+        dtype=manifest.dtype,
+        device=manifest.device,
+        built=manifest.built,
+        bytes=_bytes(folder),
+        status=status,
+        docs_per_second=manifest.docs_per_second,
+    )
+
+
+def _damaged(message: str) -> str:
+    return f"damaged: {message.partition('is damaged: ')[2] or message}"
+
+
+def _lacks_file(manifest: Manifest, error: FileNotFoundError) -> IndexFault:
+    name = Path(error.filename).name if error.filename else "a file"
+    return IndexFault(f"index {manifest.name} is damaged: {name} is missing", remedy=REBUILD)
+
+
+def _bytes(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(parent, name), follow_symlinks=False).st_size
+            except FileNotFoundError:
+                continue  # a build is sweeping
+    return total
+
+
+def _missing(name: str) -> NotFoundError:
+    near = difflib.get_close_matches(check_name(name), index_names(), n=3)
+    remedy = f"did you mean {', '.join(near)}?" if near else "see `index list`"
+    return NotFoundError(f"there is no index {name}", remedy=remedy)

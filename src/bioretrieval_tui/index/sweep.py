@@ -1,0 +1,53 @@
+"""Throwing away what killed processes left, and nothing that is in force or being written."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.index.layout import (
+    BUILDING_PREFIX,
+    MANIFEST,
+    REMOVED_PREFIX,
+    indexes_folder,
+)
+from bioretrieval_tui.index.manifest import read_manifest
+
+
+def sweep_index(folder: Path) -> None:
+    """Remove from one index all but its manifest and the generation in force.
+
+    The caller holds the index for writing, so whatever else lies there belongs to nobody. Where
+    the manifest cannot be read, generations are kept: a newer version may understand it.
+    """
+    if not folder.is_dir():
+        return
+    keep: set[str] | None = {MANIFEST}
+    if (folder / MANIFEST).exists():
+        try:
+            keep = {MANIFEST, read_manifest(folder).generation}
+        except BioRetrievalError:
+            keep = None
+    for path in folder.iterdir():
+        ruin = path.name.startswith((BUILDING_PREFIX, f".{MANIFEST}."))
+        if ruin or (keep is not None and path.name not in keep):
+            _discard(path)
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # succeeds only where nothing is left
+
+
+def sweep_removed() -> None:
+    """Finish every removal that was cut short. Two processes may do so at once."""
+    for path in indexes_folder().glob(f"{REMOVED_PREFIX}*"):
+        _discard(path)
+
+
+def _discard(path: Path) -> None:
+    """Delete a file or folder; what cannot be deleted now is left for the next sweep."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()

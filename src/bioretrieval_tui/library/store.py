@@ -1,0 +1,87 @@
+"""Marks that outlive a session: steps that are done, and small settings (the theme)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bioretrieval_tui.errors import BioRetrievalError
+
+_SCHEMA = """
+create table if not exists done (entry text primary key, at text not null default current_timestamp);
+create table if not exists setting (name text primary key, value text not null);
+"""
+
+
+class Library:
+    """The library file at `path`; it and its folder are made at the first write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def _open(self, *, write: bool) -> Iterator[sqlite3.Connection | None]:
+        """A connection in a transaction; None when reading a file that is not there yet."""
+        if not write and not self.path.exists():
+            yield None
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=2.0)
+        except (OSError, sqlite3.Error) as error:
+            raise self._fault(error) from error
+        try:
+            with connection:
+                connection.executescript(_SCHEMA)
+                yield connection
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+        finally:
+            connection.close()
+
+    def _fault(self, error: Exception) -> BioRetrievalError:
+        return BioRetrievalError(
+            f"the library {self.path} cannot be used: {error}",
+            remedy="check the folder, or move the file away to begin a new one",
+        )
+
+    def done(self) -> frozenset[str]:
+        """Ids of the entries marked as done.
+
+        Raises:
+            BioRetrievalError: the file is there and cannot be read.
+        """
+        with self._open(write=False) as connection:
+            if connection is None:
+                return frozenset()
+            return frozenset(row[0] for row in connection.execute("select entry from done"))
+
+    def set_done(self, entry: str, done: bool) -> None:
+        """Mark an entry as done, or take the mark away.
+
+        Raises:
+            BioRetrievalError: the file cannot be written.
+        """
+        with self._open(write=True) as connection:
+            assert connection is not None
+            if done:
+                connection.execute("insert or ignore into done (entry) values (?)", (entry,))
+            else:
+                connection.execute("delete from done where entry = ?", (entry,))
+
+    def setting(self, name: str) -> str | None:
+        """A setting, or None."""
+        with self._open(write=False) as connection:
+            if connection is None:
+                return None
+            found = connection.execute("select value from setting where name = ?", (name,))
+            row = found.fetchone()
+            return None if row is None else str(row[0])
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Keep a setting."""
+        with self._open(write=True) as connection:
+            assert connection is not None
+            connection.execute("insert or replace into setting values (?, ?)", (name, value))

@@ -1,0 +1,178 @@
+"""What the terminal and the machine around it can do, read from the environment.
+
+`detect` is a pure function of its arguments; `here` fills them in for this process. Nothing is
+asked of the terminal itself: an answer may never come, and start-up does not wait for one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TextIO
+
+from bioretrieval_tui.terminal.links import links_wanted
+
+
+class ColourDepth(IntEnum):
+    """How many colours may be used; ordered, so `>=` asks for "at least"."""
+
+    NONE = 0
+    ANSI = 16
+    PALETTE = 256
+    TRUE = 1 << 24
+
+    @property
+    def label(self) -> str:
+        return {0: "none", 16: "16", 256: "256"}.get(self.value, "truecolor")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """One terminal as it was found.
+
+    `size` is (columns, rows) in cells, None where the terminal does not say. `x11` and `wayland`
+    say that a display variable is set; over `ssh` that display may be a forwarded one, so
+    `desktop` (a browser can appear before the person at the keyboard) is then false.
+    """
+
+    term: str
+    interactive: bool
+    colours: ColourDepth
+    unicode: bool
+    links: bool
+    size: tuple[int, int] | None
+    platform: str
+    wsl: bool
+    tmux: bool
+    screen: bool
+    ssh: bool
+    x11: bool
+    wayland: bool
+
+    @property
+    def desktop(self) -> bool:
+        """Whether this process runs on the desktop of the person who sees it."""
+        if self.ssh:
+            return False
+        return self.platform in {"darwin", "win32"} or self.wsl or self.x11 or self.wayland
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Name and value of each capability, in words, for `doctor`."""
+        inside = [name for name, yes in (("tmux", self.tmux), ("screen", self.screen)) if yes]
+        where = "over SSH" if self.ssh else "local desktop" if self.desktop else "local, no desktop"
+        return (
+            ("terminal", self.term or "TERM is not set"),
+            ("interactive", "yes" if self.interactive else "no"),
+            ("size", "unknown" if self.size is None else f"{self.size[0]}x{self.size[1]}"),
+            ("colours", self.colours.label),
+            ("unicode", "yes" if self.unicode else "no"),
+            ("links", "yes" if self.links else "no"),
+            ("inside", ", ".join(inside) or "neither tmux nor screen"),
+            ("session", where + (" (WSL)" if self.wsl else "")),
+        )
+
+
+def detect(
+    env: Mapping[str, str] = os.environ,
+    *,
+    isatty: bool = True,
+    size: tuple[int, int] | None = None,
+    platform: str = sys.platform,
+    release: str = "",
+    encoding: str = "utf-8",
+) -> Capabilities:
+    """The capabilities that these facts add up to.
+
+    Args:
+        env: environment variables.
+        isatty: whether the stream that is written to is a terminal.
+        size: columns and rows; zeros, which some serial lines report, count as unknown.
+        platform: as `sys.platform`.
+        release: of the kernel, as `os.uname().release`; tells WSL from Linux.
+        encoding: of the stream, used where no locale variable is set.
+    """
+    term = env.get("TERM", "")
+    wsl = platform == "linux" and (
+        bool(env.get("WSL_DISTRO_NAME") or env.get("WSL_INTEROP"))
+        or "microsoft" in release.lower()
+    )
+    return Capabilities(
+        term=term,
+        interactive=isatty,
+        colours=_colours(env, isatty, term, platform),
+        unicode=_unicode(env, encoding),
+        links=links_wanted(isatty, env),
+        size=size if size is not None and min(size) > 0 else None,
+        platform=platform,
+        wsl=wsl,
+        tmux=bool(env.get("TMUX")),
+        screen=bool(env.get("STY")),
+        ssh=any(env.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")),
+        x11=bool(env.get("DISPLAY")),
+        wayland=bool(env.get("WAYLAND_DISPLAY")),
+    )
+
+
+def here(stream: TextIO | None = None, env: Mapping[str, str] | None = None) -> Capabilities:
+    """The capabilities of this process as it writes to `stream` (stdout unless told)."""
+    stream = sys.stdout if stream is None else stream
+    size: tuple[int, int] | None = None
+    isatty = False
+    try:
+        isatty = stream.isatty()
+        if isatty:
+            size = tuple(os.get_terminal_size(stream.fileno()))  # type: ignore[assignment]
+    except (OSError, ValueError, AttributeError):  # closed, replaced or not a file: not a terminal
+        size = None
+    return detect(
+        os.environ if env is None else env,
+        isatty=isatty,
+        size=size,
+        release=os.uname().release if hasattr(os, "uname") else "",
+        encoding=getattr(stream, "encoding", None) or "utf-8",
+    )
+
+
+_FORCED = {
+    "0": ColourDepth.NONE,
+    "false": ColourDepth.NONE,
+    "2": ColourDepth.PALETTE,
+    "3": ColourDepth.TRUE,
+}
+_TRUE_TERMS = ("alacritty", "contour", "foot", "ghostty", "kitty", "wezterm", "rio")
+
+
+def _colours(env: Mapping[str, str], isatty: bool, term: str, platform: str) -> ColourDepth:
+    """NO_COLOR is a refusal and wins; FORCE_COLOR sets a floor (0: none at all)."""
+    if env.get("NO_COLOR"):
+        return ColourDepth.NONE
+    found = _colours_of_terminal(env, term, platform) if isatty else ColourDepth.NONE
+    forced = env.get("FORCE_COLOR")
+    if forced is None:
+        return found
+    wanted = _FORCED.get(forced.strip().lower(), ColourDepth.ANSI)
+    return ColourDepth.NONE if wanted is ColourDepth.NONE else max(found, wanted)
+
+
+def _colours_of_terminal(env: Mapping[str, str], term: str, platform: str) -> ColourDepth:
+    if term in {"dumb", "unknown"} or term.startswith("vt"):
+        return ColourDepth.NONE
+    if env.get("COLORTERM", "").lower() in {"truecolor", "24bit"} or env.get("WT_SESSION"):
+        return ColourDepth.TRUE
+    if term.endswith(("-direct", "-truecolor")) or any(name in term for name in _TRUE_TERMS):
+        return ColourDepth.TRUE
+    if term.endswith("256color"):
+        return ColourDepth.PALETTE
+    if not term:
+        return ColourDepth.ANSI if platform == "win32" else ColourDepth.NONE
+    return ColourDepth.ANSI
+
+
+def _unicode(env: Mapping[str, str], encoding: str) -> bool:
+    """The first locale variable that is set decides, as in the C library; else the stream."""
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG")
+    name = locale if locale else encoding
+    return name.lower().replace("-", "").partition("@")[0].endswith("utf8")

@@ -1,0 +1,363 @@
+"""The app: panes under a bar of digits, one history, one status line.
+
+It owns what panes share (the catalogue, the look, jumping and going back, links, clipboard,
+export) and nothing of what they show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.containers import Container
+from textual.events import Key, Resize
+from textual.strip import Strip
+
+from bioretrieval_tui.actions import ACTIONS, PANES, Action, in_scope
+from bioretrieval_tui.catalog.entries import AnyEntry
+from bioretrieval_tui.catalog.view import Catalogue, section_of
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.paths import Places, places
+from bioretrieval_tui.terminal.capabilities import Capabilities, here
+from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.driver import CompactDriver
+from bioretrieval_tui.tui.screens.pane import Pane
+from bioretrieval_tui.tui.text import Span, strip
+from bioretrieval_tui.tui.themes import DARK, LOOKS, Look
+from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
+from bioretrieval_tui.tui.widgets.canvas import Canvas
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.library.store import Library
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 15
+PANE_OF_SECTION = {"recipes": "leaderboard"}
+
+
+class TooSmall(Canvas):
+    """What stands there when the window is too small to be useful."""
+
+    DEFAULT_CSS = "TooSmall { display: none; }"
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """The message in the middle."""
+        text = f"Please widen to {LEAST_WIDTH}x{LEAST_HEIGHT} (now {width}x{height})"
+        rows: list[tuple[Span, ...]] = [() for _ in range(height)]
+        words = [text] if len(text) <= width else text.split(" (")
+        for i, part in enumerate(words):
+            at = max(0, height // 2 - len(words) // 2) + i
+            if at < height:
+                rows[at] = (Span(part.rstrip(")").center(width), "warn"),)
+        return [strip(row, width, self.look) for row in rows]
+
+
+class BioRetrievalApp(App[None], inherit_bindings=False):
+    """bioretrieval-tui."""
+
+    TITLE = "bioretrieval-tui"
+    ENABLE_COMMAND_PALETTE = False  # ours is made from the registry of actions
+    ALLOW_SELECT = False
+    CSS = """
+    Screen { layout: vertical; background: $background; }
+    #panes { height: 1fr; }
+    Screen.-small #panes, Screen.-small NavBar, Screen.-small StatusBar { display: none; }
+    Screen.-small TooSmall { display: block; }
+    """
+    BINDINGS: ClassVar = [*bindings("everywhere"), Binding("ctrl+c", "quit", show=False)]
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        where: Places | None = None,
+        problems: Sequence[str] = (),
+        theme: str | None = None,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        super().__init__(driver_class=CompactDriver)
+        self.animation_level = "none"
+        self.catalogue = catalogue
+        self.where = where or places()
+        self.problems = tuple(problems)
+        self.capabilities = capabilities or here()
+        self.look: Look = DARK
+        self.current = "home"
+        self.history: list[tuple[str, str | None]] = []
+        self._wanted_theme = theme
+        self._library: Library | None = None
+
+    # Making ------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """Two bars and room for panes, which are made when first shown."""
+        yield NavBar()
+        with Container(id="panes"):
+            yield self._make("home")
+        yield TooSmall()
+        yield StatusBar()
+
+    def on_mount(self) -> None:
+        """Take the look that was chosen last."""
+        for look in LOOKS.values():
+            self.register_theme(look.theme)
+        self._take_look(self._first_look())
+        self._hints()
+        self.pane.activate()
+        if self.problems:
+            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+            self.say(f"{self.problems[0]}{more}", "error")
+
+    def _first_look(self) -> str:
+        if self.no_color:
+            # Colours would become shades of grey; NO_COLOR asks for none.
+            return "terminal"
+        if self._wanted_theme:
+            return self._wanted_theme
+        if not self.library.path.exists():
+            return "dark"
+        try:
+            kept = self.library.setting("theme")
+        except BioRetrievalError:
+            kept = None
+        return kept if kept in LOOKS else "dark"
+
+    @property
+    def library(self) -> Library:
+        """The reader's own marks."""
+        if self._library is None:
+            from bioretrieval_tui.library.store import Library
+
+            self._library = Library(self.where.data / "library.sqlite")
+        return self._library
+
+    def _make(self, name: str) -> Pane:
+        """A pane; its module is imported when it is first wanted."""
+        if name == "home":
+            from bioretrieval_tui.tui.screens.home import HomePane
+
+            return HomePane("home")
+        if name == "leaderboard":
+            from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
+
+            return LeaderboardPane("leaderboard", "recipes")
+        if name == "path":
+            from bioretrieval_tui.tui.screens.start import StartPane
+
+            return StartPane("path")
+        if name == "search":
+            from bioretrieval_tui.tui.screens.search import SearchPane
+
+            return SearchPane("search")
+        from bioretrieval_tui.tui.screens.browse import BrowsePane
+
+        return BrowsePane(name)
+
+    # Panes -------------------------------------------------------------------------------
+
+    @property
+    def pane(self) -> Pane:
+        """The pane that is shown."""
+        return self.screen_stack[0].query_one(f"#pane-{self.current}", Pane)
+
+    async def show_pane(self, name: str) -> Pane:
+        """Show a pane; it keeps the state that it was left in."""
+        base = self.screen_stack[0]
+        found = base.query(f"#pane-{name}").results(Pane)
+        pane = next(iter(found), None)
+        if name != self.current:
+            self.pane.display = False
+            self.current = name
+        if pane is None:
+            pane = self._make(name)
+            await base.query_one("#panes").mount(pane)
+        pane.display = True
+        base.query_one(NavBar).go(name)
+        self._hints()
+        pane.activate()
+        return pane
+
+    async def action_go(self, name: str) -> None:
+        """A digit key."""
+        if name != self.current:
+            self._remember()
+            await self.show_pane(name)
+
+    def _remember(self) -> None:
+        here_now = (self.current, self.pane.place())
+        if not self.history or self.history[-1] != here_now:
+            self.history.append(here_now)
+        del self.history[:-100]
+
+    def jump(self, identifier: str) -> None:
+        """Go to an entry, wherever it is listed; `back` returns."""
+        entry = self.catalogue.by_id.get(identifier)
+        if entry is None:
+            self.say(f"No entry has the id '{identifier}'", "error")
+            return
+        section = section_of(entry)
+        self._remember()
+        self.run_worker(self._arrive(PANE_OF_SECTION.get(section, section), identifier))
+
+    async def _arrive(self, name: str, place: str | None) -> None:
+        pane = await self.show_pane(name)
+        pane.go_to(place)
+
+    async def action_back(self) -> None:
+        """Return to where the last jump came from."""
+        if not self.history:
+            self.say("Nothing to go back to")
+            return
+        name, place = self.history.pop()
+        await self._arrive(name, place)
+
+    # Status line -------------------------------------------------------------------------
+
+    @property
+    def status(self) -> StatusBar:
+        """The bottom line."""
+        return self.screen_stack[0].query_one(StatusBar)
+
+    def say(self, message: str, role: str = "bar.strong") -> None:
+        """Show a message until the next key."""
+        self.status.say(message, role)
+
+    def hint_actions(self) -> list[Action]:
+        """The actions of the current pane that have a place in the bottom line."""
+        found = [a for scope in self.pane.SCOPES for a in in_scope(scope) if a.footer]
+        unique = {action.id: action for action in found}
+        return sorted(unique.values(), key=lambda action: action.footer)
+
+    def _hints(self) -> None:
+        self.status.hints(self.hint_actions())
+
+    def on_key(self, event: Key) -> None:
+        """A message stays until the next key."""
+        if self.status.message and event.key != "ctrl+c":
+            self._hints()
+
+    # Look and size -----------------------------------------------------------------------
+
+    def _take_look(self, name: str) -> None:
+        self.look = LOOKS[name]
+        self.theme = name
+        for canvas in self.screen_stack[0].query(Canvas):
+            canvas.repaint()
+
+    def action_theme(self) -> None:
+        """The next theme, kept for the next start."""
+        names = list(LOOKS)
+        name = names[(names.index(self.look.name) + 1) % len(names)]
+        self._take_look(name)
+        self.say(f"Theme: {name}")
+        try:
+            self.library.set_setting("theme", name)
+        except BioRetrievalError as error:
+            self.say(error.line(), "error")
+
+    def on_resize(self, event: Resize) -> None:
+        """Say so kindly below the least size."""
+        small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        self.screen_stack[0].set_class(small, "-small")
+
+    # Links, clipboard, export --------------------------------------------------------------
+
+    def open_link(self, url: str) -> None:
+        """Open an address where the reader sits; else show it whole and copy it."""
+        self.run_worker(lambda: self._open(url), thread=True, exclusive=True, group="open")
+
+    def _open(self, url: str) -> None:
+        from bioretrieval_tui.terminal.opening import open_url
+
+        result = open_url(url, self.capabilities)
+        if result.action == "opened":
+            self.call_from_thread(self.say, result.message)
+            return
+        copied = self._copy(result.url or url)
+        self.call_from_thread(self.show_text, result.message, result.url or url, copied)
+
+    def copy_text(self, text: str, what: str) -> None:
+        """Copy a text by the first route that takes it; else show it."""
+
+        def work() -> None:
+            message = self._copy(text)
+            if message:
+                self.call_from_thread(self.say, f"{what}: {message}")
+            else:
+                self.call_from_thread(self.show_text, "No clipboard was reached: copy from here", text)
+
+        self.run_worker(work, thread=True, exclusive=True, group="copy")
+
+    def _copy(self, text: str) -> str:
+        """Copy; the message to show, or "" if only a dialog is left."""
+        from bioretrieval_tui.terminal.clipboard import Route, copy
+
+        result = copy(text, self.capabilities, self.write_raw)
+        return "" if result.route is Route.DIALOG else result.message
+
+    def write_raw(self, data: str) -> None:
+        """Send an escape sequence through the driver, in order with everything else."""
+        if self._driver is not None:
+            self._driver.write(data)
+            self._driver.flush()
+
+    def copy_bibtex(self, entries: Sequence[AnyEntry]) -> None:
+        """Copy BibTeX records."""
+        from bioretrieval_tui.export.entries import entry_sheet
+        from bioretrieval_tui.export.formats import render
+
+        text = "".join(render(entry_sheet(entries, self.catalogue.names), "bibtex"))
+        if text.strip():
+            self.copy_text(text, "BibTeX")
+        else:
+            self.say("Nothing here to cite")
+
+    def show_text(self, title: str, text: str, note: str = "") -> None:
+        """A dialog with raw text that a mouse can select."""
+        from bioretrieval_tui.tui.screens.dialogs import TextDialog
+
+        self.push_screen(TextDialog(title, text, note))
+
+    def export_entries(self, entries: Sequence[AnyEntry], stem: str) -> None:
+        """Ask for a file and write these entries to it."""
+        from bioretrieval_tui.export.entries import entry_sheet
+
+        self.export_sheet(lambda: entry_sheet(entries, self.catalogue.names), stem, len(entries))
+
+    def export_sheet(self, make: Callable[[], object], stem: str, count: int) -> None:
+        """Ask for a file and write a sheet to it; the ending chooses the format."""
+        if not count:
+            self.say("Nothing to export")
+            return
+        from bioretrieval_tui.tui.screens.dialogs import ExportDialog
+
+        self.push_screen(ExportDialog(make, f"bioretrieval-{stem}.md", count), self._exported)
+
+    def _exported(self, path: Path | None) -> None:
+        if path:
+            self.say(f"Wrote {path}")
+
+    # Dialogs -----------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        """The keys of this pane."""
+        from bioretrieval_tui.tui.screens.dialogs import HelpDialog
+
+        title = next(title for name, title, _ in PANES if name == self.current)
+        self.push_screen(HelpDialog(title, self.pane.SCOPES))
+
+    def action_palette(self) -> None:
+        """Find an action or an entry by name."""
+        from bioretrieval_tui.tui.screens.palette import Palette
+
+        scopes = self.pane.SCOPES
+        actions = [a for a in ACTIONS if a.palette and a.scope in scopes]
+        self.push_screen(Palette(actions, self.catalogue), self._chosen)
+
+    async def _chosen(self, choice: Action | str | None) -> None:
+        if isinstance(choice, Action):
+            await self.run_action(choice.name, self if choice.scope == "everywhere" else self.pane)
+        elif isinstance(choice, str):
+            self.jump(choice)

@@ -1,0 +1,17 @@
+"""Textual bindings out of the registry of actions."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+
+from bioretrieval_tui.actions import in_scope
+
+
+def bindings(*scopes: str) -> list[Binding]:
+    """The bindings of these scopes. Footer and help are drawn from the registry, not from here."""
+    return [
+        Binding(key, action.name, action.label, show=False, id=f"{action.id}.{key}")
+        for scope in scopes
+        for action in in_scope(scope)
+        for key in action.keys
+    ]

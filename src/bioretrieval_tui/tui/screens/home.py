@@ -1,0 +1,120 @@
+"""Home: what this is, what is in it, what is new, where to start."""
+
+from __future__ import annotations
+
+from string import ascii_lowercase
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+
+from bioretrieval_tui.actions import PANES
+from bioretrieval_tui.catalog.entries import SECTIONS, AnyEntry, Milestone, Paper
+from bioretrieval_tui.catalog.numbers import count
+from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.screens.browse import Detail
+from bioretrieval_tui.tui.screens.pane import Pane
+from bioretrieval_tui.tui.text import Line, Span, line
+
+LATEST = 6
+
+
+class HomePane(Pane):
+    """One page; letters jump to the latest entries."""
+
+    BINDINGS = [b for b in bindings("list") if b.action in ("open", "copy_link", "relations")]
+    SCOPES: ClassVar[tuple[str, ...]] = ("detail", "everywhere")
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.latest: list[AnyEntry] = []
+
+    def compose(self) -> ComposeResult:
+        """One page."""
+        yield Detail(measure=96)
+
+    def on_mount(self) -> None:
+        """Write the page."""
+        self.latest = latest(self.catalogue)
+        self.query_one(Detail).show(home_lines(self.catalogue, self.latest))
+
+    def activate(self) -> None:
+        """The page takes the focus."""
+        self.query_one(Detail).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """A letter in brackets jumps; the keys that scroll stay what they are."""
+        letters = home_letters(len(self.latest))
+        if event.character and event.character in letters:
+            event.stop()
+            self.owner.jump(self.latest[letters.index(event.character)].id)
+
+
+def home_letters(number: int) -> str:
+    """Letters for the latest entries that no key of this pane uses."""
+    taken = "jkgqtnlrsoyez"
+    return "".join(c for c in ascii_lowercase if c not in taken)[:number]
+
+
+def latest(catalogue: Catalogue) -> list[AnyEntry]:
+    """The newest work in the catalogue: by year, papers and milestones once each."""
+    candidates = [
+        entry for entry in catalogue.entries if entry.year and not isinstance(entry, Milestone)
+    ]
+    candidates.sort(key=lambda e: (e.added or "", e.year or 0, isinstance(e, Paper)), reverse=True)
+    return candidates[:LATEST]
+
+
+def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
+    """The page of Home."""
+    lines = [
+        line(Span("Biomedical text retrieval", "model.strong"), "  in a terminal"),
+        line(
+            Span(
+                "Papers, models, datasets, benchmarks and training recipes for dense retrieval "
+                "in biomedicine, each figure with its source; and search over your own abstracts.",
+                "dim",
+            )
+        ),
+        line(),
+    ]
+    digits = {pane: str(i) for i, (pane, _, _) in enumerate(PANES, 1)}
+    roles = {"papers": "paper", "models": "model", "datasets": "dataset", "benchmarks": "benchmark",
+             "timeline": "milestone", "path": "step", "leaderboard": "recipe", "search": "text"}  # fmt: skip
+    for pane, title, text in PANES[1:]:
+        section = "recipes" if pane == "leaderboard" else pane
+        number = count(len(catalogue.section(section))) if section in SECTIONS else ""
+        lines.append(
+            line(Span(f" {digits[pane]} ", "key"), " ", Span(f"{title:<12}", roles[pane]),
+                 Span(f"{number:>4}  ", "strong"), Span(text, "dim"), hang=22)
+        )  # fmt: skip
+    figures = count(len(catalogue.results))
+    lines += [
+        line(),
+        line(Span(f"{figures} published figures", "strong"),
+             Span(f", each with its source. Updated {catalogue.updated or 'never'}.", "dim")),
+        line(),
+        line(Span("Latest", "header")),
+    ]  # fmt: skip
+    for letter, entry in zip(home_letters(len(newest)), newest, strict=False):
+        lines.append(
+            line(Span(letter, "key"), " ", Span(entry.name, f"{kind_of(entry)}.strong"),
+                 Span(f"  {kind_of(entry)}, {entry.year}", "faint"), hang=4)
+        )  # fmt: skip
+    lines += [line(), line(Span("What changed", "header"))]
+    lines += [
+        line(Span(f"{change.date}  ", "dim"), change.text, hang=12)
+        for change in sorted(catalogue.changes, key=lambda c: c.date, reverse=True)[:5]
+    ]
+    lines += [
+        line(),
+        line(Span("Where to start", "header")),
+        line(Span(" 8 ", "key"), " five steps, from a first baseline to your own retriever", hang=4),
+        line(Span(" 9 ", "key"), " search everything here by meaning, offline", hang=4),
+        line(Span(" / ", "key"), " filters any list, ", Span(" ? ", "key"), " shows the keys, ",
+             Span(" q ", "key"), " leaves", hang=4),
+    ]  # fmt: skip
+    return lines
+
+

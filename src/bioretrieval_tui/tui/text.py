@@ -1,0 +1,162 @@
+"""Spans, lines and their wrapping: what pages are made of, before any widget.
+
+The one place where text from the catalogue, from files or from an index turns into strips for
+the terminal, and therefore the one place of the app where it is cleaned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from bioretrieval_tui.terminal.clean import clean, safe_url
+from bioretrieval_tui.tui.themes import Look
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of text in one role; `url` makes it a link."""
+
+    text: str
+    role: str = "text"
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A paragraph before wrapping: `indent` cells before the first row, `hang` before others."""
+
+    spans: tuple[Span, ...] = ()
+    indent: int = 0
+    hang: int = 0
+
+
+def line(*parts: Span | str, indent: int = 0, hang: int | None = None) -> Line:
+    """A `Line` of spans; plain strings are text."""
+    spans = tuple(part if isinstance(part, Span) else Span(part) for part in parts)
+    return Line(spans, indent, indent if hang is None else hang)
+
+
+Row = tuple[Span, ...]
+
+
+def wrap(item: Line, width: int) -> list[Row]:
+    """The rows of one line at `width` cells: broken at spaces, long words cut."""
+    rows: list[Row] = []
+    current: list[Span] = []
+    room = max(1, width - item.indent)
+    used = 0
+    pad = item.indent
+
+    def finish() -> None:
+        nonlocal current, used, pad, room
+        rows.append((Span(" " * pad), *current) if pad else tuple(current))
+        current, used, pad = [], 0, item.hang
+        room = max(1, width - item.hang)
+
+    for span in item.spans:
+        for word in _words(clean(span.text)):
+            size = cell_len(word)
+            if used + size > room and used:
+                if word.isspace():
+                    continue
+                finish()
+            while size > room:
+                head = set_cell_size(word, room)
+                current.append(Span(head, span.role, span.url))
+                word = word[len(head.rstrip()) :] if not head.isspace() else ""
+                size = cell_len(word)
+                finish()
+            if word and not (word.isspace() and not used):
+                current.append(Span(word, span.role, span.url))
+                used += size
+            elif word and not rows and not used:
+                current.append(Span(word, span.role, span.url))
+                used += size
+    finish()
+    return rows
+
+
+def _words(text: str) -> Iterator[str]:
+    """Alternating words and runs of spaces; nothing is lost."""
+    start = 0
+    for i in range(1, len(text) + 1):
+        if i == len(text) or text[i].isspace() != text[start].isspace():
+            yield text[start:i]
+            start = i
+
+
+def layout(lines: Iterable[Line], width: int) -> list[Row]:
+    """All rows of a page at `width` cells."""
+    rows: list[Row] = []
+    for item in lines:
+        rows.extend(wrap(item, width))
+    return rows
+
+
+def strip(row: Iterable[Span], width: int, look: Look, *, under: str | None = None) -> Strip:
+    """One row as a strip of exactly `width` cells.
+
+    `under` is a role whose background (and attributes) the whole row takes, for a cursor.
+    """
+    base = look.style("text")
+    over = look.style(under) if under else None
+    segments: list[Segment] = []
+    used = 0
+    for span in row:
+        text = clean(span.text)
+        size = cell_len(text)
+        if used + size > width:
+            text = set_cell_size(text, max(0, width - used))
+            size = width - used
+        if not text:
+            continue
+        style = _style(look, span, over)
+        if segments and segments[-1].style == style:
+            segments[-1] = Segment(segments[-1].text + text, style)
+        else:
+            segments.append(Segment(text, style))
+        used += size
+        if used >= width:
+            break
+    if used < width:
+        segments.append(Segment(" " * (width - used), base + over if over else base))
+    return Strip(segments, width)
+
+
+def _style(look: Look, span: Span, over: Style | None) -> Style:
+    style = look.style(span.role)
+    if over is not None:
+        # The cursor's background wins; the span keeps its own colour unless the cursor reverses.
+        style = style + Style(bgcolor=over.bgcolor, bold=over.bold, reverse=over.reverse)
+        if over.underline:
+            style += Style(underline=True)
+    if span.url:
+        return _linked(style, span.url)
+    return style
+
+
+@lru_cache(maxsize=2048)
+def _linked(style: Style, url: str) -> Style:
+    """`style` as an OSC 8 link, if the address is one that may be opened.
+
+    Kept, because Rich gives each new link style a random id, which would make equal rows differ.
+    """
+    safe = safe_url(url)
+    return style + Style(link=safe) if safe else style
+
+
+def fit(text: str, width: int, align: str = "left") -> str:
+    """`text` in exactly `width` cells, with an ellipsis where it is cut."""
+    text = clean(text)
+    size = cell_len(text)
+    if size > width:
+        return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
+    pad = " " * (width - size)
+    return pad + text if align == "right" else text + pad

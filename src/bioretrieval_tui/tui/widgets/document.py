@@ -1,0 +1,85 @@
+"""A scrolling page of wrapped lines: the detail of an entry, Home, help, an abstract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import events
+from textual.strip import Strip
+
+from bioretrieval_tui.tui.text import Line, Row, Span, layout, strip
+from bioretrieval_tui.tui.widgets.canvas import Canvas
+
+
+class DocumentView(Canvas, can_focus=True):
+    """Shows lines; keeps its place when the width changes, starts at the top for a new page."""
+
+    def __init__(
+        self,
+        id: str | None = None,  # noqa: A002
+        *,
+        rule: bool = False,
+        measure: int = 100,
+    ) -> None:
+        super().__init__(id=id)
+        self.lines: tuple[Line, ...] = ()
+        self.top = 0
+        self.rule = rule
+        """Draw a rule along the left edge, where a list stands beside."""
+        self.measure = measure
+        """Longest line in cells: prose of two hundred columns cannot be read."""
+        self._rows: list[Row] = []
+        self._rows_width = -1
+
+    def show(self, lines: Iterable[Line], *, keep_place: bool = False) -> None:
+        """Show another page."""
+        self.lines = tuple(lines)
+        self._rows_width = -1
+        if not keep_place:
+            self.top = 0
+        self.update()
+
+    def scroll_by(self, rows: int) -> None:
+        """Scroll down (or up) by rows."""
+        last = max(0, len(self._rows) - self.size.height)
+        self.top = max(0, min(self.top + rows, last))
+        self.update()
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """The visible rows, with a mark where more follows."""
+        lead = 2 if self.rule else 1
+        room = max(10, min(width - lead - 1, self.measure))
+        if self._rows_width != room:
+            self._rows = layout(self.lines, room)
+            self._rows_width = room
+        self.top = max(0, min(self.top, len(self._rows) - height))
+        edge = Span("│" if self.rule else " ", "ok" if self.has_focus and self.rule else "rule")
+        out = []
+        for y in range(height):
+            index = self.top + y
+            row = self._rows[index] if index < len(self._rows) else ()
+            spans: Row = (edge, Span(" " * (lead - 1)), *row)
+            more = y == height - 1 and index < len(self._rows) - 1
+            if more:
+                left = f" ↓ {len(self._rows) - index - 1} more lines"
+                spans = (edge, Span(" " * (lead - 1)), Span(left, "faint"))
+            out.append(strip(spans, width, self.look))
+        return out
+
+    def on_focus(self) -> None:
+        """The rule shows where keys go."""
+        self.update()
+
+    def on_blur(self) -> None:
+        """The rule fades."""
+        self.update()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel scrolls."""
+        event.stop()
+        self.scroll_by(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel scrolls."""
+        event.stop()
+        self.scroll_by(-3)

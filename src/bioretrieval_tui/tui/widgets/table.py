@@ -1,0 +1,271 @@
+"""A virtual table: it asks for the rows that are on screen and never for the others.
+
+Mounting and moving cost the same for ten rows and for a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+
+from bioretrieval_tui.tui.text import Row, Span, fit, strip
+from bioretrieval_tui.tui.widgets.canvas import Canvas
+
+GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `width` is its least width; spare cells are shared by `weight`.
+
+    Columns of a lower `priority` number stay longest when room runs out. `frozen` columns
+    stay in place when the table is wider than the screen.
+    """
+
+    key: str
+    title: str
+    width: int
+    weight: int = 0
+    align: str = "left"
+    priority: int = 5
+    frozen: bool = False
+
+
+class Rows(Protocol):
+    """What a table shows."""
+
+    def __len__(self) -> int: ...
+
+    def cells(self, index: int) -> Sequence[Span]:
+        """One span a column."""
+        ...
+
+
+class NoRows:
+    """An empty table."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def cells(self, index: int) -> Sequence[Span]:
+        raise IndexError(index)
+
+
+class VirtualTable(Canvas, can_focus=True):
+    """Rows under a header, a cursor on a row and a chosen column."""
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, table: VirtualTable, index: int) -> None:
+            super().__init__()
+            self.table = table
+            self.index = index
+
+        @property
+        def control(self) -> VirtualTable:
+            return self.table
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, VirtualTable.Moved) and message.table is self.table
+
+    class Chosen(Message):
+        """A row was clicked twice (enter is an action of the pane)."""
+
+        def __init__(self, table: VirtualTable, index: int) -> None:
+            super().__init__()
+            self.table = table
+            self.index = index
+
+        @property
+        def control(self) -> VirtualTable:
+            return self.table
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        id: str | None = None,  # noqa: A002
+        *,
+        squeeze: bool = True,
+        empty: str = "Nothing here.",
+    ) -> None:
+        super().__init__(id=id)
+        self.columns = tuple(columns)
+        self.rows: Rows = NoRows()
+        self.cursor = 0
+        self.top = 0
+        self.column = 0
+        self.first_column = 0
+        self.sorted_by: tuple[str, bool] | None = None
+        self.squeeze = squeeze
+        """Drop columns of low priority when narrow; else scroll sideways."""
+        self.empty = empty
+
+    # State -------------------------------------------------------------------------------
+
+    def show(self, rows: Rows, cursor: int = 0) -> None:
+        """Show `rows` with the cursor on one of them."""
+        self.rows = rows
+        self.cursor = max(0, min(cursor, len(rows) - 1))
+        self._keep_visible()
+        self.update()
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Other columns for other rows."""
+        self.columns = tuple(columns)
+        self.column = self.first_column = 0
+        self.sorted_by = None
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on a row; posts `Moved` if that is another one."""
+        index = max(0, min(index, len(self.rows) - 1))
+        moved, self.cursor = index != self.cursor, index
+        self._keep_visible()
+        self.update()
+        if moved:
+            self.post_message(self.Moved(self, index))
+
+    def move_column(self, by: int) -> None:
+        """Choose another column."""
+        if self.squeeze:
+            # Only columns that are on screen can be chosen.
+            shown = [i for i, _ in self._layout(self.size.width)]
+            place = shown.index(self.column) if self.column in shown else 0
+            self.column = shown[max(0, min(place + by, len(shown) - 1))] if shown else 0
+        else:
+            self.column = max(0, min(self.column + by, len(self.columns) - 1))
+        self._keep_column_visible()
+        self.update()
+
+    @property
+    def page(self) -> int:
+        """Rows that fit under the header."""
+        return max(1, self.size.height - 1)
+
+    def _keep_visible(self) -> None:
+        page = self.page
+        if self.cursor < self.top:
+            self.top = self.cursor
+        elif self.cursor >= self.top + page:
+            self.top = self.cursor - page + 1
+        self.top = max(0, min(self.top, len(self.rows) - page))
+
+    def _keep_column_visible(self) -> None:
+        if self.squeeze:
+            return
+        frozen = sum(column.frozen for column in self.columns)
+        if self.column < frozen:
+            self.first_column = 0
+            return
+        self.first_column = min(self.first_column, self.column - frozen)
+        while self.column not in {i for i, _ in self._layout(self.size.width)}:
+            if self.first_column >= self.column - frozen:
+                break
+            self.first_column += 1
+
+    # Drawing -----------------------------------------------------------------------------
+
+    def _layout(self, width: int) -> list[tuple[int, int]]:
+        """(column index, cells) of the columns that are shown, in their order."""
+        room = width - 2
+        if self.squeeze:
+            chosen = list(range(len(self.columns)))
+            while len(chosen) > 1 and self._needs(chosen) > room:
+                chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
+        else:
+            frozen = [i for i, c in enumerate(self.columns) if c.frozen]
+            moving = [i for i, c in enumerate(self.columns) if not c.frozen]
+            chosen = list(frozen)
+            for i in moving[self.first_column :]:
+                if self._needs([*chosen, i]) > room:
+                    break
+                chosen.append(i)
+        spare = max(0, room - self._needs(chosen))
+        weights = sum(self.columns[i].weight for i in chosen)
+        sizes = []
+        for i in chosen:
+            column = self.columns[i]
+            extra = spare * column.weight // weights if weights else 0
+            sizes.append((i, min(column.width + extra, room)))
+        return sizes
+
+    def _needs(self, chosen: Sequence[int]) -> int:
+        return sum(self.columns[i].width for i in chosen) + GAP * max(0, len(chosen) - 1)
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """The header and the visible rows."""
+        self._keep_visible()
+        layout = self._layout(width)
+        out = [strip(self._header(layout), width, self.look)]
+        count = len(self.rows)
+        focused = self.has_focus
+        for y in range(height - 1):
+            index = self.top + y
+            if index >= count:
+                row: Row = (Span(f"  {self.empty}", "dim"),) if count == 0 and y == 0 else ()
+                out.append(strip(row, width, self.look))
+                continue
+            under = None
+            if index == self.cursor:
+                under = "cursor" if focused else "cursor.blurred"
+            out.append(strip(self._row(index, layout, under), width, self.look, under=under))
+        return out[:height]
+
+    def _header(self, layout: Sequence[tuple[int, int]]) -> Row:
+        spans: list[Span] = [Span(" ")]
+        for place, (i, size) in enumerate(layout):
+            column = self.columns[i]
+            title = column.title
+            if self.sorted_by and self.sorted_by[0] == column.key:
+                title += " ↓" if self.sorted_by[1] else " ↑"
+            if place:
+                spans.append(Span(" " * GAP))
+            role = "header.active" if i == self.column and self.has_focus else "header"
+            text = fit(title, size, column.align)
+            lead, body = text[: len(text) - len(text.lstrip())], text.strip()
+            spans.extend([Span(lead), Span(body, role), Span(" " * (size - len(lead) - len(body)))])
+        return tuple(spans)
+
+    def _row(self, index: int, layout: Sequence[tuple[int, int]], under: str | None) -> Row:
+        cells = self.rows.cells(index)
+        spans = [Span("▌" if under == "cursor" else " ", "ok")]
+        for place, (i, size) in enumerate(layout):
+            if place:
+                spans.append(Span(" " * GAP))
+            cell = cells[i] if i < len(cells) else Span("")
+            text = fit(cell.text, size, self.columns[i].align)
+            spans.append(Span(text, cell.role, cell.url))
+        return tuple(spans)
+
+    # Events ------------------------------------------------------------------------------
+
+    def on_focus(self) -> None:
+        """The cursor shows where keys go."""
+        self.update()
+
+    def on_blur(self) -> None:
+        """The cursor fades, the place stays."""
+        self.update()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor, a double click chooses."""
+        if event.y < 1 or self.top + event.y - 1 >= len(self.rows):
+            return
+        self.move_to(self.top + event.y - 1)
+        if event.chain > 1:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the cursor."""
+        event.stop()
+        self.move_to(self.cursor + 3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel moves the cursor."""
+        event.stop()
+        self.move_to(self.cursor - 3)
