@@ -1,6 +1,8 @@
 """`python -m bioretrieval_tui` is the command itself."""
 
-from bioretrieval_tui.cli.main import run
+import sys
+
+from bioretrieval_tui.main import run
 
 if __name__ == "__main__":
-    run()
+    sys.exit(run())

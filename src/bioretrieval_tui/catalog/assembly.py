@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from bioretrieval_tui.catalog import reading
-from bioretrieval_tui.catalog.entries import LISTS, SECTIONS, AnyEntry, Change, Result, Source
-from bioretrieval_tui.catalog.typing_checks import Walk, nearest
+from bioretrieval_tui.catalog.content import FORMAT_VERSION, Content
+from bioretrieval_tui.catalog.entries import LISTS, SECTIONS, Change, Result, Source
+from bioretrieval_tui.catalog.typing_checks import Walk, nearest, shown
 from bioretrieval_tui.errors import Problem
 
-ENTRY_FILE_KEYS = {"version", "updated", "include"}
-FORMAT_VERSION = 1
+ENTRY_FILE_KEYS = ("version", "updated", "include")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +45,38 @@ class Draft:
         return Draft(dict(self.entries), lists, [])
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole catalogue as typed values: the compiled form is this, as JSON."""
-
-    entries: tuple[AnyEntry, ...]
-    results: tuple[Result, ...]
-    sources: tuple[Source, ...]
-    changes: tuple[Change, ...] = ()
-    updated: str | None = None
-
-
 def add_file(draft: Draft, path: Path, data: bytes, *, overlay: bool, main: bool = False) -> None:
     """Add the sections of one file to `draft`; what is wrong goes to `draft.problems`.
 
-    In an overlay an entry whose id exists already overrides the fields that it gives.
+    In an overlay an entry whose id exists already overrides the fields that it gives; an empty
+    overlay holds nothing, where an empty file of the catalogue itself has lost something.
     """
     document = reading.compose(path, data)
     if isinstance(document, Problem):
         draft.problems.append(document)
         return
     if document.root is None:
+        if not overlay:
+            draft.problems.append(Problem(path, "is empty"))
         return
     if not isinstance(document.root, reading.Mapping):
         line = reading.line_of(document.root)
         draft.problems.append(Problem(path, "expects sections such as 'models:'", line))
         return
     known = [*SECTIONS, *LISTS, *(ENTRY_FILE_KEYS if main else ())]
+    seen: set[str] = set()
     for key_node, value_node in document.root.value:
-        key = str(reading.plain(key_node))
+        key = reading.key_text(key_node)
         line = reading.line_of(key_node)
         if key not in known:
             hint = nearest(key, known)
-            draft.problems.append(Problem(path, f"unknown section '{key}'{hint}", line))
-        elif key in ENTRY_FILE_KEYS:
+            draft.problems.append(Problem(path, f"unknown section '{shown(key)}'{hint}", line))
+            continue
+        if key in seen:
+            draft.problems.append(Problem(path, f"section '{key}' is given twice", line))
+            continue
+        seen.add(key)
+        if key in ENTRY_FILE_KEYS:
             _check_header(draft, path, key, value_node)
         elif not isinstance(value_node, reading.Sequence):
             draft.problems.append(Problem(path, f"section '{key}' expects a list", line))
@@ -85,23 +84,42 @@ def add_file(draft: Draft, path: Path, data: bytes, *, overlay: bool, main: bool
             for item in value_node.value:
                 _add_entry(draft, path, key, item, overlay)
         else:
-            _add_list(draft, path, key, value_node)
+            _add_list(draft, path, key, value_node, overlay)
+    if main and "version" not in seen:
+        draft.problems.append(Problem(path, "is missing", 1, field="version"))
 
 
-def included(path: Path, data: bytes) -> list[str]:
-    """The file names that the catalogue's entry file includes; [] if it cannot be read."""
+def header(path: Path, data: bytes) -> dict[str, Any]:
+    """`updated` and `include` of the catalogue's entry file, where they are what they should be."""
     document = reading.compose(path, data)
     if isinstance(document, Problem) or not isinstance(document.root, reading.Mapping):
-        return []
-    include = reading.plain(document.root).get("include") or []
-    return [str(name) for name in include] if isinstance(include, list) else []
+        return {}
+    nodes = {reading.key_text(key): value for key, value in document.root.value}
+    return {
+        key: reading.plain(nodes[key])
+        for key in ENTRY_FILE_KEYS
+        if key in nodes and _header_fault(key, nodes[key]) is None
+    }
 
 
 def _check_header(draft: Draft, path: Path, key: str, node: reading.Node) -> None:
+    fault = _header_fault(key, node)
+    if fault:
+        draft.problems.append(Problem(path, fault, reading.line_of(node), field=key))
+
+
+def _header_fault(key: str, node: reading.Node) -> str | None:
     value = reading.plain(node)
-    if key == "version" and value != FORMAT_VERSION:
-        message = f"format version {value} is not {FORMAT_VERSION}, the one this program reads"
-        draft.problems.append(Problem(path, message, reading.line_of(node)))
+    if key == "version":
+        if type(value) is int and value == FORMAT_VERSION:
+            return None
+        found = shown(str(value))
+        return f"format version '{found}' is not {FORMAT_VERSION}, the one this program reads"
+    if key == "updated":
+        return None if isinstance(value, str) else "expects text (put it in quotes)"
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return None
+    return "expects a list of file names"
 
 
 def _add_entry(draft: Draft, path: Path, section: str, node: reading.Node, overlay: bool) -> None:
@@ -110,7 +128,7 @@ def _add_entry(draft: Draft, path: Path, section: str, node: reading.Node, overl
         draft.problems.append(Problem(path, f"an item of '{section}' expects keys", place.line))
         return
     identifier = str(reading.plain(node).get("id") or "")
-    label = identifier or f"{section} (no id)"
+    label = shown(identifier) or f"{section} (no id)"
     before = draft.entries.get(identifier)
     walk = Walk(path, label, draft.problems)
     record = walk.record(node, SECTIONS[section], whole=not (overlay and before))
@@ -119,25 +137,44 @@ def _add_entry(draft: Draft, path: Path, section: str, node: reading.Node, overl
     if before is None:
         draft.entries[identifier] = (section, record, place)
         return
-    if not overlay:
-        other = f"{before[2].file.name}:{before[2].line}"
-        draft.problems.append(
-            Problem(path, f"id '{identifier}' is already used at {other}", place.line, label, "id")
-        )
+    if not overlay or before[2].file == path:
+        draft.problems.append(_used_twice(label, label, place, before[2]))
     elif before[0] != section:
-        message = f"'{identifier}' is one of {before[0]}, not of {section}"
+        message = f"'{label}' is one of {before[0]}, not of {section}"
         draft.problems.append(Problem(path, message, place.line, label))
     else:
         draft.entries[identifier] = (section, {**before[1], **record}, place)
 
 
-def _add_list(draft: Draft, path: Path, section: str, node: reading.Sequence) -> None:
+def _add_list(
+    draft: Draft, path: Path, section: str, node: reading.Sequence, overlay: bool
+) -> None:
     for number, item in enumerate(node.value, 1):
         label = f"{section}[{number}]"
         if section == "sources" and isinstance(item, reading.Mapping):
-            label = str(reading.plain(item).get("id") or label)
+            label = shown(str(reading.plain(item).get("id") or label))
         record = Walk(path, label, draft.problems).record(item, LISTS[section])
         draft.lists[section].append((record, Place(path, reading.line_of(item))))
+    if section == "sources":
+        _check_sources(draft, path, overlay)
+
+
+def _check_sources(draft: Draft, path: Path, overlay: bool) -> None:
+    """Ids used twice; an overlay may give a source of another file anew."""
+    seen: dict[str, Place] = {}
+    for record, place in draft.lists["sources"]:
+        identifier = record.get("id")
+        if identifier is None or (overlay and place.file != path):
+            continue
+        before = seen.setdefault(identifier, place)
+        if before is not place and place.file == path:
+            draft.problems.append(_used_twice(identifier, identifier, place, before))
+
+
+def _used_twice(identifier: str, label: str, place: Place, before: Place) -> Problem:
+    other = f"{before.file.name}:{before.line}"
+    message = f"id '{identifier}' is already used at {other}"
+    return Problem(place.file, message, place.line, label, "id")
 
 
 def content(draft: Draft, updated: str | None = None) -> Content:

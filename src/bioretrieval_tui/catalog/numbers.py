@@ -13,7 +13,8 @@ def short(value: int | None) -> str:
     if value is None:
         return ""
     for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
-        if value >= limit:
+        # From 999.5 of the unit below, three figures round up into this one.
+        if value >= limit - limit // 2000:
             scaled = value / limit
             digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
             text = f"{scaled:.{digits}f}"
@@ -23,6 +24,5 @@ def short(value: int | None) -> str:
 
 def figure(value: float) -> str:
     """A published value: at least three decimals, never more than were published."""
-    text = repr(round(value, 6))
-    _, _, decimals = text.partition(".")
-    return f"{value:.3f}" if len(decimals) < 3 else text
+    whole, _, decimals = f"{value:.6f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<3}"

@@ -12,11 +12,15 @@ from typing import Any
 
 import yaml
 
+from bioretrieval_tui.catalog.content import MAX_BYTES
 from bioretrieval_tui.errors import Problem
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MAX_BYTES = 16 * 1024 * 1024
 _MAX_DEPTH = 40
+_SPARE_NODES = 10_000
+_CORE = "tag:yaml.org,2002:"
+_TRUE = frozenset({"yes", "true", "on"})
+_FALSE = frozenset({"no", "false", "off"})
 
 Mapping = yaml.MappingNode
 Sequence = yaml.SequenceNode
@@ -34,14 +38,17 @@ class Document:
 
 def compose(path: Path, data: bytes) -> Document | Problem:
     """Compose `data`, the content of `path`; a syntax error comes back as a Problem."""
-    if len(data) > _MAX_BYTES:
-        return Problem(path, f"is larger than {_MAX_BYTES // 2**20} MiB")
+    if len(data) > MAX_BYTES:
+        return Problem(path, f"is larger than {MAX_BYTES // 2**20} MiB")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return Problem(path, f"is not UTF-8 (byte {error.start})", line=line)
     try:
+        deep = _line_too_deep(text)
+        if deep is not None:
+            return Problem(path, f"is nested more than {_MAX_DEPTH} levels deep", line=deep)
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -50,16 +57,36 @@ def compose(path: Path, data: bytes) -> Document | Problem:
         return Problem(path, f"is not valid YAML: {said}", line=line_number)
     except (yaml.YAMLError, ValueError) as error:
         return Problem(path, f"is not valid YAML: {error}")
-    except RecursionError:
-        return Problem(path, "is nested too deeply")
-    if root is not None and _too_deep(root):
-        return Problem(path, "is nested too deeply, or refers to itself")
+    if root is not None and _too_large(root, len(text)):
+        return Problem(path, "grows too large or refers to itself through its aliases (*name)")
     return Document(path, root)
 
 
-def _too_deep(root: Node) -> bool:
-    """True beyond the depth a catalogue can need; aliases are counted each time they are used."""
-    budget = 2_000_000
+def _line_too_deep(text: str) -> int | None:
+    """The line on which nesting first goes beyond what a catalogue can need, or None.
+
+    Found from the parser's events, which need no stack: the C composer recurses as deep as the
+    text does, and a few kilobytes of brackets would end the process.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                mark = event.start_mark
+                return None if mark is None else int(mark.line) + 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
+
+
+def _too_large(root: Node, length: int) -> bool:
+    """True where aliases unfold to more nodes than the text could spell out, or to a circle.
+
+    Aliases are counted each time they are used, so a few lines that stand for millions of nodes
+    are refused before anything walks them.
+    """
+    budget = length + _SPARE_NODES
     stack = [(root, 0)]
     while stack:
         node, depth = stack.pop()
@@ -82,12 +109,12 @@ def line_of(node: Node) -> int:
 
 def scalar(node: Scalar) -> str | int | float | bool | None:
     """The value of a scalar by its resolved tag; dates and unknown tags stay text."""
-    tag = node.tag.rpartition(":")[2]
+    tag = node.tag[len(_CORE) :] if node.tag.startswith(_CORE) else ""
     text: str = node.value
     if tag == "null":
         return None
     if tag == "bool":
-        return text.lower() in ("yes", "true", "on")
+        return _boolean(text)
     if tag == "int":
         return _integer(text)
     if tag == "float":
@@ -95,11 +122,19 @@ def scalar(node: Scalar) -> str | int | float | bool | None:
     return text
 
 
+def _boolean(text: str) -> bool | str:
+    """`!!bool maybe` is text: a tag that a file sets by hand proves nothing."""
+    word = text.casefold()
+    return True if word in _TRUE else False if word in _FALSE else text
+
+
 def _integer(text: str) -> int | str:
     try:
-        return int(text.replace("_", ""), 0)
+        value = int(text.replace("_", ""), 0)
     except ValueError:
         return text
+    # Nothing counts that far, and Python refuses to write such a number out again.
+    return value if value.bit_length() <= 64 else text
 
 
 def _floating(text: str) -> float | str:
@@ -109,14 +144,15 @@ def _floating(text: str) -> float | str:
         return text
 
 
+def key_text(node: Node) -> str:
+    """A key as it is written: YAML would read `on` as true and `1` as a number."""
+    return str(node.value) if isinstance(node, Scalar) else str(plain(node))
+
+
 def plain(node: Node) -> Any:
     """A node as plain Python values (later keys win, as in YAML)."""
     if isinstance(node, Mapping):
-        return {str(scalar(key)): plain(value) for key, value in node.value if _is_key(key)}
+        return {key_text(key): plain(value) for key, value in node.value}
     if isinstance(node, Sequence):
         return [plain(item) for item in node.value]
     return scalar(node)
-
-
-def _is_key(node: Node) -> bool:
-    return isinstance(node, Scalar)

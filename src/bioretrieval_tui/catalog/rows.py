@@ -32,7 +32,7 @@ FIELDS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("arxiv", "text", (), "papers: arXiv number"),
     ("doi", "text", (), "papers: DOI"),
     ("topic", "text", (), "papers: topic"),
-    ("role", "text", (), "models: retriever, reranker, lexical, entity-linking, similarity, encoder"),
+    ("role", "text", (), "models: retriever, reranker, lexical, entity-linking, ..."),
     ("family", "text", (), "models: family"),
     ("params", "number", ("parameters",), "models, recipes: parameters"),
     ("dimension", "number", ("dim", "dims"), "models: vector dimension"),
@@ -130,7 +130,8 @@ def ordered(
         UsageError: there is no such field; the nearest is named.
     """
     name = field_name(field)
-    with_value, without = [], []
+    with_value: list[AnyEntry] = []
+    without: list[AnyEntry] = []
     for entry in entries:
         (without if value(entry, name, catalogue) in (None, "", ()) else with_value).append(entry)
     with_value.sort(key=lambda e: sort_key(value(e, name, catalogue)), reverse=reverse)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bioretrieval_tui.catalog.assembly import FORMAT_VERSION
+from bioretrieval_tui.catalog.content import FORMAT_VERSION
 from bioretrieval_tui.catalog.entries import LISTS, SECTIONS
 
 FILE_NAME = "catalog.schema.json"

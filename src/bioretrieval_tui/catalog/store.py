@@ -9,6 +9,7 @@ each start, so an edited file is never answered from a stale form.
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from bioretrieval_tui import __version__
-from bioretrieval_tui.catalog.assembly import FORMAT_VERSION, Content
+from bioretrieval_tui.catalog.content import FORMAT_VERSION, MAX_BYTES, Content
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.errors import Problem
+from bioretrieval_tui.errors import CatalogueError, NotFoundError, Problem
 from bioretrieval_tui.paths import Places, places, write_atomically
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -52,25 +53,33 @@ def load(where: Places | None = None) -> Loaded:
     """The shipped catalogue with the user's overlays.
 
     Raises:
-        CatalogueError: the shipped catalogue does not validate (every problem is listed).
+        CatalogueError: the shipped catalogue cannot be read or does not validate (every problem
+            is listed).
         NotFoundError: there is no catalogue.
     """
-    from bioretrieval_tui.errors import NotFoundError
-
     where = where or places()
     folder = data_folder()
     shipped = sorted(folder.glob("*.yaml"))
     if not shipped:
         raise NotFoundError(f"no catalogue in {folder}", remedy="reinstall bioretrieval-tui")
     overlays, unreadable = _overlay_files(where.overlays)
-    key = content_key(shipped, overlays)
+    key = _key_of(shipped, overlays)
     compiled = _compiled(key, BUNDLE / "catalogue.json") if not overlays else None
     if compiled is None:
         compiled = _compiled(key, where.compiled / f"{key}.json")
     if compiled is None:
         compiled = compile_catalogue(folder, overlays, key)
-        _keep(where.compiled, compiled)
+        if _key_of(shipped, overlays) == key:  # else a file was edited while it was read
+            _keep(where.compiled, compiled)
     return Loaded(Catalogue(compiled.content), (*unreadable, *compiled.problems))
+
+
+def _key_of(shipped: list[Path], overlays: dict[Path, bytes]) -> str:
+    try:
+        return content_key(shipped, overlays)
+    except OSError as error:
+        at_fault = Path(error.filename) if error.filename else shipped[0].parent
+        raise CatalogueError([Problem(at_fault, f"cannot be read: {error.strerror}")]) from error
 
 
 def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
@@ -78,6 +87,7 @@ def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
     digest = hashlib.sha256(f"{FORMAT_VERSION} {__version__}".encode())
     for path in shipped:
         _feed(digest, path.name, path.read_bytes())
+    digest.update(b"\0overlays")
     for path, data in overlays.items():
         # The whole path: problems name it, so a moved folder is another catalogue.
         _feed(digest, str(path), data)
@@ -90,28 +100,52 @@ def _feed(digest: hashlib._Hash, name: str, data: bytes) -> None:
 
 
 def _overlay_files(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
-    """The overlays' bytes in the order of their names, and a line for each unreadable one."""
+    """The overlays' bytes in the order of their names, and a line for each unreadable one.
+
+    Hidden files are passed over: editors keep their locks and backups there.
+    """
     contents: dict[Path, bytes] = {}
     problems: list[str] = []
     try:
-        found = sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml"))
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix in (".yaml", ".yml") and not path.name.startswith(".")
+        )
     except FileNotFoundError:
         return contents, problems
     except OSError as error:
-        return contents, [str(Problem(folder, f"cannot be listed: {error.strerror}"))]
+        return contents, [_line(Problem(folder, f"cannot be listed: {error.strerror}"))]
     for path in found:
         try:
-            contents[path] = path.read_bytes()
+            if stat.S_ISREG(path.stat().st_mode):
+                contents[path] = _read(path)
+            else:  # reading a pipe would wait for a writer for ever
+                problems.append(_line(Problem(path, "is not a plain file; left out")))
         except OSError as error:
-            problems.append(str(Problem(path, f"cannot be read: {error.strerror}; left out")))
+            problems.append(_line(Problem(path, f"cannot be read: {error.strerror}; left out")))
     return contents, problems
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file, up to one more than is allowed: validation then says what is wrong."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _line(problem: Problem) -> str:
+    """A problem as a line that can be kept and printed, whatever bytes its file's name has."""
+    from bioretrieval_tui.catalog.typing_checks import escaped
+
+    return escaped(str(problem))
 
 
 def _compiled(key: str, path: Path) -> Compiled | None:
     """The compiled form at `path` if it is there, whole and of this key."""
     try:
         compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, RecursionError):
+        # Damaged in whatever way: it is only a copy. Msgspec's own errors are ValueErrors.
         return None
     return compiled if compiled.key == key else None
 
@@ -127,7 +161,7 @@ def compile_catalogue(folder: Path, overlays: dict[Path, bytes], key: str) -> Co
 
     draft, content = parse(read_folder(folder))
     content, problems = apply_overlays(draft, content, Files(overlays))
-    return Compiled(key=key, content=content, problems=tuple(map(str, problems)))
+    return Compiled(key=key, content=content, problems=tuple(map(_line, problems)))
 
 
 def _keep(folder: Path, compiled: Compiled) -> None:

@@ -7,11 +7,12 @@ line and field, and the walk goes on, so one reading reports everything.
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import inspect as shapes
@@ -22,18 +23,38 @@ from bioretrieval_tui.errors import Problem
 _SKIP = object()
 
 
-def nearest(word: str, known: Iterator[str] | list[str]) -> str:
+_LONGEST_SHOWN = 80
+_LARGEST = 2**63
+"""Numbers stay within what the compiled form's JSON readers take."""
+
+
+def escaped(text: str) -> str:
+    """`text` with what is not seen, or acts on a terminal, spelt out as in Python."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown(text: str) -> str:
+    """`text` as a message may quote it: escaped, and cut when long.
+
+    Problems are printed where the file is not: an escape sequence in a key must not get through.
+    """
+    if len(text) > _LONGEST_SHOWN:
+        text = text[: _LONGEST_SHOWN - 1] + "\u2026"
+    return escaped(text)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the closest of `known`, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    close = difflib.get_close_matches(word[:_LONGEST_SHOWN], list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{shown(close[0])}'?" if close else ""
 
 
 @lru_cache(maxsize=64)
 def shape_of(kind: type[msgspec.Struct]) -> shapes.StructType:
     """The inspected form of a struct type."""
-    info = shapes.type_info(kind)
-    assert isinstance(info, shapes.StructType)
-    return info
+    return cast(shapes.StructType, shapes.type_info(kind))
 
 
 class Walk:
@@ -53,7 +74,8 @@ class Walk:
 
     def _say(self, node: reading.Node, field: str, message: str) -> Any:
         line = reading.line_of(node)
-        self.problems.append(Problem(self.file, message, line, self.entry, field or None))
+        place = shown(field) if field else None
+        self.problems.append(Problem(self.file, message, line, self.entry, place))
         return _SKIP
 
     def _check(self, node: reading.Node, shape: shapes.Type, field: str) -> Any:
@@ -83,23 +105,24 @@ class Walk:
             return self._say(node, field, "expects a map of keys and values")
         fields = {f.encode_name: f for f in shape.fields}
         out: dict[str, Any] = {}
+        seen: set[str] = set()
         for key_node, value_node in node.value:
-            key = str(reading.plain(key_node))
+            key = reading.key_text(key_node)
             inner = f"{field}.{key}" if field else key
             if key not in fields:
-                hint = nearest(key, list(fields))
-                self._say(key_node, inner, f"unknown key '{key}'{hint}")
+                hint = nearest(key, fields)
+                self._say(key_node, inner, f"unknown key '{shown(key)}'{hint}")
                 continue
-            if key in out:
+            if key in seen:
                 self._say(key_node, inner, f"key '{key}' is given twice")
                 continue
+            seen.add(key)
             value = self._check(value_node, fields[key].type, inner)
             if value is not _SKIP:
                 out[key] = value
         if whole:
-            present = {str(reading.plain(key)) for key, _ in node.value}
             for name, spec in fields.items():
-                if spec.required and name not in present:
+                if spec.required and name not in seen:
                     self._say(node, name if not field else f"{field}.{name}", "is missing")
         return out
 
@@ -125,9 +148,14 @@ class Walk:
     def _dict(self, node: reading.Node, shape: shapes.DictType, field: str) -> Any:
         if not isinstance(node, reading.Mapping):
             return self._say(node, field, "expects a map of keys and values")
-        out = {}
+        out: dict[str, Any] = {}
+        seen: set[str] = set()
         for key_node, value_node in node.value:
-            key = str(reading.plain(key_node))
+            key = reading.key_text(key_node)
+            if key in seen:
+                self._say(key_node, f"{field}.{key}", f"key '{shown(key)}' is given twice")
+                continue
+            seen.add(key)
             value = self._check(value_node, shape.value_type, f"{field}.{key}")
             if value is not _SKIP:
                 out[key] = value
@@ -147,46 +175,53 @@ class Walk:
 
 def scalar_fault(value: object, shape: shapes.Type) -> str | None:
     """What is wrong with `value` as a `shape`, or None."""
-    shown = "nothing" if value is None else f"'{value}'"
+    found = "nothing" if value is None else f"'{shown(str(value))}'"
     if isinstance(shape, shapes.LiteralType):
         if value in shape.values:
             return None
         words = [str(v) for v in shape.values]
-        return f"{shown} is not one of {', '.join(words)}{nearest(str(value), words)}"
+        return f"{found} is not one of {', '.join(words)}{nearest(str(value), words)}"
     if isinstance(shape, shapes.BoolType):
-        return None if isinstance(value, bool) else f"expects true or false, found {shown}"
+        return None if isinstance(value, bool) else f"expects true or false, found {found}"
     if isinstance(shape, shapes.IntType | shapes.FloatType):
-        return _number_fault(value, shape, shown)
+        return _number_fault(value, shape, found)
     if isinstance(shape, shapes.StrType):
         if not isinstance(value, str):
-            return f"expects text, found {shown} (put it in quotes)"
+            return f"expects text, found {found} (put it in quotes)"
         if shape.min_length and len(value.strip()) < shape.min_length:
             return "must not be empty"
-        if shape.pattern and not re.search(shape.pattern, value):
-            return _pattern_fault(value, shape.pattern)
+        if shape.pattern and not _fits(value, shape.pattern):
+            return _pattern_fault(found, shape.pattern)
         return None
     return f"cannot be read as {type(shape).__name__}"  # pragma: no cover - no such type in use
 
 
+def _fits(value: str, pattern: str) -> bool:
+    """The whole of `value`, a last newline included, and no character that is not seen."""
+    return value.isprintable() and re.fullmatch(pattern, value) is not None
+
+
 def _number_fault(
-    value: object, shape: shapes.IntType | shapes.FloatType, shown: str
+    value: object, shape: shapes.IntType | shapes.FloatType, found: str
 ) -> str | None:
     whole = isinstance(shape, shapes.IntType)
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        return f"expects {'a whole number' if whole else 'a number'}, found {shown}"
-    assert isinstance(value, int | float)
+    wrong = isinstance(value, bool) or (whole and not isinstance(value, int))
+    if wrong or not isinstance(value, int | float):
+        return f"expects {'a whole number' if whole else 'a number'}, found {found}"
+    if not -_LARGEST < value < _LARGEST or not math.isfinite(value):
+        return f"is out of range, found {found}"
     if shape.ge is not None and not value >= shape.ge:
-        return f"must be at least {shape.ge}, found {shown}"
+        return f"must be at least {shape.ge}, found {found}"
     if shape.le is not None and not value <= shape.le:
-        return f"must be at most {shape.le}, found {shown}"
+        return f"must be at most {shape.le}, found {found}"
     return None
 
 
-def _pattern_fault(value: str, pattern: str) -> str:
+def _pattern_fault(found: str, pattern: str) -> str:
     if "https?" in pattern:
-        return f"'{value}' is not an http or https address"
+        return f"{found} is not an http or https address"
     if pattern.startswith("^[a-z0-9]+(-"):
-        return f"'{value}' is not an id (lower-case letters, digits and single hyphens)"
+        return f"{found} is not an id (lower-case letters, digits and single hyphens)"
     if r"\d{4}-\d{2}" in pattern:
-        return f"'{value}' is not a date (YYYY-MM-DD)"
-    return f"'{value}' does not have the right form ({pattern})"
+        return f"{found} is not a date (YYYY-MM-DD)"
+    return f"{found} does not have the right form ({pattern})"

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bioretrieval_tui.catalog import reading
-from bioretrieval_tui.catalog.assembly import Content, Draft, add_file, content, included
+from bioretrieval_tui.catalog.assembly import Draft, add_file, content, header
+from bioretrieval_tui.catalog.content import Content
 from bioretrieval_tui.catalog.semantics import Checks
+from bioretrieval_tui.catalog.typing_checks import shown
 from bioretrieval_tui.errors import CatalogueError, NotFoundError, Problem
 
 MAIN = "catalog.yaml"
@@ -56,24 +57,26 @@ def parse(files: Files) -> tuple[Draft, Content]:
     """
     draft = Draft()
     (main, main_data), *rest = files.contents.items()
-    wanted = included(main, main_data)
+    top = header(main, main_data)
     add_file(draft, main, main_data, overlay=False, main=True)
     by_name = {path.name: (path, data) for path, data in rest}
+    # Where the entry file itself is at fault, the others are checked all the same.
+    wanted = top.get("include", list(by_name) if draft.problems else [])
     for name in wanted:
         if name in by_name:
             add_file(draft, *by_name[name], overlay=False)
         else:
-            draft.problems.append(Problem(main, f"includes '{name}', which is not there"))
+            message = f"includes '{shown(name)}', which is not there"
+            draft.problems.append(Problem(main, message, field="include"))
     for name in by_name:
         if name not in wanted:
-            draft.problems.append(Problem(main, f"does not include '{name}', which is there"))
+            message = f"does not include '{shown(name)}', which is there"
+            draft.problems.append(Problem(main, message, field="include"))
     problems = draft.problems + Checks(draft).run()
     if problems:
-        raise CatalogueError(problems)
-    document = reading.compose(main, main_data)
-    assert isinstance(document, reading.Document) and document.root is not None
-    updated = reading.plain(document.root).get("updated")
-    return draft, content(draft, None if updated is None else str(updated))
+        order = {path: number for number, path in enumerate(files.contents)}
+        raise CatalogueError(sorted(problems, key=lambda p: (order[Path(p.file)], p.line or 0)))
+    return draft, content(draft, top.get("updated"))
 
 
 def apply_overlays(draft: Draft, base: Content, files: Files) -> tuple[Content, list[Problem]]:
@@ -86,7 +89,7 @@ def apply_overlays(draft: Draft, base: Content, files: Files) -> tuple[Content, 
     for path, data in files.contents.items():
         trial = draft.copy()
         add_file(trial, path, data, overlay=True)
-        faults = trial.problems or Checks(trial).run()
+        faults = trial.problems + Checks(trial).run()
         if faults:
             problems.extend(faults)
             continue

@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import cached_property
 from typing import TypeVar
 
-from bioretrieval_tui.catalog.assembly import Content
+from bioretrieval_tui.catalog.content import Content
 from bioretrieval_tui.catalog.entries import (
     SECTIONS,
     AnyEntry,
@@ -24,6 +24,9 @@ from bioretrieval_tui.catalog.entries import (
 from bioretrieval_tui.errors import NotFoundError
 
 EntryT = TypeVar("EntryT", Paper, Model, Dataset, Benchmark, Recipe, Milestone, Step)
+
+_LONGEST_ID = 80
+"""Characters of a mistyped id that are compared: likeness takes the product of two lengths."""
 
 SECTION_OF = {kind: name for name, kind in SECTIONS.items()}
 
@@ -82,7 +85,7 @@ class Catalogue:
         """The ids most like `identifier`, by id or by name, best first."""
         import difflib
 
-        wanted = identifier.casefold()
+        wanted = identifier.casefold()[:_LONGEST_ID]
 
         def likeness(entry: AnyEntry) -> float:
             ratios = [

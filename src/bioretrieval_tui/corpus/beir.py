@@ -38,14 +38,14 @@ def read_beir(source: SourceReader, *, limit: int = MAX_LINE_BYTES) -> Iterator[
             continue
         try:
             document = _document(line)
-        except _Rejected as rejected:
+        except _RejectedError as rejected:
             raise CorpusError(
                 f"{source.name}:{number}: {rejected.reason}", remedy=rejected.remedy
             ) from rejected
         yield Record(document, source.name, number)
 
 
-class _Rejected(Exception):
+class _RejectedError(Exception):
     """Why one line is no document."""
 
     def __init__(self, reason: str, remedy: str | None = _SHAPE) -> None:
@@ -60,10 +60,10 @@ def _document(line: bytes) -> Document:
     for name in ("title", "text"):
         value = record.get(name)
         if value is not None and not isinstance(value, str):
-            raise _Rejected(f"`{name}` is {_kind(value)}, not text")
+            raise _RejectedError(f"`{name}` is {_kind(value)}, not text")
         fields[name] = value or ""
     if "title" not in record and "text" not in record:
-        raise _Rejected("the record has neither `title` nor `text`")
+        raise _RejectedError("the record has neither `title` nor `text`")
     return Document(_identifier(record), fields["title"], fields["text"], _metadata(record))
 
 
@@ -71,48 +71,48 @@ def _parse(line: bytes) -> dict[str, Any]:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _Rejected(
+        raise _RejectedError(
             f"not UTF-8 at byte {error.start + 1} of the line", "convert the file to UTF-8"
         ) from error
     try:
         record = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         if "\0" in text:
-            raise _Rejected("the line holds a NUL character", None) from error
+            raise _RejectedError("the line holds a NUL character", None) from error
         reason = str(error).removeprefix("JSON is malformed: ")
-        raise _Rejected(f"not JSON: {reason}") from error
+        raise _RejectedError(f"not JSON: {reason}") from error
     except RecursionError as error:
-        raise _Rejected("the JSON is nested too deeply", None) from error
+        raise _RejectedError("the JSON is nested too deeply", None) from error
     if not isinstance(record, dict):
-        raise _Rejected(f"the line is {_kind(record)}, not an object")
+        raise _RejectedError(f"the line is {_kind(record)}, not an object")
     # The escape is rare, so a cheap look at the line spares walking every record.
     if "\\u0000" in text and _holds_nul(record):
-        raise _Rejected("the record holds a NUL character", None)
+        raise _RejectedError("the record holds a NUL character", None)
     return record
 
 
 def _identifier(record: dict[str, Any]) -> str:
     if "_id" not in record:
-        raise _Rejected("`_id` is missing")
+        raise _RejectedError("`_id` is missing")
     value = record["_id"]
     if isinstance(value, int) and not isinstance(value, bool):
         try:
             value = str(value)
         except ValueError as error:  # Python refuses to write thousands of digits
-            raise _Rejected("`_id` is too long a number") from error
+            raise _RejectedError("`_id` is too long a number") from error
     if not isinstance(value, str):
-        raise _Rejected(f"`_id` is {_kind(value)}, not text or a whole number")
+        raise _RejectedError(f"`_id` is {_kind(value)}, not text or a whole number")
     if not value.strip():
-        raise _Rejected("`_id` is empty")
+        raise _RejectedError("`_id` is empty")
     if len(value) > MAX_ID_LENGTH:
-        raise _Rejected(f"`_id` is longer than {MAX_ID_LENGTH} characters")
+        raise _RejectedError(f"`_id` is longer than {MAX_ID_LENGTH} characters")
     return value
 
 
 def _metadata(record: dict[str, Any]) -> dict[str, Any]:
     given = record.get("metadata")
     if given is not None and not isinstance(given, dict):
-        raise _Rejected(f"`metadata` is {_kind(given)}, not an object")
+        raise _RejectedError(f"`metadata` is {_kind(given)}, not an object")
     rest = {key: value for key, value in record.items() if key not in _OWN_KEYS}
     return {**rest, **(given or {})}
 

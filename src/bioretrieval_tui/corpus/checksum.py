@@ -35,7 +35,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as stream:
+    with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -46,13 +46,13 @@ def remembered_sha256(path: Path) -> str:
         OSError: the file cannot be read. A memory that cannot be read or written only costs time.
     """
     path = path.absolute()
-    before = os.stat(path)
+    before = path.stat()
     note = _note_of(path)
     seen = _read_note(note)
     if seen is not None and _describes(seen, path, before):
         return seen.sha256
     digest = sha256_of(path)
-    after = os.stat(path)
+    after = path.stat()
     fresh = _Seen(
         str(path), after.st_size, after.st_ino, after.st_mtime_ns, after.st_ctime_ns, digest
     )

@@ -67,7 +67,7 @@ class SourceReader:
         self.path = path
         self.name = str(path)
         try:
-            raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+            raw = path.open("rb", buffering=0)
         except OSError as error:
             raise _reading_fault(path, error) from error
         self._hashing = _HashingFile(raw)
@@ -180,7 +180,7 @@ class _HashingFile(io.RawIOBase):
 
 def _resolve_one(path: Path) -> Path:
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             for name in ("corpus.jsonl", "corpus.jsonl.gz"):
                 inside = path / name
@@ -202,7 +202,7 @@ def _resolve_one(path: Path) -> Path:
 
 def _same(one: Path, other: Path) -> bool:
     try:
-        return os.path.samefile(one, other)
+        return one.samefile(other)
     except OSError:
         return one == other
 

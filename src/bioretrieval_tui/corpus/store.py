@@ -22,8 +22,6 @@ from bioretrieval_tui.errors import CorpusError, IndexFault
 _APPLICATION = 0x42525455  # "BRTU"
 _VERSION = 1
 _COMMIT_EVERY = 20_000
-_MOST_PARAMETERS = 500
-"""SQLite builds differ in how many `?` they take; 999 is the least."""
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -38,7 +36,19 @@ CREATE TABLE documents (
 );
 CREATE TABLE files (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 """
-_COLUMNS = "label, id, title, text, metadata"
+
+# A list of any length goes in as one JSON parameter: builds of SQLite differ in how many `?`
+# they take.
+_BY_LABELS = """
+SELECT label, id, title, text, metadata FROM documents
+WHERE label IN (SELECT value FROM json_each(?))
+"""
+_BY_ID = "SELECT label, id, title, text, metadata FROM documents WHERE id = ?"
+_LABELS = "SELECT id, label FROM documents WHERE id IN (SELECT value FROM json_each(?))"
+_FROM = """
+SELECT label, id, title, text, metadata FROM documents
+WHERE label >= ? ORDER BY label LIMIT ?
+"""
 
 
 class StoreWriter:
@@ -176,39 +186,27 @@ class DocumentStore:
 
     def get(self, labels: Sequence[int]) -> list[Document]:
         """The documents with these labels, in the order of `labels`."""
-        found: dict[int, Document] = {}
-        for start in range(0, len(labels), _MOST_PARAMETERS):
-            part = [int(label) for label in labels[start : start + _MOST_PARAMETERS]]
-            marks = ",".join("?" * len(part))
-            rows = self._rows(f"SELECT {_COLUMNS} FROM documents WHERE label IN ({marks})", part)
-            found.update((row[0], self._document(row)) for row in rows)
-        missing = next((label for label in labels if int(label) not in found), None)
+        wanted = [int(label) for label in labels]
+        rows = self._rows(_BY_LABELS, [_json(wanted)])
+        found = {row[0]: self._document(row) for row in rows}
+        missing = next((label for label in wanted if label not in found), None)
         if missing is not None:
             raise IndexFault(f"{self.path.name} holds no document {missing}")
-        return [found[int(label)] for label in labels]
+        return [found[label] for label in wanted]
 
     def find(self, identifier: str) -> tuple[int, Document] | None:
         """Label and document of an id, or None."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM documents WHERE id = ?", [identifier])
+        rows = self._rows(_BY_ID, [identifier])
         return (rows[0][0], self._document(rows[0])) if rows else None
 
     def labels(self, identifiers: Iterable[str]) -> dict[str, int]:
         """The labels of those ids that are here."""
-        wanted = list(identifiers)
-        found: dict[str, int] = {}
-        for start in range(0, len(wanted), _MOST_PARAMETERS):
-            part = wanted[start : start + _MOST_PARAMETERS]
-            marks = ",".join("?" * len(part))
-            found.update(self._rows(f"SELECT id, label FROM documents WHERE id IN ({marks})", part))
-        return found
+        return dict(self._rows(_LABELS, [_json(list(identifiers))]))
 
     def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
         """All documents from label `start` on, in label order, `size` at a time."""
         while start < self._count:
-            rows = self._rows(
-                f"SELECT {_COLUMNS} FROM documents WHERE label >= ? ORDER BY label LIMIT ?",
-                (start, size),
-            )
+            rows = self._rows(_FROM, (start, size))
             if not rows or [row[0] for row in rows] != list(range(start, start + len(rows))):
                 raise IndexFault(f"{self.path.name} lacks documents after label {start}")
             yield [self._document(row) for row in rows]
@@ -239,3 +237,7 @@ class DocumentStore:
             f"the document store {self.path.name} cannot be read: {error}",
             remedy="build the index again",
         )
+
+
+def _json(values: list[int] | list[str]) -> str:
+    return msgspec.json.encode(values).decode()

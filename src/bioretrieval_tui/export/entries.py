@@ -25,6 +25,7 @@ from bioretrieval_tui.export.citation import citable, cite_entry, hub_url
 from bioretrieval_tui.export.records import record
 from bioretrieval_tui.export.sheet import Cell, Column, Each, Figure, Linked, Sheet, Unverified
 from bioretrieval_tui.export.text import shortened
+from bioretrieval_tui.terminal.clean import safe_url
 
 Names = Mapping[str, str]
 """Display names by entry id."""
@@ -184,7 +185,7 @@ _LEADING = (Field(Column("id", "id", data_only=True), lambda entry, _: entry.id)
 _TRAILING = (
     Field(
         Column("url", "url", data_only=True),
-        lambda entry, _: entry.links[0].url if entry.links else None,
+        lambda entry, _: safe_url(entry.links[0].url) if entry.links else None,
     ),
     Field(Column("status", "status", data_only=True), lambda entry, _: entry.status),
     Field(Column("unverified", "unverified", data_only=True), _unverified_fields),

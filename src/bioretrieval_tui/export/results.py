@@ -22,8 +22,8 @@ _COLUMNS = (
     Column("comparable", "compare", min_width=7),
     Column("zero_shot", "zero-shot", min_width=9),
     Column("status", "status", min_width=10),
-    Column("source", "source", min_width=8),
-    Column("note", "note", weight=3, min_width=8),
+    Column("source", "source", min_width=12),
+    Column("note", "note", weight=3, min_width=16),
 )
 
 

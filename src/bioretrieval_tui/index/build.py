@@ -158,7 +158,7 @@ def build_from(
                 ids=ids,
                 fingerprint=fingerprint,
             )
-            os.rename(work, folder / generation)
+            work.rename(folder / generation)
             sync_folder(folder)
             # The swap: from here on the new index is the index.
             write_atomically(folder / MANIFEST, encode_manifest(manifest))

@@ -58,7 +58,7 @@ def encode_store(
             reporter(replace(step, done=now, total=total, rate=rate, note=encoder.device))
 
         reporter(Progress("encoding", 0, total, note=encoder.device))
-        with open(folder / VECTORS, "wb") as out:
+        with (folder / VECTORS).open("wb") as out:
             _write_header(out, total, encoder.dimension)
             for documents in store.batches(WINDOW):
                 before = time.perf_counter()

@@ -80,5 +80,5 @@ def sync_folder(path: Path) -> None:
 
 def sync_file(path: Path) -> None:
     """Flush one file to disk. Raises OSError where that fails, as on a full disk."""
-    with open(path, "rb+") as stream:
+    with path.open("rb+") as stream:
         os.fsync(stream.fileno())

@@ -19,6 +19,10 @@ from bioretrieval_tui.index.layout import check_name, indexes_folder
 from bioretrieval_tui.paths import write_atomically
 
 
+class IndexBusy(IndexFault):
+    """Another process or thread writes this index; it is whole, and will be."""
+
+
 class Holder(msgspec.Struct, frozen=True):
     """The process that writes an index, and since when (ISO 8601, UTC)."""
 
@@ -32,7 +36,7 @@ def writing(name: str, doing: str) -> Iterator[None]:
     """Hold the index `name` for writing; `doing` is a participle, such as "built".
 
     Raises:
-        IndexFault: another process or thread holds it, or the folder cannot be written.
+        IndexBusy: another process or thread holds it. IndexFault: the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -67,12 +71,12 @@ def _announce(note: Path, doing: str) -> None:
         write_atomically(note, msgspec.json.encode(Holder(os.getpid(), since, doing)))
 
 
-def _busy(name: str, note: Path) -> IndexFault:
+def _busy(name: str, note: Path) -> IndexBusy:
     try:
         holder = msgspec.json.decode(note.read_bytes(), type=Holder)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return IndexFault(f"index {name} is being written by another process", remedy="wait for it")
-    return IndexFault(
+        return IndexBusy(f"index {name} is being written by another process", remedy="wait for it")
+    return IndexBusy(
         f"index {name} is being {holder.doing} by process {holder.pid} since {holder.since}",
         remedy="wait for it, or stop that process",
     )

@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        with open(path, "rb") as stream:
+        with path.open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"there is no index {folder.name}") from error
@@ -176,7 +176,7 @@ def check_graph_header(manifest: Manifest, folder: Path) -> None:
     Raises:
         IndexFault: count, dimension or entry point do not fit.
     """
-    with open(folder / manifest.generation / GRAPH, "rb") as stream:
+    with (folder / manifest.generation / GRAPH).open("rb") as stream:
         data = stream.read(_GRAPH_HEADER.size)
     if len(data) < _GRAPH_HEADER.size:
         raise _fault(manifest, f"{GRAPH} is cut off")

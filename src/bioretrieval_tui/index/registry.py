@@ -157,7 +157,7 @@ def remove_index(name: str) -> int:
         size = _bytes(folder)
         away = folder.with_name(f"{REMOVED_PREFIX}{name}-{secrets.token_hex(4)}")
         try:
-            os.rename(folder, away)
+            folder.rename(away)
         except OSError as error:
             raise IndexFault(f"index {name} cannot be removed: {error.strerror}") from error
         sweep_removed()
@@ -217,7 +217,7 @@ def _bytes(folder: Path) -> int:
     for parent, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.stat(os.path.join(parent, name), follow_symlinks=False).st_size
+                total += Path(parent, name).lstat().st_size
             except FileNotFoundError:
                 continue  # a build is sweeping
     return total

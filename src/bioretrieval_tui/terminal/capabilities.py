@@ -96,8 +96,7 @@ def detect(
     """
     term = env.get("TERM", "")
     wsl = platform == "linux" and (
-        bool(env.get("WSL_DISTRO_NAME") or env.get("WSL_INTEROP"))
-        or "microsoft" in release.lower()
+        bool(env.get("WSL_DISTRO_NAME") or env.get("WSL_INTEROP")) or "microsoft" in release.lower()
     )
     return Capabilities(
         term=term,
@@ -174,5 +173,5 @@ def _colours_of_terminal(env: Mapping[str, str], term: str, platform: str) -> Co
 def _unicode(env: Mapping[str, str], encoding: str) -> bool:
     """The first locale variable that is set decides, as in the C library; else the stream."""
     locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG")
-    name = locale if locale else encoding
+    name = locale or encoding
     return name.lower().replace("-", "").partition("@")[0].endswith("utf8")

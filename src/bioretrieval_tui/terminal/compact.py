@@ -36,16 +36,18 @@ _SEGMENT = re.compile("(\x1b\\[[0-9;]*m)([^\x00-\x1f\x7f-\x9f]*)\x1b\\[0?m")
 _UNFINISHED = re.compile(
     "\x1b(?:\\[[\x00-\x17\x19\x1c-\x3f\x7f]*"
     "|Ptmux;(?:[^\x1b]|\x1b\x1b)*\x1b?"
-    "|[]PX^_][^\x18\x1a\x1b\x9c]*\x1b?"
+    "|\\][^\x07\x18\x1a\x1b\x9c]*\x1b?"
+    "|[PX^_][^\x18\x1a\x1b\x9c]*\x1b?"
     "|[ -/]*)"
 )
 _MOST_HELD = 1 << 20  # characters of an unfinished sequence; beyond that it is passed on
 
 # CSI sequences that neither paint with the attributes nor change them: cursor moves, tab stops,
-# reports, scroll margins; and those that paint with them but leave them: erase, insert, delete,
-# scroll, repeat.
+# reports, scroll margins; those that paint the background: erase, insert, delete, scroll; and the
+# one that draws: repeat.
 _MOVES = re.compile("\x1b\\[[0-9;]*[ABCDEFGHIZ`adefgcnrt]")
-_PAINTS = re.compile("\x1b\\[[0-9;]*[JKXPLM@STb]")
+_PAINTS = re.compile("\x1b\\[[0-9;]*[JKXPLM@ST]")
+_REPEATS = re.compile("\x1b\\[[0-9]*b")
 # Private modes that have nothing to do with attributes: keys, cursor, wrap, mouse, focus, paste,
 # synchronised output, reports of size and theme. (Not the alternate screen: it saves the cursor.)
 _MODE = "(?:1|7|12|25|100[02-6]|101[56]|2004|202[67]|2031|2048)"
@@ -59,12 +61,12 @@ _NO_LINK = "\x1b]8;;\x1b\\"
 _ON = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 7: 32, 8: 64, 9: 128}
 _OFF = {22: 3, 23: 4, 24: 8, 25: 16, 27: 32, 28: 64, 29: 128}
 
-_ON_BLANKS = 8 | 16 | 32 | 128  # what shows on a space: underline, blink, reverse, strike
+_ON_BLANKS = 8 | 16 | 32 | 128  # what shows where nothing is drawn: not bold, dim, italic, conceal
 
 _State = tuple[str, str, int]  # foreground and background as SGR parameters ("" default), bits
 _RESET: _State = ("", "", 0)
 _PARAMETERS = re.compile("[0-9;]*")
-_LONGEST = 256  # characters of SGR parameters that are read
+_LONGEST = 256  # characters of SGR parameters that are read, and of pieces that are remembered
 _CACHE = 8192  # entries after which a cache starts afresh; a screen uses some dozens
 
 
@@ -137,7 +139,8 @@ class Compactor:
 
     def _follow(self, data: str, out: list[str]) -> None:
         """Write any tokens, complete ones, the shorter way."""
-        for piece, effect in _read(data):
+        read = _read if len(data) <= _LONGEST else _read.__wrapped__
+        for piece, effect in read(data):
             if effect is _Effect.STYLES:
                 after = self._step(piece)
                 if after is None:  # not followed: what was wanted before it, then itself
@@ -232,6 +235,8 @@ def _effect(token: str) -> _Effect:
         return _Effect.NONE
     if token in _SCROLL or _PAINTS.fullmatch(token):
         return _Effect.BLANKS
+    if _REPEATS.fullmatch(token):
+        return _Effect.DRAWS
     if token.startswith("\x1b]"):
         if not token.startswith("\x1b]8;"):
             return _Effect.NONE  # titles, colours, the clipboard
@@ -279,7 +284,7 @@ def _after(state: _State | None, parameters: str) -> _State | None:
 
 
 def _shortest(sent: _State | None, wanted: _State) -> str:
-    """The shortest SGR sequence that takes a terminal from one set of attributes to another."""
+    """The shortest SGR sequence that takes a terminal from one set of attributes to another one."""
     if wanted == _RESET:
         return "\x1b[m"
     fore, back, bits = wanted

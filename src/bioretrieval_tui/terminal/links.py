@@ -17,7 +17,7 @@ _MAX_ID = 64  # terminals cut at 250; ours are entry ids
 _NO_LINKS = frozenset({"", "dumb", "linux", "unknown"})
 
 
-def osc8(text: str, url: str, id: str | None = None) -> str:
+def osc8(text: str, url: str, id: str | None = None) -> str:  # noqa: A002 - OSC 8's own word
     """`text` as a link to `url`; both are cleaned, and an unsafe `url` gives the text alone.
 
     Args:

@@ -25,9 +25,8 @@ BUDGET = 0.2
 """Seconds that `open_url` may take, all tries together."""
 
 _TEXT_BROWSERS = frozenset(
-    ("browsh", "carbonyl", "cha", "chawan", "edbrowse", "elinks", "links", "links2", "lynx")
-    + ("netrik", "retawq", "w3m", "www-browser", "sensible-browser")  # the last starts the others
-)
+    ["browsh", "carbonyl", "cha", "chawan", "edbrowse", "elinks", "links", "links2", "lynx"]
+) | {"netrik", "retawq", "w3m", "www-browser", "sensible-browser"}  # the last may start the others
 # What xdg-open is told to choose from: its own list ends in text browsers.
 _GRAPHICAL = (
     "x-www-browser:firefox:chromium:chromium-browser:google-chrome:brave-browser:microsoft-edge"

@@ -76,8 +76,7 @@ def _cell(entry: AnyEntry, key: str, catalogue: Catalogue, rail: str) -> Span:
         role = f"{kind}.strong"
         if isinstance(entry, Dataset) and not entry.available:
             role = "faint"
-        url = entry.links[0].url if entry.links else None
-        return Span((f"{rail} " if rail else "") + entry.name, role, url)
+        return Span((f"{rail} " if rail else "") + entry.name, role)
     if key == "results":
         found = len(catalogue.results_of(entry.id))
         return Span(str(found) if found else "", "dim")

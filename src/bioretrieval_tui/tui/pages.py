@@ -28,11 +28,15 @@ LABEL = 13
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Lines, and what its letters lead to: links as (label, url), jumps as entry ids."""
+    """Lines, and what its letters lead to: links as (label, url), jumps as entry ids.
+
+    `lead` lines (name, summary) are shown while the cursor moves, all of them once it rests.
+    """
 
     lines: tuple[Line, ...]
     links: tuple[tuple[str, str], ...] = ()
     jumps: tuple[str, ...] = ()
+    lead: int = 4
 
 
 def entry_page(entry: AnyEntry, catalogue: Catalogue) -> Page:
@@ -53,17 +57,15 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue) -> Page:
     if links:
         lines.append(line())
         for letter, link in zip(ascii_lowercase, links, strict=False):
-            lines.append(
-                line(Span(letter, "key"), " ", Span(link.label, "dim"), "  ",
-                     Span(_short_url(link.url), "link", link.url), hang=4)
-            )  # fmt: skip
+            url = Span(_short_url(link.url), "link", link.url)
+            lines.append(line(Span(f"{letter} {link.label}  ", "dim"), url, hang=4))
     if related:
-        lines += [line(), line(Span("Related", "header"), Span("  r, then the letter", "faint"))]
+        lines.append(line())
         for letter, other in zip(ascii_lowercase, related, strict=False):
+            label = f"{letter} {kind_of(other)}"
             lines.append(
-                line(Span(letter, "key"), " ", Span(other.name, kind_of(other)),
-                     Span(f"  {kind_of(other)}", "faint"), hang=4)
-            )  # fmt: skip
+                line(Span(f"{label:<{LABEL}}", "dim"), Span(other.name, kind_of(other)), hang=LABEL)
+            )
     lines += _results(entry, catalogue)
     if isinstance(entry, Model) and entry.encoding:
         lines += [line(), line(Span("Encoding recipe", "header")), *_encoding(entry.encoding)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from bioretrieval_tui.catalog.filter.fields import Interval
 from bioretrieval_tui.catalog.filter.folding import equal_key, forms, needles
-from bioretrieval_tui.catalog.filter.rowsets import Posting, Rows, RowSet
+from bioretrieval_tui.catalog.filter.rowsets import Rows, RowSet
 from bioretrieval_tui.catalog.filter.vocabulary import TextIndex, WordTable
 
 
@@ -62,15 +61,12 @@ class NumberColumn:
     """A number field."""
 
     def __init__(self, rows: Rows, values: Sequence[object]) -> None:
-        where: defaultdict[float, list[int]] = defaultdict(list)
-        for number, value in enumerate(values):
-            known = number_of(value)
-            if known is not None:
-                where[known].append(number)
+        known = ((number_of(value), row) for row, value in enumerate(values))
+        pairs = sorted((number, row) for number, row in known if number is not None)
         self._rows = rows
-        self._numbers = sorted(where)
-        self._postings: list[Posting] = [rows.posting(where[n]) for n in self._numbers]
-        self.present = rows.union(self._postings)
+        self._numbers = [number for number, _ in pairs]
+        self._where = [row for _, row in pairs]
+        self.present = rows.of(self._where)
 
     def within(self, interval: Interval) -> RowSet:
         """Rows whose number lies in the interval."""
@@ -81,7 +77,7 @@ class NumberColumn:
         if interval.high is not None:
             bisect = bisect_left if interval.high_open else bisect_right
             high = bisect(self._numbers, interval.high)
-        return self._rows.union(self._postings[low:high])
+        return self._rows.of(self._where[low:high])
 
 
 class FlagColumn:

@@ -1,7 +1,7 @@
 """The fields that a filter may name, and the values that it may compare them with.
 
 Knows nothing of the catalogue: whoever filters brings a `Schema`. A value that cannot be read is
-a `BadValue`; the parser, which knows the column, makes the user's error of it.
+a `BadValueError`; the parser, which knows the column, makes the user's error of it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DASHED = re.compile(r"([0-9]+)[-\u2013]([0-9]+)", re.ASCII)
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
-class BadValue(ValueError):
+class BadValueError(ValueError):
     """A written value that its field cannot be compared with, and what to write instead."""
 
     def __init__(self, message: str, remedy: str) -> None:
@@ -74,12 +74,15 @@ class Schema:
         """The field of this name or alias; max-tokens and MAX_TOKENS are the same name."""
         return self._by_name.get(_key(name))
 
-    def nearest(self, name: str, *, type: FieldType | None = None) -> str | None:
-        """The field name (or alias) that a misspelt one most likely meant, or None."""
+    def nearest(self, name: str, wanted: FieldType | None = None) -> str | None:
+        """The field name (or alias) that a misspelt one most likely meant, or None.
+
+        `wanted` leaves only fields of that type.
+        """
         import difflib
 
         key = _key(name)
-        known = [k for k, field in self._by_name.items() if type is None or field.type == type]
+        known = [k for k, field in self._by_name.items() if wanted is None or field.type == wanted]
         beginning = sorted((k for k in known if key and k.startswith(key)), key=len)
         close = beginning or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
         return self._spelt(close[0]) if close else None
@@ -121,7 +124,7 @@ def interval(text: str, operator: str) -> Interval:
     170,500 to below 171,500); after `=` for itself.
 
     Raises:
-        BadValue: not a number, a range after > or <, a range whose ends are reversed.
+        BadValueError: not a number, a range after > or <, a range whose ends are reversed.
     """
     if _DOTS.search(text):
         return _range(text, operator)
@@ -138,13 +141,13 @@ def interval(text: str, operator: str) -> Interval:
 
 def _range(text: str, operator: str) -> Interval:
     if operator not in (":", "="):
-        raise BadValue(f"a range cannot follow {operator}", "write a range after : or =")
+        raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
     ends = _DOTS.split(text)
     if len(ends) != 2 or not any(ends):
-        raise BadValue(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
+        raise BadValueError(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
     low, high = (_plain(_number(end)[0]) if end else None for end in ends)
     if low is not None and high is not None and low > high:
-        raise BadValue("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
+        raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
     return Interval(text, low, high)
 
 
@@ -154,7 +157,7 @@ def _number(text: str) -> tuple[Decimal, Decimal]:
     if match is None:
         dashed = _DASHED.fullmatch(text)
         example = f"{dashed[1]}..{dashed[2]}" if dashed else "1500, 500M, 1.5B or 2020..2024"
-        raise BadValue(f'"{text}" is not a number', f"write {example}")
+        raise BadValueError(f'"{text}" is not a number', f"write {example}")
     unit = match["unit"].lower()
     value = Decimal(match["sign"] + match["digits"].replace("_", "")) * _UNITS[unit]
     if not unit:

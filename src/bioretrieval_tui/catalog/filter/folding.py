@@ -19,6 +19,8 @@ _COMPOUND = re.compile(r"[^\W_]+(?:[-_]+[^\W_]+)+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LETTERS = re.compile(r"[A-Za-z0-9]+")
 
+_SPLIT = "".join(char if char.isalnum() else " " for char in map(chr, range(128)))
+
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58"
 _SPECIAL = {**dict.fromkeys(_DASHES, "-"), "\u2018": "'", "\u2019": "'", "\u02bc": "'"}
 
@@ -79,7 +81,9 @@ def forms(text: str, *, inner: bool = False) -> list[str]:
     folded = fold(text)
     out = [spaced(folded)]
     if "-" in folded or "_" in folded:
-        out += [squeezed(match) for match in _COMPOUND.findall(folded)]
+        # Only the few words that hold a separator are worth the expression.
+        joined = [word for word in folded.split() if "-" in word or "_" in word]
+        out += [squeezed(match) for word in joined for match in _COMPOUND.findall(word)]
     if inner and not text.islower():
         for word in _LETTERS.finditer(text):
             run = word[0]
@@ -89,10 +93,9 @@ def forms(text: str, *, inner: bool = False) -> list[str]:
 
 def words_of(forms: Iterable[str]) -> set[str]:
     """The distinct words of a text's forms."""
-    found: set[str] = set()
-    for form in forms:
-        found.update(WORD.findall(form))
-    return found
+    text = " ".join(forms)
+    # Twice as quick as the expression, for the common case.
+    return set(text.translate(_SPLIT).split() if text.isascii() else WORD.findall(text))
 
 
 def begins_word(text: str, needle: str) -> bool:

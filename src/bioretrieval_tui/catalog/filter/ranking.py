@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
+from itertools import chain
 
-from bioretrieval_tui.catalog.filter.folding import fold, forms, needles, spaced, squeezed
+from bioretrieval_tui.catalog.filter.folding import fold, forms, needles, squeezed
 from bioretrieval_tui.catalog.filter.fuzzy import Letters, NearWords
 from bioretrieval_tui.catalog.filter.rowsets import Rows, RowSet
 from bioretrieval_tui.catalog.filter.vocabulary import TextIndex, WordTable
@@ -102,12 +103,8 @@ class Ranking:
         return _fit_of(found, tuple(near), fuzzy=True)
 
     @cached_property
-    def _folded_names(self) -> list[str]:
-        return [fold(name) for name in self._names]
-
-    @cached_property
     def _whole_names(self) -> WordTable:
-        return WordTable(self._rows, ({spaced(n), squeezed(n)} for n in self._folded_names))
+        return WordTable(self._rows, map(needles, self._names))
 
     @cached_property
     def _name_words(self) -> TextIndex:
@@ -115,24 +112,18 @@ class Ranking:
 
     @cached_property
     def _whole_tags(self) -> WordTable:
-        known: dict[str, tuple[str, str]] = {}
-
-        def keys(tag: str) -> tuple[str, str]:
-            if tag not in known:
-                folded = fold(tag)
-                known[tag] = (spaced(folded), squeezed(folded))
-            return known[tag]
-
+        keys = cache(needles)
         return WordTable(
-            self._rows, ({k for tag in tags for k in keys(tag)} for tags in self._tags)
+            self._rows, ({key for tag in tags for key in keys(tag)} for tags in self._tags)
         )
 
     @cached_property
     def _everywhere(self) -> TextIndex:
+        tag_forms = cache(forms)  # few distinct tags, many uses
         return TextIndex(
             self._rows,
             (
-                [form for part in (name, *tags, text) for form in forms(part)]
+                [*forms(name), *chain.from_iterable(map(tag_forms, tags)), *forms(text)]
                 for name, tags, text in zip(self._names, self._tags, self._texts, strict=True)
             ),
         )
@@ -143,7 +134,7 @@ class Ranking:
 
     @cached_property
     def _letters(self) -> Letters:
-        return Letters([squeezed(name) for name in self._folded_names])
+        return Letters([squeezed(fold(name)) for name in self._names])
 
 
 def _fit_of(found: dict[int, RowSet], literals: tuple[str, ...], *, fuzzy: bool) -> Fit:

@@ -5,16 +5,11 @@ The first row is the highest bit: written in base 2, a set reads in the order of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain, compress
+from collections.abc import Iterable
+from itertools import compress
 from typing import TypeAlias
 
 RowSet: TypeAlias = int
-Posting: TypeAlias = int | Sequence[int]
-"""The rows of one word: a set, or the row numbers themselves where they are few."""
-
-_FEW = 24
-"""Up to so many rows, a list of numbers is quicker to build than a set and takes less memory."""
 
 _TRUTH = bytes.maketrans(b"01", b"\0\1")
 
@@ -51,20 +46,3 @@ class Rows:
             found.append(at)
             at = digits.find("1", at + 1)
         return found
-
-    def posting(self, numbers: list[int]) -> Posting:
-        """Row numbers in the form that is cheapest to keep and to unite."""
-        return tuple(numbers) if len(numbers) <= _FEW else self.of(numbers)
-
-    def union(self, postings: Iterable[Posting]) -> RowSet:
-        """All rows of these postings."""
-        rows: RowSet = 0
-        few: list[Sequence[int]] = []
-        for posting in postings:
-            if isinstance(posting, int):
-                rows |= posting
-            else:
-                few.append(posting)
-        if few and rows != self.everything:
-            rows |= self.of(chain.from_iterable(few))
-        return rows

@@ -14,7 +14,7 @@ import re
 from typing import Literal, cast
 
 from bioretrieval_tui.catalog.filter.fields import (
-    BadValue,
+    BadValueError,
     Field,
     FieldType,
     Schema,
@@ -132,34 +132,38 @@ class _Parser:
         if char == "-":
             self.at += 1
             if not self.text[self.at :].strip():
-                raise self.unfinished("- needs a term right after it", column)
+                raise self.unfinished("- needs a term right after it", column, "write -term")
             if self.text[self.at].isspace() or self.text[self.at] in ")|":
-                raise self.fault("- needs a term right after it", column, 'write -term, or quote it: "-"')
+                raise self.fault("- needs a term right after it", column, "write -term")
             return negated(self.term(depth + 1))
         if char == "(":
             return self.group(depth)
         if char in _CLOSING:
             phrase = self.quoted()
             if not needles(phrase):
-                raise self.fault("the quotes hold nothing to look for", column, "put a word in them")
+                raise self.fault(
+                    "the quotes hold nothing to look for", column, "put a word in them"
+                )
             return Phrase(phrase)
         if char == "\u201d":
             raise self.fault("this quote closes nothing", column, "use a pair of plain quotes")
         if char in ("|", ")"):
             what = "OR" if char == "|" else "this )"
-            raise self.fault(f"{what} needs something before it", column, "remove it, or add a term")
+            raise self.fault(
+                f"{what} needs something before it", column, "remove it, or add a term"
+            )
         return self.run(depth)
 
     def group(self, depth: int) -> Node:
         column = self.at
         self.at += 1
         if self.peek() == "":
-            raise self.unfinished("this ( is not closed", column)
+            raise self.unfinished("this ( is not closed", column, "add a ) at its end")
         if self.peek() == ")":
             raise self.fault("nothing stands between the parentheses", column, "remove them")
         node = self.either(depth + 1)
         if self.peek() != ")":
-            raise self.unfinished("this ( is not closed", column)
+            raise self.unfinished("this ( is not closed", column, "add a ) at its end")
         self.at += 1
         return node
 
@@ -181,7 +185,11 @@ class _Parser:
             self.need_term("NOT needs something after it", column)
             return negated(self.term(depth + 1))
         if run in KEYWORDS:
-            raise self.fault(f"{run} needs something before it", column, f'or quote the word: "{run}"')
+            raise self.fault(
+                f"{run} needs something before it",
+                column,
+                f'to look for the word, quote it: "{run}"',
+            )
         after = self.skip()
         if _OPERATOR.match(self.text, after):
             return self.clause(run, column, after)
@@ -222,8 +230,10 @@ class _Parser:
         for text, column, _ in self.values(operator, sign_at):
             field = self.schema.find(text)
             if field is None or (wanted and field.type != wanted):
-                if self.at == len(self.text) and self.schema.begun(text):
-                    raise self.unfinished(f'"{text}" is not a whole field name', column)
+                if field is None and self.at == len(self.text) and self.schema.begun(text):
+                    raise self.unfinished(
+                        f'"{text}" is not a whole field name', column, self.advice(text)
+                    )
                 kind = "yes-or-no field" if wanted else "field"
                 raise self.fault(f'"{text}" is not a {kind}', column, self.advice(text, wanted))
             nodes.append(Flag(field.name, True) if wanted else Has(field.name))
@@ -248,8 +258,12 @@ class _Parser:
                 raise self.fault(f"{field.name} takes one value", column, "write yes or no")
             if flag is None:
                 if self.at == len(self.text) and not quotes and boolean_begun(text):
-                    raise self.unfinished(f'"{text}" is not yet yes or no', column)
-                raise self.fault(f'"{text}" is neither yes nor no', column, f"write {field.name}:yes")
+                    raise self.unfinished(
+                        f'"{text}" is not yet yes or no', column, "write yes or no"
+                    )
+                raise self.fault(
+                    f'"{text}" is neither yes nor no', column, f"write {field.name}:yes"
+                )
             return Flag(field.name, flag)
         wanted = []
         for text, column, quotes in values:
@@ -270,7 +284,7 @@ class _Parser:
         for text, column, _ in values:
             try:
                 intervals.append(interval(text.strip(), operator))
-            except BadValue as bad:
+            except BadValueError as bad:
                 raise self.fault(f"{field.name}: {bad.message}", column, bad.remedy) from bad
         compared = cast("Literal[':', '=', '>', '>=', '<', '<=']", operator)
         return Compares(field.name, compared, tuple(intervals))
@@ -289,7 +303,7 @@ class _Parser:
                     what = f"a value is missing after {',' if found else sign}"
                     place = adjacent - 1 if found else sign_at
                     if char == "":
-                        raise self.unfinished(what, place)
+                        raise self.unfinished(what, place, "add it")
                     raise self.fault(what, place, "add it, or quote the text to look for it")
                 self.at = match.end()
                 found.append((match[0], column, False))
@@ -313,7 +327,7 @@ class _Parser:
                 char = self.text[at]
             out.append(char)
             at += 1
-        raise self.unfinished("this quote is not closed", column)
+        raise self.unfinished("this quote is not closed", column, "add the closing quote")
 
     def skip(self) -> int:
         """The column after any white space."""
@@ -346,7 +360,7 @@ class _Parser:
         """Raises unless a term can start here."""
         char = self.peek()
         if char == "":
-            raise self.unfinished(message, column)
+            raise self.unfinished(message, column, "add a term")
         match = _RUN.match(self.text, self.at)
         if char in (")", "|") or (match is not None and match[0] in ("AND", "OR")):
             raise self.fault(message, column, "add a term, or quote the word to look for it")
@@ -362,14 +376,12 @@ class _Parser:
         return self.fault(f'"{name}" is not a field', column, remedy)
 
     def advice(self, name: str, wanted: FieldType | None = None) -> str:
-        near = self.schema.nearest(name, type=wanted)
+        near = self.schema.nearest(name, wanted)
         known = [f.name for f in self.schema.fields if wanted is None or f.type == wanted]
         return f"did you mean {near}?" if near else f"there are {', '.join(known) or 'none'}"
 
     def fault(self, message: str, column: int, remedy: str) -> FilterError:
         return FilterError(message, expression=self.text, column=column, remedy=remedy)
 
-    def unfinished(self, message: str, column: int) -> UnfinishedFilterError:
-        return UnfinishedFilterError(
-            message, expression=self.text, column=column, remedy="the filter breaks off here"
-        )
+    def unfinished(self, message: str, column: int, remedy: str) -> UnfinishedFilterError:
+        return UnfinishedFilterError(message, expression=self.text, column=column, remedy=remedy)

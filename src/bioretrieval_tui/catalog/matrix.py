@@ -1,0 +1,120 @@
+"""Published figures as a table, models by benchmarks, in which only like is set beside like.
+
+A column is one benchmark in one measure. Figures that are not comparable are counted, not
+ranked; the mean is taken only over columns of one measure that every shown row has.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bioretrieval_tui.catalog.entries import Result, Status
+from bioretrieval_tui.catalog.view import Catalogue
+
+_TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
+MEAN_METRIC = "nDCG@10"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One column: a benchmark in one measure."""
+
+    benchmark: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One model: its figure in each column that it has, and its mean over the common ones."""
+
+    model: str
+    figures: dict[Axis, Result]
+    mean: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """`common`: the columns that the means are over; `hidden`: figures left out, by reason."""
+
+    axes: tuple[Axis, ...]
+    rows: tuple[MatrixRow, ...]
+    common: tuple[Axis, ...]
+    hidden: dict[str, int]
+
+
+def build(
+    catalogue: Catalogue,
+    *,
+    models: Iterable[str] | None = None,
+    zero_shot_only: bool = False,
+    sort: Axis | str | None = None,
+    reverse: bool = False,
+) -> Matrix:
+    """The matrix of whole-benchmark figures.
+
+    models: ids to show (None: all with figures); sort: an axis, "mean", "model" or None (by the
+    number of figures). Sorting by an axis hides the models that have no figure there; a mean is
+    recomputed over the rows that stay. reverse: ascending values (best first is the default).
+    """
+    hidden: Counter[str] = Counter()
+    wanted = None if models is None else set(models)
+    cells: dict[str, dict[Axis, Result]] = {}
+    for result in catalogue.results:
+        if result.subset is not None or (wanted is not None and result.model not in wanted):
+            continue
+        if not result.comparable:
+            hidden["not comparable"] += 1
+        elif zero_shot_only and result.zero_shot is not True:
+            hidden["not known to be zero-shot"] += 1
+        else:
+            axis = Axis(result.benchmark, result.metric)
+            row = cells.setdefault(result.model, {})
+            known = row.get(axis)
+            if known is None or _TRUST[result.status] < _TRUST[known.status]:
+                row[axis] = result
+    if isinstance(sort, Axis):
+        without = [model for model, row in cells.items() if sort not in row]
+        hidden["models without a figure here"] += len(without)
+        cells = {model: row for model, row in cells.items() if model not in without}
+    axes = _axes(cells.values())
+    common = common_axes(cells.values(), axes)
+    rows = [MatrixRow(m, figures, _mean(figures, common)) for m, figures in cells.items()]
+    rows.sort(key=lambda row: _order(row, sort, catalogue), reverse=reverse)
+    return Matrix(tuple(axes), tuple(rows), common, {k: n for k, n in hidden.items() if n})
+
+
+def _axes(rows: Iterable[dict[Axis, Result]]) -> list[Axis]:
+    """Columns with a figure, those with most first."""
+    counts = Counter(axis for row in rows for axis in row)
+    return sorted(counts, key=lambda axis: (-counts[axis], axis.benchmark))
+
+
+def common_axes(rows: Iterable[dict[Axis, Result]], axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """The columns of the mean's measure that every row has; none of fewer than two rows."""
+    listed = list(rows)
+    if len(listed) < 2:
+        return ()
+    return tuple(
+        axis for axis in axes if axis.metric == MEAN_METRIC and all(axis in row for row in listed)
+    )
+
+
+def _mean(figures: dict[Axis, Result], common: Sequence[Axis]) -> float | None:
+    if not common:
+        return None
+    return sum(figures[axis].value for axis in common) / len(common)
+
+
+def _order(
+    row: MatrixRow, sort: Axis | str | None, catalogue: Catalogue
+) -> tuple[float, float, str]:
+    name = catalogue.names.get(row.model, row.model).casefold()
+    if isinstance(sort, Axis):
+        return (-row.figures[sort].value, 0.0, name)
+    if sort == "mean":
+        return (-(row.mean if row.mean is not None else -1.0), 0.0, name)
+    if sort == "model":
+        return (0.0, 0.0, name)
+    return (-float(len(row.figures)), 0.0, name)

@@ -1,0 +1,160 @@
+"""`show` and `open`: one entry, whole, and its pages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from bioretrieval_tui.cli.catalogue import catalogue, complete_id
+from bioretrieval_tui.cli.narration import tell
+from bioretrieval_tui.cli.output import format_option, put, put_sheet, width
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.entries import AnyEntry, Link
+    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.export.formats import Format
+
+
+@click.command()
+@click.argument("identifier", metavar="ID", shell_complete=complete_id)
+@format_option()
+def show(identifier: str, format_: Format) -> None:
+    """Show one entry, whole, with its relations and figures.
+
+    \b
+    bioretrieval-tui show medcpt
+    bioretrieval-tui show nfcorpus -f json | jq '.results[] | {model, value}'
+    """
+    found = catalogue()
+    entry = found.entry(identifier)
+    if format_ in ("json", "jsonl"):
+        from bioretrieval_tui.export.jsontext import encoded, object_text
+        from bioretrieval_tui.export.page import entry_record
+
+        record = entry_record(entry, found)
+        put([object_text(record) if format_ == "json" else encoded(record) + "\n"])
+    elif format_ in ("csv", "bibtex"):
+        from bioretrieval_tui.export.entries import entry_sheet
+
+        sheet = entry_sheet([entry], found.names)
+        if format_ == "bibtex" and not sheet.citations:
+            raise _not_citable(entry, found)
+        put_sheet(sheet, format_)
+    else:
+        from bioretrieval_tui.export.page import entry_page
+
+        page = entry_page(entry, found)
+        put([page] if format_ == "markdown" else _laid_out(page))
+
+
+def _not_citable(entry: AnyEntry, found: Catalogue) -> BioRetrievalError:
+    from bioretrieval_tui.catalog.entries import Paper
+
+    papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
+    remedy = f"its papers: {', '.join(papers[:3])}" if papers else None
+    return BioRetrievalError(f"'{entry.id}' is not a work to cite", remedy=remedy)
+
+
+def _laid_out(page: str) -> Iterator[str]:
+    """A markdown page set for a terminal, as wide as that or 80, never wider than is readable."""
+    import io
+
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from bioretrieval_tui.terminal.capabilities import here
+
+    caps = here(sys.stdout)
+    out = io.StringIO()
+    # All that rich would guess from the environment is said, as export's table does.
+    console = Console(
+        file=out,
+        width=min(width() or 80, 100),
+        force_terminal=bool(caps.colours) or caps.links,
+        force_jupyter=False,
+        legacy_windows=False,
+        color_system="standard" if caps.colours else None,
+        no_color=not caps.colours,
+        _environ={},
+    )
+    console.print(Markdown(page, hyperlinks=caps.links))
+    for line in out.getvalue().split("\n")[:-1]:
+        yield line.rstrip() + "\n"
+
+
+@click.command("open")
+@click.argument("identifier", metavar="ID", shell_complete=complete_id)
+@click.option(
+    "--link",
+    "label",
+    metavar="LABEL",
+    shell_complete=lambda context, _, begun: _labels(context.params.get("identifier"), begun),
+    help="Which of its links, by label or type; the first if not said.",
+)
+@click.option("--print", "only_print", is_flag=True, help="Write the address, open nothing.")
+def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
+    """Open an entry's page in the browser.
+
+    $BROWSER is honoured. Where no browser can appear before you, as over SSH, the address is
+    written to stdout and sent to your terminal's clipboard.
+    """
+    from bioretrieval_tui.terminal.capabilities import here
+    from bioretrieval_tui.terminal.clean import safe_url
+    from bioretrieval_tui.terminal.opening import open_url
+
+    entry = catalogue().entry(identifier)
+    link = _chosen(entry, label)
+    url = safe_url(link.url)
+    if url is None:
+        raise BioRetrievalError(f"the link '{link.label}' of {entry.id} is no address to open")
+    if only_print:
+        put([url + "\n"])
+        return
+    caps = here(sys.stdout)
+    result = open_url(url, caps)
+    if result.action == "opened":
+        tell(f"{result.message}: {url}")
+        return
+    put([url + "\n"])
+    if caps.interactive:
+        from bioretrieval_tui.terminal.clipboard import Route, copy
+
+        copied = copy(url, caps)
+        sent = "" if copied.route is Route.DIALOG else f"; {copied.message}"
+        tell(result.message + sent)
+
+
+def _chosen(entry: AnyEntry, label: str | None) -> Link:
+    """The link of that label, or of that type, or the first.
+
+    Raises:
+        NotFoundError: there is none; those that there are are named.
+    """
+    if not entry.links:
+        raise NotFoundError(f"'{entry.id}' has no link")
+    if label is None:
+        return entry.links[0]
+    wanted = label.casefold()
+    for link in entry.links:
+        if link.label.casefold() == wanted:
+            return link
+    for link in entry.links:
+        if link.type == wanted or link.label.casefold().startswith(wanted):
+            return link
+    labels = ", ".join(f"'{link.label}'" for link in entry.links)
+    raise NotFoundError(f"'{entry.id}' has no link '{label}'", remedy=f"its links: {labels}")
+
+
+def _labels(identifier: object, begun: str) -> list[str]:
+    from bioretrieval_tui.catalog.store import load
+
+    try:
+        entry = load().catalogue.by_id.get(str(identifier))
+    except BioRetrievalError:
+        return []
+    labels = [link.label for link in entry.links] if entry else []
+    return [label for label in labels if label.casefold().startswith(begun.casefold())]

@@ -1,0 +1,130 @@
+"""What the command line says on stderr: single lines, and the progress of long work.
+
+stdout is data. Every text is cleaned here, since errors quote words that came from outside. A
+stderr that takes nothing (closed, a full disk) is left alone: there is nowhere else to say so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from bioretrieval_tui.progress import Progress, Reporter, silent
+
+PROGRAM = "bioretrieval-tui"
+_EVERY = 0.1
+"""Seconds between two looks of the updating line."""
+_EVERY_QUIET = 30.0
+"""Seconds between two lines in a log."""
+
+
+def tell(text: str, *, name: bool = True) -> None:
+    """One line on stderr, with the program's name in front as `name` says."""
+    from bioretrieval_tui.terminal.clean import clean
+
+    _write(f"{PROGRAM}: {clean(text)}\n" if name else f"{clean(text)}\n")
+
+
+def _write(text: str) -> None:
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def narrated(*, quiet: bool = False) -> Iterator[Reporter]:
+    """A reporter for long work: one updating line on a terminal, a few lines in a log.
+
+    The updating line is gone when the work is over, however it ended.
+    """
+    if quiet or sys.stderr is None:
+        yield silent
+        return
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        line = _Updating()
+        try:
+            yield line
+        finally:
+            line.clear()
+        return
+    yield _Log()
+
+
+class _Updating:
+    """Repaints one line of a terminal."""
+
+    def __init__(self) -> None:
+        self._shown_at = 0.0
+        self._stage = ""
+
+    def __call__(self, step: Progress) -> None:
+        now = time.monotonic()
+        last = step.total is not None and step.done >= step.total
+        if step.stage == self._stage and not last and now - self._shown_at < _EVERY:
+            return
+        self._stage, self._shown_at = step.stage, now
+        from bioretrieval_tui.export.widths import cut
+
+        # A line as wide as the terminal would wrap on some of them and could not be taken back.
+        _write(f"\r{cut(described(step), _columns() - 1)}\x1b[K")
+
+    def clear(self) -> None:
+        if self._stage:
+            _write("\r\x1b[K")
+
+
+class _Log:
+    """A line at the end of each stage, and one now and then within a long one."""
+
+    def __init__(self) -> None:
+        self._said_at = time.monotonic()
+        self._finished: str | None = None
+
+    def __call__(self, step: Progress) -> None:
+        now = time.monotonic()
+        finished = step.total is not None and step.done >= step.total
+        if finished and self._finished == step.stage:
+            return
+        if finished or now - self._said_at >= _EVERY_QUIET:
+            self._said_at = now
+            self._finished = step.stage if finished else None
+            tell(described(step))
+
+
+def described(step: Progress) -> str:
+    """A step in words: `encoding: 1,024 of 5,183 documents (19%), 98/s, 42 s left, cpu`."""
+    from bioretrieval_tui.terminal.clean import clean
+
+    if step.total is None:
+        counted = f"{step.done:,} {step.unit}" if step.done else ""
+    else:
+        counted = f"{step.done:,} of {step.total:,} {step.unit}"
+    share = "" if step.share is None else f" ({int(step.share * 100)}%)"
+    parts = [counted + share] if counted else []
+    if step.rate:
+        parts.append(f"{step.rate:,.0f}/s" if step.rate >= 10 else f"{step.rate:.1f}/s")
+        left = 0.0 if step.total is None else (step.total - step.done) / step.rate
+        if left >= 1:
+            parts.append(f"{duration(left)} left")
+    if step.note:
+        parts.append(clean(step.note))
+    return f"{step.stage}: {', '.join(parts)}" if parts else step.stage
+
+
+def duration(seconds: float) -> str:
+    """A time span as one says it: 8 s, 4 min, 2.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _columns() -> int:
+    try:
+        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns)
+    except (OSError, ValueError):
+        return 80

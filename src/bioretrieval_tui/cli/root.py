@@ -1,0 +1,115 @@
+"""The command itself: its verbs, found by name and imported only when one is called.
+
+`--help` and `list -f json` are as quick as an import of a few small modules; the table below
+says enough of each verb for the help to import none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import click
+
+from bioretrieval_tui import __version__
+from bioretrieval_tui.cli.narration import PROGRAM
+from bioretrieval_tui.errors import UsageError
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+VERBS: dict[str, tuple[str, str]] = {
+    "list": ("listing:list_entries", "List entries of the catalogue."),
+    "show": ("entry:show", "Show one entry, whole, with its relations and figures."),
+    "open": ("entry:open_entry", "Open an entry's page in the browser."),
+    "results": ("results:results", "List published figures."),
+    "search": ("search:search", "Search the catalogue or an index by meaning."),
+    "index": ("index:index", "Build, list and remove indexes over your own texts."),
+    "keys": ("keys:keys", "List the keys of the app."),
+    "doctor": ("doctor:doctor", "Check what this machine has and lacks."),
+    "config": ("config:config", "Show where everything is kept and what is in force."),
+    "completion": ("completion:completion", "Print a completion script for your shell."),
+}
+"""Verb -> where its command is (module of `cli`, name in it), and the help's line for it."""
+
+
+class NamedGroup(click.Group):
+    """A group that names the nearest verb when there is none of the name given."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that the words name, and the words behind it."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            if ctx.resilient_parsing:
+                return None, None, args[1:]
+            import difflib
+
+            known = self.list_commands(ctx)
+            near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.5)
+            raise UsageError(
+                f"{ctx.command_path} has no command '{name}'",
+                remedy=f"did you mean {near[0]}?" if near else f"commands: {', '.join(known)}",
+            )
+        return super().resolve_command(ctx, args)
+
+
+class Root(NamedGroup):
+    """The verbs of the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name][0].partition(":")
+        found = getattr(importlib.import_module(f"bioretrieval_tui.cli.{module}"), name)
+        if not isinstance(found, click.Command):
+            raise TypeError(f"{module}:{name} is no command")
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs with their lines, none imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+
+
+@click.group(
+    cls=Root,
+    context_settings=SETTINGS,
+    epilog="Without a command: the app on a terminal, the listing as markdown in a pipe."
+    " COMMAND --help tells more. stdout is data and stderr is narration; exit codes: 0 done,"
+    " 1 it failed, 2 wrong usage, 3 no such id, index or file, 130 interrupted.",
+)
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+def root() -> None:
+    """The field of biomedical text retrieval in a terminal."""
+
+
+def call(words: Sequence[str]) -> int:
+    """Run the verb that `words` name and return its exit code.
+
+    Raises:
+        UsageError: the words are wrong. Whatever the verb raises.
+    """
+    try:
+        with root.make_context(PROGRAM, list(words)) as context:
+            root.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except click.ClickException as error:
+        raise _usage_error(error) from error
+    return 0
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    """click's error as one of ours, with the command whose help to read."""
+    said = error.format_message().strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else PROGRAM
+    return UsageError(said[:1].lower() + said[1:], remedy=f"see {command} --help")

@@ -1,0 +1,185 @@
+"""What the app and its search process say to each other: typed messages in length-prefixed JSON.
+
+Four bytes of length, big-endian, then the message. Light to import: both ends do, and one of
+them must load neither numpy nor torch.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TypeVar
+
+import msgspec
+
+from bioretrieval_tui import errors
+from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.index.manifest import IdKind
+from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.search.hits import Hit
+
+MOST_BYTES = 256 * 2**20
+_LENGTH = struct.Struct(">I")
+HEADER_BYTES = _LENGTH.size
+
+
+class Search(msgspec.Struct, frozen=True, tag="search"):
+    """Find; a newer search of the same stream supersedes one that still waits."""
+
+    id: int
+    query: str
+    index: str
+    k: int = 10
+    mode: str = "dense"
+    stream: str = "search"
+
+
+class Build(msgspec.Struct, frozen=True, tag="build"):
+    """Build an index; without `model` by the embedded one, else by `recipe`."""
+
+    id: int
+    name: str
+    inputs: list[str]
+    replace: bool = True
+    ids: IdKind | None = None
+    model: str | None = None
+    recipe: Encoding | None = None
+
+
+class EnsureCatalogue(msgspec.Struct, frozen=True, tag="ensure_catalogue"):
+    """Make sure that the catalogue's own index is there and up to date."""
+
+    id: int
+    fingerprint: str
+    documents: list[Document]
+
+
+class ListIndexes(msgspec.Struct, frozen=True, tag="list"):
+    """All indexes at a glance."""
+
+    id: int
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Stop the request `id`, wherever it is; it answers that it was interrupted."""
+
+    id: int
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
+    """End as when the input closes."""
+
+
+Request = Search | Build | EnsureCatalogue | ListIndexes | Cancel | Shutdown
+
+
+class Progressed(msgspec.Struct, frozen=True, tag="progress"):
+    """A step of the request `id`."""
+
+    id: int
+    progress: Progress
+
+
+class Found(msgspec.Struct, frozen=True, tag="found"):
+    """The hits of a search."""
+
+    id: int
+    hits: list[Hit]
+
+
+class Listed(msgspec.Struct, frozen=True, tag="listed"):
+    """Indexes: all of them, or the one that was built."""
+
+    id: int
+    indexes: list[IndexInfo]
+
+
+class Ensured(msgspec.Struct, frozen=True, tag="ensured"):
+    """The catalogue's index is there; see `catalogue.Ensured`."""
+
+    id: int
+    documents: int
+    built: bool
+    note: str | None
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The request `id` raised `error`, a name in `errors.py`."""
+
+    id: int
+    error: str
+    message: str
+    remedy: str | None
+    exit_code: int
+    superseded: bool = False
+
+    def to_error(self) -> BioRetrievalError:
+        """The error as it was raised, or its base where the type is not a plain one."""
+        kind = getattr(errors, self.error, None)
+        plain = (
+            errors.UsageError,
+            errors.NotFoundError,
+            errors.InterruptedByUser,
+            errors.CorpusError,
+            errors.IndexFault,
+            errors.ModelError,
+        )
+        if self.superseded:
+            return SupersededError(self.message, remedy=self.remedy)
+        if kind in plain:
+            rebuilt: BioRetrievalError = kind(self.message, remedy=self.remedy)
+            return rebuilt
+        return BioRetrievalError(self.message, remedy=self.remedy)
+
+
+Reply = Progressed | Found | Listed | Ensured | Failed
+
+
+class SupersededError(errors.InterruptedByUser):
+    """A newer search of the same stream came before this one was begun."""
+
+
+class ProtocolError(BioRetrievalError):
+    """The other end sent what is no message."""
+
+
+Message = TypeVar("Message")
+
+
+def frame(message: Request | Reply) -> bytes:
+    """A message as bytes, its length in front. Raises ProtocolError if it is too large."""
+    data = msgspec.json.encode(message)
+    if len(data) > MOST_BYTES:
+        raise ProtocolError(f"a message of {len(data):,} bytes is too large")
+    return _LENGTH.pack(len(data)) + data
+
+
+def body_length(header: bytes) -> int:
+    """Length of the message that follows `header`. Raises ProtocolError if it is too large."""
+    length = int(_LENGTH.unpack(header)[0])
+    if length > MOST_BYTES:
+        raise ProtocolError("the search process and the app do not understand each other")
+    return length
+
+
+def decode_request(data: bytes) -> Request:
+    """Raises ProtocolError."""
+    return _decode(_requests, data)
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Raises ProtocolError."""
+    return _decode(_replies, data)
+
+
+_requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+
+
+def _decode(decoder: msgspec.json.Decoder[Message], data: bytes) -> Message:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"a message does not parse: {error}") from error

@@ -1,0 +1,166 @@
+"""Dialogs: the keys of a pane, raw text to copy by hand, a file to export to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.screens.browse import Detail
+from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.widgets.query_line import QueryLine
+
+ResultT = TypeVar("ResultT")
+
+
+class Dialog(ModalScreen[ResultT]):
+    """A framed box in the middle; escape closes it with nothing."""
+
+    DEFAULT_CSS = """
+    Dialog { align: center middle; background: $background; }
+    Dialog > Vertical {
+        width: 80%; max-width: 92; height: auto; max-height: 90%;
+        border: round $primary; background: $background; padding: 0 1;
+    }
+    Dialog Detail { height: 1fr; }
+    """
+    BINDINGS = [Binding("escape", "close", show=False), Binding("ctrl+c", "app.quit", show=False)]
+
+    def action_close(self) -> None:
+        """Close with nothing."""
+        self.dismiss(None)
+
+
+class PageDialog(Dialog[None]):
+    """A dialog that is a page of lines."""
+
+    DEFAULT_CSS = "PageDialog > Vertical { height: 90%; }"
+    BINDINGS = [
+        Binding("q,enter,question_mark,f1", "close", show=False),
+    ]
+
+    def __init__(self, lines: list[Line]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def compose(self) -> ComposeResult:
+        """The page."""
+        with Vertical():
+            yield Detail(measure=120)
+
+    def on_mount(self) -> None:
+        """Fill the page."""
+        detail = self.query_one(Detail)
+        detail.show(self.lines)
+        detail.focus()
+
+
+class HelpDialog(PageDialog):
+    """The keys of a pane, out of the registry."""
+
+    def __init__(self, title: str, scopes: tuple[str, ...]) -> None:
+        super().__init__(help_lines(title, scopes))
+
+
+def help_lines(title: str, scopes: tuple[str, ...]) -> list[Line]:
+    """The page of the keys that work in these scopes."""
+    lines = [line(Span(f"Keys: {title}", "strong"), Span("   esc closes", "faint"))]
+    shown = dict.fromkeys((*scopes, "detail", "line"))
+    for scope in sorted(shown, key=lambda s: s == "everywhere"):
+        lines += [line(), line(Span(SCOPES[scope], "header"))]
+        for action in in_scope(scope):
+            keys = ", ".join(shown_key(key) for key in action.keys)
+            lines.append(line(Span(f" {keys:<14}", "ok"), action.help, hang=15))
+    return lines
+
+
+class TextDialog(PageDialog):
+    """Raw text, whole, for the terminal's own selection."""
+
+    def __init__(self, title: str, text: str, note: str = "") -> None:
+        lines = [line(Span(title, "strong")), line()]
+        lines += [line(Span(part, "text", part if part.startswith("http") else None))
+                  for part in text.splitlines()]  # fmt: skip
+        if note:
+            lines += [line(), line(Span(note, "dim"))]
+        lines += [line(), line(Span("esc closes; shift and drag selects", "faint"))]
+        super().__init__(lines)
+
+
+class ExportDialog(Dialog[Path]):
+    """Asks for a file name and writes the sheet; an existing file needs a second enter."""
+
+    DEFAULT_CSS = """
+    ExportDialog > Vertical { height: 10; }
+    """
+
+    def __init__(self, make: Callable[[], object], suggestion: str, count: int) -> None:
+        super().__init__()
+        self.make = make
+        self.suggestion = suggestion
+        self.count = count
+        self.confirmed: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """A page that explains, a line to type in."""
+        with Vertical():
+            yield QueryLine("file name")
+            yield Detail(measure=120)
+
+    def on_mount(self) -> None:
+        """Suggest a name."""
+        name_line = self.query_one(QueryLine)
+        name_line.value = self.suggestion
+        name_line.cursor_position = len(self.suggestion) - len(Path(self.suggestion).suffix)
+        name_line.focus()
+        self._explain()
+
+    def _explain(self, problem: str = "") -> None:
+        what = f"Export {self.count} rows to a file" if self.count != 1 else "Export 1 row to a file"
+        lines = [
+            line(Span(what, "strong")),
+            line(Span("The ending chooses the format: .md .csv .json .jsonl .bib .txt", "dim")),
+            line(Span("enter writes, esc leaves", "dim")),
+        ]
+        if problem:
+            lines.append(line(Span(problem, "error")))
+        self.query_one(Detail).show(lines)
+
+    @on(QueryLine.Cancelled)
+    def _cancelled(self, event: QueryLine.Cancelled) -> None:
+        event.stop()
+        self.dismiss(None)
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.confirmed not in (None, event.value):
+            self.confirmed = None
+            self._explain()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        from bioretrieval_tui.tui.exporting import write_export
+
+        path = Path(event.value.strip()).expanduser()
+        if not event.value.strip():
+            self._explain("Type a file name")
+            return
+        if path.exists() and self.confirmed != event.value:
+            self.confirmed = event.value
+            self._explain(f"{path} exists: enter again to replace it")
+            return
+        try:
+            self.dismiss(write_export(path, self.make()))
+        except BioRetrievalError as error:
+            self._explain(error.line())

@@ -1,0 +1,320 @@
+"""Vectors: those of the authors' own way, in order, of the right length, from several threads."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.device import pick
+from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
+from bioretrieval_tui.encoding.recipe import recipe_hash
+from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
+from bioretrieval_tui.progress import Progress
+
+DOCUMENTS = [
+    Document("1", "Statins and muscle pain", "A randomised trial of 200 patients."),
+    Document("2", "", "p53 is a tumour suppressor."),
+    Document("3", "Long one", "insulin resistance and obesity in adolescents " * 80),
+    Document("4", "", ""),
+    Document("5", "Accents", "Étude de la maladie de Behçet \x1b[31m \ud800 end"),
+]
+
+
+def reference(texts: list[str], folder: Path, max_length: int, pooling: str) -> np.ndarray:
+    """The model card's own way, with transformers alone: tokenise, run, pool, normalise."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    model = AutoModel.from_pretrained(str(folder), dtype=torch.float32).eval()
+    rows = []
+    with torch.no_grad():
+        for text in texts:
+            inputs = tokenizer(
+                text, truncation=True, max_length=max_length, padding=False, return_tensors="pt"
+            )
+            states = model(**inputs).last_hidden_state[0]
+            vector = states[0] if pooling == "cls" else states.mean(dim=0)
+            rows.append(torch.nn.functional.normalize(vector, dim=0).numpy())
+    return np.stack(rows)
+
+
+def test_it_says_what_it_is(encoder: Encoder) -> None:
+    assert encoder.model_id == embedded.MODEL_ID
+    assert encoder.revision == embedded.REVISION
+    assert encoder.recipe_hash == recipe_hash(embedded.RECIPE)
+    assert (encoder.dimension, encoder.similarity, encoder.normalised) == (384, "cosine", True)
+    assert (encoder.device, encoder.dtype) == ("cpu", "float32")
+
+
+def test_documents_agree_with_the_model_card(encoder: Encoder) -> None:
+    vectors = encoder.encode_documents(DOCUMENTS)
+    texts = [f"{d.title} {d.text}".strip().encode("utf-8", "replace").decode() for d in DOCUMENTS]
+    expected = reference(texts, embedded.locate().folder, 256, "mean")
+    assert vectors.shape == (5, 384)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_queries_agree_with_the_model_card(encoder: Encoder) -> None:
+    texts = ["p53", "do statins cause muscle pain? " * 60]
+    expected = reference(texts, embedded.locate().folder, 256, "mean")
+    np.testing.assert_allclose(encoder.encode_queries(texts), expected, atol=1e-5)
+
+
+def test_the_256th_token_counts_and_the_next_does_not(encoder: Encoder) -> None:
+    # [CLS] + 254 words + [SEP]; the package's tokenizer file would stop at 128.
+    words = ["gene"] * 254
+    short, seen, unseen = (
+        encoder.encode_queries([" ".join(words[:200])])[0],
+        encoder.encode_queries([" ".join([*words[:253], "liver"])])[0],
+        encoder.encode_queries([" ".join([*words, "liver"])])[0],
+    )
+    full = encoder.encode_queries([" ".join(words)])[0]
+    assert not np.allclose(full, seen, atol=1e-4)
+    np.testing.assert_allclose(full, unseen, atol=1e-5)
+    assert not np.allclose(full, short, atol=1e-6)
+
+
+def test_order_is_that_of_the_input(encoder: Encoder) -> None:
+    documents = [Document(str(n), "", "cell " * (1 + n * 37 % 50)) for n in range(50)]
+    together = encoder.encode_documents(documents)
+    for row in (0, 17, 49):
+        np.testing.assert_allclose(
+            together[row], encoder.encode_documents([documents[row]])[0], atol=1e-5
+        )
+
+
+def test_nothing_to_encode(encoder: Encoder) -> None:
+    assert encoder.encode_documents([]).shape == (0, 384)
+    assert encoder.encode_queries([]).shape == (0, 384)
+
+
+def test_progress_counts_to_the_end(encoder: Encoder) -> None:
+    steps: list[Progress] = []
+    encoder.encode_documents([Document(str(n), "", "x") for n in range(40)], steps.append)
+    assert [step.done for step in steps] == [16, 32, 40]
+    assert {step.total for step in steps} == {40}
+
+
+def test_a_reporter_stops_the_work_and_the_encoder_still_works(encoder: Encoder) -> None:
+    def stop(_: Progress) -> None:
+        raise InterruptedByUser("enough")
+
+    with pytest.raises(InterruptedByUser):
+        encoder.encode_documents([Document(str(n), "", "x") for n in range(40)], stop)
+    assert encoder.encode_queries(["x"]).shape == (1, 384)
+
+
+def test_queries_go_before_the_next_batch_of_documents(encoder: Encoder) -> None:
+    documents = [Document(str(n), "", "heart failure in adults " * 40) for n in range(96)]
+    begun, answered = threading.Event(), threading.Event()
+    done_at_answer: list[int] = []
+    done = 0
+
+    def progress(step: Progress) -> None:
+        nonlocal done
+        done = step.done
+        begun.set()
+
+    def ask() -> None:
+        begun.wait()
+        encoder.encode_queries(["heart failure"])
+        done_at_answer.append(done)
+        answered.set()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    vectors = encoder.encode_documents(documents, progress)
+    asking.join()
+    assert answered.is_set()
+    assert done_at_answer[0] < 96
+    np.testing.assert_allclose(vectors[0], vectors[-1], atol=1e-5)
+
+
+def test_it_is_loaded_once(encoder: Encoder) -> None:
+    steps: list[Progress] = []
+    assert load_encoder(device="cpu", reporter=steps.append) is encoder
+    assert [step.stage for step in steps] == ["loading model"] * 2
+
+
+def test_another_revision_is_refused() -> None:
+    with pytest.raises(ModelError, match="is here in revision 1110a243"):
+        load_encoder(revision="0" * 40, device="cpu")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "cpu ", "cuda:-1"])
+def test_a_device_that_is_none(device: str) -> None:
+    with pytest.raises(UsageError, match="unknown device"):
+        load_encoder(device=device)
+
+
+def test_a_device_that_is_not_here() -> None:
+    import torch
+
+    number = torch.cuda.device_count()
+    with pytest.raises(ModelError, match=f"no device cuda:{number} here"):
+        pick(f"cuda:{number}")
+    assert pick("auto") in ("cpu", "cuda", "mps")
+
+
+# --- other models
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of random weights with the embedded model's tokenizer, saved as transformers does."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("tiny") / "bert"
+    torch.manual_seed(7)
+    config = BertConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copy(embedded.locate().folder / name, folder / name)
+    return folder
+
+
+def tiny_recipe(**changes: object) -> Encoding:
+    base = Encoding(
+        type="bi-encoder",
+        grade="A",
+        library="transformers",
+        query=Side(template="query: {query}", max_length=12),
+        document=Side(template="passage: {title}{sep}{text}", max_length=40),
+        pooling="cls",
+        normalise=True,
+        similarity="cosine",
+    )
+    return msgspec.structs.replace(base, **changes)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_local_model_by_its_recipe(tiny: Path, pooling: str) -> None:
+    encoder = load_encoder(str(tiny), tiny_recipe(pooling=pooling), device="cpu")
+    assert encoder.dimension == 32
+    assert encoder.revision.startswith("sha256:")
+    text = "the liver " * 30
+    document = Document("1", "A title", text)
+    np.testing.assert_allclose(
+        encoder.encode_documents([document]),
+        reference([f"passage: A title[SEP]{text}".strip()], tiny, 40, pooling),
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(
+        encoder.encode_queries([text]),
+        reference([f"query: {text}".strip()], tiny, 12, pooling),
+        atol=1e-5,
+    )
+
+
+def test_dot_products_keep_their_lengths(tiny: Path) -> None:
+    recipe = tiny_recipe(normalise=False, similarity="dot")
+    encoder = load_encoder(str(tiny), recipe, device="cpu")
+    assert not encoder.normalised
+    assert not np.allclose(np.linalg.norm(encoder.encode_queries(["x"])), 1, atol=1e-3)
+    cosine = load_encoder(str(tiny), tiny_recipe(normalise=False), device="cpu")
+    assert cosine.normalised
+    np.testing.assert_allclose(np.linalg.norm(cosine.encode_queries(["x"])), 1, atol=1e-5)
+
+
+def test_another_content_is_another_revision(tiny: Path, tmp_path: Path) -> None:
+    first = load_encoder(str(tiny), tiny_recipe(), device="cpu").revision
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny, copy)
+    assert load_encoder(str(copy), tiny_recipe(), device="cpu").revision == first
+    data = bytearray((copy / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(data)
+    with pytest.raises(ModelError, match="is here in revision"):
+        load_encoder(str(copy), tiny_recipe(), device="cpu", revision=first)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"type": "cross-encoder"}, "it is a cross-encoder"),
+        ({"type": "static"}, "it is a static"),
+        ({"library": "adapters"}, "it needs adapters"),
+        ({"document": Side(pair=("{title}", "{text}"))}, "as a pair"),
+        ({"document": Side(adapter="a/b")}, "an adapter"),
+        ({"append": "eos"}, "appends a token"),
+        ({"pooling": "last"}, "pools by last token"),
+        ({"padding_side": "left"}, "pads on the left"),
+        ({"similarity": "l2"}, "similarity is l2"),
+        ({"pooling": None}, "pooling is not known"),
+        ({"query": Side(model="a"), "document": Side(model="b")}, "models differ"),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(
+    tiny: Path, changes: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(ModelError, match="cannot be used for search yet") as caught:
+        load_encoder(str(tiny), tiny_recipe(**changes), device="cpu")
+    assert reason in caught.value.line()
+
+
+def test_a_longer_input_than_the_model_takes_is_refused(tiny: Path) -> None:
+    with pytest.raises(ModelError, match="takes 64 tokens"):
+        load_encoder(str(tiny), tiny_recipe(document=Side(max_length=65)), device="cpu")
+
+
+def test_a_model_without_recipe() -> None:
+    with pytest.raises(ModelError, match="is not known"):
+        load_encoder("ncbi/MedCPT-Query-Encoder", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["no-such/model", "../evil", "a b", "/no/such/folder"])
+def test_a_model_that_is_not_here(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="not on this machine"):
+        load_encoder(name, tiny_recipe(), device="cpu")
+
+
+def test_pickled_weights_are_not_loaded(tiny: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny, copy)
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="no safetensors weights"):
+        load_encoder(str(copy), tiny_recipe(), device="cpu")
+
+
+def test_damaged_weights_are_one_line(tiny: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny, copy)
+    data = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        load_encoder(str(copy), tiny_recipe(), device="cpu")
+    assert "\n" not in caught.value.line()
+
+
+def test_loading_says_nothing_and_asks_no_network() -> None:
+    code = """
+import socket, sys
+def refuse(*a, **k):
+    raise AssertionError(f"a connection was tried: {a}")
+socket.socket.connect = socket.getaddrinfo = refuse
+from bioretrieval_tui.encoding.encoder import load_encoder
+assert "torch" not in sys.modules
+assert load_encoder(device="cpu").encode_queries(["x"]).shape == (1, 384)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

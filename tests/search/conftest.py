@@ -1,0 +1,22 @@
+"""A home of its own for every test, and the real embedded model once a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIORETRIEVAL_HOME", str(tmp_path_factory.mktemp("home")))
+        return load_encoder(device="cpu")
