@@ -34,6 +34,7 @@ class Action:
 SCOPES: dict[str, str] = {
     "everywhere": "Everywhere",
     "list": "In a list",
+    "browse": "In a list of the catalogue",
     "detail": "In the detail pane",
     "leaderboard": "On the leaderboard",
     "start": "In Get started",
@@ -49,10 +50,16 @@ PANES: tuple[tuple[str, str, str], ...] = (
     ("datasets", "Datasets", "Training data"),
     ("benchmarks", "Benchmarks", "Test collections and suites"),
     ("leaderboard", "Leaderboard", "Training recipes, and models by benchmarks"),
-    ("path", "Get started", "Five steps from the first baseline to a retriever of your own"),
-    ("search", "Search", "Search the catalogue and your own indexes by meaning"),
+    ("path", "Get started", "Five steps, from a baseline to your own retriever"),
+    ("search", "Search", "Search by meaning: the catalogue, your own indexes"),
 )
 """(pane, title, what it shows), in the order of their digit keys."""
+
+SHORT_TITLES: dict[str, str] = {
+    "timeline": "Evol", "datasets": "Data", "benchmarks": "Bench", "leaderboard": "Board",
+    "path": "Start",
+}  # fmt: skip
+"""Titles for a narrow terminal, where they differ."""
 
 
 def _a(
@@ -79,6 +86,7 @@ ACTIONS: tuple[Action, ...] = (
     _a("back", "everywhere", "backspace alt+left", "back", "Back",
        "Return to where the last jump came from"),
     _a("theme", "everywhere", "t", "theme", "Theme", "Next theme: dark, light, terminal colours"),
+    _a("redraw", "everywhere", "ctrl+l", "redraw", "Redraw", "Draw the screen anew"),
     _a("quit", "everywhere", "q", "quit", "Quit", "Leave the app", 9),
     _a("down", "list", "j down", "move(1)", "Down", "Next row", palette=False),
     _a("up", "list", "k up", "move(-1)", "Up", "Previous row", palette=False),
@@ -88,22 +96,22 @@ ACTIONS: tuple[Action, ...] = (
        "Half a page up", palette=False),
     _a("first", "list", "g home", "first", "First", "First row", palette=False),
     _a("last", "list", "G end", "last", "Last", "Last row", palette=False),
-    _a("column-right", "list", "greater_than_sign right", "column(1)", "Next column",
+    _a("column-right", "browse", "greater_than_sign right", "column(1)", "Next column",
        "Choose the column to sort by", palette=False),
-    _a("column-left", "list", "less_than_sign left", "column(-1)", "Previous column",
+    _a("column-left", "browse", "less_than_sign left", "column(-1)", "Previous column",
        "Choose the column to sort by", palette=False),
-    _a("sort", "list", "s", "sort", "Sort", "Sort by the chosen column; again: reverse", 5),
-    _a("filter", "list", "slash", "filter", "Filter", "Filter as you type", 2),
-    _a("next-match", "list", "n", "match(1)", "Next match",
+    _a("sort", "browse", "s", "sort", "Sort", "Sort by the chosen column; again: reverse", 5),
+    _a("filter", "browse", "slash", "filter", "Filter", "Filter as you type", 2),
+    _a("next-match", "browse", "n", "match(1)", "Next match",
        "Next row that matches the last filter"),
-    _a("previous-match", "list", "N", "match(-1)", "Previous match",
+    _a("previous-match", "browse", "N", "match(-1)", "Previous match",
        "Previous row that matches the last filter"),
     _a("enter", "list", "enter", "enter", "Read", "Into the detail pane", 1),
     _a("clear", "list", "escape", "clear", "Clear", "Out of the detail, or clear the filter",
        palette=False),
     _a("open", "list", "o", "open", "Open", "Open the first link", 3),
     _a("copy-link", "list", "y", "copy_link", "Copy link", "Copy the first link", 4),
-    _a("copy-bibtex", "list", "Y", "copy_bibtex", "Copy BibTeX", "Copy a BibTeX record"),
+    _a("copy-bibtex", "browse", "Y", "copy_bibtex", "Copy BibTeX", "Copy a BibTeX record"),
     _a("links", "list", "l", "links", "Links",
        "Then a letter: open that link (capital: copy it)"),
     _a("relations", "list", "r", "relations", "Related",

@@ -12,11 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bioretrieval_tui.cli import COMPLETION_VARIABLE
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-COMPLETION_VARIABLE = "_BIORETRIEVAL_TUI_COMPLETE"
-"""Set by the shell's completion function; names the shell and what it wants."""
 
 ERROR_LOG = "last-error.log"
 """In the state folder: the traceback of the last unexpected error."""
@@ -126,6 +125,9 @@ def _explain(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, OSError):
         # The machine's fault rather than ours: what happened and where is all there is to say.
+        if _stdout_is_broken():
+            _tell(f"the output cannot be written: {error.strerror or error}")
+            return EXIT_FAILED
         where = f"{error.filename}: " if error.filename else ""
         _tell(f"{where}{error.strerror or error}; {_kept(_traceback(error))}")
         return EXIT_FAILED
@@ -191,6 +193,15 @@ def _guard_streams() -> None:
             # What programs read is UTF-8 whatever the locale says, as JSON demands.
             reconfigure(encoding="utf-8")
         reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
+
+
+def _stdout_is_broken() -> bool:
+    """Whether what is buffered cannot be written; it stays buffered then, so this can be asked."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _is_closed(descriptor: int) -> bool:

@@ -81,3 +81,13 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     path = settled(tmp_path, monkeypatch)
     (tmp_path / "home").write_text("a file where the folder should be")
     assert remembered_sha256(path) == hashlib.sha256(b"one").hexdigest()
+
+
+def test_notes_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checksum, "_MOST_NOTES", 5)
+    monkeypatch.setattr(checksum, "_SETTLED_NS", -1)
+    for number in range(9):
+        path = tmp_path / str(number)
+        path.write_bytes(b"x")
+        remembered_sha256(path)
+    assert len(notes()) == 5

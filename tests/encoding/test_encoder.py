@@ -226,6 +226,30 @@ def test_a_local_model_by_its_recipe(tiny: Path, pooling: str) -> None:
     )
 
 
+def test_the_authors_own_modules_where_the_recipe_names_no_pooling(
+    tiny: Path, tmp_path: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    model = SentenceTransformer(
+        modules=[Transformer(str(tiny)), Pooling(32, "cls")],
+        prompts={"query": "Never shown: "},
+        default_prompt_name="query",
+        device="cpu",
+    )
+    model.save(str(tmp_path / "st"))
+    recipe = tiny_recipe(pooling=None, library="sentence-transformers")
+    encoder = load_encoder(str(tmp_path / "st"), recipe, device="cpu")
+    np.testing.assert_allclose(
+        encoder.encode_queries(["the liver"]),
+        reference(["query: the liver"], tiny, 12, "cls"),
+        atol=1e-5,
+    )
+    with pytest.raises(ModelError, match=r"no modules\.json that says how it pools"):
+        load_encoder(str(tiny), recipe, device="cpu")
+
+
 def test_dot_products_keep_their_lengths(tiny: Path) -> None:
     recipe = tiny_recipe(normalise=False, similarity="dot")
     encoder = load_encoder(str(tiny), recipe, device="cpu")

@@ -12,7 +12,7 @@ from bioretrieval_tui.encoding.recipe import SideInput, recipe_hash, side_recipe
 from bioretrieval_tui.errors import ModelError
 
 BASE = embedded.RECIPE
-GOLDEN = "x"
+GOLDEN = "bd16ae27da3f6ba1d30e01179ff8eaf116ac099ca92fbd45232dbcec84725fa2"
 DOCUMENT = Document("1", "A title", "A text.")
 
 

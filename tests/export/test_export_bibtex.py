@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog.entries import Link, Model, Paper
@@ -83,6 +83,7 @@ def test_titles_print_as_they_were(text: str) -> None:
 
 
 @given(st.lists(TEXTS, max_size=4).map(tuple))
+@example(("Smith and Sons", "{A and B}", "others", "others"))
 def test_authors_stay_as_many_as_they_are(names: tuple[str, ...]) -> None:
     names = tuple(name for name in names if one_line(name))
     joined = latex.authors(names)
@@ -142,6 +143,12 @@ def paper(**fields: object) -> Paper:
             "article",
             {"journal": "J Biomed Inform", "volume": "126", "year": "2022"},
         ),
+        (
+            "npj Digital Medicine 4:68",
+            "article",
+            {"journal": "npj Digital Medicine", "volume": "4", "pages": "68"},
+        ),
+        ("AAAI 2026 (oral)", "inproceedings", {"booktitle": "AAAI 2026", "year": "2026"}),
         ("SIGIR Forum 54(1)", "article", {"journal": "SIGIR Forum", "volume": "54"}),
         ("Transactions of the ACL", "article", {"journal": "Transactions of the ACL"}),
         ("npj Digital Medicine", "article", {"journal": "npj Digital Medicine"}),

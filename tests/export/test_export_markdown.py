@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -31,6 +31,10 @@ def words(inline: Token) -> str:
 
 
 @given(TEXTS)
+@example("_under_ __two__ a_b_c")
+@example("&lt;b&gt; &#60; &copy")
+@example("10. item")
+@example("trailing \\")
 def test_escaped_text_is_one_paragraph_of_the_same_text(text: str) -> None:
     tokens = PARSER.parse(markdown.escape(text))
     if not one_line(text):

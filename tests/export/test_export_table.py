@@ -98,7 +98,7 @@ def test_the_mark_of_an_unverified_value_outlives_the_cut() -> None:
 def test_links_are_osc_8_and_refused_addresses_are_not() -> None:
     rows: list[tuple[Cell, ...]] = [
         (Linked("good", "https://a.example/b"), 1, ""),
-        (Linked("bad", "javascript:alert(1)"), 2, ""),
+        (Linked("bad", "javascript:alert(1)"), 2, Unverified("x")),
     ]
     text = "\n".join(lines(sheet_of(rows), 80, links=True))
     assert "\x1b]8;;https://a.example/b\x1b\\good\x1b]8;;\x1b\\" in text

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hashing_encoder import HashingEncoder, write_corpus
 
 from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
+from bioretrieval_tui.index.build import build_index
+from bioretrieval_tui.index.manifest import Manifest
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +23,22 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIORETRIEVAL_HOME", str(tmp_path_factory.mktemp("home")))
         return load_encoder(device="cpu")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Three hundred small documents in BEIR form."""
+    path = tmp_path / "corpus.jsonl"
+    write_corpus(str(path), "old", 300)
+    return path
+
+
+@pytest.fixture
+def hashing() -> HashingEncoder:
+    return HashingEncoder()
+
+
+@pytest.fixture
+def built(corpus: Path, hashing: HashingEncoder) -> Manifest:
+    """An index `demo` over `corpus`."""
+    return build_index("demo", [corpus], lambda: hashing)

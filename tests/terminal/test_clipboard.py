@@ -143,6 +143,13 @@ def test_a_hanging_tool_does_not_hold_up_the_app(programs: Programs) -> None:
     assert "xclip did not take it" in result.message
 
 
+def test_a_hanging_tool_leaves_time_for_the_next(programs: Programs) -> None:
+    programs.add("xclip", "exec /bin/sleep 100000")
+    programs.add("xsel", programs.keeping_input())
+    env = {**X11, "PATH": programs.path}
+    assert copy("x", at(env), env=env, budget=3).message == "copied with xsel"
+
+
 def test_a_tool_that_forks_and_keeps_its_streams_counts_as_done(programs: Programs) -> None:
     # As xclip does: the parent ends, a child goes on serving the selection.
     programs.add("xclip", f"{programs.keeping_input()}\n/bin/sleep 30 &\nexit 0")

@@ -148,7 +148,9 @@ styles = st.lists(st.one_of(colours, attributes), min_size=1, max_size=4).map(
     lambda codes: f"\x1b[{';'.join(codes)}m"
 )
 unfollowed = st.sampled_from(["\x1b[4:3m", "\x1b[21m", "\x1b[53m", "\x1b[1;55;31m", "\x1b[0;4:3m"])
-words = st.text(alphabet="ab c~éΩ ", min_size=1, max_size=6)
+words = st.one_of(
+    st.text(alphabet="ab c~éΩ ", min_size=1, max_size=6), st.sampled_from([" ", "   "])
+)
 moves = st.one_of(
     st.builds("\x1b[{};{}H".format, st.integers(1, HEIGHT), st.integers(1, WIDTH)),
     st.sampled_from(["\r\n", "\n", "\r", "\x1b[2C", "\x1b[?25l", "\x1b[?2026h", "\x1b[?2026l"]),
@@ -251,6 +253,9 @@ LINKED = "\x1b]8;id=1;u:a\x1b\\\x1b[1ma\x1b[0m\x1b]8;;\x1b\\"
         ("\x1b[1;31;42ma\x1b[0m\x1b[1mb\x1b[0m", "\x1b[1;31;42ma\x1b[0;1mb\x1b[m"),
         ("\x1b[31ma\x1b[0m\x1b[2;1H\x1b[31mb\x1b[0m", "\x1b[31ma\x1b[2;1Hb\x1b[m"),
         ("\x1b[31;44ma\x1b[0m\x1b[1;32;44m  \x1b[0m", "\x1b[31;44ma  \x1b[m"),
+        ("\x1b[31ma\x1b[0m\x1b[7;32m  \x1b[0m", "\x1b[31ma\x1b[7;32m  \x1b[m"),
+        ("\x1b[7;31ma\x1b[0m\x1b[32m  \x1b[0m", "\x1b[7;31ma\x1b[0;32m  \x1b[m"),
+        ("\x1b[4ma\x1b[0m\x1b[1m  \x1b[0mb", "\x1b[4ma\x1b[0;1m  \x1b[mb"),
         ("\x1b[31m\x1b[0m\x1b[5;5H", "\x1b[5;5H"),
         ("\x1b[031;0042ma", "\x1b[31;42ma\x1b[m"),
         (2 * LINKED + "c", "\x1b[1m\x1b]8;id=1;u:a\x1b\\aa\x1b[m\x1b]8;;\x1b\\c"),

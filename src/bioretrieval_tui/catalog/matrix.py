@@ -76,7 +76,7 @@ def build(
                 row[axis] = result
     if isinstance(sort, Axis):
         without = [model for model, row in cells.items() if sort not in row]
-        hidden["models without a figure here"] += len(without)
+        hidden["without a figure here"] += len(without)
         cells = {model: row for model, row in cells.items() if model not in without}
     axes = _axes(cells.values())
     common = common_axes(cells.values(), axes)

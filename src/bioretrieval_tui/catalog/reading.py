@@ -74,7 +74,7 @@ def _line_too_deep(text: str) -> int | None:
             depth += 1
             if depth > _MAX_DEPTH:
                 mark = event.start_mark
-                return None if mark is None else int(mark.line) + 1
+                return 1 if mark is None else int(mark.line) + 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
     return None
@@ -155,4 +155,4 @@ def plain(node: Node) -> Any:
         return {key_text(key): plain(value) for key, value in node.value}
     if isinstance(node, Sequence):
         return [plain(item) for item in node.value]
-    return scalar(node)
+    return scalar(node) if isinstance(node, Scalar) else None

@@ -24,9 +24,9 @@ def schema() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         list(sections.values()), ref_template="#/$defs/{name}"
     )
-    for kind in SECTIONS.values():
+    for entry in SECTIONS.values():
         # The section implies the kind, so files do not write it.
-        part = components[kind.__name__]
+        part = components[entry.__name__]
         part["properties"].pop("kind", None)
         part["required"] = [name for name in part.get("required", []) if name != "kind"]
     properties: dict[str, Any] = {

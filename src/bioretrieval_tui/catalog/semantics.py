@@ -3,7 +3,7 @@ fields that do not exist. Runs on plain records, after the types are known to be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from bioretrieval_tui.catalog.assembly import Draft, Place
@@ -12,9 +12,9 @@ from bioretrieval_tui.catalog.typing_checks import nearest, shape_of, shown
 from bioretrieval_tui.errors import Problem
 
 _PLACEHOLDERS = ("query", "text", "title", "instruction", "sep")
-_HINTED = 50
-"""Problems that get a hint. Comparing a word with ten thousand ids takes a tenth of a second, and
-one wrong id in a generated file may stand in every record."""
+_COMPARISONS = 50_000
+"""Words compared in search of hints. One costs ten microseconds, and a generated file of ten
+thousand entries may have a wrong id in each of them."""
 
 
 class Checks:
@@ -23,6 +23,7 @@ class Checks:
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.problems: list[Problem] = []
+        self._comparisons = 0
         self.sources = {record.get("id") for record, _ in draft.lists["sources"]}
         self.sections = {i: section for i, (section, _, _) in draft.entries.items()}
 
@@ -38,8 +39,9 @@ class Checks:
     def _say(self, place: Place, entry: str, field: str, message: str) -> None:
         self.problems.append(Problem(place.file, message, place.line, shown(entry), field))
 
-    def _hint(self, word: str, known: Iterable[str]) -> str:
-        return nearest(word, known) if len(self.problems) < _HINTED else ""
+    def _hint(self, word: str, known: Collection[str]) -> str:
+        self._comparisons += len(known)
+        return nearest(word, known) if self._comparisons <= _COMPARISONS else ""
 
     def _refers(
         self, place: Place, entry: str, field: str, target: str, section: str | None = None
@@ -53,7 +55,7 @@ class Checks:
 
     def _sourced(self, place: Place, entry: str, field: str, source: str) -> None:
         if source not in self.sources:
-            hint = self._hint(source, map(str, self.sources))
+            hint = self._hint(source, [str(known) for known in self.sources])
             self._say(place, entry, field, f"no source has the id '{shown(source)}'{hint}")
 
     def _entry(self, entry: str, section: str, record: dict[str, Any], place: Place) -> None:

@@ -24,6 +24,7 @@ _SKIP = object()
 
 
 _LONGEST_SHOWN = 80
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST = 2**63
 """Numbers stay within what the compiled form's JSON readers take."""
 
@@ -98,9 +99,7 @@ class Walk:
         (inner,) = [t for t in shape.types if not isinstance(t, shapes.NoneType)]
         return self._check(node, inner, field)
 
-    def _struct(
-        self, node: reading.Node, shape: shapes.StructType, field: str, whole: bool
-    ) -> Any:
+    def _struct(self, node: reading.Node, shape: shapes.StructType, field: str, whole: bool) -> Any:
         if not isinstance(node, reading.Mapping):
             return self._say(node, field, "expects a map of keys and values")
         fields = {f.encode_name: f for f in shape.fields}
@@ -188,6 +187,8 @@ def scalar_fault(value: object, shape: shapes.Type) -> str | None:
     if isinstance(shape, shapes.StrType):
         if not isinstance(value, str):
             return f"expects text, found {found} (put it in quotes)"
+        if _SURROGATE.search(value):
+            return f"holds a character that no file can be written with, found {found}"
         if shape.min_length and len(value.strip()) < shape.min_length:
             return "must not be empty"
         if shape.pattern and not _fits(value, shape.pattern):

@@ -85,15 +85,16 @@ class Catalogue:
         """The ids most like `identifier`, by id or by name, best first."""
         import difflib
 
-        wanted = identifier.casefold()[:_LONGEST_ID]
+        wanted = "-".join(identifier[:_LONGEST_ID].casefold().replace("_", " ").split())
 
-        def likeness(entry: AnyEntry) -> float:
-            ratios = [
+        def likeness(entry: AnyEntry) -> tuple[float, float]:
+            by_id, by_name = (
                 difflib.SequenceMatcher(None, wanted, text).ratio()
-                for text in (entry.id, entry.name.casefold())
-            ]
+                for text in (entry.id, entry.name.casefold().replace(" ", "-"))
+            )
             inside = 0.25 if len(wanted) > 2 and wanted in entry.id else 0.0
-            return max(ratios) + inside
+            # A model and its paper share a name: the nearer id goes first.
+            return max(by_id, by_name) + inside, by_id
 
         return [e.id for e in sorted(self.entries, key=likeness, reverse=True)[:count]]
 

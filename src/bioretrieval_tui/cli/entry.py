@@ -60,30 +60,11 @@ def _not_citable(entry: AnyEntry, found: Catalogue) -> BioRetrievalError:
 
 
 def _laid_out(page: str) -> Iterator[str]:
-    """A markdown page set for a terminal, as wide as that or 80, never wider than is readable."""
-    import io
-
-    from rich.console import Console
-    from rich.markdown import Markdown
-
+    from bioretrieval_tui.cli.page import laid_out
     from bioretrieval_tui.terminal.capabilities import here
 
     caps = here(sys.stdout)
-    out = io.StringIO()
-    # All that rich would guess from the environment is said, as export's table does.
-    console = Console(
-        file=out,
-        width=min(width() or 80, 100),
-        force_terminal=bool(caps.colours) or caps.links,
-        force_jupyter=False,
-        legacy_windows=False,
-        color_system="standard" if caps.colours else None,
-        no_color=not caps.colours,
-        _environ={},
-    )
-    console.print(Markdown(page, hyperlinks=caps.links))
-    for line in out.getvalue().split("\n")[:-1]:
-        yield line.rstrip() + "\n"
+    return laid_out(page, width=width() or 80, colour=bool(caps.colours), links=caps.links)
 
 
 @click.command("open")

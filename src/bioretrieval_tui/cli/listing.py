@@ -30,16 +30,14 @@ if TYPE_CHECKING:
     "conditions",
     metavar="FILTER",
     multiple=True,
-    help="Keep what fits: words, \"a phrase\", field:value, params<=500M, year:2020..2024,"
+    help='Keep what fits: words, "a phrase", field:value, params<=500M, year:2020..2024,'
     " -word, OR, parentheses. Given again, both must fit.",
 )
 @click.option(
     "-s", "--sort", metavar="FIELD", shell_complete=complete_field, help="Order by a field."
 )
 @click.option("-r", "--reverse", is_flag=True, help="Reverse the order.")
-@click.option(
-    "-n", "--limit", type=click.IntRange(min=1), metavar="LIMIT", help="At most so many."
-)
+@click.option("-n", "--limit", type=click.IntRange(min=1), metavar="LIMIT", help="At most so many.")
 @format_option()
 def list_entries(
     kind: str | None,

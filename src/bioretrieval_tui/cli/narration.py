@@ -12,13 +12,15 @@ import sys
 import time
 from collections.abc import Iterator
 
+from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
-PROGRAM = "bioretrieval-tui"
 _EVERY = 0.1
 """Seconds between two looks of the updating line."""
 _EVERY_QUIET = 30.0
 """Seconds between two lines in a log."""
+_LONG = 3.0
+"""Seconds from which on a stage is worth a line in a log."""
 
 
 def tell(text: str, *, name: bool = True) -> None:
@@ -79,21 +81,25 @@ class _Updating:
 
 
 class _Log:
-    """A line at the end of each stage, and one now and then within a long one."""
+    """A line at the end of each stage that took long, and one now and then within it."""
 
     def __init__(self) -> None:
-        self._said_at = time.monotonic()
-        self._finished: str | None = None
+        self._stage = ""
+        self._began_at = self._said_at = time.monotonic()
+        self._over = False
 
     def __call__(self, step: Progress) -> None:
         now = time.monotonic()
+        if step.stage != self._stage:
+            self._stage, self._began_at, self._over = step.stage, now, False
         finished = step.total is not None and step.done >= step.total
-        if finished and self._finished == step.stage:
+        if self._over or step.total == 1:
             return
-        if finished or now - self._said_at >= _EVERY_QUIET:
+        long = now - self._began_at >= _LONG
+        if (finished and long) or now - self._said_at >= _EVERY_QUIET:
             self._said_at = now
-            self._finished = step.stage if finished else None
             tell(described(step))
+        self._over = finished
 
 
 def described(step: Progress) -> str:
@@ -107,13 +113,18 @@ def described(step: Progress) -> str:
     share = "" if step.share is None else f" ({int(step.share * 100)}%)"
     parts = [counted + share] if counted else []
     if step.rate:
-        parts.append(f"{step.rate:,.0f}/s" if step.rate >= 10 else f"{step.rate:.1f}/s")
+        parts.append(f"{rate(step.rate)}/s")
         left = 0.0 if step.total is None else (step.total - step.done) / step.rate
         if left >= 1:
             parts.append(f"{duration(left)} left")
     if step.note:
         parts.append(clean(step.note))
     return f"{step.stage}: {', '.join(parts)}" if parts else step.stage
+
+
+def rate(value: float) -> str:
+    """Units a second in two figures or more."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def duration(seconds: float) -> str:

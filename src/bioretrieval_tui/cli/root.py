@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from bioretrieval_tui import __version__
-from bioretrieval_tui.cli.narration import PROGRAM
+from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.errors import UsageError
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -48,7 +48,7 @@ class NamedGroup(click.Group):
             known = self.list_commands(ctx)
             near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.5)
             raise UsageError(
-                f"{ctx.command_path} has no command '{name}'",
+                f"there is no command '{name}'" + (f" of {ctx.info_name}" if ctx.parent else ""),
                 remedy=f"did you mean {near[0]}?" if near else f"commands: {', '.join(known)}",
             )
         return super().resolve_command(ctx, args)
@@ -57,11 +57,15 @@ class NamedGroup(click.Group):
 class Root(NamedGroup):
     """The verbs of the table."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The verbs in the order of the table."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as above
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import one verb."""
         if cmd_name not in VERBS:
             return None
@@ -71,7 +75,11 @@ class Root(NamedGroup):
             raise TypeError(f"{module}:{name} is no command")
         return found
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as above
+        formatter: click.HelpFormatter,
+    ) -> None:
         """The verbs with their lines, none imported."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])

@@ -20,6 +20,10 @@ _SETTLED_NS = 2_000_000_000
 """A file must be this old before its checksum is remembered: coarse clocks tick in seconds."""
 
 
+_MOST_NOTES = 256
+"""Files come and go; the notes of those that went must not pile up."""
+
+
 class _Seen(msgspec.Struct, frozen=True):
     path: str
     size: int
@@ -87,6 +91,13 @@ def _read_note(note: Path) -> _Seen | None:
 def _write_note(note: Path, seen: _Seen) -> None:
     try:
         write_atomically(note, msgspec.json.encode(seen))
+        _forget_oldest(note.parent)
     except (OSError, UnicodeEncodeError):
         # Without the note the next caller hashes again; that is slower and still right.
         return
+
+
+def _forget_oldest(folder: Path) -> None:
+    notes = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    for path in notes[: max(0, len(notes) - _MOST_NOTES)]:
+        path.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import check_name, prepare_environment
 from bioretrieval_tui.encoding.hub import model_folder, weights_revision
 from bioretrieval_tui.encoding.recipe import recipe_hash
+from bioretrieval_tui.encoding.support import refuse_unsupported
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -111,6 +112,7 @@ def load_encoder(
     """
     check_name(device)
     chosen = recipe if recipe is not None else _own_recipe(model)
+    refuse_unsupported(model, chosen)
     key = _Key(model, revision, recipe_hash(chosen), device)
     reporter(Progress("loading model", 0, None, unit="models", note=model))
     with _loading:

@@ -1,7 +1,6 @@
 """An encoder composed of sentence-transformers modules from a recipe.
 
-What the modules cannot express yet is refused by name: a vector that is nearly right ranks
-wrongly and nobody sees it. torch and sentence_transformers are imported within functions.
+torch and sentence_transformers are imported within functions.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.encoding.device import limit_threads, pick, silence
 from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.encoding.recipe import SideRecipe, recipe_hash, side_recipe
+from bioretrieval_tui.encoding.support import refuse_unsupported
 from bioretrieval_tui.errors import BioRetrievalError, ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -105,38 +105,12 @@ class SentenceTransformerEncoder:
             encoded = self._model.encode(
                 texts, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True
             )
-        except torch.OutOfMemoryError as error:
+        except torch.cuda.OutOfMemoryError as error:
             raise ModelError(
                 f"{self.device} has too little memory for {self.model_id}",
                 remedy="use --device cpu",
             ) from error
         return np.asarray(encoded, dtype=np.float32)
-
-
-def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
-    """Raise a ModelError that names what `recipe` asks for and this encoder cannot do."""
-    sides = [side for side in (recipe.query, recipe.document) if side is not None]
-    models = {side.model for side in sides if side.model}
-    faults = {
-        f"it is a {recipe.type}": recipe.type != "bi-encoder",
-        f"it needs {recipe.library}": recipe.library in ("adapters", "model2vec"),
-        "its query and document models differ": len(models) > 1,
-        "it encodes title and text as a pair": any(side.pair for side in sides),
-        "it uses an adapter": any(side.adapter for side in sides),
-        "it appends a token to every text": recipe.append is not None,
-        f"it pools by {recipe.pooling} token": recipe.pooling == "last",
-        "it pads on the left": recipe.padding_side == "left",
-        f"its similarity is {recipe.similarity}": recipe.similarity == "l2",
-        "its pooling is not known": (
-            recipe.pooling is None and recipe.library != "sentence-transformers"
-        ),
-    }
-    found = [reason for reason, holds in faults.items() if holds]
-    if found:
-        raise ModelError(
-            f"{model_id} cannot be used for search yet: {', '.join(found)}",
-            remedy="use the embedded model",
-        )
 
 
 class _Turns:
@@ -178,7 +152,7 @@ def _load_modules(model_id: str, folder: Path, recipe: Encoding, device: str) ->
             # The authors' own modules say how they pool; without them the library would assume.
             if not (folder / "modules.json").is_file():
                 raise ModelError(f"{model_id} has no modules.json that says how it pools")
-            return SentenceTransformer(
+            composed = SentenceTransformer(
                 str(folder),
                 device=device,
                 model_kwargs=weights,
@@ -187,6 +161,9 @@ def _load_modules(model_id: str, folder: Path, recipe: Encoding, device: str) ->
                 local_files_only=True,
                 trust_remote_code=False,
             )
+            # What stands before a text is the recipe's to say; the model's own would come on top.
+            composed.default_prompt_name = None
+            return composed
         transformer = Transformer(
             str(folder),
             model_kwargs=weights,

@@ -35,7 +35,10 @@ _PERIODICALS = re.compile(r"\b(Trans|Transactions|TACL|J|Journal|Forum|Letters|A
 _PREPRINT = re.compile(r"\b(preprint|arxiv|biorxiv|medrxiv|technical report|blog)\b", re.IGNORECASE)
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _LAST_YEAR = re.compile(r"[ ,(]+((?:19|20)\d\d)\)?$")
-_VOLUME = re.compile(r"^(?P<name>.*[^\W\d_][.,]?) (?P<volume>\d+)(?:\((?P<number>[\w-]+)\))?$")
+_VOLUME = re.compile(
+    r"^(?P<name>.*[^\W\d_][.,]?) (?P<volume>\d+)(?:\((?P<number>[\w-]+)\))?(?::(?P<pages>[\w-]+))?$"
+)
+_MANNER = re.compile(r" \((?:oral|poster|spotlight|demo)\)$", re.IGNORECASE)
 _STOP_WORD = re.compile(r"an?|the|on|in|of|for|to|from|with|and|is|are|do|does|how|what")
 _UNDECOMPOSED = str.maketrans(
     {"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "þ": "th", "ð": "d"}
@@ -48,7 +51,7 @@ def cite(paper: Paper) -> Citation:
     A year in the venue ("EACL 2023") is the year of publication and goes before the entry's own,
     which may be that of the preprint. Fields that no source could be read for are named in a note.
     """
-    venue = one_line(paper.venue or "")
+    venue = _MANNER.sub("", one_line(paper.venue or ""))
     years = _YEAR.findall(venue)
     year = years[-1] if years else str(paper.year or "")
     kind, place = _place(venue)
@@ -133,6 +136,7 @@ def _place(venue: str) -> tuple[str, list[tuple[str, str]]]:
         ("journal", latex.escape(volume["name"].rstrip(","))),
         ("volume", volume["volume"]),
         ("number", latex.escape(volume["number"] or "")),
+        ("pages", latex.escape(volume["pages"] or "")),
     ]
 
 

@@ -7,7 +7,7 @@ from bioretrieval_tui.terminal.clean import clean
 
 def one_line(text: str) -> str:
     """`text` without control bytes and with every run of white space as one space."""
-    return " ".join(clean(text, newlines=True).split())
+    return " ".join(clean(text).split())
 
 
 def shortened(text: str, length: int = 100) -> str:

@@ -44,6 +44,7 @@ from bioretrieval_tui.index.manifest import (
     InputFacts,
     Manifest,
     encode_manifest,
+    seal,
 )
 from bioretrieval_tui.index.sweep import sweep_index, sweep_removed
 from bioretrieval_tui.paths import write_atomically
@@ -134,29 +135,31 @@ def build_from(
             encoded = encode_store(work, encoder, settings, reporter)
             files = _seal(work, reporter)
             seconds = time.perf_counter() - started
-            manifest = Manifest(
-                format=FORMAT,
-                name=name,
-                generation=generation,
-                model=encoder.model_id,
-                revision=encoder.revision,
-                recipe=encoder.recipe,
-                recipe_hash=encoder.recipe_hash,
-                dimension=encoder.dimension,
-                dtype="float32",
-                similarity=encoder.similarity,
-                normalised=encoder.normalised,
-                documents=count,
-                files=files,
-                graph=settings,
-                built=datetime.now(UTC).isoformat(timespec="seconds"),
-                device=encoder.device,
-                seconds=round(seconds, 3),
-                docs_per_second=round(encoded.rate, 2),
-                app=__version__,
-                inputs=inputs,
-                ids=ids,
-                fingerprint=fingerprint,
+            manifest = seal(
+                Manifest(
+                    format=FORMAT,
+                    name=name,
+                    generation=generation,
+                    model=encoder.model_id,
+                    revision=encoder.revision,
+                    recipe=encoder.recipe,
+                    recipe_hash=encoder.recipe_hash,
+                    dimension=encoder.dimension,
+                    dtype="float32",
+                    similarity=encoder.similarity,
+                    normalised=encoder.normalised,
+                    documents=count,
+                    files=files,
+                    graph=settings,
+                    built=datetime.now(UTC).isoformat(timespec="seconds"),
+                    device=encoder.device,
+                    seconds=round(seconds, 3),
+                    docs_per_second=round(encoded.rate, 2),
+                    app=__version__,
+                    inputs=inputs,
+                    ids=ids,
+                    fingerprint=fingerprint,
+                )
             )
             work.rename(folder / generation)
             sync_folder(folder)
@@ -198,6 +201,8 @@ def _storage_faults(name: str) -> Iterator[None]:
     """Turn what a full or failing disk raises into one line."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # a reporter's stderr went away; the disk is well
     except (OSError, sqlite3.Error) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise IndexFault(

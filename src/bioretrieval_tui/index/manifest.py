@@ -93,10 +93,14 @@ class _Versioned(msgspec.Struct):
     format: int
 
 
+def seal(manifest: Manifest) -> Manifest:
+    """The manifest with its checksum put in, as it is to be written."""
+    return msgspec.structs.replace(manifest, checksum=_checksum(manifest))
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
-    """The bytes of `manifest.json`, with its checksum put in."""
-    sealed = msgspec.structs.replace(manifest, checksum=_checksum(manifest))
-    return msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n"
+    """The bytes of `manifest.json` of a sealed manifest."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cache, lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
 MAX_URL = 2048
@@ -25,15 +26,15 @@ _UNSEEN = (
     "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_SUSPECT = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}]")
-_SUSPECT_BUT_NEWLINE = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}]")
+_SUSPECT = f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}]"
+_SUSPECT_BUT_NEWLINE = f"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}]"
 
 # Sequences go whole, as a terminal would swallow them, in their 7-bit (ESC [) and 8-bit (0x9b)
 # forms; the 8-bit ones also as the surrogates that the surrogateescape handler makes of them. A
 # string that never ends loses its introducer only: nothing that a reader should see may vanish
 # because of one stray byte. The body of a string excludes every C1 byte, so that a long row of
 # introducers is still read in linear time.
-_DIRT = re.compile(
+_DIRT = (
     "(?P<break>\r\n?|[\n\x0b\x0c\x85\u2028\u2029])"
     "|(?P<tab>\t)"
     "|(?:\x1b\\[|[\x9b\udc9b])[0-?]*[ -/]*[@-~]?"
@@ -42,6 +43,10 @@ _DIRT = re.compile(
     "|\x1b[ -/]*[0-~]?"
     f"|[\x00-\x1f\x7f-\x9f{_UNSEEN}]"
 )
+
+
+# Compiled when first needed: these classes take milliseconds, and plain text needs none of them.
+_compiled = cache(re.compile)
 
 
 def clean(text: str, *, newlines: bool = False) -> str:
@@ -55,7 +60,7 @@ def clean(text: str, *, newlines: bool = False) -> str:
     if text.isascii() and text.isprintable():  # both run at memory speed: most rows end here
         return text
     suspect = _SUSPECT_BUT_NEWLINE if newlines else _SUSPECT
-    if suspect.search(text) is None:
+    if _compiled(suspect).search(text) is None:
         return text
     line_break = "\n" if newlines else " "
 
@@ -63,16 +68,17 @@ def clean(text: str, *, newlines: bool = False) -> str:
         kind = found.lastgroup
         return line_break if kind == "break" else " " if kind == "tab" else ""
 
-    return _DIRT.sub(replacement, text)
+    return _compiled(_DIRT).sub(replacement, text)
 
 
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
-_NOT_IN_URL = re.compile(rf"[\s\\{_SUSPECT.pattern[1:]}")
+_NOT_IN_URL = rf"[\s{_SUSPECT[1:]}"
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _KEPT = "!$&'()*+,;=:@/?~-._%"  # RFC 3986: sub-delims, pchar, and % of what is encoded already
 
 
+@lru_cache(maxsize=4096)  # lists show the same links again and again
 def safe_url(text: str) -> str | None:
     """`text` as an address that may be shown, linked and opened, or None if it may not be.
 
@@ -83,7 +89,10 @@ def safe_url(text: str) -> str | None:
     The path, query and fragment are percent-encoded where RFC 3986 wants it. Idempotent.
     """
     text = text.strip(" \t\r\n")
-    if len(text) > MAX_URL or not _SCHEME.match(text) or _NOT_IN_URL.search(text):
+    if len(text) > MAX_URL or not _SCHEME.match(text) or "\\" in text or " " in text:
+        return None
+    plain = text.isascii() and text.isprintable()
+    if not plain and _compiled(_NOT_IN_URL).search(text):
         return None
     try:
         parts = urlsplit(text)

@@ -21,8 +21,8 @@ from bioretrieval_tui.terminal.capabilities import Capabilities
 from bioretrieval_tui.terminal.clean import clean, safe_url
 from bioretrieval_tui.terminal.processes import run_bounded
 
-BUDGET = 0.2
-"""Seconds that `open_url` may take, all tries together."""
+BUDGET = 0.18
+"""Seconds that programs may take in `open_url`, together; with their start it stays under 0.2."""
 
 _TEXT_BROWSERS = frozenset(
     ["browsh", "carbonyl", "cha", "chawan", "edbrowse", "elinks", "links", "links2", "lynx"]

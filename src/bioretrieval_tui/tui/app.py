@@ -32,6 +32,7 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from bioretrieval_tui.library.store import Library
+    from bioretrieval_tui.terminal.clipboard import CopyResult
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 15
 PANE_OF_SECTION = {"recipes": "leaderboard"}
@@ -44,13 +45,12 @@ class TooSmall(Canvas):
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """The message in the middle."""
-        text = f"Please widen to {LEAST_WIDTH}x{LEAST_HEIGHT} (now {width}x{height})"
         rows: list[tuple[Span, ...]] = [() for _ in range(height)]
-        words = [text] if len(text) <= width else text.split(" (")
-        for i, part in enumerate(words):
-            at = max(0, height // 2 - len(words) // 2) + i
+        parts = (f"This window is {width}x{height}.", f"{LEAST_WIDTH}x{LEAST_HEIGHT} is enough.")
+        for i, part in enumerate(parts):
+            at = max(0, height // 2 - 1) + i
             if at < height:
-                rows[at] = (Span(part.rstrip(")").center(width), "warn"),)
+                rows[at] = (Span(part.center(width), "warn"),)
         return [strip(row, width, self.look) for row in rows]
 
 
@@ -257,6 +257,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         except BioRetrievalError as error:
             self.say(error.line(), "error")
 
+    def action_redraw(self) -> None:
+        """Draw everything, in case another program wrote on the screen."""
+        if isinstance(self._driver, CompactDriver):
+            self._driver.redraw()
+        self.refresh(layout=True)
+
     def on_resize(self, event: Resize) -> None:
         """Say so kindly below the least size."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
@@ -272,33 +278,37 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.terminal.opening import open_url
 
         result = open_url(url, self.capabilities)
-        if result.action == "opened":
-            self.call_from_thread(self.say, result.message)
-            return
-        copied = self._copy(result.url or url)
-        self.call_from_thread(self.show_text, result.message, result.url or url, copied)
+        if result.action == "show":
+            copied = self._copy(result.url)
+            note = copied.message if copied.route != "dialog" else ""
+            self.call_from_thread(self.show_text, result.message, result.url, note)
+        else:
+            role = "error" if result.action == "refused" else "bar.strong"
+            self.call_from_thread(self.say, result.message, role)
 
     def copy_text(self, text: str, what: str) -> None:
         """Copy a text by the first route that takes it; else show it."""
 
         def work() -> None:
-            message = self._copy(text)
-            if message:
-                self.call_from_thread(self.say, f"{what}: {message}")
+            result = self._copy(text)
+            if result.route == "dialog":
+                self.call_from_thread(self.show_text, result.message, text)
             else:
-                self.call_from_thread(self.show_text, "No clipboard was reached: copy from here", text)
+                self.call_from_thread(self.say, f"{what}: {result.message}")
 
         self.run_worker(work, thread=True, exclusive=True, group="copy")
 
-    def _copy(self, text: str) -> str:
-        """Copy; the message to show, or "" if only a dialog is left."""
-        from bioretrieval_tui.terminal.clipboard import Route, copy
+    def _copy(self, text: str) -> CopyResult:
+        """Copy, from a thread: a clipboard may take a fifth of a second to refuse."""
+        from bioretrieval_tui.terminal.clipboard import copy
 
-        result = copy(text, self.capabilities, self.write_raw)
-        return "" if result.route is Route.DIALOG else result.message
+        return copy(text, self.capabilities, self._write_from_thread)
 
-    def write_raw(self, data: str) -> None:
-        """Send an escape sequence through the driver, in order with everything else."""
+    def _write_from_thread(self, data: str) -> None:
+        """Send an escape sequence through the driver, in order with the frames."""
+        self.call_from_thread(self._write, data)
+
+    def _write(self, data: str) -> None:
         if self._driver is not None:
             self._driver.write(data)
             self._driver.flush()

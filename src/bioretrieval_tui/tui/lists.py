@@ -21,7 +21,7 @@ from bioretrieval_tui.tui.widgets.table import Column
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "papers": (
         Column("name", "Paper", 20, 3, priority=0),
-        Column("year", "Year", 4, priority=1),
+        Column("year", "Year", 5, priority=1),
         Column("venue", "Venue", 14, 2, priority=3),
         Column("arxiv", "arXiv", 10, priority=2),
     ),
@@ -30,7 +30,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("params", "Params", 7, align="right", priority=1),
         Column("role", "Role", 14, priority=2),
         Column("dimension", "Dim", 5, align="right", priority=3),
-        Column("year", "Year", 4, priority=4),
+        Column("year", "Year", 5, priority=4),
         Column("licence", "Licence", 12, 1, priority=5),
     ),
     "datasets": (
@@ -55,7 +55,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("paper", "Paper", 11, priority=4),
     ),
     "timeline": (
-        Column("year", "Year", 4, priority=0),
+        Column("year", "Year", 5, priority=0),
         Column("name", "Milestone", 22, 3, priority=0),
         Column("era", "Era", 12, 1, priority=2),
     ),
@@ -94,7 +94,7 @@ def _cell(entry: AnyEntry, key: str, catalogue: Catalogue, rail: str) -> Span:
 
 def _text(entry: AnyEntry, key: str) -> str:
     found = getattr(entry, key, None)
-    if found is None:
+    if not found:
         return ""
     if key == "params":
         size = short(found)

@@ -20,6 +20,7 @@ from bioretrieval_tui.catalog.entries import (
 )
 from bioretrieval_tui.catalog.numbers import count, figure, short
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.text import Line, Span, line
 
 LABEL = 13
@@ -39,16 +40,17 @@ class Page:
     lead: int = 4
 
 
-def entry_page(entry: AnyEntry, catalogue: Catalogue) -> Page:
-    """The page of one entry."""
+def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
+    """The page of one entry. `away`: it is shown outside its list, so the first jump leads there."""
     kind = kind_of(entry)
-    related = catalogue.related(entry.id)[: len(ascii_lowercase)]
+    related = ((entry,) if away else ()) + catalogue.related(entry.id)
+    related = related[: len(ascii_lowercase)]
     links = entry.links[: len(ascii_lowercase)]
     lines: list[Line] = [
         line(Span(entry.name, f"{kind}.strong")),
         line(*_byline(entry, kind)),
         line(),
-        line(entry.summary),
+        line(*inline(entry.summary)),
     ]
     lines += _step(entry) if isinstance(entry, Step) else ()
     facts = list(_facts(entry))
@@ -109,7 +111,7 @@ def _facts(entry: AnyEntry) -> Iterator[Line]:
 def fact(label: str, value: str, status: str = "confirmed") -> Line:
     """A label in its column and a value that wraps beside it; long labels take their own room."""
     gap = " " * max(1, LABEL - len(label))
-    return line(Span(label, "dim"), gap, value, status_mark(status), hang=LABEL)
+    return line(Span(label, "dim"), gap, *inline(value), status_mark(status), hang=LABEL)
 
 
 def _yes(value: bool | None) -> str:
@@ -289,7 +291,7 @@ def _notes(entry: AnyEntry, catalogue: Catalogue) -> Iterator[Line]:
     for note in entry.notes:
         mark = Span("corrected  ", "warn") if note.corrects else Span("note  ", "dim")
         source = catalogue.sources.get(note.source)
-        yield line(mark, note.text, Span(f"  [{source.id if source else note.source}]", "faint"), hang=2)
+        yield line(mark, *inline(note.text), Span(f"  [{source.id if source else note.source}]", "faint"), hang=2)
     yield line()
     yield line(Span("Sources", "header"))
     for identifier in entry.sources:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from bioretrieval_tui.catalog.filter.fields import Interval
-from bioretrieval_tui.catalog.filter.folding import equal_key, forms, needles
+from bioretrieval_tui.catalog.filter.folding import begins_word, equal_key, forms, needles
 from bioretrieval_tui.catalog.filter.rowsets import Rows, RowSet
-from bioretrieval_tui.catalog.filter.vocabulary import TextIndex, WordTable
 
 
 def texts_of(value: object) -> tuple[str, ...]:
@@ -35,26 +35,36 @@ def number_of(value: object) -> float | None:
 
 
 class TextColumn:
-    """A text or set field."""
+    """A text or set field: its distinct texts, each with its rows."""
 
     def __init__(self, rows: Rows, values: Sequence[object]) -> None:
-        cells = [texts_of(value) for value in values]
-        self.present = rows.of(n for n, cell in enumerate(cells) if cell)
-        self._index = TextIndex(
-            rows, ([form for text in cell for form in forms(text, inner=True)] for cell in cells)
-        )
-        self._whole = WordTable(rows, (set(map(equal_key, cell)) for cell in cells))
+        where: defaultdict[str, list[int]] = defaultdict(list)
+        for number, value in enumerate(values):
+            for text in texts_of(value):
+                where[text].append(number)
+        self._rows = rows
+        self._where = list(where.values())
+        # A form has no line break, so no needle can reach from one form into the next.
+        self._texts = ["\n".join(forms(text, inner=True)) for text in where]
+        self._keys = list(map(equal_key, where))
+        self.present = self._union(range(len(where)))
 
     def beginning(self, text: str) -> RowSet:
         """Rows in which a word begins with `text`."""
-        found: RowSet = 0
-        for needle in needles(text):
-            found |= self._index.occurrences(needle)[0]
-        return found
+        wanted = needles(text)
+        return self._union(
+            number
+            for number, held in enumerate(self._texts)
+            if any(needle in held and begins_word(held, needle) for needle in wanted)
+        )
 
     def equal(self, text: str) -> RowSet:
         """Rows whose whole text (or one of the set) is `text`, separators and case apart."""
-        return self._whole.equal(equal_key(text))
+        wanted = equal_key(text)
+        return self._union(number for number, key in enumerate(self._keys) if key == wanted)
+
+    def _union(self, numbers: Iterable[int]) -> RowSet:
+        return self._rows.of([row for number in numbers for row in self._where[number]])
 
 
 class NumberColumn:
@@ -84,8 +94,8 @@ class FlagColumn:
     """A yes-or-no field."""
 
     def __init__(self, rows: Rows, values: Sequence[object]) -> None:
-        self._yes = rows.of(n for n, value in enumerate(values) if value is True)
-        self._no = rows.of(n for n, value in enumerate(values) if value is False)
+        self._yes = rows.where(value is True for value in values)
+        self._no = rows.where(value is False for value in values)
         self.present = self._yes | self._no
 
     def equal(self, value: bool) -> RowSet:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import TypeAlias
 
 from bioretrieval_tui.catalog.filter.columns import Column, FlagColumn, NumberColumn, TextColumn
 from bioretrieval_tui.catalog.filter.fields import Schema
 from bioretrieval_tui.catalog.filter.folding import needles
+from bioretrieval_tui.catalog.filter.memory import Recent
 from bioretrieval_tui.catalog.filter.nodes import (
     All,
     Any,
@@ -32,6 +33,7 @@ from bioretrieval_tui.catalog.filter.rowsets import Rows, RowSet
 from bioretrieval_tui.catalog.filter.syntax import parse
 
 _REMEMBERED = 256
+Condition: TypeAlias = Has | Matches | Compares | Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,14 @@ class Filter:
             [row.text for row in self._data],
         )
         self._columns: dict[str, Column] = {}
-        self._condition = lru_cache(maxsize=_REMEMBERED)(self._condition_rows)
-        self._parse = lru_cache(maxsize=_REMEMBERED)(lambda text: parse(text, schema))
+        self._conditions: Recent[Condition, RowSet] = Recent(_REMEMBERED)
+        self._parsed: Recent[str, Node] = Recent(_REMEMBERED)
 
     def prepare(self) -> None:
-        """Builds the indexes over names, tags and texts, for a worker to call beforehand."""
+        """Builds all indexes now, for a worker to call before the filter is handed to others."""
         self._ranking.prepare()
+        for field in self._schema.fields:
+            self._column(field.name)
 
     def apply(self, expression: str) -> list[int]:
         """Numbers of the rows that fit: best first where there is a bare word, else as given.
@@ -147,9 +151,12 @@ class Filter:
                     rows |= self._fitting(part, fuzzy=fuzzy)
                 return rows
             case _:
-                return self._condition(node)
+                return self._conditions.get(node, self._condition)
 
-    def _condition_rows(self, node: Has | Matches | Compares | Flag) -> RowSet:
+    def _parse(self, expression: str) -> Node:
+        return self._parsed.get(expression, lambda text: parse(text, self._schema))
+
+    def _condition(self, node: Condition) -> RowSet:
         column = self._column(node.field)
         rows: RowSet = 0
         match node, column:

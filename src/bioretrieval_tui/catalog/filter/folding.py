@@ -16,8 +16,8 @@ WORD = re.compile(r"[^\W_]+")
 """A run of letters and digits, in any script: exactly where str.isalnum() holds."""
 
 _COMPOUND = re.compile(r"[^\W_]+(?:[-_]+[^\W_]+)+")
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_LETTERS = re.compile(r"[A-Za-z0-9]+")
+_HUMP = re.compile(r"(?:(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))(?=([A-Za-z0-9]+))")
+_SEPARATORS = {ord("-"): None, ord("_"): None}
 
 _SPLIT = "".join(char if char.isalnum() else " " for char in map(chr, range(128)))
 
@@ -83,11 +83,10 @@ def forms(text: str, *, inner: bool = False) -> list[str]:
     if "-" in folded or "_" in folded:
         # Only the few words that hold a separator are worth the expression.
         joined = [word for word in folded.split() if "-" in word or "_" in word]
-        out += [squeezed(match) for word in joined for match in _COMPOUND.findall(word)]
+        found = [match for word in joined for match in _COMPOUND.findall(word)]
+        out += [match.translate(_SEPARATORS) for match in found]
     if inner and not text.islower():
-        for word in _LETTERS.finditer(text):
-            run = word[0]
-            out += [run[hump.start() :].lower() for hump in _HUMP.finditer(run)]
+        out += [rest.lower() for rest in _HUMP.findall(text)]
     return out
 
 

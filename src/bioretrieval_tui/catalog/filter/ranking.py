@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import chain
 
 from bioretrieval_tui.catalog.filter.folding import fold, forms, needles, squeezed
 from bioretrieval_tui.catalog.filter.fuzzy import Letters, NearWords
+from bioretrieval_tui.catalog.filter.memory import Recent
 from bioretrieval_tui.catalog.filter.rowsets import Rows, RowSet
 from bioretrieval_tui.catalog.filter.vocabulary import TextIndex, WordTable
 
@@ -62,17 +63,26 @@ class Ranking:
         self._names = names
         self._tags = tags
         self._texts = texts
-        self.fit = lru_cache(maxsize=_REMEMBERED)(self._fit)
-        self.phrase = lru_cache(maxsize=_REMEMBERED)(self._phrase)
+        self._fits: Recent[str, Fit] = Recent(_REMEMBERED)
+        self._phrases: Recent[str, RowSet] = Recent(_REMEMBERED)
 
     def prepare(self) -> None:
         """Builds everything now, near spellings included, so that no keystroke pays for it."""
         self._fit("x")
+        self._name_words.prepare()
+        self._everywhere.prepare()
         self._near.near("xxxxxxx")
         self._letters.in_order("xxx")
 
-    def _phrase(self, text: str) -> RowSet:
+    def fit(self, word: str) -> Fit:
+        """Where a bare word is found."""
+        return self._fits.get(word, self._fit)
+
+    def phrase(self, text: str) -> RowSet:
         """Rows that have these words in this order, none cut."""
+        return self._phrases.get(text, self._phrase)
+
+    def _phrase(self, text: str) -> RowSet:
         found: RowSet = 0
         for needle in needles(text):
             found |= self._everywhere.exactly(needle)
@@ -81,16 +91,18 @@ class Ranking:
     def _fit(self, word: str) -> Fit:
         wanted = needles(word)
         found: dict[int, RowSet] = defaultdict(int)
+        known: RowSet = 0
         for needle in wanted:
             found[Tier.NAME_EXACT] |= self._whole_names.equal(needle)
             found[Tier.NAME_BEGINS] |= self._whole_names.beginning(needle)
-            begun, inside = self._name_words.occurrences(needle)
+            begun, anywhere = self._name_words.occurrences(needle)
             found[Tier.NAME_WORD] |= begun
-            found[Tier.NAME_INSIDE] |= inside
+            found[Tier.NAME_INSIDE] |= anywhere
             found[Tier.TAG] |= self._whole_tags.beginning(needle)
-            begun, inside = self._everywhere.occurrences(needle)
+            known |= found[Tier.NAME_INSIDE] | found[Tier.TAG] | found[Tier.TEXT_WORD]
+            begun, anywhere = self._everywhere.occurrences(needle, known=known)
             found[Tier.TEXT_WORD] |= begun
-            found[Tier.TEXT_INSIDE] |= inside
+            found[Tier.TEXT_INSIDE] |= anywhere
         if any(found.values()) or not wanted:
             return _fit_of(found, wanted, fuzzy=False)
         squashed = wanted[0]

@@ -5,13 +5,14 @@ The first row is the highest bit: written in base 2, a set reads in the order of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import compress
 from typing import TypeAlias
 
 RowSet: TypeAlias = int
 
 _TRUTH = bytes.maketrans(b"01", b"\0\1")
+_DIGITS = bytes.maketrans(b"\0\1", b"01")
 
 
 class Rows:
@@ -22,14 +23,24 @@ class Rows:
         self.everything: RowSet = (1 << size) - 1
         self._numbers = range(size)
 
-    def of(self, numbers: Iterable[int]) -> RowSet:
+    def of(self, numbers: Collection[int]) -> RowSet:
         """The set of these row numbers, in any order, repeats allowed."""
-        if not self.size:
-            return 0
-        flags = bytearray(b"0") * self.size
+        size = self.size
+        if len(numbers) * 16 < size:
+            padded = -size % 8
+            octets = bytearray((size + padded) // 8)
+            for number in numbers:
+                octets[number >> 3] |= 128 >> (number & 7)
+            return int.from_bytes(octets, "big") >> padded
+        flags = bytearray(b"0") * size
         for number in numbers:
             flags[number] = 49
-        return int(flags, 2)
+        return int(flags, 2) if size else 0
+
+    def where(self, truths: Iterable[bool]) -> RowSet:
+        """The set of the rows at whose place there is True; one truth a row."""
+        digits = bytes(truths).translate(_DIGITS)
+        return int(digits, 2) if digits else 0
 
     def numbers(self, rows: RowSet) -> list[int]:
         """The row numbers of a set, ascending."""

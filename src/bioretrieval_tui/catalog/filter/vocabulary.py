@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain, takewhile
+from functools import cached_property
+from itertools import chain, pairwise, takewhile
 
 from bioretrieval_tui.catalog.filter.folding import (
     WORD,
@@ -17,14 +18,13 @@ from bioretrieval_tui.catalog.filter.folding import (
     whole_words,
     words_of,
 )
+from bioretrieval_tui.catalog.filter.memory import Recent
 from bioretrieval_tui.catalog.filter.rowsets import Rows, RowSet
 
-_FEW = 24
-"""Up to so many rows, their numbers are quicker to keep and to unite than a set of them."""
+_FEW = 12
+"""Up to so many rows, their numbers take less memory than a set and unite as quickly."""
 _REMEMBERED = 64
 """Substrings whose keys are kept: the next keystroke looks only among the last one's keys."""
-_SHORT = 2
-"""Substrings so short occur in so many keys that the common keys alone may cover all rows."""
 
 
 class WordTable:
@@ -40,14 +40,14 @@ class WordTable:
             for key in keys:
                 where[key].append(number)
         self.keys: list[str] = sorted(where, key=lambda key: -len(where[key]))
-        lists = [where[key] for key in self.keys]
+        # Tuples of numbers, unlike lists, cost the garbage collector nothing.
+        lists = [tuple(where[key]) for key in self.keys]
         self._many = [rows.of(each) for each in takewhile(lambda each: len(each) > _FEW, lists)]
         self._few = lists[len(self._many) :]
         self._numbers = dict(zip(self.keys, range(len(self.keys)), strict=True))
         self._sorted = sorted(self.keys)
-        self._joined = "\n".join(self.keys)
-        self._ends = list(accumulate(len(key) + 1 for key in self.keys))
-        self._containing: dict[str, Sequence[int]] = {}
+        self._sorted_numbers = [self._numbers[key] for key in self._sorted]
+        self._containing: Recent[str, Sequence[int]] = Recent(_REMEMBERED)
 
     def equal(self, key: str) -> RowSet:
         """Rows that have exactly this key."""
@@ -59,18 +59,11 @@ class WordTable:
         low = bisect_left(self._sorted, prefix)
         size = len(prefix)
         high = bisect_right(self._sorted, prefix, lo=low, key=lambda key: key[:size])
-        return self._union(sorted(map(self._numbers.__getitem__, self._sorted[low:high])))
+        return self._union(sorted(self._sorted_numbers[low:high]))
 
     def containing(self, part: str) -> RowSet:
-        """Rows with a key in which `part`, which is not empty, stands anywhere."""
-        if len(part) <= _SHORT:
-            found: RowSet = 0
-            for key, rows in zip(self.keys, self._many, strict=False):
-                if part in key:
-                    found |= rows
-                    if found == self.rows.everything:
-                        return found
-        return self._union(self._numbers_containing(part))
+        """Rows with a key in which `part`, two letters or more, stands anywhere."""
+        return self._union(self._containing.get(part, self._numbers_containing))
 
     def _union(self, numbers: Sequence[int]) -> RowSet:
         """All rows of the keys with these numbers, which ascend."""
@@ -81,36 +74,36 @@ class WordTable:
             found |= many[number]
         if cut < len(numbers) and found != self.rows.everything:
             few, base = self._few, len(many)
-            found |= self.rows.of(chain.from_iterable([few[n - base] for n in numbers[cut:]]))
+            lists = [few[number - base] for number in numbers[cut:]]
+            found |= self.rows.of(list(chain.from_iterable(lists)))
         return found
 
     def _numbers_containing(self, part: str) -> Sequence[int]:
-        """Numbers of the keys that contain `part`; narrows what was found for its beginning."""
-        known = self._containing.get(part)
-        if known is not None:
-            return known
-        wider = self._containing.get(part[:-1])
-        keys = self.keys
-        if wider is not None:
-            found = [number for number in wider if part in keys[number]]
-        elif self._joined.count(part) * 4 > len(keys):
-            found = [number for number, key in enumerate(keys) if part in key]
-        else:
-            found = self._found_in_joined(part)
-        while len(self._containing) >= _REMEMBERED:
-            del self._containing[next(iter(self._containing))]
-        self._containing[part] = found
-        return found
+        """Numbers of the keys that contain `part`, ascending.
 
-    def _found_in_joined(self, part: str) -> list[int]:
-        found: list[int] = []
-        joined, ends = self._joined, self._ends
-        at = joined.find(part)
-        while at >= 0:
-            number = bisect_right(ends, at)
-            found.append(number)
-            at = joined.find(part, ends[number])
-        return found
+        Looks among the keys that were found for the beginning of `part`, where these are still
+        known, and else among those with its rarest pair of letters.
+        """
+        pairs = self._numbers_by_pair
+        if len(part) == 2:
+            return pairs.get(part, ())
+        wider: Sequence[int] | None = self._containing.peek(part[:-1])
+        if wider is None:
+            wider = min((pairs.get(pair, ()) for pair in _pairs(part)), key=len)
+        keys = self.keys
+        return tuple([number for number in wider if part in keys[number]])
+
+    @cached_property
+    def _numbers_by_pair(self) -> dict[str, tuple[int, ...]]:
+        where: defaultdict[str, list[int]] = defaultdict(list)
+        for number, key in enumerate(self.keys):
+            for pair in _pairs(key):
+                where[pair].append(number)
+        return {pair: tuple(numbers) for pair, numbers in where.items()}
+
+
+def _pairs(key: str) -> set[str]:
+    return {first + second for first, second in pairwise(key)}
 
 
 class TextIndex:
@@ -119,6 +112,7 @@ class TextIndex:
     def __init__(self, rows: Rows, forms_of_rows: Iterable[Sequence[str]]) -> None:
         self.rows = rows
         self._texts: list[str] = []
+        self._letters: Recent[str, RowSet] = Recent(_REMEMBERED)
         self.words = WordTable(rows, map(self._taken, forms_of_rows))
 
     def _taken(self, forms: Sequence[str]) -> set[str]:
@@ -126,31 +120,46 @@ class TextIndex:
         self._texts.append("\n".join(forms))
         return words_of(forms)
 
-    def occurrences(self, needle: str) -> tuple[RowSet, RowSet]:
-        """Rows where `needle` begins a word, and rows where it stands anywhere."""
+    def prepare(self) -> None:
+        """Builds what else a search needs."""
+        self.words.containing("xx")
+
+    def occurrences(self, needle: str, *, known: RowSet = 0) -> tuple[RowSet, RowSet]:
+        """Rows where `needle` begins a word, and rows where it stands anywhere.
+
+        Rows that are `known` already need not be looked at, and may be missing.
+        """
+        if len(needle) == 1:
+            anywhere = self._letters.get(needle, self._with_letter)
+            return self.words.beginning(needle) if needle.isalnum() else anywhere, anywhere
         if needle.isalnum():
             return self.words.beginning(needle), self.words.containing(needle)
         texts = self._texts
-        found = [n for n in self._candidates(needle, whole=False) if needle in texts[n]]
-        begun = (number for number in found if begins_word(texts[number], needle))
-        return self.rows.of(begun), self.rows.of(found)
+        numbers = [n for n in self._candidates(needle, known) if needle in texts[n]]
+        begun = [number for number in numbers if begins_word(texts[number], needle)]
+        return self.rows.of(begun), self.rows.of(numbers)
 
     def exactly(self, needle: str) -> RowSet:
         """Rows where `needle` stands with no word cut at either end."""
         if needle.isalnum():
             return self.words.equal(needle)
-        texts = self._texts
-        return self.rows.of(
-            number
-            for number in self._candidates(needle, whole=True)
-            if whole_words(texts[number], needle)
-        )
-
-    def _candidates(self, needle: str, *, whole: bool) -> list[int]:
-        """Rows that have every run of letters of `needle`, so that few texts are read."""
         rows = self.rows.everything
+        for word in WORD.findall(needle):
+            rows &= self.words.equal(word)
+        texts = self._texts
+        return self.rows.of([n for n in self.rows.numbers(rows) if whole_words(texts[n], needle)])
+
+    def _with_letter(self, letter: str) -> RowSet:
+        # Nearly every key has any one letter; looking for one is quickest in the texts.
+        return self.rows.where([letter in text for text in self._texts])
+
+    def _candidates(self, needle: str, known: RowSet) -> list[int]:
+        """Rows that have every run of letters of `needle`, so that few texts are read."""
+        rows = self.rows.everything & ~known
         for part in WORD.findall(needle):
-            rows &= self.words.equal(part) if whole else self.words.containing(part)
-            if not rows:
-                break
+            if len(part) > 1:
+                rows &= self.words.containing(part)
+        for mark in set(needle):
+            if not (mark.isalnum() or mark == " "):
+                rows &= self._letters.get(mark, self._with_letter)
         return self.rows.numbers(rows)

@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.tui.screens.browse import Detail
+from bioretrieval_tui.tui.screens.listing import Detail
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 
@@ -79,7 +79,7 @@ def help_lines(title: str, scopes: tuple[str, ...]) -> list[Line]:
         lines += [line(), line(Span(SCOPES[scope], "header"))]
         for action in in_scope(scope):
             keys = ", ".join(shown_key(key) for key in action.keys)
-            lines.append(line(Span(f" {keys:<14}", "ok"), action.help, hang=15))
+            lines.append(line(Span(f" {keys:<21} ", "ok"), action.help, hang=23))
     return lines
 
 

@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.entries import SECTIONS, AnyEntry, Milestone, Pape
 from bioretrieval_tui.catalog.numbers import count
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.screens.browse import Detail
+from bioretrieval_tui.tui.screens.listing import Detail
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.text import Line, Span, line
 

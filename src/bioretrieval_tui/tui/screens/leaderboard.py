@@ -24,8 +24,9 @@ MODEL_WIDTH = 24
 def columns_of(matrix: Matrix, catalogue: Catalogue) -> list[Column]:
     """The model's name (frozen), the mean, and one column an axis."""
     columns = [Column("model", "Model", MODEL_WIDTH, frozen=True)]
-    over = f"Mean of {len(matrix.common)}" if matrix.common else "Mean"
-    columns.append(Column("mean", over, max(9, len(over) + 2), align="right"))
+    if matrix.common:
+        over = f"Mean of {len(matrix.common)}"
+        columns.append(Column("mean", over, len(over) + 2, align="right"))
     for axis in matrix.axes:
         name = catalogue.names.get(axis.benchmark, axis.benchmark)
         title = name if axis.metric == "nDCG@10" else f"{name} ({axis.metric})"
@@ -54,18 +55,20 @@ class MatrixRows:
     def cells(self, index: int) -> Sequence[Span]:
         """Name, mean, figures. `*` secondary, `?` unverified, `t` trained on it."""
         row = self.matrix.rows[index]
-        mean = Span(f"{row.mean:.3f} " if row.mean is not None else "", "strong")
-        spans = [Span(self.catalogue.names.get(row.model, row.model), "model"), mean]
+        spans = [Span(self.catalogue.names.get(row.model, row.model), "model")]
+        if row.mean is not None:
+            spans.append(Span(f"{row.mean:.3f}  ", "strong"))
         for axis in self.matrix.axes:
             result = row.figures.get(axis)
             if result is None:
-                spans.append(Span("- ", "faint"))
+                spans.append(Span("-    ", "faint"))
                 continue
             mark = {"secondary": "*", "unverified": "?"}.get(result.status, " ")
             mark = "t" if result.zero_shot is False else mark
             role = "ok" if result.value == self.best[axis] else "text"
             role = "warn" if mark in "?t" else role
-            spans.append(Span(figure(result.value) + mark, role))
+            # Three and four decimals stand under each other.
+            spans.append(Span(f"{figure(result.value):<6}{mark}", role))
         return spans
 
 
@@ -73,7 +76,7 @@ class LeaderboardPane(BrowsePane):
     """Recipes first; `v` shows the matrix."""
 
     BINDINGS = bindings("leaderboard")
-    SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "everywhere")
+    SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
     DEFAULT_CSS = """
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
@@ -83,7 +86,8 @@ class LeaderboardPane(BrowsePane):
     def __init__(self, name: str, section: str) -> None:
         super().__init__(name, section)
         self.zero_shot_only = False
-        self.sort: Axis | str | None = "mean"
+        self.sort: Axis | str | None = None
+        """None: by the number of figures."""
         self.reverse = False
         self.matrix = Matrix((), (), (), {})
 
@@ -120,10 +124,12 @@ class LeaderboardPane(BrowsePane):
         self.expression = ""
         self._filter = None
         self.toggle_class("-matrix")
+        if self.sort is None:
+            self.sort = next(iter(build(self.catalogue).axes), None)
         self.remove_class("-reading")
         models = [m for m in self.catalogue.of_type(Model) if self.catalogue.results_of(m.id)]
         self.entries = models if self.in_matrix else self.catalogue.section(self.section)
-        self._refill()
+        self.refill()
         self.table.focus()
 
     def action_zero_shot(self) -> None:
@@ -132,11 +138,11 @@ class LeaderboardPane(BrowsePane):
             self.owner.say("Zero-shot is a choice of the results matrix: press v")
             return
         self.zero_shot_only = not self.zero_shot_only
-        self._refill()
+        self.refill()
 
-    def _refill(self, keep: str | None = None) -> None:
+    def refill(self, keep: str | None = None) -> None:
         if not self.in_matrix:
-            super()._refill(keep)
+            super().refill(keep)
             return
         keep = keep or self.current_id
         ids = [entry.id for entry in self._matching(self.expression)]
@@ -156,8 +162,8 @@ class LeaderboardPane(BrowsePane):
         self.shown = [by_id[row.model] for row in self.matrix.rows]
         cursor = next((i for i, e in enumerate(self.shown) if e.id == keep), 0)
         table.show(MatrixRows(self.matrix, self.catalogue), cursor)
-        self._head()
-        self._show_page()
+        self.head()
+        self.show_page()
 
     def action_sort(self) -> None:
         """Sort the matrix by the chosen column, best first; again: worst first."""
@@ -169,21 +175,21 @@ class LeaderboardPane(BrowsePane):
         wanted: Axis | str = axis or key
         self.reverse = not self.reverse if wanted == self.sort else False
         self.sort = wanted
-        self._refill()
+        self.refill()
 
     def action_column(self, by: int) -> None:
         """Choose a column; the head says what the figure under the cursor is."""
         super().action_column(by)
-        self._head()
+        self.head()
 
-    def _show_page(self, *, lead: bool = False) -> None:
-        super()._show_page(lead=lead)
+    def show_page(self, *, lead: bool = False) -> None:
+        super().show_page(lead=lead)
         if self.in_matrix:
-            self._head()
+            self.head()
 
-    def _head(self) -> None:
+    def head(self) -> None:
         if not self.in_matrix or self.problem or self.letters:
-            super()._head()
+            super().head()
             return
         spans = [Span("Results", "strong"), Span(f"  {len(self.shown)} models", "dim")]
         result = self.figure_under_cursor()

@@ -16,7 +16,7 @@ class StartPane(BrowsePane):
     """The learning path."""
 
     BINDINGS = bindings("start")
-    SCOPES: ClassVar[tuple[str, ...]] = ("start", "list", "everywhere")
+    SCOPES: ClassVar[tuple[str, ...]] = ("start", "list", "browse", "everywhere")
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -47,7 +47,7 @@ class StartPane(BrowsePane):
             return
         self.done = self.done | {entry.id} if now_done else self.done - {entry.id}
         self.table.update()
-        self._head()
+        self.head()
 
     def action_copy_command(self) -> None:
         """Copy the first command of the step."""
@@ -57,8 +57,8 @@ class StartPane(BrowsePane):
         else:
             self.owner.say("This step has no command")
 
-    def _head(self) -> None:
-        super()._head()
+    def head(self) -> None:
+        super().head()
         if not self.problem and not self.letters and not self.expression:
             steps = [entry.id for entry in self.entries]
             done = sum(step in self.done for step in steps)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual import events
 from textual.strip import Strip
 
-from bioretrieval_tui.actions import PANES, Action
+from bioretrieval_tui.actions import PANES, SHORT_TITLES, Action
 from bioretrieval_tui.tui.text import Span, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
@@ -28,18 +28,18 @@ class NavBar(Canvas):
         self.update()
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """One line; only the current pane keeps its title where all do not fit."""
-        titles = [(pane, f" {i} {title} ") for i, (pane, title, _) in enumerate(PANES, 1)]
-        if sum(len(text) for _, text in titles) > width:
-            titles = [
-                (pane, text if pane == self.current else f" {text.split()[0]} {text.split()[1][:4]} ")
-                for pane, text in titles
-            ]
-        if sum(len(text) for _, text in titles) > width:
-            titles = [
-                (pane, text if pane == self.current else f" {text.split()[0]} ")
-                for pane, text in titles
-            ]
+        """One line: whole titles, short ones, or the digits alone, as there is room."""
+        whole = [(pane, f" {i} {title} ") for i, (pane, title, _) in enumerate(PANES, 1)]
+        short = [
+            (pane, f" {i} {SHORT_TITLES.get(pane, title)}")
+            for i, (pane, title, _) in enumerate(PANES, 1)
+        ]
+        digits = [
+            (pane, f" {i} {title} " if pane == self.current else f" {i}")
+            for i, (pane, title, _) in enumerate(PANES, 1)
+        ]
+        choices = (whole, short, digits)
+        titles = next((t for t in choices if sum(len(x) for _, x in t) <= width), digits)
         spans, x = [], 0
         self._hits = []
         for pane, text in titles:
@@ -83,11 +83,16 @@ class StatusBar(Canvas):
         if self.message:
             row = [Span(f" {self.message}", self.role)]
             return [strip([*row, Span(" " * width, "bar")], width, self.look)]
-        row, used = [Span(" ", "bar")], 1
+        # The way to help is always there, whatever else must give way.
+        last = [action for action in self.actions if action.id in ("help", "quit")]
+        used = 1 + sum(len(action.shown) + len(action.label) + 3 for action in last)
+        chosen = []
         for action in self.actions:
-            text = f"{action.shown} {action.label}"
-            if used + len(text) + 2 > width:
-                break
+            size = len(action.shown) + len(action.label) + 3
+            if action not in last and used + size <= width:
+                chosen.append(action)
+                used += size
+        row = [Span(" ", "bar")]
+        for action in (*chosen, *last):
             row += [Span(action.shown, "bar.strong"), Span(f" {action.label}  ", "bar")]
-            used += len(text) + 2
         return [strip([*row, Span(" " * width, "bar")], width, self.look)][:height]

@@ -148,6 +148,8 @@ class VirtualTable(Canvas, can_focus=True):
         return max(1, self.size.height - 1)
 
     def _keep_visible(self) -> None:
+        if not self.size.height:
+            return  # not laid out yet, or hidden: painting comes here again
         page = self.page
         if self.cursor < self.top:
             self.top = self.cursor

@@ -1,0 +1,82 @@
+# Everything that a checkout needs: `make run` and `make test` make their own environment on a
+# machine with Python 3.11 to 3.13, make and a C++ compiler. `make help` lists the rest.
+
+VENV ?= .venv
+# The first Python that starts, is new enough and can make environments (a shim may do neither).
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	>/dev/null 2>&1 && echo "$$name" && break; done)
+# PyTorch's own index of CPU builds; asked on Linux without an NVIDIA card, after local wheels.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# What `make run` passes on, what `make test` runs, and in how many processes.
+ARGS ?=
+TESTS ?= tests
+JOBS ?= 2
+
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+MADE_OF := pyproject.toml constraints.txt hatch_build.py scripts/environment.py
+CODE := src tests scripts benchmarks hatch_build.py
+# A module that can be run says so at its end.
+BENCHES := $(basename $(notdir $(shell grep -ls '^if __name__ == "__main__":' benchmarks/*.py)))
+
+.DELETE_ON_ERROR:
+.PHONY: help environment run test check lint types imports format snapshots catalogue bench wheel clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | \
+		awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+run: $(STAMPS)/run ## Start the app; ARGS="list models" for a verb
+	@$(BIN)/bioretrieval-tui $(ARGS)
+
+test: $(STAMPS)/dev ## Run the tests; TESTS=tests/export for some of them
+	@$(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
+
+environment: $(STAMPS)/dev ## Make the environment and nothing else
+
+check: lint types imports ## Everything but the tests
+
+lint: $(STAMPS)/dev ## Style and format
+	@$(BIN)/ruff check --quiet --output-format concise $(CODE)
+	@$(BIN)/ruff format --check --quiet $(CODE) || \
+		{ echo "lint: the format differs; see it with ruff format --diff, or run: make format" >&2; exit 1; }
+
+types: $(STAMPS)/dev ## Types, strictly
+	@$(BIN)/mypy --strict --no-error-summary
+
+imports: $(STAMPS)/dev ## Which room may import which
+	@$(BIN)/lint-imports --no-logo --no-cache
+
+format: $(STAMPS)/dev ## Put all code into the one format
+	@$(BIN)/ruff format $(CODE)
+
+snapshots: $(STAMPS)/dev ## Write screens and golden files anew; read the difference before a commit
+	@BIORETRIEVAL_GOLDEN=write $(BIN)/python -m pytest -q -n $(JOBS) --snapshot-update $(TESTS)
+
+catalogue: $(STAMPS)/dev ## Check data/ and write its JSON Schema anew
+	@$(BIN)/python -m bioretrieval_tui.catalog.schema data
+	@$(BIN)/python -m bioretrieval_tui.catalog.validate data
+
+bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes what they found into benchmarks/results
+	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
+
+wheel: $(STAMPS)/dev ## Build dist/*.whl
+	@$(BIN)/python -m build --wheel
+
+clean: ## Remove the environment and everything that was built
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The environment: for running, or for everything. Renewed when what it is made of changes.
+$(STAMPS)/run: $(MADE_OF)
+	@$(MAKE_ENVIRONMENT)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: $(MADE_OF)
+	@$(MAKE_ENVIRONMENT) --dev
+	@mkdir -p $(STAMPS) && touch $(STAMPS)/run $@
+
+define MAKE_ENVIRONMENT
+$(if $(PYTHON),,$(error no Python 3.11 to 3.13 with venv was found; install one, or name it with PYTHON=))\
+"$(PYTHON)" scripts/environment.py "$(VENV)" --torch-index "$(TORCH_INDEX)"
+endef

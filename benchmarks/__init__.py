@@ -1,0 +1,1 @@
+"""Scripts that print ratios against a baseline measured in the same run."""

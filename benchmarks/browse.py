@@ -1,0 +1,230 @@
+"""Working in the app: filtering as one types, long lists, and what a key costs on the wire.
+
+    python -m benchmarks.browse [--keep]
+
+Each figure stands beside a baseline of the same run: `textual.fuzzy` and a plain folded scan for
+the filter, Textual's DataTable for lists, the terminal output without our driver for bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.measuring import Report, Terminal, environment, median, percentile
+
+ROWS = 10_000
+QUERIES = ("metformin", "params<=500M dense retr", '"bi encoder" -clinical', "bmretriver", "zzzz")
+COMMAND = [sys.executable, "-m", "bioretrieval_tui"]
+
+
+def overlay_rows(count: int) -> list[tuple[str, str, tuple[str, ...], str, int]]:
+    """(id, name, tags, summary, params) of generated models, seeded, words of the real field."""
+    from bioretrieval_tui.catalog.store import load
+
+    words = sorted({w for e in load().catalogue.entries for w in e.summary.split()})
+    chance = random.Random(7)
+    rows = []
+    for i in range(count):
+        name = " ".join(chance.choices(words, k=3)) + f" {i}"
+        tags = tuple(chance.sample(("bi-encoder", "clinical", "llm", "static", "trec", "qa"), 3))
+        summary = " ".join(chance.choices(words, k=60))
+        rows.append((f"row-{i}", name, tags, summary, chance.randrange(10**6, 10**10)))
+    return rows
+
+
+def typed(text: str) -> list[str]:
+    """What stands in the line after each key."""
+    return [text[:i] for i in range(1, len(text) + 1)]
+
+
+def per_keystroke(apply: Callable[[str], object]) -> list[float]:
+    """Milliseconds of each keystroke of all queries."""
+    from bioretrieval_tui.errors import FilterError
+
+    times = []
+    for query in QUERIES:
+        for text in typed(query):
+            started = time.perf_counter()
+            try:
+                apply(text)
+            except FilterError:
+                continue  # half-typed: what is shown stays
+            finally:
+                times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
+def filtering(report: Report) -> None:
+    """Our filter against `textual.fuzzy` and a folded scan, over the same rows."""
+    from textual.fuzzy import Matcher
+
+    from bioretrieval_tui.catalog.filter import Filter, Row
+    from bioretrieval_tui.catalog.rows import schema
+
+    rows = overlay_rows(ROWS)
+    made = [Row(i, name, tags, text, {"params": p}) for i, name, tags, text, p in rows]
+    started = time.perf_counter()
+    ours = Filter(made, schema())
+    ours.apply("warm")
+    build = time.perf_counter() - started
+    folded = [f"{name} {' '.join(tags)} {text}".casefold() for _, name, tags, text, _ in rows]
+    names = [name for _, name, *_ in rows]
+
+    def scan(text: str) -> object:
+        wanted = text.casefold()
+        return [i for i, row in enumerate(folded) if wanted in row]
+
+    def fuzzy(text: str) -> object:
+        matcher = Matcher(text)
+        return [i for i, name in enumerate(names) if matcher.match(name) > 0]
+
+    results = {"our filter": per_keystroke(ours.apply), "folded scan (exact only)":
+               per_keystroke(scan), "textual.fuzzy (names only)": per_keystroke(fuzzy)}  # fmt: skip
+    base = median(results["textual.fuzzy (names only)"])
+    report.say(f"## Filtering {ROWS:,} rows, a keystroke at a time ({len(QUERIES)} queries)")
+    report.say()
+    report.table(
+        ["", "p50 ms", "p95 ms", "max ms", "of textual.fuzzy"],
+        [
+            [name, f"{median(t):.2f}", f"{percentile(t, 0.95):.2f}", f"{max(t):.2f}",
+             f"{median(t) / base:.4f}"]
+            for name, t in results.items()
+        ],
+    )  # fmt: skip
+    report.say(f"Bar: p95 under 16 ms. Making the filter once: {build * 1000:.0f} ms.")
+    report.say()
+
+
+async def mounted(make: Callable[[], object], fill: Callable[[object], None]) -> float:
+    """Seconds from mounting a filled widget to its first complete refresh."""
+    from textual.app import App, ComposeResult
+    from textual.widget import Widget
+
+    class Host(App[None]):
+        def compose(self) -> ComposeResult:
+            widget = make()
+            assert isinstance(widget, Widget)
+            self.widget = widget
+            yield widget
+
+    app = Host()
+    started = time.perf_counter()
+    async with app.run_test(size=(120, 40)) as pilot:
+        fill(app.widget)
+        await pilot.pause()
+        return time.perf_counter() - started
+
+
+def lists(report: Report) -> None:
+    """A list of 100,000 rows shown, and a bare app of the same kind to take off."""
+    from textual.widgets import DataTable, Label
+
+    from bioretrieval_tui.tui.text import Span
+    from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+
+    class Many:
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def __len__(self) -> int:
+            return self.count
+
+        def cells(self, index: int) -> Sequence[Span]:
+            return [Span(f"Document {index}"), Span(str(1990 + index % 36))]
+
+    columns = (Column("title", "Title", 30, 1), Column("year", "Year", 5))
+
+    def ours(count: int) -> Callable[[], float]:
+        def fill(widget: object) -> None:
+            assert isinstance(widget, VirtualTable)
+            widget.show(Many(count))
+
+        return lambda: asyncio.run(mounted(lambda: VirtualTable(columns), fill))
+
+    def theirs(count: int) -> Callable[[], float]:
+        def fill(widget: object) -> None:
+            assert isinstance(widget, DataTable)
+            widget.add_columns("Title", "Year")
+            widget.add_rows((f"Document {i}", str(1990 + i % 36)) for i in range(count))
+
+        return lambda: asyncio.run(mounted(lambda: DataTable(), fill))
+
+    def empty() -> float:
+        return asyncio.run(mounted(lambda: Label("x"), lambda _: None))
+
+    base = median([empty() for _ in range(3)])
+    rows = []
+    for name, maker, rounds in (
+        ("ours, 100,000 rows", ours(100_000), 3),
+        ("ours, 1,000,000 rows", ours(1_000_000), 3),
+        ("DataTable, 100,000 rows", theirs(100_000), 1),
+    ):
+        seconds = median([maker() for _ in range(rounds)])
+        rows.append([name, f"{seconds * 1000:.0f}", f"{max(0.0, seconds - base) * 1000:.0f}"])
+    report.say("## A long list, mounted and drawn")
+    report.say()
+    report.table(["", "ms", "ms beyond an app with one label"], rows)
+    report.say("Bar: 100,000 rows within 100 ms.")
+    report.say()
+
+
+def keys(report: Report) -> None:
+    """Bytes and time of cursor keys in a real pty, in the lists that the app opens with."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = environment(Path(folder))
+        rows = []
+        for digit, name in ((b"3", "Papers"), (b"4", "Models"), (b"6", "Benchmarks")):
+            terminal = Terminal(COMMAND, env)
+            try:
+                terminal.until(b"Where to start")
+                terminal.quiet()
+                terminal.send(digit)
+                terminal.quiet(0.6)
+                sizes, times = [], []
+                for _ in range(60):
+                    sent = time.perf_counter()
+                    terminal.send(b"j")
+                    first = terminal.read(1.0)
+                    painted = time.perf_counter() - sent
+                    rest, _ = terminal.quiet(0.2)
+                    if first:
+                        sizes.append(len(first) + len(rest))
+                        times.append(painted * 1000)
+                silent, _ = terminal.quiet(3.0)
+                idle = 0
+                if not silent:
+                    idle = len(terminal.quiet(3.0)[0])
+                else:
+                    terminal.quiet(1.0)
+                    idle = len(terminal.quiet(3.0)[0])
+            finally:
+                terminal.close()
+            rows.append([name, f"{median(sizes):.0f}", f"{max(sizes)}",
+                         f"{median(times):.1f}", f"{percentile(times, 0.95):.1f}", str(idle)])  # fmt: skip
+    report.say("## A cursor key at 120x40, truecolor")
+    report.say()
+    report.table(
+        ["list", "bytes p50", "bytes max", "key to paint p50 ms", "p95 ms", "idle bytes in 3 s"],
+        rows,
+    )
+    report.say("Bars: 2,048 bytes a key, painted within 10 ms, idle 0 bytes.")
+    report.say()
+
+
+def main() -> None:
+    """Measure and print."""
+    report = Report("Browsing")
+    filtering(report)
+    lists(report)
+    keys(report)
+    report.keep("browse")
+
+
+if __name__ == "__main__":
+    main()

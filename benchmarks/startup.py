@@ -1,0 +1,112 @@
+"""How long until one can work: the command and the app against Textual itself.
+
+    python -m benchmarks.startup [--keep] [--rounds N]
+
+Whole processes, interleaved, medians. Baselines of the same run: `python -c "import
+textual.app"` for the command, a Textual app that shows one label for the app.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.measuring import Report, Run, Terminal, environment, interleaved, median
+
+HELLO = """
+from textual.app import App
+from textual.widgets import Label
+class Hello(App):
+    def compose(self):
+        yield Label("hello from a bare Textual app")
+Hello().run()
+"""
+COMMAND = [sys.executable, "-m", "bioretrieval_tui"]
+
+
+def process(command: list[str], env: dict[str, str]) -> Callable[[], float]:
+    """A maker: seconds of a whole process, its output thrown away."""
+
+    def once() -> float:
+        started = time.perf_counter()
+        subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - started
+
+    return once
+
+
+def app(command: list[str], wanted: bytes, env: dict[str, str]) -> Run:
+    """One start in a pty, until `wanted` is on screen and until silence."""
+    terminal = Terminal(command, env)
+    try:
+        shown = terminal.until(wanted)
+        _, last = terminal.quiet()
+        peak = terminal.peak_mib()
+        return Run(shown, last - terminal.started, peak, len(terminal.output))
+    finally:
+        terminal.close()
+
+
+def main() -> None:
+    """Measure and print."""
+    rounds = int(sys.argv[sys.argv.index("--rounds") + 1]) if "--rounds" in sys.argv else 11
+    report = Report("Start-up")
+    with tempfile.TemporaryDirectory() as folder:
+        env = environment(Path(folder))
+        times = interleaved(
+            {
+                "python -c 'import textual.app'": process(
+                    [sys.executable, "-c", "import textual.app"], env
+                ),
+                "--help": process([*COMMAND, "--help"], env),
+                "list -f json": process([*COMMAND, "list", "-f", "json"], env),
+            },
+            rounds,
+        )
+        base = median(times["python -c 'import textual.app'"])
+        limits = {"--help": "0.7", "list -f json": "1.2"}
+        report.say(f"Whole processes, {rounds} interleaved runs, median.")
+        report.say()
+        report.table(
+            ["process", "ms", "ratio", "bar"],
+            [
+                [f"`{name}`", f"{median(t) * 1000:.0f}", f"{median(t) / base:.2f}",
+                 limits.get(name, "baseline")]
+                for name, t in times.items()
+            ],
+        )  # fmt: skip
+        runs: dict[str, list[Run]] = {"bare": [], "ours": []}
+        for turn in range(rounds + 1):
+            pair = {
+                "bare": app([sys.executable, "-c", HELLO], b"hello from a bare", env),
+                "ours": app(COMMAND, b"Where to start", env),
+            }
+            if turn:
+                for name, run in pair.items():
+                    runs[name].append(run)
+        bare, ours = runs["bare"], runs["ours"]
+
+        def row(label: str, of: Callable[[Run], float], unit: float, bar: str) -> list[str]:
+            a, b = median([of(r) for r in bare]), median([of(r) for r in ours])
+            return [label, f"{a * unit:.0f}", f"{b * unit:.0f}", f"{b / a:.2f}", bar]
+
+        report.say(f"The app with the full catalogue in a 120x40 pty, {rounds} interleaved starts.")
+        report.say()
+        report.table(
+            ["", "bare Textual app", "bioretrieval-tui", "ratio", "bar"],
+            [
+                row("first paint, ms", lambda r: r.shown, 1000, "1.4"),
+                row("settled, ms", lambda r: r.settled, 1000, ""),
+                row("peak memory, MiB", lambda r: r.peak_mib, 1, "1.6"),
+                row("bytes written", lambda r: float(r.written), 1, ""),
+            ],
+        )
+    report.keep("startup")
+
+
+if __name__ == "__main__":
+    main()

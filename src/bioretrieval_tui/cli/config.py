@@ -1,0 +1,95 @@
+"""`config`: where everything is kept, which values are in force, and what set them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.errors import BioRetrievalError
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.export.formats import Format
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A place or value, and what decides it: a variable, the app, or the default."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@click.command()
+@format_option(without=("bibtex",))
+def config(format_: Format) -> None:
+    """Show where everything is kept and what is in force.
+
+    Set BIORETRIEVAL_HOME to keep everything below one folder.
+    """
+    from bioretrieval_tui.export.sheet import Column, Sheet
+
+    found = list(settings())
+    put_sheet(
+        Sheet(
+            title="Configuration",
+            columns=(
+                Column("name", "name", min_width=12),
+                Column("value", "value", weight=5, min_width=20),
+                Column("origin", "set by", weight=2, min_width=8),
+            ),
+            rows=tuple((one.name, one.value, one.origin) for one in found),
+            records=tuple(asdict(one) for one in found),
+        ),
+        format_,
+    )
+
+
+def settings() -> Iterator[Setting]:
+    """Places first, then values."""
+    from bioretrieval_tui.catalog.store import data_folder
+    from bioretrieval_tui.paths import HOME_VARIABLE, places
+
+    where = places()
+    moved = HOME_VARIABLE if os.environ.get(HOME_VARIABLE) else DEFAULT
+    for name, folder in (
+        ("config", where.config),
+        ("catalogue overlays", where.overlays),
+        ("data", where.data),
+        ("indexes", where.indexes),
+        ("cache", where.cache),
+        ("state", where.state),
+    ):
+        yield Setting(name, str(folder), moved)
+    yield Setting("catalogue", str(data_folder()), "the program")
+    yield _theme()
+    yield _variable("BIORETRIEVAL_OFFLINE", "no network", "the network may be used")
+    yield _variable("NO_COLOR", "no colours", "as the terminal allows")
+    yield _variable("BROWSER", None, "the desktop's browser, if there is one")
+    yield _variable("COLUMNS", None, "as wide as the terminal")
+
+
+def _theme() -> Setting:
+    from bioretrieval_tui.library.store import Library
+    from bioretrieval_tui.paths import places
+
+    try:
+        kept = Library(places().data / "library.sqlite").setting("theme")
+    except BioRetrievalError as error:
+        return Setting("theme", error.message, "the app")
+    return Setting("theme", kept or "dark", "the app" if kept else DEFAULT)
+
+
+def _variable(name: str, meaning: str | None, otherwise: str) -> Setting:
+    value = os.environ.get(name)
+    off = name == "BIORETRIEVAL_OFFLINE" and value == "0"
+    if not value or off:
+        return Setting(name, otherwise, DEFAULT)
+    return Setting(name, meaning or value, name)

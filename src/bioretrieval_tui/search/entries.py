@@ -1,0 +1,36 @@
+"""The catalogue's entries as documents, so that they can be searched like any corpus."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.corpus.document import Document
+
+
+def catalogue_documents(catalogue: Catalogue) -> list[Document]:
+    """One document an entry: its name (a paper's title), its summary, its page's address."""
+    documents = []
+    for entry in catalogue.entries:
+        title = getattr(entry, "title", None)
+        name = f"{entry.name}: {title}" if title and title != entry.name else entry.name
+        metadata: dict[str, object] = {"kind": kind_of(entry)}
+        if entry.year:
+            metadata["year"] = entry.year
+        if entry.links:
+            metadata["url"] = entry.links[0].url
+        text = " ".join([entry.summary, *(note.text for note in entry.notes)])
+        documents.append(Document(entry.id, name, text, metadata))
+    return documents
+
+
+def fingerprint(documents: Iterable[Document]) -> str:
+    """SHA-256 over everything that an index of these documents depends on."""
+    digest = hashlib.sha256()
+    for document in documents:
+        for part in (document.id, document.title, document.text, repr(document.metadata)):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big"))
+            digest.update(data)
+    return digest.hexdigest()

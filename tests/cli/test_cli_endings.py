@@ -1,0 +1,282 @@
+"""How calls end: one line and the right code for each mistake, whatever the streams are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bioretrieval_tui import __version__
+
+Call = Callable[..., Any]
+
+# Words, exit code, and what the one line on stderr must say.
+WRONG: list[tuple[list[str], int, str]] = [
+    (["lst"], 2, "there is no command 'lst'; did you mean list?"),
+    (["zzzzzz"], 2, "commands: list, show"),
+    (["index"], 2, "missing command"),
+    (["index", "biuld"], 2, "there is no command 'biuld' of index; did you mean build?"),
+    (["list", "--wehre", "x"], 2, "no such option '--wehre'"),
+    (["list", "modles"], 2, "there is no kind 'modles'; did you mean models?"),
+    (["list", "zzzz"], 2, "kinds: papers, models"),
+    (["list", "papers", "models"], 2, "unexpected extra argument"),
+    (["list", "-f", "jsn"], 2, "there is no format 'jsn'; did you mean json"),
+    (["list", "-f", "xyzzy"], 2, "formats: table, markdown, json, jsonl, csv, bibtex"),
+    (["list", "-s", "parms"], 2, "no field is called 'parms'; did you mean 'params'?"),
+    (["list", "-n", "0"], 2, "0 is not in the range"),
+    (["list", "-n", "many"], 2, "'many' is not a valid integer"),
+    (["show"], 2, "missing argument 'ID'"),
+    (["show", "medcpd"], 3, "no entry has the id 'medcpd'; nearest: medcpt"),
+    (["open", "medcpd"], 3, "no entry has the id 'medcpd'; nearest: medcpt"),
+    (["results", "-b", "scifct"], 3, "no benchmark has the id 'scifct'; nearest: scifact"),
+    (["results", "-m", "medcpd"], 3, "no model has the id 'medcpd'; nearest: medcpt"),
+    (["results", "-m", "scifact"], 3, "'scifact' is a benchmark, not a model"),
+    (["search", ""], 2, "the query is empty"),
+    (["search", "x", "-k", "0"], 2, "0 is not in the range"),
+    (["search", "x", "-m", "psychic"], 2, "the mode 'psychic' is not available"),
+    (["search", "x", "-i", "nowhere"], 3, "there is no index nowhere"),
+    (["search", "x", "-i", "nowhere", "-f", "bibtex"], 2, "not known as works to cite"),
+    (["search", "x", "--device", "tpu"], 2, "unknown device 'tpu'"),
+    (["index", "info", "nowhere"], 3, "there is no index nowhere"),
+    (["index", "remove", "nowhere"], 3, "there is no index nowhere"),
+    (["index", "build", "mine"], 2, "missing argument 'FILE...'"),
+    (["index", "build", "mine", "no-such-file.jsonl"], 3, "there is no file no-such-file.jsonl"),
+    (["index", "build", "NOT A NAME", "x.jsonl"], 2, "'NOT A NAME' cannot name an index"),
+    (["index", "build", "catalogue", "x.jsonl"], 2, "choose another name"),
+    (["index", "build", "mine", "x.jsonl", "--device", "tpu"], 2, "unknown device 'tpu'"),
+    (["index", "build", "mine", "x.jsonl", "--model", "medcpd"], 3, "no model has the id"),
+    (["completion", "tcsh"], 2, "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "said"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_mistake_is_one_line_and_its_code(
+    cli: Call, words: list[str], code: int, said: str
+) -> None:
+    called = cli(*words)
+    assert called.out == ""
+    assert called.code == code
+    assert len(called.lines) == 1, called.err
+    assert called.lines[0].startswith("bioretrieval-tui: ")
+    assert said in called.lines[0]
+
+
+def test_an_unknown_id_names_the_nearest_three(cli: Call) -> None:
+    remedy = cli("show", "pubmedbrt").err.partition("nearest: ")[2]
+    assert len(remedy.strip().split(", ")) == 3
+
+
+def test_a_wrong_filter_is_pointed_at(cli: Call) -> None:
+    expression = "year:2020 parms<=1"
+    called = cli("list", "-w", expression)
+    assert (called.code, called.out) == (2, "")
+    said, shown, caret = called.lines
+    assert said.startswith("bioretrieval-tui: filter, column 11: ")
+    assert "did you mean params?" in said
+    assert shown == expression
+    assert caret == " " * expression.index("parms") + "^"
+
+
+def test_a_hostile_word_is_told_without_its_escapes(cli: Call) -> None:
+    called = cli("show", "x\x1b]0;owned\x07\x1b[31m\u202ey")
+    assert called.code == 3
+    assert not set("\x1b\x07\u202e") & set(called.err)
+    assert "'xy'" in called.err
+
+
+def test_help_and_version_are_on_stdout(cli: Call) -> None:
+    for words in (
+        ["--help"],
+        ["-h"],
+        ["list", "-h"],
+        ["index", "--help"],
+        ["index", "build", "-h"],
+    ):
+        called = cli(*words)
+        assert (called.code, called.err) == (0, "")
+        assert called.out.startswith("Usage: bioretrieval-tui")
+    assert cli("--version").out == f"bioretrieval-tui {__version__}\n"
+
+
+def test_the_help_of_the_table_is_that_of_the_verbs(cli: Call) -> None:
+    from bioretrieval_tui.cli.root import VERBS, root
+
+    shown = cli("--help").out
+    for name, (_, line) in VERBS.items():
+        command = root.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None
+        assert command.name == name
+        assert (command.help or "").splitlines()[0] == line
+        assert f"  {name} " in shown
+        assert line in shown
+
+
+# Streams --------------------------------------------------------------------------------------
+
+
+def test_nothing_asked_in_a_pipe_is_the_listing(shell: Call, cli: Call) -> None:
+    called = shell("bioretrieval-tui </dev/null | cat; exit ${PIPESTATUS[0]}")
+    assert (called.code, called.err) == (0, "")
+    assert called.out == cli("list", "-f", "markdown").out
+
+
+@pytest.mark.parametrize("words", ["", "list -f json", "list -f jsonl", "results", "--help"])
+def test_a_reader_that_leaves_early_ends_it_quietly(shell: Call, words: str) -> None:
+    called = shell(f"bioretrieval-tui {words} | head -1; echo ${{PIPESTATUS[0]}}")
+    assert called.err == ""
+    assert called.out.splitlines()[-1] == "0"
+    assert len(called.out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "words", ["", "list -f json", "show medcpt", "keys", "--help", "--version"]
+)
+def test_a_full_disk_is_one_line(shell: Call, words: str) -> None:
+    called = shell(f"bioretrieval-tui {words} > /dev/full")
+    assert called.code == 1
+    assert called.err == (
+        "bioretrieval-tui: the output cannot be written: No space left on device\n"
+    )
+
+
+def test_a_closed_stdout_is_one_line(shell: Call) -> None:
+    called = shell("bioretrieval-tui list >&-")
+    assert called.code == 1
+    assert called.err == "bioretrieval-tui: the output cannot be written: Bad file descriptor\n"
+
+
+def test_a_closed_stderr_or_stdin_changes_nothing(shell: Call, cli: Call) -> None:
+    wanted = cli("list", "path", "-f", "csv").out
+    assert shell("bioretrieval-tui list path -f csv 2>&- <&-").out == wanted
+    wrong = shell("bioretrieval-tui list nowhere 2>&-")
+    assert (wrong.code, wrong.out) == (2, "")
+    everything = shell("bioretrieval-tui list path <&- >&- 2>&-")
+    assert everything.code == 1
+
+
+def test_a_full_stderr_does_not_hide_the_code(shell: Call) -> None:
+    called = shell("bioretrieval-tui show nothing-of-the-kind 2>/dev/full")
+    assert (called.code, called.out, called.err) == (3, "", "")
+
+
+def test_output_in_a_pipe_is_utf8_in_every_locale(cli: Call) -> None:
+    wanted = cli("list", "papers", "-f", "json").out
+    assert not wanted.isascii()
+    for locale in ("C", "POSIX", "en_US.ISO-8859-1"):
+        env = {"LANG": None, "LC_ALL": locale, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+        assert cli("list", "papers", "-f", "json", env=env).out == wanted
+
+
+# The catalogue and the machine ------------------------------------------------------------------
+
+
+def overlaid(home: Path, text: str) -> dict[str, str]:
+    folder = home / "config" / "catalog.d"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    return {"BIORETRIEVAL_HOME": str(home)}
+
+
+def test_a_broken_overlay_is_told_and_left_out(cli: Call, tmp_path: Path) -> None:
+    env = overlaid(tmp_path, "models:\n  - id: mine\n    nmae: Mine\n    role: wizard\n")
+    called = cli("list", "models", "-f", "json", env=env)
+    assert called.code == 0
+    assert called.json == cli("list", "models", "-f", "json").json
+    assert len(called.lines) >= 2
+    assert all(line.startswith("bioretrieval-tui: ") for line in called.lines)
+    assert all("mine.yaml:" in line for line in called.lines)
+
+
+def test_an_overlay_that_cannot_be_read_is_told(cli: Call, tmp_path: Path) -> None:
+    (tmp_path / "config" / "catalog.d" / "folder.yaml").mkdir(parents=True)
+    called = cli("list", "path", env={"BIORETRIEVAL_HOME": str(tmp_path)})
+    assert called.code == 0
+    assert called.out == cli("list", "path").out
+    assert len(called.lines) == 1
+    assert "folder.yaml" in called.err
+
+
+def test_hostile_text_of_an_overlay_reaches_no_terminal(
+    cli: Call, terminal: Call, tmp_path: Path
+) -> None:
+    env = overlaid(
+        tmp_path,
+        "models:\n  - id: evil\n    role: retriever\n    sources: [mine]\n"
+        '    name: "\\e]0;owned\\aEvil\\e[2J\\u202e"\n'
+        '    summary: "say \\e[31mred\\e]8;;http://x.example\\e\\\\"\n'
+        "sources:\n  - {id: mine, text: me}\n",
+    )
+    shown = {
+        format_: cli("list", "models", "-w", "id:evil", "-f", format_, env=env).out
+        for format_ in ("table", "markdown", "json", "jsonl", "csv", "bibtex")
+    }
+    assert all("\x1b" not in text and "\u202e" not in text for text in shown.values())
+    assert "Evil" in shown["table"]
+    assert json.loads(shown["json"])[0]["name"] == "Evil"
+    for words in (["show", "evil"], ["list", "models", "-w", "id:evil"]):
+        seen = terminal(*words, env={**env, "NO_COLOR": "1"}).out
+        assert "owned" not in seen
+        assert "\x1b[2J" not in seen
+        assert "\x1b[31m" not in seen
+
+
+def test_a_broken_catalogue_lists_all_its_problems(cli: Call, tmp_path: Path) -> None:
+    (tmp_path / "catalog.yaml").write_text(
+        "version: 1\nmodels:\n  - id: Wrong Id\n    name: x\n    what: 1\n  - {}\n"
+    )
+    code = (
+        "import bioretrieval_tui.catalog.store as s, pathlib\n"
+        f"s.data_folder = lambda: pathlib.Path({str(tmp_path)!r})"
+    )
+    called = cli("list", code=code)
+    assert (called.code, called.out) == (1, "")
+    assert len(called.lines) > 2
+    assert all("catalog.yaml" in line for line in called.lines)
+    assert "Traceback" not in called.err
+
+
+def test_an_unreadable_home_does_not_stop_a_listing(cli: Call) -> None:
+    called = cli("list", "path", env={"BIORETRIEVAL_HOME": "/dev/full"})
+    assert called.code == 0
+    assert called.out == cli("list", "path").out
+    assert all(line.startswith("bioretrieval-tui: ") for line in called.lines)
+
+
+BREAK = "import bioretrieval_tui.catalog.store as s\ndef load(): raise {}\ns.load = load\n"
+
+
+def test_a_defect_of_ours_is_one_line_and_a_log(cli: Call, tmp_path: Path) -> None:
+    called = cli(
+        "list",
+        code=BREAK.format("ValueError('two\\n\\x1b[31mlines')"),
+        env={"BIORETRIEVAL_HOME": str(tmp_path)},
+    )
+    log = tmp_path / "state" / "last-error.log"
+    assert (called.code, called.out) == (1, "")
+    assert called.lines == [f"bioretrieval-tui: unexpected ValueError: two lines; details: {log}"]
+    kept = log.read_text(encoding="utf-8")
+    assert "Traceback (most recent call last)" in kept
+    assert "ValueError: two" in kept
+    assert __version__ in kept
+
+
+def test_a_defect_where_no_log_can_be_written_is_one_line_still(cli: Call) -> None:
+    called = cli("list", code=BREAK.format("KeyError('x')"), env={"BIORETRIEVAL_HOME": "/dev/full"})
+    assert called.code == 1
+    assert len(called.lines) == 1
+    assert "unexpected KeyError: 'x'; the details could not be written to" in called.err
+
+
+def test_a_failing_machine_is_one_line(cli: Call) -> None:
+    called = cli("list", code=BREAK.format("PermissionError(13, 'Permission denied', 'some/file')"))
+    assert called.code == 1
+    assert len(called.lines) == 1
+    assert called.err.startswith("bioretrieval-tui: some/file: Permission denied")
+
+
+def test_an_interrupt_is_quiet(cli: Call) -> None:
+    called = cli("list", code=BREAK.format("KeyboardInterrupt"))
+    assert (called.code, called.out, called.err) == (130, "", "")

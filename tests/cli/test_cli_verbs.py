@@ -1,0 +1,257 @@
+"""Every verb that reads the catalogue, in every format: the bytes are those of `export`.
+
+`export` has golden files for its bytes; here it is checked that a call hands it the right
+entries and adds nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bioretrieval_tui.actions import ACTIONS
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.export.entries import entry_sheet
+from bioretrieval_tui.export.formats import FORMATS, Format, render
+from bioretrieval_tui.export.jsontext import encoded, object_text
+from bioretrieval_tui.export.page import entry_page, entry_record
+
+Call = Callable[..., Any]
+KINDS = {
+    "papers": "paper",
+    "models": "model",
+    "datasets": "dataset",
+    "benchmarks": "benchmark",
+    "recipes": "recipe",
+    "timeline": "milestone",
+    "path": "step",
+}
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_list_writes_what_export_renders(cli: Call, catalogue: Catalogue, format_: Format) -> None:
+    called = cli("list", "models", "-f", format_)
+    sheet = entry_sheet(catalogue.section("models"), catalogue.names, kind="model")
+    assert called.code == 0
+    assert called.err == ""
+    assert called.out == "".join(render(sheet, format_))
+
+
+def test_list_without_a_kind_is_the_whole_catalogue(cli: Call, catalogue: Catalogue) -> None:
+    listed = cli("list", "-f", "json").json
+    assert [entry["id"] for entry in listed] == [entry.id for entry in catalogue.entries]
+    assert len(listed) == len({entry["id"] for entry in listed})
+
+
+def test_markdown_is_the_format_of_a_pipe_and_md_its_alias(cli: Call) -> None:
+    assert cli("list", "path").out == cli("list", "path", "-f", "markdown").out
+    assert cli("list", "path", "-f", "md").out == cli("list", "path").out
+    assert cli("list", "path").out.startswith("# Path\n\n| ")
+
+
+def test_every_kind_has_its_singular_and_its_order(cli: Call, catalogue: Catalogue) -> None:
+    for plural, singular in KINDS.items():
+        rows = [json.loads(line) for line in cli("list", plural, "-f", "jsonl").out.splitlines()]
+        assert rows
+        assert {row["kind"] for row in rows} == {singular}
+        assert [row["id"] for row in rows] == [e.id for e in catalogue.section(plural)]
+    assert cli("list", "milestone", "-f", "jsonl").out == cli("list", "timeline", "-f", "jsonl").out
+
+
+def test_the_timeline_is_in_the_order_of_time(cli: Call) -> None:
+    years = [row["year"] for row in cli("list", "timeline", "-f", "json").json]
+    assert years == sorted(years)
+
+
+def test_a_filter_keeps_what_fits(cli: Call) -> None:
+    called = cli("list", "models", "-w", "params<=30M", "-s", "params", "-f", "json")
+    params = [model["params"] for model in called.json]
+    assert params == sorted(params)
+    assert params[-1] <= 30_000_000
+    everything = [model["params"] for model in cli("list", "models", "-f", "json").json]
+    assert len(params) == sum(1 for value in everything if value is not None and value <= 30e6)
+
+
+def test_filters_given_twice_must_both_fit(cli: Call) -> None:
+    both = cli("list", "models", "-w", "params<=30M", "--where", "dimension<=64", "-f", "json")
+    one = cli("list", "models", "-w", "params<=30M dimension<=64", "-f", "json")
+    assert both.json == one.json
+    assert both.json
+
+
+def test_nothing_that_fits_is_an_empty_listing_and_a_word_about_it(cli: Call) -> None:
+    called = cli("list", "models", "-w", "params>900B", "-f", "json")
+    assert (called.code, called.out) == (0, "[]\n")
+    assert called.lines == ["bioretrieval-tui: nothing fits the filter"]
+
+
+def test_reverse_turns_the_order_and_keeps_the_unknown_last(cli: Call) -> None:
+    rows = cli("list", "models", "-s", "params", "-r", "-f", "json").json
+    params = [row["params"] for row in rows]
+    known = [value for value in params if value is not None]
+    assert known == sorted(known, reverse=True)
+    assert params[len(known) :] == [None] * (len(params) - len(known))
+    unsorted = [row["id"] for row in cli("list", "models", "-f", "json").json]
+    backwards = [row["id"] for row in cli("list", "models", "-r", "-f", "json").json]
+    assert backwards == unsorted[::-1]
+
+
+def test_a_limit_keeps_the_first(cli: Call) -> None:
+    rows = cli("list", "papers", "-n", "3", "-f", "json").json
+    assert rows == cli("list", "papers", "-f", "json").json[:3]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_show_writes_one_entry_in_every_format(
+    cli: Call, catalogue: Catalogue, format_: Format
+) -> None:
+    entry = catalogue.entry("medcpt")
+    called = cli("show", "medcpt", "-f", format_, env={"COLUMNS": "80"})
+    assert (called.code, called.err) == (0, "")
+    if format_ == "markdown":
+        assert called.out == entry_page(entry, catalogue)
+    elif format_ == "json":
+        assert called.out == object_text(entry_record(entry, catalogue))
+    elif format_ == "jsonl":
+        assert called.out == encoded(entry_record(entry, catalogue)) + "\n"
+    elif format_ == "table":
+        assert called.out.startswith(entry.name)
+        assert max(map(len, called.out.splitlines())) <= 80
+        for related in catalogue.related(entry.id):
+            assert related.id in called.out
+        assert "\x1b" not in called.out
+    else:
+        assert called.out == "".join(render(entry_sheet([entry], catalogue.names), format_))
+
+
+def test_show_takes_an_id_in_any_case(cli: Call) -> None:
+    assert cli("show", "MedCPT", "-f", "json").json["id"] == "medcpt"
+
+
+def test_show_cites_what_is_a_work_and_names_the_paper_of_what_is_not(cli: Call) -> None:
+    assert cli("show", "medcpt-paper", "-f", "bibtex").out.startswith("@")
+    refused = cli("show", "step-1", "-f", "bibtex")
+    assert (refused.code, refused.out) == (1, "")
+    assert "'step-1' is not a work to cite" in refused.err
+
+
+def test_results_group_like_with_like_best_first(cli: Call, catalogue: Catalogue) -> None:
+    rows = cli("results", "-f", "json").json
+    assert len(rows) == len(catalogue.results)
+    groups: list[tuple[Any, ...]] = []
+    previous: dict[str, Any] | None = None
+    for row in rows:
+        group = (row["benchmark"], row["metric"], row["subset"])
+        if previous is not None and groups[-1] == group:
+            assert (not previous["comparable"], -previous["value"]) <= (
+                not row["comparable"],
+                -row["value"],
+            )
+        else:
+            groups.append(group)
+        previous = row
+    assert len(groups) == len(set(groups))
+
+
+def test_results_by_benchmark_model_and_zero_shot(cli: Call) -> None:
+    some = cli("results", "-b", "nfcorpus", "-b", "scifact", "--zero-shot", "-f", "json").json
+    assert {row["benchmark"] for row in some} == {"nfcorpus", "scifact"}
+    assert all(row["zero_shot"] is True for row in some)
+    one = cli("results", "-m", "medcpt", "-f", "json").json
+    assert one
+    assert {row["model"] for row in one} == {"medcpt"}
+
+
+def test_results_of_a_suite_are_those_of_its_members(cli: Call, catalogue: Catalogue) -> None:
+    members = set(getattr(catalogue.entry("beir"), "members", ()))
+    found = {row["benchmark"] for row in cli("results", "-b", "beir", "-f", "json").json}
+    assert {"nfcorpus", "scifact", "trec-covid"} <= found <= members | {"beir"}
+
+
+@pytest.mark.parametrize("format_", ["table", "markdown", "jsonl", "csv"])
+def test_results_in_the_other_formats(cli: Call, format_: str) -> None:
+    called = cli("results", "-b", "scifact", "-f", format_)
+    count = len(cli("results", "-b", "scifact", "-f", "json").json)
+    heading = {"table": 2, "markdown": 4, "jsonl": 0, "csv": 1}[format_]
+    assert called.code == 0
+    assert len(called.out.splitlines()) == count + heading
+
+
+@pytest.mark.parametrize("verb", ["results", "keys", "config", "doctor"])
+def test_what_cannot_be_cited_is_refused_as_bibtex(cli: Call, verb: str) -> None:
+    called = cli(verb, "-f", "bibtex")
+    assert (called.code, called.out) == (2, "")
+    assert called.lines == [
+        "bioretrieval-tui: this cannot be written as bibtex;"
+        " formats: table, markdown, json, jsonl, csv"
+    ]
+
+
+@pytest.mark.parametrize("format_", ["table", "markdown", "json", "jsonl", "csv"])
+def test_keys_are_those_of_the_registry(cli: Call, format_: str) -> None:
+    called = cli("keys", "-f", format_)
+    assert (called.code, called.err) == (0, "")
+    bound = [action for action in ACTIONS if action.keys]
+    if format_ == "json":
+        assert {row["id"] for row in called.json} == {action.id for action in bound}
+        assert sorted(called.json[0]) == ["action", "help", "id", "keys", "scope"]
+    elif format_ == "csv":
+        assert len(list(csv.DictReader(io.StringIO(called.out)))) == len(bound)
+    else:
+        for action in bound:
+            assert action.help[:20] in called.out.replace("\\", "")
+
+
+@pytest.mark.parametrize("format_", ["table", "markdown", "json", "jsonl", "csv"])
+def test_config_names_every_place_and_what_set_it(cli: Call, home: Any, format_: str) -> None:
+    called = cli("config", "-f", format_)
+    assert called.code == 0
+    for place in ("catalog.d", "indexes", "cache", "state"):
+        assert str(home) in called.out
+        assert place in called.out
+    assert "BIORETRIEVAL_HOME" in called.out
+
+
+def test_config_says_which_variable_is_in_force(cli: Call) -> None:
+    rows = {row["name"]: row for row in cli("config", "-f", "json", env={"NO_COLOR": "1"}).json}
+    assert rows["NO_COLOR"] == {"name": "NO_COLOR", "value": "no colours", "origin": "NO_COLOR"}
+    assert rows["BROWSER"]["origin"] == "default"
+
+
+def test_open_prints_the_address_that_was_asked_for(cli: Call, catalogue: Catalogue) -> None:
+    links = catalogue.entry("medcpt").links
+    assert cli("open", "medcpt", "--print").out == f"{links[0].url}\n"
+    by_label = cli("open", "medcpt", "--link", links[1].label.upper(), "--print")
+    assert by_label.out == f"{links[1].url}\n"
+    arxiv = next(link.url for link in links if link.type == "arxiv")
+    assert cli("open", "medcpt", "--link", "arxiv", "--print").out == f"{arxiv}\n"
+
+
+def test_open_uses_the_browser_that_is_named(
+    cli: Call, catalogue: Catalogue, tmp_path: Any
+) -> None:
+    seen = tmp_path / "seen"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{seen}"\n')
+    browser.chmod(0o755)
+    called = cli("open", "medcpt", env={"BROWSER": str(browser)})
+    assert (called.code, called.out) == (0, "")
+    assert seen.read_text() == catalogue.entry("medcpt").links[0].url
+    assert called.err.startswith("bioretrieval-tui: opened with browser: https://")
+
+
+def test_open_without_a_browser_writes_the_address(cli: Call, catalogue: Catalogue) -> None:
+    called = cli("open", "medcpt")
+    assert (called.code, called.err) == (0, "")
+    assert called.out == f"{catalogue.entry('medcpt').links[0].url}\n"
+
+
+def test_open_knows_no_such_link_and_names_those_that_there_are(cli: Call) -> None:
+    called = cli("open", "medcpt", "--link", "wikipedia", "--print")
+    assert (called.code, called.out) == (3, "")
+    assert "has no link 'wikipedia'; its links: 'query encoder'" in called.err

@@ -1,0 +1,226 @@
+"""Every file of an index cut, flipped, swapped or missing: one line, no crash, no wrong answer."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hashing_encoder import HashingEncoder
+
+from bioretrieval_tui.errors import IndexFault, NotFoundError
+from bioretrieval_tui.index import manifest as manifests
+from bioretrieval_tui.index.layout import FILES, index_folder
+from bioretrieval_tui.index.manifest import FileFacts, Manifest, encode_manifest, seal
+from bioretrieval_tui.index.registry import info, list_indexes, open_index
+from bioretrieval_tui.index.vectors import HnswStore
+
+
+def file_of(manifest: Manifest, name: str) -> Path:
+    return index_folder("demo") / manifest.generation / name
+
+
+def fault() -> str:
+    """The one line that opening gives; `info` says the same and lists it as damaged."""
+    with pytest.raises(IndexFault) as caught:
+        open_index("demo")
+    line = caught.value.line()
+    assert "\n" not in line
+    assert info("demo").status.startswith("damaged: ")
+    return line
+
+
+def reseal(manifest: Manifest, **changes: object) -> Manifest:
+    """A manifest that is in itself sound, with other values: what a checksum cannot tell."""
+    changed = seal(msgspec.structs.replace(manifest, **changes))
+    (index_folder("demo") / "manifest.json").write_bytes(encode_manifest(changed))
+    return changed
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.999])
+def test_a_cut_file(built: Manifest, name: str, share: float) -> None:
+    path = file_of(built, name)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    line = fault()
+    assert f"{name} has " in line
+    assert "build the index again" in line
+    assert list_indexes()[0].status.startswith("damaged: ")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_flipped_bytes(built: Manifest, name: str) -> None:
+    path = file_of(built, name)
+    data = path.read_bytes()
+    chance = random.Random(3)
+    for place in [0, len(data) - 1, *(chance.randrange(len(data)) for _ in range(6))]:
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        assert f"{name} was altered" in fault()
+    path.write_bytes(data)
+    assert info("demo").status == "ok"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file(built: Manifest, name: str) -> None:
+    file_of(built, name).unlink()
+    assert f"{name} is missing" in fault()
+
+
+def test_a_missing_generation(built: Manifest) -> None:
+    shutil.rmtree(index_folder("demo") / built.generation)
+    assert "is missing" in fault()
+
+
+def test_a_manifest_with_any_byte_changed(built: Manifest) -> None:
+    path = index_folder("demo") / "manifest.json"
+    data = path.read_bytes()
+    chance = random.Random(5)
+    for place in [0, len(data) - 2, *(chance.randrange(len(data) - 1) for _ in range(60))]:
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << chance.randrange(7)
+        if msgspec_equal(bytes(damaged), data):
+            continue  # a blank for another blank
+        path.write_bytes(damaged)
+        assert "demo" in fault()
+
+
+def msgspec_equal(one: bytes, other: bytes) -> bool:
+    try:
+        return bool(msgspec.json.decode(one) == msgspec.json.decode(other))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"null", b"[]", b"{}", b'{"format": "1"}', b"\xff\xfe", b"[" * 50_000, b"\0" * 99],
+)
+def test_a_manifest_that_is_none(built: Manifest, data: bytes) -> None:
+    (index_folder("demo") / "manifest.json").write_bytes(data)
+    assert "manifest is damaged" in fault()
+    listed = list_indexes()[0]
+    assert (listed.name, listed.documents) == ("demo", None)
+    assert listed.status == "damaged: index demo: its manifest is damaged"
+
+
+def test_a_manifest_of_a_newer_version(built: Manifest) -> None:
+    (index_folder("demo") / "manifest.json").write_bytes(b'{"format": 2, "shape": "unknown"}')
+    assert "has format 2, this version reads 1" in fault()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"generation": "../../etc"},
+        {"generation": ""},
+        {"dtype": "float16"},
+        {"dimension": 0},
+        {"documents": 0},
+        {"recipe_hash": "0" * 64},
+        {"files": {}},
+        {"files": {"../x": FileFacts(1, "0")}},
+    ],
+)
+def test_a_sealed_manifest_of_impossible_values(
+    built: Manifest, changes: dict[str, object]
+) -> None:
+    reseal(built, **changes)
+    assert "manifest is damaged" in fault()
+
+
+def test_a_folder_that_was_renamed(built: Manifest) -> None:
+    index_folder("demo").rename(index_folder("demo").with_name("other"))
+    with pytest.raises(IndexFault, match="holds the index demo"):
+        open_index("other")
+    with pytest.raises(NotFoundError):
+        open_index("demo")
+
+
+@pytest.mark.parametrize("changes", [{"dimension": 8}, {"dimension": 32}, {"documents": 299}])
+def test_a_wrong_shape_in_a_sealed_manifest(built: Manifest, changes: dict[str, object]) -> None:
+    reseal(built, **changes)
+    with pytest.raises(IndexFault, match="holds"):
+        open_index("demo")
+
+
+def truncate(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def far_entry_point(data: bytes) -> bytes:
+    return data[:52] + (2**31).to_bytes(4, sys.byteorder) + data[56:]
+
+
+def no_header(data: bytes) -> bytes:
+    return data[:30]
+
+
+def nonsense(data: bytes) -> bytes:
+    return b"\xff" * len(data)
+
+
+@pytest.mark.parametrize("change", [truncate, far_entry_point, no_header, nonsense])
+def test_a_damaged_graph_with_a_matching_checksum(
+    built: Manifest, change: Callable[[bytes], bytes]
+) -> None:
+    """Somebody altered graph and manifest alike; in a child, since hnswlib may crash."""
+    path = file_of(built, "graph.hnsw")
+    path.write_bytes(change(path.read_bytes()))
+    facts = FileFacts(path.stat().st_size, manifests.sha256_of(path))
+    reseal(built, files={**built.files, "graph.hnsw": facts})
+    code = """
+import numpy as np
+from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.manifest import read_manifest
+from bioretrieval_tui.index.vectors import HnswStore
+folder = index_folder("demo")
+try:
+    HnswStore(read_manifest(folder), folder, exact_below=0).search(np.ones(16, np.float32), 5)
+except IndexFault as fault:
+    print(fault.line())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "graph.hnsw" in done.stdout
+
+
+def test_the_graph_is_checked_when_it_is_loaded(built: Manifest, hashing: HashingEncoder) -> None:
+    """Altered after the index was opened, with its times set back: still not loaded."""
+    store = HnswStore(built, index_folder("demo"), exact_below=0)
+    path = file_of(built, "graph.hnsw")
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IndexFault, match=r"graph\.hnsw was altered"):
+        store.search(hashing.encode_queries(["old"])[0], 3)
+
+
+def test_a_graph_of_another_dimension(built: Manifest, hashing: HashingEncoder) -> None:
+    store = HnswStore(built, index_folder("demo"), exact_below=0)
+    store._manifest = msgspec.structs.replace(built, dimension=8)
+    with pytest.raises(IndexFault, match="another dimension"):
+        store.search(hashing.encode_queries(["old"])[0], 3)
+
+
+def test_vectors_that_are_pickled_are_not_loaded(built: Manifest) -> None:
+    path = file_of(built, "vectors.f32.npy")
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    facts = FileFacts(path.stat().st_size, manifests.sha256_of(path))
+    reseal(built, files={**built.files, "vectors.f32.npy": facts})
+    assert "vectors.f32.npy cannot be read" in open_fault()
+
+
+def open_fault() -> str:
+    with pytest.raises(IndexFault) as caught:
+        open_index("demo")
+    return caught.value.line()

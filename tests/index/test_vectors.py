@@ -1,0 +1,134 @@
+"""Searching vectors: exact, by the graph, filtered; compared with a plain sort."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hashing_encoder import HashingEncoder
+
+from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index.build import build_index
+from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.manifest import Manifest
+from bioretrieval_tui.index.vectors import Allowed, HnswStore, Vector
+
+
+def matrix(manifest: Manifest) -> Vector:
+    loaded: Vector = np.load(index_folder("demo") / manifest.generation / "vectors.f32.npy")
+    return loaded
+
+
+def expected(vectors: Vector, query: Vector, k: int, allowed: Allowed | None) -> list[int]:
+    keep = range(len(vectors)) if allowed is None else sorted({int(label) for label in allowed})
+    ranked = sorted(keep, key=lambda label: (-float(np.float32(vectors[label] @ query)), label))
+    return ranked[:k]
+
+
+@pytest.fixture
+def stores(built: Manifest) -> dict[str, HnswStore]:
+    folder = index_folder("demo")
+    return {
+        "exact": HnswStore(built, folder),
+        "graph": HnswStore(built, folder, exact_below=0),
+    }
+
+
+@pytest.mark.parametrize("way", ["exact", "graph"])
+@pytest.mark.parametrize("k", [1, 10, 299, 300, 1_000])
+def test_the_nearest_come_first(
+    stores: dict[str, HnswStore], built: Manifest, hashing: HashingEncoder, way: str, k: int
+) -> None:
+    query = hashing.encode_queries(["old n17"])[0]
+    labels, similarities = stores[way].search(query, k)
+    assert len(labels) == min(k, 300)
+    assert list(similarities) == sorted(similarities, reverse=True)
+    np.testing.assert_allclose(similarities, matrix(built)[labels] @ query, atol=1e-5)
+    best = expected(matrix(built), query, k, None)
+    np.testing.assert_allclose(
+        similarities, matrix(built)[best] @ query, atol=1e-5, err_msg=str(labels)
+    )
+
+
+def test_ties_go_by_label(tmp_path: Path) -> None:
+    path = tmp_path / "same.jsonl"
+    path.write_text("".join(f'{{"_id": "{n}", "text": "same"}}\n' for n in range(50)))
+    manifest = build_index("demo", [path], HashingEncoder)
+    store = HnswStore(manifest, index_folder("demo"))
+    query = HashingEncoder().encode_queries(["same"])[0]
+    assert store.search(query, 7)[0].tolist() == list(range(7))
+
+
+@pytest.mark.parametrize("way", ["exact", "graph"])
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        {5, 6, 7, 200},
+        list(range(0, 300, 2)),
+        np.arange(100, 300),
+        np.array([9, 9, 9], dtype=np.int32),
+        range(150),
+        {-4, 3, 10_000},
+        set(),
+        np.empty(0, dtype=np.int64),
+    ],
+    ids=str,
+)
+def test_only_allowed_labels_are_answered(
+    stores: dict[str, HnswStore],
+    built: Manifest,
+    hashing: HashingEncoder,
+    way: str,
+    allowed: Allowed,
+) -> None:
+    query = hashing.encode_queries(["old n17 n18"])[0]
+    labels, similarities = stores[way].search(query, 20, allowed)
+    valid = {int(label) for label in allowed if 0 <= label < 300}
+    assert set(labels.tolist()) <= valid
+    assert len(labels) == min(20, len(valid))
+    best = expected(matrix(built), query, 20, valid)
+    np.testing.assert_allclose(similarities, matrix(built)[best] @ query, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_nothing_is_asked(stores: dict[str, HnswStore], hashing: HashingEncoder, k: int) -> None:
+    for store in stores.values():
+        assert store.search(hashing.encode_queries(["old"])[0], k)[0].tolist() == []
+
+
+def test_a_query_of_another_dimension(stores: dict[str, HnswStore]) -> None:
+    for store in stores.values():
+        with pytest.raises(IndexFault, match="8 dimensions, index demo has 16"):
+            store.search(np.ones(8, dtype=np.float32), 3)
+
+
+def test_below_the_limit_the_graph_is_not_even_loaded(
+    stores: dict[str, HnswStore], hashing: HashingEncoder
+) -> None:
+    query = hashing.encode_queries(["old"])[0]
+    stores["exact"].search(query, 3)
+    assert stores["exact"]._graph is None
+    stores["graph"].search(query, 3, {1, 2})  # under five percent
+    assert stores["graph"]._graph is None
+    stores["graph"].search(query, 3)
+    assert stores["graph"]._graph is not None
+
+
+def test_the_graph_finds_what_is_near(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    with (tmp_path / "many.jsonl").open("w") as out:
+        for number in range(4_000):
+            words = " ".join(f"w{chance.randrange(500)}" for _ in range(15))
+            out.write(f'{{"_id": "{number}", "text": "{words}"}}\n')
+    encoder = HashingEncoder(64)
+    manifest = build_index("demo", [tmp_path / "many.jsonl"], lambda: encoder)
+    store = HnswStore(manifest, index_folder("demo"), exact_below=0)
+    found = 0
+    for _ in range(50):
+        words = " ".join(f"w{chance.randrange(500)}" for _ in range(15))
+        query = encoder.encode_queries([words])[0]
+        _, similarities = store.search(query, 10)
+        found += int((similarities >= np.sort(matrix(manifest) @ query)[-10] - 1e-6).sum())
+    assert found >= 0.95 * 10 * 50

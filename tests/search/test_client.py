@@ -1,0 +1,292 @@
+"""The search process as the app uses it: one child for the module, with the real model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    CorpusError,
+    InterruptedByUser,
+    NotFoundError,
+    UsageError,
+)
+from bioretrieval_tui.index.layout import index_folder, indexes_folder
+from bioretrieval_tui.index.registry import info, list_indexes
+from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.search.client import SearchClient
+from bioretrieval_tui.search.protocol import SupersededError
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TEXTS = {
+    "11": "Simvastatin causes muscle pain.",
+    "22": "The p53 gene suppresses tumours.",
+    "33": "Inhaled corticosteroids help children with asthma.",
+}
+
+
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared") / "home"
+
+
+@pytest.fixture(autouse=True)
+def home(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One home for the module: the child keeps the one that it was started with."""
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(shared_home))
+    return shared_home
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(shared_home: Path) -> AsyncIterator[SearchClient]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIORETRIEVAL_HOME", str(shared_home))
+        client = SearchClient(device="cpu")
+        await client.start()
+    yield client
+    await client.close()
+    assert client.pid is None
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.jsonl"
+    path.write_text("".join(json.dumps({"_id": k, "text": v}) + "\n" for k, v in TEXTS.items()))
+    return path
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Enough long documents that a build is under way for a while."""
+    path = tmp_path / "large.jsonl"
+    text = "heart failure with preserved ejection fraction in older adults " * 30
+    path.write_text(
+        "".join(json.dumps({"_id": str(n), "text": f"{n} {text}"}) + "\n" for n in range(1_500))
+    )
+    return path
+
+
+async def test_it_starts_without_a_model(client: SearchClient) -> None:
+    assert await client.list_indexes() == []
+    assert client.pid is not None
+
+
+async def test_building_and_searching(client: SearchClient, small: Path) -> None:
+    steps: list[Progress] = []
+    built = await client.build("demo", [small], on_progress=steps.append)
+    assert (built.name, built.documents, built.status, built.device) == ("demo", 3, "ok", "cpu")
+    stages = list(dict.fromkeys(step.stage for step in steps))
+    assert stages == ["reading", "loading model", "encoding", "saving"]
+    hits = await client.search("tumour suppressor", index="demo", k=2)
+    assert [hits[0].id, hits[0].rank, len(hits)] == ["22", 1, 2]
+    assert hits[0].text == TEXTS["22"]
+    assert await client.list_indexes() == [built]
+
+
+async def test_a_newer_build_is_searched_at_once(client: SearchClient, tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"_id": "new", "text": "Something else."}\n')
+    await client.build("changing", [path])
+    assert [h.id for h in await client.search("anything", index="changing")] == ["new"]
+    path.write_text('{"_id": "newer", "text": "Something else."}\n')
+    await client.build("changing", [path])
+    assert [h.id for h in await client.search("anything", index="changing")] == ["newer"]
+
+
+async def test_errors_arrive(client: SearchClient, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="there is no index none"):
+        await client.search("x", index="none")
+    with pytest.raises(UsageError, match="the query is empty"):
+        await client.search("  ", index="demo")
+    with pytest.raises(UsageError, match="dense only"):
+        await client.search("x", index="demo", mode="hybrid")
+    with pytest.raises(NotFoundError):
+        await client.build("other", [tmp_path / "none.jsonl"])
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(CorpusError, match=r"bad\.jsonl:1: "):
+        await client.build("other", [tmp_path / "bad.jsonl"])
+    assert [found.name for found in list_indexes()] == ["changing", "demo"]
+
+
+async def test_the_catalogue(client: SearchClient) -> None:
+    documents = [Document("medcpt", "MedCPT", "A retriever.", {"url": "https://example.org/"})]
+    ensured = await client.ensure_catalogue(documents, "v1")
+    assert (ensured.documents, ensured.built) == (1, True)
+    assert not (await client.ensure_catalogue(documents, "v1")).built
+    (hit,) = await client.search("retriever", index="catalogue")
+    assert (hit.id, hit.url) == ("medcpt", "https://example.org/")
+
+
+async def test_searches_during_a_build_and_its_cancellation(
+    client: SearchClient, large: Path
+) -> None:
+    encoding = asyncio.Event()
+    steps: list[Progress] = []
+
+    def watch(step: Progress) -> None:
+        steps.append(step)
+        if step.stage == "encoding" and step.done:
+            encoding.set()
+
+    before = info("demo")
+    building = asyncio.create_task(client.build("demo", [large], on_progress=watch))
+    await encoding.wait()
+    # The old index answers, and the query goes before the next batch.
+    assert (await client.search("asthma", index="demo", k=1))[0].id == "33"
+    assert not building.done()
+    assert steps[-1].total == 1_500
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    # The next build of the same name waits in the queue until the cancelled one is gone.
+    with pytest.raises(NotFoundError):
+        await client.build("demo", ["/no/such/file"])
+    assert info("demo") == before
+    assert not list(index_folder("demo").glob(".building-*"))
+
+
+async def test_a_progress_callback_may_stop_the_work(client: SearchClient, large: Path) -> None:
+    def stop(step: Progress) -> None:
+        if step.stage == "encoding":
+            raise InterruptedByUser("enough")
+
+    with pytest.raises(InterruptedByUser, match="enough"):
+        await client.build("stopped", [large], on_progress=stop)
+    with pytest.raises(NotFoundError):
+        await client.build("stopped", ["/no/such/file"])
+    assert not index_folder("stopped").exists()
+
+
+async def test_newer_searches_supersede_waiting_ones(client: SearchClient) -> None:
+    queries = [asyncio.create_task(client.search(f"q{n}", index="demo")) for n in range(30)]
+    other = asyncio.create_task(client.search("right", index="demo", stream="right"))
+    outcomes = await asyncio.gather(*queries, return_exceptions=True)
+    assert isinstance(outcomes[-1], list)
+    superseded = [outcome for outcome in outcomes if isinstance(outcome, SupersededError)]
+    answered = [outcome for outcome in outcomes if isinstance(outcome, list)]
+    assert superseded
+    assert len(superseded) + len(answered) == 30
+    assert len(await other) == 3
+
+
+async def test_cancelled_searches_do_no_harm(client: SearchClient) -> None:
+    for _ in range(5):
+        task = asyncio.create_task(client.search("asthma", index="demo"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert (await client.search("asthma", index="demo"))[0].id == "33"
+
+
+async def test_killed_in_the_middle_of_a_build(
+    client: SearchClient, large: Path, small: Path
+) -> None:
+    encoding = asyncio.Event()
+    building = asyncio.create_task(
+        client.build(
+            "demo",
+            [large],
+            on_progress=lambda step: encoding.set() if step.stage == "encoding" else None,
+        )
+    )
+    await encoding.wait()
+    before, pid = info("demo"), client.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(BioRetrievalError) as caught:
+        await building
+    assert "the search process ended by SIGKILL; try again" in caught.value.line()
+    assert list(index_folder("demo").glob(".building-*"))
+    # The old index is whole, a new child answers from it, and the next build tidies up.
+    found = info("demo")
+    assert (found.status, found.documents) == ("ok", before.documents)
+    assert (await client.search("asthma", index="demo"))[0].id == "33"
+    assert client.pid not in (None, pid)
+    built = await client.build("demo", [small])
+    inside = {path.name for path in index_folder("demo").iterdir()}
+    assert len(inside) == 2
+    assert "manifest.json" in inside
+    assert built.documents == 3
+    assert not list(indexes_folder().glob(".removed-*"))
+
+
+async def test_a_child_that_cannot_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    lonely = SearchClient()
+    with pytest.raises(BioRetrievalError, match="cannot be started"):
+        await lonely.list_indexes()
+    await lonely.close()
+
+
+async def test_closing(small: Path) -> None:
+    unused = SearchClient()
+    await unused.close()
+    with pytest.raises(BioRetrievalError, match="was closed"):
+        await unused.list_indexes()
+    # While the first search still loads the model.
+    busy = SearchClient(device="cpu")
+    loading = asyncio.Event()
+    search = asyncio.create_task(
+        busy.search("asthma", index="demo", on_progress=lambda _: loading.set())
+    )
+    await loading.wait()
+    pid = busy.pid
+    assert pid is not None
+    await busy.close()
+    await busy.close()
+    with pytest.raises(BioRetrievalError, match="was closed"):
+        await search
+    assert gone(pid)
+
+
+APP = """
+import asyncio, sys
+from bioretrieval_tui.search.client import SearchClient
+async def main():
+    client = SearchClient(device="cpu")
+    building = asyncio.create_task(client.build("orphan", [sys.argv[1]]))
+    await client.list_indexes()
+    print(client.pid, flush=True)
+    await building
+asyncio.run(main())
+"""
+
+
+async def test_the_child_ends_with_the_app(large: Path) -> None:
+    app = subprocess.Popen(
+        [sys.executable, "-c", APP, str(large)], stdout=subprocess.PIPE, text=True
+    )
+    assert app.stdout is not None
+    pid = int(app.stdout.readline())
+    assert not gone(pid)
+    app.kill()
+    app.wait()
+    deadline = time.monotonic() + 60
+    while not gone(pid):
+        assert time.monotonic() < deadline, "the child outlived the app"
+        await asyncio.sleep(0.1)
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    # A zombie that nobody has collected yet has ended too.
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
