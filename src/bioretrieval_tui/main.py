@@ -7,6 +7,7 @@ Imports are within functions: an interrupt while they load must end as quietly a
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 ERROR_LOG = "last-error.log"
 """In the state folder: the traceback of the last unexpected error."""
+
+_WHILE_WRITING = frozenset(
+    (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EINVAL, errno.EIO, errno.ENOSPC)
+)
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -124,10 +129,11 @@ def _explain(error: Exception) -> int:
                 _tell(line, name=False)
         return error.exit_code
     if isinstance(error, OSError):
-        # The machine's fault rather than ours: what happened and where is all there is to say.
-        if _stdout_is_broken():
-            _tell(f"the output cannot be written: {error.strerror or error}")
+        if error.filename is None and error.errno in _WHILE_WRITING:
+            # The rooms speak for their own files, so it is stdout.
+            _tell(f"the output cannot be written: {error.strerror}")
             return EXIT_FAILED
+        # The machine's fault rather than ours: what happened and where is all there is to say.
         where = f"{error.filename}: " if error.filename else ""
         _tell(f"{where}{error.strerror or error}; {_kept(_traceback(error))}")
         return EXIT_FAILED
@@ -193,15 +199,6 @@ def _guard_streams() -> None:
             # What programs read is UTF-8 whatever the locale says, as JSON demands.
             reconfigure(encoding="utf-8")
         reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
-
-
-def _stdout_is_broken() -> bool:
-    """Whether what is buffered cannot be written; it stays buffered then, so this can be asked."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return True
-    return False
 
 
 def _is_closed(descriptor: int) -> bool:

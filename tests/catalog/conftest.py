@@ -13,6 +13,7 @@ from bioretrieval_tui.catalog.content import Content
 from bioretrieval_tui.catalog.store import Loaded
 from bioretrieval_tui.catalog.validate import parse, read_folder
 from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import CatalogueError, Problem
 from bioretrieval_tui.paths import Places
 
 # A machine under load is slow, not wrong.
@@ -87,6 +88,35 @@ def folder(tmp_path: Path) -> Path:
     (data / "catalog.yaml").write_text(MAIN, encoding="utf-8")
     (data / "all.yaml").write_text(ALL, encoding="utf-8")
     return data
+
+
+@pytest.fixture
+def edit(folder: Path) -> Callable[..., str]:
+    """Replaces the one place of some words in a file of the folder, and gives the new text."""
+
+    def replace(old: str, new: str, name: str = "all.yaml") -> str:
+        path = folder / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
+        text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
+        return text
+
+    return replace
+
+
+@pytest.fixture
+def problems(folder: Path) -> Callable[[], list[Problem]]:
+    """Reads the folder: every problem, or [] where it is sound."""
+
+    def read() -> list[Problem]:
+        try:
+            parse(read_folder(folder))
+        except CatalogueError as error:
+            return error.problems
+        return []
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -63,15 +63,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     """The environment of a call, free of what the developer's shell has set."""
     env = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
     return {
         **env,
         "BIORETRIEVAL_HOME": str(home),
         "PYTHONPATH": str(SOURCE),
-        # Our own modules would be compiled anew by each process where no bytecode is kept.
-        "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode")),
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
     }
@@ -141,7 +139,7 @@ def terminal(environment: dict[str, str]) -> Callable[..., Ended]:
         call_words = [*(program or launcher(code)), *words]
         child, screen = pty.fork()
         if child == 0:
-            os.execvpe(call_words[0], call_words, changed(environment, env))
+            os.execvpe(call_words[0], call_words, changed(environment, env))  # noqa: S606
         fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         seen = bytearray()
         until = time.monotonic() + SECONDS

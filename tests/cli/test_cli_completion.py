@@ -87,11 +87,7 @@ def test_bash_completes_ids_of_the_right_kind(
     models = [m.id for m in catalogue.section("models") if m.id.startswith("medcpt")]
     assert answers["bioretrieval-tui results -m medcpt"] == models
     assert answers["bioretrieval-tui results -b scif"] == ["scifact"]
-    assert answers["bioretrieval-tui open medcpt --link ar"] == [
-        "article encoder",
-        "article encoder (hf.co)",
-        "arXiv",
-    ]
+    assert answers["bioretrieval-tui open medcpt --link ar"] == ["arxiv"]
 
 
 def test_bash_completes_names_of_indexes(answers: dict[str, list[str]]) -> None:

@@ -28,7 +28,7 @@ def loaded(cli: Call, *words: str) -> set[str]:
     called = cli(*words, code=REPORT)
     assert called.code == 0
     assert called.out
-    return set(json.loads(called.err))
+    return set(json.loads(called.err.splitlines()[-1]))
 
 
 @pytest.mark.parametrize(

@@ -186,10 +186,8 @@ def test_results_in_the_other_formats(cli: Call, format_: str) -> None:
 def test_what_cannot_be_cited_is_refused_as_bibtex(cli: Call, verb: str) -> None:
     called = cli(verb, "-f", "bibtex")
     assert (called.code, called.out) == (2, "")
-    assert called.lines == [
-        "bioretrieval-tui: this cannot be written as bibtex;"
-        " formats: table, markdown, json, jsonl, csv"
-    ]
+    said = "this cannot be written as bibtex; formats: table, markdown, json, jsonl, csv"
+    assert called.lines == [f"bioretrieval-tui: {said}"]
 
 
 @pytest.mark.parametrize("format_", ["table", "markdown", "json", "jsonl", "csv"])

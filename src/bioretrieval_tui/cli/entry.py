@@ -67,13 +67,22 @@ def _laid_out(page: str) -> Iterator[str]:
     return laid_out(page, width=width() or 80, colour=bool(caps.colours), links=caps.links)
 
 
+def _complete_type(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """Types of links: while its option is being typed, click does not know the ID yet."""
+    from typing import get_args
+
+    from bioretrieval_tui.catalog.entries import LinkType
+
+    return [name for name in get_args(LinkType) if name.startswith(begun)]
+
+
 @click.command("open")
 @click.argument("identifier", metavar="ID", shell_complete=complete_id)
 @click.option(
     "--link",
     "label",
     metavar="LABEL",
-    shell_complete=lambda context, _, begun: _labels(context.params.get("identifier"), begun),
+    shell_complete=_complete_type,
     help="Which of its links, by label or type; the first if not said.",
 )
 @click.option("--print", "only_print", is_flag=True, help="Write the address, open nothing.")
@@ -128,14 +137,3 @@ def _chosen(entry: AnyEntry, label: str | None) -> Link:
             return link
     labels = ", ".join(f"'{link.label}'" for link in entry.links)
     raise NotFoundError(f"'{entry.id}' has no link '{label}'", remedy=f"its links: {labels}")
-
-
-def _labels(identifier: object, begun: str) -> list[str]:
-    from bioretrieval_tui.catalog.store import load
-
-    try:
-        entry = load().catalogue.by_id.get(str(identifier))
-    except BioRetrievalError:
-        return []
-    labels = [link.label for link in entry.links] if entry else []
-    return [label for label in labels if label.casefold().startswith(begun.casefold())]

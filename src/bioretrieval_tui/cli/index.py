@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.index.registry import IndexInfo
 
 
-@click.group(cls=NamedGroup)
+@click.group(cls=NamedGroup, no_args_is_help=False)
 def index() -> None:
     """Build, list and remove indexes over your own texts."""
 

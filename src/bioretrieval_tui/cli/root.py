@@ -87,6 +87,7 @@ class Root(NamedGroup):
 
 @click.group(
     cls=Root,
+    no_args_is_help=False,
     context_settings=SETTINGS,
     epilog="Without a command: the app on a terminal, the listing as markdown in a pipe."
     " COMMAND --help tells more. stdout is data and stderr is narration; exit codes: 0 done,"

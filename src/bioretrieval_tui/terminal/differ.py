@@ -5,8 +5,9 @@ screen that its frames have drawn, compares each new frame with it cell by cell,
 difference: runs of changed cells, blanks as erasures where the terminal erases with the current
 background. What it cannot read it passes on untouched and then assumes nothing.
 
-A frame is a text that begins by placing the cursor and holds nothing but cursor placements,
-attributes (SGR), links (OSC 8) and printable text; that is what Textual writes.
+A frame is a text that begins and ends by placing the cursor and holds nothing but cursor
+placements, attributes (SGR), links (OSC 8), newlines before a placement and printable text; that
+is what Textual writes. Whatever goes through leaves the terminal without attributes and links.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from unicodedata import category
 
 _FRAME = re.compile(r"\x1b\[\d+;\d+H")
 _TOKEN = re.compile(
@@ -25,10 +27,13 @@ _TOKEN = re.compile(
     r"|(?P<newline>\n)"
     r"|(?P<other>[\s\S])"
 )
-# Sequences that touch no cell: modes (not the alternate screen), titles and clipboards, keyboard
-# protocols, reports, cursor shape, bell.
+# Sequences that touch no cell and no attribute: modes of the cursor, the mouse, keys, wrapping and
+# synchronised output (not those that clear, shift or swap the screen), titles, colours, clipboard
+# (not links), keyboard protocols, reports, the cursor's shape, the bell.
+_MODE = "(?:1|7|12|25|100[0-7]|101[56]|2004|202[67]|2031|2048)"
 _HARMLESS = re.compile(
-    r"(?:\x1b\[\?(?!1049|1047|47\b)[0-9;]*(?:[hl]|\$p)|\x1b\][0-9]+;[^\x1b\x07]*(?:\x07|\x1b\\)"
+    rf"(?:\x1b\[\?{_MODE}(?:;{_MODE})*(?:[hl]|\$p)"
+    r"|\x1b\](?!8;)[0-9]+;[^\x1b\x07]*(?:\x07|\x1b\\)"
     r"|\x1b\[[<>=?][0-9;]*u|\x1b\[[0-9;]*[cn]|\x1b\[[0-9]* q|\x1b\[>[0-9;]*[qm]|\x07)*"
 )
 
@@ -39,32 +44,34 @@ ERASE = 12
 ERASE_LINE = 8
 """The same, where they reach the end of the line."""
 
-Attribute = tuple[str, str]  # SGR parameters since the last reset, link address
+Attribute = tuple[str, str]  # SGR parameters from a reset, link address
 PLAIN: Attribute = ("", "")
+Cell = tuple[str, Attribute]
+_Blank = tuple[str, Attribute | None]  # a blank cell, if there is one for its attribute
+_CLOSED = "\x1b]8;;\x1b\\\x1b[0m"  # neither link nor attributes
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Text of one attribute as the frame has it, at row `y` from column `x`."""
+
+    y: int
+    x: int
+    text: str
+    attribute: Attribute
+    placed: bool
+    """The cursor was placed for it; else it goes on where the piece before it ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Cells of one row in one attribute; `end` is the column where the cursor is left."""
+    """What is written at (`y`, `start`) in one attribute; `end` is where the cursor is left."""
 
     attribute: Attribute
     y: int
     start: int
     end: int
     text: str
-    at_edge: bool = False
-
-
-class _Row:
-    """The cells of one screen row; None where nothing is known of a cell."""
-
-    __slots__ = ("attributes", "characters", "wide")
-
-    def __init__(self, width: int) -> None:
-        self.characters: list[str | None] = [None] * width
-        self.attributes: list[Attribute] = [PLAIN] * width
-        self.wide = False
-        """It holds (or held) characters that are not one cell wide."""
 
 
 class ScreenDiffer:
@@ -76,184 +83,278 @@ class ScreenDiffer:
     def __init__(self, *, erases: bool = True) -> None:
         self.erases = erases
         self._size = (0, 0)
-        self._rows: list[_Row] = []
+        self._rows: list[list[Cell | None]] = []  # None: nothing is known of this cell
+        self._cursor: tuple[int, int] | None = None
 
     def forget(self) -> None:
         """Assume nothing about the screen: another program may have drawn on it."""
         self._size = (0, 0)
+        self._cursor = None
 
     def feed(self, data: str, width: int, height: int) -> str:
         """The difference that `data` makes on a screen of this size, in cells.
 
-        Data that is no frame comes back as it is.
+        Data that is no frame comes back as it is; so does a frame that is shorter as it is.
         """
         if not _FRAME.match(data):
             if not _HARMLESS.fullmatch(data):
                 self.forget()
             return data
-        if (width, height) != self._size:
+        known = self._size == (width, height)
+        if not known:
             self._size = (width, height)
-            self._rows = [_Row(width) for _ in range(height)]
+            self._rows = [[None] * width for _ in range(height)]
+            self._cursor = None
         read = _read(data, width, height)
         if read is None:
             self.forget()
             return data
-        writes, cursor = read
-        runs: list[_Run] = []
-        for y in sorted(writes):
-            self._row(y, writes[y], runs)
-        return _sequence(runs) + f"\x1b[{cursor[0] + 1};{cursor[1] + 1}H"
+        pieces, cursor = read
+        odd = _odd_rows(pieces)
+        for y in odd:
+            self._rows[y] = [None] * width
+        changed = self._take([piece for piece in pieces if piece.y not in odd])
+        as_is = [piece for piece in pieces if piece.y in odd]
+        if not changed and not as_is and cursor == self._cursor:
+            return ""
+        self._cursor = cursor
+        runs = [run for y in sorted(changed) for run in self._runs(y, sorted(changed[y]))]
+        drawn = _written(as_is) + _sequence(runs)
+        out = f"{drawn}\x1b[{cursor[0] + 1};{cursor[1] + 1}H"
+        shorter = min(out, data, key=len)
+        # What was there before may have left attributes.
+        return shorter if known else f"{_CLOSED}{shorter}"
 
-    def _row(self, y: int, pieces: list[_Piece], runs: list[_Run]) -> None:
-        """Take `pieces` into row `y`; what they change becomes runs."""
-        row = self._rows[y]
-        changed: set[int] = set()
-        was_wide = row.wide
-        for x, text, attribute in pieces:
-            if text.isascii():
-                blank = _blank(attribute)
-                for at, character in enumerate(text, x):
-                    new = blank if character == " " and blank is not None else attribute
-                    if row.characters[at] != character or row.attributes[at] != new:
-                        row.characters[at], row.attributes[at] = character, new
-                        changed.add(at)
-            else:
-                self._put(row, x, text, attribute, changed)
-        if not changed:
-            return
-        if row.wide or was_wide:
-            # Half of a wide character must never be left standing: write all that is known.
-            changed = {x for x, c in enumerate(row.characters) if c is not None}
-        row.wide = any(c is not None and (len(c) != 1 or _width(c) != 1) for c in row.characters)
-        runs.extend(self._runs(y, row, sorted(changed)))
+    def _take(self, pieces: list[_Piece]) -> dict[int, set[int]]:
+        """Take what is written into the memory; the columns that changed, by row."""
+        changed: dict[int, set[int]] = {}
+        for piece in pieces:
+            row, x = self._rows[piece.y], piece.x
+            new = _cells(piece.text, piece.attribute)
+            end = x + len(new)
+            old = row[x:end]
+            if old != new:
+                columns = changed.setdefault(piece.y, set())
+                columns.update(at for at, cell in enumerate(new, x) if row[at] != cell)
+                row[x:end] = new
+        return changed
 
-    @staticmethod
-    def _put(row: _Row, x: int, text: str, attribute: Attribute, changed: set[int]) -> None:
-        """Put text with characters of any width; a wide one leaves "" in its second cell."""
-        blank = _blank(attribute)
-        width = len(row.characters)
-        at = x
-        for character in text:
-            size = 1 if character.isascii() else _width(character)
-            if size == 0:
-                if at > x:
-                    back = at - 1
-                    while back > x and row.characters[back] == "":
-                        back -= 1
-                    row.characters[back] = (row.characters[back] or "") + character
-                    changed.add(back)
-                    row.wide = True
-                continue
-            if at + size > width:
-                return
-            new = blank if character == " " and blank is not None else attribute
-            if row.characters[at] != character or row.attributes[at] != new:
-                row.characters[at], row.attributes[at] = character, new
-                changed.add(at)
-            for second in range(at + 1, at + size):
-                if row.characters[second] != "" or row.attributes[second] != new:
-                    row.characters[second], row.attributes[second] = "", new
-                    changed.add(second)
-                row.wide = True
-            at += size
-
-    def _runs(self, y: int, row: _Row, changed: list[int]) -> Iterator[_Run]:
+    def _runs(self, y: int, changed: list[int]) -> Iterator[_Run]:
         """Runs of one attribute that cover the changed cells, and erasures."""
+        row = self._rows[y]
         start = end = -1
-        attribute = PLAIN
+        attribute, blank = PLAIN, _blank_of(PLAIN)
         for x in changed:
-            wanted = row.attributes[x]
-            if start >= 0 and x - end <= GAP and self._joins(row, end, x, attribute):
-                end = x + 1
+            cell = row[x]
+            if cell is None:  # what changed is known
                 continue
-            if start >= 0 and x == end and self._all_blank(row, start, end):
-                if _blank(wanted) == attribute and row.characters[x] != " ":
+            wanted = cell[1]
+            if start >= 0:
+                if x == end and (wanted == attribute or cell == blank):
+                    end = x + 1
+                    continue
+                if 0 < x - end <= GAP and _fits(row[end : x + 1], attribute, blank):
+                    end = x + 1
+                    continue
+                if x == end and _blank(wanted) == attribute and _all(row[start:end], blank):
                     # Blanks look the same in any colour of the letters that follow them.
                     attribute, end = wanted, x + 1
                     continue
-            if start >= 0:
-                yield from self._finish(y, row, start, end, attribute)
+                yield from self._finish(y, start, end, attribute)
             start, end, attribute = x, x + 1, wanted
-        yield from self._finish(y, row, start, end, attribute)
+            blank = _blank_of(attribute)
+        yield from self._finish(y, start, end, attribute)
 
-    @staticmethod
-    def _joins(row: _Row, start: int, x: int, attribute: Attribute) -> bool:
-        """The cells from `start` up to and with `x` can be written in `attribute`."""
-        blank = _blank(attribute)
-        return all(
-            row.characters[i] is not None
-            and (
-                row.attributes[i] == attribute
-                or (row.characters[i] == " " and row.attributes[i] == blank)
-            )
-            for i in range(start, x + 1)
-        )
-
-    @staticmethod
-    def _all_blank(row: _Row, start: int, end: int) -> bool:
-        return all(row.characters[i] == " " for i in range(start, end))
-
-    def _finish(
-        self, y: int, row: _Row, start: int, end: int, attribute: Attribute
-    ) -> Iterator[_Run]:
+    def _finish(self, y: int, start: int, end: int, attribute: Attribute) -> Iterator[_Run]:
         """One run; its trailing blanks as an erasure where that is shorter."""
+        row = self._rows[y]
+        text = "".join([cell[0] for cell in row[start:end] if cell])
         blank = _blank(attribute)
-        last = end
-        if blank is not None and not row.wide and (self.erases or blank == PLAIN):
-            while last > start and row.characters[last - 1] == " ":
-                last -= 1
-        to_the_end = end == len(row.characters)
-        if end - last < (ERASE_LINE if to_the_end else ERASE):
-            last = end
+        to_the_end = end == len(row)
+        blanks = len(text) - len(text.rstrip(" "))
+        if (
+            blank is None
+            or blanks < (ERASE_LINE if to_the_end else ERASE)
+            or not (self.erases or blank == PLAIN)
+        ):
+            yield _Run(attribute, y, start, end, text)
+            return
+        last = end - blanks
         if last > start:
-            text = "".join(c or "" for c in row.characters[start:last])
-            yield _Run(attribute, y, start, last, text, last == len(row.characters))
-        if last < end:
-            assert blank is not None
-            erase = "\x1b[K" if to_the_end else f"\x1b[{end - last}X"
-            # Erasing leaves the cursor where it is.
-            yield _Run(blank, y, last, last, erase)
+            yield _Run(attribute, y, start, last, text[:-blanks])
+        # Erasing leaves the cursor where it is.
+        yield _Run(blank, y, last, last, "\x1b[K" if to_the_end else f"\x1b[{blanks}X")
 
 
-_Piece = tuple[int, str, Attribute]  # column, text, attribute
+def _fits(cells: list[Cell | None], attribute: Attribute, blank: _Blank) -> bool:
+    """These cells look the same when written in `attribute`, of which `blank` is the blank."""
+    return all(cell is not None and (cell[1] == attribute or cell == blank) for cell in cells)
 
 
-def _read(
-    data: str, width: int, height: int
-) -> tuple[dict[int, list[_Piece]], tuple[int, int]] | None:
-    """The pieces that a frame writes, by row, and where it leaves the cursor; None if unreadable."""
-    writes: dict[int, list[_Piece]] = {}
-    y = x = 0
-    sgr = link = ""
+def _all(cells: list[Cell | None], blank: _Blank) -> bool:
+    return cells.count(blank) == len(cells)
+
+
+@lru_cache(maxsize=4096)
+def _blank_of(attribute: Attribute) -> _Blank:
+    return (" ", _blank(attribute))
+
+
+# Reading a frame ------------------------------------------------------------------------------
+
+
+def _read(data: str, width: int, height: int) -> tuple[list[_Piece], tuple[int, int]] | None:
+    """What a frame writes, in its order, and where it leaves the cursor; None if unreadable."""
+    pieces: list[_Piece] = []
+    y, x = 0, None
+    placed = False
+    attribute = PLAIN
+    kind: str | None = None
     for match in _TOKEN.finditer(data):
         kind = match.lastgroup
         if kind == "text":
             text = match["text"]
-            size = len(text) if text.isascii() else _cells_of(text)
-            if not (0 <= y < height) or x + size > width:
+            size = len(text) if text.isascii() else _width(text)
+            if x is None or x + size > width:
                 return None
-            writes.setdefault(y, []).append((x, text, (sgr, link)))
+            pieces.append(_Piece(y, x, text, attribute, placed))
             x += size
+            placed = False
         elif kind == "sgr":
-            parameters = match["sgr"]
-            if parameters in ("", "0"):
-                sgr = ""
-            elif parameters.startswith("0;"):
-                sgr = parameters[2:]
-            else:
-                sgr = f"{sgr};{parameters}" if sgr else parameters
+            styled = _styled(attribute[0], match["sgr"])
+            if styled is None:
+                return None
+            attribute = (styled, attribute[1])
         elif kind == "column":
-            y, x = int(match["row"]) - 1, int(match["column"]) - 1
+            # A place beyond the edge is the edge, as the terminal has it.
+            y = min(max(1, int(match["row"])), height) - 1
+            x = min(max(1, int(match["column"])), width) - 1
+            placed = True
         elif kind == "link":
-            link = match["link"]
-        elif kind == "newline":
-            # Textual ends a row so before it places the cursor for the next one.
-            y, x = y + 1, 0
+            attribute = (attribute[0], match["link"])
+        elif kind == "newline" and y + 1 < height:
+            # Textual ends a row so before it places the cursor for the next one. What column
+            # that leaves is the terminal's affair.
+            y, x = y + 1, None
         else:
             return None
-    if sgr or link:
-        return None  # a style that runs on beyond the frame
-    return writes, (y, x)
+    if attribute != PLAIN or kind != "column" or x is None:
+        return None  # a style that runs on beyond the frame, or a cursor left anywhere
+    return pieces, (y, x)
+
+
+def _odd_rows(pieces: list[_Piece]) -> set[int]:
+    """Rows that are written as they came, because cells alone do not describe them.
+
+    They hold characters that are wide, combine or are measured differently by terminals: half of
+    one must not be replaced, and what follows it stands where the terminal puts it.
+    """
+    return {piece.y for piece in pieces if not _is_plain(piece.text)}
+
+
+def _is_plain(text: str) -> bool:
+    """Every character takes one cell in every terminal."""
+    return text.isascii() or all(character.isascii() or _single(character) for character in text)
+
+
+@lru_cache(maxsize=4096)
+def _single(character: str) -> bool:
+    # A soft hyphen and the like (Cf) is drawn by some; regional indicators pair up to flags.
+    return (
+        _width(character) == 1
+        and category(character) not in ("Cf", "Mn", "Me", "Mc")
+        and not "\U0001f1e6" <= character <= "\U0001f1ff"
+    )
+
+
+def _width(text: str) -> int:
+    """Cells of a text."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+@lru_cache(maxsize=1024)
+def _cells(text: str, attribute: Attribute) -> list[Cell]:
+    """The cells of plain text; blanks with what shows of the attribute on them. Not to be changed.
+
+    Cached: a screen repeats its pieces, and equal lists of the same cells are compared quickly.
+    """
+    letter, space = attribute, (" ", _blank(attribute) or attribute)
+    return [space if character == " " else (character, letter) for character in text]
+
+
+# Attributes -----------------------------------------------------------------------------------
+
+# Codes that show on a blank cell (lines, blinking, reversed colours), and those that do not.
+_SHOWING = frozenset({4, 5, 6, 7, 9, 21, 53})
+_HIDDEN = frozenset(
+    {1, 2, 3, 8, 22, 23, 24, 25, 27, 28, 29, 55, *range(30, 38), 39, *range(90, 98)}
+)
+_BACKGROUND = frozenset({*range(40, 48), 49, *range(100, 108)})
+
+
+@lru_cache(maxsize=4096)
+def _styled(before: str, parameters: str) -> str | None:
+    """The SGR parameters in force after some more; None if these are not understood."""
+    codes = [before] if before else []
+    for code in _codes(parameters):
+        if code == "0":
+            codes = []
+        elif code is None:
+            return None
+        else:
+            codes.append(code)
+    return ";".join(codes)
+
+
+def _codes(parameters: str) -> Iterator[str | None]:
+    """Each code, a colour with its numbers; None for what is not understood."""
+    words = iter(parameters.split(";"))
+    for word in words:
+        code = int(word or 0)
+        if code in (38, 48):
+            kind = next(words, "")
+            numbers = [next(words, "") for _ in range({"5": 1, "2": 3}.get(kind, 0))]
+            whole = numbers and all(numbers)
+            yield ";".join((str(code), kind, *numbers)) if whole else None
+        elif code == 0 or code in _SHOWING or code in _HIDDEN or code in _BACKGROUND:
+            yield str(code)
+        else:
+            yield None
+
+
+@lru_cache(maxsize=4096)
+def _blank(attribute: Attribute) -> Attribute | None:
+    """What an attribute is on a blank cell: its background. None if a blank shows more of it."""
+    parameters, link = attribute
+    if link:
+        return None
+    background = ""
+    for code in _codes(parameters) if parameters else ():
+        number = int((code or "0").partition(";")[0])
+        if number in _SHOWING:
+            return None
+        if number == 48 or number in _BACKGROUND:
+            background = "" if number == 49 or code is None else code
+    return (background, "")
+
+
+# Writing --------------------------------------------------------------------------------------
+
+
+def _written(pieces: list[_Piece]) -> str:
+    """Pieces as they came, in their order."""
+    out: list[str] = []
+    before: _Piece | None = None
+    for piece in pieces:
+        if piece.placed or before is None or before.y != piece.y:
+            out.append(f"\x1b[{piece.y + 1};{piece.x + 1}H")
+        parameters, link = piece.attribute
+        style = f"\x1b[{parameters}m{piece.text}\x1b[0m" if parameters else piece.text
+        out.append(f"\x1b]8;;{link}\x1b\\{style}\x1b]8;;\x1b\\" if link else style)
+        before = piece
+    return "".join(out)
 
 
 def _sequence(runs: list[_Run]) -> str:
@@ -263,18 +364,21 @@ def _sequence(runs: list[_Run]) -> str:
         groups.setdefault(run.attribute, []).append(run)
     out: list[str] = []
     y = x = -1
-    for attribute in sorted(groups, key=_likeness):
-        out.append(_sgr(attribute))
-        for run in groups[attribute]:
+    style = link = ""
+    for attribute in (*sorted(groups, key=_likeness), PLAIN):
+        if attribute[1] != link:
+            link = attribute[1]
+            out.append(f"\x1b]8;;{link}\x1b\\")
+        if attribute[0] != style:
+            style = attribute[0]
+            out.append(f"\x1b[0;{style}m" if style else "\x1b[0m")
+        for run in groups.pop(attribute, ()):
             if run.y == y and run.start > x:
                 out.append(f"\x1b[{run.start - x}C")
             elif run.y != y or run.start != x:
                 out.append(f"\x1b[{run.y + 1};{run.start + 1}H")
             out.append(run.text)
-            # After the last column a terminal may be about to wrap: never count on the place.
             y, x = run.y, run.end
-            if run.at_edge:
-                y = -1
     return "".join(out)
 
 
@@ -282,50 +386,3 @@ def _likeness(attribute: Attribute) -> tuple[str, str, str]:
     """Sorts attributes of one background together, so that each change is small."""
     blank = _blank((attribute[0], ""))
     return (blank[0] if blank else attribute[0], attribute[0], attribute[1])
-
-
-@lru_cache(maxsize=4096)
-def _sgr(attribute: Attribute) -> str:
-    """The sequences that set exactly this attribute."""
-    parameters, link = attribute
-    style = f"\x1b[0;{parameters}m" if parameters else "\x1b[0m"
-    return f"\x1b]8;;{link}\x1b\\{style}"
-
-
-@lru_cache(maxsize=4096)
-def _blank(attribute: Attribute) -> Attribute | None:
-    """What an attribute is on a blank cell: its background. None if a blank shows more of it."""
-    parameters, link = attribute
-    if link:
-        return None
-    numbers = parameters.split(";") if parameters else []
-    background: list[str] = []
-    at = 0
-    while at < len(numbers):
-        code = numbers[at]
-        if code in ("38", "48"):
-            length = 5 if numbers[at + 1 : at + 2] == ["2"] else 3
-            if code == "48":
-                background = numbers[at : at + length]
-            at += length
-            continue
-        if code in ("4", "7", "8", "9", "21", "53"):
-            return None
-        if code == "49":
-            background = []
-        elif code.isdigit() and (40 <= int(code) <= 47 or 100 <= int(code) <= 107):
-            background = [code]
-        at += 1
-    return (";".join(background), "")
-
-
-@lru_cache(maxsize=4096)
-def _width(character: str) -> int:
-    """Cells of one character."""
-    from rich.cells import cell_len
-
-    return cell_len(character)
-
-
-def _cells_of(text: str) -> int:
-    return sum(1 if c.isascii() else _width(c) for c in text)

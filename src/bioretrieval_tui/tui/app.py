@@ -6,6 +6,7 @@ export) and nothing of what they show.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -21,17 +22,17 @@ from bioretrieval_tui.catalog.entries import AnyEntry
 from bioretrieval_tui.catalog.view import Catalogue, section_of
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, places
-from bioretrieval_tui.terminal.capabilities import Capabilities, here
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.text import Span, strip
-from bioretrieval_tui.tui.themes import DARK, LOOKS, Look
+from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from bioretrieval_tui.library.store import Library
+    from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.clipboard import CopyResult
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 15
@@ -77,17 +78,24 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         theme: str | None = None,
         capabilities: Capabilities | None = None,
     ) -> None:
-        super().__init__(driver_class=CompactDriver)
+        # With NO_COLOR the terminal theme is taken and its named colours are dropped; Textual
+        # would turn the colours of another theme into greys.
+        super().__init__(
+            driver_class=CompactDriver, ansi_color=True if "NO_COLOR" in os.environ else None
+        )
         self.animation_level = "none"
         self.catalogue = catalogue
         self.where = where or places()
         self.problems = tuple(problems)
-        self.capabilities = capabilities or here()
-        self.look: Look = DARK
+        self._capabilities = capabilities
         self.current = "home"
         self.history: list[tuple[str, str | None]] = []
-        self._wanted_theme = theme
         self._library: Library | None = None
+        for look in LOOKS.values():
+            self.register_theme(look.theme)
+        self.look: Look = LOOKS[self._first_look(theme)]
+        # Without its watcher: the style sheet is parsed for the first time after this.
+        self.set_reactive(App.theme, self.look.name)
 
     # Making ------------------------------------------------------------------------------
 
@@ -100,22 +108,19 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         yield StatusBar()
 
     def on_mount(self) -> None:
-        """Take the look that was chosen last."""
-        for look in LOOKS.values():
-            self.register_theme(look.theme)
-        self._take_look(self._first_look())
+        """Take the focus, and say what is wrong with the overlays."""
         self._hints()
         self.pane.activate()
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
 
-    def _first_look(self) -> str:
+    def _first_look(self, wanted: str | None) -> str:
+        """The look to begin with: the one asked for, else the one that was chosen last."""
         if self.no_color:
-            # Colours would become shades of grey; NO_COLOR asks for none.
             return "terminal"
-        if self._wanted_theme:
-            return self._wanted_theme
+        if wanted:
+            return wanted
         if not self.library.path.exists():
             return "dark"
         try:
@@ -123,6 +128,15 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         except BioRetrievalError:
             kept = None
         return kept if kept in LOOKS else "dark"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the terminal and the session can do; found out when first asked."""
+        if self._capabilities is None:
+            from bioretrieval_tui.terminal.capabilities import here
+
+            self._capabilities = here()
+        return self._capabilities
 
     @property
     def library(self) -> Library:
@@ -248,6 +262,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def action_theme(self) -> None:
         """The next theme, kept for the next start."""
+        if self.no_color:
+            self.say("NO_COLOR is set: no theme has colours")
+            return
         names = list(LOOKS)
         name = names[(names.index(self.look.name) + 1) % len(names)]
         self._take_look(name)

@@ -45,18 +45,22 @@ class TextColumn:
         self._rows = rows
         self._where = list(where.values())
         # A form has no line break, so no needle can reach from one form into the next.
-        self._texts = ["\n".join(forms(text, inner=True)) for text in where]
+        self._texts = ["\n".join(("", *forms(text, inner=True))) for text in where]
         self._keys = list(map(equal_key, where))
         self.present = self._union(range(len(where)))
 
     def beginning(self, text: str) -> RowSet:
         """Rows in which a word begins with `text`."""
-        wanted = needles(text)
-        return self._union(
-            number
-            for number, held in enumerate(self._texts)
-            if any(needle in held and begins_word(held, needle) for needle in wanted)
-        )
+        found: RowSet = 0
+        for needle in needles(text):
+            # Most words follow a space or begin a form; the rest is looked at more closely.
+            word, form = f" {needle}", f"\n{needle}"
+            found |= self._union(
+                number
+                for number, held in enumerate(self._texts)
+                if needle in held and (form in held or word in held or begins_word(held, needle))
+            )
+        return found
 
     def equal(self, text: str) -> RowSet:
         """Rows whose whole text (or one of the set) is `text`, separators and case apart."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
 
 WORD = re.compile(r"[^\W_]+")
 """A run of letters and digits, in any script: exactly where str.isalnum() holds."""
@@ -83,11 +85,15 @@ def forms(text: str, *, inner: bool = False) -> list[str]:
     if "-" in folded or "_" in folded:
         # Only the few words that hold a separator are worth the expression.
         joined = [word for word in folded.split() if "-" in word or "_" in word]
-        found = [match for word in joined for match in _COMPOUND.findall(word)]
-        out += [match.translate(_SEPARATORS) for match in found]
+        out += chain.from_iterable(map(_compounds, joined))
     if inner and not text.islower():
         out += [rest.lower() for rest in _HUMP.findall(text)]
     return out
+
+
+@lru_cache(maxsize=4096)
+def _compounds(word: str) -> list[str]:
+    return [match.translate(_SEPARATORS) for match in _COMPOUND.findall(word)]
 
 
 def words_of(forms: Iterable[str]) -> set[str]:

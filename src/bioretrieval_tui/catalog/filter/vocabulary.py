@@ -146,8 +146,14 @@ class TextIndex:
         rows = self.rows.everything
         for word in WORD.findall(needle):
             rows &= self.words.equal(word)
-        texts = self._texts
-        return self.rows.of([n for n in self.rows.numbers(rows) if whole_words(texts[n], needle)])
+        texts, between = self._texts, f" {needle} "
+        return self.rows.of(
+            [
+                number
+                for number in self.rows.numbers(rows)
+                if between in texts[number] or whole_words(texts[number], needle)
+            ]
+        )
 
     def _with_letter(self, letter: str) -> RowSet:
         # Nearly every key has any one letter; looking for one is quickest in the texts.

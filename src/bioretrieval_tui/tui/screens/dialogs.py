@@ -15,8 +15,8 @@ from textual.widgets import Input
 
 from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.tui.screens.listing import Detail
 from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 
 ResultT = TypeVar("ResultT")

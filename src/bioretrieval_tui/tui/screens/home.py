@@ -12,10 +12,9 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.entries import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.catalog.numbers import count
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
-from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.screens.listing import Detail
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.widgets.detail import Detail
 
 LATEST = 6
 
@@ -23,7 +22,6 @@ LATEST = 6
 class HomePane(Pane):
     """One page; letters jump to the latest entries."""
 
-    BINDINGS = [b for b in bindings("list") if b.action in ("open", "copy_link", "relations")]
     SCOPES: ClassVar[tuple[str, ...]] = ("detail", "everywhere")
 
     def __init__(self, name: str) -> None:

@@ -11,7 +11,7 @@ from textual.timer import Timer
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.screens.pane import WIDE, Pane
-from bioretrieval_tui.tui.widgets.document import DocumentView
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 REST = 0.4
@@ -20,24 +20,6 @@ REST = 0.4
 While it moves, the page shows its lead only, and nothing new when the list itself had to scroll:
 a key over SSH stays under 2 kB at 120x40.
 """
-
-
-class Detail(DocumentView):
-    """The page beside the list; scrolls by its own keys when it has the focus."""
-
-    BINDINGS = bindings("detail")
-
-    def action_scroll_lines(self, by: int) -> None:
-        """j, k."""
-        self.scroll_by(by)
-
-    def action_scroll_half(self, by: int) -> None:
-        """ctrl+d, ctrl+u."""
-        self.scroll_by(by * max(1, self.size.height // 2))
-
-    def action_scroll_edge(self, to: int) -> None:
-        """g, G."""
-        self.scroll_by(to * 1_000_000)
 
 
 class ListPane(Pane):

@@ -19,9 +19,10 @@ from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.highlight import marked, words
 from bioretrieval_tui.tui.pages import Page, entry_page
-from bioretrieval_tui.tui.screens.listing import Detail, ListPane
+from bioretrieval_tui.tui.screens.listing import ListPane
 from bioretrieval_tui.tui.screens.pane import HeadLine
 from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 

@@ -61,7 +61,8 @@ class DocumentView(Canvas, can_focus=True):
             spans: Row = (edge, Span(" " * (lead - 1)), *row)
             more = y == height - 1 and index < len(self._rows) - 1
             if more:
-                left = f" ↓ {len(self._rows) - index - 1} more lines"
+                # The row under the mark is not seen either.
+                left = f" ↓ {len(self._rows) - index} more lines"
                 spans = (edge, Span(" " * (lead - 1)), Span(left, "faint"))
             out.append(strip(spans, width, self.look))
         return out

@@ -6,6 +6,8 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
 
+from bioretrieval_tui.tui.bindings import bindings
+
 
 class QueryLine(Input, inherit_bindings=False):
     """A prompt line. Posts `Cancelled` on escape; `Input.Changed` and `Submitted` as usual."""
@@ -31,10 +33,9 @@ class QueryLine(Input, inherit_bindings=False):
         Binding("ctrl+w", "delete_left_word", show=False),
         Binding("ctrl+u", "delete_left_all", show=False),
         Binding("ctrl+k", "delete_right_all", show=False),
-        Binding("enter", "submit", show=False),
         Binding("down", "leave(1)", show=False),
         Binding("up", "leave(-1)", show=False),
-        Binding("escape", "cancel", show=False),
+        *bindings("line"),
     ]
 
     class Cancelled(Message):
@@ -63,6 +64,10 @@ class QueryLine(Input, inherit_bindings=False):
     def __init__(self, placeholder: str, id: str | None = None) -> None:  # noqa: A002
         super().__init__(placeholder=placeholder, id=id, max_length=20_000, select_on_focus=False)
         self.cursor_blink = False
+
+    async def action_accept(self) -> None:
+        """Enter."""
+        await self.action_submit()
 
     def action_cancel(self) -> None:
         """Escape."""

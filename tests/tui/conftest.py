@@ -1,0 +1,72 @@
+"""A home of its own for every test; the shipped catalogue and the small one that never changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from driving import Programs
+from fixed_catalogue import fixed_catalogue
+from scripted import Desk, ScriptedClient
+
+from bioretrieval_tui.catalog import store
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.terminal import clipboard, opening
+
+_OUTSIDE = (
+    "BROWSER", "COLORTERM", "DISPLAY", "FORCE_COLOR", "NO_COLOR", "SSH_CLIENT", "SSH_CONNECTION",
+    "SSH_TTY", "STY", "TMUX", "WAYLAND_DISPLAY",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything that the app keeps is kept here, and nothing around it shines through."""
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in _OUTSIDE:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: exports without a folder of their own land here."""
+    place = tmp_path / "work"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    """The catalogue of this checkout, as a start of the program loads it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIORETRIEVAL_HOME", str(tmp_path_factory.mktemp("catalogue")))
+        return store.load().catalogue
+
+
+@pytest.fixture(scope="session")
+def small() -> Catalogue:
+    """A handful of entries a kind, some of them hostile."""
+    return fixed_catalogue()
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """The only programs that there are, with all the time that they need."""
+    found = Programs(tmp_path / "programs")
+    monkeypatch.setenv("PATH", str(found.folder))
+    # On a machine under load a shell may need more than the 200 ms that a reader may be kept.
+    for function in (clipboard.copy, opening.open_url):
+        monkeypatch.setitem(function.__kwdefaults__, "budget", 30.0)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """No search process is started: one would load torch in every test that shows Search."""
+    desk = Desk()
+    client = type("Client", (ScriptedClient,), {"desk": desk})
+    monkeypatch.setattr("bioretrieval_tui.search.client.SearchClient", client)
+    return desk

@@ -1,0 +1,224 @@
+"""The registry of actions against what the widgets really do with keys."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from itertools import chain
+
+import pytest
+from driving import make_app, running
+from textual.binding import Binding, BindingsMap
+from textual.widget import Widget
+
+from bioretrieval_tui.actions import (
+    ACTIONS,
+    FORBIDDEN,
+    PANES,
+    SCOPES,
+    SHORT_TITLES,
+    Action,
+    in_scope,
+    shown_key,
+)
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.tui.app import BioRetrievalApp, TooSmall
+from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.screens.browse import BrowsePane
+from bioretrieval_tui.tui.screens.dialogs import (
+    Dialog,
+    ExportDialog,
+    HelpDialog,
+    PageDialog,
+    TextDialog,
+    help_lines,
+)
+from bioretrieval_tui.tui.screens.home import HomePane, home_letters
+from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
+from bioretrieval_tui.tui.screens.listing import Detail, ListPane
+from bioretrieval_tui.tui.screens.palette import Palette
+from bioretrieval_tui.tui.screens.pane import HeadLine, Pane
+from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.screens.start import StartPane
+from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
+from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.table import VirtualTable
+
+HANDLERS: dict[str, tuple[type, ...]] = {
+    "everywhere": (BioRetrievalApp,),
+    "list": (BrowsePane, LeaderboardPane, StartPane, SearchPane),
+    "browse": (BrowsePane, LeaderboardPane, StartPane),
+    "detail": (Detail,),
+    "leaderboard": (LeaderboardPane,),
+    "start": (StartPane,),
+    "search": (SearchPane,),
+    "line": (QueryLine,),
+}
+"""The classes in which the actions of a scope run."""
+
+EVERY_CLASS: tuple[type, ...] = (
+    BioRetrievalApp, Pane, HomePane, ListPane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
+    Detail, VirtualTable, QueryLine, HeadLine, NavBar, StatusBar, TooSmall,
+    Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette,
+)  # fmt: skip
+
+PANE_CLASSES: tuple[type[Pane], ...] = (
+    HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
+)  # fmt: skip
+
+# The detail pane takes over the keys that move in a list, on purpose: they move in what has the
+# focus. Everything else has one meaning in a pane.
+INTENDED = {
+    ("down", "scroll-down"), ("up", "scroll-up"), ("half-down", "page-down"),
+    ("half-up", "page-up"), ("first", "top"), ("last", "bottom"),
+    ("page-down", "done"),  # space: a half page in the text, a mark in the list
+}  # fmt: skip
+
+
+def keys_of(cls: type) -> set[str]:
+    """Every key that a class binds, its own and those that it inherits."""
+    if not hasattr(cls, "_merge_bindings"):
+        return set()
+    merged: BindingsMap = cls._merge_bindings()
+    return set(merged.key_to_bindings)
+
+
+def test_ids_and_texts() -> None:
+    ids = [action.id for action in ACTIONS]
+    assert len(ids) == len(set(ids))
+    for action in ACTIONS:
+        assert action.scope in SCOPES
+        assert action.label
+        assert action.help
+        assert action.keys
+        assert action.shown
+    assert set(HANDLERS) == set(SCOPES) == {action.scope for action in ACTIONS}
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action.scope}-{action.id}")
+def test_every_action_has_a_handler_where_it_works(action: Action) -> None:
+    name = re.fullmatch(r"(\w+)(?:\(.*\))?", action.name)
+    assert name is not None
+    for cls in HANDLERS[action.scope]:
+        assert callable(getattr(cls, f"action_{name[1]}", None)), f"{cls.__name__} {action.name}"
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action.scope}-{action.id}")
+def test_every_key_is_bound_where_it_works(action: Action) -> None:
+    for cls in HANDLERS[action.scope]:
+        merged = cls._merge_bindings()
+        for key in action.keys:
+            bound = {binding.action for binding in merged.key_to_bindings.get(key, [])}
+            assert action.name in bound, f"{cls.__name__} {key}"
+
+
+@pytest.mark.parametrize("cls", EVERY_CLASS, ids=lambda cls: cls.__name__)
+def test_no_class_uses_a_key_that_terminals_keep(cls: type) -> None:
+    assert not keys_of(cls) & FORBIDDEN
+
+
+def test_the_list_of_classes_is_whole() -> None:
+    """A widget class that is added to the app is checked like the others."""
+    ours = {
+        cls
+        for cls in _subclasses(Widget) | _subclasses(BioRetrievalApp) | {BioRetrievalApp}
+        if cls.__module__.startswith("bioretrieval_tui.") and not cls.__name__.startswith("_")
+    }
+    bases = {"Canvas", "DocumentView"}
+    assert {cls.__name__ for cls in ours} - bases == {cls.__name__ for cls in EVERY_CLASS}
+
+
+def _subclasses(cls: type) -> set[type]:
+    direct = set(cls.__subclasses__())
+    return direct | set(chain.from_iterable(map(_subclasses, direct)))
+
+
+def test_a_bound_key_leads_somewhere() -> None:
+    """Bindings without a handler are dead keys: Textual passes over them in silence."""
+    for cls in EVERY_CLASS:
+        if not hasattr(cls, "_merge_bindings"):
+            continue
+        for bound in chain.from_iterable(cls._merge_bindings().key_to_bindings.values()):
+            name = bound.action.partition("(")[0]
+            if name.startswith("app."):
+                assert callable(getattr(BioRetrievalApp, f"action_{name[4:]}", None))
+            elif not name.startswith("screen."):
+                assert callable(getattr(cls, f"action_{name}", None)), f"{cls.__name__} {name}"
+
+
+def test_bindings_come_out_of_the_registry() -> None:
+    made = bindings("browse", "start")
+    assert all(isinstance(binding, Binding) and not binding.show for binding in made)
+    wanted = [
+        (key, action.name) for s in ("browse", "start") for action in in_scope(s)
+        for key in action.keys
+    ]  # fmt: skip
+    assert [(binding.key, binding.action) for binding in made] == wanted
+
+
+@pytest.mark.parametrize("cls", PANE_CLASSES, ids=lambda cls: cls.__name__)
+def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
+    by_key = defaultdict(list)
+    for scope in (*cls.SCOPES, "detail"):
+        for action in in_scope(scope):
+            for key in action.keys:
+                if action.id not in by_key[key]:
+                    by_key[key].append(action.id)
+    shared = {frozenset(ids) for ids in by_key.values() if len(ids) > 1}
+    assert shared <= {frozenset(pair) for pair in INTENDED}
+    for key, ids in by_key.items():
+        assert len(ids) <= 2, key
+
+
+def test_home_letters_are_no_keys() -> None:
+    taken = {
+        key for scope in (*HomePane.SCOPES, "list") for action in in_scope(scope)
+        for key in action.keys
+    }  # fmt: skip
+    letters = home_letters(6)
+    assert len(set(letters)) == 6
+    assert not set(letters) & taken
+
+
+def test_digits_are_the_panes_in_their_order() -> None:
+    go = [action for action in ACTIONS if action.id.startswith("go-")]
+    assert [(a.keys, a.name) for a in go] == [
+        ((str(n),), f"go('{pane}')") for n, (pane, _, _) in enumerate(PANES, 1)
+    ]
+    assert set(SHORT_TITLES) <= {pane for pane, _, _ in PANES}
+
+
+@pytest.mark.parametrize("cls", PANE_CLASSES, ids=lambda cls: cls.__name__)
+def test_help_names_every_key_of_the_pane(cls: type[Pane]) -> None:
+    text = "\n".join("".join(s.text for s in row.spans) for row in help_lines("X", cls.SCOPES))
+    for scope in cls.SCOPES:
+        assert SCOPES[scope] in text
+        for action in in_scope(scope):
+            assert action.help in text
+            assert ", ".join(shown_key(key) for key in action.keys) in text
+
+
+@pytest.mark.parametrize(("pane", "title"), [(pane, title) for pane, title, _ in PANES])
+async def test_the_bottom_line_shows_what_works_here(
+    small: Catalogue, pane: str, title: str
+) -> None:
+    async with running(make_app(small), (200, 30), pane=pane) as session:
+        bottom = session.rows[-1]
+        for action in session.app.hint_actions():
+            assert f"{action.shown} {action.label}" in bottom
+            assert action.scope in session.app.pane.SCOPES
+        assert "? Help" in bottom
+        assert "q Quit" in bottom
+        assert f" {title} " in session.rows[0]
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 100, 200])
+async def test_the_bars_fit_any_width(small: Catalogue, width: int) -> None:
+    async with running(make_app(small), (width, 20), pane="papers") as session:
+        top, bottom = session.rows[0], session.rows[-1]
+        assert len(top) == len(bottom) == width
+        assert "? Help" in bottom
+        assert "q Quit" in bottom
+        assert "3 Papers" in top
+        for digit in "124789":
+            assert f" {digit}" in top

@@ -1,0 +1,282 @@
+"""The virtual table and the scrolling page: bounds, and work that does not grow with the rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.events import MouseScrollDown, MouseScrollUp
+from textual.pilot import Pilot
+
+from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.widgets.document import DocumentView
+from bioretrieval_tui.tui.widgets.table import Column, NoRows, VirtualTable
+
+COLUMNS = (
+    Column("name", "Name", 12, 2, priority=0),
+    Column("size", "Size", 8, align="right", priority=2),
+    Column("note", "Note", 20, 1, priority=1),
+)
+WIDE = (
+    Column("model", "Model", 12, frozen=True),
+    *(Column(f"c{n}", f"C{n}", 8, align="right") for n in range(10)),
+)
+
+
+class Counted:
+    """Generated rows; `asked` counts what the table wanted to see."""
+
+    def __init__(self, count: int, columns: int = 3) -> None:
+        self.count = count
+        self.columns = columns
+        self.asked: list[int] = []
+
+    def __len__(self) -> int:
+        return self.count
+
+    def cells(self, index: int) -> Sequence[Span]:
+        self.asked.append(index)
+        return [Span(f"row {index} cell {column}") for column in range(self.columns)]
+
+
+class Bench(App[None]):
+    """A table or a page alone on the screen; remembers what it posted."""
+
+    CSS = "VirtualTable, DocumentView { height: 1fr; }"
+
+    def __init__(self, widget: VirtualTable | DocumentView) -> None:
+        super().__init__()
+        self.widget = widget
+        self.moves: list[int] = []
+        self.chosen: list[int] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.widget
+
+    def on_virtual_table_moved(self, event: VirtualTable.Moved) -> None:
+        self.moves.append(event.index)
+
+    def on_virtual_table_chosen(self, event: VirtualTable.Chosen) -> None:
+        self.chosen.append(event.index)
+
+
+@asynccontextmanager
+async def on_bench(
+    widget: VirtualTable | DocumentView, size: tuple[int, int] = (60, 20)
+) -> AsyncIterator[Pilot[None]]:
+    app = Bench(widget)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0)
+        yield pilot
+
+
+async def drawn(pilot: Pilot[None]) -> list[str]:
+    await pilot.pause(0)
+    screen = pilot.app.screen
+    screen._on_timer_update()
+    return ["".join(s.text for s in row) for row in screen._compositor.render_strips()]
+
+
+@pytest.mark.parametrize("count", [10, 100_000, 1_000_000])
+async def test_the_work_is_a_page_whatever_the_rows(count: int) -> None:
+    table = VirtualTable(COLUMNS)
+    rows = Counted(count)
+    async with on_bench(table) as pilot:
+        page = table.page
+        table.show(rows)
+        await drawn(pilot)
+        assert len(rows.asked) <= 2 * page
+        for target in (1, count // 2, count - 1, 0):
+            rows.asked.clear()
+            table.move_to(target)
+            shown = await drawn(pilot)
+            assert any(f"row {target} cell" in row for row in shown)
+            assert len(rows.asked) <= 2 * page
+            assert set(rows.asked) <= set(range(table.top, table.top + page))
+        assert pilot.app.moves[-2:] == [count - 1, 0]  # type: ignore[attr-defined]
+
+
+async def test_the_cursor_stays_within_the_rows_and_on_the_screen() -> None:
+    table = VirtualTable(COLUMNS)
+    async with on_bench(table) as pilot:
+        table.show(Counted(50), 49)
+        for target, expected in ((-5, 0), (500, 49), (10, 10)):
+            table.move_to(target)
+            assert table.cursor == expected
+            assert table.top <= table.cursor < table.top + table.page
+        table.show(Counted(3), 10)
+        assert (table.cursor, table.top) == (2, 0)
+        table.show(NoRows())
+        table.move_to(4)
+        assert (table.cursor, table.top) == (0, 0)
+        assert "Nothing here." in "\n".join(await drawn(pilot))
+
+
+async def test_moves_are_told_once_and_only_when_something_moved() -> None:
+    table = VirtualTable(COLUMNS)
+    async with on_bench(table) as pilot:
+        table.show(Counted(5))
+        table.move_to(0)
+        table.move_to(-1)
+        await pilot.pause(0)
+        assert pilot.app.moves == []
+        table.move_to(3)
+        await pilot.pause(0)
+        assert pilot.app.moves == [3]
+
+
+async def test_columns_of_low_priority_give_way() -> None:
+    table = VirtualTable(COLUMNS)
+    async with on_bench(table, (60, 5)) as pilot:
+        table.show(Counted(1))
+        heads = []
+        for width in (60, 40, 24, 8):
+            await pilot.resize_terminal(width, 5)
+            heads.append((await drawn(pilot))[0].split())
+        assert heads == [["Name", "Size", "Note"], ["Name", "Note"], ["Name"], ["Name"]]
+
+
+async def test_only_columns_on_screen_can_be_chosen() -> None:
+    table = VirtualTable(COLUMNS)
+    async with on_bench(table, (40, 5)) as pilot:
+        table.show(Counted(1))
+        table.move_column(1)
+        assert table.columns[table.column].key == "note"
+        table.move_column(1)
+        assert table.columns[table.column].key == "note"
+        table.move_column(-9)
+        assert table.column == 0
+        # A column that was chosen when there was room counts as the first when there is none.
+        await pilot.resize_terminal(60, 5)
+        table.move_column(1)
+        assert table.columns[table.column].key == "size"
+        await pilot.resize_terminal(24, 5)
+        table.move_column(1)
+        assert table.column == 0
+
+
+async def test_a_wide_table_scrolls_sideways_under_a_frozen_column() -> None:
+    table = VirtualTable(WIDE, squeeze=False)
+    async with on_bench(table, (44, 5)) as pilot:
+        table.show(Counted(2, len(WIDE)))
+        assert (await drawn(pilot))[0].split() == ["Model", "C0", "C1", "C2"]
+        for column in range(1, 11):
+            table.move_column(1)
+            head = (await drawn(pilot))[0].split()
+            assert head[0] == "Model"
+            assert f"C{column - 1}" in head
+        assert head == ["Model", "C7", "C8", "C9"]
+        table.move_column(1)
+        assert table.column == 10
+        table.move_column(-10)
+        assert (await drawn(pilot))[0].split() == ["Model", "C0", "C1", "C2"]
+
+
+async def test_every_row_is_as_wide_as_the_table() -> None:
+    table = VirtualTable(COLUMNS)
+    async with on_bench(table, (33, 6)) as pilot:
+        table.show(Counted(3), 1)
+        table.focus()
+        await pilot.pause(0)
+        assert {row.cell_length for row in table.paint(33, 6)} == {33}
+        assert [row.text[:5] for row in table.paint(33, 4)[1:]] == [" row ", "▌row ", " row "]
+
+
+async def test_the_sign_of_the_order_stands_in_the_head() -> None:
+    table = VirtualTable(COLUMNS)
+    async with on_bench(table, (70, 4)) as pilot:
+        table.sorted_by = ("size", False)
+        table.show(Counted(1))
+        assert "Size ↑" in (await drawn(pilot))[0]
+        table.sorted_by = ("size", True)
+        table.update()
+        assert "Size ↓" in (await drawn(pilot))[0]
+
+
+async def test_clicks_and_the_wheel() -> None:
+    table = VirtualTable(COLUMNS)
+    async with on_bench(table, (60, 6)) as pilot:
+        table.show(Counted(3))
+        await pilot.click(VirtualTable, offset=(4, 3))
+        assert table.cursor == 2
+        await pilot.click(VirtualTable, offset=(4, 0))
+        await pilot.click(VirtualTable, offset=(4, 5))
+        assert (table.cursor, pilot.app.chosen) == (2, [])
+        await pilot.click(VirtualTable, offset=(4, 1), times=2)
+        await pilot.pause()
+        assert (table.cursor, pilot.app.chosen) == (0, [0])
+        table.show(Counted(40))
+        await pilot._post_mouse_events([MouseScrollDown], VirtualTable)
+        assert table.cursor == 3
+        await pilot._post_mouse_events([MouseScrollUp], VirtualTable)
+        assert table.cursor == 0
+
+
+# The page ---------------------------------------------------------------------------------------
+
+
+def numbered(count: int) -> list[Line]:
+    return [line(f"line {n}") for n in range(count)]
+
+
+async def test_a_page_scrolls_within_its_bounds() -> None:
+    page = DocumentView()
+    async with on_bench(page, (40, 10)) as pilot:
+        page.show(numbered(30))
+        assert "↓ 21 more lines" in (await drawn(pilot))[-1]
+        page.scroll_by(-5)
+        assert page.top == 0
+        page.scroll_by(7)
+        assert page.top == 7
+        page.scroll_by(1_000_000)
+        assert page.top == 20
+        shown = await drawn(pilot)
+        assert "line 20" in shown[0]
+        assert "line 29" in shown[-1]
+        page.show(numbered(3))
+        assert page.top == 0
+        page.scroll_by(1)
+        assert page.top == 0
+        page.show([])
+        page.scroll_by(1)
+        assert "".join(await drawn(pilot)).strip() == ""
+
+
+async def test_a_page_keeps_its_place_when_told_to() -> None:
+    page = DocumentView()
+    async with on_bench(page, (40, 10)) as pilot:
+        page.show(numbered(30))
+        page.scroll_by(12)
+        page.show(numbered(31), keep_place=True)
+        assert page.top == 12
+        page.show(numbered(15), keep_place=True)
+        await drawn(pilot)
+        assert page.top == 5
+        page.show(numbered(30))
+        assert page.top == 0
+
+
+async def test_a_page_is_no_wider_than_prose_may_be() -> None:
+    page = DocumentView(measure=30)
+    async with on_bench(page, (100, 10)) as pilot:
+        page.show([line("word " * 30)])
+        assert max(len(row.rstrip()) for row in await drawn(pilot)) <= 31
+
+
+async def test_scrolling_before_the_first_paint_goes_nowhere() -> None:
+    page = DocumentView()
+    page.scroll_by(5)
+    assert page.top == 0
+
+
+async def test_the_wheel_scrolls_a_page() -> None:
+    page = DocumentView()
+    async with on_bench(page, (40, 10)) as pilot:
+        page.show(numbered(30))
+        await drawn(pilot)
+        await pilot._post_mouse_events([MouseScrollDown], DocumentView)
+        assert page.top == 3
+        await pilot._post_mouse_events([MouseScrollUp], DocumentView)
+        assert page.top == 0

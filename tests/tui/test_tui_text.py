@@ -1,0 +1,213 @@
+"""Spans to rows to strips: nothing lost, nothing torn, nothing that acts on a terminal."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from bioretrieval_tui.terminal.clean import clean
+from bioretrieval_tui.tui.highlight import marked, words
+from bioretrieval_tui.tui.markdown import inline
+from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, wrap
+from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
+from bioretrieval_tui.tui.widgets.canvas import cells, changed_spans
+
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+
+LETTERS = "ab -.\t\n\x1b[31m\x9b\x07検索模型🧬é\u0301\u202e\u200dﾊﾟ"
+TEXT = st.one_of(st.text(alphabet=LETTERS, max_size=60), st.text(max_size=30))
+ROLES = st.sampled_from(["text", "dim", "link", "cursor", "no such role"])
+URLS = st.sampled_from([None, "https://example.org/", "javascript:alert(1)"])
+SPANS = st.builds(Span, TEXT, ROLES, URLS)
+LINES = st.builds(
+    Line,
+    st.lists(SPANS, max_size=5).map(tuple),
+    st.integers(min_value=0, max_value=6),
+    st.integers(min_value=0, max_value=6),
+)
+
+
+def letters(text: str) -> str:
+    return "".join(text.split())
+
+
+def row_text(row: tuple[Span, ...]) -> str:
+    return "".join(span.text for span in row)
+
+
+@given(LINES, st.integers(min_value=8, max_value=40))
+def test_wrapping_loses_no_letter_and_keeps_to_the_width(item: Line, width: int) -> None:
+    rows = wrap(item, width)
+    assert rows
+    wanted = letters("".join(clean(span.text) for span in item.spans))
+    assert letters("".join(map(row_text, rows))) == wanted
+    for row in rows:
+        assert cell_len(row_text(row)) <= width
+    # A wide character takes two cells; it is never cut in half into a blank.
+    assert "".join(map(row_text, rows)).count("検") == wanted.count("検")
+
+
+@given(LINES, st.integers(min_value=8, max_value=40))
+def test_wrapping_keeps_role_and_address_of_each_letter(item: Line, width: int) -> None:
+    def tagged(spans: tuple[Span, ...]) -> list[tuple[str, str, str | None]]:
+        return [
+            (character, span.role, span.url)
+            for span in spans
+            for character in clean(span.text)
+            if not character.isspace()
+        ]
+
+    rows = wrap(item, width)
+    assert [tag for row in rows for tag in tagged(row)] == tagged(item.spans)
+
+
+def test_wrapping_breaks_at_spaces_and_hangs() -> None:
+    item = line(Span("label", "dim"), " one two three four", hang=4)
+    assert [row_text(row) for row in wrap(item, 14)] == ["label one two ", "    three four"]
+    assert [row_text(row) for row in wrap(line(), 10)] == [""]
+    long = line("x" * 25, indent=2, hang=5)
+    assert [row_text(row) for row in wrap(long, 12)] == [
+        "  " + "x" * 10, "     " + "x" * 7, "     " + "x" * 7, "     x",
+    ]  # fmt: skip
+    assert len(layout([item, long], 14)) == 2 + len(wrap(long, 14))
+
+
+@given(st.lists(SPANS, max_size=6), st.integers(min_value=1, max_value=50))
+def test_a_strip_is_exactly_as_wide_as_asked(spans: list[Span], width: int) -> None:
+    for under in (None, "cursor"):
+        found = strip(spans, width, DARK, under=under)
+        assert cell_len(found.text) == width
+        assert found.cell_length == width
+        assert clean(found.text) == found.text
+
+
+@given(st.lists(SPANS, max_size=6), st.integers(min_value=1, max_value=50))
+def test_a_strip_links_only_what_may_be_opened(spans: list[Span], width: int) -> None:
+    links = {seg.style.link for seg in strip(spans, width, DARK) if seg.style}
+    assert links <= {None, "https://example.org/"}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_the_cursor_covers_the_whole_row_and_keeps_links(look: object) -> None:
+    spans = [Span("name", "paper"), Span("  "), Span("page", "link", "https://example.org/")]
+    found = strip(spans, 30, look, under="cursor")  # type: ignore[arg-type]
+    styles = [segment.style for segment in found]
+    assert all(style is not None for style in styles)
+    assert len({(s.bgcolor, s.reverse) for s in styles if s}) == 1
+    assert [s.link for s in styles if s and s.link] == ["https://example.org/"]
+
+
+def test_a_cursor_that_only_underlines_is_seen_without_colour() -> None:
+    found = strip([Span("name", "paper")], 10, TERMINAL, under="cursor.blurred")
+    assert all(segment.style and segment.style.underline for segment in found)
+
+
+def test_equal_rows_are_equal_even_with_links() -> None:
+    """Rich numbers each new link; equal rows that differ would be sent again."""
+    row = [Span("page", "link", "https://example.org/")]
+    assert strip(row, 10, DARK) == strip(row, 10, DARK)
+
+
+@given(TEXT, st.integers(min_value=1, max_value=30), st.sampled_from(["left", "right"]))
+def test_fitting_is_exact_and_says_where_it_cuts(text: str, width: int, align: str) -> None:
+    found = fit(text, width, align)
+    assert cell_len(found) == width
+    whole = cell_len(clean(text)) <= width
+    if whole:
+        assert found.strip() == clean(text).strip()
+    elif width > 1:
+        assert found.endswith("…")
+
+
+STRIPS = st.lists(
+    st.tuples(st.text(alphabet="ab 検🧬é", max_size=8), st.sampled_from([None, "bold", "red"])),
+    max_size=6,
+).map(lambda parts: Strip([Segment(text, Style.parse(s) if s else None) for text, s in parts]))
+
+
+def padded(row: Strip, width: int) -> Strip:
+    return row.adjust_cell_length(width)
+
+
+@given(STRIPS, STRIPS)
+def test_changed_spans_are_what_differs(first: Strip, second: Strip) -> None:
+    width = max(first.cell_length, second.cell_length)
+    old, new = padded(first, width), padded(second, width)
+    spans = changed_spans(old, new)
+    before, after = cells(old), cells(new)
+    covered = {x for start, end in spans for x in range(start, end)}
+    assert {x for x in range(width) if before[x] != after[x]} <= covered
+    # In order, apart from each other, and never from or to the middle of a wide character.
+    assert all(a[1] < b[0] for a, b in pairwise(spans))
+    for start, end in spans:
+        assert 0 <= start < end <= width
+        assert before[start][0] != ""
+        assert after[start][0] != ""
+        assert end == width or (before[end][0] != "" and after[end][0] != "")
+    assert not changed_spans(old, old)
+
+
+def test_changed_spans_leave_long_gaps_alone() -> None:
+    old = Strip([Segment("a" + " " * 30 + "b")])
+    new = Strip([Segment("x" + " " * 30 + "y")])
+    assert changed_spans(old, new) == [(0, 1), (31, 32)]
+    near = Strip([Segment("x  y" + " " * 27 + "b")])
+    assert changed_spans(old, near) == [(0, 4)]
+    assert changed_spans(old, Strip([Segment("a")])) == [(0, 32)]
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("see https://example.org/a.", {"https://example.org/a": "https://example.org/a"}),
+        ("[the page](https://example.org/b)", {"the page": "https://example.org/b"}),
+        ("<https://example.org/c>", {"https://example.org/c": "https://example.org/c"}),
+        ("(https://example.org/d_(e))", {"https://example.org/d_(e)": "https://example.org/d_(e)"}),
+        ("[bold]text[/bold] [x](javascript:alert(1))", {}),
+        ("file:///etc/passwd ftp://example.org", {}),
+    ],
+)
+def test_markdown_links(text: str, links: dict[str, str]) -> None:
+    spans = list(inline(text))
+    assert {span.text: span.url for span in spans if span.url} == links
+
+
+def test_markdown_keeps_what_it_does_not_know() -> None:
+    text = "a *b* _c_ # d [e] `f` **g** 2 ** 3"
+    shown = "".join(span.text for span in inline(text))
+    assert shown == "a *b* _c_ # d [e] f g 2 ** 3"
+    assert [s.text for s in inline(text) if s.role == "strong"] == ["f", "g"]
+
+
+@given(TEXT)
+def test_markdown_without_markup_is_the_text(text: str) -> None:
+    plain = text.replace("`", "").replace("*", "").replace("[", "")
+    assert "".join(span.text for span in inline(plain)) == plain
+
+
+def test_the_words_of_a_query() -> None:
+    assert words("What is the role of IL-6 in Sepsis?") == ("role", "il-6", "sepsis")
+    assert words("what is it") == ("what", "is", "it")
+    assert words("  ") == ()
+
+
+def test_words_are_marked_with_their_endings() -> None:
+    spans = list(marked("Statins lowered IL-6; statin-like, ILL.", words("statin IL-6 lowering")))
+    assert "".join(s.text for s in spans) == "Statins lowered IL-6; statin-like, ILL."
+    assert [s.text for s in spans if s.role == "match"] == [
+        "Statins", "lowered", "IL-6", "statin-like",
+    ]  # fmt: skip
+    assert [s.role for s in marked("nothing", ())] == ["text"]
+
+
+@given(TEXT, TEXT)
+def test_marking_changes_no_text(text: str, query: str) -> None:
+    assert "".join(span.text for span in marked(text, words(query))) == text
