@@ -35,12 +35,13 @@ from bioretrieval_tui.tui.screens.dialogs import (
 )
 from bioretrieval_tui.tui.screens.home import HomePane, home_letters
 from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
-from bioretrieval_tui.tui.screens.listing import Detail, ListPane
+from bioretrieval_tui.tui.screens.listing import ListPane
 from bioretrieval_tui.tui.screens.palette import Palette
 from bioretrieval_tui.tui.screens.pane import HeadLine, Pane
 from bioretrieval_tui.tui.screens.search import SearchPane
 from bioretrieval_tui.tui.screens.start import StartPane
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
@@ -77,9 +78,7 @@ INTENDED = {
 
 def keys_of(cls: type) -> set[str]:
     """Every key that a class binds, its own and those that it inherits."""
-    if not hasattr(cls, "_merge_bindings"):
-        return set()
-    merged: BindingsMap = cls._merge_bindings()
+    merged: BindingsMap = cls._merge_bindings()  # type: ignore[attr-defined]
     return set(merged.key_to_bindings)
 
 
@@ -136,8 +135,8 @@ def _subclasses(cls: type) -> set[type]:
 def test_a_bound_key_leads_somewhere() -> None:
     """Bindings without a handler are dead keys: Textual passes over them in silence."""
     for cls in EVERY_CLASS:
-        if not hasattr(cls, "_merge_bindings"):
-            continue
+        if cls is ListPane:
+            continue  # never shown itself
         for bound in chain.from_iterable(cls._merge_bindings().key_to_bindings.values()):
             name = bound.action.partition("(")[0]
             if name.startswith("app."):

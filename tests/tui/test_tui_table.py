@@ -193,6 +193,13 @@ async def test_the_sign_of_the_order_stands_in_the_head() -> None:
         table.sorted_by = ("size", True)
         table.update()
         assert "Size ↓" in (await drawn(pilot))[0]
+        # Where there is no room for both, the title gives way.
+        table.columns = (Column("size", "Judgements", 7),)
+        table.update()
+        assert "Judge…↓" in (await drawn(pilot))[0]
+        table.columns = (Column("size", "Year", 5),)
+        table.update()
+        assert "Year↓" in (await drawn(pilot))[0]
 
 
 async def test_clicks_and_the_wheel() -> None:

@@ -3,8 +3,7 @@
 Knows the entries only. The fast start reads this and nothing of YAML or of its checks.
 """
 
-from __future__ import annotations
-
+# Annotations are objects here, not strings: msgspec would evaluate each string at start-up.
 from msgspec import Struct
 
 from bioretrieval_tui.catalog.entries import AnyEntry, Change, Result, Source

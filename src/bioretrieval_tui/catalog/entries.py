@@ -4,8 +4,7 @@ Nothing here reads a file or prints. `schema.py` derives the editors' JSON Schem
 types, `validate.py` the checks, and `store.py` the compiled form, so a field is added once.
 """
 
-from __future__ import annotations
-
+# Annotations are objects here, not strings: msgspec would evaluate each string at start-up.
 from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct

@@ -104,7 +104,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         yield NavBar()
         with Container(id="panes"):
             yield self._make("home")
-        yield TooSmall()
         yield StatusBar()
 
     def on_mount(self) -> None:
@@ -283,7 +282,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_resize(self, event: Resize) -> None:
         """Say so kindly below the least size."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
-        self.screen_stack[0].set_class(small, "-small")
+        base = self.screen_stack[0]
+        if small and not base.query(TooSmall):
+            base.mount(TooSmall())
+        base.set_class(small, "-small")
 
     # Links, clipboard, export --------------------------------------------------------------
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from threading import RLock
 
 from bioretrieval_tui.terminal.compact import Compactor
 from bioretrieval_tui.terminal.differ import ScreenDiffer
+
+# Workers write too (the clipboard), and so do signal handlers; what follows the screen has a memory.
+_lock = RLock()
 
 if sys.platform == "win32":
     CompactDriver = None
@@ -21,20 +26,32 @@ else:
 
         def write(self, data: str) -> None:
             """Queue the difference that `data` makes for the terminal."""
-            if self._differ is None or self._compactor is None:
-                # Made here because LinuxDriver may write before a constructor of ours is done.
-                self._differ = ScreenDiffer(erases="STY" not in os.environ)
-                self._compactor = Compactor()
-            try:
-                size = os.get_terminal_size(self.fileno)
-            except OSError:
-                self._differ.forget()
-                super().write(data)
-                return
-            super().write(self._compactor.feed(self._differ.feed(data, size.columns, size.lines)))
+            with _lock:
+                if self._differ is None or self._compactor is None:
+                    # Made here because LinuxDriver may write before a constructor of ours is done.
+                    self._differ = ScreenDiffer(erases=_erases(os.environ))
+                    self._compactor = Compactor()
+                try:
+                    size = os.get_terminal_size(self.fileno)
+                except OSError:
+                    self.redraw()
+                else:
+                    data = self._compactor.feed(self._differ.feed(data, size.columns, size.lines))
+                if data:
+                    super().write(data)
 
         def redraw(self) -> None:
             """The next frame is written whole: something else may have drawn on the screen."""
-            if self._differ and self._compactor:
-                self._differ.forget()
-                self._compactor.forget()
+            with _lock:
+                if self._differ and self._compactor:
+                    self._differ.forget()
+                    self._compactor.forget()
+
+
+def _erases(env: Mapping[str, str]) -> bool:
+    """Whether the terminal erases with the current background: all do but GNU screen.
+
+    A screen at the near end of an SSH connection is known by its TERM, which tmux may use as well.
+    """
+    inside_screen = env.get("TERM", "").startswith("screen") and not env.get("TMUX")
+    return not (env.get("STY") or inside_screen)

@@ -41,11 +41,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "benchmarks": (
         Column("name", "Benchmark", 18, 2, priority=0),
-        Column("queries", "Queries", 7, align="right", priority=1),
+        Column("queries", "Queries", 8, align="right", priority=1),
         Column("documents", "Docs", 10, align="right", priority=2),
         Column("metric", "Metric", 10, 1, priority=3),
         Column("task", "Task", 14, 2, priority=4),
-        Column("results", "Figures", 7, align="right", priority=5),
+        Column("results", "Figures", 8, align="right", priority=5),
     ),
     "recipes": (
         Column("name", "Recipe", 18, 2, priority=0),

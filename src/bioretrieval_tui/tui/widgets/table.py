@@ -224,7 +224,10 @@ class VirtualTable(Canvas, can_focus=True):
             column = self.columns[i]
             title = column.title
             if self.sorted_by and self.sorted_by[0] == column.key:
-                title += " ↓" if self.sorted_by[1] else " ↑"
+                sign = "↓" if self.sorted_by[1] else "↑"
+                # The sign is what must be seen, whatever is left of the title.
+                gap = " " if len(title) + 2 <= size else ""
+                title = fit(title, min(len(title), size - 1)) + gap + sign
             if place:
                 spans.append(Span(" " * GAP))
             role = "header.active" if i == self.column and self.has_focus else "header"
