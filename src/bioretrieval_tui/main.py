@@ -163,15 +163,16 @@ def _kept(report: str) -> str:
     from bioretrieval_tui import __version__
     from bioretrieval_tui.paths import places, write_atomically
 
-    path: Path = places().state / ERROR_LOG
     head = (
         f"{datetime.now(UTC).isoformat(timespec='seconds')} bioretrieval-tui {__version__}, "
         f"Python {platform.python_version()}, {platform.platform()}\n{sys.argv[1:]!r}\n\n"
     )
+    path: Path | str = "the state folder"
     try:
+        path = places().state / ERROR_LOG
         write_atomically(path, (head + report).encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        return f"the details could not be written to {path}: {error.strerror}"
+    except (OSError, RuntimeError) as error:  # RuntimeError: a home folder that nobody has
+        return f"the details could not be written to {path}: {getattr(error, 'strerror', error)}"
     return f"details: {path}"
 
 

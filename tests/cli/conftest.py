@@ -123,7 +123,8 @@ def shell(
 def terminal(environment: dict[str, str]) -> Callable[..., Ended]:
     """Call the command in a pseudo-terminal; stdout and stderr arrive together as `out`.
 
-    `keys` are typed once the text `after` was seen.
+    `keys` are typed once the text `after` was seen, and again now and then with `insist`: a
+    ctrl+c between Python's look for signals and its wait for a line is only seen at the next key.
     """
 
     def call(
@@ -134,6 +135,7 @@ def terminal(environment: dict[str, str]) -> Callable[..., Ended]:
         code: str | None = None,
         keys: str = "",
         after: str = "",
+        insist: bool = False,
         program: Sequence[str] | None = None,
     ) -> Ended:
         call_words = [*(program or launcher(code)), *words]
@@ -141,11 +143,13 @@ def terminal(environment: dict[str, str]) -> Callable[..., Ended]:
         if child == 0:
             os.execvpe(call_words[0], call_words, changed(environment, env))  # noqa: S606
         fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        seen = bytearray()
+        seen, typed = bytearray(), keys.encode()
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
             ready, _, _ = select.select([screen], [], [], 1.0)
             if not ready:
+                if insist and not keys:
+                    os.write(screen, typed)
                 continue
             try:
                 data = os.read(screen, 65536)
@@ -155,7 +159,7 @@ def terminal(environment: dict[str, str]) -> Callable[..., Ended]:
                 break
             seen += data
             if keys and after in seen.decode("utf-8", "replace"):
-                os.write(screen, keys.encode())
+                os.write(screen, typed)
                 keys = ""
         else:
             os.kill(child, 9)

@@ -82,7 +82,7 @@ def test_folders_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert found["data"].state == "missing"
     assert found["data"].value.endswith("is not a folder")
     assert found["config"].state == "ok"
-    monkeypatch.setenv("BIORETRIEVAL_HOME", "/proc/nowhere")
+    monkeypatch.setenv("BIORETRIEVAL_HOME", "/dev/full")
     found = {one.name: one for one in checks.folders()}
     assert (found["data"].state, found["cache"].state) == ("missing", "note")
     assert all(one.remedy for one in found.values())
@@ -158,7 +158,7 @@ def test_what_torch_tells(
 
 def test_a_terminal_over_ssh_and_one_that_can_do_nothing(terminal: Call) -> None:
     code = "import bioretrieval_tui.cli.checks as c\nc.devices = lambda: iter(())"
-    env = {"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22", "LANG": "C", "NO_COLOR": "1"}
+    env = {"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22", "LC_ALL": "C", "NO_COLOR": "1"}
     seen = terminal("doctor", "-f", "csv", code=code, env=env, columns=200)
     assert seen.code == 0
     assert "OSC 52" in seen.out

@@ -270,6 +270,13 @@ def test_a_defect_where_no_log_can_be_written_is_one_line_still(cli: Call) -> No
     assert "unexpected KeyError: 'x'; the details could not be written to" in called.err
 
 
+def test_a_home_that_nobody_has_is_one_line(cli: Call) -> None:
+    called = cli("config", env={"BIORETRIEVAL_HOME": "~nobody-of-this-name/here"})
+    assert (called.code, called.out) == (1, "")
+    assert len(called.lines) == 1
+    assert "home directory" in called.err
+
+
 def test_a_failing_machine_is_one_line(cli: Call) -> None:
     called = cli("list", code=BREAK.format("PermissionError(13, 'Permission denied', 'some/file')"))
     assert called.code == 1

@@ -34,6 +34,7 @@ TOPICS = (
     "a vaccine against the coronavirus in a randomised trial",
 )
 QUERY = "sugar disease therapy"
+NAMED = "query and article encoders trained on PubMed search logs"
 SEARCHES: dict[str, list[str]] = {
     "tiny json": ["search", QUERY, "-i", "tiny", "-k", "3", "-f", "json"],
     "tiny jsonl": ["search", QUERY, "-i", "tiny", "-k", "3", "-f", "jsonl"],
@@ -41,15 +42,19 @@ SEARCHES: dict[str, list[str]] = {
     "tiny markdown": ["search", QUERY, "-i", "tiny", "-k", "3"],
     "tiny table": ["search", QUERY, "-i", "tiny", "-k", "3", "-f", "table"],
     "tiny all": ["search", QUERY, "-i", "tiny", "-k", "500", "-f", "json"],
-    "catalogue json": ["search", "contrastive training on click logs", "-f", "json"],
-    "catalogue again": ["search", "contrastive training on click logs", "-q", "-f", "json"],
-    "catalogue bibtex": ["search", "contrastive training on click logs", "-f", "bibtex"],
+    "catalogue json": ["search", NAMED, "-f", "json"],
+    "catalogue again": ["search", NAMED, "-q", "-f", "json"],
+    "catalogue bibtex": ["search", NAMED, "-f", "bibtex"],
 }
 
-# Calls the program for each of the words, with descriptor 1 on a file of its own.
+# Calls the program for each of the words, with descriptor 1 on a file of its own. The index of
+# the catalogue is made of the models only, which is a quarter of the time.
 MANY = """
 import json, os, sys
+import bioretrieval_tui.search.entries as entries
 from bioretrieval_tui.main import run
+whole = entries.catalogue_documents
+entries.catalogue_documents = lambda c: [d for d in whole(c) if d.metadata["kind"] == "model"]
 folder, calls = sys.argv[1], json.loads(sys.argv[2])
 for name, words in calls.items():
     target = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -189,9 +194,9 @@ def test_the_catalogue_is_indexed_at_the_first_search_and_not_again(
     hits = json.loads(first.out)
     assert len(hits) == 10
     assert {hit["id"] for hit in hits} <= set(catalogue.by_id)
-    assert any("medcpt" in hit["id"] for hit in hits)
+    assert "medcpt" in [hit["id"] for hit in hits[:3]]
     found = {row["name"]: row for row in cli("index", "list", "-f", "json", env=place.env).json}
-    assert found["catalogue"]["documents"] == len(catalogue.entries)
+    assert found["catalogue"]["documents"] == len(catalogue.section("models"))
 
 
 def test_hits_of_the_catalogue_can_be_cited(answers: dict[str, Answer]) -> None:

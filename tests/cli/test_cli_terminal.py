@@ -143,7 +143,8 @@ def test_an_index_is_removed_only_when_the_answer_is_yes(terminal: Call, tmp_pat
         assert seen.code == 130
         assert "the index mine stays" in seen.out
         assert folder.is_dir()
-    seen = terminal("index", "remove", "mine", env=env, keys="\x03", after="[y/N]")
+    asked = {"env": env, "after": "[y/N]"}
+    seen = terminal("index", "remove", "mine", **asked, keys="\x03", insist=True)
     assert seen.code == 130
     assert "Traceback" not in seen.out
     assert folder.is_dir()

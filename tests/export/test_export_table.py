@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bioretrieval_tui.export.entries import humanised
 from bioretrieval_tui.export.formats import render
 from bioretrieval_tui.export.sheet import Cell, Column, Linked, Sheet, Unverified
 from bioretrieval_tui.export.text import shortened
@@ -157,40 +155,6 @@ def test_fit_shares_the_whole_width(shape: list[tuple[int, int, bool]], width: i
         got < full for got, full in zip(widths, natural, strict=True)
     ):
         assert used == width
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0"),
-        (999, "999"),
-        (1_000, "1k"),
-        (99_949, "99.9k"),
-        (99_950, "100k"),
-        (999_499, "999k"),
-        (999_500, "1M"),
-        (22_713_216, "22.7M"),
-        (109_482_240, "109M"),
-        (999_499_999, "999M"),
-        (1_000_000_000, "1B"),
-        (2_506_172_416, "2.5B"),
-        (7_241_732_096, "7.2B"),
-    ],
-)
-def test_humanised(count: int, text: str) -> None:
-    assert humanised(count) == text
-
-
-@given(st.lists(st.integers(0, 10**12), min_size=2).map(sorted))
-def test_humanised_keeps_the_order(counts: list[int]) -> None:
-    units = {"k": 1e3, "M": 1e6, "B": 1e9}
-
-    def value(text: str) -> float:
-        return float(text[:-1]) * units[text[-1]] if text[-1] in units else float(text)
-
-    shown = [value(humanised(count)) for count in counts]
-    assert all(a <= b * (1 + 1e-9) for a, b in pairwise(shown))
-    assert all(abs(a - b) <= 0.05 * b for a, b in zip(shown, counts, strict=True))
 
 
 @given(st.text(max_size=200), st.integers(1, 50))

@@ -242,7 +242,7 @@ def _facts(one: IndexInfo) -> Sheet:
     """One index as names and values."""
     from bioretrieval_tui.export.sheet import Column, Sheet
 
-    shown = {key: value for key, value in asdict(one).items() if key != "name"}
+    shown = asdict(one)
     shown["documents"] = None if one.documents is None else f"{one.documents:,}"
     shown["bytes"] = size(one.bytes)
     return Sheet(

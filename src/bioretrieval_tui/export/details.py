@@ -22,7 +22,7 @@ from bioretrieval_tui.catalog.entries import (
     Step,
     Subset,
 )
-from bioretrieval_tui.export.entries import humanised
+from bioretrieval_tui.catalog.numbers import short
 from bioretrieval_tui.export.markdown import code, escape, link
 from bioretrieval_tui.terminal.clean import safe_url
 
@@ -80,8 +80,8 @@ def _field(entry: AnyEntry, name: str, value: Any, names: Names) -> str:
 
 
 def _parameters(value: int, _: Names) -> str:
-    short = humanised(value)
-    return short if short == str(value) else f"{short} ({value:,})"
+    size = short(value)
+    return size if size == str(value) else f"{size} ({value:,})"
 
 
 def _named(value: str | tuple[str, ...], names: Names) -> str:

@@ -21,6 +21,7 @@ from bioretrieval_tui.catalog.entries import (
     Recipe,
     Step,
 )
+from bioretrieval_tui.catalog.numbers import short
 from bioretrieval_tui.export.citation import citable, cite_entry, hub_url
 from bioretrieval_tui.export.records import record
 from bioretrieval_tui.export.sheet import Cell, Column, Each, Figure, Linked, Sheet, Unverified
@@ -94,17 +95,6 @@ def unverified(entry: AnyEntry, field: str) -> bool:
     return entry.statuses.get(field, entry.status) == "unverified"
 
 
-def humanised(count: int) -> str:
-    """A count in three figures at most, as models are called: 109M, 2.5B, 22.7M."""
-    for unit, size in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
-        # From 999.5 of the smaller unit on, rounding would print four figures.
-        if count >= size * 0.9995:
-            value = count / size
-            digits = f"{value:.0f}" if value >= 99.95 else f"{value:.1f}".removesuffix(".0")
-            return digits + unit
-    return str(count)
-
-
 def grouped(count: int | None) -> Cell:
     """A count with its thousands parted for readers; the number itself for csv."""
     return None if count is None else Figure(count, f"{count:,}")
@@ -114,7 +104,7 @@ def parameters(count: int | None, encoders: int = 1) -> Cell:
     """Parameters of one encoder, humanised, and how many encoders there are where two."""
     if count is None:
         return None
-    return Figure(count, humanised(count) if encoders == 1 else f"{encoders}x{humanised(count)}")
+    return Figure(count, short(count) if encoders == 1 else f"{encoders}x{short(count)}")
 
 
 def _cell(field: Field, entry: AnyEntry, names: Names) -> Cell:

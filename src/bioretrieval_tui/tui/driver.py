@@ -10,7 +10,7 @@ from threading import RLock
 from bioretrieval_tui.terminal.compact import Compactor
 from bioretrieval_tui.terminal.differ import ScreenDiffer
 
-# Workers write too (the clipboard), and so do signal handlers; what follows the screen has a memory.
+# Workers write too (the clipboard), and signal handlers; what follows the screen has a memory.
 _lock = RLock()
 
 if sys.platform == "win32":
