@@ -102,7 +102,7 @@ def applied(target: Filter | SlowFilter, expression: str) -> list[int] | str:
         return error.line()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(rows_st, st.lists(expressions_st, min_size=1, max_size=4))
 def test_fast_and_slow_find_the_same_rows_in_the_same_order(
     rows: tuple[Row, ...], expressions: list[str]
@@ -112,7 +112,7 @@ def test_fast_and_slow_find_the_same_rows_in_the_same_order(
         assert applied(fast, expression) == applied(slow, expression)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(rows_st, expressions_st, st.lists(st.integers(0, 40), max_size=6))
 def test_no_sequence_of_keystrokes_changes_a_result(
     rows: tuple[Row, ...], expression: str, cuts: list[int]
@@ -128,7 +128,7 @@ def test_no_sequence_of_keystrokes_changes_a_result(
 
 @pytest.fixture(scope="module")
 def both() -> tuple[Filter, SlowFilter]:
-    rows = many_rows(700)
+    rows = many_rows(400)
     return Filter(rows, SCHEMA), SlowFilter(rows)
 
 

@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"\x1b\[(?P<mark>[<=>?]?)(?P<words>[0-9;:]*)(?P<between>[ -/]*)(?P<final>[@-~])"
     r"|\x1b\](?P<osc>[^\x07\x1b]*)(?:\x07|\x1b\\)"
     r"|\x1bP(?P<dcs>(?:[^\x1b]|\x1b\x1b)*)\x1b\\"
-    r"|\x1b(?P<escape>[78=>])"
+    r"|\x1b(?P<escape>[78=>]|\(B)"
     r"|(?P<text>[^\x00-\x1f\x7f-\x9f]+)"
     r"|(?P<control>[\x00-\x1a\x1c-\x1f\x7f-\x9f])"
 )
@@ -27,6 +27,7 @@ _FLAGS |= {9: "strike", 21: "double", 53: "over"}
 _ENDS = {22: ("bold", "dim"), 23: ("italic",), 24: ("under", "double"), 25: ("blink",)}
 _ENDS |= {27: ("reverse",), 28: ("hide",), 29: ("strike",), 55: ("over",)}
 _ON_BLANKS = frozenset({"under", "double", "blink", "reverse", "strike", "over"})
+_REPORTS = frozenset({"\x1b[>c", "\x1b[>q", "\x1b[?2026$p", "\x1b[?2048$p"})
 _ALTERNATE = frozenset({47, 1047, 1049})
 
 
@@ -68,6 +69,7 @@ class Terminal:
         self._main: tuple[list[list[Cell]], int, int] | None = None
         self._saved = (0, 0, Cell())
         self._held = ""
+        self._last = " "
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     # Reading the screen --------------------------------------------------------------------
@@ -127,6 +129,8 @@ class Terminal:
 
     def resize(self, width: int, height: int) -> None:
         """Another size: what is cut off is lost, what is new is blank."""
+        for row in self.rows:
+            self._mend(row, width, width)
         self.rows = [(row + [Cell()] * width)[:width] for row in self.rows[:height]]
         self.rows += [[Cell()] * width for _ in range(height - len(self.rows))]
         self.width, self.height = width, height
@@ -138,6 +142,8 @@ class Terminal:
         size = wcwidth(character)
         if size <= 0:
             self._combine(character)
+            return
+        if size > self.width:
             return
         if self.about_to_wrap or self.x + size > self.width:
             if 7 in self.modes:
@@ -151,6 +157,7 @@ class Terminal:
         self._mend(row, self.x, end)
         row[self.x] = self.pen._replace(text=character)
         row[self.x + 1 : end] = [self.pen._replace(text="")] * (size - 1)
+        self._last = character
         self.x = end
         if end == self.width:
             self.x, self.about_to_wrap = end - 1, True
@@ -226,7 +233,7 @@ class Terminal:
             if mark == "?" and final in "hl" and not match["between"]:
                 for word in match["words"].split(";"):
                     self._mode(int(word), on=final == "h")
-            elif match[0] not in ("\x1b[?2026$p", "\x1b[?2048$p") and final != "u":
+            elif match[0] not in _REPORTS and final != "u":
                 self.unknown.append(match[0])
             return
         if final == "m":
@@ -256,7 +263,10 @@ class Terminal:
                 if y != self.y:
                     self._erase(y, 0, self.width)
             self._erase(self.y, *self._span(numbers[0], self.x, self.width))
-        elif final not in "cnt":
+        elif final == "b":
+            for _ in range(first):
+                self._put(self._last)
+        elif final not in "cntr":
             self.unknown.append(match[0])
 
     @staticmethod

@@ -85,7 +85,7 @@ class Session:
     async def settle(self) -> None:
         """Wait until every message is handled and every short worker has ended."""
         quiet = 0
-        while quiet < 2:
+        while quiet < 3:
             await self.pilot.pause(0)
             under_way = [
                 worker

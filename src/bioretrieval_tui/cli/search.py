@@ -86,7 +86,7 @@ def search(
     if not quiet and sys.stderr.isatty():
         tell(_stated(name, mode))
 
-    from bioretrieval_tui.cli.hits import hit_sheet
+    from bioretrieval_tui.export.hits import hit_sheet
 
     citations = () if found is None or format_ != "bibtex" else _citations(found, hits)
     put_sheet(hit_sheet(hits, title=f"Search: {query}", citations=citations), format_)

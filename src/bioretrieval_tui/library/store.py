@@ -10,7 +10,9 @@ from pathlib import Path
 from bioretrieval_tui.errors import BioRetrievalError
 
 _SCHEMA = """
-create table if not exists done (entry text primary key, at text not null default current_timestamp);
+create table if not exists done (
+    entry text primary key, at text not null default current_timestamp
+);
 create table if not exists setting (name text primary key, value text not null);
 """
 
@@ -22,11 +24,8 @@ class Library:
         self.path = path
 
     @contextmanager
-    def _open(self, *, write: bool) -> Iterator[sqlite3.Connection | None]:
-        """A connection in a transaction; None when reading a file that is not there yet."""
-        if not write and not self.path.exists():
-            yield None
-            return
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection in a transaction, to a file that is made if it is not there."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=2.0)
@@ -53,9 +52,9 @@ class Library:
         Raises:
             BioRetrievalError: the file is there and cannot be read.
         """
-        with self._open(write=False) as connection:
-            if connection is None:
-                return frozenset()
+        if not self.path.exists():
+            return frozenset()
+        with self._open() as connection:
             return frozenset(row[0] for row in connection.execute("select entry from done"))
 
     def set_done(self, entry: str, done: bool) -> None:
@@ -64,8 +63,7 @@ class Library:
         Raises:
             BioRetrievalError: the file cannot be written.
         """
-        with self._open(write=True) as connection:
-            assert connection is not None
+        with self._open() as connection:
             if done:
                 connection.execute("insert or ignore into done (entry) values (?)", (entry,))
             else:
@@ -73,15 +71,14 @@ class Library:
 
     def setting(self, name: str) -> str | None:
         """A setting, or None."""
-        with self._open(write=False) as connection:
-            if connection is None:
-                return None
+        if not self.path.exists():
+            return None
+        with self._open() as connection:
             found = connection.execute("select value from setting where name = ?", (name,))
             row = found.fetchone()
             return None if row is None else str(row[0])
 
     def set_setting(self, name: str, value: str) -> None:
         """Keep a setting."""
-        with self._open(write=True) as connection:
-            assert connection is not None
+        with self._open() as connection:
             connection.execute("insert or replace into setting values (?, ?)", (name, value))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 from bioretrieval_tui.actions import in_scope
 
 
-def bindings(*scopes: str) -> list[Binding]:
+def bindings(*scopes: str) -> list[BindingType]:
     """The bindings of these scopes. Footer and help are drawn from the registry, not from here."""
     return [
         Binding(key, action.name, action.label, show=False, id=f"{action.id}.{key}")

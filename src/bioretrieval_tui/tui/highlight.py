@@ -10,9 +10,11 @@ from bioretrieval_tui.tui.text import Span
 _WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*", re.UNICODE)
 # Words that say nothing of the topic: marking them would only be noise.
 _COMMON = frozenset(
-    "a an and are as at be by can do does for from has have how in into is it its of on or our "
-    "than that the their there these they this to was we were what when where which who why will "
-    "with within without".split()
+    (
+        "a an and are as at be by can do does for from has have how in into is it its of on or "
+        "our than that the their there these they this to was we were what when where which who "
+        "why will with within without"
+    ).split()
 )
 
 

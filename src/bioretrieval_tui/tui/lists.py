@@ -97,8 +97,8 @@ def _text(entry: AnyEntry, key: str) -> str:
     if not found:
         return ""
     if key == "params":
-        size = short(found)
-        return f"{entry.encoders}x{size}" if isinstance(entry, Model) and entry.encoders > 1 else size
+        encoders = entry.encoders if isinstance(entry, Model) else 1
+        return f"{encoders}x{short(found)}" if encoders > 1 else short(found)
     return count(found) if isinstance(found, int) and key not in ("year", "number") else str(found)
 
 
@@ -128,5 +128,3 @@ class EntryRows:
         if isinstance(entry, Step) and self.mark:
             spans[0] = Span(f"{self.mark(entry)} {entry.number}", "step")
         return spans
-
-

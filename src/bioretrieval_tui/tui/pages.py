@@ -41,7 +41,7 @@ class Page:
 
 
 def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
-    """The page of one entry. `away`: it is shown outside its list, so the first jump leads there."""
+    """The page of one entry. `away`: shown outside its list, so the first jump leads there."""
     kind = kind_of(entry)
     related = ((entry,) if away else ()) + catalogue.related(entry.id)
     related = related[: len(ascii_lowercase)]
@@ -291,7 +291,8 @@ def _notes(entry: AnyEntry, catalogue: Catalogue) -> Iterator[Line]:
     for note in entry.notes:
         mark = Span("corrected  ", "warn") if note.corrects else Span("note  ", "dim")
         source = catalogue.sources.get(note.source)
-        yield line(mark, *inline(note.text), Span(f"  [{source.id if source else note.source}]", "faint"), hang=2)
+        origin = Span(f"  [{source.id if source else note.source}]", "faint")
+        yield line(mark, *inline(note.text), origin, hang=2)
     yield line()
     yield line(Span("Sources", "header"))
     for identifier in entry.sources:

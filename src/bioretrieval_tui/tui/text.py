@@ -73,10 +73,8 @@ def wrap(item: Line, width: int) -> list[Row]:
                 word = word[len(head.rstrip()) :] if not head.isspace() else ""
                 size = cell_len(word)
                 finish()
-            if word and not (word.isspace() and not used):
-                current.append(Span(word, span.role, span.url))
-                used += size
-            elif word and not rows and not used:
+            # A row does not begin with the spaces at which the one before it ended.
+            if word and (used or not rows or not word.isspace()):
                 current.append(Span(word, span.role, span.url))
                 used += size
     finish()

@@ -41,8 +41,8 @@ def _look(
     kinds: dict[str, str],
     match: str,
 ) -> Look:
-    def on(color: str, *, bg: str = background, bold: bool = False, underline: bool = False) -> Style:
-        return Style(color=color, bgcolor=bg, bold=bold or None, underline=underline or None)
+    def on(color: str, *, bg: str = background, bold: bool = False, under: bool = False) -> Style:
+        return Style(color=color, bgcolor=bg, bold=bold or None, underline=under or None)
 
     styles = {
         "text": on(text),
@@ -50,7 +50,7 @@ def _look(
         "dim": on(dim),
         "faint": on(faint),
         "rule": on(border),
-        "link": on(kinds["dataset"], underline=True),
+        "link": on(kinds["dataset"], under=True),
         "match": on(background, bg=match),
         "ok": on(kinds["model"]),
         "warn": on(kinds["recipe"]),
@@ -61,7 +61,7 @@ def _look(
         "bar.strong": on(text, bg=surface, bold=True),
         "bar.active": on(background, bg=kinds["model"], bold=True),
         "header": on(faint, bold=True),
-        "header.active": on(text, bold=True, underline=True),
+        "header.active": on(text, bold=True, under=True),
         "cursor": on(text, bg=raised, bold=True),
         "cursor.blurred": on(text, bg=surface),
         "gauge": on(kinds["model"]),

@@ -58,7 +58,7 @@ class BrowsePane(ListPane):
 
     # Rows --------------------------------------------------------------------------------
 
-    def mark(self, entry: AnyEntry) -> str:
+    def mark(self, _: AnyEntry) -> str:
         """A mark before a row, for panes that have one."""
         return ""
 
@@ -164,6 +164,8 @@ class BrowsePane(ListPane):
         else:
             filter_line = QueryLine('filter: words, "a phrase", year>=2023, params<=500M, -term')
             await self.mount(filter_line, after=self.query_one(HeadLine))
+        # The list is what it filters; in a narrow window the page would hide it.
+        self.remove_class("-reading")
         filter_line.display = True
         filter_line.value = self.expression
         filter_line.cursor_position = len(self.expression)

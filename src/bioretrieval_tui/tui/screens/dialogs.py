@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -33,7 +33,10 @@ class Dialog(ModalScreen[ResultT]):
     }
     Dialog Detail { height: 1fr; }
     """
-    BINDINGS = [Binding("escape", "close", show=False), Binding("ctrl+c", "app.quit", show=False)]
+    BINDINGS: ClassVar = [
+        Binding("escape", "close", show=False),
+        Binding("ctrl+c", "app.quit", show=False),
+    ]
 
     def action_close(self) -> None:
         """Close with nothing."""
@@ -44,7 +47,7 @@ class PageDialog(Dialog[None]):
     """A dialog that is a page of lines."""
 
     DEFAULT_CSS = "PageDialog > Vertical { height: 90%; }"
-    BINDINGS = [
+    BINDINGS: ClassVar = [
         Binding("q,enter,question_mark,f1", "close", show=False),
     ]
 
@@ -125,7 +128,8 @@ class ExportDialog(Dialog[Path]):
         self._explain()
 
     def _explain(self, problem: str = "") -> None:
-        what = f"Export {self.count} rows to a file" if self.count != 1 else "Export 1 row to a file"
+        rows = "1 row" if self.count == 1 else f"{self.count} rows"
+        what = f"Export {rows} to a file"
         lines = [
             line(Span(what, "strong")),
             line(Span("The ending chooses the format: .md .csv .json .jsonl .bib .txt", "dim")),

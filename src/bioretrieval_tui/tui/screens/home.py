@@ -57,7 +57,7 @@ def home_letters(number: int) -> str:
 
 def latest(catalogue: Catalogue) -> list[AnyEntry]:
     """The newest work in the catalogue: by year, papers and milestones once each."""
-    candidates = [
+    candidates: list[AnyEntry] = [
         entry for entry in catalogue.entries if entry.year and not isinstance(entry, Milestone)
     ]
     candidates.sort(key=lambda e: (e.added or "", e.year or 0, isinstance(e, Paper)), reverse=True)
@@ -78,15 +78,22 @@ def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
         line(),
     ]
     digits = {pane: str(i) for i, (pane, _, _) in enumerate(PANES, 1)}
-    roles = {"papers": "paper", "models": "model", "datasets": "dataset", "benchmarks": "benchmark",
-             "timeline": "milestone", "path": "step", "leaderboard": "recipe", "search": "text"}  # fmt: skip
+    roles = {
+        "papers": "paper",
+        "models": "model",
+        "datasets": "dataset",
+        "benchmarks": "benchmark",
+        "timeline": "milestone",
+        "path": "step",
+        "leaderboard": "recipe",
+    }
     for pane, title, text in PANES[1:]:
         section = "recipes" if pane == "leaderboard" else pane
         number = count(len(catalogue.section(section))) if section in SECTIONS else ""
-        lines.append(
-            line(Span(f" {digits[pane]} ", "key"), " ", Span(f"{title:<12}", roles[pane]),
-                 Span(f"{number:>4}  ", "strong"), Span(text, "dim"), hang=22)
-        )  # fmt: skip
+        name = Span(f"{title:<12}", roles.get(pane, "text"))
+        size = Span(f"{number:>4}  ", "strong")
+        key = Span(f" {digits[pane]} ", "key")
+        lines.append(line(key, " ", name, size, Span(text, "dim"), hang=22))
     figures = count(len(catalogue.results))
     lines += [
         line(),
@@ -108,11 +115,9 @@ def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
     lines += [
         line(),
         line(Span("Where to start", "header")),
-        line(Span(" 8 ", "key"), " five steps, from a first baseline to your own retriever", hang=4),
+        line(Span(" 8 ", "key"), " five steps, from a baseline to your own retriever", hang=4),
         line(Span(" 9 ", "key"), " search everything here by meaning, offline", hang=4),
         line(Span(" / ", "key"), " filters any list, ", Span(" ? ", "key"), " shows the keys, ",
              Span(" q ", "key"), " leaves", hang=4),
     ]  # fmt: skip
     return lines
-
-

@@ -178,12 +178,6 @@ class ListPane(Pane):
         self._settle()
         self._await_letter("related", bool(self.page.jumps))
 
-    def _settle(self) -> None:
-        """Show the whole page now."""
-        if self._rest:
-            self._rest.stop()
-        self.show_page()
-
     def _await_letter(self, what: str, there: bool) -> None:
         if not there:
             self.owner.say(f"There are no {'links' if what == 'link' else 'relations'} here")

@@ -30,9 +30,9 @@ class StartPane(BrowsePane):
             self.owner.say(error.line(), "error")
         super().on_mount()
 
-    def mark(self, entry: AnyEntry) -> str:
+    def mark(self, step: AnyEntry) -> str:
         """Done or not."""
-        return "[x]" if entry.id in self.done else "[ ]"
+        return "[x]" if step.id in self.done else "[ ]"
 
     def action_done(self) -> None:
         """Mark the step as done, or not."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
@@ -21,7 +23,7 @@ class QueryLine(Input, inherit_bindings=False):
     QueryLine > .input--placeholder { color: $foreground 60%; }
     QueryLine:ansi > .input--placeholder { color: ansi_default; text-style: dim; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar = [
         Binding("left", "cursor_left", show=False),
         Binding("right", "cursor_right", show=False),
         Binding("ctrl+left", "cursor_left_word", show=False),

@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bioretrieval_tui.export.sheet import Cell, Column, Each, Figure, Linked, Sheet
 from bioretrieval_tui.export.text import shortened
 
 if TYPE_CHECKING:
     from bioretrieval_tui.export.citation import Citation
-    from bioretrieval_tui.search.hits import Hit
+
+
+class Parts(Protocol):
+    """What a score was made of; None for what had no share in it."""
+
+    @property
+    def dense(self) -> float | None: ...
+    @property
+    def lexical(self) -> float | None: ...
+    @property
+    def rerank(self) -> float | None: ...
+
+
+class Hit(Protocol):
+    """A found document, as the search room gives it."""
+
+    @property
+    def rank(self) -> int: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def year(self) -> int | None: ...
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def scores(self) -> Parts: ...
+
 
 _COLUMNS = (
     Column("rank", "rank", "right"),
@@ -26,7 +58,9 @@ _COLUMNS = (
 )
 
 
-def hit_sheet(hits: Sequence[Hit], *, title: str, citations: Sequence[Citation] = ()) -> Sheet:
+def hit_sheet(
+    hits: Sequence[Hit], *, title: str = "Search results", citations: Sequence[Citation] = ()
+) -> Sheet:
     """Hits in their order; scores keep all their digits for programs."""
     return Sheet(
         title=title,

@@ -1,0 +1,221 @@
+"""The filter line: it filters as one types, forgives what is half-typed, and can be taken back."""
+
+from __future__ import annotations
+
+import pytest
+from driving import Session, make_app, running
+
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.table import VirtualTable
+
+WIDE = (120, 20)
+
+
+async def filtered(session: Session, text: str) -> None:
+    await session.press("slash")
+    await session.type(text)
+
+
+async def test_it_filters_as_one_types(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        total = len(session.ids)
+        await session.press("slash")
+        assert isinstance(session.focused, QueryLine)
+        counts = []
+        for character in "beta":
+            await session.press(character)
+            counts.append(len(session.ids))
+        assert counts == sorted(counts, reverse=True)
+        assert session.ids == ["beta-paper"]
+        assert f"1 of {total}" in session.head
+        assert "filter beta" in session.head
+        await session.press("backspace", "backspace", "backspace", "backspace")
+        assert len(session.ids) == total
+
+
+async def test_letters_and_digits_are_text_in_the_line(small: Catalogue) -> None:
+    """Every key of the panes that is a character: none of them acts while one types."""
+    typed = '123456789 qtjkgGsnNeEoOyYlLrRvVzZxXciIdDuU>=<?-"" (:)._~,!'
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("slash")
+        await session.type(typed)
+        assert session.line.value == typed
+        assert session.app.current == "papers"
+        assert session.app.screen is session.app.screen_stack[0]
+        assert not session.app._exit
+
+
+async def test_the_cursor_stays_on_its_entry(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        while session.at != "filler-07":
+            await session.press("j")
+        await filtered(session, "filler")
+        assert session.at == "filler-07"
+        await session.press("escape")
+        assert session.at == "filler-07"
+        # Where the filter hides it, the first row that is left is next.
+        await filtered(session, "gamma")
+        assert session.at == session.ids[0] == "gamma-paper"
+
+
+@pytest.mark.parametrize(
+    ("text", "column"), [("yaer:2020", 1), ("filler year>>", 13), ("(filler", 1), ('"fill', 1)]
+)
+async def test_a_mistake_shows_its_column_and_keeps_the_rows(
+    small: Catalogue, text: str, column: int
+) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("slash")
+        for character in text:
+            before = session.ids
+            await session.press(character)
+            if session.browse.problem:
+                assert session.ids == before
+        assert session.browse.problem is not None
+        assert f"filter, column {column}: " in session.head
+        assert f"filter, column {column}: " in session.rows[1]
+        # Enter does not leave the line with a filter that is none.
+        await session.press("enter")
+        assert isinstance(session.focused, QueryLine)
+        assert f"column {column}" in session.said
+
+
+async def test_a_wrong_field_is_told_the_nearest(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await filtered(session, "yaer:2020")
+        assert "year" in session.head
+
+
+async def test_escape_restores_all_rows_and_the_list(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        everything = session.ids
+        await filtered(session, "beta year>")
+        await session.press("escape")
+        assert session.ids == everything
+        assert session.browse.problem is None
+        assert session.head == f"Papers  {len(everything)}"
+        assert isinstance(session.focused, VirtualTable)
+        assert not session.browse.query_one(QueryLine).display
+
+
+async def test_enter_keeps_the_filter_and_escape_in_the_list_lifts_it(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        everything = session.ids
+        await filtered(session, "filler")
+        await session.press("enter")
+        assert isinstance(session.focused, VirtualTable)
+        assert len(session.ids) == 20
+        assert not session.browse.query_one(QueryLine).display
+        await session.press("j", "enter", "escape")  # out of the page first
+        assert len(session.ids) == 20
+        at = session.at
+        await session.press("escape")
+        assert session.ids == everything
+        assert session.at == at
+
+
+async def test_the_filter_can_be_edited_again(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await filtered(session, "filler")
+        await session.press("enter", "slash")
+        assert session.line.value == "filler"
+        assert session.line.cursor_position == len("filler")
+        await session.type(" year>=2015")
+        assert len(session.ids) == 6
+        await session.press("ctrl+u")
+        assert session.line.value == ""
+        assert len(session.ids) == 25
+
+
+async def test_up_and_down_move_the_list_while_one_types(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await filtered(session, "filler")
+        await session.press("down", "down", "up")
+        assert session.at == session.ids[1]
+        assert isinstance(session.focused, QueryLine)
+
+
+async def test_keys_that_edit_the_line(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await filtered(session, "one two")
+        line = session.line
+        for key, value, place in (
+            ("home", "one two", 0), ("right", "one two", 1), ("delete", "oe two", 1),
+            ("ctrl+d", "o two", 1), ("end", "o two", 5), ("ctrl+w", "o ", 2),
+            ("left", "o ", 1), ("ctrl+k", "o", 1), ("ctrl+e", "o", 1), ("backspace", "", 0),
+        ):  # fmt: skip
+            await session.press(key)
+            assert (line.value, line.cursor_position) == (value, place), key
+
+
+async def test_n_and_shift_n_go_round_the_matches(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("n")
+        assert "press / first" in session.said
+        await filtered(session, "survey OR gamma")
+        assert set(session.ids) == {"gamma-paper", "wide-paper"}
+        await session.press("escape", "g")
+        for key, expected in (
+            ("n", "gamma-paper"), ("n", "wide-paper"), ("n", "gamma-paper"),
+            ("N", "wide-paper"), ("N", "gamma-paper"),
+        ):  # fmt: skip
+            await session.press(key)
+            assert session.at == expected
+
+
+async def test_n_says_when_nothing_matches(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await filtered(session, "name:nothing")
+        await session.press("escape", "n")
+        assert "No row matches name:nothing" in session.said
+
+
+async def test_filter_and_order_go_together(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("right", "s", "s")
+        await filtered(session, "filler year<2004")
+        assert session.ids == ["filler-03", "filler-02", "filler-01"]
+        await session.press("escape")
+        assert session.ids[0] == "gamma-paper"
+
+
+async def test_a_filter_in_a_narrow_window(small: Catalogue) -> None:
+    async with running(make_app(small), (60, 15), pane="papers") as session:
+        await filtered(session, "filler")
+        assert session.rows[2].strip() == "filler"
+        await session.press("enter", "enter")
+        assert "Filler" in session.rows[2]
+        await session.press("slash")
+        assert isinstance(session.focused, QueryLine)
+        await session.press("escape")
+        # The page was open; where the keys go must be seen.
+        assert session.focused is not None
+        assert session.focused.display
+        assert session.focused.size.height > 0
+
+
+async def test_a_filter_of_each_pane(small: Catalogue) -> None:
+    """The same language everywhere; a field that a kind lacks matches nothing there."""
+    async with running(make_app(small), WIDE) as session:
+        for digit, text, expected in (
+            ("2", "era:contrastive", ["milestone-1"]),
+            ("4", "params<=66M role:retriever", ["beta-dual"]),
+            ("5", "available:no", ["logs"]),
+            ("6", "queries>=350", ["trials-set", "patents-set"]),
+            ("7", "method:distillation", ["train-beta"]),
+            ("8", "number:2..3", ["step-index", "step-measure"]),
+        ):
+            await session.press(digit)
+            await filtered(session, text)
+            assert session.ids == expected
+            await session.press("enter")
+
+
+async def test_hostile_words_are_words(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("slash")
+        session.line.value = "[bold]markup[/bold]\x1b[31m"
+        await session.settle()
+        assert "\x1b" not in session.text
+        assert "[bold]" in session.text

@@ -1,0 +1,285 @@
+"""Relations, links, history and the palette: two keys there, one key back."""
+
+from __future__ import annotations
+
+from driving import Session, make_app, running
+
+from bioretrieval_tui.actions import ACTIONS, PANES
+from bioretrieval_tui.catalog.view import Catalogue, section_of
+from bioretrieval_tui.tui.app import PANE_OF_SECTION
+from bioretrieval_tui.tui.screens.dialogs import HelpDialog
+from bioretrieval_tui.tui.screens.home import HomePane, home_letters
+from bioretrieval_tui.tui.screens.palette import Palette
+from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.table import VirtualTable
+
+WIDE, NARROW = (120, 30), (80, 24)
+
+
+async def to(session: Session, identifier: str) -> None:
+    """Put the cursor on an entry, wherever it is."""
+    session.app.jump(identifier)
+    await session.settle()
+    session.app.history.clear()
+
+
+async def test_r_and_a_letter_jump_and_backspace_returns(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("j")
+        related = [entry.id for entry in small.related("beta-paper")]
+        assert [related.index(i) for i in ("alpha-paper", "beta-dual", "train-beta")] == [0, 1, 2]
+        await session.press("r")
+        assert "related: type its letter" in session.head
+        await session.press("b")
+        assert (session.app.current, session.at) == ("models", "beta-dual")
+        assert "related" not in session.head
+        await session.press("backspace")
+        assert (session.app.current, session.at) == ("papers", "beta-paper")
+        assert "related" not in session.head
+        await session.press("backspace")
+        assert session.said == "Nothing to go back to"
+
+
+async def test_a_chain_of_jumps_is_walked_back_step_by_step(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="timeline") as session:
+        await session.press("j")
+        assert session.at == "milestone-1"
+        trail = [session.at]
+        for identifier in ("alpha-110m", "train-alpha", "alpha-paper", "beta-paper"):
+            letter = [e.id for e in small.related(trail[-1] or "")].index(identifier)
+            await session.press("r", "abcdefghijklm"[letter])
+            assert session.at == identifier
+            trail.append(identifier)
+        for expected in reversed(trail[:-1]):
+            await session.press("alt+left" if expected == "train-alpha" else "backspace")
+            assert session.at == expected
+        assert session.app.current == "timeline"
+
+
+async def test_a_jump_within_a_pane(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("j", "r", "a")
+        assert (session.app.current, session.at) == ("papers", "alpha-paper")
+        await session.press("backspace")
+        assert session.at == "beta-paper"
+
+
+async def test_a_jump_lifts_a_filter_that_hides_its_goal(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="models") as session:
+        await session.press("slash")
+        await session.type("gamma")
+        await session.press("enter", "3", "r", "a")
+        assert (session.app.current, session.at) == ("models", "alpha-110m")
+        assert session.browse.expression == ""
+        await session.press("4", "slash")
+        await session.type("alpha")
+        await session.press("enter", "3")
+        await session.press("r", "a")
+        # A filter that shows the goal stays.
+        assert (session.at, session.browse.expression) == ("alpha-110m", "alpha")
+
+
+async def test_letters_that_lead_nowhere(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("r", "z")
+        assert session.said == "No related has the letter z"
+        await session.press("r", "1")
+        assert session.app.current == "papers"
+        await session.press("r", "escape")
+        assert session.browse.letters == ""
+        assert isinstance(session.focused, VirtualTable)
+        await session.press("j", "j", "j", "j", "j")
+        assert session.at == "filler-01"
+        await session.press("r")
+        assert session.said == "There are no relations here"
+        await session.press("l")
+        assert session.said == "There are no links here"
+        await session.press("o")
+        assert session.said == "There is no link here"
+
+
+async def test_letters_win_over_keys_while_they_are_awaited(small: Catalogue) -> None:
+    """`q`, digits and `j` are letters or nothing then: no key acts twice."""
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        for key in ("q", "j", "G", "4", "t", "space", "question_mark", "slash"):
+            await session.press("r", key)
+            assert session.browse.letters == ""
+            assert session.app.current == "papers"
+            assert session.at == "alpha-paper"
+            assert session.app.screen is session.app.screen_stack[0]
+            assert not session.app._exit
+            assert isinstance(session.focused, VirtualTable)
+
+
+async def test_in_a_narrow_window_the_letters_are_seen(small: Catalogue) -> None:
+    async with running(make_app(small), NARROW, pane="papers") as session:
+        await session.press("r")
+        assert isinstance(session.focused, Detail)
+        assert "a model" in session.text
+        assert "type its letter" in session.text
+        await session.press("a")
+        assert session.at == "alpha-110m"
+        await session.press("backspace")
+        assert session.at == "alpha-paper"
+        await session.press("escape")
+        await session.press("l", "escape", "escape")
+        assert isinstance(session.focused, VirtualTable)
+
+
+async def test_from_the_page_as_from_the_list(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("enter", "r", "a")
+        assert session.at == "alpha-110m"
+        await session.press("backspace")
+        assert session.at == "alpha-paper"
+        assert isinstance(session.focused, Detail)
+
+
+async def test_every_entry_is_reached_and_left(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE) as session:
+        for entry in small.entries:
+            section = section_of(entry)
+            session.app.jump(entry.id)
+            await session.settle()
+            assert session.app.current == PANE_OF_SECTION.get(section, section)
+            assert session.at == entry.id
+        session.app.jump("no-such-entry")
+        await session.settle()
+        assert session.said == "No entry has the id 'no-such-entry'"
+        assert len(session.app.history) <= 100
+
+
+async def test_home_jumps_to_the_latest(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE) as session:
+        home = session.app.pane
+        assert isinstance(home, HomePane)
+        letters = home_letters(len(home.latest))
+        for letter, entry in zip(letters, home.latest, strict=True):
+            await session.press(letter)
+            assert session.at == entry.id
+            await session.press("backspace")
+            assert session.app.current == "home"
+            assert isinstance(session.focused, Detail)
+        await session.press("w")
+        assert session.app.current == "home"
+
+
+async def test_home_scrolls(small: Catalogue) -> None:
+    async with running(make_app(small), (60, 15)) as session:
+        detail = session.app.pane.query_one(Detail)
+        await session.press("G")
+        assert detail.top > 0
+        assert "leaves" in session.text
+        await session.press("g")
+        assert detail.top == 0
+
+
+# The palette ------------------------------------------------------------------------------------
+
+
+async def test_the_palette_runs_an_action(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("ctrl+p")
+        assert isinstance(session.app.screen, Palette)
+        await session.type("benchm")
+        await session.press("enter")
+        assert session.app.current == "benchmarks"
+        await session.press("ctrl+p")
+        await session.type("sort")
+        await session.press("enter")
+        assert session.said.startswith("Sorted by name")
+        await session.press("ctrl+p")
+        await session.type("help")
+        await session.press("enter")
+        assert isinstance(session.app.screen, HelpDialog)
+
+
+async def test_the_palette_jumps_to_an_entry(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("ctrl+p")
+        await session.type("gamma 2b")
+        await session.press("enter")
+        assert (session.app.current, session.at) == ("models", "gamma-2b")
+        await session.press("backspace")
+        assert session.app.current == "papers"
+
+
+async def test_the_palette_is_moved_in_and_left(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("ctrl+p")
+        palette = session.app.screen
+        assert isinstance(palette, Palette)
+        table = palette.query_one(VirtualTable)
+        await session.press("down", "down", "up")
+        assert table.cursor == 1
+        await session.type("(kind:")  # half-typed: what was shown stays
+        assert len(table.rows) > 0
+        await session.press("ctrl+u")
+        await session.type("xyzxyzxyz")
+        assert "Nothing has this name." in session.text
+        await session.press("enter")
+        assert session.app.screen is session.app.screen_stack[0]
+        assert session.at == "alpha-paper"
+        await session.press("ctrl+p", "escape")
+        assert session.app.screen is session.app.screen_stack[0]
+
+
+async def test_the_palette_is_clicked(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("ctrl+p")
+        await session.type("nutrition")
+        await session.pilot.click(VirtualTable, offset=(5, 1), times=2)
+        await session.settle()
+        assert session.at == "nutrition-set"
+
+
+async def test_the_palette_offers_what_works_here(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE) as session:
+        for pane, *_ in PANES:
+            await session.app.show_pane(pane)
+            await session.settle()
+            await session.press("ctrl+p")
+            palette = session.app.screen
+            assert isinstance(palette, Palette)
+            offered = {item.id for item in palette.items if not isinstance(item, str)}
+            scopes = session.app.pane.SCOPES
+            assert offered == {a.id for a in ACTIONS if a.palette and a.scope in scopes}
+            assert {item for item in palette.items if isinstance(item, str)} == set(small.names)
+            await session.press("escape")
+
+
+async def test_every_action_of_the_palette_runs(small: Catalogue, folder: object) -> None:
+    """Chosen from the palette, each does something or says why not; none is an error."""
+    for pane in ("home", "papers", "leaderboard", "path", "search"):
+        async with running(make_app(small), WIDE, pane=pane) as session:
+            scopes = session.app.pane.SCOPES
+            for action in ACTIONS:
+                if not action.palette or action.scope not in scopes or action.id == "quit":
+                    continue
+                await session.app._chosen(action)
+                await session.settle()
+                while len(session.app.screen_stack) > 1:
+                    await session.press("escape")
+                await session.app.show_pane(pane)
+                await session.settle()
+
+
+# Help -------------------------------------------------------------------------------------------
+
+
+async def test_help_opens_scrolls_and_closes(small: Catalogue) -> None:
+    async with running(make_app(small), NARROW, pane="papers") as session:
+        for opening, closing in (
+            ("question_mark", "escape"), ("f1", "q"), ("question_mark", "enter"),
+            ("question_mark", "question_mark"), ("f1", "f1"),
+        ):  # fmt: skip
+            await session.press(opening)
+            assert isinstance(session.app.screen, HelpDialog)
+            assert "Keys: Papers" in session.text
+            await session.press(closing)
+            assert session.app.screen is session.app.screen_stack[0]
+            assert isinstance(session.focused, VirtualTable)
+        await session.press("question_mark", "G")
+        assert "Take it back" in session.text
+        await session.press("g", "j", "ctrl+d")
+        assert session.app.screen.query_one(Detail).top > 1
