@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bioretrieval_tui.errors import BioRetrievalError
+
 APP = "bioretrieval-tui"
 HOME_VARIABLE = "BIORETRIEVAL_HOME"
 
@@ -43,10 +45,19 @@ class Places:
 
 
 def places() -> Places:
-    """The folders in force: BIORETRIEVAL_HOME first, else the platform's own."""
+    """The folders in force: BIORETRIEVAL_HOME first, else the platform's own.
+
+    Raises:
+        BioRetrievalError: BIORETRIEVAL_HOME names the home of a user who is not there.
+    """
     home = os.environ.get(HOME_VARIABLE)
     if home:
-        root = Path(home).expanduser().absolute()
+        try:
+            root = Path(home).expanduser().absolute()
+        except RuntimeError as error:
+            raise BioRetrievalError(
+                f"{HOME_VARIABLE} names no folder: {home}", remedy="set it to a path"
+            ) from error
         return Places(root / "config", root / "data", root / "cache", root / "state")
     import platformdirs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from bioretrieval_tui.catalog.entries import Paper
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
 from bioretrieval_tui.corpus.document import Document
 
@@ -13,8 +14,11 @@ def catalogue_documents(catalogue: Catalogue) -> list[Document]:
     """One document an entry: its name (a paper's title), its summary, its page's address."""
     documents = []
     for entry in catalogue.entries:
-        title = getattr(entry, "title", None)
-        name = f"{entry.name}: {title}" if title and title != entry.name else entry.name
+        name = entry.name
+        if isinstance(entry, Paper):
+            # Titles such as "MedCPT: Contrastive ..." say the name themselves.
+            own = entry.title.casefold().startswith(entry.name.casefold())
+            name = entry.title if own else f"{entry.name}: {entry.title}"
         metadata: dict[str, object] = {"kind": kind_of(entry)}
         if entry.year:
             metadata["year"] = entry.year
