@@ -27,6 +27,10 @@ _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58"
 _SPECIAL = {**dict.fromkeys(_DASHES, "-"), "\u2018": "'", "\u2019": "'", "\u02bc": "'"}
 
 
+_KEPT_CHARACTERS = 20_000
+"""More than any honest text has; a hostile one must not make us keep all of Unicode."""
+
+
 class _Folded(dict[int, str]):
     """Code point -> its folded text, worked out when first met."""
 
@@ -37,7 +41,9 @@ class _Folded(dict[int, str]):
             for part in parts
             if not unicodedata.combining(part) and unicodedata.category(part) != "Cf"
         )
-        self[code] = folded = kept.casefold()
+        folded = kept.casefold()
+        if len(self) < _KEPT_CHARACTERS:
+            self[code] = folded
         return folded
 
 
