@@ -48,8 +48,11 @@ async def shoot_search() -> None:
         await pilot.press("9")
         await until(pilot, lambda: bool(getattr(app.pane, "ready", False)), 300)
         pane = app.pane
-        await pilot.press("escape", "x")
-        await until(pilot, lambda: getattr(pane, "index", "") == "scifact", 30)
+        await pilot.press("escape")
+        while getattr(pane, "index", "") != "scifact":
+            before = getattr(pane, "index", "")
+            await pilot.press("x")
+            await until(pilot, lambda last=before: getattr(pane, "index", "") != last, 30)
         await pilot.press("slash")
         for letter in "vitamin D deficiency and multiple sclerosis":
             await pilot.press(KEYS.get(letter, letter))

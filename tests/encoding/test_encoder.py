@@ -15,7 +15,7 @@ import pytest
 from bioretrieval_tui.catalog.entries import Encoding, Side
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.device import pick
+from bioretrieval_tui.encoding.device import pick, usable_cores
 from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
@@ -141,6 +141,20 @@ def test_queries_go_before_the_next_batch_of_documents(encoder: Encoder) -> None
     assert answered.is_set()
     assert done_at_answer[0] < 96
     np.testing.assert_allclose(vectors[0], vectors[-1], atol=1e-5)
+
+
+def test_few_queries_take_one_thread_and_documents_all(encoder: Encoder) -> None:
+    import torch
+
+    seen: list[int] = []
+    documents = [Document("1", "", "x")]
+    encoder.encode_documents(documents, lambda _: seen.append(torch.get_num_threads()))
+    encoder.encode_queries(["x"])
+    seen.append(torch.get_num_threads())
+    encoder.encode_queries(["x"] * 20)
+    seen.append(torch.get_num_threads())
+    assert seen[0] == seen[2] <= usable_cores()
+    assert seen[1] == 1
 
 
 def test_it_is_loaded_once(encoder: Encoder) -> None:

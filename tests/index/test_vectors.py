@@ -10,6 +10,7 @@ import pytest
 from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index import vectors
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import Manifest
@@ -132,3 +133,18 @@ def test_the_graph_finds_what_is_near(tmp_path: Path) -> None:
         _, similarities = store.search(query, 10)
         found += int((similarities >= np.sort(matrix(manifest) @ query)[-10] - 1e-6).sum())
     assert found >= 0.95 * 10 * 50
+
+
+@pytest.mark.parametrize("part", [1, 16, 100, 4_000])
+def test_parts_make_no_difference(
+    stores: dict[str, HnswStore],
+    built: Manifest,
+    hashing: HashingEncoder,
+    part: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vectors, "_PART", part)
+    query = hashing.encode_queries(["old n17 n18"])[0]
+    labels, similarities = stores["exact"].search(query, 300)
+    assert sorted(labels.tolist()) == list(range(300))
+    np.testing.assert_allclose(similarities, matrix(built)[labels] @ query, atol=1e-6)

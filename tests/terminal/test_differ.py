@@ -210,6 +210,7 @@ class Pair:
         elif isinstance(step, Size):
             for terminal in (self.raw, self.short):
                 terminal.resize(*step.size)
+            self.differ.forget()  # it may have had this size before, and lost cells since
         else:
             for terminal in (self.raw, self.short):
                 terminal.feed(step.data)

@@ -96,6 +96,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.look: Look = LOOKS[self._first_look(theme)]
         # Without its watcher: the style sheet is parsed for the first time after this.
         self.set_reactive(App.theme, self.look.name)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     # Making ------------------------------------------------------------------------------
 

@@ -115,6 +115,9 @@ def _terminal() -> Look:
         accent="ansi_green", foreground="ansi_default", background="ansi_default",
         surface="ansi_default", panel="ansi_default", boost="ansi_default",
         warning="ansi_yellow", error="ansi_red", success="ansi_green",
+        # Textual's own style sheets name these two and its ANSI palette lacks them: without
+        # them the next parse of the sheets fails.
+        variables={"ansi-background": "ansi_default", "ansi-foreground": "ansi_default"},
     )  # fmt: skip
     return Look("terminal", theme, styles)
 

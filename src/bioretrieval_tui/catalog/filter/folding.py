@@ -26,7 +26,6 @@ _SPLIT = "".join(char if char.isalnum() else " " for char in map(chr, range(128)
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58"
 _SPECIAL = {**dict.fromkeys(_DASHES, "-"), "\u2018": "'", "\u2019": "'", "\u02bc": "'"}
 
-
 _KEPT_CHARACTERS = 20_000
 """More than any honest text has; a hostile one must not make us keep all of Unicode."""
 
@@ -98,8 +97,8 @@ def forms(text: str, *, inner: bool = False) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def _compounds(word: str) -> list[str]:
-    return [match.translate(_SEPARATORS) for match in _COMPOUND.findall(word)]
+def _compounds(word: str) -> tuple[str, ...]:
+    return tuple([match.translate(_SEPARATORS) for match in _COMPOUND.findall(word)])
 
 
 def words_of(forms: Iterable[str]) -> set[str]:

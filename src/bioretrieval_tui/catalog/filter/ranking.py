@@ -95,7 +95,7 @@ class Ranking:
         for needle in wanted:
             found[Tier.NAME_EXACT] |= self._whole_names.equal(needle)
             found[Tier.NAME_BEGINS] |= self._whole_names.beginning(needle)
-            begun, anywhere = self._name_words.occurrences(needle)
+            begun, anywhere = self._name_words.occurrences(needle, known=found[Tier.NAME_BEGINS])
             found[Tier.NAME_WORD] |= begun
             found[Tier.NAME_INSIDE] |= anywhere
             found[Tier.TAG] |= self._whole_tags.beginning(needle)

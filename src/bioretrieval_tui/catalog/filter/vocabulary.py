@@ -21,8 +21,11 @@ from bioretrieval_tui.catalog.filter.folding import (
 from bioretrieval_tui.catalog.filter.memory import Recent
 from bioretrieval_tui.catalog.filter.rowsets import Rows, RowSet
 
-_FEW = 12
-"""Up to so many rows, their numbers take less memory than a set and unite as quickly."""
+_FEWEST = 12
+_SHARE = 256
+"""The rows of a key are kept as numbers while they are at most 12, or a 256th of all rows: less
+than that, numbers are as quick to unite as sets, and more, a set takes at most four times the
+memory."""
 _REMEMBERED = 64
 """Substrings whose keys are kept: the next keystroke looks only among the last one's keys."""
 
@@ -42,7 +45,8 @@ class WordTable:
         self.keys: list[str] = sorted(where, key=lambda key: -len(where[key]))
         # Tuples of numbers, unlike lists, cost the garbage collector nothing.
         lists = [tuple(where[key]) for key in self.keys]
-        self._many = [rows.of(each) for each in takewhile(lambda each: len(each) > _FEW, lists)]
+        few = max(_FEWEST, rows.size // _SHARE)
+        self._many = [rows.of(each) for each in takewhile(lambda each: len(each) > few, lists)]
         self._few = lists[len(self._many) :]
         self._numbers = dict(zip(self.keys, range(len(self.keys)), strict=True))
         self._sorted = sorted(self.keys)
@@ -112,7 +116,7 @@ class TextIndex:
     def __init__(self, rows: Rows, forms_of_rows: Iterable[Sequence[str]]) -> None:
         self.rows = rows
         self._texts: list[str] = []
-        self._letters: Recent[str, RowSet] = Recent(_REMEMBERED)
+        self._marks: Recent[str, RowSet] = Recent(_REMEMBERED)
         self.words = WordTable(rows, map(self._taken, forms_of_rows))
 
     def _taken(self, forms: Sequence[str]) -> set[str]:
@@ -129,15 +133,17 @@ class TextIndex:
 
         Rows that are `known` already need not be looked at, and may be missing.
         """
-        if len(needle) == 1:
-            anywhere = self._letters.get(needle, self._with_letter)
-            return self.words.beginning(needle) if needle.isalnum() else anywhere, anywhere
-        if needle.isalnum():
-            return self.words.beginning(needle), self.words.containing(needle)
         texts = self._texts
+        if needle.isalnum():
+            begun = self.words.beginning(needle)
+            if len(needle) > 1:
+                return begun, self.words.containing(needle)
+            # Nearly every key has any one letter: the few texts left are sooner looked at.
+            rest = self.rows.numbers(self.rows.everything & ~known & ~begun)
+            return begun, begun | self.rows.of([n for n in rest if needle in texts[n]])
         numbers = [n for n in self._candidates(needle, known) if needle in texts[n]]
-        begun = [number for number in numbers if begins_word(texts[number], needle)]
-        return self.rows.of(begun), self.rows.of(numbers)
+        starts = [number for number in numbers if begins_word(texts[number], needle)]
+        return self.rows.of(starts), self.rows.of(numbers)
 
     def exactly(self, needle: str) -> RowSet:
         """Rows where `needle` stands with no word cut at either end."""
@@ -155,9 +161,8 @@ class TextIndex:
             ]
         )
 
-    def _with_letter(self, letter: str) -> RowSet:
-        # Nearly every key has any one letter; looking for one is quickest in the texts.
-        return self.rows.where([letter in text for text in self._texts])
+    def _with_mark(self, mark: str) -> RowSet:
+        return self.rows.where([mark in text for text in self._texts])
 
     def _candidates(self, needle: str, known: RowSet) -> list[int]:
         """Rows that have every run of letters of `needle`, so that few texts are read."""
@@ -167,5 +172,5 @@ class TextIndex:
                 rows &= self.words.containing(part)
         for mark in set(needle):
             if not (mark.isalnum() or mark == " "):
-                rows &= self._letters.get(mark, self._with_letter)
+                rows &= self._marks.get(mark, self._with_mark)
         return self.rows.numbers(rows)

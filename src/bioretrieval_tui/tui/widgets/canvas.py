@@ -78,6 +78,11 @@ class Canvas(Widget):
         self._drawn = []
         self.refresh()
 
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show where keys go. A handler of the event itself would come before the change."""
+        super().watch_has_focus(has_focus)
+        self.update()
+
     def on_resize(self) -> None:
         """The strips are of another width now."""
         self.repaint()

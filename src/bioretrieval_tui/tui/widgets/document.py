@@ -67,14 +67,6 @@ class DocumentView(Canvas, can_focus=True):
             out.append(strip(spans, width, self.look))
         return out
 
-    def on_focus(self) -> None:
-        """The rule shows where keys go."""
-        self.update()
-
-    def on_blur(self) -> None:
-        """The rule fades."""
-        self.update()
-
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel scrolls."""
         event.stop()

@@ -249,14 +249,6 @@ class VirtualTable(Canvas, can_focus=True):
 
     # Events ------------------------------------------------------------------------------
 
-    def on_focus(self) -> None:
-        """The cursor shows where keys go."""
-        self.update()
-
-    def on_blur(self) -> None:
-        """The cursor fades, the place stays."""
-        self.update()
-
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a double click chooses."""
         if event.y < 1 or self.top + event.y - 1 >= len(self.rows):
