@@ -86,6 +86,10 @@ class Session:
         """Wait until every message is handled and every short worker has ended."""
         quiet = 0
         while quiet < 3:
+            if self.app._exception:
+                raise self.app._exception
+            if self.app._exit:
+                return
             await self.pilot.pause(0)
             under_way = [
                 worker

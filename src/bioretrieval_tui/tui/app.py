@@ -94,9 +94,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         for look in LOOKS.values():
             self.register_theme(look.theme)
         self.look: Look = LOOKS[self._first_look(theme)]
-        # Without its watcher: the style sheet is parsed for the first time after this.
+        # What its watcher would do, less another parse of the style sheet.
         self.set_reactive(App.theme, self.look.name)
         self.stylesheet.set_variables(self.get_css_variables())
+        self._refresh_truecolor_filter(self.ansi_theme)
 
     # Making ------------------------------------------------------------------------------
 
@@ -286,7 +287,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         base = self.screen_stack[0]
         if small and not base.query(TooSmall):
             base.mount(TooSmall())
+        was_small = base.has_class("-small")
         base.set_class(small, "-small")
+        if was_small and not small:
+            # What is hidden loses the focus, and with it the keys.
+            self.call_after_refresh(self.pane.activate)
+        # The terminal cut off what it liked, even if its size is the old one again by now.
+        self.action_redraw()
 
     # Links, clipboard, export --------------------------------------------------------------
 

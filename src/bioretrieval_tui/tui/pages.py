@@ -32,12 +32,15 @@ class Page:
     """Lines, and what its letters lead to: links as (label, url), jumps as entry ids.
 
     `lead` lines (name, summary) are shown while the cursor moves, all of them once it rests.
+    `links_at`, `jumps_at`: the first line of each, where the letters stand.
     """
 
     lines: tuple[Line, ...]
     links: tuple[tuple[str, str], ...] = ()
     jumps: tuple[str, ...] = ()
     lead: int = 4
+    links_at: int = 0
+    jumps_at: int = 0
 
 
 def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
@@ -56,11 +59,13 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
     facts = list(_facts(entry))
     if facts:
         lines += [line(), *facts]
+    links_at = len(lines) + 1
     if links:
         lines.append(line())
         for letter, link in zip(ascii_lowercase, links, strict=False):
             url = Span(_short_url(link.url), "link", link.url)
             lines.append(line(Span(f"{letter} {link.label}  ", "dim"), url, hang=4))
+    jumps_at = len(lines) + 1
     if related:
         lines.append(line())
         for letter, other in zip(ascii_lowercase, related, strict=False):
@@ -76,6 +81,8 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
         tuple(lines),
         tuple((link.label, link.url) for link in links),
         tuple(other.id for other in related),
+        links_at=links_at,
+        jumps_at=jumps_at,
     )
 
 

@@ -9,24 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal
 
 FieldType = Literal["text", "number", "bool", "set"]
 RESERVED = frozenset({"has", "is"})
 
-_UNITS = {
-    "": Decimal(1),
-    "k": Decimal(10**3),
-    "m": Decimal(10**6),
-    "b": Decimal(10**9),
-    "g": Decimal(10**9),
-    "t": Decimal(10**12),
-    "%": Decimal("0.01"),
-}
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "%": 1}
 _NUMBER = re.compile(
-    r"(?P<sign>[+-]?)(?P<digits>[0-9][0-9_]{0,30}(?:\.(?P<decimals>[0-9]{0,20}))?"
-    r"|\.(?P<bare>[0-9]{1,20}))(?P<unit>[kmbgt%]?)",
+    r"(?P<sign>[+-]?)(?P<digits>[0-9][0-9_]{0,30}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})"
+    r"(?P<unit>[kmbgt%]?)",
     re.ASCII | re.IGNORECASE,
 )
 _DOTS = re.compile(r"\.{2,}|\u2026")
@@ -128,15 +119,15 @@ def interval(text: str, operator: str) -> Interval:
     """
     if _DOTS.search(text):
         return _range(text, operator)
-    value, half = _number(text)
-    low = high = _plain(value)
-    if operator == ":" and half:
-        return Interval(text, _plain(value - half), _plain(value + half), high_open=True)
+    written = _number(text)
+    value = written.value()
+    if operator == ":" and written.rounded:
+        return Interval(text, written.value(-1), written.value(+1), high_open=True)
     if operator in (">", ">="):
-        return Interval(text, low, None, low_open=operator == ">")
+        return Interval(text, value, None, low_open=operator == ">")
     if operator in ("<", "<="):
-        return Interval(text, None, high, high_open=operator == "<")
-    return Interval(text, low, high)
+        return Interval(text, None, value, high_open=operator == "<")
+    return Interval(text, value, value)
 
 
 def _range(text: str, operator: str) -> Interval:
@@ -145,30 +136,37 @@ def _range(text: str, operator: str) -> Interval:
     ends = _DOTS.split(text)
     if len(ends) != 2 or not any(ends):
         raise BadValueError(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
-    low, high = (_plain(_number(end)[0]) if end else None for end in ends)
+    low, high = (_number(end).value() if end else None for end in ends)
     if low is not None and high is not None and low > high:
         raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
     return Interval(text, low, high)
 
 
-def _number(text: str) -> tuple[Decimal, Decimal]:
-    """The value, and half of one step of its last written digit (0 where it has no unit)."""
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number as it was written: 1.5M is 15 steps of 100,000 (step / parts), and rounded."""
+
+    steps: int
+    step: int
+    parts: int
+    rounded: bool
+
+    def value(self, halves: int = 0) -> float:
+        """The number, or what lies so many half steps from it; whole where it can be."""
+        above, below = (2 * self.steps + halves) * self.step, 2 * self.parts
+        return above / below if above % below else above // below
+
+
+def _number(text: str) -> _Number:
     match = _NUMBER.fullmatch(text)
     if match is None:
         dashed = _DASHED.fullmatch(text)
         example = f"{dashed[1]}..{dashed[2]}" if dashed else "1500, 500M, 1.5B or 2020..2024"
         raise BadValueError(f'"{text}" is not a number', f"write {example}")
     unit = match["unit"].lower()
-    value = Decimal(match["sign"] + match["digits"].replace("_", "")) * _UNITS[unit]
-    if not unit:
-        return value, Decimal(0)
-    decimals = len(match["decimals"] or match["bare"] or "")
-    return value, _UNITS[unit].scaleb(-decimals) / 2
-
-
-def _plain(value: Decimal) -> float:
-    whole = int(value)
-    return whole if whole == value else float(value)
+    digits, _, decimals = match["digits"].replace("_", "").partition(".")
+    parts = 10 ** len(decimals) * (100 if unit == "%" else 1)
+    return _Number(int(match["sign"] + digits + decimals), _UNITS[unit], parts, bool(unit))
 
 
 def boolean(text: str) -> bool | None:

@@ -150,6 +150,8 @@ class SearchPane(ListPane):
 
     async def on_unmount(self) -> None:
         """End the search process with the app."""
+        # What still waits for an answer must not write into a screen that is gone.
+        self.workers.cancel_node(self)
         if self._client is not None:
             await self._client.close()
 

@@ -45,10 +45,26 @@ class DocumentView(Canvas, can_focus=True):
         self.top = max(0, min(self.top + rows, last))
         self.update()
 
+    def reveal(self, first: int, last: int) -> None:
+        """Scroll so that these lines are on the screen, at least the first of them."""
+        start, end = (len(layout(self.lines[:n], self._room())) for n in (first, last + 1))
+        # The last row may be taken by the mark that more follows.
+        if start < self.top or end > self.top + self.size.height - 1:
+            self.top = start
+            self.update()
+
+    def _room(self) -> int:
+        """Cells for text."""
+        return max(10, min(self.size.width - self._lead - 1, self.measure))
+
+    @property
+    def _lead(self) -> int:
+        """Cells before text."""
+        return 2 if self.rule else 1
+
     def paint(self, width: int, height: int) -> list[Strip]:
         """The visible rows, with a mark where more follows."""
-        lead = 2 if self.rule else 1
-        room = max(10, min(width - lead - 1, self.measure))
+        lead, room = self._lead, self._room()
         if self._rows_width != room:
             self._rows = layout(self.lines, room)
             self._rows_width = room

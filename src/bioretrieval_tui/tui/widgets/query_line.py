@@ -8,6 +8,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
 
+from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
 
 
@@ -19,7 +20,9 @@ class QueryLine(Input, inherit_bindings=False):
         height: 1; border: none; padding: 0 1; background: $surface; color: $foreground;
         background-tint: $surface 0%;
     }
-    QueryLine > .input--cursor { text-style: reverse; }
+    QueryLine:ansi > .input--cursor {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
     QueryLine > .input--placeholder { color: $foreground 60%; }
     QueryLine:ansi > .input--placeholder { color: ansi_default; text-style: dim; }
     """
@@ -66,6 +69,10 @@ class QueryLine(Input, inherit_bindings=False):
     def __init__(self, placeholder: str, id: str | None = None) -> None:  # noqa: A002
         super().__init__(placeholder=placeholder, id=id, max_length=20_000, select_on_focus=False)
         self.cursor_blink = False
+
+    def validate_value(self, value: str) -> str:
+        """What is pasted comes from anywhere: nothing in it may act on the terminal."""
+        return clean(value)
 
     async def action_accept(self) -> None:
         """Enter."""

@@ -1,0 +1,78 @@
+"""However the app is left, the terminal is as it was."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+
+import pytest
+from terminal import Session
+
+Start = Callable[..., Session]
+
+MOUSE_AND_PASTE = {1000, 1002, 1003, 1004, 1006, 1015, 1016, 2004, 2026, 2048}
+
+
+def assert_sane(session: Session) -> None:
+    screen = session.screen
+    assert not screen.alternate
+    assert screen.modes & MOUSE_AND_PASTE == set()
+    assert screen.modes >= {7, 25}  # lines wrap, the cursor is shown
+    assert screen.pen == type(screen.pen)()  # neither colours nor a link are left in force
+    assert screen.unknown == []
+    assert session.settings == session.settings_before
+    # What was pushed on the stack of keyboard protocols was taken off again.
+    pushed, popped = (len(re.findall(p, session.output)) for p in (rb"\x1b\[>\d+u", rb"\x1b\[<u"))
+    assert pushed == popped
+
+
+def test_q_leaves(app: Session) -> None:
+    assert app.screen.alternate
+    assert app.screen.modes & MOUSE_AND_PASTE
+    assert app.settings != app.settings_before
+    app.send("q")
+    assert app.ended() == 0
+    assert_sane(app)
+    assert app.screen.text.strip() == ""
+
+
+def test_ctrl_c_leaves(app: Session) -> None:
+    app.send("\x03")
+    assert app.ended() == 0
+    assert_sane(app)
+
+
+@pytest.mark.parametrize("keys", ["?", "\x10", "3/"], ids=["help", "palette", "filter"])
+def test_ctrl_c_leaves_from_anywhere(keys: str, app: Session) -> None:
+    for key in keys:
+        app.send(key)
+        app.settle()
+    app.send("\x03")
+    assert app.ended() == 0
+    assert_sane(app)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+def test_a_kind_signal_leaves(number: signal.Signals, app: Session) -> None:
+    app.send("3")
+    app.wait("DPR")
+    os.kill(app.child.pid, number)
+    assert app.ended() == 128 + number
+    assert_sane(app)
+
+
+def test_it_can_be_stopped_and_go_on(app: Session) -> None:
+    app.send("3")
+    app.wait("▌DPR")
+    app.settle()
+    before = app.screen.shown
+    os.kill(app.child.pid, signal.SIGTSTP)
+    app.wait(lambda screen: not screen.alternate)
+    app.settle()
+    assert app.screen.modes & MOUSE_AND_PASTE == set()
+    os.kill(app.child.pid, signal.SIGCONT)
+    app.wait(lambda screen: screen.shown == before)
+    app.send("j")
+    app.wait("▌Contriever")

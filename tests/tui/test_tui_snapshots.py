@@ -1,0 +1,236 @@
+"""What the app looks like: every pane at every size, in every theme, and the states between.
+
+All on the small catalogue that never changes. `make snapshots TESTS=tests/tui` writes them anew;
+read the difference before a commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from driving import NOTHING, Session
+from textual.pilot import Pilot
+
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.search.hits import Hit, Scores
+from bioretrieval_tui.tui.app import BioRetrievalApp
+from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.text import Span
+
+NARROW, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
+PANES = ("home", "timeline", "papers", "models", "datasets", "benchmarks", "leaderboard", "path")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A pane, the keys pressed in it (then `typed`, letter by letter), size and theme."""
+
+    name: str
+    pane: str
+    keys: tuple[str, ...] = ()
+    typed: str = ""
+    then: tuple[str, ...] = ()
+    size: tuple[int, int] = USUAL
+    theme: str = "dark"
+
+
+STATES = (
+    *(State(f"{pane}-narrow", pane, size=NARROW) for pane in PANES),
+    *(State(f"{pane}-usual", pane) for pane in PANES),
+    *(State(f"{pane}-large", pane, size=LARGE) for pane in PANES),
+    *(State(f"{pane}-light", pane, theme="light") for pane in ("home", "models", "leaderboard")),
+    *(State(f"{pane}-terminal", pane, theme="terminal") for pane in ("home", "papers", "path")),
+    State("models-300x100", "models", size=(300, 100)),
+    State("small-window", "models", size=(50, 12)),
+    State("reading-narrow", "models", ("j", "enter"), size=NARROW),
+    State("reading-narrow-scrolled", "models", ("j", "enter", "G"), size=NARROW),
+    State("reading-usual", "models", ("j", "enter", "ctrl+d")),
+    State("hostile-paper", "papers", ("G",)),
+    State("hostile-paper-narrow", "papers", ("G", "enter"), size=NARROW),
+    State("hostile-paper-terminal", "papers", ("G",), theme="terminal"),
+    State("wide-names", "datasets", ("G",), size=NARROW),
+    State("filter-open", "models", ("slash",)),
+    State("filter-typed", "models", ("slash",), "alpha"),
+    State("filter-kept", "models", ("slash",), "alpha", ("enter",)),
+    State("filter-wrong-field", "models", ("slash",), "paramz>=3"),
+    State("filter-no-match", "models", ("slash",), "zzzzqqqq"),
+    State("filter-narrow", "papers", ("slash",), "year>=2020", size=NARROW),
+    State("filter-light", "papers", ("slash",), "alpha", theme="light"),
+    State("sorted", "models", (">", "s")),
+    State("sorted-reversed", "models", (">", "s", "s")),
+    State("links-letter", "papers", ("l",)),
+    State("relations-letter", "papers", ("r",)),
+    State("relations-letter-narrow", "papers", ("r",), size=NARROW),
+    State("no-link", "timeline", ("G", "o")),
+    State("help-list", "models", ("question_mark",)),
+    State("help-home", "home", ("question_mark",), size=NARROW),
+    State("help-leaderboard", "leaderboard", ("question_mark",)),
+    State("help-light", "path", ("question_mark",), theme="light"),
+    State("palette", "home", ("ctrl+p",)),
+    State("palette-typed", "home", ("ctrl+p",), "alpha"),
+    State("palette-none", "home", ("ctrl+p",), "zzzzqqqq", size=NARROW),
+    State("export", "papers", ("e",)),
+    State("export-bad-ending", "papers", ("e", "end"), "x", ("enter",)),
+    State("matrix", "leaderboard", ("v",)),
+    State("matrix-narrow", "leaderboard", ("v",), size=NARROW),
+    State("matrix-large", "leaderboard", ("v",), size=LARGE),
+    State("matrix-sorted", "leaderboard", ("v", ">", ">", "s")),
+    State("matrix-reversed", "leaderboard", ("v", ">", ">", "s", "s")),
+    State("matrix-zero-shot", "leaderboard", ("v", "z")),
+    State("matrix-filtered", "leaderboard", ("v", "slash"), "alpha", ("enter",)),
+    State("matrix-terminal", "leaderboard", ("v",), theme="terminal"),
+    State("matrix-light", "leaderboard", ("v",), theme="light"),
+    State("steps-done", "path", ("space", "j", "x")),
+    State("steps-done-narrow", "path", ("space",), size=NARROW),
+    State("theme-said", "papers", ("t",)),
+    State("nothing-to-go-back-to", "papers", ("backspace",)),
+)
+
+Compare = Callable[..., bool]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_screen(state: State, small: Catalogue, snap_compare: Compare) -> None:
+    async def drive(pilot: Pilot[Any]) -> None:
+        session = await arrived(pilot, state.pane)
+        await session.press(*state.keys)
+        await session.type(state.typed)
+        await session.press(*state.then)
+        if session.app.screen is session.app.screen_stack[0]:
+            await session.rest()
+
+    app = BioRetrievalApp(small, capabilities=NOTHING, theme=state.theme)
+    assert snap_compare(app, terminal_size=state.size, run_before=drive)
+
+
+async def arrived(pilot: Pilot[Any], pane: str) -> Session:
+    """A session on a pane."""
+    session = Session(pilot)
+    await session.settle()
+    await session.app.show_pane(pane)
+    await session.settle()
+    return session
+
+
+@pytest.mark.parametrize("pane", ["home", "models", "leaderboard"])
+def test_without_colour(
+    pane: str, small: Catalogue, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def drive(pilot: Pilot[Any]) -> None:
+        await (await arrived(pilot, pane)).rest()
+
+    assert snap_compare(
+        BioRetrievalApp(small, capabilities=NOTHING), terminal_size=USUAL, run_before=drive
+    )
+
+
+def test_a_broken_overlay_is_told(small: Catalogue, snap_compare: Compare) -> None:
+    problems = ("catalog.d/mine.yaml:3: alpha: unknown key 'nmae'", "and another")
+    app = BioRetrievalApp(small, capabilities=NOTHING, problems=problems)
+    assert snap_compare(app, terminal_size=NARROW)
+
+
+# Search ---------------------------------------------------------------------------------------
+
+TEXT = (
+    "Vitamin D deficiency is common. We followed 1,200 adults for ten years and saw more multiple "
+    "sclerosis where vitamin D was low; see https://example.org/study for the protocol."
+)
+HITS = [
+    Hit(1, "4983", "Vitamin D and multiple sclerosis", TEXT, 2011,
+        "https://pubmed.ncbi.nlm.nih.gov/4983/", 0.8123, Scores(dense=0.8123)),
+    Hit(2, "5836", "", TEXT.lower(), None, None, 0.5, Scores(dense=0.5)),
+    Hit(3, "evil", "\x1b[31mred\x07 [bold]title[/bold]", "\x1b]0;x\x07" + TEXT, 1999, None, 0.25,
+        Scores(dense=0.25)),
+]  # fmt: skip
+
+Act = Callable[[Session, SearchPane], Awaitable[None]]
+
+
+async def with_hits(session: Session, pane: SearchPane, index: str = "scifact") -> None:
+    """As if the search process had answered."""
+    pane.index, pane.query_text = index, "vitamin D and sclerosis"
+    with session.app.prevent():
+        pane.line.value = pane.query_text
+    pane._stop()
+    pane._show(HITS)
+    await session.settle()
+
+
+async def empty(session: Session, pane: SearchPane) -> None:
+    pane._state()
+
+
+async def building(session: Session, pane: SearchPane) -> None:
+    pane._progress(Progress("encoding", 96, 217))
+
+
+async def failed(session: Session, pane: SearchPane) -> None:
+    pane._state(Span("index scifact is damaged: graph.hnsw; build it again", "error"))
+
+
+async def found(session: Session, pane: SearchPane) -> None:
+    await with_hits(session, pane)
+    await session.press("escape")
+
+
+async def found_hostile(session: Session, pane: SearchPane) -> None:
+    await found(session, pane)
+    await session.press("G")
+    await session.rest()
+
+
+async def read(session: Session, pane: SearchPane) -> None:
+    await found(session, pane)
+    await session.press("enter")
+
+
+async def in_the_catalogue(session: Session, pane: SearchPane) -> None:
+    entry = session.app.catalogue.entries[0]
+    await with_hits(session, pane, "catalogue")
+    pane._show([Hit(1, entry.id, entry.name, entry.summary, entry.year, None, 0.9, Scores(0.9))])
+    await session.press("escape")
+
+
+SEARCHES: tuple[tuple[str, Act, tuple[int, int], str], ...] = (
+    ("empty", empty, USUAL, "dark"),
+    ("empty-narrow", empty, NARROW, "dark"),
+    ("building", building, USUAL, "dark"),
+    ("failed", failed, USUAL, "dark"),
+    ("hits", found, USUAL, "dark"),
+    ("hits-narrow", found, NARROW, "dark"),
+    ("hits-large", found, LARGE, "dark"),
+    ("hits-light", found, USUAL, "light"),
+    ("hits-terminal", found, USUAL, "terminal"),
+    ("hostile-hit", found_hostile, USUAL, "dark"),
+    ("reading-narrow", read, NARROW, "dark"),
+    ("catalogue-hit", in_the_catalogue, USUAL, "dark"),
+)
+
+
+@pytest.mark.parametrize(("name", "act", "size", "theme"), SEARCHES, ids=[s[0] for s in SEARCHES])
+def test_search(
+    name: str,
+    act: Act,
+    size: tuple[int, int],
+    theme: str,
+    small: Catalogue,
+    snap_compare: Compare,
+) -> None:
+    async def drive(pilot: Pilot[Any]) -> None:
+        session = await arrived(pilot, "search")
+        pane = session.app.pane
+        assert isinstance(pane, SearchPane)
+        session.app.workers.cancel_group(pane, "prepare")
+        await session.settle()
+        await act(session, pane)
+        await session.settle()
+
+    app = BioRetrievalApp(small, capabilities=NOTHING, theme=theme)
+    assert snap_compare(app, terminal_size=size, run_before=drive)
