@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase
+
 from driving import Session, make_app, running
 
 from bioretrieval_tui.actions import ACTIONS, PANES
@@ -21,6 +23,11 @@ async def to(session: Session, identifier: str) -> None:
     session.app.jump(identifier)
     await session.settle()
     session.app.history.clear()
+
+
+def letter(catalogue: Catalogue, here: str, there: str) -> str:
+    """The letter of a related entry."""
+    return ascii_lowercase[[entry.id for entry in catalogue.related(here)].index(there)]
 
 
 async def test_r_and_a_letter_jump_and_backspace_returns(small: Catalogue) -> None:
@@ -44,10 +51,9 @@ async def test_a_chain_of_jumps_is_walked_back_step_by_step(small: Catalogue) ->
     async with running(make_app(small), WIDE, pane="timeline") as session:
         await session.press("j")
         assert session.at == "milestone-1"
-        trail = [session.at]
+        trail = ["milestone-1"]
         for identifier in ("alpha-110m", "train-alpha", "alpha-paper", "beta-paper"):
-            letter = [e.id for e in small.related(trail[-1] or "")].index(identifier)
-            await session.press("r", "abcdefghijklm"[letter])
+            await session.press("r", letter(small, trail[-1], identifier))
             assert session.at == identifier
             trail.append(identifier)
         for expected in reversed(trail[:-1]):
@@ -68,13 +74,14 @@ async def test_a_jump_lifts_a_filter_that_hides_its_goal(small: Catalogue) -> No
     async with running(make_app(small), WIDE, pane="models") as session:
         await session.press("slash")
         await session.type("gamma")
-        await session.press("enter", "3", "r", "a")
+        way = letter(small, "alpha-paper", "alpha-110m")
+        await session.press("enter", "3", "r", way)
         assert (session.app.current, session.at) == ("models", "alpha-110m")
         assert session.browse.expression == ""
         await session.press("4", "slash")
         await session.type("alpha")
         await session.press("enter", "3")
-        await session.press("r", "a")
+        await session.press("r", way)
         # A filter that shows the goal stays.
         assert (session.at, session.browse.expression) == ("alpha-110m", "alpha")
 
@@ -83,6 +90,8 @@ async def test_letters_that_lead_nowhere(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
         await session.press("r", "z")
         assert session.said == "No related has the letter z"
+        await session.press("l", "z")
+        assert session.said == "No link has the letter z"
         await session.press("r", "1")
         assert session.app.current == "papers"
         await session.press("r", "escape")
@@ -115,9 +124,10 @@ async def test_in_a_narrow_window_the_letters_are_seen(small: Catalogue) -> None
     async with running(make_app(small), NARROW, pane="papers") as session:
         await session.press("r")
         assert isinstance(session.focused, Detail)
-        assert "a model" in session.text
+        way = letter(small, "alpha-paper", "alpha-110m")
+        assert f"{way} model" in session.text
         assert "type its letter" in session.text
-        await session.press("a")
+        await session.press(way)
         assert session.at == "alpha-110m"
         await session.press("backspace")
         assert session.at == "alpha-paper"
@@ -128,7 +138,7 @@ async def test_in_a_narrow_window_the_letters_are_seen(small: Catalogue) -> None
 
 async def test_from_the_page_as_from_the_list(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
-        await session.press("enter", "r", "a")
+        await session.press("enter", "r", letter(small, "alpha-paper", "alpha-110m"))
         assert session.at == "alpha-110m"
         await session.press("backspace")
         assert session.at == "alpha-paper"
@@ -280,6 +290,37 @@ async def test_help_opens_scrolls_and_closes(small: Catalogue) -> None:
             assert session.app.screen is session.app.screen_stack[0]
             assert isinstance(session.focused, VirtualTable)
         await session.press("question_mark", "G")
-        assert "Take it back" in session.text
+        assert "Leave the app" in session.text
         await session.press("g", "j", "ctrl+d")
         assert session.app.screen.query_one(Detail).top > 1
+
+
+# Letters are seen -------------------------------------------------------------------------------
+
+
+async def test_letters_below_the_end_of_the_window_are_scrolled_to(small: Catalogue) -> None:
+    async with running(make_app(small), (120, 15), pane="models") as session:
+        detail = session.browse.detail
+        assert "a paper" not in session.text
+        await session.press("r")
+        assert "a paper" in session.text
+        assert "Alpha 110M" not in "".join(row[55:] for row in session.rows)
+        await session.press("escape", "l")
+        assert "b code" in session.text
+        await session.press("escape")
+        # What is asked for next leaves the page where it is.
+        top = detail.top
+        assert top > 0
+        for key in ("y", "o", "Y"):
+            await session.press(key, "escape")
+            assert detail.top == top
+        await session.press("j")
+        assert detail.top == 0
+
+
+async def test_letters_that_are_seen_already_move_nothing(small: Catalogue) -> None:
+    async with running(make_app(small), (200, 60), pane="models") as session:
+        for key in "rl":
+            await session.press(key)
+            assert session.browse.detail.top == 0
+            await session.press("escape")

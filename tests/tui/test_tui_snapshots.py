@@ -22,6 +22,8 @@ from bioretrieval_tui.tui.screens.search import SearchPane
 from bioretrieval_tui.tui.text import Span
 
 NARROW, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
+EVIL = ("j",) * 4
+"""From the first paper to the hostile one; the one before it has a wide name."""
 PANES = ("home", "timeline", "papers", "models", "datasets", "benchmarks", "leaderboard", "path")
 
 
@@ -49,10 +51,11 @@ STATES = (
     State("reading-narrow", "models", ("j", "enter"), size=NARROW),
     State("reading-narrow-scrolled", "models", ("j", "enter", "G"), size=NARROW),
     State("reading-usual", "models", ("j", "enter", "ctrl+d")),
-    State("hostile-paper", "papers", ("G",)),
-    State("hostile-paper-narrow", "papers", ("G", "enter"), size=NARROW),
-    State("hostile-paper-terminal", "papers", ("G",), theme="terminal"),
-    State("wide-names", "datasets", ("G",), size=NARROW),
+    State("hostile-paper", "papers", EVIL),
+    State("hostile-paper-narrow", "papers", (*EVIL, "enter"), size=NARROW),
+    State("hostile-paper-terminal", "papers", EVIL, theme="terminal"),
+    State("wide-paper", "papers", EVIL[1:], size=USUAL),
+    State("last-rows", "papers", ("G",), size=NARROW),
     State("filter-open", "models", ("slash",)),
     State("filter-typed", "models", ("slash",), "alpha"),
     State("filter-kept", "models", ("slash",), "alpha", ("enter",)),

@@ -101,7 +101,9 @@ class ListPane(Pane):
     def show_page(self, *, lead: bool = False) -> None:
         """Show the page of the row under the cursor, or its lead only."""
         self.page = self.make_page()
-        self.detail.show(self.page.lines[: self.page.lead] if lead else self.page.lines)
+        lines = self.page.lines[: self.page.lead] if lead else self.page.lines
+        # A page that is shown already is left where it was scrolled to.
+        self.detail.show(lines, keep_place=lines == self.detail.lines)
 
     def _settle(self) -> None:
         """Show the whole page now."""
@@ -187,6 +189,11 @@ class ListPane(Pane):
         if not self.wide:
             # The letters stand in the detail.
             self.action_enter()
+        page = self.page
+        first, count = (
+            (page.links_at, len(page.links)) if what == "link" else (page.jumps_at, len(page.jumps))
+        )
+        self.call_after_refresh(self.detail.reveal, first, first + count - 1)
 
     def on_key(self, event: events.Key) -> None:
         """The letter after `l` or `r`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -91,7 +92,7 @@ def hit_page(hit: Hit, wanted: Sequence[str]) -> Page:
     if hit.url:
         links = (("page", hit.url),)
         lines += [line(), line(Span("a page  ", "dim"), Span(hit.url, "link", hit.url), hang=2)]
-    return Page(tuple(lines), links, lead=len(lines))
+    return Page(tuple(lines), links, lead=len(lines), links_at=len(lines) - 1)
 
 
 class SearchPane(ListPane):
@@ -304,7 +305,7 @@ class SearchPane(ListPane):
         page = entry_page(entry, self.catalogue, away=True)
         lines = list(page.lines)
         lines[3] = line(*marked(entry.summary, wanted))
-        return Page(tuple(lines), page.links, page.jumps)
+        return replace(page, lines=tuple(lines))
 
     def place(self) -> str | None:
         """Where `back` returns to."""
