@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+
 from terminal import Session
 
 Start = Callable[..., Session]

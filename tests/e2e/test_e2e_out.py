@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from terminal import Session, Tmux, has_tmux, tmux_server
 
 Start = Callable[..., Session]

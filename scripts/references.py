@@ -1,0 +1,47 @@
+"""The key and verb references: `python scripts/references.py` writes docs/keys.md and docs/cli.md.
+
+Both are what the program itself says, so they cannot drift: a test compares them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+VERBS = ("list", "show", "open", "results", "search", "index", "index build", "index list",
+         "index info", "index remove", "keys", "doctor", "config", "completion")  # fmt: skip
+
+
+def said(*words: str) -> str:
+    """What the command prints, at a fixed width."""
+    command = [sys.executable, "-m", "bioretrieval_tui", *words]
+    env = {**os.environ, "COLUMNS": "100", "TERM": "dumb"}
+    run = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    return run.stdout
+
+
+def references() -> dict[str, str]:
+    """The text of each file, by its name."""
+    lines = [
+        "# Verbs",
+        "",
+        "What `--help` says of each; `scripts/references.py` writes this page.",
+        "",
+    ]
+    for verb in ("", *VERBS):
+        name = f"bioretrieval-tui {verb}".strip()
+        lines += [f"## {name}", "", "```", said(*verb.split(), "--help").rstrip(), "```", ""]
+    return {"keys.md": said("keys", "-f", "markdown"), "cli.md": "\n".join(lines)}
+
+
+def main() -> None:
+    """Write both."""
+    for name, text in references().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
