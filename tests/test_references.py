@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_the_references_are_current() -> None:
     spec = importlib.util.spec_from_file_location("references", ROOT / "scripts/references.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for name, text in module.references().items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -89,18 +89,38 @@ def value(entry: AnyEntry, name: str, catalogue: Catalogue) -> Any:
     return getattr(entry, name, None)
 
 
+class EntryValues(Mapping[str, Any]):
+    """The fields of an entry that have a value, each found when it is first asked for.
+
+    A filter asks for the fields that it names, so ten thousand rows are not spelt out for a word.
+    """
+
+    __slots__ = ("_catalogue", "_entry")
+
+    def __init__(self, entry: AnyEntry, catalogue: Catalogue) -> None:
+        self._entry = entry
+        self._catalogue = catalogue
+
+    def __getitem__(self, name: str) -> Any:
+        found = value(self._entry, name, self._catalogue)
+        if found is None or found == ():
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, *_ in FIELDS if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def filter_row(entry: AnyEntry, catalogue: Catalogue) -> Row:
     """One entry as the filter's row."""
     from bioretrieval_tui.catalog.filter import Row
 
-    values = {}
-    for name, *_ in FIELDS:
-        found = value(entry, name, catalogue)
-        if found is not None and found != ():
-            values[name] = found
     words = [entry.id, getattr(entry, "title", None) or "", entry.summary]
     words += getattr(entry, "hub", ())
-    return Row(entry.id, entry.name, entry.tags, " ".join(words), values)
+    return Row(entry.id, entry.name, entry.tags, " ".join(words), EntryValues(entry, catalogue))
 
 
 def make_filter(entries: Iterable[AnyEntry], catalogue: Catalogue) -> Filter:
