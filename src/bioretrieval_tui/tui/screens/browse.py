@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from bioretrieval_tui.catalog.filter import Filter
 
 
+MANY = 2_000
+"""Rows from which a thread makes the filter's indexes, while keys are answered."""
+
+
 class BrowsePane(ListPane):
     """One section of the catalogue."""
 
@@ -43,6 +47,8 @@ class BrowsePane(ListPane):
         self.last_expression = ""
         self.problem: FilterError | None = None
         self._filter: Filter | None = None
+        self._preparing = False
+        """A thread makes the filter's indexes; until then nobody else may ask it."""
 
     def compose(self) -> ComposeResult:
         """Head, list, detail; the filter line comes when it is first asked for."""
@@ -81,18 +87,28 @@ class BrowsePane(ListPane):
     def _matching(self, expression: str) -> list[AnyEntry]:
         if not expression.strip():
             return list(self.entries)
+        return [self.entries[i] for i in self._made_filter().apply(expression)]
+
+    def _made_filter(self) -> Filter:
         if self._filter is None:
             from bioretrieval_tui.catalog.rows import make_filter
 
             self._filter = make_filter(self.entries, self.catalogue)
-        return [self.entries[i] for i in self._filter.apply(expression)]
+        return self._filter
 
     def head(self) -> None:
         total, shown = len(self.entries), len(self.shown)
         counts = f"  {shown}" if shown == total else f"  {shown} of {total}"
         spans = [Span(self.title_text, "strong"), Span(counts, "dim")]
         if self.problem:
-            spans = [Span(self.problem.line(), "error")]
+            # What is only half-typed is no mistake yet.
+            from bioretrieval_tui.catalog.filter import UnfinishedFilterError
+
+            unfinished = isinstance(self.problem, UnfinishedFilterError)
+            role = "dim" if unfinished else "error"
+            spans = [Span(self.problem.line(), role)]
+        elif self._preparing:
+            spans.append(Span("  reading the rows, type on", "dim"))
         elif self.expression:
             spans += [Span("  filter ", "faint"), Span(self.expression, "ok")]
         if self.letters:
@@ -170,6 +186,20 @@ class BrowsePane(ListPane):
         filter_line.value = self.expression
         filter_line.cursor_position = len(self.expression)
         filter_line.focus()
+        if self._filter is None and len(self.entries) > MANY:
+            self._preparing = True
+            self.head()
+            self.run_worker(self._prepare_filter, thread=True, group="filter")
+
+    def _prepare_filter(self) -> None:
+        self._made_filter().prepare()
+        self.app.call_from_thread(self._filter_prepared)
+
+    def _filter_prepared(self) -> None:
+        self._preparing = False
+        for filter_line in self.query(QueryLine):
+            self._filter_by(filter_line.value)
+        self.head()
 
     def _close_filter(self) -> None:
         for filter_line in self.query(QueryLine):
@@ -179,19 +209,21 @@ class BrowsePane(ListPane):
     @on(Input.Changed)
     def _filter_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if not event.input.display:
-            return
+        if event.input.display and not self._preparing:
+            self._filter_by(event.value)
+
+    def _filter_by(self, expression: str) -> None:
         try:
-            self._matching(event.value)
+            self._matching(expression)
         except FilterError as problem:
             # Half-typed: say where, keep showing what was last right.
             self.problem = problem
             self.head()
             return
         self.problem = None
-        if event.value != self.expression:
-            self.expression = event.value
-            self.last_expression = event.value or self.last_expression
+        if expression != self.expression:
+            self.expression = expression
+            self.last_expression = expression or self.last_expression
             self.refill()
         else:
             self.head()
@@ -222,7 +254,7 @@ class BrowsePane(ListPane):
     def action_match(self, by: int) -> None:
         """Next or previous row that matches the last filter."""
         expression = self.expression or self.last_expression
-        if not expression:
+        if not expression or self._preparing:
             self.owner.say("No filter yet: press / first")
             return
         matching = {entry.id for entry in self._matching(expression)}
