@@ -48,6 +48,8 @@ class Tmux:
 def tmux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tmux]:
     server = Tmux(tmp_path_factory.mktemp("t"))  # a short path: sockets have 108 bytes at most
     server("new-session", "-d", "-x", "80", "-y", "24", "exec sleep 1000")
+    # A window that stays: when a server's last pane ends, the server and its buffers go with it.
+    server("new-window", "-d", "exec sleep 1000")
     yield server
     subprocess.run([*server.command, "kill-server"], env=server.env, check=False)
 
