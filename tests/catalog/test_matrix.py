@@ -132,6 +132,15 @@ def test_sorting_by_mean_and_by_name(three: Catalogue) -> None:
     assert order(build(three, sort="model", reverse=True)) == ["charlie", "baker", "able"]
 
 
+def test_the_mean_keeps_within_a_column(three: Catalogue) -> None:
+    matrix = build(three, sort="mean", within=COVID)
+    assert order(matrix) == ["able", "baker"]
+    assert matrix.common == (COVID, FACTS)
+    assert matrix.hidden == {"without a figure here": 1}
+    # An order by a column is within that column.
+    assert order(build(three, sort=FACTS, within=COVID)) == ["baker", "charlie", "able"]
+
+
 def test_zero_shot_only_keeps_what_is_known_to_be() -> None:
     catalogue = made(
         figure("able", "facts", 0.5, zero_shot=True),

@@ -88,8 +88,8 @@ def test_over_ssh_capital_y_sends_bibtex(start: Start) -> None:
 def test_without_any_clipboard_the_text_is_shown(start: Start) -> None:
     session = at_papers(start())
     session.send("y")
-    session.wait("No clipboard was reached")
-    assert DPR in session.screen.text
+    session.wait(DPR)
+    assert "no clipboard found: select the text by hand" in session.screen.text
     assert copied(session) == []
 
 

@@ -117,8 +117,9 @@ async def test_y_copies_the_first_link(small: Catalogue) -> None:
         # Nothing confirms it over SSH: never "copied".
         assert session.said == "link: sent to your terminal's clipboard"
         await session.press("enter", "y", "l", "B")
-        assert session.copied()[1:] == ["https://example.org/alpha"] + [
-            "https://example.org/alpha-code"
+        assert session.copied()[1:] == [
+            "https://example.org/alpha",
+            "https://example.org/alpha-code",
         ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,15 +73,18 @@ STATES = (
     State("help-list", "models", ("question_mark",)),
     State("help-home", "home", ("question_mark",), size=NARROW),
     State("help-leaderboard", "leaderboard", ("question_mark",)),
+    State("help-search", "search", ("escape", "question_mark")),
     State("help-light", "path", ("question_mark",), theme="light"),
     State("palette", "home", ("ctrl+p",)),
     State("palette-typed", "home", ("ctrl+p",), "alpha"),
     State("palette-none", "home", ("ctrl+p",), "zzzzqqqq", size=NARROW),
     State("export", "papers", ("e",)),
+    State("export-narrow", "leaderboard", ("v", "e"), size=NARROW),
     State("export-bad-ending", "papers", ("e", "end"), "x", ("enter",)),
     State("matrix", "leaderboard", ("v",)),
     State("matrix-narrow", "leaderboard", ("v",), size=NARROW),
     State("matrix-large", "leaderboard", ("v",), size=LARGE),
+    State("matrix-sideways", "leaderboard", ("v", *(">",) * 9), size=NARROW),
     State("matrix-sorted", "leaderboard", ("v", ">", ">", "s")),
     State("matrix-reversed", "leaderboard", ("v", ">", ">", "s", "s")),
     State("matrix-zero-shot", "leaderboard", ("v", "z")),
@@ -89,11 +93,25 @@ STATES = (
     State("matrix-light", "leaderboard", ("v",), theme="light"),
     State("steps-done", "path", ("space", "j", "x")),
     State("steps-done-narrow", "path", ("space",), size=NARROW),
+    State("address-shown", "papers", ("o",)),
+    State("address-shown-light", "papers", ("o",), size=NARROW, theme="light"),
+    State("text-shown", "papers", ("Y",)),
     State("theme-said", "papers", ("t",)),
     State("nothing-to-go-back-to", "papers", ("backspace",)),
 )
 
 Compare = Callable[..., bool]
+
+
+def test_overwrite_question(small: Catalogue, folder: Path, snap_compare: Compare) -> None:
+    (folder / "bioretrieval-papers.md").write_text("years of work")
+
+    async def drive(pilot: Pilot[Any]) -> None:
+        session = await arrived(pilot, "papers")
+        await session.press("e", "enter")
+
+    app = BioRetrievalApp(small, capabilities=NOTHING)
+    assert snap_compare(app, terminal_size=NARROW, run_before=drive)
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
@@ -213,6 +231,7 @@ SEARCHES: tuple[tuple[str, Act, tuple[int, int], str], ...] = (
     ("hits-terminal", found, USUAL, "terminal"),
     ("hostile-hit", found_hostile, USUAL, "dark"),
     ("reading-narrow", read, NARROW, "dark"),
+    ("reading-light", read, USUAL, "light"),
     ("catalogue-hit", in_the_catalogue, USUAL, "dark"),
 )
 

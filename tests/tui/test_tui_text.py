@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.highlight import marked, words
-from bioretrieval_tui.tui.markdown import inline
+from bioretrieval_tui.tui.markdown import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, wrap
 from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
 from bioretrieval_tui.tui.widgets.canvas import cells, changed_spans
@@ -178,6 +178,22 @@ def test_changed_spans_leave_long_gaps_alone() -> None:
 def test_markdown_links(text: str, links: dict[str, str]) -> None:
     spans = list(inline(text))
     assert {span.text: span.url for span in spans if span.url} == links
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("url = {https://example.org/a},", ["https://example.org/a"]),
+        ("(see https://example.org/S01(05)1-6).", ["https://example.org/S01(05)1-6"]),
+        ("[x](https://example.org/b)", ["https://example.org/b"]),
+        ("https://a.example/, http://b.example!", ["https://a.example/", "http://b.example"]),
+        ("**no** `markup` here", []),
+    ],
+)
+def test_addresses_in_plain_text(text: str, links: list[str]) -> None:
+    spans = list(addresses(text))
+    assert "".join(span.text for span in spans) == text
+    assert [span.url for span in spans if span.url] == links
 
 
 def test_markdown_keeps_what_it_does_not_know() -> None:

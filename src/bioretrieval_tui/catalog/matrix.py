@@ -50,13 +50,16 @@ def build(
     models: Iterable[str] | None = None,
     zero_shot_only: bool = False,
     sort: Axis | str | None = None,
+    within: Axis | None = None,
     reverse: bool = False,
 ) -> Matrix:
     """The matrix of whole-benchmark figures.
 
     models: ids to show (None: all with figures); sort: an axis, "mean", "model" or None (by the
     number of figures). Sorting by an axis hides the models that have no figure there; a mean is
-    recomputed over the rows that stay. reverse: ascending values (best first is the default).
+    recomputed over the rows that stay. within: hide the models that have no figure there, whatever
+    the order: without it the mean is over what all models share, which is soon nothing.
+    reverse: ascending values (best first is the default).
     """
     hidden: Counter[str] = Counter()
     wanted = None if models is None else set(models)
@@ -74,8 +77,9 @@ def build(
             known = row.get(axis)
             if known is None or _TRUST[result.status] < _TRUST[known.status]:
                 row[axis] = result
-    if isinstance(sort, Axis):
-        without = [model for model, row in cells.items() if sort not in row]
+    needed = sort if isinstance(sort, Axis) else within
+    if needed is not None:
+        without = [model for model, row in cells.items() if needed not in row]
         hidden["without a figure here"] += len(without)
         cells = {model: row for model, row in cells.items() if model not in without}
     axes = _axes(cells.values())

@@ -27,6 +27,7 @@ from bioretrieval_tui.tui.driver import CompactDriver
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.text import Span, strip
 from bioretrieval_tui.tui.themes import LOOKS, Look
+from bioretrieval_tui.tui.typeahead import OrderedKeys
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
@@ -48,14 +49,13 @@ class TooSmall(Canvas):
         """The message in the middle."""
         rows: list[tuple[Span, ...]] = [() for _ in range(height)]
         parts = (f"This window is {width}x{height}.", f"{LEAST_WIDTH}x{LEAST_HEIGHT} is enough.")
-        for i, part in enumerate(parts):
-            at = max(0, height // 2 - 1) + i
-            if at < height:
-                rows[at] = (Span(part.center(width), "warn"),)
+        for y, part in enumerate(parts, max(0, height // 2 - 1)):
+            if y < height:
+                rows[y] = (Span(part.center(width), "warn"),)
         return [strip(row, width, self.look) for row in rows]
 
 
-class BioRetrievalApp(App[None], inherit_bindings=False):
+class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     """bioretrieval-tui."""
 
     TITLE = "bioretrieval-tui"
@@ -206,19 +206,21 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.history.append(here_now)
         del self.history[:-100]
 
-    def jump(self, identifier: str) -> None:
-        """Go to an entry, wherever it is listed; `back` returns."""
+    def jump(self, identifier: str, *, then: str = "") -> None:
+        """Go to an entry, wherever it is listed, and run an action there; `back` returns."""
         entry = self.catalogue.by_id.get(identifier)
         if entry is None:
             self.say(f"No entry has the id '{identifier}'", "error")
             return
         section = section_of(entry)
         self._remember()
-        self.run_worker(self._arrive(PANE_OF_SECTION.get(section, section), identifier))
+        self.run_worker(self._arrive(PANE_OF_SECTION.get(section, section), identifier, then))
 
-    async def _arrive(self, name: str, place: str | None) -> None:
+    async def _arrive(self, name: str, place: str | None, then: str = "") -> None:
         pane = await self.show_pane(name)
         pane.go_to(place)
+        if then:
+            await self.run_action(then, pane)
 
     async def action_back(self) -> None:
         """Return to where the last jump came from."""
@@ -287,13 +289,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         base = self.screen_stack[0]
         if small and not base.query(TooSmall):
             base.mount(TooSmall())
-        was_small = base.has_class("-small")
+        if base.has_class("-small") and not small:
+            self.call_after_refresh(self.pane.activate)  # what is hidden loses the focus
         base.set_class(small, "-small")
-        if was_small and not small:
-            # What is hidden loses the focus, and with it the keys.
-            self.call_after_refresh(self.pane.activate)
-        # The terminal cut off what it liked, even if its size is the old one again by now.
-        self.action_redraw()
+        self.action_redraw()  # the terminal cut off what it liked, even if its size is the old one
 
     # Links, clipboard, export --------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from threading import RLock
@@ -23,6 +25,15 @@ else:
 
         _differ: ScreenDiffer | None = None
         _compactor: Compactor | None = None
+
+        def start_application_mode(self) -> None:
+            """Take the terminal, and give it back when the process is asked to end."""
+            super().start_application_mode()  # type: ignore[no-untyped-call]
+            # Not SIGHUP: the terminal is gone then, and nobody reads what would be written.
+            code = 128 + signal.SIGTERM
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGTERM, lambda: self._app.exit(return_code=code)
+            )
 
         def write(self, data: str) -> None:
             """Queue the difference that `data` makes for the terminal."""

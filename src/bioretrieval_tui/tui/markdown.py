@@ -17,6 +17,7 @@ _INLINE = re.compile(
     r"|`(?P<code>[^`\n]{1,500})`"
     r"|\*\*(?P<strong>[^*\s](?:[^*\n]{0,500}[^*\s])?)\*\*"
 )
+_BARE = re.compile(r"https?://[^\s<>\"'`\[\]{}]{1,2000}")
 _TRAILING = ".,;:!?)"
 
 
@@ -32,16 +33,32 @@ def inline(text: str, role: str = "text") -> Iterator[Span]:
         elif match["auto"] is not None:
             yield Span(match["auto"], "link", match["auto"])
         elif match["bare"] is not None:
-            address = match["bare"].rstrip(_TRAILING)
-            if address.count("(") > address.count(")") and match["bare"][len(address) :][:1] == ")":
-                address += ")"
-            yield Span(address, "link", address)
-            rest = match["bare"][len(address) :]
-            if rest:
-                yield Span(rest, role)
+            yield from _address(match["bare"], role)
         elif match["code"] is not None:
             yield Span(match["code"], "strong")
         else:
             yield Span(match["strong"], "strong")
     if at < len(text):
         yield Span(text[at:], role)
+
+
+def addresses(text: str, role: str = "text") -> Iterator[Span]:
+    """The spans of a text that is no Markdown: only its addresses are anything special."""
+    at = 0
+    for match in _BARE.finditer(text):
+        if match.start() > at:
+            yield Span(text[at : match.start()], role)
+        at = match.end()
+        yield from _address(match.group(), role)
+    if at < len(text):
+        yield Span(text[at:], role)
+
+
+def _address(found: str, role: str) -> Iterator[Span]:
+    """A bare address, and the punctuation behind it that is the sentence's."""
+    address = found.rstrip(_TRAILING)
+    if address.count("(") > address.count(")") and found[len(address) :][:1] == ")":
+        address += ")"
+    yield Span(address, "link", address)
+    if found[len(address) :]:
+        yield Span(found[len(address) :], role)

@@ -124,7 +124,7 @@ def _terminal() -> Look:
 
 DARK = _look(
     "dark", dark=True, background="#0a0a0b", surface="#111113", raised="#27272a",
-    border="#27272a", text="#fafafa", dim="#a1a1aa", faint="#85858f", match="#fcd34d",
+    border="#27272a", text="#fafafa", dim="#a1a1aa", faint="#8f8f99", match="#fcd34d",
     kinds={
         "model": "#6ee7b7", "dataset": "#67e8f9", "benchmark": "#c4b5fd", "paper": "#fda4af",
         "recipe": "#fcd34d", "milestone": "#6ee7b7", "step": "#fcd34d",
@@ -132,10 +132,10 @@ DARK = _look(
 )  # fmt: skip
 LIGHT = _look(
     "light", dark=False, background="#fbfbfa", surface="#f0f0ee", raised="#dcdcd8",
-    border="#d4d4cf", text="#18181b", dim="#45454d", faint="#63636b", match="#b45309",
+    border="#d4d4cf", text="#18181b", dim="#45454d", faint="#5b5b63", match="#b45309",
     kinds={
-        "model": "#047857", "dataset": "#0e7490", "benchmark": "#6d28d9", "paper": "#be123c",
-        "recipe": "#a14a07", "milestone": "#047857", "step": "#a14a07",
+        "model": "#036b4d", "dataset": "#0c667f", "benchmark": "#6d28d9", "paper": "#be123c",
+        "recipe": "#92400e", "milestone": "#036b4d", "step": "#92400e",
     },
 )  # fmt: skip
 TERMINAL = _terminal()

@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.markdown import addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
@@ -28,7 +29,7 @@ class Dialog(ModalScreen[ResultT]):
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background; }
     Dialog > Vertical {
-        width: 80%; max-width: 92; height: auto; max-height: 90%;
+        width: 80%; min-width: 58; max-width: 92; height: auto; max-height: 90%;
         border: round $primary; background: $background; padding: 0 1;
     }
     Dialog Detail { height: 1fr; }
@@ -90,11 +91,11 @@ class TextDialog(PageDialog):
     """Raw text, whole, for the terminal's own selection."""
 
     def __init__(self, title: str, text: str, note: str = "") -> None:
-        lines = [line(Span(title, "strong")), line()]
-        lines += [line(Span(part, "text", part if part.startswith("http") else None))
-                  for part in text.splitlines()]  # fmt: skip
+        lines = [line(Span(title, "strong"))]
         if note:
-            lines += [line(), line(Span(note, "dim"))]
+            lines.append(line(Span(note, "dim")))
+        lines.append(line())
+        lines += [line(*addresses(part)) for part in text.splitlines()]
         lines += [line(), line(Span("esc closes; shift and drag selects", "faint"))]
         super().__init__(lines)
 

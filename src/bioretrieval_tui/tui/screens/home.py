@@ -12,6 +12,7 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.entries import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.catalog.numbers import count
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.detail import Detail
@@ -109,7 +110,7 @@ def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
         )  # fmt: skip
     lines += [line(), line(Span("What changed", "header"))]
     lines += [
-        line(Span(f"{change.date}  ", "dim"), change.text, hang=12)
+        line(Span(f"{change.date}  ", "dim"), *inline(change.text), hang=12)
         for change in sorted(catalogue.changes, key=lambda c: c.date, reverse=True)[:5]
     ]
     lines += [

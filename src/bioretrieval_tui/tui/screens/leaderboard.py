@@ -88,6 +88,8 @@ class LeaderboardPane(BrowsePane):
         self.zero_shot_only = False
         self.sort: Axis | str | None = None
         """None: by the number of figures."""
+        self.axis: Axis | None = None
+        """The last axis that sorted: the mean keeps to the models that have a figure there."""
         self.reverse = False
         self.matrix = Matrix((), (), (), {})
 
@@ -125,7 +127,7 @@ class LeaderboardPane(BrowsePane):
         self._filter = None
         self.toggle_class("-matrix")
         if self.sort is None:
-            self.sort = next(iter(build(self.catalogue).axes), None)
+            self.sort = self.axis = next(iter(build(self.catalogue).axes), None)
         self.remove_class("-reading")
         models = [m for m in self.catalogue.of_type(Model) if self.catalogue.results_of(m.id)]
         self.entries = models if self.in_matrix else self.catalogue.section(self.section)
@@ -148,7 +150,8 @@ class LeaderboardPane(BrowsePane):
         ids = [entry.id for entry in self._matching(self.expression)]
         self.matrix = build(
             self.catalogue, models=ids, zero_shot_only=self.zero_shot_only,
-            sort=self.sort, reverse=self.reverse,
+            sort=self.sort, within=self.axis if self.sort == "mean" else None,
+            reverse=self.reverse,
         )  # fmt: skip
         table = self.table
         chosen = table.columns[table.column].key if table.columns else "model"
@@ -175,6 +178,7 @@ class LeaderboardPane(BrowsePane):
         wanted: Axis | str = axis or key
         self.reverse = not self.reverse if wanted == self.sort else False
         self.sort = wanted
+        self.axis = axis or self.axis
         self.refill()
 
     def action_column(self, by: int) -> None:
@@ -223,6 +227,20 @@ class LeaderboardPane(BrowsePane):
             self.owner.jump(self.current.id)
         else:
             super().action_enter()
+
+    def action_links(self) -> None:
+        """The links of the model, on its page: the matrix does not show their letters."""
+        if self.in_matrix and self.current:
+            self.owner.jump(self.current.id, then="links")
+        else:
+            super().action_links()
+
+    def action_relations(self) -> None:
+        """The relations of the model, on its page."""
+        if self.in_matrix and self.current:
+            self.owner.jump(self.current.id, then="relations")
+        else:
+            super().action_relations()
 
     def action_export(self) -> None:
         """The figures that are shown, as records; or the recipes."""

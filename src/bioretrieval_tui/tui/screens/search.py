@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +18,7 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.highlight import marked, words
+from bioretrieval_tui.tui.markdown import addresses, inline
 from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.screens.listing import ListPane
 from bioretrieval_tui.tui.screens.pane import HeadLine
@@ -28,6 +28,8 @@ from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.entries import AnyEntry
+    from bioretrieval_tui.export.citation import Citation
     from bioretrieval_tui.search.client import SearchClient
     from bioretrieval_tui.search.hits import Hit
 
@@ -35,7 +37,6 @@ CATALOGUE = "catalogue"
 PAUSE = 0.12
 """Seconds after the last key before a search is sent."""
 HITS = 100
-_ADDRESS = re.compile(r"https?://[^\s<>\"'()\[\]]{1,2000}(?<![.,;:!?])")
 
 COLUMNS = (
     Column("rank", "#", 3, align="right", priority=2),
@@ -47,12 +48,16 @@ COLUMNS = (
 
 def _linked_and_marked(text: str, wanted: Sequence[str]) -> Iterator[Span]:
     """The query's words marked, addresses as links; documents are plain text, not Markdown."""
-    at = 0
-    for match in _ADDRESS.finditer(text):
-        yield from marked(text[at : match.start()], wanted)
-        yield Span(match.group(), "link", match.group())
-        at = match.end()
-    yield from marked(text[at:], wanted)
+    return _marked_spans(addresses(text), wanted)
+
+
+def _marked_spans(spans: Iterable[Span], wanted: Sequence[str]) -> Iterator[Span]:
+    """The spans with the query's words marked, but not within addresses."""
+    for span in spans:
+        if span.url:
+            yield span
+        else:
+            yield from marked(span.text, wanted, span.role)
 
 
 class HitRows:
@@ -238,6 +243,9 @@ class SearchPane(ListPane):
 
     def _send(self) -> None:
         """Search for what stands in the line; an older search that still runs is dropped."""
+        if self._wait:
+            self._wait.stop()
+            self._wait = None
         if not self.query_text.strip():
             self.head()
             return
@@ -304,7 +312,7 @@ class SearchPane(ListPane):
             return hit_page(hit, wanted)
         page = entry_page(entry, self.catalogue, away=True)
         lines = list(page.lines)
-        lines[3] = line(*marked(entry.summary, wanted))
+        lines[3] = line(*_marked_spans(inline(entry.summary), wanted))
         return replace(page, lines=tuple(lines))
 
     def place(self) -> str | None:
@@ -326,8 +334,9 @@ class SearchPane(ListPane):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._wait and not self.hits:
-            self._wait.stop()
+        under_way = self._searching is not None and self._searching.is_running
+        if self._wait or not (self.hits or under_way):
+            # Without waiting for the pause; or again, after escape.
             self._send()
         self.table.focus()
 
@@ -363,5 +372,23 @@ class SearchPane(ListPane):
         """Write the hits to a file."""
         from bioretrieval_tui.export.hits import hit_sheet
 
-        hits = list(self.hits)
-        self.owner.export_sheet(lambda: hit_sheet(hits), f"search-{self.index}", len(hits))
+        hits, title = list(self.hits), f"Search: {self.query_text}"
+        entries = self._entries()
+        self.owner.export_sheet(
+            lambda: hit_sheet(hits, title=title, citations=_citations(entries)),
+            f"search-{self.index}",
+            len(hits),
+        )
+
+    def _entries(self) -> list[AnyEntry]:
+        """The entries among the hits: works to cite."""
+        if self.index != CATALOGUE:
+            return []
+        by_id = self.catalogue.by_id
+        return [by_id[hit.id] for hit in self.hits if hit.id in by_id]
+
+
+def _citations(entries: Sequence[AnyEntry]) -> tuple[Citation, ...]:
+    from bioretrieval_tui.export.citation import citable, cite_entry
+
+    return tuple(cite_entry(entry) for entry in entries if citable(entry))

@@ -27,7 +27,8 @@ class StartPane(BrowsePane):
         try:
             self.done = self.owner.library.done()
         except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
+            # Once the pane is shown: showing it brings back the key hints.
+            self.call_after_refresh(self.owner.say, error.line(), "error")
         super().on_mount()
 
     def mark(self, step: AnyEntry) -> str:

@@ -1,0 +1,402 @@
+"""The Search pane: answers in their order, states that say what goes on, the reader."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from driving import OVER_SSH, Programs, Session, make_app, running
+from scripted import HITS, Desk, hit
+
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
+from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.table import VirtualTable
+
+WIDE = (120, 30)
+
+
+def pane_of(session: Session) -> SearchPane:
+    assert isinstance(session.app.pane, SearchPane)
+    return session.app.pane
+
+
+def info(name: str, status: str = "ok") -> IndexInfo:
+    return IndexInfo(name, 3, "a model", 384, "float32", "cpu", None, 1, status, None)
+
+
+async def asked(session: Session, desk: Desk, query: str) -> None:
+    """Type a query at once, and wait until it is asked."""
+    session.line.value = query
+    await session.until(lambda: query in desk.waiting)
+
+
+async def answered(session: Session, desk: Desk, query: str = "newborn cerebral") -> None:
+    """Ask a query of an index of documents and answer it."""
+    pane_of(session).index = "scifact"
+    await asked(session, desk, query)
+    desk.answer(query, HITS)
+    await session.settle()
+
+
+async def test_the_index_is_made_in_the_background(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        assert isinstance(session.focused, QueryLine)
+        assert {document.id for document in scripted.documents} == set(small.by_id)
+        assert "Starting the search process" in session.head
+        scripted.progress("loading model", 0)
+        assert "loading model" in session.head
+        scripted.progress("encoding", 96, 217)
+        assert "96 of 217 documents" in session.rows[2]
+        assert session.rows[2].count("━") == 24
+        # The app is used meanwhile, and nothing of it is lost.
+        await session.type("heart")
+        await session.press("escape", "3", "j", "9")
+        assert session.line.value == "heart"
+        scripted.progress("encoding", 217, 217)
+        assert "217 of 217" in session.rows[2]
+        assert scripted.asked == []
+        scripted.ready()
+        await session.until(lambda: "heart" in scripted.waiting)
+        assert "searching" in session.head
+
+
+async def test_the_model_is_warmed_up_for_the_first_query(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        scripted.ready()
+        await session.until(lambda: "warm" in scripted.waiting)
+        assert pane_of(session).hits == ()
+        scripted.answer("warm", HITS[:1])
+        await session.settle()
+        assert pane_of(session).hits == ()  # nobody asked for that
+        assert session.head == "Search  catalogue"
+
+
+async def test_a_warm_up_that_fails_says_nothing(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        scripted.ready()
+        await session.until(lambda: "warm" in scripted.waiting)
+        scripted.answer("warm", BioRetrievalError("no"))
+        await session.settle()
+        assert session.head == "Search  catalogue"
+
+
+async def test_a_failed_index_is_told(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        scripted.fail(BioRetrievalError("the disk is full", remedy="make room"))
+        await session.settle()
+        assert "the disk is full; make room" in session.rows[2]
+        assert pane_of(session).state[0].role == "error"
+
+
+async def test_an_index_that_is_old_is_told(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        scripted.ready("an older index is used: the disk is full")
+        await session.settle()
+        assert "an older index is used" in session.rows[2]
+
+
+async def test_hits_appear_as_one_pauses(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        scripted.ready()
+        await session.type("newborn")
+        await session.until(lambda: "newborn" in scripted.waiting)
+        # Whatever was asked on the way was dropped when the next letter came.
+        assert scripted.asked[-1] == ("catalogue", "newborn")
+        assert list(scripted.waiting) == ["newborn"]
+        pane_of(session).index = "scifact"
+        scripted.asked.clear()
+        await asked(session, scripted, "newborn c")
+        scripted.answer("newborn c", HITS)
+        await session.settle()
+        assert f"best {len(HITS)}, dense" in session.rows[2]
+        assert "Microstructural development" in session.rows[4]
+        assert isinstance(session.focused, QueryLine)
+
+
+async def test_an_older_answer_never_overwrites_a_newer_one(
+    small: Catalogue, scripted: Desk
+) -> None:
+    old, new = [hit(1, "old", "Old answer", "")], [hit(1, "new", "New answer", "")]
+    async with running(make_app(small), WIDE, pane="search") as session:
+        pane = pane_of(session)
+        pane.index = "mine"
+        await asked(session, scripted, "one")
+        waiting = scripted.waiting["one"]
+        # It comes while the newer query stands in the line and is not yet asked.
+        session.line.value = "one two"
+        await session.settle()
+        if not waiting.done():
+            scripted.answer("one", old)
+        await session.settle()
+        assert pane.hits == ()
+        await session.until(lambda: "one two" in scripted.waiting)
+        scripted.answer("one two", new)
+        await session.settle()
+        assert [h.id for h in pane.hits] == ["new"]
+        # It would come after the newer query was asked: it was dropped then.
+        await asked(session, scripted, "three")
+        await asked(session, scripted, "four")
+        assert "three" in scripted.dropped
+        scripted.answer("four", new)
+        await session.settle()
+        assert [h.id for h in pane.hits] == ["new"]
+
+
+async def test_an_answer_of_another_index_is_not_shown(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        pane = pane_of(session)
+        pane.index = "mine"
+        await asked(session, scripted, "one")
+        pane.index = "other"
+        scripted.answer("one", HITS)
+        await session.settle()
+        assert pane.hits == ()
+
+
+async def test_an_error_is_one_line(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await answered(session, scripted)
+        await asked(session, scripted, "again")
+        scripted.answer("again", NotFoundError("there is no index scifact", remedy="build it"))
+        await session.settle()
+        assert "there is no index scifact; build it" in session.rows[2]
+        assert pane_of(session).hits == []
+        # An error of a query that stands there no more is nobody's business.
+        await asked(session, scripted, "third")
+        waiting = scripted.waiting["third"]
+        session.line.value = "fourth"
+        await session.settle()
+        if not waiting.done():
+            scripted.answer("third", BioRetrievalError("too late"))
+        await session.settle()
+        assert "too late" not in session.text
+
+
+async def test_escape_cancels_and_keeps_the_query(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        pane_of(session).index = "mine"
+        await asked(session, scripted, "heart")
+        assert "searching" in session.head
+        await session.press("escape")
+        assert scripted.dropped == ["heart"]
+        assert isinstance(session.focused, VirtualTable)
+        assert session.line.value == "heart"
+        assert "searching" not in session.head
+        # And from the list.
+        await session.press("slash", "enter")
+        await session.until(lambda: "heart" in scripted.waiting)
+        assert isinstance(session.focused, VirtualTable)
+        await session.press("escape")
+        assert scripted.dropped == ["heart", "heart"]
+
+
+async def test_enter_asks_at_once(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        pane_of(session).index = "mine"
+        session.line.value = "heart"
+        await session.press("enter")
+        assert "heart" in scripted.waiting
+        assert isinstance(session.focused, VirtualTable)
+
+
+async def test_an_emptied_line_empties_the_hits(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await answered(session, scripted)
+        await session.press("slash", "ctrl+u")
+        assert pane_of(session).hits == []
+        assert "Hits appear here as you type." in session.text
+        assert pane_of(session).page.lines == ()
+        count = len(scripted.asked)
+        session.line.value = "   "
+        await session.press("enter")
+        assert len(scripted.asked) == count
+
+
+async def test_from_the_line_to_the_list_and_back(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await answered(session, scripted)
+        table = pane_of(session).table
+        await session.press("down")
+        assert isinstance(session.focused, VirtualTable)
+        assert table.cursor == 0
+        await session.press("j", "j", "i")
+        assert isinstance(session.focused, QueryLine)
+        assert session.line.cursor_position == len("newborn cerebral")
+        await session.press("down")
+        assert table.cursor == 3
+        await session.press("slash", "up")
+        assert isinstance(session.focused, VirtualTable)
+
+
+@pytest.mark.parametrize("size", [WIDE, (80, 24)])
+async def test_the_reader_marks_the_words(
+    small: Catalogue, scripted: Desk, size: tuple[int, int]
+) -> None:
+    async with running(make_app(small), size, pane="search") as session:
+        await answered(session, scripted)
+        await session.press("enter", "enter")
+        assert isinstance(session.focused, Detail)
+        match = session.app.look.style("match").bgcolor
+        marked = [
+            segment.text
+            for row in session.strips()
+            for segment in row
+            if segment.style and segment.style.bgcolor == match
+        ]
+        assert {word.casefold() for word in marked} == {"newborn", "cerebral"}
+        assert "4983  2001" in session.text
+        assert session.links() == {
+            "https://example.org/scan", "https://pubmed.ncbi.nlm.nih.gov/4983/",
+        }  # fmt: skip
+        await session.press("escape")
+        assert isinstance(session.focused, VirtualTable)
+
+
+async def test_links_of_a_hit(
+    small: Catalogue, scripted: Desk, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.add("surf")
+    monkeypatch.setenv("BROWSER", "surf")
+    app = make_app(small, capabilities=OVER_SSH)
+    async with running(app, WIDE, pane="search", recorded=True) as session:
+        await answered(session, scripted)
+        await session.press("enter", "o", "l", "a", "y")
+        assert programs.calls == ["surf https://pubmed.ncbi.nlm.nih.gov/4983/"] * 2
+        assert session.copied() == ["https://pubmed.ncbi.nlm.nih.gov/4983/"]
+        await session.press("r")
+        assert session.said == "Documents of an index have no relations yet"
+        await session.press("j")
+        for key in "oyl":
+            await session.press(key)
+            assert session.said.startswith("There ")
+
+
+async def test_a_hit_of_the_catalogue_is_its_entry(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        scripted.ready()
+        await asked(session, scripted, "biomedical question")
+        scripted.answer("biomedical question", [hit(1, "alpha-paper", "Alpha", ""),
+                                                hit(2, "beta-dual", "Beta dual", "")])  # fmt: skip
+        await session.settle()
+        await session.press("enter")
+        assert "Alpha" in session.text
+        assert "Journal of Examples" in session.text
+        assert "https://example.org/guide" in session.links()
+        marked = [s.text for row in pane_of(session).page.lines for s in row.spans
+                  if s.role == "match"]  # fmt: skip
+        assert set(marked) == {"biomedical", "question"}
+        # The first relation is the entry itself, where it is listed.
+        await session.press("j", "r", "a")
+        assert (session.app.current, session.at) == ("models", "beta-dual")
+        await session.press("backspace")
+        assert session.app.current == "search"
+        assert session.at == "beta-dual"
+
+
+async def test_x_goes_round_the_indexes(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await session.press("escape", "x")
+        assert "No index of your own yet" in session.said
+        scripted.indexes = [info("catalogue"), info("mine"), info("bad", "damaged: graph"),
+                            info("other")]  # fmt: skip
+        names = []
+        for _ in range(4):
+            await session.press("x")
+            names.append(pane_of(session).index)
+            assert f"Search  {names[-1]}" in session.head
+        assert names == ["mine", "other", "catalogue", "mine"]
+        scripted.indexes = BioRetrievalError("the search process ended by SIGKILL")
+        await session.press("x")
+        assert session.said == "the search process ended by SIGKILL"
+        assert pane_of(session).index == "mine"
+
+
+async def test_another_index_is_asked_the_same(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await answered(session, scripted)
+        scripted.indexes = [info("mine"), info("scifact")]
+        await session.press("escape", "x")
+        assert scripted.asked[-1] == ("catalogue", "newborn cerebral") or (
+            pane_of(session).index == "catalogue"
+        )
+        await session.press("x")
+        await session.until(lambda: scripted.asked[-1] == ("mine", "newborn cerebral"))
+        assert pane_of(session).hits == []
+
+
+async def test_export_of_hits(small: Catalogue, scripted: Desk, folder: Path) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await session.press("escape", "e")
+        assert session.said == "Nothing to export"
+        await answered(session, scripted)
+        await session.press("escape", "e")
+        assert f"Export {len(HITS)} rows" in session.text
+        assert session.line.value == "bioretrieval-search-scifact.md"
+        for name in ("out.json", "out.md", "out.csv", "out.txt", "out.jsonl"):
+            session.line.value = name
+            await session.press("enter")
+            assert session.said == f"Wrote {name}"
+            assert "\x1b" not in (folder / name).read_text()
+            await session.press("e")
+        found = json.loads((folder / "out.json").read_text())
+        assert [record["id"] for record in found] == [h.id for h in HITS]
+        assert "Search: newborn cerebral" in (folder / "out.md").read_text()
+        session.line.value = "out.bib"
+        await session.press("enter")
+        assert "nothing here has a bibtex form" in session.text
+
+
+async def test_hits_of_the_catalogue_can_be_cited(
+    small: Catalogue, scripted: Desk, folder: Path
+) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        scripted.ready()
+        await asked(session, scripted, "alpha")
+        scripted.answer("alpha", [hit(1, "alpha-paper", "Alpha", ""), hit(2, "step-train", "", "")])
+        await session.settle()
+        await session.press("escape", "e")
+        session.line.value = "out.bib"
+        await session.press("enter")
+        text = (folder / "out.bib").read_text()
+        assert text.count("@") == 1
+        assert "Alpha: dense retrieval" in text
+
+
+async def test_leaving_the_pane_loses_nothing(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await answered(session, scripted)
+        await session.press("down", "j", "j", "enter", "1", "9")
+        assert isinstance(session.focused, Detail)
+        assert session.at == HITS[2].id
+        await session.press("escape", "2", "9")
+        assert isinstance(session.focused, VirtualTable)
+        assert session.line.value == "newborn cerebral"
+
+
+async def test_leaving_the_app_while_it_works(small: Catalogue, scripted: Desk) -> None:
+    """The search process ends with the app, and what waits for it is no error."""
+    for state in ("building", "searching", "warming"):
+        app = make_app(small)
+        async with running(app, WIDE, pane="search") as session:
+            if state != "building":
+                scripted.ready()
+            if state == "searching":
+                await asked(session, scripted, "heart")
+            await session.press("escape", "q")
+            assert app._exit
+        assert app.return_code == 0
+        assert app._exception is None
+    assert scripted.closed == 3
+
+
+async def test_a_pane_that_was_never_shown_starts_no_process(
+    small: Catalogue, scripted: Desk
+) -> None:
+    async with running(make_app(small), WIDE) as session:
+        await session.press("2", "3", "8")
+    assert (scripted.ensured, scripted.closed) == (None, 0)

@@ -1,0 +1,79 @@
+"""The Search pane with the real search process and the real embedded model, end to end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from driving import make_app, running
+
+from bioretrieval_tui.catalog.content import Content
+from bioretrieval_tui.catalog.entries import Link, Paper
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.search.client import SearchClient
+from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.widgets.detail import Detail
+
+PAPERS = {
+    "statins": "Simvastatin causes muscle pain in some of the patients who take it.",
+    "tumours": "The p53 gene suppresses tumours; its loss lets cancer cells divide.",
+    "asthma": "Inhaled corticosteroids help children with asthma to breathe.",
+}
+
+
+@pytest.fixture(autouse=True)
+def scripted() -> None:
+    """Nothing is scripted here."""
+
+
+@pytest.fixture
+def tiny() -> Catalogue:
+    entries = tuple(
+        Paper(
+            id=name, name=name.title(), title=name.title(), summary=text, sources=("card",),
+            links=(Link(label="page", url=f"https://example.org/{name}", type="site"),),
+        )
+        for name, text in PAPERS.items()
+    )  # fmt: skip
+    return Catalogue(Content(entries=entries, results=(), sources=()))
+
+
+async def test_from_a_fresh_home_to_the_right_answer(tiny: Catalogue, tmp_path: Path) -> None:
+    corpus = tmp_path / "mine.jsonl"
+    rows = [{"_id": "7", "title": "", "text": "Aspirin thins the blood.", "pmid": 7},
+            {"_id": "8", "title": "", "text": "Insulin lowers glucose."}]  # fmt: skip
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    async with running(make_app(tiny), pane="search") as session:
+        pane = session.app.pane
+        assert isinstance(pane, SearchPane)
+        async with asyncio.timeout(120):
+            # Typed before there is an index: asked as soon as there is.
+            await session.type("cancer gene")
+            await session.app.workers.wait_for_complete(
+                [worker for worker in session.app.workers if worker.group == "prepare"]
+            )
+            assert pane.ready
+            while not pane.hits:
+                await asyncio.sleep(0.01)
+                await session.settle()
+        assert pane.hits[0].id == "tumours"
+        assert len(pane.hits) == len(PAPERS)
+        await session.press("enter", "enter")
+        assert isinstance(session.focused, Detail)
+        assert "p53" in session.text
+        assert session.links() == {"https://example.org/tumours"}
+
+        # An index of one's own, built by the same process, is next.
+        assert isinstance(pane.client, SearchClient)
+        await pane.client.build("mine", [corpus])
+        await session.press("escape", "x")
+        assert pane.index == "mine"
+        await session.press("slash", "ctrl+u")
+        await session.type("blood clots")
+        await session.until(lambda: len(pane.hits) == 2)
+        assert pane.hits[0].id == "7"
+        pid = pane.client.pid
+        assert pid is not None
+    assert not Path(f"/proc/{pid}").exists()
