@@ -17,6 +17,11 @@ from terminal import Session
 Start = Callable[..., Session]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first: the others run beside it."""
+    items.sort(key=lambda item: "two_at_once" not in item.name)
+
+
 @pytest.fixture(scope="session")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home for sessions that change nothing in it; the catalogue is compiled there once."""

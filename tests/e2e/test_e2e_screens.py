@@ -64,6 +64,22 @@ def difference(one: list[list[Cell]], other: list[list[Cell]]) -> list[str]:
     ]
 
 
+def test_keys_that_come_together_are_taken_in_their_order(app: Session) -> None:
+    """Over a slow line keys arrive in bunches; none may reach what had the focus before."""
+    app.send("3jj")
+    app.wait("▌GPL")
+    app.send("/bica")
+    app.wait(" of 56  filter bica")
+    assert app.screen.lines[2].strip() == "bica"
+    app.send("\r4jj")
+    app.wait("▌bm25s")
+    app.send("3\x1b")
+    app.settle()
+    app.send("grb")  # the second relation of the first paper: another pane, or another row
+    app.wait(lambda screen: not any(line.startswith("▌DPR") for line in screen.lines))
+    assert app.screen.unknown == []
+
+
 SIZES = [(120, 40), (80, 24), (50, 12), (200, 60)]
 
 

@@ -79,6 +79,13 @@ class Terminal:
         """Every cell as it looks."""
         return [[cell.shown for cell in row] for row in self.rows]
 
+    def same(self, other: Terminal) -> bool:
+        """Whether both look the same: what `shown` of both compares, in less time."""
+        return all(
+            one == two or [cell.shown for cell in one] == [cell.shown for cell in two]
+            for one, two in zip(self.rows, other.rows, strict=True)
+        )
+
     @property
     def lines(self) -> list[str]:
         """The text of every row."""

@@ -73,14 +73,18 @@ class Session:
     async def press(self, *keys: str) -> None:
         """Press keys by Textual's names for them, and let each take its effect."""
         for key in keys:
-            character = key if len(key) == 1 else _CHARACTERS.get(key)
-            name = _NAMES.get(key, key)
-            self.app.post_message(events.Key(name, character))
+            self._post(key)
             await self.settle()
 
     async def type(self, text: str) -> None:
-        """Press the keys of a text."""
-        await self.press(*text)
+        """Type a text, its keys in one bunch as they arrive over SSH."""
+        for character in text:
+            self._post(character)
+        await self.settle()
+
+    def _post(self, key: str) -> None:
+        character = key if len(key) == 1 else _CHARACTERS.get(key)
+        self.app.post_message(events.Key(_NAMES.get(key, key), character))
 
     async def settle(self) -> None:
         """Wait until every message is handled and every short worker has ended."""

@@ -102,6 +102,8 @@ def test_the_cursor_covers_the_whole_row_and_keeps_links(look: object) -> None:
     styles = [segment.style for segment in found]
     assert all(style is not None for style in styles)
     assert len({(s.bgcolor, s.reverse) for s in styles if s}) == 1
+    if styles[0] and styles[0].reverse:  # the letters' colours would be patches of background
+        assert len({s.color for s in styles if s}) == 1
     assert [s.link for s in styles if s and s.link] == ["https://example.org/"]
 
 

@@ -220,7 +220,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         pane = await self.show_pane(name)
         pane.go_to(place)
         if then:
-            await self.run_action(then, pane)
+            # A pane that was made just now knows its size only then.
+            self.call_after_refresh(self.run_action, then, pane)
 
     async def action_back(self) -> None:
         """Return to where the last jump came from."""

@@ -48,10 +48,10 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("results", "Figures", 8, align="right", priority=5),
     ),
     "recipes": (
-        Column("name", "Recipe", 18, 2, priority=0),
+        Column("name", "Recipe", 13, 2, priority=0),
         Column("params", "Params", 6, align="right", priority=1),
-        Column("method", "Training recipe", 22, 4, priority=2),
-        Column("best", "Best result", 22, 3, priority=3),
+        Column("method", "Training recipe", 15, 3, priority=2),
+        Column("best", "Best result", 12, 3, priority=3),
         Column("paper", "Paper", 11, priority=4),
     ),
     "timeline": (

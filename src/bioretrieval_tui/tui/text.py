@@ -132,7 +132,8 @@ def _style(look: Look, span: Span, over: Style | None) -> Style:
     style = look.style(span.role)
     if over is not None:
         # The cursor's background wins; the span keeps its own colour unless the cursor reverses.
-        style = style + Style(bgcolor=over.bgcolor, bold=over.bold, reverse=over.reverse)
+        color = over.color if over.reverse else None
+        style += Style(color=color, bgcolor=over.bgcolor, bold=over.bold, reverse=over.reverse)
         if over.underline:
             style += Style(underline=True)
     if span.url:

@@ -34,6 +34,7 @@ def _look(
     background: str,
     surface: str,
     raised: str,
+    blurred: str,
     border: str,
     text: str,
     dim: str,
@@ -63,7 +64,7 @@ def _look(
         "header": on(faint, bold=True),
         "header.active": on(text, bold=True, under=True),
         "cursor": on(text, bg=raised, bold=True),
-        "cursor.blurred": on(text, bg=surface),
+        "cursor.blurred": on(text, bg=blurred),
         "gauge": on(kinds["model"]),
     }
     for kind, color in kinds.items():
@@ -124,7 +125,8 @@ def _terminal() -> Look:
 
 DARK = _look(
     "dark", dark=True, background="#0a0a0b", surface="#111113", raised="#27272a",
-    border="#27272a", text="#fafafa", dim="#a1a1aa", faint="#8f8f99", match="#fcd34d",
+    blurred="#1c1c1f", border="#27272a", text="#fafafa", dim="#a1a1aa", faint="#8f8f99",
+    match="#fcd34d",
     kinds={
         "model": "#6ee7b7", "dataset": "#67e8f9", "benchmark": "#c4b5fd", "paper": "#fda4af",
         "recipe": "#fcd34d", "milestone": "#6ee7b7", "step": "#fcd34d",
@@ -132,7 +134,8 @@ DARK = _look(
 )  # fmt: skip
 LIGHT = _look(
     "light", dark=False, background="#fbfbfa", surface="#f0f0ee", raised="#dcdcd8",
-    border="#d4d4cf", text="#18181b", dim="#45454d", faint="#5b5b63", match="#b45309",
+    blurred="#e8e8e5", border="#d4d4cf", text="#18181b", dim="#45454d", faint="#5b5b63",
+    match="#b45309",
     kinds={
         "model": "#036b4d", "dataset": "#0c667f", "benchmark": "#6d28d9", "paper": "#be123c",
         "recipe": "#92400e", "milestone": "#036b4d", "step": "#92400e",

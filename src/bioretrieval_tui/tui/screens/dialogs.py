@@ -16,7 +16,7 @@ from textual.widgets import Input
 from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.markdown import addresses
-from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.text import Line, Span, layout, line
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 
@@ -98,6 +98,13 @@ class TextDialog(PageDialog):
         lines += [line(*addresses(part)) for part in text.splitlines()]
         lines += [line(), line(Span("esc closes; shift and drag selects", "faint"))]
         super().__init__(lines)
+
+    def on_mount(self) -> None:
+        """No higher than the text; what is left over scrolls."""
+        width, height = self.app.size
+        rows = layout(self.lines, max(58, min(width * 8 // 10, 92)) - 6)
+        self.query_one(Vertical).styles.height = min(len(rows) + 2, height * 9 // 10)
+        super().on_mount()
 
 
 class ExportDialog(Dialog[Path]):

@@ -58,7 +58,7 @@ class ListPane(Pane):
     @property
     def wide(self) -> bool:
         """List and detail stand side by side."""
-        return self.has_class("-wide")
+        return self.size.width >= WIDE
 
     def activate(self) -> None:
         """The list takes the focus, the detail where it alone is shown."""
@@ -66,7 +66,7 @@ class ListPane(Pane):
 
     def on_resize(self, event: events.Resize) -> None:
         """Side by side when there is room."""
-        self.set_class(event.size.width >= WIDE, "-wide")
+        self.set_class(self.wide, "-wide")
         self.detail.rule = self.wide
         self.detail.repaint()
 
@@ -193,7 +193,7 @@ class ListPane(Pane):
         first, count = (
             (page.links_at, len(page.links)) if what == "link" else (page.jumps_at, len(page.jumps))
         )
-        self.call_after_refresh(self.detail.reveal, first, first + count - 1)
+        self.detail.reveal(first, first + count - 1)
 
     def on_key(self, event: events.Key) -> None:
         """The letter after `l` or `r`."""

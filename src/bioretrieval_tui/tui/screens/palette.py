@@ -63,7 +63,7 @@ class Palette(Dialog[Action | str]):
         """A line and a list."""
         with Vertical():
             yield QueryLine("an action or an entry")
-            yield VirtualTable(COLUMNS, empty="Nothing has this name.")
+            yield VirtualTable(COLUMNS, chooses=True, empty="Nothing has this name.")
 
     def on_mount(self) -> None:
         """Everything, before a letter is typed."""

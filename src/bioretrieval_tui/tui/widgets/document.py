@@ -30,11 +30,13 @@ class DocumentView(Canvas, can_focus=True):
         """Longest line in cells: prose of two hundred columns cannot be read."""
         self._rows: list[Row] = []
         self._rows_width = -1
+        self._wanted: tuple[int, int] | None = None
 
     def show(self, lines: Iterable[Line], *, keep_place: bool = False) -> None:
         """Show another page."""
         self.lines = tuple(lines)
         self._rows_width = -1
+        self._wanted = None
         if not keep_place:
             self.top = 0
         self.update()
@@ -47,27 +49,29 @@ class DocumentView(Canvas, can_focus=True):
 
     def reveal(self, first: int, last: int) -> None:
         """Scroll so that these lines are on the screen, at least the first of them."""
-        start, end = (len(layout(self.lines[:n], self._room())) for n in (first, last + 1))
-        # The last row may be taken by the mark that more follows.
-        if start < self.top or end > self.top + self.size.height - 1:
-            self.top = start
-            self.update()
+        self._wanted = (first, last)
+        self.update()
 
-    def _room(self) -> int:
-        """Cells for text."""
-        return max(10, min(self.size.width - self._lead - 1, self.measure))
-
-    @property
-    def _lead(self) -> int:
-        """Cells before text."""
-        return 2 if self.rule else 1
+    def _reveal(self, height: int) -> None:
+        """Do that, at the width of now: who asked may not have been laid out yet."""
+        if self._wanted:
+            first, last = self._wanted
+            self._wanted = None
+            start, end = (
+                len(layout(self.lines[:count], self._rows_width)) for count in (first, last + 1)
+            )
+            # The last row may be taken by the mark that more follows.
+            if start < self.top or end > self.top + height - 1:
+                self.top = start
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """The visible rows, with a mark where more follows."""
-        lead, room = self._lead, self._room()
+        lead = 2 if self.rule else 1
+        room = max(10, min(width - lead - 1, self.measure))
         if self._rows_width != room:
             self._rows = layout(self.lines, room)
             self._rows_width = room
+        self._reveal(height)
         self.top = max(0, min(self.top, len(self._rows) - height))
         edge = Span("│" if self.rule else " ", "ok" if self.has_focus and self.rule else "rule")
         out = []

@@ -92,6 +92,7 @@ class VirtualTable(Canvas, can_focus=True):
         id: str | None = None,  # noqa: A002
         *,
         squeeze: bool = True,
+        chooses: bool = False,
         empty: str = "Nothing here.",
     ) -> None:
         super().__init__(id=id)
@@ -104,6 +105,8 @@ class VirtualTable(Canvas, can_focus=True):
         self.sorted_by: tuple[str, bool] | None = None
         self.squeeze = squeeze
         """Drop columns of low priority when narrow; else scroll sideways."""
+        self.chooses = chooses
+        """What stands under the cursor is what enter takes, wherever the focus is: show it so."""
         self.empty = empty
 
     # State -------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ class VirtualTable(Canvas, can_focus=True):
         layout = self._layout(width)
         out = [strip(self._header(layout), width, self.look)]
         count = len(self.rows)
-        focused = self.has_focus
+        focused = self.has_focus or self.chooses
         for y in range(height - 1):
             index = self.top + y
             if index >= count:

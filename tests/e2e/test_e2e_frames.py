@@ -1,0 +1,88 @@
+"""What Textual really writes, and what the driver makes of it: the same screens, fewer bytes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from reference import Terminal
+
+from bioretrieval_tui.terminal.compact import Compactor
+from bioretrieval_tui.terminal.differ import ScreenDiffer
+from terminal import Session
+
+Start = Callable[..., Session]
+
+# The app, which notes beside its terminal what goes into the driver and what is forgotten there.
+RECORDER = """
+import json, os, sys
+from bioretrieval_tui.main import run
+from bioretrieval_tui.tui.driver import CompactDriver
+
+log = open(sys.argv.pop(), "w")
+write, redraw = CompactDriver.write, CompactDriver.redraw
+
+def noting_write(self, data):
+    print(json.dumps([*os.get_terminal_size(self.fileno), data]), file=log, flush=True)
+    write(self, data)
+
+def noting_redraw(self):
+    print("null", file=log, flush=True)
+    redraw(self)
+
+CompactDriver.write, CompactDriver.redraw = noting_write, noting_redraw
+sys.exit(run())
+"""
+
+TOUR = [
+    "2", "jjj", "3", "jjjjjj", "\x04", "\x04", "G", "g", "ss", "/contr", "\r", "\x1b[C", "s",
+    "4", "\r", "jjjj", "\x04", "\x1b", "?", "j", "\x1b", "5", "r", "a", "\x7f", "6", "jj", "7",
+    "jj", "v", "\x1b[C\x1b[C", "s", "j", "8", "j ", "t", "t", "3", "\x10", "med", "\x1b", "1", "t",
+]  # fmt: skip
+
+
+def test_every_frame_of_a_long_tour(start: Start, tmp_path: Path, home: Path) -> None:
+    log = tmp_path / "frames"
+    session = start(home, command=[sys.executable, "-c", RECORDER, str(log)])
+    session.wait("Biomedical text retrieval")
+    for keys in TOUR:
+        session.send(keys)
+        # An escape is known to be the key, not the beginning of a sequence, when nothing follows.
+        session.settle(0.3 if keys == "\x1b" else 0.1)
+    for size in ((80, 24), (50, 12), (100, 30)):
+        session.resize(*size)
+        session.settle(0.2)
+    session.send("q")
+    assert session.ended() == 0
+    steps = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(steps) > 100
+
+    raw, short = Terminal(120, 40), Terminal(120, 40)
+    differ, compactor = ScreenDiffer(), Compactor()
+    sizes = [0, 0, 0]
+    compacted = Compactor()
+    for step in steps:
+        if step is None:
+            differ.forget()
+            compactor.forget()
+            continue
+        width, height, data = step
+        if (width, height) != (raw.width, raw.height):
+            raw.resize(width, height)
+            short.resize(width, height)
+        out = compactor.feed(differ.feed(data, width, height))
+        raw.feed(data)
+        short.feed(out)
+        assert short.same(raw)
+        assert short.modes == raw.modes
+        assert len(out) <= 1.1 * len(data) + 16
+        for i, text in enumerate((data, compacted.feed(data), out)):
+            sizes[i] += len(text.encode())
+    assert short.unknown == raw.unknown == []
+    print(f"bytes: {sizes[0]} written, {sizes[1]} compacted, {sizes[2]} of what changed")
+    assert sizes[2] < sizes[1] < sizes[0]
+    assert sizes[2] < 0.5 * sizes[0]
+    # And the terminal was shown what the replay shows, up to the end.
+    assert session.screen.text == short.text
