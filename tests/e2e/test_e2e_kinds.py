@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reference import Terminal
 
 from terminal import APP, Session, environment
 
@@ -76,6 +77,19 @@ def test_as_many_colours_as_the_terminal_has(
         assert any("reverse" in cell.flags for cell in session.screen.rows[0])
     session.send("q")
     assert session.ended() == 0
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{"STY": "1.pts-0.host"}, {"TERM": "screen-256color", "COLORTERM": None}],
+    ids=["inside", "at the near end"],
+)
+def test_gnu_screen_erases_without_colours(env: dict[str, str | None], start: Start) -> None:
+    session = start(env=env)
+    output = tour(session)
+    screen = Terminal(120, 40, bce=False)
+    screen.feed_bytes(output)
+    assert screen.same(session.screen)
 
 
 @pytest.mark.parametrize("term", ["dumb", None])

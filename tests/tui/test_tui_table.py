@@ -265,6 +265,32 @@ async def test_a_page_keeps_its_place_when_told_to() -> None:
         assert page.top == 0
 
 
+async def test_lines_are_scrolled_to_only_where_they_are_not_seen() -> None:
+    page = DocumentView()
+    async with on_bench(page, (40, 10)) as pilot:
+        page.show([*numbered(5), line("word " * 60), *numbered(20)])
+        page.reveal(1, 4)
+        await drawn(pilot)
+        assert page.top == 0
+        page.reveal(8, 10)  # behind a line of nine rows
+        shown = await drawn(pilot)
+        assert shown[0].strip() == "line 2"
+        page.reveal(0, 2)
+        assert (await drawn(pilot))[0].strip() == "line 0"
+        page.reveal(6, 25)  # more than fits: from its beginning
+        assert (await drawn(pilot))[0].strip() == "line 0"
+        page.reveal(25, 25)
+        assert "line 19" in "".join(await drawn(pilot))
+
+
+async def test_a_page_that_was_never_shown_is_scrolled_when_it_is() -> None:
+    page = DocumentView()
+    page.show(numbered(30))
+    page.reveal(20, 22)
+    async with on_bench(page, (40, 10)) as pilot:
+        assert (await drawn(pilot))[0].strip() == "line 20"
+
+
 async def test_a_page_is_no_wider_than_prose_may_be() -> None:
     page = DocumentView(measure=30)
     async with on_bench(page, (100, 10)) as pilot:

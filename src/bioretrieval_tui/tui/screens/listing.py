@@ -64,7 +64,7 @@ class ListPane(Pane):
         """The list takes the focus, the detail where it alone is shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Side by side when there is room."""
         self.set_class(self.wide, "-wide")
         self.detail.rule = self.wide
