@@ -88,13 +88,9 @@ class Session:
 
     async def settle(self) -> None:
         """Wait until every message is handled and every short worker has ended."""
-        quiet = 0
-        while quiet < 3:
-            if self.app._exception:
-                raise self.app._exception
-            if self.app._exit:
-                return
-            await self.pilot.pause(0)
+        busy = True
+        while busy:
+            await self._drain()
             under_way = [
                 worker
                 for worker in self.app.workers
@@ -102,17 +98,30 @@ class Session:
             ]
             if under_way:
                 await self.app.workers.wait_for_complete(under_way)
-            if self.app._keys:
-                await asyncio.sleep(0.01)  # a key waits for the one before it
-                quiet = 0
-                continue
-            busy = any(node.message_queue_size for node in self._nodes())
-            quiet = 0 if busy or under_way else quiet + 1
+            if self.app._exit:
+                return
+            # Behind everything that is being handled now; paints what has changed.
+            await self.pilot.pause(0)
+            busy = await self._drain() or bool(under_way)
 
-    def _nodes(self) -> Iterable[Any]:
-        yield self.app
-        for screen in self.app.screen_stack:
-            yield from screen.walk_children(with_self=True)
+    async def _drain(self) -> bool:
+        """Let the app run until no queue holds anything; whether one did."""
+        nodes = [self.app, *self.app.screen.walk_children(with_self=True)]
+        busy, quiet = False, 0
+        while quiet < 3:
+            if self.app._exception:
+                raise self.app._exception
+            if self.app._exit:
+                return False
+            await asyncio.sleep(0)
+            if any(node.message_queue_size for node in nodes):
+                busy, quiet = True, 0
+            elif self.app._keys:
+                await asyncio.sleep(0.005)  # a key waits for the one before it
+                busy, quiet = True, 0
+            else:
+                quiet += 1
+        return busy
 
     async def until(self, ready: Callable[[], object]) -> None:
         """Wait for something that takes its own time (a timer, another process)."""
