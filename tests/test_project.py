@@ -129,6 +129,7 @@ def our_files() -> Iterator[Path]:
             and not name.endswith(".egg-info")
             and not (here / name / "pyvenv.cfg").exists()
         ]
+        names = [name for name in names if name != "snapshot_report.html"]
         yield from (here / name for name in names if not name.endswith((".pyc", ".tmp")))
 
 
