@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 from reference import Cell, Terminal
@@ -50,8 +51,17 @@ def test_every_digit_has_its_pane(app: Session) -> None:
 
 def shown(session: Session) -> list[list[Cell]]:
     """The screen once nothing comes any more."""
-    session.settle(0.3)
+    session.settle(0.7)
     return session.screen.shown
+
+
+def wait_for_screen(session: Session, wanted: list[list[Cell]], what: object) -> None:
+    """Wait until exactly this is shown, and stays."""
+    until = time.monotonic() + 20
+    while session.screen.shown != wanted and time.monotonic() < until:
+        session.read(0.1)
+    session.settle(0.1)
+    assert difference(session.screen.shown, wanted) == [], what
 
 
 def difference(one: list[list[Cell]], other: list[list[Cell]]) -> list[str]:
@@ -70,7 +80,7 @@ def test_keys_that_come_together_are_taken_in_their_order(app: Session) -> None:
     app.wait("▌GPL")
     app.send("/bica")
     app.wait(" of 56  filter bica")
-    assert app.screen.lines[2].strip() == "bica"
+    app.wait(lambda screen: screen.lines[2].strip() == "bica")
     app.send("\r4jj")
     app.wait("▌bm25s")
     app.send("3\x1b")
@@ -92,6 +102,7 @@ def test_every_size_looks_like_a_fresh_start(start: Start) -> None:
         for name, digit in digits.items():
             session.send(digit)
             if size != (50, 12):
+                session.wait(lambda screen, digit=digit: current(screen).startswith(digit))
                 session.wait(HEADS[name])
             fresh[name, size] = shown(session)
     app = sessions[SIZES[0]]
@@ -99,8 +110,8 @@ def test_every_size_looks_like_a_fresh_start(start: Start) -> None:
         app.send(digit)
         for size in (*SIZES, SIZES[1], SIZES[0]):
             app.resize(*size)
-            app.wait("This window is 50x12." if size == (50, 12) else HEADS[name])
-            assert difference(shown(app), fresh[name, size]) == [], (name, size)
+            wait_for_screen(app, fresh[name, size], (name, size))
+    assert "This window is 50x12." in sessions[50, 12].screen.text
     assert app.screen.unknown == []
 
 

@@ -9,21 +9,22 @@ from driving import Recorder, Session, make_app, running
 from scripted import Desk
 
 from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.tui.screens.listing import REST
 
 IDLE = 1.5
 """Seconds; longer than any timer of the app, and than a cursor that blinks."""
 
 
-async def sent(session: Session, seconds: float) -> list[str]:
-    """What is written while nothing happens."""
+async def at_rest(session: Session) -> Recorder:
+    """The terminal, once timers have run out and nothing is written any more."""
     driver = session.app._driver
     assert isinstance(driver, Recorder)
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(REST + 0.2)
     await session.settle()
-    driver.written.clear()
-    # The whole of it without a single touch: not even a look at the screen.
-    await asyncio.sleep(IDLE)
-    return list(driver.written)
+    while driver.written:
+        driver.written.clear()
+        await asyncio.sleep(0.2)
+    return driver
 
 
 @pytest.mark.parametrize(
@@ -45,17 +46,15 @@ async def test_idle_output_is_nothing(
 ) -> None:
     async with running(make_app(small), (120, 40), pane=pane, recorded=True) as session:
         await session.press(*keys)
-        assert await sent(session, 0.5) == []
+        driver = await at_rest(session)
+        # The whole of it without a single touch: not even a look at the screen.
+        await asyncio.sleep(IDLE)
+        assert driver.written == []
 
 
 async def test_a_key_that_changes_nothing_sends_no_row(small: Catalogue) -> None:
     async with running(make_app(small), (120, 40), pane="papers", recorded=True) as session:
-        driver = session.app._driver
-        assert isinstance(driver, Recorder)
-        await session.press("g")
-        await asyncio.sleep(0.5)
-        await session.settle()
-        driver.written.clear()
+        driver = await at_rest(session)
         await session.press("k", "g", "home", "up", "w")
         assert "".join(driver.written) == ""
 
@@ -63,9 +62,7 @@ async def test_a_key_that_changes_nothing_sends_no_row(small: Catalogue) -> None
 async def test_a_cursor_move_redraws_the_rows_it_touches(small: Catalogue) -> None:
     """Before the driver's own comparison: two rows of the list, the head of the page."""
     async with running(make_app(small), (120, 40), pane="papers", recorded=True) as session:
-        driver = session.app._driver
-        assert isinstance(driver, Recorder)
-        driver.written.clear()
+        driver = await at_rest(session)
         await session.press("j")
         first = "".join(driver.written)
         assert "Beta" in first
