@@ -1,8 +1,4 @@
-"""Reader of BEIR corpora: one JSON object a line with `_id`, `title`, `text` and `metadata`.
-
-It stops at the first record that it cannot trust and says where and why; a caller that writes
-somewhere throws its work away then, so nothing is half-read.
-"""
+"""Reader of BEIR corpora: one JSON object a line with `_id`, `title`, `text` and `metadata`."""
 
 from __future__ import annotations
 
@@ -11,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from bioretrieval_tui.corpus.document import Document, Record
+from bioretrieval_tui.corpus.document import Document, Item, Place, Record, Rejected
+from bioretrieval_tui.corpus.reading import Format, ReadOptions
 from bioretrieval_tui.corpus.source import MAX_LINE_BYTES, SourceReader
-from bioretrieval_tui.errors import CorpusError
 
 MAX_ID_LENGTH = 512
 _BOM = b"\xef\xbb\xbf"
@@ -21,28 +17,36 @@ _OWN_KEYS = frozenset({"_id", "title", "text", "metadata"})
 _SHAPE = 'a BEIR line looks like {"_id": "1", "title": "...", "text": "..."}'
 
 
-def read_beir(source: SourceReader, *, limit: int = MAX_LINE_BYTES) -> Iterator[Record]:
-    """Records of one BEIR JSONL file, in file order; blank lines are passed over.
+def read_beir(
+    source: SourceReader, _: ReadOptions, *, limit: int = MAX_LINE_BYTES
+) -> Iterator[Item]:
+    """Items of one BEIR JSONL file, in file order; blank lines are passed over.
 
-    Keys that BEIR does not know are kept in the metadata. Uniqueness of ids is the store's
-    business, which sees all files of a build.
-
-    Raises:
-        CorpusError: a line is not UTF-8, not one JSON object, lacks a usable `_id`, holds a
-            field of the wrong type or a NUL, or is longer than `limit` bytes; `file:line` leads.
+    A line is rejected that is not UTF-8, not one JSON object, lacks a usable `_id`, holds a field
+    of the wrong type or a NUL, or is longer than `limit` bytes. Keys that BEIR does not know are
+    kept in the metadata. Uniqueness of ids is the store's business, which sees all files.
     """
     for number, line in source.lines(limit):
+        place = Place(source.name, line=number)
+        if line is None:
+            yield Rejected(
+                place, f"the line is longer than {limit:,} bytes", "write one record a line"
+            )
+            continue
         if number == 1 and line.startswith(_BOM):
             line = line[len(_BOM) :]
         if line.isspace() or not line:
             continue
         try:
-            document = _document(line)
+            yield Record(_document(line), place)
         except _RejectedError as rejected:
-            raise CorpusError(
-                f"{source.name}:{number}: {rejected.reason}", remedy=rejected.remedy
-            ) from rejected
-        yield Record(document, source.name, number)
+            yield Rejected(place, rejected.reason, rejected.remedy)
+
+
+def recognises(head: bytes) -> bool:
+    """Whether the first line is a JSON object with `_id`."""
+    line = head.removeprefix(_BOM).lstrip().partition(b"\n")[0]
+    return line.startswith(b"{") and b'"_id"' in line
 
 
 class _RejectedError(Exception):
@@ -142,3 +146,6 @@ def _kind(value: Any) -> str:
     if isinstance(value, str):
         return "a text"
     return "a list" if isinstance(value, list) else "an object"
+
+
+FORMAT = Format("beir", "BEIR JSONL", (".jsonl", ".ndjson"), recognises, read_beir)

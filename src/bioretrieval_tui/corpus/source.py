@@ -1,7 +1,7 @@
-"""A corpus file as a stream: found, opened, unpacked and hashed while it is read.
+"""A corpus file as a stream: opened, unpacked and hashed while it is read.
 
 Knows bytes and lines, not formats; every reader stands on it. Nothing here holds a file in
-memory: lines are bounded, and a longer one is an error rather than an allocation.
+memory: lines are bounded, and so is how far a small packed file may unpack.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import gzip
 import hashlib
 import io
 import os
-import stat
+import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +25,25 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 16 * 2**20
 """Longest line that is read. The longest abstract known is under 100 kB."""
+STDIN = "-"
+"""What an input is called that comes through a pipe."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_MOST_RATIO = 200
+_RATIO_FROM = 256 * 2**20
+"""Text unpacks to ten or twenty times its size; 200 times, and so much of it, is an attack."""
+
+
+class SourceDamaged(CorpusError):
+    """The file breaks off or cannot be unpacked further; what came before is sound.
+
+    `offset`: bytes that were unpacked until then.
+    """
+
+    def __init__(self, message: str, *, offset: int, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,54 +53,40 @@ class Source:
     path: str
     bytes: int
     sha256: str
-    documents: int
-
-
-def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """The corpus files that `inputs` name, in order: a file is itself, a folder its corpus.jsonl.
-
-    Raises:
-        NotFoundError: a file, or a corpus within a folder, is not there.
-        CorpusError: an input is named twice, or cannot be looked at.
-    """
-    files: list[Path] = []
-    for given in inputs:
-        path = _resolve_one(Path(given))
-        if any(_same(path, other) for other in files):
-            raise CorpusError(f"{path} is named twice", remedy="name every input once")
-        files.append(path)
-    return files
 
 
 class SourceReader:
-    """One corpus file, open for reading once; gzip is recognised by content, not by name.
+    """One corpus file or stdin, open for reading once; gzip is recognised by content.
 
-    Use as a context manager. `lines()` gives the lines; `summary()` is complete once they have
-    been read to the end.
+    Use as a context manager. `head()` looks ahead; `lines()` or `blocks()` give the content;
+    `summary()` is complete once that was read to the end.
+
+    Raises (on construction):
+        NotFoundError: there is no such file. CorpusError: it cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.name = str(path)
+        self.name = STDIN if path is None else str(path)
         try:
-            raw = path.open("rb", buffering=0)
+            raw = _stdin() if path is None else path.open("rb", buffering=0)
         except OSError as error:
-            raise _reading_fault(path, error) from error
+            raise reading_fault(self.name, error) from error
         self._hashing = _HashingFile(raw)
         self._before = os.fstat(raw.fileno())
-        packed = cast("io.RawIOBase", self._hashing)
-        buffered = io.BufferedReader(packed, _CHUNK)
+        buffered = io.BufferedReader(cast("io.RawIOBase", self._hashing), _CHUNK)
+        self._buffered = buffered
         try:
             is_gzip = buffered.peek(2)[:2] == _GZIP_MAGIC
         except OSError as error:
             raw.close()
-            raise _reading_fault(path, error) from error
-        self.stream: BinaryIO = (
-            cast("BinaryIO", io.BufferedReader(gzip.GzipFile(fileobj=buffered), _CHUNK))
-            if is_gzip
-            else buffered
-        )
-        self._buffered = buffered
+            raise reading_fault(self.name, error) from error
+        self._stream: BinaryIO = cast("BinaryIO", buffered)
+        if is_gzip:
+            self._stream = cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
+        self._given = 0
+        self._packed = is_gzip
+        self._ahead = b""
 
     def __enter__(self) -> Self:
         return self
@@ -99,49 +101,109 @@ class SourceReader:
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self.stream.close()
+        self._stream.close()
         self._buffered.close()
         self._hashing.close()
 
-    def lines(self, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes]]:
-        """Pairs of line number (from 1) and line (bytes, its end included).
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file as stored; None for a pipe."""
+        return self._before.st_size if self.path is not None else None
+
+    @property
+    def consumed(self) -> int:
+        """Bytes of the file as stored that were read so far: of `size`, the share that is done."""
+        return self._hashing.count
+
+    def head(self, size: int = 1 << 16) -> bytes:
+        """The first bytes of the unpacked content, fewer where it is shorter or damaged there.
+        Call before anything else is read."""
+        while len(self._ahead) < size:
+            try:
+                part = self._read(size - len(self._ahead))
+            except SourceDamaged:
+                break  # told again, with its place, when the content is read
+            if not part:
+                break
+            self._ahead += part
+        return self._ahead[:size]
+
+    def blocks(self, size: int = _CHUNK) -> Iterator[bytes]:
+        """The unpacked content in pieces of about `size` bytes.
 
         Raises:
-            CorpusError: a line is longer than `limit` bytes, the gzip data is damaged, or the
-                file cannot be read or changed while it was read.
+            SourceDamaged: the packed data is damaged, cut off, or unpacks beyond all measure.
+            CorpusError: the file cannot be read, or changed while it was read.
+        """
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            yield ahead
+        while block := self._read(size):
+            yield block
+        self._check_unchanged()
+
+    def lines(self, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
+        """Pairs of line number (from 1) and line (bytes, its end included); None stands for a
+        line that is longer than `limit` bytes and was passed over.
+
+        Raises:
+            SourceDamaged, CorpusError: as `blocks`.
         """
         number = 0
-        while True:
-            try:
-                line = self.stream.readline(limit + 1)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise CorpusError(
-                    f"{self.name}:{number + 1}: the gzip data is damaged or cut off here",
-                    remedy="get the file again and compare its checksum",
-                ) from error
-            except OSError as error:
-                raise _reading_fault(self.path, error) from error
-            if not line:
-                self._check_unchanged()
-                return
-            number += 1
-            if len(line) > limit:
-                raise CorpusError(
-                    f"{self.name}:{number}: the line is longer than {limit:,} bytes",
-                    remedy="write one record a line",
-                )
-            yield number, line
+        rest = b""
+        too_long = False
+        for block in self.blocks():
+            parts = (rest + block).split(b"\n")
+            rest = parts.pop()
+            for part in parts:
+                number += 1
+                over = too_long or len(part) >= limit
+                yield number, None if over else part + b"\n"
+                too_long = False
+            if len(rest) > limit:
+                rest, too_long = b"", True
+        if rest or too_long:
+            yield number + 1, None if too_long or len(rest) > limit else rest
 
-    def summary(self, documents: int) -> Source:
-        """Path, size and checksum of what was read, with the number of documents it gave."""
-        return Source(
-            str(self.path.absolute()),
-            self._hashing.count,
-            self._hashing.digest.hexdigest(),
-            documents,
-        )
+    def hash_rest(self) -> None:
+        """Read what is left without looking at it, so that `summary()` is complete: for formats
+        that open the file on their own. Raises CorpusError as `blocks` does."""
+        try:
+            while self._hashing.read(_CHUNK):
+                pass
+        except OSError as error:
+            raise reading_fault(self.name, error) from error
+        self._check_unchanged()
+
+    def summary(self) -> Source:
+        """Path, size and checksum of what was read."""
+        shown = STDIN if self.path is None else str(self.path.absolute())
+        return Source(shown, self._hashing.count, self._hashing.digest.hexdigest())
+
+    def _read(self, size: int) -> bytes:
+        try:
+            part = self._stream.read(size)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise SourceDamaged(
+                "the gzip data is damaged or cut off here",
+                offset=self._given,
+                remedy="get the file again and compare its checksum",
+            ) from error
+        except OSError as error:
+            raise reading_fault(self.name, error) from error
+        self._given += len(part)
+        beyond = self._given > _RATIO_FROM and self._given > _MOST_RATIO * self._hashing.count
+        if self._packed and beyond:
+            raise SourceDamaged(
+                f"the gzip data unpacks to more than {_MOST_RATIO} times its size",
+                offset=self._given,
+                remedy="no text does that; unpack it yourself if you trust it",
+            )
+        return part
 
     def _check_unchanged(self) -> None:
+        if self.path is None:
+            return
         now = os.fstat(self._hashing.fileno())
         if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
             raise CorpusError(
@@ -165,8 +227,8 @@ class _HashingFile(io.RawIOBase):
     def fileno(self) -> int:
         return self._raw.fileno()
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
-        view = memoryview(buffer)
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        view = memoryview(buffer).cast("B")
         size = self._raw.readinto(view)
         if size:
             self.digest.update(view[:size])
@@ -178,37 +240,16 @@ class _HashingFile(io.RawIOBase):
         super().close()
 
 
-def _resolve_one(path: Path) -> Path:
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            for name in ("corpus.jsonl", "corpus.jsonl.gz"):
-                inside = path / name
-                if inside.is_file():
-                    return inside
-            raise NotFoundError(
-                f"the folder {path} holds no corpus.jsonl or corpus.jsonl.gz",
-                remedy="name the corpus file itself",
-            )
-    except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file {path}") from error
-    except (OSError, ValueError) as error:
-        raise _reading_fault(path, error) from error
-    if not stat.S_ISREG(mode):
-        # A pipe or a device may never end, and cannot be hashed or read again.
-        raise CorpusError(f"{path} is not a regular file", remedy="save it to a file first")
-    return path
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return one == other
-
-
-def _reading_fault(path: Path, error: Exception) -> BioRetrievalError:
+def reading_fault(name: str, error: Exception) -> BioRetrievalError:
+    """What an operating system's error about the file `name` is to the user."""
     if isinstance(error, FileNotFoundError):
-        return NotFoundError(f"there is no file {path}")
+        return NotFoundError(f"there is no file {name}")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return CorpusError(f"{path} cannot be read: {reason}")
+    return CorpusError(f"{name} cannot be read: {reason}")
+
+
+def _stdin() -> io.FileIO:
+    try:
+        return io.FileIO(os.dup(sys.stdin.fileno()), "rb")
+    except (AttributeError, ValueError) as error:  # there is none, or no real one
+        raise CorpusError("there is nothing to read on stdin") from error
