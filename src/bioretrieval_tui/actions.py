@@ -39,6 +39,8 @@ SCOPES: dict[str, str] = {
     "leaderboard": "On the leaderboard",
     "start": "In Get started",
     "search": "In Search",
+    "indexes": "In Indexes",
+    "files": "While choosing files",
     "line": "While typing",
 }
 
@@ -52,12 +54,16 @@ PANES: tuple[tuple[str, str, str], ...] = (
     ("leaderboard", "Leaderboard", "Training recipes, and models by benchmarks"),
     ("path", "Get started", "Five steps, from a baseline to your own retriever"),
     ("search", "Search", "Search by meaning: the catalogue, your own indexes"),
+    ("indexes", "Indexes", "Your indexes: build, add, verify, compact, remove"),
 )
 """(pane, title, what it shows), in the order of their digit keys."""
 
+DIGITS: dict[str, str] = {pane: str(n % 10) for n, (pane, _, _) in enumerate(PANES, 1)}
+"""The key of each pane: 1 to 9, and 0 behind them as on the keyboard."""
+
 SHORT_TITLES: dict[str, str] = {
     "timeline": "Evol", "datasets": "Data", "benchmarks": "Bench", "leaderboard": "Board",
-    "path": "Start",
+    "path": "Start", "indexes": "Index",
 }  # fmt: skip
 """Titles for a narrow terminal, where they differ."""
 
@@ -77,8 +83,8 @@ def _a(
 
 ACTIONS: tuple[Action, ...] = (
     *(
-        _a(f"go-{pane}", "everywhere", str(number), f"go('{pane}')", title, text)
-        for number, (pane, title, text) in enumerate(PANES, 1)
+        _a(f"go-{pane}", "everywhere", DIGITS[pane], f"go('{pane}')", title, text)
+        for pane, title, text in PANES
     ),
     _a(
         "palette",
@@ -227,6 +233,44 @@ ACTIONS: tuple[Action, ...] = (
     ),
     _a("query", "search", "slash i", "query", "Query", "Type a query", 1),
     _a("index", "search", "x", "next_index", "Index", "Search the next index", 2),
+    _a("build", "indexes", "b", "build", "Build", "Build an index over files of yours", 1),
+    _a("use", "indexes", "x", "use", "Search it", "Search in this index; also enter on its page", 2),
+    _a("add", "indexes", "a", "add_files", "Add", "Add files to this index", 2),
+    _a("verify", "indexes", "v", "verify", "Verify", "Check every part of this index", 2),
+    _a(
+        "compact",
+        "indexes",
+        "c",
+        "compact",
+        "Compact",
+        "Write this index anew without what was replaced or deleted",
+        2,
+    ),
+    _a("remove", "indexes", "d delete", "remove", "Remove", "Remove this index; asks first", 2),
+    _a(
+        "stop",
+        "indexes",
+        "s",
+        "stop",
+        "Stop",
+        "Stop the work that runs (asks), or take this index's out of the queue",
+        2,
+    ),
+    _a("take", "files", "space", "take", "Take", "Take the file or the whole folder, or not", 1),
+    _a("into", "files", "enter right l", "into", "Open", "Open the folder, or take the file", 2),
+    _a("out", "files", "left h", "out", "Up", "The folder above", 3),
+    _a("take-all", "files", "a", "take_all", "All", "Take all files that are shown, or none", 5),
+    _a("path", "files", "slash", "path", "Path", "Type a path or part of a name; tab completes", 4),
+    _a("hidden", "files", "full_stop", "hidden", "Hidden", "Show hidden files, or not", 6),
+    _a("start", "files", "b", "start", "Start", "Begin with what was taken", 7),
+    _a("files-down", "files", "j down", "move(1)", "Down", "Next row", palette=False),
+    _a("files-up", "files", "k up", "move(-1)", "Up", "Previous row", palette=False),
+    _a("files-page-down", "files", "ctrl+d pagedown", "half(1)", "Half a page down",
+       "Half a page down", palette=False),
+    _a("files-page-up", "files", "ctrl+u pageup", "half(-1)", "Half a page up",
+       "Half a page up", palette=False),
+    _a("files-first", "files", "g home", "edge(-1)", "First", "First row", palette=False),
+    _a("files-last", "files", "G end", "edge(1)", "Last", "Last row", palette=False),
     _a("accept", "line", "enter", "accept", "Accept", "Keep it and go to the list", palette=False),
     _a("cancel", "line", "escape", "cancel", "Cancel", "Take it back", palette=False),
 )
@@ -242,7 +286,7 @@ def shown_key(key: str) -> str:
     names = {
         "question_mark": "?", "slash": "/", "escape": "esc", "greater_than_sign": ">",
         "less_than_sign": "<", "pagedown": "pgdn", "pageup": "pgup", "left": "←",
-        "right": "→", "up": "↑", "down": "↓",
+        "right": "→", "up": "↑", "down": "↓", "full_stop": ".",
     }  # fmt: skip
     return names.get(key, key)
 

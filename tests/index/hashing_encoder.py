@@ -28,6 +28,7 @@ class HashingEncoder:
     normalised = True
     device = "cpu"
     dtype = "float32"
+    tokens = 0
 
     def __init__(self, dimension: int = 16, batch: int = 20) -> None:
         self.dimension = dimension

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bioretrieval_tui.cli.index import size
+from bioretrieval_tui.cli.narration import size
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError
 from bioretrieval_tui.paths import places
 

@@ -19,6 +19,8 @@ _EVERY = 0.1
 """Seconds between two looks of the updating line."""
 _EVERY_QUIET = 30.0
 """Seconds between two lines in a log."""
+_EVERY_JSON = 0.5
+"""Seconds between two JSON lines of one stage."""
 _LONG = 3.0
 """Seconds from which on a stage is worth a line in a log."""
 
@@ -39,11 +41,15 @@ def _write(text: str) -> None:
 
 
 @contextlib.contextmanager
-def narrated(*, quiet: bool = False) -> Iterator[Reporter]:
-    """A reporter for long work: one updating line on a terminal, a few lines in a log.
+def narrated(*, quiet: bool = False, json_lines: bool = False) -> Iterator[Reporter]:
+    """A reporter for long work: one updating line on a terminal, a few lines in a log, nothing
+    if `quiet`, and with `json_lines` every step of note as a JSON object on a line of its own.
 
     The updating line is gone when the work is over, however it ended.
     """
+    if json_lines and sys.stderr is not None:
+        yield _JsonLines()
+        return
     if quiet or sys.stderr is None:
         yield silent
         return
@@ -55,6 +61,34 @@ def narrated(*, quiet: bool = False) -> Iterator[Reporter]:
             line.clear()
         return
     yield _Log()
+
+
+class _JsonLines:
+    """One object a line: the fields of `Progress`, with `share` and `seconds_left`."""
+
+    def __init__(self) -> None:
+        self._said_at = 0.0
+        self._stage = ""
+
+    def __call__(self, step: Progress) -> None:
+        now = time.monotonic()
+        last = step.total is not None and step.done >= step.total
+        if step.stage == self._stage and not last and now - self._said_at < _EVERY_JSON:
+            return
+        self._stage, self._said_at = step.stage, now
+        import json
+        from dataclasses import asdict
+
+        left = step.seconds_left
+        values = {
+            **asdict(step),
+            "share": step.share,
+            "seconds_left": None if left is None else round(left, 1),
+        }
+        for name in ("rate", "tokens_rate", "share", "input_share"):
+            if values[name] is not None:
+                values[name] = round(values[name], 4)
+        _write(json.dumps(values) + "\n")
 
 
 class _Updating:
@@ -103,7 +137,8 @@ class _Log:
 
 
 def described(step: Progress) -> str:
-    """A step in words: `encoding: 1,024 of 5,183 documents (19%), 98/s, 42 s left, cpu`."""
+    """A step in words:
+    `encoding: 1,024 of 5,183 documents (19%), 98/s, 24,100 tokens/s, 42 s left, cpu`."""
     from bioretrieval_tui.terminal.clean import clean
 
     if step.total is None:
@@ -114,9 +149,18 @@ def described(step: Progress) -> str:
     parts = [counted + share] if counted else []
     if step.rate:
         parts.append(f"{rate(step.rate)}/s")
-        left = 0.0 if step.total is None else (step.total - step.done) / step.rate
-        if left >= 1:
-            parts.append(f"{duration(left)} left")
+    if step.tokens_rate:
+        parts.append(f"{rate(step.tokens_rate)} tokens/s")
+    left = step.seconds_left
+    if left is not None and left >= 1:
+        parts.append(f"{duration(left)} left")
+    if step.total is None and step.read:
+        whole = "" if step.input_share is None else f" ({int(step.input_share * 100)}%)"
+        parts.append(f"{step.read:,} read{whole}")
+    elif step.stage == "reading" and step.input_share:
+        parts.append(f"{int(step.input_share * 100)}%")
+    if step.device:
+        parts.append(step.device)
     if step.note:
         parts.append(clean(step.note))
     return f"{step.stage}: {', '.join(parts)}" if parts else step.stage
@@ -139,3 +183,13 @@ def _columns() -> int:
         return max(20, os.get_terminal_size(sys.stderr.fileno()).columns)
     except (OSError, ValueError):
         return 80
+
+
+def size(count: int) -> str:
+    """Bytes as one says them: 512 B, 8.1 MB, 1.7 GB."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -23,7 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "open": ("entry:open_entry", "Open an entry's page in the browser."),
     "results": ("results:results", "List published figures."),
     "search": ("search:search", "Search the catalogue or an index by meaning."),
-    "index": ("index:index", "Build, list and remove indexes over your own texts."),
+    "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "keys": ("keys:keys", "List the keys of the app."),
     "doctor": ("doctor:doctor", "Check what this machine has and lacks."),
     "config": ("config:config", "Show where everything is kept and what is in force."),

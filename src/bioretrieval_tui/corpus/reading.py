@@ -22,6 +22,16 @@ class ReadOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """How files are read. format: a name, or None to recognise each by its content; strict: stop
+    at the first record that is rejected."""
+
+    format: str | None = None
+    options: ReadOptions = field(default_factory=ReadOptions)
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """One way of writing a corpus.
 

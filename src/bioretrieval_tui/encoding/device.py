@@ -8,26 +8,62 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
+from pathlib import Path
 
 from bioretrieval_tui.errors import ModelError, UsageError
 
 OFFLINE_VARIABLE = "BIORETRIEVAL_OFFLINE"
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+ENGINE_VARIABLE = "BIORETRIEVAL_ENGINE"
+"""`torch` keeps OpenVINO out, for comparison and support; unset or `auto`: whatever is quickest."""
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?|cuda:\d{1,3}(,cuda:\d{1,3})+")
+_GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+"""What the drivers of NVIDIA, of AMD and of either within WSL put there."""
 
 
 def check_name(device: str) -> str:
-    """`device` as given, if it is auto, cpu, mps, cuda or cuda:N; loads nothing.
+    """`device` as given, if it is auto, cpu, mps, cuda, cuda:N or several cuda:N; loads nothing.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is none of these, or names one device twice.
     """
-    if not _DEVICE.fullmatch(device):
-        raise UsageError(f"unknown device {device!r}", remedy="use auto, cpu, cuda, cuda:N or mps")
+    names = device.split(",")
+    if not _DEVICE.fullmatch(device) or len(set(map(_number, names))) < len(names):
+        raise UsageError(
+            f"unknown device {device!r}",
+            remedy="use auto, cpu, cuda, cuda:N, mps, or several as cuda:0,cuda:1",
+        )
     return device
 
 
+def engine() -> str:
+    """`auto`, or `torch` where the user forces it.
+
+    Raises:
+        UsageError: the variable holds anything else.
+    """
+    chosen = os.environ.get(ENGINE_VARIABLE) or "auto"
+    if chosen not in ("auto", "torch"):
+        raise UsageError(
+            f"{ENGINE_VARIABLE} is {chosen!r}", remedy="set it to torch, or do not set it"
+        )
+    return chosen
+
+
+def without_torch(device: str) -> str | None:
+    """The device that `device` stands for, where that is plain before torch is imported.
+
+    None for an accelerator, and for `auto` on a machine that may have one.
+    """
+    if device == "cpu":
+        return "cpu"
+    if device != "auto" or sys.platform == "darwin":
+        return None
+    return None if any(Path(name).exists() for name in _GPU_FILES) else "cpu"
+
+
 def pick(device: str = "auto") -> str:
-    """The device that `device` stands for on this machine, as torch names it.
+    """The device (or devices, with commas) that `device` stands for here, as torch names it.
 
     Raises:
         UsageError: not a device name. ModelError: the machine does not have it.
@@ -40,13 +76,18 @@ def pick(device: str = "auto") -> str:
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if has_mps else "cpu"
-    if device.startswith("cuda"):
-        number = int(device[5:] or 0)
-        if number >= torch.cuda.device_count():
-            raise ModelError(f"there is no device {device} here", remedy="use --device auto or cpu")
+    for name in device.split(","):
+        if name.startswith("cuda") and _number(name) >= torch.cuda.device_count():
+            raise ModelError(f"there is no device {name} here", remedy="use --device auto or cpu")
     if device == "mps" and not has_mps:
         raise ModelError("there is no device mps here", remedy="use --device auto or cpu")
     return device
+
+
+def _number(name: str) -> int:
+    """The number of a cuda device, -1 of another one."""
+    kind, _, number = name.partition(":")
+    return -1 if kind != "cuda" else int(number) if number.isdigit() else 0
 
 
 def limit_threads() -> int:

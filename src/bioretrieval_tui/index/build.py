@@ -1,7 +1,7 @@
-"""Building an index: documents into the store, then vectors and graph, the manifest last.
+"""Building, extending and compacting an index: always beside the old one, the manifest last.
 
-All of it happens in a folder of its own; the old index answers until one small file is replaced.
-Whatever stops a build (a bad record, a full disk, the user, kill -9) leaves the old one in force.
+Whatever stops it (a bad record under --strict, a full disk, the user, kill -9) leaves the old
+index in force, and the vectors that were paid for in a pool for the next attempt.
 """
 
 from __future__ import annotations
@@ -10,50 +10,40 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bioretrieval_tui import __version__
-from bioretrieval_tui.corpus.beir import read_beir
-from bioretrieval_tui.corpus.checksum import sha256_of
-from bioretrieval_tui.corpus.document import Document, Record
-from bioretrieval_tui.corpus.source import SourceReader, resolve
-from bioretrieval_tui.corpus.store import StoreWriter
-from bioretrieval_tui.encoding.encoder import EncoderFactory
-from bioretrieval_tui.errors import CorpusError, IndexFault, UsageError
-from bioretrieval_tui.index.encode import encode_store
-from bioretrieval_tui.index.layout import (
-    BUILDING_PREFIX,
-    CATALOGUE,
-    DOCUMENTS,
-    FILES,
-    MANIFEST,
-    check_name,
-    index_folder,
-    new_generation,
-    sync_file,
-    sync_folder,
-)
+from bioretrieval_tui.corpus.reading import ReadSettings
+from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
+from bioretrieval_tui.index.assemble import Base, Settings, assemble
+from bioretrieval_tui.index.intake import Feed, feed_files, feed_store
+from bioretrieval_tui.index.layout import CATALOGUE, MANIFEST, check_name, index_folder
 from bioretrieval_tui.index.lock import writing
-from bioretrieval_tui.index.manifest import (
-    FORMAT,
-    FileFacts,
-    GraphSettings,
-    IdKind,
-    InputFacts,
-    Manifest,
-    encode_manifest,
-    seal,
-)
+from bioretrieval_tui.index.manifest import IdKind, Manifest, check_content, read_manifest
+from bioretrieval_tui.index.matrix import open_dead, open_matrix
+from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.sweep import sweep_index, sweep_removed
-from bioretrieval_tui.paths import write_atomically
-from bioretrieval_tui.progress import Progress, Reporter, silent
+from bioretrieval_tui.index.vectorise import ModelVectors, Vectoriser, facts_in
+from bioretrieval_tui.progress import Reporter, silent
 
-_TELL_EVERY = 1_000
 
-Fill = Callable[[StoreWriter, Reporter], tuple[InputFacts, ...]]
-"""Puts all documents of a build into the store, and says what they were read from."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished build: the manifest in force, what was read, and whether anything changed."""
+
+    manifest: Manifest
+    report: Report
+    changed: bool = True
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a build that failed had read: filled while it runs, for a report in any case."""
+
+    report: Report = field(default_factory=Report)
 
 
 def build_index(
@@ -61,139 +51,212 @@ def build_index(
     inputs: Sequence[str | os.PathLike[str]],
     encoder_factory: EncoderFactory,
     *,
+    settings: ReadSettings | None = None,
     reporter: Reporter = silent,
     replace: bool = True,
     ids: IdKind | None = None,
-) -> Manifest:
-    """Build the index `name` over BEIR files (.jsonl, .jsonl.gz) or folders that hold one.
+    reading: Reading | None = None,
+) -> Outcome:
+    """Build the index `name` over corpus files, folders of them, globs or stdin.
 
-    The encoder is asked for once the documents were read without fault. `ids` says what the
+    Vectors of an older index of this name, or of an unfinished build, serve again where model and
+    text are the same. The encoder is asked for once there are documents. `ids` says what the
     documents' ids are, so that hits can link to them. `reporter` may raise `InterruptedByUser`.
 
     Raises:
-        UsageError: an impossible name, or no inputs. NotFoundError: an input is not there.
-        CorpusError: an input cannot be read whole, is empty, or an id is given twice.
+        UsageError: an impossible name, no inputs or an unknown format. NotFoundError: an input is
+            not there. CorpusError: an input cannot be read, or there is no document in it.
         IndexFault: another process writes this index, it exists and `replace` is False, or the
             disk is full. ModelError: the encoder does not load.
         In every case the index is as it was before.
     """
-    if check_name(name) == CATALOGUE:
-        raise UsageError(
-            f"the index {CATALOGUE!r} is made from the catalogue itself",
-            remedy="choose another name",
+    _refuse_catalogue(name)
+    feed = feed_files(inputs, settings or ReadSettings())
+    return build_from(
+        name,
+        feed,
+        encoder_factory,
+        reporter=reporter,
+        replace=replace,
+        ids=ids,
+        reading=reading,
+    )
+
+
+def add_to_index(
+    name: str,
+    inputs: Sequence[str | os.PathLike[str]],
+    factory_of: Callable[[Manifest], EncoderFactory],
+    *,
+    settings: ReadSettings | None = None,
+    reporter: Reporter = silent,
+    reading: Reading | None = None,
+) -> Outcome:
+    """Add corpus files to an index: new records come in, changed ones replace, deleted ones go.
+
+    Only what is new or changed is encoded, by the model that the index was built with, which
+    `factory_of` gives; where nothing is, no model is loaded.
+
+    Raises: as `build_index`; NotFoundError also where there is no such index.
+    """
+    _refuse_catalogue(name)
+    feed = feed_files(inputs, settings or ReadSettings())
+    folder = index_folder(name)
+    with _work(name, "extended"), open_base(name) as base:
+        vectoriser = ModelVectors(
+            folder,
+            factory_of(base.manifest),
+            facts=facts_in(base.manifest),
+            old=(facts_in(base.manifest), base.store, base.matrix),
         )
-    if not inputs:
-        raise UsageError("no corpus file is named", remedy="index build NAME FILE...")
-    files = resolve(inputs)
-
-    def fill(writer: StoreWriter, tell: Reporter) -> tuple[InputFacts, ...]:
-        return tuple(_read_file(path, writer, tell) for path in files)
-
-    return build_from(name, fill, encoder_factory, reporter=reporter, replace=replace, ids=ids)
+        return _assembled(name, feed, vectoriser, Settings(base=base), reporter, reading)
 
 
-def fill_with(documents: Iterable[Document], origin: str) -> Fill:
-    """A `Fill` of documents that are at hand; `origin` stands for their file in messages."""
+def compact_index(name: str, *, reporter: Reporter = silent) -> Outcome:
+    """Write an index anew without what is dead, from its own documents and vectors.
 
-    def fill(writer: StoreWriter, _: Reporter) -> tuple[InputFacts, ...]:
-        for number, document in enumerate(documents, start=1):
-            writer.add(Record(document, origin, number))
-        return ()
+    Graph and lexical index are made again, so this also mends an index in which they are damaged.
 
-    return fill
+    Raises:
+        NotFoundError: there is none. IndexFault: another process writes it, its documents or
+            vectors are damaged, or the disk is full.
+    """
+    folder = index_folder(name)
+    with _work(name, "compacted"), open_base(name) as base:
+        facts = facts_in(base.manifest)
+        vectoriser = ModelVectors(
+            folder, _no_encoder, facts=facts, old=(facts, base.store, base.matrix)
+        )
+        settings = Settings(
+            ids=base.manifest.ids, fingerprint=base.manifest.fingerprint, history=base.manifest
+        )
+        feed = feed_store(base.store, base.dead)
+        return _assembled(name, feed, vectoriser, settings, reporter, None)
 
 
 def build_from(
     name: str,
-    fill: Fill,
+    feed: Feed,
     encoder_factory: EncoderFactory,
     *,
     reporter: Reporter = silent,
     replace: bool = True,
     ids: IdKind | None = None,
     fingerprint: str | None = None,
-) -> Manifest:
-    """Build the index `name` from whatever `fill` puts into its store; see `build_index`."""
+    reading: Reading | None = None,
+) -> Outcome:
+    """Build the index `name` from whatever `feed` gives; see `build_index`."""
     folder = index_folder(name)
-    with writing(name, "built"), _storage_faults(name):
+    with _work(name, "built"), _old_index(name) as base:
         if not replace and (folder / MANIFEST).exists():
             raise IndexFault(f"there is an index {name} already", remedy="remove it first")
+        old = None if base is None else (facts_in(base.manifest), base.store, base.matrix)
+        vectoriser = ModelVectors(folder, encoder_factory, old=old)
+        settings = Settings(ids=ids, fingerprint=fingerprint)
+        return _assembled(name, feed, vectoriser, settings, reporter, reading)
+
+
+def build_with_vectors(
+    name: str,
+    feed: Feed,
+    vectoriser: Vectoriser,
+    *,
+    ids: IdKind | None = None,
+    reporter: Reporter = silent,
+    reading: Reading | None = None,
+) -> Outcome:
+    """Build the index `name` with vectors that are there already; see `importing`."""
+    _refuse_catalogue(name)
+    with _work(name, "built"):
+        return _assembled(name, feed, vectoriser, Settings(ids=ids), reporter, reading)
+
+
+@contextlib.contextmanager
+def open_base(name: str) -> Iterator[Base]:
+    """An index whose documents and vectors are checked and open, to build upon.
+
+    Raises:
+        NotFoundError: there is none. IndexFault: they are damaged.
+    """
+    folder = index_folder(name)
+    manifest = read_manifest(folder)
+    try:
+        for path in (*manifest.stores(), *manifest.matrices()):
+            check_content(manifest, folder, path, fresh=False)
+        store = DocumentStore([folder / path for path in manifest.stores()])
+    except FileNotFoundError as error:
+        raise IndexFault(
+            f"index {name} is damaged: {Path(error.filename or '?').name} is missing",
+            remedy="build the index again from its corpus",
+        ) from error
+    try:
+        dead = frozenset(open_dead(manifest, folder).tolist())
+        yield Base(manifest, folder, store, open_matrix(manifest, folder), dead)
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def _old_index(name: str) -> Iterator[Base | None]:
+    """The index that is about to be replaced, for its vectors; None where it is of no use."""
+    with contextlib.ExitStack() as stack:
+        try:
+            base = stack.enter_context(open_base(name))
+        except (NotFoundError, IndexFault):
+            base = None
+        yield base
+
+
+def _assembled(
+    name: str,
+    feed: Feed,
+    vectoriser: Vectoriser,
+    settings: Settings,
+    reporter: Reporter,
+    reading: Reading | None,
+) -> Outcome:
+    reading = reading if reading is not None else Reading()
+    started = time.perf_counter()
+    try:
+        manifest = assemble(
+            name, feed, vectoriser, settings, reading.report, reporter, started=started
+        )
+    finally:
+        vectoriser.close()
+    changed = manifest is not None
+    if manifest is None:
+        manifest = settings.base.manifest if settings.base else read_manifest(index_folder(name))
+    reading.report.documents = manifest.documents
+    reading.report.encoded = vectoriser.encoded
+    return Outcome(manifest, reading.report, changed)
+
+
+@contextlib.contextmanager
+def _work(name: str, doing: str) -> Iterator[None]:
+    """Hold the index for writing, sweep before and after, and say what a bad disk means."""
+    folder = index_folder(name)
+    with writing(name, doing), _storage_faults(name):
         sweep_removed()
         sweep_index(folder)
-        generation = new_generation()
-        work = folder / f"{BUILDING_PREFIX}{generation}"
+        finished = False
         try:
-            work.mkdir(parents=True)
-            started = time.perf_counter()
-            with StoreWriter(work / DOCUMENTS) as writer:
-                inputs = fill(writer, reporter)
-                count = writer.finish()
-            if count == 0:
-                raise CorpusError("the corpus is empty: it holds no document")
-            encoder = encoder_factory()
-            settings = GraphSettings()
-            encoded = encode_store(work, encoder, settings, reporter)
-            files = _seal(work, reporter)
-            seconds = time.perf_counter() - started
-            manifest = seal(
-                Manifest(
-                    format=FORMAT,
-                    name=name,
-                    generation=generation,
-                    model=encoder.model_id,
-                    revision=encoder.revision,
-                    recipe=encoder.recipe,
-                    recipe_hash=encoder.recipe_hash,
-                    dimension=encoder.dimension,
-                    dtype="float32",
-                    similarity=encoder.similarity,
-                    normalised=encoder.normalised,
-                    documents=count,
-                    files=files,
-                    graph=settings,
-                    built=datetime.now(UTC).isoformat(timespec="seconds"),
-                    device=encoder.device,
-                    seconds=round(seconds, 3),
-                    docs_per_second=round(encoded.rate, 2),
-                    app=__version__,
-                    inputs=inputs,
-                    ids=ids,
-                    fingerprint=fingerprint,
-                )
-            )
-            work.rename(folder / generation)
-            sync_folder(folder)
-            # The swap: from here on the new index is the index.
-            write_atomically(folder / MANIFEST, encode_manifest(manifest))
-            sync_folder(folder)
+            yield
+            finished = True
         finally:
-            # Takes the ruin of a failed build as well as the generation that was replaced.
-            sweep_index(folder)
-    return manifest
+            # Takes the ruin of a failed build as well as what a new one has replaced.
+            sweep_index(folder, pools=finished)
 
 
-def _read_file(path: Path, writer: StoreWriter, reporter: Reporter) -> InputFacts:
-    before = writer.count
-    with SourceReader(path) as source:
-        for record in read_beir(source):
-            writer.add(record)
-            if writer.count % _TELL_EVERY == 0:
-                reporter(Progress("reading", writer.count))
-        read = source.summary(writer.count - before)
-    reporter(Progress("reading", writer.count, note=path.name))
-    return InputFacts(read.path, read.bytes, read.sha256, read.documents)
+def _refuse_catalogue(name: str) -> None:
+    if check_name(name) == CATALOGUE:
+        raise UsageError(
+            f"the index {CATALOGUE!r} is made from the catalogue itself",
+            remedy="choose another name",
+        )
 
 
-def _seal(work: Path, reporter: Reporter) -> dict[str, FileFacts]:
-    """Flush every file to disk and take its size and checksum."""
-    facts = {}
-    for number, name in enumerate(FILES, start=1):
-        path = work / name
-        sync_file(path)
-        facts[name] = FileFacts(path.stat().st_size, sha256_of(path))
-        reporter(Progress("saving", number, len(FILES), unit="files"))
-    sync_folder(work)
-    return facts
+def _no_encoder() -> Encoder:
+    raise IndexFault("a document has no vector in the index", remedy="build the index again")
 
 
 @contextlib.contextmanager
@@ -201,6 +264,8 @@ def _storage_faults(name: str) -> Iterator[None]:
     """Turn what a full or failing disk raises into one line."""
     try:
         yield
+    except BioRetrievalError:
+        raise
     except BrokenPipeError:
         raise  # a reporter's stderr went away; the disk is well
     except (OSError, sqlite3.Error) as error:
@@ -208,5 +273,5 @@ def _storage_faults(name: str) -> Iterator[None]:
         raise IndexFault(
             f"index {name} cannot be written: {reason}",
             remedy=f"free or check the disk of {index_folder(name).parent};"
-            " what was there before is unchanged",
+            " what was there before is unchanged, and the next build goes on from here",
         ) from error

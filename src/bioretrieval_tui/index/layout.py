@@ -1,10 +1,13 @@
 """Where an index lies on disk and what its files are called. Paths only; nothing is read here.
 
-    indexes/NAME/manifest.json            says which generation is in force; replaced atomically
-    indexes/NAME/<generation>/            one complete build: documents, vectors, graph
-    indexes/NAME/.building-<generation>/  a build that is not complete, or the ruin of one
-    indexes/.removed-NAME-<token>/        an index that is being deleted
-    indexes/.locks/NAME.lock, NAME.json   one writer at a time, and who it is
+    indexes/NAME/manifest.json       says what is in force; replaced atomically
+    indexes/NAME/<segment>/          documents and their vectors, written once: documents.sqlite,
+                                     vectors.f16
+    indexes/NAME/<generation>/       what is made from all segments: graph.hnsw, dead.npy, lexical/
+    indexes/NAME/.building-<token>/  a build that is not complete, or the ruin of one
+    indexes/NAME/.pool-<key>/        vectors that an unfinished build has paid for already
+    indexes/.removed-NAME-<token>/   an index that is being deleted
+    indexes/.locks/NAME.lock, .json  one writer at a time, and who it is
 
 The manifest is the only pointer: renaming one folder over another is not atomic anywhere, and
 replacing one small file is. A reader that holds an older generation open keeps its files.
@@ -22,16 +25,21 @@ from bioretrieval_tui.paths import places
 
 MANIFEST = "manifest.json"
 DOCUMENTS = "documents.sqlite"
-VECTORS = "vectors.f32.npy"
+VECTORS = "vectors.f16"
 GRAPH = "graph.hnsw"
-FILES = (DOCUMENTS, VECTORS, GRAPH)
+DEAD = "dead.npy"
+LEXICAL = "lexical"
+SEGMENT_FILES = (DOCUMENTS, VECTORS)
 
 CATALOGUE = "catalogue"
 """The index over the catalogue's own entries; it is made by the app, not by `index build`."""
 
 BUILDING_PREFIX = ".building-"
 REMOVED_PREFIX = ".removed-"
-GENERATION = re.compile(r"[0-9a-f]{12}")
+POOL_PREFIX = ".pool-"
+POOL_HASHES = "hashes"
+POOL_HASH_BYTES = 16
+TOKEN = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
@@ -60,8 +68,8 @@ def index_folder(name: str) -> Path:
     return indexes_folder() / check_name(name)
 
 
-def new_generation() -> str:
-    """A name for a build, never used before."""
+def new_token() -> str:
+    """A name for a segment or a generation, never used before."""
     return secrets.token_hex(6)
 
 

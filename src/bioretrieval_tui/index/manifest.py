@@ -7,8 +7,7 @@ size and SHA-256 here, and the manifest has a checksum of itself. numpy is not i
 from __future__ import annotations
 
 import hashlib
-import struct
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import msgspec
@@ -17,10 +16,21 @@ from bioretrieval_tui.catalog.entries import Encoding, Similarity
 from bioretrieval_tui.corpus.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
-from bioretrieval_tui.index.layout import FILES, GENERATION, GRAPH, MANIFEST
+from bioretrieval_tui.index.layout import (
+    DEAD,
+    DOCUMENTS,
+    GRAPH,
+    MANIFEST,
+    SEGMENT_FILES,
+    TOKEN,
+    VECTORS,
+)
+from bioretrieval_tui.index.lexical.facts import LexicalFacts
 
-FORMAT = 1
+FORMAT = 2
 REBUILD = "build the index again from its corpus"
+ANY_REVISION = "any"
+"""The revision of vectors that others computed: they do not say which, so any may query them."""
 _MOST_BYTES = 16 * 2**20
 
 IdKind = Literal["pmid"]
@@ -41,17 +51,31 @@ class InputFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int
     sha256: str
     documents: int
+    format: str
+
+
+class SegmentFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One segment: its folder, and how many rows of documents and vectors it has."""
+
+    id: str
+    rows: int
 
 
 class GraphSettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """How the HNSW graph was built, and the `ef` it is searched with."""
+    """How the HNSW graph was built, and the `ef` it is searched with.
+
+    recall: recall@10 against exact search, measured with that `ef` when the graph was built, on
+    `sampled` documents; None where nothing was measured.
+    """
 
     m: int = 16
     ef_construction: int = 200
     ef: int = 200
     seed: int = 100
+    recall: float | None = None
+    sampled: int = 0
 
 
 class Manifest(
@@ -71,22 +95,45 @@ class Manifest(
     similarity: Similarity
     normalised: bool
     documents: int
+    """Documents that are alive."""
+    segments: tuple[SegmentFacts, ...]
     files: dict[str, FileFacts]
+    """By path within the index's folder, with `/`."""
     graph: GraphSettings
+    lexical: LexicalFacts
     built: str
     """ISO 8601, UTC."""
     device: str
     seconds: float
     docs_per_second: float
-    """Documents encoded a second, loading of the model left out."""
+    """Documents encoded a second, loading of the model left out; 0 where none was."""
     app: str
     """Version of the app that built it."""
+    aliases: int = 0
+    """Further ids of documents whose text came more than once."""
     inputs: tuple[InputFacts, ...] = ()
     ids: IdKind | None = None
     fingerprint: str | None = None
     """What the catalogue index was made from; None for other indexes."""
     checksum: str = ""
     """Hex SHA-256 of this manifest with `checksum` empty."""
+
+    @property
+    def rows(self) -> int:
+        """Labels in all: documents that are alive, and those that are dead until compacting."""
+        return sum(segment.rows for segment in self.segments)
+
+    def path(self, name: str) -> str:
+        """A file of the generation, as `files` names it."""
+        return f"{self.generation}/{name}"
+
+    def stores(self) -> list[str]:
+        """The segments' document files, oldest first, as `files` names them."""
+        return [f"{segment.id}/{DOCUMENTS}" for segment in self.segments]
+
+    def matrices(self) -> list[str]:
+        """The segments' vector files, oldest first, as `files` names them."""
+        return [f"{segment.id}/{VECTORS}" for segment in self.segments]
 
 
 class _Versioned(msgspec.Struct):
@@ -125,18 +172,20 @@ def check_sizes(manifest: Manifest, folder: Path) -> None:
     """Compare the size of every file; cheap, and enough to see what is missing or cut off.
 
     Raises:
-        FileNotFoundError: the generation is gone (the caller looks whether a newer one came).
+        FileNotFoundError: a file is gone (the caller looks whether a newer generation came).
         IndexFault: a file has another size, or cannot be looked at.
     """
-    for name in FILES:
+    for name, facts in manifest.files.items():
         try:
-            size = (folder / manifest.generation / name).stat().st_size
+            size = (folder / name).stat().st_size
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise _fault(manifest, f"{name} cannot be read: {error.strerror}") from error
-        if size != manifest.files[name].bytes:
-            raise _fault(manifest, f"{name} has {size:,} bytes, not {manifest.files[name].bytes:,}")
+            raise fault(manifest, f"{name} cannot be read: {error.strerror}") from error
+        if size != facts.bytes:
+            raise fault(
+                manifest, f"{PurePosixPath(name).name} has {size:,} bytes, not {facts.bytes:,}"
+            )
 
 
 def check_contents(manifest: Manifest, folder: Path, *, fresh: bool = False) -> None:
@@ -145,7 +194,7 @@ def check_contents(manifest: Manifest, folder: Path, *, fresh: bool = False) -> 
     Raises:
         FileNotFoundError, IndexFault: as `check_sizes`.
     """
-    for name in FILES:
+    for name in manifest.files:
         check_content(manifest, folder, name, fresh=fresh)
 
 
@@ -155,40 +204,20 @@ def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool) -
     Raises:
         FileNotFoundError, IndexFault: as `check_sizes`.
     """
-    path = folder / manifest.generation / name
+    path = folder / name
     try:
         found = sha256_of(path) if fresh else remembered_sha256(path)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _fault(manifest, f"{name} cannot be read: {error.strerror}") from error
+        raise fault(manifest, f"{path.name} cannot be read: {error.strerror}") from error
     if found != manifest.files[name].sha256:
-        raise _fault(manifest, f"{name} was altered since it was built")
+        raise fault(manifest, f"{path.name} was altered since it was built")
 
 
-_GRAPH_HEADER = struct.Struct("@6N i I")
-"""hnswlib 0.8: offset of level 0, capacity, count, bytes an element, offset of the label, offset
-of the vector, highest level, entry point; native sizes and byte order, as it writes them."""
-
-
-def check_graph_header(manifest: Manifest, folder: Path) -> None:
-    """Compare the graph file's own header with the manifest.
-
-    hnswlib reads a file of another dimension as if it were right, and follows an entry point
-    that lies outside the graph into unmapped memory.
-
-    Raises:
-        IndexFault: count, dimension or entry point do not fit.
-    """
-    with (folder / manifest.generation / GRAPH).open("rb") as stream:
-        data = stream.read(_GRAPH_HEADER.size)
-    if len(data) < _GRAPH_HEADER.size:
-        raise _fault(manifest, f"{GRAPH} is cut off")
-    _, _, count, _, label_at, vector_at, _, entry = _GRAPH_HEADER.unpack(data)
-    if (label_at - vector_at) != 4 * manifest.dimension:
-        raise _fault(manifest, f"{GRAPH} holds vectors of another dimension")
-    if count != manifest.documents or entry >= count:
-        raise _fault(manifest, f"{GRAPH} does not hold {manifest.documents:,} documents")
+def fault(manifest: Manifest, reason: str, remedy: str = REBUILD) -> IndexFault:
+    """The error of an index whose files are not what its manifest says."""
+    return IndexFault(f"index {manifest.name} is damaged: {reason}", remedy=remedy)
 
 
 def _parse(name: str, data: bytes) -> Manifest:
@@ -208,11 +237,10 @@ def _parse(name: str, data: bytes) -> Manifest:
     sound = (
         manifest.checksum == _checksum(manifest)
         and manifest.recipe_hash == recipe_hash(manifest.recipe)
-        and GENERATION.fullmatch(manifest.generation)
-        and set(manifest.files) == set(FILES)
-        and manifest.dtype == "float32"
+        and _sound_names(manifest)
+        and manifest.dtype == "float16"
         and manifest.dimension > 0
-        and manifest.documents > 0
+        and 0 < manifest.documents <= manifest.rows
     )
     if not sound:
         raise damaged
@@ -224,10 +252,20 @@ def _parse(name: str, data: bytes) -> Manifest:
     return manifest
 
 
+def _sound_names(manifest: Manifest) -> bool:
+    """Whether all files are named that must be, and nothing leads out of the folder."""
+    tokens = [manifest.generation, *(segment.id for segment in manifest.segments)]
+    needed = {f"{segment.id}/{file}" for segment in manifest.segments for file in SEGMENT_FILES}
+    needed |= {manifest.path(GRAPH), manifest.path(DEAD)}
+    inside = all(
+        name.partition("/")[0] in tokens and ".." not in PurePosixPath(name).parts
+        for name in manifest.files
+    )
+    return (
+        all(TOKEN.fullmatch(token) for token in tokens) and inside and needed <= set(manifest.files)
+    )
+
+
 def _checksum(manifest: Manifest) -> str:
     bare = msgspec.structs.replace(manifest, checksum="")
     return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()
-
-
-def _fault(manifest: Manifest, reason: str) -> IndexFault:
-    return IndexFault(f"index {manifest.name} is damaged: {reason}", remedy=REBUILD)

@@ -5,6 +5,7 @@ Listing reads manifests and sizes only and imports neither numpy nor hnswlib.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import secrets
@@ -14,7 +15,11 @@ from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index.layout import (
+    LEXICAL,
     MANIFEST,
+    POOL_HASH_BYTES,
+    POOL_HASHES,
+    POOL_PREFIX,
     REMOVED_PREFIX,
     check_name,
     index_folder,
@@ -32,6 +37,7 @@ from bioretrieval_tui.index.sweep import sweep_removed
 
 if TYPE_CHECKING:
     from bioretrieval_tui.corpus.store import DocumentStore
+    from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
     from bioretrieval_tui.index.vectors import VectorStore
 
 _TRIES = 5
@@ -39,8 +45,10 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """One index at a glance. `status` is "ok" or "damaged: " and why; what a damaged manifest
-    cannot tell is None."""
+    """One index at a glance. `status` is "ok", "damaged: " and why, or "unfinished: " and how far
+    a first build has come; what a damaged manifest cannot tell is None. `dead_share`: documents
+    that were replaced or deleted and still take room, of all; `segments`: builds and additions
+    since it was last compacted."""
 
     name: str
     documents: int | None
@@ -52,6 +60,11 @@ class IndexInfo:
     bytes: int
     status: str
     docs_per_second: float | None
+    dead_share: float | None = None
+    aliases: int | None = None
+    segments: int | None = None
+    recall: float | None = None
+    """recall@10 of the graph against exact search, measured when it was built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +75,10 @@ class OpenIndex:
     folder: Path
     documents: DocumentStore
     vectors: VectorStore
+    lexical: LexicalIndex
 
     def close(self) -> None:
-        """Let go of the documents; the vectors go with the last reference."""
+        """Let go of the documents; vectors and words go with the last reference."""
         self.documents.close()
 
 
@@ -82,8 +96,36 @@ def index_names() -> list[str]:
 
 
 def list_indexes() -> list[IndexInfo]:
-    """All indexes, sorted by name; files are compared by size. A damaged one is listed as such."""
-    return [_look(indexes_folder() / name, deep=False) for name in index_names()]
+    """All indexes, sorted by name; files are compared by size. A damaged one is listed as such,
+    and so is one whose first build was cut short."""
+    found = [_look(indexes_folder() / name, deep=False) for name in index_names()]
+    return sorted([*found, *unfinished()], key=lambda one: one.name)
+
+
+def unfinished() -> list[IndexInfo]:
+    """Indexes that have never been complete, and of which something was encoded already."""
+    found = []
+    try:
+        folders = [path for path in indexes_folder().iterdir() if not path.name.startswith(".")]
+    except OSError:
+        return []  # `index_names` says what is wrong
+    for folder in folders:
+        encoded = 0
+        for journal in folder.glob(f"{POOL_PREFIX}*/{POOL_HASHES}"):
+            with contextlib.suppress(OSError):
+                encoded += journal.stat().st_size // POOL_HASH_BYTES
+        if encoded and not (folder / MANIFEST).exists():
+            status = f"unfinished: {encoded:,} documents encoded; build it again to go on"
+            found.append(_unknown(folder, status))
+    return found
+
+
+def glance(name: str) -> IndexInfo:
+    """One index, its files compared by size. Raises NotFoundError, UsageError as `info`."""
+    folder = index_folder(name)
+    if not (folder / MANIFEST).exists():
+        raise _missing(name)
+    return _look(folder, deep=False)
 
 
 def info(name: str) -> IndexInfo:
@@ -115,7 +157,7 @@ def open_index(name: str) -> OpenIndex:
         NotFoundError: there is none. IndexFault: it is damaged. UsageError: an impossible name.
     """
     from bioretrieval_tui.corpus.store import DocumentStore
-    from bioretrieval_tui.index.layout import DOCUMENTS
+    from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
     from bioretrieval_tui.index.vectors import HnswStore
 
     folder = index_folder(name)
@@ -125,14 +167,15 @@ def open_index(name: str) -> OpenIndex:
         try:
             check_sizes(manifest, folder)
             check_contents(manifest, folder)
-            documents = DocumentStore(folder / manifest.generation / DOCUMENTS)
-            if documents.count != manifest.documents:
+            documents = DocumentStore([folder / path for path in manifest.stores()])
+            if documents.rows != manifest.rows:
                 raise IndexFault(
-                    f"index {name} is damaged: its store holds {documents.count:,} documents,"
-                    f" not {manifest.documents:,}",
+                    f"index {name} is damaged: its store holds {documents.rows:,} documents,"
+                    f" not {manifest.rows:,}",
                     remedy=REBUILD,
                 )
-            return OpenIndex(manifest, folder, documents, HnswStore(manifest, folder))
+            words = LexicalIndex(folder / manifest.path(LEXICAL), manifest.lexical, name=name)
+            return OpenIndex(manifest, folder, documents, HnswStore(manifest, folder), words)
         except (FileNotFoundError, IndexFault) as error:
             if documents is not None:
                 documents.close()
@@ -152,7 +195,7 @@ def remove_index(name: str) -> int:
     """
     folder = index_folder(name)
     with writing(name, "removed"):
-        if not (folder / MANIFEST).exists():
+        if not (folder / MANIFEST).exists() and name not in {one.name for one in unfinished()}:
             raise _missing(name)
         size = _bytes(folder)
         away = folder.with_name(f"{REMOVED_PREFIX}{name}-{secrets.token_hex(4)}")
@@ -168,18 +211,7 @@ def _look(folder: Path, *, deep: bool) -> IndexInfo:
     try:
         manifest = read_manifest(folder)
     except BioRetrievalError as error:
-        return IndexInfo(
-            name=folder.name,
-            documents=None,
-            model=None,
-            dimension=None,
-            dtype=None,
-            device=None,
-            built=None,
-            bytes=_bytes(folder),
-            status=_damaged(error.message),
-            docs_per_second=None,
-        )
+        return _unknown(folder, _damaged(error.message))
     status = "ok"
     try:
         check_sizes(manifest, folder)
@@ -200,6 +232,26 @@ def _look(folder: Path, *, deep: bool) -> IndexInfo:
         bytes=_bytes(folder),
         status=status,
         docs_per_second=manifest.docs_per_second,
+        dead_share=round(1 - manifest.documents / manifest.rows, 4),
+        aliases=manifest.aliases,
+        segments=len(manifest.segments),
+        recall=manifest.graph.recall,
+    )
+
+
+def _unknown(folder: Path, status: str) -> IndexInfo:
+    """An index of which nothing is known but its name, its size and what is wrong."""
+    return IndexInfo(
+        name=folder.name,
+        documents=None,
+        model=None,
+        dimension=None,
+        dtype=None,
+        device=None,
+        built=None,
+        bytes=_bytes(folder),
+        status=status,
+        docs_per_second=None,
     )
 
 

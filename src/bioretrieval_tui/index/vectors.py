@@ -1,7 +1,7 @@
-"""Nearest vectors: the seam that an engine outside this process could fill, and the embedded one.
+"""The vectors of one index, searched: the seam behind which another engine may stand one day.
 
-Exact search below 50,000 vectors and for narrow filters, the HNSW graph otherwise. Labels are
-those of the document store; similarities are inner products, so cosine for vectors of length 1.
+Exact search for fewer than 50,000 vectors and for narrow filters, the HNSW graph otherwise. Labels
+are those of the document store; similarities are inner products, so cosine for vectors of length 1.
 """
 
 from __future__ import annotations
@@ -14,14 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index.layout import GRAPH, VECTORS
-from bioretrieval_tui.index.manifest import (
-    REBUILD,
-    Manifest,
-    check_content,
-    check_graph_header,
-)
+from bioretrieval_tui.index.graph import load_graph
+from bioretrieval_tui.index.manifest import Manifest
+from bioretrieval_tui.index.matrix import check_query, open_dead, open_matrix
 
 EXACT_BELOW = 50_000
 NARROW = 0.05
@@ -50,15 +45,14 @@ class VectorStore(Protocol):
         """The labels (int64) and similarities (float32) of the `k` nearest, best first.
 
         query: float32 (dimension,); allowed: labels that may be answered, None for all. Fewer
-        than `k` come back only where fewer are allowed. Equal similarities go by label.
+        than `k` come back only where fewer are allowed and alive. Equal similarities go by label.
         """
 
 
 class HnswStore:
-    """The vectors of one generation on disk: a memory-mapped matrix and an hnswlib graph.
+    """The vectors of one index on disk: memory-mapped matrices and an hnswlib graph.
 
-    Opening reads the matrix's header only; the graph is checked and loaded when a search first
-    needs it.
+    Opening looks at sizes only; the graph is checked and loaded when a search first needs it.
 
     Raises (on construction and search):
         IndexFault: the files do not fit the manifest.
@@ -71,49 +65,64 @@ class HnswStore:
         self._exact_below = exact_below
         self._loading = threading.Lock()
         self._graph: Any = None
-        self._matrix = _open_matrix(manifest, folder)
+        self._wide: Vector | None = None
+        self.matrix = open_matrix(manifest, folder)
+        self.dead = open_dead(manifest, folder)
 
     @property
     def count(self) -> int:
-        """How many vectors there are; their labels are 0 to count - 1."""
-        return int(self._matrix.shape[0])
+        """How many vectors are alive."""
+        return self.matrix.rows - len(self.dead)
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return int(self._matrix.shape[1])
+        return self.matrix.dimension
 
     def search(
         self, query: Vector, k: int, allowed: Allowed | None = None
     ) -> tuple[Labels, Vector]:
         """See `VectorStore.search`."""
-        if query.shape != (self.dimension,):
-            raise IndexFault(
-                f"the query has {query.shape[-1]} dimensions, index {self._manifest.name} has"
-                f" {self.dimension}",
-                remedy="search with the model that built the index",
-            )
+        query = check_query(self._manifest, query)
         if k <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        query = np.ascontiguousarray(query, dtype=np.float32)
         kept = None if allowed is None else self._kept(allowed)
-        share = 1.0 if kept is None else len(kept) / self.count
+        share = 1.0 if kept is None else len(kept) / max(1, self.count)
         if self.count < self._exact_below or share < NARROW:
             return self._exact(query, k, kept)
         return self._approximate(query, k, kept)
+
+    def similarities(self, query: Vector, labels: Labels) -> Vector:
+        """Inner products of `query` with the vectors of these labels, in their order."""
+        query = check_query(self._manifest, query)
+        return _products(self.matrix.take(labels), query)
 
     def _kept(self, allowed: Allowed) -> Labels:
         if not isinstance(allowed, np.ndarray):
             allowed = np.fromiter(allowed, dtype=np.int64, count=len(allowed))
         labels = np.unique(allowed.astype(np.int64, copy=False))
-        return labels[(labels >= 0) & (labels < self.count)]
+        labels = labels[(labels >= 0) & (labels < self.matrix.rows)]
+        return np.setdiff1d(labels, self.dead, assume_unique=True) if len(self.dead) else labels
 
     def _exact(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
-        rows = self._matrix if kept is None else self._matrix[kept]
-        similarities = _products(rows, query)
-        best = _best(similarities, k)
-        labels = best if kept is None else kept[best]
-        return labels, similarities[best]
+        if kept is not None:
+            similarities = _products(self.matrix.take(kept), query)
+            best = _best(similarities, k)
+            return kept[best], similarities[best]
+        similarities = self._all(query)
+        similarities[self.dead] = -np.inf
+        best = _best(similarities, min(k, self.count))
+        return best, similarities[best]
+
+    def _all(self, query: Vector) -> Vector:
+        """The products of all rows, dead ones too."""
+        if self.matrix.rows < self._exact_below:
+            # So few are widened once and kept: that costs ten times what multiplying does.
+            if self._wide is None:
+                self._wide = self.matrix.take(np.arange(self.matrix.rows))
+            return _products(self._wide, query)
+        parts = [block @ query for _, block in self.matrix.blocks()]
+        return np.concatenate(parts)
 
     def _approximate(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
         graph = self._open_graph()
@@ -135,7 +144,7 @@ class HnswStore:
     def _open_graph(self) -> Any:
         with self._loading:
             if self._graph is None:
-                self._graph = _load_graph(self._manifest, self._folder)
+                self._graph = load_graph(self._manifest, self._folder)
             return self._graph
 
 
@@ -162,40 +171,3 @@ def _best(similarities: Vector, k: int) -> Labels:
         near = np.arange(len(similarities))
     order = np.lexsort((near, -similarities[near]))[:k]
     return near[order].astype(np.int64)
-
-
-def _open_matrix(manifest: Manifest, folder: Path) -> Vector:
-    path = folder / manifest.generation / VECTORS
-    try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError) as error:
-        raise IndexFault(
-            f"index {manifest.name} is damaged: {VECTORS} cannot be read", remedy=REBUILD
-        ) from error
-    if matrix.dtype != np.float32 or matrix.shape != (manifest.documents, manifest.dimension):
-        raise IndexFault(
-            f"index {manifest.name} is damaged: {VECTORS} holds"
-            f" {'x'.join(map(str, matrix.shape))} {matrix.dtype},"
-            f" not {manifest.documents}x{manifest.dimension} float32",
-            remedy=REBUILD,
-        )
-    opened: Vector = matrix
-    return opened
-
-
-def _load_graph(manifest: Manifest, folder: Path) -> Any:
-    """Load the graph, after its checksum was compared with the file as it is now."""
-    import hnswlib
-
-    check_content(manifest, folder, GRAPH, fresh=True)
-    check_graph_header(manifest, folder)
-    graph = hnswlib.Index(space="ip", dim=manifest.dimension)
-    try:
-        graph.load_index(str(folder / manifest.generation / GRAPH))
-    except RuntimeError as error:
-        raise IndexFault(
-            f"index {manifest.name} is damaged: {GRAPH} does not load: {error}", remedy=REBUILD
-        ) from error
-    return graph

@@ -12,7 +12,8 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import EncoderFactory
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
-from bioretrieval_tui.index.build import build_from, fill_with
+from bioretrieval_tui.index.build import build_from
+from bioretrieval_tui.index.intake import feed_documents
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.lock import IndexBusy
 from bioretrieval_tui.index.registry import open_index
@@ -56,9 +57,9 @@ def ensure_catalogue_index(
         if present is not None and present[0] == wanted:
             return Ensured(present[1], built=False)
         try:
-            manifest = build_from(
+            outcome = build_from(
                 CATALOGUE,
-                fill_with(documents, "catalogue"),
+                feed_documents(documents, "catalogue"),
                 encoder_factory,
                 reporter=reporter,
                 fingerprint=wanted,
@@ -73,7 +74,7 @@ def ensure_catalogue_index(
             if present is None:
                 raise
             return Ensured(present[1], built=False, note=error.line())
-        return Ensured(manifest.documents, built=True)
+        return Ensured(outcome.manifest.documents, built=True)
 
 
 def _present() -> tuple[str | None, int] | None:

@@ -19,9 +19,11 @@ from typing import IO, TypeVar
 import bioretrieval_tui
 from bioretrieval_tui.catalog.entries import Encoding
 from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.corpus.reading import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search import protocol
@@ -109,15 +111,54 @@ class SearchClient:
         ids: IdKind | None = None,
         model: str | None = None,
         recipe: Encoding | None = None,
+        reading: ReadSettings | None = None,
         on_progress: Reporter | None = None,
-    ) -> IndexInfo:
+    ) -> protocol.Built:
         """Build an index over corpus files; see `index.build.build_index`.
 
         model: hub id or folder, with its `recipe`; the embedded model if None.
         """
-        paths = [str(Path(path).expanduser().absolute()) for path in inputs]
-        request = protocol.Build(self._next_id(), name, paths, replace, ids, model, recipe)
-        return (await self._ask(request, protocol.Listed, on_progress)).indexes[0]
+        request = protocol.Build(
+            self._next_id(),
+            name,
+            _absolute(inputs),
+            replace,
+            ids,
+            model,
+            recipe,
+            reading or ReadSettings(),
+        )
+        return await self._ask(request, protocol.Built, on_progress)
+
+    async def extend(
+        self,
+        name: str,
+        inputs: Sequence[str | os.PathLike[str]],
+        *,
+        reading: ReadSettings | None = None,
+        on_progress: Reporter | None = None,
+    ) -> protocol.Built:
+        """Add corpus files to an index; see `index.build.add_to_index`."""
+        request = protocol.Extend(
+            self._next_id(), name, _absolute(inputs), reading or ReadSettings()
+        )
+        return await self._ask(request, protocol.Built, on_progress)
+
+    async def compact(self, name: str, *, on_progress: Reporter | None = None) -> protocol.Built:
+        """Write an index anew without what is dead; see `index.build.compact_index`."""
+        request = protocol.Compact(self._next_id(), name)
+        return await self._ask(request, protocol.Built, on_progress)
+
+    async def verify(self, name: str, *, on_progress: Reporter | None = None) -> Verification:
+        """Check every part of an index; see `index.verify.verify_index`."""
+        request = protocol.Verify(self._next_id(), name)
+        return (await self._ask(request, protocol.Verified, on_progress)).verification
+
+    async def remove(self, name: str) -> int:
+        """Delete an index; the bytes that it took."""
+        return (
+            await self._ask(protocol.Remove(self._next_id(), name), protocol.Removed, None)
+        ).bytes
 
     async def ensure_catalogue(
         self,
@@ -160,7 +201,7 @@ class SearchClient:
 
     async def _ask(
         self,
-        request: protocol.Search | protocol.Build | protocol.EnsureCatalogue | protocol.ListIndexes,
+        request: protocol.Search | protocol.Work | protocol.ListIndexes,
         expected: type[_Reply],
         on_progress: Reporter | None,
     ) -> _Reply:
@@ -271,6 +312,11 @@ class SearchClient:
             f"the search process ended {how}",
             remedy=f"try again; its log is {places().state / LOG}",
         )
+
+
+def _absolute(inputs: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Paths as they are seen from any folder; globs stay globs."""
+    return [str(Path(path).expanduser().absolute()) for path in inputs]
 
 
 def _open_log() -> IO[bytes] | None:

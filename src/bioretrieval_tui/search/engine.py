@@ -5,11 +5,17 @@ Heavy: it loads the model of the index. An app that draws a screen uses `client.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
-from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
+from bioretrieval_tui.encoding.encoder import (
+    Encoder,
+    EncoderFactory,
+    load_encoder,
+    load_query_encoder,
+)
 from bioretrieval_tui.errors import IndexFault, UsageError
-from bioretrieval_tui.index.manifest import Manifest
+from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.vectors import Allowed
 from bioretrieval_tui.progress import Reporter, silent
@@ -103,13 +109,35 @@ def search_index(
 
 def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
     """The encoder that an index was built with, by model, recipe and revision."""
-    return load_encoder(
+    return load_query_encoder(
         manifest.model,
         manifest.recipe,
         device=device,
-        revision=manifest.revision,
+        revision=None if manifest.revision == ANY_REVISION else manifest.revision,
         reporter=reporter,
     )
+
+
+def encoder_factory_of(
+    device: str, reporter: Reporter = silent
+) -> Callable[[Manifest], EncoderFactory]:
+    """For extending an index: what loads the encoder of a manifest when a document needs it."""
+
+    def of(manifest: Manifest) -> EncoderFactory:
+        if manifest.revision == ANY_REVISION:
+            raise IndexFault(
+                f"index {manifest.name} has imported vectors, which no model here can add to",
+                remedy="import all vectors anew",
+            )
+        return lambda: load_encoder(
+            manifest.model,
+            manifest.recipe,
+            device=device,
+            revision=manifest.revision,
+            reporter=reporter,
+        )
+
+    return of
 
 
 def check_fit(manifest: Manifest, encoder: Encoder) -> None:
@@ -118,9 +146,10 @@ def check_fit(manifest: Manifest, encoder: Encoder) -> None:
     Raises:
         IndexFault: model, revision, recipe, dimension or similarity differ.
     """
+    revision = encoder.revision if manifest.revision == ANY_REVISION else manifest.revision
     pairs = {
         "model": (manifest.model, encoder.model_id),
-        "revision": (manifest.revision, encoder.revision),
+        "revision": (revision, encoder.revision),
         "recipe": (manifest.recipe_hash, encoder.recipe_hash),
         "dimension": (manifest.dimension, encoder.dimension),
         "similarity": (manifest.similarity, encoder.similarity),

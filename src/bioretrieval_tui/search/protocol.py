@@ -14,9 +14,12 @@ import msgspec
 from bioretrieval_tui import errors
 from bioretrieval_tui.catalog.entries import Encoding
 from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.corpus.reading import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.hits import Hit
 
@@ -46,6 +49,37 @@ class Build(msgspec.Struct, frozen=True, tag="build"):
     ids: IdKind | None = None
     model: str | None = None
     recipe: Encoding | None = None
+    reading: ReadSettings = ReadSettings()
+
+
+class Extend(msgspec.Struct, frozen=True, tag="extend"):
+    """Add files to an index."""
+
+    id: int
+    name: str
+    inputs: list[str]
+    reading: ReadSettings = ReadSettings()
+
+
+class Compact(msgspec.Struct, frozen=True, tag="compact"):
+    """Write an index anew without what is dead."""
+
+    id: int
+    name: str
+
+
+class Verify(msgspec.Struct, frozen=True, tag="verify"):
+    """Check every part of an index."""
+
+    id: int
+    name: str
+
+
+class Remove(msgspec.Struct, frozen=True, tag="remove"):
+    """Delete an index."""
+
+    id: int
+    name: str
 
 
 class EnsureCatalogue(msgspec.Struct, frozen=True, tag="ensure_catalogue"):
@@ -72,7 +106,9 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """End as when the input closes."""
 
 
-Request = Search | Build | EnsureCatalogue | ListIndexes | Cancel | Shutdown
+Work = Build | Extend | Compact | Verify | Remove | EnsureCatalogue
+"""What takes long and is done one at a time."""
+Request = Search | Work | ListIndexes | Cancel | Shutdown
 
 
 class Progressed(msgspec.Struct, frozen=True, tag="progress"):
@@ -90,10 +126,34 @@ class Found(msgspec.Struct, frozen=True, tag="found"):
 
 
 class Listed(msgspec.Struct, frozen=True, tag="listed"):
-    """Indexes: all of them, or the one that was built."""
+    """All indexes."""
 
     id: int
     indexes: list[IndexInfo]
+
+
+class Built(msgspec.Struct, frozen=True, tag="built"):
+    """An index was built, extended or compacted: as it is now, what was read, and whether
+    anything changed."""
+
+    id: int
+    index: IndexInfo
+    report: Report
+    changed: bool
+
+
+class Verified(msgspec.Struct, frozen=True, tag="verified"):
+    """What `index.verify` found."""
+
+    id: int
+    verification: Verification
+
+
+class Removed(msgspec.Struct, frozen=True, tag="removed"):
+    """An index is gone; it took so many bytes."""
+
+    id: int
+    bytes: int
 
 
 class Ensured(msgspec.Struct, frozen=True, tag="ensured"):
@@ -134,7 +194,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return BioRetrievalError(self.message, remedy=self.remedy)
 
 
-Reply = Progressed | Found | Listed | Ensured | Failed
+Reply = Progressed | Found | Listed | Built | Verified | Removed | Ensured | Failed
 
 
 class SupersededError(errors.InterruptedByUser):

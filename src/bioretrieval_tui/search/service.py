@@ -62,7 +62,7 @@ class Service:
     def _take(self, request: protocol.Request) -> None:
         if isinstance(request, protocol.Search):
             self._searching.put(Job(request))
-        elif isinstance(request, protocol.Build | protocol.EnsureCatalogue):
+        elif isinstance(request, protocol.Work):
             self._building.put(Job(request))
         elif isinstance(request, protocol.Cancel):
             self._searching.cancel(request.id)

@@ -13,15 +13,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import load_encoder
+from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
-from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.registry import info, manifest_of
+from bioretrieval_tui.index.build import (
+    Outcome,
+    add_to_index,
+    build_index,
+    compact_index,
+)
+from bioretrieval_tui.index.registry import glance, manifest_of, remove_index
+from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search import protocol
 from bioretrieval_tui.search.catalogue import ensure_catalogue_index
-from bioretrieval_tui.search.engine import SearchEngine, check_query
+from bioretrieval_tui.search.engine import SearchEngine, check_query, encoder_factory_of
 
 Send = Callable[[protocol.Reply], None]
 
@@ -29,6 +37,8 @@ _BETWEEN = 0.1
 """Seconds between two progress messages of one stage."""
 _KEPT = 4
 """Indexes that stay open."""
+_MOST_TOLD = 100
+"""Rejected records that are told to the app."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +47,7 @@ _log = logging.getLogger(__name__)
 class Job:
     """A request with the switch that stops it."""
 
-    request: protocol.Search | protocol.Build | protocol.EnsureCatalogue
+    request: protocol.Search | protocol.Work
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def reporter(self, send: Send) -> Reporter:
@@ -172,7 +182,7 @@ class Searching:
 
 
 class Building:
-    """Builds indexes, one at a time."""
+    """Builds, extends, compacts, checks and removes indexes, one at a time."""
 
     def __init__(self, device: str, send: Send) -> None:
         self._device = device
@@ -181,31 +191,61 @@ class Building:
     def __call__(self, job: Job) -> None:
         request = job.request
         reporter = job.reporter(self._send)
-        if isinstance(request, protocol.EnsureCatalogue):
-            ensured = ensure_catalogue_index(
-                request.documents,
-                request.fingerprint,
-                lambda: load_encoder(device=self._device, reporter=reporter),
-                reporter,
-            )
-            self._send(protocol.Ensured(request.id, ensured.documents, ensured.built, ensured.note))
-            return
-        if not isinstance(request, protocol.Build):
-            raise TypeError(f"{type(request).__name__} builds nothing")
-        build_index(
+        match request:
+            case protocol.EnsureCatalogue():
+                self._ensure(request, reporter)
+            case protocol.Build():
+                self._built(request.id, self._build(request, reporter))
+            case protocol.Extend():
+                factory_of = encoder_factory_of(self._device, reporter)
+                outcome = add_to_index(
+                    request.name,
+                    request.inputs,
+                    factory_of,
+                    settings=request.reading,
+                    reporter=reporter,
+                )
+                self._built(request.id, outcome)
+            case protocol.Compact():
+                self._built(request.id, compact_index(request.name, reporter=reporter))
+            case protocol.Verify():
+                found = verify_index(request.name, reporter)
+                self._send(protocol.Verified(request.id, found))
+            case protocol.Remove():
+                self._send(protocol.Removed(request.id, remove_index(request.name)))
+            case _:
+                raise TypeError(f"{type(request).__name__} builds nothing")
+
+    def _ensure(self, request: protocol.EnsureCatalogue, reporter: Reporter) -> None:
+        ensured = ensure_catalogue_index(
+            request.documents,
+            request.fingerprint,
+            lambda: load_encoder(device=self._device, reporter=reporter),
+            reporter,
+        )
+        self._send(protocol.Ensured(request.id, ensured.documents, ensured.built, ensured.note))
+
+    def _build(self, request: protocol.Build, reporter: Reporter) -> Outcome:
+        model = request.model or embedded.MODEL_ID
+        outcome = build_index(
             request.name,
             request.inputs,
-            lambda: load_encoder(
-                request.model or embedded.MODEL_ID,
-                request.recipe,
-                device=self._device,
-                reporter=reporter,
-            ),
+            lambda: load_encoder(model, request.recipe, device=self._device, reporter=reporter),
+            settings=request.reading,
             reporter=reporter,
             replace=request.replace,
             ids=request.ids,
         )
-        self._send(protocol.Listed(request.id, [info(request.name)]))
+        prepare_query_encoder(model, request.recipe, device=self._device, reporter=reporter)
+        return outcome
+
+    def _built(self, identifier: int, outcome: Outcome) -> None:
+        # A report lists rejected records one by one; the app shows the first of them.
+        report = msgspec.structs.replace(
+            outcome.report, rejections=outcome.report.rejections[:_MOST_TOLD]
+        )
+        found = glance(outcome.manifest.name)
+        self._send(protocol.Built(identifier, found, report, outcome.changed))
 
 
 def failure(identifier: int, error: BioRetrievalError) -> protocol.Failed:

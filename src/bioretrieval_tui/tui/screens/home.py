@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 
-from bioretrieval_tui.actions import PANES
+from bioretrieval_tui.actions import DIGITS, PANES
 from bioretrieval_tui.catalog.entries import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.catalog.numbers import count
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
@@ -78,7 +78,6 @@ def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
         ),
         line(),
     ]
-    digits = {pane: str(i) for i, (pane, _, _) in enumerate(PANES, 1)}
     roles = {
         "papers": "paper",
         "models": "model",
@@ -93,7 +92,7 @@ def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
         number = count(len(catalogue.section(section))) if section in SECTIONS else ""
         name = Span(f"{title:<12}", roles.get(pane, "text"))
         size = Span(f"{number:>4}  ", "strong")
-        key = Span(f" {digits[pane]} ", "key")
+        key = Span(f" {DIGITS[pane]} ", "key")
         lines.append(line(key, " ", name, size, Span(text, "dim"), hang=22))
     figures = count(len(catalogue.results))
     lines += [
@@ -118,6 +117,7 @@ def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
         line(Span("Where to start", "header")),
         line(Span(" 8 ", "key"), " five steps, from a baseline to your own retriever", hang=4),
         line(Span(" 9 ", "key"), " search everything here by meaning, offline", hang=4),
+        line(Span(" 0 ", "key"), " build an index over abstracts of your own", hang=4),
         line(Span(" / ", "key"), " filters any list, ", Span(" ? ", "key"), " shows the keys, ",
              Span(" q ", "key"), " leaves", hang=4),
     ]  # fmt: skip

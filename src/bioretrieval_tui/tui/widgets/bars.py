@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual import events
 from textual.strip import Strip
 
-from bioretrieval_tui.actions import PANES, SHORT_TITLES, Action
-from bioretrieval_tui.tui.text import Span, strip
+from bioretrieval_tui.actions import DIGITS, PANES, SHORT_TITLES, Action
+from bioretrieval_tui.terminal.clean import clean
+from bioretrieval_tui.tui.text import Span, fit, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 
@@ -29,14 +31,12 @@ class NavBar(Canvas):
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """One line: whole titles, short ones, or the digits alone, as there is room."""
-        whole = [(pane, f" {i} {title} ") for i, (pane, title, _) in enumerate(PANES, 1)]
-        short = [
-            (pane, f" {i} {SHORT_TITLES.get(pane, title)}")
-            for i, (pane, title, _) in enumerate(PANES, 1)
-        ]
+        named = [(pane, DIGITS[pane], title) for pane, title, _ in PANES]
+        whole = [(pane, f" {i} {title} ") for pane, i, title in named]
+        short = [(pane, f" {i} {SHORT_TITLES.get(pane, title)}") for pane, i, title in named]
         digits = [
             (pane, f" {i} {title} " if pane == self.current else f" {i}")
-            for i, (pane, title, _) in enumerate(PANES, 1)
+            for pane, i, title in named
         ]
         choices = (whole, short, digits)
         titles = next((t for t in choices if sum(len(x) for _, x in t) <= width), digits)
@@ -66,6 +66,13 @@ class StatusBar(Canvas):
         self.message = ""
         self.role = "bar.strong"
         self.actions: Sequence[Action] = ()
+        self.work = ""
+
+    def working(self, work: str) -> None:
+        """Show how far work in the background is, at the right end; "" for none."""
+        if work != self.work:
+            self.work = work
+            self.update()
 
     def say(self, message: str, role: str = "bar.strong") -> None:
         """Show a message in place of the hints."""
@@ -79,10 +86,20 @@ class StatusBar(Canvas):
         self.update()
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """A message, or as many hints as fit."""
-        if self.message:
-            row = [Span(f" {self.message}", self.role)]
-            return [strip([*row, Span(" " * width, "bar")], width, self.look)]
+        """A message, or as many hints as fit; work in the background at the right end."""
+        work = fit(self.work, min(cell_len(clean(self.work)), width // 2)) if self.work else ""
+        room = width - (cell_len(work) + 2 if work else 0)
+        row = self._message() if self.message else self._hints(room)
+        left = strip([*row, Span(" " * width, "bar")], room, self.look)
+        if not work:
+            return [left][:height]
+        right = strip([Span(f" {work} ", "bar.strong")], width - room, self.look)
+        return [Strip([*left, *right], width)][:height]
+
+    def _message(self) -> list[Span]:
+        return [Span(f" {self.message}", self.role)]
+
+    def _hints(self, width: int) -> list[Span]:
         # The way to help is always there, whatever else must give way.
         last = [action for action in self.actions if action.id in ("help", "quit")]
         used = 1 + sum(len(action.shown) + len(action.label) + 3 for action in last)
@@ -95,4 +112,4 @@ class StatusBar(Canvas):
         row = [Span(" ", "bar")]
         for action in (*chosen, *last):
             row += [Span(action.shown, "bar.strong"), Span(f" {action.label}  ", "bar")]
-        return [strip([*row, Span(" " * width, "bar")], width, self.look)][:height]
+        return row

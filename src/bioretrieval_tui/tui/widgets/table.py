@@ -108,6 +108,7 @@ class VirtualTable(Canvas, can_focus=True):
         self.chooses = chooses
         """What stands under the cursor is what enter takes, wherever the focus is: show it so."""
         self.empty = empty
+        """What stands there instead of rows, a line each."""
 
     # State -------------------------------------------------------------------------------
 
@@ -209,10 +210,11 @@ class VirtualTable(Canvas, can_focus=True):
         out = [strip(self._header(layout), width, self.look)]
         count = len(self.rows)
         focused = self.has_focus or self.chooses
+        empty = self.empty.split("\n") if count == 0 else []
         for y in range(height - 1):
             index = self.top + y
             if index >= count:
-                row: Row = (Span(f"  {self.empty}", "dim"),) if count == 0 and y == 0 else ()
+                row: Row = (Span(f"  {empty[y]}", "dim"),) if y < len(empty) else ()
                 out.append(strip(row, width, self.look))
                 continue
             under = None

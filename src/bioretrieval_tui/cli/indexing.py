@@ -1,0 +1,477 @@
+"""`index build`, `add`, `import-vectors`, `verify` and `compact`: what makes and checks indexes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from bioretrieval_tui.cli.catalogue import complete_index, complete_model
+from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
+from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.entries import Encoding, Model
+    from bioretrieval_tui.corpus.reading import ReadSettings
+    from bioretrieval_tui.export.formats import Format
+    from bioretrieval_tui.index.build import Outcome, Reading
+    from bioretrieval_tui.progress import Reporter
+
+FORMATS = (
+    "auto",
+    "beir",
+    "pubmed-xml",
+    "medline",
+    "ris",
+    "medrag",
+    "jats",
+    "europepmc",
+    "medcpt-chunk",
+    "csv",
+    "tsv",
+    "parquet",
+)
+_TOLD = 5
+"""Rejected records that are told on stderr; the report has them all."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_files = click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
+)
+_reading = _options(
+    click.option(
+        "--format",
+        "reader",
+        type=click.Choice(FORMATS),
+        default="auto",
+        show_default=True,
+        metavar="FORMAT",
+        help=f"How the files are written: {', '.join(FORMATS)}.",
+    ),
+    click.option(
+        "--map",
+        "mapping",
+        metavar="FIELD=COLUMN,...",
+        help="Which columns of a table are which fields: title=Title,text=Abstract,id=PMID.",
+    ),
+    click.option("--strict", is_flag=True, help="Stop at the first record that is rejected."),
+    click.option(
+        "--report",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write what became of every record, as JSON.",
+    ),
+)
+_device = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="DEVICE",
+    help="auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.",
+)
+_telling = _options(
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr while it works."),
+    click.option(
+        "--progress",
+        type=click.Choice(["auto", "json"]),
+        default="auto",
+        show_default=True,
+        help="How progress is told on stderr; json is one object a line.",
+    ),
+)
+_ids = click.option(
+    "--ids",
+    type=click.Choice(["pmid"]),
+    help="What the documents' ids are, so that hits link to their pages.",
+)
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_index)
+@_files
+@click.option(
+    "--model",
+    metavar="ID",
+    shell_complete=complete_model,
+    help="Encode with this model of the catalogue (its id or hub id); the embedded one if not"
+    " said.",
+)
+@_device
+@_reading
+@_ids
+@_telling
+def build(
+    name: str,
+    files: Sequence[Path],
+    model: str | None,
+    device: str,
+    reader: str,
+    mapping: str | None,
+    strict: bool,
+    report: Path | None,
+    ids: Literal["pmid"] | None,
+    quiet: bool,
+    progress: str,
+) -> None:
+    """Build the index NAME over corpus files.
+
+    FILE is a file of any format that --format lists, packed with gzip or not, a folder of such
+    files, a glob, or - for stdin; what a file is written in is seen from its content. An index of
+    that name answers until the new one is complete. A build that is cut short goes on where its
+    vectors end when it is started again, and what was encoded once is not encoded again.
+
+    \b
+    bioretrieval-tui index build mine pubmed26n0001.xml.gz
+    bioretrieval-tui index build scifact datasets/scifact
+    bioretrieval-tui index build notes export.csv --map title=Title,text=Abstract,id=PMID
+    """
+    from bioretrieval_tui.encoding.device import check_name
+
+    check_name(device)
+    settings = _settings(reader, mapping, strict)
+    chosen = _chosen_model(model)
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+    from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
+    from bioretrieval_tui.index.build import build_index
+
+    hub, recipe = chosen if chosen is not None else (MODEL_ID, None)
+    with _told(quiet, progress) as reporter, _reported(report) as reading:
+        outcome = build_index(
+            name,
+            [str(path) for path in files],
+            lambda: load_encoder(hub, recipe, device=device, reporter=reporter),
+            settings=settings,
+            reporter=reporter,
+            ids=ids,
+            reading=reading,
+        )
+        prepare_query_encoder(hub, recipe, device=device, reporter=reporter)
+    if not quiet:
+        _tell_outcome("built", outcome)
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_index)
+@_files
+@_device
+@_reading
+@_telling
+def add(
+    name: str,
+    files: Sequence[Path],
+    device: str,
+    reader: str,
+    mapping: str | None,
+    strict: bool,
+    report: Path | None,
+    quiet: bool,
+    progress: str,
+) -> None:
+    """Add corpus files to the index NAME.
+
+    New records come in, changed ones replace what had their id, and deletions that a file names
+    are followed. Only what is new or changed is encoded. The index answers as it was until the
+    addition is complete.
+    """
+    from bioretrieval_tui.encoding.device import check_name
+
+    check_name(device)
+    settings = _settings(reader, mapping, strict)
+    from bioretrieval_tui.index.build import add_to_index
+    from bioretrieval_tui.search.engine import encoder_factory_of
+
+    with _told(quiet, progress) as reporter, _reported(report) as reading:
+        outcome = add_to_index(
+            name,
+            [str(path) for path in files],
+            encoder_factory_of(device, reporter),
+            settings=settings,
+            reporter=reporter,
+            reading=reading,
+        )
+    if not quiet:
+        _tell_outcome("extended", outcome)
+
+
+@click.command("import-vectors")
+@click.argument("name", shell_complete=complete_index)
+@click.option(
+    "--vectors",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A matrix of vectors (.npy), one row a document; give it again for more chunks.",
+)
+@click.option(
+    "--ids",
+    "rows",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The ids of its rows, as a JSON list or one a line; one for each --vectors.",
+)
+@click.option(
+    "--documents",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="The documents, in any format that `index build` reads.",
+)
+@click.option(
+    "--model",
+    required=True,
+    metavar="ID",
+    shell_complete=complete_model,
+    help="The model of the catalogue that made the vectors.",
+)
+@_reading
+@_telling
+def import_vectors(
+    name: str,
+    vectors: Sequence[Path],
+    rows: Sequence[Path],
+    documents: Sequence[str],
+    model: str,
+    reader: str,
+    mapping: str | None,
+    strict: bool,
+    report: Path | None,
+    quiet: bool,
+    progress: str,
+) -> None:
+    """Build the index NAME from vectors that others have computed.
+
+    NCBI publishes those of MedCPT for all of PubMed; nothing is encoded here and no card is
+    needed.
+
+    \b
+    bioretrieval-tui index import-vectors pubmed36 --model medcpt \\
+      --vectors embeds_chunk_36.npy --ids pmids_chunk_36.json --documents pubmed_chunk_36.json
+    """
+    settings = _settings(reader, mapping, strict)
+    hub, recipe, dimension = _whose_vectors(model)
+    from bioretrieval_tui.index import importing
+
+    with _told(quiet, progress) as reporter, _reported(report) as reading:
+        outcome = importing.import_vectors(
+            name,
+            vectors,
+            rows,
+            documents,
+            hub,
+            recipe,
+            dimension=dimension,
+            settings=settings,
+            reporter=reporter,
+            reading=reading,
+        )
+    if not quiet:
+        _tell_outcome("imported", outcome)
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_index)
+@_telling
+@format_option(without=("bibtex",))
+def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
+    """Check every part of the index NAME, and say how to mend what is wrong.
+
+    Checksums of all files, counts that must agree, the vectors, and how many of the truly nearest
+    documents the graph finds. The exit code is 1 if anything is wrong.
+    """
+    from dataclasses import asdict
+
+    from bioretrieval_tui.export.sheet import Column, Sheet
+    from bioretrieval_tui.index.verify import verify_index
+
+    with _told(quiet, progress) as reporter:
+        found = verify_index(name, reporter)
+    put_sheet(
+        Sheet(
+            title=f"Index {name}",
+            columns=(
+                Column("what", "part", min_width=9),
+                Column("ok", "state", min_width=5),
+                Column("found", "found", weight=3),
+                Column("remedy", "remedy", weight=2),
+            ),
+            rows=tuple(
+                (check.what, "ok" if check.ok else "fault", check.found, check.remedy)
+                for check in found.checks
+            ),
+            records=tuple(asdict(check) for check in found.checks),
+        ),
+        format_,
+    )
+    if not found.ok:
+        faults = [check for check in found.checks if not check.ok]
+        first = f"{faults[0].what}: {faults[0].found}"
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise BioRetrievalError(f"index {name}: {first}{more}", remedy=faults[0].remedy)
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_index)
+@_telling
+def compact(name: str, quiet: bool, progress: str) -> None:
+    """Write the index NAME anew without what was replaced or deleted.
+
+    Nothing is encoded. The graph and the lexical index are made again, which also mends an index
+    in which only they are damaged.
+    """
+    from bioretrieval_tui.index.build import compact_index
+    from bioretrieval_tui.index.registry import glance
+
+    before = glance(name).bytes
+    with _told(quiet, progress) as reporter:
+        outcome = compact_index(name, reporter=reporter)
+    if not quiet:
+        after = glance(name).bytes
+        manifest = outcome.manifest
+        tell(
+            f"compacted {name}: {manifest.documents:,} documents in"
+            f" {duration(manifest.seconds)}, {size(before)} before, {size(after)} now"
+        )
+
+
+@contextlib.contextmanager
+def _told(quiet: bool, progress: str) -> Iterator[Reporter]:
+    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
+        yield reporter
+
+
+@contextlib.contextmanager
+def _reported(path: Path | None) -> Iterator[Reading]:
+    """What is read, written to `path` at the end, however that comes."""
+    from bioretrieval_tui.index.build import Reading
+    from bioretrieval_tui.paths import write_atomically
+
+    reading = Reading()
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UsageError(f"the folder of the report {path} is not there", remedy="make it first")
+    try:
+        yield reading
+    finally:
+        if path is not None:
+            try:
+                write_atomically(path, reading.report.to_json())
+            except OSError as error:
+                tell(f"the report {path} cannot be written: {error.strerror or error}")
+
+
+def _tell_outcome(done: str, outcome: Outcome) -> None:
+    manifest, report = outcome.manifest, outcome.report
+    for rejected in report.rejections[:_TOLD]:
+        where = f":{rejected.line}" if rejected.line is not None else ""
+        if rejected.line is None and rejected.offset is not None:
+            where = f": byte {rejected.offset:,}"
+        tell(f"rejected {rejected.file}{where}: {rejected.reason}")
+    if report.rejected > _TOLD:
+        tell(f"rejected {report.rejected - _TOLD:,} more; --report FILE lists them")
+    if not outcome.changed:
+        tell(f"nothing to do: {report.line()}; {manifest.name} is as it was")
+        return
+    speed = ""
+    if report.encoded:
+        speed = f", {rate(manifest.docs_per_second)} documents/s on {manifest.device}"
+    tell(
+        f"{done} {manifest.name}: {manifest.documents:,} documents,"
+        f" {report.encoded:,} of them encoded, in {duration(manifest.seconds)}{speed}"
+    )
+    tell(report.line())
+
+
+def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
+    from bioretrieval_tui.corpus.reading import ReadOptions, ReadSettings
+
+    columns: dict[str, str] = {}
+    for part in (mapping or "").split(","):
+        if not part.strip():
+            continue
+        field, equals, column = part.partition("=")
+        if not (field.strip() and equals and column.strip()):
+            raise UsageError(
+                f"--map does not understand {part.strip()!r}",
+                remedy="write --map title=Title,text=Abstract,id=PMID",
+            )
+        columns[field.strip()] = column.strip()
+    return ReadSettings(None if reader == "auto" else reader, ReadOptions(columns), strict)
+
+
+def _chosen_model(model: str | None) -> tuple[str, Encoding | None] | None:
+    """Hub id or folder, and recipe, of a model given by catalogue id, hub id or folder.
+
+    None stands for the embedded model, whose recipe is its own.
+
+    Raises:
+        NotFoundError: there is no such model. ModelError: how it encodes is not known.
+    """
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+
+    if model is None or model == MODEL_ID:
+        return None
+    entry = _model_entry(model)
+    if entry is None:
+        return model, None
+    if MODEL_ID in entry.hub:
+        return None
+    hub, recipe = _hub_and_recipe(entry)
+    return hub, recipe
+
+
+def _whose_vectors(model: str) -> tuple[str, Encoding, int | None]:
+    """Hub id, recipe and dimension of the model that made vectors."""
+    entry = _model_entry(model)
+    if entry is None:
+        raise ModelError(
+            f"how {model} encodes is not known",
+            remedy="add it to the catalogue with its encoding",
+        )
+    hub, recipe = _hub_and_recipe(entry)
+    return hub, recipe, entry.dimension
+
+
+def _model_entry(model: str) -> Model | None:
+    """The catalogue's entry of a model named by id or hub id; None for a folder of the user's."""
+    from bioretrieval_tui.catalog.entries import Model
+    from bioretrieval_tui.cli.catalogue import catalogue, entry_of_kind
+
+    found = catalogue()
+    entry = next((one for one in found.of_type(Model) if model in one.hub), None)
+    if entry is not None:
+        return entry
+    if model not in found.by_id and Path(model).expanduser().is_dir():
+        return None
+    named = entry_of_kind(found, model, "models")
+    if not isinstance(named, Model):
+        raise NotFoundError(f"'{model}' is no model")
+    return named
+
+
+def _hub_and_recipe(entry: Model) -> tuple[str, Encoding]:
+    sides = entry.encoding and (entry.encoding.document or entry.encoding.query)
+    hub = (sides.model if sides else None) or next(iter(entry.hub), None)
+    if entry.encoding is None or hub is None:
+        raise ModelError(
+            f"how '{entry.id}' encodes is not known", remedy="leave --model out, or add its recipe"
+        )
+    return hub, entry.encoding

@@ -1,0 +1,173 @@
+"""The prepared encoder of a model: from the cache, or converted, compared and put there.
+
+torch and sentence-transformers are imported only where an encoder is not in the cache.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.encoding import openvino_export, openvino_runtime, prepared
+from bioretrieval_tui.encoding.base import Shape, unit_length
+from bioretrieval_tui.encoding.encoder import Source, Vectors
+from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
+from bioretrieval_tui.encoding.openvino_export import ConversionRefused
+from bioretrieval_tui.encoding.prepared import Key, Note, Prepared
+from bioretrieval_tui.encoding.recipe import recipe_hash, side_recipe
+from bioretrieval_tui.encoding.tokenising import encodable
+from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.progress import Progress, Reporter
+
+_log = logging.getLogger(__name__)
+
+STAGE = "preparing the query encoder"
+_STEPS = 3
+
+
+def openvino_encoder(source: Source, reporter: Reporter) -> OpenVinoEncoder | None:
+    """The encoder of `source` for the CPU, prepared first if the cache has none that is whole.
+
+    None where the model is not for OpenVINO, or OpenVINO not for this machine: then the reason is
+    in the log and in a note to `reporter`.
+
+    Raises:
+        ModelError: the model's files are missing, altered or of another revision.
+    """
+    found = ensure(source, reporter)
+    if found is None:
+        return None
+    try:
+        return OpenVinoEncoder(found, source.recipe)
+    except ModelError as error:
+        # Every byte is as it was when it was compared; so it is OpenVINO that does not want it.
+        _tell(reporter, source.model, error.line())
+        return None
+
+
+def ensure(source: Source, reporter: Reporter) -> Prepared | None:
+    """The prepared encoder of `source`, whole; raises and reports as `openvino_encoder` does."""
+    try:
+        chip = openvino_runtime.chip()
+    except (ImportError, RuntimeError) as error:
+        _tell(reporter, source.model, f"OpenVINO does not run here: {error}")
+        return None
+    files = source.files
+    revision = source.revision
+    if revision is None:
+        folder, revision = files()
+        files = _known(folder, revision)
+    key = Key(
+        source.model,
+        revision,
+        recipe_hash(source.recipe),
+        chip.openvino,
+        chip.processor,
+        chip.precision,
+    )
+    found = prepared.find(key)
+    if found is None:
+        folder, _ = files()
+        try:
+            with prepared.alone(key):
+                # Another process may have prepared it while we waited.
+                found = prepared.find(key) or _prepare(key, folder, source.recipe, reporter)
+        except OSError as error:
+            _tell(reporter, source.model, f"the cache folder cannot be written: {error.strerror}")
+            return None
+    if found.note.refused is not None:
+        _tell(reporter, source.model, found.note.refused)
+        return None
+    return found
+
+
+def _known(folder: Path, revision: str) -> Callable[[], tuple[Path, str]]:
+    return lambda: (folder, revision)
+
+
+def _tell(reporter: Reporter, model: str, reason: str) -> None:
+    _log.info("%s is encoded by torch: %s", model, reason)
+    reporter(Progress("loading model", 0, None, unit="models", note=f"with torch: {reason}"))
+
+
+def _prepare(key: Key, folder: Path, recipe: Encoding, reporter: Reporter) -> Prepared:
+    """Convert, compare and store; a refusal is stored too, so that it is not tried every time."""
+    from bioretrieval_tui.encoding.device import limit_threads
+    from bioretrieval_tui.encoding.modules import load_modules, shape_of
+
+    def step(done: int) -> None:
+        reporter(Progress(STAGE, done, _STEPS, unit="steps", note=key.model))
+
+    step(0)
+    limit_threads()
+    modules = load_modules(key.model, folder, recipe, "cpu")
+    shape = shape_of(key.model, modules, recipe)
+    precision: openvino_runtime.Precision = "bf16" if key.precision == "bf16" else "f32"
+
+    def make(beside: Path) -> Note:
+        step(1)
+        converted = openvino_export.convert(modules, precision)
+        step(2)
+        converted.write(beside)
+        note = converted.note(key, shape, prepared.checksums(beside))
+        try:
+            encoder = OpenVinoEncoder(Prepared(beside, note), recipe)
+            worst = _compare(encoder, modules, shape, precision)
+        except (ModelError, RuntimeError) as error:
+            raise ConversionRefused(str(error)) from error
+        return msgspec.structs.replace(note, worst=worst)
+
+    try:
+        found = prepared.store(key, make)
+    except ConversionRefused as error:
+        reason = " ".join(str(error).split())
+        return prepared.store(key, lambda _: Note(key=key, refused=reason))
+    step(_STEPS)
+    return found
+
+
+def _compare(
+    encoder: OpenVinoEncoder, modules: Any, shape: Shape, precision: openvino_runtime.Precision
+) -> float:
+    """The lowest cosine to sentence-transformers over queries, alone and many, and documents.
+
+    Raises:
+        ConversionRefused: the vectors are not the same.
+    """
+    texts = openvino_export.PARITY_TEXTS
+    query, document = (side_recipe(encoder.recipe, side) for side in ("query", "document"))
+    queries = [query.query(text, separator=shape.separator).first for text in texts]
+    documents = [Document("", "A title", text) for text in texts]
+    inputs = [document.document(one, separator=shape.separator).first for one in documents]
+    pairs = (
+        (encoder.encode_queries(texts), _reference(modules, queries, shape.query_length)),
+        (
+            np.concatenate([encoder.encode_queries([text]) for text in texts]),
+            _reference(modules, queries, shape.query_length),
+        ),
+        (encoder.encode_documents(documents), _reference(modules, inputs, shape.document_length)),
+    )
+    return min(
+        openvino_export.lowest_cosine(
+            ours,
+            unit_length(theirs) if encoder.normalised else theirs,
+            precision,
+            lengths=not encoder.normalised,
+        )
+        for ours, theirs in pairs
+    )
+
+
+def _reference(modules: Any, inputs: Sequence[str], max_length: int) -> Vectors:
+    modules.max_seq_length = max_length
+    vectors = modules.encode(
+        [encodable(text) for text in inputs], show_progress_bar=False, convert_to_numpy=True
+    )
+    return np.asarray(vectors, dtype=np.float32)

@@ -1,0 +1,161 @@
+"""What a build is fed with: files of any format, documents at hand, or an index itself.
+
+A feed puts everything into a store and counts what became of it. It runs beside the encoder, in a
+thread of its own; `step` is called again and again and raises when the build was stopped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bioretrieval_tui.corpus.document import Deleted, Document, Item, Place, Record, Rejected
+from bioretrieval_tui.corpus.reading import Format, ReadSettings, items
+from bioretrieval_tui.corpus.source import SourceReader
+from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.corpus.writer import Outcome, StoreWriter
+from bioretrieval_tui.errors import CorpusError, UsageError
+from bioretrieval_tui.index.manifest import InputFacts
+from bioretrieval_tui.index.report import FileReport, Report
+
+
+@dataclass(slots=True)
+class Intake:
+    """How far reading is; written by the feed's thread, looked at by the build's.
+
+    share: of the input's bytes, from 0 to 1, or None where that is not known.
+    """
+
+    writer: StoreWriter
+    report: Report = field(default_factory=Report)
+    share: float | None = None
+    file: str | None = None
+    inputs: list[InputFacts] = field(default_factory=list)
+    step: Callable[[], None] = lambda: None
+    accept: Callable[[Record], Item] = lambda record: record
+    """Looks at every record before it is taken, and may reject it."""
+
+    def take(self, item: Item) -> bool:
+        """Put one item into the store; whether it is a document that was not there before.
+
+        Raises whatever `step` raises, and sqlite3.Error.
+        """
+        self.step()
+        if isinstance(item, Record):
+            item = self.accept(item)
+        if isinstance(item, Record):
+            try:
+                outcome = self.writer.add(item)
+            except ValueError as error:
+                item = Rejected(item.place, str(error))
+            else:
+                self._count(outcome, item.document)
+                return outcome in (Outcome.NEW, Outcome.REPLACED)
+        if isinstance(item, Deleted):
+            self.report.deleted += self.writer.delete(item.id)
+        else:
+            self.report.reject(item)
+        return False
+
+    def _count(self, outcome: Outcome, document: Document) -> None:
+        report = self.report
+        report.read += 1
+        if outcome in (Outcome.SAME, Outcome.ALIAS):
+            report.duplicates += 1
+            return
+        if outcome is Outcome.NEW:
+            report.kept += 1
+        else:
+            report.replaced += 1
+        report.without_abstract += not document.text.strip()
+
+
+Feed = Callable[[Intake], None]
+
+
+def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings) -> Feed:
+    """Read corpus files, folders of them, globs or stdin (`-`).
+
+    Raises (at once): NotFoundError, CorpusError, UsageError, as `corpus.inputs.resolve` does.
+    """
+    from bioretrieval_tui.corpus.formats import by_name, recognise
+    from bioretrieval_tui.corpus.inputs import resolve
+
+    if not inputs:
+        raise UsageError("no corpus file is named", remedy="index build NAME FILE...")
+    named = None if settings.format is None else by_name(settings.format)
+    paths = resolve(inputs)
+    sizes = [0 if path is None else path.stat().st_size for path in paths]
+
+    def feed(intake: Intake) -> None:
+        total, before = sum(sizes), 0
+        for path, size in zip(paths, sizes, strict=True):
+            with SourceReader(path) as source:
+                format_ = named if named is not None else recognise(source)
+                whole = None if None in paths or not total else (before, total)
+                _feed_one(intake, source, format_, settings, whole)
+            before += size
+        intake.share = 1.0
+
+    return feed
+
+
+def _feed_one(
+    intake: Intake,
+    source: SourceReader,
+    format_: Format,
+    settings: ReadSettings,
+    whole: tuple[int, int] | None,
+) -> None:
+    report = intake.report
+    intake.file = source.name
+    one = FileReport(source.name, format_.name)
+    report.files.append(one)
+    read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
+    for item in items(source, format_, settings.options):
+        if isinstance(item, Rejected) and settings.strict:
+            raise CorpusError(
+                f"{item.place}: {item.reason}",
+                remedy=item.remedy or "leave --strict out to pass such records over",
+            )
+        intake.take(item)
+        if whole is not None:
+            intake.share = min(1.0, (whole[0] + source.consumed) / whole[1])
+    source.hash_rest()
+    facts = source.summary()
+    one.bytes, one.sha256 = facts.bytes, facts.sha256
+    one.read = report.read - read
+    one.kept = report.kept + report.replaced - kept
+    one.rejected = report.rejected - rejected
+    intake.inputs.append(InputFacts(facts.path, facts.bytes, facts.sha256, one.kept, format_.name))
+
+
+def feed_documents(documents: Iterable[Document], origin: str) -> Feed:
+    """Take documents that are at hand; `origin` stands for their file in messages."""
+
+    def feed(intake: Intake) -> None:
+        for number, document in enumerate(documents, start=1):
+            intake.take(Record(document, Place(origin, line=number)))
+
+    return feed
+
+
+def feed_store(store: DocumentStore, dead: frozenset[int]) -> Feed:
+    """Take the documents of an index that are alive, in their order, with all their names."""
+
+    def feed(intake: Intake) -> None:
+        moved: dict[int, int] = {}
+        named = dict(store.all_aliases())
+        wanted = set(named.values())
+        for label, record in store.records():
+            if label in dead:
+                continue
+            if label in wanted:
+                moved[label] = intake.writer.next
+            intake.take(record)
+            intake.share = label / max(1, store.rows)
+        for name, label in named.items():
+            intake.writer.name(name, moved[label])
+
+    return feed

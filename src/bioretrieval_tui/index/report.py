@@ -1,0 +1,85 @@
+"""What a build has read, and what became of it: for the line at its end and for `--report`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bioretrieval_tui.corpus.document import Rejected
+
+MOST_LISTED = 10_000
+"""Rejected records that are listed one by one; all are counted."""
+
+
+class RejectedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A record that was not taken: the file as it was named, a line from 1 or a byte offset from
+    0 where the format tells one, and why."""
+
+    file: str
+    reason: str
+    line: int | None = None
+    offset: int | None = None
+
+
+class FileReport(msgspec.Struct):
+    """One input: how it was read, and its records."""
+
+    path: str
+    format: str
+    bytes: int = 0
+    sha256: str = ""
+    read: int = 0
+    kept: int = 0
+    rejected: int = 0
+
+
+class Report(msgspec.Struct):
+    """Counts of records. read = kept + duplicates + replaced + rejected.
+
+    kept: new documents; duplicates: records that were there already, by id or by text under
+    another id; replaced: records that took the place of an older one of their id; deleted: ids
+    that the files themselves took out; without_abstract: of those kept or replaced, how many have
+    a title alone; documents: how many the index holds at the end.
+    """
+
+    read: int = 0
+    kept: int = 0
+    duplicates: int = 0
+    replaced: int = 0
+    deleted: int = 0
+    without_abstract: int = 0
+    rejected: int = 0
+    documents: int = 0
+    without_document: int = 0
+    """Imported vectors whose document was not there."""
+    encoded: int = 0
+    """Documents that the model encoded; the vectors of the others were there already."""
+    files: list[FileReport] = msgspec.field(default_factory=list)
+    rejections: list[RejectedRecord] = msgspec.field(default_factory=list)
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count and, while there are few, list a rejected record."""
+        self.rejected += 1
+        self.read += 1
+        if len(self.rejections) < MOST_LISTED:
+            place = rejected.place
+            self.rejections.append(
+                RejectedRecord(place.file, rejected.reason, place.line, place.offset)
+            )
+
+    def to_json(self) -> bytes:
+        """The whole report as JSON."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+    def line(self) -> str:
+        """The counts that are not zero, as one line."""
+        parts = [f"{self.read:,} read", f"{self.kept:,} kept"]
+        for count, what in (
+            (self.duplicates, "duplicates"),
+            (self.replaced, "replaced"),
+            (self.deleted, "deleted"),
+            (self.without_abstract, "without abstract"),
+            (self.rejected, "rejected"),
+        ):
+            if count:
+                parts.append(f"{count:,} {what}")
+        return ", ".join(parts)

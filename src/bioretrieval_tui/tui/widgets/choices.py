@@ -1,0 +1,99 @@
+"""Two small things to choose with: buttons in a row, and one of many on a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding
+from textual.message import Message
+from textual.strip import Strip
+
+from bioretrieval_tui.tui.text import Span, strip
+from bioretrieval_tui.tui.widgets.canvas import Canvas
+
+
+class Buttons(Canvas, can_focus=True):
+    """Words in a row; left and right move between them, enter (or a click) takes one."""
+
+    DEFAULT_CSS = "Buttons { height: 1; }"
+    BINDINGS: ClassVar = [
+        Binding("left,h", "choose(-1)", show=False),
+        Binding("right,l", "choose(1)", show=False),
+        Binding("enter,space", "press", show=False),
+    ]
+
+    class Pressed(Message):
+        """A button was taken, by its place in the row."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self, labels: Sequence[str], chosen: int = 0) -> None:
+        super().__init__()
+        self.labels = tuple(labels)
+        self.chosen = chosen
+
+    def action_choose(self, by: int) -> None:
+        """left, right."""
+        self.chosen = max(0, min(self.chosen + by, len(self.labels) - 1))
+        self.update()
+
+    def action_press(self) -> None:
+        """enter."""
+        self.post_message(self.Pressed(self.chosen))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click takes the one under it."""
+        start = 1
+        for index, label in enumerate(self.labels):
+            end = start + len(label) + 4
+            if start <= event.x < end:
+                self.post_message(self.Pressed(index))
+            start = end + 2
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """One line; brackets, so that the chosen one shows without colour too."""
+        row = [Span(" ")]
+        for index, label in enumerate(self.labels):
+            chosen = index == self.chosen and self.has_focus
+            text = f"[ {label} ]" if chosen else f"  {label}  "
+            row += [Span(text, "bar.active" if chosen else "bar"), Span("  ")]
+        return [strip(row, width, self.look)][:height]
+
+
+class Stepper(Canvas, can_focus=True):
+    """One of many, on one line: left and right go through them."""
+
+    DEFAULT_CSS = "Stepper { height: 1; }"
+    BINDINGS: ClassVar = [
+        Binding("left,h", "step(-1)", show=False),
+        Binding("right,l,space", "step(1)", show=False),
+    ]
+
+    def __init__(self, choices: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self.choices = tuple(choices)
+        """(label, note) of each."""
+        self.chosen = 0
+
+    def action_step(self, by: int) -> None:
+        """left, right; round the end."""
+        self.chosen = (self.chosen + by) % len(self.choices)
+        self.update()
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """The chosen one between arrows, and how many there are."""
+        label, note = self.choices[self.chosen]
+        role = "cursor" if self.has_focus else "strong"
+        row = [Span("‹ ", "ok" if self.has_focus else "faint"), Span(label, role),
+               Span(" ›", "ok" if self.has_focus else "faint"),
+               Span(f"  {self.chosen + 1} of {len(self.choices)}", "faint"),
+               Span(f"  {note}", "dim")]  # fmt: skip
+        return [strip(row, width, self.look)][:height]
+
+    def on_click(self, event: events.Click) -> None:
+        """A click goes on to the next."""
+        self.action_step(1)

@@ -1,0 +1,224 @@
+"""Work on indexes that goes on while one browses: one job at a time, the others wait in line.
+
+Knows the search process and no widget: it tells that something changed, and what came of a job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from textual.worker import Worker
+
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.tui.words import plural, size
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.entries import Encoding
+    from bioretrieval_tui.index.report import Report
+    from bioretrieval_tui.index.verification import Verification
+    from bioretrieval_tui.progress import Progress
+    from bioretrieval_tui.search.client import SearchClient
+    from bioretrieval_tui.search.protocol import Built
+
+EVERY = 0.25
+"""Seconds between two looks at the progress: what moves faster cannot be read, only paid for."""
+
+Verb = Literal["build", "add", "verify", "compact", "remove"]
+DOING: dict[Verb, str] = {
+    "build": "Building", "add": "Adding to", "verify": "Verifying", "compact": "Compacting",
+    "remove": "Removing",
+}  # fmt: skip
+ENCODES: tuple[Verb, ...] = ("build", "add")
+"""Work whose vectors are kept when it is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work. `model` and `recipe`: None for the model that comes with the app."""
+
+    verb: Verb
+    name: str
+    inputs: tuple[str, ...] = ()
+    model: str | None = None
+    recipe: Encoding | None = None
+
+    @property
+    def doing(self) -> str:
+        """`Building mine`."""
+        return f"{DOING[self.verb]} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job: one line and its role; what was read, or found, where there is that."""
+
+    job: Job
+    line: str
+    role: str = "ok"
+    report: Report | None = None
+    verification: Verification | None = None
+
+
+class Works:
+    """The job that runs, those that wait, and the last outcome of each index.
+
+    client: the search process, asked when the first job begins; start: runs a coroutine as a
+    worker of the app; changed: told when the work or its progress changed, at most once every
+    `EVERY` seconds for progress alone; done: told what came of a job.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], SearchClient],
+        start: Callable[[Coroutine[None, None, None]], Worker[None]],
+        changed: Callable[[], None],
+        done: Callable[[Outcome], None],
+    ) -> None:
+        self._client = client
+        self._start = start
+        self._changed = changed
+        self._done = done
+        self.current: Job | None = None
+        self.progress: Progress | None = None
+        self.queue: deque[Job] = deque()
+        self.outcomes: dict[str, Outcome] = {}
+        self._worker: Worker[None] | None = None
+        self._told_at = 0.0
+        self._later: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    # Jobs --------------------------------------------------------------------------------
+
+    def add(self, job: Job) -> bool:
+        """Begin a job, or let it wait; False if the very same is under way or waits already."""
+        if job == self.current or job in self.queue:
+            return False
+        self.queue.append(job)
+        self._next()
+        self._changed()
+        return True
+
+    def of(self, name: str) -> Job | None:
+        """The job of an index: the one that runs, else the first that waits."""
+        jobs = [self.current] if self.current else []
+        return next((job for job in (*jobs, *self.queue) if job.name == name), None)
+
+    def stop(self) -> None:
+        """Stop the job that runs; the next one begins."""
+        if self._worker is not None:
+            self._worker.cancel()
+
+    def drop(self, job: Job) -> None:
+        """Take a job out of the queue."""
+        if job in self.queue:
+            self.queue.remove(job)
+            self._changed()
+
+    def close(self) -> None:
+        """The app is leaving: begin nothing more and tell nobody."""
+        self._closed = True
+        self.queue.clear()
+        self.stop()
+
+    def _next(self) -> None:
+        if self.current is None and self.queue and not self._closed:
+            self.current, self.progress = self.queue.popleft(), None
+            self._worker = self._start(self._work(self.current))
+
+    # Working -----------------------------------------------------------------------------
+
+    async def _work(self, job: Job) -> None:
+        stopped = Outcome(job, f"Stopped: {job.doing.lower()}{kept(job)}", "warn")
+        try:
+            outcome = await self._perform(job)
+        except asyncio.CancelledError:
+            self._end(stopped)
+            raise
+        except InterruptedByUser:
+            outcome = stopped
+        except BioRetrievalError as error:
+            outcome = Outcome(job, f"{job.doing} failed: {error.line()}", "error")
+        self._end(outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        self.current = self.progress = self._worker = None
+        if self._closed:
+            return
+        self.outcomes[outcome.job.name] = outcome
+        self._next()
+        self._changed()
+        self._done(outcome)
+
+    async def _perform(self, job: Job) -> Outcome:
+        client = self._client()
+        match job.verb:
+            case "build":
+                return _built(job, await client.build(
+                    job.name, job.inputs, model=job.model, recipe=job.recipe,
+                    on_progress=self._step,
+                ))  # fmt: skip
+            case "add":
+                return _built(job, await client.extend(
+                    job.name, job.inputs, on_progress=self._step
+                ))  # fmt: skip
+            case "compact":
+                return _built(job, await client.compact(job.name, on_progress=self._step))
+            case "verify":
+                return _verified(job, await client.verify(job.name, on_progress=self._step))
+            case "remove":
+                freed = await client.remove(job.name)
+                return Outcome(job, f"Removed {job.name}; {size(freed)} are free again")
+
+    def _step(self, progress: Progress) -> None:
+        self.progress = progress
+        loop = asyncio.get_running_loop()
+        wait = self._told_at + EVERY - loop.time()
+        if self._later is None:
+            self._later = loop.call_later(max(0.0, wait), self._tell)
+
+    def _tell(self) -> None:
+        self._later = None
+        self._told_at = asyncio.get_running_loop().time()
+        if not self._closed:
+            self._changed()
+
+
+def kept(job: Job) -> str:
+    """What is left of a job that was stopped, as the end of a sentence."""
+    if job.verb in ENCODES:
+        return "; vectors already made are kept, and the next build goes on from there"
+    return "; nothing was changed"
+
+
+def _built(job: Job, built: Built) -> Outcome:
+    counts = built.report.line()
+    name, documents = job.name, plural(built.index.documents or 0, "document")
+    if job.verb == "compact":
+        text = f"Compacted {name}: {documents}, {size(built.index.bytes)}"
+        text = text if built.changed else f"{name} has nothing to compact"
+    elif not built.changed:
+        text = f"{name} holds all of that already: {counts}"
+    elif job.verb == "add":
+        text = f"Added to {name}, now {documents}: {counts}"
+    else:
+        text = f"Built {name}, {documents}: {counts}"
+    role = "warn" if built.report.rejected else "ok"
+    return Outcome(job, text, role, report=built.report)
+
+
+def _verified(job: Job, found: Verification) -> Outcome:
+    faults = [check for check in found.checks if not check.ok]
+    if not faults:
+        line = f"{job.name} is whole: {plural(len(found.checks), 'check')}, no fault"
+        return Outcome(job, line, verification=found)
+    first = faults[0]
+    remedy = f"; {first.remedy}" if first.remedy else ""
+    line = f"{job.name}: {len(faults)} of {len(found.checks)} checks failed: {first.what}{remedy}"
+    return Outcome(job, line, "error", verification=found)
