@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -12,23 +13,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.corpus.beir import MAX_ID_LENGTH, read_beir
-from bioretrieval_tui.corpus.document import Document, Record
-from bioretrieval_tui.corpus.source import SourceReader, resolve
-from bioretrieval_tui.errors import CorpusError, NotFoundError
+from bioretrieval_tui.corpus.beir import FORMAT, MAX_ID_LENGTH, read_beir
+from bioretrieval_tui.corpus.document import Document, Item, Place, Record, Rejected
+from bioretrieval_tui.corpus.reading import ReadOptions, items
+from bioretrieval_tui.corpus.source import SourceReader
+from bioretrieval_tui.errors import CorpusError
+
+
+def read_all(path: Path, limit: int = 2**20) -> list[Item]:
+    """All items, a file that breaks off told as the last one."""
+    limited = dataclasses.replace(
+        FORMAT, read=lambda source, options: read_beir(source, options, limit=limit)
+    )
+    with SourceReader(path) as source:
+        return list(items(source, limited, ReadOptions()))
 
 
 def read(path: Path, limit: int = 2**20) -> list[Record]:
-    with SourceReader(path) as source:
-        return list(read_beir(source, limit=limit))
+    """The records of a file in which there is nothing else."""
+    found = read_all(path, limit)
+    records = [item for item in found if isinstance(item, Record)]
+    assert records == found
+    return records
 
 
 def refusal(path: Path, limit: int = 2**20) -> str:
-    with pytest.raises(CorpusError) as caught:
-        read(path, limit)
-    line = caught.value.line()
-    assert "\n" not in line
-    return line
+    """How the only refused item of a file is told; its neighbours are kept."""
+    (refused,) = [item for item in read_all(path, limit) if isinstance(item, Rejected)]
+    assert "\n" not in str(refused)
+    return str(refused)
 
 
 def corpus(tmp_path: Path, data: bytes | str, name: str = "corpus.jsonl") -> Path:
@@ -46,7 +59,8 @@ def test_fields_and_places(tmp_path: Path) -> None:
     )
     (record,) = read(path)
     assert record.document == Document("7", "", "B", {"doi": "10.1/x", "year": 2020})
-    assert record.place == f"{path}:2"
+    assert record.place == Place(str(path), line=2)
+    assert str(record.place) == f"{path}:2"
 
 
 def test_null_title_and_text_are_empty(tmp_path: Path) -> None:
@@ -74,9 +88,9 @@ def test_plain_text_under_a_gzip_name(tmp_path: Path) -> None:
 def test_summary_is_of_the_bytes_as_stored(tmp_path: Path) -> None:
     data = gzip.compress(GOOD.encode())
     with SourceReader(corpus(tmp_path, data)) as source:
-        count = len(list(read_beir(source)))
-        summary = source.summary(count)
-    assert (summary.bytes, summary.documents) == (len(data), 1)
+        assert len(list(read_beir(source, ReadOptions()))) == 1
+        summary = source.summary()
+    assert summary.bytes == len(data)
     assert summary.sha256 == hashlib.sha256(data).hexdigest()
 
 
@@ -115,6 +129,7 @@ def test_a_bad_line_is_named(tmp_path: Path, line: bytes, reason: str) -> None:
     message = refusal(path)
     assert message.startswith(f"{path}:2: ")
     assert reason in message
+    assert [item.place.line for item in read_all(path) if isinstance(item, Record)] == [1, 3]
 
 
 def test_an_escaped_backslash_is_no_nul(tmp_path: Path) -> None:
@@ -150,51 +165,11 @@ def test_gzip_magic_and_nothing_else(tmp_path: Path) -> None:
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
     path = corpus(tmp_path, GOOD)
     with SourceReader(path) as source:
-        records = read_beir(source)
+        records = read_beir(source, ReadOptions())
         next(records)
         os.utime(path, (1, 1))
         with pytest.raises(CorpusError, match="changed while it was read"):
             list(records)
-
-
-# --- inputs
-
-
-def test_a_folder_stands_for_its_corpus(tmp_path: Path) -> None:
-    path = corpus(tmp_path, GOOD)
-    assert resolve([tmp_path]) == [path]
-    path.rename(tmp_path / "corpus.jsonl.gz")
-    assert resolve([str(tmp_path)]) == [tmp_path / "corpus.jsonl.gz"]
-
-
-def test_missing_inputs_are_not_found(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError) as caught:
-        resolve([tmp_path / "none.jsonl"])
-    assert caught.value.exit_code == 3
-    with pytest.raises(NotFoundError, match="holds no corpus"):
-        resolve([tmp_path])
-
-
-def test_an_input_named_twice(tmp_path: Path) -> None:
-    path = corpus(tmp_path, GOOD)
-    with pytest.raises(CorpusError, match="named twice"):
-        resolve([path, tmp_path])
-
-
-def test_a_pipe_is_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CorpusError, match="not a regular file"):
-        resolve([tmp_path / "pipe"])
-
-
-def test_a_name_with_nul_is_refused() -> None:
-    with pytest.raises(CorpusError, match="cannot be read"):
-        resolve(["a\0b"])
-
-
-def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="cannot be read"):
-        SourceReader(tmp_path)
 
 
 # --- properties
@@ -225,7 +200,7 @@ def test_what_is_written_is_read(
     path.write_bytes(gzip.compress(lines) if packed else lines)
     records = read(path)
     assert [record.document for record in records] == given_
-    assert [record.line for record in records] == list(range(1, len(given_) + 1))
+    assert [record.place.line for record in records] == list(range(1, len(given_) + 1))
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda t: f'{{"_id": {t}}}'.encode()))
@@ -234,9 +209,24 @@ def test_any_bytes_are_read_or_refused_in_one_line(
 ) -> None:
     path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
     path.write_bytes(GOOD.encode() + data)
-    lines: list[str] = []
-    try:
-        assert read(path)[0].document.id == "a"
-    except CorpusError as error:
-        lines.append(error.line())
-    assert all(line.startswith(f"{path}:") and "\n" not in line for line in lines)
+    first, *rest = read_all(path)
+    assert isinstance(first, Record)
+    for item in rest:
+        assert isinstance(item, Record | Rejected)
+        assert isinstance(item, Record) or "\n" not in str(item)
+
+
+@given(st.lists(documents, min_size=1, max_size=5), st.data())
+def test_a_cut_keeps_what_was_complete(
+    tmp_path_factory: pytest.TempPathFactory, given_: list[Document], draw: st.DataObject
+) -> None:
+    lines = [
+        json.dumps({"_id": d.id, "title": d.title, "text": d.text}).encode() + b"\n" for d in given_
+    ]
+    whole = b"".join(lines)
+    cut = draw.draw(st.integers(0, len(whole)))
+    path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
+    path.write_bytes(whole[:cut])
+    complete = whole[:cut].count(b"\n")
+    kept = [item.document.id for item in read_all(path) if isinstance(item, Record)]
+    assert kept[:complete] == [d.id for d in given_[:complete]]

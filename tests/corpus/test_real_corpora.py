@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.corpus.beir import read_beir
-from bioretrieval_tui.corpus.source import SourceReader, resolve
-from bioretrieval_tui.corpus.store import DocumentStore, StoreWriter
+from bioretrieval_tui.corpus.document import Document, Item, Record
+from bioretrieval_tui.corpus.formats import recognise
+from bioretrieval_tui.corpus.inputs import resolve
+from bioretrieval_tui.corpus.reading import ReadOptions, items
+from bioretrieval_tui.corpus.source import SourceReader
+from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.corpus.writer import Outcome, StoreWriter
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
+def corpus_of(name: str) -> Path:
+    if not (DATA / name).is_dir():
+        pytest.skip(f"no corpus {name} beside this checkout")
+    (path,) = resolve([DATA / name])
+    assert path is not None
+    return path
+
+
 def lines_of(path: Path) -> int:
-    with path.open("rb") as stream:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         return sum(1 for line in stream if line.strip())
 
 
+def read(path: Path) -> list[Item]:
+    with SourceReader(path) as source:
+        format_ = recognise(source)
+        assert format_.name == "beir"
+        found = list(items(source, format_, ReadOptions()))
+        assert source.summary().bytes == path.stat().st_size
+    return found
+
+
 @pytest.mark.parametrize(
-    ("given", "count"),
+    ("name", "count"),
     [
         ("scifact", 5_183),
         ("med-1033", 1_033),
@@ -27,16 +49,30 @@ def lines_of(path: Path) -> int:
         ("ohsumed-7400", 7_400),
     ],
 )
-def test_a_real_corpus(tmp_path: Path, given: str, count: int) -> None:
-    if not (DATA / given).is_dir():
-        pytest.skip(f"no corpus {given} beside this checkout")
-    (path,) = resolve([DATA / given])
-    with SourceReader(path) as source, StoreWriter(tmp_path / "s.sqlite") as writer:
-        for record in read_beir(source):
-            writer.add(record)
-        assert writer.finish() == count == lines_of(path)
-        assert source.summary(count).bytes == path.stat().st_size
-    with SourceReader(path) as source:
-        documents = [record.document for record in read_beir(source)]
-    stored = [d for batch in DocumentStore(tmp_path / "s.sqlite").batches(512) for d in batch]
-    assert stored == documents
+def test_a_real_corpus(tmp_path: Path, name: str, count: int) -> None:
+    path = corpus_of(name)
+    found = read(path)
+    records = [item for item in found if isinstance(item, Record)]
+    assert len(records) == len(found) == count == lines_of(path)
+    kept: list[Document] = []
+    with StoreWriter(tmp_path / "s.sqlite") as writer:
+        for record in records:
+            outcome = writer.add(record)
+            assert outcome in (Outcome.NEW, Outcome.ALIAS)
+            if outcome is Outcome.NEW:
+                kept.append(record.document)
+        writer.finish()
+    store = DocumentStore([tmp_path / "s.sqlite"])
+    assert [document for batch in store.batches(512) for document in batch] == kept
+    for record in records[:: count // 100]:
+        found_there = store.find(record.document.id)
+        assert found_there is not None
+        assert found_there[1].content_hash() == record.document.content_hash()
+    store.close()
+
+
+def test_a_large_packed_corpus() -> None:
+    path = corpus_of("pubmed-citations")
+    found = read(path)
+    assert len(found) == 172_406 == lines_of(path)
+    assert all(isinstance(item, Record) for item in found)

@@ -27,6 +27,7 @@ FORMATS = (
     "pubmed-xml",
     "medline",
     "ris",
+    "wos",
     "medrag",
     "jats",
     "europepmc",
@@ -162,7 +163,7 @@ def build(
             ids=ids,
             reading=reading,
         )
-        prepare_query_encoder(hub, recipe, device=device, reporter=reporter)
+        prepare_query_encoder(hub, recipe, reporter=reporter)
     if not quiet:
         _tell_outcome("built", outcome)
 

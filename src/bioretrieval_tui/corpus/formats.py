@@ -45,7 +45,15 @@ _TABLES = (tables.CSV, tables.TSV)
 _LINES_TRIED = 50
 # A name is believed where every line or field stands alone, so that a file whose first records
 # are broken is still read: each of them is told, and the others are kept.
-_NAMES_BELIEVED = frozenset({".jsonl", ".ndjson", ".nbib", ".medline", ".ris", ".csv", ".tsv"})
+_BELIEVED = {
+    ".jsonl": beir.FORMAT,
+    ".ndjson": beir.FORMAT,
+    ".nbib": medline.FORMAT,
+    ".medline": medline.FORMAT,
+    ".ris": ris.FORMAT,
+    ".csv": tables.CSV,
+    ".tsv": tables.TSV,
+}
 
 _FOREIGN = (
     (b"%PDF-", "a PDF"),
@@ -90,8 +98,8 @@ def recognise(source: SourceReader) -> Format:
     suffix = "" if source.path is None else suffix_of(source.path.name)
     foreign = _foreign(head)
     if foreign is None:
-        format_ = _by_content(head, suffix) or _by_suffix(suffix)
-        if format_ is not None and (suffix in _NAMES_BELIEVED or head.strip()):
+        format_ = _by_content(head, suffix) or _BELIEVED.get(suffix)
+        if format_ is not None:
             return format_
     raise CorpusError(
         f"{'stdin' if source.name == STDIN else source.name} is {foreign or _guess(head)},"
@@ -117,12 +125,6 @@ def _by_content(head: bytes, suffix: str) -> Format | None:
     fitting = [format_ for format_ in _TABLES if format_.recognises(head)]
     named = [format_ for format_ in fitting if suffix in format_.suffixes]
     return next(iter(named or fitting), None)
-
-
-def _by_suffix(suffix: str) -> Format | None:
-    if suffix not in _NAMES_BELIEVED:
-        return None
-    return next((format_ for format_ in FORMATS if suffix in format_.suffixes), None)
 
 
 def _foreign(head: bytes) -> str | None:

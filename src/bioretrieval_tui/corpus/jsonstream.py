@@ -20,11 +20,11 @@ from bioretrieval_tui.corpus.text import CONVERT, RecordFault
 MAX_ELEMENT_BYTES = MAX_LINE_BYTES
 
 # A whole string; else a quote whose string does not end within the window; else a bracket.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|"|[\[\]{}]', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^ \t\r\n,\[\]{}\"]+")
 _BOM = b"\xef\xbb\xbf"
-_REST = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _CLOSES = {b"[": b"]", b"{": b"}"}
 _DEEPEST = 1_000
 _REMEDY = "get the file again, or save it as valid JSON"

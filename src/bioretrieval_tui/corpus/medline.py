@@ -13,7 +13,7 @@ from bioretrieval_tui.corpus.source import SourceReader
 from bioretrieval_tui.corpus.tagged import Fields, Grammar, tagged_items
 from bioretrieval_tui.corpus.text import RecordFault, text_of_head
 
-_TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) {0,2}-(?: |$)")
+_TAG = re.compile(r"[A-Z][A-Z0-9]{1,3}")
 _HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S", re.MULTILINE)
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available."})
 _MARKED = re.compile(r"(\S+) \[doi\]")
@@ -35,11 +35,11 @@ def recognises(head: bytes) -> bool:
 
 
 def _tag(line: str) -> tuple[str, str] | None:
-    match = _TAG.match(line)
     # The dash stands in the fifth column, so "IL-2 was" at the margin is no field.
-    if match is None or line[4:5] != "-":
+    if line[4:6] not in ("- ", "-"):
         return None
-    return match[1], line[6:]
+    tag = line[:4].rstrip()
+    return (tag, line[6:]) if _TAG.fullmatch(tag) else None
 
 
 _GRAMMAR = Grammar("MEDLINE", _tag, begins="PMID", ends=None, blank_ends=True, loose=False)

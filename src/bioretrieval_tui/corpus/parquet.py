@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bioretrieval_tui.corpus.columns import Columns, columns_of
 from bioretrieval_tui.corpus.document import Item, Place, Record, Rejected
 from bioretrieval_tui.corpus.reading import Format, ReadOptions
-from bioretrieval_tui.corpus.source import SourceDamaged, SourceReader
+from bioretrieval_tui.corpus.source import SourceReader
 from bioretrieval_tui.corpus.text import RecordFault
 from bioretrieval_tui.errors import CorpusError
 
@@ -26,12 +26,13 @@ _LARGEST_GROUP = 2 * 2**30
 
 def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
     """Items of one Parquet file, in file order, one row group in memory at a time. Rows have no
-    line; a rejected one is told with its number, from 1.
+    line; a rejected one is told with its number, from 1. What is left of a damaged row group is
+    one rejected item, and reading goes on with the next group.
 
     Raises:
         CorpusError: pyarrow is not installed, the input is a pipe or packed with gzip, the
             table of contents is damaged, a mapped column is not there, or no column holds the
-            id or any text. SourceDamaged: a row group is damaged; those before it are sound.
+            id or any text.
     """
     try:
         import pyarrow
@@ -49,13 +50,14 @@ def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
     with source.path.open("rb") as stream:
         if stream.read(len(_MAGIC)) != _MAGIC:
             raise CorpusError(f"{source.name} is no plain Parquet file", remedy="unpack it")
-    faults = (pyarrow.ArrowException, OSError)
+    faults = (pyarrow.ArrowException, OSError, UnicodeError, OverflowError)
     try:
         table = pyarrow.parquet.ParquetFile(source.path)
+        names = table.schema_arrow.names
     except faults as error:
         raise CorpusError(f"{source.name}: {_damage(error)}", remedy=_REMEDY) from error
     with table:
-        columns = columns_of(table.schema_arrow.names, options.mapping, source.name)
+        columns = columns_of(names, options.mapping, source.name)
         first = 1
         for group in range(table.num_row_groups):
             described = table.metadata.row_group(group)
@@ -65,13 +67,16 @@ def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
                     " much at once",
                     remedy="write it with smaller row groups",
                 )
+            # Nothing more is asked of `described`: pyarrow ends the process on a damaged column.
+            end = first + described.num_rows
             try:
                 for batch in table.iter_batches(_BATCH, row_groups=[group]):
                     yield from _items(batch, columns, source.name, first)
                     first += batch.num_rows
             except faults as error:
-                offset = max(0, described.column(0).data_page_offset)
-                raise SourceDamaged(_damage(error), offset=offset, remedy=_REMEDY) from error
+                reason = f"rows {first:,} to {end - 1:,}: {_damage(error)}"
+                yield Rejected(Place(source.name), reason, _REMEDY)
+            first = end
     source.hash_rest()
 
 

@@ -4,14 +4,14 @@ the notices that take records back."""
 from __future__ import annotations
 
 import re
-from functools import cache
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from bioretrieval_tui.corpus.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.corpus.reading import Format, ReadOptions
 from bioretrieval_tui.corpus.source import SourceReader
-from bioretrieval_tui.corpus.xmlparse import RecordFault
+from bioretrieval_tui.corpus.text import RecordFault
 from bioretrieval_tui.corpus.xmlrecords import markup_of, records
 from bioretrieval_tui.corpus.xmltext import initials, iso_date, plain, squeezed, squeezed_all
 
@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     from lxml.etree import XPath, _Element
 
 _RECORDS = ("PubmedArticle", "PubmedBookArticle", "DeleteCitation", "DeleteDocument")
-_UNREAD = ("CommentsCorrectionsList", "ReferenceList")  # often half of a record
+# What is not looked at is often more than half of a record, so it is not parsed either.
+_UNREAD = ("CommentsCorrectionsList", "ReferenceList")
 _SIGN = re.compile(rb"<(?:Pubmed(?:Book)?Article(?:Set)?|DeleteCitation|DeleteDocument)(?=[\s/>])")
-_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html)[\s>]", re.DOTALL | re.I)
-# `iter` makes Python objects of the tags that it is given alone, which is three times as fast as
-# looking at every child. What a record costs is nearly all in how many are made.
-_IN_JOURNAL = ("Title", "ISOAbbreviation", "Volume", "Issue", "Year", "Month", "Day", "MedlineDate")
 _FULL_NAME = "{} {}".format
 _PMID = re.compile(r"[0-9]{1,12}")
 _PMCID = re.compile(r"PMC[0-9]{1,12}")
@@ -59,9 +56,7 @@ def read_pubmed_xml(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
 
 def recognises(head: bytes) -> bool:
     """Whether this is XML with tags of PubMed's, and no web page."""
-    markup = markup_of(head)
-    is_markup = markup.lstrip().startswith(b"<") and not _HTML.match(markup)
-    return is_markup and _SIGN.search(markup) is not None
+    return _SIGN.search(markup_of(head)) is not None
 
 
 def _deletions(element: _Element, place: Place) -> Iterator[Item]:
@@ -235,21 +230,20 @@ def _abstract(element: _Element) -> str:
 def _author_list(element: _Element, fields: dict[str, Any]) -> None:
     if element.get("Type", "authors") != "authors":
         return
+    # `iter` makes Python objects of the tags that it is given alone; what a record costs is
+    # nearly all in how many are made. Nearly every list is so plain that two tags are enough.
     families = [part.text or "" for part in element.iter("LastName")]
     letters = [part.text or "" for part in element.iter("Initials")]
-    # Nearly every list is this plain: each author has both, and nothing else counts.
-    if len(families) == len(letters) == len(element) and not _odd_authors()(element):
-        names = squeezed_all(list(map(_FULL_NAME, families, letters)))
+    odd = len(families) != len(element) or len(letters) != len(element) or "" in letters
+    if odd or next(element.iter("Suffix"), None) is not None or _has_wrong_names(element):
+        names = [_author(author) for author in element]
     else:
-        names = [name for author in element if (name := _author(author))]
-    fields.setdefault("authors", []).extend(names)
+        names = squeezed_all(list(map(_FULL_NAME, families, letters)))
+    fields.setdefault("authors", []).extend(filter(None, names))
 
 
-@cache
-def _odd_authors() -> XPath:
-    from lxml import etree
-
-    return etree.XPath("boolean(Author/Suffix | Author[@ValidYN = 'N'])")
+def _has_wrong_names(element: _Element) -> bool:
+    return "N" in [author.get("ValidYN") for author in element]
 
 
 def _author(author: _Element) -> str:
@@ -273,21 +267,27 @@ def _author(author: _Element) -> str:
 
 
 def _journal(journal: _Element, draft: _Draft) -> None:
-    texts = {part.tag: part.text for part in journal.iter(*_IN_JOURNAL)}
-    draft.date = _iso_date(texts)
-    _put(draft.fields, "journal", texts.get("Title") or texts.get("ISOAbbreviation"))
-    _put(draft.fields, "volume", texts.get("Volume"))
-    _put(draft.fields, "issue", texts.get("Issue"))
+    fields = draft.fields
+    for child in journal:
+        tag = child.tag
+        if tag == "JournalIssue":
+            for part in child:
+                tag = part.tag
+                if tag == "PubDate":
+                    draft.date = _date(part)
+                elif tag == "Volume":
+                    _put(fields, "volume", part.text)
+                elif tag == "Issue":
+                    _put(fields, "issue", part.text)
+        elif tag == "Title" or (tag == "ISOAbbreviation" and "journal" not in fields):
+            _put(fields, "journal", child.text)
 
 
 def _date(element: _Element) -> str:
-    return _iso_date({child.tag: child.text for child in element})
-
-
-def _iso_date(texts: dict[str, str | None]) -> str:
     """ISO 8601 of Year, Month and Day; of a MedlineDate ("1998 Dec-1999 Jan") its first year."""
-    year = texts.get("Year") or texts.get("MedlineDate") or ""
-    return iso_date(year, texts.get("Month") or "", texts.get("Day") or "")
+    texts = {child.tag: child.text or "" for child in element}
+    year = texts.get("Year") or texts.get("MedlineDate", "")
+    return iso_date(year, texts.get("Month", ""), texts.get("Day", ""))
 
 
 def _pages(element: _Element) -> str:
@@ -302,19 +302,24 @@ def _pages(element: _Element) -> str:
     return f"{first}-{last}" if first and last else first
 
 
+@cache
+def _major_headings() -> XPath:
+    from lxml import etree
+
+    return etree.XPath(
+        "MeshHeading[*/@MajorTopicYN = 'Y']/DescriptorName/text()", smart_strings=False
+    )
+
+
 def _mesh(element: _Element, fields: dict[str, Any]) -> None:
     """Descriptors, and those of them that are a major topic by themselves or by a qualifier."""
     names = squeezed_all([part.text or "" for part in element.iter("DescriptorName")])
-    chief = {
-        squeezed(part.getparent().findtext("DescriptorName"))
-        for part in element.iter("DescriptorName", "QualifierName")
-        if part.get("MajorTopicYN") == "Y"
-    }
-    headings = [name for name in dict.fromkeys(names) if name]
-    if headings:
+    if headings := [name for name in dict.fromkeys(names) if name]:
         fields["mesh"] = headings
-        if chief:
-            fields["mesh_major"] = [name for name in headings if name in chief]
+        found = cast("list[str]", _major_headings()(element))
+        chief = set(squeezed_all(found))
+        if major := [name for name in headings if name in chief]:
+            fields["mesh_major"] = major
 
 
 def _article_ids(element: _Element, draft: _Draft) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 
@@ -81,9 +81,9 @@ class SourceReader:
         except OSError as error:
             raw.close()
             raise reading_fault(self.name, error) from error
-        self._stream: BinaryIO = cast("BinaryIO", buffered)
+        self._stream: io.BufferedReader[io.RawIOBase] | gzip.GzipFile = buffered
         if is_gzip:
-            self._stream = cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
+            self._stream = gzip.GzipFile(fileobj=buffered)
         self._given = 0
         self._packed = is_gzip
         self._ahead = b""
@@ -182,7 +182,8 @@ class SourceReader:
 
     def _read(self, size: int) -> bytes:
         try:
-            part = self._stream.read(size)
+            # One step at a time: what was unpacked before the damage must not be lost with it.
+            part = self._stream.read1(size)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise SourceDamaged(
                 "the gzip data is damaged or cut off here",

@@ -235,6 +235,16 @@ class DocumentStore:
         statement = "SELECT label FROM documents WHERE dead = 1 ORDER BY label"
         return [int(row[0]) for segment in self.segments for row in segment.rows(statement)]
 
+    def superseded(self) -> list[int]:
+        """Labels of all rows that their own id does not stand for any more, ascending: those
+        that are dead, found without any list of them, by one look-up a row."""
+        return [
+            int(label)
+            for segment in self.segments
+            for label, name in segment.rows("SELECT label, id FROM documents ORDER BY label")
+            if self.lookup(name) != Found(int(label), alias=False)
+        ]
+
     def intact(self, label: int) -> bool:
         """Whether a row's text still has the content hash that it was stored with."""
         kept = [

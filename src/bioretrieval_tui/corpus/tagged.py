@@ -13,6 +13,9 @@ from bioretrieval_tui.corpus.text import RecordFault, plain, text_lines
 MAX_RECORD_CHARACTERS = MAX_LINE_BYTES
 """Largest record that is held; a PubMed record with its thousand authors is under 1 MB."""
 
+_LINE_COST = 64
+"""What a line costs beside its characters: a million empty ones are no small record."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
@@ -35,23 +38,34 @@ class Grammar:
 
 
 class Fields:
-    """The fields of one record: tag to values in order, each on one line."""
+    """The fields of one record, each put together from its lines only when it is asked for:
+    most records have three times as many as anyone reads."""
 
-    def __init__(self, values: dict[str, list[str]]) -> None:
+    def __init__(self, values: dict[str, list[list[str]]]) -> None:
         self._values = values
 
     def all(self, *tags: str) -> list[str]:
-        """All values of these tags that are not empty, tag by tag."""
-        return [value for tag in tags for value in self._values.get(tag, ()) if value]
+        """All values of these tags that are not empty, tag by tag, each on one line."""
+        found = []
+        for tag in tags:
+            for lines in self._values.get(tag, ()):
+                value = plain(lines[0] if len(lines) == 1 else " ".join(lines))
+                if value:
+                    found.append(value)
+        return found
 
     def first(self, *tags: str) -> str:
         """The first value of the first of these tags that has one, else ""."""
-        return next(iter(self.all(*tags)), "")
+        for tag in tags:
+            values = self.all(tag)
+            if values:
+                return values[0]
+        return ""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A record that is being read. `size` counts characters."""
+    """A record that is being read. `size` counts characters, and something for each line."""
 
     line: int
     values: dict[str, list[list[str]]] = field(default_factory=dict)
@@ -64,13 +78,10 @@ class _Open:
         self.tag, self.last = tag, [value]
         self.values.setdefault(tag, []).append(self.last)
 
-    def grow(self, characters: int) -> None:
-        self.size += characters
-        if self.size > MAX_RECORD_CHARACTERS:
-            self.fault = RecordFault(
-                f"the record is longer than {MAX_RECORD_CHARACTERS:,} characters"
-            )
-            self.values, self.last = {}, []
+    def refuse(self, fault: RecordFault) -> None:
+        """Nothing of the record is held from here on; the first fault is the one that is told."""
+        self.fault = self.fault or fault
+        self.values, self.last = {}, None
 
 
 def tagged_items(
@@ -99,9 +110,14 @@ def tagged_items(
             if pair is not None and pair[0] == grammar.ends:
                 continue
             current = _Open(line.number)
-        if line.fault is not None and current.fault is None:
-            current.fault = line.fault
-        current.grow(len(text))
+        if line.fault is not None:
+            current.refuse(line.fault)
+        elif "\0" in text:
+            current.refuse(RecordFault("the record holds a NUL character"))
+        current.size += len(text) + _LINE_COST
+        if current.size > MAX_RECORD_CHARACTERS:
+            most = f"{MAX_RECORD_CHARACTERS:,}"
+            current.refuse(RecordFault(f"the record is longer than {most} characters"))
         if pair is not None and pair[0] == grammar.ends:
             yield _item(current, source.name, grammar, document)
             current = None
@@ -115,7 +131,7 @@ def tagged_items(
             else:
                 current.last.append(text)
         else:
-            current.fault = RecordFault(f"line {line.number} is no field of {grammar.name}")
+            current.refuse(RecordFault(f"line {line.number} is no field of {grammar.name}"))
     if current is not None:
         yield _item(current, source.name, grammar, document)
 
@@ -137,9 +153,6 @@ def _item(
             raise record.fault
         if not grammar.blank_ends and grammar.begins not in record.values:
             raise RecordFault(f"fields stand outside of a record, with no {grammar.begins} above")
-        values = {
-            tag: [plain(" ".join(parts)) for parts in many] for tag, many in record.values.items()
-        }
-        return Record(document(Fields(values)), place)
+        return Record(document(Fields(record.values)), place)
     except RecordFault as fault:
         return Rejected(place, fault.reason, fault.remedy)

@@ -69,6 +69,8 @@ class StoreWriter:
         """How often anything was written at all; 0 means that there is nothing new."""
         self.aliases = 0
         """Aliases that came, less those that went."""
+        self.joins_twins = True
+        """Whether a text that is there under another id becomes a further name of it."""
         self._files: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -140,9 +142,9 @@ class StoreWriter:
         digest = document.content_hash()
         metadata = _packed(document)
         known = self._lookup(document.id)
-        if known is not None and self._same(known.label, digest, metadata):
+        if known is not None and self._same(known, digest, metadata):
             return Outcome.SAME
-        if known is None and document.text.strip():
+        if known is None and self.joins_twins and document.text.strip():
             # A title alone names many papers ("Editorial"), so it makes no two of them one.
             twin = self._twin(digest)
             if twin is not None:
@@ -169,8 +171,10 @@ class StoreWriter:
         gone = self._db.execute("SELECT 1 FROM gone WHERE id = ?", (identifier,)).fetchone()
         return None if gone else self._base.lookup(identifier)
 
-    def _same(self, label: int, digest: bytes, metadata: bytes | None) -> bool:
-        """Whether a row holds this very content and metadata."""
+    def _same(self, known: Found, digest: bytes, metadata: bytes | None) -> bool:
+        """Whether what is known holds this very content and metadata. Of an alias the metadata
+        was never kept, so there the content decides."""
+        label = known.label
         statement = "SELECT hash, metadata FROM documents WHERE label = ?"
         row = None
         if label >= self.first:
@@ -179,7 +183,9 @@ class StoreWriter:
             for segment in self._base.segments:
                 if segment.first <= label < segment.first + segment.count:
                     row = segment.rows(statement, [label])[0]
-        return row is not None and (bytes(row[0]), row[1]) == (digest, metadata)
+        if row is None or bytes(row[0]) != digest:
+            return False
+        return known.alias or row[1] == metadata
 
     def _twin(self, digest: bytes) -> int | None:
         """A live document with this content."""

@@ -11,6 +11,8 @@ import re
 from html.entities import html5
 from typing import TYPE_CHECKING
 
+from bioretrieval_tui.corpus.text import CONVERT, RecordFault
+
 if TYPE_CHECKING:
     from lxml.etree import XMLSyntaxError, _Element
 
@@ -29,15 +31,6 @@ _REFERENCE = re.compile(
 _PREFIX = re.compile(rb"[<\s/]([A-Za-z_][A-Za-z0-9_.-]{0,39}):(?=[A-Za-z_])")
 _DECLARED = re.compile(rb"\sxmlns:([^\s=]+)\s*=")
 _MESSAGE_PLACE = re.compile(r",? line \d+(?:, column \d+)?")
-
-
-class RecordFault(Exception):
-    """Why one record is no document: `reason`, and `remedy` where there is one."""
-
-    def __init__(self, reason: str, remedy: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
 
 
 class RecordParser:
@@ -83,7 +76,7 @@ class RecordParser:
         try:
             return self._fromstring(data, self._parser)
         except self._error as error:
-            if error.code not in (_UNKNOWN_ENTITY, _UNKNOWN_PREFIX):
+            if getattr(error, "code", None) not in (_UNKNOWN_ENTITY, _UNKNOWN_PREFIX):
                 raise _fault(error, line) from error
         try:
             return self._fromstring(_declared(_REFERENCE.sub(_character, data)), self._parser)
@@ -97,7 +90,7 @@ def _decoded(data: bytes, charset: str) -> bytes:
     except UnicodeDecodeError as error:
         raise RecordFault(
             f"byte {error.start + 1:,} of the record is not {charset}, as the file says it is",
-            "convert the file to UTF-8",
+            CONVERT,
         ) from error
 
 
@@ -106,15 +99,17 @@ def _without(data: bytes, tags: list[tuple[bytes, bytes]]) -> bytes:
     nested, or where a tag might be none: in a comment, CDATA section or processing instruction."""
     short = data
     for start_tag, end_tag in tags:
-        begin = short.find(start_tag)
-        if begin < 0:
+        if (begin := short.find(start_tag)) < 0:
             continue
-        end = short.find(end_tag, begin)
-        nested = short.find(start_tag, begin + 1, end) if end >= 0 else 0
-        if nested >= 0 or _holds(data, b"!") or _holds(data, b"?"):
-            return data
-        short = short[:begin] + short[end + len(end_tag) :]
-    return short
+        first, *others = short[begin:].split(start_tag)
+        kept = [short[:begin], first]
+        for other in others:
+            end = other.find(end_tag)
+            if end < 0:
+                return data
+            kept.append(other[end + len(end_tag) :])
+        short = b"".join(kept)
+    return short if short is data or not (_holds(data, b"!") or _holds(data, b"?")) else data
 
 
 def _holds(data: bytes, sign: bytes) -> bool:

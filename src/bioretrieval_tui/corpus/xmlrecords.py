@@ -14,7 +14,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.corpus.document import Place, Rejected
-from bioretrieval_tui.corpus.xmlparse import RecordFault, RecordParser
+from bioretrieval_tui.corpus.text import CONVERT, RecordFault
+from bioretrieval_tui.corpus.xmlparse import RecordParser
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -30,6 +31,7 @@ _UTF8_BOM = codecs.BOM_UTF8
 _TRANSPARENT = re.compile(
     r"(ascii|utf-8|iso8859-\d+|cp125\d|koi8-[rtu]|mac-roman|gbk|gb2312|euc_\w+)$"
 )
+_HTML = re.compile(rb"(?is)\s*(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html)[\s>]")
 _CDATA_EDGE = re.compile(rb"\]\]>|<!\[CDATA\[")
 _DOCTYPE = re.compile(
     rb"""<!DOCTYPE (?: [^>"'\[] | "[^"]*" | '[^']*' )*+
@@ -76,11 +78,11 @@ def records(
         yield Rejected(
             Place(file, line=1, offset=0),
             "the file is in a charset that is not read here",
-            "convert the file to UTF-8",
+            CONVERT,
         )
         return
     cutter = _Cutter(names, file, limit, charset, unread)
-    stream = chain([head], rest)
+    stream: Iterator[bytes] = chain([head], rest)
     if charset.startswith("utf-16"):
         stream = _transcoded(stream, charset)
     for block in stream:
@@ -92,22 +94,23 @@ def records(
 
 def markup_of(head: bytes) -> bytes:
     """The first bytes of a file as UTF-8 without a byte order mark, for looking at its tags;
-    empty where they are in no charset that is read here."""
+    empty where they do not begin like XML, or are of a web page."""
     charset = _charset(head)
     if charset is None:
         return b""
     if charset.startswith("utf-16"):
         head = b"".join(_transcoded([head], charset))
-    return head.removeprefix(_UTF8_BOM)
+    head = head.removeprefix(_UTF8_BOM)
+    return head if head.lstrip().startswith(b"<") and not _HTML.match(head) else b""
 
 
 def _charset(head: bytes) -> str | None:
     """Python's name of the charset: by byte order mark, then as declared, else UTF-8."""
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return None
-    if head.startswith((codecs.BOM_UTF16_LE, b"<\0")):
+    if head.startswith((codecs.BOM_UTF16_LE, b"<\0?\0")):
         return "utf-16-le"
-    if head.startswith((codecs.BOM_UTF16_BE, b"\0<")):
+    if head.startswith((codecs.BOM_UTF16_BE, b"\0<\0?")):
         return "utf-16-be"
     declared = _DECLARED.match(head.removeprefix(_UTF8_BOM).lstrip())
     if declared is None or head.startswith(_UTF8_BOM):

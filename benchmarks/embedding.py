@@ -1,0 +1,260 @@
+"""Encoding, for `benchmarks.indexing`: ours against sentence-transformers, in one process.
+
+The yardstick is what everybody writes: `SentenceTransformer(model).encode(texts)`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.measuring import Report, interleaved, median, percentile
+from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.encoder import load_encoder, load_query_encoder
+
+Vectors = npt.NDArray[np.float32]
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a transformer costs: layers, width, and tokens it reads at most."""
+
+    layers: int
+    width: int
+    longest: int
+
+    def flops(self, lengths: Sequence[int]) -> float:
+        """Multiplications and additions to encode texts of so many tokens, padding left out."""
+        per_token = 24 * self.width**2
+        return float(sum(self.layers * (n * per_token + 4 * n * n * self.width) for n in lengths))
+
+
+EMBEDDED = Shape(6, 384, 256)
+
+
+def documents(data: Path, count: int) -> list[Document]:
+    """SciFact abstracts, evenly spread over the file."""
+    lines = (data / "scifact" / "corpus.jsonl").read_text().splitlines()
+    step = max(1, len(lines) // count)
+    records = [json.loads(line) for line in lines[::step][:count]]
+    return [Document(one["_id"], one["title"], one["text"]) for one in records]
+
+
+def joined(some: Sequence[Document]) -> list[str]:
+    """The texts as BEIR joins them, and so the embedded model's recipe."""
+    return [f"{one.title} {one.text}" for one in some]
+
+
+def plain_model(device: str = "cpu", folder: Path | None = None) -> Any:
+    """sentence-transformers as everybody loads it."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder or embedded.verify().folder), device=device)
+
+
+def token_lengths(model: Any, texts: Sequence[str], longest: int) -> list[int]:
+    """Tokens of each text as the model reads it."""
+    tokenizer = model.tokenizer
+    return [min(longest, len(tokenizer(text)["input_ids"])) for text in texts]
+
+
+def matrix_peak(kind: str, device: str = "cpu") -> float:
+    """The most floating point operations a second that a matrix product of this type reaches
+    here: the best of several sizes."""
+    import torch
+
+    dtype = getattr(torch, kind)
+    best = 0.0
+    for size in (1_024, 2_048, 4_096) if device == "cpu" else (4_096, 8_192, 16_384):
+        one = torch.randn(size, size, device=device).to(dtype)
+        other = torch.randn(size, size, device=device).to(dtype)
+        for _ in range(6):
+            started = time.perf_counter()
+            one @ other
+            if device != "cpu":
+                torch.cuda.synchronize()
+            best = max(best, 2 * size**3 / (time.perf_counter() - started))
+    return best
+
+
+def timed(work: Callable[[], object]) -> Callable[[], float]:
+    """A maker for `interleaved`: seconds of one call."""
+
+    def once() -> float:
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
+
+    return once
+
+
+def cosines(one: Vectors, other: Vectors) -> Vectors:
+    """Cosine of each pair of rows."""
+    products = (one * other).sum(axis=1)
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    result: Vectors = products / lengths
+    return result
+
+
+def on_the_cpu(report: Report, data: Path, rounds: int, count: int) -> None:
+    """Documents a second, agreement, share of the matrix peak, a query's time."""
+    some = documents(data, count)
+    texts = joined(some)
+    plain = plain_model()
+    ours = load_encoder(device="cpu")
+
+    def by_plain() -> Vectors:
+        vectors: Vectors = plain.encode(texts, batch_size=BATCH, show_progress_bar=False)
+        return vectors
+
+    times = interleaved(
+        {"plain": timed(by_plain), "ours": timed(lambda: ours.encode_documents(some))}, rounds
+    )
+    agreement = cosines(by_plain(), ours.encode_documents(some))
+    flops = EMBEDDED.flops(token_lengths(plain, texts, EMBEDDED.longest))
+    peak = matrix_peak(ours.dtype)
+    fast, slow = median(times["ours"]), median(times["plain"])
+    ratios = [a / b for a, b in zip(times["plain"], times["ours"], strict=True)]
+    report.say(
+        f"Embedding {count} SciFact abstracts with the embedded model on the CPU"
+        f" ({ours.dtype}), {rounds} interleaved rounds."
+    )
+    report.say()
+    report.table(
+        ["", "documents/s", "ratio", "cosine mean", "cosine worst", "of the matrix peak"],
+        [
+            ["`SentenceTransformer.encode`, fp32, batch 32", f"{count / slow:.1f}", "1.00",
+             "1", "1", ""],
+            ["ours", f"{count / fast:.1f}", f"{median(ratios):.2f}", f"{agreement.mean():.6f}",
+             f"{agreement.min():.6f}", f"{flops / fast / peak:.0%} of {peak / 1e9:.0f} GFLOP/s"],
+        ],
+    )  # fmt: skip
+    bars = "3.8 with bf16 (cosine 0.9998 mean, 0.999 worst, 60% of the peak), else 2.0"
+    report.say(f"Bars: ratio {bars}. Ratios of the rounds: {min(ratios):.2f} to {max(ratios):.2f}.")
+    report.say()
+    _queries(report, plain, data)
+
+
+def _queries(report: Report, plain: Any, data: Path) -> None:
+    ours = load_query_encoder(device="cpu")
+    lines = (data / "scifact" / "queries.jsonl").read_text().splitlines()[:100]
+    queries = [json.loads(line)["text"] for line in lines]
+    times: dict[str, list[float]] = {"plain": [], "ours": []}
+    worst = 1.0
+    for query in queries:
+        started = time.perf_counter()
+        theirs = plain.encode([query], show_progress_bar=False)
+        between = time.perf_counter()
+        own = ours.encode_queries([query])
+        times["ours"].append(1000 * (time.perf_counter() - between))
+        times["plain"].append(1000 * (between - started))
+        worst = min(worst, float(cosines(theirs, own)[0]))
+    ratio = median(times["ours"]) / median(times["plain"])
+    report.say(
+        f"A warm query vector: {median(times['ours']):.1f} ms (p95"
+        f" {percentile(times['ours'], 0.95):.1f}) against {median(times['plain']):.1f} ms (p95"
+        f" {percentile(times['plain'], 0.95):.1f}), ratio {ratio:.2f} (bar 0.4); cosine at least"
+        f" {worst:.6f}."
+    )
+    report.say()
+
+
+def on_an_accelerator(report: Report, data: Path, device: str, rounds: int, count: int) -> None:
+    """The same on a card, for the embedded model and one of BERT-base size (random weights)."""
+    import tempfile
+
+    import torch
+
+    some = documents(data, count)
+    texts = joined(some)
+    with tempfile.TemporaryDirectory() as folder:
+        _bert_base(Path(folder))
+        rows = []
+        for name, where, shape in (
+            ("embedded, 22 M", None, EMBEDDED),
+            ("BERT base, 110 M", Path(folder), Shape(12, 768, 512)),
+        ):
+            plain = plain_model(device, where)
+            lengths = token_lengths(plain, texts, shape.longest)
+            ours = (
+                load_encoder(device=device)
+                if where is None
+                else load_encoder(str(where), _mean_recipe(shape.longest), device=device)
+            )
+            single = timed(lambda m=plain: m.encode(texts, show_progress_bar=False))  # type: ignore[misc]
+            default = interleaved(
+                {"plain": single, "ours": timed(lambda e=ours: e.encode_documents(some))},  # type: ignore[misc]
+                rounds,
+            )
+            half = plain_model(device, where).bfloat16()
+            brief = interleaved(
+                {
+                    "plain": timed(lambda m=half: m.encode(texts, show_progress_bar=False)),  # type: ignore[misc]
+                    "ours": timed(lambda e=ours: e.encode_documents(some)),  # type: ignore[misc]
+                },
+                rounds,
+            )
+            agreement = cosines(
+                plain.encode(texts, show_progress_bar=False), ours.encode_documents(some)
+            )
+            fast = median([*default["ours"], *brief["ours"]])
+            peak = matrix_peak(ours.dtype, device)
+            rows.append(
+                [
+                    name,
+                    f"{count / median(default['plain']):.0f}",
+                    f"{count / median(brief['plain']):.0f}",
+                    f"{count / fast:.0f}",
+                    f"{median(default['plain']) / fast:.2f}",
+                    f"{median(brief['plain']) / fast:.2f}",
+                    f"{agreement.min():.5f}",
+                    f"{shape.flops(lengths) / fast / peak:.0%} of {peak / 1e12:.0f} TFLOP/s",
+                ]
+            )
+    report.say(f"Embedding {count} SciFact abstracts on {torch.cuda.get_device_name()}.")
+    report.say()
+    report.table(
+        ["model", "`encode`/s", "`encode` in bf16/s", "ours/s", "ratio", "ratio to bf16",
+         "cosine worst", "of the matrix peak"],
+        rows,
+    )  # fmt: skip
+    report.say("Bars: ratio 2.5, and 1.5 to `encode` in bf16.")
+    report.say()
+
+
+def _mean_recipe(longest: int) -> Any:
+    import msgspec
+
+    from bioretrieval_tui.catalog.entries import Side
+
+    recipe = embedded.RECIPE
+    return msgspec.structs.replace(
+        recipe,
+        query=Side(template="{text}", max_length=longest),
+        document=Side(template="{title} {text}", max_length=longest),
+    )
+
+
+def _bert_base(folder: Path) -> None:
+    """A model of BERT base's size with random weights and the embedded model's tokenizer."""
+    import shutil
+
+    from transformers import BertConfig, BertModel
+
+    own = embedded.verify().folder
+    BertModel(BertConfig(vocab_size=30_522)).save_pretrained(folder, safe_serialization=True)
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        if (own / name).exists():
+            shutil.copy(own / name, folder / name)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings["model_max_length"] = 512
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))

@@ -1,0 +1,129 @@
+"""Reading and storing at scale, for `benchmarks.indexing`: speed, memory, and how both grow."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measuring import Report, interleaved, median
+from bioretrieval_tui.corpus.formats import recognise
+from bioretrieval_tui.corpus.reading import ReadOptions, items
+from bioretrieval_tui.corpus.source import SourceReader
+from bioretrieval_tui.corpus.writer import StoreWriter
+from bioretrieval_tui.index.intake import Intake
+from bioretrieval_tui.index.lexical.merge import write_index
+from bioretrieval_tui.index.lexical.runs import RunWriter
+from bioretrieval_tui.index.pipeline import WINDOW
+
+
+def store(path: Path, limit: int, work: Path) -> dict[str, float]:
+    """Read, store and index the words of up to `limit` records; seconds of each, peak bytes."""
+    started = time.perf_counter()
+    with StoreWriter(work / "documents.sqlite") as writer, SourceReader(path) as source:
+        intake = Intake(writer)
+        for item in itertools.islice(items(source, recognise(source), ReadOptions()), limit):
+            intake.take(item)
+        stored = time.perf_counter()
+        runs = RunWriter(work / "runs")
+        label = 0
+        while some := writer.read(label, WINDOW):
+            runs.add(label, some)
+            label += len(some)
+        dead = np.array(sorted(writer.died), dtype=np.int64)
+        write_index(work / "lexical", runs.finish(), base=None, dead=dead, total=writer.next)
+        done = time.perf_counter()
+        read = intake.report.read
+        writer.finish()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"read": read, "store": stored - started, "words": done - stored, "peak": peak}
+
+
+def main() -> None:
+    """A child, called with a file and a limit: its figures as JSON on stdout."""
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(store(Path(sys.argv[1]), int(sys.argv[2]), Path(folder))))
+
+
+def scale(report: Report, data: Path) -> None:
+    """From 10 to 100 percent of two large files, each in a process of its own."""
+    rows = []
+    for path, total in (
+        (data / "evidence-inference" / "paragraphs.jsonl.gz", 129_332),
+        (data / "pubmed-citations" / "corpus.jsonl.gz", 172_406),
+    ):
+        for share in (0.1, 0.5, 1.0):
+            words = [sys.executable, "-c", "from benchmarks.reading import main; main()"]
+            words += [str(path), str(round(share * total))]
+            done = subprocess.run(words, check=True, capture_output=True, text=True)
+            one = json.loads(done.stdout)
+            rows.append(
+                [
+                    f"{path.parent.name}, {share:.0%}",
+                    f"{one['read']:,}",
+                    f"{one['read'] / one['store']:,.0f}",
+                    f"{one['read'] / one['words']:,.0f}",
+                    f"{one['read'] / (one['store'] + one['words']):,.0f}",
+                    f"{one['peak'] / 1e6:.0f}",
+                ]
+            )
+    report.say("Reading, storing and lexical indexing, one process each.")
+    report.say()
+    report.table(
+        ["corpus", "records", "read and stored/s", "words indexed/s", "both/s", "peak MB"], rows
+    )
+
+
+def bulk(report: Report, data: Path, rounds: int, megabytes: int = 200) -> None:
+    """PubMed XML against a bare iterparse over the same bytes."""
+    sample = (data / "importer-samples" / "biopython" / "Entrez" / "pubmed7.xml").read_bytes()
+    begin = sample.index(b"<PubmedArticle>")
+    end = sample.rindex(b"</PubmedArticle>") + len(b"</PubmedArticle>")
+    head, body, tail = sample[:begin], sample[begin:end], sample[end:]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bulk.xml"
+        copies = megabytes * 1_000_000 // len(body)
+        with path.open("wb") as out:
+            out.write(head)
+            for _ in range(copies):
+                out.write(body)
+            out.write(tail)
+        counts: dict[str, int] = {}
+
+        def bare() -> float:
+            from lxml import etree
+
+            started = time.perf_counter()
+            count = 0
+            for _, element in etree.iterparse(str(path), tag="PubmedArticle"):
+                count += 1
+                element.clear()
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+            counts["bare"] = count
+            return time.perf_counter() - started
+
+        def ours() -> float:
+            started = time.perf_counter()
+            with SourceReader(path) as source:
+                format_ = recognise(source)
+                counts["ours"] = sum(1 for _ in items(source, format_, ReadOptions()))
+            return time.perf_counter() - started
+
+        times = interleaved({"bare": bare, "ours": ours}, rounds)
+        size = path.stat().st_size / 1e6
+    ratio = median(times["bare"]) / median(times["ours"])
+    report.say(
+        f"PubMed XML, {size:.0f} MB, {counts['ours']:,} records read ({counts['bare']:,} seen by"
+        f" iterparse): {size / median(times['ours']):.0f} MB/s against"
+        f" {size / median(times['bare']):.0f} MB/s of a bare lxml iterparse, ratio {ratio:.2f}"
+        " (bar 0.8)."
+    )
+    report.say()
