@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.lexical.analysis import ANALYSER, spans, tokens
 from bioretrieval_tui.index.lexical.arrays import DEAD, Arrays, open_arrays, term_hash
-from bioretrieval_tui.index.lexical.merge import LexicalFacts
+from bioretrieval_tui.index.lexical.facts import LexicalFacts
 from bioretrieval_tui.index.lexical.ranking import Posting, best, scores_at
 
 MAX_QUERY_CHARACTERS = 200_000
@@ -120,8 +120,9 @@ class LexicalIndex:
         if not found or k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         if allowed is not None:
-            kept = np.unique(allowed)
-            allowed = kept[(kept >= 0) & (kept < self._facts.labels)]
+            if not np.all(allowed[1:] > allowed[:-1]):
+                allowed = np.unique(allowed)
+            allowed = allowed[(allowed >= 0) & (allowed < self._facts.labels)]
         postings = [self._posting(term) for term in found]
         return best(postings, self._dampings(), k, allowed, self._parameters.title_weight)
 

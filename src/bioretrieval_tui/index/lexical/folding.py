@@ -22,20 +22,27 @@ _UNSPACED = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFA
 
 
 def _folded(code: int) -> str:
-    char = chr(code)
+    """What one character becomes: taken apart, each part folded, as often as anything changes."""
+    folded = chr(code)
+    for _ in range(4):
+        apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", folded).casefold())
+        again = "".join(map(_part, apart))
+        if again.split() == folded.split():
+            return again
+        folded = again
+    return folded
+
+
+def _part(char: str) -> str:
+    """What one character of a decomposition becomes."""
     single = _SINGLE.get(char)
     if single is not None:
         return single
     if unicodedata.category(char) == "Pd":
         return "-"
-    parts = unicodedata.normalize("NFKD", char)
-    kept = "".join(part for part in parts if not unicodedata.combining(part))
-    kept = unicodedata.normalize("NFKD", kept.casefold())
-    kept = "".join("-" if unicodedata.category(part) == "Pd" else part for part in kept
-                   if not unicodedata.combining(part))  # fmt: skip
-    if any(first <= code <= last for first, last in _UNSPACED):
-        return f" {kept} "
-    return kept
+    if any(first <= ord(char) <= last for first, last in _UNSPACED):
+        return f" {char} "
+    return "" if unicodedata.combining(char) else char
 
 
 class _Folds(dict[int, str]):

@@ -18,6 +18,8 @@ Scores = NDArray[np.float32]
 _NARROW = 8
 """A few documents are looked up in a list of postings when that is so many times as long."""
 
+_BLOCKS = 1024
+
 _SLACK = 1.0 - 1e-4
 """Sums of float32 in another order differ by less: a bound must not cut what rounding hides."""
 
@@ -50,14 +52,19 @@ def best(
             scores = scores_at(postings, dampings, allowed, title_weight)
             return _top(allowed, scores, k)
     scores, opened = _accumulate(postings, dampings, k, allowed, title_weight)
-    if opened == len(postings):
-        labels = np.flatnonzero(scores)
-        return _top(labels, scores[labels], k)
     left = sum(posting.impact for posting in postings[opened:])
-    labels = np.flatnonzero(scores > (_kth(scores, k) - left) * _SLACK)
+    floor = _floor(scores, k)
+    least = floor * _SLACK - left
+    labels = np.flatnonzero(scores >= least if least > 0 else scores)
     sums = scores[labels]
     for posting in postings[opened:]:
         sums += _parts_at(posting, dampings, labels, title_weight)
+        left -= posting.impact
+        if len(labels) > 4 * k:
+            # What each term taught may leave fewer to look up in the next, longer one.
+            floor = max(floor, _kth(sums, k))
+            kept = sums >= floor * _SLACK - left
+            labels, sums = labels[kept], sums[kept]
     return _top(labels, sums, k)
 
 
@@ -93,8 +100,9 @@ def _accumulate(
     left = sum(posting.impact for posting in postings)
     sure = 0.0
     for opened, posting in enumerate(postings):
-        # Two cheap looks before the dear one: can the k-th score have passed what is left?
-        if opened and sure > left and _kth(scores, k) * _SLACK > left:
+        # The look at what the k-th score may be costs as much as a list of some length.
+        dear = len(posting.documents) * _NARROW > len(scores)
+        if dear and sure > left and _floor(scores, k) * _SLACK > left:
             return scores, opened
         documents, frequencies = posting.documents, posting.frequencies
         if mask is not None:
@@ -138,6 +146,18 @@ def _parts_at(
         posting.impact, posting.documents[hits], posting.frequencies[hits], dampings, title_weight
     )
     return parts
+
+
+def _floor(scores: Scores, k: int) -> float:
+    """Something that the `k`-th largest score is not below, fast.
+
+    The k-th largest of the largest of each of many blocks: k documents are at least as good.
+    """
+    blocks = max(_BLOCKS, 8 * k)
+    size = len(scores) // blocks
+    if size < 2:
+        return _kth(scores, k)
+    return _kth(scores[: blocks * size].reshape(blocks, size).max(axis=1), k)
 
 
 def _kth(scores: Scores, k: int) -> float:
