@@ -6,13 +6,16 @@ memory: lines are bounded, and so is how far a small packed file may unpack.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
 import os
+import queue
 import sys
+import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +33,9 @@ STDIN = "-"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_AHEAD_FROM = 4 * _CHUNK
+"""Bytes from which on a file is worth a thread that reads ahead."""
+_BLOCKS_AHEAD = 4
 _MOST_RATIO = 200
 _RATIO_FROM = 256 * 2**20
 """Text unpacks to ten or twenty times its size; 200 times, and so much of it, is an attack."""
@@ -138,8 +144,10 @@ class SourceReader:
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             yield ahead
-        while block := self._read(size):
-            yield block
+        large = (self.size or 0) - self.consumed > _AHEAD_FROM
+        yield from (
+            _read_ahead(lambda: self._read(size)) if large else iter(lambda: self._read(size), b"")
+        )
         self._check_unchanged()
 
     def lines(self, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
@@ -211,6 +219,36 @@ class SourceReader:
                 f"{self.name} changed while it was read",
                 remedy="try again when nothing writes to it",
             )
+
+
+def _read_ahead(read: Callable[[], bytes]) -> Iterator[bytes]:
+    """What `read` gives until it gives nothing, read by a thread that is a few blocks ahead:
+    unpacking and hashing leave the interpreter's lock alone, so they cost the reader nothing."""
+    waiting: queue.Queue[bytes | BaseException] = queue.Queue(_BLOCKS_AHEAD)
+    stopped = threading.Event()
+
+    def work() -> None:
+        block: bytes | BaseException = b"."
+        while block and not isinstance(block, BaseException) and not stopped.is_set():
+            try:
+                block = read()
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that reads
+                block = error
+            while not stopped.is_set():
+                with contextlib.suppress(queue.Full):
+                    waiting.put(block, timeout=0.1)
+                    break
+
+    thread = threading.Thread(target=work, name="reading ahead", daemon=True)
+    thread.start()
+    try:
+        while block := waiting.get():
+            if isinstance(block, BaseException):
+                raise block
+            yield block
+    finally:
+        stopped.set()
+        thread.join()
 
 
 class _HashingFile(io.RawIOBase):

@@ -56,8 +56,8 @@ class RecordParser:
             collect_ids=False,
         )
 
-    def __call__(self, data: bytes, line: int = 1) -> _Element:
-        """The element that `data` is, which begins in line `line` of its file.
+    def __call__(self, data: bytes) -> _Element:
+        """The element that `data` is.
 
         Raises:
             RecordFault: it is not well-formed or not in the charset, or has too many parts.
@@ -77,11 +77,20 @@ class RecordParser:
             return self._fromstring(data, self._parser)
         except self._error as error:
             if getattr(error, "code", None) not in (_UNKNOWN_ENTITY, _UNKNOWN_PREFIX):
-                raise _fault(error, line) from error
+                raise _fault(error) from error
         try:
             return self._fromstring(_declared(_REFERENCE.sub(_character, data)), self._parser)
         except self._error as error:
-            raise _fault(error, line) from error
+            raise _fault(error) from error
+
+    def several(self, pieces: list[bytes]) -> list[_Element]:
+        """The elements that `pieces` are, parsed as one; none at all where any is at fault."""
+        short = [_without(piece, self._unread) for piece in pieces]
+        try:
+            root = self._fromstring(b"<r>%s</r>" % b"".join(short), self._parser)
+        except self._error:
+            return []
+        return list(root) if len(root) == len(pieces) else []
 
 
 def _decoded(data: bytes, charset: str) -> bytes:
@@ -138,7 +147,7 @@ def _declared(data: bytes) -> bytes:
     return data[:at] + given + data[at:]
 
 
-def _fault(error: XMLSyntaxError, line: int) -> RecordFault:
+def _fault(error: XMLSyntaxError) -> RecordFault:
     message = " ".join(_MESSAGE_PLACE.sub("", error.msg or "").split())[:200]
-    at = line + (error.lineno or 1) - 1
-    return RecordFault(f"not well-formed XML in line {at}: {message or 'it cannot be parsed'}")
+    at = f" in its line {error.lineno}" if (error.lineno or 1) > 1 else ""
+    return RecordFault(f"not well-formed XML{at}: {message or 'it cannot be parsed'}")
