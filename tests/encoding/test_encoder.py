@@ -8,15 +8,15 @@ import sys
 import threading
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
+from tiny_models import recipe, reference, save_bert
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.catalog.entries import Side
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import pick, usable_cores
-from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
+from bioretrieval_tui.encoding.encoder import Encoder, load_encoder, load_query_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.progress import Progress
@@ -30,31 +30,13 @@ DOCUMENTS = [
 ]
 
 
-def reference(texts: list[str], folder: Path, max_length: int, pooling: str) -> np.ndarray:
-    """The model card's own way, with transformers alone: tokenise, run, pool, normalise."""
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    model = AutoModel.from_pretrained(str(folder), dtype=torch.float32).eval()
-    rows = []
-    with torch.no_grad():
-        for text in texts:
-            inputs = tokenizer(
-                text, truncation=True, max_length=max_length, padding=False, return_tensors="pt"
-            )
-            states = model(**inputs).last_hidden_state[0]
-            vector = states[0] if pooling == "cls" else states.mean(dim=0)
-            rows.append(torch.nn.functional.normalize(vector, dim=0).numpy())
-    return np.stack(rows)
-
-
 def test_it_says_what_it_is(encoder: Encoder) -> None:
     assert encoder.model_id == embedded.MODEL_ID
     assert encoder.revision == embedded.REVISION
     assert encoder.recipe_hash == recipe_hash(embedded.RECIPE)
     assert (encoder.dimension, encoder.similarity, encoder.normalised) == (384, "cosine", True)
-    assert (encoder.device, encoder.dtype) == ("cpu", "float32")
+    assert encoder.device == "cpu"
+    assert encoder.dtype in ("float32", "bfloat16")
 
 
 def test_documents_agree_with_the_model_card(encoder: Encoder) -> None:
@@ -101,20 +83,45 @@ def test_nothing_to_encode(encoder: Encoder) -> None:
     assert encoder.encode_queries([]).shape == (0, 384)
 
 
-def test_progress_counts_to_the_end(encoder: Encoder) -> None:
+LONG = [Document(str(n), "", "heart failure in adults " * 40) for n in range(40)]
+"""Documents of 163 tokens: several batches."""
+
+
+def test_progress_counts_to_the_end_on_the_calling_thread(encoder: Encoder) -> None:
     steps: list[Progress] = []
-    encoder.encode_documents([Document(str(n), "", "x") for n in range(40)], steps.append)
-    assert [step.done for step in steps] == [16, 32, 40]
+    threads = set()
+    before = encoder.tokens
+
+    def progress(step: Progress) -> None:
+        steps.append(step)
+        threads.add(threading.get_ident())
+
+    encoder.encode_documents(LONG, progress)
+    done = [step.done for step in steps]
+    assert len(done) > 3
+    assert done == sorted(set(done))
+    assert done[-1] == 40
     assert {step.total for step in steps} == {40}
+    assert threads == {threading.get_ident()}
+    # "heart failure in adults" is four tokens; two special ones stand around each text.
+    assert encoder.tokens - before == 40 * (4 * 40 + 2)
 
 
 def test_a_reporter_stops_the_work_and_the_encoder_still_works(encoder: Encoder) -> None:
-    def stop(_: Progress) -> None:
+    seen = []
+
+    def stop(step: Progress) -> None:
+        seen.append(step)
         raise InterruptedByUser("enough")
 
+    running = threading.active_count()
     with pytest.raises(InterruptedByUser):
-        encoder.encode_documents([Document(str(n), "", "x") for n in range(40)], stop)
+        encoder.encode_documents(LONG, stop)
+    assert len(seen) == 1
+    assert threading.active_count() == running
     assert encoder.encode_queries(["x"]).shape == (1, 384)
+    vectors = encoder.encode_documents(LONG[:3])
+    np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-5)
 
 
 def test_queries_go_before_the_next_batch_of_documents(encoder: Encoder) -> None:
@@ -143,23 +150,34 @@ def test_queries_go_before_the_next_batch_of_documents(encoder: Encoder) -> None
     np.testing.assert_allclose(vectors[0], vectors[-1], atol=1e-5)
 
 
-def test_few_queries_take_one_thread_and_documents_all(encoder: Encoder) -> None:
+def test_by_torch_few_queries_take_one_thread(torch_encoder: Encoder) -> None:
     import torch
 
-    seen: list[int] = []
-    documents = [Document("1", "", "x")]
-    encoder.encode_documents(documents, lambda _: seen.append(torch.get_num_threads()))
-    encoder.encode_queries(["x"])
-    seen.append(torch.get_num_threads())
-    encoder.encode_queries(["x"] * 20)
-    seen.append(torch.get_num_threads())
-    assert seen[0] == seen[2] <= usable_cores()
-    assert seen[1] == 1
+    used: list[int] = []
+    lane = torch_encoder._lanes[0]
+    launch = lane.launch
+
+    def watch(batch):
+        used.append(torch.get_num_threads())
+        return launch(batch)
+
+    before = torch.get_num_threads()
+    lane.launch = watch
+    try:
+        torch_encoder.encode_queries(["x"])
+        torch_encoder.encode_documents([Document("1", "", "x")])
+        torch_encoder.encode_queries(["x"] * 20)
+    finally:
+        del lane.launch
+    assert used[0] == 1
+    assert used[1] == used[2] == min(before, usable_cores())
+    assert torch.get_num_threads() == before
 
 
 def test_it_is_loaded_once(encoder: Encoder) -> None:
     steps: list[Progress] = []
     assert load_encoder(device="cpu", reporter=steps.append) is encoder
+    assert load_query_encoder() is encoder
     assert [step.stage for step in steps] == ["loading model"] * 2
 
 
@@ -168,7 +186,9 @@ def test_another_revision_is_refused() -> None:
         load_encoder(revision="0" * 40, device="cpu")
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "cpu ", "cuda:-1"])
+@pytest.mark.parametrize(
+    "device", ["gpu", "cuda:x", "", "cpu ", "cuda:-1", "cpu,cuda:0", "cuda:0,cuda:00", "cuda:1,"]
+)
 def test_a_device_that_is_none(device: str) -> None:
     with pytest.raises(UsageError, match="unknown device"):
         load_encoder(device=device)
@@ -180,6 +200,8 @@ def test_a_device_that_is_not_here() -> None:
     number = torch.cuda.device_count()
     with pytest.raises(ModelError, match=f"no device cuda:{number} here"):
         pick(f"cuda:{number}")
+    with pytest.raises(ModelError, match=f"no device cuda:{number + 1} here"):
+        pick(f"cuda:{number + 1},cuda:{number + 2}")
     assert pick("auto") in ("cpu", "cuda", "mps")
 
 
@@ -188,42 +210,12 @@ def test_a_device_that_is_not_here() -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of random weights with the embedded model's tokenizer, saved as transformers does."""
-    import torch
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("tiny") / "bert"
-    torch.manual_seed(7)
-    config = BertConfig(
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
-        shutil.copy(embedded.locate().folder / name, folder / name)
-    return folder
-
-
-def tiny_recipe(**changes: object) -> Encoding:
-    base = Encoding(
-        type="bi-encoder",
-        grade="A",
-        library="transformers",
-        query=Side(template="query: {query}", max_length=12),
-        document=Side(template="passage: {title}{sep}{text}", max_length=40),
-        pooling="cls",
-        normalise=True,
-        similarity="cosine",
-    )
-    return msgspec.structs.replace(base, **changes)
+    return save_bert(tmp_path_factory.mktemp("tiny") / "bert")
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_a_local_model_by_its_recipe(tiny: Path, pooling: str) -> None:
-    encoder = load_encoder(str(tiny), tiny_recipe(pooling=pooling), device="cpu")
+    encoder = load_encoder(str(tiny), recipe(pooling=pooling), device="cpu")
     assert encoder.dimension == 32
     assert encoder.revision.startswith("sha256:")
     text = "the liver " * 30
@@ -253,37 +245,40 @@ def test_the_authors_own_modules_where_the_recipe_names_no_pooling(
         device="cpu",
     )
     model.save(str(tmp_path / "st"))
-    recipe = tiny_recipe(pooling=None, library="sentence-transformers")
-    encoder = load_encoder(str(tmp_path / "st"), recipe, device="cpu")
+    theirs = recipe(pooling=None, library="sentence-transformers")
+    encoder = load_encoder(str(tmp_path / "st"), theirs, device="cpu")
     np.testing.assert_allclose(
         encoder.encode_queries(["the liver"]),
         reference(["query: the liver"], tiny, 12, "cls"),
         atol=1e-5,
     )
     with pytest.raises(ModelError, match=r"no modules\.json that says how it pools"):
-        load_encoder(str(tiny), recipe, device="cpu")
+        load_encoder(str(tiny), theirs, device="cpu")
 
 
 def test_dot_products_keep_their_lengths(tiny: Path) -> None:
-    recipe = tiny_recipe(normalise=False, similarity="dot")
-    encoder = load_encoder(str(tiny), recipe, device="cpu")
+    dot = recipe(normalise=False, similarity="dot")
+    encoder = load_encoder(str(tiny), dot, device="cpu")
     assert not encoder.normalised
     assert not np.allclose(np.linalg.norm(encoder.encode_queries(["x"])), 1, atol=1e-3)
-    cosine = load_encoder(str(tiny), tiny_recipe(normalise=False), device="cpu")
+    cosine = load_encoder(str(tiny), recipe(normalise=False), device="cpu")
     assert cosine.normalised
     np.testing.assert_allclose(np.linalg.norm(cosine.encode_queries(["x"])), 1, atol=1e-5)
 
 
 def test_another_content_is_another_revision(tiny: Path, tmp_path: Path) -> None:
-    first = load_encoder(str(tiny), tiny_recipe(), device="cpu").revision
+    first = load_encoder(str(tiny), recipe(), device="cpu").revision
     copy = tmp_path / "copy"
     shutil.copytree(tiny, copy)
-    assert load_encoder(str(copy), tiny_recipe(), device="cpu").revision == first
+    assert load_encoder(str(copy), recipe(), device="cpu").revision == first
     data = bytearray((copy / "model.safetensors").read_bytes())
     data[-1] ^= 1
     (copy / "model.safetensors").write_bytes(data)
+    assert load_encoder(str(copy), recipe(pooling="mean"), device="cpu").revision != first
     with pytest.raises(ModelError, match="is here in revision"):
-        load_encoder(str(copy), tiny_recipe(), device="cpu", revision=first)
+        load_encoder(str(copy), recipe(pooling="mean"), device="cpu", revision=first)
+    # What was prepared of the first one is still the first one.
+    assert load_encoder(str(copy), recipe(), device="cpu", revision=first).revision == first
 
 
 @pytest.mark.parametrize(
@@ -306,13 +301,13 @@ def test_what_is_not_supported_is_refused_by_name(
     tiny: Path, changes: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(ModelError, match="cannot be used for search yet") as caught:
-        load_encoder(str(tiny), tiny_recipe(**changes), device="cpu")
+        load_encoder(str(tiny), recipe(**changes), device="cpu")
     assert reason in caught.value.line()
 
 
 def test_a_longer_input_than_the_model_takes_is_refused(tiny: Path) -> None:
     with pytest.raises(ModelError, match="takes 64 tokens"):
-        load_encoder(str(tiny), tiny_recipe(document=Side(max_length=65)), device="cpu")
+        load_encoder(str(tiny), recipe(document=Side(max_length=65)), device="cpu")
 
 
 def test_a_model_without_recipe() -> None:
@@ -323,7 +318,7 @@ def test_a_model_without_recipe() -> None:
 @pytest.mark.parametrize("name", ["no-such/model", "../evil", "a b", "/no/such/folder"])
 def test_a_model_that_is_not_here(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="not on this machine"):
-        load_encoder(name, tiny_recipe(), device="cpu")
+        load_encoder(name, recipe(), device="cpu")
 
 
 def test_pickled_weights_are_not_loaded(tiny: Path, tmp_path: Path) -> None:
@@ -331,7 +326,7 @@ def test_pickled_weights_are_not_loaded(tiny: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny, copy)
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
     with pytest.raises(ModelError, match="no safetensors weights"):
-        load_encoder(str(copy), tiny_recipe(), device="cpu")
+        load_encoder(str(copy), recipe(), device="cpu")
 
 
 def test_damaged_weights_are_one_line(tiny: Path, tmp_path: Path) -> None:
@@ -340,7 +335,7 @@ def test_damaged_weights_are_one_line(tiny: Path, tmp_path: Path) -> None:
     data = (copy / "model.safetensors").read_bytes()
     (copy / "model.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelError, match="cannot be loaded") as caught:
-        load_encoder(str(copy), tiny_recipe(), device="cpu")
+        load_encoder(str(copy), recipe(), device="cpu")
     assert "\n" not in caught.value.line()
 
 

@@ -54,9 +54,10 @@ class OpenVinoEncoder(BaseEncoder):
             dtype=device.DTYPES[self._precision],
         )
         self._folder = found.folder
-        self._tokenizer = TextTokenizer(_file(found, "tokenizer.json"), note.pad)
+        self._tokenizer = TextTokenizer.from_file(_file(found, "tokenizer.json"), note.pad)
         try:
-            # Copy-on-write maps: OpenVINO wants to be able to write and never does.
+            # Copy-on-write maps: OpenVINO wants to be able to write and never does. It reads from
+            # this map for as long as it runs, and does not keep it: the encoder must.
             self._graph = np.memmap(_file(found, "graph.blob"), dtype=np.uint8, mode="c")
             words = found.path("words.npy")
             self._words = None if words is None else np.load(words, mmap_mode="r")
@@ -66,14 +67,16 @@ class OpenVinoEncoder(BaseEncoder):
         self._compiling = threading.Lock()
         self._compiled: dict[str, Any] = {}
         self._asking = threading.Lock()
-        self._request = self._model("queries").create_infer_request()
+        queries = self._model("queries")
+        self._inputs = frozenset(one.get_any_name() for one in queries.inputs)
+        self._request = queries.create_infer_request()
 
     def _encode_queries(self, inputs: Sequence[str], max_length: int) -> Vectors:
         if len(inputs) > _FEW:
             return self._stream(inputs, max_length, urgent=True)
         vectors = np.zeros((len(inputs), self.dimension), dtype=np.float32)
         for row, ids in enumerate(self._tokenizer.ids(inputs, max_length)):
-            feed = self._feed(Batch((row,), (ids,)), self._request)
+            feed = self._feed(Batch((row,), (ids,)))
             # One request is one state, so queries of several threads go in turn.
             with self._asking, self._turns.take(urgent=True):
                 self._request.infer(feed, share_inputs=True)
@@ -102,7 +105,7 @@ class OpenVinoEncoder(BaseEncoder):
         idle = [model.create_infer_request() for _ in range(streams + 1)]
         running: deque[tuple[Any, Batch]] = deque()
         batches: Generator[tuple[Batch, dict[str, Any]], None, None] = ahead(
-            (batch, self._feed(batch, idle[0]))
+            (batch, self._feed(batch))
             for batch in token_batches(
                 inputs, lambda texts: self._tokenizer.ids(texts, max_length), lambda: BATCH_TOKENS
             )
@@ -139,12 +142,12 @@ class OpenVinoEncoder(BaseEncoder):
                         request.wait()
         return vectors
 
-    def _feed(self, batch: Batch, request: Any) -> dict[str, npt.NDArray[Any]]:
+    def _feed(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         ids, mask = batch.padded(self._tokenizer.pad)
         feed: dict[str, npt.NDArray[Any]] = {"input_ids": ids, "attention_mask": mask}
         if self._words is not None:
             feed["words"] = np.take(self._words, ids, axis=0)
-        return {name: feed[name] for name in _inputs(request)}
+        return {name: array for name, array in feed.items() if name in self._inputs}
 
     def _model(self, use: str) -> Any:
         """The model compiled for queries or documents, at the first need of either."""
@@ -160,10 +163,6 @@ class OpenVinoEncoder(BaseEncoder):
                     reason = str(error).strip().splitlines()[-1]
                     raise ModelError(f"OpenVINO does not load {self._folder}: {reason}") from error
             return self._compiled[use]
-
-
-def _inputs(request: Any) -> list[str]:
-    return [one.get_any_name() for one in request.model_inputs]
 
 
 def _file(found: Prepared, name: str) -> Path:

@@ -87,7 +87,7 @@ def convert(modules: Any, precision: Precision) -> Converted:
         # Tracing runs the model's own code, and both libraries raise whatever they raise.
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
         raise ConversionRefused(f"it cannot be converted: {reason}") from error
-    if words is not None and tokenizer.get_vocab_size(with_added_tokens=True) > len(words):
+    if words is not None and max(tokenizer.get_vocab().values(), default=0) >= len(words):
         raise ConversionRefused("its tokenizer knows more words than the model")
     return Converted(
         graph.getvalue(), words, tokenizer.to_str(), int(modules.tokenizer.pad_token_id)
@@ -197,29 +197,3 @@ def lowest_cosine(
     if lengths and not bool((off <= _LENGTH_TOLERANCE[precision]).all()):
         raise ConversionRefused(f"the lengths of its vectors are off by {off.max():.1%}")
     return worst
-
-
-_LONG = (
-    "Participants with type 2 diabetes were assigned at random to metformin or placebo and"
-    " followed for two years; glycated haemoglobin, body weight and renal function were measured"
-    " every three months, and adverse events were recorded by assessors who did not know the"
-    " treatment. "
-)
-PARITY_TEXTS = (
-    "",
-    "p53",
-    "aspirin",
-    "Does smoking cause lung cancer?",
-    "BRCA1 and BRCA2 mutations raise the risk of ovarian cancer.",
-    "interleukin-6 (IL-6), TNF-\u03b1 and IFN-\u03b3 in 12.5% of samples; P < 0.001 [95% CI 1.2-3.4]",
-    "\u00c9tude de la maladie de Beh\u00e7et chez l'adulte",
-    "Heart failure with preserved ejection fraction is common in older adults, and few treatments"
-    " have been shown to lengthen life. We reviewed trials of four classes of drug.",
-    "MicroRNA-21 is expressed in tumour tissue. Its knock-down slowed growth of the cells in"
-    " culture and in mice, which suggests that it could serve as a target.",
-    "x" * 300,
-    _LONG,
-    _LONG * 3,
-    _LONG * 40,
-)
-"""Our own words: nothing, one word, symbols, accents, and more than any model takes."""

@@ -35,7 +35,10 @@ class _WithoutConverter(MetaPathFinder):
     """
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         if fullname == _CONVERTER:
             raise ModuleNotFoundError(f"{fullname} is left out on purpose", name=fullname)
@@ -44,7 +47,7 @@ class _WithoutConverter(MetaPathFinder):
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """What decides which prepared encoder fits: OpenVINO's version, the processor, its precision."""
+    """What decides which prepared encoder fits: OpenVINO's version, processor and precision."""
 
     openvino: str
     processor: str

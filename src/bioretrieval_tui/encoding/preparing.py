@@ -20,6 +20,7 @@ from bioretrieval_tui.encoding.base import Shape, unit_length
 from bioretrieval_tui.encoding.encoder import Source, Vectors
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
 from bioretrieval_tui.encoding.openvino_export import ConversionRefused
+from bioretrieval_tui.encoding.parity_texts import PARITY_TEXTS
 from bioretrieval_tui.encoding.prepared import Key, Note, Prepared
 from bioretrieval_tui.encoding.recipe import recipe_hash, side_recipe
 from bioretrieval_tui.encoding.tokenising import encodable
@@ -80,7 +81,11 @@ def ensure(source: Source, reporter: Reporter) -> Prepared | None:
                 # Another process may have prepared it while we waited.
                 found = prepared.find(key) or _prepare(key, folder, source.recipe, reporter)
         except OSError as error:
-            _tell(reporter, source.model, f"the cache folder cannot be written: {error.strerror}")
+            _tell(
+                reporter,
+                source.model,
+                f"the cache folder cannot be written: {error.strerror or error}",
+            )
             return None
     if found.note.refused is not None:
         _tell(reporter, source.model, found.note.refused)
@@ -141,7 +146,7 @@ def _compare(
     Raises:
         ConversionRefused: the vectors are not the same.
     """
-    texts = openvino_export.PARITY_TEXTS
+    texts = PARITY_TEXTS
     query, document = (side_recipe(encoder.recipe, side) for side in ("query", "document"))
     queries = [query.query(text, separator=shape.separator).first for text in texts]
     documents = [Document("", "A title", text) for text in texts]

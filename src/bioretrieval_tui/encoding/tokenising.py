@@ -16,25 +16,32 @@ if TYPE_CHECKING:
 class TextTokenizer:
     """Token ids of single texts, special tokens included, cut to a length and never padded.
 
-    Safe to call from several threads. `pad` is the id that fills a batch up.
+    Safe to call from several threads. tokenizer: belongs to this object from then on; pad: the id
+    that fills a batch up.
 
-    Raises (on construction):
-        ModelError: the file is no tokenizer.
     """
 
-    def __init__(self, path: Path, pad: int) -> None:
-        from tokenizers import Tokenizer
-
+    def __init__(self, tokenizer: Tokenizer, pad: int) -> None:
         self.pad = pad
-        try:
-            first = Tokenizer.from_file(str(path))
-        except Exception as error:  # noqa: BLE001
-            # The library raises a bare Exception for whatever is wrong with the file.
-            raise ModelError(f"{path} is no tokenizer: {error}") from error
         self._made = threading.Lock()
         # Truncation is a state of the library's object, so each length has an object of its own.
         self._by_length: dict[int, Tokenizer] = {}
-        self._spare: Tokenizer | None = first
+        self._spare: Tokenizer | None = tokenizer
+
+    @classmethod
+    def from_file(cls, path: Path, pad: int) -> TextTokenizer:
+        """The tokenizer of a tokenizer.json.
+
+        Raises:
+            ModelError: the file is no tokenizer.
+        """
+        from tokenizers import Tokenizer
+
+        try:
+            return cls(Tokenizer.from_file(str(path)), pad)
+        except Exception as error:
+            # The library raises a bare Exception for whatever is wrong with the file.
+            raise ModelError(f"{path} is no tokenizer: {error}") from error
 
     def ids(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """For each text at most `max_length` token ids."""

@@ -1,0 +1,125 @@
+"""Batches: every text once, within the budget, longest first; made ahead, ended when asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bioretrieval_tui.encoding.batches import Batch, ahead, token_batches
+from bioretrieval_tui.encoding.torch_lane import pieces
+from bioretrieval_tui.encoding.turns import Turns
+
+
+def words(texts: Sequence[str]) -> list[list[int]]:
+    return [[len(word) for word in text.split()] for text in texts]
+
+
+TEXTS = st.lists(st.text(alphabet="ab ", max_size=60), max_size=150)
+
+
+@given(TEXTS, st.integers(min_value=1, max_value=80))
+def test_every_text_once_and_within_the_budget(texts: list[str], budget: int) -> None:
+    batches = list(token_batches(texts, words, lambda: budget))
+    rows = [row for batch in batches for row in batch.rows]
+    assert sorted(rows) == list(range(len(texts)))
+    for batch in batches:
+        assert list(batch.sequences) == words([texts[row] for row in batch.rows])
+        longest = max(1, *map(len, batch.sequences))
+        assert len(batch.rows) == 1 or longest * len(batch.rows) <= budget
+
+
+def test_texts_of_like_length_share_a_batch() -> None:
+    texts = ["a " * length for length in (1, 30, 2, 29, 3, 28)]
+    batches = list(token_batches(texts, words, lambda: 90))
+    assert [batch.rows for batch in batches] == [(1, 3, 5), (4, 2, 0)]
+
+
+def test_the_budget_may_shrink_on_the_way() -> None:
+    budget = [40]
+    sizes = []
+    for batch in token_batches(["a " * 10] * 12, words, lambda: budget[0]):
+        sizes.append(len(batch.rows))
+        budget[0] = 20
+    assert sizes == [4, 2, 2, 2, 2]
+
+
+def test_padding_stands_on_the_right_and_is_masked() -> None:
+    ids, mask = Batch((4, 2, 9), ([7, 8, 9], [5], [])).padded(1)
+    np.testing.assert_array_equal(ids, [[7, 8, 9], [5, 1, 1], [1, 1, 1]])
+    np.testing.assert_array_equal(mask, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    ids, mask = Batch((0,), ([],)).padded(1)
+    assert (ids.shape, int(mask.sum())) == ((1, 1), 0)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=9), st.integers(1, 30))
+def test_pieces_of_a_batch_keep_to_the_budget(lengths: list[int], budget: int) -> None:
+    batch = Batch(tuple(range(len(lengths))), tuple([1] * length for length in lengths))
+    parts = list(pieces(batch, budget))
+    assert [row for part in parts for row in part.rows] == list(batch.rows)
+    for part in parts:
+        longest = max(1, *map(len, part.sequences))
+        assert len(part.rows) == 1 or longest * len(part.rows) <= budget
+
+
+def test_ahead_makes_a_few_and_waits() -> None:
+    made: list[int] = []
+    third = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(50):
+            made.append(number)
+            if number == 3:
+                third.set()
+            yield number
+
+    source = ahead(items(), depth=2)
+    assert next(source) == 0
+    assert third.wait(10)
+    # One is taken, two wait in the queue, and one more is in the maker's hand.
+    assert len(made) == 4
+    assert list(source) == list(range(1, 50))
+
+
+def test_ahead_hands_errors_on_and_ends_its_thread() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    running = threading.active_count()
+    source = ahead(items())
+    assert next(source) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(source)
+    endless = ahead(iter(int, 1))
+    next(endless)
+    endless.close()
+    assert threading.active_count() == running
+
+
+def test_the_urgent_go_first() -> None:
+    turns = Turns()
+    order: list[str] = []
+    waiting = threading.Semaphore(0)
+
+    def come(name: str, urgent: bool) -> None:
+        waiting.release()
+        with turns.take(urgent=urgent):
+            order.append(name)
+
+    with turns.take(urgent=False):
+        batch = threading.Thread(target=come, args=("batch", False))
+        batch.start()
+        waiting.acquire()
+        query = threading.Thread(target=come, args=("query", True))
+        query.start()
+        # Not until the query is counted among those that wait may the turn end.
+        while not turns._urgent:
+            waiting.acquire(timeout=0.01)
+    batch.join()
+    query.join()
+    assert order == ["query", "batch"]

@@ -1,0 +1,228 @@
+"""The torch encoder's own logic, on the CPU: sharing, halving, falling back, packing.
+
+No accelerator is needed: devices are lanes on the CPU, and memory runs out where a real module
+raises what torch raises. What only a card can show (its speed, its kernels) is not shown here.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_models import SAVE, recipe, save_bert
+
+from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.encoding import packing
+from bioretrieval_tui.encoding.batches import Batch
+from bioretrieval_tui.encoding.modules import load_modules, shape_of
+from bioretrieval_tui.encoding.torch_encoder import TorchEncoder, _tokeniser
+from bioretrieval_tui.encoding.torch_lane import Lane, best_dtype
+from bioretrieval_tui.errors import InterruptedByUser, ModelError
+from bioretrieval_tui.progress import Progress
+
+DOCUMENTS = [Document(str(n), "", "gene " * (1 + n * 37 % 36)) for n in range(60)]
+BATCHES = [Batch((0, 1, 2, 3), ([2, 5, 6, 7, 3], [2, 9, 3], [2] + [8, 4] * 12 + [3], [2, 3]))]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_bert(tmp_path_factory.mktemp("tiny") / "bert")
+
+
+class Small:
+    """Makes lanes whose device holds `room` tokens at once, padding counted; see `seen`."""
+
+    def __init__(self, folder: Path, rooms: dict[str, int]) -> None:
+        self.folder = folder
+        self.rooms = rooms
+        self.seen: list[tuple[str, int, int]] = []
+
+    def __call__(self, name: str) -> Lane:
+        import torch
+
+        modules = load_modules("tiny", self.folder, recipe(), "cpu")
+        small = self
+
+        class Crowded(torch.nn.Module):
+            def forward(self, features: Any) -> Any:
+                rows, columns = features["input_ids"].shape
+                small.seen.append((name, rows, threading.get_ident()))
+                if rows * columns > small.rooms.get(name, 10**9):
+                    raise torch.OutOfMemoryError("no room")
+                return features
+
+        lane = Lane(modules, name, 0)
+        lane._modules = [Crowded(), *modules]
+        return lane
+
+
+def encoder_with(small: Small, devices: list[str]) -> TorchEncoder:
+    modules = load_modules("tiny", small.folder, recipe(), "cpu")
+    return TorchEncoder(
+        "tiny",
+        "r",
+        recipe(),
+        shape_of("tiny", modules, recipe()),
+        tokenise=_tokeniser(modules.tokenizer, 0),
+        devices=devices,
+        make=small,
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(tiny: Path) -> np.ndarray:
+    return encoder_with(Small(tiny, {}), ["cpu:0"]).encode_documents(DOCUMENTS)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_the_user_hears_of_it(
+    tiny: Path, expected: np.ndarray
+) -> None:
+    small = Small(tiny, {"cpu:0": 150})
+    encoder = encoder_with(small, ["cpu:0"])
+    encoder._lanes[0].budget = 1000
+    steps: list[Progress] = []
+    vectors = encoder.encode_documents(DOCUMENTS, steps.append)
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    notes = [step.note for step in steps if step.note]
+    assert notes
+    assert notes[-1].startswith("cpu:0 is short of memory: batches of ")
+    assert 64 <= encoder._lanes[0].budget <= 150
+    assert [step.done for step in steps] == sorted({step.done for step in steps})
+    assert steps[-1].done == 60
+    # What was learnt holds: a second round meets no full memory.
+    before = len(small.seen)
+    again = encoder.encode_documents(DOCUMENTS)
+    np.testing.assert_allclose(again, expected, atol=1e-5)
+    assert sum(rows for _, rows, _ in small.seen[before:]) == 60
+    assert encoder.tokens == 2 * sum(min(40, 5 + 1 + n * 37 % 36) for n in range(60))
+
+
+def test_one_text_that_does_not_fit_goes_to_the_cpu(tiny: Path, expected: np.ndarray) -> None:
+    small = Small(tiny, {"cpu:0": 30})
+    encoder = encoder_with(small, ["cpu:0"])
+    notes: list[str | None] = []
+    vectors = encoder.encode_documents(DOCUMENTS, lambda step: notes.append(step.note))
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    assert "cpu:0 is out of memory: the CPU takes what does not fit" in notes
+    assert {name for name, _, _ in small.seen} == {"cpu:0", "cpu"}
+
+
+def test_the_cpu_has_no_one_to_fall_back_to(tiny: Path) -> None:
+    with pytest.raises(ModelError, match="too little memory") as caught:
+        encoder_with(Small(tiny, {"cpu": 2}), ["cpu"]).encode_documents(DOCUMENTS)
+    assert "smaller model" in caught.value.line()
+
+
+def test_a_query_falls_back_as_well(tiny: Path) -> None:
+    whole = encoder_with(Small(tiny, {}), ["cpu:0"]).encode_queries(["the liver"])
+    crowded = encoder_with(Small(tiny, {"cpu:0": 2}), ["cpu:0"]).encode_queries(["the liver"])
+    np.testing.assert_allclose(crowded, whole, atol=1e-6)
+
+
+def test_two_devices_share_the_work(tiny: Path, expected: np.ndarray) -> None:
+    small = Small(tiny, {})
+    encoder = encoder_with(small, ["cpu:0", "cpu:1"])
+    assert encoder.device == "cpu:0,cpu:1"
+    meet = threading.Barrier(2, timeout=60)
+    for lane in encoder._lanes:
+        lane.budget = 60
+        first = lane._modules[0]
+
+        # Neither goes on before the other has come: so both took a batch, whoever is quicker.
+        def wait(module: Any, _: Any, met: list[bool] = [False]) -> None:  # noqa: B006
+            if not module.__dict__.setdefault("met", False):
+                module.__dict__["met"] = True
+                meet.wait()
+
+        first.register_forward_pre_hook(wait)
+    calling = threading.get_ident()
+    told: set[int] = set()
+    vectors = encoder.encode_documents(DOCUMENTS, lambda _: told.add(threading.get_ident()))
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    assert {name for name, _, _ in small.seen} == {"cpu:0", "cpu:1"}
+    assert len({thread for _, _, thread in small.seen}) == 2
+    assert told == {calling}
+
+
+def test_one_of_two_devices_runs_full(tiny: Path, expected: np.ndarray) -> None:
+    encoder = encoder_with(Small(tiny, {"cpu:1": 80}), ["cpu:0", "cpu:1"])
+    np.testing.assert_allclose(encoder.encode_documents(DOCUMENTS), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("devices", [["cpu:0"], ["cpu:0", "cpu:1"]])
+def test_a_cancel_ends_every_lane(tiny: Path, devices: list[str]) -> None:
+    def stop(_: Progress) -> None:
+        raise InterruptedByUser("enough")
+
+    encoder = encoder_with(Small(tiny, {}), devices)
+    for lane in encoder._lanes:
+        lane.budget = 60
+    running = threading.active_count()
+    with pytest.raises(InterruptedByUser):
+        encoder.encode_documents(DOCUMENTS, stop)
+    assert threading.active_count() == running
+    assert encoder.encode_queries(["x"]).shape == (1, 32)
+
+
+def test_another_error_of_a_lane_is_the_callers(tiny: Path) -> None:
+    encoder = encoder_with(Small(tiny, {}), ["cpu:0", "cpu:1"])
+    encoder._lanes[1]._modules = [lambda _: 1 / 0]
+    encoder._lanes[0]._modules = [lambda _: 1 / 0]
+    with pytest.raises(ZeroDivisionError):
+        encoder.encode_documents(DOCUMENTS)
+
+
+# --- texts without padding
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta"])
+def test_packed_texts_have_the_vectors_of_padded_ones(
+    family: str, pooling: str, tmp_path: Path
+) -> None:
+    folder = SAVE[family](tmp_path / family)
+    modules = load_modules("tiny", folder, recipe(pooling=pooling), "cpu")
+    lane = Lane(modules, "cpu", int(modules.tokenizer.pad_token_id), pack=True)
+    assert lane.packed
+    assert modules[0].model.config._attn_implementation == packing.NAME
+    other = load_modules("tiny", folder, recipe(pooling=pooling), "cpu")
+    padded = Lane(other, "cpu", int(other.tokenizer.pad_token_id))
+    assert not padded.packed
+    for batch in BATCHES:
+        np.testing.assert_allclose(lane.run(batch), padded.run(batch), atol=1e-5)
+
+
+def test_a_model_that_cannot_be_packed_is_padded(tmp_path: Path) -> None:
+    folder = SAVE["mpnet"](tmp_path / "mpnet")
+    modules = load_modules("tiny", folder, recipe(), "cpu")
+    lane = Lane(modules, "cpu", 1, pack=True)
+    assert not lane.packed
+    again = Lane(load_modules("tiny", folder, recipe(), "cpu"), "cpu", 1)
+    np.testing.assert_allclose(lane.run(BATCHES[0]), again.run(BATCHES[0]), atol=1e-6)
+
+
+def test_packing_that_gives_other_vectors_is_not_used(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = packing._attention
+
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        out, weights = right(*args, **kwargs)
+        return out.flip(1), weights
+
+    monkeypatch.setattr(packing, "_attention", wrong)
+    modules = load_modules("tiny", tiny, recipe(), "cpu")
+    before = modules[0].model.config._attn_implementation
+    lane = Lane(modules, "cpu", 0, pack=True)
+    assert not lane.packed
+    assert modules[0].model.config._attn_implementation == before
+    plain = Lane(load_modules("tiny", tiny, recipe(), "cpu"), "cpu", 0)
+    np.testing.assert_allclose(lane.run(BATCHES[0]), plain.run(BATCHES[0]), atol=1e-6)
+
+
+def test_the_precision_of_a_device() -> None:
+    assert best_dtype("cpu") == "float32"
+    assert best_dtype("mps") == "float32"
