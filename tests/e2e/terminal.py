@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from homes import share_encoders
 from reference import Terminal
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -41,7 +42,7 @@ def environment(home: Path, **changes: str | None) -> dict[str, str]:
     env: dict[str, str | None] = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
-        "BIORETRIEVAL_HOME": str(home / "bioretrieval"),
+        "BIORETRIEVAL_HOME": str(share_encoders(home / "bioretrieval")),
         "BIORETRIEVAL_OFFLINE": "1",
         "PYTHONPATH": str(SOURCE),
         "LANG": "C.UTF-8",

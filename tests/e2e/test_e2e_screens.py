@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from reference import Cell, Terminal
 
-from bioretrieval_tui.actions import PANES
+from bioretrieval_tui.actions import DIGITS, PANES
 from terminal import Session
 
 Start = Callable[..., Session]
@@ -19,6 +19,7 @@ HEADS = {
     "home": "Biomedical text retrieval", "timeline": "Dense passage retrieval", "papers": "DPR",
     "models": "MedCPT", "datasets": "MS MARCO", "benchmarks": "NFCorpus",
     "leaderboard": "Recipe", "path": "Step", "search": "search by meaning",
+    "indexes": "Health",
 }  # fmt: skip
 
 
@@ -38,9 +39,9 @@ def test_it_starts_at_home(app: Session) -> None:
 
 
 def test_every_digit_has_its_pane(app: Session) -> None:
-    for number, (name, title, _) in enumerate(PANES, 1):
-        app.send(str(number))
-        app.wait(lambda screen, want=f"{number} {title}": current(screen) == want)
+    for name, title, _ in PANES:
+        app.send(DIGITS[name])
+        app.wait(lambda screen, want=f"{DIGITS[name]} {title}": current(screen) == want)
         app.wait(HEADS[name])
         if name == "search":
             app.send("\x1b")  # out of the line that takes digits as text

@@ -27,7 +27,7 @@ from bioretrieval_tui.terminal.capabilities import Capabilities, detect
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.screens.browse import BrowsePane
 from bioretrieval_tui.tui.screens.listing import ListPane
-from bioretrieval_tui.tui.screens.pane import HeadLine
+from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 
 OVER_SSH = detect({"TERM": "xterm-256color", "SSH_CONNECTION": "1", "LANG": "C.UTF-8"})
@@ -35,7 +35,7 @@ NOTHING = detect({"TERM": "xterm-256color", "LANG": "C.UTF-8"}, platform="linux"
 """Neither a desktop nor SSH: nothing is opened and no clipboard is found."""
 DESKTOP = detect({"TERM": "xterm-256color", "LANG": "C.UTF-8", "DISPLAY": ":0"}, platform="linux")
 
-_OWN_PACE = ("prepare", "search")
+_OWN_PACE = ("prepare", "search", "work")
 """Groups of workers that wait for the search process; `settle` leaves them alone."""
 
 

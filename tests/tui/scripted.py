@@ -8,13 +8,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.index.report import RejectedRecord, Report
+from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.hits import Hit, Scores
-from bioretrieval_tui.search.protocol import Ensured
+from bioretrieval_tui.search.protocol import Built, Ensured
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Work that was asked for."""
+
+    verb: str
+    name: str
+    inputs: tuple[str, ...] = ()
+    model: str | None = None
+    recipe: object = None
+
+
+def info(name: str, status: str = "ok", **other: Any) -> IndexInfo:
+    """An index as the list has it."""
+    known: dict[str, Any] = {
+        "documents": 5_183, "model": "sentence-transformers/all-MiniLM-L6-v2", "dimension": 384,
+        "dtype": "float16", "device": "cpu", "built": "2026-11-20T10:11:12Z", "bytes": 21_400_000,
+        "docs_per_second": 101.5, "dead_share": 0.0, "aliases": 2, "segments": 1, "recall": 0.998,
+    }  # fmt: skip
+    if status.startswith("unfinished"):
+        known = dict.fromkeys(known) | {"bytes": 1_200_000}
+    return IndexInfo(name=name, status=status, **(known | other))
 
 
 class Desk:
@@ -31,6 +58,46 @@ class Desk:
         self.ensured: asyncio.Future[Ensured] | None = None
         self.indexes: list[IndexInfo] | BioRetrievalError = []
         self.closed = 0
+        self.began: list[Asked] = []
+        """The work that was asked for, in order."""
+        self.stopped: list[str] = []
+        """Names of indexes whose work was cancelled before its end."""
+        self._work: asyncio.Future[Any] | None = None
+        self._work_report: Reporter = lambda _: None
+
+    # Work on indexes ---------------------------------------------------------------------
+
+    async def work(self, asked: Asked, report: Reporter) -> Any:
+        """Work that lasts until a test ends it."""
+        self.began.append(asked)
+        self._work_report = report
+        self._work = asyncio.get_running_loop().create_future()
+        try:
+            return await self._work
+        except asyncio.CancelledError:
+            self.stopped.append(asked.name)
+            raise
+
+    def step(self, *words: object, **other: object) -> None:
+        """Report a step of the work that runs."""
+        self._work_report(Progress(*words, **other))  # type: ignore[arg-type]
+
+    def end(self, outcome: object) -> None:
+        """End the work that runs: with its result, or an error."""
+        assert self._work is not None
+        if isinstance(outcome, BioRetrievalError):
+            self._work.set_exception(outcome)
+        else:
+            self._work.set_result(outcome)
+
+    def built(self, *, changed: bool = True, report: Report | None = None) -> None:
+        """End it as `build`, `extend` and `compact` do; the index is listed then."""
+        name = self.began[-1].name
+        report = report or Report(read=5, kept=5, documents=5)
+        made = info(name, documents=report.documents)
+        assert isinstance(self.indexes, list)
+        self.indexes = [*(one for one in self.indexes if one.name != name), made]
+        self.end(Built(1, made, report, changed))
 
     def answer(self, query: str, outcome: Sequence[Hit] | BioRetrievalError) -> None:
         """Answer a search that waits, or let it fail."""
@@ -84,6 +151,34 @@ class ScriptedClient:
             raise self.desk.indexes
         return self.desk.indexes
 
+    async def build(
+        self,
+        name: str,
+        inputs: Sequence[str],
+        *,
+        model: str | None,
+        recipe: object,
+        on_progress: Reporter,
+    ) -> Built:
+        asked = Asked("build", name, tuple(inputs), model, recipe)
+        return cast(Built, await self.desk.work(asked, on_progress))
+
+    async def extend(self, name: str, inputs: Sequence[str], *, on_progress: Reporter) -> Built:
+        asked = Asked("add", name, tuple(inputs))
+        return cast(Built, await self.desk.work(asked, on_progress))
+
+    async def compact(self, name: str, *, on_progress: Reporter) -> Built:
+        return cast(Built, await self.desk.work(Asked("compact", name), on_progress))
+
+    async def verify(self, name: str, *, on_progress: Reporter) -> Verification:
+        return cast(Verification, await self.desk.work(Asked("verify", name), on_progress))
+
+    async def remove(self, name: str) -> int:
+        freed = cast(int, await self.desk.work(Asked("remove", name), lambda _: None))
+        assert isinstance(self.desk.indexes, list)
+        self.desk.indexes = [one for one in self.desk.indexes if one.name != name]
+        return freed
+
     async def close(self) -> None:
         self.desk.closed += 1
 
@@ -106,4 +201,23 @@ HITS = (
     hit(3, "7912", "\x1b]0;owned\x07[bold]BC1[/bold] RNA \u202eevil\u202c 生物医学 🧬",
         "A hostile\x1b[2J text with \x9b31m and no page." + " word" * 120),
     *(hit(n, f"doc-{n}", f"Title {n} of a document", f"Text {n}.") for n in range(4, 60)),
+)  # fmt: skip
+
+SOUND = Verification("mine", (
+    Check("manifest", True, "format 4, checksum agrees"),
+    Check("files", True, "5 files, 21.4 MB"),
+    Check("counts", True, "5,183 documents everywhere"),
+    Check("graph", True, "recall@10 0.998 over 200 documents"),
+))  # fmt: skip
+FAULTY = Verification("mine", (
+    Check("manifest", True, "format 4, checksum agrees"),
+    Check("files", False, "graph.hnsw differs from its \x1b[31mchecksum", "build it again"),
+    Check("graph", False, "recall@10 0.91", "search with ef 240"),
+))  # fmt: skip
+REJECTING = Report(
+    read=12, kept=7, duplicates=2, rejected=3, documents=7,
+    rejections=[
+        RejectedRecord("/data/one\x1b[2J.xml", "no title and no text", line=17),
+        RejectedRecord("/data/two.jsonl", "not JSON: [bold]line[/bold]", offset=1_024),
+    ],
 )  # fmt: skip

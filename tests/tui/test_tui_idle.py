@@ -36,6 +36,8 @@ async def at_rest(session: Session) -> Recorder:
         ("leaderboard", ("v",)),
         ("path", ("space",)),
         ("search", ("h", "e")),
+        ("indexes", ("j",)),
+        ("indexes", ("b", "x")),
         ("models", ("question_mark",)),
         ("models", ("ctrl+p", "a")),
         ("models", ("e",)),

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from bioretrieval_tui.actions import (
     ACTIONS,
+    DIGITS,
     FORBIDDEN,
     PANES,
     SCOPES,
@@ -22,49 +23,61 @@ from bioretrieval_tui.actions import (
     shown_key,
 )
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.tui.app import BioRetrievalApp, TooSmall
+from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.screens.browse import BrowsePane
+from bioretrieval_tui.tui.screens.building import AddDialog, BuildDialog, FilesDialog
 from bioretrieval_tui.tui.screens.dialogs import (
     Dialog,
     ExportDialog,
     HelpDialog,
     PageDialog,
+    Question,
     TextDialog,
     help_lines,
 )
 from bioretrieval_tui.tui.screens.home import HomePane, home_letters
+from bioretrieval_tui.tui.screens.indexes import IndexesPane
 from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.screens.listing import ListPane
 from bioretrieval_tui.tui.screens.palette import Palette
-from bioretrieval_tui.tui.screens.pane import HeadLine, Pane
+from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.screens.search import SearchPane
 from bioretrieval_tui.tui.screens.start import StartPane
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
+from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
+from bioretrieval_tui.tui.widgets.toosmall import TooSmall
+from bioretrieval_tui.tui.widgets.workbar import WorkBar
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
-    "list": (BrowsePane, LeaderboardPane, StartPane, SearchPane),
+    "list": (BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane),
     "browse": (BrowsePane, LeaderboardPane, StartPane),
     "detail": (Detail,),
     "leaderboard": (LeaderboardPane,),
     "start": (StartPane,),
     "search": (SearchPane,),
+    "indexes": (IndexesPane,),
+    "files": (FilePicker,),
     "line": (QueryLine,),
 }
 """The classes in which the actions of a scope run."""
 
 EVERY_CLASS: tuple[type, ...] = (
     BioRetrievalApp, Pane, HomePane, ListPane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
+    IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, HeadLine, NavBar, StatusBar, TooSmall,
-    Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette,
+    Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Question,
+    FilesDialog, AddDialog, BuildDialog,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
-    HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
+    HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the
@@ -123,7 +136,7 @@ def test_the_list_of_classes_is_whole() -> None:
         for cls in _subclasses(Widget) | _subclasses(BioRetrievalApp) | {BioRetrievalApp}
         if cls.__module__.startswith("bioretrieval_tui.") and not cls.__name__.startswith("_")
     }
-    bases = {"Canvas", "DocumentView"}
+    bases = {"Canvas", "DocumentView", "WorkingApp"}
     assert {cls.__name__ for cls in ours} - bases == {cls.__name__ for cls in EVERY_CLASS}
 
 
@@ -182,8 +195,9 @@ def test_home_letters_are_no_keys() -> None:
 def test_digits_are_the_panes_in_their_order() -> None:
     go = [action for action in ACTIONS if action.id.startswith("go-")]
     assert [(a.keys, a.name) for a in go] == [
-        ((str(n),), f"go('{pane}')") for n, (pane, _, _) in enumerate(PANES, 1)
+        ((str(n % 10),), f"go('{pane}')") for n, (pane, _, _) in enumerate(PANES, 1)
     ]
+    assert len(set(DIGITS.values())) == len(PANES) == 10
     assert set(SHORT_TITLES) <= {pane for pane, _, _ in PANES}
 
 
@@ -219,5 +233,5 @@ async def test_the_bars_fit_any_width(small: Catalogue, width: int) -> None:
         assert "? Help" in bottom
         assert "q Quit" in bottom
         assert "3 Papers" in top
-        for digit in "124789":
+        for digit in "1247890":
             assert f" {digit}" in top

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
 from textual.events import Key, Resize
-from textual.strip import Strip
 
 from bioretrieval_tui.actions import ACTIONS, PANES, Action, in_scope
 from bioretrieval_tui.catalog.entries import AnyEntry
@@ -25,37 +25,29 @@ from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver
 from bioretrieval_tui.tui.screens.pane import Pane
-from bioretrieval_tui.tui.text import Span, strip
 from bioretrieval_tui.tui.themes import LOOKS, Look
-from bioretrieval_tui.tui.typeahead import OrderedKeys
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.canvas import Canvas
+from bioretrieval_tui.tui.widgets.toosmall import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
+from bioretrieval_tui.tui.working import WorkingApp
 
 if TYPE_CHECKING:
     from bioretrieval_tui.library.store import Library
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.clipboard import CopyResult
 
-LEAST_WIDTH, LEAST_HEIGHT = 60, 15
 PANE_OF_SECTION = {"recipes": "leaderboard"}
+PANE_CLASSES: dict[str, tuple[str, ...]] = {
+    "home": ("home", "HomePane"),
+    "leaderboard": ("leaderboard", "LeaderboardPane", "recipes"),
+    "path": ("start", "StartPane"),
+    "search": ("search", "SearchPane"),
+    "indexes": ("indexes", "IndexesPane"),
+}
+"""(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
 
 
-class TooSmall(Canvas):
-    """What stands there when the window is too small to be useful."""
-
-    DEFAULT_CSS = "TooSmall { display: none; }"
-
-    def paint(self, width: int, height: int) -> list[Strip]:
-        """The message in the middle."""
-        rows: list[tuple[Span, ...]] = [() for _ in range(height)]
-        parts = (f"This window is {width}x{height}.", f"{LEAST_WIDTH}x{LEAST_HEIGHT} is enough.")
-        for y, part in enumerate(parts, max(0, height // 2 - 1)):
-            if y < height:
-                rows[y] = (Span(part.center(width), "warn"),)
-        return [strip(row, width, self.look) for row in rows]
-
-
-class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
+class BioRetrievalApp(WorkingApp, inherit_bindings=False):
     """bioretrieval-tui."""
 
     TITLE = "bioretrieval-tui"
@@ -88,7 +80,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.where = where or places()
         self.problems = tuple(problems)
         self._capabilities = capabilities
-        self.current = "home"
         self.history: list[tuple[str, str | None]] = []
         self._library: Library | None = None
         for look in LOOKS.values():
@@ -150,25 +141,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def _make(self, name: str) -> Pane:
         """A pane; its module is imported when it is first wanted."""
-        if name == "home":
-            from bioretrieval_tui.tui.screens.home import HomePane
-
-            return HomePane("home")
-        if name == "leaderboard":
-            from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
-
-            return LeaderboardPane("leaderboard", "recipes")
-        if name == "path":
-            from bioretrieval_tui.tui.screens.start import StartPane
-
-            return StartPane("path")
-        if name == "search":
-            from bioretrieval_tui.tui.screens.search import SearchPane
-
-            return SearchPane("search")
-        from bioretrieval_tui.tui.screens.browse import BrowsePane
-
-        return BrowsePane(name)
+        module, made, *more = PANE_CLASSES.get(name, ("browse", "BrowsePane"))
+        found = getattr(import_module(f"bioretrieval_tui.tui.screens.{module}"), made)
+        return cast(Pane, found(name, *more))
 
     # Panes -------------------------------------------------------------------------------
 
@@ -191,6 +166,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         pane.display = True
         base.query_one(NavBar).go(name)
         self._hints()
+        if self.works.current:
+            self.works_changed()
         pane.activate()
         return pane
 
@@ -230,6 +207,16 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             return
         name, place = self.history.pop()
         await self._arrive(name, place)
+
+    async def search_in(self, name: str) -> None:
+        """Make an index the one that is searched, and go there."""
+        from bioretrieval_tui.tui.screens.search import SearchPane
+
+        self._remember()
+        pane = await self.show_pane("search")
+        if isinstance(pane, SearchPane):
+            pane.search_in(name)
+            pane.action_query()
 
     # Status line -------------------------------------------------------------------------
 
@@ -383,7 +370,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         from bioretrieval_tui.tui.screens.dialogs import HelpDialog
 
         title = next(title for name, title, _ in PANES if name == self.current)
-        self.push_screen(HelpDialog(title, self.pane.SCOPES))
+        self.push_screen(HelpDialog(title, (*self.pane.SCOPES, *self.pane.MORE_SCOPES)))
 
     def action_palette(self) -> None:
         """Find an action or an entry by name."""

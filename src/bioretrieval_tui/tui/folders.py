@@ -43,7 +43,7 @@ def entries(folder: Path) -> list[Entry]:
         with os.scandir(folder) as found:
             listed = [_entry(folder, item) for item in found]
     except OSError as error:
-        raise BioRetrievalError(f"{folder} cannot be read: {error.strerror}") from error
+        raise BioRetrievalError(f"this folder cannot be read: {error.strerror}") from error
     return sorted(listed, key=lambda entry: (not entry.folder, entry.shown.casefold(), entry.name))
 
 
@@ -91,8 +91,11 @@ def completed(found: Sequence[Entry], rest: str) -> str:
         return rest
     if len(near) == 1:
         return near[0].shown + ("/" if near[0].folder else "")
-    common = os.path.commonprefix([e.shown for e in near])
-    return common if len(common) > len(rest) else rest
+    first, last = min(e.shown for e in near), max(e.shown for e in near)
+    same = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
+    )
+    return first[:same] if same > len(rest) else rest
 
 
 def folder_of(text: str, base: Path) -> tuple[Path, str]:

@@ -11,7 +11,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.tui.pages import Page, fact
+from bioretrieval_tui.tui.pages import LABEL, Page, fact
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.table import Column
 from bioretrieval_tui.tui.words import percent, plural, rate, size, time_left
@@ -29,10 +29,13 @@ COLUMNS = (
 EMPTY = (
     "No index of your own yet.\n\n"
     "b builds one here: choose files, give it a name.\n"
-    "In a shell: bioretrieval-tui index build NAME FILE..."
+    "In a shell:\n"
+    "bioretrieval-tui index build NAME FILE..."
 )
 MUCH_DEAD = 0.2
 """Share of dead documents from which compacting is worth a word."""
+WIDE = 120
+"""Columns from which speed and reading stand on one line."""
 REASONS = 8
 """Rejected records whose reasons a page lists."""
 BAR = 30
@@ -120,12 +123,16 @@ def index_page(row: Listed, works: Works, catalogue: Catalogue, *, active: bool)
     if outcome is not None:
         lines += [*_outcome(outcome), line()]
     if row.info is not None:
+        if works.of(row.name):  # its place above is taken by the work
+            lines.append(fact_of("status", row.info.status))
         lines += [fact_of(label, value) for label, value in _facts(row.info) if value]
     jumps = _model_entries(row.info, catalogue)
     jumps_at = len(lines) + 1
     if jumps:
-        lines += [line(), *(line(Span("a model      ", "dim"),
-                                 Span(catalogue.names.get(one, one), "model")) for one in jumps)]  # fmt: skip
+        lines.append(line())
+    for letter, one in zip("a", jumps, strict=False):
+        label = f"{letter} model"
+        lines.append(line(Span(f"{label:<{LABEL}}", "dim"), Span(catalogue.names[one], "model")))
     return Page(tuple(lines), jumps=jumps, lead=3, jumps_at=jumps_at)
 
 
@@ -143,10 +150,10 @@ def _byline(row: Listed, works: Works, active: bool) -> list[Span]:
 
 
 def _facts(info: IndexInfo) -> Iterator[tuple[str, str]]:
-    yield "status", info.status
     yield "documents", "" if info.documents is None else f"{info.documents:,}"
     if info.dead_share is not None:
-        yield "dead", f"{info.dead_share:.1%} were replaced or deleted and still take room"
+        dead = f"{info.dead_share:.1%} were replaced or deleted and still take room"
+        yield "dead", dead if info.dead_share else "none"
     if info.aliases:
         yield "aliases", f"{plural(info.aliases, 'id')} whose text is there under another id"
     yield "size", f"{size(info.bytes)} ({info.bytes:,} bytes)"
@@ -184,7 +191,7 @@ def verification_lines(found: Verification) -> Iterator[Line]:
         verdict = Span("ok     ", "ok") if check.ok else Span("fault  ", "error")
         yield line(verdict, Span(check.what, "strong"), Span(f"  {check.found}", "dim"), hang=7)
         if check.remedy and not check.ok:
-            yield line(Span(f"       {check.remedy}", "warn"), hang=7)
+            yield line(Span(check.remedy, "warn"), indent=7)
 
 
 def rejection_lines(report: Report) -> Iterator[Line]:
@@ -214,25 +221,28 @@ def gauge(share: float | None, width: int) -> list[Span]:
     return [Span("━" * filled, "gauge"), Span("─" * (width - filled), "rule")]
 
 
-def work_lines(works: Works) -> list[list[Span]]:
-    """The work that runs, as three lines: what, how far; how fast, on what; what waits."""
+def work_lines(works: Works, width: int) -> list[list[Span]]:
+    """The work that runs: what and how far; how fast, on what, what was read (two lines where
+    `width` is narrow); how to stop it, and what waits."""
     job, step = works.current, works.progress
     if job is None:
         return []
     first = [Span(job.doing, "strong")]
     if step is None:
-        return [[*first, Span("  waits for the search process", "dim")], [], _waiting(works)]
+        return [[*first, Span("  waits for the search process", "dim")], _waiting(works)]
     share = step.share if step.share is not None else step.input_share
-    first += [Span(f"  {step.stage}  ", "dim"), *gauge(share, BAR)]
+    first += [Span(f"  {step.stage}  ", "dim"), *gauge(share, BAR if width >= WIDE else BAR // 2)]
     if share is not None:
         of_input = " of the input" if step.share is None else ""
         first.append(Span(f"  {percent(share)}{of_input}", "strong"))
     if step.seconds_left is not None:
         first.append(Span(f"  {time_left(step.seconds_left)}", "dim"))
-    return [first, [Span("   ".join(_details(step)), "dim")], _waiting(works)]
+    speed, rest = "   ".join(_speed(step)), "   ".join(_rest(step))
+    details = [f"{speed}   {rest}"] if width >= WIDE else [speed, rest]
+    return [first, *([Span(text.strip(), "dim")] for text in details), _waiting(works)]
 
 
-def _details(step: Progress) -> Iterator[str]:
+def _speed(step: Progress) -> Iterator[str]:
     total = f" of {step.total:,}" if step.total is not None else ""
     if step.total is not None or step.done:
         yield f"{step.done:,}{total} {step.unit}"
@@ -240,6 +250,9 @@ def _details(step: Progress) -> Iterator[str]:
         yield f"{rate(step.rate)} {step.unit}/s"
     if step.tokens_rate:
         yield f"{rate(step.tokens_rate)} tokens/s"
+
+
+def _rest(step: Progress) -> Iterator[str]:
     if step.device:
         yield f"on {step.device}"
     if step.read is not None:

@@ -28,7 +28,7 @@ def time_left(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes} min left"
     hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min left" if hours < 24 else f"{round(hours / 24)} days left"
+    return f"{hours} h {rest} min left" if hours < 48 else f"{round(hours / 24)} days left"
 
 
 def rate(value: float) -> str:

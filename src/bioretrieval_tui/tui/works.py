@@ -59,6 +59,8 @@ class Outcome:
     job: Job
     line: str
     role: str = "ok"
+    done: bool = True
+    """Not stopped, and not failed."""
     report: Report | None = None
     verification: Verification | None = None
 
@@ -132,7 +134,7 @@ class Works:
     # Working -----------------------------------------------------------------------------
 
     async def _work(self, job: Job) -> None:
-        stopped = Outcome(job, f"Stopped: {job.doing.lower()}{kept(job)}", "warn")
+        stopped = Outcome(job, f"Stopped: {job.doing.lower()}{kept(job)}", "warn", done=False)
         try:
             outcome = await self._perform(job)
         except asyncio.CancelledError:
@@ -141,7 +143,7 @@ class Works:
         except InterruptedByUser:
             outcome = stopped
         except BioRetrievalError as error:
-            outcome = Outcome(job, f"{job.doing} failed: {error.line()}", "error")
+            outcome = Outcome(job, f"{job.doing} failed: {error.line()}", "error", done=False)
         self._end(outcome)
 
     def _end(self, outcome: Outcome) -> None:

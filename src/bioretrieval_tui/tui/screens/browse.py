@@ -17,9 +17,9 @@ from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.lists import COLUMNS, EntryRows
 from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.screens.listing import ListPane
-from bioretrieval_tui.tui.screens.pane import HeadLine
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 

@@ -1,4 +1,4 @@
-"""Dialogs: the keys of a pane, raw text to copy by hand, a file to export to."""
+"""Dialogs: the keys of a pane, raw text to copy by hand, a question, a file to export to."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.markdown import addresses
 from bioretrieval_tui.tui.text import Line, Span, layout, line
+from bioretrieval_tui.tui.widgets.choices import Buttons
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 
@@ -105,6 +106,48 @@ class TextDialog(PageDialog):
         rows = layout(self.lines, max(58, min(width * 8 // 10, 92)) - 6)
         self.query_one(Vertical).styles.height = min(len(rows) + 2, height * 9 // 10)
         super().on_mount()
+
+
+class Question(Dialog[bool]):
+    """Yes or no; the button that has the focus first changes nothing."""
+
+    DEFAULT_CSS = """
+    Question > Vertical { height: auto; }
+    Question Detail { height: 4; }
+    """
+    BINDINGS: ClassVar = [
+        Binding("y", "answer(True)", show=False),
+        Binding("n", "answer(False)", show=False),
+    ]
+
+    def __init__(self, question: str, then: str, yes: str, no: str) -> None:
+        super().__init__()
+        self.lines = [line(Span(question, "strong")), line(Span(then, "dim"))]
+        self.labels = (f"y {yes}", f"n {no}")
+
+    def compose(self) -> ComposeResult:
+        """The question, what would follow, two buttons."""
+        with Vertical():
+            yield Detail(measure=120)
+            yield Buttons(self.labels, chosen=1)
+
+    def on_mount(self) -> None:
+        """No higher than the question."""
+        width = max(58, min(self.app.size.width * 8 // 10, 92)) - 6
+        detail = self.query_one(Detail)
+        detail.can_focus = False
+        detail.styles.height = len(layout(self.lines, width)) + 1
+        detail.show(self.lines)
+        self.query_one(Buttons).focus()
+
+    def action_answer(self, answer: bool) -> None:
+        """y, n."""
+        self.dismiss(answer)
+
+    @on(Buttons.Pressed)
+    def _pressed(self, event: Buttons.Pressed) -> None:
+        event.stop()
+        self.dismiss(event.index == 0)
 
 
 class ExportDialog(Dialog[Path]):

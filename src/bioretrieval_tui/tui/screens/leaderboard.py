@@ -14,8 +14,8 @@ from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.pages import result_marks
 from bioretrieval_tui.tui.screens.browse import BrowsePane
-from bioretrieval_tui.tui.screens.pane import HeadLine
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 
 MODEL_WIDTH = 24

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual.strip import Strip
 from textual.widget import Widget
 
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.tui.text import Span, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from bioretrieval_tui.tui.app import BioRetrievalApp
+    from bioretrieval_tui.tui.works import Outcome
 
 WIDE = 100
 """Columns from which list and detail stand side by side."""
@@ -24,6 +23,8 @@ class Pane(Widget):
     DEFAULT_CSS = "Pane { height: 1fr; width: 1fr; layout: vertical; }"
     SCOPES: ClassVar[tuple[str, ...]] = ("everywhere",)
     """Scopes of the registry whose keys work here, most special first."""
+    MORE_SCOPES: ClassVar[tuple[str, ...]] = ()
+    """Scopes that work in its dialogs only: the help names them too."""
     TITLE: ClassVar[str] = ""
 
     def __init__(self, name: str) -> None:
@@ -50,26 +51,13 @@ class Pane(Widget):
     def go_to(self, place: str | None) -> None:
         """Return to a place that `place` gave."""
 
+    def works_changed(self) -> None:
+        """Work on an index began, went on or ended."""
+
+    def work_done(self, outcome: Outcome) -> None:
+        """What came of it."""
+
     def redraw(self) -> None:
         """Draw everything anew, after a change of look."""
         for canvas in self.query(Canvas):
             canvas.repaint()
-
-
-class HeadLine(Canvas):
-    """The line over a list: title, counts, filter, sort order, or what is wrong."""
-
-    DEFAULT_CSS = "HeadLine { height: 1; }"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.spans: tuple[Span, ...] = ()
-
-    def show(self, *spans: Span) -> None:
-        """Show these spans."""
-        self.spans = spans
-        self.update()
-
-    def paint(self, width: int, height: int) -> list[Strip]:
-        """One line."""
-        return [strip((Span(" "), *self.spans), width, self.look)][:height]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,89 +15,30 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.highlight import marked, words
-from bioretrieval_tui.tui.markdown import addresses, inline
+from bioretrieval_tui.tui.highlight import words
+from bioretrieval_tui.tui.hits import COLUMNS, HitRows, hit_page, marked_spans
+from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.screens.listing import ListPane
-from bioretrieval_tui.tui.screens.pane import HeadLine
-from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
-from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import AnyEntry
     from bioretrieval_tui.export.citation import Citation
     from bioretrieval_tui.search.client import SearchClient
     from bioretrieval_tui.search.hits import Hit
+    from bioretrieval_tui.tui.works import Outcome
 
-CATALOGUE = "catalogue"
 PAUSE = 0.12
 """Seconds after the last key before a search is sent."""
 HITS = 100
-
-COLUMNS = (
-    Column("rank", "#", 3, align="right", priority=2),
-    Column("title", "Title", 24, 1, priority=0),
-    Column("year", "Year", 4, priority=3),
-    Column("score", "Score", 6, align="right", priority=1),
-)
-
-
-def _linked_and_marked(text: str, wanted: Sequence[str]) -> Iterator[Span]:
-    """The query's words marked, addresses as links; documents are plain text, not Markdown."""
-    return _marked_spans(addresses(text), wanted)
-
-
-def _marked_spans(spans: Iterable[Span], wanted: Sequence[str]) -> Iterator[Span]:
-    """The spans with the query's words marked, but not within addresses."""
-    for span in spans:
-        if span.url:
-            yield span
-        else:
-            yield from marked(span.text, wanted, span.role)
-
-
-class HitRows:
-    """Hits as rows of a table."""
-
-    def __init__(self, hits: Sequence[Hit], wanted: Sequence[str]) -> None:
-        self.hits = hits
-        self.wanted = wanted
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    def cells(self, index: int) -> list[Span]:
-        """Rank, title (or the beginning of the text), year, score."""
-        hit = self.hits[index]
-        title = hit.title or hit.text[:200]
-        return [
-            Span(str(hit.rank), "faint"),
-            Span(title, "strong"),
-            Span(str(hit.year or ""), "dim"),
-            Span(f"{hit.score:.3f}", "ok"),
-        ]
-
-
-def hit_page(hit: Hit, wanted: Sequence[str]) -> Page:
-    """The reader's page of a document, with the query's words marked."""
-    lines: list[Line] = []
-    if hit.title:
-        lines.append(line(*marked(hit.title, wanted, "strong")))
-    byline = [hit.id, *([str(hit.year)] if hit.year else [])]
-    lines += [line(Span("  ".join(byline), "dim")), line()]
-    lines += [line(*_linked_and_marked(part, wanted)) for part in hit.text.splitlines() or [""]]
-    parts = {"dense": hit.scores.dense, "lexical": hit.scores.lexical, "rerank": hit.scores.rerank}
-    shown = "  ".join(f"{name} {value:.4f}" for name, value in parts.items() if value is not None)
-    lines += [line(), line(Span(f"rank {hit.rank}  {shown}", "faint"))]
-    links: tuple[tuple[str, str], ...] = ()
-    if hit.url:
-        links = (("page", hit.url),)
-        lines += [line(), line(Span("a page  ", "dim"), Span(hit.url, "link", hit.url), hang=2)]
-    return Page(tuple(lines), links, lead=len(lines), links_at=len(lines) - 1)
 
 
 class SearchPane(ListPane):
@@ -108,13 +49,11 @@ class SearchPane(ListPane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.index = CATALOGUE
         self.query_text = ""
         self.hits: Sequence[Hit] = ()
         self.state: tuple[Span, ...] = ()
         self.ready = False
         """The catalogue's index is there and the model is loading or loaded."""
-        self._client: SearchClient | None = None
         self._wait: Timer | None = None
         self._searching: Worker[None] | None = None
 
@@ -147,19 +86,21 @@ class SearchPane(ListPane):
 
     @property
     def client(self) -> SearchClient:
-        """The search process, started when it is first asked something."""
-        if self._client is None:
-            from bioretrieval_tui.search.client import SearchClient
+        """The search process, which all panes share."""
+        return self.owner.client
 
-            self._client = SearchClient()
-        return self._client
+    @property
+    def index(self) -> str:
+        """The index that is searched; the Indexes pane may choose it too."""
+        return self.owner.index
 
-    async def on_unmount(self) -> None:
-        """End the search process with the app."""
-        # What still waits for an answer must not write into a screen that is gone.
+    @index.setter
+    def index(self, name: str) -> None:
+        self.owner.index = name
+
+    def on_unmount(self) -> None:
+        """What still waits for an answer must not write into a screen that is gone."""
         self.workers.cancel_node(self)
-        if self._client is not None:
-            await self._client.close()
 
     # Indexes -----------------------------------------------------------------------------
 
@@ -167,7 +108,9 @@ class SearchPane(ListPane):
         from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.catalogue)
-        self._state(Span("Starting the search process", "dim"))
+        busy = self.owner.works.current
+        waits = f"The catalogue waits: {busy.doing.lower()}" if busy else ""
+        self._state(Span(waits or "Starting the search process", "dim"))
         try:
             ensured = await self.client.ensure_catalogue(
                 documents, fingerprint(documents), on_progress=self._progress
@@ -211,12 +154,22 @@ class SearchPane(ListPane):
             return
         names = [CATALOGUE, *(name for name in known if name != CATALOGUE)]
         if len(names) == 1:
-            self.owner.say("No index of your own yet: bioretrieval-tui index build NAME FILE")
+            self.owner.say("No index of your own yet: 0 leads to where one is built")
             return
         at = names.index(self.index) if self.index in names else -1
-        self.index = names[(at + 1) % len(names)]
+        self.search_in(names[(at + 1) % len(names)])
+
+    def search_in(self, name: str) -> None:
+        """Search another index: what stands in the line is asked there."""
+        self.index = name
         self._show([])
         self._send()
+
+    def work_done(self, outcome: Outcome) -> None:
+        """An index that is gone is searched no longer. Hits of one that has changed stay: they
+        must not move under a reader's eyes."""
+        if outcome.done and outcome.job.verb == "remove" and outcome.job.name == self.index:
+            self.search_in(CATALOGUE)
 
     # Searching ---------------------------------------------------------------------------
 
@@ -312,7 +265,7 @@ class SearchPane(ListPane):
             return hit_page(hit, wanted)
         page = entry_page(entry, self.catalogue, away=True)
         lines = list(page.lines)
-        lines[3] = line(*_marked_spans(inline(entry.summary), wanted))
+        lines[3] = line(*marked_spans(inline(entry.summary), wanted))
         return replace(page, lines=tuple(lines))
 
     def place(self) -> str | None:

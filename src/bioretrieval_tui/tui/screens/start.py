@@ -8,8 +8,8 @@ from bioretrieval_tui.catalog.entries import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.screens.browse import BrowsePane
-from bioretrieval_tui.tui.screens.pane import HeadLine
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.headline import HeadLine
 
 
 class StartPane(BrowsePane):

@@ -88,12 +88,12 @@ class Stepper(Canvas, can_focus=True):
         """The chosen one between arrows, and how many there are."""
         label, note = self.choices[self.chosen]
         role = "cursor" if self.has_focus else "strong"
-        row = [Span("‹ ", "ok" if self.has_focus else "faint"), Span(label, role),
-               Span(" ›", "ok" if self.has_focus else "faint"),
+        row = [Span("◀ ", "ok" if self.has_focus else "faint"), Span(label, role),
+               Span(" ▶", "ok" if self.has_focus else "faint"),
                Span(f"  {self.chosen + 1} of {len(self.choices)}", "faint"),
                Span(f"  {note}", "dim")]  # fmt: skip
         return [strip(row, width, self.look)][:height]
 
-    def on_click(self, event: events.Click) -> None:
+    def on_click(self) -> None:
         """A click goes on to the next."""
         self.action_step(1)

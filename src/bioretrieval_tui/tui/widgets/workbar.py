@@ -11,9 +11,9 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 
 class WorkBar(Canvas):
-    """Three lines while work runs; not there at all otherwise."""
+    """A few lines while work runs; not there at all otherwise."""
 
-    DEFAULT_CSS = "WorkBar { height: 4; display: none; }"
+    DEFAULT_CSS = "WorkBar { height: auto; display: none; }"
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,6 +21,8 @@ class WorkBar(Canvas):
 
     def show(self, rows: Sequence[Sequence[Span]]) -> None:
         """Show these lines, or go away."""
+        if len(rows) != len(self.rows):
+            self.styles.height = len(rows) + 1
         self.rows = rows
         self.display = bool(rows)
         self.update()

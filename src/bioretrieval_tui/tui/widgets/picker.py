@@ -1,0 +1,370 @@
+"""Choosing files by keyboard: a path line that completes, the folder under it, what was taken.
+
+Folders are read in a thread: one on a slow disk, or of a hundred thousand files, keeps no key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input
+
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.folders import (
+    Entry,
+    completed,
+    entries,
+    folder_of,
+    is_pattern,
+    matching,
+    short,
+)
+from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.words import plural, size
+
+COLUMNS = (
+    Column("mark", "", 3, priority=0),
+    Column("name", "Name", 16, 1, priority=0),
+    Column("size", "Size", 24, align="right", priority=1),
+)
+
+
+class PathLine(QueryLine):
+    """The line for a path; tab completes."""
+
+    BINDINGS: ClassVar = [Binding("tab", "complete", show=False)]
+
+    class Completing(Message):
+        """Tab was pressed."""
+
+    def action_complete(self) -> None:
+        """Tab."""
+        self.post_message(self.Completing())
+
+
+class EntryRows:
+    """The entries of a folder as rows; `taken` are marked."""
+
+    def __init__(self, shown: list[Entry], taken: dict[Path, Entry]) -> None:
+        self.shown = shown
+        self.taken = taken
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    def cells(self, index: int) -> list[Span]:
+        """Mark, name, size (or why it cannot be taken)."""
+        entry = self.shown[index]
+        if entry.problem:
+            return [Span(" - ", "faint"), Span(entry.name, "faint"), Span(entry.problem, "warn")]
+        mark = Span("[x]", "ok") if entry.path in self.taken else Span("[ ]", "faint")
+        if entry.folder:
+            return [mark, Span(f"{entry.name}/", "dataset"), Span("folder", "faint")]
+        return [mark, Span(entry.name, "text"), Span(size(entry.size or 0), "dim")]
+
+
+class FilePicker(Widget):
+    """The files and folders that were taken are in `taken`, in the order of taking."""
+
+    DEFAULT_CSS = """
+    FilePicker { height: 1fr; layout: vertical; }
+    FilePicker > Horizontal { height: 1; }
+    FilePicker .label { width: 8; }
+    """
+    BINDINGS = bindings("files")
+
+    class Changed(Message):
+        """Something was taken, or put back."""
+
+    class Done(Message):
+        """Choosing is over; `start`: and all the rest as well."""
+
+        def __init__(self, *, start: bool) -> None:
+            super().__init__()
+            self.start = start
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.rest = ""
+        """What follows the folder in the line: a part of a name, or a pattern."""
+        self.taken: dict[Path, Entry] = {}
+        self.found: list[Entry] = []
+        self.shown: list[Entry] = []
+        self.hidden = False
+        self._head = short(folder)
+        """The folder as it stands in the line; a hostile name stands there cleaned."""
+        self._cursor_at: Path | None = None
+        self._reading = False
+        self._once_read: Callable[[], None] | None = None
+        """What a key asked for while the folder was being read."""
+
+    def compose(self) -> ComposeResult:
+        """Line, list, what was taken."""
+        with Horizontal():
+            yield HeadLine(classes="label")
+            yield PathLine("a path, or part of a name", id="path")
+        yield VirtualTable(COLUMNS)
+        yield HeadLine(id="taken")
+
+    def on_mount(self) -> None:
+        """Show the first folder."""
+        self.query_one(".label", HeadLine).show(Span("Files", "dim"))
+        self._enter(self.folder)
+        self._tell()
+
+    @property
+    def line(self) -> PathLine:
+        """The path line."""
+        return self.query_one(PathLine)
+
+    @property
+    def table(self) -> VirtualTable:
+        """The list."""
+        return self.query_one(VirtualTable)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The paths that were taken."""
+        return tuple(str(path) for path in self.taken)
+
+    # Folders -----------------------------------------------------------------------------
+
+    def _enter(self, folder: Path, *, cursor_at: Path | None = None) -> None:
+        """Show a folder, with nothing typed behind it."""
+        self._cursor_at = cursor_at
+        self._head, self.rest = short(folder), ""
+        with self.prevent(Input.Changed):
+            self.line.value = self._head
+        self.line.cursor_position = len(self._head)
+        self._read(folder)
+
+    def _read(self, folder: Path) -> None:
+        self.folder, self.found, self.shown = folder, [], []
+        self._reading, self._once_read = True, None
+        self.table.empty = "Reading the folder"
+        self._fill()
+        self.run_worker(partial(self._list, folder), thread=True, group="folder", exclusive=True)
+
+    def _list(self, folder: Path) -> None:
+        """In a thread."""
+        try:
+            found, problem = entries(folder), ""
+        except BioRetrievalError as error:
+            found, problem = [], error.line()
+        if self.is_attached:
+            self.app.call_from_thread(self._listed, folder, found, problem)
+
+    def _listed(self, folder: Path, found: list[Entry], problem: str) -> None:
+        if folder != self.folder:
+            return
+        self.found = found
+        self.table.empty = problem or "Nothing here has such a name."
+        self._reading = False
+        self._fill()
+        then, self._once_read = self._once_read, None
+        if then is not None:
+            then()
+
+    def _fill(self) -> None:
+        self.shown = matching(self.found, self.rest, hidden=self.hidden)
+        at = next((i for i, e in enumerate(self.shown) if e.path == self._cursor_at), 0)
+        self.table.show(EntryRows(self.shown, self.taken), at)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._cursor_at = None
+        if event.value.startswith(self._head) and "/" not in event.value[len(self._head) :]:
+            self.rest = event.value[len(self._head) :]
+            self._fill()
+            return
+        try:
+            folder, self.rest = folder_of(event.value, self.folder)
+        except BioRetrievalError as error:
+            self.say(error.line(), "error")
+            return
+        self._head = event.value[: len(event.value) - len(self.rest)]
+        self._read(folder)
+
+    @on(PathLine.Completing)
+    def _complete(self, event: PathLine.Completing) -> None:
+        event.stop()
+        self._when_read(self._complete_name)
+
+    def _when_read(self, then: Callable[[], None]) -> None:
+        if self._reading:
+            self._once_read = then
+        else:
+            then()
+
+    def _complete_name(self) -> None:
+        rest = completed(self.found, self.rest)
+        if rest != self.rest:
+            self.line.value = self._head + rest
+            self.line.cursor_position = len(self.line.value)
+        else:
+            self.table.focus()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        """Enter in the line: into the folder that is named, or take what is named."""
+        event.stop()
+        self._when_read(self._accept)
+
+    def _accept(self) -> None:
+        if not self.rest:
+            if self.taken:
+                self.post_message(self.Done(start=False))
+            else:
+                self.table.focus()
+            return
+        if is_pattern(self.rest):
+            self.action_take_all()
+            return
+        named = [e for e in self.found if e.shown == self.rest] or self.shown
+        if len(named) != 1:
+            self.say("no file here has this name" if not named else "several have: type on, or ↓",
+                     "warn")  # fmt: skip
+        elif named[0].folder:
+            self._enter(named[0].path)
+        else:
+            self._take(named[0], put_back=False)
+            self.line.value = self._head
+            self.line.cursor_position = len(self._head)
+
+    @on(QueryLine.Left)
+    def _left(self, event: QueryLine.Left) -> None:
+        if event.by > 0:
+            event.stop()
+            self.table.focus()
+
+    # Taking ------------------------------------------------------------------------------
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry under the cursor."""
+        at = self.table.cursor
+        return self.shown[at] if 0 <= at < len(self.shown) else None
+
+    def _take(self, entry: Entry, *, put_back: bool = True) -> None:
+        if entry.problem:
+            self.say(f"{entry.name}: {entry.problem}", "warn")
+            return
+        above = next((p for p in entry.path.parents if p in self.taken), None)
+        if above is not None:
+            self.say(f"its folder {above.name} is taken already", "warn")
+            return
+        if entry.path not in self.taken:
+            for inside in [p for p in self.taken if entry.path in p.parents]:
+                del self.taken[inside]  # they are part of it
+            self.taken[entry.path] = entry
+        elif put_back:
+            del self.taken[entry.path]
+        self._taken_changed()
+
+    def _taken_changed(self) -> None:
+        self._tell()
+        self.table.update()
+        self.post_message(self.Changed())
+
+    def say(self, text: str, role: str) -> None:
+        """Say something where what was taken stands."""
+        self.query_one("#taken", HeadLine).show(Span(text, role))
+
+    def _tell(self) -> None:
+        files = [e for e in self.taken.values() if not e.folder]
+        folders = len(self.taken) - len(files)
+        if not self.taken:
+            self.say("Nothing taken yet: space takes the row under the cursor", "dim")
+            return
+        parts = [f"{plural(len(files), 'file')}, {size(sum(e.size or 0 for e in files))}"]
+        parts = [*(parts if files else []), *([plural(folders, "folder")] if folders else [])]
+        names = ", ".join(e.shown for e in self.taken.values())
+        self.query_one("#taken", HeadLine).show(
+            Span(f"Taken: {' and '.join(parts)}", "ok"), Span(f"  {names}", "dim")
+        )
+
+    # Keys --------------------------------------------------------------------------------
+
+    def action_take(self) -> None:
+        """space."""
+        if self.entry is not None:
+            self._take(self.entry)
+
+    def action_take_all(self) -> None:
+        """All files that are shown, or none of them if all are taken already."""
+        files = [e for e in self.shown if not e.folder and not e.problem]
+        if files and all(e.path in self.taken for e in files):
+            for entry in files:
+                del self.taken[entry.path]
+        else:
+            self.taken |= {e.path: e for e in files if not set(e.path.parents) & set(self.taken)}
+        self._taken_changed()
+
+    def action_into(self) -> None:
+        """enter: into the folder, or take the file."""
+        if self.entry is None:
+            return
+        if self.entry.folder:
+            self._enter(self.entry.path)
+        else:
+            self._take(self.entry)
+
+    def action_out(self) -> None:
+        """left: the folder above, with the cursor on the one that was left."""
+        folder = self.folder.absolute()
+        if folder.parent != folder:
+            self._enter(folder.parent, cursor_at=folder)
+
+    def action_path(self) -> None:
+        """slash: the line."""
+        self.line.focus()
+        self.line.cursor_position = len(self.line.value)
+
+    def action_hidden(self) -> None:
+        """full stop: hidden files, or not."""
+        self.hidden = not self.hidden
+        self._cursor_at = self.entry.path if self.entry else None
+        self._fill()
+
+    def action_start(self) -> None:
+        """b: begin."""
+        self.post_message(self.Done(start=True))
+
+    def action_move(self, by: int) -> None:
+        """j, k."""
+        if by < 0 and not self.table.cursor:
+            self.action_path()
+        else:
+            self.table.move_to(self.table.cursor + by)
+
+    def action_half(self, by: int) -> None:
+        """ctrl+d, ctrl+u."""
+        self.table.move_to(self.table.cursor + by * max(1, self.table.page // 2))
+
+    def action_edge(self, to: int) -> None:
+        """g, G."""
+        self.table.move_to(0 if to < 0 else len(self.shown) - 1)
+
+    @on(VirtualTable.Chosen)
+    def _chosen(self, event: VirtualTable.Chosen) -> None:
+        event.stop()
+        self.action_into()
+
+    @on(VirtualTable.Moved)
+    def _moved(self, event: VirtualTable.Moved) -> None:
+        event.stop()

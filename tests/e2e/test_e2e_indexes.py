@@ -1,0 +1,134 @@
+"""An index of one's own, as a new user makes it: chosen, built, searched, checked, removed."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from terminal import Session, processes_of
+
+Start = Callable[..., Session]
+
+DOCUMENTS = {
+    "aspirin": "Aspirin thins the blood and prevents clots in people with heart disease.",
+    "insulin": "Insulin lowers the glucose that is in the blood of people with diabetes.",
+    "p53": "The p53 gene suppresses tumours; its loss lets cancer cells divide.",
+    "asthma": "Inhaled corticosteroids help children with asthma to breathe.",
+    "statins": "Simvastatin causes muscle pain in some of the patients who take it.",
+}
+
+
+def corpus(path: Path, times: int = 1) -> None:
+    """A BEIR corpus: the five documents, or long variations of them."""
+    rows = [
+        {
+            "_id": f"{name}-{n}" if n else name,
+            "title": name,
+            "text": text if times == 1 else f"{text} {n} " * 2,
+        }
+        for n in range(times)
+        for name, text in DOCUMENTS.items()
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def at_indexes(session: Session) -> Session:
+    session.wait("Biomedical text retrieval")
+    session.settle()
+    session.send("0")
+    session.wait("0 Indexes")
+    return session
+
+
+def choose(session: Session, name: str, part: str) -> None:
+    """Build `name` from the only file that has `part` in its name."""
+    session.send("b")
+    session.wait("Build an index")
+    session.send(name + "\r")
+    session.wait("a new index")
+    session.settle()
+    session.send(part)
+    session.wait(lambda screen: f"~/{part}" in screen.text and f"{part}.jsonl" in screen.text)
+    session.settle()
+    session.send("\r")
+    session.wait("Taken: 1 file")
+    session.send("\r")
+    session.wait("[ Build ]")
+    session.send("\r")
+
+
+def gone(home: Path) -> None:
+    until = time.monotonic() + 30
+    while left := processes_of(home):
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+
+
+def test_from_a_file_to_an_answer(home: Path, start: Start) -> None:
+    corpus(home / "notes.jsonl")
+    (home / "other.txt").write_text("not this one")
+    session = at_indexes(start(home))
+    session.wait("No index of your own yet.")
+    choose(session, "mine", "notes")
+    session.wait("Building mine")
+    # It goes on while one reads, and the bottom line says so.
+    session.send("3")
+    session.wait("3 Papers")
+    session.wait(lambda screen: "Built mine, 5 documents: 5 read, 5 kept" in screen.lines[-1])
+    session.send("j0")
+    session.wait(lambda screen: any("mine" in line and "5" in line for line in screen.lines[3:]))
+    session.send("v")
+    session.wait(lambda screen: "mine is whole" in screen.lines[-1])
+    session.send("x")
+    session.wait(lambda screen: "Search  mine" in screen.lines[2])
+    session.send("cancer gene")
+    session.wait(lambda screen: "p53" in screen.lines[4])
+    session.send("\r0")
+    session.wait("searched in Search")
+    session.settle(1)
+    assert session.read(2) == b""  # at rest the pane writes nothing
+    session.send("d")
+    session.wait("Remove the index mine?")
+    session.send("y")
+    session.wait(lambda screen: "Removed mine" in screen.lines[-1])
+    assert session.screen.unknown == []
+    session.send("q")
+    assert session.ended() == 0
+    gone(home)
+
+
+def test_a_build_that_was_left_goes_on(home: Path, start: Start) -> None:
+    corpus(home / "many.jsonl", 300)
+    session = at_indexes(start(home))
+    choose(session, "mine", "many")
+    # Vectors are kept by the thousand.
+    session.wait(lambda screen: re.search(r"1,\d{3} of 1,500 documents", screen.text))
+    session.send("q")
+    session.wait("Leave? Building mine stops then.")
+    session.send("n")
+    session.settle()
+    session.send("q")
+    session.wait("Leave? Building mine stops then.")
+    session.send("y")
+    assert session.ended() == 0
+    gone(home)
+    assert not (home / "bioretrieval" / "data" / "indexes" / "mine" / "manifest.json").exists()
+    # The next start lists it, and `b` begins with its name.
+    again = at_indexes(start(home))
+    again.wait("unfinished")
+    again.send("b")
+    again.wait("goes on with the build that was cut short")
+    again.send("\r")
+    again.settle()
+    again.send("many")
+    again.wait(lambda screen: "~/many" in screen.text and "many.jsonl" in screen.text)
+    again.settle()
+    again.send("\r")
+    again.wait("Taken: 1 file")
+    again.send("\r\r")
+    again.wait(lambda screen: "Built mine, 1,500 documents" in screen.lines[-1])
+    again.send("q")
+    assert again.ended() == 0

@@ -1,0 +1,468 @@
+"""The Indexes pane: the list, work that goes on while one browses, and every way it can end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from driving import Recorder, Session, make_app, running
+from scripted import FAULTY, HITS, REJECTING, SOUND, Asked, Desk, info
+from test_tui_hostile import check
+
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault
+from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.tui.screens.dialogs import Question
+from bioretrieval_tui.tui.screens.indexes import IndexesPane
+from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.works import EVERY, Job
+
+WIDE, NARROW = (120, 30), (80, 24)
+INDEXES = [
+    info("catalogue", documents=217, bytes=900_000),
+    info("mine"),
+    info("other", dead_share=0.31, segments=3),
+    info("ruin", "unfinished: 12,288 documents encoded; build it again to go on"),
+    info("torn", "damaged: graph.hnsw differs from its checksum"),
+]
+
+
+@pytest.fixture(autouse=True)
+def indexes(scripted: Desk) -> None:
+    scripted.indexes = list(INDEXES)
+
+
+def pane_of(session: Session) -> IndexesPane:
+    assert isinstance(session.app.pane, IndexesPane)
+    return session.app.pane
+
+
+async def on(session: Session, name: str) -> IndexesPane:
+    """The cursor on an index."""
+    pane = pane_of(session)
+    pane.go_to(name)
+    await session.settle()
+    return pane
+
+
+def row(session: Session, name: str) -> str:
+    """The row of an index, as the screen has it."""
+    return next(r for r in session.rows if r[1:].lstrip(" ●").startswith(f"{name} "))
+
+
+# The list ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE, (200, 60)])
+async def test_the_list_says_what_there_is(
+    small: Catalogue, scripted: Desk, size: tuple[int, int]
+) -> None:
+    async with running(make_app(small), size) as session:
+        await session.press("0")
+        assert session.head == "Indexes  5  66.3 MB"
+        assert "●" in row(session, "catalogue")
+        assert "5,183  21.4 MB  ok" in row(session, "mine")
+        assert "ok, 31% dead" in row(session, "other")
+        assert "unfinished" in row(session, "ruin")
+        assert "damaged" in row(session, "torn")
+        # Not what stood there when the pane was shown first.
+        scripted.indexes = INDEXES[:2]
+        await session.press("1", "0")
+        assert session.head.startswith("Indexes  2")
+
+
+async def test_the_page_says_everything(small: Catalogue) -> None:
+    async with running(make_app(small), (120, 40), pane="indexes") as session:
+        await on(session, "torn")
+        for text in (
+            "damaged: graph.hnsw differs from its checksum", "sentence-transformers/all-MiniLM",
+            "5,183", "384", "float16", "cpu", "2026-11-20T10:11:12Z", "(21,400,000 bytes)",
+            "102 documents/s", "2 ids", "0.998", "1: builds",
+        ):  # fmt: skip
+            assert text in session.text, text
+    async with running(make_app(small), NARROW, pane="indexes") as session:
+        await on(session, "other")
+        await session.press("enter")
+        assert "31.0% were replaced or deleted" in session.text
+
+
+async def test_none_says_how_to_make_one(small: Catalogue, scripted: Desk) -> None:
+    scripted.indexes = []
+    async with running(make_app(small), NARROW, pane="indexes") as session:
+        assert "No index of your own yet." in session.text
+        assert "b builds one here" in session.text
+        assert "bioretrieval-tui index build NAME FILE..." in session.text
+        for key in "xavcd":
+            await session.press(key)
+            assert "no index" in session.said
+        await session.press("s")
+        assert session.said == "Nothing runs"
+        assert scripted.began == []
+
+
+async def test_a_list_that_cannot_be_read_is_told(small: Catalogue, scripted: Desk) -> None:
+    scripted.indexes = BioRetrievalError("the folder cannot be read", remedy="look at it")
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        assert "the folder cannot be read; look at it" in session.head
+
+
+async def test_the_chosen_index_is_searched(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        await session.press("x")
+        assert session.app.current == "search"
+        assert session.head.startswith("Search  mine")
+        assert isinstance(session.focused, QueryLine)
+        await session.type("heart")
+        await session.until(lambda: ("mine", "heart") in scripted.asked)
+        scripted.answer("heart", HITS)
+        await session.press("escape", "0")
+        assert "●" in row(session, "mine")
+        assert "searched in Search" in session.text
+        # From the page too; what stands in the line is asked there at once.
+        await on(session, "other")
+        await session.press("enter", "enter")
+        assert session.head.startswith("Search  other")
+        await session.until(lambda: scripted.asked[-1] == ("other", "heart"))
+
+
+@pytest.mark.parametrize("name", ["ruin", "torn"])
+async def test_what_is_not_whole_is_not_searched(small: Catalogue, name: str) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, name)
+        await session.press("x")
+        assert session.app.current == "indexes"
+        assert session.said.startswith(f"{name} cannot be searched: ")
+
+
+async def test_the_model_is_an_entry(small: Catalogue, scripted: Desk) -> None:
+    scripted.indexes = [info("mine", model="lab/alpha"), info("strange", model="/my/folder")]
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("r", "a")
+        assert (session.app.current, session.at) == ("models", "alpha-110m")
+        await session.press("backspace", "j", "r")
+        assert session.said == "There are no relations here"
+
+
+async def test_the_list_can_be_exported(small: Catalogue, folder: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("e")
+        session.line.value = "indexes.json"
+        await session.press("enter")
+        found = json.loads((folder / "indexes.json").read_text())
+        assert [one["name"] for one in found] == [one.name for one in INDEXES]
+
+
+# Work -------------------------------------------------------------------------------------
+
+
+async def test_progress_is_whole_here_and_short_elsewhere(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        session.app.works.add(Job("add", "mine", ("/data/more.ris",)))
+        await session.settle()
+        assert "Adding to mine  waits for the search process" in session.text
+        scripted.step("encoding", 12_345, 28_000, rate=101.2, tokens_rate=24_800, device="cpu",
+                      read=20_000, input_share=0.62)  # fmt: skip
+        await session.until(lambda: "12,345 of 28,000 documents" in session.text)
+        for text in ("Adding to mine  encoding", "44%", "3 min left", "101 documents/s",
+                     "24,800 tokens/s", "on cpu", "20,000 read (62% of the input)"):  # fmt: skip
+            assert text in session.text, text
+        assert sum(r.count("━") for r in session.rows) == 13
+        assert "adding 44%" in row(session, "mine")
+        # One reads meanwhile; the bottom line says how far it is, and still what keys do.
+        await session.press("3", "j")
+        assert session.rows[-1].endswith(" Adding to mine 44%, 3 min left ")
+        assert "? Help" in session.rows[-1]
+        scripted.step("inserting", 28_000, 28_000)
+        await session.until(lambda: "100%" in session.rows[-1])
+        await session.resize(*NARROW)
+        assert session.rows[-1].endswith(" Adding to mine 100% ")
+        scripted.built()
+        await session.settle()
+        assert session.said == "Added to mine, now 5 documents: 5 read, 5 kept"
+        await session.press("j")
+        assert "Adding" not in session.text
+        await session.press("0")
+        await session.press("enter")
+        assert "Added to mine, now 5 documents" in session.text
+
+
+async def test_a_share_of_the_input_stands_in_for_an_unknown_total(
+    small: Catalogue, scripted: Desk
+) -> None:
+    async with running(make_app(small), NARROW, pane="indexes") as session:
+        session.app.works.add(Job("build", "new", ("/data",)))
+        await session.settle()
+        scripted.step("encoding", 512, input_share=0.25, rate=90.0, tokens_rate=9_000.0,
+                      device="cuda:0", read=4_000)  # fmt: skip
+        await session.until(lambda: "25% of the input" in session.text)
+        for text in ("512 documents", "90 documents/s", "on cuda:0", "4,000 read"):
+            assert text in session.text, text
+        assert "building" in row(session, "new")  # it is listed before it is there
+
+
+async def test_many_steps_are_few_looks(small: Catalogue, scripted: Desk) -> None:
+    """A step a millisecond costs what four a second cost; the last one is not lost."""
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        told: list[int] = []
+        works = session.app.works
+        works.add(Job("compact", "mine"))
+        await session.settle()
+        changed = works._changed
+        works._changed = lambda: (told.append(works.progress.done), changed())[1]  # type: ignore
+        for done in range(1_000):
+            scripted.step("copying", done, 1_000)
+        assert told == []  # nothing is painted by whoever reports
+        await session.until(lambda: 999 in told)
+        assert told == [999]
+        assert EVERY >= 0.25
+
+
+async def test_work_sends_only_what_changed_and_then_nothing(
+    small: Catalogue, scripted: Desk
+) -> None:
+    async with running(make_app(small), WIDE, pane="indexes", recorded=True) as session:
+        driver = session.app._driver
+        assert isinstance(driver, Recorder)
+        session.app.works.add(Job("verify", "mine"))
+        await session.settle()
+        scripted.step("checksums", 10, 1_000, "files")
+        await session.until(lambda: "10 of 1,000" in session.text)
+        await session.rest()
+        driver.written.clear()
+        scripted.step("checksums", 11, 1_000, "files")
+        await session.until(lambda: "11 of 1,000" in session.text)
+        sent = "".join(driver.written)
+        assert "Leaderboard" not in sent
+        assert "torn" not in sent
+        assert "checksums" not in sent
+
+
+async def test_one_at_a_time_and_the_others_wait(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        await session.press("v")
+        assert session.said == "Verifying mine"
+        await on(session, "other")
+        await session.press("c")
+        assert session.said == "Waits for verifying mine: compacting other"
+        assert "waits" in row(session, "other")
+        assert "then: compacting other" in session.text
+        await session.press("c")
+        assert "waits already, or runs" in session.said
+        await on(session, "torn")
+        await session.press("v")
+        assert [asked.name for asked in scripted.began] == ["mine"]
+        # One that waits is taken out without a question.
+        await session.press("s")
+        assert session.said == "Out of the queue: verifying torn"
+        scripted.end(SOUND)
+        await session.settle()
+        assert session.said == "mine is whole: 4 checks, no fault"
+        assert scripted.began == [Asked("verify", "mine"), Asked("compact", "other")]
+        scripted.built()
+        await session.settle()
+        assert "Compacted other: 5 documents" in session.said
+        assert not session.app.works.current
+
+
+async def test_a_verification_is_a_page(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        await session.press("v")
+        scripted.end(FAULTY)
+        await session.settle()
+        assert session.said == "mine: 2 of 3 checks failed: files; build it again"
+        assert "ok     manifest" in session.text
+        assert "fault  files" in session.text
+        assert "build it again" in session.rows[9]
+        styles = {s.text.strip(): s.style for r in session.strips() for s in r if s.style}
+        assert styles["fault"].color != styles["ok"].color
+        check(session)
+
+
+async def test_reasons_of_rejected_records(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        session.app.works.add(Job("build", "mine", ("x",)))
+        await session.settle()
+        scripted.built(report=REJECTING)
+        await session.settle()
+        assert session.said.endswith("12 read, 7 kept, 2 duplicates, 3 rejected")
+        assert "3 records rejected" in session.text
+        assert "one.xml:17  no title and no text" in session.text
+        assert "two.jsonl, byte 1,024  not JSON: [bold]line[/bold]" in session.text
+        assert "and 1 more" in session.text
+        check(session)
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [("build", "mine holds all of that already: 5 read, 0 kept, 5 duplicates"),
+     ("compact", "mine has nothing to compact")],
+)  # fmt: skip
+async def test_nothing_new_is_said(small: Catalogue, scripted: Desk, verb: str, said: str) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        session.app.works.add(Job(verb, "mine", ("x",)))  # type: ignore[arg-type]
+        await session.settle()
+        scripted.built(changed=False, report=Report(read=5, duplicates=5, documents=5))
+        await session.settle()
+        assert session.said == said
+
+
+async def test_a_failure_is_one_line_and_stays_on_the_page(
+    small: Catalogue, scripted: Desk
+) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        session.app.works.add(Job("add", "mine", ("/gone",)))
+        session.app.works.add(Job("verify", "other"))
+        await session.settle()
+        scripted.end(IndexFault("index mine is being built\x1b[2J by [bold]x[/bold]",
+                                remedy="wait for it"))  # fmt: skip
+        await session.settle()
+        assert "Adding to mine failed: index mine is being built" in session.rows[-1]
+        assert "wait for it" in session.rows[-1]
+        check(session)
+        # The next begins all the same, and the page tells when the message is gone.
+        assert scripted.began[-1] == Asked("verify", "other")
+        await session.press("w")
+        assert "Adding to mine failed" in session.text
+
+
+async def test_stopping_asks(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), NARROW, pane="indexes") as session:
+        session.app.works.add(Job("build", "new", ("x",)))
+        session.app.works.add(Job("verify", "mine"))
+        await session.settle()
+        await on(session, "catalogue")
+        for keys in (("s", "escape"), ("s", "n"), ("s", "enter"), ("s", "left", "right", "enter")):
+            await session.press(*keys)
+            assert scripted.stopped == []
+            assert session.app.works.current
+        await session.press("s")
+        assert "Stop building new?" in session.text
+        assert "Vectors already made are kept" in session.text
+        await session.press("y")
+        assert scripted.stopped == ["new"]
+        assert session.said.startswith("Stopped: building new; vectors already made are kept")
+        assert scripted.began[-1] == Asked("verify", "mine")
+        await session.press("s")
+        assert "Nothing was changed" in session.text
+        # It ends while the question stands: the answer stops nothing else.
+        session.app.works.add(Job("verify", "other"))
+        scripted.end(SOUND)
+        await session.settle()
+        await session.press("y")
+        assert scripted.stopped == ["new"]
+        assert session.app.works.current == Job("verify", "other")
+
+
+async def test_removing_asks(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        await session.press("x")
+        await session.press("escape", "0", "d")
+        assert "Remove the index mine?" in session.text
+        assert "5,183 documents, 21.4 MB" in session.text
+        await session.press("enter")  # the button that has the focus keeps it
+        assert scripted.began == []
+        await session.press("delete", "left", "enter")
+        assert scripted.began == [Asked("remove", "mine")]
+        scripted.end(21_400_000)
+        await session.settle()
+        assert session.said == "Removed mine; 21.4 MB are free again"
+        assert "mine" not in [r.name for r in pane_of(session).rows]
+        # Search is not left with an index that is gone.
+        assert session.app.index == "catalogue"
+        await session.press("9")
+        assert session.head.startswith("Search  catalogue")
+
+
+async def test_the_apps_own_index_is_left_alone(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "catalogue")
+        for key in "acd":
+            await session.press(key)
+            assert session.said == "catalogue is the app's own: it keeps itself up to date"
+        await session.press("v")
+        assert scripted.began == [Asked("verify", "catalogue")]
+
+
+async def test_the_unfinished_is_built_not_extended(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "ruin")
+        for key in "acv":
+            await session.press(key)
+            assert "ruin is unfinished" in session.said
+        await session.press("b")
+        assert session.line.value == "ruin"
+        assert "goes on with the build that was cut short" in session.text
+
+
+async def test_leaving_while_work_runs_asks(small: Catalogue, scripted: Desk) -> None:
+    app = make_app(small)
+    async with running(app, WIDE, pane="indexes") as session:
+        app.works.add(Job("build", "new", ("x",)))
+        await session.settle()
+        await session.press("3", "q")
+        assert isinstance(app.screen, Question)
+        assert "Leave? Building new stops then." in session.text
+        assert "Vectors already made are kept, and the next build goes on" in session.text
+        await session.press("n")
+        assert not app._exit
+        await session.press("question_mark", "ctrl+c")
+        assert isinstance(app.screen, Question)
+        await session.press("ctrl+c")  # once more is an answer
+        assert app._exit
+    assert scripted.stopped == ["new"]
+    assert scripted.closed == 1
+    assert app.return_code == 0
+    assert app._exception is None
+
+
+async def test_leaving_with_a_yes(small: Catalogue, scripted: Desk) -> None:
+    app = make_app(small)
+    async with running(app, WIDE, pane="indexes") as session:
+        app.works.add(Job("verify", "mine"))
+        await session.settle()
+        await session.press("q", "y")
+        assert app._exit
+    assert (app.return_code, app._exception, scripted.closed) == (0, None, 1)
+
+
+async def test_the_catalogue_says_what_it_waits_for(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        session.app.works.add(Job("build", "new", ("x",)))
+        await session.settle()
+        await session.press("9")
+        assert "The catalogue waits: building new" in session.head
+
+
+async def test_hostile_names(small: Catalogue, scripted: Desk) -> None:
+    evil = "\x1b]0;owned\x07[bold]e\x9b31mvil[/bold]\u202e\nx"
+    scripted.indexes = [info(evil, "damaged: \x1b[2J" + evil, model=evil, device=evil, built=evil)]
+    for size in (NARROW, WIDE, (200, 60)):
+        async with running(make_app(small), size, pane="indexes") as session:
+            check(session)
+            assert "[bold]e" in session.text
+            await session.press("enter")
+            check(session)
+            await session.press("escape", "d")
+            check(session)
+            await session.press("n")
+            session.app.works.add(Job("verify", evil))
+            await session.settle()
+            scripted.step(evil, 1, 2, evil, note=evil, device=evil, rate=3.0, tokens_rate=1.0)
+            await session.until(lambda: "50%" in session.text)
+            check(session)
+            await session.press("3")
+            check(session)
+            await session.press("q")
+            check(session)
+            await session.press("n")
+            scripted.end(BioRetrievalError(evil))
+            await session.settle()
+            check(session)

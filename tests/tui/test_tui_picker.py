@@ -1,0 +1,406 @@
+"""Choosing files, and the dialogs that build an index and add to one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from driving import Session, make_app, running
+from scripted import Asked, Desk, info
+from test_tui_hostile import check
+from textual import events
+
+from bioretrieval_tui.catalog.entries import Encoding, Model, Side
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.folders import completed, entries, folder_of, matching, short
+from bioretrieval_tui.tui.indexing import model_choices
+from bioretrieval_tui.tui.screens.building import AddDialog, suggestion
+from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
+from bioretrieval_tui.tui.widgets.table import VirtualTable
+from bioretrieval_tui.tui.words import percent, plural, rate, size, time_left
+
+WIDE, NARROW = (120, 36), (80, 24)
+EVIL = "evil\x1b[31m [bold]x[bold]\n\u202eb.jsonl"
+
+
+@pytest.fixture
+def data(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with folders in it; the working folder is `data` there."""
+    monkeypatch.setenv("HOME", str(folder))
+    place = folder / "data"
+    (place / "scifact" / "qrels").mkdir(parents=True)
+    (place / ".cache").mkdir()
+    for name, length in (
+        ("pubmed24n0001.xml.gz", 1_900_000), ("pubmed24n0002.xml.gz", 2_100_000),
+        ("Zotero.ris", 12_000), ("scifact/corpus.jsonl", 300), (".secret.ris", 1), (EVIL, 100),
+    ):  # fmt: skip
+        (place / name).write_bytes(b"x" * length)
+    os.mkfifo(place / "pipe")
+    (place / "gone.ris").symlink_to(place / "nowhere")
+    os.chdir(place)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def indexes(scripted: Desk) -> None:
+    scripted.indexes = [info("mine"), info("ruin", "unfinished: 1 document encoded")]
+
+
+def picker_of(session: Session) -> FilePicker:
+    return session.app.screen.query_one(FilePicker)
+
+
+def names(session: Session) -> list[str]:
+    return [entry.shown for entry in picker_of(session).shown]
+
+
+def taken(session: Session) -> list[str]:
+    return [path.name for path in picker_of(session).taken]
+
+
+# Building ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE, (200, 60)])
+async def test_from_a_name_and_files_to_a_build(
+    small: Catalogue, scripted: Desk, data: Path, size: tuple[int, int]
+) -> None:
+    async with running(make_app(small), size, pane="indexes") as session:
+        await session.press("b")
+        await session.type("my-papers")
+        assert "a new index" in session.text
+        await session.press("enter")
+        assert isinstance(session.focused, PathLine)
+        assert picker_of(session).line.value == "~/data/"
+        await session.type("pub")
+        assert names(session) == ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
+        assert "1.9 MB" in session.text
+        await session.press("down", "space", "j", "space")
+        assert "Taken: 2 files, 4.0 MB" in session.text
+        await session.press("tab")
+        assert isinstance(session.focused, Stepper)
+        await session.press("tab")
+        assert isinstance(session.focused, Buttons)
+        await session.press("enter")
+        files = tuple(str(data / f"pubmed24n000{n}.xml.gz") for n in (1, 2))
+        assert scripted.began == [Asked("build", "my-papers", files)]
+        assert session.said == "Building my-papers"
+        assert session.at == "my-papers"
+        scripted.built()
+        await session.settle()
+        assert session.said == "Built my-papers, 5 documents: 5 read, 5 kept"
+        # The next choice begins in the same folder.
+        await session.press("b", "enter")
+        assert picker_of(session).line.value == "~/data/"
+
+
+async def test_a_folder_is_taken_as_a_whole(small: Catalogue, scripted: Desk, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b", "enter", "tab", "enter")
+        assert picker_of(session).folder == data / "scifact"
+        await session.press("G", "space")
+        assert taken(session) == ["corpus.jsonl"]
+        assert session.line.value == "corpus"  # a name is suggested
+        await session.press("left", "space")
+        assert taken(session) == ["scifact"]  # what was within it goes with it
+        assert session.line.value == "scifact"
+        assert "Taken: 1 folder  scifact" in session.text
+        await session.press("enter", "G", "space")
+        assert taken(session) == ["scifact"]
+        assert "its folder scifact is taken already" in session.text
+        await session.press("b")
+        assert scripted.began == [Asked("build", "scifact", (str(data / "scifact"),))]
+
+
+async def test_what_is_typed_as_a_name_is_kept(small: Catalogue, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b")
+        await session.type("own")
+        await session.press("enter", "tab", "space")
+        assert session.line.value == "own"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Mine", "'Mine' cannot name an index"), ("a/b", "cannot name an index"),
+     ("catalogue", "catalogue is the app's own index"), ("x" * 80, "64 characters at most"),
+     ("mine", "replaces mine (5,183 documents) once it is complete"),
+     ("ruin", "goes on with the build that was cut short")],
+)  # fmt: skip
+async def test_a_name_is_judged_at_once(
+    small: Catalogue, scripted: Desk, data: Path, name: str, said: str
+) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b")
+        await session.type(name)
+        assert said in session.text
+        await session.press("enter", "tab", "space", "b")
+        valid = name in ("mine", "ruin")
+        assert [asked.name for asked in scripted.began] == ([name] if valid else [])
+        if not valid:
+            assert session.focused is session.line  # where it can be put right
+            check(session)
+
+
+async def test_nothing_begins_without_files_or_name(
+    small: Catalogue, scripted: Desk, data: Path
+) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b", "enter", "tab", "b")
+        assert "Give it a name first" in session.text
+        await session.type("new")
+        await session.press("enter", "tab", "b")
+        assert "Choose files first" in session.text
+        assert isinstance(session.focused, VirtualTable)
+        await session.press("escape")
+        assert scripted.began == []
+        for keys in (("b", "escape"), ("b", "enter", "escape"),
+                     ("b", "enter", "tab", "tab", "tab", "right", "enter")):  # fmt: skip
+            await session.press(*keys)
+            assert session.app.screen is session.app.screen_stack[0]
+        assert scripted.began == []
+
+
+def with_models() -> Catalogue:
+    from bioretrieval_tui.catalog.content import Content
+
+    def model(name: str, **recipe: object) -> Model:
+        side = Side(model=f"lab/{name}", template="{title} {text}", max_length=512)
+        how = {
+            "type": "bi-encoder", "grade": "A", "library": "transformers", "query": side,
+            "document": side, "pooling": "cls", "normalise": True, "similarity": "cosine",
+        }  # fmt: skip
+        encoding = Encoding(**{**how, **recipe})  # type: ignore[arg-type]
+        return Model(
+            id=name, name=name.title(), summary=".", role="retriever", sources=("card",),
+            hub=(f"lab/{name}",), encoding=encoding,
+        )  # fmt: skip
+
+    entries = (model("good"), model("odd", pooling="last"), model("late", type="late-interaction"))
+    return Catalogue(Content(entries=entries, results=(), sources=()))
+
+
+async def test_a_model_whose_recipe_can_run_is_chosen(scripted: Desk, data: Path) -> None:
+    catalogue = with_models()
+    assert [one.label for one in model_choices(catalogue)] == ["all-MiniLM-L6-v2", "Good"]
+    async with running(make_app(catalogue), WIDE, pane="indexes") as session:
+        await session.press("b", "enter", "tab", "space", "tab")
+        assert "all-MiniLM-L6-v2" in session.text
+        assert "comes with the app" in session.text
+        await session.press("right")
+        assert "Good" in session.text
+        assert "hf download lab/good" in session.text
+        await session.press("tab", "enter")
+        asked = scripted.began[0]
+        assert asked.model == "lab/good"
+        assert asked.recipe == catalogue.of_type(Model)[0].encoding
+
+
+async def test_adding_asks_for_files_only(small: Catalogue, scripted: Desk, data: Path) -> None:
+    async with running(make_app(small), NARROW, pane="indexes") as session:
+        await session.press("a")
+        assert isinstance(session.app.screen, AddDialog)
+        assert "Add files to mine" in session.text
+        await session.type("zot")
+        await session.press("enter")  # the only one that has this in its name
+        assert taken(session) == ["Zotero.ris"]
+        await session.press("enter")
+        assert isinstance(session.focused, Buttons)
+        await session.press("enter")
+        assert scripted.began == [Asked("add", "mine", (str(data / "Zotero.ris"),))]
+
+
+# The picker -------------------------------------------------------------------------------
+
+
+async def test_moving_through_folders(small: Catalogue, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("a", "tab", "l")
+        assert picker_of(session).line.value == "~/data/scifact/"
+        assert names(session) == ["qrels", "corpus.jsonl"]
+        await session.press("h")
+        assert picker_of(session).line.value == "~/data/"
+        entry = picker_of(session).entry
+        assert entry is not None
+        assert entry.name == "scifact"  # the one that was left
+        await session.press("h", "h")
+        assert picker_of(session).folder == data.parent.parent
+        assert picker_of(session).line.value == short(data.parent.parent)
+        for _ in range(20):
+            await session.press("h")
+        assert picker_of(session).folder == Path("/")
+
+
+async def test_hidden_files_are_hidden(small: Catalogue, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("a")
+        assert not [name for name in names(session) if name.startswith(".")]
+        await session.press("tab", ".")
+        assert {".cache", ".secret.ris"} <= set(names(session))
+        await session.press(".", "/")
+        await session.type(".se")
+        assert names(session) == [".secret.ris"]
+
+
+async def test_a_path_is_typed_and_completed(small: Catalogue, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("a", "ctrl+u")
+        await session.type("~/da")
+        await session.press("tab")
+        assert picker_of(session).line.value == "~/data/"
+        await session.type("sci")
+        await session.press("tab")
+        assert picker_of(session).line.value == "~/data/scifact/"
+        assert names(session) == ["qrels", "corpus.jsonl"]
+        await session.type("corpus.jsonl")
+        await session.press("enter")
+        assert picker_of(session).inputs == (str(data / "scifact" / "corpus.jsonl"),)
+        await session.press("ctrl+u")
+        await session.type(str(data) + "/pub")
+        await session.press("tab")
+        assert picker_of(session).line.value == f"{data}/pubmed24n000"
+        await session.press("tab")  # no further: on to the list
+        assert isinstance(session.focused, VirtualTable)
+        await session.press("slash", "ctrl+u")
+        await session.type("~/nowhere/x")
+        assert "No such file or directory" in session.text
+        await session.press("enter")
+        assert "no file here has this name" in session.text
+        await session.press("ctrl+u")
+        await session.type("~nobody-of-this-name/")
+        assert "there is no such home" in session.text
+        check(session)
+
+
+async def test_keys_that_come_at_once_wait_for_the_folder(small: Catalogue, data: Path) -> None:
+    """As a paste into the terminal: the folder is still being read when enter arrives."""
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("a", "ctrl+u")
+        for key in ("~", *"/data/sci", "tab", *"corpus.jsonl", "enter"):
+            session._post(key)
+        await session.settle()
+        assert picker_of(session).inputs == (str(data / "scifact" / "corpus.jsonl"),)
+
+
+async def test_a_pattern_takes_what_fits(small: Catalogue, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("a")
+        await session.type("*.xml.gz")
+        assert len(names(session)) == 2
+        await session.press("enter")
+        assert taken(session) == ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
+        await session.press("down", "a")  # all again: none
+        assert taken(session) == []
+
+
+async def test_what_is_no_file_is_not_taken(small: Catalogue, data: Path) -> None:
+    (data / os.fsdecode(b"latin-\xe9.ris")).write_bytes(b"x")
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("a", "tab")
+        for name, why in (("pipe", "no plain file"), ("gone.ris", "No such file or directory"),
+                          ("latin-.ris", "its name is no UTF-8: rename it")):  # fmt: skip
+            picker_of(session).table.move_to(names(session).index(name))
+            await session.press("space", "enter")
+            assert taken(session) == []
+            assert f"{name}: {why}" in session.text
+        await session.press("a")
+        assert len(taken(session)) == 4
+        check(session)
+
+
+async def test_hostile_names_of_files(small: Catalogue, scripted: Desk, data: Path) -> None:
+    (data / "dir\x1b]0;x\x07\x9b2J[b]").mkdir()
+    (data / "dir\x1b]0;x\x07\x9b2J[b]" / EVIL).write_text("x")
+    for screen in (NARROW, WIDE):
+        async with running(make_app(small), screen, pane="indexes") as session:
+            await session.press("b", "enter", "tab", "enter", "space")
+            check(session)
+            assert taken(session) == [EVIL]
+            assert "evil [bold]x[bold] b.jsonl" in session.text
+            assert session.line.value == "evil-31m-bold-x-bold-b"
+            await session.press("left")
+            check(session)
+            await session.press("b")
+            check(session)
+            asked = scripted.began[-1].inputs
+            assert asked == (str(data / "dir\x1b]0;x\x07\x9b2J[b]" / EVIL),)
+            assert Path(asked[0]).exists()  # the real name, not the one that is shown
+
+
+async def test_what_is_pasted_is_clean(small: Catalogue, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b")
+        for _ in range(2):
+            session.app.post_message(events.Paste("a\x1b[31m\x07b\nsecond"))
+            await session.settle()
+            check(session)
+            await session.press("enter")
+
+
+async def test_the_mouse_works_too(small: Catalogue, scripted: Desk, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b", "enter", "tab", "space")
+        await session.pilot.click(Stepper)
+        await session.pilot.click(Buttons, offset=(3, 0))
+        await session.settle()
+        assert scripted.began == [Asked("build", "scifact", (str(data / "scifact"),))]
+
+
+async def test_many_files_keep_no_key(small: Catalogue, folder: Path) -> None:
+    for number in range(3_000):
+        (folder / f"part-{number:04}.jsonl").touch()
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b", "enter")
+        await session.type("2999")
+        assert names(session) == ["part-2999.jsonl"]
+        await session.press("backspace", "backspace", "backspace", "backspace", "down", "a")
+        assert "Taken: 3,000 files" in session.text
+
+
+# Without widgets --------------------------------------------------------------------------
+
+
+def test_folders(data: Path) -> None:
+    found = entries(data)
+    assert [e.name for e in found if e.folder] == [".cache", "scifact"]
+    shown = matching(found, "", hidden=False)
+    assert [e.shown for e in shown] == [
+        "scifact", "evil [bold]x[bold] b.jsonl", "gone.ris", "pipe", "pubmed24n0001.xml.gz",
+        "pubmed24n0002.xml.gz", "Zotero.ris",
+    ]  # fmt: skip
+    assert completed(shown, "pub") == "pubmed24n000"
+    assert completed(shown, "zot") == "Zotero.ris"
+    assert completed(shown, "s") == "scifact/"
+    assert completed(shown, "nothing") == "nothing"
+    assert [e.name for e in matching(found, "*.RIS", hidden=False)] == ["gone.ris", "Zotero.ris"]
+    assert folder_of("~/data/sci", Path("/x")) == (data, "sci")
+    assert folder_of("sub/na", Path("/x")) == (Path("/x/sub"), "na")
+    assert folder_of("/etc", Path("/x")) == (Path("/"), "etc")
+    assert folder_of("~", Path("/x")) == (data.parent, "")
+    with pytest.raises(BioRetrievalError, match="no such home"):
+        folder_of("~nobody-of-this-name/x", data)
+    with pytest.raises(BioRetrievalError, match="cannot be read"):
+        entries(data / "nowhere")
+
+
+def test_names_are_suggested() -> None:
+    assert suggestion("PubMed 2024 (part).xml.gz") == "pubmed-2024-part"
+    assert suggestion("生物.jsonl") == ""
+    assert suggestion("x" * 90 + ".ris") == "x" * 40
+    assert suggestion(".gz") == ""
+
+
+def test_words() -> None:
+    assert [plural(n, "file") for n in (0, 1, 1_024)] == ["0 files", "1 file", "1,024 files"]
+    assert [size(n) for n in (0, 512, 999, 1_000, 99_400, 99_600, 999_600, 2 * 10**15)] == [
+        "0 B", "512 B", "999 B", "1.0 kB", "99.4 kB", "100 kB", "1.0 MB", "2000 TB",
+    ]  # fmt: skip
+    assert [time_left(n) for n in (0, 89, 90, 5_340, 5_400, 86_399, 200_000)] == [
+        "0 s left", "89 s left", "2 min left", "89 min left", "1 h 30 min left",
+        "24 h 0 min left", "2 days left",
+    ]  # fmt: skip
+    assert [percent(s) for s in (0, 0.004, 0.995, 0.9999, 1)] == ["0%", "0%", "99%", "99%", "100%"]
+    assert [rate(n) for n in (0.44, 9.96, 98.4, 24_100)] == ["0.4", "10.0", "98", "24,100"]
