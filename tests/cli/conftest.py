@@ -25,6 +25,7 @@ import pytest
 
 from bioretrieval_tui.catalog.store import load
 from bioretrieval_tui.catalog.view import Catalogue
+from homes import share_encoders
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 PROGRAM = [sys.executable, "-m", "bioretrieval_tui"]
@@ -59,7 +60,7 @@ class Ended:
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One home for all tests that do not change it."""
-    return tmp_path_factory.mktemp("home")
+    return share_encoders(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.cli import narration
-from bioretrieval_tui.cli.index import size
-from bioretrieval_tui.cli.narration import described, duration, narrated
+from bioretrieval_tui.cli.narration import described, duration, narrated, size
 from bioretrieval_tui.progress import Progress, silent
 
 

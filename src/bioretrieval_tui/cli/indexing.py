@@ -391,14 +391,17 @@ def _tell_outcome(done: str, outcome: Outcome) -> None:
     if not outcome.changed:
         tell(f"nothing to do: {report.line()}; {manifest.name} is as it was")
         return
-    speed = ""
+    speed = counted = ""
     if report.encoded:
         speed = f", {rate(manifest.docs_per_second)} documents/s on {manifest.device}"
+    if report.encoded != manifest.documents:
+        counted = f" ({report.encoded:,} of them encoded now)"
     tell(
-        f"{done} {manifest.name}: {manifest.documents:,} documents,"
-        f" {report.encoded:,} of them encoded, in {duration(manifest.seconds)}{speed}"
+        f"{done} {manifest.name}: {manifest.documents:,} documents{counted}"
+        f" in {duration(manifest.seconds)}{speed}"
     )
-    tell(report.line())
+    if report.kept != report.read or report.deleted or report.without_abstract:
+        tell(report.line())
 
 
 def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:

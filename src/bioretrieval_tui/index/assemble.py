@@ -16,9 +16,9 @@ from bioretrieval_tui import __version__
 from bioretrieval_tui.corpus.checksum import sha256_of
 from bioretrieval_tui.corpus.store import DocumentStore
 from bioretrieval_tui.corpus.writer import StoreWriter
-from bioretrieval_tui.errors import CorpusError, IndexFault
+from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.graph import GraphBuilder, load_graph, probe
-from bioretrieval_tui.index.intake import Feed, Intake
+from bioretrieval_tui.index.intake import Feed, Intake, empty_fault
 from bioretrieval_tui.index.layout import (
     BUILDING_PREFIX,
     DEAD,
@@ -47,7 +47,7 @@ from bioretrieval_tui.index.manifest import (
     seal,
 )
 from bioretrieval_tui.index.matrix import Halves, Labels, Matrix
-from bioretrieval_tui.index.pipeline import Filled, fill
+from bioretrieval_tui.index.pipeline import WINDOW, Filled, fill
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.vectorise import ModelFacts, Vectoriser
 from bioretrieval_tui.paths import write_atomically
@@ -133,10 +133,7 @@ def assemble(
     dead = np.array(sorted((base.dead if base else frozenset()) | writer.died), dtype=np.int64)
     alive = writer.next - len(dead)
     if alive <= 0:
-        raise CorpusError(
-            "the corpus is empty: it holds no document" + _rejections(report),
-            remedy="see --report for what was rejected" if report.rejected else None,
-        )
+        raise empty_fault(report)
     generation = work / "generation"
     generation.mkdir()
     matrix = _matrix(work / VECTORS, writer.rows, filled.facts, base)
@@ -166,6 +163,8 @@ def assemble(
     files |= _move(work, folder, segment.id, token, reporter)
     source = settings.history or (base.manifest if base is not None else None)
     rate = vectoriser.encoded / vectoriser.seconds if vectoriser.seconds else 0.0
+    if not rate and source is not None:
+        rate = source.docs_per_second  # nothing was encoded: the figure of before stays true
     manifest = seal(
         Manifest(
             format=FORMAT,
@@ -187,7 +186,7 @@ def assemble(
             built=datetime.now(UTC).isoformat(timespec="seconds"),
             device=vectoriser.device or (source.device if source is not None else ""),
             seconds=round(perf_counter() - started, 3),
-            docs_per_second=round(rate or (source.docs_per_second if source is not None else 0), 2),
+            docs_per_second=round(rate, 2),
             app=__version__,
             aliases=writer.aliases + (base.manifest.aliases if base is not None else 0),
             inputs=(*(source.inputs if source is not None else ()), *intake.inputs),
@@ -203,7 +202,7 @@ def assemble(
 
 def _start_graph(facts: ModelFacts, settings: GraphSettings, base: Base | None) -> GraphBuilder:
     if base is None:
-        return GraphBuilder(facts.dimension, settings, 1_024)
+        return GraphBuilder(facts.dimension, settings, WINDOW)
     return GraphBuilder.grown_from(load_graph(base.manifest, base.folder), settings)
 
 
@@ -246,10 +245,3 @@ def _move(
         (work / part).rename(folder / token)
     sync_folder(folder)
     return facts
-
-
-def _rejections(report: Report) -> str:
-    if not report.rejections:
-        return ""
-    first = report.rejections[0]
-    return f" ({report.rejected:,} records were rejected, the first: {first.reason})"

@@ -20,9 +20,15 @@ from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index.assemble import Base, Settings, assemble
 from bioretrieval_tui.index.intake import Feed, feed_files, feed_store
-from bioretrieval_tui.index.layout import CATALOGUE, MANIFEST, check_name, index_folder
+from bioretrieval_tui.index.layout import CATALOGUE, DEAD, MANIFEST, check_name, index_folder
 from bioretrieval_tui.index.lock import writing
-from bioretrieval_tui.index.manifest import IdKind, Manifest, check_content, read_manifest
+from bioretrieval_tui.index.manifest import (
+    IdKind,
+    Manifest,
+    check_content,
+    fault,
+    read_manifest,
+)
 from bioretrieval_tui.index.matrix import open_dead, open_matrix
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.sweep import sweep_index, sweep_removed
@@ -102,7 +108,7 @@ def add_to_index(
     _refuse_catalogue(name)
     feed = feed_files(inputs, settings or ReadSettings())
     folder = index_folder(name)
-    with _work(name, "extended"), open_base(name) as base:
+    with _work(name, "extended"), open_base(name, whole=True) as base:
         vectoriser = ModelVectors(
             folder,
             factory_of(base.manifest),
@@ -172,28 +178,50 @@ def build_with_vectors(
 
 
 @contextlib.contextmanager
-def open_base(name: str) -> Iterator[Base]:
+def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
     """An index whose documents and vectors are checked and open, to build upon.
 
+    whole: its graph and lexical index are built upon too, so they are checked as well. Otherwise
+    nothing that was made from the documents is needed, not even the list of the dead.
+
     Raises:
-        NotFoundError: there is none. IndexFault: they are damaged.
+        NotFoundError: there is none. IndexFault: what is needed of it is damaged.
     """
     folder = index_folder(name)
     manifest = read_manifest(folder)
+    needed = [*manifest.stores(), *manifest.matrices()]
+    _check_all(manifest, folder, needed, "build the index again from its corpus")
+    if whole:
+        made = [path for path in manifest.files if path not in needed]
+        _check_all(manifest, folder, made, f"bioretrieval-tui index compact {name}")
+    store = DocumentStore([folder / path for path in manifest.stores()])
     try:
-        for path in (*manifest.stores(), *manifest.matrices()):
-            check_content(manifest, folder, path, fresh=False)
-        store = DocumentStore([folder / path for path in manifest.stores()])
-    except FileNotFoundError as error:
-        raise IndexFault(
-            f"index {name} is damaged: {Path(error.filename or '?').name} is missing",
-            remedy="build the index again from its corpus",
-        ) from error
-    try:
-        dead = frozenset(open_dead(manifest, folder).tolist())
-        yield Base(manifest, folder, store, open_matrix(manifest, folder), dead)
+        yield Base(
+            manifest, folder, store, open_matrix(manifest, folder), _dead(manifest, folder, store)
+        )
     finally:
         store.close()
+
+
+def _check_all(manifest: Manifest, folder: Path, paths: Sequence[str], remedy: str) -> None:
+    """Compare files with the manifest. Raises IndexFault, also for one that is missing."""
+    for path in paths:
+        try:
+            check_content(manifest, folder, path, fresh=False)
+        except FileNotFoundError as error:
+            raise fault(manifest, f"{Path(path).name} is missing", remedy) from error
+        except IndexFault as error:
+            raise IndexFault(error.message, remedy=remedy) from error
+
+
+def _dead(manifest: Manifest, folder: Path, store: DocumentStore) -> frozenset[int]:
+    """The labels that are dead, from the list of them or, where that is damaged, from the
+    documents themselves, which takes longer."""
+    try:
+        check_content(manifest, folder, manifest.path(DEAD), fresh=False)
+        return frozenset(open_dead(manifest, folder).tolist())
+    except (FileNotFoundError, IndexFault):
+        return frozenset(store.superseded())
 
 
 @contextlib.contextmanager

@@ -134,8 +134,12 @@ class ImportedVectors:
         return self._facts
 
     def has(self, identifier: str) -> bool:
-        """Whether there is a vector for this id."""
-        return self._row(identifier) is not None
+        """Whether there is a vector for this id; it counts as used then."""
+        row = self._row(identifier)
+        if row is not None:
+            # Not when it is taken: one whose text came before is not, but its document was here.
+            self._used[row] = True
+        return row is not None
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
         """See `Vectoriser.vectors`."""
@@ -146,7 +150,6 @@ class ImportedVectors:
                 raise CorpusError(f"there is no vector for the document {document.id!r}")
             part = int(np.searchsorted(self._firsts, row, side="right")) - 1
             taken[place] = self._parts[part][row - self._firsts[part]]
-            self._used[row] = True
         if not (np.abs(taken) <= _LARGEST).all():
             bad = int(np.flatnonzero(~(np.abs(taken) <= _LARGEST).all(axis=1))[0])
             raise CorpusError(
@@ -193,6 +196,9 @@ def _open(path: Path) -> npt.NDArray[np.floating]:
         raise CorpusError(f"{path} is no .npy matrix", remedy="see numpy.save") from error
     except OSError as error:
         raise reading_fault(str(path), error) from error
+    if not isinstance(matrix, np.ndarray):
+        matrix.close()
+        raise CorpusError(f"{path} is an archive, not one matrix", remedy="unpack it first")
     if matrix.ndim != 2 or matrix.dtype.kind != "f" or 0 in matrix.shape:
         shape = "x".join(map(str, matrix.shape))
         raise CorpusError(

@@ -35,11 +35,14 @@ class Intake:
     step: Callable[[], None] = lambda: None
     accept: Callable[[Record], Item] = lambda record: record
     """Looks at every record before it is taken, and may reject it."""
+    strict: bool = False
+    """Whether the first record that is rejected, by whomever, ends it all."""
 
     def take(self, item: Item) -> bool:
         """Put one item into the store; whether it is a document that was not there before.
 
-        Raises whatever `step` raises, and sqlite3.Error.
+        Raises whatever `step` raises, sqlite3.Error, and CorpusError for a rejected record where
+        `strict` says so.
         """
         self.step()
         if isinstance(item, Record):
@@ -56,6 +59,11 @@ class Intake:
             self.report.deleted += self.writer.delete(item.id)
         else:
             self.report.reject(item)
+            if self.strict:
+                raise CorpusError(
+                    f"{item.place}: {item.reason}",
+                    remedy=item.remedy or "leave --strict out to pass such records over",
+                )
         return False
 
     def _count(self, outcome: Outcome, document: Document) -> None:
@@ -72,6 +80,21 @@ class Intake:
 
 
 Feed = Callable[[Intake], None]
+
+
+def empty_fault(report: Report) -> CorpusError:
+    """The error of a corpus in which nothing can be found."""
+    if not report.rejections:
+        return CorpusError("the corpus is empty: it holds no document")
+    first = report.rejections[0]
+    place = Place(first.file, first.line, first.offset)
+    if report.rejected == 1:
+        return CorpusError(f"the corpus holds no document; {place}: {first.reason}")
+    return CorpusError(
+        f"the corpus holds no document: {report.rejected:,} records were rejected, the first"
+        f" {place}: {first.reason}",
+        remedy="--report FILE lists them",
+    )
 
 
 def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings) -> Feed:
@@ -113,21 +136,19 @@ def _feed_one(
     one = FileReport(source.name, format_.name)
     report.files.append(one)
     read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
-    for item in items(source, format_, settings.options):
-        if isinstance(item, Rejected) and settings.strict:
-            raise CorpusError(
-                f"{item.place}: {item.reason}",
-                remedy=item.remedy or "leave --strict out to pass such records over",
-            )
-        intake.take(item)
-        if whole is not None:
-            intake.share = min(1.0, (whole[0] + source.consumed) / whole[1])
+    intake.strict = settings.strict
+    try:
+        for item in items(source, format_, settings.options):
+            intake.take(item)
+            if whole is not None:
+                intake.share = min(1.0, (whole[0] + source.consumed) / whole[1])
+    finally:  # a report of a build that failed says how far it came
+        one.read = report.read - read
+        one.kept = report.kept + report.replaced - kept
+        one.rejected = report.rejected - rejected
     source.hash_rest()
     facts = source.summary()
     one.bytes, one.sha256 = facts.bytes, facts.sha256
-    one.read = report.read - read
-    one.kept = report.kept + report.replaced - kept
-    one.rejected = report.rejected - rejected
     intake.inputs.append(InputFacts(facts.path, facts.bytes, facts.sha256, one.kept, format_.name))
 
 
@@ -145,6 +166,8 @@ def feed_store(store: DocumentStore, dead: frozenset[int]) -> Feed:
     """Take the documents of an index that are alive, in their order, with all their names."""
 
     def feed(intake: Intake) -> None:
+        # What is two documents stays two, each with its own metadata, though their text be one.
+        intake.writer.joins_twins = False
         moved: dict[int, int] = {}
         named = dict(store.all_aliases())
         wanted = set(named.values())

@@ -21,14 +21,16 @@ import numpy as np
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.corpus.writer import StoreWriter
 from bioretrieval_tui.index.graph import GraphBuilder
-from bioretrieval_tui.index.intake import Feed, Intake
+from bioretrieval_tui.index.intake import Feed, Intake, empty_fault
 from bioretrieval_tui.index.layout import VECTORS
 from bioretrieval_tui.index.lexical.runs import RunWriter
 from bioretrieval_tui.index.vectorise import Halves, ModelFacts, Vectoriser
 from bioretrieval_tui.progress import Progress, Reporter
 
-WINDOW = 1_024
+WINDOW = 512
 """Documents that are encoded together: enough to sort by length, little to hold or to lose."""
+_ON_A_CARD = 16
+"""Times as many on an accelerator, where so few would be gone before the next ones are there."""
 _WAITING = 4
 """Encoded windows that may wait for the third thread."""
 _PATIENCE = 5.0
@@ -63,19 +65,21 @@ def fill(
 ) -> Filled:
     """Put everything that `feed` gives into the store, and its vectors, graph and words beside.
 
-    Raises whatever reading, encoding, writing or `reporter` raise; the first of them, and no
-    thread is left behind.
+    Raises CorpusError where there is no document at all, and whatever reading, encoding, writing
+    or `reporter` raise; the first of them, and no thread is left behind.
     """
     reader = _Reader(feed, intake)
     reader.start()
     sink: _Sink | None = None
     try:
         reader.wait_for_rows(writer, WINDOW, lambda: reporter(_reading(intake)))
+        if not writer.next:
+            raise empty_fault(intake.report)  # before a model is loaded for nothing
         facts = vectoriser.start()
         graph = start_graph(facts)
         sink = _Sink(folder / VECTORS, graph, runs)
         sink.start()
-        _encode_all(writer, reader, vectoriser, sink, _Teller(intake, vectoriser, reporter))
+        _encode_all(writer, reader, vectoriser, sink, _Teller(intake, reader, vectoriser, reporter))
         sink.finish()
     finally:
         reader.stop()
@@ -89,11 +93,13 @@ def _encode_all(
 ) -> None:
     start = writer.first
     while True:
-        reader.wait_for_rows(writer, start + WINDOW - writer.first, tell.again)
+        # A model that was not needed yet has no device; what is looked up needs no large window.
+        on_a_card = vectoriser.device.partition(":")[0] in ("cuda", "mps")
+        window = WINDOW * (_ON_A_CARD if on_a_card else 1)
+        reader.wait_for_rows(writer, start + window - writer.first, tell.again)
         if reader.over:
-            tell.total = writer.rows
             sink.expect(writer.next)
-        documents = writer.read(start, WINDOW)
+        documents = writer.read(start, window)
         if not documents:
             return
         vectors = vectoriser.vectors(documents, tell.within)
@@ -219,13 +225,15 @@ class _Sink(threading.Thread):
 class _Teller:
     """Makes one progress of what reader and encoder do."""
 
-    def __init__(self, intake: Intake, vectoriser: Vectoriser, reporter: Reporter) -> None:
+    def __init__(
+        self, intake: Intake, reader: _Reader, vectoriser: Vectoriser, reporter: Reporter
+    ) -> None:
         self._intake = intake
+        self._reader = reader
         self._vectoriser = vectoriser
         self._reporter = reporter
         self._started = time.perf_counter()
         self._done = 0
-        self.total: int | None = None
 
     def within(self, step: Progress) -> None:
         """A batch of the window is done."""
@@ -249,7 +257,8 @@ class _Teller:
             Progress(
                 "encoding",
                 done,
-                self.total,
+                # Known as soon as all is read, which may be in the middle of a long window.
+                self._intake.writer.rows if self._reader.over else None,
                 rate=encoded / elapsed if sure else None,
                 note=note,
                 tokens_rate=tokens / elapsed if sure and tokens else None,

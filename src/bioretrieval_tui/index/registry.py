@@ -208,10 +208,21 @@ def remove_index(name: str) -> int:
 
 
 def _look(folder: Path, *, deep: bool) -> IndexInfo:
-    try:
-        manifest = read_manifest(folder)
-    except BioRetrievalError as error:
-        return _unknown(folder, _damaged(error.message))
+    """One index at a glance; one that is replaced meanwhile is no damaged one, so it is looked at
+    again."""
+    found = _unknown(folder, _damaged("it is replaced again and again"))
+    for _ in range(_TRIES):
+        try:
+            manifest = read_manifest(folder)
+            found = _look_at(manifest, folder, deep=deep)
+            if found.status == "ok" or read_manifest(folder).generation == manifest.generation:
+                break
+        except BioRetrievalError as error:
+            return _unknown(folder, _damaged(error.message))
+    return found
+
+
+def _look_at(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
     status = "ok"
     try:
         check_sizes(manifest, folder)

@@ -17,7 +17,6 @@ from bioretrieval_tui.index.graph import (
     FAILING_RECALL,
     NEAREST,
     TARGET_RECALL,
-    Labels,
     load_graph,
     probe,
     reaching,
@@ -26,7 +25,7 @@ from bioretrieval_tui.index.graph import (
 from bioretrieval_tui.index.layout import GRAPH, LEXICAL, index_folder
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
 from bioretrieval_tui.index.manifest import Manifest, check_content
-from bioretrieval_tui.index.matrix import Matrix, open_dead, open_matrix
+from bioretrieval_tui.index.matrix import Labels, Matrix, open_dead, open_matrix
 from bioretrieval_tui.index.registry import manifest_of
 from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -35,7 +34,10 @@ _LENGTH_WITHIN = 5e-3
 """How far a vector of length 1 may be off after it was rounded to float16."""
 _COMPACT = "bioretrieval-tui index compact {}"
 _REBUILD = "build it again: bioretrieval-tui index build {} FILE..."
+_ANEW = "bioretrieval-tui index remove {0}, then bioretrieval-tui index build {0} FILE..."
+"""Where the vectors are wrong though their checksum is right: building again would reuse them."""
 _SHOWN = 20
+_TRIES = 5
 _HASHED = 500
 """Rows whose text is compared with its content hash, spread over all of them."""
 
@@ -43,16 +45,27 @@ _HASHED = 500
 def verify_index(name: str, reporter: Reporter = silent) -> Verification:
     """Check everything: files by checksum, counts of all parts, vectors, the graph's recall.
 
+    An index that is replaced meanwhile is checked again, as the one that it is now.
+
     Raises:
         NotFoundError: there is no such index. Whatever `reporter` raises.
     """
+    found = Verification(name, ())
+    for _ in range(_TRIES):
+        try:
+            manifest = manifest_of(name)
+            found = _verified(manifest, reporter)
+            if found.ok or manifest_of(name).generation == manifest.generation:
+                break
+        except IndexFault as error:
+            return Verification(name, (Check("manifest", False, error.message, error.remedy),))
+    return found
+
+
+def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
+    name = manifest.name
     folder = index_folder(name)
-    checks: list[Check] = []
-    try:
-        manifest = manifest_of(name)
-    except IndexFault as error:
-        return Verification(name, (Check("manifest", False, error.message, error.remedy),))
-    checks.append(Check("manifest", True, f"format {manifest.format}, {manifest.model}"))
+    checks = [Check("manifest", True, f"format {manifest.format}, {manifest.model}")]
     sound = set(manifest.files)
     for check, path in _files(manifest, folder, reporter):
         if not check.ok:
@@ -97,13 +110,21 @@ def _files(manifest: Manifest, folder: Path, reporter: Reporter) -> Iterator[tup
             yield Check(f"file {one.name}", False, "it is missing", remedy), path
         except IndexFault as error:
             said = error.message.partition("is damaged: ")[2] or error.message
-            size = (folder / path).stat().st_size
-            if size != manifest.files[path].bytes:
+            size = _size(folder / path)
+            if size is not None and size != manifest.files[path].bytes:
                 said = f"it has {size:,} bytes, not {manifest.files[path].bytes:,}"
             yield Check(f"file {one.name}", False, said, remedy), path
         else:
             yield Check(f"file {one.name}", True, "unaltered"), path
     reporter(Progress("checksums", total, total, unit="files"))
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None for what is none, or cannot be looked at."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
 
 
 class _Parts:
@@ -167,7 +188,7 @@ class _Parts:
             bad += int(wrong.sum())
         if bad:
             yield Check(
-                "vectors", False, f"{bad:,} are no unit vectors", _REBUILD.format(manifest.name)
+                "vectors", False, f"{bad:,} are no unit vectors", _ANEW.format(manifest.name)
             )
         else:
             shape = f"{matrix.rows:,} x {matrix.dimension} {manifest.dtype}"

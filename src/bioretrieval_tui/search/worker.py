@@ -236,7 +236,7 @@ class Building:
             replace=request.replace,
             ids=request.ids,
         )
-        prepare_query_encoder(model, request.recipe, device=self._device, reporter=reporter)
+        prepare_query_encoder(model, request.recipe, reporter=reporter)
         return outcome
 
     def _built(self, identifier: int, outcome: Outcome) -> None:
