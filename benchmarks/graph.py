@@ -78,7 +78,7 @@ def build_faiss(vectors: Path, out: Path, m: int, ef_construction: int) -> None:
     import faiss
 
     matrix = mapped(vectors)
-    index = faiss.IndexHNSWFlat(DIMENSION, m, faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.IndexHNSWFlat(DIMENSION, m, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = ef_construction
     for start in range(0, len(matrix), 50 * WINDOW):
         index.add(matrix[start : start + 50 * WINDOW].astype(np.float32))
@@ -134,7 +134,7 @@ def open_faiss(path: Path) -> Ask:
     import faiss
 
     faiss.omp_set_num_threads(1)
-    index = faiss.read_index(str(path))
+    index: Any = faiss.read_index(str(path))
 
     def ask(query: Vectors, ef: int) -> npt.NDArray[np.int64]:
         index.hnsw.efSearch = max(ef, K)

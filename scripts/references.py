@@ -12,7 +12,8 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = ("list", "show", "open", "results", "search", "index", "index build", "index list",
-         "index info", "index remove", "keys", "doctor", "config", "completion")  # fmt: skip
+         "index add", "index import-vectors", "index verify", "index compact", "index info",
+         "index remove", "keys", "doctor", "config", "completion")  # fmt: skip
 
 
 def said(*words: str) -> str:

@@ -7,8 +7,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import homes
 import pytest
+
+import homes
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -151,19 +151,19 @@ def test_a_text_that_was_altered_does_not_fit_its_hash(tmp_path: Path) -> None:
     assert [label for label in range(25) if not store.intact(label)] == [3]
 
 
-@pytest.mark.parametrize("value", ["x'ff'", "x'7b'", "x'7b226122'"])
-def test_metadata_that_is_no_json(tmp_path: Path, value: str) -> None:
+@pytest.mark.parametrize("value", [b"\xff", b"{", b'{"a"'])
+def test_metadata_that_is_no_json(tmp_path: Path, value: bytes) -> None:
     path = write(tmp_path / "s.sqlite", DOCUMENTS)
-    change(path, f"UPDATE documents SET metadata = {value} WHERE label = 3")
+    change(path, "UPDATE documents SET metadata = ? WHERE label = 3", value)
     store = DocumentStore([path])
     assert store.get([2]) == [DOCUMENTS[2]]
     with pytest.raises(IndexFault, match="cannot be read"):
         store.get([3])
 
 
-def change(path: Path, statement: str) -> None:
+def change(path: Path, statement: str, *values: bytes) -> None:
     with sqlite3.connect(path) as db:
-        db.execute(statement)
+        db.execute(statement, values)
     db.close()
 
 

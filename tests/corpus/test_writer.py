@@ -40,9 +40,7 @@ class Written:
         path = self.folder / f"{len(self.paths)}.sqlite"
         with StoreWriter(path, base, self.dead) as writer:
             for step in steps:
-                self.said.append(
-                    writer.delete(step) if isinstance(step, str) else writer.add(step)
-                )
+                self.said.append(writer.delete(step) if isinstance(step, str) else writer.add(step))
             writer.finish()
             self.dead |= writer.died
             self.aliases += writer.aliases

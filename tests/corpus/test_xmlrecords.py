@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioretrieval_tui.corpus.document import Place, Rejected
 from bioretrieval_tui.corpus import xmlrecords
+from bioretrieval_tui.corpus.document import Place, Rejected
 from bioretrieval_tui.corpus.xmlrecords import markup_of, records
 
 NAMES = ("rec", "other")

@@ -22,8 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from homes import share_encoders
 from reference import Terminal
+
+from homes import share_encoders
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 APP = [sys.executable, "-m", "bioretrieval_tui"]

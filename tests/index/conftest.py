@@ -10,6 +10,7 @@ from hashing_encoder import HashingEncoder, write_corpus
 from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.manifest import Manifest
+from homes import share_encoders
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BIORETRIEVAL_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("BIORETRIEVAL_HOME", str(share_encoders(tmp_path_factory.mktemp("home"))))
         return load_encoder(device="cpu")
 
 
@@ -41,4 +42,4 @@ def hashing() -> HashingEncoder:
 @pytest.fixture
 def built(corpus: Path, hashing: HashingEncoder) -> Manifest:
     """An index `demo` over `corpus`."""
-    return build_index("demo", [corpus], lambda: hashing)
+    return build_index("demo", [corpus], lambda: hashing).manifest

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hashing_encoder import HashingEncoder, write_corpus
+from index_help import tree, whole
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index.build import build_index
@@ -45,12 +46,16 @@ def test_what_is_listed(built: Manifest, corpus: Path) -> None:
         "documents": 300,
         "model": "test/hashing",
         "dimension": 16,
-        "dtype": "float32",
+        "dtype": "float16",
         "device": "cpu",
         "built": built.built,
         "bytes": size,
         "status": "ok",
         "docs_per_second": built.docs_per_second,
+        "dead_share": 0.0,
+        "aliases": 0,
+        "segments": 1,
+        "recall": built.graph.recall,
     }
     assert info("demo") == found
 
@@ -86,11 +91,8 @@ def test_removing(built: Manifest) -> None:
 
 def test_a_damaged_index_can_be_removed_and_replaced(built: Manifest, corpus: Path) -> None:
     (index_folder("demo") / "manifest.json").write_bytes(b"ruin")
-    manifest = build_index("demo", [corpus], HashingEncoder)
-    assert {path.name for path in index_folder("demo").iterdir()} == {
-        "manifest.json",
-        manifest.generation,
-    }
+    manifest = build_index("demo", [corpus], HashingEncoder).manifest
+    assert tree() == whole(manifest)
     (index_folder("demo") / "manifest.json").write_bytes(b"ruin")
     remove_index("demo")
     assert index_names() == []
@@ -119,7 +121,7 @@ def test_a_second_writer_is_told_who_writes(built: Manifest, corpus: Path) -> No
                 attempt()
             assert f"being built by process {holder.pid} since 20" in caught.value.line()
         # Readers do not care, and other indexes do not either.
-        assert open_index("demo").documents.count == 300
+        assert open_index("demo").documents.rows == 300
         build_index("other", [corpus], HashingEncoder)
         holder.kill()
         holder.wait()
@@ -147,7 +149,7 @@ def test_readers_during_many_swaps(tmp_path: Path, corpus: Path) -> None:
                 faults.append(fault.line())
                 continue
             words = {d.text.split()[0] for batch in index.documents.batches(50) for d in batch}
-            seen.add((index.documents.count, index.vectors.count, *sorted(words)))
+            seen.add((index.documents.rows, index.vectors.count, *sorted(words)))
             index.close()
 
     readers = [threading.Thread(target=read) for _ in range(2)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hashing_encoder import HashingEncoder
+from index_help import build_items, matrix_of, record
 
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index import vectors
@@ -18,8 +19,7 @@ from bioretrieval_tui.index.vectors import Allowed, HnswStore, Vector
 
 
 def matrix(manifest: Manifest) -> Vector:
-    loaded: Vector = np.load(index_folder("demo") / manifest.generation / "vectors.f32.npy")
-    return loaded
+    return matrix_of(manifest).astype(np.float32)
 
 
 def expected(vectors: Vector, query: Vector, k: int, allowed: Allowed | None) -> list[int]:
@@ -55,8 +55,8 @@ def test_the_nearest_come_first(
 
 def test_ties_go_by_label(tmp_path: Path) -> None:
     path = tmp_path / "same.jsonl"
-    path.write_text("".join(f'{{"_id": "{n}", "text": "same"}}\n' for n in range(50)))
-    manifest = build_index("demo", [path], HashingEncoder)
+    path.write_text("".join(f'{{"_id": "{n}", "title": "same"}}\n' for n in range(50)))
+    manifest = build_index("demo", [path], HashingEncoder).manifest
     store = HnswStore(manifest, index_folder("demo"))
     query = HashingEncoder().encode_queries(["same"])[0]
     assert store.search(query, 7)[0].tolist() == list(range(7))
@@ -124,7 +124,7 @@ def test_the_graph_finds_what_is_near(tmp_path: Path) -> None:
             words = " ".join(f"w{chance.randrange(500)}" for _ in range(15))
             out.write(f'{{"_id": "{number}", "text": "{words}"}}\n')
     encoder = HashingEncoder(64)
-    manifest = build_index("demo", [tmp_path / "many.jsonl"], lambda: encoder)
+    manifest = build_index("demo", [tmp_path / "many.jsonl"], lambda: encoder).manifest
     store = HnswStore(manifest, index_folder("demo"), exact_below=0)
     found = 0
     for _ in range(50):
@@ -148,3 +148,23 @@ def test_parts_make_no_difference(
     labels, similarities = stores["exact"].search(query, 300)
     assert sorted(labels.tolist()) == list(range(300))
     np.testing.assert_allclose(similarities, matrix(built)[labels] @ query, atol=1e-6)
+
+
+def test_the_dead_are_never_answered(hashing: HashingEncoder) -> None:
+    items = [record(f"d{n}", f"word {n}") for n in range(200)]
+    items += [record(f"d{n}", f"other {n}") for n in range(0, 200, 4)]
+    manifest = build_items("demo", *items).manifest
+    dead = set(range(0, 200, 4))
+    query = hashing.encode_queries(["word 4 8 12"])[0]
+    for exact_below in (0, 50_000):
+        store = HnswStore(manifest, index_folder("demo"), exact_below=exact_below)
+        assert (store.count, len(store.dead)) == (200, 50)
+        labels, similarities = store.search(query, 1_000)
+        assert sorted(labels.tolist()) == sorted(set(range(250)) - dead)
+        np.testing.assert_allclose(similarities, matrix(manifest)[labels] @ query, atol=1e-5)
+        assert set(store.search(query, 30, allowed=range(120))[0].tolist()).isdisjoint(dead)
+        assert store.search(query, 9, allowed=dead)[0].tolist() == []
+    some = np.array([249, 3, 3, 0])
+    np.testing.assert_allclose(
+        store.similarities(query, some), matrix(manifest)[some] @ query, atol=1e-6
+    )

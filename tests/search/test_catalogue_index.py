@@ -45,7 +45,7 @@ def test_a_damaged_one_is_built_again(encoder: Encoder) -> None:
     folder = index_folder("catalogue")
     (folder / manifest_of("catalogue").generation / "graph.hnsw").write_bytes(b"ruin")
     assert ensure_catalogue_index(ENTRIES, "v1", lambda: encoder).built
-    assert open_index("catalogue").documents.count == 2
+    assert open_index("catalogue").documents.rows == 2
 
 
 def test_another_process_is_waited_for(encoder: Encoder) -> None:

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui import errors
 from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.corpus.reading import ReadOptions, ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
+from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.index.report import RejectedRecord, Report
+from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search import protocol
 from bioretrieval_tui.search.hits import Hit, Scores
@@ -23,6 +27,13 @@ MESSAGES = [
     protocol.Search(1, "what\n\0\x1b", "demo", 3, "dense", "left"),
     protocol.Build(2, "demo", ["/a b"], False, "pmid", "x/y", embedded.RECIPE),
     protocol.EnsureCatalogue(3, "f", [Document("a", "t", "é", {"k": [1, None, {"x": 1.5}]})]),
+    protocol.Build(
+        7, "demo", ["-"], True, reading=ReadSettings("csv", ReadOptions({"id": "PMID"}))
+    ),
+    protocol.Extend(8, "demo", ["/a b"], ReadSettings(strict=True)),
+    protocol.Compact(9, "demo"),
+    protocol.Verify(10, "demo"),
+    protocol.Remove(11, "demo"),
     protocol.ListIndexes(4),
     protocol.Cancel(5),
     protocol.Shutdown(),
@@ -31,6 +42,16 @@ REPLIES = [
     protocol.Progressed(1, Progress("encoding", 5, 10, rate=2.5, note="cpu")),
     protocol.Found(1, [Hit(1, "a", "t", "x", None, None, 0.5, Scores(dense=0.5))]),
     protocol.Listed(1, []),
+    protocol.Built(
+        1,
+        IndexInfo("demo", 3, "m", 2, "float16", "cpu", "2026", 9, "ok", 1.5, recall=0.99),
+        Report(read=2, rejected=1, rejections=[RejectedRecord("f", "why", offset=7)]),
+        True,
+    ),
+    protocol.Verified(
+        1, Verification("demo", (Check("graph", False, "cut", "compact"), Check("x", True, "y")))
+    ),
+    protocol.Removed(1, 123),
     protocol.Ensured(1, 5, True, None),
     protocol.Failed(1, "IndexFault", "m", None, 1),
 ]

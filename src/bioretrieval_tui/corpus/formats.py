@@ -42,6 +42,8 @@ FORMATS: tuple[Format, ...] = (
 
 _PACKED = ".gz"
 _TABLES = (tables.CSV, tables.TSV)
+_NULS = 50
+"""Every so many-th character a NUL, and a file is no text."""
 _LINES_TRIED = 50
 # A name is believed where every line or field stands alone, so that a file whose first records
 # are broken is still read: each of them is told, and the others are kept.
@@ -137,7 +139,8 @@ def _foreign(head: bytes) -> str | None:
     text = text_of_head(head[:4096])
     if _HTML.match(text):
         return "an HTML page"
-    if "\0" in text:
+    # One is a fault of the record that holds it, and told there.
+    if text.count("\0") > len(text) // _NULS:
         return "binary data"
     return None
 

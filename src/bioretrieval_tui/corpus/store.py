@@ -59,6 +59,8 @@ _RECORDS = """
 SELECT label, id, title, text, metadata, name, line FROM documents
 JOIN files ON files.number = documents.file WHERE label >= ? ORDER BY label LIMIT ?
 """
+_AT_ONCE = 500
+"""Values that one statement takes; every build of SQLite takes so many."""
 _IN_FORCE = """
 SELECT 0, label FROM documents WHERE id = ?1 AND dead = 0
 UNION ALL SELECT 1, label FROM aliases WHERE id = ?1
@@ -194,6 +196,19 @@ class DocumentStore:
             for segment in reversed(self.segments)
             for row in segment.rows(statement, [digest])
         ]
+
+    def by_content(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Of those content hashes that are here, the label of one row each, dead ones too."""
+        found: dict[bytes, int] = {}
+        for start in range(0, len(digests), _AT_ONCE):
+            some = digests[start : start + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            statement = (
+                f"SELECT hash, max(label) FROM documents WHERE hash IN ({marks}) GROUP BY hash"  # noqa: S608
+            )
+            for segment in self.segments:
+                found.update((bytes(row[0]), int(row[1])) for row in segment.rows(statement, some))
+        return found
 
     def aliases(self, label: int) -> list[str]:
         """The other ids that stand for this document now, in order."""

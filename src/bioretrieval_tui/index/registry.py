@@ -175,7 +175,10 @@ def open_index(name: str) -> OpenIndex:
                     remedy=REBUILD,
                 )
             words = LexicalIndex(folder / manifest.path(LEXICAL), manifest.lexical, name=name)
-            return OpenIndex(manifest, folder, documents, HnswStore(manifest, folder), words)
+            vectors = HnswStore(manifest, folder)
+            # Now, and not at the first search: by then a newer build may have swept the file.
+            vectors.ready()
+            return OpenIndex(manifest, folder, documents, vectors, words)
         except (FileNotFoundError, IndexFault) as error:
             if documents is not None:
                 documents.close()

@@ -183,10 +183,10 @@ class ModelVectors:
         if self._old is None:
             return
         _, store, matrix = self._old
-        for digest in list(missing):
-            labels = store.same_content(digest)
-            if labels:
-                found[missing.pop(digest)] = matrix.halves(np.array(labels[:1]))
+        there = store.by_content(list(missing))
+        halves = matrix.halves(np.array(list(there.values()), dtype=np.int64))
+        for digest, half in zip(there, halves, strict=True):
+            found[missing.pop(digest)] = half
 
     def _encode(
         self,

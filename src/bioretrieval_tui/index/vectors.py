@@ -52,7 +52,8 @@ class VectorStore(Protocol):
 class HnswStore:
     """The vectors of one index on disk: memory-mapped matrices and an hnswlib graph.
 
-    Opening looks at sizes only; the graph is checked and loaded when a search first needs it.
+    Opening looks at sizes only; the graph is checked and loaded by `ready`, or when a search first
+    needs it.
 
     Raises (on construction and search):
         IndexFault: the files do not fit the manifest.
@@ -91,6 +92,11 @@ class HnswStore:
         if self.count < self._exact_below or share < NARROW:
             return self._exact(query, k, kept)
         return self._approximate(query, k, kept)
+
+    def ready(self) -> None:
+        """Load the graph if searches without a filter will walk it."""
+        if self.count >= self._exact_below:
+            self._open_graph()
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:
         """Inner products of `query` with the vectors of these labels, in their order."""
