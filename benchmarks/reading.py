@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,19 +83,23 @@ def scale(report: Report, data: Path) -> None:
     )
 
 
+def _records(samples: Path) -> Iterator[bytes]:
+    """The articles of every PubMed XML sample, as they stand."""
+    for path in sorted(samples.rglob("pubmed*.xml")):
+        yield from re.findall(rb"<PubmedArticle>.*?</PubmedArticle>\s*", path.read_bytes(), re.S)
+
+
 def bulk(report: Report, data: Path, rounds: int, megabytes: int = 200) -> None:
     """PubMed XML against a bare iterparse over the same bytes."""
-    sample = (data / "importer-samples" / "biopython" / "Entrez" / "pubmed7.xml").read_bytes()
-    begin = sample.index(b"<PubmedArticle>")
-    end = sample.rindex(b"</PubmedArticle>") + len(b"</PubmedArticle>")
-    head, body, tail = sample[:begin], sample[begin:end], sample[end:]
+    records = b"".join(_records(data / "importer-samples"))
+    head, tail = b'<?xml version="1.0"?>\n<PubmedArticleSet>\n', b"</PubmedArticleSet>\n"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bulk.xml"
-        copies = megabytes * 1_000_000 // len(body)
+        copies = megabytes * 1_000_000 // len(records)
         with path.open("wb") as out:
             out.write(head)
             for _ in range(copies):
-                out.write(body)
+                out.write(records)
             out.write(tail)
         counts: dict[str, int] = {}
 

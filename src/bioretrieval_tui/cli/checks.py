@@ -23,8 +23,9 @@ State = Literal["ok", "note", "missing"]
 """`note`: it works, with less; `missing`: something that the program cannot do without."""
 
 PACKAGES = (
-    "click", "filelock", "hnswlib", "httpx", "msgspec", "numpy", "platformdirs", "PyYAML",
-    "rapidfuzz", "rich", "safetensors", "sentence-transformers", "textual",
+    "click", "filelock", "hnswlib", "httpx", "lxml", "msgspec", "numpy", "openvino",
+    "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
+    "sentence-transformers", "textual", "tokenizers",
 )  # fmt: skip
 """Besides torch and the embedded model, which are looked at on their own."""
 
@@ -61,6 +62,7 @@ def all_checks() -> Iterator[Finding]:
     yield from folders()
     yield from indexes()
     yield from terminal()
+    yield from processor()
     yield from devices()
 
 
@@ -246,6 +248,23 @@ def devices() -> Iterator[Finding]:
     """torch and its devices, asked in a child so that this process stays small and cannot fall."""
     code, output, errors = _child(_PROBE, _PROBE_SECONDS)
     yield from _torch_findings(code, output, errors, _nvidia_cards())
+
+
+def processor() -> Iterator[Finding]:
+    """In what OpenVINO would encode on this processor, asked in a child like torch."""
+    program = (
+        "from bioretrieval_tui.encoding.openvino_runtime import DTYPES, chip\n"
+        "print(chip().openvino.partition('-')[0], DTYPES[chip().precision])"
+    )
+    code, output, errors = _child(program, _PROBE_SECONDS)
+    if code == 0 and output.split():
+        version, dtype = output.split()[-2:]
+        yield Finding("devices", "processor", "ok", f"OpenVINO {version}, encodes in {dtype}")
+        return
+    said = errors.strip().splitlines()
+    why = said[-1][:200] if said else f"it ended with status {code}"
+    remedy = "torch encodes instead; for speed: pip install --force-reinstall openvino"
+    yield Finding("devices", "processor", "note", f"OpenVINO does not load: {why}", remedy)
 
 
 def _child(program: str, seconds: float) -> tuple[int, str, str]:
