@@ -86,7 +86,7 @@ def scale(report: Report, data: Path) -> None:
 def _records(samples: Path) -> Iterator[bytes]:
     """The articles of every PubMed XML sample, as they stand."""
     for path in sorted(samples.rglob("pubmed*.xml")):
-        yield from re.findall(rb"<PubmedArticle>.*?</PubmedArticle>\s*", path.read_bytes(), re.S)
+        yield from re.findall(rb"(?s)<PubmedArticle>.*?</PubmedArticle>\s*", path.read_bytes())
 
 
 def bulk(report: Report, data: Path, rounds: int, megabytes: int = 200) -> None:
