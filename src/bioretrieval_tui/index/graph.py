@@ -25,7 +25,31 @@ from bioretrieval_tui.index.matrix import Labels, Matrix, Vectors
 TARGET_RECALL = 0.99
 """recall@10 that `ef` is chosen for."""
 FAILING_RECALL = 0.95
-EFS = (40, 60, 80, 100, 120, 160, 200, 240, 320, 400, 500, 640, 800, 1_000, 1_400, 2_000)
+EFS = (
+    40,
+    60,
+    80,
+    100,
+    120,
+    140,
+    160,
+    180,
+    200,
+    220,
+    240,
+    260,
+    280,
+    300,
+    320,
+    360,
+    400,
+    500,
+    640,
+    800,
+    1_000,
+    1_400,
+    2_000,
+)
 SAMPLED = 200
 """Documents that recall is measured on."""
 NEAREST = 10
