@@ -101,7 +101,7 @@ def test_building_tells_what_became_of_the_records(built: Ended, folder: Path) -
     assert (built.code, built.out) == (0, "")
     said = built.err
     assert re.search(r"rejected .*corpus\.jsonl:5: ", said)
-    assert re.search(r"built demo: 3 documents, 3 of them encoded, in .* documents/s on cpu", said)
+    assert re.search(r"built demo: 3 documents in .* documents/s on cpu", said)
     assert "5 read, 3 kept, 1 duplicates, 1 rejected" in said
     report = json.loads((folder / "built.json").read_text())
     assert report["read"] == 5
@@ -120,7 +120,9 @@ def test_adding_a_table_with_its_columns_named(added: Ended, folder: Path) -> No
     assert {"encoding", "linking", "saving"} <= {step["stage"] for step in steps}
     assert {"done", "total", "unit", "share", "rate", "read", "seconds_left"} <= set(steps[0])
     words = [line for line in added.lines if not line.startswith("{")]
-    assert words[-2].startswith("bioretrieval-tui: extended demo: 4 documents, 2 of them encoded")
+    assert words[-2].startswith(
+        "bioretrieval-tui: extended demo: 4 documents (2 of them encoded now)"
+    )
     assert words[-1] == "bioretrieval-tui: 2 read, 1 kept, 1 replaced"
     report = json.loads((folder / "added.json").read_text())
     assert (report["replaced"], report["encoded"], report["documents"]) == (1, 2, 4)
@@ -200,7 +202,7 @@ def test_importing_vectors(call: Call, folder: Path) -> None:
     ]  # fmt: skip
     ended = call(*words, "--report", folder / "import.json")
     assert (ended.code, ended.out) == (0, "")
-    assert "imported chunk: 2 documents, 0 of them encoded" in ended.err
+    assert "imported chunk: 2 documents (0 of them encoded now)" in ended.err
     assert "there is no vector for '7'" in ended.err
     report = json.loads((folder / "import.json").read_text())
     assert (report["kept"], report["rejected"]) == (2, 1)
@@ -273,7 +275,7 @@ def test_stdin_is_a_file_too(compacted: Ended, environment: dict[str, str], fold
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert b"extended demo: 4 documents, 1 of them encoded" in done.stderr
+    assert b"extended demo: 4 documents (1 of them encoded now)" in done.stderr
     assert os.path.isdir(folder / "home" / "data" / "indexes" / "demo")
 
 

@@ -28,6 +28,7 @@ from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index import pipeline
 from bioretrieval_tui.index.build import Outcome, add_to_index, build_index, compact_index
+from bioretrieval_tui.index.lexical.analysis import tokens
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.progress import Reporter, silent
 
@@ -188,6 +189,7 @@ def _child(
     if limits["memory"]:
         resource.setrlimit(resource.RLIMIT_AS, (limits["memory"],) * 2)
     if limits["user"] is not None:
+        tokens("what is imported late may not be readable for that user")
         os.setgroups([])
         os.setgid(limits["user"])
         os.setuid(limits["user"])

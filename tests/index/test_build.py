@@ -211,7 +211,7 @@ BAD_LINE = b'\n{"_id": "new"\nnot json\n'
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (BAD_LINE, "records were rejected, the first: "),
+        (BAD_LINE, "2 records were rejected, the first "),
         (b"", "is empty"),
         (b"\n\n", "is empty"),
     ],

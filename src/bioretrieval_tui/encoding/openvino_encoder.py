@@ -61,7 +61,7 @@ class OpenVinoEncoder(BaseEncoder):
             self._graph = np.memmap(_file(found, "graph.blob"), dtype=np.uint8, mode="c")
             words = found.path("words.npy")
             self._words = None if words is None else np.load(words, mmap_mode="r")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
             raise ModelError(f"{found.folder} cannot be read: {error}") from error
         self._turns = Turns()
         self._compiling = threading.Lock()

@@ -25,6 +25,7 @@ from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.build import Outcome, Reading, build_with_vectors
 from bioretrieval_tui.index.intake import Feed, Intake, feed_files
 from bioretrieval_tui.index.manifest import ANY_REVISION, IdKind
+from bioretrieval_tui.index.matrix import UNREADABLE
 from bioretrieval_tui.index.vectorise import Halves, ModelFacts
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -192,10 +193,10 @@ def _only_known(feed: Feed, imported: ImportedVectors) -> Feed:
 def _open(path: Path) -> npt.NDArray[np.floating]:
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise CorpusError(f"{path} is no .npy matrix", remedy="see numpy.save") from error
     except OSError as error:
         raise reading_fault(str(path), error) from error
+    except UNREADABLE as error:
+        raise CorpusError(f"{path} is no .npy matrix", remedy="see numpy.save") from error
     if not isinstance(matrix, np.ndarray):
         matrix.close()
         raise CorpusError(f"{path} is an archive, not one matrix", remedy="unpack it first")

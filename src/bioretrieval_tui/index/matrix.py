@@ -6,6 +6,7 @@ a model gives are not more exact than that.
 
 from __future__ import annotations
 
+import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ Vectors = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 Labels = npt.NDArray[np.int64]
 
+UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
+"""What numpy raises for a damaged .npy: it reads the header with Python's own parser."""
 BLOCK = 2_048
 """Rows that are widened to float32 at once: they fit the cache, and no copy of all is made."""
 
@@ -106,7 +109,7 @@ def open_dead(manifest: Manifest, folder: Path) -> Labels:
         dead = np.load(folder / manifest.path(DEAD), allow_pickle=False)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise fault(manifest, f"{DEAD} cannot be read") from error
     sound = (
         dead.dtype == np.int64
