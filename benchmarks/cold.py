@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,18 +31,28 @@ for label, distance in zip(labels[0], distances[0]):
 """
 
 
+LAUNCHER = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+taken = time.perf_counter() - started
+if status:
+    sys.exit(f"{sys.argv[1]} ended with {status}")
+print(json.dumps([taken, usage.ru_maxrss]))
+"""
+# A child begins with the peak of the process that it was forked from, so a small one forks it.
+
+
 def measured(command: list[str], env: dict[str, str], peaks: list[float]) -> Callable[[], float]:
     """A maker: seconds of a whole process; its peak memory (MiB) goes into `peaks`."""
 
     def once() -> float:
-        started = time.perf_counter()
-        child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        taken = time.perf_counter() - started
-        if status:
-            raise RuntimeError(f"{command[0]} ended with {status}")
-        peaks.append(usage.ru_maxrss / 1024)
-        return taken
+        launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
+        done = subprocess.run(launcher, env=env, check=True, capture_output=True, text=True)
+        taken, peak = json.loads(done.stdout.splitlines()[-1])
+        peaks.append(peak / 1024)
+        return float(taken)
 
     return once
 

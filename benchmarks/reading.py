@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -44,7 +43,9 @@ def store(path: Path, limit: int, work: Path) -> dict[str, float]:
         done = time.perf_counter()
         read = intake.report.read
         writer.finish()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not `getrusage`: its peak begins with that of the process that this one was forked from.
+    status = Path("/proc/self/status").read_text()
+    peak = 1024 * int(next(x for x in status.splitlines() if x.startswith("VmHWM")).split()[1])
     return {"read": read, "store": stored - started, "words": done - stored, "peak": peak}
 
 
