@@ -12,24 +12,22 @@ They are read through memory maps; nothing here holds a whole file.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index.arrays import GrowingArray, open_array
 
 FILES = ("terms.npy", "offsets.npy", "documents.npy", "frequencies.npy", "lengths.npy")
 """Names of the files, in the order in which they are written."""
 
 DEAD = np.uint32(0xFFFFFFFF)
 MAX_FREQUENCY = 255
-_HEADER = 128
 MAX_LABELS = 2**32 - 1
 
 _SHAPES: dict[str, tuple[str, int | None]] = {
@@ -75,8 +73,10 @@ def open_arrays(folder: Path, *, remedy: str) -> Arrays:
     Raises:
         IndexFault: a file is missing, cut, or not what it should be; `remedy` goes with it.
     """
-    loaded = {name: _open(folder / f"{name}.npy", *shape, remedy) for name, shape in
-              _SHAPES.items()}  # fmt: skip
+    loaded = {
+        name: open_array(folder / f"{name}.npy", *shape, what="the lexical index", remedy=remedy)
+        for name, shape in _SHAPES.items()
+    }
     terms, offsets = loaded["terms"], loaded["offsets"]
     postings = len(loaded["documents"])
     problem = None
@@ -95,90 +95,11 @@ def open_arrays(folder: Path, *, remedy: str) -> Arrays:
     return Arrays(**loaded)
 
 
-def _open(path: Path, kind: str, columns: int | None, remedy: str) -> NDArray[Any]:
-    """One array: mapped, or made where there is nothing to map."""
-    dtype = np.dtype(kind)
-    width = dtype.itemsize * (columns or 1)
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            rows = (size - _HEADER) // width
-            # There is one right header for a file of this size; a cut file has another.
-            if size < _HEADER or file.read(_HEADER) != _header(kind, columns, rows):
-                raise IndexFault(
-                    f"the lexical index is damaged: {path.name} is cut or altered", remedy=remedy
-                )
-            shape = (rows,) if columns is None else (rows, columns)
-            if size != _HEADER + rows * width:
-                raise IndexFault(
-                    f"the lexical index is damaged: {path.name} has bytes too many", remedy=remedy
-                )
-            if rows == 0:
-                return np.empty(shape, dtype)
-            mapped = np.memmap(file, dtype=dtype, mode="r", offset=_HEADER, shape=shape)
-    except OSError as error:
-        what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise IndexFault(
-            f"the lexical index is damaged: {path.name} {what}", remedy=remedy
-        ) from error
-    # A plain view: slices of np.memmap itself cost far more than the slicing.
-    return np.asarray(mapped)
-
-
-def _header(kind: str, columns: int | None, rows: int) -> bytes:
-    """The head of an .npy file of version 1.0, padded to one size whatever the count of rows."""
-    shape = f"({rows},)" if columns is None else f"({rows}, {columns})"
-    facts = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
-    text = facts.encode("ascii").ljust(_HEADER - 11) + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
-
-
-class ArrayFile:
-    """An .npy file that grows: rows are appended, the header is set right at the end.
-
-    It is written beside `path`; `finish` flushes it to disk and renames it into place. Left
-    through an exception, nothing stays.
-    """
+class ArrayFile(GrowingArray):
+    """One of the files of this module, as it grows."""
 
     def __init__(self, path: Path) -> None:
-        self._kind, self._columns = _SHAPES[path.stem]
-        self._path = path
-        self._beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        self.rows = 0
-        self._file: BinaryIO = self._beside.open("wb")
-        self._file.write(_header(self._kind, self._columns, 0))
-
-    def append(self, rows: NDArray[Any]) -> None:
-        """Add rows at the end.
-
-        Raises:
-            OSError: the disk is full or gone.
-        """
-        self._file.write(np.ascontiguousarray(rows, dtype=self._kind).data)
-        self.rows += len(rows)
-
-    def finish(self) -> None:
-        """Set the header right, flush to disk, rename into place.
-
-        Raises:
-            OSError: the disk is full or gone; `path` is untouched.
-        """
-        self._file.seek(0)
-        self._file.write(_header(self._kind, self._columns, self.rows))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._beside.replace(self._path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self._file.close()
-        self._beside.unlink(missing_ok=True)
+        super().__init__(path, *_SHAPES[path.stem])
 
 
 def write_array(path: Path, chunks: Iterable[NDArray[Any]]) -> None:
