@@ -17,12 +17,15 @@ from bioretrieval_tui.corpus.checksum import sha256_of
 from bioretrieval_tui.corpus.store import DocumentStore
 from bioretrieval_tui.corpus.writer import StoreWriter
 from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index.fields.building import FieldsBase, build_fields
+from bioretrieval_tui.index.fields.facts import FieldsFacts
 from bioretrieval_tui.index.graph import GraphBuilder, load_graph, probe
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault
 from bioretrieval_tui.index.layout import (
     BUILDING_PREFIX,
     DEAD,
     DOCUMENTS,
+    FIELDS,
     GRAPH,
     LEXICAL,
     MANIFEST,
@@ -54,6 +57,7 @@ from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter
 
 _RUNS = "runs"
+_FIELD_RUNS = "field-runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ def assemble(
     generation = work / "generation"
     generation.mkdir()
     matrix = _matrix(work / VECTORS, writer.rows, filled.facts, base)
-    reporter(Progress("linking", 0, 3, unit="steps", note="lexical index"))
+    reporter(Progress("linking", 0, 4, unit="steps", note="lexical index"))
     lexical = write_index(
         generation / LEXICAL,
         runs.finish(),
@@ -145,12 +149,14 @@ def assemble(
         dead=dead,
         total=writer.next,
     )
-    reporter(Progress("linking", 1, 3, unit="steps", note="measuring recall"))
+    reporter(Progress("linking", 1, 4, unit="steps", note="fields"))
+    fields = _build_fields(work, generation / FIELDS, base, dead, reporter)
+    reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
     graph_settings = _finish_graph(filled, graph_settings, matrix, dead, writer.died)
-    reporter(Progress("linking", 2, 3, unit="steps", note="saving the graph"))
+    reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
     filled.graph.save(generation / GRAPH)
     np.save(generation / DEAD, dead)
-    reporter(Progress("linking", 3, 3, unit="steps"))
+    reporter(Progress("linking", 4, 4, unit="steps"))
 
     segment, token = SegmentFacts(new_token(), writer.rows), new_token()
     files = dict(base.manifest.files) if base is not None else {}
@@ -183,6 +189,7 @@ def assemble(
             files=files,
             graph=graph_settings,
             lexical=lexical,
+            fields=fields,
             built=datetime.now(UTC).isoformat(timespec="seconds"),
             device=vectoriser.device or (source.device if source is not None else ""),
             seconds=round(perf_counter() - started, 3),
@@ -212,6 +219,23 @@ def _finish_graph(
     """Bury what died, and choose the `ef` that reaches the target recall."""
     filled.graph.bury(np.array(sorted(died), dtype=np.int64))
     return filled.graph.tuned(settings, probe(matrix, dead))
+
+
+def _build_fields(
+    work: Path, out: Path, base: Base | None, dead: Labels, reporter: Reporter
+) -> FieldsFacts:
+    """Columns over the old segments and the new one, which is complete but not in its place."""
+    old, paths = None, []
+    if base is not None:
+        old = FieldsBase(
+            base.folder / base.manifest.path(FIELDS), base.manifest.fields, base.manifest.rows
+        )
+        paths = [base.folder / path for path in base.manifest.stores()]
+    store = DocumentStore([*paths, work / DOCUMENTS])
+    try:
+        return build_fields(out, work / _FIELD_RUNS, store, base=old, dead=dead, reporter=reporter)
+    finally:
+        store.close()
 
 
 def _matrix(path: Path, rows: int, facts: ModelFacts, base: Base | None) -> Matrix:

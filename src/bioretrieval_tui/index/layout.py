@@ -3,7 +3,8 @@
     indexes/NAME/manifest.json       says what is in force; replaced atomically
     indexes/NAME/<segment>/          documents and their vectors, written once: documents.sqlite,
                                      vectors.f16
-    indexes/NAME/<generation>/       what is made from all segments: graph.hnsw, dead.npy, lexical/
+    indexes/NAME/<generation>/       what is made from all segments: graph.hnsw, dead.npy, lexical/,
+                                     fields/
     indexes/NAME/.building-<token>/  a build that is not complete, or the ruin of one
     indexes/NAME/.pool-<key>/        vectors that an unfinished build has paid for already
     indexes/.removed-NAME-<token>/   an index that is being deleted
@@ -29,6 +30,7 @@ VECTORS = "vectors.f16"
 GRAPH = "graph.hnsw"
 DEAD = "dead.npy"
 LEXICAL = "lexical"
+FIELDS = "fields"
 SEGMENT_FILES = (DOCUMENTS, VECTORS)
 
 CATALOGUE = "catalogue"

@@ -16,6 +16,7 @@ from bioretrieval_tui.catalog.entries import Encoding, Similarity
 from bioretrieval_tui.corpus.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
+from bioretrieval_tui.index.fields.facts import FieldsFacts
 from bioretrieval_tui.index.layout import (
     DEAD,
     DOCUMENTS,
@@ -27,7 +28,9 @@ from bioretrieval_tui.index.layout import (
 )
 from bioretrieval_tui.index.lexical.facts import LexicalFacts
 
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, FORMAT)
+"""Format 2 knows no fields: everything but filtering works, and compacting brings it up to date."""
 REBUILD = "build the index again from its corpus"
 ANY_REVISION = "any"
 """The revision of vectors that others computed: they do not say which, so any may query them."""
@@ -101,6 +104,8 @@ class Manifest(
     """By path within the index's folder, with `/`."""
     graph: GraphSettings
     lexical: LexicalFacts
+    fields: FieldsFacts | None = None
+    """None in format 2."""
     built: str
     """ISO 8601, UTC."""
     device: str
@@ -226,9 +231,10 @@ def _parse(name: str, data: bytes) -> Manifest:
         raise damaged
     try:
         found = msgspec.json.decode(data, type=_Versioned).format
-        if found != FORMAT:
+        if found not in READABLE:
             raise IndexFault(
-                f"index {name} has format {found}, this version reads {FORMAT}",
+                f"index {name} has format {found}, this version reads"
+                f" {' and '.join(map(str, READABLE))}",
                 remedy="use the version that built it, or build it again",
             )
         manifest = msgspec.json.decode(data, type=Manifest)
@@ -241,6 +247,7 @@ def _parse(name: str, data: bytes) -> Manifest:
         and manifest.dtype == "float16"
         and manifest.dimension > 0
         and 0 < manifest.documents <= manifest.rows
+        and (manifest.fields is not None) == (manifest.format == FORMAT)
     )
     if not sound:
         raise damaged

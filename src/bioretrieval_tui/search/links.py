@@ -6,10 +6,10 @@ A number is a PMID only where the corpus says so: SciFact's ids look just like P
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from bioretrieval_tui.corpus.dates import document_year as document_year
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.index.manifest import IdKind
 
@@ -20,7 +20,6 @@ _ARXIV = re.compile(
     r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})",
     re.IGNORECASE,
 )
-_YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
 
 
 def document_url(document: Document, ids: IdKind | None = None) -> str | None:
@@ -43,17 +42,6 @@ def document_url(document: Document, ids: IdKind | None = None) -> str | None:
         return f"https://doi.org/{quote(doi, safe='/:;()._-')}"
     arxiv = _matched(_ARXIV, metadata.get("arxiv") or metadata.get("arxiv_id"))
     return f"https://arxiv.org/abs/{arxiv}" if arxiv is not None else None
-
-
-def document_year(metadata: Mapping[str, Any]) -> int | None:
-    """The year of publication, from a year or the first year within a date; or None."""
-    for key in ("year", "date", "pubdate", "publication_date"):
-        value = metadata.get(key)
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            found = _YEAR.search(str(value))
-            if found:
-                return int(found.group())
-    return None
 
 
 def _matched(pattern: re.Pattern[str], value: Any) -> str | None:

@@ -1,0 +1,1 @@
+"""The fields of an index's documents: columns that filters, facets and dates are answered from."""
