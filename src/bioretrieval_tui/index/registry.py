@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index.layout import (
+    FIELDS,
     LEXICAL,
     MANIFEST,
     POOL_HASH_BYTES,
@@ -37,6 +38,7 @@ from bioretrieval_tui.index.sweep import sweep_removed
 
 if TYPE_CHECKING:
     from bioretrieval_tui.corpus.store import DocumentStore
+    from bioretrieval_tui.index.fields.opened import FieldIndex
     from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
     from bioretrieval_tui.index.vectors import VectorStore
 
@@ -65,6 +67,8 @@ class IndexInfo:
     segments: int | None = None
     recall: float | None = None
     """recall@10 of the graph against exact search, measured when it was built."""
+    fields: tuple[str, ...] | None = None
+    """What a filter may name; None for an index that is too old for filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,17 @@ class OpenIndex:
     documents: DocumentStore
     vectors: VectorStore
     lexical: LexicalIndex
+    fields: FieldIndex | None = None
+    """None for an index that is too old for filters; see `filterable`."""
+
+    def filterable(self) -> FieldIndex:
+        """The fields, where there must be some. Raises IndexFault for an index without."""
+        if self.fields is None:
+            raise IndexFault(
+                f"index {self.manifest.name} is of an older version and cannot be filtered",
+                remedy=f"run once: bioretrieval-tui index compact {self.manifest.name}",
+            )
+        return self.fields
 
     def close(self) -> None:
         """Let go of the documents; vectors and words go with the last reference."""
@@ -157,6 +172,7 @@ def open_index(name: str) -> OpenIndex:
         NotFoundError: there is none. IndexFault: it is damaged. UsageError: an impossible name.
     """
     from bioretrieval_tui.corpus.store import DocumentStore
+    from bioretrieval_tui.index.fields.opened import FieldIndex
     from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
     from bioretrieval_tui.index.vectors import HnswStore
 
@@ -176,9 +192,19 @@ def open_index(name: str) -> OpenIndex:
                 )
             words = LexicalIndex(folder / manifest.path(LEXICAL), manifest.lexical, name=name)
             vectors = HnswStore(manifest, folder)
+            fields = None
+            if manifest.fields is not None:
+                fields = FieldIndex(
+                    folder / manifest.path(FIELDS),
+                    manifest.fields,
+                    name=name,
+                    dead=vectors.dead,
+                    lexical=words,
+                    documents=documents,
+                )
             # Now, and not at the first search: by then a newer build may have swept the file.
             vectors.ready()
-            return OpenIndex(manifest, folder, documents, vectors, words)
+            return OpenIndex(manifest, folder, documents, vectors, words, fields)
         except (FileNotFoundError, IndexFault) as error:
             if documents is not None:
                 documents.close()
@@ -250,6 +276,7 @@ def _look_at(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
         aliases=manifest.aliases,
         segments=len(manifest.segments),
         recall=manifest.graph.recall,
+        fields=None if manifest.fields is None else manifest.fields.names,
     )
 
 

@@ -32,3 +32,9 @@ class FieldsFacts(
     dated: int
     left_out: tuple[str, ...] = ()
     full: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a filter may name: the fields that some document has, sorted."""
+        found = [one.name for one in self.fields if one.documents]
+        return tuple(sorted([*found, "year"] if self.dated else found))

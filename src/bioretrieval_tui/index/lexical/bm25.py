@@ -107,7 +107,7 @@ class LexicalIndex:
         Raises:
             IndexFault: the postings of a term are damaged.
         """
-        return self.search_weighted(_weighted(query), k, allowed)
+        return self.search_weighted(weighted_terms(query), k, allowed)
 
     def search_weighted(
         self, terms: Sequence[tuple[str, float]], k: int, allowed: Labels | None = None
@@ -129,7 +129,11 @@ class LexicalIndex:
     def scores_of(self, query: str, labels: Labels) -> Scores:
         """The score of each of `labels` for `query`, in their order; 0 where no term is found,
         or no such document."""
-        return self._scores_of(self._terms(_weighted(query)), labels)
+        return self.scores_weighted(weighted_terms(query), labels)
+
+    def scores_weighted(self, terms: Sequence[tuple[str, float]], labels: Labels) -> Scores:
+        """As `scores_of`, for terms with weights as `search_weighted` takes them."""
+        return self._scores_of(self._terms(terms), labels)
 
     def explain(self, query: str, label: int) -> list[tuple[str, float]]:
         """The words of `query` that found document `label`, as they were typed, each with its
@@ -143,8 +147,8 @@ class LexicalIndex:
             typed.setdefault(term, query[start:end])
         shares: dict[str, float] = {}
         one = np.array([label], dtype=np.int64)
-        weighted = {term_hash(term): term for term, _ in _weighted(query)}
-        for found in self._terms(_weighted(query)):
+        weighted = {term_hash(term): term for term, _ in weighted_terms(query)}
+        for found in self._terms(weighted_terms(query)):
             score = float(self._scores_of([found], one)[0])
             if score > 0:
                 word = typed[weighted[int(self._arrays.terms[found.place])]]
@@ -157,6 +161,17 @@ class LexicalIndex:
         """In how many documents a term (as `analysis.tokens` gives it) stands."""
         place = self._arrays.find(term_hash(term))
         return 0 if place is None else self._count(place)
+
+    def labels_with(self, term: str) -> Labels:
+        """The documents with a term (as `analysis.tokens` gives it), ascending.
+
+        Raises:
+            IndexFault: its postings are damaged.
+        """
+        place = self._arrays.find(term_hash(term))
+        if place is None:
+            return np.zeros(0, np.int64)
+        return self._posting(_Term(place, 0.0)).documents.astype(np.int64)
 
     def _count(self, place: int) -> int:
         return int(self._arrays.offsets[place + 1] - self._arrays.offsets[place])
@@ -223,7 +238,7 @@ class LexicalIndex:
         return np.where(titles == DEAD, np.inf, damping).astype(np.float32)
 
 
-def _weighted(query: str) -> list[tuple[str, float]]:
+def weighted_terms(query: str) -> list[tuple[str, float]]:
     """Each term of `query` with the number of times that it stands there."""
     counted = Counter(tokens(query[:MAX_QUERY_CHARACTERS]))
     return [(term, float(count)) for term, count in counted.items()]
