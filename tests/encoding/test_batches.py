@@ -11,12 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.encoding.batches import Batch, ahead, token_batches
+from bioretrieval_tui.encoding.recipe import SideInput
+from bioretrieval_tui.encoding.tokenising import Tokens
 from bioretrieval_tui.encoding.torch_lane import pieces
 from bioretrieval_tui.encoding.turns import Turns
 
 
-def words(texts: Sequence[str]) -> list[list[int]]:
-    return [[len(word) for word in text.split()] for text in texts]
+def lengths_of_words(text: str) -> list[int]:
+    return [len(word) for word in text.split()]
+
+
+def words(inputs: Sequence[SideInput]) -> list[Tokens]:
+    return [Tokens(lengths_of_words(one.first)) for one in inputs]
+
+
+def given_texts(texts: Sequence[str]) -> list[SideInput]:
+    return [SideInput(text) for text in texts]
 
 
 TEXTS = st.lists(st.text(alphabet="ab ", max_size=60), max_size=150)
@@ -24,25 +34,25 @@ TEXTS = st.lists(st.text(alphabet="ab ", max_size=60), max_size=150)
 
 @given(TEXTS, st.integers(min_value=1, max_value=80))
 def test_every_text_once_and_within_the_budget(texts: list[str], budget: int) -> None:
-    batches = list(token_batches(texts, words, lambda: budget))
+    batches = list(token_batches(given_texts(texts), words, lambda: budget))
     rows = [row for batch in batches for row in batch.rows]
     assert sorted(rows) == list(range(len(texts)))
     for batch in batches:
-        assert list(batch.sequences) == words([texts[row] for row in batch.rows])
+        assert list(batch.sequences) == [lengths_of_words(texts[row]) for row in batch.rows]
         longest = max(1, *map(len, batch.sequences))
         assert len(batch.rows) == 1 or longest * len(batch.rows) <= budget
 
 
 def test_texts_of_like_length_share_a_batch() -> None:
     texts = ["a " * length for length in (1, 30, 2, 29, 3, 28)]
-    batches = list(token_batches(texts, words, lambda: 90))
+    batches = list(token_batches(given_texts(texts), words, lambda: 90))
     assert [batch.rows for batch in batches] == [(1, 3, 5), (4, 2, 0)]
 
 
 def test_the_budget_may_shrink_on_the_way() -> None:
     budget = [40]
     sizes = []
-    for batch in token_batches(["a " * 10] * 12, words, lambda: budget[0]):
+    for batch in token_batches(given_texts(["a " * 10] * 12), words, lambda: budget[0]):
         sizes.append(len(batch.rows))
         budget[0] = 20
     assert sizes == [4, 2, 2, 2, 2]
@@ -54,6 +64,16 @@ def test_padding_stands_on_the_right_and_is_masked() -> None:
     np.testing.assert_array_equal(mask, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
     ids, mask = Batch((0,), ([],)).padded(1)
     assert (ids.shape, int(mask.sum())) == ((1, 1), 0)
+
+
+def test_segments_are_padded_and_halved_with_their_tokens() -> None:
+    batch = Batch.of([4, 2], [Tokens([7, 8, 9], [0, 1, 1]), Tokens([5, 6], [0, 1])])
+    np.testing.assert_array_equal(batch.padded_types(), [[0, 1, 1], [0, 1, 0]])
+    first, second = batch.halves()
+    assert (first.types, second.types) == (([0, 1, 1],), ([0, 1],))
+    plain = Batch.of([0], [Tokens([7, 8])])
+    assert plain.types is None
+    np.testing.assert_array_equal(plain.padded_types(), [[0, 0]])
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=9), st.integers(1, 30))

@@ -285,22 +285,21 @@ def test_another_content_is_another_revision(tiny: Path, tmp_path: Path) -> None
     ("changes", "reason"),
     [
         ({"type": "cross-encoder"}, "it is a cross-encoder"),
-        ({"type": "static"}, "it is a static"),
-        ({"library": "adapters"}, "it needs adapters"),
-        ({"document": Side(pair=("{title}", "{text}"))}, "as a pair"),
-        ({"document": Side(adapter="a/b")}, "an adapter"),
-        ({"append": "eos"}, "appends a token"),
-        ({"pooling": "last"}, "pools by last token"),
-        ({"padding_side": "left"}, "pads on the left"),
-        ({"similarity": "l2"}, "similarity is l2"),
+        ({"type": "none"}, "must be fine-tuned"),
+        ({"type": "lexical"}, "it matches words"),
+        ({"library": "model2vec"}, "it needs model2vec"),
+        ({"library": "adapters"}, "names no adapter"),
+        ({"requires": "gritlm"}, "it needs the package gritlm"),
+        ({"padding_side": "left"}, "pads on the left and pools by cls"),
         ({"pooling": None}, "pooling is not known"),
-        ({"query": Side(model="a"), "document": Side(model="b")}, "models differ"),
+        ({"type": "static", "document": Side(pair=("{title}", "{text}"))}, "as a pair"),
+        ({"type": "static", "append": "eos"}, "appends a token"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(
     tiny: Path, changes: dict[str, object], reason: str
 ) -> None:
-    with pytest.raises(ModelError, match="cannot be used for search yet") as caught:
+    with pytest.raises(ModelError, match="cannot be used for search") as caught:
         load_encoder(str(tiny), recipe(**changes), device="cpu")
     assert reason in caught.value.line()
 

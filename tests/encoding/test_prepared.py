@@ -18,11 +18,12 @@ from tiny_models import recipe, save_bert
 from bioretrieval_tui.catalog.entries import Side
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.encoding import embedded, openvino_export, openvino_runtime, prepared
-from bioretrieval_tui.encoding.encoder import Source, prepare_query_encoder
+from bioretrieval_tui.encoding.encoder import prepare_query_encoder
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
 from bioretrieval_tui.encoding.openvino_export import ConversionRefused, lowest_cosine
 from bioretrieval_tui.encoding.prepared import Key, Note, Prepared
 from bioretrieval_tui.encoding.preparing import STAGE, ensure, openvino_encoder
+from bioretrieval_tui.encoding.sources import ModelFiles, Source
 from bioretrieval_tui.progress import Progress
 
 FILES = ["graph.blob", "note.json", "tokenizer.json", "words.npy"]
@@ -53,7 +54,7 @@ def cache(tiny_home: Path, home: Path) -> Path:
 
 
 def source_of(folder: Path) -> Source:
-    return Source("tiny", RECIPE, "sha256:1", lambda: (folder, "sha256:1"))
+    return Source("tiny", RECIPE, "sha256:1", lambda: ModelFiles(folder, "sha256:1"))
 
 
 def stages(source: Source) -> tuple[Prepared | None, list[str]]:

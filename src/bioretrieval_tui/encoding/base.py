@@ -11,20 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from bioretrieval_tui.catalog.entries import Encoding, Similarity
 from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.encoding.encoder import Vectors
-from bioretrieval_tui.encoding.recipe import SideRecipe, recipe_hash, side_recipe
+from bioretrieval_tui.encoding.distance import EXTRA, extended_documents, extended_queries
+from bioretrieval_tui.encoding.recipe import SideInput, SideRecipe, recipe_hash, side_recipe
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Reporter, silent
+
+Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What is known of a model once it is loaded.
 
-    lengths of queries and documents: tokens, special tokens included; separator: fills {sep}.
+    dimension: of the model's own vectors; lengths of queries and documents: tokens, special tokens
+    included; separator: fills {sep}.
     """
 
     dimension: int
@@ -50,8 +54,8 @@ class BaseEncoder(ABC):
         self.revision = revision
         self.recipe = recipe
         self.recipe_hash = recipe_hash(recipe)
-        self.dimension = shape.dimension
         self.similarity: Similarity = recipe.similarity or "cosine"
+        self.dimension = shape.dimension + (EXTRA if self.similarity == "l2" else 0)
         self.normalised = bool(recipe.normalise) or self.similarity == "cosine"
         self.device = device
         self.dtype = dtype
@@ -66,27 +70,40 @@ class BaseEncoder(ABC):
         """Tokens of documents encoded since loading, padding left out."""
         return self._tokens
 
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """float32 (n, dimension), in the order of `texts`."""
-        inputs = [self._query.query(text, separator=self._shape.separator).first for text in texts]
-        return self._finished(self._encode_queries(inputs, self._shape.query_length))
+    def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
+        """float32 (n, dimension), in the order of `texts`; see `encoder.Encoder`."""
+        vectors = self.plain_queries(texts, instruction=instruction)
+        return extended_queries(vectors) if self.similarity == "l2" else vectors
 
     def encode_documents(
         self, documents: Sequence[Document], progress: Reporter = silent
     ) -> Vectors:
         """float32 (n, dimension), in the order of `documents`; `progress` after each batch."""
-        inputs = [
-            self._document.document(document, separator=self._shape.separator).first
-            for document in documents
-        ]
+        vectors = self.plain_documents(documents, progress)
+        return extended_documents(vectors) if self.similarity == "l2" else vectors
+
+    def plain_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
+        """Vectors of queries as the authors have them, without what `distance` adds."""
+        side = self._query
+        if instruction is not None:
+            side = side_recipe(self.recipe, "query", instruction=instruction)
+        inputs = [side.query(text, separator=self._shape.separator) for text in texts]
+        return self._finished(self._encode_queries(inputs, self._shape.query_length))
+
+    def plain_documents(
+        self, documents: Sequence[Document], progress: Reporter = silent
+    ) -> Vectors:
+        """Vectors of documents as the authors have them, without what `distance` adds."""
+        separator = self._shape.separator
+        inputs = [self._document.document(one, separator=separator) for one in documents]
         return self._finished(self._encode_documents(inputs, self._shape.document_length, progress))
 
     @abstractmethod
-    def _encode_queries(self, inputs: Sequence[str], max_length: int) -> Vectors: ...
+    def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors: ...
 
     @abstractmethod
     def _encode_documents(
-        self, inputs: Sequence[str], max_length: int, progress: Reporter
+        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
     ) -> Vectors: ...
 
     def _count(self, tokens: int) -> None:

@@ -14,8 +14,11 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from bioretrieval_tui.encoding.recipe import SideInput
+from bioretrieval_tui.encoding.tokenising import Tokens
+
 Ids = npt.NDArray[np.int64]
-Tokenise = Callable[[Sequence[str]], list[list[int]]]
+Tokenise = Callable[[Sequence[SideInput]], list[Tokens]]
 T = TypeVar("T")
 
 _CHUNK = 64
@@ -28,11 +31,19 @@ _AHEAD = 4
 class Batch:
     """Some texts as token ids.
 
-    rows: where their vectors belong; sequences: token ids of each, of unlike lengths.
+    rows: where their vectors belong; sequences: token ids of each, of unlike lengths; types: the
+    segment of each token, None where no input is a pair.
     """
 
     rows: tuple[int, ...]
     sequences: tuple[list[int], ...]
+    types: tuple[list[int], ...] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[int], tokens: Sequence[Tokens]) -> Batch:
+        """The batch of these inputs; either all of them are pairs, or none is."""
+        types = tuple(one.types for one in tokens if one.types is not None)
+        return cls(tuple(rows), tuple(one.ids for one in tokens), types or None)
 
     @property
     def tokens(self) -> int:
@@ -42,10 +53,11 @@ class Batch:
     def halves(self) -> tuple[Batch, Batch]:
         """The batch cut in two; for a batch of two texts or more."""
         middle = len(self.rows) // 2
-        return (
-            Batch(self.rows[:middle], self.sequences[:middle]),
-            Batch(self.rows[middle:], self.sequences[middle:]),
-        )
+        return self._part(slice(None, middle)), self._part(slice(middle, None))
+
+    def _part(self, rows: slice) -> Batch:
+        types = None if self.types is None else self.types[rows]
+        return Batch(self.rows[rows], self.sequences[rows], types)
 
     def padded(self, pad: int) -> tuple[Ids, Ids]:
         """Token ids and attention mask, both int64 (texts, longest), padded on the right."""
@@ -58,27 +70,34 @@ class Batch:
             mask[row, : len(sequence)] = 1
         return ids, mask
 
+    def padded_types(self) -> Ids:
+        """Segments of the tokens, int64 (texts, longest), 0 where there is no token."""
+        found = np.zeros((len(self.sequences), max(1, *map(len, self.sequences))), dtype=np.int64)
+        for row, types in enumerate(self.types or ()):
+            found[row, : len(types)] = types
+        return found
+
 
 def token_batches(
-    texts: Sequence[str], tokenise: Tokenise, budget: Callable[[], int]
+    inputs: Sequence[SideInput], tokenise: Tokenise, budget: Callable[[], int]
 ) -> Iterator[Batch]:
-    """All of `texts`, longest first, in batches of at most `budget()` tokens, padding counted.
+    """All of `inputs`, longest first, in batches of at most `budget()` tokens, padding counted.
 
     `budget` is asked for each batch, so it may shrink on the way; a text that is longer than the
-    budget is a batch of its own. Texts are sorted by their characters, which is cheap, and within
+    budget is a batch of its own. They are sorted by their characters, which is cheap, and within
     a chunk by their tokens, which is true.
     """
-    order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+    order = sorted(range(len(inputs)), key=lambda row: -inputs[row].characters)
     for start in range(0, len(order), _CHUNK):
         rows = order[start : start + _CHUNK]
-        sequences = tokenise([texts[row] for row in rows])
-        ranked = sorted(zip(rows, sequences, strict=True), key=lambda pair: -len(pair[1]))
+        tokens = tokenise([inputs[row] for row in rows])
+        ranked = sorted(zip(rows, tokens, strict=True), key=lambda pair: -len(pair[1].ids))
         at = 0
         while at < len(ranked):
-            longest = max(1, len(ranked[at][1]))
+            longest = max(1, len(ranked[at][1].ids))
             some = ranked[at : at + max(1, budget() // longest)]
             at += len(some)
-            yield Batch(tuple(row for row, _ in some), tuple(ids for _, ids in some))
+            yield Batch.of([row for row, _ in some], [one for _, one in some])
 
 
 @dataclass(frozen=True, slots=True)

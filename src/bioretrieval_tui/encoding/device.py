@@ -126,8 +126,13 @@ def prepare_environment() -> None:
         ("TOKENIZERS_PARALLELISM", "false"),
     ):
         os.environ.setdefault(name, value)
-    if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
+    if offline():
         os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def offline() -> bool:
+    """Whether the user keeps the network out."""
+    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
 def silence() -> None:

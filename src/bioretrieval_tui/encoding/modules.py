@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.encoding.adapters import put_on
 from bioretrieval_tui.encoding.base import Shape
 from bioretrieval_tui.encoding.device import prepare_environment, silence
 from bioretrieval_tui.encoding.recipe import SideRecipe, side_recipe
 from bioretrieval_tui.encoding.support import refuse_unsupported
+from bioretrieval_tui.encoding.weights import missing_weights
 from bioretrieval_tui.errors import BioRetrievalError, ModelError
 
 _ENDLESS = 10**9
+_POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
 
 
-def load_modules(model_id: str, folder: Path, recipe: Encoding, device: str) -> Any:
+def load_modules(
+    model_id: str, folder: Path, recipe: Encoding, device: str, *, adapter: Path | None = None
+) -> Any:
     """A SentenceTransformer in float32, of local files only, without code of the model's own.
+
+    adapter: the folder of the bottleneck adapter that the recipe puts on top, or None.
 
     Raises:
         ModelError: the recipe asks for what is not supported, or the files do not load.
@@ -49,22 +56,58 @@ def load_modules(model_id: str, folder: Path, recipe: Encoding, device: str) -> 
             )
             # What stands before a text is the recipe's to say; the model's own would come on top.
             composed.default_prompt_name = None
-            return composed.eval()
+            return _ready(model_id, composed, folder)
         transformer = Transformer(
             str(folder),
             model_kwargs=weights,
             processor_kwargs=dict(local),
             config_kwargs=dict(local),
         )
-        pooling = Pooling(transformer.get_embedding_dimension(), recipe.pooling)
+        pooling = Pooling(transformer.get_embedding_dimension(), _POOLINGS[recipe.pooling])
         modules = [transformer, pooling, *([Normalize()] if recipe.normalise else [])]
-        return SentenceTransformer(modules=modules, device=device).eval()
+        whole = _ready(model_id, SentenceTransformer(modules=modules, device=device), folder)
+        if adapter is not None:
+            put_on(whole[0].model, adapter)
+        return whole
     except BioRetrievalError:
         raise
     except Exception as error:
         # The libraries raise whatever their depths raise; for the user it is one line.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ModelError(f"{model_id} cannot be loaded from {folder}: {reason}") from error
+
+
+def _ready(model_id: str, modules: Any, folder: Path) -> Any:
+    """The modules as they are to be used. Raises ModelError where weights are not the files'."""
+    model = modules[0].model
+    if getattr(model.config, "use_cache", False):
+        # A memory of the tokens so far is for writing; here it only takes room.
+        model.config.use_cache = False
+    names = [name for name, _ in model.named_parameters()]
+    missing = missing_weights(folder, names)
+    if 2 * len(missing) > len(names):
+        # The library would fill them with chance and say nothing.
+        raise ModelError(
+            f"{model_id} lacks {len(missing)} of its {len(names)} weights, such as {missing[0]}",
+            remedy="get its files again, or correct the model's name",
+        )
+    return modules.eval()
+
+
+def end_token(model_id: str, tokenizer: Any, recipe: Encoding) -> int | None:
+    """The id that `recipe` appends to every input, or None.
+
+    Raises:
+        ModelError: it asks for an end token and the tokenizer has none.
+    """
+    if recipe.append is None:
+        return None
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"{model_id}: its recipe appends an end token, and its tokenizer has none",
+            remedy="correct `append` in the model's encoding, or get its tokenizer files again",
+        )
+    return int(tokenizer.eos_token_id)
 
 
 def shape_of(model_id: str, modules: Any, recipe: Encoding) -> Shape:

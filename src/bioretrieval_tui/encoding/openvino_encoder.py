@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from bioretrieval_tui.catalog.entries import Encoding
 from bioretrieval_tui.encoding import openvino_runtime as device
-from bioretrieval_tui.encoding.base import BaseEncoder
+from bioretrieval_tui.encoding.base import BaseEncoder, Vectors
 from bioretrieval_tui.encoding.batches import Batch, ahead, token_batches
-from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.encoding.prepared import Prepared
+from bioretrieval_tui.encoding.recipe import SideInput
 from bioretrieval_tui.encoding.tokenising import TextTokenizer
 from bioretrieval_tui.encoding.turns import Turns
 from bioretrieval_tui.errors import ModelError
@@ -71,12 +71,12 @@ class OpenVinoEncoder(BaseEncoder):
         self._inputs = frozenset(one.get_any_name() for one in queries.inputs)
         self._request = queries.create_infer_request()
 
-    def _encode_queries(self, inputs: Sequence[str], max_length: int) -> Vectors:
+    def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors:
         if len(inputs) > _FEW:
             return self._stream(inputs, max_length, urgent=True)
-        vectors = np.zeros((len(inputs), self.dimension), dtype=np.float32)
-        for row, ids in enumerate(self._tokenizer.ids(inputs, max_length)):
-            feed = self._feed(Batch((row,), (ids,)))
+        vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
+        for row, tokens in enumerate(self._tokenizer.tokens(inputs, max_length)):
+            feed = self._feed(Batch.of([row], [tokens]))
             # One request is one state, so queries of several threads go in turn.
             with self._asking, self._turns.take(urgent=True):
                 self._request.infer(feed, share_inputs=True)
@@ -84,20 +84,20 @@ class OpenVinoEncoder(BaseEncoder):
         return vectors
 
     def _encode_documents(
-        self, inputs: Sequence[str], max_length: int, progress: Reporter
+        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
     ) -> Vectors:
         return self._stream(inputs, max_length, urgent=False, progress=progress)
 
     def _stream(
         self,
-        inputs: Sequence[str],
+        inputs: Sequence[SideInput],
         max_length: int,
         *,
         urgent: bool,
         progress: Reporter = silent,
     ) -> Vectors:
         """Encode all `inputs` with as many batches under way as there are streams, and one more."""
-        vectors = np.zeros((len(inputs), self.dimension), dtype=np.float32)
+        vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         if not inputs:
             return vectors
         model = self._model("documents")
@@ -107,7 +107,7 @@ class OpenVinoEncoder(BaseEncoder):
         batches: Generator[tuple[Batch, dict[str, Any]], None, None] = ahead(
             (batch, self._feed(batch))
             for batch in token_batches(
-                inputs, lambda texts: self._tokenizer.ids(texts, max_length), lambda: BATCH_TOKENS
+                inputs, lambda some: self._tokenizer.tokens(some, max_length), lambda: BATCH_TOKENS
             )
         )
         done = 0
@@ -145,6 +145,8 @@ class OpenVinoEncoder(BaseEncoder):
     def _feed(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         ids, mask = batch.padded(self._tokenizer.pad)
         feed: dict[str, npt.NDArray[Any]] = {"input_ids": ids, "attention_mask": mask}
+        if "token_type_ids" in self._inputs:
+            feed["token_type_ids"] = batch.padded_types()
         if self._words is not None:
             feed["words"] = np.take(self._words, ids, axis=0)
         return {name: array for name, array in feed.items() if name in self._inputs}

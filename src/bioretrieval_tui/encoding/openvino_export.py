@@ -19,6 +19,7 @@ import numpy.typing as npt
 from bioretrieval_tui.encoding.base import Shape
 from bioretrieval_tui.encoding.openvino_runtime import Precision, core, one_by_one, runtime
 from bioretrieval_tui.encoding.prepared import Key, Note
+from bioretrieval_tui.encoding.torch_lane import takes_types
 
 _log = logging.getLogger(__name__)
 
@@ -66,8 +67,13 @@ class Converted:
         )
 
 
-def convert(modules: Any, precision: Precision) -> Converted:
+def convert(
+    modules: Any, precision: Precision, *, types: bool = True, pairs: bool = False
+) -> Converted:
     """Convert a SentenceTransformer: from token ids and mask to one vector a text.
+
+    types: whether the recipe gives segments to a model that knows them; pairs: whether there are
+    inputs of two segments, so that the graph must be told which token is of which.
 
     Raises:
         ConversionRefused: OpenVINO or the tracing of the model does not manage it.
@@ -78,7 +84,7 @@ def convert(modules: Any, precision: Precision) -> Converted:
     if modules.tokenizer.pad_token_id is None:
         raise ConversionRefused("its tokenizer has no padding token")
     try:
-        model = _traced(modules)
+        model = _traced(modules, types=types and takes_types(modules), pairs=pairs)
         words = _take_words_out(model)
         compiled = core().compile_model(model, "CPU", one_by_one(precision))
         graph = io.BytesIO()
@@ -94,7 +100,7 @@ def convert(modules: Any, precision: Precision) -> Converted:
     )
 
 
-def _traced(modules: Any) -> Any:
+def _traced(modules: Any, *, types: bool, pairs: bool) -> Any:
     """The model as an OpenVINO graph of dynamic batch and length, its inputs named."""
     import torch
 
@@ -102,16 +108,21 @@ def _traced(modules: Any) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    types = "token_type_ids" in modules.tokenizer.model_input_names
-
     class Whole(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.parts = torch.nn.ModuleList(modules)
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        def forward(
+            self,
+            input_ids: torch.Tensor,
+            attention_mask: torch.Tensor,
+            token_type_ids: torch.Tensor | None = None,
+        ) -> torch.Tensor:
             features = {"input_ids": input_ids, "attention_mask": attention_mask}
-            if types:
+            if token_type_ids is not None:
+                features["token_type_ids"] = token_type_ids
+            elif types:
                 features["token_type_ids"] = torch.zeros_like(input_ids)
             for part in self.parts:
                 features = part(features)
@@ -121,13 +132,18 @@ def _traced(modules: Any) -> Any:
     ids = torch.full((2, 7), int(modules.tokenizer.pad_token_id) + 3, dtype=torch.int64)
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0
+    example = {"input_ids": ids, "attention_mask": mask}
+    if types and pairs:
+        example["token_type_ids"] = torch.zeros_like(ids)
+        example["token_type_ids"][:, 3:] = 1
     with torch.no_grad(), warnings.catch_warnings():
         # The tracer warns of every condition; whether the result is right is compared below.
         warnings.simplefilter("ignore")
-        decoder = TorchScriptPythonDecoder(Whole().eval(), example_input=(ids, mask))
+        inputs = tuple(example.values())
+        decoder = TorchScriptPythonDecoder(Whole().eval(), example_input=inputs)
         frontend = FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(decoder))
-    for name in ("input_ids", "attention_mask"):
+    for name in example:
         # The tracer leaves names of its own beside ours, and which one counts is not said.
         model.input(name).get_tensor().set_names({name})
     return model

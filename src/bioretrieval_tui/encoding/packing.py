@@ -75,7 +75,10 @@ def encode_packed(
         "cu_seq_lens_q": edges,
         "max_length_q": max(lengths),
     }
-    if types:
+    if types and batch.types is not None:
+        segments = np.concatenate([np.asarray(one, dtype=np.int64) for one in batch.types])
+        inputs["token_type_ids"] = there(segments, torch.int64)[None]
+    elif types:
         inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
     states = modules[0].model(**inputs).last_hidden_state[0].float()
     if _pooling(modules) == "cls":

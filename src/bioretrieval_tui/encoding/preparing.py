@@ -16,14 +16,15 @@ import numpy as np
 from bioretrieval_tui.catalog.entries import Encoding
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.encoding import openvino_export, openvino_runtime, prepared
-from bioretrieval_tui.encoding.base import Shape, unit_length
-from bioretrieval_tui.encoding.encoder import Source, Vectors
+from bioretrieval_tui.encoding.base import Shape, Vectors, unit_length
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
 from bioretrieval_tui.encoding.openvino_export import ConversionRefused
 from bioretrieval_tui.encoding.parity_texts import PARITY_TEXTS
 from bioretrieval_tui.encoding.prepared import Key, Note, Prepared
-from bioretrieval_tui.encoding.recipe import recipe_hash, side_recipe
+from bioretrieval_tui.encoding.recipe import SideInput, recipe_hash, side_recipe
+from bioretrieval_tui.encoding.sources import ModelFiles, Source
 from bioretrieval_tui.encoding.tokenising import encodable
+from bioretrieval_tui.encoding.torch_lane import takes_types
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter
 
@@ -55,6 +56,11 @@ def openvino_encoder(source: Source, reporter: Reporter) -> OpenVinoEncoder | No
 
 def ensure(source: Source, reporter: Reporter) -> Prepared | None:
     """The prepared encoder of `source`, whole; raises and reports as `openvino_encoder` does."""
+    if source.recipe.pooling == "last" or source.recipe.append is not None:
+        # Such models are large and read from left to right, for which nothing is gained yet.
+        source.files()
+        _tell(reporter, source.model, "its last token is what is pooled")
+        return None
     try:
         chip = openvino_runtime.chip()
     except (ImportError, RuntimeError) as error:
@@ -63,8 +69,9 @@ def ensure(source: Source, reporter: Reporter) -> Prepared | None:
     files = source.files
     revision = source.revision
     if revision is None:
-        folder, revision = files()
-        files = _known(folder, revision)
+        here = files()
+        revision = here.revision
+        files = _known(here)
     key = Key(
         source.model,
         revision,
@@ -75,11 +82,11 @@ def ensure(source: Source, reporter: Reporter) -> Prepared | None:
     )
     found = prepared.find(key)
     if found is None:
-        folder, _ = files()
+        here = files()
         try:
             with prepared.alone(key):
                 # Another process may have prepared it while we waited.
-                found = prepared.find(key) or _prepare(key, folder, source.recipe, reporter)
+                found = prepared.find(key) or _prepare(key, here, source.recipe, reporter)
         except OSError as error:
             _tell(
                 reporter,
@@ -93,8 +100,8 @@ def ensure(source: Source, reporter: Reporter) -> Prepared | None:
     return found
 
 
-def _known(folder: Path, revision: str) -> Callable[[], tuple[Path, str]]:
-    return lambda: (folder, revision)
+def _known(files: ModelFiles) -> Callable[[], ModelFiles]:
+    return lambda: files
 
 
 def _tell(reporter: Reporter, model: str, reason: str) -> None:
@@ -102,7 +109,7 @@ def _tell(reporter: Reporter, model: str, reason: str) -> None:
     reporter(Progress("loading model", 0, None, unit="models", note=f"with torch: {reason}"))
 
 
-def _prepare(key: Key, folder: Path, recipe: Encoding, reporter: Reporter) -> Prepared:
+def _prepare(key: Key, files: ModelFiles, recipe: Encoding, reporter: Reporter) -> Prepared:
     """Convert, compare and store; a refusal is stored too, so that it is not tried every time."""
     from bioretrieval_tui.encoding.device import limit_threads
     from bioretrieval_tui.encoding.modules import load_modules, shape_of
@@ -112,13 +119,18 @@ def _prepare(key: Key, folder: Path, recipe: Encoding, reporter: Reporter) -> Pr
 
     step(0)
     limit_threads()
-    modules = load_modules(key.model, folder, recipe, "cpu")
+    modules = load_modules(key.model, files.folder, recipe, "cpu", adapter=files.adapter)
     shape = shape_of(key.model, modules, recipe)
     precision: openvino_runtime.Precision = "bf16" if key.precision == "bf16" else "f32"
 
     def make(beside: Path) -> Note:
         step(1)
-        converted = openvino_export.convert(modules, precision)
+        converted = openvino_export.convert(
+            modules,
+            precision,
+            types=recipe.token_type_ids is not False,
+            pairs=any(side.pair for side in (recipe.query, recipe.document) if side is not None),
+        )
         step(2)
         converted.write(beside)
         note = converted.note(key, shape, prepared.checksums(beside))
@@ -148,16 +160,17 @@ def _compare(
     """
     texts = PARITY_TEXTS
     query, document = (side_recipe(encoder.recipe, side) for side in ("query", "document"))
-    queries = [query.query(text, separator=shape.separator).first for text in texts]
+    queries = [query.query(text, separator=shape.separator) for text in texts]
     documents = [Document("", "A title", text) for text in texts]
-    inputs = [document.document(one, separator=shape.separator).first for one in documents]
+    inputs = [document.document(one, separator=shape.separator) for one in documents]
+    of_queries = _reference(modules, queries, shape.query_length, encoder.recipe)
     pairs = (
-        (encoder.encode_queries(texts), _reference(modules, queries, shape.query_length)),
+        (encoder.plain_queries(texts), of_queries),
+        (np.concatenate([encoder.plain_queries([text]) for text in texts]), of_queries),
         (
-            np.concatenate([encoder.encode_queries([text]) for text in texts]),
-            _reference(modules, queries, shape.query_length),
+            encoder.plain_documents(documents),
+            _reference(modules, inputs, shape.document_length, encoder.recipe),
         ),
-        (encoder.encode_documents(documents), _reference(modules, inputs, shape.document_length)),
     )
     return min(
         openvino_export.lowest_cosine(
@@ -170,9 +183,24 @@ def _compare(
     )
 
 
-def _reference(modules: Any, inputs: Sequence[str], max_length: int) -> Vectors:
-    modules.max_seq_length = max_length
-    vectors = modules.encode(
-        [encodable(text) for text in inputs], show_progress_bar=False, convert_to_numpy=True
-    )
-    return np.asarray(vectors, dtype=np.float32)
+def _reference(
+    modules: Any, inputs: Sequence[SideInput], max_length: int, recipe: Encoding
+) -> Vectors:
+    """The vectors by torch, one input after the other, tokenised by the model's own tokenizer."""
+    import torch
+
+    vectors = []
+    for one in inputs:
+        segments = [encodable(one.first)]
+        segments += [] if one.second is None else [encodable(one.second)]
+        features: Any = modules.tokenizer(
+            *segments, truncation=True, max_length=max_length, return_tensors="pt"
+        )
+        features = dict(features)
+        if recipe.token_type_ids is False or not takes_types(modules):
+            features.pop("token_type_ids", None)
+        with torch.inference_mode():
+            for part in modules:
+                features = part(features)
+        vectors.append(features["sentence_embedding"][0].float().numpy())
+    return np.stack(vectors)

@@ -1,7 +1,7 @@
 """From the catalogue's `Encoding` to the inputs of one side, and to a hash that names a recipe.
 
 Pure functions over text; no model is loaded here. What a recipe asks for and the encoders here
-cannot do yet is refused by `encoder.py`, never approximated.
+cannot do is refused by `support.py`, never approximated.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ SideName = Literal["query", "document"]
 
 _FIELDS = frozenset({"query", "text", "title", "instruction", "sep"})
 _DEFAULT_TEMPLATES: dict[SideName, str] = {"query": "{text}", "document": "{title} {text}"}
+_RERANKED = ("{query}", "{title} {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class SideInput:
 
     first: str
     second: str | None = None
+
+    @property
+    def characters(self) -> int:
+        """Length of all text: what inputs are sorted by before they are tokenised."""
+        return len(self.first) + len(self.second or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +54,99 @@ class SideRecipe:
         """The input for a query."""
         return self._fill({"query": text, "text": text, "title": "", "sep": separator})
 
-    def document(self, document: Document, *, separator: str = "") -> SideInput:
-        """The input for a document."""
-        values = {"query": "", "text": document.text, "title": document.title, "sep": separator}
-        return self._fill(values)
+    def document(self, document: Document, *, separator: str = "", query: str = "") -> SideInput:
+        """The input for a document; `query` is what a cross-encoder reads beside it."""
+        values = {
+            "query": query,
+            "text": document.text,
+            "title": document.title,
+            "sep": separator,
+        }
+        return self._fill({name: value.strip() for name, value in values.items()})
 
     def _fill(self, values: Mapping[str, str]) -> SideInput:
         filled = []
         for segment in self.segments:
-            parts = []
+            parts: list[str] = []
+            before: str | None = None
             for literal, name in segment:
+                if before == "title" and name == "text" and not _says_something(literal):
+                    # An empty title takes the blank or full stop behind it along, as BEIR's own
+                    # joining sees to: to some tokenizers two blanks are not one.
+                    literal = literal if values["title"] else ""
                 parts.append(literal)
                 if name == "instruction":
                     parts.append(self.instruction or "")
                 elif name is not None:
                     parts.append(values[name])
-            # An empty title must not leave a blank in front, as BEIR's own joining sees to.
+                before = name
             filled.append("".join(parts).strip())
         return SideInput(filled[0], filled[1] if len(filled) > 1 else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One model of a recipe, with the recipe as that model alone follows it.
+
+    model: hub id or folder; adapter: likewise, or None.
+    """
+
+    model: str
+    adapter: str | None
+    recipe: Encoding
+
+
+def parts_of(model: str, recipe: Encoding) -> tuple[Part, Part]:
+    """What encodes queries, and what encodes documents; equal where one model does both.
+
+    model: stands in for the recipe's own name where one model does both (it may be a folder), and
+    for a side that names none.
+    """
+    query, document = recipe.query or Side(), recipe.document or Side()
+    if (query.model or model) == (document.model or model):
+        names = (model, model)
+    else:
+        names = (query.model or model, document.model or model)
+    if names[0] == names[1] and query.adapter == document.adapter:
+        part = Part(model, document.adapter, recipe)
+        return part, part
+    return (
+        Part(names[0], query.adapter, _one_sided(recipe, _as_document(query))),
+        Part(names[1], document.adapter, _one_sided(recipe, document)),
+    )
+
+
+def _one_sided(recipe: Encoding, side: Side) -> Encoding:
+    return msgspec.structs.replace(recipe, query=side, document=side)
+
+
+def _as_document(query: Side) -> Side:
+    """The query's side in words that fill from a document as well."""
+    template = query.template or _DEFAULT_TEMPLATES["query"]
+    pair = query.pair and (
+        query.pair[0].replace("{query}", "{text}"),
+        query.pair[1].replace("{query}", "{text}"),
+    )
+    return msgspec.structs.replace(query, template=template.replace("{query}", "{text}"), pair=pair)
+
+
+def reranking_recipe(recipe: Encoding) -> SideRecipe:
+    """How a cross-encoder reads a query and a document: two segments, the query first.
+
+    Raises:
+        ModelError: as `side_recipe`, or the recipe does not make two segments.
+    """
+    given = recipe.document or recipe.query or Side()
+    if given.template is not None and given.pair is None:
+        raise ModelError(
+            f"a cross-encoder reads two segments, but its template is {given.template!r}",
+            remedy="give its encoding a `pair`, such as " + repr(list(_RERANKED)),
+        )
+    pair = given.pair or _RERANKED
+    return side_recipe(
+        msgspec.structs.replace(recipe, document=msgspec.structs.replace(given, pair=pair)),
+        "document",
+    )
 
 
 def side_recipe(recipe: Encoding, side: SideName, *, instruction: str | None = None) -> SideRecipe:
@@ -141,3 +222,7 @@ def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
                 remedy=f"use {', '.join('{' + field + '}' for field in sorted(_FIELDS))}",
             )
     return tuple((literal, name) for literal, name, _, _ in parsed)
+
+
+def _says_something(literal: str) -> bool:
+    return any(character.isalnum() for character in literal)

@@ -10,18 +10,18 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bioretrieval_tui.catalog.entries import Encoding
-from bioretrieval_tui.encoding.base import BaseEncoder, Shape
+from bioretrieval_tui.encoding.base import BaseEncoder, Shape, Vectors
 from bioretrieval_tui.encoding.batches import Batch, Tokenise, ahead, token_batches
 from bioretrieval_tui.encoding.device import limit_threads, pick
-from bioretrieval_tui.encoding.encoder import Vectors
-from bioretrieval_tui.encoding.modules import load_modules, shape_of
-from bioretrieval_tui.encoding.tokenising import TextTokenizer, encodable
+from bioretrieval_tui.encoding.modules import end_token, load_modules, shape_of
+from bioretrieval_tui.encoding.recipe import SideInput
+from bioretrieval_tui.encoding.sources import ModelFiles
+from bioretrieval_tui.encoding.tokenising import TextTokenizer, Tokens, encodable, ended
 from bioretrieval_tui.encoding.torch_lane import Lane, Launched, OutOfDeviceMemory, pieces
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -35,32 +35,36 @@ TokeniserOfLength = Callable[[int], Tokenise]
 
 
 def load_torch_encoder(
-    model_id: str, revision: str, folder: Path, recipe: Encoding, device: str = "auto"
+    model_id: str, files: ModelFiles, recipe: Encoding, device: str = "auto"
 ) -> TorchEncoder:
-    """The encoder of the model in `folder` on `device`, which may be several with commas.
+    """The encoder of the model in `files` on `device`, which may be several with commas.
 
     Raises:
         ModelError: the recipe asks for something not supported, or the files do not load.
     """
     devices = pick(device).split(",")
     limit_threads()
-    first = load_modules(model_id, folder, recipe, "cpu")
+    first = load_modules(model_id, files.folder, recipe, "cpu", adapter=files.adapter)
     shape = shape_of(model_id, first, recipe)
     pad = int(first.tokenizer.pad_token_id or 0)
-    tokenise = _tokeniser(first.tokenizer, pad)
+    tokenise = _tokeniser(first.tokenizer, pad, end_token(model_id, first.tokenizer, recipe))
     spare = [first]
 
     def make(name: str) -> Lane:
-        modules = spare.pop() if spare else load_modules(model_id, folder, recipe, "cpu")
+        modules = (
+            spare.pop()
+            if spare
+            else load_modules(model_id, files.folder, recipe, "cpu", adapter=files.adapter)
+        )
         try:
-            return Lane(modules, name, pad)
+            return Lane(modules, name, pad, types=recipe.token_type_ids is not False)
         except OutOfDeviceMemory as error:
             raise ModelError(
                 f"{name} has too little memory for {model_id}", remedy="use --device cpu"
             ) from error
 
     return TorchEncoder(
-        model_id, revision, recipe, shape, tokenise=tokenise, devices=devices, make=make
+        model_id, files.revision, recipe, shape, tokenise=tokenise, devices=devices, make=make
     )
 
 
@@ -108,26 +112,25 @@ class TorchEncoder(BaseEncoder):
             dtype=self._lanes[0].dtype,
         )
 
-    def _encode_queries(self, inputs: Sequence[str], max_length: int) -> Vectors:
+    def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors:
         if len(inputs) > _FEW:
             return self._stream(inputs, max_length, urgent=True, progress=silent)
-        vectors = np.zeros((len(inputs), self.dimension), dtype=np.float32)
+        vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         if inputs:
-            sequences = self._tokenise(max_length)(inputs)
-            batch = Batch(tuple(range(len(inputs))), tuple(sequences))
+            batch = Batch.of(range(len(inputs)), self._tokenise(max_length)(inputs))
             with self._lanes[0].turns.take(urgent=True), _threads(1):
                 vectors[:] = self._run(self._lanes[0], batch, [])
         return vectors
 
     def _encode_documents(
-        self, inputs: Sequence[str], max_length: int, progress: Reporter
+        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
     ) -> Vectors:
         return self._stream(inputs, max_length, urgent=False, progress=progress)
 
     def _stream(
-        self, inputs: Sequence[str], max_length: int, *, urgent: bool, progress: Reporter
+        self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool, progress: Reporter
     ) -> Vectors:
-        vectors = np.zeros((len(inputs), self.dimension), dtype=np.float32)
+        vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         if not inputs:
             return vectors
         batches = ahead(
@@ -264,20 +267,29 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _tokeniser(tokenizer: Any, pad: int) -> TokeniserOfLength:
-    """How the model's tokenizer cuts texts of a length into ids."""
+def _tokeniser(tokenizer: Any, pad: int, append: int | None = None) -> TokeniserOfLength:
+    """How the model's tokenizer cuts inputs of a length into tokens; `append` ends each."""
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is not None:
         from tokenizers import Tokenizer
 
-        ours = TextTokenizer(Tokenizer.from_str(fast.to_str()), pad)
-        return lambda length: lambda texts: ours.ids(texts, length)
+        ours = TextTokenizer(Tokenizer.from_str(fast.to_str()), pad, append)
+        return lambda length: lambda inputs: ours.tokens(inputs, length)
 
     def of_length(length: int) -> Tokenise:
-        def ids(texts: Sequence[str]) -> list[list[int]]:
-            given = [encodable(text) for text in texts]
-            return list(tokenizer(given, truncation=True, max_length=length)["input_ids"])
+        def tokens(inputs: Sequence[SideInput]) -> list[Tokens]:
+            found = []
+            for one in inputs:
+                segments = [encodable(one.first)]
+                segments += [] if one.second is None else [encodable(one.second)]
+                made = tokenizer(
+                    *segments, truncation=True, max_length=length - (append is not None)
+                )
+                types = None if one.second is None else made.get("token_type_ids")
+                plain = Tokens(list(made["input_ids"]), types and list(types))
+                found.append(plain if append is None else ended(plain, append))
+            return found
 
-        return ids
+        return tokens
 
     return of_length

@@ -5,6 +5,7 @@ torch is imported within functions.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bioretrieval_tui.encoding import packing
-from bioretrieval_tui.encoding.base import unit_length
+from bioretrieval_tui.encoding.base import Vectors, unit_length
 from bioretrieval_tui.encoding.batches import Batch
-from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.encoding.turns import Turns
 
 if TYPE_CHECKING:
@@ -50,17 +50,26 @@ class Launched:
 class Lane:
     """A model on one device, in the device's best precision. One thread at a time runs it.
 
-    modules: a SentenceTransformer in float32 on the CPU, which this lane takes over.
+    modules: a SentenceTransformer in float32 on the CPU, which this lane takes over; types: whether
+    the recipe lets a model that knows segments have them.
     """
 
-    def __init__(self, modules: Any, device: str, pad: int, *, pack: bool | None = None) -> None:
+    def __init__(
+        self,
+        modules: Any,
+        device: str,
+        pad: int,
+        *,
+        pack: bool | None = None,
+        types: bool = True,
+    ) -> None:
         self.device = device
         self.dtype = best_dtype(device)
         self.budget = BUDGETS[device.partition(":")[0]]
         self.turns = Turns()
         self._pad = pad
         self._modules = modules.to(device=device, dtype=_torch_dtype(self.dtype)).eval()
-        self._types = "token_type_ids" in modules.tokenizer.model_input_names
+        self._types = types and takes_types(modules)
         config = modules[0].model.config
         offset = config.model_type in _OFFSETS and config.pad_token_id is not None
         self._first = int(config.pad_token_id) + 1 if offset else 0
@@ -123,7 +132,9 @@ class Lane:
         )
         features: Any = {"input_ids": ids, "attention_mask": mask}
         if self._types:
-            features["token_type_ids"] = torch.zeros_like(ids)
+            features["token_type_ids"] = packing.to_device(
+                torch.from_numpy(batch.padded_types()), self.device
+            )
         for part in self._modules:
             features = part(features)
         vectors: torch.Tensor = features["sentence_embedding"].float()
@@ -173,6 +184,13 @@ class Lane:
 
         with torch.inference_mode():
             return np.array(self._padded(batch).cpu().numpy(), dtype=np.float32)
+
+
+def takes_types(modules: Any) -> bool:
+    """Whether both tokenizer and model of a SentenceTransformer know segments."""
+    # Some tokenizers offer them to every model; one that does not name them would go astray.
+    known = inspect.signature(modules[0].model.forward).parameters
+    return "token_type_ids" in modules.tokenizer.model_input_names and "token_type_ids" in known
 
 
 def best_dtype(device: str) -> str:
