@@ -181,7 +181,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "sentence_transformers": (),
     "huggingface_hub": (),
     "httpx": (),
-    "numpy": ("encoding", "index", "search"),
+    "numpy": ("encoding", "evaluation", "index", "search"),
     "textual": ("tui",),
 }
 """Package -> the rooms whose modules may import it when they are themselves imported."""

@@ -1,0 +1,295 @@
+"""One evaluation from a folder to figures: the index, the runs, the measures, the records."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+from bioretrieval_tui.errors import IndexFault, UsageError
+from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.indexing import ensure_index
+from bioretrieval_tui.evaluation.machine import hardware, versions
+from bioretrieval_tui.evaluation.measures import DEPTH, MAIN, Measured, measure
+from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
+from bioretrieval_tui.evaluation.records import FORMAT, EvaluationRecord, record_id
+from bioretrieval_tui.evaluation.reranking import RERANK, Reranking
+from bioretrieval_tui.evaluation.running import Ranker, Run, aliases_of, run_mode
+from bioretrieval_tui.index.manifest import Manifest
+from bioretrieval_tui.index.registry import manifest_of
+from bioretrieval_tui.progress import Reporter, silent
+from bioretrieval_tui.search.engine import SearchEngine
+from bioretrieval_tui.search.hits import MODES as SEARCH_MODES
+from bioretrieval_tui.search.hits import MOST_HITS
+
+MODES = ("dense", "lexical", "hybrid", RERANK)
+DEFAULT_MODES = ("dense", "lexical", "hybrid")
+MOST = MOST_HITS - 1
+"""Documents a query; one more is asked for, in place of the query's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What to evaluate.
+
+    split: None means `test`, or the only one; modes: of `MODES`, each once; model: hub id or
+    folder, None for the index's own model or else the embedded one; recipe: how it encodes, None
+    for the embedded model's; index: an index that is there, instead of one that is made of the
+    corpus; depth: documents a query, from 100; keep_own: rank the document that has the query's
+    own id; reranker: hub id or folder, and its recipe, needed for the mode `rerank`.
+    """
+
+    folder: Path
+    split: str | None = None
+    modes: Sequence[str] = DEFAULT_MODES
+    model: str | None = None
+    recipe: Encoding | None = None
+    index: str | None = None
+    device: str = "auto"
+    depth: int = DEPTH
+    keep_own: bool = False
+    reranker: str | None = None
+    reranker_recipe: Encoding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One mode: what it answered, how good that is, and the published figures beside it."""
+
+    run: Run
+    measured: Measured
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A finished evaluation.
+
+    documents: ids of the corpus, those of equal texts counted each; absent: judged documents that
+    are not in it; match: the catalogue's benchmark that this is, or None; instruction: put before
+    every query for this benchmark, None for the recipe's own; device: where queries were encoded.
+    """
+
+    benchmark: Benchmark
+    manifest: Manifest
+    documents: int
+    absent: int
+    match: Match | None
+    instruction: str | None
+    device: str
+    asked: Asked
+    results: tuple[Result, ...]
+
+    @property
+    def queries(self) -> int:
+        """Queries that were run: those with judgements."""
+        return len(self.benchmark.queries)
+
+    def remarks(self) -> list[str]:
+        """What should be said beside the figures, a line each."""
+        said = self.benchmark.remarks()
+        if self.absent:
+            documents = "document is" if self.absent == 1 else "documents are"
+            said.append(
+                f"{self.absent:,} judged {documents} not in the corpus: counted as not found,"
+                " as trec_eval does"
+            )
+        own = max((result.run.own for result in self.results), default=0)
+        if own:
+            said.append(
+                f"{own:,} times the document with the query's own id was left out, as BEIR does;"
+                " --keep-own ranks it"
+            )
+        if self.match is not None and self.match.note:
+            said.append(self.match.note)
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A benchmark with the index to run it on, open."""
+
+    benchmark: Benchmark
+    engine: SearchEngine
+    aliases: Mapping[str, Sequence[str]]
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the index."""
+        return self.engine.index.manifest
+
+    @property
+    def store(self) -> DocumentStore:
+        """The documents of the index."""
+        return self.engine.index.documents
+
+
+def check(asked: Asked) -> None:
+    """Refuse what cannot be asked, before anything is read.
+
+    Raises:
+        UsageError: a mode that there is not, none, one twice, an impossible depth, or no reranker
+            for the mode `rerank`. NotFoundError: no such index. IndexFault: it is of another model.
+    """
+    if not asked.modes:
+        raise UsageError("no mode is asked for", remedy=f"modes: {', '.join(MODES)}")
+    for mode in asked.modes:
+        if mode not in MODES:
+            raise UsageError(f"there is no mode {mode!r}", remedy=f"modes: {', '.join(MODES)}")
+    if len(set(asked.modes)) != len(asked.modes):
+        raise UsageError("a mode is asked for twice", remedy="name every mode once")
+    if not DEPTH <= asked.depth <= MOST:
+        raise UsageError(
+            f"a depth of {asked.depth:,} is not possible",
+            remedy=f"use {DEPTH} to {MOST:,}: R@100 needs {DEPTH}",
+        )
+    if RERANK in asked.modes and asked.reranker is None:
+        raise UsageError("no cross-encoder is named for the mode rerank", remedy="name one")
+    if asked.index is not None:
+        manifest = manifest_of(asked.index)
+        if asked.model is not None and manifest.model != asked.model:
+            raise IndexFault(
+                f"index {asked.index} was built with {manifest.model}, not {asked.model}",
+                remedy="leave --model out, or leave --index out to build one with that model",
+            )
+
+
+@contextlib.contextmanager
+def opened(asked: Asked, reporter: Reporter = silent) -> Iterator[Opened]:
+    """The benchmark, and its index built where it has to be and open.
+
+    Raises: as `check`, `read_benchmark`, `ensure_index` and `SearchEngine.open` do; IndexFault
+        also where the index holds none of the judged documents.
+    """
+    check(asked)
+    benchmark = read_benchmark(asked.folder, asked.split)
+    name = asked.index
+    if name is None:
+        model = asked.model or embedded.MODEL_ID
+        name = ensure_index(
+            benchmark, model, asked.recipe, device=asked.device, reporter=reporter
+        ).name
+    engine = SearchEngine.open(name, device=asked.device, reporter=reporter)
+    try:
+        if not any(engine.index.documents.lookup(one) for one in benchmark.judged()):
+            raise IndexFault(
+                f"none of the judged documents of {benchmark.name} is in the index {name}",
+                remedy="is it an index of this corpus? leave --index out to build one",
+            )
+        yield Opened(benchmark, engine, aliases_of(engine.index.documents))
+    finally:
+        engine.close()
+
+
+def evaluate(
+    asked: Asked, catalogue: Catalogue | None = None, reporter: Reporter = silent
+) -> Evaluation:
+    """Run and measure every mode; nothing is written but an index where there was none.
+
+    catalogue: for published figures, and for the instruction that a model has for the benchmark.
+
+    Raises: as `opened` and `SearchEngine.rank` do, and whatever `reporter` raises.
+    """
+    with opened(asked, reporter) as ready:
+        benchmark, manifest = ready.benchmark, ready.manifest
+        documents = manifest.documents + manifest.aliases
+        known = ready.store.labels(benchmark.judged())
+        match = (
+            None
+            if catalogue is None
+            else match_benchmark(
+                catalogue, benchmark.name, benchmark.split, len(benchmark.queries), documents
+            )
+        )
+        instruction = instruction_of(manifest, match)
+        results = []
+        for mode in asked.modes:
+            run = run_mode(
+                ranker_of(ready, mode, asked, reporter),
+                benchmark,
+                mode,
+                depth=asked.depth,
+                aliases=ready.aliases,
+                keep_own=asked.keep_own,
+                instruction=instruction,
+                reporter=reporter,
+            )
+            measured = measure(benchmark.judgements, run.rankings)
+            beside: list[Reference] = []
+            if catalogue is not None:
+                beside = references(catalogue, match, mode, manifest.model, measured.metrics[MAIN])
+            results.append(Result(run, measured, tuple(beside)))
+        return Evaluation(
+            benchmark=benchmark,
+            manifest=manifest,
+            documents=documents,
+            absent=len(benchmark.judged()) - len(known),
+            match=match,
+            instruction=instruction,
+            device=ready.engine.load().device,
+            asked=asked,
+            results=tuple(results),
+        )
+
+
+def ranker_of(ready: Opened, mode: str, asked: Asked, reporter: Reporter = silent) -> Ranker:
+    """What ranks in that mode: the search itself, or a cross-encoder behind it.
+
+    Raises:
+        ModelError: the cross-encoder is not here.
+    """
+    if mode in SEARCH_MODES or asked.reranker is None:
+        return ready.engine
+    encoder = load_cross_encoder(
+        asked.reranker, asked.reranker_recipe, device=asked.device, reporter=reporter
+    )
+    return Reranking(ready.engine, encoder)
+
+
+def instruction_of(manifest: Manifest, match: Match | None) -> str | None:
+    """What the model's recipe says for just this benchmark; None for its default."""
+    return None if match is None else manifest.recipe.instructions.get(match.entry.id)
+
+
+def records_of(found: Evaluation, when: datetime | None = None) -> list[EvaluationRecord]:
+    """One record a mode, to be kept on the local leaderboard."""
+    date = (when or datetime.now(UTC)).isoformat(timespec="microseconds")
+    manifest, benchmark = found.manifest, found.benchmark
+    made, computed = hardware(found.device), versions()
+    return [
+        EvaluationRecord(
+            format=FORMAT,
+            id=record_id(
+                benchmark.name, manifest.model, result.run.mode, f"{date}\n{benchmark.sha256}"
+            ),
+            date=date,
+            benchmark=benchmark.name,
+            split=benchmark.split,
+            sha256=benchmark.sha256,
+            model=manifest.model,
+            revision=manifest.revision,
+            recipe_hash=manifest.recipe_hash,
+            mode=result.run.mode,
+            index=manifest.name,
+            queries=found.queries,
+            documents=found.documents,
+            depth=found.asked.depth,
+            metrics=dict(result.measured.metrics),
+            latency_ms={"p50": result.run.latency.p50, "p95": result.run.latency.p95},
+            per_query={query: values[MAIN] for query, values in result.measured.by_query.items()},
+            hardware=made,
+            versions=computed,
+            instruction=found.instruction,
+            keep_own=found.asked.keep_own,
+            reranker=found.asked.reranker if result.run.mode == RERANK else None,
+            catalogue=None if found.match is None else found.match.entry.id,
+        )
+        for result in found.results
+    ]

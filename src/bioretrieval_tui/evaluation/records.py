@@ -1,0 +1,202 @@
+"""The local leaderboard: every evaluation as a file of its own in the user's data folder.
+
+A record says what was measured on what, exactly enough to be compared with another one. Listing
+reads small files only; neither numpy nor ir-measures is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
+from bioretrieval_tui.paths import places, write_atomically
+
+FORMAT = 1
+_MOST_BYTES = 256 * 2**20
+_SUFFIX = ".json"
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
+_LISTED = 3
+
+
+class EvaluationRecord(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One mode of one evaluation.
+
+    id: names the file; sha256: of the benchmark's corpus, queries and judgements; documents: of
+    the corpus, every id counted; depth: documents a query; metrics: means by ir-measures' names;
+    per_query: nDCG@10 by query id; latency_ms: p50 and p95 a query, warm; instruction: what was
+    put before each query, None for the recipe's own; keep_own: whether a query's own document
+    was ranked like any other; hardware: the machine, and where queries were encoded; versions: of
+    what computed it; date: ISO 8601, UTC.
+    """
+
+    format: int
+    id: str
+    date: str
+    benchmark: str
+    split: str
+    sha256: str
+    model: str
+    revision: str
+    recipe_hash: str
+    mode: str
+    index: str
+    queries: int
+    documents: int
+    depth: int
+    metrics: dict[str, float]
+    latency_ms: dict[str, float]
+    per_query: dict[str, float]
+    hardware: str
+    versions: dict[str, str]
+    instruction: str | None = None
+    keep_own: bool = False
+    reranker: str | None = None
+    catalogue: str | None = None
+    """Id of the catalogue's entry for this benchmark, where it is that one."""
+
+
+class _Versioned(msgspec.Struct):
+    format: int
+
+
+def record_id(benchmark: str, model: str, mode: str, unique: str) -> str:
+    """A name for a record: readable, and with a digest of `unique` behind it."""
+    digest = hashlib.sha256(unique.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    short = model.rstrip("/").rpartition("/")[2]
+    parts = (slug(benchmark, 40), slug(short, 40), mode, digest)
+    return "-".join(part for part in parts if part)
+
+
+def slug(text: str, longest: int) -> str:
+    """`text` in the letters that names of files and indexes may have."""
+    return re.sub(r"[^a-z0-9._]+", "-", text.casefold())[:longest].strip("-._")
+
+
+def folder() -> Path:
+    """Where the records are; it may not exist yet."""
+    return places().data / "evaluations"
+
+
+def records(tell: Callable[[str], None] | None = None) -> list[EvaluationRecord]:
+    """All records, newest first. One that cannot be read is left out; `tell` hears why.
+
+    Raises:
+        BioRetrievalError: the folder cannot be read.
+    """
+    try:
+        paths = sorted(path for path in folder().iterdir() if path.suffix == _SUFFIX)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise BioRetrievalError(
+            f"the evaluations in {folder()} cannot be read: {error.strerror}"
+        ) from error
+    found = []
+    for path in paths:
+        if path.name.startswith("."):
+            continue  # being written
+        try:
+            found.append(_read(path))
+        except BioRetrievalError as error:
+            if tell is not None:
+                tell(error.line())
+    return sorted(found, key=lambda record: (record.date, record.id), reverse=True)
+
+
+def save(record: EvaluationRecord) -> Path:
+    """Write a record; what has its id is replaced. Returns where it is.
+
+    Raises:
+        BioRetrievalError: it cannot be written; then nothing has changed.
+    """
+    path = _path(record.id)
+    data = msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise BioRetrievalError(
+            f"the evaluation cannot be kept in {path.parent}: {error.strerror or error}"
+        ) from error
+    return path
+
+
+def remove(identifier: str) -> None:
+    """Delete one record.
+
+    Raises:
+        NotFoundError: there is none of this id. BioRetrievalError: it cannot be deleted.
+    """
+    try:
+        _path(identifier).unlink()
+    except FileNotFoundError:
+        raise _missing(identifier) from None
+    except OSError as error:
+        raise BioRetrievalError(
+            f"the evaluation {identifier} cannot be deleted: {error.strerror}"
+        ) from error
+
+
+def find(name: str, among: list[EvaluationRecord] | None = None) -> EvaluationRecord:
+    """The record of that id, or the only one whose id begins so.
+
+    Raises:
+        NotFoundError: there is none, or there are several.
+    """
+    known = records() if among is None else among
+    exact = [record for record in known if record.id == name]
+    begun = exact or [record for record in known if name and record.id.startswith(name)]
+    if len(begun) == 1:
+        return begun[0]
+    if not begun:
+        raise _missing(name)
+    listed = ", ".join(record.id for record in begun[:_LISTED])
+    raise NotFoundError(
+        f"{len(begun)} evaluations begin with {name!r}", remedy=f"name one: {listed}"
+    )
+
+
+def _path(identifier: str) -> Path:
+    if not _ID.fullmatch(identifier):
+        raise _missing(identifier)
+    return folder() / f"{identifier}{_SUFFIX}"
+
+
+def _read(path: Path) -> EvaluationRecord:
+    damaged = BioRetrievalError(
+        f"the evaluation {path} is damaged", remedy="it is left out; delete it, or get it back"
+    )
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise BioRetrievalError(
+            f"the evaluation {path} cannot be read: {error.strerror}"
+        ) from error
+    if len(data) > _MOST_BYTES:
+        raise damaged
+    try:
+        version = msgspec.json.decode(data, type=_Versioned).format
+        if version != FORMAT:
+            raise BioRetrievalError(
+                f"the evaluation {path} has format {version}, this version reads {FORMAT}",
+                remedy="it is left out; use the version that wrote it",
+            )
+        record = msgspec.json.decode(data, type=EvaluationRecord)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise damaged from error
+    if f"{record.id}{_SUFFIX}" != path.name or not _ID.fullmatch(record.id):
+        raise damaged
+    return record
+
+
+def _missing(identifier: str) -> NotFoundError:
+    return NotFoundError(
+        f"there is no evaluation {identifier!r}", remedy="see: bioretrieval-tui eval --list"
+    )
