@@ -70,6 +70,7 @@ def test_a_sound_index(built: Manifest) -> None:
         "documents",
         "vectors",
         "lexical index",
+        "fields",
         "graph",
     ]
     said = {check.what: check.found for check in found.checks}
@@ -78,7 +79,7 @@ def test_a_sound_index(built: Manifest) -> None:
     assert said["lexical index"].startswith("300 documents")
     assert "recall@10" in said["graph"]
     assert all(check.remedy is None for check in found.checks)
-    assert (steps[-1].done, steps[-1].total) == (4, 4)
+    assert (steps[-1].done, steps[-1].total) == (5, 5)
     assert any(step.stage == "checksums" and step.share == 1 for step in steps)
 
 

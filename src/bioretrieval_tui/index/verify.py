@@ -13,6 +13,8 @@ import numpy as np
 
 from bioretrieval_tui.corpus.store import DocumentStore
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
+from bioretrieval_tui.index.fields.checking import check_fields
+from bioretrieval_tui.index.fields.opened import FieldIndex
 from bioretrieval_tui.index.graph import (
     FAILING_RECALL,
     NEAREST,
@@ -22,7 +24,7 @@ from bioretrieval_tui.index.graph import (
     reaching,
     recall_at,
 )
-from bioretrieval_tui.index.layout import GRAPH, LEXICAL, index_folder
+from bioretrieval_tui.index.layout import FIELDS, GRAPH, LEXICAL, index_folder
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
 from bioretrieval_tui.index.manifest import Manifest, check_content
 from bioretrieval_tui.index.matrix import Labels, Matrix, open_dead, open_matrix
@@ -75,10 +77,11 @@ def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
         size = sum(facts.bytes for facts in manifest.files.values())
         checks.append(Check("files", True, f"{len(sound)} files, {size:,} bytes, all unaltered"))
     parts = _Parts(manifest, folder, sound)
-    for number, part in enumerate((parts.documents, parts.vectors, parts.words, parts.graph)):
-        reporter(Progress("checking", number, 4, unit="parts"))
+    made = (parts.documents, parts.vectors, parts.words, parts.fields, parts.graph)
+    for number, part in enumerate(made):
+        reporter(Progress("checking", number, len(made), unit="parts"))
         checks.extend(_guarded(name, part))
-    reporter(Progress("checking", 4, 4, unit="parts"))
+    reporter(Progress("checking", len(made), len(made), unit="parts"))
     parts.close()
     return Verification(name, tuple(checks))
 
@@ -197,10 +200,10 @@ class _Parts:
     def words(self) -> Iterator[Check]:
         """The lexical index: opens, and holds the documents that are alive."""
         manifest = self._manifest
-        folder = manifest.path(LEXICAL)
-        if not all(path in self._sound for path in manifest.files if path.startswith(folder)):
+        if not self._sounds(LEXICAL):
             return
-        LexicalIndex(self._folder / folder, manifest.lexical, name=manifest.name)
+        folder = self._folder / manifest.path(LEXICAL)
+        LexicalIndex(folder, manifest.lexical, name=manifest.name)
         remedy = _COMPACT.format(manifest.name)
         count = manifest.lexical.documents
         if count != manifest.documents:
@@ -209,6 +212,37 @@ class _Parts:
         else:
             found = f"{count:,} documents, {manifest.lexical.terms:,} terms"
             yield Check("lexical index", True, found)
+
+    def fields(self) -> Iterator[Check]:
+        """The fields: open, and say of a sample of documents what the documents say."""
+        manifest, remedy = self._manifest, _COMPACT.format(self._manifest.name)
+        if manifest.fields is None:
+            yield Check("fields", True, f"none in format {manifest.format}: no filters")
+            return
+        if (
+            self._store is None
+            or self._dead is None
+            or not (self._sounds(FIELDS) and self._sounds(LEXICAL))
+        ):
+            return
+        index = FieldIndex(
+            self._folder / manifest.path(FIELDS),
+            manifest.fields,
+            name=manifest.name,
+            dead=self._dead,
+            lexical=LexicalIndex(
+                self._folder / manifest.path(LEXICAL), manifest.lexical, name=manifest.name
+            ),
+            documents=self._store,
+        )
+        wrong = check_fields(index, self._store, self._dead)
+        shown = f"{len(manifest.fields.names)} fields, {', '.join(manifest.fields.names)}"
+        yield Check("fields", wrong is None, wrong or shown, None if wrong is None else remedy)
+
+    def _sounds(self, folder: str) -> bool:
+        """Whether all files of a folder of the generation are what they should be."""
+        begin = f"{self._manifest.path(folder)}/"
+        return all(path in self._sound for path in self._manifest.files if path.startswith(begin))
 
     def graph(self) -> Iterator[Check]:
         """The graph: its count and dimension, and recall@10 against exact search."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioretrieval_tui.catalog.filter.folding import equal_key, needles
-from bioretrieval_tui.index.fields.arrays import Arrays, damaged, encoded, key_of
+from bioretrieval_tui.index.fields.arrays import Arrays, compared, damaged, encoded, key_of
 
 Codes = NDArray[np.int64]
 
@@ -67,6 +67,13 @@ class TextColumn:
         near = np.flatnonzero(keys == np.uint64(key_of(text))) + self.first
         fit = [code for code in near.tolist() if equal_key(self.text(code)) == wanted]
         return np.array(fit, dtype=np.int64)
+
+    def intact(self, code: int) -> bool:
+        """Whether a value is compared by what it says."""
+        text = self.text(code)
+        start, end = (int(at) for at in self.arrays.form_starts[code : code + 2])
+        held = self.arrays.forms[start:end].tobytes()
+        return held == compared(text) and int(self.arrays.keys[code]) == key_of(text)
 
     def text(self, code: int) -> str:
         """The value with this code. Raises IndexFault where its bytes are no text."""

@@ -145,13 +145,20 @@ class FieldIndex:
 
     def values_of(self, label: int) -> list[tuple[str, str]]:
         """All that is known of one document: field and value, in order; the year left out."""
+        return [(field, self._columns[field].text(code)) for field, code in self._of(label)]
+
+    def intact(self, label: int) -> bool:
+        """Whether all values of a document are compared by what they say."""
+        return all(self._columns[field].intact(code) for field, code in self._of(label))
+
+    def _of(self, label: int) -> list[tuple[str, int]]:
         start, end = (int(at) for at in self._arrays.code_starts[label : label + 2])
         codes = self._arrays.codes[start:end].astype(np.int64)
         found = []
         for field in self._columns:
             column = self.column(field)
             mine = codes[(codes >= column.first) & (codes < column.end)]
-            found += [(field, column.text(int(code))) for code in mine]
+            found += [(field, code) for code in mine.tolist()]
         return found
 
     def _counted(self, labels: Labels, column: TextColumn) -> tuple[Labels, Labels]:
