@@ -147,7 +147,7 @@ def build(
 
     check_name(device)
     settings = _settings(reader, mapping, strict)
-    chosen = _chosen_model(model)
+    chosen = chosen_model(model)
     from bioretrieval_tui.encoding.embedded import MODEL_ID
     from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
     from bioretrieval_tui.index.build import build_index
@@ -421,7 +421,7 @@ def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
     return ReadSettings(None if reader == "auto" else reader, ReadOptions(columns), strict)
 
 
-def _chosen_model(model: str | None) -> tuple[str, Encoding | None] | None:
+def chosen_model(model: str | None) -> tuple[str, Encoding | None] | None:
     """Hub id or folder, and recipe, of a model given by catalogue id, hub id or folder.
 
     None stands for the embedded model, whose recipe is its own.

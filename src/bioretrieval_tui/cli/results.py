@@ -42,9 +42,10 @@ if TYPE_CHECKING:
     help="Only this model. May be given again.",
 )
 @click.option("--zero-shot", is_flag=True, help="Only figures known to be zero-shot.")
+@click.option("--own", is_flag=True, help="Also what `eval` measured on this machine.")
 @format_option(without=("bibtex",))
 def results(
-    benchmarks: Sequence[str], models: Sequence[str], zero_shot: bool, format_: Format
+    benchmarks: Sequence[str], models: Sequence[str], zero_shot: bool, own: bool, format_: Format
 ) -> None:
     """List published figures.
 
@@ -60,16 +61,27 @@ def results(
     found = catalogue()
     wanted_models = {entry_of_kind(found, name, "models").id for name in models}
     wanted = {one for name in benchmarks for one in _with_members(found, name)}
+    figures, names = list(found.results), found.names
+    if own:
+        more, named = _own(found)
+        figures, names = [*figures, *more], {**names, **named}
     kept = [
         result
-        for result in found.results
-        if (not models or result.model in wanted_models)
+        for result in figures
+        if (not models or result.model.partition("+")[0] in wanted_models)
         and (not benchmarks or result.benchmark in wanted)
         and (not zero_shot or result.zero_shot is True)
     ]
-    put_sheet(result_sheet(_in_groups(kept), found.names), format_)
+    put_sheet(result_sheet(_in_groups(kept), names), format_)
     if not kept:
         tell("no published figure fits")
+
+
+def _own(found: Catalogue) -> tuple[list[Result], dict[str, str]]:
+    from bioretrieval_tui.cli.evalsheets import own_results
+    from bioretrieval_tui.evaluation.records import records
+
+    return own_results(records(tell), found)
 
 
 def _with_members(found: Catalogue, name: str) -> list[str]:

@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "results": ("results:results", "List published figures."),
     "search": ("search:search", "Search the catalogue or an index by meaning."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
+    "eval": ("evaluate:evaluate", "Measure a model or an index on a benchmark."),
     "keys": ("keys:keys", "List the keys of the app."),
     "doctor": ("doctor:doctor", "Check what this machine has and lacks."),
     "config": ("config:config", "Show where everything is kept and what is in force."),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bioretrieval_tui.catalog.entries import Encoding
@@ -15,11 +14,10 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.errors import IndexFault, UsageError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.explore import judgements_of
 from bioretrieval_tui.evaluation.indexing import ensure_index
-from bioretrieval_tui.evaluation.machine import hardware, versions
 from bioretrieval_tui.evaluation.measures import DEPTH, MAIN, Measured, measure
 from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
-from bioretrieval_tui.evaluation.records import FORMAT, EvaluationRecord, record_id
 from bioretrieval_tui.evaluation.reranking import RERANK, Reranking
 from bioretrieval_tui.evaluation.running import Ranker, Run, aliases_of, run_mode
 from bioretrieval_tui.index.manifest import Manifest
@@ -104,8 +102,8 @@ class Evaluation:
         own = max((result.run.own for result in self.results), default=0)
         if own:
             said.append(
-                f"{own:,} times the document with the query's own id was left out, as BEIR does;"
-                " --keep-own ranks it"
+                f"for {own:,} {'query' if own == 1 else 'queries'} a document with the query's own"
+                " id was left out, as BEIR does; --keep-own ranks it"
             )
         if self.match is not None and self.match.note:
             said.append(self.match.note)
@@ -129,6 +127,20 @@ class Opened:
     def store(self) -> DocumentStore:
         """The documents of the index."""
         return self.engine.index.documents
+
+    @property
+    def documents(self) -> int:
+        """Ids of the corpus, those of equal texts counted each."""
+        return self.manifest.documents + self.manifest.aliases
+
+    def match(self, catalogue: Catalogue | None) -> Match | None:
+        """The catalogue's benchmark that this is, or None."""
+        if catalogue is None:
+            return None
+        found = self.benchmark
+        return match_benchmark(
+            catalogue, found.name, found.split, len(found.queries), self.documents
+        )
 
 
 def check(asked: Asked) -> None:
@@ -162,14 +174,21 @@ def check(asked: Asked) -> None:
 
 
 @contextlib.contextmanager
-def opened(asked: Asked, reporter: Reporter = silent) -> Iterator[Opened]:
+def opened(
+    asked: Asked, reporter: Reporter = silent, *, query: str | None = None
+) -> Iterator[Opened]:
     """The benchmark, and its index built where it has to be and open.
 
+    query: one that must be judged; an index is costly, and a slip of the pen is quick.
+
     Raises: as `check`, `read_benchmark`, `ensure_index` and `SearchEngine.open` do; IndexFault
-        also where the index holds none of the judged documents.
+        also where the index holds none of the judged documents; NotFoundError where there is no
+        such query.
     """
     check(asked)
     benchmark = read_benchmark(asked.folder, asked.split)
+    if query is not None:
+        judgements_of(benchmark, query)
     name = asked.index
     if name is None:
         model = asked.model or embedded.MODEL_ID
@@ -199,15 +218,8 @@ def evaluate(
     """
     with opened(asked, reporter) as ready:
         benchmark, manifest = ready.benchmark, ready.manifest
-        documents = manifest.documents + manifest.aliases
         known = ready.store.labels(benchmark.judged())
-        match = (
-            None
-            if catalogue is None
-            else match_benchmark(
-                catalogue, benchmark.name, benchmark.split, len(benchmark.queries), documents
-            )
-        )
+        match = ready.match(catalogue)
         instruction = instruction_of(manifest, match)
         results = []
         for mode in asked.modes:
@@ -229,7 +241,7 @@ def evaluate(
         return Evaluation(
             benchmark=benchmark,
             manifest=manifest,
-            documents=documents,
+            documents=ready.documents,
             absent=len(benchmark.judged()) - len(known),
             match=match,
             instruction=instruction,
@@ -256,40 +268,3 @@ def ranker_of(ready: Opened, mode: str, asked: Asked, reporter: Reporter = silen
 def instruction_of(manifest: Manifest, match: Match | None) -> str | None:
     """What the model's recipe says for just this benchmark; None for its default."""
     return None if match is None else manifest.recipe.instructions.get(match.entry.id)
-
-
-def records_of(found: Evaluation, when: datetime | None = None) -> list[EvaluationRecord]:
-    """One record a mode, to be kept on the local leaderboard."""
-    date = (when or datetime.now(UTC)).isoformat(timespec="microseconds")
-    manifest, benchmark = found.manifest, found.benchmark
-    made, computed = hardware(found.device), versions()
-    return [
-        EvaluationRecord(
-            format=FORMAT,
-            id=record_id(
-                benchmark.name, manifest.model, result.run.mode, f"{date}\n{benchmark.sha256}"
-            ),
-            date=date,
-            benchmark=benchmark.name,
-            split=benchmark.split,
-            sha256=benchmark.sha256,
-            model=manifest.model,
-            revision=manifest.revision,
-            recipe_hash=manifest.recipe_hash,
-            mode=result.run.mode,
-            index=manifest.name,
-            queries=found.queries,
-            documents=found.documents,
-            depth=found.asked.depth,
-            metrics=dict(result.measured.metrics),
-            latency_ms={"p50": result.run.latency.p50, "p95": result.run.latency.p95},
-            per_query={query: values[MAIN] for query, values in result.measured.by_query.items()},
-            hardware=made,
-            versions=computed,
-            instruction=found.instruction,
-            keep_own=found.asked.keep_own,
-            reranker=found.asked.reranker if result.run.mode == RERANK else None,
-            catalogue=None if found.match is None else found.match.entry.id,
-        )
-        for result in found.results
-    ]
