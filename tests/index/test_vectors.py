@@ -15,7 +15,7 @@ from bioretrieval_tui.index import vectors
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import Manifest
-from bioretrieval_tui.index.vectors import Allowed, HnswStore, Vector
+from bioretrieval_tui.index.vectors import WALK, Allowed, HnswStore, Vector
 
 
 def matrix(manifest: Manifest) -> Vector:
@@ -34,6 +34,7 @@ def stores(built: Manifest) -> dict[str, HnswStore]:
     return {
         "exact": HnswStore(built, folder),
         "graph": HnswStore(built, folder, exact_below=0),
+        "walk": HnswStore(built, folder, exact_below=0, walk=0),
     }
 
 
@@ -62,7 +63,7 @@ def test_ties_go_by_label(tmp_path: Path) -> None:
     assert store.search(query, 7)[0].tolist() == list(range(7))
 
 
-@pytest.mark.parametrize("way", ["exact", "graph"])
+@pytest.mark.parametrize("way", ["exact", "graph", "walk"])
 @pytest.mark.parametrize(
     "allowed",
     [
@@ -156,8 +157,8 @@ def test_the_dead_are_never_answered(hashing: HashingEncoder) -> None:
     manifest = build_items("demo", *items).manifest
     dead = set(range(0, 200, 4))
     query = hashing.encode_queries(["word 4 8 12"])[0]
-    for exact_below in (0, 50_000):
-        store = HnswStore(manifest, index_folder("demo"), exact_below=exact_below)
+    for exact_below, walk in ((0, 0), (0, WALK), (50_000, WALK)):
+        store = HnswStore(manifest, index_folder("demo"), exact_below=exact_below, walk=walk)
         assert (store.count, len(store.dead)) == (200, 50)
         labels, similarities = store.search(query, 1_000)
         assert sorted(labels.tolist()) == sorted(set(range(250)) - dead)
@@ -168,3 +169,27 @@ def test_the_dead_are_never_answered(hashing: HashingEncoder) -> None:
     np.testing.assert_allclose(
         store.similarities(query, some), matrix(manifest)[some] @ query, atol=1e-6
     )
+
+
+def test_few_are_compared_and_many_are_walked_to(
+    built: Manifest, hashing: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = HnswStore(built, index_folder("demo"), exact_below=0, walk=1)
+    ef = built.graph.ef
+    few = int((ef * 300) ** 0.5)
+    assert few < 299
+    walked: list[int] = []
+    approximate = store._approximate
+
+    def walk(query: Vector, k: int, kept: np.ndarray | None) -> tuple[np.ndarray, Vector]:
+        walked.append(0 if kept is None else len(kept))
+        return approximate(query, k, kept)
+
+    monkeypatch.setattr(store, "_approximate", walk)
+    query = hashing.encode_queries(["old n17 n18"])[0]
+    for count in (1, few, few + 1, 300):
+        labels, similarities = store.search(query, 5, np.arange(count))
+        best = expected(matrix(built), query, 5, range(count))
+        np.testing.assert_allclose(similarities, matrix(built)[best] @ query, atol=1e-5)
+        assert (labels < count).all()
+    assert walked == [few + 1, 300]

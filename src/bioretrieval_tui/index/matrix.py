@@ -38,6 +38,8 @@ class Matrix:
 
     def take(self, labels: Labels) -> Vectors:
         """float32 (n, dimension) of these labels, in their order."""
+        if len(self.parts) == 1:
+            return self.parts[0][labels].astype(np.float32)
         taken = np.empty((len(labels), self.dimension), dtype=np.float32)
         for first, part in zip(self._firsts, self.parts, strict=False):
             inside = (labels >= first) & (labels < first + len(part))

@@ -1,7 +1,8 @@
 """The vectors of one index, searched: the seam behind which another engine may stand one day.
 
-Exact search for fewer than 50,000 vectors and for narrow filters, the HNSW graph otherwise. Labels
-are those of the document store; similarities are inner products, so cosine for vectors of length 1.
+Exact search for fewer than 50,000 vectors and where a filter keeps few, the HNSW graph otherwise.
+Labels are those of the document store; similarities are inner products, so cosine for vectors of
+length 1.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.matrix import check_query, open_dead, open_matrix
 
 EXACT_BELOW = 50_000
-NARROW = 0.05
-"""A filter that keeps less than this share is searched exactly: the graph would walk in vain."""
+WALK = 5
+"""What a walk through the graph costs for each document that it passes, as the number of vectors
+that could be compared meanwhile. To find `ef` that are allowed, it passes `ef` / share of them."""
 
 _PART = 512 * 384
 """Numbers that are multiplied in one call."""
+_GATHERED = 512
+"""Rows that are gathered and multiplied at a time: they fit the cache."""
 
 Vector = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -48,6 +52,12 @@ class VectorStore(Protocol):
         than `k` come back only where fewer are allowed and alive. Equal similarities go by label.
         """
 
+    def similarities(self, query: Vector, labels: Labels) -> Vector:
+        """float32 (n,): the similarity of `query` to each of `labels`, in their order."""
+
+    def take(self, labels: Labels) -> Vector:
+        """float32 (n, dimension): the vectors of these labels, in their order."""
+
 
 class HnswStore:
     """The vectors of one index on disk: memory-mapped matrices and an hnswlib graph.
@@ -60,10 +70,18 @@ class HnswStore:
         FileNotFoundError: the generation is gone.
     """
 
-    def __init__(self, manifest: Manifest, folder: Path, *, exact_below: int = EXACT_BELOW) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        folder: Path,
+        *,
+        exact_below: int = EXACT_BELOW,
+        walk: float = WALK,
+    ) -> None:
         self._manifest = manifest
         self._folder = folder
         self._exact_below = exact_below
+        self._walk = walk
         self._loading = threading.Lock()
         self._graph: Any = None
         self._wide: Vector | None = None
@@ -88,8 +106,7 @@ class HnswStore:
         if k <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         kept = None if allowed is None else self._kept(allowed)
-        share = 1.0 if kept is None else len(kept) / max(1, self.count)
-        if self.count < self._exact_below or share < NARROW:
+        if self.count < self._exact_below or (kept is not None and self._few(kept, k)):
             return self._exact(query, k, kept)
         return self._approximate(query, k, kept)
 
@@ -100,25 +117,45 @@ class HnswStore:
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:
         """Inner products of `query` with the vectors of these labels, in their order."""
-        query = check_query(self._manifest, query)
-        return _products(self.matrix.take(labels), query)
+        return self._of(check_query(self._manifest, query), labels)
+
+    def take(self, labels: Labels) -> Vector:
+        """See `VectorStore.take`."""
+        return self.matrix.take(labels)
 
     def _kept(self, allowed: Allowed) -> Labels:
         if not isinstance(allowed, np.ndarray):
             allowed = np.fromiter(allowed, dtype=np.int64, count=len(allowed))
-        labels = np.unique(allowed.astype(np.int64, copy=False))
+        labels = allowed.astype(np.int64, copy=False)
+        if not np.all(labels[1:] > labels[:-1]):
+            labels = np.unique(labels)
         labels = labels[(labels >= 0) & (labels < self.matrix.rows)]
         return np.setdiff1d(labels, self.dead, assume_unique=True) if len(self.dead) else labels
 
+    def _few(self, kept: Labels, k: int) -> bool:
+        """Whether it costs less to compare all of `kept` than to walk past the others."""
+        ef = max(self._manifest.graph.ef, k)
+        return len(kept) ** 2 <= self._walk * ef * self.count
+
     def _exact(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
         if kept is not None:
-            similarities = _products(self.matrix.take(kept), query)
+            similarities = self._of(query, kept)
             best = _best(similarities, k)
             return kept[best], similarities[best]
         similarities = self._all(query)
         similarities[self.dead] = -np.inf
         best = _best(similarities, min(k, self.count))
         return best, similarities[best]
+
+    def _of(self, query: Vector, labels: Labels) -> Vector:
+        """The products of these rows, widened a part at a time: no copy of all is made."""
+        if self._wide is not None and 4 * len(labels) > len(self._wide):
+            return self._all(query)[labels]
+        products = np.empty(len(labels), dtype=np.float32)
+        for start in range(0, len(labels), _GATHERED):
+            some = labels[start : start + _GATHERED]
+            products[start : start + len(some)] = self.matrix.take(some) @ query
+        return products
 
     def _all(self, query: Vector) -> Vector:
         """The products of all rows, dead ones too."""
@@ -133,7 +170,12 @@ class HnswStore:
     def _approximate(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
         graph = self._open_graph()
         k = min(k, self.count if kept is None else len(kept))
-        allow = None if kept is None else frozenset(kept.tolist()).__contains__
+        allow = None
+        if kept is not None:
+            # Asked for every document that the walk passes: nothing of Python's is quicker.
+            marks = np.zeros(self.matrix.rows, dtype=np.uint8)
+            marks[kept] = 1
+            allow = marks.tobytes().__getitem__
         with self._loading:
             # `ef` belongs to the graph, not to the query: one search at a time sets it.
             graph.set_ef(max(self._manifest.graph.ef, k))
