@@ -1,0 +1,208 @@
+"""Benchmark folders: what is read of them, what is said of them, what is refused and where."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from folders import CORPUS, QRELS, QUERIES, write_benchmark
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
+from bioretrieval_tui.evaluation.benchmark import read_benchmark
+from bioretrieval_tui.evaluation.layout import find_parts
+from bioretrieval_tui.evaluation.reading import read_judgements, read_queries
+
+# Letters that a line of either file can carry in an id, without those that end a line or a cell.
+IDS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp", "Zs")), min_size=1, max_size=20
+)
+GRADES = st.integers(-1_000, 1_000)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_is_read_packed_or_not(tmp_path: Path, packed: bool) -> None:
+    found = read_benchmark(write_benchmark(tmp_path / "tiny", packed=packed))
+    assert found.name == "tiny"
+    assert found.split == "test"
+    assert dict(found.queries) == {"q1": "muscle pain", "q2": "tumour gene"}
+    assert found.judgements == QRELS
+    assert found.judged() == ["d1", "d4", "d2"]
+    assert found.counts.unjudged == 1
+    assert found.counts.graded == 1
+    assert any("1 query is without a judgement" in line for line in found.remarks())
+
+
+def test_the_checksum_is_of_all_three_files(tmp_path: Path) -> None:
+    first = read_benchmark(write_benchmark(tmp_path / "a"))
+    assert read_benchmark(write_benchmark(tmp_path / "b")).sha256 == first.sha256
+    other = [
+        write_benchmark(tmp_path / "c", corpus={**CORPUS, "d5": "more"}),
+        write_benchmark(tmp_path / "d", queries={**QUERIES, "q2": "tumours"}),
+        write_benchmark(tmp_path / "e", qrels={**QRELS, "q3": {"d3": 1}}),
+    ]
+    sums = {read_benchmark(folder).sha256 for folder in other}
+    assert len(sums | {first.sha256}) == 4
+    corpora = [read_benchmark(folder).corpus_sha256 for folder in other]
+    assert [one == first.corpus_sha256 for one in corpora] == [False, True, True]
+
+
+def test_what_has_no_part_in_the_figures_is_counted_and_said(tmp_path: Path) -> None:
+    qrels = "q1\td1\t1\nq1\td1\t1\nq1\td1\t2\nq2\td2\t0\nq9\td1\t1\nq1\tgone\t-1\n"
+    found = read_benchmark(write_benchmark(tmp_path, qrels=qrels))
+    counts = found.counts
+    assert found.judgements == {"q1": {"d1": 2, "gone": -1}, "q2": {"d2": 0}}
+    assert (counts.repeated, counts.contradicting) == (2, 1)
+    assert (counts.unknown, counts.unjudged, counts.without_relevant) == (1, 1, 1)
+    assert (counts.zeros, counts.graded) == (2, 1)
+    said = "\n".join(found.remarks())
+    for words in (
+        "1 query is judged but not in queries.jsonl",
+        "1 query is without a relevant document: scored 0",
+        "2 judgements are given again, 1 of them with another grade: the last one counts",
+        "1 of grade 2 or more, 2 of grade 0 or less",
+    ):
+        assert words in said
+
+
+def test_nothing_is_said_of_a_plain_benchmark(tmp_path: Path) -> None:
+    qrels = {name: {"d1": 1} for name in QUERIES}
+    assert read_benchmark(write_benchmark(tmp_path, qrels=qrels)).remarks() == []
+
+
+@pytest.mark.parametrize("header", ["", "query-id\tcorpus-id\tscore\n", "Query-ID\ta\tb\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_header_may_be_there_or_not(tmp_path: Path, header: str, end: str) -> None:
+    path = tmp_path / "test.tsv"
+    path.write_bytes(f"{header}q1\td1\t1{end}{end}q2\td 2\t+0".encode())
+    assert read_judgements(path).grades == {"q1": {"d1": 1}, "q2": {"d 2": 0}}
+
+
+@pytest.mark.parametrize(
+    ("qrels", "said"),
+    [
+        ("q1\td1\t1\nq1\td2\t0.5\n", "test.tsv:2: the grade '0.5' is no whole number"),
+        ("q1\td1\t1\nq1\td2\t1.0\n", "test.tsv:2: the grade '1.0' is no whole number"),
+        ("q1\td1\tx\n", "test.tsv:1: the grade 'x' is no number"),
+        ("q1\td1\tNaN\n", "test.tsv:1: the grade 'NaN' is no number"),
+        ("q1\td1\t9999999\n", "test.tsv:1: the grade 9999999 is beyond 1,000"),
+        ("q1 d1 1\n", "test.tsv:1: 1 column where 3 are due"),
+        ("q1\t0\td1\t1\n", "test.tsv:1: 4 columns where 3 are due"),
+        ("q1\t\t1\n", "test.tsv:1: the document id is empty or too long"),
+        ("query-id\tcorpus-id\tscore\nquery-id\tcorpus-id\tscore\n", "test.tsv:2: the grade"),
+        ("q1\td\x001\t1\n", "test.tsv:1: the record holds a NUL character"),
+        ("", "holds no judgement"),
+        ("query-id\tcorpus-id\tscore\n", "holds no judgement"),
+        ("z\td1\t1\n", "judges no query of queries.jsonl"),
+    ],
+)
+def test_bad_judgements_are_refused_with_their_line(tmp_path: Path, qrels: str, said: str) -> None:
+    folder = write_benchmark(tmp_path, qrels=qrels)
+    with pytest.raises(CorpusError) as caught:
+        read_benchmark(folder)
+    assert said in caught.value.message
+    assert "\n" not in caught.value.line()
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('{"_id": "q1", "text": "a"}\nnot json\n', "queries.jsonl:2: "),
+        ('["q1"]\n', "queries.jsonl:1: the line is no JSON object"),
+        ('{"text": "a"}\n', "queries.jsonl:1: `_id` is missing"),
+        ('{"_id": "", "text": "a"}\n', "queries.jsonl:1: `_id` is missing"),
+        ('{"_id": true, "text": "a"}\n', "queries.jsonl:1: `_id` is missing"),
+        ('{"_id": "q1"}\n', "queries.jsonl:1: `text` is missing"),
+        ('{"_id": "q1", "text": 5}\n', "queries.jsonl:1: `text` is missing or no text"),
+        ('{"_id": "q1", "text": "a\\u0000b"}\n', "queries.jsonl:1: the record holds a NUL"),
+        ('\n{"_id": "q1", "text": " \\t"}\n', "queries.jsonl:2: query 'q1' has no text"),
+        ('{"_id": "q1", "text": "a"}\n{"_id": "q1", "text": "b"}\n', "queries.jsonl:2: query 'q1'"),
+        ("", "holds no query"),
+    ],
+)
+def test_bad_queries_are_refused_with_their_line(tmp_path: Path, lines: str, said: str) -> None:
+    folder = write_benchmark(tmp_path)
+    (folder / "queries.jsonl").write_text(lines)
+    with pytest.raises(CorpusError) as caught:
+        read_benchmark(folder)
+    assert said in caught.value.message
+
+
+def test_an_empty_query_that_nobody_judged_is_let_be(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path, queries={**QUERIES, "q9": " "})
+    assert list(read_benchmark(folder).queries) == ["q1", "q2"]
+
+
+def test_numbers_serve_as_ids(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path, qrels="7\td1\t1\n")
+    (folder / "queries.jsonl").write_text('{"_id": 7, "text": "seven"}\n')
+    assert dict(read_benchmark(folder).queries) == {"7": "seven"}
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    folder = write_benchmark(tmp_path / "tiny")
+    (folder / name).unlink()
+    with pytest.raises(NotFoundError, match=name.partition("/")[0]):
+        read_benchmark(folder)
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="is not there"):
+        read_benchmark(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotFoundError, match="is a file, not a folder"):
+        read_benchmark(tmp_path / "file")
+    with pytest.raises(BioRetrievalError):
+        read_benchmark(tmp_path / ("n" * 300))
+
+
+def test_splits(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path, split="dev")
+    only = read_benchmark(folder)
+    assert only.split == "dev"
+    assert "there is no split test; dev is the only one" in only.remarks()
+    with pytest.raises(NotFoundError, match="has no split test") as caught:
+        find_parts(folder, "test")
+    assert (caught.value.exit_code, caught.value.remedy) == (3, "its splits: dev")
+    write_benchmark(tmp_path, split="train")
+    with pytest.raises(NotFoundError, match="no split test"):
+        find_parts(folder)
+    assert find_parts(folder, "train").splits == ("dev", "train")
+    with pytest.raises(NotFoundError):
+        find_parts(folder, "../qrels/dev")
+
+
+@given(st.dictionaries(IDS, st.dictionaries(IDS, GRADES, min_size=1, max_size=4), min_size=1))
+def test_judgements_come_back_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory, grades: dict[str, dict[str, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("qrels") / "test.tsv"
+    lines = [f"{q}\t{d}\t{g}\n" for q, graded in grades.items() for d, g in graded.items()]
+    path.write_text("query-id\tcorpus-id\tscore\n" + "".join(lines), encoding="utf-8")
+    assert read_judgements(path).grades == grades
+
+
+@given(st.dictionaries(IDS, st.text(st.characters(exclude_categories=("Cs",))).map(
+    lambda text: text.replace("\0", " ")), min_size=1))  # fmt: skip
+def test_queries_come_back_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory, texts: dict[str, str]
+) -> None:
+    path = tmp_path_factory.mktemp("queries") / "queries.jsonl"
+    lines = (json.dumps({"_id": name, "text": text}) + "\n" for name, text in texts.items())
+    path.write_text("".join(lines), encoding="utf-8")
+    assert read_queries(path).texts == texts
+
+
+@given(st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-16")))
+def test_no_bytes_raise_anything_but_our_own_errors(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("hostile") / "file"
+    path.write_bytes(data)
+    for read in (read_queries, read_judgements):
+        with contextlib.suppress(CorpusError):
+            assert read(path) is not None

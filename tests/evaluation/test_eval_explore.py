@@ -1,0 +1,86 @@
+"""Judgements beside rankings: the list of queries, and one query in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from folders import write_benchmark
+
+from bioretrieval_tui.errors import NotFoundError
+from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.explore import query_rows, query_view, titles_in
+from bioretrieval_tui.evaluation.measures import measure
+
+RUNS = {
+    "dense": {"q1": (("x", 3.0), ("d4", 2.0), ("y", 1.0)), "q2": (("d2", 1.0),)},
+    "lexical": {"q1": (("d1", 2.0), ("y", 1.0)), "q2": ()},
+}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Benchmark:
+    qrels = {"q1": {"d1": 2, "d4": 1, "gone": 1, "d3": 0}, "q2": {"d2": 1}}
+    return read_benchmark(write_benchmark(tmp_path, qrels=qrels))
+
+
+def titles(names: Sequence[str]) -> dict[str, str]:
+    return {name: f"Title {name}" for name in names if name != "gone"}
+
+
+def test_the_list_of_queries(made: Benchmark) -> None:
+    first, second = query_rows(made, RUNS)
+    assert (first.id, first.text, first.judged, first.relevant) == ("q1", "muscle pain", 4, 3)
+    assert second.scores == {"dense": 1.0, "lexical": 0.0}
+    whole = measure(made.judgements, RUNS["dense"]).by_query["q1"]["nDCG@10"]
+    assert first.scores["dense"] == whole
+
+
+def test_one_query(made: Benchmark) -> None:
+    view = query_view(made, RUNS, "q1", titles)
+    assert [(row.id, row.grade) for row in view.judged] == [
+        ("d1", 2), ("d4", 1), ("gone", 1), ("d3", 0),
+    ]  # fmt: skip
+    assert view.judged[0].ranks == {"dense": None, "lexical": 1}
+    assert view.judged[1].ranks == {"dense": 2, "lexical": None}
+    assert [row.title for row in view.judged] == ["Title d1", "Title d4", None, "Title d3"]
+    assert [(row.id, row.ranks) for row in view.unjudged] == [
+        ("x", {"dense": 1, "lexical": None}),
+        ("y", {"dense": 3, "lexical": 2}),
+    ]
+    assert view.scores["lexical"]["RR@10"] == 1.0
+    assert [row.id for row in query_view(made, RUNS, "q1", titles, most=1).unjudged] == ["x"]
+
+
+def test_an_unknown_query_names_the_nearest(made: Benchmark) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        query_view(made, RUNS, "q11", titles)
+    assert caught.value.remedy is not None
+    assert "q1" in caught.value.remedy
+    with pytest.raises(NotFoundError, match="has no query 'q3'"):
+        query_view(made, RUNS, "q3", titles)  # it has no judgement
+
+
+def test_titles_come_from_the_index(tmp_path: Path) -> None:
+    from hashing_encoder import HashingEncoder
+    from index_help import write_records
+
+    from bioretrieval_tui.index.build import build_index
+    from bioretrieval_tui.index.registry import open_index
+
+    path = write_records(
+        tmp_path / "corpus.jsonl",
+        [
+            {"id": "1", "title": "Statins", "text": "a"},
+            {"id": "2", "title": "", "text": "p53 " * 100},
+            {"id": "same", "title": "Statins", "text": "a"},
+        ],
+    )
+    build_index("demo", [path], HashingEncoder)
+    index = open_index("demo")
+    found = titles_in(index.documents)(["2", "same", "1", "none"])
+    index.close()
+    assert list(found) == ["2", "same", "1"]
+    assert (found["1"], found["same"]) == ("Statins", "Statins")
+    assert found["2"] == ("p53 " * 100)[:200]
