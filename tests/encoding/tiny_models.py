@@ -107,3 +107,132 @@ def _small() -> dict[str, Any]:
         "intermediate_size": 64,
         "max_position_embeddings": 64,
     }
+
+
+# Small twins of the catalogue's models: long enough for their recipes, deep enough to tell traps.
+
+
+def save_long_bert(folder: Path, seed: int = 7, *, labels: int | None = None) -> Path:
+    """A BERT of 512 places; with `labels` one that scores pairs."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+    torch.manual_seed(seed)
+    config = BertConfig(**_small() | {"max_position_embeddings": 512, "initializer_range": 0.3})
+    if labels is None:
+        BertModel(config).save_pretrained(folder)
+    else:
+        config.num_labels = labels
+        BertForSequenceClassification(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copy(embedded.locate().folder / name, folder / name)
+    return folder
+
+
+def save_adapter(folder: Path, name: str, seed: int) -> Path:
+    """A bottleneck adapter for `save_long_bert`, as the library for them saves it."""
+    import json
+
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(seed)
+    folder.mkdir(parents=True)
+    tensors = {}
+    for layer in range(2):
+        place = f"bert.encoder.layer.{layer}.output.adapters.{name}"
+        tensors[f"{place}.adapter_down.0.weight"] = torch.randn(4, 32)
+        tensors[f"{place}.adapter_down.0.bias"] = torch.randn(4)
+        tensors[f"{place}.adapter_up.weight"] = torch.randn(32, 4)
+        tensors[f"{place}.adapter_up.bias"] = torch.randn(32)
+    save_file(tensors, folder / "adapter.safetensors")
+    settings = {
+        "mh_adapter": False, "output_adapter": True, "reduction_factor": 8,
+        "non_linearity": "relu", "original_ln_before": True, "original_ln_after": True,
+        "ln_before": False, "ln_after": False, "residual_before_ln": True,
+        "adapter_residual_before_ln": False, "scaling": 1.0, "inv_adapter": None,
+        "is_parallel": False, "leave_out": [], "phm_layer": False, "use_gating": False,
+    }  # fmt: skip
+    about = {"config": settings, "hidden_size": 32, "model_type": "bert", "name": name}
+    (folder / "adapter_config.json").write_text(json.dumps(about))
+    return folder
+
+
+def save_long_mpnet(folder: Path) -> Path:
+    """An MPNet of 512 tokens."""
+    import torch
+    from transformers import MPNetConfig, MPNetModel, MPNetTokenizerFast
+
+    save_mpnet(folder)
+    torch.manual_seed(7)
+    size = len(MPNetTokenizerFast.from_pretrained(folder))
+    config = _small() | {"max_position_embeddings": 514, "initializer_range": 0.3}
+    MPNetModel(MPNetConfig(**config, vocab_size=size)).save_pretrained(folder)
+    MPNetTokenizerFast.from_pretrained(folder, model_max_length=512).save_pretrained(folder)
+    return folder
+
+
+def save_decoder(folder: Path, family: str) -> Path:
+    """A model that reads from left to right: gpt-neox, gemma, mistral or qwen3.
+
+    Its tokenizer has a token for each byte. As in the originals, gemma and mistral put a token in
+    front, qwen3 one behind, and gpt-neox has neither that nor one for padding.
+    """
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers.processors import TemplateProcessing
+    from transformers import (
+        GemmaConfig,
+        GemmaModel,
+        GPTNeoXConfig,
+        GPTNeoXModel,
+        MistralConfig,
+        MistralModel,
+        PreTrainedTokenizerFast,
+        Qwen3Config,
+        Qwen3Model,
+    )
+
+    words = ["<pad>", "<bos>", "<eos>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({word: number for number, word in enumerate(words)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    around = {"gemma": "<bos> $A", "mistral": "<bos> $A", "qwen3": "$A <eos>"}.get(family)
+    if around is not None:
+        special = [("<bos>", 1), ("<eos>", 2)]
+        tokenizer.post_processor = TemplateProcessing(single=around, special_tokens=special)
+    pad = {} if family == "gpt-neox" else {"pad_token": "<pad>"}
+    marks = {"bos_token": "<bos>", "eos_token": "<eos>"} | pad
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks)
+    sizes = _small() | {"vocab_size": len(words), "initializer_range": 0.1}
+    sizes["max_position_embeddings"] = 32_768
+    heads = {"num_key_value_heads": 1, "head_dim": 16}
+    torch.manual_seed(7)
+    model = {
+        "gpt-neox": lambda: GPTNeoXModel(GPTNeoXConfig(**sizes)),
+        "gemma": lambda: GemmaModel(GemmaConfig(**sizes, **heads)),
+        "mistral": lambda: MistralModel(MistralConfig(**sizes, **heads)),
+        "qwen3": lambda: Qwen3Model(Qwen3Config(**sizes, **heads)),
+    }[family]()
+    model.save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+def save_static(folder: Path, *, normalise: bool, weighted: bool = False) -> Path:
+    """A table of word vectors as model2vec saves it, with the embedded model's tokenizer."""
+    import json
+
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(7)
+    tensors = {"embeddings": rng.standard_normal((30_522, 8)).astype(np.float32)}
+    if weighted:
+        tensors["embeddings"] = tensors["embeddings"][:100].astype(np.float16)
+        tensors["mapping"] = rng.integers(0, 100, 30_522)
+        tensors["weights"] = rng.random(30_522)
+    save_file(tensors, folder / "model.safetensors")
+    shutil.copy(embedded.locate().folder / "tokenizer.json", folder / "tokenizer.json")
+    config = {"model_type": "model2vec", "normalize": normalise, "hidden_dim": 8}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder

@@ -6,6 +6,7 @@ runs code.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -17,6 +18,25 @@ from bioretrieval_tui.errors import ModelError
 
 SHARDS = "model.safetensors.index.json"
 """Where the weights are cut into several files: which one holds which."""
+COMPANIONS = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+    adapters.CONFIG,
+)
+"""What a model needs beside its weights, where its repository has it."""
 
 
 def model_folder(model: str, revision: str | None = None) -> Path:
@@ -25,7 +45,7 @@ def model_folder(model: str, revision: str | None = None) -> Path:
     Raises:
         ModelError: it is neither a folder nor in the hub cache, or has no safetensors weights.
     """
-    folder = _folder(model, revision)
+    folder = _folder(model, revision, "config.json")
     if not (folder / "config.json").is_file():
         raise ModelError(f"{model} is no model folder: it has no config.json")
     if not _weights(folder):
@@ -49,7 +69,7 @@ def adapter_folder(adapter: str, revision: str | None = None) -> Path:
     Raises:
         ModelError: as `model_folder`.
     """
-    folder = _folder(adapter, revision)
+    folder = _folder(adapter, revision, adapters.CONFIG)
     if not (folder / adapters.CONFIG).is_file():
         raise ModelError(f"{adapter} is no adapter: it has no {adapters.CONFIG}")
     if not (folder / adapters.WEIGHTS).is_file():
@@ -109,22 +129,22 @@ def _shards(model: str, folder: Path) -> list[str]:
         raise ModelError(f"{model}: its {SHARDS} is damaged", remedy=_fetch(model)) from error
 
 
-def _folder(model: str, revision: str | None) -> Path:
+def _folder(model: str, revision: str | None, config: str) -> Path:
+    """The user's folder of that name, else the snapshot in the hub cache that holds `config`."""
     local = Path(model).expanduser()
-    return local if local.is_dir() else _snapshot(model, revision)
-
-
-def _snapshot(model: str, revision: str | None) -> Path:
+    if local.is_dir():
+        return local
     prepare_environment()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    try:
-        return Path(snapshot_download(model, revision=revision, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError) as error:
-        raise ModelError(f"the model {model} is not on this machine", remedy=_fetch(model)) from (
-            error
-        )
+    found: object = None
+    with contextlib.suppress(HFValidationError):
+        # Not the library's own look at a whole snapshot: that wants every file of the repository.
+        found = try_to_load_from_cache(model, config, revision=revision)
+    if not isinstance(found, str):
+        raise ModelError(f"the model {model} is not on this machine", remedy=_fetch(model))
+    return Path(found).parent
 
 
 def _fetch(model: str) -> str:

@@ -191,10 +191,11 @@ def _reference(
 
     vectors = []
     for one in inputs:
-        segments = [encodable(one.first)]
-        segments += [] if one.second is None else [encodable(one.second)]
+        first = encodable(one.first)
+        # As a list of one: a lone pair whose second text is empty is taken for a single text.
+        given = first if one.second is None else [first, encodable(one.second)]
         features: Any = modules.tokenizer(
-            *segments, truncation=True, max_length=max_length, return_tensors="pt"
+            [given], truncation=True, max_length=max_length, return_tensors="pt"
         )
         features = dict(features)
         if recipe.token_type_ids is False or not takes_types(modules):

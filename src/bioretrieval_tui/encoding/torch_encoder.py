@@ -278,17 +278,20 @@ def _tokeniser(tokenizer: Any, pad: int, append: int | None = None) -> Tokeniser
 
     def of_length(length: int) -> Tokenise:
         def tokens(inputs: Sequence[SideInput]) -> list[Tokens]:
-            found = []
-            for one in inputs:
-                segments = [encodable(one.first)]
-                segments += [] if one.second is None else [encodable(one.second)]
-                made = tokenizer(
-                    *segments, truncation=True, max_length=length - (append is not None)
-                )
-                types = None if one.second is None else made.get("token_type_ids")
-                plain = Tokens(list(made["input_ids"]), types and list(types))
-                found.append(plain if append is None else ended(plain, append))
-            return found
+            given = [
+                encodable(one.first)
+                if one.second is None
+                else [encodable(one.first), encodable(one.second)]
+                for one in inputs
+            ]
+            made = tokenizer(given, truncation=True, max_length=length - (append is not None))
+            pairs = any(one.second is not None for one in inputs)
+            types = made.get("token_type_ids") if pairs else None
+            found = [
+                Tokens(list(ids), None if types is None else list(types[row]))
+                for row, ids in enumerate(made["input_ids"])
+            ]
+            return found if append is None else [ended(one, append) for one in found]
 
         return tokens
 
