@@ -12,6 +12,7 @@ from bioretrieval_tui.export.sheet import Cell, Column, Figure, Sheet, Unverifie
 from bioretrieval_tui.export.text import shortened
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.entries import Model
     from bioretrieval_tui.catalog.entries import Result as Published
     from bioretrieval_tui.catalog.view import Catalogue
     from bioretrieval_tui.evaluation.evaluate import Evaluation, Result
@@ -226,13 +227,21 @@ def own_results(
             Published(
                 model=model,
                 benchmark=record.catalogue or record.benchmark,
-                value=record.metrics["nDCG@10"],
+                value=round(record.metrics["nDCG@10"], 4),
                 source="own",
+                zero_shot=_zero_shot(record, entry),
                 subset=None if record.split == "test" else record.split,
                 note=f"{record.id}, {record.date[:10]}",
             )
         )
     return rows, names
+
+
+def _zero_shot(record: EvaluationRecord, entry: Model | None) -> bool | None:
+    """Words learn nothing; of a model only what it was trained on is known."""
+    if record.mode == "lexical":
+        return True
+    return False if entry is not None and record.catalogue in entry.trained_on else None
 
 
 def _run_row(result: Result, model: str) -> tuple[Cell, ...]:
@@ -254,10 +263,11 @@ def _reference_row(mode: str, one: Reference) -> tuple[Cell, ...]:
     deviation: Cell = None
     if one.deviation is not None:
         mark = " !" if one.marked else ""
-        deviation = Figure(one.deviation, f"{one.deviation:+.4f}{mark}")
+        # Adding 0 takes the sign from a -0.0.
+        deviation = Figure(one.deviation, f"{round(one.deviation, 4) + 0:+.4f}{mark}")
     value = _figure(one.value)
     return (
-        f"  {one.name}",
+        Figure(one.name, f"published: {one.name}"),
         Unverified(value) if one.status == "unverified" else value,
         *(None for _ in MEASURES[1:]),
         deviation,
