@@ -28,7 +28,7 @@ from bioretrieval_tui.index.fields.reading import MOST_EXTRAS, MOST_VALUES, is_e
 from bioretrieval_tui.index.fields.runs import Run, counts_of
 from bioretrieval_tui.index.fields.values import RANGE, Merged, Source, ValueWriter, living
 
-_ROWS = 100_000
+_ROWS = 50_000
 REMEDY = "build the index again"
 
 

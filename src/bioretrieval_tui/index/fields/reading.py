@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from bioretrieval_tui.catalog.filter import Field
-from bioretrieval_tui.corpus.dates import document_date, document_year
+from bioretrieval_tui.corpus.dates import document_date
 from bioretrieval_tui.corpus.document import Document
 
 YEAR = Field("year", "number", doc="year of publication")
@@ -81,8 +81,7 @@ def when(document: Document) -> tuple[int, int]:
     date = document_date(document.metadata)
     if date is None:
         return -1, -1
-    year = document_year(document.metadata)
-    return -1 if year is None else year, int(date.replace("-", "").ljust(8, "0"))
+    return int(date[:4]), int(date.replace("-", "").ljust(8, "0"))
 
 
 @lru_cache(maxsize=4096)

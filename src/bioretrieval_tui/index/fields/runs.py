@@ -29,8 +29,8 @@ BUDGET = 64 * 2**20
 """Bytes that a run takes up in memory, about, before it goes to disk."""
 
 COUNTS = "fields.json"
-_POSTING_BYTES = 28  # 4 in the buffer; a key of 8, its sorted copy and the order while written
-_VALUE_BYTES = 250  # a text, its number, its place in two lists
+_POSTING_BYTES = 60  # 4 in the buffer; owner, code, key, sorted keys and order while written
+_VALUE_BYTES = 600  # a text and its number; its bytes and forms while the run is written
 
 
 @dataclass(frozen=True, slots=True)

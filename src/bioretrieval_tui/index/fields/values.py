@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from bioretrieval_tui.index.arrays import GrowingArray
 from bioretrieval_tui.index.fields.arrays import Arrays
 
-RANGE = 2_000_000
+RANGE = 1_000_000
 """Postings that are looked at, or put in order, at a time."""
 _AT_ONCE = 32_768
 """Values that are read or written in one go."""
+_FEWEST = 256
 
 
 @dataclass(slots=True)
@@ -48,13 +49,15 @@ _Value = tuple[bytes, int, int, bytes, int, int]
 
 
 def living(
-    source: Source, name: str, alive: NDArray[np.bool_], number: int = 0
+    source: Source, name: str, alive: NDArray[np.bool_], number: int = 0, streams: int = 1
 ) -> Iterator[_Value]:
-    """The values of a field that a living document has, in order."""
+    """The values of a field that a living document has, in order; `streams`: how many such
+    streams are read side by side, which share what may wait in memory."""
+    at_once = max(_FEWEST, _AT_ONCE // streams)
     arrays = source.arrays
     place, end = source.spans[name]
     while place < end:
-        starts = arrays.label_starts[place : min(end, place + _AT_ONCE) + 1]
+        starts = arrays.label_starts[place : min(end, place + at_once) + 1]
         count = max(1, int(np.searchsorted(starts, starts[0] + RANGE, side="right")) - 1)
         until = place + count
         counts = _living_counts(source, starts[: count + 1], alive)
@@ -113,7 +116,7 @@ class ValueWriter:
         cuts: list[int] = []
         postings = in_range = count_of_value = 0
         before: bytes | None = None
-        streams = [living(sources[number], name, alive, number) for number in having]
+        streams = [living(sources[number], name, alive, number, len(having)) for number in having]
         for value, number, there, forms, key, count in heapq.merge(*streams, key=itemgetter(0)):
             if value != before:
                 before = value
@@ -133,7 +136,7 @@ class ValueWriter:
             postings += count
             noted = became[number]
             noted.append((there, code))
-            if len(noted) >= _AT_ONCE:
+            if len(noted) >= max(_FEWEST, _AT_ONCE // len(having)):
                 _note(sources[number], noted)
         if in_range and in_range + count_of_value > RANGE:
             cuts.append(code)
