@@ -218,10 +218,13 @@ def test_an_index_is_listed_and_told_about(cli: Call, place: Place, format_: str
 def test_the_shape_of_an_index(cli: Call, place: Place) -> None:
     told = cli("index", "info", "tiny", "-f", "json", env=place.env).json
     keys = "name documents model dimension dtype device built bytes status docs_per_second"
-    more = "dead_share aliases segments recall"
+    more = "dead_share aliases segments recall fields"
     assert sorted(told) == sorted(f"{keys} {more}".split())
     assert (told["name"], told["documents"], told["dimension"]) == ("tiny", 24, 384)
     assert told["status"] == "ok"
+    assert {"abstract", "id"} <= set(told["fields"])
+    shown = cli("index", "info", "tiny", "-f", "markdown", env=place.env).out
+    assert ", ".join(told["fields"]) in shown
     listed = cli("index", "list", "-f", "jsonl", env=place.env).out.splitlines()
     assert told in [json.loads(line) for line in listed]
 

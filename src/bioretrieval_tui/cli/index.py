@@ -108,6 +108,7 @@ def index_sheet(found: Sequence[IndexInfo]) -> Sheet:
             Column("aliases", "aliases", data_only=True),
             Column("segments", "segments", data_only=True),
             Column("recall", "recall", data_only=True),
+            Column("fields", "fields", data_only=True),
         ),
         rows=tuple(_row(one) for one in found),
         records=tuple(asdict(one) for one in found),
@@ -133,7 +134,13 @@ def _row(one: IndexInfo) -> tuple[Cell, ...]:
         one.aliases,
         one.segments,
         one.recall,
+        _named(one),
     )
+
+
+def _named(one: IndexInfo) -> str | None:
+    """What a filter of the index may name."""
+    return None if one.fields is None else ", ".join(one.fields)
 
 
 def _facts(one: IndexInfo) -> Sheet:
@@ -143,6 +150,7 @@ def _facts(one: IndexInfo) -> Sheet:
     shown = asdict(one)
     shown["documents"] = None if one.documents is None else f"{one.documents:,}"
     shown["bytes"] = size(one.bytes)
+    shown["fields"] = _named(one)
     shown["dead_share"] = None if one.dead_share is None else f"{one.dead_share:.1%}"
     return Sheet(
         title=f"Index {one.name}",

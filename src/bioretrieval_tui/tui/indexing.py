@@ -166,6 +166,8 @@ def _facts(info: IndexInfo) -> Iterator[tuple[str, str]]:
         yield "speed", f"{rate(info.docs_per_second)} documents/s when it was built"
     if info.segments:
         yield "parts", f"{info.segments:,}: builds and additions since it was last compacted"
+    if info.fields:
+        yield "fields", ", ".join(info.fields)
     if info.recall is not None:
         yield "recall", f"{info.recall:.3f} of the exact best ten, by the graph"
 
