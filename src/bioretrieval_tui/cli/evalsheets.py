@@ -205,8 +205,9 @@ def own_results(
     benchmark, model and mode the newest."""
     from bioretrieval_tui.catalog.entries import Model
     from bioretrieval_tui.catalog.entries import Result as Published
+    from bioretrieval_tui.evaluation.published import hub_names
 
-    hubs = {hub: entry for entry in found.of_type(Model) for hub in entry.hub}
+    hubs = {hub: entry for entry in found.of_type(Model) for hub in hub_names(entry)}
     newest: dict[tuple[str, ...], EvaluationRecord] = {}
     for record in records:
         parts = (record.sha256, record.split, record.model, record.revision, record.mode)

@@ -11,7 +11,7 @@ from bioretrieval_tui.catalog.entries import Encoding
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.corpus.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
 from bioretrieval_tui.errors import IndexFault, UsageError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
 from bioretrieval_tui.evaluation.explore import judgements_of
@@ -24,7 +24,6 @@ from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import manifest_of
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.hits import MODES as SEARCH_MODES
 from bioretrieval_tui.search.hits import MOST_HITS
 
 MODES = ("dense", "lexical", "hybrid", RERANK)
@@ -112,11 +111,18 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A benchmark with the index to run it on, open."""
+    """A benchmark with the index to run it on, open, and the cross-encoder where one is asked."""
 
     benchmark: Benchmark
     engine: SearchEngine
     aliases: Mapping[str, Sequence[str]]
+    judge: CrossEncoder | None = None
+
+    def ranker(self, mode: str) -> Ranker:
+        """What ranks in that mode: the search itself, or the cross-encoder behind it."""
+        if mode == RERANK and self.judge is not None:
+            return Reranking(self.engine, self.judge)
+        return self.engine
 
     @property
     def manifest(self) -> Manifest:
@@ -181,7 +187,8 @@ def opened(
 
     query: one that must be judged; an index is costly, and a slip of the pen is quick.
 
-    Raises: as `check`, `read_benchmark`, `ensure_index` and `SearchEngine.open` do; IndexFault
+    Raises: as `check`, `read_benchmark`, `load_cross_encoder`, `ensure_index` and
+        `SearchEngine.open` do; IndexFault
         also where the index holds none of the judged documents; NotFoundError where there is no
         such query.
     """
@@ -189,6 +196,12 @@ def opened(
     benchmark = read_benchmark(asked.folder, asked.split)
     if query is not None:
         judgements_of(benchmark, query)
+    # Before the index, which may take hours: what is not here is said at once.
+    judge = None
+    if RERANK in asked.modes and asked.reranker is not None:
+        judge = load_cross_encoder(
+            asked.reranker, asked.reranker_recipe, device=asked.device, reporter=reporter
+        )
     name = asked.index
     if name is None:
         model = asked.model or embedded.MODEL_ID
@@ -202,7 +215,7 @@ def opened(
                 f"none of the judged documents of {benchmark.name} is in the index {name}",
                 remedy="is it an index of this corpus? leave --index out to build one",
             )
-        yield Opened(benchmark, engine, aliases_of(engine.index.documents))
+        yield Opened(benchmark, engine, aliases_of(engine.index.documents), judge)
     finally:
         engine.close()
 
@@ -220,11 +233,11 @@ def evaluate(
         benchmark, manifest = ready.benchmark, ready.manifest
         known = ready.store.labels(benchmark.judged())
         match = ready.match(catalogue)
-        instruction = instruction_of(manifest, match)
+        instruction = instruction_of(asked, manifest, match)
         results = []
         for mode in asked.modes:
             run = run_mode(
-                ranker_of(ready, mode, asked, reporter),
+                ready.ranker(mode),
                 benchmark,
                 mode,
                 depth=asked.depth,
@@ -251,20 +264,8 @@ def evaluate(
         )
 
 
-def ranker_of(ready: Opened, mode: str, asked: Asked, reporter: Reporter = silent) -> Ranker:
-    """What ranks in that mode: the search itself, or a cross-encoder behind it.
-
-    Raises:
-        ModelError: the cross-encoder is not here.
-    """
-    if mode in SEARCH_MODES or asked.reranker is None:
-        return ready.engine
-    encoder = load_cross_encoder(
-        asked.reranker, asked.reranker_recipe, device=asked.device, reporter=reporter
-    )
-    return Reranking(ready.engine, encoder)
-
-
-def instruction_of(manifest: Manifest, match: Match | None) -> str | None:
+def instruction_of(asked: Asked, manifest: Manifest, match: Match | None) -> str | None:
     """What the model's recipe says for just this benchmark; None for its default."""
-    return None if match is None else manifest.recipe.instructions.get(match.entry.id)
+    # Instructions are no part of a recipe's hash, so those of the catalogue may be newer.
+    recipe = asked.recipe or manifest.recipe
+    return None if match is None else recipe.instructions.get(match.entry.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.evaluation.evaluate import Asked, instruction_of, opened, ranker_of
+from bioretrieval_tui.evaluation.evaluate import Asked, instruction_of, opened
 from bioretrieval_tui.evaluation.explore import QueryView, judgements_of, query_view, titles_in
 from bioretrieval_tui.evaluation.running import run_mode
 from bioretrieval_tui.progress import Reporter, silent
@@ -25,10 +25,10 @@ def view_query(
             queries={query: whole.queries[query]},
             judgements={query: judgements_of(whole, query)},
         )
-        instruction = instruction_of(ready.manifest, ready.match(catalogue))
+        instruction = instruction_of(asked, ready.manifest, ready.match(catalogue))
         rankings = {
             mode: run_mode(
-                ranker_of(ready, mode, asked, reporter),
+                ready.ranker(mode),
                 one,
                 mode,
                 depth=asked.depth,

@@ -94,7 +94,7 @@ def references(
     ]
     wanted: Sequence[str] = ()
     if mode == "dense":
-        wanted = [entry.id for entry in catalogue.of_type(Model) if model in _hubs(entry)]
+        wanted = [entry.id for entry in catalogue.of_type(Model) if model in hub_names(entry)]
     elif mode == "lexical":
         wanted = _LEXICAL
     own = [result for result in known if result.model in wanted and result.comparable]
@@ -121,7 +121,8 @@ def _reference(catalogue: Catalogue, result: Result, deviation: float | None) ->
     )
 
 
-def _hubs(entry: Model) -> set[str]:
+def hub_names(entry: Model) -> set[str]:
+    """Everything that an index may call this model: hub ids, and what encodes either side."""
     sides = entry.encoding and (entry.encoding.document, entry.encoding.query)
     named = {side.model for side in sides or () if side is not None and side.model}
     return {*entry.hub, *named}
