@@ -505,9 +505,10 @@ def test_distances_are_scores_and_the_nearest_come_first(twins: Callable[[str], 
 
 def test_vectors_of_many_lengths_are_ranked_by_distance() -> None:
     rng = np.random.default_rng(7)
-    lengths = rng.uniform(5, 25, (400, 1))
-    documents = (rng.standard_normal((400, 768)) * lengths / 28).astype(np.float32)
-    queries = documents[:20] + rng.standard_normal((20, 768)).astype(np.float32) * 0.2
+    direction = rng.standard_normal(768) / 28
+    documents = rng.uniform(5, 25, (400, 1)) * direction + rng.standard_normal((400, 768)) / 10
+    documents = documents.astype(np.float32)
+    queries = documents[:20] + rng.standard_normal((20, 768)).astype(np.float32) / 20
     kept = distance.extended_documents(documents).astype(np.float16).astype(np.float32)
     scores = distance.extended_queries(queries) @ kept.T
     halves = documents.astype(np.float16).astype(np.float64)

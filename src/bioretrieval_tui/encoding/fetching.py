@@ -17,6 +17,7 @@ from bioretrieval_tui.encoding import adapters
 from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
 from bioretrieval_tui.encoding.hub import COMPANIONS, SHARDS, adapter_folder, model_folder
 from bioretrieval_tui.encoding.recipe import parts_of
+from bioretrieval_tui.encoding.resuming import LARGE, gather
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -119,6 +120,8 @@ def fetch_model(
 
         for name in sorted(what.files, key=lambda one: (what.files[one], one)):
             told.begin(name)
+            if what.files[name] >= LARGE:
+                gather(model, name, what.revision, told.add)
             path = hf_hub_download(
                 model, name, revision=what.revision, tqdm_class=_bar(told), library_name=None
             )
@@ -249,7 +252,8 @@ def _explained(model: str) -> Iterator[None]:
             remedy="try again: what has come is kept, and the rest follows",
         ) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("httpx", "httpcore"):
+        # Which HTTP client the library brings along is its own affair; all are called so.
+        if not type(error).__module__.startswith("http"):
             raise
         raise ModelError(
             f"{model} could not be fetched: the hub does not answer ({_reason(error)})",
