@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -27,7 +27,7 @@ from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search import protocol
-from bioretrieval_tui.search.hits import Hit
+from bioretrieval_tui.search.hits import Answer, Question, Why
 
 LOG = "search.log"
 _MOST_LOG_BYTES = 2**20
@@ -40,6 +40,7 @@ _Reply = TypeVar("_Reply", bound=protocol.Reply)
 class _Pending:
     answer: asyncio.Future[protocol.Reply]
     on_progress: Reporter | None
+    on_part: Callable[[Answer], None] | None = None
 
 
 @dataclass(slots=True)
@@ -87,20 +88,42 @@ class SearchClient:
 
     async def search(
         self,
-        query: str,
+        question: Question,
+        *,
+        index: str,
+        stream: str = "search",
+        reranker: protocol.Reranker | None = None,
+        on_progress: Reporter | None = None,
+        on_part: Callable[[Answer], None] | None = None,
+    ) -> Answer:
+        """What answers the question; see `engine.SearchEngine.search`.
+
+        A newer search of the same `stream` makes one that still waits raise SupersededError.
+        With a reranker, `on_part` hears the answer as it stands before that has read.
+        """
+        request = protocol.Search(self._next_id(), index, question, stream, reranker)
+        return (await self._ask(request, protocol.Found, on_progress, on_part)).answer
+
+    async def similar(
+        self,
+        document: str,
         *,
         index: str,
         k: int = 10,
-        mode: str = "dense",
+        where: str = "",
+        into: str | None = None,
         stream: str = "search",
-        on_progress: Reporter | None = None,
-    ) -> list[Hit]:
-        """The best `k` documents, best first.
+    ) -> Answer:
+        """What is like a document of `index`, there or in the index `into`."""
+        request = protocol.Similar(self._next_id(), index, document, k, where, into, stream)
+        return (await self._ask(request, protocol.Found, None)).answer
 
-        A newer search of the same `stream` makes one that still waits raise SupersededError.
-        """
-        request = protocol.Search(self._next_id(), query, index, k, mode, stream)
-        return (await self._ask(request, protocol.Found, on_progress)).hits
+    async def why(
+        self, question: Question, documents: Sequence[str], *, index: str, stream: str = "why"
+    ) -> list[Why]:
+        """Why documents are answers to the question; ids that are not there are left out."""
+        request = protocol.Explain(self._next_id(), index, question, list(documents), stream)
+        return (await self._ask(request, protocol.Explained, None)).reasons
 
     async def build(
         self,
@@ -201,9 +224,10 @@ class SearchClient:
 
     async def _ask(
         self,
-        request: protocol.Search | protocol.Work | protocol.ListIndexes,
+        request: protocol.Asking | protocol.Work | protocol.ListIndexes,
         expected: type[_Reply],
         on_progress: Reporter | None,
+        on_part: Callable[[Answer], None] | None = None,
     ) -> _Reply:
         data = protocol.frame(request)
         await self.start()
@@ -211,7 +235,7 @@ class SearchClient:
         if child is None:  # died between two steps of ours
             raise self._died(None)
         answer: asyncio.Future[protocol.Reply] = asyncio.get_running_loop().create_future()
-        self._pending[request.id] = _Pending(answer, on_progress)
+        self._pending[request.id] = _Pending(answer, on_progress, on_part)
         try:
             child.stdin.write(data)
             with contextlib.suppress(ConnectionError):
@@ -287,11 +311,15 @@ class SearchClient:
         waiting = self._pending.get(reply.id)
         if waiting is None or waiting.answer.done():
             return  # cancelled meanwhile
-        if not isinstance(reply, protocol.Progressed):
+        if not isinstance(reply, protocol.Progressed | protocol.Partly):
             waiting.answer.set_result(reply)
-        elif waiting.on_progress is not None:
+        else:
             try:
-                waiting.on_progress(reply.progress)
+                if isinstance(reply, protocol.Partly):
+                    if waiting.on_part is not None:
+                        waiting.on_part(reply.answer)
+                elif waiting.on_progress is not None:
+                    waiting.on_progress(reply.progress)
             except Exception as error:  # noqa: BLE001 - raised by whoever awaits the answer
                 waiting.answer.set_exception(error)
                 self._cancel(reply.id)

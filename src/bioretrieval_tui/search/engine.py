@@ -1,48 +1,63 @@
-"""A query to hits over one open index, in this process.
+"""A question to an answer over one open index, in this process.
 
-Heavy: it loads the model of the index. An app that draws a screen uses `client.py` instead.
+Heavy: it loads the model of the index, unless only words are asked for. An app that draws a screen
+uses `client.py` instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Iterable, Sequence
 from typing import Self
 
-from bioretrieval_tui.encoding.encoder import (
-    Encoder,
-    EncoderFactory,
-    load_encoder,
-    load_query_encoder,
-)
-from bioretrieval_tui.errors import IndexFault, UsageError
-from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
-from bioretrieval_tui.index.registry import OpenIndex, open_index
-from bioretrieval_tui.index.vectors import Allowed
-from bioretrieval_tui.progress import Reporter, silent
-from bioretrieval_tui.search.hits import Hit, Scores
-from bioretrieval_tui.search.links import document_url, document_year
+import numpy as np
 
-MODES = ("dense",)
-MOST_HITS = 10_000
-_MOST_CHARACTERS = 100_000
-"""Of a query; far more than any model reads, and little enough to tokenise at once."""
+from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.errors import NotFoundError
+from bioretrieval_tui.index.lexical.bm25 import weighted_terms
+from bioretrieval_tui.index.registry import OpenIndex, open_index
+from bioretrieval_tui.progress import Reporter, silent
+from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, gather
+from bioretrieval_tui.search.encoders import check_fit, encoder_of
+from bioretrieval_tui.search.facets import facets_of
+from bioretrieval_tui.search.fusion import DEPTH, best_first, fused
+from bioretrieval_tui.search.hits import Answer, Hit, Question, Scores, Why
+from bioretrieval_tui.search.links import document_url, document_year
+from bioretrieval_tui.search.reasons import reasons
+from bioretrieval_tui.search.space import query_like
+
+NO_WORDS = "none of the query's words is indexed: they are too common, or no words"
 
 
 class SearchEngine:
     """One open index with the encoder that fits it; usable from several threads.
 
-    Raises (on construction):
+    encoder: loaded on `device` when a question first needs meaning, if None.
+
+    Raises (on construction, and when the encoder is loaded):
         IndexFault: the encoder is not the one that the index was built with.
     """
 
-    def __init__(self, index: OpenIndex, encoder: Encoder) -> None:
-        check_fit(index.manifest, encoder)
+    def __init__(
+        self,
+        index: OpenIndex,
+        encoder: Encoder | None = None,
+        *,
+        device: str = "auto",
+    ) -> None:
+        if encoder is not None:
+            check_fit(index.manifest, encoder)
         self.index = index
         self._encoder = encoder
+        self._device = device
+        self._loading = threading.Lock()
 
     @classmethod
-    def open(cls, name: str, *, device: str = "auto", reporter: Reporter = silent) -> Self:
-        """Open the index `name` and load the model that it was built with.
+    def open(
+        cls, name: str, *, device: str = "auto", reporter: Reporter = silent, ready: bool = True
+    ) -> Self:
+        """Open the index `name` and, where `ready`, load the model that it was built with.
 
         Raises:
             NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
@@ -50,26 +65,168 @@ class SearchEngine:
         """
         index = open_index(name)
         try:
-            return cls(index, encoder_of(index.manifest, device=device, reporter=reporter))
+            engine = cls(index, device=device)
+            if ready:
+                engine.load(reporter)
         except BaseException:
             index.close()
             raise
+        return engine
 
-    def search(
-        self, query: str, k: int = 10, mode: str = "dense", allowed: Allowed | None = None
-    ) -> list[Hit]:
-        """The `k` best documents, best first; `allowed` are the labels that may be answered.
+    def load(self, reporter: Reporter = silent) -> Encoder:
+        """The encoder of the index, loaded when it is first asked for. Raises as `open` does."""
+        with self._loading:
+            if self._encoder is None:
+                encoder = encoder_of(self.index.manifest, device=self._device, reporter=reporter)
+                check_fit(self.index.manifest, encoder)
+                self._encoder = encoder
+            return self._encoder
+
+    def search(self, question: Question, allowed: Iterable[int] | None = None) -> Answer:
+        """What answers `question`; `allowed` are the labels that may be given, None for all.
 
         Raises:
-            UsageError: an empty query, an unknown mode or an impossible `k`. IndexFault: the
-            index is damaged.
+            UsageError: the question makes no sense (see `Question.checked`) or its filter does
+            not parse. IndexFault: the index is damaged. ModelError: its model does not load.
         """
-        text = check_query(query, k, mode)
-        vector = self._encoder.encode_queries([text])[0]
-        labels, similarities = self.index.vectors.search(vector, k, allowed)
+        question = question.checked()
+        kept = self._kept(question.where, allowed)
+        labels, scores, found = self._ranked(question, kept)
+        among = labels[: max(DEPTH, question.k)]
+        note = None
+        if question.mode != "dense" and not len(found.by_words.labels):
+            note = NO_WORDS if not weighted_terms(question.text) else None
+        order = np.arange(min(question.k, len(labels)))
+        if question.order == "date":
+            order = np.argsort(-self.index.filterable().dates(labels[order]), kind="stable")
+        return Answer(
+            hits=self._hits(labels[order], scores[order], found, question.mode),
+            fitting=None if kept is None else len(kept),
+            facets=facets_of(self.index, among),
+            among=len(among),
+            note=note,
+        )
+
+    def rank(
+        self, text: str, k: int, mode: str = "hybrid", *, instruction: str | None = None
+    ) -> list[tuple[str, float]]:
+        """Ids and scores of the best `k`, best first, without anything else of the documents.
+
+        Raises as `search` does.
+        """
+        question = Question(text=text, k=k, mode=mode, instruction=instruction).checked()
+        labels, scores, _ = self._ranked(question, None)
+        ids = self.index.documents.ids(labels[:k].tolist())
+        return list(zip(ids, scores[:k].tolist(), strict=True))
+
+    def similar(self, identifier: str, k: int = 10, where: str = "") -> Answer:
+        """The documents most like the one of this id, itself left out, by meaning and words.
+
+        Raises:
+            NotFoundError: no document of this id. Otherwise as `search`.
+        """
+        label, document = self._found(identifier)
+        vector = self.index.vectors.take(np.array([label], dtype=np.int64))[0]
+        vector = query_like(self.index, vector)
+        return self._like(document, vector, k, where, own=label)
+
+    def like(self, document: Document, k: int = 10, where: str = "") -> Answer:
+        """The documents most like one that is not of this index. Raises as `search` does."""
+        vector = query_like(self.index, self.load().encode_documents([document])[0])
+        return self._like(document, vector, k, where, own=None)
+
+    def why(self, question: Question, identifiers: Sequence[str]) -> list[Why]:
+        """Why documents were found, in the order of `identifiers`; unknown ids are left out.
+
+        Raises as `search` does.
+        """
+        question = question.checked()
+        labels = [
+            label
+            for identifier in identifiers
+            if (label := self.index.documents.labels([identifier]).get(identifier)) is not None
+        ]
+        vector = None if question.mode == "lexical" else self._vector(question)
+        kept = self._kept(question.where, None)
+        terms = [] if question.mode == "dense" else weighted_terms(question.text)
+        found = gather(self.index, vector, terms, DEPTH, kept)
+        encoder = None if vector is None else self.load()
+        return reasons(self.index, question.text, vector, found, labels, encoder)
+
+    def document_named(self, identifier: str) -> Document:
+        """The document of an id. Raises NotFoundError if there is none."""
+        return self._found(identifier)[1]
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self.index.close()
+
+    def _found(self, identifier: str) -> tuple[int, Document]:
+        found = self.index.documents.find(identifier)
+        if found is None:
+            raise NotFoundError(
+                f"index {self.index.manifest.name} has no document {identifier}",
+                remedy="ids stand in the hits of search",
+            )
+        return found
+
+    def _ranked(self, question: Question, kept: Labels | None) -> tuple[Labels, Floats, Candidates]:
+        """Labels and scores, best first, at least `k` where there are so many."""
+        depth = max(DEPTH, question.k)
+        vector = None if question.mode == "lexical" else self._vector(question)
+        terms = [] if question.mode == "dense" else weighted_terms(question.text)
+        found = gather(self.index, vector, terms, depth, kept)
+        if question.mode == "dense" or (
+            question.mode == "hybrid" and not len(found.by_words.labels)
+        ):
+            return found.by_meaning.labels, found.by_meaning.scores, found
+        if question.mode == "lexical":
+            return found.by_words.labels, found.by_words.scores, found
+        if vector is None:
+            raise TypeError("a hybrid question without a vector")
+        found, scores = fused(self.index, found, vector, terms, kept)
+        order = best_first(found.labels, scores)
+        return found.labels[order], scores[order], found
+
+    def _like(
+        self, document: Document, vector: Floats, k: int, where: str, own: int | None
+    ) -> Answer:
+        question = Question(text=f"{document.title} {document.text}", k=k, where=where).checked()
+        kept = self._kept(where, None)
+        terms: Terms = weighted_terms(question.text)
+        found = gather(self.index, vector, terms, max(DEPTH, k + 1), kept)
+        found, scores = fused(self.index, found, vector, terms, kept)
+        order = best_first(found.labels, scores)
+        order = order[found.labels[order] != (-1 if own is None else own)][:k]
+        return Answer(
+            hits=self._hits(found.labels[order], scores[order], found, question.mode),
+            fitting=None if kept is None else len(kept),
+        )
+
+    def _vector(self, question: Question) -> Floats:
+        encoded: Floats = self.load().encode_queries(
+            [question.text], instruction=question.instruction
+        )[0]
+        return encoded
+
+    def _kept(self, where: str, allowed: Iterable[int] | None) -> Labels | None:
+        kept = None
+        if allowed is not None:
+            kept = np.unique(np.fromiter(allowed, dtype=np.int64))
+        if where.strip():
+            fields = self.index.filterable()
+            fitting = fields.select(fields.parse(where))
+            kept = fitting if kept is None else np.intersect1d(kept, fitting, assume_unique=True)
+        return kept
+
+    def _hits(
+        self, labels: Labels, scores: Floats, found: Candidates, mode: str
+    ) -> tuple[Hit, ...]:
         documents = self.index.documents.get(labels.tolist())
+        places = np.searchsorted(found.labels, labels)
+        dense, lexical = found.dense[places].tolist(), found.lexical[places].tolist()
         ids = self.index.manifest.ids
-        return [
+        return tuple(
             Hit(
                 rank=rank,
                 id=document.id,
@@ -77,107 +234,28 @@ class SearchEngine:
                 text=document.text,
                 year=document_year(document.metadata),
                 url=document_url(document, ids),
-                score=similarity,
-                scores=Scores(dense=similarity),
+                score=score,
+                scores=Scores(
+                    dense=None if mode == "lexical" else dense[rank - 1],
+                    lexical=None if mode == "dense" else lexical[rank - 1],
+                ),
+                metadata=document.metadata,
             )
-            for rank, (document, similarity) in enumerate(
-                zip(documents, similarities.tolist(), strict=True), start=1
+            for rank, (document, score) in enumerate(
+                zip(documents, scores.tolist(), strict=True), start=1
             )
-        ]
-
-    def close(self) -> None:
-        """Let go of the index."""
-        self.index.close()
+        )
 
 
 def search_index(
-    name: str,
-    query: str,
-    k: int = 10,
-    mode: str = "dense",
-    device: str = "auto",
-    reporter: Reporter = silent,
-) -> list[Hit]:
+    name: str, question: Question, *, device: str = "auto", reporter: Reporter = silent
+) -> Answer:
     """Open, search and close: what the command line does. Raises as `open` and `search` do."""
-    check_query(query, k, mode)
-    engine = SearchEngine.open(name, device=device, reporter=reporter)
+    question = question.checked()
+    engine = SearchEngine.open(
+        name, device=device, reporter=reporter, ready=question.mode != "lexical"
+    )
     try:
-        return engine.search(query, k, mode)
+        return engine.search(question)
     finally:
         engine.close()
-
-
-def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
-    """The encoder that an index was built with, by model, recipe and revision."""
-    return load_query_encoder(
-        manifest.model,
-        manifest.recipe,
-        device=device,
-        revision=None if manifest.revision == ANY_REVISION else manifest.revision,
-        reporter=reporter,
-    )
-
-
-def encoder_factory_of(
-    device: str, reporter: Reporter = silent
-) -> Callable[[Manifest], EncoderFactory]:
-    """For extending an index: what loads the encoder of a manifest when a document needs it."""
-
-    def of(manifest: Manifest) -> EncoderFactory:
-        if manifest.revision == ANY_REVISION:
-            raise IndexFault(
-                f"index {manifest.name} has imported vectors, which no model here can add to",
-                remedy="import all vectors anew",
-            )
-        return lambda: load_encoder(
-            manifest.model,
-            manifest.recipe,
-            device=device,
-            revision=manifest.revision,
-            reporter=reporter,
-        )
-
-    return of
-
-
-def check_fit(manifest: Manifest, encoder: Encoder) -> None:
-    """Refuse an encoder whose vectors are not comparable with those of the index.
-
-    Raises:
-        IndexFault: model, revision, recipe, dimension or similarity differ.
-    """
-    revision = encoder.revision if manifest.revision == ANY_REVISION else manifest.revision
-    pairs = {
-        "model": (manifest.model, encoder.model_id),
-        "revision": (revision, encoder.revision),
-        "recipe": (manifest.recipe_hash, encoder.recipe_hash),
-        "dimension": (manifest.dimension, encoder.dimension),
-        "similarity": (manifest.similarity, encoder.similarity),
-        "normalisation": (manifest.normalised, encoder.normalised),
-    }
-    for what, (built, given) in pairs.items():
-        if built != given:
-            raise IndexFault(
-                f"index {manifest.name} was built with another {what}"
-                f" ({_short(built)}, not {_short(given)})",
-                remedy=f"search with {manifest.model}, or build the index again",
-            )
-
-
-def check_query(query: str, k: int, mode: str) -> str:
-    """The query as it is encoded. Raises UsageError for what cannot be searched."""
-    if mode not in MODES:
-        raise UsageError(
-            f"the mode {mode!r} is not available, this version searches dense only",
-            remedy="leave the mode out, or use dense",
-        )
-    if not 1 <= k <= MOST_HITS:
-        raise UsageError(f"{k} hits cannot be asked for", remedy=f"use 1 to {MOST_HITS:,}")
-    if not any(character.isprintable() and not character.isspace() for character in query):
-        raise UsageError("the query is empty", remedy="say what to look for")
-    return query[:_MOST_CHARACTERS]
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return f"{text[:16]}..." if len(text) > 60 else text

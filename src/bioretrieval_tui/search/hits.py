@@ -1,8 +1,63 @@
-"""What a search answers. Plain values that also cross the border to the search process."""
+"""What a search is asked and what it answers. Plain values that also cross the border to the
+search process."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from bioretrieval_tui.errors import UsageError
+
+Mode = Literal["hybrid", "dense", "lexical"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+"""hybrid: meaning and words together, the default; dense: meaning alone; lexical: words alone."""
+Order = Literal["relevance", "date"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+MOST_HITS = 10_000
+MOST_CHARACTERS = 100_000
+"""Of a query; far more than any model reads, and little enough to tokenise at once."""
+RERANKED = 50
+"""Hits that a reranker reads unless another number is asked for."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to look for.
+
+    text: the query; k: how many hits; mode: see `MODES`; where: a filter over the documents'
+    fields, in the catalogue's filter language; order: how the hits are sorted, by date newest
+    first; instruction: replaces the recipe's own task instruction.
+    """
+
+    text: str
+    k: int = 10
+    mode: str = "hybrid"
+    where: str = ""
+    order: str = "relevance"
+    instruction: str | None = None
+
+    def checked(self) -> Question:
+        """The question, cut to what can be encoded.
+
+        Raises:
+            UsageError: an empty query, an unknown mode or order, an impossible number of hits.
+        """
+        if self.mode not in MODES:
+            raise UsageError(
+                f"there is no search mode {self.mode!r}", remedy=f"use {', '.join(MODES)}"
+            )
+        if self.order not in ORDERS:
+            raise UsageError(
+                f"hits cannot be sorted by {self.order!r}", remedy=f"use {' or '.join(ORDERS)}"
+            )
+        if not 1 <= self.k <= MOST_HITS:
+            raise UsageError(f"{self.k} hits cannot be asked for", remedy=f"use 1 to {MOST_HITS:,}")
+        if not any(letter.isprintable() and not letter.isspace() for letter in self.text):
+            raise UsageError("the query is empty", remedy="say what to look for")
+        return msgspec.structs.replace(self, text=self.text[:MOST_CHARACTERS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +85,46 @@ class Hit:
     url: str | None
     score: float
     scores: Scores = field(default_factory=Scores)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a document was found.
+
+    terms: the query's words that it holds, each with its share of the lexical score (adding up to
+    1), largest first; dense_rank and lexical_rank: its place by that half alone, None below the
+    depth that was looked at; passage: (start, end) in the text of the sentence nearest to the
+    query, with its similarity.
+    """
+
+    id: str
+    scores: Scores
+    terms: tuple[tuple[str, float], ...] = ()
+    dense_rank: int | None = None
+    lexical_rank: int | None = None
+    passage: tuple[int, int] | None = None
+    nearness: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The values of one field among the best documents, each with how many have it."""
+
+    field: str
+    counts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hits, best first (or newest first), and what stands around them.
+
+    fitting: documents that the filter lets through, None without one; facets: over the best
+    `among` documents; note: what the reader should know, such as a query of stop words only.
+    """
+
+    hits: tuple[Hit, ...]
+    fitting: int | None = None
+    facets: tuple[Facet, ...] = ()
+    among: int = 0
+    note: str | None = None

@@ -21,22 +21,54 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.hits import Hit
+from bioretrieval_tui.search.hits import RERANKED, Answer, Question, Why
 
 MOST_BYTES = 256 * 2**20
 _LENGTH = struct.Struct(">I")
 HEADER_BYTES = _LENGTH.size
 
 
+class Reranker(msgspec.Struct, frozen=True):
+    """A cross-encoder that reads the best `most` hits again: hub id or folder, and its recipe."""
+
+    model: str
+    recipe: Encoding | None = None
+    most: int = RERANKED
+
+
 class Search(msgspec.Struct, frozen=True, tag="search"):
-    """Find; a newer search of the same stream supersedes one that still waits."""
+    """Find; a newer search of the same stream supersedes one that still waits.
+
+    With a reranker what was found before it has read is told too, as `Partly`.
+    """
 
     id: int
-    query: str
     index: str
-    k: int = 10
-    mode: str = "dense"
+    question: Question
     stream: str = "search"
+    reranker: Reranker | None = None
+
+
+class Similar(msgspec.Struct, frozen=True, tag="similar"):
+    """Find what is like a document of `index`, there or in the index `into`."""
+
+    id: int
+    index: str
+    document: str
+    k: int = 10
+    where: str = ""
+    into: str | None = None
+    stream: str = "search"
+
+
+class Explain(msgspec.Struct, frozen=True, tag="explain"):
+    """Say why documents are answers to a question."""
+
+    id: int
+    index: str
+    question: Question
+    documents: list[str]
+    stream: str = "why"
 
 
 class Build(msgspec.Struct, frozen=True, tag="build"):
@@ -108,7 +140,9 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
 
 Work = Build | Extend | Compact | Verify | Remove | EnsureCatalogue
 """What takes long and is done one at a time."""
-Request = Search | Work | ListIndexes | Cancel | Shutdown
+Asking = Search | Similar | Explain
+"""What is answered at once; a newer one of the same stream supersedes one that waits."""
+Request = Asking | Work | ListIndexes | Cancel | Shutdown
 
 
 class Progressed(msgspec.Struct, frozen=True, tag="progress"):
@@ -118,11 +152,25 @@ class Progressed(msgspec.Struct, frozen=True, tag="progress"):
     progress: Progress
 
 
-class Found(msgspec.Struct, frozen=True, tag="found"):
-    """The hits of a search."""
+class Partly(msgspec.Struct, frozen=True, tag="partly"):
+    """The answer of a search so far: a reranker is reading its best hits now."""
 
     id: int
-    hits: list[Hit]
+    answer: Answer
+
+
+class Found(msgspec.Struct, frozen=True, tag="found"):
+    """The answer of a search."""
+
+    id: int
+    answer: Answer
+
+
+class Explained(msgspec.Struct, frozen=True, tag="explained"):
+    """Why documents were found, in the order in which they were asked for."""
+
+    id: int
+    reasons: list[Why]
 
 
 class Listed(msgspec.Struct, frozen=True, tag="listed"):
@@ -194,7 +242,9 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return BioRetrievalError(self.message, remedy=self.remedy)
 
 
-Reply = Progressed | Found | Listed | Built | Verified | Removed | Ensured | Failed
+Reply = (
+    Progressed | Partly | Found | Explained | Listed | Built | Verified | Removed | Ensured | Failed
+)
 
 
 class SupersededError(errors.InterruptedByUser):

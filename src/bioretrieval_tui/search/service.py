@@ -60,7 +60,7 @@ class Service:
             self._replies.flush()
 
     def _take(self, request: protocol.Request) -> None:
-        if isinstance(request, protocol.Search):
+        if isinstance(request, protocol.Asking):
             self._searching.put(Job(request))
         elif isinstance(request, protocol.Work):
             self._building.put(Job(request))

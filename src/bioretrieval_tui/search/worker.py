@@ -7,6 +7,7 @@ until the new one is complete.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import logging
 import threading
 import time
@@ -16,7 +17,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
+from bioretrieval_tui.encoding.encoder import (
+    load_cross_encoder,
+    load_encoder,
+    prepare_query_encoder,
+)
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.index.build import (
     Outcome,
@@ -29,7 +34,10 @@ from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search import protocol
 from bioretrieval_tui.search.catalogue import ensure_catalogue_index
-from bioretrieval_tui.search.engine import SearchEngine, check_query, encoder_factory_of
+from bioretrieval_tui.search.encoders import encoder_factory_of
+from bioretrieval_tui.search.engine import SearchEngine
+from bioretrieval_tui.search.hits import Answer
+from bioretrieval_tui.search.rerank import reranked
 
 Send = Callable[[protocol.Reply], None]
 
@@ -47,7 +55,7 @@ _log = logging.getLogger(__name__)
 class Job:
     """A request with the switch that stops it."""
 
-    request: protocol.Search | protocol.Work
+    request: protocol.Asking | protocol.Work
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def reporter(self, send: Send) -> Reporter:
@@ -86,7 +94,7 @@ class Worker(threading.Thread):
         """Queue a job. A search of the same stream that still waits is superseded by it."""
         displaced: list[Job] = []
         with self._changed:
-            if isinstance(job.request, protocol.Search):
+            if isinstance(job.request, protocol.Asking):
                 displaced = [old for old in self._waiting if _same_stream(old, job)]
                 for old in displaced:
                     self._waiting.remove(old)
@@ -145,7 +153,7 @@ class Worker(threading.Thread):
 
 
 class Searching:
-    """Answers searches; keeps the indexes that it opened until a newer build replaces them."""
+    """Answers questions; keeps the indexes that it opened until a newer build replaces them."""
 
     def __init__(self, device: str, send: Send) -> None:
         self._device = device
@@ -154,15 +162,50 @@ class Searching:
 
     def __call__(self, job: Job) -> None:
         request = job.request
-        if not isinstance(request, protocol.Search):
-            raise TypeError(f"{type(request).__name__} is no search")
-        check_query(request.query, request.k, request.mode)
-        engine = self._engine(request.index, job.reporter(self._send))
-        hits = engine.search(request.query, request.k, request.mode)
+        reporter = job.reporter(self._send)
+        match request:
+            case protocol.Search():
+                answer = self._search(request, job, reporter)
+            case protocol.Similar():
+                answer = self._similar(request)
+            case protocol.Explain():
+                engine = self._engine(request.index)
+                reasons = engine.why(request.question, request.documents)
+                job.check()
+                self._send(protocol.Explained(request.id, reasons))
+                return
+            case _:
+                raise TypeError(f"{type(request).__name__} is no question")
         job.check()
-        self._send(protocol.Found(request.id, hits))
+        self._send(protocol.Found(request.id, answer))
 
-    def _engine(self, name: str, reporter: Reporter) -> SearchEngine:
+    def _search(self, request: protocol.Search, job: Job, reporter: Reporter) -> Answer:
+        request.question.checked()  # before an index or a model is opened for it
+        engine = self._engine(request.index)
+        if request.question.mode != "lexical":
+            engine.load(reporter)
+        asked = request.reranker
+        answer = engine.search(request.question)
+        if asked is None or not answer.hits:
+            return answer
+        job.check()
+        self._send(protocol.Partly(request.id, answer))
+        encoder = load_cross_encoder(
+            asked.model, asked.recipe, device=self._device, reporter=reporter
+        )
+        hits = reranked(
+            request.question.text, answer.hits, encoder, most=asked.most, reporter=reporter
+        )
+        return dataclasses.replace(answer, hits=hits)
+
+    def _similar(self, request: protocol.Similar) -> Answer:
+        engine = self._engine(request.index)
+        if request.into is None or request.into == request.index:
+            return engine.similar(request.document, request.k, request.where)
+        document = engine.document_named(request.document)
+        return self._engine(request.into).like(document, request.k, request.where)
+
+    def _engine(self, name: str) -> SearchEngine:
         engine = self._open.pop(name, None)
         if engine is not None:
             try:
@@ -174,7 +217,8 @@ class Searching:
                 engine.close()
                 engine = None
         if engine is None:
-            engine = SearchEngine.open(name, device=self._device, reporter=reporter)
+            # Its model is loaded when a question first needs it: words alone do not.
+            engine = SearchEngine.open(name, device=self._device, ready=False)
         self._open[name] = engine
         while len(self._open) > _KEPT:
             self._open.pop(next(iter(self._open))).close()
@@ -277,7 +321,7 @@ def _interrupted(identifier: int, *, superseded: bool = False) -> protocol.Faile
 
 def _same_stream(one: Job, other: Job) -> bool:
     return (
-        isinstance(one.request, protocol.Search)
-        and isinstance(other.request, protocol.Search)
+        isinstance(one.request, protocol.Asking)
+        and isinstance(other.request, protocol.Asking)
         and one.request.stream == other.request.stream
     )
