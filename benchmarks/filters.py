@@ -105,7 +105,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
         found = hits = 0
         for turn in range(rounds):
             label = int(rng.integers(0, index.manifest.rows))
-            query = index.vectors.take(np.array([label]))[0]  # type: ignore[attr-defined]
+            query = index.vectors.take(np.array([label]))[0]
             query = query + 0.05 * rng.standard_normal(DIMENSION, dtype=np.float32)
             query /= np.linalg.norm(query)
             words = _WORDS[turn % len(_WORDS)]
@@ -116,7 +116,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
             times["words"].append(timed(index.lexical.search, words, 10, allowed))
             if turn < 40:
                 near = index.vectors.search(query, 10, allowed)[0]
-                truth = index.vectors.similarities(query, allowed)  # type: ignore[attr-defined]
+                truth = index.vectors.similarities(query, allowed)
                 best = allowed[np.argsort(-truth, kind="stable")[:10]]
                 found += len(np.intersect1d(near, best))
                 hits += len(best)
@@ -155,7 +155,7 @@ def others(report: Report, index: OpenIndex) -> None:
         again = []
         for _ in range(9):
             forget(opened)
-            again.append(timed(lambda node=node, opened=opened: opened.filterable().select(node)))  # type: ignore[misc]
+            again.append(timed(opened.filterable().select, node))
         rows.append([f"`{expression}`", f"{first:.1f}", f"{median(again):.1f}"])
         opened.close()
     for name in ("year", "journal", "author"):

@@ -56,6 +56,7 @@ def test_what_is_listed(built: Manifest, corpus: Path) -> None:
         "aliases": 0,
         "segments": 1,
         "recall": built.graph.recall,
+        "fields": ("abstract", "id"),
     }
     assert info("demo") == found
 

@@ -47,17 +47,20 @@ class TextColumn:
     def beginning(self, text: str) -> Codes:
         """Codes of the values in which a word begins with `text`, ascending."""
         starts = self.arrays.form_starts
-        found = []
+        found: list[Codes] = []
         place = self.first
         while place < self.end:
             until = int(np.searchsorted(starts, starts[place] + _CHUNK, side="right")) - 1
             until = min(self.end, max(place + 1, until))
             held = self.arrays.forms[int(starts[place]) : int(starts[until])]
-            bounds = starts[place : until + 1] - starts[place]
+            # Where a value ends and the next begins, a place belongs to the next.
             for needle in needles(text):
-                places = word_starts(held, needle)
-                found.append(np.searchsorted(bounds, places, side="right") - 1 + place)
+                places = word_starts(held, needle) + starts[place]
+                codes = np.searchsorted(starts[place : until + 1], places, side="right")
+                found.append(codes[np.flatnonzero(np.diff(codes, prepend=-1))] - 1 + place)
             place = until
+        if len(found) == 1:
+            return found[0]
         return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
     def equal(self, text: str) -> Codes:
