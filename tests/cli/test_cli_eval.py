@@ -383,6 +383,21 @@ def test_what_is_wrong_is_one_line_and_nothing_has_changed(
     assert state() == before
 
 
+def test_what_cannot_be_written_does_not_cost_the_figures(call: Call, tmp_path: Path) -> None:
+    corpus = {**CORPUS, "d 7": ("", "muscle pain, muscle pain")}
+    made = write(tmp_path / "blank-id", corpus)
+    words = ("eval", made, "-m", "lexical", "-q", "-f", "json")
+    kept = len(call("eval", "--list", "-f", "json").json)
+    ended = call(*words, "--run", tmp_path / "out.trec")
+    assert ended.code == 1
+    assert len(ended.lines) == 1
+    assert "the id 'd 7' cannot stand in a TREC run file" in ended.err
+    assert ended.json["runs"][0]["metrics"]["RR@10"] > 0
+    assert len(call("eval", "--list", "-f", "json").json) == kept + 1
+    assert not (tmp_path / "out.trec").exists()
+    assert call("index", "remove", ended.json["index"], "--yes").code == 0
+
+
 @pytest.fixture
 def long(tmp_path: Path) -> Path:
     """A benchmark with enough queries to be stopped among them."""

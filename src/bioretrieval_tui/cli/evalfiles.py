@@ -75,11 +75,17 @@ def compared(
 def keep(
     done: Evaluation, comparison: Comparison | None, run_file: Path | None, per_query: Path | None
 ) -> None:
-    """Run files, figures by query, and the records: each written whole or not at all."""
+    """The records, run files and figures by query: each written whole or not at all.
+
+    Raises:
+        BioRetrievalError: one of them cannot be written; those before it are.
+    """
     from bioretrieval_tui.evaluation.recording import records_of
     from bioretrieval_tui.evaluation.records import save
     from bioretrieval_tui.evaluation.runfile import run_paths, write_run
 
+    for record in records_of(done):
+        save(record)
     if run_file is not None:
         modes = [result.run.mode for result in done.results]
         paths = run_paths(run_file, modes)
@@ -88,8 +94,6 @@ def keep(
             write_run(paths[mode], result.run.rankings, f"bioretrieval-{mode}")
     if per_query is not None:
         _write_per_query(per_query, done, comparison)
-    for record in records_of(done):
-        save(record)
 
 
 def _write_per_query(path: Path, done: Evaluation, comparison: Comparison | None) -> None:

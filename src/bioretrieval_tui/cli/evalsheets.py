@@ -79,9 +79,10 @@ def evaluation_sheet(found: Evaluation) -> Sheet:
         title=f"{found.benchmark.name} ({found.benchmark.split}): {found.queries:,} queries,"
         f" {found.documents:,} documents",
         columns=(
-            Column("run", "run", weight=3, min_width=8),
-            *(Column(_key(name), name, "right") for name in MEASURES),
+            Column("run", "run", weight=3, min_width=24),
+            Column(_key(MEASURES[0]), MEASURES[0], "right"),
             Column("deviation", "deviation", "right"),
+            *(Column(_key(name), name, "right") for name in MEASURES[1:]),
             *(Column(f"{name}_ms", f"{name} ms", "right") for name in _LATENCIES),
             Column("model", "model", weight=2, min_width=12),
             Column("source", "source", min_width=8),
@@ -249,8 +250,9 @@ def _run_row(result: Result, model: str) -> tuple[Cell, ...]:
     latency = result.run.latency
     return (
         result.run.mode,
-        *(_figure(result.measured.metrics[name]) for name in MEASURES),
+        _figure(result.measured.metrics[MEASURES[0]]),
         None,
+        *(_figure(result.measured.metrics[name]) for name in MEASURES[1:]),
         Figure(latency.p50, f"{latency.p50:.1f}"),
         Figure(latency.p95, f"{latency.p95:.1f}"),
         model,
@@ -268,10 +270,10 @@ def _reference_row(mode: str, one: Reference) -> tuple[Cell, ...]:
         deviation = Figure(one.deviation, f"{round(one.deviation, 4) + 0:+.4f}{mark}")
     value = _figure(one.value)
     return (
-        Figure(one.name, f"published: {one.name}"),
+        Figure(one.name, f"{one.name}, published"),
         Unverified(value) if one.status == "unverified" else value,
-        *(None for _ in MEASURES[1:]),
         deviation,
+        *(None for _ in MEASURES[1:]),
         *(None for _ in _LATENCIES),
         one.model,
         one.source,

@@ -12,7 +12,7 @@ from bioretrieval_tui.cli.catalogue import catalogue, complete_index, complete_m
 from bioretrieval_tui.cli.evalfiles import compared, earlier_runs, keep
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put, put_sheet
-from bioretrieval_tui.errors import NotFoundError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import Encoding
@@ -177,11 +177,17 @@ def evaluate(
     with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
         done = run(asked, found, reporter)
     comparison = compared(compare, done, earlier)
-    keep(done, comparison, run_file, per_query)
+    failed: BioRetrievalError | None = None
+    try:
+        keep(done, comparison, run_file, per_query)
+    except BioRetrievalError as error:  # a full disk must not cost the figures too
+        failed = error
     if not quiet:
         for line in done.remarks():
             tell(line)
     _print(done, comparison, format_)
+    if failed is not None:
+        raise failed
 
 
 def _records(remove: str | None, format_: Format) -> None:
