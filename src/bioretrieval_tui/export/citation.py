@@ -162,12 +162,16 @@ def _note(entry: AnyEntry) -> str:
 
 def _key(paper: Paper, year: str) -> str:
     """Surname of the first author, year, first telling word of the title; else the entry's id."""
-    surname = _ascii(_surname(paper.authors[0])) if paper.authors else ""
+    surname = ascii_word(_surname(paper.authors[0])) if paper.authors else ""
     if not surname or paper.authors == ("others",):
         return paper.id
-    words = [_ascii(word) for word in re.split(r"[^\w-]+", paper.title)]
-    telling = next((word for word in words if word and not _STOP_WORD.fullmatch(word)), "")
-    return f"{surname}{year}{telling}"
+    return f"{surname}{year}{telling_word(paper.title)}"
+
+
+def telling_word(title: str) -> str:
+    """The first word of a title that says something, as it may stand in a key; or nothing."""
+    words = [ascii_word(word) for word in re.split(r"[^\w-]+", title)]
+    return next((word for word in words if word and not _STOP_WORD.fullmatch(word)), "")
 
 
 def _surname(author: str) -> str:
@@ -179,7 +183,7 @@ def _surname(author: str) -> str:
     return author.rpartition(" ")[2]
 
 
-def _ascii(text: str) -> str:
+def ascii_word(text: str) -> str:
     """The letters and digits that may stand in a key: small, without accents."""
     text = unicodedata.normalize("NFKD", one_line(text).casefold().translate(_UNDECOMPOSED))
     return "".join(char for char in text if char.isascii() and char.isalnum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bioretrieval_tui.export.sheet import Cell, Column, Each, Figure, Linked, Sheet
@@ -42,6 +42,23 @@ class Hit(Protocol):
     def score(self) -> float: ...
     @property
     def scores(self) -> Parts: ...
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+
+class Reason(Protocol):
+    """Why a document was found, as the search room says it."""
+
+    @property
+    def terms(self) -> Sequence[tuple[str, float]]: ...
+    @property
+    def dense_rank(self) -> int | None: ...
+    @property
+    def lexical_rank(self) -> int | None: ...
+    @property
+    def passage(self) -> tuple[int, int] | None: ...
+    @property
+    def nearness(self) -> float | None: ...
 
 
 _COLUMNS = (
@@ -57,16 +74,35 @@ _COLUMNS = (
     Column("rerank", "rerank", data_only=True),
 )
 
+_WHY = Column("why", "why", weight=3, min_width=24)
+_EXPLAINED = (*(column for column in _COLUMNS if column.key != "text"), _WHY)
+
 
 def hit_sheet(
-    hits: Sequence[Hit], *, title: str = "Search results", citations: Sequence[Citation] = ()
+    hits: Sequence[Hit],
+    *,
+    title: str = "Search results",
+    citations: Sequence[Citation] = (),
+    reasons: Sequence[Reason] = (),
 ) -> Sheet:
-    """Hits in their order; scores keep all their digits for programs."""
+    """Hits in their order; scores keep all their digits for programs.
+
+    reasons: why each was found, one a hit, or none at all.
+    """
+    if not reasons:
+        return Sheet(
+            title=title,
+            columns=_COLUMNS,
+            rows=Each(_row, hits),
+            records=Each(_record, hits),
+            citations=citations,
+        )
+    both = list(zip(hits, reasons, strict=True))
     return Sheet(
         title=title,
-        columns=_COLUMNS,
-        rows=Each(_row, hits),
-        records=Each(_record, hits),
+        columns=_EXPLAINED,
+        rows=Each(_explained_row, both),
+        records=Each(_explained_record, both),
         citations=citations,
     )
 
@@ -101,4 +137,45 @@ def _record(hit: Hit) -> dict[str, Any]:
             "lexical": hit.scores.lexical,
             "rerank": hit.scores.rerank,
         },
+    }
+
+
+def _explained_row(both: tuple[Hit, Reason]) -> tuple[Cell, ...]:
+    hit, reason = both
+    cells = _row(hit)
+    at = [column.key for column in _COLUMNS].index("text")
+    parts = []
+    if reason.dense_rank is not None:
+        parts.append(f"meaning {_place(reason.dense_rank)}")
+    if reason.lexical_rank is not None:
+        parts.append(f"words {_place(reason.lexical_rank)}")
+    if reason.terms:
+        parts.append(", ".join(f"{word} {share:.0%}" for word, share in reason.terms[:5]))
+    if reason.passage is not None:
+        start, end = reason.passage
+        parts.append(f"\u201c{shortened(hit.text[start:end], 120)}\u201d")
+    return (*cells[:at], *cells[at + 1 :], "; ".join(parts))
+
+
+def _place(rank: int) -> str:
+    return f"#{rank}"
+
+
+def _explained_record(both: tuple[Hit, Reason]) -> dict[str, Any]:
+    hit, reason = both
+    passage = None
+    if reason.passage is not None:
+        start, end = reason.passage
+        passage = {
+            "start": start,
+            "end": end,
+            "text": hit.text[start:end],
+            "similarity": reason.nearness,
+        }
+    return _record(hit) | {
+        "why": {
+            "terms": [{"word": word, "share": share} for word, share in reason.terms],
+            "ranks": {"dense": reason.dense_rank, "lexical": reason.lexical_rank},
+            "passage": passage,
+        }
     }
