@@ -193,6 +193,11 @@ def test_packed_texts_have_the_vectors_of_padded_ones(
     assert not padded.packed
     for batch in BATCHES:
         np.testing.assert_allclose(lane.run(batch), padded.run(batch), atol=1e-5)
+    segments = tuple([0] * 2 + [1] * (len(one) - 2) for one in BATCHES[0].sequences)
+    pairs = Batch(BATCHES[0].rows, BATCHES[0].sequences, segments)
+    np.testing.assert_allclose(lane.run(pairs), padded.run(pairs), atol=1e-5)
+    told = not np.allclose(lane.run(pairs), lane.run(BATCHES[0]), atol=1e-4)
+    assert told == (family == "bert")
 
 
 def test_a_model_that_cannot_be_packed_is_padded(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from bioretrieval_tui.catalog.entries import CheckVector, Encoding
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.encoding.base import BaseEncoder
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+from bioretrieval_tui.encoding.modules import said_pooling
 from bioretrieval_tui.encoding.recipe import Part, SideName, parts_of
 from bioretrieval_tui.encoding.sources import ModelFiles, source_of
 from bioretrieval_tui.encoding.support import refuse_unsupported
@@ -51,7 +52,8 @@ def check_model(model: str, recipe: Encoding, *, dimension: int | None = None) -
     try:
         yield from _checks(model, recipe, dimension)
     except ModelError as error:
-        yield Check(model, "missing", error.message, error.remedy)
+        remedy = error.remedy or "get its files again, or correct its encoding in your overlay"
+        yield Check(model, "missing", error.message, remedy)
 
 
 def _checks(model: str, recipe: Encoding, dimension: int | None) -> Iterator[Check]:
@@ -76,6 +78,7 @@ def _checks(model: str, recipe: Encoding, dimension: int | None) -> Iterator[Che
             continue
         files = source_of(part, None).files()
         yield from _files(part, files)
+        yield from _pooling(part, files)
         found[side] = _loaded(part, files)
     yield from _vectors(found, dimension)
     if recipe.check is not None:
@@ -110,6 +113,21 @@ def _files(part: Part, files: ModelFiles) -> Iterator[Check]:
     )
     if files.adapter is not None:
         yield Check("adapter", "ok", f"{part.adapter}, in {files.adapter}")
+
+
+def _pooling(part: Part, files: ModelFiles) -> Iterator[Check]:
+    """Whether the authors' own file, where there is one, pools as the recipe does."""
+    said = said_pooling(files.folder)
+    if said is None or part.recipe.pooling is None:
+        return
+    if said == part.recipe.pooling:
+        yield Check("pooling", "ok", f"{said}, as its own 1_Pooling/config.json says")
+    else:
+        yield Check(
+            "pooling", "missing",
+            f"its own 1_Pooling/config.json says {said}, the recipe {part.recipe.pooling}",
+            "correct `pooling` in its encoding in your overlay",
+        )  # fmt: skip
 
 
 def _loaded(part: Part, files: ModelFiles) -> BaseEncoder:

@@ -47,7 +47,10 @@ def model_folder(model: str, revision: str | None = None) -> Path:
     """
     folder = _folder(model, revision, "config.json")
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{model} is no model folder: it has no config.json")
+        raise ModelError(
+            f"{model} is no model folder: it has no config.json",
+            remedy="name a folder as transformers saves it",
+        )
     if not _weights(folder):
         raise ModelError(
             f"{model} has no safetensors weights here",
@@ -71,7 +74,10 @@ def adapter_folder(adapter: str, revision: str | None = None) -> Path:
     """
     folder = _folder(adapter, revision, adapters.CONFIG)
     if not (folder / adapters.CONFIG).is_file():
-        raise ModelError(f"{adapter} is no adapter: it has no {adapters.CONFIG}")
+        raise ModelError(
+            f"{adapter} is no adapter: it has no {adapters.CONFIG}",
+            remedy="correct `adapter` in the model's encoding",
+        )
     if not (folder / adapters.WEIGHTS).is_file():
         raise ModelError(
             f"the adapter {adapter} has no {adapters.WEIGHTS} here; pickled weights are not loaded",

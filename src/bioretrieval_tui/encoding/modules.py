@@ -5,6 +5,7 @@ torch and sentence_transformers are imported within functions.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def load_modules(
             # What stands before a text is the recipe's to say; the model's own would come on top.
             composed.default_prompt_name = None
             return _ready(model_id, composed, folder)
+        _refuse_parts(model_id, folder)
         transformer = Transformer(
             str(folder),
             model_kwargs=weights,
@@ -75,6 +77,37 @@ def load_modules(
         # The libraries raise whatever their depths raise; for the user it is one line.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ModelError(f"{model_id} cannot be loaded from {folder}: {reason}") from error
+
+
+def said_pooling(folder: Path) -> str | None:
+    """The pooling that the authors' own file names (cls, mean, last), where there is one."""
+    try:
+        facts = json.loads((folder / "1_Pooling" / "config.json").read_bytes())
+        named = facts.get("pooling_mode") or [
+            key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
+            for key, value in facts.items()
+            if key.startswith("pooling_mode_") and value is True
+        ]
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    modes = [named] if isinstance(named, str) else list(named)
+    known = {theirs: ours for ours, theirs in _POOLINGS.items()}
+    return known.get(str(modes[0]), str(modes[0])) if len(modes) == 1 else None
+
+
+def _refuse_parts(model_id: str, folder: Path) -> None:
+    """Raise a ModelError where the authors' modules go on where a recipe ends."""
+    try:
+        parts = json.loads((folder / "modules.json").read_bytes())
+        kinds = [str(part["type"]).rpartition(".")[2] for part in parts]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return
+    others = [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]
+    if others:
+        raise ModelError(
+            f"{model_id} has a part that its recipe leaves out: {', '.join(others)}",
+            remedy="take `pooling` out of its encoding, so that the authors' own modules are used",
+        )
 
 
 def _ready(model_id: str, modules: Any, folder: Path) -> Any:

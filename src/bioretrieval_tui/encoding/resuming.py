@@ -56,7 +56,8 @@ def gather(model: str, name: str, revision: str, told: Callable[[int], None]) ->
 
 def _continue(location: str, url: str, part: Path, told: Callable[[int], None]) -> None:
     """Append to `part` what it lacks of the file at `location`, where `url` leads."""
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub import get_session, hf_raise_for_status
+    from huggingface_hub.utils._headers import build_hf_headers
 
     headers = build_hf_headers()
     if urlsplit(location).netloc != urlsplit(url).netloc:

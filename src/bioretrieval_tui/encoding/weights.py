@@ -9,6 +9,7 @@ from pathlib import Path
 from bioretrieval_tui.errors import ModelError
 
 _MOST_HEADER = 100 * 2**20
+_REMEDY = "remove the file and fetch the model again"
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 """How the first BERT files call the parts of a layer norm; transformers renames them."""
 
@@ -31,9 +32,9 @@ def header(path: Path) -> dict[str, object]:
                 raise ValueError("its header has an impossible length")
             found = json.loads(stream.read(length))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is no safetensors file: {error}") from error
+        raise ModelError(f"{path} is no safetensors file: {error}", remedy=_REMEDY) from error
     if not isinstance(found, dict):
-        raise ModelError(f"{path} is no safetensors file: its header is no table")
+        raise ModelError(f"{path} is no safetensors file: its header is no table", remedy=_REMEDY)
     return {str(name): facts for name, facts in found.items() if name != "__metadata__"}
 
 
