@@ -1,0 +1,74 @@
+"""The index of a benchmark: found again by what it is made of, mended when it is not that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from folders import CORPUS, write_benchmark
+
+from bioretrieval_tui.errors import CorpusError, InterruptedByUser, ModelError
+from bioretrieval_tui.evaluation.benchmark import read_benchmark
+from bioretrieval_tui.evaluation.indexing import ensure_index
+from bioretrieval_tui.index.build import compact_index
+from bioretrieval_tui.index.layout import VECTORS, index_folder
+from bioretrieval_tui.index.registry import index_names, manifest_of
+from bioretrieval_tui.progress import Progress
+from homes import share_encoders
+
+
+@pytest.fixture(autouse=True)
+def _prepared(home: Path) -> None:
+    share_encoders(home)
+
+
+def test_the_same_bytes_are_indexed_once(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "My Tiny"))
+    first = ensure_index(made, device="cpu")
+    assert first.built
+    assert first.name.startswith("eval-my-tiny-")
+    again = read_benchmark(write_benchmark(tmp_path / "elsewhere" / "My Tiny"))
+    assert ensure_index(again, device="cpu").name == first.name
+    assert not ensure_index(again, device="cpu").built
+    compact_index(first.name)
+    assert not ensure_index(made, device="cpu").built
+    other = read_benchmark(write_benchmark(tmp_path / "x" / "My Tiny", {**CORPUS, "d9": "new"}))
+    assert ensure_index(other, device="cpu").name != first.name
+    assert len(index_names()) == 2
+
+
+def test_a_packed_corpus_is_indexed_as_it_lies(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "packed", packed=True))
+    name = ensure_index(made, device="cpu").name
+    assert manifest_of(name).documents == len(CORPUS)
+    assert [file.sha256 for file in manifest_of(name).inputs] == [made.corpus_sha256]
+
+
+def test_a_damaged_index_is_built_again(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "tiny"))
+    name = ensure_index(made, device="cpu").name
+    (vectors,) = index_folder(name).glob(f"*/{VECTORS}")
+    data = bytearray(vectors.read_bytes())
+    data[0] ^= 1
+    vectors.write_bytes(data)
+    assert ensure_index(made, device="cpu").built
+    assert not ensure_index(made, device="cpu").built
+
+
+def test_what_stops_it_leaves_no_index(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path / "tiny")
+
+    def stop(step: Progress) -> None:
+        if step.stage == "encoding":
+            raise InterruptedByUser("stopped")
+
+    with pytest.raises(InterruptedByUser):
+        ensure_index(read_benchmark(folder), device="cpu", reporter=stop)
+    with pytest.raises(ModelError, match=r"is not on this machine|is not known"):
+        ensure_index(read_benchmark(folder), "org/none", device="cpu")
+    with (folder / "corpus.jsonl").open("a") as out:
+        out.write('{"_id": 5}\n')
+    with pytest.raises(CorpusError, match=r"corpus\.jsonl:5: ") as caught:
+        ensure_index(read_benchmark(folder), device="cpu")
+    assert "--strict" not in caught.value.line()
+    assert index_names() == []
