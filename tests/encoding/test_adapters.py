@@ -117,9 +117,8 @@ def test_another_adapter_is_another_revision(bert: Path, tmp_path: Path) -> None
 def test_modules_that_the_recipe_leaves_out_are_refused(bert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "dense"
     shutil.copytree(bert, folder)
-    parts = [
-        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
-    ]
+    place = "sentence_transformers.models"
+    parts = [{"idx": 0, "name": "0", "path": "", "type": f"{place}.Transformer"}]
     (folder / "modules.json").write_text(json.dumps(parts))
     assert load_encoder(str(folder), recipe(), device="cpu").dimension == 32
     parts.append({"idx": 1, "name": "1", "path": "1", "type": f"{place}.Dense"})
