@@ -34,7 +34,7 @@ class HashingEncoder:
         self.dimension = dimension
         self._batch = batch
 
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+    def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in text.split():

@@ -35,7 +35,7 @@ from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest, encode_manif
 from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.engine import encoder_factory_of
+from bioretrieval_tui.search.encoders import encoder_factory_of
 
 BEGUN = {"11": "statins and muscles", "22": "tumours and p53", "33": "asthma in children"}
 
@@ -235,7 +235,7 @@ def test_one_writer_at_a_time(begun: Manifest, tmp_path: Path) -> None:
 
 
 class Stop:
-    """Gives up at the n-th step, or at the n-th of a stage: how often is told depends on threads."""
+    """Gives up at the n-th step, or at the n-th of a stage: how often it tells depends on threads."""
 
     def __init__(self, at: int, stage: str | None = None) -> None:
         self.left = at

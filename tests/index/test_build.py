@@ -253,7 +253,7 @@ def test_impossible_names(corpus: Path, name: str) -> None:
 
 
 class Stop:
-    """Gives up at the n-th step, or at the n-th of a stage: how often is told depends on threads."""
+    """Gives up at the n-th step, or the n-th of a stage: threads decide how many there are."""
 
     def __init__(self, at: int, stage: str | None = None) -> None:
         self.left = at

@@ -29,6 +29,7 @@ from bioretrieval_tui.index.layout import index_folder, indexes_folder
 from bioretrieval_tui.index.registry import info, list_indexes
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.client import SearchClient
+from bioretrieval_tui.search.hits import Answer, Question
 from bioretrieval_tui.search.protocol import SupersededError
 from homes import share_encoders
 
@@ -39,6 +40,11 @@ TEXTS = {
     "22": "The p53 gene suppresses tumours.",
     "33": "Inhaled corticosteroids help children with asthma.",
 }
+
+
+def ask(text: str, k: int = 10, mode: str = "hybrid") -> Question:
+    """A question."""
+    return Question(text=text, k=k, mode=mode)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +102,7 @@ async def test_building_and_searching(client: SearchClient, small: Path) -> None
     assert (done.report.read, done.report.kept, done.report.encoded) == (3, 3, 3)
     stages = list(dict.fromkeys(step.stage for step in steps if step.stage != "reading"))
     assert stages == ["loading model", "encoding", "linking", "saving"]
-    hits = await client.search("tumour suppressor", index="demo", k=2)
+    hits = (await client.search(ask("tumour suppressor", k=2), index="demo")).hits
     assert [hits[0].id, hits[0].rank, len(hits)] == ["22", 1, 2]
     assert hits[0].text == TEXTS["22"]
     assert await client.list_indexes() == [built]
@@ -106,19 +112,21 @@ async def test_a_newer_build_is_searched_at_once(client: SearchClient, tmp_path:
     path = tmp_path / "new.jsonl"
     path.write_text('{"_id": "new", "text": "Something else."}\n')
     await client.build("changing", [path])
-    assert [h.id for h in await client.search("anything", index="changing")] == ["new"]
+    assert [h.id for h in (await client.search(ask("anything"), index="changing")).hits] == ["new"]
     path.write_text('{"_id": "newer", "text": "Something else."}\n')
     await client.build("changing", [path])
-    assert [h.id for h in await client.search("anything", index="changing")] == ["newer"]
+    assert [h.id for h in (await client.search(ask("anything"), index="changing")).hits] == [
+        "newer"
+    ]
 
 
 async def test_errors_arrive(client: SearchClient, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no index none"):
-        await client.search("x", index="none")
+        await client.search(ask("x"), index="none")
     with pytest.raises(UsageError, match="the query is empty"):
-        await client.search("  ", index="demo")
-    with pytest.raises(UsageError, match="dense only"):
-        await client.search("x", index="demo", mode="hybrid")
+        await client.search(ask("  "), index="demo")
+    with pytest.raises(UsageError, match="no search mode"):
+        await client.search(ask("x", mode="fuzzy"), index="demo")
     with pytest.raises(NotFoundError):
         await client.build("other", [tmp_path / "none.jsonl"])
     (tmp_path / "bad.jsonl").write_text('{"_id": "1", "text": "x"}\n{"text": "no id"}\n')
@@ -139,7 +147,9 @@ async def test_extending_compacting_verifying_and_removing(
     extended = await client.extend("grown", [more])
     assert (extended.index.documents, extended.report.encoded) == (4, 1)
     assert [rejected.line for rejected in extended.report.rejections] == [2]
-    assert [hit.id for hit in await client.search("headache drugs", index="grown", k=1)] == ["44"]
+    assert [
+        hit.id for hit in (await client.search(ask("headache drugs", k=1), index="grown")).hits
+    ] == ["44"]
     again = await client.extend("grown", [more])
     assert (again.changed, again.index.documents) == (False, 4)
     compacted = await client.compact("grown")
@@ -148,7 +158,7 @@ async def test_extending_compacting_verifying_and_removing(
     size = compacted.index.bytes
     assert await client.remove("grown") == size
     with pytest.raises(NotFoundError, match="there is no index grown"):
-        await client.search("headache", index="grown")
+        await client.search(ask("headache"), index="grown")
 
 
 async def test_the_catalogue(client: SearchClient) -> None:
@@ -156,7 +166,7 @@ async def test_the_catalogue(client: SearchClient) -> None:
     ensured = await client.ensure_catalogue(documents, "v1")
     assert (ensured.documents, ensured.built) == (1, True)
     assert not (await client.ensure_catalogue(documents, "v1")).built
-    (hit,) = await client.search("retriever", index="catalogue")
+    (hit,) = (await client.search(ask("retriever"), index="catalogue")).hits
     assert (hit.id, hit.url) == ("medcpt", "https://example.org/")
 
 
@@ -175,7 +185,7 @@ async def test_searches_during_a_build_and_its_cancellation(
     building = asyncio.create_task(client.build("demo", [large], on_progress=watch))
     await encoding.wait()
     # The old index answers, and the query goes before the next batch.
-    assert (await client.search("asthma", index="demo", k=1))[0].id == "33"
+    assert (await client.search(ask("asthma", k=1), index="demo")).hits[0].id == "33"
     assert not building.done()
     assert steps[-1].total == 1_500  # all is read long before all is encoded
     building.cancel()
@@ -202,25 +212,25 @@ async def test_a_progress_callback_may_stop_the_work(client: SearchClient, large
 
 
 async def test_newer_searches_supersede_waiting_ones(client: SearchClient) -> None:
-    queries = [asyncio.create_task(client.search(f"q{n}", index="demo")) for n in range(30)]
-    other = asyncio.create_task(client.search("right", index="demo", stream="right"))
+    queries = [asyncio.create_task(client.search(ask(f"q{n}"), index="demo")) for n in range(30)]
+    other = asyncio.create_task(client.search(ask("right"), index="demo", stream="right"))
     outcomes = await asyncio.gather(*queries, return_exceptions=True)
-    assert isinstance(outcomes[-1], list)
+    assert isinstance(outcomes[-1], Answer)
     superseded = [outcome for outcome in outcomes if isinstance(outcome, SupersededError)]
-    answered = [outcome for outcome in outcomes if isinstance(outcome, list)]
+    answered = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     assert superseded
     assert len(superseded) + len(answered) == 30
-    assert len(await other) == 3
+    assert len((await other).hits) == 3
 
 
 async def test_cancelled_searches_do_no_harm(client: SearchClient) -> None:
     for _ in range(5):
-        task = asyncio.create_task(client.search("asthma", index="demo"))
+        task = asyncio.create_task(client.search(ask("asthma"), index="demo"))
         await asyncio.sleep(0)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    assert (await client.search("asthma", index="demo"))[0].id == "33"
+    assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
 
 
 async def test_killed_in_the_middle_of_a_build(
@@ -245,7 +255,7 @@ async def test_killed_in_the_middle_of_a_build(
     # The old index is whole, a new child answers from it, and the next build tidies up.
     found = info("demo")
     assert (found.status, found.documents) == ("ok", before.documents)
-    assert (await client.search("asthma", index="demo"))[0].id == "33"
+    assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
     assert client.pid not in (None, pid)
     built = await client.build("demo", [small])
     inside = {path.name for path in index_folder("demo").iterdir()}
@@ -272,7 +282,7 @@ async def test_closing(small: Path) -> None:
     busy = SearchClient(device="cpu")
     loading = asyncio.Event()
     search = asyncio.create_task(
-        busy.search("asthma", index="demo", on_progress=lambda _: loading.set())
+        busy.search(ask("asthma"), index="demo", on_progress=lambda _: loading.set())
     )
     await loading.wait()
     pid = busy.pid

@@ -10,12 +10,14 @@ import pytest
 
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder
-from bioretrieval_tui.errors import IndexFault, ModelError, NotFoundError, UsageError
+from bioretrieval_tui.errors import FilterError, IndexFault, ModelError, NotFoundError, UsageError
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import encode_manifest, read_manifest, seal
 from bioretrieval_tui.index.registry import open_index
-from bioretrieval_tui.search.engine import SearchEngine, check_fit, search_index
+from bioretrieval_tui.search.encoders import check_fit
+from bioretrieval_tui.search.engine import NO_WORDS, SearchEngine, search_index
+from bioretrieval_tui.search.hits import MODES, Hit, Question
 
 RECORDS = [
     {"_id": "11", "title": "Statins and muscle pain", "text": "Simvastatin causes myalgia."},
@@ -28,6 +30,11 @@ RECORDS = [
         "metadata": {"doi": "10.1234/m"},
     },
 ]
+
+
+def found(engine: SearchEngine, text: str, k: int = 10, **other: object) -> tuple[Hit, ...]:
+    """The hits of a question."""
+    return engine.search(Question(text=text, k=k, **other)).hits  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -52,17 +59,52 @@ def engine(corpus: Path, encoder: Encoder) -> SearchEngine:
         ("headache treatment", "44"),
     ],
 )
-def test_meaning_is_found(engine: SearchEngine, query: str, best: str) -> None:
-    hits = engine.search(query, 3)
+@pytest.mark.parametrize("mode", ["dense", "hybrid"])
+def test_meaning_is_found(engine: SearchEngine, query: str, best: str, mode: str) -> None:
+    hits = found(engine, query, 3, mode=mode)
     assert hits[0].id == best
     assert [hit.rank for hit in hits] == [1, 2, 3]
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-    assert all(-1 <= hit.score <= 1.0001 and hit.score == hit.scores.dense for hit in hits)
-    assert all(hit.scores.lexical is None and hit.scores.rerank is None for hit in hits)
+    assert all(-1 <= (hit.scores.dense or 0) <= 1.0001 for hit in hits)
+    assert all(hit.scores.rerank is None for hit in hits)
+
+
+def test_the_score_is_that_of_the_mode(engine: SearchEngine) -> None:
+    (dense,) = found(engine, "asthma", 1, mode="dense")
+    assert (dense.score, dense.scores.lexical) == (dense.scores.dense, None)
+    (lexical,) = found(engine, "asthma", mode="lexical")
+    assert (lexical.score, lexical.scores.dense) == (lexical.scores.lexical, None)
+    both = found(engine, "asthma", 1)[0]
+    assert both.scores.dense == pytest.approx(dense.score)
+    assert both.scores.lexical == pytest.approx(lexical.score)
+
+
+def test_words_alone_need_no_model(engine: SearchEngine) -> None:
+    words = SearchEngine(open_index("demo"), device="no such device")
+    assert [hit.id for hit in found(words, "triptans for asthma", mode="lexical")] == ["33", "44"]
+    with pytest.raises(UsageError):
+        found(words, "asthma", mode="dense")
+
+
+def test_words_that_are_not_indexed(engine: SearchEngine) -> None:
+    answer = engine.search(Question(text="what is the", mode="lexical"))
+    assert (answer.hits, answer.note) == ((), NO_WORDS)
+    # Meaning answers in their place.
+    answer = engine.search(Question(text="what is the"))
+    assert len(answer.hits) == 4
+    assert answer.note == NO_WORDS
+    # A word that no document has is no reason to say so.
+    assert engine.search(Question(text="xylophone", mode="lexical")).note is None
+
+
+def test_rank_gives_what_search_gives(engine: SearchEngine) -> None:
+    for mode in MODES:
+        hits = found(engine, "asthma in children", 3, mode=mode)
+        assert engine.rank("asthma in children", 3, mode) == [(hit.id, hit.score) for hit in hits]
 
 
 def test_a_hit_carries_its_document(engine: SearchEngine) -> None:
-    hits = {hit.id: hit for hit in engine.search("anything", 10)}
+    hits = {hit.id: hit for hit in found(engine, "anything")}
     assert len(hits) == 4
     assert (hits["22"].title, hits["22"].year, hits["22"].url) == ("", 1999, None)
     # Text is handed on as it is; cleaning it for a terminal is the face's business.
@@ -72,46 +114,98 @@ def test_a_hit_carries_its_document(engine: SearchEngine) -> None:
 
 def test_ids_that_are_pmids_have_pages(corpus: Path, encoder: Encoder) -> None:
     build_index("demo", [corpus], lambda: encoder, ids="pmid")
-    hits = search_index("demo", "asthma", 1, device="cpu")
+    hits = search_index("demo", Question(text="asthma", k=1), device="cpu").hits
     assert hits[0].url == "https://pubmed.ncbi.nlm.nih.gov/33/"
 
 
-def test_only_allowed_documents(engine: SearchEngine) -> None:
-    assert {hit.id for hit in engine.search("asthma", 10, allowed={0, 3})} == {"11", "44"}
-    assert engine.search("asthma", 10, allowed=set()) == []
+@pytest.mark.parametrize("mode", MODES)
+def test_only_allowed_documents(engine: SearchEngine, mode: str) -> None:
+    question = Question(text="asthma triptans", mode=mode)
+    assert {hit.id for hit in engine.search(question, [0, 3]).hits} <= {"11", "44"}
+    assert engine.search(question, [0, 3]).hits
+    assert engine.search(question, []).hits == ()
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "lexical", "", "Dense"])
-def test_other_modes_say_that_they_are_not_there(engine: SearchEngine, mode: str) -> None:
-    with pytest.raises(UsageError, match="searches dense only") as caught:
-        engine.search("asthma", 3, mode)
+def test_a_filter(engine: SearchEngine) -> None:
+    answer = engine.search(Question(text="asthma", where="year:1990.."))
+    assert ([hit.id for hit in answer.hits], answer.fitting) == (["22"], 1)
+    assert engine.search(Question(text="asthma")).fitting is None
+    with pytest.raises(FilterError, match="is not a field"):
+        engine.search(Question(text="asthma", where="yaer:1990"))
+
+
+def test_the_newest_first(corpus: Path, encoder: Encoder, tmp_path: Path) -> None:
+    path = tmp_path / "dated.jsonl"
+    rows = [{"_id": f"y{year}", "text": "Asthma.", "title": f"In {year}", "year": year}
+            for year in (2001, 2020, 1987)]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    build_index("demo", [corpus, path], lambda: encoder)
+    engine = SearchEngine(open_index("demo"), encoder)
+    hits = found(engine, "asthma", order="date")
+    assert [hit.id for hit in hits][:4] == ["y2020", "y2001", "22", "y1987"]
+    answer = engine.search(Question(text="asthma"))
+    assert dict(answer.facets[0].counts) == {"2020": 1, "2001": 1, "1999": 1, "1987": 1}
+    assert answer.among == 7
+
+
+def test_more_like_this(engine: SearchEngine) -> None:
+    hits = engine.similar("33", 2).hits
+    assert len(hits) == 2
+    assert "33" not in {hit.id for hit in hits}
+    with pytest.raises(NotFoundError, match="no document nobody"):
+        engine.similar("nobody")
+    given = engine.document_named("33")
+    assert engine.like(given, 1).hits[0].id == "33"
+
+
+def test_why(engine: SearchEngine) -> None:
+    question = Question(text="do inhaled steroids help wheezing children")
+    hit = found(engine, question.text, 1)[0]
+    (why,) = engine.why(question, ["33", "none"])
+    assert (why.id, why.dense_rank, why.lexical_rank) == ("33", 1, 1)
+    assert {word for word, _ in why.terms} == {"inhaled", "help", "wheezing", "children"}
+    assert sum(share for _, share in why.terms) == pytest.approx(1)
+    assert why.scores == hit.scores
+    assert why.passage is None  # one sentence needs no pointing at
+    (why,) = engine.why(Question(text="children", mode="dense"), ["33"])
+    assert (why.terms, why.lexical_rank, why.scores.lexical) == ((), None, None)
+
+
+@pytest.mark.parametrize("mode", ["", "Dense", "bm25"])
+def test_other_modes_are_named(engine: SearchEngine, mode: str) -> None:
+    with pytest.raises(UsageError, match="no search mode") as caught:
+        found(engine, "asthma", 3, mode=mode)
     assert caught.value.exit_code == 2
+    assert "hybrid, dense, lexical" in caught.value.line()
+    with pytest.raises(UsageError, match="cannot be sorted"):
+        found(engine, "asthma", 3, order="colour")
 
 
 @pytest.mark.parametrize("query", ["", "  \n\t", "\x00\x1b", "\u200b\u2028"])
 def test_an_empty_query(engine: SearchEngine, query: str) -> None:
     with pytest.raises(UsageError, match="the query is empty"):
-        engine.search(query)
+        found(engine, query)
 
 
 @pytest.mark.parametrize("k", [0, -3, 10**9])
 def test_an_impossible_number_of_hits(engine: SearchEngine, k: int) -> None:
     with pytest.raises(UsageError, match="cannot be asked for"):
-        engine.search("asthma", k)
+        found(engine, "asthma", k)
 
 
+@pytest.mark.parametrize("mode", ["dense", "hybrid"])
 @pytest.mark.parametrize(
     "query", ["asthma " * 10_000, "a" * 300_000, "\ud800 asthma", "asthma\x1b[2J\x00", "哮喘", "?"]
 )
-def test_odd_queries_are_answered(engine: SearchEngine, query: str) -> None:
-    assert len(engine.search(query, 2)) == 2
+def test_odd_queries_are_answered(engine: SearchEngine, query: str, mode: str) -> None:
+    assert len(found(engine, query, 2, mode=mode)) == 2
 
 
 def test_faults_of_the_call_cost_no_model_and_no_index() -> None:
     with pytest.raises(UsageError):
-        search_index("none", "", device="nonsense")
+        search_index("none", Question(text=""), device="nonsense")
     with pytest.raises(NotFoundError, match="there is no index none"):
-        search_index("none", "asthma", device="nonsense")
+        search_index("none", Question(text="asthma"), device="nonsense")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +233,7 @@ def test_an_index_of_another_revision_is_not_searched(engine: SearchEngine) -> N
     altered = msgspec.structs.replace(read_manifest(folder), revision="f" * 40)
     (folder / "manifest.json").write_bytes(encode_manifest(seal(altered)))
     with pytest.raises(ModelError, match=f"not {'f' * 19}"):
-        search_index("demo", "asthma", device="cpu")
+        search_index("demo", Question(text="asthma"), device="cpu")
 
 
 def test_the_manifest_has_all_that_searching_needs(engine: SearchEngine) -> None:

@@ -19,12 +19,24 @@ from bioretrieval_tui.index.report import RejectedRecord, Report
 from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search import protocol
-from bioretrieval_tui.search.hits import Hit, Scores
+from bioretrieval_tui.search.hits import Answer, Facet, Hit, Question, Scores, Why
 from bioretrieval_tui.search.protocol import ProtocolError
 from bioretrieval_tui.search.worker import failure
 
+ANSWER = Answer(
+    (Hit(1, "a", "t", "x", None, None, 0.5, Scores(dense=0.5), {"mesh": ["A"], "n": 1}),),
+    fitting=3,
+    facets=(Facet("year", (("2020", 2),)),),
+    among=5,
+    note="n",
+)
 MESSAGES = [
-    protocol.Search(1, "what\n\0\x1b", "demo", 3, "dense", "left"),
+    protocol.Search(1, "demo", Question(text="what\n\0\x1b", k=3, mode="dense"), "left"),
+    protocol.Search(
+        12, "demo", Question(text="x", where="year:2020"), "s", protocol.Reranker("a/b", None, 9)
+    ),
+    protocol.Similar(13, "demo", "44", 5, "has:abstract", "catalogue"),
+    protocol.Explain(14, "demo", Question(text="x"), ["44"]),
     protocol.Build(2, "demo", ["/a b"], False, "pmid", "x/y", embedded.RECIPE),
     protocol.EnsureCatalogue(3, "f", [Document("a", "t", "é", {"k": [1, None, {"x": 1.5}]})]),
     protocol.Build(
@@ -40,7 +52,9 @@ MESSAGES = [
 ]
 REPLIES = [
     protocol.Progressed(1, Progress("encoding", 5, 10, rate=2.5, note="cpu")),
-    protocol.Found(1, [Hit(1, "a", "t", "x", None, None, 0.5, Scores(dense=0.5))]),
+    protocol.Found(1, ANSWER),
+    protocol.Partly(1, ANSWER),
+    protocol.Explained(1, [Why("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)]),
     protocol.Listed(1, []),
     protocol.Built(
         1,
@@ -89,6 +103,13 @@ def test_errors_arrive_as_they_were_raised(name: str) -> None:
     arrived = failure(1, kind("what", remedy="do")).to_error()
     assert type(arrived) is kind
     assert (arrived.line(), arrived.exit_code) == ("what; do", kind.exit_code)
+
+
+def test_a_filter_that_does_not_parse_says_where() -> None:
+    raised = errors.FilterError("what", expression="ab:c", column=1, remedy="do")
+    arrived = failure(1, raised).to_error()
+    assert isinstance(arrived, errors.FilterError)
+    assert (arrived.line(), arrived.pointer()) == (raised.line(), raised.pointer())
 
 
 def test_a_rooms_own_error_arrives_as_its_public_type() -> None:

@@ -196,7 +196,7 @@ def add(
     check_name(device)
     settings = _settings(reader, mapping, strict)
     from bioretrieval_tui.index.build import add_to_index
-    from bioretrieval_tui.search.engine import encoder_factory_of
+    from bioretrieval_tui.search.encoders import encoder_factory_of
 
     with _told(quiet, progress) as reporter, _reported(report) as reading:
         outcome = add_to_index(

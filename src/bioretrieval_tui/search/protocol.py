@@ -222,6 +222,9 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     remedy: str | None
     exit_code: int
     superseded: bool = False
+    expression: str | None = None
+    column: int = 0
+    """Of a filter that does not parse: where."""
 
     def to_error(self) -> BioRetrievalError:
         """The error as it was raised, or its base where the type is not a plain one."""
@@ -236,6 +239,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         )
         if self.superseded:
             return SupersededError(self.message, remedy=self.remedy)
+        if kind is errors.FilterError and self.expression is not None:
+            return errors.FilterError(
+                self.message, expression=self.expression, column=self.column, remedy=self.remedy
+            )
         if kind in plain:
             rebuilt: BioRetrievalError = kind(self.message, remedy=self.remedy)
             return rebuilt

@@ -22,7 +22,7 @@ from bioretrieval_tui.encoding.encoder import (
     load_encoder,
     prepare_query_encoder,
 )
-from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.errors import BioRetrievalError, FilterError, InterruptedByUser
 from bioretrieval_tui.index.build import (
     Outcome,
     add_to_index,
@@ -294,9 +294,12 @@ class Building:
 
 def failure(identifier: int, error: BioRetrievalError) -> protocol.Failed:
     """An error as a reply."""
-    return protocol.Failed(
+    failed = protocol.Failed(
         identifier, _public_name(error), error.message, error.remedy, error.exit_code
     )
+    if isinstance(error, FilterError):
+        return msgspec.structs.replace(failed, expression=error.expression, column=error.column)
+    return failed
 
 
 def _public_name(error: BioRetrievalError) -> str:
