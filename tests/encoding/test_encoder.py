@@ -256,6 +256,35 @@ def test_the_authors_own_modules_where_the_recipe_names_no_pooling(
         load_encoder(str(tiny), theirs, device="cpu")
 
 
+def test_a_folder_of_sentence_transformers_brings_its_recipe(tiny: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    model = SentenceTransformer(
+        modules=[Transformer(str(tiny), max_seq_length=24), Pooling(32, "cls")],
+        prompts={"query": "Find {it}: ", "document": "A text: "},
+        similarity_fn_name="dot",
+        device="cpu",
+    )
+    folder = tmp_path / "own"
+    model.save(str(folder))
+    encoder = load_encoder(str(folder), device="cpu")
+    assert (encoder.similarity, encoder.normalised) == ("dot", False)
+    long = "the liver " * 30
+    for ours, theirs in (
+        (encoder.encode_queries(["p53", long]), model.encode_query(["p53", long.strip()])),
+        (
+            encoder.encode_documents([Document("1", "A title", long)]),
+            model.encode_document([f"A title {long.strip()}"]),
+        ),
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert load_encoder(str(folder), encoder.recipe, device="cpu") is encoder
+    (folder / "modules.json").unlink()
+    with pytest.raises(ModelError, match="is not known"):
+        load_encoder(str(folder), device="cpu")
+
+
 def test_dot_products_keep_their_lengths(tiny: Path) -> None:
     dot = recipe(normalise=False, similarity="dot")
     encoder = load_encoder(str(tiny), dot, device="cpu")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from bioretrieval_tui.catalog.entries import Encoding, Similarity
@@ -22,6 +23,7 @@ from bioretrieval_tui.encoding.device import (
     prepare_environment,
     without_torch,
 )
+from bioretrieval_tui.encoding.own_recipe import recipe_of_folder
 from bioretrieval_tui.encoding.recipe import Part, SideName, parts_of, recipe_hash
 from bioretrieval_tui.encoding.sources import JOIN, Source, source_of, split_revision
 from bioretrieval_tui.encoding.support import refuse_unsupported
@@ -134,8 +136,8 @@ def load_encoder(
 
     model: the embedded model's id (the default), a folder, or a hub id whose files are in the
     local hub cache: nothing is downloaded. recipe: how it encodes; the embedded model has its
-    own. Where its two sides name two models, those are loaded, documents' first, and `model` names
-    the pair. revision: refuse any other.
+    own, and so has a folder of sentence-transformers. Where its two sides name two models, those
+    are loaded, documents' first, and `model` names the pair. revision: refuse any other.
 
     Raises:
         ModelError: files missing or altered, the recipe asks for what is not supported yet, or
@@ -259,6 +261,9 @@ def _checked(model: str, recipe: Encoding | None) -> Encoding:
 def _own_recipe(model: str) -> Encoding:
     if model == embedded.MODEL_ID:
         return embedded.RECIPE
+    own = recipe_of_folder(Path(model).expanduser())
+    if own is not None:
+        return own
     raise ModelError(
         f"how {model} encodes is not known",
         remedy="add its encoding to the catalogue, or use the embedded model",
