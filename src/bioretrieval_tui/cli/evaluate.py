@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.evaluate import Asked, Evaluation
     from bioretrieval_tui.evaluation.significance import Comparison
     from bioretrieval_tui.export.formats import Format
+    from bioretrieval_tui.progress import Reporter
 
 RERANKER = "medcpt-cross-encoder"
 _MODES = ("dense", "lexical", "hybrid")
@@ -50,6 +51,7 @@ _MODES = ("dense", "lexical", "hybrid")
     shell_complete=complete_model,
     help="The cross-encoder.",
 )
+@click.option("--download", is_flag=True, help="Fetch what a model lacks; its licence is told.")
 @click.option(
     "--index",
     "index",
@@ -111,6 +113,7 @@ def evaluate(
     modes: Sequence[str],
     rerank: bool,
     reranker: str,
+    download: bool,
     index: str | None,
     device: str,
     depth: int,
@@ -167,10 +170,12 @@ def evaluate(
         reranker_recipe=reranker_recipe,
     )
     check(asked)
+    earlier = earlier_runs(compare, asked)
+    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
+        _fetch(asked, reporter, download=download)
     if query is not None:
         _show_query(asked, query, quiet, progress, format_)
         return
-    earlier = earlier_runs(compare, asked)
     from bioretrieval_tui.evaluation.evaluate import evaluate as run
 
     found = catalogue()
@@ -241,6 +246,19 @@ def _reranker(name: str) -> tuple[str, Encoding | None]:
             f"{name} is no cross-encoder", remedy=f"use {RERANKER}, or another reranker"
         )
     return found
+
+
+def _fetch(asked: Asked, reporter: Reporter, *, download: bool) -> None:
+    """See that the models are here, where they may be fetched; the benchmark is looked at first."""
+    from bioretrieval_tui.cli.downloads import fetch_missing
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+    from bioretrieval_tui.evaluation.layout import find_parts
+
+    find_parts(asked.folder, asked.split)
+    pairs = ((asked.model, asked.recipe), (asked.reranker, asked.reranker_recipe))
+    for name, recipe in pairs:
+        if name is not None and name != MODEL_ID:
+            fetch_missing(name, recipe, reporter, download=download)
 
 
 def _check_target(path: Path | None, what: str) -> None:
