@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bioretrieval_tui.catalog.filter import Field, Node, Schema
+from bioretrieval_tui.catalog.filter import Node
 from bioretrieval_tui.corpus.store import DocumentStore
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.fields.arrays import WHAT, damaged, open_arrays
 from bioretrieval_tui.index.fields.columns import TextColumn
 from bioretrieval_tui.index.fields.facts import VERSION, FieldsFacts
 from bioretrieval_tui.index.fields.merge import spans_of
-from bioretrieval_tui.index.fields.reading import FIELDS, YEAR
+from bioretrieval_tui.index.fields.reading import YEAR, schema_of
 from bioretrieval_tui.index.fields.selecting import Selector, parsed
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
 
@@ -67,7 +67,7 @@ class FieldIndex:
         self._checked: set[str] = set()
         self._lock = threading.Lock()
         try:
-            self.schema = schema_of(facts)
+            self.schema = schema_of(facts.names)
         except ValueError as error:
             raise damaged("its fields are none", self._remedy) from error
         self._selector = Selector(self, dead, lexical, documents)
@@ -185,17 +185,6 @@ class FieldIndex:
             found = np.flatnonzero(total)
             return found + column.first, total[found]
         return np.unique(np.concatenate(kept), return_counts=True)
-
-
-def schema_of(facts: FieldsFacts) -> Schema:
-    """The fields that a filter may name: ours that some document has, and the corpus' own."""
-    ours = {field.name: field for field in FIELDS}
-    fields = [
-        ours.get(one.name, Field(one.name, "set", doc="a key of the corpus"))
-        for one in facts.fields
-        if one.documents
-    ]
-    return Schema(sorted([*fields, *([YEAR] if facts.dated else [])], key=lambda one: one.name))
 
 
 def _ranges(starts: Labels, ends: Labels) -> Labels:

@@ -7,11 +7,11 @@ somebody's table is the field `type`. A key that is no field of ours becomes one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from bioretrieval_tui.catalog.filter import Field
+from bioretrieval_tui.catalog.filter import Field, Schema
 from bioretrieval_tui.corpus.dates import document_date
 from bioretrieval_tui.corpus.document import Document
 
@@ -58,6 +58,14 @@ _NEVER = frozenset(
 _NAME = re.compile(r"[^\W\d_][\w-]{0,63}")
 _SEPARATORS = re.compile(r"[^\w]+")
 _PERSON = re.compile(r"[^\W\d].* [^\W\d_a-z]{1,4}(?: (?:Jr|Sr|2nd|3rd))?|et al")
+
+
+def schema_of(names: Iterable[str]) -> Schema:
+    """What a filter may name: our own fields of these names, the others as keys of the corpus."""
+    ours = {field.name: field for field in (*FIELDS, YEAR)}
+    return Schema(
+        [ours.get(name, Field(name, "set", doc="a key of the corpus")) for name in sorted(names)]
+    )
 
 
 def pairs(document: Document) -> Iterator[tuple[str, str]]:
