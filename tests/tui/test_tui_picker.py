@@ -179,7 +179,11 @@ def with_models() -> Catalogue:
             hub=(f"lab/{name}",), encoding=encoding,
         )  # fmt: skip
 
-    entries = (model("good"), model("odd", pooling="last"), model("late", type="late-interaction"))
+    entries = (
+        model("good"),
+        model("odd", requires="of-its-own"),
+        model("late", type="late-interaction"),
+    )
     return Catalogue(Content(entries=entries, results=(), sources=()))
 
 
@@ -346,7 +350,10 @@ async def test_the_mouse_works_too(small: Catalogue, scripted: Desk, data: Path)
         await session.pilot.click(Stepper)
         await session.pilot.click(Buttons, offset=(3, 0))
         await session.settle()
-        assert scripted.began == [Asked("build", "scifact", (str(data / "scifact"),))]
+        (asked,) = scripted.began
+        assert (asked.verb, asked.name) == ("build", "scifact")
+        assert asked.inputs == (str(data / "scifact"),)
+        assert asked.model == "lab/alpha"  # the click went one further than the embedded model
 
 
 async def test_many_files_keep_no_key(small: Catalogue, folder: Path) -> None:

@@ -34,6 +34,7 @@ def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
         reason, remedy = _NOT_VECTORS[recipe.type]
         raise ModelError(f"{model_id} cannot be used for search: {reason}", remedy=remedy)
     faults = _static_faults(recipe) if recipe.type == "static" else _faults(recipe)
+    faults[f"it is a {recipe.type}"] = recipe.type not in ("static", "bi-encoder")
     found = [reason for reason, holds in faults.items() if holds]
     if found:
         raise ModelError(
