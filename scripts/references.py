@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-VERBS = ("list", "show", "open", "results", "search", "eval", "index", "index build", "index list",
+VERBS = ("list", "show", "open", "results", "search", "similar", "eval", "index", "index build", "index list",
          "index add", "index import-vectors", "index verify", "index compact", "index info",
          "index remove", "keys", "doctor", "config", "completion")  # fmt: skip
 

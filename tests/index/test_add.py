@@ -235,7 +235,7 @@ def test_one_writer_at_a_time(begun: Manifest, tmp_path: Path) -> None:
 
 
 class Stop:
-    """Gives up at the n-th step, or at the n-th of a stage: how often it tells depends on threads."""
+    """Gives up at the n-th step, or the n-th of a stage: threads decide how many there are."""
 
     def __init__(self, at: int, stage: str | None = None) -> None:
         self.left = at
