@@ -218,7 +218,7 @@ def _finish_graph(
 ) -> GraphSettings:
     """Bury what died, and choose the `ef` that reaches the target recall."""
     filled.graph.bury(np.array(sorted(died), dtype=np.int64))
-    return filled.graph.tuned(settings, probe(matrix, dead))
+    return filled.graph.tuned(settings, probe(matrix, dead, filled.facts.similarity))
 
 
 def _build_fields(

@@ -16,7 +16,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from bioretrieval_tui.catalog.entries import Similarity
 from bioretrieval_tui.encoding.device import usable_cores
+from bioretrieval_tui.encoding.distance import as_queries
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.layout import GRAPH
 from bioretrieval_tui.index.manifest import GraphSettings, Manifest, check_content, fault
@@ -148,7 +150,9 @@ class Probe:
     least: Vectors
 
 
-def probe(matrix: Matrix, dead: Labels, count: int = SAMPLED) -> Probe:
+def probe(
+    matrix: Matrix, dead: Labels, similarity: Similarity = "cosine", count: int = SAMPLED
+) -> Probe:
     """Documents drawn at random, but always the same ones, with their truly nearest.
 
     Each is left out of its own neighbours: any graph finds the very vector it is asked for.
@@ -157,6 +161,8 @@ def probe(matrix: Matrix, dead: Labels, count: int = SAMPLED) -> Probe:
     if len(alive) > count:
         alive = np.sort(np.random.default_rng(_SEED).choice(alive, count, replace=False))
     queries = matrix.take(alive)
+    if similarity == "l2":
+        queries = as_queries(queries)
     found, products = matrix.nearest(queries, NEAREST + 1, dead)
     others = _others(found, alive)
     truth = found[others].reshape(len(found), max(0, found.shape[1] - 1))

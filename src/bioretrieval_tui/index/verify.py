@@ -250,7 +250,7 @@ class _Parts:
         if manifest.path(GRAPH) not in self._sound or self._matrix is None or self._dead is None:
             return
         graph = load_graph(manifest, self._folder)
-        sampled = probe(self._matrix, self._dead)
+        sampled = probe(self._matrix, self._dead, self._manifest.similarity)
         recall = recall_at(graph, sampled, manifest.graph.ef)
         found = (
             f"{manifest.rows:,} vectors, recall@{NEAREST} {recall:.3f} with ef"

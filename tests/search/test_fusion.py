@@ -1,0 +1,141 @@
+"""Hybrid search: both halves count, feedback moves the query, and no half is the worse for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.index.hashing_encoder import HashingEncoder
+
+from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.encoding.distance import EXTRA, extended_documents, extended_queries
+from bioretrieval_tui.encoding.recipe import recipe_hash
+from bioretrieval_tui.index.build import build_index
+from bioretrieval_tui.index.lexical.bm25 import weighted_terms
+from bioretrieval_tui.index.registry import OpenIndex, open_index
+from bioretrieval_tui.search import fusion
+from bioretrieval_tui.search.candidates import gather
+from bioretrieval_tui.search.engine import SearchEngine
+from bioretrieval_tui.search.fusion import best_first, fused, standard
+from bioretrieval_tui.search.hits import Question
+from bioretrieval_tui.search.space import points, query_at, query_like, query_point
+
+WORDS = "asthma lung steroid airway wheeze child heart statin lipid artery gene p53".split()
+QUERY = "asthma steroid child"
+
+
+class Squared(HashingEncoder):
+    """The same space, asked by distance."""
+
+    recipe = Encoding(
+        type="bi-encoder", grade="A", pooling="cls", normalise=False, similarity="l2",
+        query=Side(template="{text}"), document=Side(template="{title} {text}"),
+    )  # fmt: skip
+    recipe_hash = recipe_hash(recipe)
+    similarity = "l2"
+    normalised = False
+    model_id = "test/squared"
+
+    def __init__(self) -> None:
+        super().__init__(13)
+        self.dimension = 13 + EXTRA
+
+    def encode_queries(self, texts, *, instruction=None):  # type: ignore[no-untyped-def]
+        return extended_queries(_plain(texts))
+
+    def encode_documents(self, documents, progress=lambda _: None):  # type: ignore[no-untyped-def]
+        return extended_documents(_plain([f"{d.title} {d.text}" for d in documents]))
+
+
+def _plain(texts: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    return HashingEncoder(13).encode_queries(texts)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """200 documents of six words each."""
+    rng = np.random.default_rng(3)
+    path = tmp_path / "corpus.jsonl"
+    rows = []
+    for number in range(200):
+        text = " ".join(rng.choice(WORDS, 6))
+        rows.append(f'{{"_id": "d{number}", "title": "n{number}", "text": "{text}"}}\n')
+    path.write_text("".join(rows))
+    return path
+
+
+@pytest.fixture
+def index(corpus: Path) -> OpenIndex:
+    build_index("demo", [corpus], HashingEncoder)
+    return open_index("demo")
+
+
+def test_standard_scores() -> None:
+    scores = standard(np.array([1, 2, 3], np.float32), np.array([0, 2, 4], np.float32))
+    assert scores.mean() == pytest.approx(0)
+    assert scores[1] == 0
+    for reference in ([], [2], [2, 2]):
+        given = np.array(reference, np.float32)
+        assert standard(np.array([1, 2], np.float32), given).tolist() == [0, 0]
+
+
+def test_ties_go_by_label() -> None:
+    labels = np.array([3, 5, 9], np.int64)
+    assert best_first(labels, np.array([1, 2, 2], np.float32)).tolist() == [1, 2, 0]
+
+
+def test_what_one_half_missed_is_scored_by_it_too(index: OpenIndex) -> None:
+    vector = HashingEncoder().encode_queries([QUERY])[0]
+    found = gather(index, vector, weighted_terms(QUERY), 5)
+    assert len(found.labels) > 5
+    exact = index.vectors.similarities(vector, found.labels)
+    assert found.dense == pytest.approx(exact)
+    assert found.lexical == pytest.approx(index.lexical.scores_of(QUERY, found.labels))
+    assert set(found.by_meaning.labels) | set(found.by_words.labels) == set(found.labels)
+
+
+def test_the_query_moves_towards_what_is_on_top(
+    index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vector = HashingEncoder().encode_queries([QUERY])[0]
+    terms = weighted_terms(QUERY)
+    found = gather(index, vector, terms, fusion.DEPTH)
+    _, moved = fused(index, found, vector, terms, None)
+    monkeypatch.setattr(fusion, "_TOWARDS", 0.0)
+    more, still = fused(index, found, vector, terms, None)
+    plain = standard(more.dense, found.by_meaning.scores)
+    plain += 0.5 * standard(more.lexical, found.by_words.scores)
+    assert still == pytest.approx(plain, abs=1e-5)
+    assert len(moved) != len(still) or not np.allclose(moved, still)
+
+
+def test_a_filter_holds_for_what_feedback_finds(index: OpenIndex) -> None:
+    vector = HashingEncoder().encode_queries([QUERY])[0]
+    terms = weighted_terms(QUERY)
+    allowed = np.arange(0, 200, 7)
+    for kept in (allowed, allowed[:2], allowed[:1], allowed[:0]):
+        found = gather(index, vector, terms, 10, kept)
+        more, scores = fused(index, found, vector, terms, kept)
+        assert set(more.labels) <= set(kept)
+        assert np.isfinite(scores).all()
+
+
+def test_distances_are_moved_in_the_space_of_the_model(corpus: Path) -> None:
+    encoder = Squared()
+    build_index("squared", [corpus], lambda: encoder)
+    index = open_index("squared")
+    labels = np.arange(5)
+    assert points(index, labels).shape == (5, 13)
+    vector = encoder.encode_queries([QUERY])[0]
+    assert query_point(index, vector) == pytest.approx(_plain([QUERY])[0], abs=1e-6)
+    assert query_at(index, query_point(index, vector)) == pytest.approx(vector, abs=1e-4)
+    own = query_like(index, index.vectors.take(np.array([7]))[0])
+    _, scores = index.vectors.search(own, 1)
+    assert scores[0] == pytest.approx(0, abs=1e-2)
+    engine = SearchEngine(index, encoder)
+    hits = engine.search(Question(text=QUERY)).hits
+    assert {"asthma", "steroid"} & set(hits[0].text.split())
+    assert engine.like(Document("x", "", QUERY), 3).hits
+    assert "d7" not in {hit.id for hit in engine.similar("d7").hits}
