@@ -196,7 +196,7 @@ async def test_a_model_whose_recipe_can_run_is_chosen(scripted: Desk, data: Path
         assert "comes with the app" in session.text
         await session.press("right")
         assert "Good" in session.text
-        assert "hf download lab/good" in session.text
+        assert "doctor --model good" in session.text
         await session.press("tab", "enter")
         asked = scripted.began[0]
         assert asked.model == "lab/good"

@@ -317,7 +317,8 @@ def model_choices(catalogue: Catalogue) -> list[ModelChoice]:
             refuse_unsupported(hub, recipe)
         except ModelError:
             continue
-        found.append(ModelChoice(entry.name, hub, recipe, f"needs: hf download {hub}"))
+        note = f"needs: bioretrieval-tui doctor --model {entry.id} --download"
+        found.append(ModelChoice(entry.name, hub, recipe, note))
     return found
 
 
