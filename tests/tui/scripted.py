@@ -7,7 +7,7 @@ Which of two answers comes first cannot be arranged with the real one; it has a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,8 +17,9 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import RejectedRecord, Report
 from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.progress import Progress, Reporter
-from bioretrieval_tui.search.hits import Hit, Scores
-from bioretrieval_tui.search.protocol import Built, Ensured
+from bioretrieval_tui.search.hits import Answer, Hit, Question, Scores, Why
+from bioretrieval_tui.search.protocol import Built, Ensured, Reranker
+from bioretrieval_tui.tui.asked import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,24 @@ class Desk:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         """(index, query) of each search, in order."""
-        self.waiting: dict[str, asyncio.Future[Sequence[Hit]]] = {}
+        self.questions: list[Question] = []
+        """The same as they were asked."""
+        self.streams: list[str] = []
+        """The stream of each."""
+        self.rerankers: list[Reranker | None] = []
+        """The reranker of each."""
+        self.waiting: dict[str, asyncio.Future[Answer]] = {}
+        """By query; a query that is asked again replaces the one before."""
+        self.parts: Callable[[Answer], None] = lambda _: None
+        """Tells the pane what a search with a reranker has so far."""
+        self.like: list[tuple[str, str, str, str]] = []
+        """(index, document, index looked in, filter) of each likeness that was asked for."""
+        self.alike: dict[str, Answer | BioRetrievalError] = {}
+        """What is like anything, by the index that is looked in."""
+        self.explained: list[tuple[str, str, str]] = []
+        """(mode, index, document) of each reason that was asked for."""
+        self.reasons: dict[str, Why] = {}
+        """By document."""
         self.dropped: list[str] = []
         """Queries whose search was cancelled before it was answered."""
         self.documents: Sequence[Document] = ()
@@ -99,13 +117,13 @@ class Desk:
         self.indexes = [*(one for one in self.indexes if one.name != name), made]
         self.end(Built(1, made, report, changed))
 
-    def answer(self, query: str, outcome: Sequence[Hit] | BioRetrievalError) -> None:
+    def answer(self, query: str, outcome: Sequence[Hit] | Answer | BioRetrievalError) -> None:
         """Answer a search that waits, or let it fail."""
         waiting = self.waiting.pop(query)
         if isinstance(outcome, BioRetrievalError):
             waiting.set_exception(outcome)
         else:
-            waiting.set_result(outcome)
+            waiting.set_result(outcome if isinstance(outcome, Answer) else Answer(tuple(outcome)))
 
     def ready(self, note: str | None = None) -> None:
         """The index of the catalogue is there."""
@@ -135,16 +153,54 @@ class ScriptedClient:
         self.desk.ensured = asyncio.get_running_loop().create_future()
         return await self.desk.ensured
 
-    async def search(self, query: str, *, index: str, k: int) -> Sequence[Hit]:
-        self.desk.asked.append((index, query))
-        waiting: asyncio.Future[Sequence[Hit]] = asyncio.get_running_loop().create_future()
-        self.desk.waiting[query] = waiting
+    async def search(
+        self,
+        question: Question,
+        *,
+        index: str,
+        stream: str = "search",
+        reranker: Reranker | None = None,
+        on_progress: Reporter | None = None,
+        on_part: Callable[[Answer], None] | None = None,
+    ) -> Answer:
+        desk, query = self.desk, question.text
+        desk.asked.append((index, query))
+        desk.questions.append(question)
+        desk.streams.append(stream)
+        desk.rerankers.append(reranker)
+        desk.report = on_progress or desk.report
+        desk.parts = on_part or desk.parts
+        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        desk.waiting[query] = waiting
         try:
             return await waiting
         except asyncio.CancelledError:
-            self.desk.dropped.append(query)
-            self.desk.waiting.pop(query, None)
+            desk.dropped.append(query)
+            if desk.waiting.get(query) is waiting:
+                del desk.waiting[query]
             raise
+
+    async def similar(
+        self,
+        document: str,
+        *,
+        index: str,
+        k: int = 10,
+        where: str = "",
+        into: str | None = None,
+        stream: str = "search",
+    ) -> Answer:
+        self.desk.like.append((index, document, into or index, where))
+        found = self.desk.alike[into or index]
+        if isinstance(found, BioRetrievalError):
+            raise found
+        return found
+
+    async def why(
+        self, question: Question, documents: Sequence[str], *, index: str, stream: str = "why"
+    ) -> list[Why]:
+        self.desk.explained += [(question.mode, index, document) for document in documents]
+        return [self.desk.reasons[name] for name in documents if name in self.desk.reasons]
 
     async def list_indexes(self) -> list[IndexInfo]:
         if isinstance(self.desk.indexes, BioRetrievalError):
@@ -188,6 +244,11 @@ def hit(rank: int, identifier: str, title: str, text: str, **other: object) -> H
     score = round(0.9 - 0.07 * rank, 4)
     year, url = other.get("year"), other.get("url")
     return Hit(rank, identifier, title, text, year, url, score, Scores(dense=score))  # type: ignore[arg-type]
+
+
+def view(query: str, hits: Sequence[Hit], index: str = "mine") -> View:
+    """What the pane shows once a query was answered."""
+    return View(index, Question(text=query), Answer(tuple(hits)))
 
 
 HITS = (

@@ -9,7 +9,7 @@ import pytest
 from driving import Session, make_app, running
 from fixed_catalogue import HOSTILE
 from rich.cells import cell_len
-from scripted import HITS
+from scripted import HITS, view
 from textual import events
 
 from bioretrieval_tui.actions import PANES
@@ -108,8 +108,8 @@ async def test_hits(small: Catalogue) -> None:
     async with running(make_app(small), (120, 30), pane="search") as session:
         pane = session.app.pane
         assert isinstance(pane, SearchPane)
-        pane.index = pane.query_text = "\x1b[31mscifact"
-        pane._show(HITS)
+        pane.index = "\x1b[31mscifact"
+        pane.show_view(view(pane.index, HITS, pane.index))
         await session.press("escape", "j", "j", "enter")
         assert "[bold]BC1[/bold] RNA evil" in session.text
         check(session)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from driving import NOTHING, Session, make_app, running
-from scripted import HITS
+from scripted import HITS, view
 
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.view import Catalogue
@@ -139,8 +139,8 @@ async def test_a_mark_in_a_hit_keeps_its_link(small: Catalogue) -> None:
     async with running(make_app(small), (120, 40), pane="search") as session:
         pane = session.app.pane
         assert isinstance(pane, SearchPane)
-        pane.index, pane.query_text = "mine", "example scan"
-        pane._show(HITS)
+        pane.index = "mine"
+        pane.show_view(view("example scan", HITS))
         await session.settle()
         assert session.links() == {"https://example.org/scan", HITS[0].url}
         assert addresses_without_link(session) == []

@@ -44,6 +44,7 @@ from bioretrieval_tui.tui.screens.palette import Palette
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.screens.search import SearchPane
 from bioretrieval_tui.tui.screens.start import StartPane
+from bioretrieval_tui.tui.widgets.ask_line import AskLine
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.detail import Detail
@@ -62,6 +63,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "leaderboard": (LeaderboardPane,),
     "start": (StartPane,),
     "search": (SearchPane,),
+    "ask": (AskLine,),
     "indexes": (IndexesPane,),
     "files": (FilePicker,),
     "line": (QueryLine,),
@@ -71,7 +73,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
 EVERY_CLASS: tuple[type, ...] = (
     BioRetrievalApp, Pane, HomePane, ListPane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
-    Detail, VirtualTable, QueryLine, HeadLine, NavBar, StatusBar, TooSmall,
+    Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Question,
     FilesDialog, AddDialog, BuildDialog,
 )  # fmt: skip
@@ -136,7 +138,10 @@ def test_the_list_of_classes_is_whole() -> None:
         for cls in _subclasses(Widget) | _subclasses(BioRetrievalApp) | {BioRetrievalApp}
         if cls.__module__.startswith("bioretrieval_tui.") and not cls.__name__.startswith("_")
     }
-    bases = {"Canvas", "DocumentView", "WorkingApp"}
+    bases = {
+        "Canvas", "DocumentView", "WorkingApp",
+        "AskingPane", "FollowingPane", "NarrowingPane", "WordingPane",
+    }  # fmt: skip
     assert {cls.__name__ for cls in ours} - bases == {cls.__name__ for cls in EVERY_CLASS}
 
 

@@ -73,7 +73,7 @@ async def test_the_model_is_warmed_up_for_the_first_query(small: Catalogue, scri
         scripted.answer("warm", HITS[:1])
         await session.settle()
         assert pane_of(session).hits == ()  # nobody asked for that
-        assert session.head == "Search  catalogue"
+        assert session.head.strip() == "Search  catalogue  hybrid"
 
 
 async def test_a_warm_up_that_fails_says_nothing(small: Catalogue, scripted: Desk) -> None:
@@ -82,7 +82,7 @@ async def test_a_warm_up_that_fails_says_nothing(small: Catalogue, scripted: Des
         await session.until(lambda: "warm" in scripted.waiting)
         scripted.answer("warm", BioRetrievalError("no"))
         await session.settle()
-        assert session.head == "Search  catalogue"
+        assert session.head.strip() == "Search  catalogue  hybrid"
 
 
 async def test_a_failed_index_is_told(small: Catalogue, scripted: Desk) -> None:
@@ -113,7 +113,7 @@ async def test_hits_appear_as_one_pauses(small: Catalogue, scripted: Desk) -> No
         await asked(session, scripted, "newborn c")
         scripted.answer("newborn c", HITS)
         await session.settle()
-        assert f"best {len(HITS)}, dense" in session.rows[2]
+        assert f"hybrid  {len(HITS)} hits" in session.rows[2]
         assert "Microstructural development" in session.rows[4]
         assert isinstance(session.focused, QueryLine)
 
@@ -165,7 +165,7 @@ async def test_an_error_is_one_line(small: Catalogue, scripted: Desk) -> None:
         scripted.answer("again", NotFoundError("there is no index scifact", remedy="build it"))
         await session.settle()
         assert "there is no index scifact; build it" in session.rows[2]
-        assert pane_of(session).hits == []
+        assert pane_of(session).hits == ()
         # An error of a query that stands there no more is nobody's business.
         await asked(session, scripted, "third")
         waiting = scripted.waiting["third"]
@@ -208,7 +208,7 @@ async def test_an_emptied_line_empties_the_hits(small: Catalogue, scripted: Desk
     async with running(make_app(small), WIDE, pane="search") as session:
         await answered(session, scripted)
         await session.press("slash", "ctrl+u")
-        assert pane_of(session).hits == []
+        assert pane_of(session).hits == ()
         assert "Hits appear here as you type." in session.text
         assert pane_of(session).page.lines == ()
         count = len(scripted.asked)
@@ -229,8 +229,9 @@ async def test_from_the_line_to_the_list_and_back(small: Catalogue, scripted: De
         assert session.line.cursor_position == len("newborn cerebral")
         await session.press("down")
         assert table.cursor == 3
+        # Up stays: it is the way to earlier queries.
         await session.press("slash", "up")
-        assert isinstance(session.focused, VirtualTable)
+        assert isinstance(session.focused, QueryLine)
 
 
 @pytest.mark.parametrize("size", [WIDE, (80, 24)])
@@ -326,7 +327,7 @@ async def test_another_index_is_asked_the_same(small: Catalogue, scripted: Desk)
         )
         await session.press("x")
         await session.until(lambda: scripted.asked[-1] == ("mine", "newborn cerebral"))
-        assert pane_of(session).hits == []
+        assert pane_of(session).hits == ()
 
 
 async def test_export_of_hits(small: Catalogue, scripted: Desk, folder: Path) -> None:
@@ -346,7 +347,17 @@ async def test_export_of_hits(small: Catalogue, scripted: Desk, folder: Path) ->
         found = json.loads((folder / "out.json").read_text())
         assert [record["id"] for record in found] == [h.id for h in HITS]
         assert "Search: newborn cerebral" in (folder / "out.md").read_text()
+        # Documents whose records say enough are works to cite.
         session.line.value = "out.bib"
+        await session.press("enter")
+        cited = (folder / "out.bib").read_text()
+        assert cited.count("@") == 1
+        assert "white matter" in cited
+        assert "year = {2001}" in cited
+        await asked(session, scripted, "no year")
+        scripted.answer("no year", HITS[4:6])
+        await session.press("escape", "e")
+        session.line.value = "none.bib"
         await session.press("enter")
         assert "nothing here has a bibtex form" in session.text
 

@@ -1,4 +1,4 @@
-"""Marks that outlive a session: steps that are done, and small settings (the theme)."""
+"""What outlives a session: steps that are done, small settings (the theme), earlier queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ create table if not exists done (
     entry text primary key, at text not null default current_timestamp
 );
 create table if not exists setting (name text primary key, value text not null);
+create table if not exists asked (
+    place integer primary key autoincrement, query text not null unique
+);
 """
+MOST_QUERIES = 200
+"""Queries that are kept; older ones go."""
 
 
 class Library:
@@ -82,3 +87,29 @@ class Library:
         """Keep a setting."""
         with self._open() as connection:
             connection.execute("insert or replace into setting values (?, ?)", (name, value))
+
+    def queries(self) -> list[str]:
+        """Earlier queries, newest first, each once.
+
+        Raises:
+            BioRetrievalError: the file is there and cannot be read.
+        """
+        if not self.path.exists():
+            return []
+        with self._open() as connection:
+            found = connection.execute("select query from asked order by place desc")
+            return [str(row[0]) for row in found]
+
+    def keep_query(self, query: str) -> None:
+        """Keep a query as the newest one.
+
+        Raises:
+            BioRetrievalError: the file cannot be written.
+        """
+        with self._open() as connection:
+            connection.execute("insert or replace into asked (query) values (?)", (query,))
+            connection.execute(
+                "delete from asked where place not in"
+                " (select place from asked order by place desc limit ?)",
+                (MOST_QUERIES,),
+            )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from bioretrieval_tui.search.hits import Hit
+from bioretrieval_tui.catalog.entries import AnyEntry
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.search.hits import Hit, Why
+from bioretrieval_tui.tui.asked import View
 from bioretrieval_tui.tui.highlight import marked
-from bioretrieval_tui.tui.markdown import addresses
-from bioretrieval_tui.tui.pages import Page
+from bioretrieval_tui.tui.markdown import addresses, inline
+from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.why import why_lines
 from bioretrieval_tui.tui.widgets.table import Column
 
 COLUMNS = (
@@ -17,11 +23,132 @@ COLUMNS = (
     Column("year", "Year", 4, priority=3),
     Column("score", "Score", 6, align="right", priority=1),
 )
+_AUTHORS = 6
+"""People that a page names before it says how many there are."""
 
 
-def _linked_and_marked(text: str, wanted: Sequence[str]) -> Iterator[Span]:
-    """The query's words marked, addresses as links; documents are plain text, not Markdown."""
-    return marked_spans(addresses(text), wanted)
+def beside_columns(title: str, other: str) -> tuple[Column, ...]:
+    """The columns of one of two lists; `other` names the other one."""
+    return (
+        Column("rank", "#", 3, align="right", priority=2),
+        Column("title", title, 18, 1, priority=0),
+        Column("year", "Year", 4, priority=4),
+        Column("other", other, 7, align="right", priority=1),
+    )
+
+
+class HitRows:
+    """The hits of a view as rows of a table."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.hits = view.hits
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def cells(self, index: int) -> list[Span]:
+        """Rank, title (or the beginning of the text), year, score. An entry of the catalogue
+        among documents has a mark for its rank."""
+        hit = self.hits[index]
+        near = self.view.is_near(index)
+        return [
+            Span("◆" if near else str(hit.rank), "paper" if near else "faint"),
+            Span(f"catalogue: {_heading(hit)}" if near else _heading(hit), "strong"),
+            Span(str(hit.year or ""), "dim"),
+            Span(f"{hit.score:.3f}", "ok"),
+        ]
+
+
+class BesideRows:
+    """One of two lists: each hit with its place in the other."""
+
+    def __init__(self, hits: Sequence[Hit], other: Sequence[Hit]) -> None:
+        self.hits = hits
+        self.places = {hit.id: hit.rank for hit in other}
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def cells(self, index: int) -> list[Span]:
+        """Rank, title, year, rank in the other list; what stands in both stands out."""
+        hit = self.hits[index]
+        place = self.places.get(hit.id)
+        return [
+            Span(str(hit.rank), "faint"),
+            Span(_heading(hit), "dim" if place is None else "strong"),
+            Span(str(hit.year or ""), "dim"),
+            Span("" if place is None else f"= {place}", "ok"),
+        ]
+
+
+def _heading(hit: Hit) -> str:
+    return hit.title or hit.text[:200]
+
+
+def hit_page(hit: Hit, wanted: Sequence[str], why: Why | None = None) -> Page:
+    """The reader's page of a document: the query's words and its nearest sentence are marked."""
+    lines: list[Line] = []
+    if hit.title:
+        lines.append(line(*marked(hit.title, wanted, "strong")))
+    lines += [line(Span(part, "dim")) for part in _bylines(hit)]
+    lines.append(line())
+    lines += _text(hit.text, wanted, why.passage if why else None)
+    lead = len(lines)
+    lines += [line(), *why_lines(hit, why)]
+    links: tuple[tuple[str, str], ...] = ()
+    if hit.url:
+        links = (("page", hit.url),)
+        lines += [line(), line(Span("a page  ", "dim"), Span(hit.url, "link", hit.url), hang=2)]
+    return Page(tuple(lines), links, lead=lead, links_at=len(lines) - 1)
+
+
+def entry_hit_page(
+    entry: AnyEntry, catalogue: Catalogue, hit: Hit, wanted: Sequence[str], why: Why | None
+) -> Page:
+    """An entry's page, with the query's words marked in its summary, and why it was found."""
+    page = entry_page(entry, catalogue, away=True)
+    lines = list(page.lines)
+    lines[3] = line(*marked_spans(inline(entry.summary), wanted))
+    lines += [line(), *why_lines(hit, why)]
+    return replace(page, lines=tuple(lines))
+
+
+def _bylines(hit: Hit) -> Iterator[str]:
+    """People, where it appeared, and what it is called here; as far as that is known."""
+    known = hit.metadata
+    people = known.get("authors")
+    if isinstance(people, list | tuple) and people:
+        named = ", ".join(str(one) for one in people[:_AUTHORS])
+        more = len(people) - _AUTHORS
+        yield f"{named} and {more} more" if more > 0 else named
+    journal = _word(known, "journal")
+    issue = f"({_word(known, 'issue')})" if _word(known, "issue") else ""
+    pages = f":{_word(known, 'pages')}" if _word(known, "pages") else ""
+    where = f"{_word(known, 'volume')}{issue}{pages}" if journal else ""
+    parts = [hit.id, journal, str(hit.year or ""), where]
+    yield "  ".join(part for part in parts if part)
+
+
+def _word(known: Mapping[str, Any], name: str) -> str:
+    value = known.get(name)
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def _text(text: str, wanted: Sequence[str], passage: tuple[int, int] | None) -> Iterator[Line]:
+    """The text, a line a paragraph; `passage` is (start, end) of the sentence to mark."""
+    start, end = passage or (len(text), len(text))
+    at = 0
+    for part in text.splitlines(keepends=True) or [""]:
+        cut = [min(max(place - at, 0), len(part)) for place in (start, end)]
+        before, inner, after = part[: cut[0]], part[cut[0] : cut[1]], part[cut[1] :]
+        spans = [
+            span
+            for piece, role in ((before, "text"), (inner, "passage"), (after, "text"))
+            for span in marked_spans(addresses(piece.rstrip("\r\n"), role), wanted)
+        ]
+        yield line(*spans)
+        at += len(part)
 
 
 def marked_spans(spans: Iterable[Span], wanted: Sequence[str]) -> Iterator[Span]:
@@ -31,43 +158,3 @@ def marked_spans(spans: Iterable[Span], wanted: Sequence[str]) -> Iterator[Span]
             yield span
         else:
             yield from marked(span.text, wanted, span.role)
-
-
-class HitRows:
-    """Hits as rows of a table."""
-
-    def __init__(self, hits: Sequence[Hit], wanted: Sequence[str]) -> None:
-        self.hits = hits
-        self.wanted = wanted
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    def cells(self, index: int) -> list[Span]:
-        """Rank, title (or the beginning of the text), year, score."""
-        hit = self.hits[index]
-        title = hit.title or hit.text[:200]
-        return [
-            Span(str(hit.rank), "faint"),
-            Span(title, "strong"),
-            Span(str(hit.year or ""), "dim"),
-            Span(f"{hit.score:.3f}", "ok"),
-        ]
-
-
-def hit_page(hit: Hit, wanted: Sequence[str]) -> Page:
-    """The reader's page of a document, with the query's words marked."""
-    lines: list[Line] = []
-    if hit.title:
-        lines.append(line(*marked(hit.title, wanted, "strong")))
-    byline = [hit.id, *([str(hit.year)] if hit.year else [])]
-    lines += [line(Span("  ".join(byline), "dim")), line()]
-    lines += [line(*_linked_and_marked(part, wanted)) for part in hit.text.splitlines() or [""]]
-    parts = {"dense": hit.scores.dense, "lexical": hit.scores.lexical, "rerank": hit.scores.rerank}
-    shown = "  ".join(f"{name} {value:.4f}" for name, value in parts.items() if value is not None)
-    lines += [line(), line(Span(f"rank {hit.rank}  {shown}", "faint"))]
-    links: tuple[tuple[str, str], ...] = ()
-    if hit.url:
-        links = (("page", hit.url),)
-        lines += [line(), line(Span("a page  ", "dim"), Span(hit.url, "link", hit.url), hang=2)]
-    return Page(tuple(lines), links, lead=len(lines), links_at=len(lines) - 1)

@@ -53,6 +53,7 @@ def _look(
         "rule": on(border),
         "link": on(kinds["dataset"], under=True),
         "match": on(background, bg=match),
+        "passage": on(text, bg=raised),
         "ok": on(kinds["model"]),
         "warn": on(kinds["recipe"]),
         "error": on(kinds["paper"], bold=True),
@@ -66,6 +67,8 @@ def _look(
         "cursor": on(text, bg=raised, bold=True),
         "cursor.blurred": on(text, bg=blurred),
         "gauge": on(kinds["model"]),
+        "own": on(kinds["benchmark"]),
+        "own.strong": on(kinds["benchmark"], bold=True),
     }
     for kind, color in kinds.items():
         styles[kind] = on(color)
@@ -94,6 +97,7 @@ def _terminal() -> Look:
         "rule": Style(color="default", dim=True),
         "link": Style(color="cyan", underline=True),
         "match": Style(color="default", reverse=True),
+        "passage": Style(color="default", underline=True),
         "ok": Style(color="green"),
         "warn": Style(color="yellow"),
         "error": Style(color="red", bold=True),
@@ -107,6 +111,8 @@ def _terminal() -> Look:
         "cursor": reverse + Style(bold=True),
         "cursor.blurred": Style(color="default", underline=True),
         "gauge": Style(color="green"),
+        "own": Style(color="magenta"),
+        "own.strong": Style(color="magenta", bold=True),
     }
     for kind, color in kinds.items():
         styles[kind] = Style(color=color)

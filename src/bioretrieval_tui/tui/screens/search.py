@@ -1,29 +1,31 @@
-"""Search: type, and what is near in meaning appears; the work is done by the search process."""
+"""Search: type, and what is near in meaning and words appears; the search process does the work."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.timer import Timer
-from textual.widgets import Input
-from textual.worker import Worker
 
-from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.search.hits import MODES, Hit
+from bioretrieval_tui.tui.asked import NOTHING, View, described, side_by_side
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.highlight import words
-from bioretrieval_tui.tui.hits import COLUMNS, HitRows, hit_page, marked_spans
-from bioretrieval_tui.tui.markdown import inline
-from bioretrieval_tui.tui.pages import Page, entry_page
-from bioretrieval_tui.tui.screens.listing import ListPane
-from bioretrieval_tui.tui.text import Span, line
+from bioretrieval_tui.tui.citing import sheet_of
+from bioretrieval_tui.tui.hits import (
+    COLUMNS,
+    BesideRows,
+    HitRows,
+    beside_columns,
+    entry_hit_page,
+    hit_page,
+)
+from bioretrieval_tui.tui.pages import Page
+from bioretrieval_tui.tui.screens.wording import WordingPane
+from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.ask_line import AskLine
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
@@ -31,127 +33,119 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import AnyEntry
-    from bioretrieval_tui.export.citation import Citation
-    from bioretrieval_tui.search.client import SearchClient
-    from bioretrieval_tui.search.hits import Hit
     from bioretrieval_tui.tui.works import Outcome
 
-PAUSE = 0.12
-"""Seconds after the last key before a search is sent."""
-HITS = 100
+FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
 
-class SearchPane(ListPane):
-    """A query line, hits, and the reader."""
+class SearchPane(WordingPane):
+    """A query line, hits, and the reader; a filter line, facets and a second list on demand."""
 
     BINDINGS = bindings("search")
     SCOPES: ClassVar[tuple[str, ...]] = ("search", "list", "everywhere")
+    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("ask",)
+    DEFAULT_CSS = """
+    SearchPane #filter, SearchPane #right, SearchPane #facets { display: none; }
+    SearchPane.-narrowing #filter { display: block; }
+    SearchPane.-beside #right { display: block; }
+    SearchPane.-beside Detail, SearchPane.-wide.-beside Detail { display: none; }
+    SearchPane.-beside.-reading #hits, SearchPane.-beside.-reading #right { display: none; }
+    SearchPane.-beside.-reading Detail, SearchPane.-wide.-beside.-reading Detail {
+        display: block; width: 1fr;
+    }
+    SearchPane.-facets #facets { display: block; width: 34; }
+    SearchPane.-facets Detail, SearchPane.-wide.-facets Detail { display: none; }
+    SearchPane.-facets.-reading #facets { display: none; }
+    SearchPane.-wide.-facets.-reading Detail { display: block; width: 55%; }
+    SearchPane.-roomy.-facets Detail { display: block; width: 50%; }
+    SearchPane.-roomy.-facets.-reading #facets { display: block; }
+    SearchPane.-roomy.-facets.-reading Detail { display: block; width: 50%; }
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.query_text = ""
-        self.hits: Sequence[Hit] = ()
-        self.state: tuple[Span, ...] = ()
-        self.ready = False
-        """The catalogue's index is there and the model is loading or loaded."""
-        self._wait: Timer | None = None
-        self._searching: Worker[None] | None = None
+        self.on_right = False
+        """Of two lists the right one is in use."""
+        self._former: list[tuple[View, int]] = []
+        """What was shown before hits like one of it, with the cursor's place."""
 
     def compose(self) -> ComposeResult:
-        """The line is always there; hits and reader under it."""
-        yield QueryLine("search by meaning: type a question, a claim, a topic")
+        """The line is always there; hits and reader under it, the others when asked for."""
+        yield AskLine("search by meaning and words: type a question, a claim, a topic", id="query")
+        yield QueryLine(FILTER_HINT, id="filter")
         yield HeadLine()
         with Horizontal():
-            yield VirtualTable(COLUMNS, empty="Hits appear here as you type.")
+            yield VirtualTable(COLUMNS, id="hits", empty="Hits appear here as you type.")
+            yield VirtualTable(COLUMNS, id="right", empty="No hits.")
+            yield VirtualTable(COLUMNS, id="facets", empty="Nothing to choose from here.")
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
         """Make the catalogue's index in the background, on this first need."""
         self.head()
-        self.run_worker(self._prepare(), group="prepare", exclusive=True)
+        self.run_worker(self.prepare(), group="prepare", exclusive=True)
+        self.run_worker(self.learn(), group="learn", exclusive=True)
+        self.run_worker(self.load_queries, thread=True, group="history")
 
     def activate(self) -> None:
         """The query line takes the focus; the list if there are hits to return to."""
         if self.has_class("-reading"):
             self.detail.focus()
         elif self.hits:
-            self.table.focus()
+            self.list_of_hits.focus()
         else:
             self.line.focus()
-
-    @property
-    def line(self) -> QueryLine:
-        """The query line."""
-        return self.query_one(QueryLine)
-
-    @property
-    def client(self) -> SearchClient:
-        """The search process, which all panes share."""
-        return self.owner.client
-
-    @property
-    def index(self) -> str:
-        """The index that is searched; the Indexes pane may choose it too."""
-        return self.owner.index
-
-    @index.setter
-    def index(self, name: str) -> None:
-        self.owner.index = name
 
     def on_unmount(self) -> None:
         """What still waits for an answer must not write into a screen that is gone."""
         self.workers.cancel_node(self)
 
+    @property
+    def list_of_hits(self) -> VirtualTable:
+        """The list of hits that is in use, of one or two."""
+        right = self.on_right and self.has_class("-beside")
+        return self.query_one("#right" if right else "#hits", VirtualTable)
+
+    @property
+    def table(self) -> VirtualTable:
+        """The list that keys move in."""
+        return self.facet_list if self.facet_list.has_focus else self.list_of_hits
+
+    @property
+    def shown(self) -> View:
+        """What the list in use shows."""
+        return self.right if self.on_right and self.has_class("-beside") else self.view
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """The rows of the list in use."""
+        return self.shown.hits
+
+    @property
+    def hit(self) -> Hit | None:
+        """The hit under the cursor."""
+        at = self.list_of_hits.cursor
+        return self.hits[at] if 0 <= at < len(self.hits) else None
+
+    @property
+    def entry(self) -> AnyEntry | None:
+        """The entry of the catalogue that the hit under the cursor is, if it is one."""
+        hit, at = self.hit, self.list_of_hits.cursor
+        if hit is None or not (self.shown.index == CATALOGUE or self.shown.is_near(at)):
+            return None
+        return self.catalogue.by_id.get(hit.id)
+
     # Indexes -----------------------------------------------------------------------------
-
-    async def _prepare(self) -> None:
-        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
-
-        documents = catalogue_documents(self.catalogue)
-        busy = self.owner.works.current
-        waits = f"The catalogue waits: {busy.doing.lower()}" if busy else ""
-        self._state(Span(waits or "Starting the search process", "dim"))
-        try:
-            ensured = await self.client.ensure_catalogue(
-                documents, fingerprint(documents), on_progress=self._progress
-            )
-        except BioRetrievalError as error:
-            self._state(Span(error.line(), "error"))
-            return
-        self.ready = True
-        self._state(*([Span(ensured.note, "warn")] if ensured.note else []))
-        if self.query_text.strip():
-            self._send()
-        else:
-            # Loads the model while the reader still thinks of a query.
-            self._searching = self.run_worker(self._warm(), group="search", exclusive=True)
-
-    async def _warm(self) -> None:
-        try:
-            await self.client.search("warm", index=CATALOGUE, k=1)
-        except BioRetrievalError:
-            return  # the reader's own query will say what is wrong
-
-    def _progress(self, progress: Progress) -> None:
-        share = progress.share
-        if share is None:
-            self._state(Span(progress.note or progress.stage, "dim"))
-            return
-        filled = round(share * 24)
-        self._state(
-            Span(f"{progress.stage} ", "dim"), Span("━" * filled, "gauge"),
-            Span("━" * (24 - filled), "rule"),
-            Span(f" {progress.done} of {progress.total} {progress.unit}", "dim"),
-        )  # fmt: skip
 
     async def action_next_index(self) -> None:
         """Search the next index."""
         try:
-            known = [info.name for info in await self.client.list_indexes()
-                     if info.status == "ok"]  # fmt: skip
+            infos = await self.client.list_indexes()
         except BioRetrievalError as error:
             self.owner.say(error.line(), "error")
             return
+        self.infos = {info.name: info for info in infos}
+        known = [info.name for info in infos if info.status == "ok"]
         names = [CATALOGUE, *(name for name in known if name != CATALOGUE)]
         if len(names) == 1:
             self.owner.say("No index of your own yet: 0 leads to where one is built")
@@ -162,186 +156,239 @@ class SearchPane(ListPane):
     def search_in(self, name: str) -> None:
         """Search another index: what stands in the line is asked there."""
         self.index = name
-        self._show([])
-        self._send()
+        self.show_view(NOTHING)
+        self.lift_if_unfit()
+        self.send()
+        if name not in self.infos:
+            self.run_worker(self.learn(), group="learn", exclusive=True)
 
     def work_done(self, outcome: Outcome) -> None:
         """An index that is gone is searched no longer. Hits of one that has changed stay: they
         must not move under a reader's eyes."""
+        self.run_worker(self.learn(), group="learn", exclusive=True)
         if outcome.done and outcome.job.verb == "remove" and outcome.job.name == self.index:
             self.search_in(CATALOGUE)
 
-    # Searching ---------------------------------------------------------------------------
+    # Showing -----------------------------------------------------------------------------
 
-    @on(Input.Changed)
-    def _changed(self, event: Input.Changed) -> None:
-        event.stop()
-        if event.value == self.query_text:
+    def show_view(self, view: View, right: View = NOTHING, cursor: int = 0) -> None:
+        """Show one list, or two with each hit's place in the other."""
+        if view.like is None:
+            self._former.clear()
+        self.view, self.right = view, right
+        two = right is not NOTHING
+        left_list = self.query_one("#hits", VirtualTable)
+        if two != self.has_class("-beside"):
+            self.set_class(two, "-beside")
+            columns = beside_columns("By words (BM25)", "Meaning") if two else COLUMNS
+            left_list.set_columns(columns)
+            self.call_after_refresh(left_list.repaint)
+        if two:
+            left_list.show(BesideRows(view.hits, right.hits), cursor)
+            right_list = self.query_one("#right", VirtualTable)
+            right_list.set_columns(beside_columns("By meaning (dense)", "Words"))
+            right_list.show(BesideRows(right.hits, view.hits))
+        else:
+            self.on_right = False
+            left_list.show(HitRows(view), cursor)
+        self.fill_facets()
+        self.tell()
+        self.forget_whys()
+        super(WordingPane, self).show_page()
+        self.follow()
+
+    def follow(self) -> None:
+        """Of two lists: put the other's cursor on the same document, where it has it."""
+        hit = self.hit
+        if hit is None or not self.has_class("-beside"):
             return
-        self.query_text = event.value
-        if self._wait:
-            self._wait.stop()
-        if not event.value.strip():
-            self._stop()
-            self._show([])
-            return
-        self._wait = self.set_timer(PAUSE, self._send)
+        view, name = (self.view, "#hits") if self.on_right else (self.right, "#right")
+        places = [at for at, other in enumerate(view.hits) if other.id == hit.id]
+        if places:
+            other = self.query_one(name, VirtualTable)
+            other.show(other.rows, places[0])
 
-    def _stop(self) -> None:
-        if self._wait:
-            self._wait.stop()
-            self._wait = None
-        if self._searching and self._searching.is_running:
-            self._searching.cancel()
+    @on(VirtualTable.Moved, "#hits")
+    @on(VirtualTable.Moved, "#right")
+    def _follow_moved(self) -> None:
+        self.follow()
 
-    def _send(self) -> None:
-        """Search for what stands in the line; an older search that still runs is dropped."""
-        if self._wait:
-            self._wait.stop()
-            self._wait = None
-        if not self.query_text.strip():
-            self.head()
-            return
-        if not self.ready and self.index == CATALOGUE:
-            return  # sent when the index is there
-        self._searching = self.run_worker(
-            self._search(self.query_text, self.index), group="search", exclusive=True
-        )
-
-    async def _search(self, query: str, index: str) -> None:
-        self._state(Span("searching", "dim"))
-        try:
-            hits = await self.client.search(query, index=index, k=HITS)
-        except InterruptedByUser:
-            return
-        except asyncio.CancelledError:
-            raise
-        except BioRetrievalError as error:
-            if query == self.query_text:
-                self._show([])
-                self._state(Span(error.line(), "error"))
-            return
-        if query == self.query_text and index == self.index:
-            self._show(hits)
-
-    def _show(self, hits: Sequence[Hit]) -> None:
-        self.hits = hits
-        self.table.show(HitRows(hits, words(self.query_text)), 0)
-        self._state()
-        self.show_page()
-
-    def _state(self, *spans: Span) -> None:
-        """What the search is doing, at the end of the head line."""
-        self.state = spans
-        self.head()
+    def show_page(self, *, lead: bool = False) -> None:
+        """Show the page of the hit; once the cursor rests, ask why it was found."""
+        super().show_page(lead=lead)
+        if not lead:
+            self.ask_why()
 
     def head(self) -> None:
-        """Index, number of hits, state."""
+        """Index, how was asked, what came, what is being done."""
         spans = [Span("Search", "strong"), Span(f"  {self.index}", "ok")]
-        if self.letters:
+        if self.problem is not None:
+            spans = [self.problem_span()]
+        elif self.letters:
             spans.append(Span(f"   {self.letters}: type its letter, esc to stop", "warn"))
         elif self.state:
             spans += [Span("   "), *self.state]
-        elif self.hits:
-            spans.append(Span(f"   best {len(self.hits)}, dense, all-MiniLM-L6-v2", "dim"))
+        elif self.has_class("-beside"):
+            spans += side_by_side(self.view, self.right)
+        elif self.view is not NOTHING:
+            spans += described(self.view, self.model)
+        else:
+            words = "words | meaning" if self.beside else self.mode
+            spans += [Span(f"  {words}", "dim"), Span(f"  {self.model}", "faint")]
+            if self.where:
+                spans.append(Span(f"  filter {self.where}", "ok"))
         self.query_one(HeadLine).show(*spans)
-
-    # Keys --------------------------------------------------------------------------------
-
-    @property
-    def hit(self) -> Hit | None:
-        """The hit under the cursor."""
-        at = self.table.cursor
-        return self.hits[at] if 0 <= at < len(self.hits) else None
 
     def make_page(self) -> Page:
         """A document's text; an entry's page for hits of the catalogue."""
-        hit = self.hit
+        hit, view = self.hit, self.shown
         if hit is None:
             return Page(())
-        wanted = words(self.query_text)
-        entry = self.catalogue.by_id.get(hit.id) if self.index == CATALOGUE else None
+        why, entry = self.why_of(hit), self.entry
         if entry is None:
-            return hit_page(hit, wanted)
-        page = entry_page(entry, self.catalogue, away=True)
-        lines = list(page.lines)
-        lines[3] = line(*marked_spans(inline(entry.summary), wanted))
-        return replace(page, lines=tuple(lines))
+            return hit_page(hit, view.words, why)
+        return entry_hit_page(entry, self.catalogue, hit, view.words, why)
+
+    # Ways of searching -------------------------------------------------------------------
+
+    def action_mode(self) -> None:
+        """Hybrid, dense, lexical."""
+        self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+        self.beside = False
+        self._again()
+
+    def action_order(self) -> None:
+        """Best first, or newest first."""
+        self.order = "relevance" if self.order == "date" else "date"
+        self._again()
+        if not self.query_text.strip():
+            self.owner.say("Newest first" if self.order == "date" else "Best first")
+
+    def _again(self) -> None:
+        """Ask anew, or say how it will be asked."""
+        self.send()
+        self.head()
+
+    def action_beside(self) -> None:
+        """Two lists, or one again."""
+        if not self.query_text.strip():
+            self.owner.say("Type a query first: / leads to the line")
+            return
+        self.beside = not self.beside
+        self.close_facets()
+        self.remove_class("-reading")
+        self.send()
+        self.list_of_hits.focus()
+
+    def action_other_list(self) -> None:
+        """tab, left, right."""
+        if self.has_class("-reading"):
+            self.leave()
+        elif self.has_class("-beside") and not self.line.has_focus:
+            self.on_right = not self.on_right
+            self.list_of_hits.focus()
+            self.show_page()
+        elif self.has_class("-facets") and self.list_of_hits.has_focus:
+            self.facet_list.focus()
+        elif self.wide and self.list_of_hits.has_focus:
+            self.detail.focus()
+        else:
+            self.list_of_hits.focus()
+
+    def action_rerank(self) -> None:
+        """Have the best read again."""
+        if self.view.question is None or not self.view.hits:
+            self.owner.say("There are no hits of a query to read again")
+            return
+        self.beside = False
+        self.read_again()
+
+    # Likeness ----------------------------------------------------------------------------
+
+    def action_similar(self) -> None:
+        """More like the hit under the cursor."""
+        hit = self.hit
+        if hit is None:
+            self.owner.say("There is no hit to look for more like it")
+            return
+        near = self.shown.is_near(self.list_of_hits.cursor)
+        self.look_for_similar(hit, CATALOGUE if near else self.shown.index)
+
+    def show_like(self, view: View) -> None:
+        """Documents like a hit; `back` and escape return to where it stood."""
+        self.remove_class("-reading")
+        former = (self.shown, self.list_of_hits.cursor)
+        former_views = [*self._former, former]
+        if view.like is not None:
+            self.owner.history.append((self.pane_name, view.like.id))
+        self.beside = False
+        self.show_view(view)
+        self._former = former_views
+        self.list_of_hits.focus()
+
+    def _return(self) -> None:
+        """To what was shown before."""
+        like = self.view.like
+        (view, cursor), former = self._former[-1], self._former[:-1]
+        self.show_view(view, cursor=cursor)
+        self._former = former
+        history = self.owner.history
+        if like is not None and history and history[-1] == (self.pane_name, like.id):
+            history.pop()
+        self.list_of_hits.focus()
 
     def place(self) -> str | None:
         """Where `back` returns to."""
         return self.hit.id if self.hit else None
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor back on a hit."""
-        for i, hit in enumerate(self.hits):
+        """Put the cursor back on a hit, or return from what was like it."""
+        if self._former and self.view.like is not None and self.view.like.id == place:
+            self._return()
+            return
+        for at, hit in enumerate(self.hits):
             if hit.id == place:
-                self.table.move_to(i)
+                self.list_of_hits.move_to(at)
 
-    def action_query(self) -> None:
-        """Type a query."""
-        self.remove_class("-reading")
-        self.line.focus()
-        self.line.cursor_position = len(self.line.value)
+    # Keys --------------------------------------------------------------------------------
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        under_way = self._searching is not None and self._searching.is_running
-        if self._wait or not (self.hits or under_way):
-            # Without waiting for the pause; or again, after escape.
-            self._send()
-        self.table.focus()
-
-    @on(QueryLine.Left)
-    def _left(self, event: QueryLine.Left) -> None:
-        event.stop()
-        self.table.focus()
-        if event.by > 0 and self.table.cursor:
-            self.action_move(event.by)
-
-    @on(QueryLine.Cancelled)
-    def _cancelled(self, event: QueryLine.Cancelled) -> None:
-        """Escape: stop what is under way; the query stays."""
-        event.stop()
-        self._stop()
-        self._state()
-        self.table.focus()
+    def action_enter(self) -> None:
+        """Into the page; in the facets: take the value, or leave it out."""
+        if self.facet_list.has_focus:
+            self.take_facet()
+        else:
+            super().action_enter()
 
     def action_clear(self) -> None:
-        """Out of a mode or the reader; then stop the search."""
-        if not self.leave():
-            self._stop()
-            self._state()
+        """One step out: of a mode, the page, what stands beside, a search, a likeness, a filter."""
+        if self.leave():
+            return
+        if self.has_class("-facets"):
+            self.close_facets()
+        elif self.under_way or self._wait:
+            self.stop()
+            self.tell()
+        elif self._former:
+            self._return()
+        elif self.beside:
+            self.action_beside()
+        elif self.where:
+            self.lift_filter()
+        else:
+            self.tell()
 
     def action_relations(self) -> None:
         """Related entries, for hits of the catalogue."""
-        if self.index != CATALOGUE or self.hit is None:
+        if self.entry is None:
             self.owner.say("Documents of an index have no relations yet")
             return
         super().action_relations()
 
     def action_export(self) -> None:
         """Write the hits to a file."""
-        from bioretrieval_tui.export.hits import hit_sheet
-
-        hits, title = list(self.hits), f"Search: {self.query_text}"
-        entries = self._entries()
+        view = self.shown
         self.owner.export_sheet(
-            lambda: hit_sheet(hits, title=title, citations=_citations(entries)),
-            f"search-{self.index}",
-            len(hits),
+            lambda: sheet_of(view, self.catalogue),
+            f"search-{view.index or self.index}",
+            len(view.answer.hits),
         )
-
-    def _entries(self) -> list[AnyEntry]:
-        """The entries among the hits: works to cite."""
-        if self.index != CATALOGUE:
-            return []
-        by_id = self.catalogue.by_id
-        return [by_id[hit.id] for hit in self.hits if hit.id in by_id]
-
-
-def _citations(entries: Sequence[AnyEntry]) -> tuple[Citation, ...]:
-    from bioretrieval_tui.export.citation import citable, cite_entry
-
-    return tuple(cite_entry(entry) for entry in entries if citable(entry))

@@ -1,0 +1,45 @@
+"""Which cross-encoder reads the best hits again: one of the catalogue whose files are here."""
+
+from __future__ import annotations
+
+from bioretrieval_tui.catalog.entries import Model
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.search.protocol import Reranker
+
+FIRST = "medcpt-cross-encoder"
+
+
+def rerankers(catalogue: Catalogue) -> list[tuple[str, Reranker]]:
+    """(name, what the search process is told) of every cross-encoder whose recipe is known."""
+    found = []
+    for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST):
+        recipe = entry.encoding
+        if entry.role != "reranker" or recipe is None or recipe.type != "cross-encoder":
+            continue
+        side = recipe.document or recipe.query
+        hub = (side.model if side else None) or next(iter(entry.hub), None)
+        if hub is not None:
+            found.append((entry.name, Reranker(hub, recipe)))
+    return found
+
+
+def reranker_here(catalogue: Catalogue) -> tuple[str, Reranker]:
+    """The first of them whose files are on this machine. Looks at the disk: call it in a thread.
+
+    Raises:
+        ModelError: there is none; says how to get the first one.
+    """
+    from bioretrieval_tui.encoding.fetching import missing_models
+
+    known = rerankers(catalogue)
+    for name, reranker in known:
+        if not missing_models(reranker.model, reranker.recipe):
+            return name, reranker
+    if not known:
+        raise ModelError("the catalogue has no reranker whose recipe is known")
+    wanted = known[0][1].model
+    raise ModelError(
+        f"the reranker {wanted} is not on this machine",
+        remedy=f"fetch it with: bioretrieval-tui doctor --model {wanted} --download",
+    )
