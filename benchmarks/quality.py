@@ -185,7 +185,7 @@ def ask(engine: SearchEngine, judged: Sequence[tuple[str, dict[str, int]]]) -> l
             labels.get(one, -1 - place): grade for place, (one, grade) in enumerate(of.items())
         }
         found = gather(engine.index, vector, weighted_terms(text), fusion.DEPTH)
-        by_graph = walked.search(vector, 10)[0].tolist()
+        by_graph = plain(walked.search(vector, fusion.DEPTH)[0])  # as deep as the engine asks
         asked.append(Asked(text, vector, grades, found, by_graph))
     return asked
 

@@ -34,7 +34,7 @@ TOPICS = (
     "zebrafish hearts regenerate after injury",
     "a vaccine against the coronavirus in a randomised trial",
 )
-QUERY = "sugar disease therapy"
+QUERY = "treating diabetes"
 PROGRESS = b"bioretrieval-tui: encoding: "
 """What a log hears of a machine so slow that the half minute passes."""
 NAMED = "query and article encoders trained on PubMed search logs"
@@ -44,6 +44,22 @@ SEARCHES: dict[str, list[str]] = {
     "tiny csv": ["search", QUERY, "-i", "tiny", "-k", "3", "-f", "csv"],
     "tiny markdown": ["search", QUERY, "-i", "tiny", "-k", "3"],
     "tiny table": ["search", QUERY, "-i", "tiny", "-k", "3", "-f", "table"],
+    "tiny dense": ["search", QUERY, "-i", "tiny", "-k", "3", "-m", "dense", "-f", "json"],
+    "tiny lexical": ["search", "Insulin", "-i", "tiny", "-k", "3", "-m", "lexical", "-f", "json"],
+    "tiny why": ["search", "insulin resistance", "-i", "tiny", "-k", "2", "--why", "-f", "json"],
+    "tiny why table": ["search", "insulin resistance", "-i", "tiny", "-k", "2", "--why"],
+    "tiny where": ["search", QUERY, "-i", "tiny", "-w", "year:2010.. diabetes", "-f", "json"],
+    "tiny newest": ["search", QUERY, "-i", "tiny", "-k", "4", "-s", "date", "-f", "json"],
+    "tiny bibtex": ["search", QUERY, "-i", "tiny", "-k", "2", "-f", "bibtex"],
+    "tiny similar": ["similar", "1001", "-i", "tiny", "-k", "3", "-f", "json"],
+    "tiny nearby": ["similar", "1001", "-i", "tiny", "--into", "catalogue", "-f", "json"],
+    "no words": ["search", "what is the", "-i", "tiny", "-m", "lexical", "-f", "json"],
+    "bad filter": ["search", QUERY, "-i", "tiny", "-w", "yeer:2010"],
+    "bad mode": ["search", QUERY, "-i", "tiny", "-m", "fuzzy"],
+    "bad order": ["search", QUERY, "-i", "tiny", "-s", "size"],
+    "no document": ["similar", "9", "-i", "tiny"],
+    "no reranker": ["search", QUERY, "-i", "tiny", "--rerank", "--reranker", "medcpt"],
+    "absent reranker": ["search", QUERY, "-i", "tiny", "--rerank"],
     "tiny all": ["search", QUERY, "-i", "tiny", "-k", "500", "-f", "json"],
     "catalogue json": ["search", NAMED, "-f", "json"],
     "catalogue again": ["search", NAMED, "-q", "-f", "json"],
@@ -164,7 +180,8 @@ def test_a_search_answers_the_shape_of_the_design(answers: dict[str, Answer]) ->
     assert first["title"] == f"Study {number}"
     assert first["year"] == 1990 + number
     assert first["url"] == f"https://pubmed.ncbi.nlm.nih.gov/{first['id']}/"
-    assert first["score"] == first["scores"]["dense"]
+    assert -1 <= first["scores"]["dense"] <= 1
+    assert first["scores"]["rerank"] is None
     assert first["score"] >= hits[1]["score"] >= hits[2]["score"]
 
 
@@ -175,7 +192,7 @@ def test_the_formats_of_a_search_agree(answers: dict[str, Answer]) -> None:
     assert [row["id"] for row in rows] == [hit["id"] for hit in hits]
     assert [float(row["score"]) for row in rows] == [hit["score"] for hit in hits]
     assert [row["url"] for row in rows] == [hit["url"] for hit in hits]
-    assert rows[0]["lexical"] == ""
+    assert float(rows[0]["lexical"]) == hits[0]["scores"]["lexical"]
     markdown = answers["tiny markdown"].out.splitlines()
     assert markdown[0] == f"# Search: {QUERY}"
     assert f"[{hits[0]['title']}]({hits[0]['url']})" in markdown[4]
@@ -200,6 +217,65 @@ def test_the_catalogue_is_indexed_at_the_first_search_and_not_again(
     assert "medcpt" in [hit["id"] for hit in hits[:3]]
     found = {row["name"]: row for row in cli("index", "list", "-f", "json", env=place.env).json}
     assert found["catalogue"]["documents"] == len(catalogue.section("models"))
+
+
+def test_the_modes_of_a_search(answers: dict[str, Answer]) -> None:
+    dense = json.loads(answers["tiny dense"].out)
+    assert all(hit["score"] == hit["scores"]["dense"] for hit in dense)
+    assert all(hit["scores"]["lexical"] is None for hit in dense)
+    lexical = json.loads(answers["tiny lexical"].out)
+    assert all("insulin" in hit["text"] and hit["scores"]["dense"] is None for hit in lexical)
+
+
+def test_a_search_says_why(answers: dict[str, Answer]) -> None:
+    hits = json.loads(answers["tiny why"].out)
+    why = hits[0]["why"]
+    assert {term["word"] for term in why["terms"]} == {"insulin", "resistance"}
+    assert sum(term["share"] for term in why["terms"]) == pytest.approx(1)
+    assert min(hit["why"]["ranks"]["lexical"] for hit in hits) == 1
+    assert "insulin" in answers["tiny why table"].out.splitlines()[4]
+
+
+def test_a_search_is_filtered_and_sorted(answers: dict[str, Answer]) -> None:
+    kept = json.loads(answers["tiny where"].out)
+    assert {hit["year"] for hit in kept} == {2011}
+    newest = json.loads(answers["tiny newest"].out)
+    years = [hit["year"] for hit in newest]
+    assert years == sorted(years, reverse=True)
+    assert all("diabetes" in hit["text"] for hit in newest)
+
+
+def test_more_like_a_document(answers: dict[str, Answer]) -> None:
+    hits = json.loads(answers["tiny similar"].out)
+    assert all("diabetes" in hit["text"] and hit["id"] != "1001" for hit in hits)
+    assert len(json.loads(answers["tiny nearby"].out)) == 10
+
+
+def test_documents_can_be_cited(answers: dict[str, Answer]) -> None:
+    text = answers["tiny bibtex"].out
+    assert text.count("@misc{") == 2
+    assert "url = {https://pubmed.ncbi.nlm.nih.gov/" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("no words", 0, "none of the query's words is indexed"),
+        ("bad filter", 2, 'filter, column 1: "yeer" is not a field'),
+        ("bad mode", 2, "there is no search mode 'fuzzy'; use hybrid, dense, lexical"),
+        ("bad order", 2, "hits cannot be sorted by 'size'; use relevance or date"),
+        ("no document", 3, "index tiny has no document 9"),
+        ("no reranker", 2, "medcpt is no cross-encoder"),
+        ("absent reranker", 1, "ncbi/MedCPT-Cross-Encoder"),
+    ],
+)
+def test_what_a_search_cannot_do_is_one_line(
+    answers: dict[str, Answer], name: str, code: int, said: str
+) -> None:
+    answer = answers[name]
+    assert answer.code == code
+    assert said in answer.err[0]
+    assert not any("Traceback" in line for line in answer.err)
 
 
 def test_hits_of_the_catalogue_can_be_cited(answers: dict[str, Answer]) -> None:

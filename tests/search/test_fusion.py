@@ -106,9 +106,22 @@ def test_the_query_moves_towards_what_is_on_top(
     monkeypatch.setattr(fusion, "_TOWARDS", 0.0)
     more, still = fused(index, found, vector, terms, None)
     plain = standard(more.dense, found.by_meaning.scores)
-    plain += 0.5 * standard(more.lexical, found.by_words.scores)
+    words = standard(more.lexical, found.by_words.scores)
+    assert words.max() < fusion._FAR_OUT
+    plain += fusion._WORDS * words
     assert still == pytest.approx(plain, abs=1e-5)
     assert len(moved) != len(still) or not np.allclose(moved, still)
+
+
+def test_words_count_more_where_one_document_stands_out(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    rows = [f'{{"_id": "{n}", "text": "asthma lung child {n}"}}\n' for n in range(150)]
+    rows.append('{"_id": "named", "text": "NCT01234567 zileuton montelukast"}\n')
+    path.write_text("".join(rows))
+    build_index("named", [path], HashingEncoder)
+    engine = SearchEngine(open_index("named"), HashingEncoder())
+    query = "asthma lung child in NCT01234567 of zileuton and montelukast"
+    assert engine.search(Question(text=query)).hits[0].id == "named"
 
 
 def test_a_filter_holds_for_what_feedback_finds(index: OpenIndex) -> None:

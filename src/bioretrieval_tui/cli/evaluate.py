@@ -230,7 +230,7 @@ def _model(model: str | None) -> tuple[str | None, Encoding | None]:
     """Hub id and recipe of --model; None without one, so that an index keeps its own."""
     if model is None:
         return None, None
-    from bioretrieval_tui.cli.indexing import chosen_model
+    from bioretrieval_tui.cli.models import chosen_model
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
     found = chosen_model(model)
@@ -238,7 +238,7 @@ def _model(model: str | None) -> tuple[str | None, Encoding | None]:
 
 
 def _reranker(name: str) -> tuple[str, Encoding | None]:
-    from bioretrieval_tui.cli.indexing import chosen_model
+    from bioretrieval_tui.cli.models import chosen_model
 
     found = chosen_model(name)
     if found is None:

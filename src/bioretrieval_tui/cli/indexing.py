@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from bioretrieval_tui.cli.catalogue import complete_index, complete_model
+from bioretrieval_tui.cli.models import chosen_model, whose_vectors
 from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
 from bioretrieval_tui.cli.output import format_option, put_sheet
-from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Encoding, Model
     from bioretrieval_tui.corpus.reading import ReadSettings
     from bioretrieval_tui.export.formats import Format
     from bioretrieval_tui.index.build import Outcome, Reading
@@ -114,6 +114,7 @@ _ids = click.option(
     help="Encode with this model of the catalogue (its id or hub id); the embedded one if not"
     " said.",
 )
+@click.option("--download", is_flag=True, help="Fetch what the model lacks; its licence is told.")
 @_device
 @_reading
 @_ids
@@ -122,6 +123,7 @@ def build(
     name: str,
     files: Sequence[Path],
     model: str | None,
+    download: bool,
     device: str,
     reader: str,
     mapping: str | None,
@@ -148,12 +150,15 @@ def build(
     check_name(device)
     settings = _settings(reader, mapping, strict)
     chosen = chosen_model(model)
+    from bioretrieval_tui.cli.downloads import fetch_missing
     from bioretrieval_tui.encoding.embedded import MODEL_ID
     from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
     from bioretrieval_tui.index.build import build_index
 
     hub, recipe = chosen if chosen is not None else (MODEL_ID, None)
     with _told(quiet, progress) as reporter, _reported(report) as reading:
+        if chosen is not None:
+            fetch_missing(hub, recipe, reporter, download=download)
         outcome = build_index(
             name,
             [str(path) for path in files],
@@ -269,7 +274,7 @@ def import_vectors(
       --vectors embeds_chunk_36.npy --ids pmids_chunk_36.json --documents pubmed_chunk_36.json
     """
     settings = _settings(reader, mapping, strict)
-    hub, recipe, dimension = _whose_vectors(model)
+    hub, recipe, dimension = whose_vectors(model)
     from bioretrieval_tui.index import importing
 
     with _told(quiet, progress) as reporter, _reported(report) as reading:
@@ -419,63 +424,3 @@ def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
             )
         columns[field.strip()] = column.strip()
     return ReadSettings(None if reader == "auto" else reader, ReadOptions(columns), strict)
-
-
-def chosen_model(model: str | None) -> tuple[str, Encoding | None] | None:
-    """Hub id or folder, and recipe, of a model given by catalogue id, hub id or folder.
-
-    None stands for the embedded model, whose recipe is its own.
-
-    Raises:
-        NotFoundError: there is no such model. ModelError: how it encodes is not known.
-    """
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
-
-    if model is None or model == MODEL_ID:
-        return None
-    entry = _model_entry(model)
-    if entry is None:
-        return model, None
-    if MODEL_ID in entry.hub:
-        return None
-    hub, recipe = _hub_and_recipe(entry)
-    return hub, recipe
-
-
-def _whose_vectors(model: str) -> tuple[str, Encoding, int | None]:
-    """Hub id, recipe and dimension of the model that made vectors."""
-    entry = _model_entry(model)
-    if entry is None:
-        raise ModelError(
-            f"how {model} encodes is not known",
-            remedy="add it to the catalogue with its encoding",
-        )
-    hub, recipe = _hub_and_recipe(entry)
-    return hub, recipe, entry.dimension
-
-
-def _model_entry(model: str) -> Model | None:
-    """The catalogue's entry of a model named by id or hub id; None for a folder of the user's."""
-    from bioretrieval_tui.catalog.entries import Model
-    from bioretrieval_tui.cli.catalogue import catalogue, entry_of_kind
-
-    found = catalogue()
-    entry = next((one for one in found.of_type(Model) if model in one.hub), None)
-    if entry is not None:
-        return entry
-    if model not in found.by_id and Path(model).expanduser().is_dir():
-        return None
-    named = entry_of_kind(found, model, "models")
-    if not isinstance(named, Model):
-        raise NotFoundError(f"'{model}' is no model")
-    return named
-
-
-def _hub_and_recipe(entry: Model) -> tuple[str, Encoding]:
-    sides = entry.encoding and (entry.encoding.document or entry.encoding.query)
-    hub = (sides.model if sides else None) or next(iter(entry.hub), None)
-    if entry.encoding is None or hub is None:
-        raise ModelError(
-            f"how '{entry.id}' encodes is not known", remedy="leave --model out, or add its recipe"
-        )
-    return hub, entry.encoding

@@ -248,7 +248,7 @@ def _catalogue_ready(
 
 def _reranker(name: str) -> tuple[str, Encoding | None]:
     """Hub id or folder, and recipe, of a cross-encoder. Raises UsageError for any other model."""
-    from bioretrieval_tui.cli.indexing import chosen_model
+    from bioretrieval_tui.cli.models import chosen_model
 
     chosen = chosen_model(name)
     if chosen is None or (chosen[1] is not None and chosen[1].type != "cross-encoder"):

@@ -8,6 +8,10 @@ Two steps, each of which was measured to help (`benchmarks/results/quality.md`):
    documents that this first order puts on top, each by how sure the order is of it, and meaning
    is asked once more. Words have had their say in where the query moves, so they count half now.
 
+How far words are to be trusted is seen from their own scores: where one document stands far above
+the others, the query names something that it holds (a trial, a gene, a title), and words count the
+more in both steps; where none does, the query speaks of a topic, which meaning knows better.
+
 Mixing in the scores of neighbouring documents, expanding the words of the query and the best
 sentence of each document were measured too: what they add to this is within noise.
 
@@ -30,7 +34,13 @@ _FEEDBACK = 10
 _TOWARDS = 1.0
 """How far: their mean weighs as much as the query itself."""
 _WORDS = 0.5
-"""Weight of the words' score once the query has been moved."""
+"""Weight of the words' score once the query has been moved, where nothing stands out by words."""
+_OUT = 2.5
+"""Standard deviations that the best document by words must stand out, for words to weigh more than
+meaning in the first order; as many times more as it stands out further."""
+_FAR_OUT = 4.0
+_STEEP = 1.5
+"""The same for the last order, where the weight grows by this power of it."""
 
 
 def fused(
@@ -45,13 +55,16 @@ def fused(
         IndexFault: the index is damaged.
     """
     depth = max(DEPTH, len(found.by_meaning.labels))
+    words = standard(found.lexical, found.by_words.scores)
+    out = float(words.max(initial=0.0))
     first = standard(found.dense, found.by_meaning.scores)
-    first += standard(found.lexical, found.by_words.scores)
+    first += np.float32(max(1.0, out / _OUT)) * words
     moved = _moved(index, found.labels, first, vector)
     again = Half(*index.vectors.search(moved, depth, allowed))
     more = extended(index, found, again.labels, vector, terms)
     scores = standard(index.vectors.similarities(moved, more.labels), again.scores)
-    scores += np.float32(_WORDS) * standard(more.lexical, more.by_words.scores)
+    weight = _WORDS * max(1.0, out / _FAR_OUT) ** _STEEP
+    scores += np.float32(weight) * standard(more.lexical, more.by_words.scores)
     return more, scores
 
 
