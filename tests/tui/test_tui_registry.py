@@ -27,6 +27,7 @@ from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.screens.browse import BrowsePane
 from bioretrieval_tui.tui.screens.building import AddDialog, BuildDialog, FilesDialog
+from bioretrieval_tui.tui.screens.choosing import BenchmarkDialog
 from bioretrieval_tui.tui.screens.dialogs import (
     Dialog,
     ExportDialog,
@@ -42,6 +43,7 @@ from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.screens.listing import ListPane
 from bioretrieval_tui.tui.screens.palette import Palette
 from bioretrieval_tui.tui.screens.pane import Pane
+from bioretrieval_tui.tui.screens.qrels import QrelsPane
 from bioretrieval_tui.tui.screens.search import SearchPane
 from bioretrieval_tui.tui.screens.start import StartPane
 from bioretrieval_tui.tui.widgets.ask_line import AskLine
@@ -57,7 +59,7 @@ from bioretrieval_tui.tui.widgets.workbar import WorkBar
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
-    "list": (BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane),
+    "list": (BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane),
     "browse": (BrowsePane, LeaderboardPane, StartPane),
     "detail": (Detail,),
     "leaderboard": (LeaderboardPane,),
@@ -65,6 +67,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "search": (SearchPane,),
     "ask": (AskLine,),
     "indexes": (IndexesPane,),
+    "qrels": (QrelsPane,),
     "files": (FilePicker,),
     "line": (QueryLine,),
 }
@@ -75,11 +78,11 @@ EVERY_CLASS: tuple[type, ...] = (
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Question,
-    FilesDialog, AddDialog, BuildDialog,
+    FilesDialog, AddDialog, BuildDialog, BenchmarkDialog, QrelsPane,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
-    HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane,
+    HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the
@@ -138,7 +141,7 @@ def test_the_list_of_classes_is_whole() -> None:
         for cls in _subclasses(Widget) | _subclasses(BioRetrievalApp) | {BioRetrievalApp}
         if cls.__module__.startswith("bioretrieval_tui.") and not cls.__name__.startswith("_")
     }
-    bases = {
+    bases = {"EvaluatingApp",
         "Canvas", "DocumentView", "WorkingApp",
         "AskingPane", "FollowingPane", "NarrowingPane", "WordingPane",
     }  # fmt: skip

@@ -24,12 +24,12 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver
+from bioretrieval_tui.tui.evalapp import EvaluatingApp
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 from bioretrieval_tui.tui.widgets.toosmall import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
-from bioretrieval_tui.tui.working import WorkingApp
 
 if TYPE_CHECKING:
     from bioretrieval_tui.library.store import Library
@@ -43,11 +43,12 @@ PANE_CLASSES: dict[str, tuple[str, ...]] = {
     "path": ("start", "StartPane"),
     "search": ("search", "SearchPane"),
     "indexes": ("indexes", "IndexesPane"),
+    "qrels": ("qrels", "QrelsPane"),
 }
 """(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
 
 
-class BioRetrievalApp(WorkingApp, inherit_bindings=False):
+class BioRetrievalApp(EvaluatingApp, inherit_bindings=False):
     """bioretrieval-tui."""
 
     TITLE = "bioretrieval-tui"
@@ -168,6 +169,8 @@ class BioRetrievalApp(WorkingApp, inherit_bindings=False):
         self._hints()
         if self.works.current:
             self.works_changed()
+        if self.evaluations.current:
+            self.evaluation_changed()
         pane.activate()
         return pane
 
@@ -369,7 +372,7 @@ class BioRetrievalApp(WorkingApp, inherit_bindings=False):
         """The keys of this pane."""
         from bioretrieval_tui.tui.screens.dialogs import HelpDialog
 
-        title = next(title for name, title, _ in PANES if name == self.current)
+        title = next((title for name, title, _ in PANES if name == self.current), self.pane.TITLE)
         self.push_screen(HelpDialog(title, (*self.pane.SCOPES, *self.pane.MORE_SCOPES)))
 
     def action_palette(self) -> None:

@@ -1,79 +1,40 @@
-"""The leaderboard: training recipes as a list, and published figures as a matrix."""
+"""The leaderboard: training recipes as a list, published and own figures as a matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 
-from bioretrieval_tui.catalog.entries import Model, Result
-from bioretrieval_tui.catalog.matrix import Axis, Matrix, build
+from bioretrieval_tui.catalog.entries import AnyEntry, Model, Result
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
 from bioretrieval_tui.catalog.numbers import figure
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.board import MODEL_WIDTH, MatrixRows, axes_of, axis_key, columns_of
+from bioretrieval_tui.tui.ownrows import (
+    MARK,
+    OwnRow,
+    OwnRows,
+    fitting,
+    merged,
+    own_page,
+    own_rows,
+)
 from bioretrieval_tui.tui.pages import result_marks
 from bioretrieval_tui.tui.screens.browse import BrowsePane
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 
-MODEL_WIDTH = 24
-
-
-def columns_of(matrix: Matrix, catalogue: Catalogue) -> list[Column]:
-    """The model's name (frozen), the mean, and one column an axis."""
-    columns = [Column("model", "Model", MODEL_WIDTH, frozen=True)]
-    if matrix.common:
-        over = f"Mean of {len(matrix.common)}"
-        columns.append(Column("mean", over, len(over) + 2, align="right"))
-    for axis in matrix.axes:
-        name = catalogue.names.get(axis.benchmark, axis.benchmark)
-        title = name if axis.metric == "nDCG@10" else f"{name} ({axis.metric})"
-        columns.append(Column(_key(axis), title, max(8, len(title) + 2), align="right"))
-    return columns
-
-
-def _key(axis: Axis) -> str:
-    return f"{axis.benchmark} {axis.metric}"
-
-
-class MatrixRows:
-    """The matrix as rows of spans; marks are characters, so that they survive without colour."""
-
-    def __init__(self, matrix: Matrix, catalogue: Catalogue) -> None:
-        self.matrix = matrix
-        self.catalogue = catalogue
-        self.best = {
-            axis: max(row.figures[axis].value for row in matrix.rows if axis in row.figures)
-            for axis in matrix.axes
-        }
-
-    def __len__(self) -> int:
-        return len(self.matrix.rows)
-
-    def cells(self, index: int) -> Sequence[Span]:
-        """Name, mean, figures. `*` secondary, `?` unverified, `t` trained on it."""
-        row = self.matrix.rows[index]
-        spans = [Span(self.catalogue.names.get(row.model, row.model), "model")]
-        if row.mean is not None:
-            spans.append(Span(f"{row.mean:.3f}  ", "strong"))
-        for axis in self.matrix.axes:
-            result = row.figures.get(axis)
-            if result is None:
-                spans.append(Span("-    ", "faint"))
-                continue
-            mark = {"secondary": "*", "unverified": "?"}.get(result.status, " ")
-            mark = "t" if result.zero_shot is False else mark
-            role = "ok" if result.value == self.best[axis] else "text"
-            role = "warn" if mark in "?t" else role
-            # Three and four decimals stand under each other.
-            spans.append(Span(f"{figure(result.value):<6}{mark}", role))
-        return spans
+if TYPE_CHECKING:
+    from bioretrieval_tui.evaluation.records import EvaluationRecord
+    from bioretrieval_tui.tui.evaluating import Result as Evaluated
 
 
 class LeaderboardPane(BrowsePane):
-    """Recipes first; `v` shows the matrix."""
+    """Recipes first; `v` shows the matrix, with own evaluations among the published figures."""
 
     BINDINGS = bindings("leaderboard")
     SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
@@ -81,6 +42,9 @@ class LeaderboardPane(BrowsePane):
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
     LeaderboardPane.-matrix Horizontal { display: none; }
+    LeaderboardPane #own { display: none; width: 1fr; }
+    LeaderboardPane.-own #own { display: block; }
+    LeaderboardPane.-own #matrix { display: none; }
     """
 
     def __init__(self, name: str, section: str) -> None:
@@ -92,6 +56,13 @@ class LeaderboardPane(BrowsePane):
         """The last axis that sorted: the mean keeps to the models that have a figure there."""
         self.reverse = False
         self.matrix = Matrix((), (), (), {})
+        self.own = OwnRows()
+        self.with_own = True
+        """Own rows are shown."""
+        self.rows: list[MatrixRow | OwnRow] = []
+        """What the matrix shows."""
+        self.shown_own: list[OwnRow] = []
+        """The own rows that the filter keeps, whatever the order hides."""
 
     def compose(self) -> ComposeResult:
         """The list of recipes, and the matrix under it until it is asked for."""
@@ -100,6 +71,7 @@ class LeaderboardPane(BrowsePane):
             [Column("model", "Model", MODEL_WIDTH, frozen=True)],
             id="matrix", squeeze=False, empty="No figure is left: lift the filter.",
         )  # fmt: skip
+        yield Detail("own")
 
     @property
     def in_matrix(self) -> bool:
@@ -113,6 +85,11 @@ class LeaderboardPane(BrowsePane):
             return self.query_one("#matrix", VirtualTable)
         return self.query_one("Horizontal > VirtualTable", VirtualTable)
 
+    @property
+    def detail(self) -> Detail:
+        """The page beside the list of recipes."""
+        return self.query_one("Horizontal > Detail", Detail)
+
     def go_to(self, place: str | None) -> None:
         """A recipe's id leads to the list, a model's to the matrix."""
         is_model = isinstance(self.catalogue.by_id.get(place or ""), Model)
@@ -120,8 +97,60 @@ class LeaderboardPane(BrowsePane):
             self.action_view()
         super().go_to(place)
 
+    @property
+    def own_row(self) -> OwnRow | None:
+        """The own row under the cursor."""
+        at = self.table.cursor
+        row = self.rows[at] if self.in_matrix and 0 <= at < len(self.rows) else None
+        return row if isinstance(row, OwnRow) else None
+
+    @property
+    def current(self) -> AnyEntry | None:
+        """The entry under the cursor; own rows have none."""
+        if not self.in_matrix:
+            return super().current
+        at = self.table.cursor
+        row = self.rows[at] if 0 <= at < len(self.rows) else None
+        return self.catalogue.by_id[row.model] if isinstance(row, MatrixRow) else None
+
+    @property
+    def current_id(self) -> str | None:
+        """Its id, or the record's of an own row."""
+        return self.own_row.record.id if self.own_row else super().current_id
+
+    def activate(self) -> None:
+        """Shown: something may have been evaluated meanwhile."""
+        super().activate()
+        if self.has_class("-own"):
+            self.own_detail.focus()
+        self.run_worker(self._read, thread=True, group="own", exclusive=True)
+
+    def _read(self) -> None:
+        """In a thread: one small file a record."""
+        from bioretrieval_tui.evaluation.records import records
+
+        try:
+            found, problem = records(), ""
+        except BioRetrievalError as error:
+            found, problem = [], error.line()
+        if self.is_attached:
+            self.app.call_from_thread(self._got, found, problem)
+
+    def _got(self, found: list[EvaluationRecord], problem: str) -> None:
+        self.own = own_rows(found, self.catalogue)
+        if self.in_matrix:
+            self.refill()
+        if problem:
+            self.owner.say(problem, "error")
+
+    def evaluation_done(self, result: Evaluated) -> None:
+        """An evaluation has left its records."""
+        if result.answer is not None:
+            self.run_worker(self._read, thread=True, group="own", exclusive=True)
+
     def action_view(self) -> None:
         """Recipes or matrix."""
+        self._close_own()
         self._close_filter()
         self.expression = ""
         self._filter = None
@@ -153,18 +182,27 @@ class LeaderboardPane(BrowsePane):
             sort=self.sort, within=self.axis if self.sort == "mean" else None,
             reverse=self.reverse,
         )  # fmt: skip
+        kept = frozenset(ids) if self.expression.strip() else None
+        own = fitting(self.own, kept, self.expression, zero_shot_only=self.zero_shot_only)
+        self.shown_own = own if self.with_own else []
+        self.rows = merged(
+            self.matrix, self.shown_own, self.catalogue, sort=self.sort, reverse=self.reverse
+        )
         table = self.table
         chosen = table.columns[table.column].key if table.columns else "model"
-        table.columns = tuple(columns_of(self.matrix, self.catalogue))
+        table.columns = tuple(
+            columns_of(self.matrix, self.catalogue, self.shown_own, self.own.titles)
+        )
         keys = [column.key for column in table.columns]
         table.column = keys.index(chosen) if chosen in keys else 0
-        key = _key(self.sort) if isinstance(self.sort, Axis) else self.sort
+        key = axis_key(self.sort) if isinstance(self.sort, Axis) else self.sort
         # Best first is the arrow down; reversed is worst first.
         table.sorted_by = (key, not self.reverse) if key else None
         by_id = self.catalogue.by_id
         self.shown = [by_id[row.model] for row in self.matrix.rows]
-        cursor = next((i for i, e in enumerate(self.shown) if e.id == keep), 0)
-        table.show(MatrixRows(self.matrix, self.catalogue), cursor)
+        cursor = next((i for i, row in enumerate(self.rows) if _id(row) == keep), 0)
+        rows = MatrixRows(self.matrix, self.catalogue, self.rows, self.shown_own)
+        table.show(rows, cursor)
         self.head()
         self.show_page()
 
@@ -174,7 +212,8 @@ class LeaderboardPane(BrowsePane):
             super().action_sort()
             return
         key = self.table.columns[self.table.column].key
-        axis = next((a for a in self.matrix.axes if _key(a) == key), None)
+        axes = axes_of(self.matrix, self.shown_own)
+        axis = next((a for a in axes if axis_key(a) == key), None)
         wanted: Axis | str = axis or key
         self.reverse = not self.reverse if wanted == self.sort else False
         self.sort = wanted
@@ -196,37 +235,151 @@ class LeaderboardPane(BrowsePane):
             super().head()
             return
         spans = [Span("Results", "strong"), Span(f"  {len(self.shown)} models", "dim")]
+        shown = sum(isinstance(row, OwnRow) for row in self.rows)
+        if shown:
+            spans.append(Span(f"  {MARK} {shown} own", "own"))
         result = self.figure_under_cursor()
         if result:
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
             spans += [Span(f"  {figure(result.value)}", "strong"), result_marks(result),
                       Span(f"  from {text}", "dim")]  # fmt: skip
+        elif self.own_row:
+            spans += [
+                Span(f"  {self.own_row.record.benchmark}", "own"),
+                Span(f"  {self.own_row.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
+                Span(f"  {self.own_row.how}, measured here; enter: its page", "dim"),
+            ]
         elif self.expression:
             spans += [Span("  filter ", "faint"), Span(self.expression, "ok")]
         if self.zero_shot_only:
             spans.append(Span("  zero-shot only", "warn"))
-        hidden = ", ".join(f"{n} {why}" for why, n in self.matrix.hidden.items())
+        hidden = [f"{n} {why}" for why, n in self.matrix.hidden.items()]
+        if self.own.rows and not self.with_own:
+            hidden.append(f"{len(self.own.rows)} own (w)")
+        if len(self.shown_own) > shown:
+            hidden.append(f"{len(self.shown_own) - shown} own without a figure here")
         if hidden:
-            spans.append(Span(f"  hidden: {hidden}", "faint"))
-        spans.append(Span("   * secondary  ? unverified  t trained on it", "faint"))
+            spans.append(Span(f"  hidden: {', '.join(hidden)}", "faint"))
+        off = "  ! own, over 0.01 from published" if self.shown_own else ""
+        spans.append(Span(f"   * secondary  ? unverified  t trained on it{off}", "faint"))
         self.query_one(HeadLine).show(*spans)
 
     def figure_under_cursor(self) -> Result | None:
-        """The result record at the cursor's row and column."""
+        """The published figure at the cursor's row and column."""
         table = self.table
-        if not 0 <= table.cursor < len(self.matrix.rows):
+        row = self.rows[table.cursor] if 0 <= table.cursor < len(self.rows) else None
+        if not isinstance(row, MatrixRow):
             return None
         key = table.columns[table.column].key
-        figures = self.matrix.rows[table.cursor].figures
-        return next((r for axis, r in figures.items() if _key(axis) == key), None)
+        return next((r for axis, r in row.figures.items() if axis_key(axis) == key), None)
+
+    def action_match(self, by: int) -> None:
+        """Next or previous published row that matches the last filter."""
+        if not self.in_matrix:
+            super().action_match(by)
+            return
+        expression = self.expression or self.last_expression
+        if not expression:
+            self.owner.say("No filter yet: press / first")
+            return
+        matching = {entry.id for entry in self._matching(expression)}
+        count = len(self.rows)
+        for step in range(1, count + 1):
+            index = (self.table.cursor + by * step) % count
+            row = self.rows[index]
+            if isinstance(row, MatrixRow) and row.model in matching:
+                self.table.move_to(index)
+                return
+        self.owner.say(f"No row matches {expression}")
+
+    # Own evaluations ---------------------------------------------------------------------
+
+    @property
+    def own_detail(self) -> Detail:
+        """The page of an own row."""
+        return self.query_one("#own", Detail)
+
+    def action_own(self) -> None:
+        """Show own rows, or not."""
+        if not self.in_matrix:
+            self.owner.say("Own evaluations stand in the results matrix: press v")
+            return
+        if not self.own.rows:
+            self.owner.say("Nothing was evaluated here yet: E explores a benchmark, 8 begins one")
+            return
+        self._close_own()
+        self.with_own = not self.with_own
+        if self.sort == "own" or self.sort in self.own.titles:
+            self.sort, self.reverse = self.axis, False
+        self.refill()
 
     def action_enter(self) -> None:
-        """From the matrix to the model's page."""
-        if self.in_matrix and self.current:
+        """From the matrix to the model's page, or to that of an own evaluation."""
+        row = self.own_row
+        if row is not None:
+            self.own_detail.show(own_page(row, self.catalogue).lines)
+            self.add_class("-own")
+            self.own_detail.focus()
+        elif self.in_matrix and self.current:
             self.owner.jump(self.current.id)
         else:
             super().action_enter()
+
+    def leave(self) -> bool:
+        """Out of the page of an own evaluation first."""
+        return self._close_own() or super().leave()
+
+    def _close_own(self) -> bool:
+        if not self.has_class("-own"):
+            return False
+        self.remove_class("-own")
+        self.table.focus()
+        return True
+
+    def action_remove(self) -> None:
+        """Forget an own evaluation, after a question."""
+        row = self.own_row
+        if row is None:
+            self.owner.say("Only own evaluations can be removed: move to a row with " + MARK)
+            return
+        from bioretrieval_tui.tui.screens.dialogs import Question
+
+        record = row.record
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._remove(record)
+
+        then = f"{record.id}; its index stays." + (
+            f" The one before it, of {row.earlier[0].date[:10]}, is shown then."
+            if row.earlier
+            else ""
+        )
+        question = Question(f"Remove this evaluation of {row.name}?", then, "Remove", "Keep")
+        self.app.push_screen(question, answered)
+
+    def _remove(self, record: EvaluationRecord) -> None:
+        from bioretrieval_tui.evaluation.records import remove
+
+        try:
+            remove(record.id)
+        except BioRetrievalError as error:
+            self.owner.say(error.line(), "error")
+        else:
+            self.owner.say(f"Removed {record.id}")
+        self._close_own()
+        self.run_worker(self._read, thread=True, group="own", exclusive=True)
+
+    def action_explore_own(self) -> None:
+        """The queries and judgements behind an own evaluation; elsewhere, ask for a benchmark."""
+        row = self.own_row
+        if row is None:
+            self.owner.action_explore()
+        else:
+            self.owner.explore_record(row.record)
+
+    # Out of here -------------------------------------------------------------------------
 
     def action_links(self) -> None:
         """The links of the model, on its page: the matrix does not show their letters."""
@@ -253,3 +406,7 @@ class LeaderboardPane(BrowsePane):
                  if a in row.figures]  # fmt: skip
         names = self.catalogue.names
         self.owner.export_sheet(lambda: result_sheet(shown, names), "results", len(shown))
+
+
+def _id(row: MatrixRow | OwnRow) -> str:
+    return row.record.id if isinstance(row, OwnRow) else row.model

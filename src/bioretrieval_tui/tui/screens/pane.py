@@ -11,6 +11,7 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from bioretrieval_tui.tui.app import BioRetrievalApp
+    from bioretrieval_tui.tui.evaluating import Result
     from bioretrieval_tui.tui.works import Outcome
 
 WIDE = 100
@@ -55,6 +56,12 @@ class Pane(Widget):
         """Work on an index began, went on or ended."""
 
     def work_done(self, outcome: Outcome) -> None:
+        """What came of it."""
+
+    def evaluation_changed(self) -> None:
+        """An evaluation began, went on or ended."""
+
+    def evaluation_done(self, result: Result) -> None:
         """What came of it."""
 
     def redraw(self) -> None:
