@@ -171,7 +171,7 @@ class EvaluatingApp(WorkingApp, inherit_bindings=False):
         """Where choosing a benchmark begins: where the last one was, else the working folder."""
         from bioretrieval_tui.tui.folders import first_folder
 
-        return self.remembered_folder(name) or first_folder()
+        return self.remembered_folder(name) or self.remembered_folder(FOLDER) or first_folder()
 
     def remembered_folder(self, name: str) -> Path | None:
         """The folder that a setting remembers, if it is still there."""

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
 from bioretrieval_tui.catalog.entries import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.evalapp import FOLDER
 from bioretrieval_tui.tui.judged import evaluation_lines
+from bioretrieval_tui.tui.lists import COLUMNS
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.screens.browse import BrowsePane
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.widgets.workbar import WorkBar
 
 if TYPE_CHECKING:
@@ -43,10 +48,11 @@ class StartPane(BrowsePane):
 
     def compose(self) -> ComposeResult:
         """The list and the page, under the evaluation that runs."""
-        head, *rest = super().compose()
-        yield head
+        yield HeadLine()
         yield WorkBar()
-        yield from rest
+        with Horizontal():
+            yield VirtualTable(COLUMNS[self.section], empty="No entry matches.")
+            yield Detail(rule=True)
 
     def on_mount(self) -> None:
         """Read the marks, then fill the list."""
@@ -222,6 +228,7 @@ class StartPane(BrowsePane):
     def _chosen_folder(self, step: Step, chosen: Chosen | None) -> None:
         if chosen is not None:
             self.owner.remember_folder(_setting(step), chosen.folder)
+            self.owner.remember_folder(FOLDER, chosen.folder)  # choosing begins there
             self.look()
 
     def action_clear(self) -> None:
