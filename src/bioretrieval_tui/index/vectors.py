@@ -178,7 +178,9 @@ class HnswStore:
             allow = marks.tobytes().__getitem__
         with self._loading:
             # `ef` belongs to the graph, not to the query: one search at a time sets it.
-            graph.set_ef(max(self._manifest.graph.ef, k))
+            # `ef` was measured for ten neighbours of documents; many, of a query that lies apart
+            # from all documents, want more than one candidate each.
+            graph.set_ef(max(self._manifest.graph.ef, k + k // 2))
             try:
                 found, distances = graph.knn_query(query, k=k, num_threads=1, filter=allow)
             except RuntimeError:
