@@ -6,7 +6,7 @@ read the difference before a commit.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,7 @@ from driving import NOTHING, Session
 from textual.pilot import Pilot
 
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.hits import Hit, Scores
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.screens.search import SearchPane
-from bioretrieval_tui.tui.text import Span
 
 NARROW, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
 EVIL = ("j",) * 4
@@ -155,104 +151,3 @@ def test_a_broken_overlay_is_told(small: Catalogue, snap_compare: Compare) -> No
     problems = ("catalog.d/mine.yaml:3: alpha: unknown key 'nmae'", "and another")
     app = BioRetrievalApp(small, capabilities=NOTHING, problems=problems)
     assert snap_compare(app, terminal_size=NARROW)
-
-
-# Search ---------------------------------------------------------------------------------------
-
-TEXT = (
-    "Vitamin D deficiency is common. We followed 1,200 adults for ten years and saw more multiple "
-    "sclerosis where vitamin D was low; see https://example.org/study for the protocol."
-)
-HITS = [
-    Hit(1, "4983", "Vitamin D and multiple sclerosis", TEXT, 2011,
-        "https://pubmed.ncbi.nlm.nih.gov/4983/", 0.8123, Scores(dense=0.8123)),
-    Hit(2, "5836", "", TEXT.lower(), None, None, 0.5, Scores(dense=0.5)),
-    Hit(3, "evil", "\x1b[31mred\x07 [bold]title[/bold]", "\x1b]0;x\x07" + TEXT, 1999, None, 0.25,
-        Scores(dense=0.25)),
-]  # fmt: skip
-
-Act = Callable[[Session, SearchPane], Awaitable[None]]
-
-
-async def with_hits(session: Session, pane: SearchPane, index: str = "scifact") -> None:
-    """As if the search process had answered."""
-    pane.index, pane.query_text = index, "vitamin D and sclerosis"
-    with session.app.prevent():
-        pane.line.value = pane.query_text
-    pane._stop()
-    pane._show(HITS)
-    await session.settle()
-
-
-async def empty(session: Session, pane: SearchPane) -> None:
-    pane._state()
-
-
-async def building(session: Session, pane: SearchPane) -> None:
-    pane._progress(Progress("encoding", 96, 217))
-
-
-async def failed(session: Session, pane: SearchPane) -> None:
-    pane._state(Span("index scifact is damaged: graph.hnsw; build it again", "error"))
-
-
-async def found(session: Session, pane: SearchPane) -> None:
-    await with_hits(session, pane)
-    await session.press("escape")
-
-
-async def found_hostile(session: Session, pane: SearchPane) -> None:
-    await found(session, pane)
-    await session.press("G")
-    await session.rest()
-
-
-async def read(session: Session, pane: SearchPane) -> None:
-    await found(session, pane)
-    await session.press("enter")
-
-
-async def in_the_catalogue(session: Session, pane: SearchPane) -> None:
-    entry = session.app.catalogue.entries[0]
-    await with_hits(session, pane, "catalogue")
-    pane._show([Hit(1, entry.id, entry.name, entry.summary, entry.year, None, 0.9, Scores(0.9))])
-    await session.press("escape")
-
-
-SEARCHES: tuple[tuple[str, Act, tuple[int, int], str], ...] = (
-    ("empty", empty, USUAL, "dark"),
-    ("empty-narrow", empty, NARROW, "dark"),
-    ("building", building, USUAL, "dark"),
-    ("failed", failed, USUAL, "dark"),
-    ("hits", found, USUAL, "dark"),
-    ("hits-narrow", found, NARROW, "dark"),
-    ("hits-large", found, LARGE, "dark"),
-    ("hits-light", found, USUAL, "light"),
-    ("hits-terminal", found, USUAL, "terminal"),
-    ("hostile-hit", found_hostile, USUAL, "dark"),
-    ("reading-narrow", read, NARROW, "dark"),
-    ("reading-light", read, USUAL, "light"),
-    ("catalogue-hit", in_the_catalogue, USUAL, "dark"),
-)
-
-
-@pytest.mark.parametrize(("name", "act", "size", "theme"), SEARCHES, ids=[s[0] for s in SEARCHES])
-def test_search(
-    name: str,
-    act: Act,
-    size: tuple[int, int],
-    theme: str,
-    small: Catalogue,
-    snap_compare: Compare,
-) -> None:
-    async def drive(pilot: Pilot[Any]) -> None:
-        session = await arrived(pilot, "search")
-        pane = session.app.pane
-        assert isinstance(pane, SearchPane)
-        session.app.workers.cancel_group(pane, "prepare")
-        await session.settle()
-        await act(session, pane)
-        await session.settle()
-
-    app = BioRetrievalApp(small, capabilities=NOTHING, theme=theme)
-    assert snap_compare(app, terminal_size=size, run_before=drive)

@@ -12,6 +12,7 @@ from bioretrieval_tui.tui.text import Span, fit
 HITS = 100
 """Hits that are asked for."""
 _LONGEST_TITLE = 48
+_LONGEST_FILTER = 36
 
 
 _NONE = Answer(())
@@ -22,13 +23,14 @@ class View:
     """One answer and what it answers.
 
     index: what was searched; question: None for a likeness, where `like` is the hit that the
-    others are like; near: entries of the catalogue behind them that are like it too; reader: the
-    reranker that has read the best of them.
+    others are like; where: the filter; near: entries of the catalogue behind them that are like it
+    too; reader: the reranker that has read the best of them.
     """
 
     index: str = ""
     question: Question | None = None
     answer: Answer = _NONE
+    where: str = ""
     like: Hit | None = None
     near: tuple[Hit, ...] = ()
     reader: str = ""
@@ -66,8 +68,7 @@ def described(view: View, model: str) -> Iterator[Span]:
     yield Span(f"  {found}", "dim")
     if view.near:
         yield Span(f" + {len(view.near)} of the catalogue", "dim")
-    if answer.fitting is not None:
-        yield Span(f"  filter keeps {answer.fitting:,}", "ok")
+    yield from _filtered(view)
     if view.question is not None and view.question.order == "date":
         yield Span("  newest first", "dim")
     if view.reader:
@@ -84,7 +85,16 @@ def side_by_side(left: View, right: View) -> Iterator[Span]:
     yield Span("  words | meaning", "strong")
     most = max(len(left.answer.hits), len(right.answer.hits))
     yield Span(f"  {len(both)} of {most} in both", "dim")
-    if left.answer.fitting is not None:
-        yield Span(f"  filter keeps {left.answer.fitting:,}", "ok")
+    yield from _filtered(left)
     if left.answer.note:
         yield Span(f"  {left.answer.note}", "warn")
+
+
+def _filtered(view: View) -> Iterator[Span]:
+    """The filter, and how many documents it lets through."""
+    if view.answer.fitting is None:
+        return
+    where = view.where
+    yield Span("  filter ", "dim")
+    yield Span(fit(where, min(len(where), _LONGEST_FILTER)), "ok")
+    yield Span(f" keeps {view.answer.fitting:,}", "dim")

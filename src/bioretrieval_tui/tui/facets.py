@@ -28,7 +28,7 @@ def columns(among: int) -> tuple[Column, ...]:
     """The columns of the list; it counts within the best `among` documents."""
     return (
         Column("field", "Field", 8, priority=2),
-        Column("value", f"Among the best {among}", 12, 1, priority=0),
+        Column("value", f"Of best {among}", 12, 1, priority=0),
         Column("count", "Hits", 4, align="right", priority=1),
     )
 

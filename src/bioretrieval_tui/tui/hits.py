@@ -14,7 +14,7 @@ from bioretrieval_tui.tui.highlight import marked
 from bioretrieval_tui.tui.markdown import addresses, inline
 from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.why import why_lines
+from bioretrieval_tui.tui.why import score_line, why_lines
 from bioretrieval_tui.tui.widgets.table import Column
 
 COLUMNS = (
@@ -92,10 +92,11 @@ def hit_page(hit: Hit, wanted: Sequence[str], why: Why | None = None) -> Page:
     if hit.title:
         lines.append(line(*marked(hit.title, wanted, "strong")))
     lines += [line(Span(part, "dim")) for part in _bylines(hit)]
-    lines.append(line())
-    lines += _text(hit.text, wanted, why.passage if why else None)
+    lines.append(score_line(hit, why))
+    if hit.text:
+        lines += [line(), *_text(hit.text, wanted, why.passage if why else None)]
     lead = len(lines)
-    lines += [line(), *why_lines(hit, why)]
+    lines += why_lines(why)
     links: tuple[tuple[str, str], ...] = ()
     if hit.url:
         links = (("page", hit.url),)
@@ -110,7 +111,7 @@ def entry_hit_page(
     page = entry_page(entry, catalogue, away=True)
     lines = list(page.lines)
     lines[3] = line(*marked_spans(inline(entry.summary), wanted))
-    lines += [line(), *why_lines(hit, why)]
+    lines += [line(), score_line(hit, why), *why_lines(why)]
     return replace(page, lines=tuple(lines))
 
 
@@ -139,7 +140,7 @@ def _text(text: str, wanted: Sequence[str], passage: tuple[int, int] | None) -> 
     """The text, a line a paragraph; `passage` is (start, end) of the sentence to mark."""
     start, end = passage or (len(text), len(text))
     at = 0
-    for part in text.splitlines(keepends=True) or [""]:
+    for part in text.splitlines(keepends=True):
         cut = [min(max(place - at, 0), len(part)) for place in (start, end)]
         before, inner, after = part[: cut[0]], part[cut[0] : cut[1]], part[cut[1] :]
         spans = [

@@ -10,8 +10,8 @@ from bioretrieval_tui.search.protocol import Reranker
 FIRST = "medcpt-cross-encoder"
 
 
-def rerankers(catalogue: Catalogue) -> list[tuple[str, Reranker]]:
-    """(name, what the search process is told) of every cross-encoder whose recipe is known."""
+def rerankers(catalogue: Catalogue) -> list[tuple[Model, Reranker]]:
+    """Every cross-encoder whose recipe is known, and what the search process is told of it."""
     found = []
     for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST):
         recipe = entry.encoding
@@ -20,7 +20,7 @@ def rerankers(catalogue: Catalogue) -> list[tuple[str, Reranker]]:
         side = recipe.document or recipe.query
         hub = (side.model if side else None) or next(iter(entry.hub), None)
         if hub is not None:
-            found.append((entry.name, Reranker(hub, recipe)))
+            found.append((entry, Reranker(hub, recipe)))
     return found
 
 
@@ -33,13 +33,13 @@ def reranker_here(catalogue: Catalogue) -> tuple[str, Reranker]:
     from bioretrieval_tui.encoding.fetching import missing_models
 
     known = rerankers(catalogue)
-    for name, reranker in known:
+    for entry, reranker in known:
         if not missing_models(reranker.model, reranker.recipe):
-            return name, reranker
+            return entry.name, reranker
     if not known:
         raise ModelError("the catalogue has no reranker whose recipe is known")
-    wanted = known[0][1].model
+    first = known[0][0]
     raise ModelError(
-        f"the reranker {wanted} is not on this machine",
-        remedy=f"fetch it with: bioretrieval-tui doctor --model {wanted} --download",
+        f"{first.name} is not on this machine",
+        remedy=f"get it: bioretrieval-tui doctor --model {first.id} --download",
     )

@@ -187,7 +187,7 @@ class AskingPane(ListPane):
             self._failed(question, index, error)
             return
         if self._asked(question, index):
-            self.show_view(View(index, question, answer))
+            self.show_view(View(index, question, answer, question.where))
 
     async def _two(self, question: Question) -> None:
         """The same by words and by meaning."""
@@ -200,7 +200,7 @@ class AskingPane(ListPane):
             for mode, stream in (("lexical", "left"), ("dense", "right")):
                 asked = replace(question, mode=mode)
                 answer = await self.client.search(asked, index=index, stream=stream)
-                views.append(View(index, asked, answer))
+                views.append(View(index, asked, answer, asked.where))
         except InterruptedByUser:
             return
         except BioRetrievalError as error:

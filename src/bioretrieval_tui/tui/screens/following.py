@@ -17,6 +17,8 @@ from bioretrieval_tui.tui.text import Span
 if TYPE_CHECKING:
     from bioretrieval_tui.search.protocol import Reranker
 
+LIKE = 25
+"""Documents like one that are asked for."""
 NEAR = 5
 """Entries of the catalogue that stand behind the documents like one."""
 _WHY = 0.3
@@ -52,12 +54,14 @@ class FollowingPane(AskingPane):
             self.tell()
             return
         except BioRetrievalError as error:
-            # The hits of before stay: only their new order did not come.
-            self.tell()
-            self.owner.say(error.line(), "error")
+            # The hits of before stay: only their new order did not come. What to do about it
+            # stands in a line of its own, which a narrow window shows whole.
+            self.tell(Span(error.message, "error"))
+            if error.remedy:
+                self.owner.say(error.remedy, "error")
             return
         if self._asked(question, index):
-            self.show_view(View(index, question, answer, reader=name))
+            self.show_view(View(index, question, answer, question.where, reader=name))
 
     async def _reading(self, question: Question, index: str, reranker: Reranker) -> Answer:
         self.tell(Span("reading the best again, esc stops", "dim"))
@@ -65,7 +69,7 @@ class FollowingPane(AskingPane):
         def before(answer: Answer) -> None:
             if self._asked(question, index) and answer.hits != self.view.answer.hits:
                 state = self.state
-                self.show_view(View(index, question, answer))
+                self.show_view(View(index, question, answer, question.where))
                 self.tell(*state)
 
         return await self.client.search(
@@ -82,7 +86,7 @@ class FollowingPane(AskingPane):
         where = self.where if index == self.index else ""
         near: tuple[Hit, ...] = ()
         try:
-            answer = await self.client.similar(hit.id, index=index, k=HITS // 2, where=where)
+            answer = await self.client.similar(hit.id, index=index, k=LIKE, where=where)
         except InterruptedByUser:
             return
         except BioRetrievalError as error:
@@ -97,7 +101,7 @@ class FollowingPane(AskingPane):
                 near = found.hits
             except BioRetrievalError:
                 near = ()  # the documents are what was asked for
-        self.show_like(View(index, None, answer, like=hit, near=near))
+        self.show_like(View(index, None, answer, where, hit, near))
 
     def show_like(self, view: View) -> None:
         """Show documents that are like a hit, with a way back."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from textual import on
 from textual.widgets import Input
 
@@ -14,6 +16,7 @@ from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
+_LAST_WORD = re.compile(r"(?:^|[\s(])-?([^\W\d_][\w-]*)$")
 ROOMY = 140
 """Columns from which hits, facets and page stand side by side."""
 
@@ -68,19 +71,27 @@ class NarrowingPane(FollowingPane):
         if self.has_class("-narrowing"):
             self._filter_by(event.value)
 
-    def _filter_by(self, where: str) -> None:
+    def _filter_by(self, where: str, *, whole: bool = False) -> None:
         try:
             self._check(where)
         except FilterError as problem:
             # Half-typed: say where, and keep what was last right.
             self.problem = problem
+            self.no_wait()
             self.head()
             return
         self.problem = None
-        if where.strip() != self.where:
+        if not whole and self._may_go_on(where):
+            self.no_wait()
+        elif where.strip() != self.where:
             self.where = where.strip()
             self.send_soon()
         self.head()
+
+    def _may_go_on(self, where: str) -> bool:
+        """Whether it ends in what may become the name of a field: nobody means the word `ye`."""
+        last = _LAST_WORD.search(where)
+        return last is not None and self.schema is not None and self.schema.begun(last[1])
 
     def _check(self, where: str) -> None:
         schema = self.schema
@@ -97,6 +108,7 @@ class NarrowingPane(FollowingPane):
     @on(Input.Submitted, "#filter")
     def _filter_accepted(self, event: Input.Submitted) -> None:
         event.stop()
+        self._filter_by(event.value, whole=True)
         if self.problem:
             self.owner.say(self.problem.line(), "error")
             return

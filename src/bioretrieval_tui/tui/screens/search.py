@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import AnyEntry
     from bioretrieval_tui.tui.works import Outcome
 
+_WAITING = "Hits appear here as you type."
+_NONE = "No document fits."
 FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
 
@@ -56,6 +58,7 @@ class SearchPane(WordingPane):
     SearchPane.-facets #facets { display: block; width: 34; }
     SearchPane.-facets Detail, SearchPane.-wide.-facets Detail { display: none; }
     SearchPane.-facets.-reading #facets { display: none; }
+    SearchPane.-wide #facets { width: 44; }
     SearchPane.-wide.-facets.-reading Detail { display: block; width: 55%; }
     SearchPane.-roomy.-facets Detail { display: block; width: 50%; }
     SearchPane.-roomy.-facets.-reading #facets { display: block; }
@@ -75,8 +78,8 @@ class SearchPane(WordingPane):
         yield QueryLine(FILTER_HINT, id="filter")
         yield HeadLine()
         with Horizontal():
-            yield VirtualTable(COLUMNS, id="hits", empty="Hits appear here as you type.")
-            yield VirtualTable(COLUMNS, id="right", empty="No hits.")
+            yield VirtualTable(COLUMNS, id="hits", empty=_WAITING)
+            yield VirtualTable(COLUMNS, id="right", empty=_NONE)
             yield VirtualTable(COLUMNS, id="facets", empty="Nothing to choose from here.")
             yield Detail(rule=True)
 
@@ -178,6 +181,7 @@ class SearchPane(WordingPane):
         self.view, self.right = view, right
         two = right is not NOTHING
         left_list = self.query_one("#hits", VirtualTable)
+        left_list.empty = _WAITING if view is NOTHING else _NONE
         if two != self.has_class("-beside"):
             self.set_class(two, "-beside")
             columns = beside_columns("By words (BM25)", "Meaning") if two else COLUMNS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
 from textual import on
@@ -44,7 +45,7 @@ class WordingPane(NarrowingPane):
     @on(Input.Submitted, "#query")
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._wait or not (self.view.hits or self.under_way):
+        if self._wait or (self.view is NOTHING and not self.under_way):
             # Without waiting for the pause; or again, after escape.
             self.send()
         self._left_line()
@@ -82,9 +83,8 @@ class WordingPane(NarrowingPane):
             self.app.call_from_thread(self.owner.say, error.line(), "error")
 
     def load_queries(self) -> None:
-        try:
+        """Fetch earlier queries, in a thread. A library that cannot be read is told of when a
+        query is to be kept in it: nobody asked for it yet."""
+        with contextlib.suppress(BioRetrievalError):
             queries = self.owner.library.queries()
-        except BioRetrievalError as error:
-            self.app.call_from_thread(self.owner.say, error.line(), "error")
-            return
-        self.app.call_from_thread(self.line.earlier.load, queries)
+            self.app.call_from_thread(self.line.earlier.load, queries)
