@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-VERBS = ("list", "show", "open", "results", "search", "similar", "eval", "index", "index build", "index list",
-         "index add", "index import-vectors", "index verify", "index compact", "index info",
-         "index remove", "keys", "doctor", "config", "completion")  # fmt: skip
+VERBS = ("list", "show", "open", "results", "search", "similar", "eval", "index", "index build",
+         "index list", "index add", "index import-vectors", "index verify", "index compact",
+         "index info", "index remove", "keys", "doctor", "config", "completion")  # fmt: skip
 
 
 def said(*words: str) -> str:
