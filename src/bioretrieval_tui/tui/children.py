@@ -54,8 +54,9 @@ async def spawn(module: str, *words: str, reading: bool = False) -> asyncio.subp
 def interrupt(process: asyncio.subprocess.Process) -> None:
     """Ask a child to end, as ctrl+c does: it writes nothing half."""
     if process.returncode is None:
+        # Its own way of sending a signal would take the exit code of a child that is gone already.
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
+            os.kill(process.pid, signal.SIGINT)
 
 
 async def end(process: asyncio.subprocess.Process) -> None:

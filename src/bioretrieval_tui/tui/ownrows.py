@@ -140,17 +140,18 @@ def merged(
     sort: Axis | str | None,
     reverse: bool,
 ) -> list[MatrixRow | OwnRow]:
-    """Published and own rows in one order. An axis ranks both, and leaves out what has no figure
-    there; a mean, and everything else that only published rows have, puts own rows behind."""
+    """Published and own rows in one order. An axis ranks the figures that stand there, and own
+    rows without one come behind; so do all of them where a mean decides, which they have not."""
     rows: list[MatrixRow | OwnRow] = [*matrix.rows]
     if isinstance(sort, Axis):
         axis = sort
-        rows += [row for row in own if axis in row.figures]
+        rows = [row for row in (*matrix.rows, *own) if axis in row.figures]
 
         def by_value(row: MatrixRow | OwnRow) -> tuple[float, str]:
             return -value_of(row, axis), _named(row, catalogue)
 
-        return sorted(rows, key=by_value, reverse=reverse)
+        others = [row for row in own if axis not in row.figures]
+        return [*sorted(rows, key=by_value, reverse=reverse), *others]
     if sort == "model":
         rows += own
         return sorted(rows, key=lambda row: _named(row, catalogue), reverse=reverse)

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 
 from bioretrieval_tui.catalog.entries import AnyEntry, Model, Result
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
 from bioretrieval_tui.catalog.numbers import figure
-from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.board import MODEL_WIDTH, MatrixRows, axes_of, axis_key, columns_of
 from bioretrieval_tui.tui.ownrows import (
     MARK,
     OwnRow,
-    OwnRows,
     fitting,
     merged,
     own_page,
-    own_rows,
 )
 from bioretrieval_tui.tui.pages import result_marks
-from bioretrieval_tui.tui.screens.browse import BrowsePane
+from bioretrieval_tui.tui.screens.own import OwnPane
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 
-if TYPE_CHECKING:
-    from bioretrieval_tui.evaluation.records import EvaluationRecord
-    from bioretrieval_tui.tui.evaluating import Result as Evaluated
 
-
-class LeaderboardPane(BrowsePane):
+class LeaderboardPane(OwnPane):
     """Recipes first; `v` shows the matrix, with own evaluations among the published figures."""
 
     BINDINGS = bindings("leaderboard")
@@ -42,8 +35,6 @@ class LeaderboardPane(BrowsePane):
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
     LeaderboardPane.-matrix Horizontal { display: none; }
-    LeaderboardPane #own { display: none; width: 1fr; }
-    LeaderboardPane.-own #own { display: block; }
     LeaderboardPane.-own #matrix { display: none; }
     """
 
@@ -56,7 +47,6 @@ class LeaderboardPane(BrowsePane):
         """The last axis that sorted: the mean keeps to the models that have a figure there."""
         self.reverse = False
         self.matrix = Matrix((), (), (), {})
-        self.own = OwnRows()
         self.with_own = True
         """Own rows are shown."""
         self.rows: list[MatrixRow | OwnRow] = []
@@ -118,35 +108,10 @@ class LeaderboardPane(BrowsePane):
         """Its id, or the record's of an own row."""
         return self.own_row.record.id if self.own_row else super().current_id
 
-    def activate(self) -> None:
-        """Shown: something may have been evaluated meanwhile."""
-        super().activate()
-        if self.has_class("-own"):
-            self.own_detail.focus()
-        self.run_worker(self._read, thread=True, group="own", exclusive=True)
-
-    def _read(self) -> None:
-        """In a thread: one small file a record."""
-        from bioretrieval_tui.evaluation.records import records
-
-        try:
-            found, problem = records(), ""
-        except BioRetrievalError as error:
-            found, problem = [], error.line()
-        if self.is_attached:
-            self.app.call_from_thread(self._got, found, problem)
-
-    def _got(self, found: list[EvaluationRecord], problem: str) -> None:
-        self.own = own_rows(found, self.catalogue)
+    def own_changed(self) -> None:
+        """Show them, where they are shown."""
         if self.in_matrix:
             self.refill()
-        if problem:
-            self.owner.say(problem, "error")
-
-    def evaluation_done(self, result: Evaluated) -> None:
-        """An evaluation has left its records."""
-        if result.answer is not None:
-            self.run_worker(self._read, thread=True, group="own", exclusive=True)
 
     def action_view(self) -> None:
         """Recipes or matrix."""
@@ -176,6 +141,8 @@ class LeaderboardPane(BrowsePane):
             super().refill(keep)
             return
         keep = keep or self.current_id
+        if not self._sortable():
+            self.sort, self.reverse = self.axis, False
         ids = [entry.id for entry in self._matching(self.expression)]
         self.matrix = build(
             self.catalogue, models=ids, zero_shot_only=self.zero_shot_only,
@@ -206,6 +173,14 @@ class LeaderboardPane(BrowsePane):
         self.head()
         self.show_page()
 
+    def _sortable(self) -> bool:
+        """The column that sorts is still there: those of own rows come and go."""
+        if self.sort == "own":
+            return self.with_own and bool(self.own.rows)
+        if isinstance(self.sort, Axis) and self.sort.benchmark not in self.catalogue.by_id:
+            return self.with_own and self.sort in self.own.titles
+        return True
+
     def action_sort(self) -> None:
         """Sort the matrix by the chosen column, best first; again: worst first."""
         if not self.in_matrix:
@@ -217,7 +192,7 @@ class LeaderboardPane(BrowsePane):
         wanted: Axis | str = axis or key
         self.reverse = not self.reverse if wanted == self.sort else False
         self.sort = wanted
-        self.axis = axis or self.axis
+        self.axis = axis if axis in self.matrix.axes else self.axis
         self.refill()
 
     def action_column(self, by: int) -> None:
@@ -257,8 +232,6 @@ class LeaderboardPane(BrowsePane):
         hidden = [f"{n} {why}" for why, n in self.matrix.hidden.items()]
         if self.own.rows and not self.with_own:
             hidden.append(f"{len(self.own.rows)} own (w)")
-        if len(self.shown_own) > shown:
-            hidden.append(f"{len(self.shown_own) - shown} own without a figure here")
         if hidden:
             spans.append(Span(f"  hidden: {', '.join(hidden)}", "faint"))
         off = "  ! own, over 0.01 from published" if self.shown_own else ""
@@ -293,13 +266,6 @@ class LeaderboardPane(BrowsePane):
                 return
         self.owner.say(f"No row matches {expression}")
 
-    # Own evaluations ---------------------------------------------------------------------
-
-    @property
-    def own_detail(self) -> Detail:
-        """The page of an own row."""
-        return self.query_one("#own", Detail)
-
     def action_own(self) -> None:
         """Show own rows, or not."""
         if not self.in_matrix:
@@ -310,8 +276,6 @@ class LeaderboardPane(BrowsePane):
             return
         self._close_own()
         self.with_own = not self.with_own
-        if self.sort == "own" or self.sort in self.own.titles:
-            self.sort, self.reverse = self.axis, False
         self.refill()
 
     def action_enter(self) -> None:
@@ -325,61 +289,6 @@ class LeaderboardPane(BrowsePane):
             self.owner.jump(self.current.id)
         else:
             super().action_enter()
-
-    def leave(self) -> bool:
-        """Out of the page of an own evaluation first."""
-        return self._close_own() or super().leave()
-
-    def _close_own(self) -> bool:
-        if not self.has_class("-own"):
-            return False
-        self.remove_class("-own")
-        self.table.focus()
-        return True
-
-    def action_remove(self) -> None:
-        """Forget an own evaluation, after a question."""
-        row = self.own_row
-        if row is None:
-            self.owner.say("Only own evaluations can be removed: move to a row with " + MARK)
-            return
-        from bioretrieval_tui.tui.screens.dialogs import Question
-
-        record = row.record
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._remove(record)
-
-        then = f"{record.id}; its index stays." + (
-            f" The one before it, of {row.earlier[0].date[:10]}, is shown then."
-            if row.earlier
-            else ""
-        )
-        question = Question(f"Remove this evaluation of {row.name}?", then, "Remove", "Keep")
-        self.app.push_screen(question, answered)
-
-    def _remove(self, record: EvaluationRecord) -> None:
-        from bioretrieval_tui.evaluation.records import remove
-
-        try:
-            remove(record.id)
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-        else:
-            self.owner.say(f"Removed {record.id}")
-        self._close_own()
-        self.run_worker(self._read, thread=True, group="own", exclusive=True)
-
-    def action_explore_own(self) -> None:
-        """The queries and judgements behind an own evaluation; elsewhere, ask for a benchmark."""
-        row = self.own_row
-        if row is None:
-            self.owner.action_explore()
-        else:
-            self.owner.explore_record(row.record)
-
-    # Out of here -------------------------------------------------------------------------
 
     def action_links(self) -> None:
         """The links of the model, on its page: the matrix does not show their letters."""

@@ -1,0 +1,297 @@
+"""Own evaluations on the leaderboard: rows that are marked, ranked by figure, and never counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from driving import Session, make_app, running
+from own_records import HARDWARE, record
+from test_tui_hostile import check
+
+from bioretrieval_tui.catalog.matrix import Axis, build
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.evaluation import records
+from bioretrieval_tui.tui.board import MatrixRows
+from bioretrieval_tui.tui.ownrows import OwnRow, merged, own_rows, published
+from bioretrieval_tui.tui.screens.dialogs import Question
+from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
+
+WIDE, NARROW = (120, 30), (80, 24)
+FACTS = Axis("facts-set", "nDCG@10")
+
+
+def board(session: Session) -> LeaderboardPane:
+    assert isinstance(session.app.pane, LeaderboardPane)
+    return session.app.pane
+
+
+def own_lines(session: Session) -> list[str]:
+    return [row for row in session.rows if "◆" in row[:6]]
+
+
+async def on_own(session: Session, identifier: str) -> None:
+    """The cursor on an own row."""
+    pane = board(session)
+    at = next(
+        i for i, row in enumerate(pane.rows)
+        if isinstance(row, OwnRow) and row.record.id == identifier
+    )  # fmt: skip
+    pane.table.move_to(at)
+    await session.settle()
+
+
+async def by_facts(session: Session) -> None:
+    """Sorted by the column of the records, best first."""
+    keys = [column.key for column in board(session).table.columns]
+    await session.press(*["right"] * keys.index("facts-set nDCG@10"), "s")
+    if board(session).reverse:
+        await session.press("s")
+
+
+# Rows ---------------------------------------------------------------------------------------
+
+
+def test_a_row_is_named_after_what_ranked(small: Catalogue) -> None:
+    made = [
+        record("dense"), record("lexical"), record("hybrid"), record("dense", model="a/unknown"),
+        record("rerank", reranker="lab/cross"),
+    ]  # fmt: skip
+    rows = own_rows(made, small).rows
+    assert [row.name for row in rows] == [
+        "Alpha 110M", "BM25 of this app", "Alpha 110M + BM25", "unknown",
+        "Alpha 110M + BM25, reranked",
+    ]  # fmt: skip
+    assert [row.model for row in rows] == ["alpha-110m", None, "alpha-110m", None, "alpha-110m"]
+    assert [row.trained for row in rows] == [True, False, True, False, True]
+    assert all(row.figures == {FACTS: 0.7123} for row in rows)
+
+
+def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None:
+    old, new = record(value=0.5, day=1), record(value=0.6, day=9)
+    other = record(value=0.4, day=3, revision="another")
+    rows = own_rows([new, other, old], small).rows
+    assert [row.record for row in rows] == [new, other]
+    assert rows[0].earlier == (old,)
+    assert rows[1].earlier == ()
+
+
+@pytest.mark.parametrize(
+    "facts", [{"catalogue": None}, {"split": "train"}, {"catalogue": "gone-set"}]
+)
+def test_other_files_and_splits_get_a_column_of_their_own(
+    small: Catalogue, facts: dict[str, str | None]
+) -> None:
+    own = own_rows([record(**facts)], small)  # type: ignore[arg-type]
+    (axis,) = own.rows[0].figures
+    assert axis != FACTS
+    assert axis in own.titles
+    assert "(own)" in own.titles[axis]
+    # Two collections of one name are not one column.
+    more = own_rows([record(**facts), record(**facts, sha256="ef" * 32)], small)  # type: ignore[arg-type]
+    assert len(more.titles) == 2
+
+
+def test_a_deviation_over_a_hundredth_is_marked(small: Catalogue) -> None:
+    due = next(r.value for r in small.results_of("alpha-110m") if r.benchmark == "facts-set")
+    near, far = record(value=due + 0.01), record(value=due - 0.0101)
+    assert [row.off for row in own_rows([near], small).rows] == [False]
+    assert [row.off for row in own_rows([far], small).rows] == [True]
+    (reference,) = published(far, small)
+    assert reference.model == "alpha-110m"
+    assert reference.deviation == pytest.approx(-0.0101)
+    assert published(record(split="train"), small)[0].deviation is None
+    assert published(record(catalogue=None), small) == []
+
+
+def test_own_figures_have_no_part_in_means_and_bests(small: Catalogue) -> None:
+    own = own_rows([record(value=0.9999)], small).rows
+    matrix = build(small, sort=FACTS)
+    rows = merged(matrix, own, small, sort=FACTS, reverse=False)
+    assert isinstance(rows[0], OwnRow)
+    without = MatrixRows(matrix, small, matrix.rows, ())
+    with_own = MatrixRows(matrix, small, rows, own)
+    assert with_own.best == without.best
+    for index, row in enumerate(matrix.rows):
+        shown = [span for span in with_own.cells(index + 1) if span.text]
+        assert shown == list(without.cells(index)), row.model
+    mean = next(span for span in with_own.cells(0)[2:3])
+    assert mean.text.strip() == "-"
+
+
+def test_every_order_has_a_place_for_own_rows(small: Catalogue) -> None:
+    low, high = record(value=0.1, day=1), record("lexical", value=0.99, day=2)
+    own = own_rows([high, low], small).rows
+    matrix = build(small, sort=FACTS)
+
+    def ids(sort: Axis | str | None, reverse: bool = False) -> list[str]:
+        rows = merged(matrix, own, small, sort=sort, reverse=reverse)
+        return [r.record.id if isinstance(r, OwnRow) else r.model for r in rows]
+
+    models = [row.model for row in matrix.rows]
+    assert ids(FACTS) == [high.id, *models, low.id]
+    assert ids(FACTS, reverse=True) == [low.id, *reversed(models), high.id]
+    # Not ranked where they have no figure.
+    assert ids(Axis("covid-set", "nDCG@10"))[-2:] == [high.id, low.id]
+    assert ids(Axis("covid-set", "nDCG@10"), reverse=True)[-2:] == [high.id, low.id]
+    assert ids("mean") == [*models, high.id, low.id]
+    assert ids("own") == [high.id, low.id, *models]
+    assert ids("own", reverse=True) == [low.id, high.id, *models]
+    # Same measure only: R@100 of a record is no nDCG@10 of anybody.
+    assert ids(Axis("questions-set", "R@100")) == [high.id, low.id]
+
+
+# The pane -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE, (200, 60)])
+async def test_own_rows_stand_among_the_others(small: Catalogue, size: tuple[int, int]) -> None:
+    due = next(r.value for r in small.results_of("alpha-110m") if r.benchmark == "facts-set")
+    record(value=due - 0.05)
+    record("lexical", value=0.99)
+    async with running(make_app(small), size, pane="leaderboard") as session:
+        await session.press("v")
+        assert "dense 2026-03-01" in session.text
+        assert "lexical 2026-03-01" in session.text
+        await by_facts(session)
+        lines = own_lines(session)
+        assert len(lines) == 2
+        assert "◆ BM25 of this app" in lines[0]
+        assert "0.9900" in lines[0]
+        assert f"{due - 0.05:.4f}!" in lines[1]
+        assert session.rows.index(lines[0]) == 3
+        assert "◆ 2 own" in session.head
+        assert len(session.ids) == 4
+        await session.press("w")
+        assert own_lines(session) == []
+        assert "2 own (w)" in session.head
+        await session.press("w")
+        assert len(own_lines(session)) == 2
+
+
+async def test_without_records_nothing_is_there(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await session.press("w")
+        assert "press v" in session.said
+        await session.press("v", "w")
+        assert "Nothing was evaluated here yet" in session.said
+        assert "Own" not in session.rows[2]
+        await session.press("d")
+        assert "Only own evaluations" in session.said
+
+
+async def test_what_has_no_figure_in_the_order_comes_behind(small: Catalogue) -> None:
+    made = record(catalogue=None, benchmark="mine")
+    async with running(make_app(small), (240, 30), pane="leaderboard") as session:
+        await session.press("v")
+        assert session.rows.index(own_lines(session)[0]) == 3 + len(session.ids)
+        pane = board(session)
+        keys = [column.key for column in pane.table.columns]
+        await session.press(*["right"] * (len(keys) - 1), "s")
+        assert "mine (own)" in session.text
+        assert len(own_lines(session)) == 1
+        assert session.ids == []
+        assert session.at == made.id
+        await session.press("w")  # the order was by a column that is gone
+        assert len(session.ids) == 4
+
+
+async def test_filters_keep_what_they_name(small: Catalogue) -> None:
+    record()
+    record("lexical")
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await session.press("v", "slash")
+        await session.type("alpha")
+        assert [line for line in own_lines(session) if "Alpha" in line] == own_lines(session)
+        assert len(own_lines(session)) == 1
+        await session.press("escape", "slash")
+        await session.type("bm25")
+        assert len(own_lines(session)) == 1
+        assert "BM25" in own_lines(session)[0]
+        await session.press("escape", "z")
+        # Words learn nothing; what the model has seen is known to be seen.
+        assert len(own_lines(session)) == 1
+        assert "BM25" in own_lines(session)[0]
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_the_page_says_all_of_a_record(small: Catalogue, size: tuple[int, int]) -> None:
+    due = next(r.value for r in small.results_of("alpha-110m") if r.benchmark == "facts-set")
+    old = record(value=0.5, day=1, instruction="Find: ")
+    made = record(value=due + 0.02, day=2, instruction="Find: ")
+    async with running(make_app(small), size, pane="leaderboard") as session:
+        await session.press("v")
+        await on_own(session, made.id)
+        await session.press("enter")
+        seen = session.text
+        for _ in range(6):
+            await session.press("ctrl+d")
+            seen += session.text
+        for text in (
+            made.id, "lab/alpha", "0123abc", "cd" * 8, "dense", "facts (Facts of the catalogue)",
+            made.sha256[:16], "50 queries, 5,000 documents", "p50 12.3 ms, p95 45.6 ms", HARDWARE,
+            "2026-03-02 10:20:30 UTC", "bioretrieval-tui 0.1.0", "AP@100", "0.6100", "Find:",
+            "+0.0200 ! over 0.01", "Alpha 110M", old.id[:20], "eval-facts-12345678",
+        ):  # fmt: skip
+            assert text in seen, text
+        await session.press("escape")
+        assert "◆" in session.text
+        assert session.at == made.id
+
+
+async def test_removing_asks_and_brings_the_earlier_one_back(small: Catalogue) -> None:
+    old, made = record(value=0.5, day=1), record(value=0.6, day=2)
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await session.press("v")
+        await on_own(session, made.id)
+        await session.press("enter", "d")
+        assert isinstance(session.app.screen, Question)
+        assert "2026-03-01" in session.text
+        await session.press("n")
+        assert len(records.records()) == 2
+        await session.press("d", "y")
+        assert [one.id for one in records.records()] == [old.id]
+        assert made.id in session.said
+        assert "0.5000" in own_lines(session)[0]
+        await on_own(session, old.id)
+        await session.press("delete", "y")
+        assert records.records() == []
+        assert own_lines(session) == []
+
+
+async def test_a_record_that_was_removed_elsewhere_is_told(small: Catalogue) -> None:
+    made = record()
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await session.press("v")
+        await on_own(session, made.id)
+        records.remove(made.id)
+        await session.press("d", "y")
+        assert "there is no evaluation" in session.said
+        assert own_lines(session) == []
+
+
+async def test_exploring_needs_the_folder_that_the_index_was_built_from(small: Catalogue) -> None:
+    made = record()
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await session.press("v")
+        await on_own(session, made.id)
+        await session.press("x")
+        assert "eval-facts-12345678" in session.said
+        assert "E" in session.said
+        assert session.app.current == "leaderboard"
+
+
+async def test_damaged_records_are_told_and_hostile_ones_are_text(
+    small: Catalogue, home: Path
+) -> None:
+    evil = "\x1b[31mred\x07 [bold]x[/bold] \x1b]0;t\x07"
+    made = record(model=evil, benchmark="\x9b31mfacts", hardware=evil, instruction=evil)
+    (home / "data" / "evaluations" / "torn.json").write_text("{")
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        assert "torn.json is damaged" in session.said
+        await session.press("v")
+        await on_own(session, made.id)
+        check(session)
+        await session.press("enter")
+        check(session)
+        assert "[bold]x[/bold]" in session.text
