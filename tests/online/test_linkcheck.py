@@ -1,0 +1,156 @@
+"""Which links are dead, which have moved, and how many are asked for at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from urllib.parse import urlsplit
+
+import pytest
+
+from bioretrieval_tui.catalog.content import Content
+from bioretrieval_tui.catalog.entries import Benchmark, Link, Loaders, Model, Source
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.online.linkcheck import (
+    PER_HOST,
+    LinkUse,
+    Reached,
+    Use,
+    check_links,
+    judged,
+    judgement,
+    links_of,
+)
+from bioretrieval_tui.progress import Progress
+
+URL = "https://a.example/page"
+
+
+def link(url: str = URL) -> LinkUse:
+    return LinkUse(url, (Use("entry", "label"),))
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (Reached(200), "ok"),
+        (Reached(206), "ok"),
+        (Reached(200, ((302, "https://b.example/x"),)), "ok"),
+        (Reached(200, ((301, "https://b.example/x"),)), "moved"),
+        (Reached(200, ((308, "https://b.example/x"), (302, "https://c.example/"))), "moved"),
+        (Reached(200, ((301, "http://a.example/page/"),)), "ok"),
+        (Reached(404, ((301, "https://b.example/x"),)), "dead"),
+        (Reached(404), "dead"),
+        (Reached(410), "dead"),
+        (Reached(400), "dead"),
+        (Reached(403), "unclear"),
+        (Reached(429), "unclear"),
+        (Reached(500), "unclear"),
+        (Reached(503), "unclear"),
+        (Reached(None, fault="no such host", missing=True), "dead"),
+        (Reached(None, fault="timed out"), "unclear"),
+    ],
+)
+def test_what_an_answer_means(found: Reached, verdict: str) -> None:
+    judged_one = judgement(link(), found)
+    assert judged_one.verdict == verdict
+    assert bool(judged_one.advice) is (verdict != "ok")
+
+
+def test_the_advice_is_the_place_that_holds_for_good() -> None:
+    hops = ((301, "https://b.example/x"), (302, "https://c.example/session"))
+    found = judgement(link(), Reached(200, hops))
+    assert found.advice == "write https://b.example/x"
+    assert found.final == "https://c.example/session"
+
+
+def test_a_refused_head_is_asked_for_whole() -> None:
+    asked: list[str] = []
+
+    def reach(_: str, method: str) -> Reached:
+        asked.append(method)
+        return Reached(404 if method == "HEAD" else 200)
+
+    assert judged(link(), reach).verdict == "ok"
+    assert asked == ["HEAD", "GET"]
+
+
+def test_a_good_head_is_enough() -> None:
+    asked: list[str] = []
+
+    def reach(_: str, method: str) -> Reached:
+        asked.append(method)
+        return Reached(200)
+
+    judged(link(), reach)
+    assert asked == ["HEAD"]
+
+
+def test_a_few_at_a_time_per_host_and_hosts_beside_each_other() -> None:
+    now: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    together = 0
+    counting = threading.Lock()
+
+    def reach(url: str, _: str) -> Reached:
+        nonlocal together
+        host = urlsplit(url).netloc
+        with counting:
+            now[host] += 1
+            most[host] = max(most[host], now[host])
+            together = max(together, sum(now.values()))
+        time.sleep(0.01)
+        with counting:
+            now[host] -= 1
+        return Reached(200)
+
+    links = [link(f"https://{host}.example/{n}") for n in range(12) for host in "abc"]
+    steps: list[Progress] = []
+    found = check_links(links, reach, reporter=steps.append)
+    assert [one.link for one in found] == links
+    assert max(most.values()) == PER_HOST
+    assert together > PER_HOST
+    assert [step.done for step in steps] == list(range(1, 37))
+
+
+def test_an_interrupt_stops_the_asking() -> None:
+    asked: list[str] = []
+
+    def reach(url: str, _: str) -> Reached:
+        asked.append(url)
+        return Reached(200)
+
+    def stop(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    links = [link(f"https://a.example/{n}") for n in range(500)]
+    with pytest.raises(KeyboardInterrupt):
+        check_links(links, reach, reporter=stop)
+    assert len(asked) <= 2 * PER_HOST
+
+
+def test_every_address_is_asked_for_once_with_all_its_places() -> None:
+    model = Model(
+        id="m",
+        name="M",
+        summary="s",
+        sources=("x",),
+        role="retriever",
+        links=(Link(label="code", url=URL, type="code"),),
+    )
+    benchmark = Benchmark(
+        id="b",
+        name="B",
+        summary="s",
+        sources=("x",),
+        links=(Link(label="site", url=URL, type="site"),),
+        loaders=Loaders(zip="https://a.example/b.zip"),
+    )
+    source = Source(id="x", text="t", url="https://a.example/x")
+    found = links_of(Catalogue(Content(entries=(model, benchmark), results=(), sources=(source,))))
+    assert [(one.url, [(use.entry, use.label) for use in one.uses]) for one in found] == [
+        (URL, [("m", "code"), ("b", "site")]),
+        ("https://a.example/b.zip", [("b", "zip")]),
+        ("https://a.example/x", [("source x", "url")]),
+    ]
