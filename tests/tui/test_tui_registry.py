@@ -43,6 +43,7 @@ from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.screens.listing import ListPane
 from bioretrieval_tui.tui.screens.palette import Palette
 from bioretrieval_tui.tui.screens.pane import Pane
+from bioretrieval_tui.tui.screens.news import NewsPane
 from bioretrieval_tui.tui.screens.qrels import QrelsPane
 from bioretrieval_tui.tui.screens.search import SearchPane
 from bioretrieval_tui.tui.screens.start import StartPane
@@ -59,7 +60,7 @@ from bioretrieval_tui.tui.widgets.workbar import WorkBar
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
-    "list": (BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane),
+    "list": (BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane),
     "browse": (BrowsePane, LeaderboardPane, StartPane),
     "detail": (Detail,),
     "leaderboard": (LeaderboardPane,),
@@ -68,6 +69,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "ask": (AskLine,),
     "indexes": (IndexesPane,),
     "qrels": (QrelsPane,),
+    "news": (NewsPane,),
     "files": (FilePicker,),
     "line": (QueryLine,),
 }
@@ -78,11 +80,11 @@ EVERY_CLASS: tuple[type, ...] = (
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Question,
-    FilesDialog, AddDialog, BuildDialog, BenchmarkDialog, QrelsPane,
+    FilesDialog, AddDialog, BuildDialog, BenchmarkDialog, QrelsPane, NewsPane,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
-    HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane,
+    HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the
@@ -143,7 +145,7 @@ def test_the_list_of_classes_is_whole() -> None:
     }
     bases = {"EvaluatingApp",
         "Canvas", "DocumentView", "WorkingApp",
-        "AskingPane", "FollowingPane", "NarrowingPane", "WordingPane",
+        "AskingPane", "FollowingPane", "NarrowingPane", "ShowingPane", "WordingPane",
     }  # fmt: skip
     assert {cls.__name__ for cls in ours} - bases == {cls.__name__ for cls in EVERY_CLASS}
 

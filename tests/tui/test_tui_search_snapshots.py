@@ -46,7 +46,7 @@ FACETS = (
 )
 ANSWER = Answer(HITS, facets=FACETS, among=4)
 WHY = Why(
-    "4983", HITS[0].scores, (("sclerosi", 0.61), ("vitamin", 0.39)), 1, 2,
+    "4983", HITS[0].scores, (("sclerosis", 0.61), ("vitamin", 0.39)), 1, 2,
     (len(FIRST), len(FIRST) + len(NEAREST)), 0.7312,
 )  # fmt: skip
 FIELDS = ("abstract", "journal", "mesh", "year")

@@ -13,6 +13,7 @@ from bioretrieval_tui.search.hits import Answer, Hit, Question, Why
 from bioretrieval_tui.tui.asked import HITS, View
 from bioretrieval_tui.tui.screens.asking import AskingPane
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.query_line import QueryLine
 
 if TYPE_CHECKING:
     from bioretrieval_tui.search.protocol import Reranker
@@ -21,8 +22,8 @@ LIKE = 25
 """Documents like one that are asked for."""
 NEAR = 5
 """Entries of the catalogue that stand behind the documents like one."""
-_WHY = 0.3
-"""Seconds after which a hit that an answer brought is asked about: typing goes before."""
+WHY_PAUSE = 0.3
+"""Seconds after which a hit that an answer brought is asked about."""
 
 
 class FollowingPane(AskingPane):
@@ -116,10 +117,19 @@ class FollowingPane(AskingPane):
     def forget_whys(self) -> None:
         """Other hits are shown, or hits of another question."""
         self._whys.clear()
-        self.ask_why(_WHY)
+        self.ask_why(WHY_PAUSE)
+
+    @property
+    def typing(self) -> bool:
+        """A query or a filter is being typed."""
+        return isinstance(self.app.focused, QueryLine)
 
     def ask_why(self, after: float = 0.0) -> None:
-        """Ask why the hit under the cursor was found, unless the cursor moves on before."""
+        """Ask why the hit under the cursor was found, unless the cursor moves on before.
+
+        Not while one types: comparing its sentences takes ten times as long as a search, and the
+        next one would have to wait for it.
+        """
         if self._why_wait:
             self._why_wait.stop()
             self._why_wait = None
@@ -128,6 +138,8 @@ class FollowingPane(AskingPane):
             return
         if after:
             self._why_wait = self.set_timer(after, self.ask_why)
+            return
+        if self.typing:
             return
         self.run_worker(self._why(hit, view), group="why", exclusive=True)
 

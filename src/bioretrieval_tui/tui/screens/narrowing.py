@@ -11,7 +11,7 @@ from bioretrieval_tui.catalog.filter import Schema, UnfinishedFilterError, parse
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.index.fields.reading import schema_of
 from bioretrieval_tui.tui import facets
-from bioretrieval_tui.tui.screens.following import FollowingPane
+from bioretrieval_tui.tui.screens.following import WHY_PAUSE, FollowingPane
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
@@ -149,6 +149,7 @@ class NarrowingPane(FollowingPane):
         self.head()
         if had_focus:
             self.list_of_hits.focus()
+            self.ask_why(WHY_PAUSE)
 
     # Facets ------------------------------------------------------------------------------
 

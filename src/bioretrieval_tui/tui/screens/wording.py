@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.asked import NOTHING
+from bioretrieval_tui.tui.screens.following import WHY_PAUSE
 from bioretrieval_tui.tui.screens.narrowing import NarrowingPane
 from bioretrieval_tui.tui.widgets.ask_line import AskLine
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
@@ -72,6 +73,7 @@ class WordingPane(NarrowingPane):
 
     def _left_line(self) -> None:
         self.list_of_hits.focus()
+        self.ask_why(WHY_PAUSE)
         query = self.query_text.strip()
         if query and self.line.earlier.add(query):
             self.run_worker(partial(self._keep_query, query), thread=True, group="history")
