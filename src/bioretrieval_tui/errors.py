@@ -13,6 +13,8 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NOT_FOUND = 3
+EXIT_NO_NEWS = 4
+"""Of `watch run` alone: all went well, and there was nothing new."""
 EXIT_INTERRUPTED = 130
 
 

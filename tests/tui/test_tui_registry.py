@@ -41,9 +41,9 @@ from bioretrieval_tui.tui.screens.home import HomePane, home_letters
 from bioretrieval_tui.tui.screens.indexes import IndexesPane
 from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.screens.listing import ListPane
+from bioretrieval_tui.tui.screens.news import NewsPane
 from bioretrieval_tui.tui.screens.palette import Palette
 from bioretrieval_tui.tui.screens.pane import Pane
-from bioretrieval_tui.tui.screens.news import NewsPane
 from bioretrieval_tui.tui.screens.qrels import QrelsPane
 from bioretrieval_tui.tui.screens.search import SearchPane
 from bioretrieval_tui.tui.screens.start import StartPane

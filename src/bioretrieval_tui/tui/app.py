@@ -44,6 +44,7 @@ PANE_CLASSES: dict[str, tuple[str, ...]] = {
     "search": ("search", "SearchPane"),
     "indexes": ("indexes", "IndexesPane"),
     "qrels": ("qrels", "QrelsPane"),
+    "news": ("news", "NewsPane"),
 }
 """(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
 

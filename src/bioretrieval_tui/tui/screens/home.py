@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import ascii_lowercase
 from typing import ClassVar
 
@@ -12,12 +13,17 @@ from bioretrieval_tui.actions import DIGITS, PANES
 from bioretrieval_tui.catalog.entries import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.catalog.numbers import count
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.fresh import Change, load_freshness
+from bioretrieval_tui.online.watches import Watched, watches
 from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.detail import Detail
 
 LATEST = 6
+OUTSIDE = 5
+"""Changes of the world outside that are shown."""
 
 
 class HomePane(Pane):
@@ -36,7 +42,18 @@ class HomePane(Pane):
     def on_mount(self) -> None:
         """Write the page."""
         self.latest = latest(self.catalogue)
-        self.query_one(Detail).show(home_lines(self.catalogue, self.latest))
+        self.write()
+
+    def write(self) -> None:
+        """Write the page with what is known of the world outside, which the network's verbs keep
+        in files."""
+        try:
+            watched = watches()
+        except BioRetrievalError:
+            watched = []  # `watch list` says what is wrong
+        self.query_one(Detail).show(
+            home_lines(self.catalogue, self.latest, load_freshness().changes, watched)
+        )
 
     def activate(self) -> None:
         """The page takes the focus."""
@@ -65,8 +82,13 @@ def latest(catalogue: Catalogue) -> list[AnyEntry]:
     return candidates[:LATEST]
 
 
-def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
-    """The page of Home."""
+def home_lines(
+    catalogue: Catalogue,
+    newest: list[AnyEntry],
+    found: Sequence[Change] = (),
+    watched: Sequence[Watched] = (),
+) -> list[Line]:
+    """The page of Home. found: what refreshes saw change, newest first; watched: the watches."""
     lines = [
         line(Span("Biomedical text retrieval", "model.strong"), "  in a terminal"),
         line(
@@ -112,6 +134,14 @@ def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
         line(Span(f"{change.date}  ", "dim"), *inline(change.text), hang=12)
         for change in sorted(catalogue.changes, key=lambda c: c.date, reverse=True)[:5]
     ]
+    if found:
+        lines += [line(), line(Span("What changed outside", "header"))]
+        lines += [
+            line(Span(f"{change.date}  ", "dim"), change.line(), hang=12)
+            for change in found[:OUTSIDE]
+        ]
+        lines.append(line(Span("catalog refresh asks again and lists the rest", "faint")))
+    lines += _news_lines(watched)
     lines += [
         line(),
         line(Span("Where to start", "header")),
@@ -121,4 +151,19 @@ def home_lines(catalogue: Catalogue, newest: list[AnyEntry]) -> list[Line]:
         line(Span(" / ", "key"), " filters any list, ", Span(" ? ", "key"), " shows the keys, ",
              Span(" q ", "key"), " leaves", hang=4),
     ]  # fmt: skip
+    return lines
+
+
+def _news_lines(watched: Sequence[Watched]) -> list[Line]:
+    """The watches with unread news, and the nearest of it."""
+    unread = [one for one in watched if one.unread]
+    if not unread:
+        return []
+    lines = [line(), line(Span("News", "header"))]
+    for one in unread:
+        newest = next(item for item in one.news if not item.read)
+        lines.append(
+            line(Span(f"{count(one.unread):>4}  ", "strong"), one.watch.query,
+                 Span(f"  {newest.title}", "dim"), hang=6)
+        )  # fmt: skip
     return lines
