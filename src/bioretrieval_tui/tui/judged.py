@@ -29,7 +29,7 @@ def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> list[Co
     """Id and text of a query, nDCG@10 of each mode, and the difference of a pair of modes."""
     columns = [
         Column("id", "Query", 7, priority=4),
-        Column("text", "Text", 14, 1, priority=0),
+        Column("text", "Text", 20, 1, priority=0),
         *(Column(mode, mode, 7, align="right", priority=1) for mode in modes),
     ]
     if pair is not None:
@@ -116,7 +116,7 @@ def document_columns(modes: Sequence[str]) -> list[Column]:
     return [
         Column("grade", "Grade", 5, align="right", priority=0),
         *(Column(mode, mode[:7], 7, align="right", priority=1) for mode in modes),
-        Column("title", "Document", 14, 1, priority=0),
+        Column("title", "Document", 24, 1, priority=0),
         Column("id", "Id", 8, priority=4),
     ]
 

@@ -16,8 +16,9 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.layout import find_parts
 from bioretrieval_tui.tui.indexing import ModelChoice
 from bioretrieval_tui.tui.screens.dialogs import Dialog
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
@@ -56,6 +57,7 @@ class BenchmarkDialog(Dialog[Chosen]):
     BenchmarkDialog > Vertical { height: 90%; }
     BenchmarkDialog Horizontal { height: 1; }
     BenchmarkDialog .label { width: 8; }
+    BenchmarkDialog #note { height: 3; }
     """
     BINDINGS: ClassVar = [
         # Input and list have their own keys; these are for the lines under them.
@@ -92,7 +94,7 @@ class BenchmarkDialog(Dialog[Chosen]):
                     yield HeadLine(id="model-label", classes="label")
                     yield Stepper([(one.label, one.note) for one in self.models])
             yield Buttons((self.start_label, "Leave"))
-            yield HeadLine(id="note")
+            yield Detail("note", measure=120)
 
     def on_mount(self) -> None:
         """Say what is wanted; keys go to the folders."""
@@ -106,6 +108,7 @@ class BenchmarkDialog(Dialog[Chosen]):
         if self.models:
             self.query_one("#modes-label", HeadLine).show(Span("Modes", "dim"))
             self.query_one("#model-label", HeadLine).show(Span("Model", "dim"))
+        self.query_one("#note", Detail).can_focus = False
         self.picker.table.focus()
 
     @property
@@ -126,7 +129,7 @@ class BenchmarkDialog(Dialog[Chosen]):
         try:
             self.check(folder)
         except BioRetrievalError as error:
-            self.query_one("#note", HeadLine).show(Span(error.line(), "error"))
+            self.query_one("#note", Detail).show([line(Span(error.line(), "error"))])
             self.picker.table.focus()
             return
         if not self.models:

@@ -36,7 +36,7 @@ class QrelsPane(QueriesPane):
     MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
     DEFAULT_CSS = """
     QrelsPane #right { display: none; width: 1fr; height: 1fr; }
-    QrelsPane.-wide #queries { width: 46%; }
+    QrelsPane.-wide #queries { width: 50%; }
     QrelsPane.-wide #right, QrelsPane.-reading #right { display: block; }
     QrelsPane.-reading #queries { display: none; }
     QrelsPane.-wide.-reading #queries { display: block; }
