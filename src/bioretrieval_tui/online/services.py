@@ -1,0 +1,73 @@
+"""The services that are asked: where they are, how often they may be, and with which key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+CONTACT = "BIORETRIEVAL_CONTACT"
+"""An address that services can write to; it goes into the user agent."""
+OFFLINE = "BIORETRIEVAL_OFFLINE"
+
+
+def forbidden() -> bool:
+    """Whether the user allows no network at all."""
+    return os.environ.get(OFFLINE, "") not in ("", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service. name: as messages say it; base: an address without a slash at its end, that
+    `BIORETRIEVAL_<ID>_URL` moves (a mirror, a test); per_second: requests that are allowed, with a
+    key `keyed`; parameter and variable: where a key goes and where it comes from, or None."""
+
+    id: str
+    name: str
+    base: str
+    per_second: float
+    keyed: float | None = None
+    parameter: str | None = None
+    variable: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The user's key, or None."""
+        return (os.environ.get(self.variable) or None) if self.variable else None
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, as things are."""
+        return self.keyed if self.keyed is not None and self.key else self.per_second
+
+    def located(self) -> Service:
+        """The service where the environment says that it is."""
+        moved = os.environ.get(f"BIORETRIEVAL_{self.id.upper()}_URL")
+        if not moved:
+            return self
+        base = moved.rstrip("/")
+        return Service(
+            self.id, self.name, base, self.per_second, self.keyed, self.parameter, self.variable
+        )
+
+
+SERVICES: Mapping[str, Service] = {
+    service.id: service
+    for service in (
+        # https://www.ncbi.nlm.nih.gov/books/NBK25497/: three a second, ten with a key.
+        Service(
+            "ncbi",
+            "PubMed",
+            "https://eutils.ncbi.nlm.nih.gov/entrez/eutils",
+            3.0,
+            10.0,
+            "api_key",
+            "NCBI_API_KEY",
+        ),
+        Service("europepmc", "Europe PMC", "https://www.ebi.ac.uk/europepmc/webservices/rest", 5.0),
+        # https://info.arxiv.org/help/api/tou.html: one request in three seconds.
+        Service("arxiv", "arXiv", "https://export.arxiv.org/api", 1 / 3),
+        Service("hub", "the model hub", "https://huggingface.co", 5.0),
+        Service("web", "the web", "", 5.0),
+    )
+}
