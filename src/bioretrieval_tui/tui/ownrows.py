@@ -145,7 +145,8 @@ def merged(
     rows: list[MatrixRow | OwnRow] = [*matrix.rows]
     if isinstance(sort, Axis):
         axis = sort
-        rows = [row for row in (*matrix.rows, *own) if axis in row.figures]
+        both: list[MatrixRow | OwnRow] = [*matrix.rows, *own]
+        rows = [row for row in both if axis in row.figures]
 
         def by_value(row: MatrixRow | OwnRow) -> tuple[float, str]:
             return -value_of(row, axis), _named(row, catalogue)
