@@ -1,0 +1,250 @@
+"""Steps of Get started that run: the command that is shown, in a real child process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+from benchmarks import write_benchmark
+from driving import Session, make_app, running
+from own_records import record
+from test_tui_hostile import check
+
+from bioretrieval_tui.catalog.content import Content
+from bioretrieval_tui.catalog.entries import Benchmark, Loaders, Step
+from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.encoding.embedded import MODEL_ID
+from bioretrieval_tui.errors import NotFoundError
+from bioretrieval_tui.tui.screens.choosing import BenchmarkDialog
+from bioretrieval_tui.tui.screens.dialogs import Question
+from bioretrieval_tui.tui.screens.start import StartPane
+from bioretrieval_tui.tui.steps import (
+    Call,
+    Place,
+    State,
+    calls_of,
+    check_folder,
+    newest_of,
+    placed,
+    step_lines,
+)
+from homes import share_encoders
+
+WIDE, NARROW = (120, 40), (80, 24)
+ZIP = "https://example.org/facts-set.zip"
+
+
+def step(*commands: str) -> Step:
+    return Step(
+        id="step-run", name="Run it", number=6, summary="A step.", sources=("card",),
+        commands=commands,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def steps(small: Catalogue) -> Catalogue:
+    """The small catalogue with two steps that evaluate, and files for a benchmark."""
+    facts = small.by_id["facts-set"]
+    assert isinstance(facts, Benchmark)
+    with_files = msgspec.structs.replace(facts, loaders=Loaders(zip=ZIP, md5="0" * 32))
+    entries = [with_files if one.id == facts.id else one for one in small.entries]
+    entries.append(step("bioretrieval-tui eval facts-set -m lexical"))
+    entries.append(
+        msgspec.structs.replace(
+            step("bioretrieval-tui eval facts-set --model alpha-110m -m dense"),
+            id="step-model",
+            number=7,
+        )  # fmt: skip
+    )
+    sources = tuple(small.sources.values())
+    return Catalogue(Content(entries=tuple(entries), results=small.results, sources=sources))
+
+
+# Commands and folders -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "call"),
+    [
+        ("bioretrieval-tui eval a -m lexical", Call("a", ("lexical",))),
+        ("bioretrieval-tui eval a", Call("a", ("dense", "lexical", "hybrid"))),
+        (
+            "bioretrieval-tui eval a --model m -m dense --mode lexical",
+            Call("a", ("dense", "lexical"), "m"),
+        ),
+        ("bioretrieval-tui eval a --run /etc/passwd", None),
+        ("bioretrieval-tui eval a --download", None),
+        ("bioretrieval-tui eval", None),
+        ("bioretrieval-tui eval 'a", None),
+        ("bioretrieval-tui index remove a", None),
+        ("rm -r a", None),
+    ],
+)
+def test_only_plain_evaluations_are_run(command: str, call: Call | None) -> None:
+    assert calls_of(step(command)) == ([] if call is None else [call])
+
+
+def test_every_step_of_the_catalogue_but_the_last_can_be_run(real: Catalogue) -> None:
+    found = {one.id: calls_of(one) for one in real.of_type(Step)}
+    assert [call.benchmark for call in found["step-1"]] == ["nfcorpus"]
+    assert found["step-1"][0].modes == ("lexical",)
+    assert found["step-2"][0].model == "medcpt"
+    assert found["step-3"][0].model == "bmretriever-410m"
+    assert len(found["step-4"]) == 3
+    assert found["step-5"] == []
+    for calls in found.values():
+        for call in calls:
+            entry = real.by_id[call.benchmark]
+            assert isinstance(entry, Benchmark)
+            assert entry.loaders.zip
+            assert entry.loaders.md5
+            assert call.model is None or call.model in real.by_id
+
+
+def test_folders_are_found_where_they_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    two = step("bioretrieval-tui eval one -m lexical", "bioretrieval-tui eval two -m lexical")
+    assert [place.folder for place in placed(two, None, [])] == [None, None]
+    one = write_benchmark(tmp_path / "work" / "datasets" / "one")
+    assert [place.folder for place in placed(two, None, [])] == [one, None]
+    other = write_benchmark(tmp_path / "else" / "two")
+    assert [p.folder for p in placed(two, None, [tmp_path / "else"])] == [one, other]
+    assert [p.folder for p in placed(two, tmp_path / "else", [])] == [one, other]
+    # A benchmark itself stands for whatever the step names, once.
+    assert placed(two, other, []) == (Place(Call("two", ("lexical",)), other),)
+    check_folder(two, other)
+    check_folder(two, tmp_path / "else")
+    with pytest.raises(NotFoundError) as caught:
+        check_folder(two, tmp_path / "work")
+    assert "one, two" in caught.value.line()
+
+
+def test_figures_are_the_newest_of_the_same_kind(steps: Catalogue) -> None:
+    places = (Place(Call("facts-set", ("lexical", "dense")), None),)
+    new = record("lexical", value=0.5, day=9, model=MODEL_ID)
+    old = record("lexical", value=0.4, day=2, model=MODEL_ID)
+    other = record("dense", day=3, model="lab/alpha")
+    mine = record("dense", day=1, model=MODEL_ID)
+    elsewhere = record("dense", day=8, model=MODEL_ID, catalogue=None, benchmark="other")
+    kept = [new, elsewhere, other, old, mine]
+    assert newest_of(places, kept, steps) == (new, mine)
+    by_model = (Place(Call("facts-set", ("dense",), "alpha-110m"), None),)
+    assert newest_of(by_model, kept, steps) == (other,)
+    text = "\n".join(
+        "".join(span.text for span in row.spans)
+        for row in step_lines(State(by_model, ("lab/alpha",), (other,)), steps)
+    )
+    assert ZIP in text
+    assert "0" * 32 in text
+    assert "doctor --model alpha-110m --download" in text
+    assert "0.7123" in text
+    assert "ours is +0.0003" in text
+
+
+# The pane -----------------------------------------------------------------------------------
+
+
+async def on_step(session: Session, identifier: str) -> StartPane:
+    pane = session.app.pane
+    assert isinstance(pane, StartPane)
+    pane.go_to(identifier)
+    await session.settle()
+    await session.rest()
+    return pane
+
+
+async def finished(session: Session) -> None:
+    async with asyncio.timeout(150):
+        while session.app.evaluations.current is not None:
+            await asyncio.sleep(0.05)
+            await session.settle()
+    await session.settle()
+    await session.rest()
+
+
+async def test_a_step_asks_for_its_folder_runs_and_shows_its_figure(
+    steps: Catalogue, home: Path, tmp_path: Path, folder: Path
+) -> None:
+    share_encoders(home)
+    place = write_benchmark(tmp_path / "mine")
+    async with running(make_app(steps), WIDE, pane="path") as session:
+        pane = await on_step(session, "step-run")
+        assert "not found" in session.text
+        await session.press("b")
+        assert "f chooses a folder" in session.said
+        await session.press("f")
+        dialog = session.app.screen
+        assert isinstance(dialog, BenchmarkDialog)
+        dialog.picker._enter(folder)
+        await session.settle()
+        await session.press("b")
+        assert "choose one that holds facts-set" in " ".join(session.text.split())
+        dialog.picker._enter(place)
+        await session.settle()
+        await session.press("b")
+        await session.rest()
+        assert "/mine/" in session.text
+        await session.press("b")
+        assert "Evaluating mine" in session.rows[2]
+        assert "X stops it" in session.text
+        await finished(session)
+        assert "mine: nDCG@10 lexical 0." in session.said
+        (kept,) = pane.states["step-run"].found
+        assert f"{kept.metrics['nDCG@10']:.4f}" in session.text
+        assert "lexical on mine" in session.text
+    # It is remembered, folder and figure.
+    async with running(make_app(steps), NARROW, pane="path") as session:
+        pane = await on_step(session, "step-run")
+        assert [one.folder for one in pane.states["step-run"].places] == [place]
+        await session.press("enter")
+        assert f"{kept.metrics['nDCG@10']:.4f}" in session.text
+        check(session)
+
+
+async def test_a_step_that_runs_is_stopped_after_a_question(steps: Catalogue, folder: Path) -> None:
+    write_benchmark(folder / "facts-set")
+    async with running(make_app(steps), WIDE, pane="path") as session:
+        await on_step(session, "step-run")
+        await session.press("b", "escape")
+        assert isinstance(session.app.screen, Question)
+        await session.press("n", "b")
+        assert isinstance(session.app.screen, Question)
+        await session.press("y")
+        await finished(session)
+        assert "Stopped" in session.said
+        assert session.app.evaluations.current is None
+
+
+async def test_weights_that_are_missing_are_asked_for_first(
+    steps: Catalogue, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    write_benchmark(folder / "facts-set")
+    async with running(make_app(steps), WIDE, pane="path") as session:
+        await on_step(session, "step-model")
+        assert "is not here" in session.text
+        await session.press("b")
+        assert isinstance(session.app.screen, Question)
+        assert "Fetch lab/alpha?" in session.text
+        assert "Licence: mit" in session.text
+        await session.press("n")
+        assert session.app.evaluations.current is None
+        monkeypatch.setenv("BIORETRIEVAL_OFFLINE", "1")
+        await session.press("b")
+        assert "the network is kept out" in session.said
+        assert session.app.evaluations.current is None
+
+
+async def test_other_steps_evaluate_nothing(steps: Catalogue) -> None:
+    async with running(make_app(steps), WIDE, pane="path") as session:
+        await session.press("b")
+        assert session.said == "This step evaluates nothing"
+        await session.press("f")
+        assert session.said == "This step evaluates nothing"
+        assert "Run it here" not in session.text
