@@ -35,6 +35,11 @@ def is_public(address: str, *, near: str = "") -> bool:
     return all(one.is_global for one in _resolved(host))
 
 
+def resolves(host: str) -> bool:
+    """Whether there is a host of this name, as far as can be seen from here."""
+    return bool(host) and bool(_resolved(host))
+
+
 def _resolved(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     try:
         return [ipaddress.ip_address(host)]

@@ -165,9 +165,7 @@ class Door:
             redirect to where nothing public is.
         """
         sent = {**(headers or {}), **({"If-None-Match": etag} if etag else {})}
-        with self._opened(
-            service, url, params, sent, method, follow=follow, check=check
-        ) as found:
+        with self._opened(service, url, params, sent, method, follow=follow, check=check) as found:
             response, redirects = found
             body = b"".join(self._bounded(service, response, most_bytes))
             return Answer(
@@ -178,6 +176,15 @@ class Door:
                 response.headers.get("etag"),
                 tuple(self._shown(service, one) for one in redirects),
             )
+
+    def glance(self, service: str, url: str, *, method: str = "HEAD") -> tuple[int, str | None]:
+        """The status of an address, and where it redirects to or None; nothing is read of it and
+        nothing followed. Raises OnlineError where there is no answer after two tries."""
+        with self._opened(service, url, None, {}, method, follow=False, check=False, tries=2) as (
+            response,
+            _,
+        ):
+            return response.status_code, response.headers.get("location")
 
     @contextlib.contextmanager
     def stream(
@@ -212,6 +219,7 @@ class Door:
         *,
         follow: bool = True,
         check: bool = True,
+        tries: int = _TRIES,
     ) -> Iterator[tuple[httpx.Response, list[str]]]:
         """An answer whose body is not read yet, after retries and redirects."""
         known = self._services[service]
@@ -222,7 +230,7 @@ class Door:
         redirects: list[str] = []
         for _ in range(_REDIRECTS + 1):
             check_address(address, near=known.base)
-            response = self._answered(known, address, query, headers, method)
+            response = self._answered(known, address, query, headers, method, tries)
             target = response.headers.get("location") if response.is_redirect else None
             if not target or not follow:
                 break
@@ -250,12 +258,13 @@ class Door:
         query: Mapping[str, str],
         headers: Mapping[str, str],
         method: str,
+        tries: int,
     ) -> httpx.Response:
         """The first answer that does not pass, at the service's pace."""
         import httpx
 
         said = "does not answer"
-        for attempt in range(_TRIES):
+        for attempt in range(tries):
             self._wait_turn(service)
             try:
                 request = self._client.build_request(
@@ -266,7 +275,7 @@ class Door:
                 said = _failed(error)
                 wait = _backoff(attempt)
             else:
-                if response.status_code not in _PASSING or attempt == _TRIES - 1:
+                if response.status_code not in _PASSING or attempt == tries - 1:
                     return response
                 asked = _retry_after(response)
                 response.close()
@@ -276,7 +285,7 @@ class Door:
                     raise OnlineError(
                         f"{service.name} asks to wait {wait:,.0f} seconds", remedy="try again later"
                     )
-            if attempt < _TRIES - 1:
+            if attempt < tries - 1:
                 self._clock.sleep(wait)
         raise OnlineError(
             f"{service.name} cannot be reached: it {said}", remedy="check the network and try again"

@@ -1,0 +1,182 @@
+"""What a watch asks its source for: the records of a query since a day, newest first.
+
+Small questions, some pages each; whole corpora come in by other ways. Answers are read by the
+corpus readers, as files of the same form are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, cast
+
+from bioretrieval_tui.corpus.document import Document, Item, Record
+from bioretrieval_tui.corpus.europepmc import read_europepmc
+from bioretrieval_tui.corpus.pubmed_xml import read_pubmed_xml
+from bioretrieval_tui.corpus.reading import ReadOptions
+from bioretrieval_tui.corpus.source import SourceDamaged, SourceReader
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.answers import ArxivRecord, arxiv_records
+from bioretrieval_tui.online.watches import Watch
+from bioretrieval_tui.online.watching import Fetch
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.online.door import Door
+
+PUBMED, EUROPEPMC, ARXIV = "ncbi", "europepmc", "arxiv"
+BATCH = 100
+"""Records of a page."""
+MOST_IDS = 10_000
+"""As many ids as PubMed gives for one query."""
+
+
+class Received:
+    """The bytes of an answer where a reader expects a file."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.name = name
+        self._data = data
+
+    def head(self, size: int = 1 << 16) -> bytes:
+        """The first bytes."""
+        return self._data[:size]
+
+    def blocks(self, size: int = 1 << 20) -> Iterator[bytes]:
+        """All bytes in pieces."""
+        for start in range(0, len(self._data), size):
+            yield self._data[start : start + size]
+
+
+def fetcher(door: Door) -> Fetch:
+    """What gives the records of any watch through `door`; it raises BioRetrievalError where the
+    source fails or has changed its answers."""
+
+    def fetch(watch: Watch, since: date) -> Iterator[Document]:
+        ask = {"pubmed": _pubmed, "europepmc": _europepmc, "arxiv": _arxiv}[watch.source]
+        return ask(door, watch.query, since)
+
+    return fetch
+
+
+def pubmed_records(door: Door, pmids: Sequence[str]) -> list[Document]:
+    """The records of these PMIDs, in PubMed's order; those that it has not are left out.
+
+    Raises:
+        BioRetrievalError: PubMed fails or answers something else.
+    """
+    answer = door.get(
+        PUBMED,
+        "efetch.fcgi",
+        params={"db": "pubmed", "retmode": "xml", "id": ",".join(pmids)},
+    )
+    return list(_documents(read_pubmed_xml, "PubMed", answer.body))
+
+
+def _pubmed(door: Door, query: str, since: date) -> Iterator[Document]:
+    params = {
+        "db": "pubmed",
+        "term": query,
+        "retmode": "json",
+        "retmax": str(MOST_IDS),
+        # The day on which PubMed took a record in: that of publication may lie far ahead.
+        "datetype": "edat",
+        "mindate": f"{since:%Y/%m/%d}",
+        "maxdate": "3000",
+    }
+    found = door.json(PUBMED, "esearch.fcgi", params=params)
+    result = found.get("esearchresult") if isinstance(found, dict) else None
+    ids = result.get("idlist") if isinstance(result, dict) else None
+    if not isinstance(ids, list) or not all(isinstance(one, str) and one.isdigit() for one in ids):
+        said = result.get("ERROR") if isinstance(result, dict) else None
+        if isinstance(said, str):
+            raise BioRetrievalError(
+                f"PubMed does not take the query: {said[:200]}", remedy="correct it"
+            )
+        raise _changed("PubMed")
+    for start in range(0, len(ids), BATCH):
+        yield from pubmed_records(door, ids[start : start + BATCH])
+
+
+def _europepmc(door: Door, query: str, since: date) -> Iterator[Document]:
+    cursor = "*"
+    while True:
+        params = {
+            "query": f"({query}) AND (FIRST_IDATE:[{since.isoformat()} TO 3000-12-31])",
+            "format": "json",
+            "resultType": "core",
+            "pageSize": str(BATCH),
+            "cursorMark": cursor,
+        }
+        answer = door.get(EUROPEPMC, "search", params=params)
+        documents = list(_documents(read_europepmc, "Europe PMC", answer.body))
+        yield from documents
+        following = _cursor(answer.body)
+        if not documents or following is None or following == cursor:
+            return
+        cursor = following
+
+
+def _cursor(body: bytes) -> str | None:
+    import json
+
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise _changed("Europe PMC") from error
+    if not isinstance(found, dict) or "resultList" not in found:
+        raise _changed("Europe PMC")
+    following = found.get("nextCursorMark")
+    return following if isinstance(following, str) and following else None
+
+
+def _arxiv(door: Door, query: str, since: date) -> Iterator[Document]:
+    start = 0
+    while True:
+        params = {
+            "search_query": f"({query}) AND submittedDate:[{since:%Y%m%d}0000 TO 300001010000]",
+            "sortBy": "submittedDate",
+            "sortOrder": "descending",
+            "start": str(start),
+            "max_results": str(BATCH),
+        }
+        records = arxiv_records(door.get(ARXIV, "query", params=params).body)
+        yield from map(arxiv_document, records.values())
+        if len(records) < BATCH:
+            return
+        start += BATCH
+
+
+def arxiv_document(record: ArxivRecord) -> Document:
+    """A paper of arXiv as a document; its id is the arXiv id without the version."""
+    metadata: dict[str, Any] = {
+        "authors": list(record.authors),
+        "arxiv": record.id,
+        "url": f"https://arxiv.org/abs/{record.id}",
+        "keywords": list(record.categories),
+    }
+    if record.published:
+        metadata["year"] = int(record.published[:4])
+        metadata["date"] = record.published
+    for name, value in (("doi", record.doi), ("journal", record.journal)):
+        if value:
+            metadata[name] = value
+    return Document(record.id, record.title, record.abstract, metadata)
+
+
+def _documents(
+    read: Callable[[SourceReader, ReadOptions], Iterator[Item]], name: str, body: bytes
+) -> Iterator[Document]:
+    """The documents of an answer; a record that is at fault is passed over."""
+    try:
+        for item in read(cast(SourceReader, Received(name, body)), ReadOptions()):
+            if isinstance(item, Record):
+                yield item.document
+    except SourceDamaged as error:
+        raise _changed(name) from error
+
+
+def _changed(name: str) -> BioRetrievalError:
+    return BioRetrievalError(
+        f"{name} answered in a form that is not known",
+        remedy="try again later; if it stays so, this program is too old for it",
+    )
