@@ -56,7 +56,7 @@ def steps(small: Catalogue) -> Catalogue:
             step("bioretrieval-tui eval facts-set --model alpha-110m -m dense"),
             id="step-model",
             number=7,
-        )  # fmt: skip
+        )
     )
     sources = tuple(small.sources.values())
     return Catalogue(Content(entries=tuple(entries), results=small.results, sources=sources))
