@@ -110,7 +110,7 @@ async def test_from_the_palette_to_a_document(small: Catalogue, benchmark: Path)
         assert "2 judged, then the best" in session.text
         rows = [row for row in session.rows if "Statins" in row]
         assert len(rows) == 1
-        assert rows[0].split()[-5:] == ["2", "1", "1", "Statins", "d1"]
+        assert rows[0].split()[-4:] == ["2", "1", "1", "Statins"]
         await session.press("enter", "enter")
         assert "Simvastatin and other statins" in session.text
         assert "d1   grade 2   lexical 1   dense 1" in session.text

@@ -143,7 +143,7 @@ def test_the_list_of_classes_is_whole() -> None:
         for cls in _subclasses(Widget) | _subclasses(BioRetrievalApp) | {BioRetrievalApp}
         if cls.__module__.startswith("bioretrieval_tui.") and not cls.__name__.startswith("_")
     }
-    bases = {"EvaluatingApp",
+    bases = {"EvaluatingApp", "OwnPane", "OpeningPane", "QueriesPane",
         "Canvas", "DocumentView", "WorkingApp",
         "AskingPane", "FollowingPane", "NarrowingPane", "ShowingPane", "WordingPane",
     }  # fmt: skip

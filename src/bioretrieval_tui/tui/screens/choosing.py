@@ -102,7 +102,7 @@ class BenchmarkDialog(Dialog[Chosen]):
             Span(self.title_text, "strong"), Span("   tab goes on, esc leaves", "faint")
         )
         self.query_one("#shape", HeadLine).show(
-            Span("A folder with corpus.jsonl, queries.jsonl and qrels/: go into it, ", "dim"),
+            Span("Go into a folder with corpus.jsonl and qrels/; ", "dim"),
             Span("b", "strong"), Span(" takes it", "dim"),
         )  # fmt: skip
         if self.models:
