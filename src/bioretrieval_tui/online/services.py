@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from bioretrieval_tui.online.settings import setting
 
 CONTACT = "BIORETRIEVAL_CONTACT"
 """An address that services can write to; it goes into the user agent."""
@@ -32,8 +34,9 @@ class Service:
 
     @property
     def key(self) -> str | None:
-        """The user's key, or None."""
-        return (os.environ.get(self.variable) or None) if self.variable else None
+        """The user's key, by the environment or the config file, or None."""
+        found = setting(self.variable) if self.variable else None
+        return None if found is None else found.value
 
     @property
     def rate(self) -> float:
@@ -45,10 +48,7 @@ class Service:
         moved = os.environ.get(f"BIORETRIEVAL_{self.id.upper()}_URL")
         if not moved:
             return self
-        base = moved.rstrip("/")
-        return Service(
-            self.id, self.name, base, self.per_second, self.keyed, self.parameter, self.variable
-        )
+        return replace(self, base=moved.rstrip("/"))
 
 
 SERVICES: Mapping[str, Service] = {
@@ -67,6 +67,14 @@ SERVICES: Mapping[str, Service] = {
         Service("europepmc", "Europe PMC", "https://www.ebi.ac.uk/europepmc/webservices/rest", 5.0),
         # https://info.arxiv.org/help/api/tou.html: one request in three seconds.
         Service("arxiv", "arXiv", "https://export.arxiv.org/api", 1 / 3),
+        # Files, each at most once: the archive of the PubMed baseline and that of BEIR.
+        Service("baseline", "the PubMed archive", "https://ftp.ncbi.nlm.nih.gov/pubmed", 3.0),
+        Service(
+            "beir",
+            "the BEIR archive",
+            "https://public.ukp.informatik.tu-darmstadt.de/thakur/BEIR/datasets",
+            1.0,
+        ),
         Service("hub", "the model hub", "https://huggingface.co", 5.0),
         Service("web", "the web", "", 5.0),
     )

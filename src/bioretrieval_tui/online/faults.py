@@ -1,0 +1,55 @@
+"""What goes wrong with a service, as one line that names it and says what to do."""
+
+from __future__ import annotations
+
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.services import Service
+
+
+class OnlineError(BioRetrievalError):
+    """A service cannot be reached, refuses, or answers with something else."""
+
+
+class OfflineError(OnlineError):
+    """The user allows no network."""
+
+
+def has_changed(name: str, what: str) -> OnlineError:
+    """A service called `name` answers in a form that is not known; `what` says how."""
+    return OnlineError(
+        f"{name} answers in a form that is not known: {what}",
+        remedy="try again later; if it stays so, see whether a newer version of this program is"
+        " out",
+    )
+
+
+def broke_off(service: Service, why: str) -> OnlineError:
+    """An answer ended too early."""
+    return OnlineError(
+        f"{service.name} broke off: it {why}",
+        remedy="try again; what had arrived is kept where it is said so",
+    )
+
+
+def too_large(service: Service, most: int) -> OnlineError:
+    """An answer is longer than anything that was asked for."""
+    return OnlineError(
+        f"{service.name} answers with more than {most:,} bytes",
+        remedy="ask for less at a time, or see whether a newer version is out",
+    )
+
+
+def refused(service: Service, status: int, *, passing: bool) -> OnlineError:
+    """A status that is no answer; `passing`: it may be another one soon."""
+    if service.key and status in (400, 401, 403):
+        return OnlineError(
+            f"{service.name} refuses with {status}",
+            remedy=f"check the key in {service.variable} or config.toml, and the query",
+        )
+    remedy = "try again later" if passing else "check the address or the query"
+    return OnlineError(f"{service.name} answers {status}", remedy=remedy)
+
+
+def plain_address(url: str) -> str:
+    """An address without its query, which may hold what is nobody's business."""
+    return url.partition("?")[0][:200]

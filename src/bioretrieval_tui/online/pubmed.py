@@ -1,0 +1,216 @@
+"""PubMed by NCBI's E-utilities: a search is kept there as a history and fetched in batches.
+
+PubMed gives no more than the first 9,999 records of a search. A longer one is cut by the day on
+which records entered PubMed, newest first, until every part is short enough. A history is kept for
+some hours; where it has expired the part is searched anew, and the fetch goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from bioretrieval_tui.corpus.document import Item
+from bioretrieval_tui.corpus.memory import MemorySource
+from bioretrieval_tui.corpus.pubmed_xml import read_pubmed_xml
+from bioretrieval_tui.corpus.reading import ReadOptions
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.batches import Batch, Mark, Request, batch, left, target
+from bioretrieval_tui.online.door import Door
+from bioretrieval_tui.online.faults import OnlineError, has_changed
+from bioretrieval_tui.terminal.clean import clean
+
+SERVICE = "ncbi"
+PAGE = 200
+"""Records a request: about 2 MB, and a third of a second of reading."""
+REACH = 9_999
+"""Records of one search that PubMed gives at most."""
+_FIRST_DAY = date(1800, 1, 1)
+_TRIES = 3
+"""Answers without an end, or searches anew, after which a service is given up."""
+_ERROR = re.compile(rb"<ERROR>(.{0,500}?)</ERROR>", re.DOTALL)
+_END = re.compile(rb"</PubmedArticleSet>\s*\Z|<PubmedArticleSet\s*/>\s*\Z")
+_OPTIONS = ReadOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The records that entered PubMed from `first` to `last`, kept there as a history."""
+
+    first: date
+    last: date
+    count: int
+    web: str
+    key: str
+
+
+class _ExpiredError(Exception):
+    """The history is not there any more."""
+
+
+def batches(
+    door: Door, request: Request, mark: Mark | None = None, *, today: date
+) -> Iterator[Batch]:
+    """The records of a search, newest first; from behind `mark` on, if there is one.
+
+    today: in UTC; a record that enters later is no part of this search.
+
+    Raises:
+        OnlineError: PubMed cannot be reached, does not understand the query, or answers in a form
+            that is not known.
+    """
+    first, last = request.since or _FIRST_DAY, today
+    mark = mark or Mark()
+    total = mark.total
+    part: _Part | None = None
+    offset = 0
+    if mark.cursor:
+        part, offset = _part_of(mark.cursor)
+        last = part.last
+    while last >= first:
+        if part is None:
+            whole = _search(door, request.query, first, last)
+            if total is None:
+                total = target(request, whole.count)
+            part, offset = _short_enough(door, request, whole, mark), 0
+        while offset < part.count and (size := left(request, mark, PAGE)):
+            size = min(size, part.count - offset)
+            part, items = _fetched(door, request.query, part, offset, size)
+            offset += size
+            mark = Mark(_cursor(part, offset), mark.done + size, total)
+            yield batch(items, mark)
+        if not left(request, mark, PAGE):
+            return
+        last, part = part.first - timedelta(days=1), None
+
+
+def by_ids(door: Door, pmids: Sequence[str]) -> Iterator[Item]:
+    """The records of these PMIDs; those that PubMed has not are left out. Raises OnlineError."""
+    for start in range(0, len(pmids), PAGE):
+        names = ",".join(pmids[start : start + PAGE])
+        yield from _articles(door, {"db": "pubmed", "id": names, "retmode": "xml"})
+
+
+def _short_enough(door: Door, request: Request, part: _Part, mark: Mark) -> _Part:
+    """The newest piece of `part` that PubMed will give to its end."""
+    wanted = None if request.most is None else request.most - mark.done
+    while part.count > REACH and (wanted is None or wanted > REACH) and part.first < part.last:
+        middle = part.first + (part.last - part.first) // 2 + timedelta(days=1)
+        part = _search(door, request.query, middle, part.last)
+    if part.count > REACH:
+        # A single day beyond the reach, or enough of it for what is wanted.
+        return _Part(part.first, part.last, REACH, part.web, part.key)
+    return part
+
+
+def _search(door: Door, query: str, first: date, last: date) -> _Part:
+    answer = door.json(
+        SERVICE,
+        "/esearch.fcgi",
+        params={
+            "db": "pubmed",
+            "term": query,
+            "usehistory": "y",
+            "retmode": "json",
+            "retmax": "0",
+            "datetype": "edat",
+            "mindate": f"{first:%Y/%m/%d}",
+            "maxdate": f"{last:%Y/%m/%d}",
+        },
+    )
+    found = answer.get("esearchresult") if isinstance(answer, dict) else None
+    if not isinstance(found, dict):
+        raise has_changed("PubMed", "a search without a result")
+    said = found.get("ERROR") or (answer.get("error") if isinstance(answer, dict) else None)
+    if said:
+        raise OnlineError(
+            f"PubMed does not take the query: {clean(str(said))[:200]}",
+            remedy="try the query on pubmed.ncbi.nlm.nih.gov",
+        )
+    count = _number(found.get("count"))
+    web, key = found.get("webenv"), found.get("querykey")
+    if count is None or (count and not (isinstance(web, str) and isinstance(key, str))):
+        raise has_changed("PubMed", "a search without a count or a history")
+    return _Part(first, last, count, str(web or ""), str(key or ""))
+
+
+def _fetched(
+    door: Door, query: str, part: _Part, offset: int, size: int
+) -> tuple[_Part, list[Item]]:
+    """Records of a part; the part anew where its history had expired."""
+    for _ in range(_TRIES):
+        try:
+            wanted = {
+                "db": "pubmed",
+                "WebEnv": part.web,
+                "query_key": part.key,
+                "retstart": str(offset),
+                "retmax": str(size),
+                "retmode": "xml",
+            }
+            return part, list(_articles(door, wanted))
+        except _ExpiredError:
+            again = _search(door, query, part.first, part.last)
+            part = _Part(part.first, part.last, part.count, again.web, again.key)
+    raise OnlineError(
+        "PubMed forgets its searches as soon as they are made",
+        remedy="try again later; the same call goes on from here",
+    )
+
+
+def _articles(door: Door, params: dict[str, str]) -> Iterator[Item]:
+    data = b""
+    for _ in range(_TRIES):
+        answer = door.get(SERVICE, "/efetch.fcgi", params=params, check=False)
+        data = answer.body
+        said = _ERROR.search(data[:4096])
+        history = "WebEnv" in params
+        if said or answer.status >= 400:
+            if history and (said or answer.status == 400):
+                raise _ExpiredError
+            why = clean(said[1].decode("utf-8", "replace"))[:200] if said else str(answer.status)
+            raise OnlineError(f"PubMed refuses to give records: {why}", remedy="try again later")
+        if _END.search(data[-200:]):
+            break
+    else:
+        if b"<PubmedArticleSet" not in data[:4096]:
+            raise has_changed("PubMed", "records that are no PubMed XML")
+        raise OnlineError(
+            "PubMed broke off within its records", remedy="the same call goes on from here"
+        )
+    yield from read_pubmed_xml(MemorySource(data, "PubMed"), _OPTIONS)
+
+
+def _cursor(part: _Part, offset: int) -> dict[str, str]:
+    return {
+        "first": part.first.isoformat(),
+        "last": part.last.isoformat(),
+        "count": str(part.count),
+        "web": part.web,
+        "key": part.key,
+        "offset": str(offset),
+    }
+
+
+def _part_of(cursor: dict[str, str]) -> tuple[_Part, int]:
+    try:
+        part = _Part(
+            date.fromisoformat(cursor["first"]),
+            date.fromisoformat(cursor["last"]),
+            int(cursor["count"]),
+            cursor["web"],
+            cursor["key"],
+        )
+        return part, int(cursor["offset"])
+    except (KeyError, ValueError) as error:
+        raise BioRetrievalError(
+            "where the fetch stood is not known any more", remedy="begin it anew with --anew"
+        ) from error
+
+
+def _number(value: Any) -> int | None:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
