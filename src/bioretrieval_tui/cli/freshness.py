@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bioretrieval_tui.cli.catalogue import catalogue
+from bioretrieval_tui.cli.catalogue import catalogue, complete_id
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.view import Catalogue
     from bioretrieval_tui.export.formats import Format
     from bioretrieval_tui.online.door import Door
     from bioretrieval_tui.online.linkcheck import Checked
@@ -35,7 +36,11 @@ def catalog() -> None:
     """
 
 
+ids_argument = click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=complete_id)
+
+
 @catalog.command()
+@ids_argument
 @click.option("--all", "everything", is_flag=True, help="List everything that is known.")
 @click.option("--changes", is_flag=True, help="List what changed, newest first.")
 @click.option("--last", is_flag=True, help="Ask nothing: show what the last refresh found.")
@@ -43,9 +48,15 @@ def catalog() -> None:
 @quiet_option
 @format_option(without=("bibtex",))
 def refresh(
-    everything: bool, changes: bool, last: bool, offline: bool, quiet: bool, format_: Format
+    ids: tuple[str, ...],
+    everything: bool,
+    changes: bool,
+    last: bool,
+    offline: bool,
+    quiet: bool,
+    format_: Format,
 ) -> None:
-    """Ask the model hub and arXiv about every model, data set and paper.
+    """Ask the model hub and arXiv about every model, data set and paper (or those named).
 
     Downloads, likes, last change, licence, gating, new names and new versions are kept with their
     days, beside the catalogue. Lists where the catalogue says something else.
@@ -61,16 +72,17 @@ def refresh(
     from bioretrieval_tui.online.fresh import load_freshness
 
     found = catalogue()
+    only = _named(found, ids)
     failures: tuple[str, ...] = ()
     if last:
         known = load_freshness()
         if known.refreshed is None:
             tell("nothing is known yet; ask with: bioretrieval-tui catalog refresh")
     else:
-        failures = _refreshed(quiet, offline)
+        failures = _refreshed(found, only, quiet, offline)
         known = load_freshness()
-    subjects = subjects_of(found)
-    differing = differences(found, known)
+    subjects = subjects_of(found, only)
+    differing = differences(found, known, only)
     if everything:
         entries = {
             f"{where}:{name}": [entry.id for entry in named]
@@ -94,14 +106,16 @@ def refresh(
         raise BioRetrievalError(failures[0])
 
 
-def _refreshed(quiet: bool, offline: bool) -> tuple[str, ...]:
+def _refreshed(
+    found: Catalogue, only: frozenset[str], quiet: bool, offline: bool
+) -> tuple[str, ...]:
     """Ask, keep what came (however it ended), tell what changed; returns the failures."""
     from bioretrieval_tui.online.differences import subjects_of
     from bioretrieval_tui.online.fresh import load_freshness, save_freshness
     from bioretrieval_tui.online.refresh import Asking
 
     now = datetime.now(UTC)
-    subjects = list(subjects_of(catalogue()))
+    subjects = list(subjects_of(found, only))
     with opened(offline) as door:
         asking = Asking(door, load_freshness(), day=now.date().isoformat())
         try:
@@ -122,12 +136,15 @@ def _refreshed(quiet: bool, offline: bool) -> tuple[str, ...]:
 
 
 @catalog.command("check-links")
+@ids_argument
 @click.option("--all", "everything", is_flag=True, help="List the links that are well, too.")
 @offline_option
 @quiet_option
 @format_option(without=("bibtex",))
-def check_links(everything: bool, offline: bool, quiet: bool, format_: Format) -> None:
-    """Ask for every link of the catalogue, and list what to fix.
+def check_links(
+    ids: tuple[str, ...], everything: bool, offline: bool, quiet: bool, format_: Format
+) -> None:
+    """Ask for every link of the catalogue (or of the entries named), and list what to fix.
 
     Exit code 1 when a link is dead. A server that lets no programs in is unclear, not dead.
 
@@ -139,7 +156,8 @@ def check_links(everything: bool, offline: bool, quiet: bool, format_: Format) -
     from bioretrieval_tui.online import linkcheck
     from bioretrieval_tui.online.reaching import reacher
 
-    links = linkcheck.links_of(catalogue())
+    found_entries = catalogue()
+    links = linkcheck.links_of(found_entries, _named(found_entries, ids))
     with opened(offline) as door, narrated(quiet=quiet) as reporter:
         found = linkcheck.check_links(links, reacher(door), reporter=reporter)
     _refuse_no_network(found)
@@ -153,9 +171,14 @@ def check_links(everything: bool, offline: bool, quiet: bool, format_: Format) -
         )
     if counts["dead"]:
         raise BioRetrievalError(
-            f"{_counted(counts['dead'], 'link')} of {len(found)} dead",
+            f"{counts['dead']} of {_counted(len(found), 'link')} dead",
             remedy="what to do stands in the table",
         )
+
+
+def _named(found: Catalogue, ids: tuple[str, ...]) -> frozenset[str]:
+    """The ids as the catalogue has them. Raises NotFoundError for one that it has not."""
+    return frozenset(found.entry(one).id for one in ids)
 
 
 def _refuse_no_network(found: list[Checked]) -> None:

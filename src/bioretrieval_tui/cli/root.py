@@ -26,6 +26,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "similar": ("search:similar", "Find what is most like a document."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Measure a model or an index on a benchmark."),
+    "catalog": ("freshness:catalog", "Refresh the catalogue, check its links, add entries."),
+    "watch": ("watch:watch", "Watch the literature, and read only what is new."),
     "keys": ("keys:keys", "List the keys of the app."),
     "doctor": ("doctor:doctor", "Check what this machine has and lacks."),
     "config": ("config:config", "Show where everything is kept and what is in force."),

@@ -4,7 +4,7 @@ is for an editor to find out."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from bioretrieval_tui.catalog.entries import AnyEntry, Dataset, Model, Paper
@@ -33,10 +33,17 @@ class Difference:
     severe: bool = False
 
 
-def subjects_of(catalogue: Catalogue) -> dict[tuple[Where, str], list[AnyEntry]]:
-    """Everything of the catalogue that can be asked about, with the entries that name it."""
+def subjects_of(
+    catalogue: Catalogue, only: Collection[str] = ()
+) -> dict[tuple[Where, str], list[AnyEntry]]:
+    """Everything of the catalogue that can be asked about, with the entries that name it.
+
+    only: ids of the entries that are looked at, all of them if there are none.
+    """
     found: dict[tuple[Where, str], list[AnyEntry]] = {}
     for entry in catalogue.entries:
+        if only and entry.id not in only:
+            continue
         for subject in _named_by(entry):
             found.setdefault(subject, []).append(entry)
     return found
@@ -51,10 +58,12 @@ def _named_by(entry: AnyEntry) -> Iterator[tuple[Where, str]]:
         yield "arxiv", entry.arxiv
 
 
-def differences(catalogue: Catalogue, freshness: Freshness) -> list[Difference]:
-    """Every difference that is known, in the order of the catalogue."""
+def differences(
+    catalogue: Catalogue, freshness: Freshness, only: Collection[str] = ()
+) -> list[Difference]:
+    """Every difference that is known, in the order of the catalogue; `only` as `subjects_of`."""
     found: list[Difference] = []
-    for (where, name), entries in subjects_of(catalogue).items():
+    for (where, name), entries in subjects_of(catalogue, only).items():
         subject = freshness.subjects.get(f"{where}:{name}")
         if subject is not None:
             for entry in entries:

@@ -7,7 +7,7 @@ A server that lets no programs in has not lost the page: such links are told apa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -73,10 +73,15 @@ Reach = Callable[[str, Literal["HEAD", "GET"]], Reached]
 """Asks for one address; from several threads at once."""
 
 
-def links_of(catalogue: Catalogue) -> list[LinkUse]:
-    """Every address of entries, data and sources once, in the order of the catalogue."""
+def links_of(catalogue: Catalogue, only: Collection[str] = ()) -> list[LinkUse]:
+    """Every address of entries, data and sources once, in the order of the catalogue.
+
+    only: ids of the entries that are looked at; then sources are left out.
+    """
     found: dict[str, dict[Use, None]] = {}
     for entry in catalogue.entries:
+        if only and entry.id not in only:
+            continue
         for link in entry.links:
             found.setdefault(link.url, {})[Use(entry.id, link.label)] = None
         loaders = getattr(entry, "loaders", None)
@@ -86,7 +91,7 @@ def links_of(catalogue: Catalogue) -> list[LinkUse]:
         if encoding is not None and encoding.precomputed:
             found.setdefault(encoding.precomputed, {})[Use(entry.id, "precomputed")] = None
     for source in catalogue.sources.values():
-        if source.url:
+        if source.url and not only:
             found.setdefault(source.url, {})[Use(f"source {source.id}", "url")] = None
     return [LinkUse(url, tuple(uses)) for url, uses in found.items()]
 

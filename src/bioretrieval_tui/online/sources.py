@@ -157,9 +157,8 @@ def arxiv_document(record: ArxivRecord) -> Document:
     if record.published:
         metadata["year"] = int(record.published[:4])
         metadata["date"] = record.published
-    for name, value in (("doi", record.doi), ("journal", record.journal)):
-        if value:
-            metadata[name] = value
+    stated = {"doi": record.doi, "journal": record.journal}
+    metadata.update({name: value for name, value in stated.items() if value})
     return Document(record.id, record.title, record.abstract, metadata)
 
 
