@@ -6,45 +6,28 @@ corpus readers, as files of the same form are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
 
-from bioretrieval_tui.corpus.document import Document, Item, Record
+from bioretrieval_tui.corpus.document import Document, Record
 from bioretrieval_tui.corpus.europepmc import read_europepmc
-from bioretrieval_tui.corpus.pubmed_xml import read_pubmed_xml
+from bioretrieval_tui.corpus.memory import MemorySource
 from bioretrieval_tui.corpus.reading import ReadOptions
-from bioretrieval_tui.corpus.source import SourceDamaged, SourceReader
+from bioretrieval_tui.corpus.source import SourceDamaged
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online import pubmed
 from bioretrieval_tui.online.answers import ArxivRecord, arxiv_records
+from bioretrieval_tui.online.batches import Request, documents_of
 from bioretrieval_tui.online.watches import Watch
 from bioretrieval_tui.online.watching import Fetch
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.door import Door
 
-PUBMED, EUROPEPMC, ARXIV = "ncbi", "europepmc", "arxiv"
+EUROPEPMC, ARXIV = "europepmc", "arxiv"
 BATCH = 100
 """Records of a page."""
-MOST_IDS = 10_000
-"""As many ids as PubMed gives for one query."""
-
-
-class Received:
-    """The bytes of an answer where a reader expects a file."""
-
-    def __init__(self, name: str, data: bytes) -> None:
-        self.name = name
-        self._data = data
-
-    def head(self, size: int = 1 << 16) -> bytes:
-        """The first bytes."""
-        return self._data[:size]
-
-    def blocks(self, size: int = 1 << 20) -> Iterator[bytes]:
-        """All bytes in pieces."""
-        for start in range(0, len(self._data), size):
-            yield self._data[start : start + size]
 
 
 def fetcher(door: Door) -> Fetch:
@@ -62,39 +45,15 @@ def pubmed_records(door: Door, pmids: Sequence[str]) -> list[Document]:
     """The records of these PMIDs, in PubMed's order; those that it has not are left out.
 
     Raises:
-        BioRetrievalError: PubMed fails or answers something else.
+        OnlineError: PubMed fails or answers something else.
     """
-    answer = door.get(
-        PUBMED,
-        "efetch.fcgi",
-        params={"db": "pubmed", "retmode": "xml", "id": ",".join(pmids)},
-    )
-    return list(_documents(read_pubmed_xml, "PubMed", answer.body))
+    return [item.document for item in pubmed.by_ids(door, pmids) if isinstance(item, Record)]
 
 
 def _pubmed(door: Door, query: str, since: date) -> Iterator[Document]:
-    params = {
-        "db": "pubmed",
-        "term": query,
-        "retmode": "json",
-        "retmax": str(MOST_IDS),
-        # The day on which PubMed took a record in: that of publication may lie far ahead.
-        "datetype": "edat",
-        "mindate": f"{since:%Y/%m/%d}",
-        "maxdate": "3000",
-    }
-    found = door.json(PUBMED, "esearch.fcgi", params=params)
-    result = found.get("esearchresult") if isinstance(found, dict) else None
-    ids = result.get("idlist") if isinstance(result, dict) else None
-    if not isinstance(ids, list) or not all(isinstance(one, str) and one.isdigit() for one in ids):
-        said = result.get("ERROR") if isinstance(result, dict) else None
-        if isinstance(said, str):
-            raise BioRetrievalError(
-                f"PubMed does not take the query: {said[:200]}", remedy="correct it"
-            )
-        raise _changed("PubMed")
-    for start in range(0, len(ids), BATCH):
-        yield from pubmed_records(door, ids[start : start + BATCH])
+    # By the day on which a record entered PubMed: that of publication may lie far ahead.
+    request = Request("pubmed", query, since)
+    yield from documents_of(pubmed.batches(door, request, today=datetime.now(UTC).date()))
 
 
 def _europepmc(door: Door, query: str, since: date) -> Iterator[Document]:
@@ -108,7 +67,7 @@ def _europepmc(door: Door, query: str, since: date) -> Iterator[Document]:
             "cursorMark": cursor,
         }
         answer = door.get(EUROPEPMC, "search", params=params)
-        documents = list(_documents(read_europepmc, "Europe PMC", answer.body))
+        documents = list(_documents(answer.body))
         yield from documents
         following = _cursor(answer.body)
         if not documents or following is None or following == cursor:
@@ -162,16 +121,14 @@ def arxiv_document(record: ArxivRecord) -> Document:
     return Document(record.id, record.title, record.abstract, metadata)
 
 
-def _documents(
-    read: Callable[[SourceReader, ReadOptions], Iterator[Item]], name: str, body: bytes
-) -> Iterator[Document]:
-    """The documents of an answer; a record that is at fault is passed over."""
+def _documents(body: bytes) -> Iterator[Document]:
+    """The documents of an answer of Europe PMC; a record that is at fault is passed over."""
     try:
-        for item in read(cast(SourceReader, Received(name, body)), ReadOptions()):
+        for item in read_europepmc(MemorySource(body, "Europe PMC"), ReadOptions()):
             if isinstance(item, Record):
                 yield item.document
     except SourceDamaged as error:
-        raise _changed(name) from error
+        raise _changed("Europe PMC") from error
 
 
 def _changed(name: str) -> BioRetrievalError:
