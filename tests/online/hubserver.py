@@ -80,6 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._hub(parts.path)
         if parts.path == "/api/query":
             return self._arxiv(query)
+        if parts.path == "/europepmc/search":
+            return self._europepmc(query)
         if parts.path.endswith(("esearch.fcgi", "efetch.fcgi")):
             return self._pubmed(parts.path, query)
         return self._page(parts.path)
@@ -102,6 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _arxiv(self, query: dict[str, str]) -> None:
         names = [name for name in query.get("id_list", "").split(",") if name in self.world.papers]
+        if "search_query" in query:
+            start, most = int(query["start"]), int(query["max_results"])
+            names = sorted(self.world.papers, reverse=True)[start : start + most]
         entries = "".join(self._paper(name) for name in names)
         feed = f'<?xml version="1.0" encoding="UTF-8"?><feed xmlns="{ATOM}">{entries}</feed>'
         return self._send(200, feed.encode(), "application/atom+xml")
@@ -114,6 +119,30 @@ class _Handler(BaseHTTPRequestHandler):
             "<summary>We rank birds. It works.</summary><author><name>Ann Bee</name></author>"
             '<category term="cs.IR"/></entry>'
         )
+
+    # Europe PMC ---------------------------------------------------------------------------
+
+    def _europepmc(self, query: dict[str, str]) -> None:
+        """Pages behind a cursor, which is the place of the next record."""
+        cursor, size = query["cursorMark"], int(query["pageSize"])
+        start = 0 if cursor == "*" else int(cursor)
+        found = self._present()
+        page = found[start : start + size]
+        results = [
+            {
+                "id": one.pmid,
+                "source": "MED",
+                "pmid": one.pmid,
+                "title": one.title,
+                "abstractText": one.abstract,
+                "pubYear": str(one.day.year),
+            }
+            for one in page
+        ]
+        answer: dict[str, Any] = {"hitCount": len(found), "resultList": {"result": results}}
+        # Europe PMC repeats the cursor when there is nothing behind it.
+        answer["nextCursorMark"] = str(start + len(page)) if page else cursor
+        return self._send(200, json.dumps(answer).encode())
 
     # PubMed -------------------------------------------------------------------------------
 
