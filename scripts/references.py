@@ -13,7 +13,9 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = ("list", "show", "open", "results", "search", "similar", "eval", "index", "index build",
          "index list", "index add", "index import-vectors", "index verify", "index compact",
-         "index info", "index remove", "keys", "doctor", "config", "completion")  # fmt: skip
+         "index info", "index remove", "catalog", "catalog refresh", "catalog check-links",
+         "catalog add", "watch", "watch add", "watch list", "watch run", "watch news",
+         "watch remove", "keys", "doctor", "config", "completion")  # fmt: skip
 
 
 def said(*words: str) -> str:
