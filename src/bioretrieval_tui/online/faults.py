@@ -7,7 +7,23 @@ from bioretrieval_tui.online.services import Service
 
 
 class OnlineError(BioRetrievalError):
-    """A service cannot be reached, refuses, or answers with something else."""
+    """A service cannot be reached, refuses, or answers with something else.
+
+    status: what it answered, where that is the matter; broken: its answer ended too early, and
+    asking for the rest may bring it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        status: int | None = None,
+        broken: bool = False,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
+        self.broken = broken
 
 
 class OfflineError(OnlineError):
@@ -28,6 +44,7 @@ def broke_off(service: Service, why: str) -> OnlineError:
     return OnlineError(
         f"{service.name} broke off: it {why}",
         remedy="try again; what had arrived is kept where it is said so",
+        broken=True,
     )
 
 
@@ -45,9 +62,10 @@ def refused(service: Service, status: int, *, passing: bool) -> OnlineError:
         return OnlineError(
             f"{service.name} refuses with {status}",
             remedy=f"check the key in {service.variable} or config.toml, and the query",
+            status=status,
         )
     remedy = "try again later" if passing else "check the address or the query"
-    return OnlineError(f"{service.name} answers {status}", remedy=remedy)
+    return OnlineError(f"{service.name} answers {status}", remedy=remedy, status=status)
 
 
 def plain_address(url: str) -> str:

@@ -1,0 +1,102 @@
+"""Europe PMC by its REST search: page by page, each naming the cursor of the next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from bioretrieval_tui.corpus.document import Item
+from bioretrieval_tui.corpus.europepmc import read_europepmc
+from bioretrieval_tui.corpus.memory import MemorySource
+from bioretrieval_tui.corpus.reading import ReadOptions
+from bioretrieval_tui.corpus.source import SourceDamaged
+from bioretrieval_tui.online.batches import Batch, Mark, Request, batch, left, target
+from bioretrieval_tui.online.door import Door
+from bioretrieval_tui.online.faults import OnlineError, has_changed
+from bioretrieval_tui.terminal.clean import clean
+
+SERVICE = "europepmc"
+NAME = "Europe PMC"
+PAGE = 200
+_BEGIN = "*"
+_IDS = 40
+"""Ids of one query: an address must not grow without bound."""
+_OPTIONS = ReadOptions()
+_UNSAFE = re.compile(r'["\\\x00-\x20]')
+
+
+class _Envelope(msgspec.Struct):
+    """What stands around the results; the results themselves are the reader's."""
+
+    hit_count: int | None = msgspec.field(name="hitCount", default=None)
+    next_cursor: str | None = msgspec.field(name="nextCursorMark", default=None)
+    fault: str | None = msgspec.field(name="errMsg", default=None)
+
+
+def batches(door: Door, request: Request, mark: Mark | None = None) -> Iterator[Batch]:
+    """The records of a search, as Europe PMC orders them; from behind `mark` on, if there is one.
+
+    Raises:
+        OnlineError: Europe PMC cannot be reached, does not take the query, or answers in a form
+            that is not known.
+    """
+    mark = mark or Mark()
+    query = request.query
+    if request.since is not None:
+        query = f"({query}) AND (FIRST_IDATE:[{request.since.isoformat()} TO 3000-12-31])"
+    cursor = mark.cursor.get("mark", _BEGIN)
+    while size := left(request, mark, PAGE):
+        body, envelope = _page(door, query, cursor, size)
+        items = _items(body)[:size]
+        total = target(request, envelope.hit_count)
+        following = envelope.next_cursor or cursor
+        # The last page names the cursor that it was asked for with.
+        over = following == cursor or not items
+        mark = Mark({"mark": following}, mark.done + len(items), total)
+        yield batch(items, mark)
+        if over:
+            return
+        cursor = following
+
+
+def by_ids(door: Door, fields: Sequence[tuple[str, str]]) -> Iterator[Item]:
+    """The records of ids, each with the name of Europe PMC's field for it (DOI, PMCID); those that
+    it has not are left out. Raises OnlineError."""
+    sound = [(field, name) for field, name in fields if not _UNSAFE.search(name)]
+    for start in range(0, len(sound), _IDS):
+        part = sound[start : start + _IDS]
+        query = " OR ".join(f'{field}:"{name}"' for field, name in part)
+        body, _ = _page(door, query, _BEGIN, PAGE)
+        yield from _items(body)
+
+
+def _page(door: Door, query: str, cursor: str, size: int) -> tuple[bytes, _Envelope]:
+    params = {
+        "query": query,
+        "format": "json",
+        "resultType": "core",
+        "pageSize": str(size),
+        "cursorMark": cursor,
+    }
+    body = door.get(SERVICE, "search", params=params).body
+    try:
+        envelope = msgspec.json.decode(body, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise has_changed(NAME, "no JSON of a search") from error
+    if envelope.fault:
+        raise OnlineError(
+            f"{NAME} does not take the query: {clean(envelope.fault)[:200]}",
+            remedy="try the query on europepmc.org",
+        )
+    if envelope.hit_count is None or b'"resultList"' not in body:
+        raise has_changed(NAME, "a search without a count or a list")
+    return body, envelope
+
+
+def _items(body: bytes) -> list[Item]:
+    try:
+        return list(read_europepmc(MemorySource(body, NAME), _OPTIONS))
+    except SourceDamaged as error:
+        raise has_changed(NAME, error.message) from error
