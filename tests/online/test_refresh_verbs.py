@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +145,21 @@ def test_what_the_last_refresh_found_needs_no_network(program: Program) -> None:
     ended = program("catalog", "refresh", "--last", "--all", "-f", "csv", BIORETRIEVAL_OFFLINE="1")
     assert ended.code == 0
     assert "org/mine" in ended.out
+
+
+def test_an_interrupted_refresh_keeps_what_came(program: Program, world: World) -> None:
+    """The whole catalogue takes a quarter of a minute at the hub's pace; this ends before."""
+    child = program.started("catalog", "refresh", "-f", "json")
+    until = time.monotonic() + 60
+    while len(world.paths("/api/models")) < 5 and time.monotonic() < until:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (130, b""), err
+    assert b"Traceback" not in err
+    asked = len(world.paths("/api/models"))
+    known = program("catalog", "refresh", "--last", "--all", "-f", "json").json
+    assert asked - 1 <= len(known) <= asked
 
 
 # Links ----------------------------------------------------------------------------------------

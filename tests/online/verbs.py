@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
+_COMMAND = (sys.executable, "-m", "bioretrieval_tui")
 _UNWANTED = (
     "BIORETRIEVAL_OFFLINE", "NCBI_API_KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy",
     "https_proxy", "all_proxy", "COLUMNS", "VISUAL", "EDITOR",
@@ -43,8 +45,30 @@ class Program:
 
     def __call__(self, *words: str, **env: str) -> Ended:
         """Call it with these words; `env` adds variables."""
+        ended = subprocess.run(
+            [*_COMMAND, *words],
+            env=self._environment(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=240,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    def started(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
+        """Start a call that a test will interrupt."""
+        return subprocess.Popen(
+            [*_COMMAND, *words],
+            env=self._environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         whole = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
-        whole |= {
+        return {
+            **whole,
             "BIORETRIEVAL_HOME": str(self.home),
             "PYTHONPATH": str(SOURCE),
             "BIORETRIEVAL_HUB_URL": self.address,
@@ -52,14 +76,5 @@ class Program:
             "BIORETRIEVAL_NCBI_URL": f"{self.address}/entrez",
             "BIORETRIEVAL_EUROPEPMC_URL": f"{self.address}/europepmc",
             "BIORETRIEVAL_WEB_URL": self.address,
-            **env,
+            **more,
         }
-        ended = subprocess.run(
-            [sys.executable, "-m", "bioretrieval_tui", *words],
-            env=whole,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=240,
-            check=False,
-        )
-        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())

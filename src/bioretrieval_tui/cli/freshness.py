@@ -29,7 +29,7 @@ quiet_option = click.option(
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
 def catalog() -> None:
-    """Compare the catalogue with the network, check its links, add entries.
+    """Refresh the catalogue, check its links, add entries.
 
     Nothing of the catalogue is ever changed by what the network says: differences are shown, and
     new entries go into an overlay of your own.

@@ -40,7 +40,7 @@ def _complete_watch(_: click.Context, __: click.Parameter, begun: str) -> list[s
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
 def watch() -> None:
-    """Watch the literature: ask a source again and again, and read only what is new."""
+    """Watch the literature, and read only what is new."""
 
 
 @watch.command()
