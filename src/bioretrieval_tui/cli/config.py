@@ -71,6 +71,8 @@ def settings() -> Iterator[Setting]:
     yield Setting("catalogue", str(data_folder()), "the program")
     yield _theme()
     yield _variable("BIORETRIEVAL_OFFLINE", "no network", "the network may be used")
+    yield _said("NCBI_API_KEY", "none: PubMed is asked three times a second", secret=True)
+    yield _said("BIORETRIEVAL_CONTACT", "none: services cannot write to you", secret=False)
     yield _variable("NO_COLOR", "no colours", "as the terminal allows")
     yield _variable("BROWSER", None, "the desktop's browser, if there is one")
     yield _variable("COLUMNS", None, "as wide as the terminal")
@@ -85,6 +87,19 @@ def _theme() -> Setting:
     except BioRetrievalError as error:
         return Setting("theme", error.message, "the app")
     return Setting("theme", kept or "dark", "the app" if kept else DEFAULT)
+
+
+def _said(name: str, otherwise: str, *, secret: bool) -> Setting:
+    """What the door sends to services; a key is shown masked."""
+    from bioretrieval_tui.online.settings import masked, setting
+
+    try:
+        found = setting(name)
+    except BioRetrievalError as error:
+        return Setting(name, error.message, "at fault")
+    if found is None:
+        return Setting(name, otherwise, DEFAULT)
+    return Setting(name, masked(found.value) if secret else found.value, found.origin)
 
 
 def _variable(name: str, meaning: str | None, otherwise: str) -> Setting:

@@ -107,6 +107,19 @@ def add_to_index(
     """
     _refuse_catalogue(name)
     feed = feed_files(inputs, settings or ReadSettings())
+    return add_from(name, feed, factory_of, reporter=reporter, reading=reading)
+
+
+def add_from(
+    name: str,
+    feed: Feed,
+    factory_of: Callable[[Manifest], EncoderFactory],
+    *,
+    reporter: Reporter = silent,
+    reading: Reading | None = None,
+) -> Outcome:
+    """Add whatever `feed` gives to an index; see `add_to_index`."""
+    _refuse_catalogue(name)
     folder = index_folder(name)
     with _work(name, "extended"), open_base(name, whole=True) as base:
         vectoriser = ModelVectors(

@@ -45,7 +45,8 @@ def fetch_benchmark(
     if folder.exists():
         raise UsageError(f"{folder} is there already", remedy="name another folder, or delete it")
     service, url = _located(door, loaders.zip)
-    archive = folder.with_name(f"{folder.name}.zip")
+    # Hidden, and named as nobody names a file of his own: it is deleted in the end.
+    archive = folder.with_name(f".{folder.name}.fetched.zip")
 
     def arrived(done: int, total: int | None) -> None:
         reporter(Progress(f"fetching {entry.id}", done, total, unit="bytes"))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from bioretrieval_tui.corpus.document import Document, Record
+from bioretrieval_tui.corpus.document import Document, Item, Place, Record
 from bioretrieval_tui.corpus.source import SourceReader
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.online import arxiv, europepmc, pubmed
+from bioretrieval_tui.online.batches import Batch, Mark, batch
 from bioretrieval_tui.online.door import Door
 
 IdKind = Literal["pmid", "pmcid", "doi", "arxiv"]
 MOST = 100_000
 """Ids of one file."""
+CHUNK = 200
+"""Ids between two marks."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 _PMID = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 _PMC = re.compile(r"PMC[1-9]\d{0,8}", re.ASCII | re.IGNORECASE)
@@ -121,28 +124,51 @@ def _of_kind(kind: IdKind, name: str, line: int) -> WorkId | None:
     return WorkId(kind, name, line) if _DOI.fullmatch(name) else None
 
 
-def fetch_ids(door: Door, ids: Sequence[WorkId]) -> Iterator[tuple[Document, WorkId | None]]:
-    """The works of `ids`, each with the id that asked for it; service by service, not in order.
+def batches(door: Door, ids: Sequence[WorkId], mark: Mark | None = None) -> Iterator[Batch]:
+    """The works of `ids`, service by service and so not in their order; from behind `mark` on.
 
     Raises:
         OnlineError: a service fails.
     """
-    by_kind: dict[IdKind, dict[str, WorkId]] = {"pmid": {}, "pmcid": {}, "doi": {}, "arxiv": {}}
-    for one in ids:
-        by_kind[one.kind][one.name.casefold()] = one
-    pmids = by_kind["pmid"]
-    for item in pubmed.by_ids(door, [one.name for one in pmids.values()]):
-        if isinstance(item, Record):
-            yield item.document, pmids.get(item.document.id)
-    fields = [("PMCID", one.name) for one in by_kind["pmcid"].values()]
-    fields += [("DOI", one.name) for one in by_kind["doi"].values()]
-    for item in europepmc.by_ids(door, fields):
-        if isinstance(item, Record):
-            metadata = item.document.metadata
-            asked = by_kind["pmcid"].get(str(metadata.get("pmcid", "")).casefold())
-            asked = asked or by_kind["doi"].get(str(metadata.get("doi", "")).casefold())
-            if asked is not None:
-                yield item.document, asked
-    papers = by_kind["arxiv"]
-    for document in arxiv.by_ids(door, [one.name for one in papers.values()]):
-        yield document, papers.get(document.id.casefold())
+    mark = mark or Mark()
+    chunks = [
+        part[start : start + CHUNK]
+        for kinds in (("pmid",), ("pmcid", "doi"), ("arxiv",))
+        for part in ([one for one in ids if one.kind in kinds],)
+        for start in range(0, len(part), CHUNK)
+    ]
+    first = int(mark.cursor.get("chunk", "0"))
+    for number, chunk in enumerate(chunks[first:], start=first + 1):
+        items = _asked_for(door, chunk)
+        mark = Mark({"chunk": str(number)}, mark.done + len(chunk), len(ids))
+        yield batch(items, mark)
+
+
+def missing(ids: Sequence[WorkId], documents: Iterable[Document]) -> list[WorkId]:
+    """Those of `ids` that no document answers to."""
+    answered: set[tuple[str, str]] = set()
+    for document in documents:
+        answered |= names_of(document)
+    return [one for one in ids if (one.kind, one.name.casefold()) not in answered]
+
+
+def names_of(document: Document) -> set[tuple[str, str]]:
+    """The ids of a document, as pairs of kind and name in lower case."""
+    fields = ((kind, document.metadata.get(kind)) for kind in _PLACES)
+    return {(kind, str(value).casefold()) for kind, value in fields if value}
+
+
+def _asked_for(door: Door, chunk: Sequence[WorkId]) -> list[Item]:
+    names = [one.name for one in chunk]
+    if chunk[0].kind == "pmid":
+        return list(pubmed.by_ids(door, names))
+    if chunk[0].kind == "arxiv":
+        return [Record(document, Place(arxiv.NAME)) for document in arxiv.by_ids(door, names)]
+    fields = [("DOI" if one.kind == "doi" else "PMCID", one.name) for one in chunk]
+    wanted = {(one.kind, one.name.casefold()) for one in chunk}
+    # A search for ids also finds what only mentions them.
+    return [
+        item
+        for item in europepmc.by_ids(door, fields)
+        if not isinstance(item, Record) or names_of(item.document) & wanted
+    ]

@@ -1,4 +1,4 @@
-"""An archive of strangers, unpacked with care: no path outside, no links, bounded in all it does."""
+"""An archive of strangers, unpacked with care: no path outside, no links, nothing unbounded."""
 
 from __future__ import annotations
 

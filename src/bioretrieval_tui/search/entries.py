@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bioretrieval_tui.catalog.entries import Paper
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.corpus.abstracts import load_abstracts
 from bioretrieval_tui.corpus.document import Document
 
 
-def catalogue_documents(catalogue: Catalogue) -> list[Document]:
-    """One document an entry: its name (a paper's title), its summary, its page's address."""
+def catalogue_documents(
+    catalogue: Catalogue, abstracts: Mapping[str, str] | None = None
+) -> list[Document]:
+    """One document an entry: its name (a paper's title), its summary, its page's address.
+
+    abstracts: by id of a paper, behind its summary; those that `fetch abstracts` kept if None.
+    """
+    abstracts = load_abstracts() if abstracts is None else abstracts
     documents = []
     for entry in catalogue.entries:
         name = entry.name
@@ -24,7 +31,8 @@ def catalogue_documents(catalogue: Catalogue) -> list[Document]:
             metadata["year"] = entry.year
         if entry.links:
             metadata["url"] = entry.links[0].url
-        text = " ".join([entry.summary, *(note.text for note in entry.notes)])
+        parts = [entry.summary, *(note.text for note in entry.notes), abstracts.get(entry.id, "")]
+        text = " ".join(filter(None, parts))
         documents.append(Document(entry.id, name, text, metadata))
     return documents
 
