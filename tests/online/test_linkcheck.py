@@ -12,6 +12,7 @@ import pytest
 from bioretrieval_tui.catalog.content import Content
 from bioretrieval_tui.catalog.entries import Benchmark, Link, Loaders, Model, Source
 from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.linkcheck import (
     PER_HOST,
     LinkUse,
@@ -128,6 +129,29 @@ def test_an_interrupt_stops_the_asking() -> None:
     with pytest.raises(KeyboardInterrupt):
         check_links(links, reach, reporter=stop)
     assert len(asked) <= 2 * PER_HOST
+
+
+def test_without_any_answer_it_is_the_network_and_soon_said() -> None:
+    asked: list[str] = []
+
+    def reach(url: str, _: str) -> Reached:
+        asked.append(url)
+        return Reached(None, fault="there is no host", missing=True)
+
+    links = [link(f"https://host{n % 20}.example/{n}") for n in range(200)]
+    with pytest.raises(BioRetrievalError, match="links was answered: there is no host") as raised:
+        check_links(links, reach)
+    assert "network" in (raised.value.remedy or "")
+    assert len(asked) < 40
+
+
+def test_some_answers_are_enough_to_blame_the_links() -> None:
+    def reach(url: str, _: str) -> Reached:
+        return Reached(200) if url[-1] in "02468" else Reached(None, fault="x", missing=True)
+
+    links = [link(f"https://host{n}.example/{n}") for n in range(30)]
+    found = check_links(links, reach)
+    assert [one.verdict for one in found] == ["ok", "dead"] * 15
 
 
 def test_every_address_is_asked_for_once_with_all_its_places() -> None:

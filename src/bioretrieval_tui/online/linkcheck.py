@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 Verdict = Literal["ok", "moved", "unclear", "dead"]
@@ -21,6 +22,8 @@ PER_HOST = 2
 """Addresses of one host that are asked for at the same time."""
 HOSTS = 6
 """Hosts that are asked at the same time."""
+_ENOUGH = 12
+"""Links, of several hosts, without a single answer: then the network is at fault."""
 _GONE = frozenset({404, 410})
 _FOR_GOOD = frozenset({301, 308})
 _SHUT = frozenset({401, 402, 403, 405, 406, 407, 418, 425, 429, 451, 503, 999})
@@ -102,7 +105,8 @@ def check_links(
     """Ask for every address; the outcomes in the order of `links`.
 
     Raises:
-        Whatever `reach` or `reporter` raises: then the rest is not asked for.
+        BioRetrievalError: no server at all answers. Whatever `reach` or `reporter` raises. Then
+        the rest is not asked for.
     """
     stop = threading.Event()
     counting = threading.Lock()
@@ -113,9 +117,11 @@ def check_links(
             if stop.is_set():
                 return
             try:
-                judged_one = judged(link, reach)
+                outcome = judged(link, reach)
                 with counting:
-                    outcomes[link.url] = judged_one
+                    outcomes[link.url] = outcome
+                    if len(outcomes) in (_ENOUGH, len(links)):
+                        _refuse_no_network(list(outcomes.values()))
                     reporter(Progress("checking links", len(outcomes), len(links), unit="links"))
             except BaseException:
                 stop.set()
@@ -132,6 +138,16 @@ def check_links(
                 one.cancel()
             raise
     return [outcomes[link.url] for link in links]
+
+
+def _refuse_no_network(outcomes: Sequence[Checked]) -> None:
+    """Where nobody answers it is not the links. Raises BioRetrievalError if so it is."""
+    if all(one.status is None for one in outcomes):
+        why = outcomes[0].advice.partition(":")[0]
+        raise BioRetrievalError(
+            f"none of {len(outcomes)} links was answered: {why}",
+            remedy="check the network (and a proxy's settings), then try again",
+        )
 
 
 def _lanes(links: Sequence[LinkUse]) -> Iterator[list[LinkUse]]:
