@@ -108,7 +108,12 @@ class _Handler(BaseHTTPRequestHandler):
             start, most = int(query["start"]), int(query["max_results"])
             names = sorted(self.world.papers, reverse=True)[start : start + most]
         entries = "".join(self._paper(name) for name in names)
-        feed = f'<?xml version="1.0" encoding="UTF-8"?><feed xmlns="{ATOM}">{entries}</feed>'
+        total = len(self.world.papers) if "search_query" in query else len(names)
+        feed = (
+            f'<?xml version="1.0" encoding="UTF-8"?><feed xmlns="{ATOM}"'
+            ' xmlns:opensearch="http://a9.com/-/spec/opensearch/1.1/">'
+            f"<opensearch:totalResults>{total}</opensearch:totalResults>{entries}</feed>"
+        )
         return self._send(200, feed.encode(), "application/atom+xml")
 
     def _paper(self, name: str) -> str:

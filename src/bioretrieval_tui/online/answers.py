@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.corpus.text import RecordFault
 from bioretrieval_tui.corpus.xmlparse import RecordParser
 from bioretrieval_tui.errors import BioRetrievalError
@@ -166,6 +167,22 @@ def _arxiv_record(entry: _Element) -> ArxivRecord | None:
             for category in list(entry.iterfind(f"{_ATOM}category"))[:20]
         ),
     )
+
+
+def arxiv_document(record: ArxivRecord) -> Document:
+    """A paper of arXiv as a document; its id is the arXiv id without the version."""
+    metadata: dict[str, Any] = {
+        "authors": list(record.authors),
+        "arxiv": record.id,
+        "url": f"https://arxiv.org/abs/{record.id}",
+        "keywords": list(record.categories),
+    }
+    if record.published:
+        metadata["year"] = int(record.published[:4])
+        metadata["date"] = record.published
+    stated = {"doi": record.doi, "journal": record.journal}
+    metadata.update({name: value for name, value in stated.items() if value})
+    return Document(record.id, record.title, record.abstract, metadata)
 
 
 def _unknown_feed(why: str) -> BioRetrievalError:

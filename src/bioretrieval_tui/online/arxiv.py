@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.online.answers import arxiv_records
+from bioretrieval_tui.online.answers import arxiv_document, arxiv_records
 from bioretrieval_tui.online.batches import Batch, Mark, Request, left, target
 from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.faults import OnlineError, has_changed
-from bioretrieval_tui.online.sources import arxiv_document
 from bioretrieval_tui.terminal.clean import clean
 
 SERVICE = "arxiv"
