@@ -58,7 +58,8 @@ def received(
     count = 0
     unpacker = _Unpacker(response.headers.get("content-encoding", "").strip().lower())
     try:
-        for part in _watched(response.iter_raw(_STEP), patience, step, whole=whole):
+        # As it arrives: what waits to fill a block is never looked at.
+        for part in _watched(response.iter_raw(), patience, step, whole=whole):
             for piece in unpacker.given(part):
                 count += len(piece)
                 if count > most:

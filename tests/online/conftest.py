@@ -1,0 +1,69 @@
+"""The local server, a clock that moves by waiting, and a door to the one by the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from server import World, serving, variables
+
+from bioretrieval_tui.online.door import Door
+from bioretrieval_tui.online.receiving import Patience
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+
+class MovedClock:
+    """Waits by moving on."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def address(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """The server's address, which the environment names for every service."""
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "home"))
+    for name in ("BIORETRIEVAL_OFFLINE", "NCBI_API_KEY", "BIORETRIEVAL_CONTACT", *PROXIES):
+        monkeypatch.delenv(name, raising=False)
+    with serving(world) as base:
+        for name, value in variables(base).items():
+            monkeypatch.setenv(name, value)
+        yield base
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture
+def open_door(address: str, clock: MovedClock) -> Iterator[Callable[..., Door]]:
+    """Opens doors that wait by the moved clock, and closes them."""
+    opened: list[Door] = []
+
+    def make(patience: Patience | None = None) -> Door:
+        opened.append(Door(clock=clock, patience=patience))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def way(open_door: Callable[..., Door]) -> Door:
+    """A door to the server."""
+    return open_door()
