@@ -21,6 +21,7 @@ from pictures import at_home, by_id, copied, demo, one_line, picture, same
 from bioretrieval_tui.corpus import checksum
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.build import open_base
+from bioretrieval_tui.index.fields.arrays import SHAPES
 from bioretrieval_tui.index.manifest import read_manifest
 from bioretrieval_tui.index.registry import open_index
 from bioretrieval_tui.index.vectors import HnswStore
@@ -38,6 +39,7 @@ FILES = (
     "generation/dead.npy",
     *(f"generation/lexical/{name}.npy" for name in
       ("terms", "offsets", "documents", "frequencies", "lengths")),
+    *(f"generation/fields/{name}.npy" for name in SHAPES),
 )  # fmt: skip
 """All files of an index that was built once and added to once."""
 

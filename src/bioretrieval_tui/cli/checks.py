@@ -23,7 +23,7 @@ State = Literal["ok", "note", "missing"]
 """`note`: it works, with less; `missing`: something that the program cannot do without."""
 
 PACKAGES = (
-    "click", "filelock", "hnswlib", "httpx", "lxml", "msgspec", "numpy", "openvino",
+    "click", "filelock", "hnswlib", "httpx", "ir-measures", "lxml", "msgspec", "numpy", "openvino",
     "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
     "sentence-transformers", "textual", "tokenizers",
 )  # fmt: skip

@@ -25,7 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "search": ("search:search", "Search the catalogue or an index by meaning and words."),
     "similar": ("search:similar", "Find what is most like a document."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
-    "eval": ("evaluate:evaluate", "Measure a model or an index on a benchmark."),
+    "eval": ("evaluate:evaluate", "Measure a model, or an index, on a benchmark in BEIR's form."),
     "fetch": ("fetch:fetch", "Fetch texts: by a query, by ids, benchmarks, all of PubMed."),
     "catalog": ("freshness:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("watch:watch", "Watch the literature, and read only what is new."),

@@ -172,7 +172,9 @@ def similar(
     format_: Format,
     into: str | None,
 ) -> None:
-    """Find what is most like the document ID of an index.
+    """Find what is most like a document.
+
+    ID is that of a document of the index -i, or of the catalogue.
 
     \b
     bioretrieval-tui similar medcpt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,8 @@ class FieldIndex:
             self.schema = schema_of(facts.names)
         except ValueError as error:
             raise damaged("its fields are none", self._remedy) from error
-        self._selector = Selector(self, dead, lexical, documents)
+        # Not in a circle: files that are mapped are let go with the last reference, at once.
+        self._selector = Selector(weakref.proxy(self), dead, lexical, documents)
 
     @property
     def facts(self) -> FieldsFacts:
