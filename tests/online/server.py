@@ -205,7 +205,7 @@ class Handler(BaseHTTPRequestHandler):
         world, query = self.world, given["query"]
         numbers = world.found(query, date(1, 1, 1), world.last_day)
         if "10.5555/" in query or "PMCID:" in query:
-            numbers = [n for n in numbers if f'"10.5555/pond.{n}"' in query]
+            numbers = [n for n in numbers if f'"10.5555/pond.{n}"' in query.lower()]
         at = 0 if given["cursorMark"] == "*" else int(given["cursorMark"])
         page = numbers[at : at + int(given["pageSize"])]
         following = str(at + len(page)) if page else given["cursorMark"]
@@ -293,9 +293,9 @@ class Handler(BaseHTTPRequestHandler):
             for byte in body:
                 self.wfile.write(bytes([byte]))
                 time.sleep(0.05)
-        self.wfile.write(body)
         with self.lock:
             self.world.sent += len(body)
+        self.wfile.write(body)
 
 
 @functools.cache
