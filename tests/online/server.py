@@ -57,6 +57,8 @@ class World:
     asked: list[tuple[float, str, dict[str, str]]] = field(default_factory=list)
     """(time, path, parameters and headers) of every request, in turn."""
     sent: int = 0
+    broken_from: int | None = None
+    """Records of PubMed from this one on are not given."""
 
     def day_of(self, number: int) -> date:
         return self.last_day - timedelta(days=number // self.a_day)
@@ -196,6 +198,8 @@ class Handler(BaseHTTPRequestHandler):
         if span is None or start + int(given["retmax"]) > REACH:
             said = b"<eFetchResult><ERROR>Unable to obtain query #1</ERROR></eFetchResult>"
             return 400, "text/xml", said
+        if world.broken_from is not None and start >= world.broken_from:
+            return 404, "text/plain", b"gone"
         found = world.found("", *span)[start : start + int(given["retmax"])]
         return 200, "text/xml", article_set(found, world)
 

@@ -153,7 +153,7 @@ def test_an_archive_that_is_cut_off_or_damaged(tmp_path: Path, share: float) -> 
     at = int(len(whole) * share)
     for broken in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF] * 40) + whole[at + 40 :]):
         path.write_bytes(broken)
-        with pytest.raises(BioRetrievalError, match="damaged|not unpacked"):
+        with pytest.raises(BioRetrievalError, match=r"damaged|not unpacked"):
             unpack(path, tmp_path / "out", tell=quiet)
         assert not (tmp_path / "out").exists()
 
