@@ -63,11 +63,13 @@ class EvaluatingApp(WorkingApp, inherit_bindings=False):
     def works_changed(self) -> None:
         """Work on an index changed: the line at the bottom has room for one of them."""
         super().works_changed()
-        if self.evaluations.current is not None:
+        if self.screen_stack and self.evaluations.current is not None:
             self._hint_at_evaluation()
 
     def evaluation_changed(self) -> None:
         """Show how far the evaluation is, here and in every pane."""
+        if not self.screen_stack:
+            return  # the app is leaving, and nothing is shown any more
         if self.works.current is None or self.evaluations.current is not None:
             self._hint_at_evaluation()
         else:
@@ -82,6 +84,8 @@ class EvaluatingApp(WorkingApp, inherit_bindings=False):
         self.screen_stack[0].query_one(StatusBar).working(hint)
 
     def _evaluated(self, result: Result) -> None:
+        if not self.screen_stack:
+            return
         self.say(result.line, "bar.strong" if result.role == "ok" else result.role)
         for pane in self.screen_stack[0].query(Pane):
             pane.evaluation_done(result)

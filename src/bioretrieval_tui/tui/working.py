@@ -72,6 +72,8 @@ class WorkingApp(OrderedKeys, inherit_bindings=False):
         """Show how far the work is, here and in every pane."""
         from bioretrieval_tui.tui.indexing import work_hint
 
+        if not self.screen_stack:
+            return  # the app is leaving, and nothing is shown any more
         # The Indexes pane shows all of it.
         self.screen_stack[0].query_one(StatusBar).working(
             "" if self.current == "indexes" else work_hint(self.works)
@@ -80,6 +82,8 @@ class WorkingApp(OrderedKeys, inherit_bindings=False):
             pane.works_changed()
 
     def _work_done(self, outcome: Outcome) -> None:
+        if not self.screen_stack:
+            return
         self.say(outcome.line, "bar.strong" if outcome.role == "ok" else outcome.role)
         for pane in self.screen_stack[0].query(Pane):
             pane.work_done(outcome)
