@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -29,6 +29,10 @@ PAGE = 200
 REACH = 9_999
 """Records of one search that PubMed gives at most."""
 _FIRST_DAY = date(1800, 1, 1)
+_DAYS = 365
+"""Days of the first part that is tried of a long search."""
+_SHARE = 0.8
+"""Of what PubMed gives at most, how much a part should hold, so that the next one holds no more."""
 _TRIES = 3
 """Answers without an end, or searches anew, after which a service is given up."""
 _ERROR = re.compile(rb"<ERROR>(.{0,500}?)</ERROR>", re.DOTALL)
@@ -62,20 +66,19 @@ def batches(
         OnlineError: PubMed cannot be reached, does not understand the query, or answers in a form
             that is not known.
     """
-    first, last = request.since or _FIRST_DAY, today
     mark = mark or Mark()
-    total = mark.total
+    cutting = _Cutting(door, request, request.since or _FIRST_DAY, today)
+    total, offset = mark.total, 0
     part: _Part | None = None
-    offset = 0
     if mark.cursor:
         part, offset = _part_of(mark.cursor)
-        last = part.last
-    while last >= first:
+        cutting.resume(part)
+    while part is not None or not cutting.over:
         if part is None:
-            whole = _search(door, request.query, first, last)
+            wanted = None if request.most is None else request.most - mark.done
+            part, offset = cutting.next_part(wanted), 0
             if total is None:
-                total = target(request, whole.count)
-            part, offset = _short_enough(door, request, whole, mark), 0
+                total = target(request, cutting.found)
         while offset < part.count and (size := left(request, mark, PAGE)):
             size = min(size, part.count - offset)
             part, items = _fetched(door, request.query, part, offset, size)
@@ -84,7 +87,7 @@ def batches(
             yield batch(items, mark)
         if not left(request, mark, PAGE):
             return
-        last, part = part.first - timedelta(days=1), None
+        part = None
 
 
 def by_ids(door: Door, pmids: Sequence[str]) -> Iterator[Item]:
@@ -94,16 +97,65 @@ def by_ids(door: Door, pmids: Sequence[str]) -> Iterator[Item]:
         yield from _articles(door, {"db": "pubmed", "id": names, "retmode": "xml"})
 
 
-def _short_enough(door: Door, request: Request, part: _Part, mark: Mark) -> _Part:
-    """The newest piece of `part` that PubMed will give to its end."""
-    wanted = None if request.most is None else request.most - mark.done
-    while part.count > REACH and (wanted is None or wanted > REACH) and part.first < part.last:
-        middle = part.first + (part.last - part.first) // 2 + timedelta(days=1)
-        part = _search(door, request.query, middle, part.last)
-    if part.count > REACH:
-        # A single day beyond the reach, or enough of it for what is wanted.
-        return _Part(part.first, part.last, REACH, part.web, part.key)
-    return part
+class _Cutting:
+    """Cuts a search into parts that PubMed gives to their end, newest first.
+
+    Every search counts against the pace, so the length of a part is guessed: a year at first, then
+    by how many records the part before it had.
+    """
+
+    def __init__(self, door: Door, request: Request, first: date, last: date) -> None:
+        self._door = door
+        self._query = request.query
+        self._first = first
+        self._last = last
+        self._days = _DAYS
+        self._rest: int | None = None
+        self.found: int | None = None
+        """Records of the whole search, once it was made."""
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no day left."""
+        return self._last < self._first or self._rest == 0
+
+    def resume(self, part: _Part) -> None:
+        """Go on behind `part`."""
+        self._last = part.first - timedelta(days=1)
+        self._days = max(1, min(_DAYS, (part.last - part.first).days + 1))
+
+    def next_part(self, wanted: int | None) -> _Part:
+        """The newest part of what is left, of which `wanted` records will do; None for all.
+
+        Raises:
+            OnlineError: as a search does.
+        """
+        reach_will_do = wanted is not None and wanted <= REACH
+        if self._rest is None or self._rest <= REACH:
+            part = self._searched(self._first)
+            self._rest = part.count
+            if self.found is None:
+                self.found = part.count
+            if part.count <= REACH or reach_will_do:
+                return self._taken(part)
+        while True:
+            first = max(self._first, self._last - timedelta(days=self._days - 1))
+            part = self._searched(first)
+            fitting = _SHARE * REACH / max(1, part.count)
+            if part.count <= REACH or first == self._last:
+                self._days = max(1, int(self._days * max(0.25, min(8.0, fitting))))
+                return self._taken(part)
+            self._days = max(1, int(self._days * min(0.25, fitting)))
+
+    def _searched(self, first: date) -> _Part:
+        return _search(self._door, self._query, first, self._last)
+
+    def _taken(self, part: _Part) -> _Part:
+        self._last = part.first - timedelta(days=1)
+        if self._rest is not None:
+            self._rest = max(0, self._rest - part.count)
+        # More than PubMed gives are of a single day, or more than are wanted.
+        return part if part.count <= REACH else replace(part, count=REACH)
 
 
 def _search(door: Door, query: str, first: date, last: date) -> _Part:
@@ -154,7 +206,7 @@ def _fetched(
             return part, list(_articles(door, wanted))
         except _ExpiredError:
             again = _search(door, query, part.first, part.last)
-            part = _Part(part.first, part.last, part.count, again.web, again.key)
+            part = replace(part, web=again.web, key=again.key)
     raise OnlineError(
         "PubMed forgets its searches as soon as they are made",
         remedy="try again later; the same call goes on from here",
