@@ -32,7 +32,7 @@ from bioretrieval_tui.search.hits import MODES, Question
 
 PARAGRAPHS = DATA / "evidence-inference" / "paragraphs.jsonl.gz"
 QUERIES = 300
-TYPED = 40
+TYPED = 12
 _HITS_BYTES = 900
 BARS = {("scifact", "hybrid"): 25.0, ("paragraphs", "hybrid"): 40.0, ("paragraphs", "lexical"): 5.0}
 """Milliseconds, p95."""
