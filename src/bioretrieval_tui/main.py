@@ -34,6 +34,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     """
     code = 1
     try:
+        from bioretrieval_tui.interrupts import keep_interrupts
+
+        keep_interrupts()
         _guard_streams()
         code = _call(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

@@ -287,3 +287,24 @@ def test_a_failing_machine_is_one_line(cli: Call) -> None:
 def test_an_interrupt_is_quiet(cli: Call) -> None:
     called = cli("list", code=BREAK.format("KeyboardInterrupt"))
     assert (called.code, called.out, called.err) == (130, "", "")
+
+
+# An interrupt that comes while an object is finalised, where Python cannot raise it.
+LOST = """
+import os, signal, time
+import bioretrieval_tui.catalog.store as s
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0)
+def load():
+    Last()
+    time.sleep(60)
+    raise ValueError("the interrupt was lost")
+s.load = load
+"""
+
+
+def test_an_interrupt_that_python_loses_is_heard_a_moment_later(cli: Call) -> None:
+    called = cli("list", code=LOST)
+    assert (called.code, called.out, called.err) == (130, "", "")

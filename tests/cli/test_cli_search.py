@@ -305,8 +305,8 @@ def test_the_shape_of_an_index(cli: Call, place: Place) -> None:
     assert told in [json.loads(line) for line in listed]
 
 
-def test_no_index_is_an_empty_list(cli: Call) -> None:
-    called = cli("index", "list", "-f", "json")
+def test_no_index_is_an_empty_list(cli: Call, tmp_path: Path) -> None:
+    called = cli("index", "list", "-f", "json", env={"BIORETRIEVAL_HOME": str(tmp_path)})
     assert (called.code, called.out) == (0, "[]\n")
     assert "there is no index yet" in called.err
 
@@ -378,7 +378,10 @@ def test_an_interrupted_build_is_quiet_and_leaves_nothing(
         wait_for(lambda: any(vectors(folder)), process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out) == (130, b"")
+    # Python itself may end by the signal: it does where the interrupt fell into an `exec`, of which
+    # an import of torch is full. A shell calls both 130.
+    assert process.returncode in (130, -signal.SIGINT)
+    assert out == b""
     said = [line for line in err.splitlines() if not line.startswith(PROGRESS)]
     assert said == []
     assert not any(folder.glob(".building-*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from textual import events
 from bioretrieval_tui.catalog.entries import Encoding, Model, Side
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.tui.folders import completed, entries, folder_of, matching, short
+from bioretrieval_tui.tui.folders import Entry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.indexing import model_choices
 from bioretrieval_tui.tui.screens.building import AddDialog, suggestion
+from bioretrieval_tui.tui.widgets import picker
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
@@ -279,8 +281,18 @@ async def test_a_path_is_typed_and_completed(small: Catalogue, data: Path) -> No
         check(session)
 
 
-async def test_keys_that_come_at_once_wait_for_the_folder(small: Catalogue, data: Path) -> None:
-    """As a paste into the terminal: the folder is still being read when enter arrives."""
+@pytest.mark.parametrize("slow", [0.0, 0.3])
+async def test_keys_that_come_at_once_wait_for_the_folder(
+    small: Catalogue, data: Path, monkeypatch: pytest.MonkeyPatch, slow: float
+) -> None:
+    """As a paste into the terminal: folders are still being read when tab and enter arrive."""
+    quick = picker.entries
+
+    def slowly(folder: Path) -> list[Entry]:
+        time.sleep(slow)
+        return quick(folder)
+
+    monkeypatch.setattr(picker, "entries", slowly)
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await session.press("a", "ctrl+u")
         for key in ("~", *"/data/sci", "tab", *"corpus.jsonl", "enter"):

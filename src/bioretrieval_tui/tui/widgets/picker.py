@@ -5,6 +5,7 @@ Folders are read in a thread: one on a slow disk, or of a hundred thousand files
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -109,8 +110,8 @@ class FilePicker(Widget):
         """The folder as it stands in the line; a hostile name stands there cleaned."""
         self._cursor_at: Path | None = None
         self._reading = False
-        self._once_read: Callable[[], None] | None = None
-        """What a key asked for while the folder was being read."""
+        self._once_read: deque[Callable[[], None]] = deque()
+        """What keys asked for while the folder was being read, the first of them first."""
 
     def compose(self) -> ComposeResult:
         """Line, list, what was taken."""
@@ -154,7 +155,8 @@ class FilePicker(Widget):
 
     def _read(self, folder: Path) -> None:
         self.folder, self.found, self.shown = folder, [], []
-        self._reading, self._once_read = True, None
+        self._reading = True
+        self._once_read.clear()
         self.table.empty = "Reading the folder"
         self._fill()
         self.run_worker(partial(self._list, folder), thread=True, group="folder", exclusive=True)
@@ -175,9 +177,10 @@ class FilePicker(Widget):
         self.table.empty = problem or "Nothing here has such a name."
         self._reading = False
         self._fill()
-        then, self._once_read = self._once_read, None
-        if then is not None:
-            then()
+        waiting, self._once_read = self._once_read, deque()
+        while waiting and not self._reading:  # one of them may enter another folder
+            waiting.popleft()()
+        self._once_read = waiting
 
     def _fill(self) -> None:
         self.shown = matching(self.found, self.rest, hidden=self.hidden)
@@ -188,36 +191,50 @@ class FilePicker(Widget):
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         self._cursor_at = None
-        if event.value.startswith(self._head) and "/" not in event.value[len(self._head) :]:
-            self.rest = event.value[len(self._head) :]
+        self._follow(event.value)
+
+    def _follow(self, line: str) -> None:
+        """Show what the line names: the folder that is shown, or another one."""
+        if line.startswith(self._head) and "/" not in line[len(self._head) :]:
+            self.rest = line[len(self._head) :]
             self._fill()
             return
         try:
-            folder, self.rest = folder_of(event.value, self.folder)
+            folder, self.rest = folder_of(line, self.folder)
         except BioRetrievalError as error:
             self.say(error.line(), "error")
             return
-        self._head = event.value[: len(event.value) - len(self.rest)]
+        self._head = line[: len(line) - len(self.rest)]
         self._read(folder)
 
     @on(PathLine.Completing)
     def _complete(self, event: PathLine.Completing) -> None:
         event.stop()
-        self._when_read(self._complete_name)
+        self._when_read(partial(self._complete_name, self.line.value))
 
     def _when_read(self, then: Callable[[], None]) -> None:
         if self._reading:
-            self._once_read = then
+            self._once_read.append(then)
         else:
             then()
 
-    def _complete_name(self) -> None:
-        rest = completed(self.found, self.rest)
-        if rest != self.rest:
-            self.line.value = self._head + rest
-            self.line.cursor_position = len(self.line.value)
-        else:
-            self.table.focus()
+    def _complete_name(self, typed: str) -> None:
+        """Complete `typed`, the line when tab was pressed; what was typed since stays behind it."""
+        line = self.line.value
+        if not (typed.startswith(self._head) and line.startswith(typed)):
+            return  # the line is about something else by now
+        since = line[len(typed) :]
+        rest = completed(self.found, typed[len(self._head) :])
+        whole = self._head + rest + since
+        if whole == line:
+            if not since:
+                self.table.focus()
+            return
+        with self.prevent(Input.Changed):
+            self.line.value = whole
+        self.line.cursor_position = len(whole)
+        self._cursor_at = None
+        self._follow(whole)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
