@@ -116,7 +116,7 @@ def test_an_interrupted_index_is_built_by_the_next_start_and_two_at_once_agree(
         session.wait("best 100", seconds=240)
     for session in both:
         # Two papers of the catalogue are about just this; nothing else in it is nearer.
-        session.wait(lambda screen: re.search(r"^\s+1  (BiCA|SciNCL): ", screen.text, re.M) is not None)
+        session.wait(lambda screen: FIRST.search(screen.text) is not None)
         session.settle(1)
         assert session.screen.unknown == []
     one, two = ([line[:50] for line in session.screen.lines[3:30]] for session in both)
