@@ -39,6 +39,7 @@ SCOPES: dict[str, str] = {
     "leaderboard": "On the leaderboard",
     "qrels": "While exploring a benchmark",
     "news": "In News",
+    "found": "Among papers that were found",
     "start": "In Get started",
     "search": "In Search",
     "ask": "While typing a query",
@@ -300,6 +301,18 @@ ACTIONS: tuple[Action, ...] = (
     _a("mark", "news", "m", "mark", "Read", "Mark the record as read, or not", 2),
     _a("mark-all", "news", "M", "mark_all", "All read", "Mark all news of this watch as read", 5),
     _a("everything", "news", "a", "everything", "All", "Show what was read, too, or not", 5),
+    _a("star", "found", "space asterisk", "star", "Star", "Star the paper, or not", 1),
+    _a("star-all", "found", "a", "star_all", "All", "Star all papers, or none", 3),
+    _a(
+        "into-index",
+        "found",
+        "b",
+        "into",
+        "Into an index",
+        "Put the starred papers into an index, a new one or one that is there",
+        2,
+    ),
+    _a("another-fetch", "found", "w", "fetch", "Fetch", "Ask a service for something else", 4),
     _a(
         "run",
         "start",
@@ -386,6 +399,15 @@ ACTIONS: tuple[Action, ...] = (
         "To the list beside this one, or to the page",
         palette=False,
     ),
+    _a(
+        "fetch-query",
+        "search",
+        "w",
+        "fetch",
+        "Fetch",
+        "Ask PubMed, Europe PMC or arXiv for this, into an index or to look at",
+        4,
+    ),
     _a("earlier", "ask", "up", "earlier", "Earlier", "The query before this one", palette=False),
     _a("later", "ask", "down", "later", "Later", "The query after it; to the hits", palette=False),
     _a(
@@ -402,6 +424,15 @@ ACTIONS: tuple[Action, ...] = (
         "use", "indexes", "x", "use", "Search it", "Search in this index; also enter on its page", 2
     ),
     _a("add", "indexes", "a", "add_files", "Add", "Add files to this index", 2),
+    _a(
+        "fetch",
+        "indexes",
+        "w",
+        "fetch",
+        "Fetch",
+        "Fetch papers into an index, from PubMed, Europe PMC or arXiv",
+        1,
+    ),
     _a("verify", "indexes", "v", "verify", "Verify", "Check every part of this index", 2),
     _a(
         "compact",
@@ -466,7 +497,7 @@ def shown_key(key: str) -> str:
     names = {
         "question_mark": "?", "slash": "/", "escape": "esc", "greater_than_sign": ">",
         "less_than_sign": "<", "pagedown": "pgdn", "pageup": "pgup", "left": "←",
-        "right": "→", "up": "↑", "down": "↓", "full_stop": ".",
+        "right": "→", "up": "↑", "down": "↓", "full_stop": ".", "asterisk": "*",
     }  # fmt: skip
     return names.get(key, key)
 

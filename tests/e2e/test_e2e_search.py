@@ -20,6 +20,7 @@ BOUND = 1.0
 """Seconds in which a key must show on any machine; the target, reported, is 0.05."""
 
 SERVICE = "bioretrieval_tui.search.service"
+FIRST = re.compile(r"^\s+1  (BiCA|SciNCL): ", re.MULTILINE)
 
 
 def at_search(session: Session) -> Session:

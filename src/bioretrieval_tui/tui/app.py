@@ -24,7 +24,7 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver
-from bioretrieval_tui.tui.evalapp import EvaluatingApp
+from bioretrieval_tui.tui.fetchapp import FetchingApp
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
@@ -45,11 +45,12 @@ PANE_CLASSES: dict[str, tuple[str, ...]] = {
     "indexes": ("indexes", "IndexesPane"),
     "qrels": ("qrels", "QrelsPane"),
     "news": ("news", "NewsPane"),
+    "found": ("found", "FoundPane"),
 }
 """(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
 
 
-class BioRetrievalApp(EvaluatingApp, inherit_bindings=False):
+class BioRetrievalApp(FetchingApp, inherit_bindings=False):
     """bioretrieval-tui."""
 
     TITLE = "bioretrieval-tui"

@@ -10,27 +10,23 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.tui.children import end, how_it_ended, spawn
+from bioretrieval_tui.tui.calling import call
 from bioretrieval_tui.tui.works import EVERY
 
 if TYPE_CHECKING:
     from textual.worker import Worker
 
-    from bioretrieval_tui.progress import Reporter
+    from bioretrieval_tui.progress import Progress, Reporter
 
-_KNOWN = {field.name for field in fields(Progress)}
 _FAREWELL = 8.0
 """Seconds that leaving waits for a child at most."""
-_NAME = "bioretrieval-tui: "
-"""What stands before a line of the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,54 +111,16 @@ class Result:
 async def run_eval(
     ask: Ask, step: Reporter, remark: Callable[[str], None] = lambda _: None
 ) -> Answer:
-    """Run one evaluation in a child; cancelling ends the child as ctrl+c does.
-
-    step: hears its progress; remark: every other line that it says.
+    """Run one evaluation in a child; see `calling.call`.
 
     Raises:
         BioRetrievalError: what the child said last, if it failed.
     """
-    process = await spawn("bioretrieval_tui", *ask.words())
-    if process.stdout is None or process.stderr is None:
-        raise BioRetrievalError("the evaluation has no pipes")
-    try:
-        said, text = await asyncio.gather(
-            _listen(process.stderr, step, remark), process.stdout.read()
-        )
-        code = await process.wait()
-    finally:
-        await end(process)
-    if code:
-        if said:
-            raise BioRetrievalError(said[-1])
-        raise how_it_ended("the evaluation", code)
+    text = await call("the evaluation", ask.words(), step, remark)
     try:
         return msgspec.json.decode(text, type=Answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BioRetrievalError("the evaluation answered something else than figures") from error
-
-
-async def _listen(
-    stream: asyncio.StreamReader, step: Reporter, remark: Callable[[str], None]
-) -> list[str]:
-    """The lines that are no progress."""
-    said: list[str] = []
-    while data := await stream.readline():
-        found = _progress(data)
-        if found is not None:
-            step(found)
-        elif text := data.decode(errors="replace").strip().removeprefix(_NAME):
-            said.append(text)
-            remark(text)
-    return said
-
-
-def _progress(data: bytes) -> Progress | None:
-    try:
-        values: Any = msgspec.json.decode(data)
-        return Progress(**{key: value for key, value in values.items() if key in _KNOWN})
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError):
-        return None
 
 
 class Evaluations:

@@ -86,13 +86,16 @@ def _heading(hit: Hit) -> str:
     return hit.title or hit.text[:200]
 
 
-def hit_page(hit: Hit, wanted: Sequence[str], why: Why | None = None) -> Page:
-    """The reader's page of a document: the query's words and its nearest sentence are marked."""
+def hit_page(
+    hit: Hit, wanted: Sequence[str], why: Why | None = None, *, scored: bool = True
+) -> Page:
+    """The reader's page of a document: the query's words and its nearest sentence are marked;
+    `scored`: with what it was ordered by."""
     lines: list[Line] = []
     if hit.title:
         lines.append(line(*marked(hit.title, wanted, "strong")))
     lines += [line(Span(part, "dim")) for part in _bylines(hit)]
-    lines.append(score_line(hit, why))
+    lines += [score_line(hit, why)] if scored else []
     if hit.text:
         lines += [line(), *_text(hit.text, wanted, why.passage if why else None)]
     lead = len(lines)

@@ -15,7 +15,7 @@ from bioretrieval_tui.tui.pages import LABEL, Page, fact
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.table import Column
 from bioretrieval_tui.tui.words import percent, plural, rate, size, time_left
-from bioretrieval_tui.tui.works import Job, Outcome, Works
+from bioretrieval_tui.tui.works import MAKES, Job, Outcome, Works
 
 COLUMNS = (
     Column("name", "Index", 12, 2, priority=0),
@@ -29,6 +29,7 @@ COLUMNS = (
 EMPTY = (
     "No index of your own yet.\n\n"
     "b builds one here: choose files, give it a name.\n"
+    "w fetches papers into one: PubMed, Europe PMC, arXiv.\n"
     "In a shell:\n"
     "bioretrieval-tui index build NAME FILE..."
 )
@@ -57,7 +58,7 @@ def listed(infos: Sequence[IndexInfo], works: Works) -> list[Listed]:
     known = {info.name: Listed(info.name, info) for info in infos}
     jobs = [works.current] if works.current else []
     for job in (*jobs, *works.queue):
-        if job.verb == "build":
+        if job.verb in MAKES:
             known.setdefault(job.name, Listed(job.name, None))
     return [known[name] for name in sorted(known)]
 
@@ -231,7 +232,8 @@ def work_lines(works: Works, width: int) -> list[list[Span]]:
         return []
     first = [Span(job.doing, "strong")]
     if step is None:
-        return [[*first, Span("  waits for the search process", "dim")], _waiting(works)]
+        waits = "  asks" if job.words else "  waits for the search process"
+        return [[*first, Span(waits, "dim")], _waiting(works)]
     share = step.share if step.share is not None else step.input_share
     first += [Span(f"  {step.stage}  ", "dim"), *gauge(share, BAR if width >= WIDE else BAR // 2)]
     if share is not None:

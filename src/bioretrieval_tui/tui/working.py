@@ -11,7 +11,7 @@ from textual.worker import Worker
 from bioretrieval_tui.tui.screens.pane import Pane
 from bioretrieval_tui.tui.typeahead import OrderedKeys
 from bioretrieval_tui.tui.widgets.bars import StatusBar
-from bioretrieval_tui.tui.works import Outcome, Works, kept
+from bioretrieval_tui.tui.works import Job, Outcome, Works, kept
 
 if TYPE_CHECKING:
     from bioretrieval_tui.search.client import SearchClient
@@ -56,7 +56,7 @@ class WorkingApp(OrderedKeys, inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         """End the search process with the app."""
-        self.works.close()
+        await self.works.close()
         self.workers.cancel_all()
         if self._client is not None:
             await self._client.close()
@@ -64,6 +64,16 @@ class WorkingApp(OrderedKeys, inherit_bindings=False):
     def say(self, message: str, role: str = "bar.strong") -> None:
         """Show a message until the next key."""
         raise NotImplementedError
+
+    def begin_work(self, job: Job, *, again: bool = False) -> bool:
+        """Begin a job, or let it wait, and say so; False if the very same does already."""
+        from bioretrieval_tui.tui.indexing import job_note
+
+        begun = self.works.add(job, again=again)
+        self.say(
+            job_note(job, self.works) if begun else f"{job.doing}: this waits already, or runs"
+        )
+        return begun
 
     def _start_work(self, work: Coroutine[None, None, None]) -> Worker[None]:
         return self.run_worker(work, group="work")

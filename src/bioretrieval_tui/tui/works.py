@@ -6,14 +6,16 @@ Knows the search process and no widget: it tells that something changed, and wha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.tui.calling import call
 from bioretrieval_tui.tui.words import plural, size
 
 if TYPE_CHECKING:
@@ -27,24 +29,31 @@ if TYPE_CHECKING:
 EVERY = 0.25
 """Seconds between two looks at the progress: what moves faster cannot be read, only paid for."""
 
-Verb = Literal["build", "add", "verify", "compact", "remove"]
+_FAREWELL = 8.0
+"""Seconds that leaving waits for a child at most."""
+
+Verb = Literal["build", "add", "fetch", "verify", "compact", "remove"]
 DOING: dict[Verb, str] = {
-    "build": "Building", "add": "Adding to", "verify": "Verifying", "compact": "Compacting",
-    "remove": "Removing",
+    "build": "Building", "add": "Adding to", "fetch": "Fetching into", "verify": "Verifying",
+    "compact": "Compacting", "remove": "Removing",
 }  # fmt: skip
+MAKES: tuple[Verb, ...] = ("build", "fetch")
+"""Work whose index may not be there yet."""
 ENCODES: tuple[Verb, ...] = ("build", "add")
 """Work whose vectors are kept when it is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work. `model` and `recipe`: None for the model that comes with the app."""
+    """One piece of work. `model` and `recipe`: None for the model that comes with the app; `words`:
+    the call of the command line that does it, for `fetch`."""
 
     verb: Verb
     name: str
     inputs: tuple[str, ...] = ()
     model: str | None = None
     recipe: Encoding | None = None
+    words: tuple[str, ...] = ()
 
     @property
     def doing(self) -> str:
@@ -91,13 +100,16 @@ class Works:
         self._worker: Worker[None] | None = None
         self._told_at = 0.0
         self._later: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._closed = False
 
     # Jobs --------------------------------------------------------------------------------
 
-    def add(self, job: Job) -> bool:
-        """Begin a job, or let it wait; False if the very same is under way or waits already."""
-        if job == self.current or job in self.queue:
+    def add(self, job: Job, *, again: bool = False) -> bool:
+        """Begin a job, or let it wait; False if the very same waits already, or is under way
+        (unless it is to be done `again`)."""
+        if job in self.queue or (job == self.current and not again):
             return False
         self.queue.append(job)
         self._next()
@@ -120,15 +132,19 @@ class Works:
             self.queue.remove(job)
             self._changed()
 
-    def close(self) -> None:
-        """The app is leaving: begin nothing more and tell nobody."""
+    async def close(self) -> None:
+        """The app is leaving: begin nothing more, tell nobody, see that a child is gone."""
         self._closed = True
         self.queue.clear()
         self.stop()
+        if self.current is not None and self.current.words:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), _FAREWELL)
 
     def _next(self) -> None:
         if self.current is None and self.queue and not self._closed:
             self.current, self.progress = self.queue.popleft(), None
+            self._idle.clear()
             self._worker = self._start(self._work(self.current))
 
     # Working -----------------------------------------------------------------------------
@@ -143,7 +159,8 @@ class Works:
         except InterruptedByUser:
             outcome = stopped
         except BioRetrievalError as error:
-            outcome = Outcome(job, f"{job.doing} failed: {error.line()}", "error", done=False)
+            left = kept(job) if job.verb == "fetch" else ""
+            outcome = Outcome(job, f"{job.doing} failed: {error.line()}{left}", "error", done=False)
         self._end(outcome)
 
     def _end(self, outcome: Outcome) -> None:
@@ -151,6 +168,7 @@ class Works:
             self._later.cancel()
             self._later = None
         self.current = self.progress = self._worker = None
+        self._idle.set()
         if self._closed:
             return
         self.outcomes[outcome.job.name] = outcome
@@ -170,6 +188,10 @@ class Works:
                 return _built(job, await client.extend(
                     job.name, job.inputs, on_progress=self._step
                 ))  # fmt: skip
+            case "fetch":
+                said: list[str] = []
+                await call("the fetch", job.words, self._step, said.append)
+                return Outcome(job, _fetched(job, said))
             case "compact":
                 return _built(job, await client.compact(job.name, on_progress=self._step))
             case "verify":
@@ -194,9 +216,17 @@ class Works:
 
 def kept(job: Job) -> str:
     """What is left of a job that was stopped, as the end of a sentence."""
+    if job.verb == "fetch":
+        return "; what has arrived is kept, and the same fetch goes on from there"
     if job.verb in ENCODES:
         return "; vectors already made are kept, and the next build goes on from there"
     return "; nothing was changed"
+
+
+def _fetched(job: Job, said: Sequence[str]) -> str:
+    """Of what the command line said, how many came: `1,234 records of PubMed fetched; ...`."""
+    found = (line for line in reversed(said) if " fetched; " in line)
+    return next(found, f"Fetched into {job.name}")
 
 
 def _built(job: Job, built: Built) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -14,10 +13,9 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import in_scope
-from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.index.layout import CATALOGUE, check_name
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.tui.indexing import ModelChoice
+from bioretrieval_tui.tui.naming import name_problem, suggestion
 from bioretrieval_tui.tui.screens.dialogs import Dialog
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
@@ -26,9 +24,6 @@ from bioretrieval_tui.tui.widgets.picker import FilePicker
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.words import plural
 from bioretrieval_tui.tui.works import Job
-
-LONGEST = 64
-"""Characters of a name; what `check_name` says of a longer one would not fit its line."""
 
 
 class FilesDialog(Dialog[Job]):
@@ -208,16 +203,7 @@ class BuildDialog(FilesDialog):
 
     def problem(self) -> str | None:
         """What is wrong with the name, or None."""
-        name = self.name_line.value.strip()
-        if name == CATALOGUE:
-            return f"{CATALOGUE} is the app's own index: choose another name"
-        if len(name) > LONGEST:
-            return f"a name has {LONGEST} characters at most, and this has {len(name)}"
-        try:
-            check_name(name)
-        except UsageError as error:
-            return error.line()
-        return None
+        return name_problem(self.name_line.value.strip())
 
     def _note(self) -> None:
         name = self.name_line.value.strip()
@@ -271,10 +257,3 @@ class BuildDialog(FilesDialog):
         model = self.models[self.query_one(Stepper).chosen]
         name = self.name_line.value.strip()
         return Job("build", name, self.picker.inputs, model.model, model.recipe)
-
-
-def suggestion(file: str) -> str:
-    """A name for an index after a file or folder; "" where nothing of it can be used."""
-    stem = file.removesuffix(".gz")
-    stem = stem.rpartition(".")[0] or stem
-    return re.sub(r"[^a-z0-9]+", "-", stem.casefold()).strip("-")[:40].strip("-")

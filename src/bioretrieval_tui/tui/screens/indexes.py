@@ -20,7 +20,6 @@ from bioretrieval_tui.tui.indexing import (
     IndexRows,
     Listed,
     index_page,
-    job_note,
     listed,
     model_choices,
     work_lines,
@@ -112,7 +111,7 @@ class IndexesPane(ListPane):
         elif self.letters:
             spans.append(Span(f"   {self.letters}: type its letter, esc to stop", "warn"))
         elif self.infos and not own:
-            spans.append(Span("   b builds one over your own texts", "faint"))
+            spans.append(Span("   b builds one over your own texts, w fetches some", "faint"))
         self.query_one(HeadLine).show(*spans)
 
     @property
@@ -163,13 +162,8 @@ class IndexesPane(ListPane):
 
     def _begin(self, job: Job | None) -> None:
         """Begin a job, or let it wait for the one that runs."""
-        if job is None:
-            return
-        if not self.owner.works.add(job):
-            self.owner.say(f"{job.doing}: this waits already, or runs")
-            return
-        self._fill(job.name)
-        self.owner.say(job_note(job, self.owner.works))
+        if job is not None and self.owner.begin_work(job):
+            self._fill(job.name)
 
     def _own(self, verb: str) -> IndexInfo | None:
         """The index under the cursor, if it may be changed here; says why not."""
@@ -233,6 +227,12 @@ class IndexesPane(ListPane):
         if job is not None and isinstance(dialog, FilesDialog):
             self.folder = dialog.folder
         self._begin(job)
+
+    def action_fetch(self) -> None:
+        """Ask what to fetch into an index; into this one unless it is the app's own."""
+        info = self.row.info if self.row else None
+        own = info is not None and info.name != CATALOGUE
+        self.owner.ask_what_to_fetch(index=info.name if info and own else "")
 
     def action_verify(self) -> None:
         """Check every part."""

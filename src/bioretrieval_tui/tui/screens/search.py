@@ -173,6 +173,11 @@ class SearchPane(ShowingPane):
         self.beside = False
         self.read_again()
 
+    def action_fetch(self) -> None:
+        """Ask a service for what stands in the line."""
+        own = self.index if self.index != CATALOGUE else ""
+        self.owner.ask_what_to_fetch(query=self.query_text.strip(), index=own)
+
     # Likeness ----------------------------------------------------------------------------
 
     def action_similar(self) -> None:
