@@ -68,6 +68,10 @@ def gather(
         by_meaning = Half(*index.vectors.search(vector, depth, allowed))
     if terms:
         by_words = Half(*index.lexical.search_weighted(terms, depth, allowed))
+    if vector is None:  # what words found is scored by words already
+        order = np.argsort(by_words.labels)
+        labels, lexical = by_words.labels[order], by_words.scores[order]
+        return Candidates(labels, np.zeros_like(lexical), lexical, by_meaning, by_words)
     labels = np.union1d(by_meaning.labels, by_words.labels)
     return Candidates(labels, *_scores(index, labels, vector, terms), by_meaning, by_words)
 
