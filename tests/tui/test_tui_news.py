@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from driving import Programs, Session, make_app, running
+from scripted import Desk
 
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.online.fresh import Change, Freshness, save_freshness
@@ -140,3 +141,18 @@ async def test_what_is_shown_is_exported(
         await session.press("enter")
     rows = [json.loads(row) for row in (folder / "news.jsonl").read_text().splitlines()]
     assert [(row["id"], row["source"], row["score"]) for row in rows] == [("11", "pubmed", 0.9)]
+
+
+async def test_a_record_goes_into_an_index(small: Catalogue, scripted: Desk) -> None:
+    keep(one("11", 0.9), one("12", 0.8))
+    async with running(make_app(small), WIDE) as session:
+        await session.press("W", "j", "b")
+        await session.type("night-birds")
+        await session.press("enter", "enter")
+        (job,) = scripted.began
+        assert (job.verb, job.name) == ("build", "night-birds")
+        (line,) = Path(job.inputs[0]).read_text().splitlines()
+        record = json.loads(line)
+        assert (record["_id"], record["title"]) == ("12", "Title 12")
+        assert record["metadata"]["pmid"] == "12"
+        assert unread() == ["11"]

@@ -46,6 +46,7 @@ class Told:
     query: str
     source: str
     item: News
+    index: str | None = None
 
 
 class NewsRows:
@@ -166,6 +167,22 @@ class NewsPane(ListPane):
         self.everything = not self.everything
         self._read()
 
+    def action_into(self) -> None:
+        """Put the record into an index: that of its watch, unless another is typed."""
+        one = self.one
+        if one is None:
+            self.owner.say("There is no news to put into an index")
+            return
+        from bioretrieval_tui.tui.finding import Wanted
+
+        wanted = Wanted(one.source, one.query, index=one.index or "")
+        paper = {one.item.id: line_of(one)}
+        self.owner.ask_into(wanted, "1 paper", lambda name: self._put(name, paper))
+
+    def _put(self, name: str, paper: dict[str, bytes]) -> None:
+        if self.owner.put_into(name, paper):
+            self._mark(True)
+
     def action_export(self) -> None:
         """Write the news that is shown to a file."""
         told = list(self.told)
@@ -190,7 +207,7 @@ class NewsPane(ListPane):
 def listed(found: Sequence[Watched], *, everything: bool) -> list[Told]:
     """News of all watches, the newest run first, nearest first within a run."""
     told = [
-        Told(one.watch.name, one.watch.query, one.watch.source, item)
+        Told(one.watch.name, one.watch.query, one.watch.source, item, one.watch.index)
         for one in found
         for item in one.news
         if everything or not item.read
@@ -198,6 +215,18 @@ def listed(found: Sequence[Watched], *, everything: bool) -> list[Told]:
     told.sort(key=lambda one: one.item.score if one.item.score is not None else -2.0, reverse=True)
     told.sort(key=lambda one: one.item.found, reverse=True)
     return told
+
+
+def line_of(one: Told) -> bytes:
+    """A record as a line of BEIR's JSONL, with the metadata that readers give."""
+    item = one.item
+    known = {
+        "authors": list(item.authors), "journal": item.journal, "year": item.year,
+        "date": item.date, "url": item.url, "pmid": item.id if one.source == "pubmed" else None,
+    }  # fmt: skip
+    metadata = {name: value for name, value in known.items() if value}
+    record = {"_id": item.id, "title": item.title, "text": item.text, "metadata": metadata}
+    return msgspec.json.encode(record) + b"\n"
 
 
 def sheet_of(told: Sequence[Told]) -> Sheet:
