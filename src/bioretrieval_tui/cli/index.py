@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bioretrieval_tui.cli.catalogue import complete_index
-from bioretrieval_tui.cli.indexing import add, build, compact, import_vectors, verify
+from bioretrieval_tui.cli.indexing import add, build, import_vectors
 from bioretrieval_tui.cli.narration import size, tell
 from bioretrieval_tui.cli.output import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.cli.upkeep import compact, verify
 from bioretrieval_tui.errors import InterruptedByUser, UsageError
 
 if TYPE_CHECKING:

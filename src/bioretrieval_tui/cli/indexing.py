@@ -1,112 +1,31 @@
-"""`index build`, `add`, `import-vectors`, `verify` and `compact`: what makes and checks indexes."""
+"""`index build`, `add` and `import-vectors`: what makes indexes."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Literal
 
 import click
 
 from bioretrieval_tui.cli.catalogue import complete_index, complete_model
+from bioretrieval_tui.cli.intake import (
+    device_option,
+    files_argument,
+    ids_option,
+    reading_options,
+    reported,
+    settings_of,
+    tell_outcome,
+    telling_options,
+    told,
+)
 from bioretrieval_tui.cli.models import chosen_model, whose_vectors
-from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
-from bioretrieval_tui.cli.output import format_option, put_sheet
-from bioretrieval_tui.errors import BioRetrievalError, UsageError
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.corpus.reading import ReadSettings
-    from bioretrieval_tui.export.formats import Format
-    from bioretrieval_tui.index.build import Outcome, Reading
-    from bioretrieval_tui.progress import Reporter
-
-FORMATS = (
-    "auto",
-    "beir",
-    "pubmed-xml",
-    "medline",
-    "ris",
-    "wos",
-    "medrag",
-    "jats",
-    "europepmc",
-    "medcpt-chunk",
-    "csv",
-    "tsv",
-    "parquet",
-)
-_TOLD = 5
-"""Rejected records that are told on stderr; the report has them all."""
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """Several options as one decorator, in the order of the help."""
-
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_files = click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
-)
-_reading = _options(
-    click.option(
-        "--format",
-        "reader",
-        type=click.Choice(FORMATS),
-        default="auto",
-        show_default=True,
-        metavar="FORMAT",
-        help=f"How the files are written: {', '.join(FORMATS)}.",
-    ),
-    click.option(
-        "--map",
-        "mapping",
-        metavar="FIELD=COLUMN,...",
-        help="Which columns of a table are which fields: title=Title,text=Abstract,id=PMID.",
-    ),
-    click.option("--strict", is_flag=True, help="Stop at the first record that is rejected."),
-    click.option(
-        "--report",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write what became of every record, as JSON.",
-    ),
-)
-_device = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="DEVICE",
-    help="auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.",
-)
-_telling = _options(
-    click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr while it works."),
-    click.option(
-        "--progress",
-        type=click.Choice(["auto", "json"]),
-        default="auto",
-        show_default=True,
-        help="How progress is told on stderr; json is one object a line.",
-    ),
-)
-_ids = click.option(
-    "--ids",
-    type=click.Choice(["pmid"]),
-    help="What the documents' ids are, so that hits link to their pages.",
-)
 
 
 @click.command()
 @click.argument("name", shell_complete=complete_index)
-@_files
+@files_argument
 @click.option(
     "--model",
     metavar="ID",
@@ -115,10 +34,10 @@ _ids = click.option(
     " said.",
 )
 @click.option("--download", is_flag=True, help="Fetch what the model lacks; its licence is told.")
-@_device
-@_reading
-@_ids
-@_telling
+@device_option
+@reading_options
+@ids_option
+@telling_options
 def build(
     name: str,
     files: Sequence[Path],
@@ -148,7 +67,7 @@ def build(
     from bioretrieval_tui.encoding.device import check_name
 
     check_name(device)
-    settings = _settings(reader, mapping, strict)
+    settings = settings_of(reader, mapping, strict)
     chosen = chosen_model(model)
     from bioretrieval_tui.cli.downloads import fetch_missing
     from bioretrieval_tui.encoding.embedded import MODEL_ID
@@ -156,7 +75,7 @@ def build(
     from bioretrieval_tui.index.build import build_index
 
     hub, recipe = chosen if chosen is not None else (MODEL_ID, None)
-    with _told(quiet, progress) as reporter, _reported(report) as reading:
+    with told(quiet, progress) as reporter, reported(report) as reading:
         if chosen is not None:
             fetch_missing(hub, recipe, reporter, download=download)
         outcome = build_index(
@@ -170,15 +89,15 @@ def build(
         )
         prepare_query_encoder(hub, recipe, reporter=reporter)
     if not quiet:
-        _tell_outcome("built", outcome)
+        tell_outcome("built", outcome)
 
 
 @click.command()
 @click.argument("name", shell_complete=complete_index)
-@_files
-@_device
-@_reading
-@_telling
+@files_argument
+@device_option
+@reading_options
+@telling_options
 def add(
     name: str,
     files: Sequence[Path],
@@ -199,11 +118,11 @@ def add(
     from bioretrieval_tui.encoding.device import check_name
 
     check_name(device)
-    settings = _settings(reader, mapping, strict)
+    settings = settings_of(reader, mapping, strict)
     from bioretrieval_tui.index.build import add_to_index
     from bioretrieval_tui.search.encoders import encoder_factory_of
 
-    with _told(quiet, progress) as reporter, _reported(report) as reading:
+    with told(quiet, progress) as reporter, reported(report) as reading:
         outcome = add_to_index(
             name,
             [str(path) for path in files],
@@ -213,7 +132,7 @@ def add(
             reading=reading,
         )
     if not quiet:
-        _tell_outcome("extended", outcome)
+        tell_outcome("extended", outcome)
 
 
 @click.command("import-vectors")
@@ -249,8 +168,8 @@ def add(
     shell_complete=complete_model,
     help="The model of the catalogue that made the vectors.",
 )
-@_reading
-@_telling
+@reading_options
+@telling_options
 def import_vectors(
     name: str,
     vectors: Sequence[Path],
@@ -273,11 +192,11 @@ def import_vectors(
     bioretrieval-tui index import-vectors pubmed36 --model medcpt \\
       --vectors embeds_chunk_36.npy --ids pmids_chunk_36.json --documents pubmed_chunk_36.json
     """
-    settings = _settings(reader, mapping, strict)
+    settings = settings_of(reader, mapping, strict)
     hub, recipe, dimension = whose_vectors(model)
     from bioretrieval_tui.index import importing
 
-    with _told(quiet, progress) as reporter, _reported(report) as reading:
+    with told(quiet, progress) as reporter, reported(report) as reading:
         outcome = importing.import_vectors(
             name,
             vectors,
@@ -291,136 +210,4 @@ def import_vectors(
             reading=reading,
         )
     if not quiet:
-        _tell_outcome("imported", outcome)
-
-
-@click.command()
-@click.argument("name", shell_complete=complete_index)
-@_telling
-@format_option(without=("bibtex",))
-def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
-    """Check every part of the index NAME, and say how to mend what is wrong.
-
-    Checksums of all files, counts that must agree, the vectors, and how many of the truly nearest
-    documents the graph finds. The exit code is 1 if anything is wrong.
-    """
-    from dataclasses import asdict
-
-    from bioretrieval_tui.export.sheet import Column, Sheet
-    from bioretrieval_tui.index.verify import verify_index
-
-    with _told(quiet, progress) as reporter:
-        found = verify_index(name, reporter)
-    put_sheet(
-        Sheet(
-            title=f"Index {name}",
-            columns=(
-                Column("what", "part", min_width=9),
-                Column("ok", "state", min_width=5),
-                Column("found", "found", weight=3),
-                Column("remedy", "remedy", weight=2),
-            ),
-            rows=tuple(
-                (check.what, "ok" if check.ok else "fault", check.found, check.remedy)
-                for check in found.checks
-            ),
-            records=tuple(asdict(check) for check in found.checks),
-        ),
-        format_,
-    )
-    if not found.ok:
-        faults = [check for check in found.checks if not check.ok]
-        first = f"{faults[0].what}: {faults[0].found}"
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise BioRetrievalError(f"index {name}: {first}{more}", remedy=faults[0].remedy)
-
-
-@click.command()
-@click.argument("name", shell_complete=complete_index)
-@_telling
-def compact(name: str, quiet: bool, progress: str) -> None:
-    """Write the index NAME anew without what was replaced or deleted.
-
-    Nothing is encoded. The graph and the lexical index are made again, which also mends an index
-    in which only they are damaged.
-    """
-    from bioretrieval_tui.index.build import compact_index
-    from bioretrieval_tui.index.registry import glance
-
-    before = glance(name).bytes
-    with _told(quiet, progress) as reporter:
-        outcome = compact_index(name, reporter=reporter)
-    if not quiet:
-        after = glance(name).bytes
-        manifest = outcome.manifest
-        tell(
-            f"compacted {name}: {manifest.documents:,} documents in"
-            f" {duration(manifest.seconds)}, {size(before)} before, {size(after)} now"
-        )
-
-
-@contextlib.contextmanager
-def _told(quiet: bool, progress: str) -> Iterator[Reporter]:
-    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
-        yield reporter
-
-
-@contextlib.contextmanager
-def _reported(path: Path | None) -> Iterator[Reading]:
-    """What is read, written to `path` at the end, however that comes."""
-    from bioretrieval_tui.index.build import Reading
-    from bioretrieval_tui.paths import write_atomically
-
-    reading = Reading()
-    if path is not None and not path.absolute().parent.is_dir():
-        raise UsageError(f"the folder of the report {path} is not there", remedy="make it first")
-    try:
-        yield reading
-    finally:
-        if path is not None:
-            try:
-                write_atomically(path, reading.report.to_json())
-            except OSError as error:
-                tell(f"the report {path} cannot be written: {error.strerror or error}")
-
-
-def _tell_outcome(done: str, outcome: Outcome) -> None:
-    manifest, report = outcome.manifest, outcome.report
-    for rejected in report.rejections[:_TOLD]:
-        where = f":{rejected.line}" if rejected.line is not None else ""
-        if rejected.line is None and rejected.offset is not None:
-            where = f": byte {rejected.offset:,}"
-        tell(f"rejected {rejected.file}{where}: {rejected.reason}")
-    if report.rejected > _TOLD:
-        tell(f"rejected {report.rejected - _TOLD:,} more; --report FILE lists them")
-    if not outcome.changed:
-        tell(f"nothing to do: {report.line()}; {manifest.name} is as it was")
-        return
-    speed = counted = ""
-    if report.encoded:
-        speed = f", {rate(manifest.docs_per_second)} documents/s on {manifest.device}"
-    if report.encoded != manifest.documents:
-        counted = f" ({report.encoded:,} of them encoded now)"
-    tell(
-        f"{done} {manifest.name}: {manifest.documents:,} documents{counted}"
-        f" in {duration(manifest.seconds)}{speed}"
-    )
-    if report.kept != report.read or report.deleted or report.without_abstract:
-        tell(report.line())
-
-
-def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
-    from bioretrieval_tui.corpus.reading import ReadOptions, ReadSettings
-
-    columns: dict[str, str] = {}
-    for part in (mapping or "").split(","):
-        if not part.strip():
-            continue
-        field, equals, column = part.partition("=")
-        if not (field.strip() and equals and column.strip()):
-            raise UsageError(
-                f"--map does not understand {part.strip()!r}",
-                remedy="write --map title=Title,text=Abstract,id=PMID",
-            )
-        columns[field.strip()] = column.strip()
-    return ReadSettings(None if reader == "auto" else reader, ReadOptions(columns), strict)
+        tell_outcome("imported", outcome)
