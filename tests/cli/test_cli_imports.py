@@ -61,6 +61,7 @@ def test_help_loads_no_verb_and_no_catalogue(cli: Call) -> None:
         "bioretrieval_tui.cli",
         "bioretrieval_tui.cli.root",
         "bioretrieval_tui.errors",
+        "bioretrieval_tui.interrupts",
     }
 
 
