@@ -24,6 +24,8 @@ WALK = 5
 """What a walk through the graph costs for each document that it passes, as the number of vectors
 that could be compared meanwhile. To find `ef` that are allowed, it passes `ef` / share of them."""
 
+_WIDE = 6
+"""Candidates that are kept for each document wanted, where nothing is filtered."""
 _PART = 512 * 384
 """Numbers that are multiplied in one call."""
 _GATHERED = 512
@@ -178,9 +180,11 @@ class HnswStore:
             allow = marks.tobytes().__getitem__
         with self._loading:
             # `ef` belongs to the graph, not to the query: one search at a time sets it.
-            # `ef` was measured for ten neighbours of documents; many, of a query that lies apart
-            # from all documents, want more than one candidate each.
-            graph.set_ef(max(self._manifest.graph.ef, k + k // 2))
+            # `ef` was measured for ten neighbours of documents. A query lies apart from them all,
+            # and one near document in ten thousand is found by a wide look only, which costs a
+            # millisecond; but not where each document passed is a call of the filter.
+            wide = _WIDE * k if allow is None else k + k // 2
+            graph.set_ef(max(self._manifest.graph.ef, wide))
             try:
                 found, distances = graph.knn_query(query, k=k, num_threads=1, filter=allow)
             except RuntimeError:
