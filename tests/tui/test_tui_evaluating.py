@@ -109,7 +109,7 @@ async def test_a_killed_child_is_told_with_its_signal(
         os.kill(process.pid, signal.SIGKILL)
         return process
 
-    monkeypatch.setattr("bioretrieval_tui.tui.evaluating.spawn", spied)
+    monkeypatch.setattr("bioretrieval_tui.tui.calling.spawn", spied)
     with pytest.raises(BioRetrievalError, match="by SIGKILL"):
         await run_eval(Ask(folder, ("lexical",)), lambda _: None)
     assert gone(began[0])
@@ -126,7 +126,7 @@ async def test_stopping_ends_the_child_and_what_waits_for_the_same(
         began.append(process.pid)
         return process
 
-    monkeypatch.setattr("bioretrieval_tui.tui.evaluating.spawn", spied)
+    monkeypatch.setattr("bioretrieval_tui.tui.calling.spawn", spied)
     heard = Heard()
     asks = [
         Ask(folder, ("lexical",), purpose="a"), Ask(folder, ("dense",), purpose="a"),

@@ -334,7 +334,7 @@ async def test_a_failure_is_one_line_and_stays_on_the_page(
         check(session)
         # The next begins all the same, and the page tells when the message is gone.
         assert scripted.began[-1] == Asked("verify", "other")
-        await session.press("w")
+        await session.press("z")
         assert "Adding to mine failed" in session.text
 
 

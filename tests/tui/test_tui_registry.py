@@ -37,6 +37,8 @@ from bioretrieval_tui.tui.screens.dialogs import (
     TextDialog,
     help_lines,
 )
+from bioretrieval_tui.tui.screens.fetching import FetchDialog, Form, IntoDialog
+from bioretrieval_tui.tui.screens.found import FoundPane
 from bioretrieval_tui.tui.screens.home import HomePane, home_letters
 from bioretrieval_tui.tui.screens.indexes import IndexesPane
 from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
@@ -60,7 +62,16 @@ from bioretrieval_tui.tui.widgets.workbar import WorkBar
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
-    "list": (BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane),
+    "list": (
+        BrowsePane,
+        LeaderboardPane,
+        StartPane,
+        SearchPane,
+        IndexesPane,
+        QrelsPane,
+        NewsPane,
+        FoundPane,
+    ),
     "browse": (BrowsePane, LeaderboardPane, StartPane),
     "detail": (Detail,),
     "leaderboard": (LeaderboardPane,),
@@ -70,6 +81,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "indexes": (IndexesPane,),
     "qrels": (QrelsPane,),
     "news": (NewsPane,),
+    "found": (FoundPane,),
     "files": (FilePicker,),
     "line": (QueryLine,),
 }
@@ -81,10 +93,12 @@ EVERY_CLASS: tuple[type, ...] = (
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Question,
     FilesDialog, AddDialog, BuildDialog, BenchmarkDialog, QrelsPane, NewsPane,
+    Form, FetchDialog, IntoDialog, FoundPane,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
     HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
+    FoundPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the
@@ -92,7 +106,7 @@ PANE_CLASSES: tuple[type[Pane], ...] = (
 INTENDED = {
     ("down", "scroll-down"), ("up", "scroll-up"), ("half-down", "page-down"),
     ("half-up", "page-up"), ("first", "top"), ("last", "bottom"),
-    ("page-down", "done"),  # space: a half page in the text, a mark in the list
+    ("page-down", "done"), ("page-down", "star"),  # space: text, or a mark
 }  # fmt: skip
 
 

@@ -74,6 +74,8 @@ _COLUMNS = (
     Column("rerank", "rerank", data_only=True),
 )
 
+_SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
+"""What a paper that was not searched for here has not."""
 _WHY = Column("why", "why", weight=3, min_width=24)
 _EXPLAINED = (*(column for column in _COLUMNS if column.key != "text"), _WHY)
 
@@ -105,6 +107,23 @@ def hit_sheet(
         records=Each(_explained_record, both),
         citations=citations,
     )
+
+
+def paper_sheet(hits: Sequence[Hit], *, title: str, citations: Sequence[Citation] = ()) -> Sheet:
+    """Papers as a service gave them: nothing was scored; records have all metadata."""
+    kept = [at for at, column in enumerate(_COLUMNS) if column.key not in _SCORED]
+    return Sheet(
+        title=title,
+        columns=tuple(_COLUMNS[at] for at in kept),
+        rows=Each(lambda hit: tuple(_row(hit)[at] for at in kept), hits),
+        records=Each(_paper, hits),
+        citations=citations,
+    )
+
+
+def _paper(hit: Hit) -> dict[str, Any]:
+    known = {name: value for name, value in _record(hit).items() if name not in _SCORED}
+    return {**known, "metadata": dict(hit.metadata)}
 
 
 def _row(hit: Hit) -> tuple[Cell, ...]:

@@ -31,5 +31,8 @@ def suggestion(file: str) -> str:
 
 
 def slug(text: str, longest: int = 40) -> str:
-    """What of a text can name an index; "" where nothing can."""
-    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:longest].strip("-")
+    """What of a text can name an index, whole words if they fit; "" where nothing can."""
+    whole = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
+    if len(whole) <= longest:
+        return whole
+    return whole[: longest + 1].rpartition("-")[0] or whole[:longest]

@@ -23,6 +23,8 @@ from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.tui.words import plural
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.export.sheet import Sheet
+    from bioretrieval_tui.search.hits import Hit
     from bioretrieval_tui.tui.finding import Paper
 
 COLUMNS = (
@@ -182,6 +184,15 @@ class FoundPane(ListPane):
         """Ask for something else; the dialog begins with what was asked last."""
         self.owner.ask_what_to_fetch(self.finding.wanted)
 
+    def action_export(self) -> None:
+        """Write the starred papers to a file, or all of them where none has a star."""
+        finding = self.finding
+        hits = [one.hit for one in finding.papers
+                if not finding.starred or one.hit.id in finding.starred]  # fmt: skip
+        wanted = finding.wanted
+        title = f"{wanted.service}: {wanted.query}" if wanted else ""
+        self.owner.export_sheet(lambda: _sheet(hits, title), "found", len(hits))
+
     def action_clear(self) -> None:
         """Out of the page, else stop what still comes."""
         if self.leave():
@@ -195,3 +206,11 @@ class FoundPane(ListPane):
     def action_relations(self) -> None:
         """There are none."""
         self.owner.say("Papers that were found have no relations yet")
+
+
+def _sheet(hits: list[Hit], title: str) -> Sheet:
+    from bioretrieval_tui.export.hitcitation import citable_hit, cite_hit
+    from bioretrieval_tui.export.hits import paper_sheet
+
+    citations = tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
+    return paper_sheet(hits, title=title, citations=citations)
