@@ -372,7 +372,7 @@ def variables(address: str) -> dict[str, str]:
 if __name__ == "__main__":
     shown = World(articles=int(sys.argv[1]) if len(sys.argv) > 1 else 450)
     shown.files = {**archive_files(shown), "/nfcorpus.zip": zipped(benchmark_files("nfcorpus"))}
-    with serving(shown) as base:
+    with serving(shown, int(sys.argv[2]) if len(sys.argv) > 2 else 0) as base:
         for variable, value in variables(base).items():
             print(f"export {variable}={value}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):

@@ -65,9 +65,16 @@ async def end(process: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(process.wait(), _GRACE)
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _kill(process)
         await process.wait()
+    except asyncio.CancelledError:  # whoever waited for it does so no more
+        _kill(process)
+        raise
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 def how_it_ended(what: str, code: int) -> BioRetrievalError:

@@ -95,9 +95,12 @@ class FetchingApp(EvaluatingApp, inherit_bindings=False):
         from bioretrieval_tui.library.starred import keep_starred
         from bioretrieval_tui.tui.works import Job
 
-        there = name in self._names() or self.works.of(name) is not None
+        there = name in self._names()
+        # A build that failed or was stopped left no index, and its papers in the file.
+        before = self.works.outcomes.get(name)
+        begun = before is not None and not before.done and before.job.verb != "remove"
         try:
-            path = keep_starred(name, papers, anew=not there)
+            path = keep_starred(name, papers, anew=not (there or begun))
         except BioRetrievalError as error:
             self.say(error.line(), "error")
             return False
@@ -110,7 +113,7 @@ class FetchingApp(EvaluatingApp, inherit_bindings=False):
         from bioretrieval_tui.index.registry import index_names
 
         try:
-            return [name for name in index_names() if name != CATALOGUE]
+            return self.works.there(name for name in index_names() if name != CATALOGUE)
         except BioRetrievalError as error:
             self.say(error.line(), "error")
             return []

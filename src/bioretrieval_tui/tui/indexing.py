@@ -47,19 +47,23 @@ BAR = 30
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A row: an index that is there, or (`info` None) one whose first build only begins."""
+    """A row: an index that is there, or (`info` None) one whose first build only begins, or came
+    to nothing."""
 
     name: str
     info: IndexInfo | None
 
 
 def listed(infos: Sequence[IndexInfo], works: Works) -> list[Listed]:
-    """All rows by name: indexes, and names that are being built or wait to be."""
+    """All rows by name: indexes, and names that are being built, wait to be, or were in vain."""
     known = {info.name: Listed(info.name, info) for info in infos}
     jobs = [works.current] if works.current else []
     for job in (*jobs, *works.queue):
         if job.verb in MAKES:
             known.setdefault(job.name, Listed(job.name, None))
+    for name, outcome in works.outcomes.items():
+        if outcome.job.verb in MAKES and not outcome.done:
+            known.setdefault(name, Listed(name, None))
     return [known[name] for name in sorted(known)]
 
 
@@ -100,7 +104,8 @@ def health(info: IndexInfo | None, works: Works, name: str) -> Span:
         done = f" {percent(share)}" if share is not None else ""
         return Span(f"{job.doing.split()[0].lower()}{done}", "warn")
     if info is None:
-        return Span("not begun", "warn")
+        in_vain = works.outcomes.get(name)
+        return Span("failed" if in_vain and in_vain.role == "error" else "not begun", "warn")
     if info.status != "ok":
         return Span(info.status, "warn" if info.status.startswith("unfinished") else "error")
     if info.dead_share:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -120,6 +120,17 @@ class Works:
         """The job of an index: the one that runs, else the first that waits."""
         jobs = [self.current] if self.current else []
         return next((job for job in (*jobs, *self.queue) if job.name == name), None)
+
+    def there(self, names: Iterable[str]) -> list[str]:
+        """Of indexes that are there now, and of those under way, what will be there when another
+        job's turn comes."""
+        found = dict.fromkeys(names)
+        for job in (*([self.current] if self.current else []), *self.queue):
+            if job.verb in MAKES:
+                found[job.name] = None
+            elif job.verb == "remove":
+                found.pop(job.name, None)
+        return list(found)
 
     def stop(self) -> None:
         """Stop the job that runs; the next one begins."""
