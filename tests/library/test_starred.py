@@ -33,11 +33,10 @@ def test_papers_are_kept_once_and_in_order() -> None:
     assert kept(path) == [("2", "t"), ("1", "t"), ("3", "t")]
 
 
-def test_a_changed_record_stands_last() -> None:
-    """A reader of the file takes the last one of an id."""
+def test_a_changed_record_takes_the_place_of_what_it_was() -> None:
     keep_starred("mine", paper("1") | paper("2"), anew=False)
     path = keep_starred("mine", paper("1", "revised"), anew=False)
-    assert kept(path) == [("1", "t"), ("2", "t"), ("1", "revised")]
+    assert kept(path) == [("1", "revised"), ("2", "t")]
 
 
 def test_a_new_index_begins_a_new_file() -> None:

@@ -6,8 +6,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import places, write_atomically
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """What of a line says which paper it is."""
+
+    id: str = msgspec.field(name="_id")
 
 
 def starred_path(name: str) -> Path:
@@ -18,22 +26,36 @@ def starred_path(name: str) -> Path:
 def keep_starred(name: str, papers: Mapping[str, bytes], *, anew: bool) -> Path:
     """Put papers (lines of JSONL by their id) behind those that are there and return the file.
 
-    anew: nothing of what is there belongs to the index. A paper that is there already is written
-    again, at the end: the reader of the file takes the last one.
+    anew: nothing of what is there belongs to the index. A paper that is there already keeps its
+    place and is as it came now: a second version of it in the file would win by its place alone.
 
     Raises:
         BioRetrievalError: it cannot be written; what was there still is.
     """
     path = starred_path(name)
     try:
-        before = b"" if anew or not path.exists() else path.read_bytes()
-        lines = dict.fromkeys(line for line in before.split(b"\n") if line)
-        for paper in papers.values():
-            lines.setdefault(paper.rstrip(b"\n"))
-        write_atomically(path, b"".join(line + b"\n" for line in lines))
+        lines = {} if anew or not path.exists() else _lines(path.read_bytes())
+        lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
+        write_atomically(path, b"".join(line + b"\n" for line in lines.values()))
     except OSError as error:
         raise BioRetrievalError(
             f"starred papers cannot be kept in {path.parent}: {error.strerror or error}",
             remedy="make room, or let the folder be written",
         ) from error
     return path
+
+
+def _lines(data: bytes) -> dict[str | bytes, bytes]:
+    """Lines by their id, the last one of each; a line of something else by itself."""
+    found: dict[str | bytes, bytes] = {}
+    for line in data.split(b"\n"):
+        if line:
+            found[_id(line)] = line
+    return found
+
+
+def _id(line: bytes) -> str | bytes:
+    try:
+        return msgspec.json.decode(line, type=_Record).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return line
