@@ -56,6 +56,9 @@ def _call(argv: list[str]) -> int:
         from bioretrieval_tui.cli.completion import answer
 
         return answer(instruction)
+    if argv == ["--offline"]:
+        os.environ["BIORETRIEVAL_OFFLINE"] = "1"
+        argv = []
     if not argv:
         if _app_can_run():
             return launch()

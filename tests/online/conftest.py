@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from clocks import MovedClock
 from server import World, serving, variables
 
 from bioretrieval_tui.online.door import Door
@@ -14,17 +15,10 @@ from bioretrieval_tui.online.receiving import Patience
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
-class MovedClock:
-    """Waits by moving on."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Doors keep their pace in the state folder: never in the developer's."""
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture
@@ -33,9 +27,8 @@ def world() -> World:
 
 
 @pytest.fixture
-def address(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+def address(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The server's address, which the environment names for every service."""
-    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "home"))
     for name in ("BIORETRIEVAL_OFFLINE", "NCBI_API_KEY", "BIORETRIEVAL_CONTACT", *PROXIES):
         monkeypatch.delenv(name, raising=False)
     with serving(world) as base:

@@ -10,25 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 import pytest
+from clocks import MovedClock
 
 from bioretrieval_tui.online.addresses import is_public
 from bioretrieval_tui.online.door import Door, OfflineError, OnlineError
 from bioretrieval_tui.online.services import Service
-
-
-class Moved:
-    """A clock that waits by moving on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -107,12 +93,12 @@ def base() -> Iterator[str]:
 
 
 @pytest.fixture
-def clock() -> Moved:
-    return Moved()
+def clock() -> MovedClock:
+    return MovedClock()
 
 
 @pytest.fixture
-def door(base: str, clock: Moved, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(base: str, clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -132,7 +118,7 @@ def test_an_answer(door: Door, base: str) -> None:
 
 
 def test_three_a_second_and_ten_with_a_key(
-    door: Door, clock: Moved, monkeypatch: pytest.MonkeyPatch
+    door: Door, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(10):
         door.get("try", "plain")
@@ -158,7 +144,7 @@ def test_a_key_goes_to_its_service_and_nowhere_else(
     assert "TRY_KEY" in caught.value.line()
 
 
-def test_what_passes_is_waited_for(door: Door, clock: Moved) -> None:
+def test_what_passes_is_waited_for(door: Door, clock: MovedClock) -> None:
     Handler.left["/busy"] = 2
     assert door.get("try", "busy").status == 200
     assert clock.now - 1000 == pytest.approx(14, abs=0.7)
@@ -168,7 +154,7 @@ def test_what_passes_is_waited_for(door: Door, clock: Moved) -> None:
     assert 99 - Handler.left["/broken"] == 5
 
 
-def test_nobody_there(clock: Moved, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there(clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
     service = Service("try", "Try", "http://127.0.0.1:9", 100.0)
     said = "Try cannot be reached: it does not take the"

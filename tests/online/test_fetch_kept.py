@@ -17,6 +17,7 @@ from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.ids import WorkId, batches, missing, read_ids, work_id
 from bioretrieval_tui.online.settings import masked, setting
 from bioretrieval_tui.online.spool import Spool, collected
+from bioretrieval_tui.paths import write_atomically
 
 
 def batch(start: int, count: int, done: int | None = None) -> Batch:
@@ -216,3 +217,55 @@ def test_a_wrong_file_is_told_of_without_the_key(config: Path, text: str) -> Non
 def test_marks_are_written_and_read() -> None:
     mark = Mark({"web": "x"}, 3, None)
     assert msgspec.json.decode(msgspec.json.encode(mark), type=Mark) == mark
+
+
+def test_an_interrupt_between_disk_and_memory_forgets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.part"
+
+    def interrupted(where: Path, data: bytes) -> None:
+        write_atomically(where, data)
+        if b'"records":4' in data:
+            raise KeyboardInterrupt
+
+    def add(spool: Spool) -> None:
+        try:
+            spool.add(batch(0, 4))
+        finally:
+            assert spool.records == 4
+
+    with monkeypatch.context() as patched, Spool(path, "asked") as spool:
+        patched.setattr("bioretrieval_tui.online.spool.write_atomically", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            add(spool)
+    with Spool(path, "asked") as spool:
+        assert [one.id for one in spool.documents()] == list("0123")
+
+
+def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    path.write_text("a diary")
+    with pytest.raises(BioRetrievalError, match="no fetch wrote it"), Spool(path, "asked"):
+        pass
+    assert path.read_text() == "a diary"
+    with Spool(path, "asked", anew=True) as spool:
+        spool.add(batch(0, 1))
+    assert "diary" not in path.read_text()
+
+
+def test_what_brought_nothing_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    with Spool(path, "asked") as spool:
+        assert spool.state_path.exists()  # a killed run would leave this
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_killed_before_its_first_record_binds_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    spool = Spool(path, "asked")
+    spool.__enter__()
+    path.write_bytes(b'{"_id": "half of a batch')
+    spool._lock.release()  # as the kernel does
+    with Spool(path, "other") as spool:
+        assert (spool.records, path.stat().st_size) == (0, 0)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
+from clocks import MovedClock
 from server import Fault, World, bomb, pmid_of, text_of, title_of
 
 from bioretrieval_tui.errors import BioRetrievalError
@@ -14,7 +15,6 @@ from bioretrieval_tui.online import arxiv, europepmc, pubmed
 from bioretrieval_tui.online.batches import Batch, Mark, Request, documents_of
 from bioretrieval_tui.online.door import Door, OnlineError
 from bioretrieval_tui.online.receiving import Patience
-from conftest import MovedClock
 
 TODAY = date(2026, 7, 1)
 
@@ -116,7 +116,7 @@ def test_what_arrived_before_the_end_stays(way: Door, world: World) -> None:
     batches = pubmed.batches(way, Request("pubmed", "birds"), None, today=TODAY)
     first = next(batches)
     world.faults = [("/efetch", Fault("fail"))] * 5
-    with pytest.raises(OnlineError, match=r"PubMed refuses to give records: 500"):
+    with pytest.raises(OnlineError, match="PubMed answers 500 when it is asked for records"):
         next(batches)
     assert pmids(asked(way, first.mark)) == [pmid_of(n) for n in range(200, 450)]
 

@@ -126,7 +126,7 @@ def test_offline_is_one_line_and_the_rest_works(program: Program, world: World, 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("add", ""), 2, "cannot be watched"),
+        (("add", ""), 2, "the query is empty"),
         (("add", "owls", "--source", "library"), 2, "library"),
         (("add", "owls", "--since", "soon"), 2, "'soon' is no date"),
         (("add", "owls", "--since", "2999-01-01"), 2, "yet to come"),

@@ -159,7 +159,7 @@ def ids(file: Path, **options: Any) -> None:
     bioretrieval-tui fetch ids reading-list.txt --index reading
     """
     from bioretrieval_tui.corpus.source import STDIN
-    from bioretrieval_tui.online.ids import batches, names_of, read_ids
+    from bioretrieval_tui.online.ids import batches, names_of, read_ids, services_of
 
     place, offline = _place(options)
     check_place(place)
@@ -175,7 +175,7 @@ def ids(file: Path, **options: Any) -> None:
         bring(
             door,
             Fetch(
-                "the services",
+                services_of(found.ids),
                 "ids " + " ".join(f"{one.kind}:{one.name}" for one in found.ids),
                 lambda mark: batches(door, found.ids, mark),
                 BioRetrievalError(
@@ -189,8 +189,9 @@ def ids(file: Path, **options: Any) -> None:
     absent = [one for one in found.ids if (one.kind, one.name.casefold()) not in answered]
     _tell_absent(file, absent)
     if absent or found.unknown:
+        asked = len(found.ids) + len(found.unknown)
         raise BioRetrievalError(
-            f"{len(absent):,} ids were not found and {len(found.unknown):,} words are no ids",
+            f"{len(absent) + len(found.unknown):,} of {asked:,} ids in {file} brought no record",
             remedy="they are named above; all others have been fetched",
         )
 
@@ -238,19 +239,17 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
 def _search(
     source: SourceName, query: str, most: int | None, since: str | None, options: dict[str, Any]
 ) -> None:
-    from bioretrieval_tui.online.batches import Request
+    from bioretrieval_tui.online.batches import Request, sound_query
     from bioretrieval_tui.online.spool import asked_as
 
-    if not query.strip():
-        raise UsageError("the query is empty", remedy='say what to look for: fetch pubmed "QUERY"')
+    query = sound_query(query)
     place, offline = _place(options)
     check_place(place)
-    request = Request(source, query.strip(), _day(since), most)
+    request = Request(source, query, _day(since), most)
     name = {"pubmed": "PubMed", "europepmc": "Europe PMC", "arxiv": "arXiv"}[source]
     nothing = BioRetrievalError(
         f"{name} has nothing for '{query[:100]}'" + (f" since {since}" if since else ""),
-        remedy="try the query on its website, or ask for more"
-        + (" than since that day" if since else ""),
+        remedy="try the query on its website" + (", or an earlier day" if since else ""),
     )
     with opened(offline) as door:
         bring(

@@ -7,6 +7,7 @@ says enough of each verb for the help to import none of them.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 
 import click
@@ -99,8 +100,13 @@ class Root(NamedGroup):
     " 1 it failed, 2 wrong usage, 3 no such id, index or file, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
-def root() -> None:
+@click.option(
+    "--offline", is_flag=True, help="Ask nothing of the network, as BIORETRIEVAL_OFFLINE=1 does."
+)
+def root(offline: bool) -> None:
     """The field of biomedical text retrieval in a terminal."""
+    if offline:
+        os.environ["BIORETRIEVAL_OFFLINE"] = "1"
 
 
 def call(words: Sequence[str]) -> int:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
 
 from bioretrieval_tui.online.addresses import check_address, is_public
-from bioretrieval_tui.online.client import failure, is_passing
-from bioretrieval_tui.online.faults import OnlineError, plain_address, refused
+from bioretrieval_tui.online.client import failure, is_nobody
+from bioretrieval_tui.online.faults import PASSING, OnlineError, plain_address, refused
 from bioretrieval_tui.online.pacing import Pacer, backoff, retry_after
 from bioretrieval_tui.online.services import Service
 
@@ -97,8 +98,7 @@ class Asker:
             asked = _led_on(asked, response.status_code, target)
         try:
             if check and response.status_code >= 400:
-                status = response.status_code
-                raise refused(service, status, passing=is_passing(status))
+                raise refused(service, response.status_code)
             yield response, redirects
         finally:
             response.close()
@@ -109,22 +109,23 @@ class Asker:
 
         service, said = asked.service, "does not answer"
         lane = f"{service.id} {urlsplit(asked.address).netloc.casefold()}"
+        share = bool(service.base)  # the hosts of links are many, with a few requests each
         for attempt in range(asked.tries):
-            self._pacer.wait_turn(lane, service.rate)
+            self._pacer.wait_turn(lane, service.rate, share=share)
             self._step()
             wait = backoff(attempt)
             try:
                 response = self._client.send(self._request(asked), stream=True)
-            except (httpx.TransportError, httpx.InvalidURL) as error:
+            except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
                 said, hopeless = failure(error)
                 if hopeless:
                     raise OnlineError(
                         f"{service.name} cannot be reached: it {said}", remedy=hopeless
                     ) from error
-                if isinstance(error, httpx.ConnectError) and attempt + 1 >= _CONNECT_TRIES:
+                if is_nobody(error) and attempt + 1 >= _CONNECT_TRIES:
                     break
             else:
-                if not is_passing(response.status_code) or attempt == asked.tries - 1:
+                if response.status_code not in PASSING or attempt == asked.tries - 1:
                     return response
                 wait = max(retry_after(response.headers.get("retry-after")), wait)
                 response.close()
@@ -134,9 +135,11 @@ class Asker:
                         remedy="try again later; what had arrived is kept",
                     )
             if attempt < asked.tries - 1:
-                self._pacer.hold(lane, wait)
+                self._pacer.hold(lane, wait, share=share)
+        between = " and the proxy that the environment names," if getproxies() else ""
         raise OnlineError(
-            f"{service.name} cannot be reached: it {said}", remedy="check the network and try again"
+            f"{service.name} cannot be reached: it {said}",
+            remedy=f"check the network{between} and try again",
         )
 
     def _request(self, asked: Question) -> httpx.Request:

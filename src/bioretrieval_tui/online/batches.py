@@ -14,8 +14,11 @@ from typing import Literal
 import msgspec
 
 from bioretrieval_tui.corpus.document import Document, Item, Record, Rejected
+from bioretrieval_tui.errors import UsageError
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]
+LONGEST_QUERY = 20_000
+"""Characters; PubMed takes long ones in the body of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,30 @@ class Batch:
     documents: tuple[Document, ...]
     rejected: tuple[Rejected, ...]
     mark: Mark
+
+
+def sound_query(text: str) -> str:
+    """A query as services are asked it: on one line, with single spaces.
+
+    Raises:
+        UsageError: it is empty, too long, or no text.
+    """
+    query = " ".join(text.split())
+    if not query or len(query) > LONGEST_QUERY:
+        raise UsageError(
+            f"a query of {len(query):,} characters cannot be asked"
+            if query
+            else "the query is empty",
+            remedy=f"give 1 to {LONGEST_QUERY:,} characters, in quotes",
+        )
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        # A word of the call that was no UTF-8.
+        raise UsageError(
+            "the query holds bytes that are no UTF-8", remedy="set the terminal to UTF-8"
+        ) from error
+    return query
 
 
 def batch(items: Iterable[Item], mark: Mark) -> Batch:

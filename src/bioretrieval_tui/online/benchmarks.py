@@ -61,11 +61,17 @@ def fetch_benchmark(
             most_bytes=MOST_BYTES,
             tell=arrived,
         )
-    unpack(
-        archive,
-        folder,
-        tell=lambda done, total: reporter(Progress("unpacking", done, total, unit="bytes")),
-    )
+    try:
+        unpack(
+            archive,
+            folder,
+            tell=lambda done, total: reporter(Progress("unpacking", done, total, unit="bytes")),
+        )
+    except BioRetrievalError as error:
+        if not isinstance(error.__cause__, OSError):
+            # What is wrong with it will be wrong the next time, too.
+            archive.unlink(missing_ok=True)
+        raise
     missing = [name for name in _NEEDED if not (folder / name).exists()]
     if missing:
         raise BioRetrievalError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui import __version__
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     import httpx
 
     from bioretrieval_tui.online.receiving import Patience
-
-_PASSING = frozenset({429, 500, 502, 503, 504})
 
 
 def open_client(patience: Patience) -> httpx.Client:
@@ -54,30 +53,36 @@ def user_agent() -> str:
     return f"{name} ({scheme}{contact.value})"
 
 
-def is_passing(status: int) -> bool:
-    """Whether a status says that it is worth asking again."""
-    return status in _PASSING
-
-
 def failure(error: Exception) -> tuple[str, str | None]:
     """What the library's error is to the user, and a remedy where asking again is no use; the
     library's own words may hold a whole address."""
     import httpx
 
     cause: BaseException | None = error
+    unknown = False
     while cause is not None:
+        unknown = unknown or isinstance(cause, socket.gaierror)
         if "CERTIFICATE_VERIFY_FAILED" in str(cause):
             return (
                 "shows a certificate that is not trusted",
                 "if a proxy stands between, name its certificate in SSL_CERT_FILE",
             )
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
         return "has an address that is none", "check the address"
     if isinstance(error, httpx.ProxyError):
         return "is behind a proxy that refuses", "check HTTPS_PROXY and its user and password"
     if isinstance(error, httpx.TimeoutException):
         return "takes too long", None
+    if unknown:
+        return "has an address that no name server knows", None
     if isinstance(error, httpx.ConnectError):
         return "does not take the connection", None
     return "ends the connection", None
+
+
+def is_nobody(error: Exception) -> bool:
+    """Whether nobody was reached at all, refused or after a silence."""
+    import httpx
+
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)

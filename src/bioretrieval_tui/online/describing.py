@@ -15,12 +15,12 @@ from bioretrieval_tui.online.additions import (
 )
 from bioretrieval_tui.online.fresh import Where
 from bioretrieval_tui.online.refresh import (
-    GONE,
     HUB,
     MOST_BYTES,
     arxiv_papers,
     described_by,
     hub_address,
+    is_gone,
 )
 from bioretrieval_tui.online.sources import pubmed_records
 
@@ -46,7 +46,7 @@ def described(door: Door, what: Reference, catalogue: Catalogue, *, day: str) ->
         raise NotFoundError(f"PubMed has no record {what.name}", remedy="correct the PMID")
     where: Where = "dataset" if what.dataset else "model"
     answer = door.get(HUB, hub_address(where, what.name), most_bytes=MOST_BYTES, check=False)
-    if answer.status in GONE:
+    if is_gone(answer):
         kind = "data set" if what.dataset else "model"
         raise NotFoundError(
             f"the model hub has no {kind} {what.name}, or shows it only to some",

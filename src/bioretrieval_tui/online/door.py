@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json as jsonlib
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,14 +21,18 @@ from bioretrieval_tui.online.client import open_client
 from bioretrieval_tui.online.faults import OfflineError as OfflineError
 from bioretrieval_tui.online.faults import OnlineError as OnlineError
 from bioretrieval_tui.online.faults import broke_off, too_large
-from bioretrieval_tui.online.pacing import Clock, Pacer, backoff
+from bioretrieval_tui.online.pacing import Clock, Pacer, SharedTurns, backoff
 from bioretrieval_tui.online.receiving import BrokenError, Patience, TooLargeError, received
 from bioretrieval_tui.online.services import SERVICES, Service, forbidden
+from bioretrieval_tui.paths import places
 
 if TYPE_CHECKING:
     import httpx
 
 MOST_BYTES = 64 * 2**20
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
+_SLOW_TRIES = 2
+"""How often an answer is waited for that takes too long: each time costs minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,9 @@ class Door:
         self.step = step if step is not None else _nothing
         self._services = {name: service.located() for name, service in given.items()}
         self._patience = patience or Patience()
-        self._pacer = Pacer(clock or time, lambda: self.step())
+        # A moved clock has nothing to do with those of other processes.
+        shared = SharedTurns(places().state / "pace") if clock is None else None
+        self._pacer = Pacer(clock or time, lambda: self.step(), shared)
         self._client = open_client(self._patience)
         self._asker = Asker(self._client, self._pacer, lambda: self.step())
 
@@ -158,12 +165,14 @@ class Door:
         """
         sent = {**(headers or {}), **({"If-None-Match": etag} if etag else {})}
         asked = self._question(service, url, params, sent, method)
+        slow = 0
         for attempt in range(TRIES):
             with self._asker.opened(asked, follow=follow, check=check) as (response, redirects):
                 try:
                     body = b"".join(self._received(response, most_bytes, whole=True))
                 except BrokenError as error:
-                    if attempt == TRIES - 1:
+                    slow += error.slow
+                    if attempt == TRIES - 1 or slow == _SLOW_TRIES:
                         raise broke_off(asked.service, error.args[0]) from error
                 except TooLargeError as error:
                     raise too_large(asked.service, most_bytes) from error
@@ -173,7 +182,7 @@ class Door:
                         {name.lower(): value for name, value in response.headers.items()},
                         body,
                         str(response.url),
-                        response.headers.get("etag"),
+                        _tag(response.headers.get("etag")),
                         tuple(redirects),
                     )
             self._pacer.sleep(backoff(attempt))
@@ -239,6 +248,11 @@ class Door:
             raise broke_off(service, error.args[0]) from error
         except TooLargeError as error:
             raise too_large(service, most) from error
+
+
+def _tag(said: str | None) -> str | None:
+    """A tag that can be sent back as it came; what is none would be refused by our own library."""
+    return said if said and _TAG.fullmatch(said) else None
 
 
 def _nothing() -> None:

@@ -46,8 +46,8 @@ def download(
         if found != md5:
             part.unlink()
             raise OnlineError(
-                f"{target.name} from {name} is not the file that it should be (its MD5 is {found},"
-                f" not {md5})",
+                f"{url.rpartition('/')[2]} from {name} is not the file that it should be (its MD5"
+                f" is {found}, not {md5})",
                 remedy="fetch it again; if it stays so, the file has been changed at its source",
             )
         part.replace(target)

@@ -54,6 +54,8 @@ def batches(door: Door, request: Request, mark: Mark | None = None) -> Iterator[
         following = envelope.next_cursor or cursor
         # The last page names the cursor that it was asked for with.
         over = following == cursor or not items
+        if mark.done > (envelope.hit_count or 0) + PAGE:
+            raise has_changed(NAME, "more records than it counts")
         mark = Mark({"mark": following}, mark.done + len(items), total)
         yield batch(items, mark)
         if over:

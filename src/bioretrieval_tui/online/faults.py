@@ -5,6 +5,9 @@ from __future__ import annotations
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.services import Service
 
+PASSING = frozenset({429, 500, 502, 503, 504})
+"""Statuses that say that it is worth asking again."""
+
 
 class OnlineError(BioRetrievalError):
     """A service cannot be reached, refuses, or answers with something else.
@@ -56,18 +59,27 @@ def too_large(service: Service, most: int) -> OnlineError:
     )
 
 
-def refused(service: Service, status: int, *, passing: bool) -> OnlineError:
-    """A status that is no answer; `passing`: it may be another one soon."""
+def refused(service: Service, status: int) -> OnlineError:
+    """A status that is no answer."""
     if service.key and status in (400, 401, 403):
         return OnlineError(
             f"{service.name} refuses with {status}",
             remedy=f"check the key in {service.variable} or config.toml, and the query",
             status=status,
         )
-    remedy = "try again later" if passing else "check the address or the query"
+    if status in PASSING:
+        remedy = "try again later"
+        if status == 429 and service.variable and not service.key:
+            remedy += f", or get a key for {service.variable}"
+    else:
+        remedy = "check the address or the query"
     return OnlineError(f"{service.name} answers {status}", remedy=remedy, status=status)
 
 
 def plain_address(url: str) -> str:
-    """An address without its query, which may hold what is nobody's business."""
-    return url.partition("?")[0][:200]
+    """An address without its query and without a user and password: nobody's business."""
+    head, mark, rest = url.partition("?")[0].partition("://")
+    if not mark:
+        return head[:200]
+    host, slash, path = rest.partition("/")
+    return f"{head}://{host.rpartition('@')[2]}{slash}{path}"[:200]

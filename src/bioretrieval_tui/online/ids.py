@@ -144,6 +144,21 @@ def batches(door: Door, ids: Sequence[WorkId], mark: Mark | None = None) -> Iter
         yield batch(items, mark)
 
 
+def services_of(ids: Sequence[WorkId]) -> str:
+    """The names of the services that are asked for `ids`, as messages say them."""
+    kinds = {one.kind for one in ids}
+    names = [
+        name
+        for name, own in (
+            ("PubMed", {"pmid"}),
+            (europepmc.NAME, {"pmcid", "doi"}),
+            (arxiv.NAME, {"arxiv"}),
+        )
+        if kinds & own
+    ]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def missing(ids: Sequence[WorkId], documents: Iterable[Document]) -> list[WorkId]:
     """Those of `ids` that no document answers to."""
     answered: set[tuple[str, str]] = set()

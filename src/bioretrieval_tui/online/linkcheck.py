@@ -51,8 +51,9 @@ class Reached:
     """What a server said of an address.
 
     status: of the last answer, None where there was none; hops: (status, address) of each redirect
-    in turn, the address being where it led; fault: why there was no answer; missing: the host does
-    not exist, or refuses to be connected to.
+    in turn, the address being where it led; fault: why there was no answer; missing: there is no
+    such host, or none that a reader elsewhere could reach. A host that refuses the connection may
+    be down for an hour: it is not missing.
     """
 
     status: int | None
@@ -162,8 +163,8 @@ def _lanes(links: Sequence[LinkUse]) -> Iterator[list[LinkUse]]:
 def judged(link: LinkUse, reach: Reach) -> Checked:
     """Ask for one address, by HEAD and then by GET, and judge the answer."""
     found = reach(link.url, "HEAD")
-    if found.status is not None and found.status >= 400:
-        # Many servers answer HEAD with anything at all; what a reader would get is what counts.
+    if not found.missing and (found.status is None or found.status >= 400):
+        # Many servers answer HEAD with anything, or nothing at all; what a reader gets counts.
         found = reach(link.url, "GET")
     return judgement(link, found)
 

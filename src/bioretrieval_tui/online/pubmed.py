@@ -20,7 +20,7 @@ from bioretrieval_tui.corpus.reading import ReadOptions
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.batches import Batch, Mark, Request, batch, left, target
 from bioretrieval_tui.online.door import Door
-from bioretrieval_tui.online.faults import OnlineError, has_changed
+from bioretrieval_tui.online.faults import OnlineError, has_changed, refused
 from bioretrieval_tui.terminal.clean import clean
 
 SERVICE = "ncbi"
@@ -35,8 +35,11 @@ _SHARE = 0.8
 """Of what PubMed gives at most, how much a part should hold, so that the next one holds no more."""
 _TRIES = 3
 """Answers without an end, or searches anew, after which a service is given up."""
+_SEARCH_BYTES = 2**20
+"""Bytes of the answer to a search: a count, a history, and how the query was understood."""
 _ERROR = re.compile(rb"<ERROR>(.{0,500}?)</ERROR>", re.DOTALL)
 _END = re.compile(rb"</PubmedArticleSet>\s*\Z|<PubmedArticleSet\s*/>\s*\Z")
+_RECORD = re.compile(rb"<Pubmed(Book)?Article[\s>]")
 _OPTIONS = ReadOptions()
 
 
@@ -82,6 +85,7 @@ def batches(
         while offset < part.count and (size := left(request, mark, PAGE)):
             size = min(size, part.count - offset)
             part, items = _fetched(door, request.query, part, offset, size)
+            size = max(0, min(size, part.count - offset))
             offset += size
             mark = Mark(_cursor(part, offset), mark.done + size, total)
             yield batch(items, mark)
@@ -172,6 +176,7 @@ def _search(door: Door, query: str, first: date, last: date) -> _Part:
             "mindate": f"{first:%Y/%m/%d}",
             "maxdate": f"{last:%Y/%m/%d}",
         },
+        most_bytes=_SEARCH_BYTES,
     )
     found = answer.get("esearchresult") if isinstance(answer, dict) else None
     if not isinstance(found, dict):
@@ -206,7 +211,11 @@ def _fetched(
             return part, list(_articles(door, wanted))
         except _ExpiredError:
             again = _search(door, query, part.first, part.last)
-            part = replace(part, web=again.web, key=again.key)
+            # Records may have come or gone since: what is there now is what will be asked for.
+            part = replace(again, count=min(again.count, REACH))
+            size = min(size, part.count - offset)
+            if size <= 0:
+                return part, []
     raise OnlineError(
         "PubMed forgets its searches as soon as they are made",
         remedy="try again later; the same call goes on from here",
@@ -214,25 +223,35 @@ def _fetched(
 
 
 def _articles(door: Door, params: dict[str, str]) -> Iterator[Item]:
-    data = b""
+    data, history = b"", "WebEnv" in params
     for _ in range(_TRIES):
         answer = door.get(SERVICE, "/efetch.fcgi", params=params, check=False)
         data = answer.body
         said = _ERROR.search(data[:4096])
-        history = "WebEnv" in params
-        if said or answer.status >= 400:
-            if history and (said or answer.status == 400):
-                raise _ExpiredError
-            why = clean(said[1].decode("utf-8", "replace"))[:200] if said else str(answer.status)
+        if history and (said or answer.status == 400):
+            raise _ExpiredError
+        if said:
+            why = clean(said[1].decode("utf-8", "replace"))[:200]
             raise OnlineError(f"PubMed refuses to give records: {why}", remedy="try again later")
-        if _END.search(data[-200:]):
+        if answer.status in (400, 401, 403):
+            raise refused(door.service(SERVICE), answer.status)
+        if answer.status >= 400:
+            raise OnlineError(
+                f"PubMed answers {answer.status} when it is asked for records",
+                remedy="try again later; the same call goes on from here",
+                status=answer.status,
+            )
+        # The last few of a search may be gone; a whole page without a record is a fault.
+        whole = params.get("retmax") == str(PAGE)
+        if _END.search(data[-200:]) and (_RECORD.search(data) or not whole):
             break
     else:
         if b"<PubmedArticleSet" not in data[:4096]:
             raise has_changed("PubMed", "records that are no PubMed XML")
-        raise OnlineError(
-            "PubMed broke off within its records", remedy="the same call goes on from here"
-        )
+        what = "gives nothing of records that it counts"
+        if not _END.search(data[-200:]):
+            what = "broke off within its records"
+        raise OnlineError(f"PubMed {what}", remedy="the same call goes on from here")
     yield from read_pubmed_xml(MemorySource(data, "PubMed"), _OPTIONS)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin, urlsplit
 
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.online.addresses import resolves
+from bioretrieval_tui.online.addresses import is_nowhere
 from bioretrieval_tui.online.linkcheck import Reach, Reached
 
 if TYPE_CHECKING:
@@ -46,6 +46,6 @@ def reached(door: Door, url: str, method: Literal["HEAD", "GET"]) -> Reached:
         return Reached(None, tuple(hops), fault="no public address", missing=True)
     except OnlineError as error:
         host = urlsplit(address).hostname or ""
-        if not resolves(host):
+        if is_nowhere(host):
             return Reached(None, tuple(hops), fault=f"there is no host {host}", missing=True)
         return Reached(None, tuple(hops), fault=error.message)

@@ -30,7 +30,12 @@ class Patience:
 
 
 class BrokenError(Exception):
-    """The answer cannot be received any further; `args[0]` says why, in words for the user."""
+    """The answer cannot be received any further; `args[0]` says why, in words for the user. slow:
+    it would come, if one waited long enough."""
+
+    def __init__(self, why: str, *, slow: bool = False) -> None:
+        super().__init__(why)
+        self.slow = slow
 
 
 class TooLargeError(Exception):
@@ -55,19 +60,22 @@ def received(
     """
     import httpx
 
-    count = 0
+    packed = count = 0
     unpacker = _Unpacker(response.headers.get("content-encoding", "").strip().lower())
     try:
         # As it arrives: what waits to fill a block is never looked at.
         for part in _watched(response.iter_raw(), patience, step, whole=whole):
+            packed += len(part)
+            if packed > most:
+                raise TooLargeError
             for piece in unpacker.given(part):
                 count += len(piece)
                 if count > most:
                     raise TooLargeError
                 yield piece
-        unpacker.check_end(count)
+        unpacker.check_end(packed)
     except httpx.TimeoutException as error:
-        raise BrokenError("takes too long") from error
+        raise BrokenError("takes too long", slow=True) from error
     except httpx.TransportError as error:
         raise BrokenError("ends the connection") from error
     except zlib.error as error:
@@ -83,11 +91,11 @@ def _watched(
         step()
         now = time.monotonic()
         if whole and now - began > patience.whole:
-            raise BrokenError("takes too long")
+            raise BrokenError("takes too long", slow=True)
         arrived += len(part)
         if now - checked > patience.read:
             if arrived < patience.slowest * (now - checked):
-                raise BrokenError("is too slow")
+                raise BrokenError("is too slow", slow=True)
             checked, arrived = now, 0
         yield part
 
@@ -109,10 +117,15 @@ class _Unpacker:
             return
         waiting, full = part, True
         while waiting or full:
+            if self._gzip.eof and waiting:
+                # Whatever follows would be kept, and nobody would count it.
+                raise BrokenError("sends more than it packed")
             piece = self._gzip.decompress(waiting, _STEP)
             waiting, full = self._gzip.unconsumed_tail, len(piece) == _STEP
             if piece:
                 yield piece
+            if self._gzip.unused_data:
+                raise BrokenError("sends more than it packed")
 
     def check_end(self, arrived: int) -> None:
         """Raises BrokenError where the content breaks off."""

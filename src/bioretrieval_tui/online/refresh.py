@@ -111,7 +111,7 @@ class Asking:
         )
         if answer.status == _UNCHANGED and before is not None:
             self.found.append(msgspec.structs.replace(before, asked=self._day))
-        elif answer.status in GONE:
+        elif is_gone(answer):
             self.found.append(removed(where, name, day=self._day, before=before))
         else:
             described = described_by(answer, name)
@@ -136,6 +136,17 @@ class Asking:
 def hub_address(where: Where, name: str) -> str:
     """Where the hub's API describes a repository, below its base."""
     return f"api/{where}s/{name}"
+
+
+def is_gone(answer: Answer) -> bool:
+    """Whether the hub itself says that there is no such repository, or none to be seen: whatever
+    answers in its place has other words for it."""
+    if answer.status not in GONE:
+        return False
+    try:
+        return isinstance(json.loads(answer.body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def described_by(answer: Answer, name: str) -> Mapping[str, Any]:

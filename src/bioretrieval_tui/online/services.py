@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.settings import setting
 
 CONTACT = "BIORETRIEVAL_CONTACT"
@@ -44,10 +46,26 @@ class Service:
         return self.keyed if self.keyed is not None and self.key else self.per_second
 
     def located(self) -> Service:
-        """The service where the environment says that it is."""
-        moved = os.environ.get(f"BIORETRIEVAL_{self.id.upper()}_URL")
+        """The service where the environment says that it is.
+
+        Raises:
+            BioRetrievalError: what it says is no address.
+        """
+        variable = f"BIORETRIEVAL_{self.id.upper()}_URL"
+        moved = os.environ.get(variable, "").strip()
         if not moved:
             return self
+        try:
+            parts = urlsplit(moved)
+            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+            _ = parts.port
+        except ValueError:
+            sound = False
+        if not sound:
+            raise BioRetrievalError(
+                f"{variable} is no address of a service",
+                remedy="write it as https://HOST/PATH, or unset it",
+            )
         return replace(self, base=moved.rstrip("/"))
 
 

@@ -46,8 +46,8 @@ class Spool:
     anew: forget what is there of the request.
 
     Raises (on entering):
-        BioRetrievalError: another process fetches into it, or it cannot be written.
-        It holds records of another request: then too, unless `anew`.
+        BioRetrievalError: another process fetches into it, or it cannot be written. It holds
+        records of another request, or something that no fetch wrote: then too, unless `anew`.
     """
 
     def __init__(self, path: Path, asked: str, *, anew: bool = False) -> None:
@@ -105,6 +105,11 @@ class Spool:
     ) -> None:
         if self._file is not None:
             self._file.close()
+            with contextlib.suppress(OSError):
+                # The file says whether anything arrived to go on from.
+                if self.path.stat().st_size == 0:
+                    self.path.unlink()
+                    self.state_path.unlink(missing_ok=True)
         self._lock.release()
         with contextlib.suppress(OSError):
             Path(self._lock.lock_file).unlink()
@@ -174,12 +179,18 @@ class Spool:
     def _open(self) -> None:
         try:
             kept = None if self._anew else self._read_state()
+            there = self.path.stat().st_size if self.path.exists() else 0
+            if kept is None and there and not self._anew:
+                raise BioRetrievalError(
+                    f"{self.path} is there already, and no fetch wrote it",
+                    remedy="move it away, or name another file",
+                )
             self._file = self.path.open("ab")
-            if kept is not None and self.path.stat().st_size >= kept.bytes:
+            if kept is not None and there >= kept.bytes:
                 self._state = kept
+            # Before the first record, so that whatever a killed run leaves is known as ours.
+            self._keep(self._state)
             self._file.truncate(self._state.bytes)
-            if self._state.bytes == 0:
-                self.state_path.unlink(missing_ok=True)
         except OSError as error:
             raise self._fault(error) from error
         for document in self.documents():
@@ -192,6 +203,8 @@ class Spool:
             return None
         except (msgspec.DecodeError, UnicodeDecodeError):
             found = None
+        if found is not None and found.format == FORMAT and not found.bytes:
+            return self._state  # a run that ended before its first record came
         if found is None or found.format != FORMAT or found.asked != self._asked:
             raise BioRetrievalError(
                 f"{self.path} holds records of another request",
@@ -200,8 +213,14 @@ class Spool:
         return found
 
     def _keep(self, state: _State) -> None:
-        write_atomically(self.state_path, msgspec.json.encode(state))
-        self._state = state
+        try:
+            write_atomically(self.state_path, msgspec.json.encode(state))
+            self._state = state
+        except BaseException:
+            # An interrupt may come between the two: what is on disk counts.
+            with contextlib.suppress(BioRetrievalError, OSError):
+                self._state = self._read_state() or self._state
+            raise
 
     def _is_fresh(self, identifier: str) -> bool:
         if identifier in self._known:

@@ -10,19 +10,18 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
+from bioretrieval_tui.online.batches import SourceName, sound_query
 from bioretrieval_tui.paths import places, write_atomically
 
 FORMAT = 1
-SourceName = Literal["pubmed", "europepmc", "arxiv"]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
 MOST_NEWS = 2_000
 """News kept a watch; older ones that were read go first."""
-LONGEST_QUERY = 2_000
 _MOST_BYTES = 64 * 2**20
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SUFFIX = ".json"
@@ -132,15 +131,10 @@ def add_watch(
     """Keep a new watch under a name made from its query.
 
     Raises:
-        UsageError: the query is empty or too long, or the same watch is there already.
+        UsageError: the query is empty, too long or no text, or the same watch is there already.
         BioRetrievalError: it cannot be written.
     """
-    query = " ".join(query.split())
-    if not query or len(query) > LONGEST_QUERY:
-        raise UsageError(
-            f"a query of {len(query):,} characters cannot be watched",
-            remedy=f"give 1 to {LONGEST_QUERY:,} characters",
-        )
+    query = sound_query(query)
     with writing("changed"):
         for other in watches():
             one = other.watch
