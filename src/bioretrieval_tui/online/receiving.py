@@ -117,14 +117,12 @@ class _Unpacker:
             return
         waiting, full = part, True
         while waiting or full:
-            if self._gzip.eof and waiting:
-                # Whatever follows would be kept, and nobody would count it.
-                raise BrokenError("sends more than it packed")
             piece = self._gzip.decompress(waiting, _STEP)
             waiting, full = self._gzip.unconsumed_tail, len(piece) == _STEP
             if piece:
                 yield piece
             if self._gzip.unused_data:
+                # Whatever follows the end would be kept, and nobody would count it.
                 raise BrokenError("sends more than it packed")
 
     def check_end(self, arrived: int) -> None:
