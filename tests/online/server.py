@@ -71,6 +71,9 @@ class World:
             return []
         return [n for n in range(self.articles) if first <= self.day_of(n) <= last]
 
+    def silent(self, start: int) -> bool:
+        return self.silent_from is not None and start >= self.silent_from
+
     def times(self, prefix: str) -> list[float]:
         return [at for at, path, _ in self.asked if path.startswith(prefix)]
 
@@ -136,10 +139,8 @@ class Handler(BaseHTTPRequestHandler):
             fault = next((f for f in self.world.faults if path.startswith(f[0])), None)
             if fault is not None:
                 self.world.faults.remove(fault)
-            silent = self.world.silent_from
-            if silent is not None and path == "/efetch.fcgi":
-                if int(given.get("retstart", 0)) >= silent:
-                    fault = ("", Fault("drip"))
+            if path == "/efetch.fcgi" and self.world.silent(int(given.get("retstart", 0))):
+                fault = ("", Fault("drip"))
         status, kind, body = self.answer(path, given)
         with contextlib.suppress(OSError):
             self.send(status, kind, body, fault[1] if fault else None)
@@ -379,7 +380,7 @@ if __name__ == "__main__":
     shown = World(articles=int(sys.argv[1]) if len(sys.argv) > 1 else 450)
     shown.files = {**archive_files(shown), "/nfcorpus.zip": zipped(benchmark_files("nfcorpus"))}
     with serving(shown, int(sys.argv[2]) if len(sys.argv) > 2 else 0) as base:
-        for variable, value in variables(base).items():
-            print(f"export {variable}={value}", flush=True)
+        # In one piece: whoever finds something in the file finds all of it.
+        print("\n".join(f"export {n}={v}" for n, v in variables(base).items()), flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
