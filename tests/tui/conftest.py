@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from driving import Programs
+from fetched import world as world
 from fixed_catalogue import fixed_catalogue
 from scripted import Desk, ScriptedClient
 

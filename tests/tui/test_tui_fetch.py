@@ -5,87 +5,24 @@ The child and the server are real; the search process is scripted, but in the la
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from driving import Session, make_app, running
+from driving import make_app, running
+from fetched import KEY, asked, dialog, found, look, look_again, over, until
 from scripted import Desk, info
+from server import Fault, World, pmid_of
 from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.library.starred import starred_path
 from bioretrieval_tui.tui.finding import Wanted, paper_of
-from bioretrieval_tui.tui.screens.fetching import FetchDialog, IntoDialog
-from bioretrieval_tui.tui.screens.found import FoundPane
+from bioretrieval_tui.tui.screens.fetching import IntoDialog
 from bioretrieval_tui.tui.screens.indexes import IndexesPane
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "online"))  # server
-
-from server import Fault, World, pmid_of, serving, variables
-
 WIDE, NARROW = (120, 30), (80, 24)
-KEY = "a-key-that-nobody-may-see-0123456789"
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Services that the environment leads to; with a key, ten requests a second are allowed."""
-    shown = World(articles=450, key=KEY)
-    for name in ("BIORETRIEVAL_OFFLINE", "BIORETRIEVAL_CONTACT", *PROXIES):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NCBI_API_KEY", KEY)
-    with serving(shown) as address:
-        for name, value in variables(address).items():
-            monkeypatch.setenv(name, value)
-        yield shown
-
-
-def dialog(session: Session) -> FetchDialog:
-    assert isinstance(session.app.screen, FetchDialog)
-    return session.app.screen
-
-
-def found(session: Session) -> FoundPane:
-    assert isinstance(session.app.pane, FoundPane)
-    return session.app.pane
-
-
-async def until(session: Session, done: Callable[[], bool], seconds: float = 90) -> None:
-    """Let the app live until something is so."""
-    async with asyncio.timeout(seconds):
-        while not done():
-            await asyncio.sleep(0.02)
-            await session.settle()
-    await session.settle()
-
-
-async def look(session: Session, query: str = "owls", most: str = "") -> None:
-    """Ask PubMed, to look at it."""
-    await session.press("w")
-    await session.type(query)
-    await session.press("down", "ctrl+u")
-    await session.type(most)
-    for _ in range(3):
-        await session.press("enter")
-    await session.press("right", "enter")
-
-
-def asked(session: Session) -> str:
-    wanted = session.app.finding.wanted
-    return wanted.query if wanted else ""
-
-
-async def over(session: Session) -> None:
-    """Until the search has come to its end."""
-    await until(session, lambda: session.app.finding.wanted is not None)
-    await until(session, lambda: not session.app.finding.under_way)
 
 
 # The dialog -----------------------------------------------------------------------------------
@@ -216,23 +153,28 @@ async def test_what_is_starred_is_put_into_an_index(
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await look(session, most="5")
         await over(session)
-        await session.press("space", "j", "asterisk")
+        await session.press("space", "j", "asterisk")  # each goes on to the next
         assert "2 starred" in session.text
-        await session.press("k", "k", "k", "space", "space")  # taken back, and given anew
+        await session.press("k", "space")  # taken back
+        assert "1 starred" in session.text
+        await session.press("k", "space")  # and given anew
+        assert list(session.app.finding.starred) == [str(pmid_of(n)) for n in (0, 2)]
         await session.press("b")
         assert isinstance(session.app.screen, IntoDialog)
-        assert "Put 2 papers into an index" in session.text or "Put 3 papers" in session.text
+        assert "Put 2 papers into an index" in session.text
+        assert "owls will be a new index" in session.text
         await session.press("enter", "enter")
         (job,) = scripted.began
         assert (job.verb, job.name) == ("build", "owls")
         assert job.inputs == (str(starred_path("owls")),)
         kept = [json.loads(line) for line in starred_path("owls").read_bytes().splitlines()]
-        starred = [record["_id"] for record in kept]
-        assert set(starred) <= {str(pmid_of(n)) for n in range(5)}
+        assert [record["_id"] for record in kept] == [str(pmid_of(n)) for n in (0, 2)]
         assert all(record["metadata"]["pmid"] == record["_id"] for record in kept)
         assert session.app.finding.starred == {}
         # While that build runs, more of them: it is added once the index is there.
-        await session.press("a", "b", "enter", "enter")
+        await session.press("a", "b")
+        assert "adds to owls" in session.text
+        await session.press("enter", "enter")
         assert [waiting.verb for waiting in session.app.works.queue] == ["add"]
         assert len(starred_path("owls").read_bytes().splitlines()) == 5
         await session.press("a", "escape")
@@ -290,20 +232,13 @@ async def test_one_can_stop_and_ask_for_something_else(small: Catalogue, world: 
         await until(session, lambda: not session.app.finding.under_way)
         assert "stopped" in session.text
         world.faults.clear()
-        await session.press("w")
-        assert dialog(session).text("asked") == "owls"
-        dialog(session).fill("asked", "moss")
-        dialog(session).query_one(Buttons).focus()
-        await session.press("right", "enter")
+        await look_again(session, "moss")
         await until(session, lambda: asked(session) == "moss")
         await over(session)
         assert len(session.app.finding.papers) == 400
         # Another one at once, while nothing has come of this one yet.
         for query in ("bees", "tides"):
-            await session.press("w")
-            dialog(session).fill("asked", query)
-            dialog(session).query_one(Buttons).focus()
-            await session.press("right", "enter")
+            await look_again(session, query)
         await until(session, lambda: asked(session) == "tides")
         await over(session)
         assert len(session.app.finding.papers) == 400
@@ -371,52 +306,3 @@ async def test_hostile_papers(small: Catalogue) -> None:
             await session.press("enter", "o")
             check(session)
             assert "There is no link here" in session.rows[-1]
-
-
-# Into an index at once ------------------------------------------------------------------------
-
-
-async def test_a_fetch_into_an_index_is_work_like_any_other(
-    small: Catalogue, scripted: Desk, world: World
-) -> None:
-    """The service fails here, so that no model is loaded; real ones are in tests/e2e."""
-    world.faults = [("/esearch.fcgi", Fault("say", 400, "bad request"))] * 20
-    async with running(make_app(small), WIDE, pane="indexes") as session:
-        await session.press("w")
-        await session.type("owls at night")
-        await session.press("enter", "enter", "enter", "enter", "enter")
-        works = session.app.works
-        assert works.current is not None
-        assert works.current.doing == "Fetching into owls-at-night"
-        assert "owls-at-night" in session.text
-        assert "Fetching into owls-at-night" in session.rows[-1]
-        await until(session, lambda: works.current is None)
-        outcome = works.outcomes["owls-at-night"]
-        assert outcome.role == "error"
-        assert "PubMed" in outcome.line
-        assert "what has arrived is kept" in outcome.line
-        check(session)
-
-
-async def test_leaving_ends_the_child(small: Catalogue, world: World) -> None:
-    world.faults = [("/efetch.fcgi", Fault("drip"))] * 9
-    async with running(make_app(small), WIDE, pane="indexes") as session:
-        await look(session, most="400")
-        await until(session, lambda: bool(children()))
-        (child,) = children()
-    with pytest.raises(ProcessLookupError):
-        os.kill(child, 0)
-
-
-def children() -> list[int]:
-    """Processes that this one has begun and that run the command line."""
-    listed = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-        if parent == os.getpid() and b"bioretrieval_tui" in words and b"fetch" in words:
-            listed.append(int(folder.name))
-    return listed

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from bioretrieval_tui.progress import Progress
 
 SOURCES: tuple[tuple[str, str, str], ...] = (
-    ("pubmed", "PubMed", "asthma[mh] AND children[ti]"),
-    ("europepmc", "Europe PMC", 'SRC:PPR AND "dense retrieval"'),
-    ("arxiv", "arXiv", "cat:cs.IR AND abs:biomedical"),
+    ("pubmed", "PubMed", "asthma[mh] AND diet[ti]"),
+    ("europepmc", "Europe PMC", "SRC:PPR AND ranking"),
+    ("arxiv", "arXiv", "cat:cs.IR AND abs:genes"),
 )
-"""(word of the verb, name, a query in its language)."""
+"""(word of the verb, name, a query in its language that fits the dialog at 80 columns)."""
 MOST_SHOWN = 1_000
 """Papers that are looked at before they are put into an index: more is for no eye."""
 _FAREWELL = 8.0
