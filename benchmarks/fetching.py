@@ -23,7 +23,7 @@ from bioretrieval_tui.online.pubmed import PAGE
 SERVER = Path(__file__).resolve().parents[1] / "tests" / "online" / "server.py"
 BAR = 0.8
 MEMORY_BAR = 1.1
-SIZES = (2_500, 5_000, 10_000)
+SIZES = (1_000, 5_000, 10_000)
 # Not `getrusage`: its peak begins with that of the process that this one was forked from.
 CODE = """
 import sys, time

@@ -153,8 +153,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pubmed(self, path: str, query: dict[str, str]) -> None:
         if path.endswith("esearch.fcgi"):
-            first = _day(query.get("mindate"))
-            found = [one for one in self._present() if first is None or one.day >= first]
+            first, last = _day(query.get("mindate")), _day(query.get("maxdate"))
+            found = [
+                one
+                for one in self._present()
+                if (first is None or one.day >= first) and (last is None or one.day <= last)
+            ]
             start, most = int(query.get("retstart", 0)), int(query.get("retmax", 20))
             names = [one.pmid for one in found]
             self.world.found = names  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@ whole corpora, without their resumption."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from bioretrieval_tui.online.door import Door
 
 
-def fetcher(door: Door) -> Fetch:
+def fetcher(door: Door, *, now: Callable[[], datetime] | None = None) -> Fetch:
     """What gives the records of any watch through `door`; it raises OnlineError where the source
-    fails or has changed its answers."""
+    fails or has changed its answers. now: tells the time in UTC; the real one if None."""
+    clock = now or (lambda: datetime.now(UTC))
 
     def fetch(watch: Watch, since: date) -> Iterator[Document]:
         request = Request(watch.source, watch.query, since)
         if watch.source == "pubmed":
             # By the day on which a record entered PubMed: that of publication may lie far ahead.
-            return documents_of(pubmed.batches(door, request, today=datetime.now(UTC).date()))
+            return documents_of(pubmed.batches(door, request, today=clock().date()))
         search = europepmc.batches if watch.source == "europepmc" else arxiv.batches
         return documents_of(search(door, request))
 
