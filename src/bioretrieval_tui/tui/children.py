@@ -67,8 +67,9 @@ async def end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         _kill(process)
         await process.wait()
-    except asyncio.CancelledError:  # whoever waited for it does so no more
+    except asyncio.CancelledError:  # whoever waited for it is in a hurry
         _kill(process)
+        await process.wait()
         raise
 
 
