@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -339,50 +338,3 @@ def test_a_reader_that_goes_away(env: dict[str, str], tmp_path: Path) -> None:
     )  # fmt: skip
     assert json.loads(done.stdout)["_id"] == all_pmids(1)[0]
     assert done.stderr == ""
-
-
-# What a call may never do, whatever library it comes from: every way to a host goes through these.
-BLOCKED = """
-import os, socket, sys
-def refuse(*given, **named):
-    sys.stderr.write("SOCKET\\n")
-    raise OSError("a test keeps the network out")
-class Shut(socket.socket):
-    connect = connect_ex = sendto = refuse
-socket.socket = socket.SocketType = Shut
-socket.getaddrinfo = socket.create_connection = refuse
-"""
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["list", "-f", "json"],
-        ["show", "medcpt"],
-        ["open", "medcpt", "--print"],
-        ["results", "-f", "json"],
-        ["search", "dense retrieval for biomedicine"],
-        ["similar", "medcpt"],
-        ["index", "list"],
-        ["catalog", "refresh", "--last"],
-        ["watch", "list"],
-        ["keys"],
-        ["doctor"],
-        ["config"],
-    ],
-    ids=lambda words: "-".join(words[:2]),
-)
-@pytest.mark.parametrize("offline", ["0", "1"])
-def test_no_verb_but_those_that_say_so_opens_a_socket(
-    cli: Callable[..., Any], words: list[str], offline: str
-) -> None:
-    ended = cli(*words, env={"BIORETRIEVAL_OFFLINE": offline}, code=BLOCKED)
-    assert "SOCKET" not in ended.err
-    assert ended.code in (0, 1 if words[0] == "doctor" else 0), ended.err
-
-
-def test_the_blocked_socket_is_really_what_fetch_uses(cli: Callable[..., Any]) -> None:
-    env = {"NCBI_API_KEY": None, "BIORETRIEVAL_NCBI_URL": "http://127.0.0.1:9"}
-    ended = cli("fetch", "pubmed", "x", env=env, code=BLOCKED)
-    assert "SOCKET" in ended.err
-    assert (ended.code, "PubMed cannot be reached" in ended.lines[-1]) == (1, True)

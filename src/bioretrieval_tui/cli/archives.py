@@ -55,10 +55,10 @@ def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> Non
             tell(f"{entry.id} is here already; delete the folder to fetch it again")
         put([f"{folder}\n"])
         return
-    licence = getattr(entry, "licence", None)
-    if licence and not quiet:
-        tell(f"licence of {entry.id}: {licence}")
     with opened(offline) as door, narrated(quiet=quiet) as reporter:
+        licence = getattr(entry, "licence", None)
+        if licence and not quiet:
+            tell(f"licence of {entry.id}: {licence}")
         fetch_benchmark(door, entry, folder, reporter=reporter)
     put([f"{folder}\n"])
 
