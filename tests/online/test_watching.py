@@ -12,12 +12,11 @@ import pytest
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online import watches as kept
+from bioretrieval_tui.online.watch import MOST_NEWS, bounded
 from bioretrieval_tui.online.watches import (
-    MOST_NEWS,
     News,
     Watch,
     add_watch,
-    bounded,
     mark_read,
     remove_watch,
     running,

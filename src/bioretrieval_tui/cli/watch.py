@@ -14,15 +14,14 @@ from bioretrieval_tui.cli.freshness import offline_option, opened, quiet_option
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.cli.watchsheets import note_of, part_of, watch_sheet, write_files
 from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.corpus.document import Document
     from bioretrieval_tui.export.formats import Format
-    from bioretrieval_tui.export.news import Part
-    from bioretrieval_tui.export.sheet import Sheet
     from bioretrieval_tui.online.door import Door
-    from bioretrieval_tui.online.watches import News, Watch, Watched
+    from bioretrieval_tui.online.watches import Watch, Watched
     from bioretrieval_tui.online.watching import Outcome
     from bioretrieval_tui.progress import Reporter
 
@@ -90,7 +89,7 @@ def list_(format_: Format) -> None:
     from bioretrieval_tui.online.watches import watches
 
     found = watches(tell)
-    put_sheet(_watch_sheet(found), format_)
+    put_sheet(watch_sheet(found), format_)
     if not found:
         tell('there is no watch yet; make one with: bioretrieval-tui watch add "QUERY"')
 
@@ -117,7 +116,7 @@ def news(names: tuple[str, ...], everything: bool, mark_read: bool, format_: For
 
     chosen = _chosen(names)
     parts = [
-        _part(one.watch, [item for item in one.news if everything or not item.read], one.note)
+        part_of(one.watch, [item for item in one.news if everything or not item.read], one.note)
         for one in chosen
     ]
     put_sheet(news_sheet(parts), format_)
@@ -183,9 +182,9 @@ def run(
             )
         with narrated(quiet=quiet) as reporter:
             outcomes = list(_outcomes(door, chosen, most, reporter))
-    parts = [_part(one.watch, one.news, _note(one)) for one in outcomes]
+    parts = [part_of(one.watch, one.news, note_of(one)) for one in outcomes]
     told = sum(len(one.news) for one in outcomes)
-    _write_files(parts, told, digest_file, jsonl_file)
+    write_files(parts, told, digest_file, jsonl_file)
     put_sheet(news_sheet(parts), format_)
     if not quiet:
         tell(f"{told} new of {len(outcomes)} {'watch' if len(outcomes) == 1 else 'watches'}")
@@ -239,90 +238,6 @@ def _chosen(names: Sequence[str]) -> list[Watched]:
     from bioretrieval_tui.online.watches import watched, watches
 
     return [watched(name) for name in dict.fromkeys(names)] if names else watches(tell)
-
-
-def _part(one: Watch, items: Sequence[News], note: str | None) -> Part:
-    from bioretrieval_tui.export.news import Part
-
-    return Part(one.name, one.query, one.source, items, note)
-
-
-def _note(outcome: Outcome) -> str | None:
-    if outcome.failed is not None:
-        return f"This run did not come to its end: {outcome.failed.line()}"
-    return "There is more; the next run takes it." if outcome.more else None
-
-
-def _write_files(
-    parts: Sequence[Part], told: int, digest_file: Path | None, jsonl_file: Path | None
-) -> None:
-    """The digest and the lines, where there is news. Raises BioRetrievalError."""
-    if not told:
-        return
-    from bioretrieval_tui.export.news import digest, news_lines
-    from bioretrieval_tui.paths import write_atomically
-
-    shown = [part for part in parts if part.items or part.note]
-    day = datetime.now(UTC).date().isoformat()
-    try:
-        if digest_file is not None:
-            write_atomically(digest_file, "".join(digest(shown, day=day)).encode("utf-8"))
-        if jsonl_file is not None:
-            with jsonl_file.open("a", encoding="utf-8") as out:
-                out.writelines(news_lines(shown))
-    except OSError as error:
-        raise BioRetrievalError(
-            f"{error.filename or digest_file or jsonl_file} cannot be written: {error.strerror}",
-            remedy="the news is kept: see bioretrieval-tui watch news",
-        ) from error
-
-
-def _watch_sheet(found: Sequence[Watched]) -> Sheet:
-    from bioretrieval_tui.export.sheet import Column, Sheet
-
-    return Sheet(
-        title="Watches",
-        columns=(
-            Column("name", "name", weight=2, min_width=8),
-            Column("query", "query", weight=4, min_width=16),
-            Column("source", "source", min_width=6),
-            Column("index", "index", min_width=5),
-            Column("unread", "unread", "right"),
-            Column("news", "news", "right"),
-            Column("asked", "last run", min_width=10),
-            Column("note", "note", weight=2, min_width=8),
-            Column("since", "since", data_only=True),
-        ),
-        rows=tuple(
-            (
-                one.watch.name,
-                one.watch.query,
-                one.watch.source,
-                one.watch.index,
-                one.unread,
-                len(one.news),
-                one.asked,
-                one.note,
-                one.watch.since,
-            )
-            for one in found
-        ),
-        records=tuple(
-            {
-                "name": one.watch.name,
-                "query": one.watch.query,
-                "source": one.watch.source,
-                "index": one.watch.index,
-                "since": one.watch.since,
-                "added": one.watch.added,
-                "asked": one.asked,
-                "unread": one.unread,
-                "news": len(one.news),
-                "note": one.note,
-            }
-            for one in found
-        ),
-    )
 
 
 def _day(text: str) -> date:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bioretrieval_tui.corpus.document import Document, Record
 from bioretrieval_tui.online import arxiv, europepmc, pubmed
 from bioretrieval_tui.online.batches import Request, documents_of
-from bioretrieval_tui.online.watches import Watch
+from bioretrieval_tui.online.watch import Watch
 from bioretrieval_tui.online.watching import Fetch
 
 if TYPE_CHECKING:

@@ -10,77 +10,20 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import get_args
 
 import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.batches import SourceName, sound_query
+from bioretrieval_tui.online.watch import FORMAT
+from bioretrieval_tui.online.watch import News as News
+from bioretrieval_tui.online.watch import Watch as Watch
+from bioretrieval_tui.online.watch import Watched as Watched
 from bioretrieval_tui.paths import places, write_atomically
 
-FORMAT = 1
-SOURCES: tuple[SourceName, ...] = get_args(SourceName)
-MOST_NEWS = 2_000
-"""News kept a watch; older ones that were read go first."""
 _MOST_BYTES = 64 * 2**20
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SUFFIX = ".json"
-
-
-class Watch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A question to a source.
-
-    name: names the file; index: whose documents news are compared with, None for the query itself;
-    since: the day (ISO 8601) from which on records are asked for at first; added: that day.
-    """
-
-    name: str
-    query: str
-    source: SourceName
-    since: str
-    added: str
-    index: str | None = None
-
-
-class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A record that was new to a watch.
-
-    score: its nearness, a cosine unless the index says otherwise, None where it could not be
-    compared; found: the time of the run, ISO 8601, UTC; date: of publication, as exact as known.
-    """
-
-    id: str
-    title: str
-    found: str
-    text: str = ""
-    url: str | None = None
-    year: int | None = None
-    date: str | None = None
-    authors: tuple[str, ...] = ()
-    journal: str | None = None
-    score: float | None = None
-    read: bool = False
-
-
-class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A watch with its memory.
-
-    asked: the time (ISO 8601, UTC) of the last run that came to its end; seen: id -> the day on
-    which it first came; news: newest run first, nearest first within a run; note: why the last
-    run failed.
-    """
-
-    watch: Watch
-    format: int = FORMAT
-    asked: str | None = None
-    seen: dict[str, str] = {}
-    news: tuple[News, ...] = ()
-    note: str | None = None
-
-    @property
-    def unread(self) -> int:
-        """News that nobody has looked at."""
-        return sum(1 for one in self.news if not one.read)
 
 
 def folder() -> Path:
@@ -205,16 +148,6 @@ def save(watched: Watched) -> None:
             f"the watch cannot be kept in {path.parent}: {error.strerror or error}",
             remedy="make room, or let the folder be written",
         ) from error
-
-
-def bounded(news: Sequence[News]) -> tuple[News, ...]:
-    """At most `MOST_NEWS`: the oldest that were read go first, then the oldest."""
-    surplus = len(news) - MOST_NEWS
-    if surplus <= 0:
-        return tuple(news)
-    places = sorted(range(len(news)), key=lambda place: (not news[place].read, -place))
-    gone = set(places[:surplus])
-    return tuple(one for place, one in enumerate(news) if place not in gone)
 
 
 def writing(doing: str) -> contextlib.AbstractContextManager[None]:

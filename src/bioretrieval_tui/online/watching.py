@@ -16,7 +16,8 @@ import msgspec
 from bioretrieval_tui.corpus.dates import document_date, document_year
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.watches import News, Watch, Watched, bounded, save, watched, writing
+from bioretrieval_tui.online.watch import News, Watch, Watched, bounded
+from bioretrieval_tui.online.watches import save, watched, writing
 
 OVERLAP = timedelta(days=7)
 """How far behind the last run a source is asked: PubMed gives records a date before they can be
