@@ -354,12 +354,20 @@ def archive_files(world: World, files: int = 3, records: int = 50) -> dict[str, 
     return found
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Print what goes wrong here, but for a client that was ended: that is none of it."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(*_)
+
+
 @contextmanager
 def serving(world: World, port: int = 0) -> Iterator[str]:
     """Serve `world` on this machine; gives its address without a slash at the end."""
     handler = type("Handler", (Handler,), {"world": world, "lock": threading.Lock()})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", port), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

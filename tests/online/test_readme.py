@@ -78,6 +78,7 @@ def test_the_walk_through_works_as_written(checkout: Path, env: dict[str, str]) 
     expected = {fetches[0]: 124, runs[-1]: 4}  # 124: `timeout` had to end it
     assert codes == [expected.get(n, 0) for n in range(len(lines))], done.stdout
 
+    assert "Traceback" not in done.stdout
     first, second = (said[lines[n]] for n in fetches)
     arrived = re.search(r"([\d,]+) of 2,500 records have arrived; the same call goes on", first)
     assert arrived, first
