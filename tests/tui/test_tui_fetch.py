@@ -17,7 +17,7 @@ from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.library.starred import starred_path
-from bioretrieval_tui.tui.finding import Wanted, paper_of
+from bioretrieval_tui.tui.finding import MOST_SHOWN, Wanted, paper_of
 from bioretrieval_tui.tui.screens.fetching import IntoDialog
 from bioretrieval_tui.tui.screens.indexes import IndexesPane
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
@@ -306,3 +306,17 @@ async def test_hostile_papers(small: Catalogue) -> None:
             await session.press("enter", "o")
             check(session)
             assert "There is no link here" in session.rows[-1]
+
+
+async def test_what_is_not_shown_is_said(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="found") as session:
+        finding = session.app.finding
+        finding.wanted = Wanted("pubmed", "owls")
+        for number in range(MOST_SHOWN):
+            if number == MOST_SHOWN - 1:
+                finding._tell()
+                assert "no more are shown" not in session.text
+            finding._came(finding.wanted, json.dumps({"_id": str(number)}).encode())
+        finding._tell()
+        await session.settle()
+        assert "1,000  no more are shown; into an index all can go" in session.text

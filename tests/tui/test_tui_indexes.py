@@ -354,6 +354,10 @@ async def test_stopping_asks(small: Catalogue, scripted: Desk) -> None:
         await session.press("y")
         assert scripted.stopped == ["new"]
         assert session.said.startswith("Stopped: building new; vectors already made are kept")
+        # It stays in the list, by what became of it.
+        assert [row.split()[:2] for row in session.rows if " new " in row[:20]] == [
+            ["new", "stopped"]
+        ]
         assert scripted.began[-1] == Asked("verify", "mine")
         await session.press("s")
         assert "Nothing was changed" in session.text

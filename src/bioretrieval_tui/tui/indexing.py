@@ -105,7 +105,9 @@ def health(info: IndexInfo | None, works: Works, name: str) -> Span:
         return Span(f"{job.doing.split()[0].lower()}{done}", "warn")
     if info is None:
         in_vain = works.outcomes.get(name)
-        return Span("failed" if in_vain and in_vain.role == "error" else "not begun", "warn")
+        if in_vain is None:
+            return Span("not begun", "warn")
+        return Span("failed" if in_vain.role == "error" else "stopped", "warn")
     if info.status != "ok":
         return Span(info.status, "warn" if info.status.startswith("unfinished") else "error")
     if info.dead_share:

@@ -188,7 +188,7 @@ class FetchDialog(Form):
             if self.name_fits():
                 self.dismiss(Wish(wanted, look=False))
             return
-        most = min(wanted.most or USUAL, MOST_SHOWN)
+        most = min(wanted.most or MOST_SHOWN, MOST_SHOWN)
         self.dismiss(Wish(replace(wanted, most=most), look=True))
 
     def _filled_in(self) -> Wanted | None:

@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 
 from bioretrieval_tui.catalog.numbers import count
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.finding import Finding
+from bioretrieval_tui.tui.finding import MOST_SHOWN, Finding
 from bioretrieval_tui.tui.highlight import words
 from bioretrieval_tui.tui.hits import hit_page
 from bioretrieval_tui.tui.pages import Page
@@ -117,6 +117,8 @@ class FoundPane(ListPane):
             spans.append(Span("  more are coming; esc stops", "faint"))
         elif finding.problem:
             spans.append(Span(f"  {finding.problem}", "warn"))
+        elif len(finding.papers) >= MOST_SHOWN:
+            spans.append(Span("  no more are shown; into an index all can go", "faint"))
         self.query_one(HeadLine).show(*spans)
 
     @property
