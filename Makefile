@@ -30,7 +30,7 @@ help: ## This list
 run: $(STAMPS)/run ## Start the app; ARGS="list models" for a verb
 	@$(BIN)/bioretrieval-tui $(ARGS)
 
-test: $(STAMPS)/dev ## Run the tests; TESTS=tests/export for some of them
+test: $(STAMPS)/dev ## Run the tests; TESTS=tests/render for some of them
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
 
 faults: $(STAMPS)/dev ## Kill, fill and damage at length: what the tests of faults do in short
@@ -55,7 +55,7 @@ format: $(STAMPS)/dev ## Put all code into the one format
 	@$(BIN)/ruff format $(CODE)
 
 snapshots: $(STAMPS)/dev ## Write screens and golden files anew; read the difference before a commit
-	@BIORETRIEVAL_GOLDEN=write $(BIN)/python -m pytest -q -n $(JOBS) --snapshot-update $(TESTS)
+	@BIORETRIEVAL_GOLDEN=write $(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
 
 catalogue: $(STAMPS)/dev ## Check data/ and write its JSON Schema anew
 	@$(BIN)/python -m bioretrieval_tui.catalog.schema data

@@ -64,8 +64,8 @@ def filtering(report: Report) -> None:
     """Our filter against `textual.fuzzy` and a folded scan, over the same rows."""
     from textual.fuzzy import Matcher
 
-    from bioretrieval_tui.catalog.filter import Filter, Row
     from bioretrieval_tui.catalog.rows import schema
+    from bioretrieval_tui.query import Filter, Row
 
     rows = overlay_rows(ROWS)
     made = [Row(i, name, tags, text, {"params": p}) for i, name, tags, text, p in rows]

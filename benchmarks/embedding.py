@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.measuring import Report, interleaved, median, percentile
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import load_encoder, load_query_encoder
 

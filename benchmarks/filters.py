@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import Report, median, percentile
-from bioretrieval_tui.corpus.document import Document, Place, Record
-from bioretrieval_tui.corpus.store import DocumentStore
-from bioretrieval_tui.corpus.writer import StoreWriter
+from bioretrieval_tui.documents.document import Document, Place, Record
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.encoding.embedded import RECIPE
 from bioretrieval_tui.index.fields.building import build_fields
 from bioretrieval_tui.index.importing import import_vectors

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import Report, median, percentile
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.lexical.analysis import tokens
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex, Parameters
 from bioretrieval_tui.index.lexical.merge import write_index

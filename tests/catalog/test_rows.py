@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.catalog import numbers, rows
+from bioretrieval_tui.catalog import rows
 from bioretrieval_tui.catalog.entries import SECTIONS, Model
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.errors import EXIT_USAGE, UsageError
+from bioretrieval_tui.util import formatting as numbers
 
 
 def test_missing_values_come_last_either_way(catalogue: Catalogue) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tiny_models import recipe, reference, save_bert
 
 from bioretrieval_tui.catalog.entries import Side
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import pick, usable_cores
 from bioretrieval_tui.encoding.encoder import Encoder, load_encoder, load_query_encoder

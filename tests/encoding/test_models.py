@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_models import SAVE, recipe, reference
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import openvino_runtime
 from bioretrieval_tui.encoding.encoder import load_encoder
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder

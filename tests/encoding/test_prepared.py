@@ -16,7 +16,7 @@ import pytest
 from tiny_models import recipe, save_bert
 
 from bioretrieval_tui.catalog.entries import Side
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded, openvino_export, openvino_runtime, prepared
 from bioretrieval_tui.encoding.encoder import prepare_query_encoder
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
@@ -228,7 +228,7 @@ import json, socket, sys
 def refuse(*a, **k):
     raise AssertionError(f"a connection was tried: {a}")
 socket.socket.connect = socket.getaddrinfo = refuse
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import load_query_encoder, prepare_query_encoder
 encoder = load_query_encoder()
 prepare_query_encoder()

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bioretrieval_tui.catalog.entries import Encoding, Side
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import SideInput, recipe_hash, side_recipe
 from bioretrieval_tui.errors import ModelError

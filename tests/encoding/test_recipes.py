@@ -25,7 +25,7 @@ from tiny_models import (
 )
 
 from bioretrieval_tui.catalog.entries import Encoding, Model
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import distance
 from bioretrieval_tui.encoding.encoder import Encoder, load_encoder, load_query_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash

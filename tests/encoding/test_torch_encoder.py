@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from tiny_models import SAVE, recipe, save_bert
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import packing
 from bioretrieval_tui.encoding.batches import Batch
 from bioretrieval_tui.encoding.modules import load_modules, shape_of

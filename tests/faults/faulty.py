@@ -23,7 +23,7 @@ from typing import Any
 from hashing_encoder import HashingEncoder
 from pictures import DIMENSION
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index import pipeline
@@ -50,7 +50,7 @@ _PRELOADED = [
     "platformdirs",
     "mmap",
     "numpy.ma",
-    "bioretrieval_tui.corpus.formats",
+    "bioretrieval_tui.documents.formats",
     "bioretrieval_tui.index.verify",
 ]
 """What the server imports, so that no child has to."""

@@ -18,7 +18,7 @@ from faulty import LONG, Child
 from hashing_encoder import HashingEncoder
 from pictures import at_home, by_id, copied, demo, one_line, picture, same
 
-from bioretrieval_tui.corpus import checksum
+from bioretrieval_tui.documents import checksum
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.build import open_base
 from bioretrieval_tui.index.fields.arrays import SHAPES

@@ -313,9 +313,9 @@ def escaping(path: Path) -> Path:
 
 
 def test_terminal_escapes_are_kept_and_never_shown(home: Path, tmp_path: Path) -> None:
-    from bioretrieval_tui.export.formats import FORMATS, render
-    from bioretrieval_tui.export.hits import hit_sheet
     from bioretrieval_tui.index.registry import open_index
+    from bioretrieval_tui.render.formats import FORMATS, render
+    from bioretrieval_tui.render.hits import hit_sheet
     from bioretrieval_tui.search.engine import SearchEngine
     from bioretrieval_tui.search.hits import Question
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bioretrieval_tui.catalog.entries import Encoding, Similarity
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.encoding.recipe import recipe_hash

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from hashing_encoder import HashingEncoder
 
-from bioretrieval_tui.corpus.document import Deleted, Document, Item, Place, Record
+from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record
 from bioretrieval_tui.index.build import Outcome, Reading, build_from
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.layout import POOL_PREFIX, index_folder, indexes_folder

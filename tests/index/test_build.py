@@ -12,7 +12,7 @@ import pytest
 from hashing_encoder import HashingEncoder, write_corpus
 from index_help import held, matrix_of, never, path_of, tree, whole, write_texts
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.errors import (
     CorpusError,

@@ -22,7 +22,7 @@ from index_help import (
     whole,
 )
 
-from bioretrieval_tui.corpus.document import Document, Item
+from bioretrieval_tui.documents.document import Document, Item
 from bioretrieval_tui.errors import IndexFault, InterruptedByUser, NotFoundError
 from bioretrieval_tui.index import build
 from bioretrieval_tui.index.build import Outcome, compact_index

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from index_help import build_items, record
 
-from bioretrieval_tui.corpus.dates import document_date
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.dates import document_date
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.index.fields import reading, runs, selecting, values
 from bioretrieval_tui.index.fields.opened import FieldIndex

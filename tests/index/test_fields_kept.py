@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from index_help import build_items, deleted, feeding, of_hashing, path_of, record
 
-from bioretrieval_tui.corpus.checksum import sha256_of
-from bioretrieval_tui.corpus.document import Item
+from bioretrieval_tui.documents.checksum import sha256_of
+from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index import build
 from bioretrieval_tui.index.build import compact_index

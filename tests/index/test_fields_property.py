@@ -10,16 +10,16 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioretrieval_tui.catalog.filter import Filter, Row, Schema
-from bioretrieval_tui.corpus.document import Document, Place, Record
-from bioretrieval_tui.corpus.store import DocumentStore
-from bioretrieval_tui.corpus.writer import StoreWriter
+from bioretrieval_tui.documents.document import Document, Place, Record
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.index.fields.building import FieldsBase, build_fields
 from bioretrieval_tui.index.fields.opened import FieldIndex
 from bioretrieval_tui.index.fields.reading import FIELDS, YEAR, pairs, when
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
 from bioretrieval_tui.index.lexical.merge import write_index
 from bioretrieval_tui.index.lexical.runs import RunWriter
+from bioretrieval_tui.query import Filter, Row, Schema
 
 WORDS = st.sampled_from(
     ["Nature", "nature", "BioHiCL", "bio-hicl", "Bio_HiCL", "cc-by", "J. Clin", "2020-05", "3",
@@ -175,8 +175,8 @@ def test_a_filter_finds_what_the_catalogue_would(
 
 
 def try_parse(expression: str, schema: Schema) -> object:
-    from bioretrieval_tui.catalog.filter import parse
     from bioretrieval_tui.errors import FilterError
+    from bioretrieval_tui.query import parse
 
     try:
         return parse(expression, schema)

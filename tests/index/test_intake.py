@@ -19,9 +19,9 @@ from index_help import (
     write_texts,
 )
 
-from bioretrieval_tui.corpus.document import Document, Item, Place, Rejected
-from bioretrieval_tui.corpus.reading import ReadOptions, ReadSettings
-from bioretrieval_tui.corpus.writer import StoreWriter
+from bioretrieval_tui.documents.document import Document, Item, Place, Rejected
+from bioretrieval_tui.documents.reading import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.build import Reading, build_index
 from bioretrieval_tui.index.intake import Intake, feed_documents, feed_files

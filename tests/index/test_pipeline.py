@@ -12,7 +12,7 @@ import pytest
 from hashing_encoder import HashingEncoder, write_corpus
 from index_help import feeding, held, never, record, tree, whole
 
-from bioretrieval_tui.corpus.document import Item
+from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import CorpusError, IndexFault, InterruptedByUser, ModelError
 from bioretrieval_tui.index import pipeline
 from bioretrieval_tui.index.build import Reading, build_from, build_index

@@ -12,7 +12,7 @@ import pytest
 from hashing_encoder import HashingEncoder
 from index_help import build_items, held, of_hashing, path_of, record, write_texts
 
-from bioretrieval_tui.corpus.checksum import sha256_of
+from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.errors import InterruptedByUser, NotFoundError
 from bioretrieval_tui.index.build import add_to_index, build_index, compact_index
 from bioretrieval_tui.index.layout import index_folder

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from server import World, pmid_of
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online.batches import Batch, Mark, documents_of
 from bioretrieval_tui.online.client import user_agent

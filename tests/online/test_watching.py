@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online import watches as kept
 from bioretrieval_tui.online.watch import MOST_NEWS, bounded

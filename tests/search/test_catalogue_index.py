@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.errors import IndexFault, InterruptedByUser
 from bioretrieval_tui.index.layout import index_folder

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.corpus.reading import ReadSettings
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.reading import ReadSettings
 from bioretrieval_tui.errors import (
     BioRetrievalError,
     CorpusError,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.search.links import document_url, document_year
 
 

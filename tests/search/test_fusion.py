@@ -9,7 +9,7 @@ import pytest
 from tests.index.hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.catalog.entries import Encoding, Side
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.distance import EXTRA, extended_documents, extended_queries
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.index.build import build_index

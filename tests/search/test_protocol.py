@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui import errors
-from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.corpus.reading import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.reading import ReadOptions, ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.registry import IndexInfo

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import InterruptedByUser
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.hits import Hit, Scores

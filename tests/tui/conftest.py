@@ -9,6 +9,7 @@ from driving import Programs
 from fetched import world as world
 from fixed_catalogue import fixed_catalogue
 from scripted import Desk, ScriptedClient
+from snapshots import Snapshots
 
 from bioretrieval_tui.catalog import store
 from bioretrieval_tui.catalog.view import Catalogue
@@ -71,3 +72,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Desk:
     client = type("Client", (ScriptedClient,), {"desk": desk})
     monkeypatch.setattr("bioretrieval_tui.search.client.SearchClient", client)
     return desk
+
+
+@pytest.fixture
+def snap_compare(request: pytest.FixtureRequest) -> Snapshots:
+    """Compare a screen with its snapshot."""
+    return Snapshots(request.node)

@@ -26,8 +26,8 @@ from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.terminal.capabilities import Capabilities, detect
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.screens.browse import BrowsePane
-from bioretrieval_tui.tui.screens.listing import ListPane
+from bioretrieval_tui.tui.panes.browse import BrowsePane
+from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import RejectedRecord, Report

@@ -12,7 +12,7 @@ from server import Fault, World, pmid_of
 from test_tui_hostile import bad_characters, check
 
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.tui.screens.indexes import IndexesPane
+from bioretrieval_tui.tui.panes.indexes import IndexesPane
 from bioretrieval_tui.tui.widgets.choices import Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)

@@ -13,8 +13,8 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.tui.screens.dialogs import Question
-from bioretrieval_tui.tui.screens.indexes import IndexesPane
+from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.panes.indexes import IndexesPane
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.works import EVERY, Job
 

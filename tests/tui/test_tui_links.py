@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.terminal.clean import safe_url
 from bioretrieval_tui.tui.hits import hit_page
 from bioretrieval_tui.tui.pages import Page, entry_page
-from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.text import layout, strip
 from bioretrieval_tui.tui.themes import LOOKS
 

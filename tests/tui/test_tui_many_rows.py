@@ -7,9 +7,9 @@ import threading
 import pytest
 from driving import make_app, running
 
-from bioretrieval_tui.catalog.filter import Filter
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.tui.screens import browse
+from bioretrieval_tui.query import Filter
+from bioretrieval_tui.tui.panes import browse
 
 
 async def test_what_is_typed_meanwhile_is_applied_then(

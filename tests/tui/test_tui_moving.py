@@ -10,7 +10,7 @@ from bioretrieval_tui.catalog.store import load
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.screens.start import StartPane
+from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 

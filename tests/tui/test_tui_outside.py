@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.content import Content
 from bioretrieval_tui.catalog.entries import Link, Paper
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.tui.exporting import FORMATS
-from bioretrieval_tui.tui.screens.dialogs import ExportDialog, TextDialog
+from bioretrieval_tui.tui.panes.dialogs import ExportDialog, TextDialog
 from bioretrieval_tui.tui.widgets.detail import Detail
 
 WIDE = (120, 30)

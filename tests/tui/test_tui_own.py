@@ -14,8 +14,8 @@ from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.tui.board import MatrixRows
 from bioretrieval_tui.tui.ownrows import OwnRow, merged, own_rows, published
-from bioretrieval_tui.tui.screens.dialogs import Question
-from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
+from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 
 WIDE, NARROW = (120, 30), (80, 24)
 FACTS = Axis("facts-set", "nDCG@10")

@@ -18,7 +18,7 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.folders import Entry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.indexing import model_choices
 from bioretrieval_tui.tui.naming import suggestion
-from bioretrieval_tui.tui.screens.building import AddDialog
+from bioretrieval_tui.tui.panes.building import AddDialog
 from bioretrieval_tui.tui.widgets import picker
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine

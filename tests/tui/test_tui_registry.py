@@ -25,10 +25,10 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.screens.browse import BrowsePane
-from bioretrieval_tui.tui.screens.building import AddDialog, BuildDialog, FilesDialog
-from bioretrieval_tui.tui.screens.choosing import BenchmarkDialog
-from bioretrieval_tui.tui.screens.dialogs import (
+from bioretrieval_tui.tui.panes.browse import BrowsePane
+from bioretrieval_tui.tui.panes.building import AddDialog, BuildDialog, FilesDialog
+from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
+from bioretrieval_tui.tui.panes.dialogs import (
     Dialog,
     ExportDialog,
     HelpDialog,
@@ -37,18 +37,18 @@ from bioretrieval_tui.tui.screens.dialogs import (
     TextDialog,
     help_lines,
 )
-from bioretrieval_tui.tui.screens.fetching import FetchDialog, Form, IntoDialog
-from bioretrieval_tui.tui.screens.found import FoundPane
-from bioretrieval_tui.tui.screens.home import HomePane, home_letters
-from bioretrieval_tui.tui.screens.indexes import IndexesPane
-from bioretrieval_tui.tui.screens.leaderboard import LeaderboardPane
-from bioretrieval_tui.tui.screens.listing import ListPane
-from bioretrieval_tui.tui.screens.news import NewsPane
-from bioretrieval_tui.tui.screens.palette import Palette
-from bioretrieval_tui.tui.screens.pane import Pane
-from bioretrieval_tui.tui.screens.qrels import QrelsPane
-from bioretrieval_tui.tui.screens.search import SearchPane
-from bioretrieval_tui.tui.screens.start import StartPane
+from bioretrieval_tui.tui.panes.fetching import FetchDialog, Form, IntoDialog
+from bioretrieval_tui.tui.panes.found import FoundPane
+from bioretrieval_tui.tui.panes.home import HomePane, home_letters
+from bioretrieval_tui.tui.panes.indexes import IndexesPane
+from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
+from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.news import NewsPane
+from bioretrieval_tui.tui.panes.palette import Palette
+from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.qrels import QrelsPane
+from bioretrieval_tui.tui.panes.search import SearchPane
+from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.ask_line import AskLine
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper

@@ -12,7 +12,7 @@ from scripted import HITS, Desk, hit
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable

@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.content import Content
 from bioretrieval_tui.catalog.entries import Link, Paper
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.search.client import SearchClient
-from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.widgets.detail import Detail
 
 PAPERS = {

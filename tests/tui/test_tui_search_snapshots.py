@@ -18,7 +18,7 @@ from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.search.hits import Answer, Facet, Hit, Scores, Why
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.panes.search import SearchPane
 
 NARROW, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
 QUERY = "vitamin D and sclerosis"

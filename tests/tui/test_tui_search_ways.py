@@ -15,7 +15,7 @@ from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.library.store import Library
 from bioretrieval_tui.search.hits import Answer, Facet, Scores, Why
-from bioretrieval_tui.tui.screens.search import SearchPane
+from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.widgets.ask_line import AskLine
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable

@@ -17,9 +17,9 @@ from bioretrieval_tui.catalog.entries import Benchmark, Loaders, Step
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.tui.screens.choosing import BenchmarkDialog
-from bioretrieval_tui.tui.screens.dialogs import Question
-from bioretrieval_tui.tui.screens.start import StartPane
+from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
+from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.steps import (
     Call,
     Place,

@@ -11,7 +11,7 @@ from bioretrieval_tui.catalog.view import Catalogue, kind_of
 from bioretrieval_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.filter import Filter, Row, Schema
+    from bioretrieval_tui.query import Filter, Row, Schema
 
 # (name, type, aliases, what it holds); the struct's attribute has the same name unless `_value`
 # says otherwise.
@@ -68,7 +68,7 @@ FIELDS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
 @lru_cache(maxsize=1)
 def schema() -> Schema:
     """The fields of the filter language for catalogue entries."""
-    from bioretrieval_tui.catalog.filter import Field, Schema
+    from bioretrieval_tui.query import Field, Schema
 
     return Schema([Field(name, kind, aliases, doc) for name, kind, aliases, doc in FIELDS])  # type: ignore[arg-type]
 
@@ -116,7 +116,7 @@ class EntryValues(Mapping[str, Any]):
 
 def filter_row(entry: AnyEntry, catalogue: Catalogue) -> Row:
     """One entry as the filter's row."""
-    from bioretrieval_tui.catalog.filter import Row
+    from bioretrieval_tui.query import Row
 
     words = [entry.id, getattr(entry, "title", None) or "", entry.summary]
     words += getattr(entry, "hub", ())
@@ -125,7 +125,7 @@ def filter_row(entry: AnyEntry, catalogue: Catalogue) -> Row:
 
 def make_filter(entries: Iterable[AnyEntry], catalogue: Catalogue) -> Filter:
     """The filter over these entries, in their order."""
-    from bioretrieval_tui.catalog.filter import Filter
+    from bioretrieval_tui.query import Filter
 
     return Filter([filter_row(entry, catalogue) for entry in entries], schema())
 

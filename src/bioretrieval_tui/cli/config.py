@@ -13,7 +13,7 @@ from bioretrieval_tui.cli.output import format_option, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.export.formats import Format
+    from bioretrieval_tui.render.formats import Format
 
 DEFAULT = "default"
 
@@ -34,7 +34,7 @@ def config(format_: Format) -> None:
 
     Set BIORETRIEVAL_HOME to keep everything below one folder.
     """
-    from bioretrieval_tui.export.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, Sheet
 
     found = list(settings())
     put_sheet(

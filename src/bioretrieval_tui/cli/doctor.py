@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from bioretrieval_tui.catalog.entries import Encoding
     from bioretrieval_tui.cli.checks import Finding
-    from bioretrieval_tui.export.formats import Format
-    from bioretrieval_tui.export.sheet import Sheet
     from bioretrieval_tui.progress import Reporter
+    from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.render.sheet import Sheet
 
 
 @click.command()
@@ -110,7 +110,7 @@ def _known(model: str) -> tuple[str, Encoding, int | None]:
 
 def finding_sheet(findings: Sequence[Finding]) -> Sheet:
     """Findings as rows; readers see the state first."""
-    from bioretrieval_tui.export.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, Sheet
 
     return Sheet(
         title="Doctor",

@@ -16,7 +16,7 @@ from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import AnyEntry, Link
     from bioretrieval_tui.catalog.view import Catalogue
-    from bioretrieval_tui.export.formats import Format
+    from bioretrieval_tui.render.formats import Format
 
 
 @click.command()
@@ -32,20 +32,20 @@ def show(identifier: str, format_: Format) -> None:
     found = catalogue()
     entry = found.entry(identifier)
     if format_ in ("json", "jsonl"):
-        from bioretrieval_tui.export.jsontext import encoded, object_text
-        from bioretrieval_tui.export.page import entry_record
+        from bioretrieval_tui.render.jsontext import encoded, object_text
+        from bioretrieval_tui.render.page import entry_record
 
         record = entry_record(entry, found)
         put([object_text(record) if format_ == "json" else encoded(record) + "\n"])
     elif format_ in ("csv", "bibtex"):
-        from bioretrieval_tui.export.entries import entry_sheet
+        from bioretrieval_tui.render.entries import entry_sheet
 
         sheet = entry_sheet([entry], found.names)
         if format_ == "bibtex" and not sheet.citations:
             raise _not_citable(entry, found)
         put_sheet(sheet, format_)
     else:
-        from bioretrieval_tui.export.page import entry_page
+        from bioretrieval_tui.render.page import entry_page
 
         page = entry_page(entry, found)
         put([page] if format_ == "markdown" else _laid_out(page))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bioretrieval_tui.export.sheet import Cell, Column, Figure, Sheet, Unverified
-from bioretrieval_tui.export.text import shortened
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified
+from bioretrieval_tui.render.text import shortened
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import Model

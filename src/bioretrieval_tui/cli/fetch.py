@@ -158,7 +158,7 @@ def ids(file: Path, **options: Any) -> None:
     \b
     bioretrieval-tui fetch ids reading-list.txt --index reading
     """
-    from bioretrieval_tui.corpus.source import STDIN
+    from bioretrieval_tui.documents.source import STDIN
     from bioretrieval_tui.online.ids import batches, names_of, read_ids, services_of
 
     place, offline = _place(options)
@@ -206,7 +206,7 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     They are kept in your data folder, and are their publishers'. What came is kept if it ends
     early.
     """
-    from bioretrieval_tui.corpus.abstracts import Abstract, keep_abstracts, kept_abstracts
+    from bioretrieval_tui.documents.abstracts import Abstract, keep_abstracts, kept_abstracts
     from bioretrieval_tui.online.papers import abstracts_of, papers_with_ids
     from bioretrieval_tui.progress import Progress
 

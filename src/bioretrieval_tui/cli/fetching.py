@@ -16,7 +16,7 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.progress import Progress, Reporter
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.corpus.document import Document
+    from bioretrieval_tui.documents.document import Document
     from bioretrieval_tui.index.build import Outcome
     from bioretrieval_tui.index.intake import Feed
     from bioretrieval_tui.online.batches import Batch, Mark
@@ -195,8 +195,8 @@ def _fed(feed: Feed, fetch: Fetch, place: Place, name: str, reporter: Reporter) 
 
 def _feed(door: Door, fetch: Fetch, spool: Spool, hear: Hear | None) -> Feed:
     """What arrived before, then what arrives: encoding goes on meanwhile."""
-    from bioretrieval_tui.corpus.document import Place as Origin
-    from bioretrieval_tui.corpus.document import Record
+    from bioretrieval_tui.documents.document import Place as Origin
+    from bioretrieval_tui.documents.document import Record
     from bioretrieval_tui.index.intake import Intake
     from bioretrieval_tui.online.spool import collected
 

@@ -17,8 +17,8 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.view import Catalogue
-    from bioretrieval_tui.export.formats import Format
     from bioretrieval_tui.online.door import Door
+    from bioretrieval_tui.render.formats import Format
 
 offline_option = click.option("--offline", is_flag=True, help="Ask nothing of the network.")
 quiet_option = click.option(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bioretrieval_tui.export.sheet import Cell, Column, Figure, Linked, Sheet
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.differences import Difference

@@ -18,9 +18,9 @@ from bioretrieval_tui.cli.upkeep import compact, verify
 from bioretrieval_tui.errors import InterruptedByUser, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.export.formats import Format
-    from bioretrieval_tui.export.sheet import Cell, Sheet
     from bioretrieval_tui.index.registry import IndexInfo
+    from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.render.sheet import Cell, Sheet
 
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
@@ -50,8 +50,8 @@ def list_(format_: Format) -> None:
 def info(name: str, format_: Format) -> None:
     """Tell about one index, after comparing each of its files with its checksum."""
     from bioretrieval_tui.cli.output import put
-    from bioretrieval_tui.export.jsontext import object_text
     from bioretrieval_tui.index import registry
+    from bioretrieval_tui.render.jsontext import object_text
 
     found = registry.info(name)
     if format_ == "json":
@@ -90,7 +90,7 @@ def _agreed(question: str) -> bool:
 
 def index_sheet(found: Sequence[IndexInfo]) -> Sheet:
     """Indexes as rows."""
-    from bioretrieval_tui.export.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, Sheet
 
     return Sheet(
         title="Indexes",
@@ -117,8 +117,8 @@ def index_sheet(found: Sequence[IndexInfo]) -> Sheet:
 
 
 def _row(one: IndexInfo) -> tuple[Cell, ...]:
-    from bioretrieval_tui.export.entries import grouped
-    from bioretrieval_tui.export.sheet import Figure
+    from bioretrieval_tui.render.entries import grouped
+    from bioretrieval_tui.render.sheet import Figure
 
     return (
         one.name,
@@ -146,7 +146,7 @@ def _named(one: IndexInfo) -> str | None:
 
 def _facts(one: IndexInfo) -> Sheet:
     """One index as names and values."""
-    from bioretrieval_tui.export.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, Sheet
 
     shown = asdict(one)
     shown["documents"] = None if one.documents is None else f"{one.documents:,}"

@@ -9,8 +9,8 @@ import click
 from bioretrieval_tui.cli.output import format_option, put_sheet
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.export.formats import Format
-    from bioretrieval_tui.export.sheet import Sheet
+    from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.render.sheet import Sheet
 
 
 @click.command()
@@ -23,7 +23,7 @@ def keys(format_: Format) -> None:
 def key_sheet() -> Sheet:
     """Every action that has a key: where it works, its keys, what it does."""
     from bioretrieval_tui.actions import ACTIONS, SCOPES, shown_key
-    from bioretrieval_tui.export.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, Sheet
 
     listed = [action for scope in SCOPES for action in ACTIONS if action.scope == scope]
     shown = [[shown_key(key) for key in action.keys] for action in listed]

@@ -19,7 +19,7 @@ from bioretrieval_tui.cli.output import format_option, put_sheet
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import AnyEntry
-    from bioretrieval_tui.export.formats import Format
+    from bioretrieval_tui.render.formats import Format
 
 
 @click.command("list")
@@ -77,7 +77,7 @@ def list_entries(
     if limit is not None:
         entries = entries[:limit]
 
-    from bioretrieval_tui.export.entries import entry_sheet
+    from bioretrieval_tui.render.entries import entry_sheet
 
     singular = None if section is None else kind_of_section(section)
     sheet = entry_sheet(entries, found.names, kind=singular)  # type: ignore[arg-type]

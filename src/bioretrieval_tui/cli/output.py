@@ -15,8 +15,8 @@ import click
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.export.formats import Format
-    from bioretrieval_tui.export.sheet import Sheet
+    from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.render.sheet import Sheet
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,7 +29,7 @@ def format_option(*, without: Collection[str] = ()) -> Callable[[Command], Comma
     """
 
     def resolved(_: click.Context, __: click.Parameter, name: str | None) -> Format:
-        from bioretrieval_tui.export.formats import FORMATS, resolve
+        from bioretrieval_tui.render.formats import FORMATS, resolve
 
         found = resolve(name, terminal=sys.stdout.isatty())
         if found in without:
@@ -38,7 +38,7 @@ def format_option(*, without: Collection[str] = ()) -> Callable[[Command], Comma
         return found
 
     def completed(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-        from bioretrieval_tui.export.formats import ALIASES, FORMATS
+        from bioretrieval_tui.render.formats import ALIASES, FORMATS
 
         names = [*FORMATS, *ALIASES]
         return [name for name in names if name.startswith(begun) and name not in without]
@@ -73,7 +73,7 @@ def put(chunks: Iterable[str]) -> None:
 
 def put_sheet(sheet: Sheet, format_: Format) -> None:
     """Write a sheet in a format; a table as wide and as colourful as the terminal allows."""
-    from bioretrieval_tui.export.formats import render
+    from bioretrieval_tui.render.formats import render
 
     if format_ != "table":
         put(render(sheet, format_))

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from bioretrieval_tui.export.sheet import Column
-from bioretrieval_tui.export.widths import GAP, cut, fit
+from bioretrieval_tui.render.sheet import Column
+from bioretrieval_tui.render.widths import GAP, cut, fit
 
 WIDEST = 100
 """Longer lines are hard to read, however wide the terminal."""

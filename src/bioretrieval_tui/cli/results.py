@@ -19,7 +19,7 @@ from bioretrieval_tui.cli.output import format_option, put_sheet
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import Result
     from bioretrieval_tui.catalog.view import Catalogue
-    from bioretrieval_tui.export.formats import Format
+    from bioretrieval_tui.render.formats import Format
 
 
 @click.command()
@@ -56,7 +56,7 @@ def results(
     bioretrieval-tui results -b nfcorpus -b scifact --zero-shot
     bioretrieval-tui results -m medcpt -f csv
     """
-    from bioretrieval_tui.export.results import result_sheet
+    from bioretrieval_tui.render.results import result_sheet
 
     found = catalogue()
     wanted_models = {entry_of_kind(found, name, "models").id for name in models}

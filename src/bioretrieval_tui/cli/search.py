@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import Encoding
     from bioretrieval_tui.catalog.view import Catalogue
     from bioretrieval_tui.encoding.encoder import CrossEncoder
-    from bioretrieval_tui.export.citation import Citation
-    from bioretrieval_tui.export.formats import Format
     from bioretrieval_tui.progress import Reporter
+    from bioretrieval_tui.render.citation import Citation
+    from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
     from bioretrieval_tui.search.hits import Answer, Hit, Question, Why
 
@@ -290,7 +290,7 @@ def _put(
     found: Catalogue | None,
     format_: Format,
 ) -> None:
-    from bioretrieval_tui.export.hits import hit_sheet
+    from bioretrieval_tui.render.hits import hit_sheet
 
     citations: tuple[Citation, ...] = ()
     if format_ == "bibtex":
@@ -305,10 +305,10 @@ def _put(
 
 def _citations(hits: Sequence[Hit], found: Catalogue | None) -> tuple[Citation, ...]:
     if found is None:
-        from bioretrieval_tui.export.hitcitation import citable_hit, cite_hit
+        from bioretrieval_tui.render.hitcitation import citable_hit, cite_hit
 
         return tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
-    from bioretrieval_tui.export.citation import citable, cite_entry
+    from bioretrieval_tui.render.citation import citable, cite_entry
 
     entries = [found.by_id[hit.id] for hit in hits if hit.id in found.by_id]
     return tuple(cite_entry(entry) for entry in entries if citable(entry))

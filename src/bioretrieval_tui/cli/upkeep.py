@@ -13,7 +13,7 @@ from bioretrieval_tui.cli.output import format_option, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.export.formats import Format
+    from bioretrieval_tui.render.formats import Format
 
 
 @click.command()
@@ -28,8 +28,8 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
     """
     from dataclasses import asdict
 
-    from bioretrieval_tui.export.sheet import Column, Sheet
     from bioretrieval_tui.index.verify import verify_index
+    from bioretrieval_tui.render.sheet import Column, Sheet
 
     with told(quiet, progress) as reporter:
         found = verify_index(name, reporter)

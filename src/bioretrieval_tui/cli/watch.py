@@ -18,12 +18,12 @@ from bioretrieval_tui.cli.watchsheets import note_of, part_of, watch_sheet, writ
 from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.corpus.document import Document
-    from bioretrieval_tui.export.formats import Format
+    from bioretrieval_tui.documents.document import Document
     from bioretrieval_tui.online.door import Door
     from bioretrieval_tui.online.watches import Watch, Watched
     from bioretrieval_tui.online.watching import Outcome
     from bioretrieval_tui.progress import Reporter
+    from bioretrieval_tui.render.formats import Format
 
 _SOURCES = ("pubmed", "europepmc", "arxiv")
 
@@ -111,8 +111,8 @@ def remove(name: str) -> None:
 @format_option(without=("bibtex",))
 def news(names: tuple[str, ...], everything: bool, mark_read: bool, format_: Format) -> None:
     """List unread news of the watches, newest run first; asks nothing of the network."""
-    from bioretrieval_tui.export.news import news_sheet
     from bioretrieval_tui.online import watches
+    from bioretrieval_tui.render.news import news_sheet
 
     chosen = _chosen(names)
     parts = [
@@ -170,8 +170,8 @@ def run(
     bioretrieval-tui watch run
     0 7 * * * bioretrieval-tui watch run -q --digest ~/news.md > /dev/null
     """
-    from bioretrieval_tui.export.news import news_sheet
     from bioretrieval_tui.online.watches import running
+    from bioretrieval_tui.render.news import news_sheet
 
     with running(), opened(offline) as door:
         chosen = _chosen(names)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from bioretrieval_tui.errors import BioRetrievalError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.export.news import Part
-    from bioretrieval_tui.export.sheet import Sheet
     from bioretrieval_tui.online.watches import News, Watch, Watched
     from bioretrieval_tui.online.watching import Outcome
+    from bioretrieval_tui.render.news import Part
+    from bioretrieval_tui.render.sheet import Sheet
 
 
 def part_of(one: Watch, items: Sequence[News], note: str | None) -> Part:
     """The news of one watch, for a sheet or a digest."""
-    from bioretrieval_tui.export.news import Part
+    from bioretrieval_tui.render.news import Part
 
     return Part(one.name, one.query, one.source, items, note)
 
@@ -36,8 +36,8 @@ def write_files(
     """The digest and the lines, where there is news. Raises BioRetrievalError."""
     if not told:
         return
-    from bioretrieval_tui.export.news import digest, news_lines
     from bioretrieval_tui.paths import write_atomically
+    from bioretrieval_tui.render.news import digest, news_lines
 
     shown = [part for part in parts if part.items or part.note]
     day = datetime.now(UTC).date().isoformat()
@@ -56,7 +56,7 @@ def write_files(
 
 def watch_sheet(found: Sequence[Watched]) -> Sheet:
     """The watches, a row each."""
-    from bioretrieval_tui.export.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, Sheet
 
     return Sheet(
         title="Watches",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bioretrieval_tui.catalog.entries import Encoding, Side
-from bioretrieval_tui.corpus.checksum import remembered_sha256
+from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.errors import ModelError
 
 MODEL_ID = "sentence-transformers/all-MiniLM-L6-v2"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bioretrieval_tui.catalog.entries import Encoding, Similarity
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.base import BaseEncoder, Vectors
 from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder

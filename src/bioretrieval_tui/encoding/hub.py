@@ -11,7 +11,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from bioretrieval_tui.corpus.checksum import remembered_sha256
+from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.encoding import adapters
 from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
 from bioretrieval_tui.errors import ModelError

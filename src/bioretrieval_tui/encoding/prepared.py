@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock
 
-from bioretrieval_tui.corpus.checksum import remembered_sha256, sha256_of
+from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.base import Shape
 from bioretrieval_tui.paths import places
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from bioretrieval_tui.catalog.entries import Encoding, Similarity
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.base import BaseEncoder, Vectors
 from bioretrieval_tui.encoding.recipe import SideName, recipe_hash
 from bioretrieval_tui.errors import ModelError

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bioretrieval_tui.corpus.checksum import remembered_sha256
-from bioretrieval_tui.corpus.source import reading_fault
+from bioretrieval_tui.documents.checksum import remembered_sha256
+from bioretrieval_tui.documents.source import reading_fault
 from bioretrieval_tui.errors import CorpusError
 from bioretrieval_tui.evaluation.layout import DEFAULT_SPLIT, Parts, find_parts
 from bioretrieval_tui.evaluation.reading import Judgements, Queries, read_judgements, read_queries

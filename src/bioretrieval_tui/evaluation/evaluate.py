@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bioretrieval_tui.catalog.entries import Encoding
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
 from bioretrieval_tui.errors import IndexFault, UsageError

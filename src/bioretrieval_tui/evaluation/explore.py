@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark
 from bioretrieval_tui.evaluation.measures import MAIN, Ranking, measure

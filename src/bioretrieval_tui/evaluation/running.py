@@ -15,7 +15,7 @@ from bioretrieval_tui.evaluation.measures import DEPTH, Ranking
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.corpus.store import DocumentStore
+    from bioretrieval_tui.documents.store import DocumentStore
 
 _WARM = 3
 """Queries that are run once more before, and not timed: the first pays for what is mapped."""

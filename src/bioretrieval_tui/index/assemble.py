@@ -13,9 +13,9 @@ from time import perf_counter
 import numpy as np
 
 from bioretrieval_tui import __version__
-from bioretrieval_tui.corpus.checksum import sha256_of
-from bioretrieval_tui.corpus.store import DocumentStore
-from bioretrieval_tui.corpus.writer import StoreWriter
+from bioretrieval_tui.documents.checksum import sha256_of
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.fields.building import FieldsBase, build_fields
 from bioretrieval_tui.index.fields.facts import FieldsFacts

@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bioretrieval_tui.corpus.document import Deleted, Document, Item, Place, Record, Rejected
-from bioretrieval_tui.corpus.reading import Format, ReadSettings, items
-from bioretrieval_tui.corpus.source import SourceReader
-from bioretrieval_tui.corpus.store import DocumentStore
-from bioretrieval_tui.corpus.writer import Outcome, StoreWriter
+from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
+from bioretrieval_tui.documents.reading import Format, ReadSettings, items
+from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.writer import Outcome, StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.report import FileReport, Report
@@ -102,8 +102,8 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
 
     Raises (at once): NotFoundError, CorpusError, UsageError, as `corpus.inputs.resolve` does.
     """
-    from bioretrieval_tui.corpus.formats import by_name, recognise
-    from bioretrieval_tui.corpus.inputs import resolve
+    from bioretrieval_tui.documents.formats import by_name, recognise
+    from bioretrieval_tui.documents.inputs import resolve
 
     if not inputs:
         raise UsageError("no corpus file is named", remedy="index build NAME FILE...")

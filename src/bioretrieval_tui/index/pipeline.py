@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.corpus.writer import StoreWriter
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.index.graph import GraphBuilder
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault
 from bioretrieval_tui.index.layout import VECTORS

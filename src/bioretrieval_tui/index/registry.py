@@ -37,7 +37,7 @@ from bioretrieval_tui.index.manifest import (
 from bioretrieval_tui.index.sweep import sweep_removed
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.corpus.store import DocumentStore
+    from bioretrieval_tui.documents.store import DocumentStore
     from bioretrieval_tui.index.fields.opened import FieldIndex
     from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
     from bioretrieval_tui.index.vectors import VectorStore
@@ -171,7 +171,7 @@ def open_index(name: str) -> OpenIndex:
     Raises:
         NotFoundError: there is none. IndexFault: it is damaged. UsageError: an impossible name.
     """
-    from bioretrieval_tui.corpus.store import DocumentStore
+    from bioretrieval_tui.documents.store import DocumentStore
     from bioretrieval_tui.index.fields.opened import FieldIndex
     from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
     from bioretrieval_tui.index.vectors import HnswStore

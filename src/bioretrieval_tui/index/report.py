@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bioretrieval_tui.corpus.document import Rejected
+from bioretrieval_tui.documents.document import Rejected
 
 MOST_LISTED = 10_000
 """Rejected records that are listed one by one; all are counted."""

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.catalog.entries import Encoding, Similarity
-from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, Vectors
 from bioretrieval_tui.errors import IndexFault, ModelError
 from bioretrieval_tui.index.manifest import Manifest

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.fields.checking import check_fields
 from bioretrieval_tui.index.fields.opened import FieldIndex

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from bioretrieval_tui.catalog.entries import AnyEntry, Dataset, Model, Paper
 from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.corpus.dates import document_year
-from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.corpus.sentences import sentence_spans
+from bioretrieval_tui.documents.dates import document_year
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.errors import Problem, UsageError
 from bioretrieval_tui.online.answers import ArxivRecord, hub_licence, hub_name
 from bioretrieval_tui.terminal.clean import clean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.online.answers import arxiv_document, arxiv_records
 from bioretrieval_tui.online.batches import Batch, Mark, Request, left, target
 from bioretrieval_tui.online.door import Door

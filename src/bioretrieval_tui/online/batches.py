@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from bioretrieval_tui.corpus.document import Document, Item, Record, Rejected
+from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.errors import UsageError
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]

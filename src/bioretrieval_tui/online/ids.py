@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from bioretrieval_tui.corpus.document import Document, Item, Place, Record
-from bioretrieval_tui.corpus.source import SourceReader
+from bioretrieval_tui.documents.document import Document, Item, Place, Record
+from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.online import arxiv, europepmc, pubmed
 from bioretrieval_tui.online.batches import Batch, Mark, batch

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.corpus.document import Document, Record
+from bioretrieval_tui.documents.document import Document, Record
 from bioretrieval_tui.online import arxiv, europepmc, pubmed
 from bioretrieval_tui.online.batches import Request, documents_of
 from bioretrieval_tui.online.watch import Watch

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import EncoderFactory
 from bioretrieval_tui.encoding.recipe import recipe_hash

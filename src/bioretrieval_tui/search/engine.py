@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.index.lexical.bm25 import weighted_terms

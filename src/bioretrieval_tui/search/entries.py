@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from bioretrieval_tui.catalog.entries import Paper
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
-from bioretrieval_tui.corpus.abstracts import load_abstracts
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.abstracts import load_abstracts
+from bioretrieval_tui.documents.document import Document
 
 
 def catalogue_documents(

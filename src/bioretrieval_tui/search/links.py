@@ -9,8 +9,8 @@ import re
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from bioretrieval_tui.corpus.dates import document_year as document_year
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.dates import document_year as document_year
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.manifest import IdKind
 
 _PMID = re.compile(r"[1-9][0-9]{0,8}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import load_encoder
 from bioretrieval_tui.index.registry import open_index

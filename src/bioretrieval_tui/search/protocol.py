@@ -13,8 +13,8 @@ import msgspec
 
 from bioretrieval_tui import errors
 from bioretrieval_tui.catalog.entries import Encoding
-from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.corpus.reading import ReadSettings
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.reading import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo

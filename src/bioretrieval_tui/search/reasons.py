@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bioretrieval_tui.corpus.document import Document
-from bioretrieval_tui.corpus.sentences import sentence_spans
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.index.registry import OpenIndex
 from bioretrieval_tui.search.candidates import Candidates, Floats

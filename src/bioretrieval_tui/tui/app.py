@@ -25,7 +25,7 @@ from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver
 from bioretrieval_tui.tui.fetchapp import FetchingApp
-from bioretrieval_tui.tui.screens.pane import Pane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.canvas import Canvas
@@ -145,7 +145,7 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
     def _make(self, name: str) -> Pane:
         """A pane; its module is imported when it is first wanted."""
         module, made, *more = PANE_CLASSES.get(name, ("browse", "BrowsePane"))
-        found = getattr(import_module(f"bioretrieval_tui.tui.screens.{module}"), made)
+        found = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), made)
         return cast(Pane, found(name, *more))
 
     # Panes -------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
 
     async def search_in(self, name: str) -> None:
         """Make an index the one that is searched, and go there."""
-        from bioretrieval_tui.tui.screens.search import SearchPane
+        from bioretrieval_tui.tui.panes.search import SearchPane
 
         self._remember()
         pane = await self.show_pane("search")
@@ -334,8 +334,8 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
 
     def copy_bibtex(self, entries: Sequence[AnyEntry]) -> None:
         """Copy BibTeX records."""
-        from bioretrieval_tui.export.entries import entry_sheet
-        from bioretrieval_tui.export.formats import render
+        from bioretrieval_tui.render.entries import entry_sheet
+        from bioretrieval_tui.render.formats import render
 
         text = "".join(render(entry_sheet(entries, self.catalogue.names), "bibtex"))
         if text.strip():
@@ -345,13 +345,13 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """A dialog with raw text that a mouse can select."""
-        from bioretrieval_tui.tui.screens.dialogs import TextDialog
+        from bioretrieval_tui.tui.panes.dialogs import TextDialog
 
         self.push_screen(TextDialog(title, text, note))
 
     def export_entries(self, entries: Sequence[AnyEntry], stem: str) -> None:
         """Ask for a file and write these entries to it."""
-        from bioretrieval_tui.export.entries import entry_sheet
+        from bioretrieval_tui.render.entries import entry_sheet
 
         self.export_sheet(lambda: entry_sheet(entries, self.catalogue.names), stem, len(entries))
 
@@ -360,7 +360,7 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         if not count:
             self.say("Nothing to export")
             return
-        from bioretrieval_tui.tui.screens.dialogs import ExportDialog
+        from bioretrieval_tui.tui.panes.dialogs import ExportDialog
 
         self.push_screen(ExportDialog(make, f"bioretrieval-{stem}.md", count), self._exported)
 
@@ -372,14 +372,14 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
 
     def action_help(self) -> None:
         """The keys of this pane."""
-        from bioretrieval_tui.tui.screens.dialogs import HelpDialog
+        from bioretrieval_tui.tui.panes.dialogs import HelpDialog
 
         title = next((title for name, title, _ in PANES if name == self.current), self.pane.TITLE)
         self.push_screen(HelpDialog(title, (*self.pane.SCOPES, *self.pane.MORE_SCOPES)))
 
     def action_palette(self) -> None:
         """Find an action or an entry by name."""
-        from bioretrieval_tui.tui.screens.palette import Palette
+        from bioretrieval_tui.tui.panes.palette import Palette
 
         scopes = self.pane.SCOPES
         actions = [a for a in ACTIONS if a.palette and a.scope in scopes]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bioretrieval_tui.catalog.matrix import Axis, Matrix, MatrixRow
-from bioretrieval_tui.catalog.numbers import figure
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.tui.ownrows import MARK, OwnRow
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.table import Column
+from bioretrieval_tui.util.formatting import figure
 
 MODEL_WIDTH = 24
 _OWN_WIDTH = 18

@@ -12,14 +12,14 @@ from textual.worker import Worker
 from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result
-from bioretrieval_tui.tui.screens.pane import Pane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.widgets.bars import StatusBar
 from bioretrieval_tui.tui.working import WorkingApp
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.library.store import Library
-    from bioretrieval_tui.tui.screens.choosing import Chosen
+    from bioretrieval_tui.tui.panes.choosing import Chosen
 
 FOLDER = "benchmark-folder"
 """The setting that remembers where a benchmark was chosen last."""
@@ -96,7 +96,7 @@ class EvaluatingApp(WorkingApp, inherit_bindings=False):
         if ask is None:
             self.say("No evaluation runs")
             return
-        from bioretrieval_tui.tui.screens.dialogs import Question
+        from bioretrieval_tui.tui.panes.dialogs import Question
 
         def answered(yes: bool | None) -> None:
             if yes and self.evaluations.current is ask:
@@ -108,7 +108,7 @@ class EvaluatingApp(WorkingApp, inherit_bindings=False):
     async def action_quit(self) -> None:
         """Leave; while an evaluation runs, after a question (and asked again during it, at
         once)."""
-        from bioretrieval_tui.tui.screens.dialogs import Question
+        from bioretrieval_tui.tui.panes.dialogs import Question
 
         ask = self.evaluations.current
         if self.works.current is not None or ask is None:
@@ -125,7 +125,7 @@ class EvaluatingApp(WorkingApp, inherit_bindings=False):
     def action_explore(self) -> None:
         """Ask for a benchmark, then show its queries and judgements."""
         from bioretrieval_tui.tui.indexing import model_choices
-        from bioretrieval_tui.tui.screens.choosing import BenchmarkDialog
+        from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
 
         dialog = BenchmarkDialog(
             "Explore a benchmark", "Explore", self.benchmark_folder(),
@@ -144,7 +144,7 @@ class EvaluatingApp(WorkingApp, inherit_bindings=False):
         self.run_worker(self._explore(ask))
 
     async def _explore(self, ask: Ask) -> None:
-        from bioretrieval_tui.tui.screens.qrels import QrelsPane
+        from bioretrieval_tui.tui.panes.qrels import QrelsPane
 
         pane = await self.show_pane("qrels")
         if isinstance(pane, QrelsPane):

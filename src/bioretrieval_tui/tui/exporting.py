@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import cast
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.export.formats import render
-from bioretrieval_tui.export.sheet import Sheet
 from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.render.formats import render
+from bioretrieval_tui.render.sheet import Sheet
 
 FORMATS = {
     ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",

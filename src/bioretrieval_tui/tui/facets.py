@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bioretrieval_tui.catalog.filter import Schema, parse
-from bioretrieval_tui.catalog.filter.nodes import Any, Matches
 from bioretrieval_tui.errors import FilterError
+from bioretrieval_tui.query import Schema, parse
+from bioretrieval_tui.query.nodes import Any, Matches
 from bioretrieval_tui.search.hits import Facet
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.table import Column

@@ -13,7 +13,7 @@ from bioretrieval_tui.tui.evalapp import EvaluatingApp
 
 if TYPE_CHECKING:
     from bioretrieval_tui.tui.finding import Finding, Wanted
-    from bioretrieval_tui.tui.screens.fetching import Wish
+    from bioretrieval_tui.tui.panes.fetching import Wish
 
 
 class FetchingApp(EvaluatingApp, inherit_bindings=False):
@@ -41,7 +41,7 @@ class FetchingApp(EvaluatingApp, inherit_bindings=False):
         return self.run_worker(work, group="work")
 
     def _found_changed(self) -> None:
-        from bioretrieval_tui.tui.screens.found import FoundPane
+        from bioretrieval_tui.tui.panes.found import FoundPane
 
         if self.screen_stack:
             for pane in self.screen_stack[0].query(FoundPane):
@@ -54,7 +54,7 @@ class FetchingApp(EvaluatingApp, inherit_bindings=False):
     ) -> None:
         """Ask what to fetch: `before` is what was asked last, else a query and an index."""
         from bioretrieval_tui.tui.finding import Wanted
-        from bioretrieval_tui.tui.screens.fetching import USUAL, FetchDialog
+        from bioretrieval_tui.tui.panes.fetching import USUAL, FetchDialog
 
         wanted = before or Wanted("pubmed", query, USUAL, index=index)
         self.push_screen(FetchDialog(self._names(), wanted), self._wished)
@@ -70,7 +70,7 @@ class FetchingApp(EvaluatingApp, inherit_bindings=False):
             self.begin_work(Job("fetch", wish.wanted.index, words=wish.wanted.words(into=True)))
 
     async def _look(self, wanted: Wanted) -> None:
-        from bioretrieval_tui.tui.screens.found import FoundPane
+        from bioretrieval_tui.tui.panes.found import FoundPane
 
         self._remember()
         pane = await self.show_pane("found")
@@ -82,7 +82,7 @@ class FetchingApp(EvaluatingApp, inherit_bindings=False):
 
     def ask_into(self, wanted: Wanted, count: str, put: Callable[[str], None]) -> None:
         """Ask which index `count` papers go into."""
-        from bioretrieval_tui.tui.screens.fetching import IntoDialog
+        from bioretrieval_tui.tui.panes.fetching import IntoDialog
 
         def answered(wish: Wish | None) -> None:
             if wish is not None:

@@ -13,10 +13,10 @@ from bioretrieval_tui.catalog.entries import (
     Recipe,
     Step,
 )
-from bioretrieval_tui.catalog.numbers import count, short
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.table import Column
+from bioretrieval_tui.util.formatting import count, short
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "papers": (

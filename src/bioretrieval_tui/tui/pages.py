@@ -18,10 +18,10 @@ from bioretrieval_tui.catalog.entries import (
     Side,
     Step,
 )
-from bioretrieval_tui.catalog.numbers import count, figure, short
 from bioretrieval_tui.catalog.view import Catalogue, kind_of
 from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.util.formatting import count, figure, short
 
 LABEL = 13
 """Cells of the label column of facts."""

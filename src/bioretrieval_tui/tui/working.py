@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 from textual.worker import Worker
 
-from bioretrieval_tui.tui.screens.pane import Pane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.typeahead import OrderedKeys
 from bioretrieval_tui.tui.widgets.bars import StatusBar
 from bioretrieval_tui.tui.works import Job, Outcome, Works, kept
@@ -102,7 +102,7 @@ class WorkingApp(OrderedKeys, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave; while work runs, after a question (and asked again during it, at once)."""
-        from bioretrieval_tui.tui.screens.dialogs import Question
+        from bioretrieval_tui.tui.panes.dialogs import Question
 
         job = self.works.current
         if job is None or (isinstance(self.screen, Question) and self.screen is self._leaving):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.lexical.analysis import tokens
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex, Parameters
 from bioretrieval_tui.index.lexical.facts import LexicalFacts

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lexical_building import SUBJECTS, VERBS, documents, opened, reference
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.lexical import ranking
 from bioretrieval_tui.index.lexical.analysis import tokens
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex, Parameters

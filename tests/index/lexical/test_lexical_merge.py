@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lexical_building import NONE, build, documents, reference, same_files
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.lexical import arrays
 from bioretrieval_tui.index.lexical.analysis import tokens

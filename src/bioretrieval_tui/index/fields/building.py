@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.index.fields.facts import VERSION, FieldsFacts
 from bioretrieval_tui.index.fields.merge import Extras, write_fields
 from bioretrieval_tui.index.fields.runs import BUDGET, RunWriter

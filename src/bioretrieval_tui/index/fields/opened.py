@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bioretrieval_tui.catalog.filter import Node
-from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.fields.arrays import WHAT, damaged, open_arrays
 from bioretrieval_tui.index.fields.columns import TextColumn
@@ -19,6 +18,7 @@ from bioretrieval_tui.index.fields.merge import spans_of
 from bioretrieval_tui.index.fields.reading import YEAR, schema_of
 from bioretrieval_tui.index.fields.selecting import Selector, parsed
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
+from bioretrieval_tui.query import Node
 
 Labels = NDArray[np.int64]
 

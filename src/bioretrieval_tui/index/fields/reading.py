@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from bioretrieval_tui.catalog.filter import Field, Schema
-from bioretrieval_tui.corpus.dates import document_date
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.dates import document_date
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.query import Field, Schema
 
 YEAR = Field("year", "number", doc="year of publication")
 FIELDS = (

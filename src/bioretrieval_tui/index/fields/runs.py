@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.fields.arrays import SHAPES, compared, encoded, key_of, new_file
 from bioretrieval_tui.index.fields.reading import (
     MOST_EXTRAS,

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bioretrieval_tui.catalog.filter import Node, Schema, parse
-from bioretrieval_tui.catalog.filter.folding import forms, needles, whole_words
-from bioretrieval_tui.catalog.filter.memory import Recent
-from bioretrieval_tui.catalog.filter.nodes import (
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.errors import FilterError, UsageError
+from bioretrieval_tui.index.lexical.analysis import tokens
+from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
+from bioretrieval_tui.query import Node, Schema, parse
+from bioretrieval_tui.query.folding import forms, needles, whole_words
+from bioretrieval_tui.query.memory import Recent
+from bioretrieval_tui.query.nodes import (
     All,
     Any,
     Compares,
@@ -28,10 +32,6 @@ from bioretrieval_tui.catalog.filter.nodes import (
     Phrase,
     Word,
 )
-from bioretrieval_tui.corpus.store import DocumentStore
-from bioretrieval_tui.errors import FilterError, UsageError
-from bioretrieval_tui.index.lexical.analysis import tokens
-from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.fields.opened import FieldIndex

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bioretrieval_tui.corpus.document import Document
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.lexical.analysis import chunks, terms_of
 from bioretrieval_tui.index.lexical.arrays import (
     MAX_FREQUENCY,

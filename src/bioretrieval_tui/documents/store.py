@@ -1,0 +1,312 @@
+"""Reading the documents of an index: one or more segments, each an SQLite file, as one store.
+
+A document has a label, a whole number from 0 that is also the row of its vector. Labels count on
+from segment to segment; a segment is written once (`writer.py`) and never changed. What a newer
+segment says of an id (a revised record, a deletion) stands above what an older one says.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from bioretrieval_tui.documents.document import Document, Place, Record
+from bioretrieval_tui.errors import IndexFault
+
+APPLICATION = 0x42525455  # "BRTU"
+VERSION = 2
+
+SCHEMA = """
+CREATE TABLE documents (
+    label INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    metadata BLOB,
+    hash BLOB NOT NULL,
+    file INTEGER NOT NULL,
+    line INTEGER,
+    dead INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX live_ids ON documents (id) WHERE dead = 0;
+CREATE INDEX hashes ON documents (hash);
+CREATE TABLE aliases (id TEXT PRIMARY KEY, label INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX alias_labels ON aliases (label);
+CREATE TABLE gone (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE files (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+"""
+"""dead: replaced or deleted within the segment itself. aliases: further ids of the same text, its
+label in this segment or an older one. gone: ids that older segments hold and that are no more."""
+
+# A list of any length goes in as one JSON parameter: builds of SQLite differ in how many `?`
+# they take.
+_BY_LABELS = """
+SELECT label, id, title, text, metadata FROM documents
+WHERE label IN (SELECT value FROM json_each(?))
+"""
+_IDS = "SELECT label, id FROM documents WHERE label IN (SELECT value FROM json_each(?))"
+_RANGE = """
+SELECT label, id, title, text, metadata FROM documents
+WHERE label >= ? ORDER BY label LIMIT ?
+"""
+_RECORDS = """
+SELECT label, id, title, text, metadata, name, line FROM documents
+JOIN files ON files.number = documents.file WHERE label >= ? ORDER BY label LIMIT ?
+"""
+_AT_ONCE = 500
+"""Values that one statement takes; every build of SQLite takes so many."""
+_IN_FORCE = """
+SELECT 0, label FROM documents WHERE id = ?1 AND dead = 0
+UNION ALL SELECT 1, label FROM aliases WHERE id = ?1
+UNION ALL SELECT 2, -1 FROM gone WHERE id = ?1
+LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an id stands for: a document's own id, or an alias of it."""
+
+    label: int
+    alias: bool
+
+
+class Segment:
+    """One finished segment, read-only; usable from several threads.
+
+    Raises (all methods):
+        IndexFault: the file is not there, is no store of ours, or is damaged.
+    """
+
+    def __init__(self, path: Path, first: int) -> None:
+        self.path = path
+        self.first = first
+        self._lock = threading.Lock()
+        address = f"file:{quote(str(path.absolute()))}?mode=ro"
+        try:
+            self._db = sqlite3.connect(
+                address, uri=True, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise self.fault(error) from error
+        try:
+            application = self.rows("PRAGMA application_id")[0][0]
+            version = self.rows("PRAGMA user_version")[0][0]
+            if (application, version) != (APPLICATION, VERSION):
+                raise IndexFault(f"{path.name} is not a document store of this version")
+            lowest, highest = self.rows("SELECT min(label), max(label) FROM documents")[0]
+            if highest is None:
+                lowest, highest = first, first - 1
+            if lowest != first:
+                raise IndexFault(f"{path.name} begins at document {lowest}, not {first}")
+            self.count = int(highest) - first + 1
+        except BaseException:
+            self._db.close()
+            raise
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """The rows that a statement gives."""
+        try:
+            with self._lock:
+                return self._db.execute(statement, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self.fault(error) from error
+
+    def close(self) -> None:
+        """Let go of the file; safe to call twice."""
+        with self._lock:
+            self._db.close()
+
+    def fault(self, error: Exception) -> IndexFault:
+        """What SQLite's complaint is to the user."""
+        return IndexFault(
+            f"the document store {self.path.name} cannot be read: {error}",
+            remedy="build the index again",
+        )
+
+
+class DocumentStore:
+    """The documents of an index, read-only; usable from several threads.
+
+    paths: the segments' files, oldest first. Labels run over all rows, dead ones too: what is
+    dead by a later segment or by deletion is for the index to know, which keeps a list of it.
+
+    Raises (all methods):
+        IndexFault: a file is not there, is no store of ours, or is damaged.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.segments: list[Segment] = []
+        first = 0
+        try:
+            for path in paths:
+                segment = Segment(path, first)
+                self.segments.append(segment)
+                first += segment.count
+        except BaseException:
+            self.close()
+            raise
+        self.rows = first
+        """Labels are 0 to rows - 1."""
+
+    def get(self, labels: Sequence[int]) -> list[Document]:
+        """The documents with these labels, in the order of `labels`."""
+        wanted = sorted({int(label) for label in labels})
+        found: dict[int, Document] = {}
+        for segment in self.segments:
+            inside = [
+                label for label in wanted if segment.first <= label < segment.first + segment.count
+            ]
+            if inside:
+                for row in segment.rows(_BY_LABELS, [json_list(inside)]):
+                    found[row[0]] = document_of(row, segment)
+        missing = next((label for label in wanted if label not in found), None)
+        if missing is not None:
+            raise IndexFault(f"the document store holds no document {missing}")
+        return [found[int(label)] for label in labels]
+
+    def ids(self, labels: Sequence[int]) -> list[str]:
+        """The ids of these labels, in the order of `labels`, without reading any text."""
+        found: dict[int, str] = {}
+        for segment in self.segments:
+            last = segment.first + segment.count
+            inside = [label for label in labels if segment.first <= label < last]
+            if inside:
+                found.update(segment.rows(_IDS, [json_list(inside)]))
+        missing = next((label for label in labels if label not in found), None)
+        if missing is not None:
+            raise IndexFault(f"the document store holds no document {missing}")
+        return [found[label] for label in labels]
+
+    def lookup(self, identifier: str) -> Found | None:
+        """What an id stands for now, the newest word on it."""
+        for segment in reversed(self.segments):
+            for kind, label in segment.rows(_IN_FORCE, [identifier]):
+                return None if kind == 2 else Found(int(label), kind == 1)
+        return None
+
+    def find(self, identifier: str) -> tuple[int, Document] | None:
+        """Label and document of an id or alias, or None."""
+        found = self.lookup(identifier)
+        return None if found is None else (found.label, self.get([found.label])[0])
+
+    def labels(self, identifiers: Iterable[str]) -> dict[str, int]:
+        """The labels of those ids that are here."""
+        found = ((identifier, self.lookup(identifier)) for identifier in identifiers)
+        return {identifier: one.label for identifier, one in found if one is not None}
+
+    def same_content(self, digest: bytes) -> list[int]:
+        """Labels of all rows, dead ones too, with this content hash, newest first."""
+        statement = "SELECT label FROM documents WHERE hash = ? ORDER BY label DESC"
+        return [
+            int(row[0])
+            for segment in reversed(self.segments)
+            for row in segment.rows(statement, [digest])
+        ]
+
+    def by_content(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Of those content hashes that are here, the label of one row each, dead ones too."""
+        found: dict[bytes, int] = {}
+        for start in range(0, len(digests), _AT_ONCE):
+            some = digests[start : start + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            statement = (
+                f"SELECT hash, max(label) FROM documents WHERE hash IN ({marks}) GROUP BY hash"  # noqa: S608
+            )
+            for segment in self.segments:
+                found.update((bytes(row[0]), int(row[1])) for row in segment.rows(statement, some))
+        return found
+
+    def aliases(self, label: int) -> list[str]:
+        """The other ids that stand for this document now, in order."""
+        statement = "SELECT id FROM aliases WHERE label = ?"
+        named = {
+            str(row[0]) for segment in self.segments for row in segment.rows(statement, [label])
+        }
+        return sorted(name for name in named if self.lookup(name) == Found(label, alias=True))
+
+    def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
+        """All rows from label `start` on, dead ones too, in label order, at most `size` each."""
+        for segment in self.segments:
+            end = segment.first + segment.count
+            while segment.first <= start < end:
+                rows = segment.rows(_RANGE, (start, size))
+                if not rows or [row[0] for row in rows] != list(range(start, start + len(rows))):
+                    raise IndexFault(f"{segment.path.name} lacks documents after label {start}")
+                yield [document_of(row, segment) for row in rows]
+                start += len(rows)
+
+    def records(self, size: int = 1_024) -> Iterator[tuple[int, Record]]:
+        """All rows, dead ones too, with their labels and the places that they came from."""
+        for segment in self.segments:
+            start = segment.first
+            while rows := segment.rows(_RECORDS, (start, size)):
+                for *row, file, line in rows:
+                    yield row[0], Record(document_of(row, segment), Place(file, line))
+                start = rows[-1][0] + 1
+
+    def all_aliases(self) -> Iterator[tuple[str, int]]:
+        """Every alias in force, with its label."""
+        for segment in self.segments:
+            for name, label in segment.rows("SELECT id, label FROM aliases ORDER BY id"):
+                if self.lookup(name) == Found(label, alias=True):
+                    yield name, label
+
+    def marked_dead(self) -> list[int]:
+        """Labels that died within the segment that holds them, ascending."""
+        statement = "SELECT label FROM documents WHERE dead = 1 ORDER BY label"
+        return [int(row[0]) for segment in self.segments for row in segment.rows(statement)]
+
+    def superseded(self) -> list[int]:
+        """Labels of all rows that their own id does not stand for any more, ascending: those
+        that are dead, found without any list of them, by one look-up a row."""
+        return [
+            int(label)
+            for segment in self.segments
+            for label, name in segment.rows("SELECT label, id FROM documents ORDER BY label")
+            if self.lookup(name) != Found(int(label), alias=False)
+        ]
+
+    def intact(self, label: int) -> bool:
+        """Whether a row's text still has the content hash that it was stored with."""
+        kept = [
+            bytes(row[0])
+            for segment in self.segments
+            for row in segment.rows("SELECT hash FROM documents WHERE label = ?", [label])
+        ]
+        return kept == [self.get([label])[0].content_hash()]
+
+    def check(self) -> str | None:
+        """What SQLite finds wrong in the files, or None; reads all of them."""
+        for segment in self.segments:
+            verdict = segment.rows("PRAGMA integrity_check(1)")[0][0]
+            if verdict != "ok":
+                return f"{segment.path.name}: {verdict}"
+        return None
+
+    def close(self) -> None:
+        """Let go of the files; safe to call twice."""
+        for segment in self.segments:
+            segment.close()
+
+
+def document_of(row: Sequence[Any], segment: Segment) -> Document:
+    """A document from label, id, title, text and metadata."""
+    _, identifier, title, text, metadata = row
+    try:
+        fields: Mapping[str, Any] = msgspec.json.decode(metadata) if metadata else {}
+    except msgspec.DecodeError as error:
+        raise segment.fault(error) from error
+    return Document(identifier, title, text, fields)
+
+
+def json_list(values: list[int] | list[str]) -> str:
+    """A list as one parameter of a statement."""
+    return msgspec.json.encode(values).decode()

@@ -1,0 +1,300 @@
+"""Writing one segment of a document store: what a stream of records amounts to.
+
+A record whose id is known replaces what stood there; one whose text is known under another id
+becomes a second name of it; a deletion removes. Rows are never changed once they are written,
+only marked dead, so whoever reads along (the encoder) always sees the same text under a label.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from bioretrieval_tui.documents.document import Document, Record
+from bioretrieval_tui.documents.store import APPLICATION, SCHEMA, VERSION, DocumentStore, Found
+
+_COMMIT_EVERY = 20_000
+_INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
+_CACHE_KIB = 65_536
+
+
+class Outcome(Enum):
+    """What became of a record."""
+
+    NEW = "new"
+    SAME = "same"
+    """The very record is there already."""
+    ALIAS = "alias"
+    """The same text is there under another id; this id is now another name of it."""
+    REPLACED = "replaced"
+
+
+class StoreWriter:
+    """Writes a new segment at `path`, on top of `base` where there is one; a context manager.
+
+    dead: labels of `base` that are dead already. The file is complete once `finish()` returned;
+    without it the file is worthless, which is why it is written with neither journal on disk nor
+    flushes. `add` and `delete` are for one thread; `read` may be called from another.
+
+    Raises (all methods):
+        sqlite3.Error: the disk is full or the file cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, base: DocumentStore | None = None, dead: frozenset[int] = frozenset()
+    ) -> None:
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=MEMORY")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        self._db.execute(f"PRAGMA application_id={APPLICATION}")
+        self._db.execute(f"PRAGMA user_version={VERSION}")
+        self._db.executescript(SCHEMA)
+        self._db.execute("BEGIN")
+        self._base = base
+        self._base_dead = dead
+        self.first = base.rows if base is not None else 0
+        self.next = self.first
+        """The label that the next row gets; all below it can be read."""
+        self.died: set[int] = set()
+        """Labels, of this segment and of older ones, that died while it was written."""
+        self.changes = 0
+        """How often anything was written at all; 0 means that there is nothing new."""
+        self.aliases = 0
+        """Aliases that came, less those that went."""
+        self.joins_twins = True
+        """Whether a text that is there under another id becomes a further name of it."""
+        self._files: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def rows(self) -> int:
+        """Rows of this segment, dead ones too."""
+        return self.next - self.first
+
+    def add(self, record: Record) -> Outcome:
+        """Take one record.
+
+        Raises:
+            ValueError: the document holds half a surrogate pair, which is no text.
+        """
+        try:
+            with self._lock:
+                return self._add(record)
+        except UnicodeEncodeError as error:
+            raise ValueError("the record holds half a surrogate pair, which is no text") from error
+
+    def delete(self, identifier: str) -> bool:
+        """Take an id out; False if it was not there."""
+        with self._lock:
+            known = self._lookup(identifier)
+            if known is None:
+                return False
+            self._forget(identifier, known)
+            return True
+
+    def name(self, identifier: str, label: int) -> None:
+        """Make an id that is not known yet another name of a document of this segment."""
+        with self._lock:
+            self._name(identifier, label)
+
+    def read(self, start: int, size: int) -> list[Document]:
+        """Up to `size` documents from label `start` (of this segment) on, dead ones too."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT id, title, text FROM documents WHERE label >= ? ORDER BY label LIMIT ?",
+                (start, size),
+            ).fetchall()
+        return [Document(*row) for row in rows]
+
+    def finish(self) -> None:
+        """Complete the file."""
+        with self._lock:
+            self._db.execute("COMMIT")
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; safe to call twice."""
+        with self._lock:
+            self._db.close()
+
+    # All below: the lock is held.
+
+    def _add(self, record: Record) -> Outcome:
+        document = record.document
+        digest = document.content_hash()
+        metadata = _packed(document)
+        known = self._lookup(document.id)
+        if known is not None and self._same(known, digest, metadata):
+            return Outcome.SAME
+        if known is None and self.joins_twins and document.text.strip():
+            # A title alone names many papers ("Editorial"), so it makes no two of them one.
+            twin = self._twin(digest)
+            if twin is not None:
+                self._name(document.id, twin)
+                return Outcome.ALIAS
+        place = record.place
+        where = (place.file, place.line if place.line is not None else place.offset)
+        if known is not None:
+            self._forget(document.id, known)
+        self._insert(document, metadata, digest, where)
+        return Outcome.NEW if known is None else Outcome.REPLACED
+
+    def _lookup(self, identifier: str) -> Found | None:
+        row = self._db.execute(
+            "SELECT label FROM documents WHERE id = ? AND dead = 0", (identifier,)
+        ).fetchone()
+        if row is not None:
+            return Found(row[0], alias=False)
+        row = self._db.execute("SELECT label FROM aliases WHERE id = ?", (identifier,)).fetchone()
+        if row is not None:
+            return Found(row[0], alias=True)
+        if self._base is None:
+            return None
+        gone = self._db.execute("SELECT 1 FROM gone WHERE id = ?", (identifier,)).fetchone()
+        return None if gone else self._base.lookup(identifier)
+
+    def _same(self, known: Found, digest: bytes, metadata: bytes | None) -> bool:
+        """Whether what is known holds this very content and metadata. Of an alias the metadata
+        was never kept, so there the content decides."""
+        label = known.label
+        statement = "SELECT hash, metadata FROM documents WHERE label = ?"
+        row = None
+        if label >= self.first:
+            row = self._db.execute(statement, (label,)).fetchone()
+        elif self._base is not None:
+            for segment in self._base.segments:
+                if segment.first <= label < segment.first + segment.count:
+                    row = segment.rows(statement, [label])[0]
+        if row is None or bytes(row[0]) != digest:
+            return False
+        return known.alias or row[1] == metadata
+
+    def _twin(self, digest: bytes) -> int | None:
+        """A live document with this content."""
+        row = self._db.execute(
+            "SELECT label FROM documents WHERE hash = ? AND dead = 0", (digest,)
+        ).fetchone()
+        if row is not None:
+            return int(row[0])
+        for label in self._base.same_content(digest) if self._base is not None else ():
+            if label not in self._base_dead and label not in self.died:
+                return label
+        return None
+
+    def _name(self, identifier: str, label: int) -> None:
+        self._db.execute("INSERT INTO aliases VALUES (?, ?)", (identifier, label))
+        self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        self.changes += 1
+        self.aliases += 1
+
+    def _insert(
+        self,
+        document: Document,
+        metadata: bytes | None,
+        digest: bytes,
+        where: tuple[str, int | None],
+    ) -> None:
+        file, at = where
+        values = (document.id, document.title, document.text, metadata, digest)
+        self._db.execute(_INSERT, (self.next, *values, self._file_number(file), at))
+        self._db.execute("DELETE FROM gone WHERE id = ?", (document.id,))
+        self.next += 1
+        self.changes += 1
+        if self.rows % _COMMIT_EVERY == 0:
+            # Bounds the journal that SQLite keeps in memory.
+            self._db.execute("COMMIT")
+            self._db.execute("BEGIN")
+
+    def _forget(self, identifier: str, known: Found) -> None:
+        """Take an id off whatever it stands for; the document dies with its own id, unless
+        another name of it lives on, which then is what it is called."""
+        self.changes += 1
+        if known.alias:
+            self._db.execute("DELETE FROM aliases WHERE id = ?", (identifier,))
+            self._hide(identifier)
+            self.aliases -= 1
+            return
+        heirs = self._aliases(known.label)
+        if known.label >= self.first:
+            self._db.execute("UPDATE documents SET dead = 1 WHERE label = ?", (known.label,))
+        self._hide(identifier)
+        self.died.add(known.label)
+        if not heirs:
+            return
+        document, where, digest = self._row(known.label)
+        heir, *others = heirs
+        self._db.execute("DELETE FROM aliases WHERE id = ?", (heir,))
+        self.aliases -= 1
+        self._insert(
+            Document(heir, document.title, document.text, document.metadata),
+            _packed(document),
+            digest,
+            where,
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO aliases VALUES (?, ?)",
+            [(name, self.next - 1) for name in others],
+        )
+
+    def _hide(self, identifier: str) -> None:
+        if self._base is not None and self._base.lookup(identifier) is not None:
+            self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (identifier,))
+
+    def _aliases(self, label: int) -> list[str]:
+        named = {
+            row[0] for row in self._db.execute("SELECT id FROM aliases WHERE label = ?", (label,))
+        }
+        if self._base is not None and label < self.first:
+            named.update(self._base.aliases(label))
+        return sorted(name for name in named if self._lookup(name) == Found(label, alias=True))
+
+    def _row(self, label: int) -> tuple[Document, tuple[str, int | None], bytes]:
+        """A row with the place that it came from and its content hash."""
+        statement = (
+            "SELECT id, title, text, metadata, name, line, hash FROM documents"
+            " JOIN files ON files.number = documents.file WHERE label = ?"
+        )
+        if label >= self.first:
+            rows = self._db.execute(statement, (label,)).fetchall()
+        else:
+            rows = [
+                row
+                for segment in (self._base.segments if self._base is not None else ())
+                for row in segment.rows(statement, [label])
+            ]
+        identifier, title, text, metadata, name, line, digest = rows[0]
+        fields = msgspec.json.decode(metadata) if metadata else {}
+        return Document(identifier, title, text, fields), (name, line), bytes(digest)
+
+    def _file_number(self, name: str) -> int:
+        shown = name.encode("utf-8", "replace").decode()
+        number = self._files.get(shown)
+        if number is None:
+            number = self._files[shown] = len(self._files)
+            self._db.execute("INSERT INTO files VALUES (?, ?)", (number, shown))
+        return number
+
+
+def _packed(document: Document) -> bytes | None:
+    """Metadata as it is kept: keys in a fixed order, so that equal ones are equal bytes."""
+    if not document.metadata:
+        return None
+    return msgspec.json.encode(document.metadata, order="deterministic")

@@ -1,0 +1,387 @@
+"""Reads a filter expression: text -> tree of nodes, or an error that points at the column.
+
+    either  := every (OR every)*            OR is also written |
+    every   := term+                        AND may stand between, and changes nothing
+    term    := - term | NOT term | ( either ) | "phrase" | field operator values | word
+    values  := value (, value)*             a value is a run of characters or a "phrase"
+
+White space around an operator is allowed: a word followed by one is always a field.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, cast
+
+from bioretrieval_tui.errors import FilterError
+from bioretrieval_tui.query.fields import (
+    BadValueError,
+    Field,
+    FieldType,
+    Schema,
+    boolean,
+    boolean_begun,
+    interval,
+)
+from bioretrieval_tui.query.folding import needles
+from bioretrieval_tui.query.nodes import (
+    KEYWORDS,
+    Compares,
+    Everything,
+    Flag,
+    Has,
+    Matches,
+    Node,
+    Phrase,
+    Word,
+    all_of,
+    any_of,
+    negated,
+    quoted,
+)
+
+LONGEST = 10_000
+"""Characters of an expression: beyond any list of ids that one would paste."""
+DEEPEST = 40
+"""Nesting of parentheses and negations."""
+
+_SPACE = re.compile(r"\s*")
+_RUN = re.compile(r'[^\s"\u201c\u201d()|]+')
+_VALUE = re.compile(r'[^\s"\u201c\u201d()|,]+')
+_OPERATOR = re.compile(r":?(?:>=|<=|=>|=<|!=|<>|==|[<>=\u2265\u2264\u2260])|:")
+_SPELT = {
+    "==": "=",
+    "=>": ">=",
+    "=<": "<=",
+    "<>": "!=",
+    "\u2265": ">=",
+    "\u2264": "<=",
+    "\u2260": "!=",
+}
+_CLOSING = {'"': '"', "\u201c": "\u201d"}
+_TRIMMED = ",;.!?*-_"
+_ADDRESS = re.compile(r"[a-z]{2,8}://", re.IGNORECASE)
+_SHOWN = 60
+
+Operator = Literal[":", "=", "!=", ">", ">=", "<", "<="]
+_Value = tuple[str, int, bool]
+"""Text, column, whether it stood in quotes."""
+
+
+class UnfinishedFilterError(FilterError):
+    """So far nothing is wrong, but more must follow: what one passes through while typing."""
+
+
+def parse(expression: str, schema: Schema) -> Node:
+    """The meaning of `expression` over the fields of `schema`.
+
+    Raises:
+        UnfinishedFilterError: it breaks off (open quote or parenthesis, an operator at the end).
+        FilterError: anything else that is wrong.
+    """
+    if len(expression) > LONGEST:
+        raise FilterError(
+            f"a filter of {len(expression):,} characters is too long",
+            expression=expression,
+            column=LONGEST,
+            remedy=f"keep it below {LONGEST:,}",
+        )
+    return _Parser(expression, schema).whole()
+
+
+class _Parser:
+    """Recursive descent over one expression; `at` is the column that is read next."""
+
+    def __init__(self, expression: str, schema: Schema) -> None:
+        self.text = expression
+        self.schema = schema
+        self.at = 0
+
+    def whole(self) -> Node:
+        if self.peek() == "":
+            return Everything()
+        node = self.either(0)
+        if self.peek() == ")":
+            raise self.fault("this ) closes nothing", self.at, "remove it, or open a ( before")
+        return node
+
+    def either(self, depth: int) -> Node:
+        if depth > DEEPEST:
+            raise self.fault("nested too deeply", self.at, f"at most {DEEPEST} levels")
+        nodes = [self.every(depth)]
+        while (sign := self.joint("OR")) is not None:
+            word, column = sign
+            self.need_term(f"{word} needs something after it", column)
+            nodes.append(self.every(depth))
+        return any_of(nodes)
+
+    def every(self, depth: int) -> Node:
+        nodes = [self.term(depth)]
+        while True:
+            sign = self.joint("AND")
+            if sign is not None:
+                self.need_term("AND needs something after it", sign[1])
+            elif self.peek() in ("", ")") or self.at_or():
+                return all_of(nodes)
+            nodes.append(self.term(depth))
+
+    def term(self, depth: int) -> Node:
+        if depth > DEEPEST:
+            raise self.fault("nested too deeply", self.at, f"at most {DEEPEST} levels")
+        char, column = self.peek(), self.at
+        if char == "-":
+            self.at += 1
+            if not self.text[self.at :].strip():
+                raise self.unfinished("- needs a term right after it", column, "write -term")
+            if self.text[self.at].isspace() or self.text[self.at] in ")|":
+                raise self.fault("- needs a term right after it", column, "write -term")
+            return negated(self.term(depth + 1))
+        if char == "(":
+            return self.group(depth)
+        if char in _CLOSING:
+            phrase = self.quoted()
+            if not needles(phrase):
+                raise self.fault(
+                    "the quotes hold nothing to look for", column, "put a word in them"
+                )
+            return Phrase(phrase)
+        if char == "\u201d":
+            raise self.fault("this quote closes nothing", column, "use a pair of plain quotes")
+        if char in ("|", ")"):
+            what = "OR" if char == "|" else "this )"
+            raise self.fault(
+                f"{what} needs something before it", column, "remove it, or add a term"
+            )
+        return self.run(depth)
+
+    def group(self, depth: int) -> Node:
+        column = self.at
+        self.at += 1
+        if self.peek() == "":
+            raise self.unfinished("this ( is not closed", column, "add a ) at its end")
+        if self.peek() == ")":
+            raise self.fault("nothing stands between the parentheses", column, "remove them")
+        node = self.either(depth + 1)
+        if self.peek() != ")":
+            raise self.unfinished("this ( is not closed", column, "add a ) at its end")
+        self.at += 1
+        return node
+
+    def run(self, depth: int) -> Node:
+        """A term that starts with neither quote nor parenthesis: keyword, field or word."""
+        match = cast("re.Match[str]", _RUN.match(self.text, self.at))
+        column, run = self.at, match[0]
+        inner = _OPERATOR.search(run)
+        if inner and inner.start() == 0:
+            raise self.fault(
+                f"{inner[0]} needs a field name before it",
+                column,
+                f"write for example year>=2020, or quote the text: {quoted(run[:_SHOWN])}",
+            )
+        if inner:
+            return self.clause(run[: inner.start()], column, column + inner.start())
+        self.at = match.end()
+        if run == "NOT":
+            self.need_term("NOT needs something after it", column)
+            return negated(self.term(depth + 1))
+        if run in KEYWORDS:
+            raise self.fault(
+                f"{run} needs something before it",
+                column,
+                f'to look for the word, quote it: "{run}"',
+            )
+        after = self.skip()
+        if _OPERATOR.match(self.text, after):
+            return self.clause(run, column, after)
+        word = run.strip(_TRIMMED)
+        if not needles(word):
+            raise self.fault(
+                "there is no letter or digit to look for", column, "an empty filter shows all"
+            )
+        # Upper case would read as an operator when the tree is written out again.
+        return Word(word.lower() if word in KEYWORDS else word)
+
+    def clause(self, name: str, column: int, sign_at: int) -> Node:
+        """`name` at `column`, then the operator at `sign_at`, then its values."""
+        match = cast("re.Match[str]", _OPERATOR.match(self.text, sign_at))
+        sign = match[0].removeprefix(":") or ":"
+        operator = cast("Operator", _SPELT.get(sign, sign))
+        self.at = match.end()
+        if name.casefold() in ("has", "is"):
+            return self.about_fields(name.casefold(), operator, sign_at)
+        field = self.schema.find(name)
+        if field is None:
+            raise self.unknown(name, column)
+        values = self.values(match[0], sign_at)
+        if operator in (":", "=", "!=") and values[0][0] == "*" and not values[0][2]:
+            if len(values) > 1:
+                raise self.fault("* stands alone", values[0][1], f"write {field.name}:*")
+            node: Node = Has(field.name)
+        else:
+            node = self.condition(field, "=" if operator == "!=" else operator, values, sign_at)
+        return negated(node) if operator == "!=" else node
+
+    def about_fields(self, name: str, operator: Operator, sign_at: int) -> Node:
+        """has:FIELD and is:FIELD."""
+        if operator not in (":", "="):
+            raise self.fault(f"{name} is followed by : and a field", sign_at, f"write {name}:FIELD")
+        wanted: FieldType | None = "bool" if name == "is" else None
+        nodes: list[Node] = []
+        for text, column, _ in self.values(operator, sign_at):
+            field = self.schema.find(text)
+            if field is None or (wanted and field.type != wanted):
+                if field is None and self.at == len(self.text) and self.schema.begun(text):
+                    raise self.unfinished(
+                        f'"{text}" is not a whole field name', column, self.advice(text)
+                    )
+                kind = "yes-or-no field" if wanted else "field"
+                raise self.fault(f'"{text}" is not a {kind}', column, self.advice(text, wanted))
+            nodes.append(Flag(field.name, True) if wanted else Has(field.name))
+        return any_of(nodes)
+
+    def condition(
+        self, field: Field, operator: Operator, values: list[_Value], sign_at: int
+    ) -> Node:
+        """The node of a field's own type; `operator` is no longer !=."""
+        if field.type == "number":
+            return self.comparison(field, operator, values)
+        if operator not in (":", "="):
+            raise self.fault(
+                f"{field.name} is not a number and cannot be compared with {operator}",
+                sign_at,
+                f"write {field.name}:{'yes' if field.type == 'bool' else 'value'}",
+            )
+        text, column, quotes = values[0]
+        if field.type == "bool":
+            flag = boolean(text)
+            if len(values) > 1:
+                raise self.fault(f"{field.name} takes one value", column, "write yes or no")
+            if flag is None:
+                if self.at == len(self.text) and not quotes and boolean_begun(text):
+                    raise self.unfinished(
+                        f'"{text}" is not yet yes or no', column, "write yes or no"
+                    )
+                raise self.fault(
+                    f'"{text}" is neither yes nor no', column, f"write {field.name}:yes"
+                )
+            return Flag(field.name, flag)
+        wanted = []
+        for text, column, quotes in values:
+            # Beginnings of words match anyway, so a star at the end is what people mean.
+            value = text if quotes or operator == "=" else text.rstrip("*")
+            if not needles(value):
+                remedy = f"has:{field.name} finds what has a value, -has:{field.name} the rest"
+                raise self.fault("the value holds no letter or digit", column, remedy)
+            wanted.append(value)
+        return Matches(field.name, operator, tuple(wanted))
+
+    def comparison(self, field: Field, operator: Operator, values: list[_Value]) -> Node:
+        if len(values) > 1 and operator not in (":", "="):
+            joined = "".join(text for text, _, _ in values)
+            remedy = f"write {joined}" if joined.isdecimal() else "write two conditions with OR"
+            raise self.fault(f"{operator} takes one number", values[1][1], remedy)
+        intervals = []
+        for text, column, _ in values:
+            try:
+                intervals.append(interval(text.strip(), operator))
+            except BadValueError as bad:
+                raise self.fault(f"{field.name}: {bad.message}", column, bad.remedy) from bad
+        compared = cast("Literal[':', '=', '>', '>=', '<', '<=']", operator)
+        return Compares(field.name, compared, tuple(intervals))
+
+    def values(self, sign: str, sign_at: int) -> list[_Value]:
+        """One value or several with commas between."""
+        found: list[_Value] = []
+        while True:
+            adjacent = self.at
+            char, column = self.peek(), self.at
+            if char in _CLOSING:
+                found.append((self.quoted(), column, True))
+            else:
+                match = _VALUE.match(self.text, column)
+                if match is None or (column > adjacent and match[0] in KEYWORDS):
+                    what = f"a value is missing after {',' if found else sign}"
+                    place = adjacent - 1 if found else sign_at
+                    if char == "":
+                        raise self.unfinished(what, place, "add it")
+                    raise self.fault(what, place, "add it, or quote the text to look for it")
+                self.at = match.end()
+                found.append((match[0], column, False))
+            if self.text[self.at : self.at + 1] != ",":
+                return found
+            self.at += 1
+
+    def quoted(self) -> str:
+        """The text between the quotes that open here; a backslash escapes a quote or itself."""
+        column = self.at
+        closing = _CLOSING[self.text[column]]
+        out: list[str] = []
+        at = column + 1
+        while at < len(self.text):
+            char = self.text[at]
+            if char == closing:
+                self.at = at + 1
+                return "".join(out)
+            if char == "\\" and self.text[at + 1 : at + 2] in ('"', "\u201d", "\\"):
+                at += 1
+                char = self.text[at]
+            out.append(char)
+            at += 1
+        raise self.unfinished("this quote is not closed", column, "add the closing quote")
+
+    def skip(self) -> int:
+        """The column after any white space."""
+        return cast("re.Match[str]", _SPACE.match(self.text, self.at)).end()
+
+    def peek(self) -> str:
+        """Steps over white space; the next character, or "" at the end."""
+        self.at = self.skip()
+        return self.text[self.at : self.at + 1]
+
+    def at_or(self) -> bool:
+        if self.peek() == "|":
+            return True
+        match = _RUN.match(self.text, self.at)
+        return match is not None and match[0] == "OR"
+
+    def joint(self, keyword: str) -> tuple[str, int] | None:
+        """Steps over `keyword` (or |, for OR) if it comes next: how it is written, and where."""
+        char, column = self.peek(), self.at
+        if char == "|" and keyword == "OR":
+            self.at += 1
+            return "|", column
+        match = _RUN.match(self.text, column)
+        if match is None or match[0] != keyword:
+            return None
+        self.at = match.end()
+        return keyword, column
+
+    def need_term(self, message: str, column: int) -> None:
+        """Raises unless a term can start here."""
+        char = self.peek()
+        if char == "":
+            raise self.unfinished(message, column, "add a term")
+        match = _RUN.match(self.text, self.at)
+        if char in (")", "|") or (match is not None and match[0] in ("AND", "OR")):
+            raise self.fault(message, column, "add a term, or quote the word to look for it")
+
+    def unknown(self, name: str, column: int) -> FilterError:
+        """No field has the name before an operator: perhaps misspelt, perhaps meant as text."""
+        run = cast("re.Match[str]", _RUN.match(self.text, column))[0]
+        quote = f"quote it: {quoted(run)}" if len(run) <= _SHOWN else "put it in quotes"
+        if _ADDRESS.match(run):
+            remedy = f"to look for an address, {quote}"
+        else:
+            remedy = f"{self.advice(name)}; to look for the text, {quote}"
+        return self.fault(f'"{name}" is not a field', column, remedy)
+
+    def advice(self, name: str, wanted: FieldType | None = None) -> str:
+        near = self.schema.nearest(name, wanted)
+        known = [f.name for f in self.schema.fields if wanted is None or f.type == wanted]
+        return f"did you mean {near}?" if near else f"there are {', '.join(known) or 'none'}"
+
+    def fault(self, message: str, column: int, remedy: str) -> FilterError:
+        return FilterError(message, expression=self.text, column=column, remedy=remedy)
+
+    def unfinished(self, message: str, column: int, remedy: str) -> UnfinishedFilterError:
+        return UnfinishedFilterError(message, expression=self.text, column=column, remedy=remedy)

@@ -1,0 +1,189 @@
+"""Catalogue entries as works to cite: what goes into the fields, not how an entry is laid out.
+
+Papers become @article, @inproceedings or @misc by their venue; models, datasets and benchmarks
+become @misc with the address where they are found.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from bioretrieval_tui.catalog.entries import AnyEntry, Benchmark, Dataset, Model, Paper
+from bioretrieval_tui.render import latex
+from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.terminal.clean import safe_url
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One BibTeX entry. Values are LaTeX with balanced braces, see `latex.py`."""
+
+    key: str
+    type: str
+    fields: tuple[tuple[str, str], ...]
+
+
+_MEETINGS = re.compile(
+    r"\b(ACL|NAACL|EACL|AACL|EMNLP|COLING|CoNLL|LREC|SemEval|BioNLP|ClinicalNLP|LOUHI|COLM"
+    r"|SIGIR|ECIR|ICTIR|CHIIR|CIKM|WSDM|WWW|RecSys|JCDL|TREC|TAC|CLEF|NTCIR"
+    r"|KDD|NeurIPS|NIPS|ICLR|ICML|AAAI|IJCAI|AMIA|PSB|ICHI|BIBM|MEDINFO|ML4H|MLHC|CHIL|MICCAI"
+    r"|Findings|Proceedings|Proc|Conference|Workshop|Symposium|Meeting)\b"
+)
+_PERIODICALS = re.compile(r"\b(Trans|Transactions|TACL|J|Journal|Forum|Letters|Annals)\b")
+_PREPRINT = re.compile(r"\b(preprint|arxiv|biorxiv|medrxiv|technical report|blog)\b", re.IGNORECASE)
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_LAST_YEAR = re.compile(r"[ ,(]+((?:19|20)\d\d)\)?$")
+_VOLUME = re.compile(
+    r"^(?P<name>.*[^\W\d_][.,]?) (?P<volume>\d+)(?:\((?P<number>[\w-]+)\))?(?::(?P<pages>[\w-]+))?$"
+)
+_MANNER = re.compile(r" \((?:oral|poster|spotlight|demo)\)$", re.IGNORECASE)
+_STOP_WORD = re.compile(r"an?|the|on|in|of|for|to|from|with|and|is|are|do|does|how|what")
+_UNDECOMPOSED = str.maketrans(
+    {"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "þ": "th", "ð": "d"}
+)
+
+
+def cite(paper: Paper) -> Citation:
+    """The paper as a work to cite.
+
+    A year in the venue ("EACL 2023") is the year of publication and goes before the entry's own,
+    which may be that of the preprint. Fields that no source could be read for are named in a note.
+    """
+    venue = _MANNER.sub("", one_line(paper.venue or ""))
+    years = _YEAR.findall(venue)
+    year = years[-1] if years else str(paper.year or "")
+    kind, place = _place(venue)
+    url = next((link.url for link in paper.links), None) or _paper_url(paper)
+    fields = [
+        ("title", latex.title(paper.title)),
+        ("author", latex.authors(paper.authors)),
+        *place,
+        ("year", year),
+        ("eprint", paper.arxiv or ""),
+        ("archivePrefix", "arXiv" if paper.arxiv else ""),
+        ("doi", latex.address(paper.doi or "")),
+        ("url", latex.address(safe_url(url) or "") if url else ""),
+        ("note", _note(paper)),
+    ]
+    return Citation(_key(paper, year), kind, _filled(fields))
+
+
+def citable(entry: AnyEntry) -> bool:
+    """Whether the entry is a work: a paper, or what can be fetched from some address."""
+    return isinstance(entry, Paper) or _found_at(entry) is not None
+
+
+def cite_entry(entry: AnyEntry) -> Citation:
+    """A citable entry as a work to cite: a paper by `cite`, anything else by its address.
+
+    Raises:
+        ValueError: the entry is not citable.
+    """
+    if isinstance(entry, Paper):
+        return cite(entry)
+    url = _found_at(entry)
+    if url is None:
+        raise ValueError(f"{entry.id} is no work to cite")
+    hub = entry.hub if isinstance(entry, (Model, Dataset)) else ()
+    owner = hub[0].partition("/")[0] if hub and "/" in hub[0] else ""
+    fields = [
+        ("title", latex.title(entry.name)),
+        ("author", f"{{{latex.escape(owner)}}}" if owner else ""),
+        ("year", str(entry.year or "")),
+        ("howpublished", rf"\url{{{latex.address(url)}}}"),
+        ("note", _note(entry)),
+    ]
+    return Citation(entry.id, "misc", _filled(fields))
+
+
+def _found_at(entry: AnyEntry) -> str | None:
+    """Where a model, dataset or benchmark is found: its hub, else its first link."""
+    if not isinstance(entry, (Model, Dataset, Benchmark)):
+        return None
+    url = hub_url(entry) or next((link.url for link in entry.links), None)
+    return safe_url(url) if url else None
+
+
+def hub_url(entry: AnyEntry) -> str | None:
+    """Where the entry's first hub id leads, or None."""
+    if isinstance(entry, Model) and entry.hub:
+        return f"https://huggingface.co/{entry.hub[0]}"
+    if isinstance(entry, Dataset) and entry.hub:
+        return f"https://huggingface.co/datasets/{entry.hub[0]}"
+    return None
+
+
+def _filled(fields: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in fields if value)
+
+
+def _place(venue: str) -> tuple[str, list[tuple[str, str]]]:
+    """Entry type and the fields that say where it appeared."""
+    if not venue:
+        return "misc", []
+    if _PREPRINT.search(venue):
+        plain = venue.casefold() in ("preprint", "arxiv", "arxiv preprint")
+        return "misc", [] if plain else [("howpublished", latex.escape(venue))]
+    name = _LAST_YEAR.sub("", venue)
+    volume = _VOLUME.match(name)
+    if volume is None and _MEETINGS.search(venue) and not _PERIODICALS.search(venue):
+        return "inproceedings", [("booktitle", latex.escape(venue))]
+    if volume is None:
+        return "article", [("journal", latex.escape(name))]
+    return "article", [
+        ("journal", latex.escape(volume["name"].rstrip(","))),
+        ("volume", volume["volume"]),
+        ("number", latex.escape(volume["number"] or "")),
+        ("pages", latex.escape(volume["pages"] or "")),
+    ]
+
+
+def _paper_url(paper: Paper) -> str | None:
+    if paper.acl:
+        return f"https://aclanthology.org/{paper.acl}/"
+    if paper.doi:
+        return f"https://doi.org/{paper.doi}"
+    if paper.arxiv:
+        return f"https://arxiv.org/abs/{paper.arxiv}"
+    return f"https://pubmed.ncbi.nlm.nih.gov/{paper.pmid}/" if paper.pmid else None
+
+
+_CITED = ("title", "name", "authors", "venue", "year", "arxiv", "doi", "acl", "hub")
+
+
+def _note(entry: AnyEntry) -> str:
+    if entry.status == "unverified":
+        return "unverified"
+    fields = [name for name in _CITED if entry.statuses.get(name) == "unverified"]
+    return f"unverified: {', '.join(fields)}" if fields else ""
+
+
+def _key(paper: Paper, year: str) -> str:
+    """Surname of the first author, year, first telling word of the title; else the entry's id."""
+    surname = ascii_word(_surname(paper.authors[0])) if paper.authors else ""
+    if not surname or paper.authors == ("others",):
+        return paper.id
+    return f"{surname}{year}{telling_word(paper.title)}"
+
+
+def telling_word(title: str) -> str:
+    """The first word of a title that says something, as it may stand in a key; or nothing."""
+    words = [ascii_word(word) for word in re.split(r"[^\w-]+", title)]
+    return next((word for word in words if word and not _STOP_WORD.fullmatch(word)), "")
+
+
+def _surname(author: str) -> str:
+    author = one_line(author)
+    if author.startswith("{"):
+        return next(iter(author.strip("{}").split()), "")
+    if "," in author:
+        return author.partition(",")[0]
+    return author.rpartition(" ")[2]
+
+
+def ascii_word(text: str) -> str:
+    """The letters and digits that may stand in a key: small, without accents."""
+    text = unicodedata.normalize("NFKD", one_line(text).casefold().translate(_UNDECOMPOSED))
+    return "".join(char for char in text if char.isascii() and char.isalnum())

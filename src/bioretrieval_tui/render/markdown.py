@@ -1,0 +1,97 @@
+"""markdown: a heading and a pipe table; and the escaping that every markdown text of ours uses.
+
+Text from the catalogue stays text: it can make no link, no HTML, no emphasis and no new cell.
+An address that stands bare in a text is broken up too, so that only our own links are links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bioretrieval_tui.render.sheet import Cell, Sheet, face, shown
+from bioretrieval_tui.render.text import one_line
+
+UNVERIFIED = " (unverified)"
+
+_INLINE = re.compile(
+    r"[\\`*\[\]<|~$]"
+    # An underscore within a word is no emphasis, and hub ids are full of them.
+    r"|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])"
+    r"|&(?=#?\w+;)"  # an entity such as &lt;
+    r"|:(?=//)"
+    r"|(?<=\bwww)\.(?=\w)",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_LEADING = re.compile(r"^(?:>|[#+\-=:](?!\d)|\d{1,9}(?=[.)](?:\s|$)))")
+# What may not stand in a link's destination, a backslash and a pipe above all.
+_IN_DESTINATION = re.compile(r'[\s()<>|\\"`{}^\[\]]')
+
+
+def escape(text: str) -> str:
+    """`text` on one line, with a backslash before everything that markdown would act on."""
+    text = _INLINE.sub(r"\\\g<0>", one_line(text))
+    return _LEADING.sub(_escape_leading, text)
+
+
+def _escape_leading(found: re.Match[str]) -> str:
+    start = found.group()
+    return f"{start}\\" if start[0].isdigit() else f"\\{start}"
+
+
+def code(text: str) -> str:
+    """`text` as a code span, with a fence longer than any run of backticks in it."""
+    text = one_line(text)
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") or not text else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def link(text: str, url: str | None) -> str:
+    """A link, its text escaped; the text alone where there is no address.
+
+    Args:
+        url: an address that `terminal.clean.safe_url` let through.
+    """
+    if url and text == url:
+        return f"<{_destination(url)}>"
+    return _linked(escape(text), url)
+
+
+def _linked(markup: str, url: str | None) -> str:
+    return f"[{markup}]({_destination(url)})" if url and markup else markup
+
+
+def _destination(url: str) -> str:
+    url = _IN_DESTINATION.sub(lambda found: f"%{ord(found.group()):02X}", url)
+    return _ENTITY.sub("&amp;", url)
+
+
+def cell(value: Cell) -> str:
+    """One table cell as markdown."""
+    seen = face(value)
+    text = _linked(seen.text if seen.number else escape(seen.text), seen.url)
+    return text + UNVERIFIED if seen.unverified and text else text
+
+
+def table(sheet: Sheet) -> Iterator[str]:
+    """The pipe table alone, a line at a time, every line with the same number of cells."""
+    places = shown(sheet)
+    columns = [sheet.columns[place] for place in places]
+    yield _row([escape(column.title) for column in columns])
+    yield _row(["---:" if column.align == "right" else "---" for column in columns])
+    for row in sheet.rows:
+        yield _row([cell(row[place]) for place in places])
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def render(sheet: Sheet) -> Iterator[str]:
+    """The sheet's title as a heading, an empty line, the table."""
+    if sheet.title:
+        yield f"# {escape(sheet.title)}\n\n"
+    yield from table(sheet)

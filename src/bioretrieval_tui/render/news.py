@@ -1,0 +1,151 @@
+"""News of watches: a sheet for every format, and the digest that a reader gets in the morning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bioretrieval_tui.render.jsontext import encoded
+from bioretrieval_tui.render.markdown import escape, link
+from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Linked, Sheet
+from bioretrieval_tui.render.text import one_line, shortened
+from bioretrieval_tui.terminal.clean import safe_url
+
+_AUTHORS = 3
+_ABSTRACT = 600
+
+
+class Item(Protocol):
+    """One piece of news, as the room that watches gives it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def year(self) -> int | None: ...
+    @property
+    def date(self) -> str | None: ...
+    @property
+    def authors(self) -> Sequence[str]: ...
+    @property
+    def journal(self) -> str | None: ...
+    @property
+    def score(self) -> float | None: ...
+    @property
+    def found(self) -> str: ...
+    @property
+    def read(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The news of one watch. note: what a reader must know of them (a run that broke off), or
+    None."""
+
+    watch: str
+    query: str
+    source: str
+    items: Sequence[Item]
+    note: str | None = None
+
+
+_COLUMNS = (
+    Column("watch", "watch", min_width=8),
+    Column("unread", "new", min_width=3),
+    Column("score", "near", "right"),
+    Column("title", "title", weight=5, min_width=24),
+    Column("journal", "journal", weight=2, min_width=10),
+    Column("date", "date", min_width=10),
+    Column("id", "id", min_width=8),
+    Column("found", "found", data_only=True),
+    Column("url", "url", data_only=True),
+)
+
+
+def news_sheet(parts: Sequence[Part], *, title: str = "News") -> Sheet:
+    """News of all parts in their order, a row each."""
+    pairs = [(part, item) for part in parts for item in part.items]
+    return Sheet(
+        title=title, columns=_COLUMNS, rows=Each(_row, pairs), records=Each(_record, pairs)
+    )
+
+
+def _row(pair: tuple[Part, Item]) -> tuple[Cell, ...]:
+    part, item = pair
+    heading = item.title or shortened(item.text, 80)
+    return (
+        part.watch,
+        Figure(not item.read, "" if item.read else "new"),
+        None if item.score is None else Figure(item.score, f"{item.score:.2f}"),
+        Linked(heading, item.url) if item.url else heading,
+        item.journal,
+        item.date or item.year,
+        item.id,
+        item.found,
+        item.url,
+    )
+
+
+def _record(pair: tuple[Part, Item]) -> dict[str, Any]:
+    part, item = pair
+    return {
+        "watch": part.watch,
+        "query": part.query,
+        "source": part.source,
+        "id": item.id,
+        "title": item.title,
+        "text": item.text,
+        "authors": list(item.authors),
+        "journal": item.journal,
+        "date": item.date,
+        "year": item.year,
+        "url": item.url,
+        "score": item.score,
+        "found": item.found,
+        "read": item.read,
+    }
+
+
+def digest(parts: Sequence[Part], *, day: str) -> Iterator[str]:
+    """The news as one markdown page: a heading a watch, an item a record, nearest first."""
+    total = sum(len(part.items) for part in parts)
+    yield f"# News of {day}\n\n"
+    records = "1 new record" if total == 1 else f"{total:,} new records"
+    watched = "1 watch" if len(parts) == 1 else f"{len(parts)} watches"
+    yield f"{records} of {watched}.\n"
+    for part in parts:
+        yield f"\n## {escape(part.query)}\n\n"
+        yield f"{escape(part.source)}, watch {escape(part.watch)}: {len(part.items):,} new\n"
+        if part.note:
+            yield f"\n{escape(part.note)}\n"
+        for number, item in enumerate(part.items, 1):
+            yield from _item(number, item)
+
+
+def _item(number: int, item: Item) -> Iterator[str]:
+    address = safe_url(item.url) if item.url else None
+    yield f"\n{number}. **{link(one_line(item.title) or item.id, address)}**\n"
+    facts = [_authors(item.authors), item.journal or "", item.date or str(item.year or "")]
+    facts += [item.id, "" if item.score is None else f"nearness {item.score:.2f}"]
+    # The indentation keeps the lines within the item.
+    yield f"   {escape(', '.join(filter(None, facts)))}\n"
+    if item.text:
+        yield f"\n   {escape(shortened(item.text, _ABSTRACT))}\n"
+
+
+def _authors(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_AUTHORS])
+    return f"{shown} et al." if len(names) > _AUTHORS else shown
+
+
+def news_lines(parts: Sequence[Part]) -> Iterator[str]:
+    """The news as JSONL, a record a line."""
+    for part in parts:
+        for item in part.items:
+            yield encoded(_record((part, item))) + "\n"

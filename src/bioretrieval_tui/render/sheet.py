@@ -1,0 +1,160 @@
+"""What every format renders: a sheet of typed cells, with whole records and citations beside them.
+
+A room that has something to list makes a `Sheet`; a format module turns it into text. Cells keep
+their data, so that one row can say "109M" to a reader and 109000000 to a program. All text passes
+`clean` here, on its way out of a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from bioretrieval_tui.render.citation import Citation
+from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.terminal.clean import safe_url
+
+Plain = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Text that leads to an address.
+
+    data: what csv writes in place of `text`, where the text would be misread (an arXiv number
+    loses its last zero in a spreadsheet).
+    """
+
+    text: str
+    url: str
+    data: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A value that readers see in another form: csv writes `value`, table and markdown `text`."""
+
+    value: Plain
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A value that no source could be read for; every format for readers marks it."""
+
+    cell: str | int | float | bool | Linked | Figure
+
+
+Cell = Plain | Linked | Figure | Unverified
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    key: its name in csv, snake_case; title: its heading for readers; weight: its share of the
+    spare width of a table; min_width: cells of the terminal below which a table rather leaves
+    the column out; data_only: written by csv alone.
+    """
+
+    key: str
+    title: str
+    align: Literal["left", "right"] = "left"
+    weight: int = 1
+    min_width: int = 4
+    data_only: bool = False
+
+
+In = TypeVar("In")
+Out = TypeVar("Out", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Each(Sequence[Out], Generic[In, Out]):
+    """`make` applied to each item when it is asked for, so that a listing as json builds no rows.
+
+    `make` is called anew at each access: it must be pure.
+    """
+
+    make: Callable[[In], Out]
+    items: Sequence[In]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, place: int) -> Out: ...
+    @overload
+    def __getitem__(self, place: slice) -> Each[In, Out]: ...
+    def __getitem__(self, place: int | slice) -> Out | Each[In, Out]:
+        if isinstance(place, slice):
+            return Each(self.make, self.items[place])
+        return self.make(self.items[place])
+
+    def __iter__(self) -> Iterator[Out]:
+        return map(self.make, self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Rows for table, markdown and csv; records for json and jsonl; citations for bibtex.
+
+    Every row has one cell for each column. Records hold what msgspec can encode. The three need
+    not be of the same length: a figure has a record but nothing to cite. Tuples do for each of
+    them; `Each` makes them as they are rendered.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: Sequence[tuple[Cell, ...]]
+    records: Sequence[dict[str, Any]]
+    citations: Sequence[Citation] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A cell as a reader meets it: one clean line, perhaps a link, perhaps a mark."""
+
+    text: str
+    url: str | None = None
+    unverified: bool = False
+    number: bool = False
+    """True where `text` is made from a number and cannot hold markup."""
+
+
+def face(cell: Cell) -> Face:
+    """The cell for table and markdown."""
+    unverified = isinstance(cell, Unverified)
+    if isinstance(cell, Unverified):
+        cell = cell.cell
+    if isinstance(cell, Linked):
+        return Face(one_line(cell.text), safe_url(cell.url) or None, unverified)
+    if isinstance(cell, Figure):
+        return Face(one_line(cell.text), None, unverified)
+    if isinstance(cell, str):
+        return Face(one_line(cell), None, unverified)
+    if isinstance(cell, bool):
+        return Face("yes" if cell else "no", None, unverified)
+    if cell is None:
+        return Face("")
+    return Face(repr(cell), None, unverified, number=True)
+
+
+def datum(cell: Cell) -> tuple[Plain, bool]:
+    """The cell for csv: its value (text as one clean line) and whether it is unverified."""
+    if isinstance(cell, Unverified):
+        return datum(cell.cell)[0], True
+    value: Plain
+    if isinstance(cell, Linked):
+        value = cell.text if cell.data is None else cell.data
+    elif isinstance(cell, Figure):
+        value = cell.value
+    else:
+        value = cell
+    return (one_line(value) if isinstance(value, str) else value), False
+
+
+def shown(sheet: Sheet) -> list[int]:
+    """Positions of the columns that readers see."""
+    return [place for place, column in enumerate(sheet.columns) if not column.data_only]

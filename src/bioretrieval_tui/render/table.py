@@ -1,0 +1,148 @@
+"""table: aligned columns for a reader at a terminal, one line a row, cut to the width there is.
+
+Plain text needs nothing but this module; with colour or links the same columns go through rich.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from bioretrieval_tui.render.sheet import Column, Face, Sheet, face, shown
+from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.widths import GAP, cells, cut, fit
+
+MARK = "?"
+"""Stands behind a value that no source could be read for."""
+
+_BATCH = 256
+"""Rows that rich lays out at a time, so that a long table streams."""
+
+# rich numbers its links from a counter of the process; the same table must be the same bytes.
+_LINK_NUMBER = re.compile("\x1b]8;id=[^;\x1b]*;")
+
+
+def render(
+    sheet: Sheet, *, width: int | None = None, colour: bool = False, links: bool = False
+) -> Iterator[str]:
+    """Heading and rows; where columns did not fit, a last line that names them.
+
+    Args:
+        width: cells that a line may take, None for as many as the content needs.
+        colour: use bold and the terminal's sixteen colours.
+        links: make each cell that leads somewhere an OSC 8 link.
+    """
+    places = shown(sheet)
+    columns = [sheet.columns[place] for place in places]
+    titles = [one_line(column.title) for column in columns]
+    faces = [[face(row[place]) for place in places] for row in sheet.rows]
+    natural = [
+        max([cells(title), *(cells(_text(row[i])) for row in faces)])
+        for i, title in enumerate(titles)
+    ]
+    widths = fit(columns, natural, width)
+    kept = columns[: len(widths)]
+    if colour or links:
+        yield from _rich(kept, titles, widths, faces, colour=colour, links=links)
+    else:
+        yield from _plain(kept, titles, widths, faces)
+    if len(widths) < len(columns):
+        missing = f"not shown at this width: {', '.join(titles[len(widths) :])}"
+        yield cut(missing, max(1, width or 1)) + "\n"
+
+
+def _text(seen: Face) -> str:
+    return seen.text + MARK if seen.unverified and seen.text else seen.text
+
+
+def _cut(seen: Face, width: int) -> str:
+    """The text within `width`; the mark outlives the cut, since it changes what is said."""
+    text = _text(seen)
+    if cells(text) <= width:
+        return text
+    if seen.unverified and width > 1:
+        return cut(seen.text, width - 1) + MARK
+    return cut(text, width)
+
+
+def _plain(
+    columns: Sequence[Column],
+    titles: Sequence[str],
+    widths: Sequence[int],
+    rows: Sequence[Sequence[Face]],
+) -> Iterator[str]:
+    if not columns:
+        return
+    yield _line(columns, widths, [cut(title, w) for title, w in zip(titles, widths, strict=False)])
+    yield _line(columns, widths, ["-" * width for width in widths])
+    for row in rows:
+        yield _line(columns, widths, [_cut(seen, w) for seen, w in zip(row, widths, strict=False)])
+
+
+def _line(columns: Sequence[Column], widths: Sequence[int], texts: Sequence[str]) -> str:
+    padded = []
+    for column, width, text in zip(columns, widths, texts, strict=True):
+        space = " " * (width - cells(text))
+        padded.append(space + text if column.align == "right" else text + space)
+    return (" " * GAP).join(padded).rstrip() + "\n"
+
+
+def _rich(
+    columns: Sequence[Column],
+    titles: Sequence[str],
+    widths: Sequence[int],
+    rows: Sequence[Sequence[Face]],
+    *,
+    colour: bool,
+    links: bool,
+) -> Iterator[str]:
+    import io
+
+    from rich.console import Console
+    from rich.style import Style
+    from rich.table import Table
+    from rich.text import Text
+
+    if not columns:
+        return
+    out = io.StringIO()
+    # Everything that rich would guess from the environment is said here, so that the same sheet
+    # is the same bytes. `no_color` keeps bold and links, which a colour system of None loses.
+    console = Console(
+        file=out,
+        width=sum(widths) + GAP * (len(widths) - 1),
+        height=25,
+        force_terminal=True,
+        force_jupyter=False,
+        legacy_windows=False,
+        color_system="standard",
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
+    for start in range(0, max(1, len(rows)), _BATCH):
+        table = Table(box=None, pad_edge=False, padding=(0, GAP // 2), show_header=not start)
+        for column, title, width in zip(columns, titles, widths, strict=False):
+            table.add_column(
+                Text(cut(title, width), style="bold"),
+                justify=column.align,
+                width=width,
+                no_wrap=True,
+                overflow="crop",
+            )
+        for row in rows[start : start + _BATCH]:
+            line = []
+            for seen, width in zip(row, widths, strict=False):
+                text = Text(_cut(seen, width), end="")
+                if links and seen.url:
+                    text.stylize(Style(link=seen.url))
+                if seen.unverified and text.plain.endswith(MARK):
+                    text.stylize("yellow", len(text) - 1)
+                line.append(text)
+            table.add_row(*line)
+        console.print(table)
+        yield from _LINK_NUMBER.sub("\x1b]8;;", out.getvalue()).splitlines(keepends=True)
+        out.seek(0)
+        out.truncate()

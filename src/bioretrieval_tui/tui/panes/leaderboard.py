@@ -1,0 +1,321 @@
+"""The leaderboard: training recipes as a list, published and own figures as a matrix."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from bioretrieval_tui.catalog.entries import AnyEntry, Model, Result
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
+from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.board import MODEL_WIDTH, MatrixRows, axes_of, axis_key, columns_of
+from bioretrieval_tui.tui.ownrows import (
+    MARK,
+    OwnRow,
+    fitting,
+    merged,
+    own_page,
+)
+from bioretrieval_tui.tui.pages import result_marks
+from bioretrieval_tui.tui.panes.own import OwnPane
+from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.util.formatting import figure
+
+
+class LeaderboardPane(OwnPane):
+    """Recipes first; `v` shows the matrix, with own evaluations among the published figures."""
+
+    BINDINGS = bindings("leaderboard")
+    SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
+    DEFAULT_CSS = """
+    LeaderboardPane #matrix { display: none; }
+    LeaderboardPane.-matrix #matrix { display: block; }
+    LeaderboardPane.-matrix Horizontal { display: none; }
+    LeaderboardPane.-own #matrix { display: none; }
+    """
+
+    def __init__(self, name: str, section: str) -> None:
+        super().__init__(name, section)
+        self.zero_shot_only = False
+        self.sort: Axis | str | None = None
+        """None: by the number of figures."""
+        self.axis: Axis | None = None
+        """The last axis that sorted: the mean keeps to the models that have a figure there."""
+        self.reverse = False
+        self.matrix = Matrix((), (), (), {})
+        self.with_own = True
+        """Own rows are shown."""
+        self.rows: list[MatrixRow | OwnRow] = []
+        """What the matrix shows."""
+        self.shown_own: list[OwnRow] = []
+        """The own rows that the filter keeps, whatever the order hides."""
+
+    def compose(self) -> ComposeResult:
+        """The list of recipes, and the matrix under it until it is asked for."""
+        yield from super().compose()
+        yield VirtualTable(
+            [Column("model", "Model", MODEL_WIDTH, frozen=True)],
+            id="matrix", squeeze=False, empty="No figure is left: lift the filter.",
+        )  # fmt: skip
+        yield Detail("own")
+
+    @property
+    def in_matrix(self) -> bool:
+        """The matrix is shown."""
+        return self.has_class("-matrix")
+
+    @property
+    def table(self) -> VirtualTable:
+        """The list that keys move in."""
+        if self.in_matrix:
+            return self.query_one("#matrix", VirtualTable)
+        return self.query_one("Horizontal > VirtualTable", VirtualTable)
+
+    @property
+    def detail(self) -> Detail:
+        """The page beside the list of recipes."""
+        return self.query_one("Horizontal > Detail", Detail)
+
+    def go_to(self, place: str | None) -> None:
+        """A recipe's id leads to the list, a model's to the matrix."""
+        is_model = isinstance(self.catalogue.by_id.get(place or ""), Model)
+        if is_model != self.in_matrix:
+            self.action_view()
+        super().go_to(place)
+
+    @property
+    def own_row(self) -> OwnRow | None:
+        """The own row under the cursor."""
+        at = self.table.cursor
+        row = self.rows[at] if self.in_matrix and 0 <= at < len(self.rows) else None
+        return row if isinstance(row, OwnRow) else None
+
+    @property
+    def current(self) -> AnyEntry | None:
+        """The entry under the cursor; own rows have none."""
+        if not self.in_matrix:
+            return super().current
+        at = self.table.cursor
+        row = self.rows[at] if 0 <= at < len(self.rows) else None
+        return self.catalogue.by_id[row.model] if isinstance(row, MatrixRow) else None
+
+    @property
+    def current_id(self) -> str | None:
+        """Its id, or the record's of an own row."""
+        return self.own_row.record.id if self.own_row else super().current_id
+
+    def own_changed(self) -> None:
+        """Show them, where they are shown."""
+        if self.in_matrix:
+            self.refill()
+
+    def action_view(self) -> None:
+        """Recipes or matrix."""
+        self._close_own()
+        self._close_filter()
+        self.expression = ""
+        self._filter = None
+        self.toggle_class("-matrix")
+        if self.sort is None:
+            self.sort = self.axis = next(iter(build(self.catalogue).axes), None)
+        self.remove_class("-reading")
+        models = [m for m in self.catalogue.of_type(Model) if self.catalogue.results_of(m.id)]
+        self.entries = models if self.in_matrix else self.catalogue.section(self.section)
+        self.refill()
+        self.table.focus()
+
+    def action_zero_shot(self) -> None:
+        """Only figures that are known to be zero-shot."""
+        if not self.in_matrix:
+            self.owner.say("Zero-shot is a choice of the results matrix: press v")
+            return
+        self.zero_shot_only = not self.zero_shot_only
+        self.refill()
+
+    def refill(self, keep: str | None = None) -> None:
+        if not self.in_matrix:
+            super().refill(keep)
+            return
+        keep = keep or self.current_id
+        if not self._sortable():
+            self.sort, self.reverse = self.axis, False
+        ids = [entry.id for entry in self._matching(self.expression)]
+        self.matrix = build(
+            self.catalogue, models=ids, zero_shot_only=self.zero_shot_only,
+            sort=self.sort, within=self.axis if self.sort == "mean" else None,
+            reverse=self.reverse,
+        )  # fmt: skip
+        kept = frozenset(ids) if self.expression.strip() else None
+        own = fitting(self.own, kept, self.expression, zero_shot_only=self.zero_shot_only)
+        self.shown_own = own if self.with_own else []
+        self.rows = merged(
+            self.matrix, self.shown_own, self.catalogue, sort=self.sort, reverse=self.reverse
+        )
+        table = self.table
+        chosen = table.columns[table.column].key if table.columns else "model"
+        table.columns = tuple(
+            columns_of(self.matrix, self.catalogue, self.shown_own, self.own.titles)
+        )
+        keys = [column.key for column in table.columns]
+        table.column = keys.index(chosen) if chosen in keys else 0
+        key = axis_key(self.sort) if isinstance(self.sort, Axis) else self.sort
+        # Best first is the arrow down; reversed is worst first.
+        table.sorted_by = (key, not self.reverse) if key else None
+        by_id = self.catalogue.by_id
+        self.shown = [by_id[row.model] for row in self.matrix.rows]
+        cursor = next((i for i, row in enumerate(self.rows) if _id(row) == keep), 0)
+        rows = MatrixRows(self.matrix, self.catalogue, self.rows, self.shown_own)
+        table.show(rows, cursor)
+        self.head()
+        self.show_page()
+
+    def _sortable(self) -> bool:
+        """The column that sorts is still there: those of own rows come and go."""
+        if self.sort == "own":
+            return self.with_own and bool(self.own.rows)
+        if isinstance(self.sort, Axis) and self.sort.benchmark not in self.catalogue.by_id:
+            return self.with_own and self.sort in self.own.titles
+        return True
+
+    def action_sort(self) -> None:
+        """Sort the matrix by the chosen column, best first; again: worst first."""
+        if not self.in_matrix:
+            super().action_sort()
+            return
+        key = self.table.columns[self.table.column].key
+        axes = axes_of(self.matrix, self.shown_own)
+        axis = next((a for a in axes if axis_key(a) == key), None)
+        wanted: Axis | str = axis or key
+        self.reverse = not self.reverse if wanted == self.sort else False
+        self.sort = wanted
+        self.axis = axis if axis in self.matrix.axes else self.axis
+        self.refill()
+
+    def action_column(self, by: int) -> None:
+        """Choose a column; the head says what the figure under the cursor is."""
+        super().action_column(by)
+        self.head()
+
+    def show_page(self, *, lead: bool = False) -> None:
+        super().show_page(lead=lead)
+        if self.in_matrix:
+            self.head()
+
+    def head(self) -> None:
+        if not self.in_matrix or self.problem or self.letters:
+            super().head()
+            return
+        spans = [Span("Results", "strong"), Span(f"  {len(self.shown)} models", "dim")]
+        shown = sum(isinstance(row, OwnRow) for row in self.rows)
+        if shown:
+            spans.append(Span(f"  {MARK} {shown} own", "own"))
+        result = self.figure_under_cursor()
+        if result:
+            source = self.catalogue.sources.get(result.source)
+            text = source.text.split(":")[0] if source else result.source
+            spans += [Span(f"  {figure(result.value)}", "strong"), result_marks(result),
+                      Span(f"  from {text}", "dim")]  # fmt: skip
+        elif self.own_row:
+            spans += [
+                Span(f"  {self.own_row.record.benchmark}", "own"),
+                Span(f"  {self.own_row.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
+                Span(f"  {self.own_row.how}, measured here; enter: its page", "dim"),
+            ]
+        elif self.expression:
+            spans += [Span("  filter ", "faint"), Span(self.expression, "ok")]
+        if self.zero_shot_only:
+            spans.append(Span("  zero-shot only", "warn"))
+        hidden = [f"{n} {why}" for why, n in self.matrix.hidden.items()]
+        if self.own.rows and not self.with_own:
+            hidden.append(f"{len(self.own.rows)} own (w)")
+        if hidden:
+            spans.append(Span(f"  hidden: {', '.join(hidden)}", "faint"))
+        off = "  ! own, over 0.01 from published" if self.shown_own else ""
+        spans.append(Span(f"   * secondary  ? unverified  t trained on it{off}", "faint"))
+        self.query_one(HeadLine).show(*spans)
+
+    def figure_under_cursor(self) -> Result | None:
+        """The published figure at the cursor's row and column."""
+        table = self.table
+        row = self.rows[table.cursor] if 0 <= table.cursor < len(self.rows) else None
+        if not isinstance(row, MatrixRow):
+            return None
+        key = table.columns[table.column].key
+        return next((r for axis, r in row.figures.items() if axis_key(axis) == key), None)
+
+    def action_match(self, by: int) -> None:
+        """Next or previous published row that matches the last filter."""
+        if not self.in_matrix:
+            super().action_match(by)
+            return
+        expression = self.expression or self.last_expression
+        if not expression:
+            self.owner.say("No filter yet: press / first")
+            return
+        matching = {entry.id for entry in self._matching(expression)}
+        count = len(self.rows)
+        for step in range(1, count + 1):
+            index = (self.table.cursor + by * step) % count
+            row = self.rows[index]
+            if isinstance(row, MatrixRow) and row.model in matching:
+                self.table.move_to(index)
+                return
+        self.owner.say(f"No row matches {expression}")
+
+    def action_own(self) -> None:
+        """Show own rows, or not."""
+        if not self.in_matrix:
+            self.owner.say("Own evaluations stand in the results matrix: press v")
+            return
+        if not self.own.rows:
+            self.owner.say("Nothing was evaluated here yet: E explores a benchmark, 8 begins one")
+            return
+        self._close_own()
+        self.with_own = not self.with_own
+        self.refill()
+
+    def action_enter(self) -> None:
+        """From the matrix to the model's page, or to that of an own evaluation."""
+        row = self.own_row
+        if row is not None:
+            self.own_detail.show(own_page(row, self.catalogue).lines)
+            self.add_class("-own")
+            self.own_detail.focus()
+        elif self.in_matrix and self.current:
+            self.owner.jump(self.current.id)
+        else:
+            super().action_enter()
+
+    def action_links(self) -> None:
+        """The links of the model, on its page: the matrix does not show their letters."""
+        if self.in_matrix and self.current:
+            self.owner.jump(self.current.id, then="links")
+        else:
+            super().action_links()
+
+    def action_relations(self) -> None:
+        """The relations of the model, on its page."""
+        if self.in_matrix and self.current:
+            self.owner.jump(self.current.id, then="relations")
+        else:
+            super().action_relations()
+
+    def action_export(self) -> None:
+        """The figures that are shown, as records; or the recipes."""
+        if not self.in_matrix:
+            super().action_export()
+            return
+        from bioretrieval_tui.render.results import result_sheet
+
+        shown = [row.figures[a] for row in self.matrix.rows for a in self.matrix.axes
+                 if a in row.figures]  # fmt: skip
+        names = self.catalogue.names
+        self.owner.export_sheet(lambda: result_sheet(shown, names), "results", len(shown))
+
+
+def _id(row: MatrixRow | OwnRow) -> str:
+    return row.record.id if isinstance(row, OwnRow) else row.model

@@ -1,0 +1,257 @@
+"""Get started: five steps, each with its commands, its entries, a mark that stays, and, where it
+evaluates something, the evaluation itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from bioretrieval_tui.catalog.entries import AnyEntry, Step
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.evalapp import FOLDER
+from bioretrieval_tui.tui.judged import evaluation_lines
+from bioretrieval_tui.tui.lists import COLUMNS
+from bioretrieval_tui.tui.pages import Page
+from bioretrieval_tui.tui.panes.browse import BrowsePane
+from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.table import VirtualTable
+from bioretrieval_tui.tui.widgets.workbar import WorkBar
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.tui.evaluating import Ask, Result
+    from bioretrieval_tui.tui.panes.choosing import Chosen
+    from bioretrieval_tui.tui.steps import State
+
+_LEAD = 4
+"""Lines of a page before what can be run: name, what it is, an empty one, the summary."""
+
+
+class StartPane(BrowsePane):
+    """The learning path."""
+
+    BINDINGS = bindings("start")
+    SCOPES: ClassVar[tuple[str, ...]] = ("start", "list", "browse", "everywhere")
+    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.done: frozenset[str] = frozenset()
+        self.states: dict[str, State] = {}
+
+    def compose(self) -> ComposeResult:
+        """The list and the page, under the evaluation that runs."""
+        yield HeadLine()
+        yield WorkBar()
+        with Horizontal():
+            yield VirtualTable(COLUMNS[self.section], empty="No entry matches.")
+            yield Detail(rule=True)
+
+    def on_mount(self) -> None:
+        """Read the marks, then fill the list."""
+        try:
+            self.done = self.owner.library.done()
+        except BioRetrievalError as error:
+            # Once the pane is shown: showing it brings back the key hints.
+            self.call_after_refresh(self.owner.say, error.line(), "error")
+        super().on_mount()
+        self.evaluation_changed()
+
+    def activate(self) -> None:
+        """Shown: folders, weights and figures may have come meanwhile."""
+        super().activate()
+        self.look()
+
+    def mark(self, step: AnyEntry) -> str:
+        """Done or not."""
+        return "[x]" if step.id in self.done else "[ ]"
+
+    def action_done(self) -> None:
+        """Mark the step as done, or not."""
+        entry = self.current
+        if entry is None:
+            return
+        now_done = entry.id not in self.done
+        try:
+            self.owner.library.set_done(entry.id, now_done)
+        except BioRetrievalError as error:
+            self.owner.say(error.line(), "error")
+            return
+        self.done = self.done | {entry.id} if now_done else self.done - {entry.id}
+        self.table.update()
+        self.head()
+
+    def action_copy_command(self) -> None:
+        """Copy the first command of the step."""
+        entry = self.current
+        if isinstance(entry, Step) and entry.commands:
+            self.owner.copy_text(entry.commands[0], "command")
+        else:
+            self.owner.say("This step has no command")
+
+    def head(self) -> None:
+        super().head()
+        if not self.problem and not self.letters and not self.expression:
+            steps = [entry.id for entry in self.entries]
+            done = sum(step in self.done for step in steps)
+            self.query_one(HeadLine).show(
+                Span(self.title_text, "strong"), Span(f"  {done} of {len(steps)} done", "dim")
+            )
+
+    # What a step needs, and what came of it ----------------------------------------------
+
+    def look(self) -> None:
+        """Look for folders, weights and figures, in a thread: disks may be slow."""
+        steps = [entry for entry in self.entries if isinstance(entry, Step) and _runs(entry)]
+        if steps:
+            chosen = {step.id: self.owner.remembered_folder(_setting(step)) for step in steps}
+            work = partial(self._look, steps, chosen)
+            self.run_worker(work, thread=True, group="steps", exclusive=True)
+
+    def _look(self, steps: list[Step], chosen: dict[str, Path | None]) -> None:
+        from bioretrieval_tui.evaluation.records import records
+        from bioretrieval_tui.tui.steps import State, missing_of, newest_of, placed
+
+        near = list(dict.fromkeys(folder.parent for folder in chosen.values() if folder))
+        found: dict[str, State] = {}
+        try:
+            kept = records()
+        except BioRetrievalError:
+            kept = []  # the leaderboard says so
+        for step in steps:
+            places = placed(step, chosen[step.id], near)
+            missing = missing_of([place.call for place in places], self.catalogue)
+            found[step.id] = State(places, missing, newest_of(places, kept, self.catalogue))
+        if self.is_attached:
+            self.app.call_from_thread(self._looked, found)
+
+    def _looked(self, found: dict[str, State]) -> None:
+        if found != self.states:
+            self.states = found
+            self.show_page()
+
+    def make_page(self) -> Page:
+        """The page of a step, with what can be run behind its summary."""
+        page = super().make_page()
+        state = self.states.get(self.current.id) if self.current else None
+        if state is None:
+            return page
+        from bioretrieval_tui.tui.steps import step_lines
+
+        more = tuple(step_lines(state, self.catalogue))
+        return replace(
+            page,
+            lines=(*page.lines[:_LEAD], *more, *page.lines[_LEAD:]),
+            links_at=page.links_at + len(more),
+            jumps_at=page.jumps_at + len(more),
+        )
+
+    # Running -----------------------------------------------------------------------------
+
+    def action_run_step(self) -> None:
+        """Run the step; while it runs, ask whether to stop it."""
+        step = self.current
+        state = self.states.get(step.id) if step else None
+        if not isinstance(step, Step) or state is None:
+            busy = isinstance(step, Step) and _runs(step)
+            self.owner.say("Looking for its folder" if busy else "This step evaluates nothing")
+            return
+        waiting = self.owner.evaluations.all_of(step.id)
+        if waiting:
+            if waiting[0] == self.owner.evaluations.current:
+                self.owner.action_stop_evaluation()
+            else:
+                self.owner.say(f"It waits for another evaluation: {step.name}")
+            return
+        if all(place.folder is None for place in state.places):
+            self.owner.say("Its benchmark was not found: f chooses a folder", "warn")
+            return
+        if state.missing:
+            self._ask_to_fetch(step, state)
+        else:
+            self._run(step, state, download=False)
+
+    def _run(self, step: Step, state: State, *, download: bool) -> None:
+        from bioretrieval_tui.tui.evaluating import Ask
+
+        asks: list[Ask] = [
+            Ask(place.folder, place.call.modes, place.call.model, download=download,
+                purpose=step.id)
+            for place in state.places
+            if place.folder is not None
+        ]  # fmt: skip
+        self.owner.evaluations.add(asks)
+        self.owner.say(asks[0].doing)
+
+    def _ask_to_fetch(self, step: Step, state: State) -> None:
+        from bioretrieval_tui.encoding.device import offline
+        from bioretrieval_tui.tui.panes.dialogs import Question
+
+        what = ", ".join(state.missing)
+        if offline():
+            self.owner.say(f"{what} is not here, and the network is kept out", "warn")
+            return
+        models = [self.catalogue.by_id.get(place.call.model or "") for place in state.places]
+        terms = dict.fromkeys(getattr(model, "licence", None) for model in models if model)
+        licence = ", ".join(term for term in terms if term) or "not known"
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._run(step, state, download=True)
+
+        then = f"Licence: {licence}. Its files come from the model hub and stay on this machine."
+        question = Question(f"Fetch {what}?", then, "Fetch and run", "Leave it")
+        self.app.push_screen(question, answered)
+
+    def action_benchmark(self) -> None:
+        """Choose the folder of the step."""
+        step = self.current
+        if not isinstance(step, Step) or not _runs(step):
+            self.owner.say("This step evaluates nothing")
+            return
+        from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
+        from bioretrieval_tui.tui.steps import check_folder
+
+        dialog = BenchmarkDialog(
+            f"Folder for: {step.name}", "Take it", self.owner.benchmark_folder(_setting(step)),
+            None, partial(check_folder, step),
+        )  # fmt: skip
+        self.app.push_screen(dialog, partial(self._chosen_folder, step))
+
+    def _chosen_folder(self, step: Step, chosen: Chosen | None) -> None:
+        if chosen is not None:
+            self.owner.remember_folder(_setting(step), chosen.folder)
+            self.owner.remember_folder(FOLDER, chosen.folder)  # choosing begins there
+            self.look()
+
+    def action_clear(self) -> None:
+        """Out of what is open; then, where the step runs, ask whether to stop it."""
+        open_before = self.has_class("-reading") or self.letters or self.expression or self.problem
+        super().action_clear()
+        running = self.owner.evaluations.current
+        if not open_before and running is not None and running.purpose == self.current_id:
+            self.owner.action_stop_evaluation()
+
+    def evaluation_changed(self) -> None:
+        """Show how far the one that runs is."""
+        rows = evaluation_lines(self.owner.evaluations, self.app.size.width)
+        self.query_one(WorkBar).show(rows)
+
+    def evaluation_done(self, result: Result) -> None:  # noqa: ARG002 - the record is read
+        """Show its figures."""
+        self.look()
+
+
+def _runs(step: Step) -> bool:
+    return any(command.startswith("bioretrieval-tui eval ") for command in step.commands)
+
+
+def _setting(step: Step) -> str:
+    return f"benchmark-folder {step.id}"

@@ -1,0 +1,223 @@
+"""A corpus file as a stream: lines, blocks, packing, damage, and bounds on all of it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reader_help import SmallBlocks, documents, file_of, read_path, rejected
+
+from bioretrieval_tui.documents import beir
+from bioretrieval_tui.documents.source import SourceDamaged, SourceReader
+from bioretrieval_tui.errors import CorpusError, NotFoundError
+
+
+def test_head_is_read_again(tmp_path: Path) -> None:
+    data = b"".join(b"line %d\n" % number for number in range(50_000))
+    path = tmp_path / "a"
+    for written in (data, gzip.compress(data)):
+        path.write_bytes(written)
+        with SourceReader(path) as source:
+            assert source.head(10) == data[:10]
+            assert source.head() == data[: 1 << 16]
+            assert b"".join(line or b"" for _, line in source.lines()) == data
+            assert (source.consumed, source.size) == (len(written), len(written))
+            summary = source.summary()
+        assert (summary.bytes, summary.path) == (len(written), str(path))
+        assert summary.sha256 == hashlib.sha256(written).hexdigest()
+
+
+def test_members_of_gzip_one_after_another(tmp_path: Path) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"a\nb") + gzip.compress(b"c\n"))
+    with SourceReader(path) as source:
+        assert list(source.lines()) == [(1, b"a\n"), (2, b"bc\n")]
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"\n", b"bbb", b"\r\n"]), max_size=30).map(b"".join),
+    st.integers(1, 6),
+    st.integers(1, 10),
+)
+def test_lines_do_not_depend_on_blocks(data: bytes, limit: int, block: int) -> None:
+    expected = [
+        (number, line if len(line) <= limit else None)
+        for number, line in enumerate(data.replace(b"\n", b"\n\0").split(b"\0"), start=1)
+        if line
+    ]
+    with file_of(data) as path:
+        with SourceReader(path) as source:
+            assert list(source.lines(limit)) == expected
+        with SmallBlocks(path) as source:
+            source.block = block
+            assert list(source.lines(limit)) == expected
+
+
+def test_hash_rest(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 3_000_000)
+    with SourceReader(path) as source:
+        source.head()
+        source.hash_rest()
+        assert source.summary().sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="there is no file"):
+        SourceReader(tmp_path / "none")
+    with pytest.raises(CorpusError, match="cannot be read"):
+        SourceReader(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["touched", "grown", "shrunk"])
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"line\n" * 10)
+    with SourceReader(path) as source:
+        lines = source.lines()
+        next(lines)
+        if change == "touched":
+            os.utime(path, (1, 1))
+        else:
+            with path.open("r+b") as stream:
+                stream.truncate(3 if change == "shrunk" else 300)
+        with pytest.raises(CorpusError, match="changed while it was read"):
+            list(lines)
+
+
+# --- damage
+
+
+def lines_of(count: int) -> bytes:
+    return b"".join(
+        b'{"_id": "%d", "text": "%s"}\n' % (n, hashlib.sha256(b"%d" % n).hexdigest().encode())
+        for n in range(count)
+    )
+
+
+@pytest.mark.parametrize("count", [20, 2_000, 40_000])
+def test_cut_gzip_keeps_what_came_before_and_says_so(tmp_path: Path, count: int) -> None:
+    packed = gzip.compress(lines_of(count))
+    path = tmp_path / "corpus.jsonl.gz"
+    path.write_bytes(packed[: len(packed) * 9 // 10])
+    sound = zlib.decompressobj(wbits=31).decompress(path.read_bytes())
+    found = read_path(path, beir.FORMAT)
+    (damage,) = rejected(found)
+    assert found[-1] is damage
+    assert "damaged or cut off" in damage.reason
+    assert len(documents(found)) == sound.count(b"\n") > 0
+
+
+def test_a_wrong_checksum_at_the_end_is_said(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(lines_of(20)))
+    packed[-5] ^= 1
+    path = tmp_path / "corpus.jsonl.gz"
+    path.write_bytes(packed)
+    assert "damaged or cut off" in rejected(read_path(path, beir.FORMAT))[-1].reason
+
+
+@given(cut=st.floats(0, 1), flip=st.integers(0, 255))
+def test_any_damage_of_gzip_is_said(cut: float, flip: int) -> None:
+    whole = gzip.compress(lines_of(30), mtime=0)
+    at = 2 + int(cut * (len(whole) - 3))
+    flipped = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
+    for data in (whole[:at], flipped):
+        with file_of(data) as path:
+            found = read_path(path, beir.FORMAT)
+            is_sound = [d.id for d in documents(found)] == [str(n) for n in range(30)]
+            assert is_sound or rejected(found)
+
+
+def test_a_bomb_is_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(b'{"_id": "first", "text": "x"}\n')
+        for _ in range(300):
+            stream.write(bytes(1 << 20))
+    assert path.stat().st_size < 3_000_000
+    with SourceReader(path) as source:
+        sizes = map(len, source.blocks())
+        with pytest.raises(SourceDamaged, match="more than 200 times") as caught:
+            max(sizes)
+    assert caught.value.offset < 300 << 20
+    found = read_path(path, beir.FORMAT)
+    assert [document.id for document in documents(found)] == ["first"]
+    assert "more than 200 times" in rejected(found)[-1].reason
+
+
+# --- bounds, in a process of its own that reads stdin
+
+CHILD = """
+import pathlib, re, sys
+from bioretrieval_tui.documents.document import Record
+from bioretrieval_tui.documents.formats import by_name
+from bioretrieval_tui.documents.reading import ReadOptions, items
+from bioretrieval_tui.documents.source import SourceReader
+with SourceReader(None) as source:
+    found = list(items(source, by_name(sys.argv[1]), ReadOptions()))
+    assert source.name == "-"
+for item in found:
+    print(item.document.id if isinstance(item, Record) else "! " + item.reason)
+status = pathlib.Path("/proc/self/status").read_text()
+print(int(re.search(r"VmHWM:\\s*(\\d+)", status)[1]) // 1024, source.summary().bytes)
+"""
+LONG = 100 << 20
+
+
+def child(format_: str, before: bytes, after: bytes) -> tuple[list[str], int]:
+    """What a child made of `before`, 100 MB on one line and `after`, and its peak in MiB."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, format_], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(before)
+    for _ in range(100):
+        process.stdin.write(b"x" * (LONG // 100))
+    process.stdin.write(after)
+    process.stdin.close()
+    out = process.stdout.read().decode().splitlines()
+    assert process.wait() == 0
+    peak, size = out.pop().split()
+    assert int(size) == len(before) + LONG + len(after)
+    return out, int(peak)
+
+
+# Not ru_maxrss: a child inherits that of the process which started it.
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no peak memory to be had")
+@pytest.mark.parametrize(
+    ("format_", "before", "after", "expected"),
+    [
+        ("beir", b'{"_id": "a", "text": "', b'"}\n{"_id": "b", "text": "y"}\n', ["! ", "b"]),
+        ("medrag", b'{"id": "a", "content": "', b'"}\n{"id": "b", "content": "y"}', ["! ", "b"]),
+        ("medline", b"PMID- 1\nAB  - ", b"\n\nPMID- 2\nTI  - T\n", ["! ", "2"]),
+        ("ris", b"TY  - JOUR\nAB  - ", b"\nER  - \nTY  - A\nID  - 2\nTI  - T\n", ["! ", "2"]),
+        ("csv", b"id,text\n1,", b"\n2,T\n", ["! ", "2"]),
+        ("csv", b'id,text\n1,"', b'"\n2,T\n', ["! ", "2"]),
+        ("medcpt-chunk", b'{"1": {"t": "', b'"}, "2": {"t": "T"}}', ["! ", "2"]),
+        ("europepmc", b'[{"id": "1", "title": "', b'"}, {"id": "2", "title": "T"}]', ["! ", "2"]),
+    ],
+)
+def test_a_line_of_100_mb_is_never_held(
+    format_: str, before: bytes, after: bytes, expected: list[str]
+) -> None:
+    out, peak = child(format_, before, after)
+    assert [line[: len(want)] for line, want in zip(out, expected, strict=True)] == expected
+    assert "longer than" in out[0]
+    assert peak < 130  # the interpreter, and a line of 16 MB in a few copies; not 100 MB
+
+
+def test_nothing_on_stdin() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", CHILD, "beir"],
+        capture_output=True,
+    )
+    assert b"nothing to read on stdin" in done.stderr
