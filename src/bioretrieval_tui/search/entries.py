@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from bioretrieval_tui.catalog.entries import Paper
-from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import Paper
 from bioretrieval_tui.documents.abstracts import load_abstracts
 from bioretrieval_tui.documents.document import Document
 
