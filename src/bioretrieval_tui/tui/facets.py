@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import Schema, parse
-from bioretrieval_tui.query.nodes import Any, Matches
+from bioretrieval_tui.query.ast import Any, Matches
 from bioretrieval_tui.search.hits import Facet
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.table import Column
