@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings, reading_fault
 from bioretrieval_tui.encoding.recipe import recipe_hash

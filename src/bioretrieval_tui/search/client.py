@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 import bioretrieval_tui
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from bioretrieval_tui.catalog.entries import Paper
-from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import Paper
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import places, write_atomically

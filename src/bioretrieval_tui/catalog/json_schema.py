@@ -1,4 +1,4 @@
-"""The JSON Schema of catalogue files, for editors: `python -m bioretrieval_tui.catalog.schema`.
+"""The JSON Schema of catalogue files: `python -m bioretrieval_tui.catalog.json_schema data`.
 
 Made from the same types that loading checks against; `data/catalog.schema.json` is its output.
 """
@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bioretrieval_tui.catalog.content import FORMAT_VERSION
-from bioretrieval_tui.catalog.entries import LISTS, SECTIONS
+from bioretrieval_tui.catalog.models import FORMAT_VERSION, LISTS, SECTIONS
 
 FILE_NAME = "catalog.schema.json"
 

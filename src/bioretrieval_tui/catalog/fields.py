@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from bioretrieval_tui.catalog.entries import AnyEntry
-from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """The shapes of the catalogue: one frozen struct a kind, and the values that they share.
 
-Nothing here reads a file or prints. `schema.py` derives the editors' JSON Schema from these
-types, `validate.py` the checks, and `store.py` the compiled form, so a field is added once.
+Nothing here reads a file or prints. `json_schema` derives the editors' JSON Schema from these
+types, `loader` the checks and `compiled` the form that is kept. How a field is filtered, listed
+and shown stands in `fields`.
 """
 
 # Annotations are objects here, not strings: msgspec would evaluate each string at start-up.
@@ -53,7 +54,7 @@ class Note(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     """True where common belief (or the page this grew from) says something else."""
 
 
-class Fact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A figure or claim that has no field of its own."""
 
     label: Text
@@ -137,7 +138,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     status: Status = "confirmed"
     statuses: dict[str, Status] = {}
     """Fields of this entry that are less (or better) known than `status` says."""
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[Claim, ...] = ()
     notes: tuple[Note, ...] = ()
     added: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     """The day on which the entry came into the catalogue."""
@@ -312,3 +313,19 @@ LISTS: dict[str, type[Struct]] = {
     "changes": Change,
 }
 """Sections of a catalogue file that hold records without a page of their own."""
+
+FORMAT_VERSION = 1
+"""The `version` of the catalogue files that this program reads."""
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Largest catalogue file read. The shipped catalogue is a third of a megabyte."""
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """A whole catalogue as typed values: the compiled form is this, as JSON."""
+
+    entries: tuple[AnyEntry, ...]
+    results: tuple[Result, ...]
+    sources: tuple[Source, ...]
+    changes: tuple[Change, ...] = ()
+    updated: str | None = None

@@ -6,12 +6,12 @@ from collections import defaultdict
 from functools import cached_property
 from typing import TypeVar
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.models import (
     SECTIONS,
     AnyEntry,
     Benchmark,
     Change,
+    Content,
     Dataset,
     Milestone,
     Model,

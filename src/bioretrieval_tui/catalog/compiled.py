@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from bioretrieval_tui import __version__
-from bioretrieval_tui.catalog.content import FORMAT_VERSION, MAX_BYTES, Content
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import FORMAT_VERSION, MAX_BYTES, Content
 from bioretrieval_tui.errors import CatalogueError, NotFoundError, Problem
 from bioretrieval_tui.paths import Places, places, write_atomically
 
@@ -135,7 +135,7 @@ def _read(path: Path) -> bytes:
 
 def _line(problem: Problem) -> str:
     """A problem as a line that can be kept and printed, whatever bytes its file's name has."""
-    from bioretrieval_tui.catalog.typing_checks import escaped
+    from bioretrieval_tui.catalog.checked_yaml import escaped
 
     return escaped(str(problem))
 
@@ -157,7 +157,7 @@ def compile_catalogue(folder: Path, overlays: dict[Path, bytes], key: str) -> Co
         CatalogueError: the YAML of `folder` has problems.
     """
     # PyYAML is imported on this slow path only.
-    from bioretrieval_tui.catalog.validate import Files, apply_overlays, parse, read_folder
+    from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_folder
 
     draft, content = parse(read_folder(folder))
     content, problems = apply_overlays(draft, content, Files(overlays))
