@@ -25,7 +25,7 @@ from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Encoding
+    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.online.fetch import FetchResult
     from bioretrieval_tui.online.spool import FetchRequest, SourceName, WorkId
 
@@ -189,9 +189,9 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     They are kept in your data folder and remain their publishers'. An interrupted fetch keeps
     what has arrived.
     """
-    from bioretrieval_tui.documents.abstracts import Abstract, keep_abstracts, kept_abstracts
     from bioretrieval_tui.online.fetch import abstracts_of, papers_with_ids
     from bioretrieval_tui.progress import Progress
+    from bioretrieval_tui.search.entries import Abstract, keep_abstracts, kept_abstracts
 
     kept = {} if everything else kept_abstracts()
     wanted = [one for one in papers_with_ids(catalogue()) if one.id not in kept]
@@ -236,7 +236,7 @@ def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> Non
     \b
     bioretrieval-tui eval "$(bioretrieval-tui fetch benchmark nfcorpus)"
     """
-    from bioretrieval_tui.catalog.entries import Benchmark
+    from bioretrieval_tui.catalog.models import Benchmark
     from bioretrieval_tui.online.benchmarks import fetch_benchmark, fetchable
     from bioretrieval_tui.paths import places
 

@@ -40,8 +40,8 @@ from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Paper
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import Paper
     from bioretrieval_tui.index.build import Outcome
     from bioretrieval_tui.index.intake import Feed
 

@@ -20,11 +20,10 @@ from typing import BinaryIO, Literal, Self
 import msgspec
 from filelock import FileLock, Timeout
 
-from bioretrieval_tui.catalog.entries import Encoding
-from bioretrieval_tui.documents.beir import read_beir
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
-from bioretrieval_tui.documents.reading import ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.readers.json_corpora import read_beir
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import write_atomically
 
