@@ -520,6 +520,8 @@ def _asked_for(client: Door, chunk: Sequence[WorkId]) -> list[Item]:
 
 def papers_with_ids(catalogue: Catalogue) -> list[Paper]:
     """The papers that some service can be asked for."""
+    from bioretrieval_tui.catalog.models import Paper
+
     return [one for one in catalogue.of_type(Paper) if _id_of_paper(one) is not None]
 
 
