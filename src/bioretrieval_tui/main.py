@@ -100,7 +100,7 @@ def launch() -> int:
     """
     import io
 
-    from bioretrieval_tui.catalog.store import load
+    from bioretrieval_tui.catalog.compiled import load
 
     loaded = load()
     # Textual paints at most so many times a second: at its 60 a key waits up to 17 ms for its turn.
