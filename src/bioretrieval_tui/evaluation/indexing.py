@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.documents.reading import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import (
     load_encoder,

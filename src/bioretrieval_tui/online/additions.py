@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
-from bioretrieval_tui.documents.dates import document_year
+from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.errors import Problem, UsageError

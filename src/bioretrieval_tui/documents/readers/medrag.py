@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bioretrieval_tui.documents import fields
-from bioretrieval_tui.documents.document import Document, Item
-from bioretrieval_tui.documents.jsonlines import first_object, line_items, text_field
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.text import RecordFault
+from bioretrieval_tui.documents import bibliography as fields
+from bioretrieval_tui.documents.document import Document, Item, RecordFault
+from bioretrieval_tui.documents.readers.jsonlines import first_object, line_items, text_field
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 
 _OWN = frozenset({"id", "title", "content", "contents", "PMID"})
 
@@ -42,6 +40,3 @@ def _document(record: dict[str, Any]) -> Document:
     text = text_field(record, "content") or text_field(record, "contents")
     title = text_field(record, "title")
     return fields.document(fields.identifier(record["id"], "`id`"), title, text, metadata)
-
-
-FORMAT = Format("medrag", "MedRAG chunks", (".jsonl", ".ndjson"), recognises, read_medrag)

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from bioretrieval_tui.documents.document import Document, Item, Place, Record, Rejected
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import MAX_LINE_BYTES, SourceReader
+from bioretrieval_tui.documents.source import MAX_LINE_BYTES, ReadOptions, SourceReader
 
 MAX_ID_LENGTH = 512
 _BOM = b"\xef\xbb\xbf"
@@ -146,6 +145,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, str):
         return "a text"
     return "a list" if isinstance(value, list) else "an object"
-
-
-FORMAT = Format("beir", "BEIR JSONL", (".jsonl", ".ndjson"), recognises, read_beir)

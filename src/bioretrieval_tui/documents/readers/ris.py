@@ -6,12 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bioretrieval_tui.documents import fields
+from bioretrieval_tui.documents import bibliography as fields
 from bioretrieval_tui.documents.document import Document, Item
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.tagged import Fields, Grammar, tagged_items
-from bioretrieval_tui.documents.text import text_of_head
+from bioretrieval_tui.documents.readers.tagged import Fields, Grammar, tagged_items
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader, text_of_head
 
 _TAG = re.compile(r"([A-Z][A-Z0-9])  -(?: |$)")
 _HEAD = re.compile(r"^TY  - ?\S", re.MULTILINE)
@@ -85,6 +83,3 @@ def _document(record: Fields) -> Document:
     if not identity:
         identity = fields.made_identifier(title or text, str(when.get("year", "")))
     return fields.document(fields.identifier(identity), title, text, metadata)
-
-
-FORMAT = Format("ris", "RIS", (".ris",), recognises, read_ris)

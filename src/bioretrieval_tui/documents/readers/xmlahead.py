@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-    from bioretrieval_tui.documents.xmlparse import RecordParser
+    from bioretrieval_tui.documents.readers.xmlparse import RecordParser
 
 WORTH_IT = 1 << 19
 """Bytes of a block from which on the thread pays."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from bioretrieval_tui.documents.document import Document, Item, Place, Record, Rejected
-from bioretrieval_tui.documents.jsonstream import decode
+from bioretrieval_tui.documents.bibliography import sound_value
+from bioretrieval_tui.documents.document import Document, Item, Place, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.readers.json_records import decode
 from bioretrieval_tui.documents.source import MAX_LINE_BYTES, SourceReader
-from bioretrieval_tui.documents.text import RecordFault, sound_value
 
 _BOM = b"\xef\xbb\xbf"
 

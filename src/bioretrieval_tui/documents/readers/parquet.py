@@ -7,11 +7,9 @@ import datetime
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from bioretrieval_tui.documents.columns import Columns, columns_of
-from bioretrieval_tui.documents.document import Item, Place, Record, Rejected
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.text import RecordFault
+from bioretrieval_tui.documents.document import Item, Place, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.readers.columns import Columns, columns_of
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -123,6 +121,3 @@ def _json(value: Any) -> Any:
     if isinstance(value, bytes):
         raise RecordFault("a cell holds bytes, not text")
     return str(value)
-
-
-FORMAT = Format("parquet", "Parquet", (".parquet",), recognises, read_parquet)

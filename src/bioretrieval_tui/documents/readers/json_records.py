@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from bioretrieval_tui.documents.source import MAX_LINE_BYTES, SourceDamaged, SourceReader
-from bioretrieval_tui.documents.text import CONVERT, RecordFault
+from bioretrieval_tui.documents.document import RecordFault
+from bioretrieval_tui.documents.source import CONVERT, MAX_LINE_BYTES, SourceDamaged, SourceReader
 
 MAX_ELEMENT_BYTES = MAX_LINE_BYTES
 

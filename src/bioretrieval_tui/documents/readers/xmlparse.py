@@ -11,7 +11,8 @@ import re
 from html.entities import html5
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.text import CONVERT, RecordFault
+from bioretrieval_tui.documents.document import RecordFault
+from bioretrieval_tui.documents.source import CONVERT
 
 if TYPE_CHECKING:
     from lxml.etree import XMLSyntaxError, _Element

@@ -6,12 +6,10 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bioretrieval_tui.documents.beir import MAX_ID_LENGTH
-from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.text import RecordFault, plain
+from bioretrieval_tui.documents.document import Document, RecordFault
 
 _MONTHS = {name: number for number, name in enumerate(
     "jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1
@@ -23,6 +21,49 @@ _DATE = re.compile(
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
 _INITIAL = re.compile(r"[^\W\d_]")
+
+
+MAX_ID_LENGTH = 512
+
+
+def sound(text: str) -> str:
+    """`text` as it is.
+
+    Raises:
+        RecordFault: it holds a NUL, or half of a surrogate pair.
+    """
+    if "\0" in text:
+        raise RecordFault("the record holds a NUL character")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise RecordFault("the record holds half of a character") from error
+    return text
+
+
+def plain(text: str) -> str:
+    """`text` on one line, for formats that wrap theirs: each run of whitespace is one blank.
+
+    Raises:
+        RecordFault: as `sound`.
+    """
+    return " ".join(sound(text).split())
+
+
+def sound_value(value: Any) -> Any:
+    """A JSON value as it is, every text within it looked at. Raises RecordFault as `sound`."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            sound(item)
+        elif isinstance(item, dict):
+            waiting.extend(item.keys())
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return value
 
 
 def identifier(value: Any, called: str = "the id") -> str:
@@ -118,3 +159,36 @@ def _month(text: str | None) -> int | None:
     if text.isdigit():
         return int(text) if 1 <= int(text) <= 12 else None
     return _MONTHS.get(text[:3].lower())
+
+
+_YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
+_DATES = ("date", "pubdate", "publication_date")
+
+
+def document_year(metadata: Mapping[str, Any]) -> int | None:
+    """The year of publication, from a year or the first year within a date; or None."""
+    for key in ("year", *_DATES):
+        value = metadata.get(key)
+        if isinstance(value, int | str) and not isinstance(value, bool):
+            found = _YEAR.search(str(value))
+            if found:
+                return int(found.group())
+    return None
+
+
+def document_date(metadata: Mapping[str, Any]) -> str | None:
+    """The date of publication in ISO 8601, as exact as it is known; or None.
+
+    It begins with `document_year`: a date of another year (that of the first version online, say)
+    is passed over.
+    """
+    year = document_year(metadata)
+    if year is None:
+        return None
+    for key in _DATES:
+        value = metadata.get(key)
+        if isinstance(value, int | str) and not isinstance(value, bool):
+            found = dated(str(value)).get("date", "")
+            if found.startswith(str(year)):
+                return str(found)
+    return str(year)

@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bioretrieval_tui.documents import fields
-from bioretrieval_tui.documents.document import Document, Item, Place
-from bioretrieval_tui.documents.jsonlines import first_object, item, line_items, text_field
-from bioretrieval_tui.documents.jsonstream import elements
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.text import RecordFault, plain
+from bioretrieval_tui.documents import bibliography as fields
+from bioretrieval_tui.documents.bibliography import plain
+from bioretrieval_tui.documents.document import Document, Item, Place, RecordFault
+from bioretrieval_tui.documents.readers.json_records import elements
+from bioretrieval_tui.documents.readers.jsonlines import first_object, item, line_items, text_field
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 
 _ANSWER = ("resultList", "result")
 _KEYS = (b'"pmid"', b'"pmcid"', b'"authorString"', b'"pubYear"', b'"abstractText"')
@@ -129,8 +128,3 @@ def _list(record: dict[str, Any], name: str, inner: str) -> list[dict[str, Any]]
 def _texts(value: Any) -> list[str]:
     given = value if isinstance(value, list) else [value]
     return fields.distinct(plain(part) for part in given if isinstance(part, str))
-
-
-FORMAT = Format(
-    "europepmc", "Europe PMC results", (".json", ".jsonl", ".ndjson"), recognises, read_europepmc
-)

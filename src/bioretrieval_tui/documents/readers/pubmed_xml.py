@@ -8,12 +8,24 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.text import RecordFault
-from bioretrieval_tui.documents.xmlrecords import markup_of, records
-from bioretrieval_tui.documents.xmltext import initials, iso_date, plain, squeezed, squeezed_all
+from bioretrieval_tui.documents.document import (
+    Deleted,
+    Document,
+    Item,
+    Place,
+    Record,
+    RecordFault,
+    Rejected,
+)
+from bioretrieval_tui.documents.readers.xml_records import markup_of, records
+from bioretrieval_tui.documents.readers.xmltext import (
+    initials,
+    iso_date,
+    plain,
+    squeezed,
+    squeezed_all,
+)
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 
 if TYPE_CHECKING:
     from lxml.etree import XPath, _Element
@@ -355,6 +367,3 @@ def _pmid(element: _Element) -> str:
     if not _PMID.fullmatch(text):
         raise RecordFault("the PMID is no number" if text else "the PMID is empty")
     return text
-
-
-FORMAT = Format("pubmed-xml", "PubMed XML", (".xml",), recognises, read_pubmed_xml)

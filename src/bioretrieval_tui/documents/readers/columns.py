@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bioretrieval_tui.documents import fields
-from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.text import RecordFault, sound, sound_value
+from bioretrieval_tui.documents import bibliography as fields
+from bioretrieval_tui.documents.bibliography import sound, sound_value
+from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.errors import CorpusError
 
 _TEXTS = ("journal", "doi", "pmid", "pmcid", "url", "vernacular_title", "volume", "issue", "pages")

@@ -7,12 +7,17 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.text import RecordFault
-from bioretrieval_tui.documents.xmlrecords import markup_of, records
-from bioretrieval_tui.documents.xmltext import initials, iso_date, local, plain, readable, squeezed
+from bioretrieval_tui.documents.document import Document, Item, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.readers.xml_records import markup_of, records
+from bioretrieval_tui.documents.readers.xmltext import (
+    initials,
+    iso_date,
+    local,
+    plain,
+    readable,
+    squeezed,
+)
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -283,6 +288,3 @@ def _child(element: _Element, name: str) -> _Element | None:
 
 def _children(element: _Element, name: str) -> Iterator[_Element]:
     return (child for child in element if local(child) == name)
-
-
-FORMAT = Format("jats", "JATS XML", (".nxml", ".xml"), recognises, read_jats)

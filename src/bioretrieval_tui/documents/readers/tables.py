@@ -8,11 +8,16 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bioretrieval_tui.documents.columns import FIELDS, Columns, columns_of, is_pubmed
-from bioretrieval_tui.documents.document import Item, Place, Record, Rejected
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import MAX_LINE_BYTES, SourceReader
-from bioretrieval_tui.documents.text import Line, RecordFault, text_lines, text_of_head
+from bioretrieval_tui.documents.document import Item, Place, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.readers.columns import FIELDS, Columns, columns_of, is_pubmed
+from bioretrieval_tui.documents.source import (
+    MAX_LINE_BYTES,
+    Line,
+    ReadOptions,
+    SourceReader,
+    text_lines,
+    text_of_head,
+)
 from bioretrieval_tui.errors import CorpusError
 
 MAX_FIELD_CHARACTERS = MAX_LINE_BYTES
@@ -191,7 +196,3 @@ def _is_table(head: bytes, delimiter: str) -> bool:
     fitting = sum(len(row) == len(rows[0]) for row in looked_at)
     known = any(name.strip().casefold() in FIELDS for name in rows[0])
     return fitting * 2 >= len(looked_at) if known else fitting * 5 >= len(looked_at) * 4 > 0
-
-
-CSV = Format("csv", "CSV", (".csv",), recognises_csv, read_csv)
-TSV = Format("tsv", "TSV", (".tsv", ".tab"), recognises_tsv, read_tsv)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from bioretrieval_tui.documents.document import Document, Item, Place, Record, Rejected
-from bioretrieval_tui.documents.source import MAX_LINE_BYTES, SourceReader
-from bioretrieval_tui.documents.text import RecordFault, plain, text_lines
+from bioretrieval_tui.documents.bibliography import plain
+from bioretrieval_tui.documents.document import Document, Item, Place, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.source import MAX_LINE_BYTES, SourceReader, text_lines
 
 MAX_RECORD_CHARACTERS = MAX_LINE_BYTES
 """Largest record that is held; a PubMed record with its thousand authors is under 1 MB."""

@@ -6,12 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bioretrieval_tui.documents import fields
+from bioretrieval_tui.documents import bibliography as fields
 from bioretrieval_tui.documents.document import Document, Item
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.tagged import Fields, Grammar, tagged_items
-from bioretrieval_tui.documents.text import text_of_head
+from bioretrieval_tui.documents.readers.tagged import Fields, Grammar, tagged_items
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader, text_of_head
 
 _TAG = re.compile(r"([A-Z][A-Z0-9])(?: |$)")
 _HEAD = re.compile(r"FN .*\s+VR 1\.0\s+PT [A-Z]\b")
@@ -76,6 +74,3 @@ def _document(record: Fields) -> Document:
 
 def _listed(record: Fields, tag: str) -> list[str]:
     return [word.strip() for value in record.all(tag) for word in value.split(";")]
-
-
-FORMAT = Format("wos", "Web of Science text", (".ciw",), recognises, read_wos)

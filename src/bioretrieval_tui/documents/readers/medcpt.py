@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from bioretrieval_tui.documents import fields
+from bioretrieval_tui.documents import bibliography as fields
 from bioretrieval_tui.documents.document import Document, Item, Place
-from bioretrieval_tui.documents.jsonlines import item, text_field
-from bioretrieval_tui.documents.jsonstream import Element, elements
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.readers.json_records import Element, elements
+from bioretrieval_tui.documents.readers.jsonlines import item, text_field
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 
 _HEAD = re.compile(rb'\s*\{\s*"\d{1,9}"\s*:\s*\{\s*"[dtam]"\s*:')
 
@@ -55,6 +54,3 @@ def _document(element: Element, record: dict[str, Any]) -> Document:
 
 def _descriptor(heading: str) -> str:
     return heading.partition("!")[0].rstrip("*")
-
-
-FORMAT = Format("medcpt-chunk", "MedCPT article chunk", (".json",), recognises, read_medcpt)

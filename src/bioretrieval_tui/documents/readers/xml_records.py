@@ -14,10 +14,10 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.document import Place, Rejected
-from bioretrieval_tui.documents.text import CONVERT, RecordFault
-from bioretrieval_tui.documents.xmlahead import WORTH_IT, Parsed, parsed_ahead
-from bioretrieval_tui.documents.xmlparse import RecordParser
+from bioretrieval_tui.documents.document import Place, RecordFault, Rejected
+from bioretrieval_tui.documents.readers.xmlahead import WORTH_IT, Parsed, parsed_ahead
+from bioretrieval_tui.documents.readers.xmlparse import RecordParser
+from bioretrieval_tui.documents.source import CONVERT
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

@@ -6,12 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bioretrieval_tui.documents import fields
-from bioretrieval_tui.documents.document import Document, Item
-from bioretrieval_tui.documents.reading import Format, ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.tagged import Fields, Grammar, tagged_items
-from bioretrieval_tui.documents.text import RecordFault, text_of_head
+from bioretrieval_tui.documents import bibliography as fields
+from bioretrieval_tui.documents.document import Document, Item, RecordFault
+from bioretrieval_tui.documents.readers.tagged import Fields, Grammar, tagged_items
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader, text_of_head
 
 _TAG = re.compile(r"[A-Z][A-Z0-9]{1,3}")
 _HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S", re.MULTILINE)
@@ -88,8 +86,3 @@ def _descriptor(heading: str) -> str:
 
 def _is_major(heading: str) -> bool:
     return heading.startswith("*") or "/*" in heading
-
-
-FORMAT = Format(
-    "medline", "MEDLINE text and PubMed NBIB", (".nbib", ".medline"), recognises, read_medline
-)
