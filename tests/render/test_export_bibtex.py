@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Link, Model, Paper
 from bioretrieval_tui.render import latex
-from bioretrieval_tui.render.bibtex import bibliography
-from bioretrieval_tui.render.citation import Citation, citable, cite, cite_entry
+from bioretrieval_tui.render.citation import Citation, bibliography, citable, cite, cite_entry
 from bioretrieval_tui.render.entries import entry_sheet
 from bioretrieval_tui.render.formats import render
-from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.sheet import one_line
 
 Parsed = list[tuple[str, str, dict[str, str]]]
 

@@ -15,12 +15,9 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Result
-from bioretrieval_tui.render.entries import entry_sheet
+from bioretrieval_tui.render.entries import entry_sheet, record, result_sheet
 from bioretrieval_tui.render.formats import Format, render
-from bioretrieval_tui.render.records import record
-from bioretrieval_tui.render.results import result_sheet
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified
-from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified, one_line
 from bioretrieval_tui.terminal.clean import clean
 
 TEXTS = st.text() | st.text(

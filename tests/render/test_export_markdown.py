@@ -12,11 +12,9 @@ from markdown_it.token import Token
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render import markdown
-from bioretrieval_tui.render.entries import entry_sheet
-from bioretrieval_tui.render.entry_page import entry_page
+from bioretrieval_tui.render.entries import entry_page, entry_sheet
 from bioretrieval_tui.render.formats import render
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified
-from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified, one_line
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 MARKUP = "\\`*_{}[]()<>#+-.!|~&;:=$ \n\tab1/\x1b\u202e"

@@ -129,9 +129,9 @@ def complete_benchmark(_: click.Context, __: click.Parameter, begun: str) -> lis
 
 def complete_field(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """Names of fields to sort by."""
-    from bioretrieval_tui.catalog.fields import FIELDS
+    from bioretrieval_tui.catalog.fields import TABLE
 
-    return [name for name, *_rest in FIELDS if name.startswith(begun)]
+    return [row.name for row in TABLE.rows if row.type and row.name.startswith(begun)]
 
 
 def complete_index(_: click.Context, __: click.Parameter, begun: str) -> list[str]:

@@ -80,7 +80,7 @@ def list_entries(
     from bioretrieval_tui.render.entries import entry_sheet
 
     singular = None if section is None else kind_of_section(section)
-    sheet = entry_sheet(entries, found.names, kind=singular)  # type: ignore[arg-type]
+    sheet = entry_sheet(entries, found, kind=singular)
     put_sheet(sheet, format_)
     if conditions and not entries:
         tell("nothing fits the filter")

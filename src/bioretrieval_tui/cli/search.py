@@ -305,7 +305,7 @@ def _put(
 
 def _citations(hits: Sequence[Hit], found: Catalogue | None) -> tuple[Citation, ...]:
     if found is None:
-        from bioretrieval_tui.render.hitcitation import citable_hit, cite_hit
+        from bioretrieval_tui.render.citation import citable_hit, cite_hit
 
         return tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
     from bioretrieval_tui.render.citation import citable, cite_entry

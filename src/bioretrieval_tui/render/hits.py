@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Linked, Sheet
-from bioretrieval_tui.render.text import shortened
+from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Linked, Sheet, shortened
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.citation import Citation

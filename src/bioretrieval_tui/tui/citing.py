@@ -30,6 +30,6 @@ def _citations(view: View, catalogue: Catalogue) -> tuple[Citation, ...]:
 
         known = (catalogue.by_id.get(hit.id) for hit in view.answer.hits)
         return tuple(cite_entry(entry) for entry in known if entry and citable(entry))
-    from bioretrieval_tui.render.hitcitation import citable_hit, cite_hit
+    from bioretrieval_tui.render.citation import citable_hit, cite_hit
 
     return tuple(cite_hit(hit) for hit in view.answer.hits if citable_hit(hit))
