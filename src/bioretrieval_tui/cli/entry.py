@@ -32,8 +32,8 @@ def show(identifier: str, format_: Format) -> None:
     found = catalogue()
     entry = found.entry(identifier)
     if format_ in ("json", "jsonl"):
+        from bioretrieval_tui.render.entry_page import entry_record
         from bioretrieval_tui.render.jsontext import encoded, object_text
-        from bioretrieval_tui.render.page import entry_record
 
         record = entry_record(entry, found)
         put([object_text(record) if format_ == "json" else encoded(record) + "\n"])
@@ -45,7 +45,7 @@ def show(identifier: str, format_: Format) -> None:
             raise _not_citable(entry, found)
         put_sheet(sheet, format_)
     else:
-        from bioretrieval_tui.render.page import entry_page
+        from bioretrieval_tui.render.entry_page import entry_page
 
         page = entry_page(entry, found)
         put([page] if format_ == "markdown" else _laid_out(page))
