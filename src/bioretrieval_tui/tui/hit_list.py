@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from bioretrieval_tui.catalog.entries import AnyEntry
 from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.render.hits import hit_facts
+from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.search.hits import Hit, Why
-from bioretrieval_tui.tui.markdown import addresses, inline
-from bioretrieval_tui.tui.pages import Page, entry_page
+from bioretrieval_tui.tui.pages import entry_page
 from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause, named_mode
-from bioretrieval_tui.tui.text import Line, Span, fit, line
+from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
+from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.table import Column
 
 COLUMNS = (
@@ -116,118 +117,38 @@ class FacetRows:
         ]
 
 
-def hit_page(
-    hit: Hit, wanted: Sequence[str], why: Why | None = None, *, scored: bool = True
-) -> Page:
-    """The reader's page of a document: the query's words and its nearest sentence are marked;
-    `scored`: with what it was ordered by."""
-    lines: list[Line] = []
-    if hit.title:
-        lines.append(line(*marked(hit.title, wanted, "strong")))
-    lines += [line(Span(part, "dim")) for part in _bylines(hit)]
-    lines += [score_line(hit, why)] if scored else []
-    if hit.text:
-        lines += [line(), *_text(hit.text, wanted, why.passage if why else None)]
-    lead = len(lines)
-    lines += why_lines(why)
-    links: tuple[tuple[str, str], ...] = ()
-    if hit.url:
-        links = (("page", hit.url),)
-        lines += [line(), line(Span("a page  ", "dim"), Span(hit.url, "link", hit.url), hang=2)]
-    return Page(tuple(lines), links, lead=lead, links_at=len(lines) - 1)
+def hit_page(hit: Hit, query: str, why: Why | None = None, *, scored: bool = True) -> PaintedPage:
+    """The page of a document with the query's words marked. Title, byline and text are shown while
+    the cursor moves, why it was found once it rests."""
+    page = made_hit_page(hit, why, scored=scored)
+    painted, words = paint(page), query_words(query)
+    lead = len(paint(replace(page, sections=page.sections[:2])).lines)
+    lines = tuple(_marked_line(one, words) for one in painted.lines)
+    return replace(painted, lines=lines, lead=lead)
 
 
 def entry_hit_page(
-    entry: AnyEntry, catalogue: Catalogue, hit: Hit, wanted: Sequence[str], why: Why | None
-) -> Page:
-    """An entry's page, with the query's words marked in its summary, and why it was found."""
-    page = entry_page(entry, catalogue, away=True)
-    lines = list(page.lines)
-    lines[3] = line(*marked_spans(inline(entry.summary), wanted))
-    lines += [line(), score_line(hit, why), *why_lines(why)]
+    entry: AnyEntry, catalogue: Catalogue, hit: Hit, query: str, why: Why | None
+) -> PaintedPage:
+    """The page of an entry with the query's words marked in its summary, and why it was found."""
+    page, words = entry_page(entry, catalogue, away=True), query_words(query)
+    lines = [*page.lines[:2], *(_marked_line(one, words) for one in page.lines[2 : page.lead])]
+    lines += [*page.lines[page.lead :], line(), line(Span("Why this result", "header"))]
+    for one in hit_facts(hit, why):
+        lines += fact_lines(one)
     return replace(page, lines=tuple(lines))
 
 
-def _bylines(hit: Hit) -> Iterator[str]:
-    """People, where it appeared, and what it is called here; as far as that is known."""
-    known = hit.metadata
-    people = known.get("authors")
-    if isinstance(people, list | tuple) and people:
-        named = ", ".join(str(one) for one in people[:_AUTHORS])
-        more = len(people) - _AUTHORS
-        yield f"{named} and {more} more" if more > 0 else named
-    journal = _word(known, "journal")
-    issue = f"({_word(known, 'issue')})" if _word(known, "issue") else ""
-    pages = f":{_word(known, 'pages')}" if _word(known, "pages") else ""
-    where = f"{_word(known, 'volume')}{issue}{pages}" if journal else ""
-    parts = [hit.id, journal, str(hit.year or ""), where]
-    yield "  ".join(part for part in parts if part)
+def _marked_line(item: Line, words: Sequence[str]) -> Line:
+    """A line with the query's words marked in its prose, but not within addresses."""
+    spans: list[Span] = []
+    for span in item.spans:
+        prose = span.role in ("text", "strong", "passage") and not span.url
+        spans += marked(span.text, words, span.role) if prose else [span]
+    return replace(item, spans=tuple(spans))
 
 
-def _word(known: Mapping[str, Any], name: str) -> str:
-    value = known.get(name)
-    return str(value) if isinstance(value, str | int) else ""
-
-
-def _text(text: str, wanted: Sequence[str], passage: tuple[int, int] | None) -> Iterator[Line]:
-    """The text, a line a paragraph; `passage` is (start, end) of the sentence to mark."""
-    start, end = passage or (len(text), len(text))
-    at = 0
-    for part in text.splitlines(keepends=True):
-        cut = [min(max(place - at, 0), len(part)) for place in (start, end)]
-        before, inner, after = part[: cut[0]], part[cut[0] : cut[1]], part[cut[1] :]
-        spans = [
-            span
-            for piece, role in ((before, "text"), (inner, "passage"), (after, "text"))
-            for span in marked_spans(addresses(piece.rstrip("\r\n"), role), wanted)
-        ]
-        yield line(*spans)
-        at += len(part)
-
-
-def marked_spans(spans: Iterable[Span], wanted: Sequence[str]) -> Iterator[Span]:
-    """The spans with the query's words marked, but not within addresses."""
-    for span in spans:
-        if span.url:
-            yield span
-        else:
-            yield from marked(span.text, wanted, span.role)
-
-
-def score_line(hit: Hit, why: Why | None) -> Line:
-    """What each half gave it, and its place by that half alone once that was asked."""
-    spans = [Span(f"rank {hit.rank}", "dim")]
-    scores, told = hit.scores, why.scores if why else hit.scores
-    halves = (
-        ("meaning", told.dense if scores.dense is None else scores.dense, ".4f",
-         why.dense_rank if why else None),
-        ("words", told.lexical if scores.lexical is None else scores.lexical, ".2f",
-         why.lexical_rank if why else None),
-        ("reranker", scores.rerank, ".4f", None),
-    )  # fmt: skip
-    for name, score, form, rank in halves:
-        if score is not None:
-            place = f" #{rank}" if rank is not None else ""
-            spans += [Span(f"   {name} ", "faint"), Span(f"{score:{form}}{place}", "dim")]
-    return line(*spans)
-
-
-def why_lines(why: Why | None) -> Iterator[Line]:
-    """The words that it was found by, with their shares, and how near its best sentence is;
-    nothing where that was not asked or there is nothing to say."""
-    if why is None or not (why.terms or why.passage):
-        return
-    yield line()
-    yield line(Span("Why this result", "header"))
-    for term, share in why.terms[:_TERMS]:
-        filled = max(1, round(share * _BAR))
-        yield line(Span(f"{fit(term, _WORD)} {share:>4.0%} "), Span("━" * filled, "gauge"))
-    more = len(why.terms) - _TERMS
-    if more > 0:
-        yield line(Span(f"and {more} more", "faint"))
-    if why.passage is not None and why.nearness is not None:
-        yield line(Span("nearest sentence", "passage"), Span(f"   {why.nearness:.4f}", "dim"))
-
+# Words of the query ---------------------------------------------------------------------------
 
 _WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*", re.UNICODE)
 # Words that say nothing of the topic: marking them would only be noise.
@@ -240,7 +161,7 @@ _COMMON = frozenset(
 )
 
 
-def words(query: str) -> tuple[str, ...]:
+def query_words(query: str) -> tuple[str, ...]:
     """The words of a query that are worth marking, folded; the common ones if there is no other."""
     found = dict.fromkeys(match.group().casefold() for match in _WORD.finditer(query))
     rare = tuple(word for word in found if word not in _COMMON)

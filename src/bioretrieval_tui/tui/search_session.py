@@ -1,8 +1,9 @@
 """The state and the requests of the Search pane, without a widget.
 
 A `SearchSession` holds what is asked (index, query, mode, order, filter), what came (`HitView`),
-and what is being done. It asks the search process and tells the pane that shows it (`SearchFace`). At most one search is under way: a newer one cancels it, and an answer to
-what is no longer asked is dropped.
+and what is being done. It asks the search process and tells the pane that shows it (`SearchFace`).
+At most one search is under way: a newer one cancels it, and an answer to what is no longer asked
+is dropped.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from bioretrieval_tui.catalog.entries import Model
     from bioretrieval_tui.catalog.view import Catalogue
     from bioretrieval_tui.index.registry import IndexInfo
-    from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.search.client import SearchClient
 
@@ -522,9 +522,7 @@ class SearchSession:
             self._running.cancel()
 
     def _question(self) -> Question:
-        return Question(
-            text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order
-        )
+        return Question(text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order)
 
     def _current(self, question: Question, index: str) -> bool:
         """Whether this is still asked."""
@@ -724,28 +722,15 @@ class SearchSession:
 
     def sheet(self) -> Sheet:
         """The hits of the list in use in their order, without the catalogue's after them."""
-        from bioretrieval_tui.render.hits import hit_sheet
+        from bioretrieval_tui.render.hits import hit_citations, hit_sheet
 
         view = self.shown
         title = f"Search: {view.text}" if view.question else "Search"
         if view.like is not None:
             title = f"Similar to {view.like.title or view.like.id}"
-        citations = tuple(self._citations(view))
-        return hit_sheet(list(view.answer.hits), title=title, citations=citations)
-
-    def _citations(self, view: HitView) -> Iterator[Citation]:
-        """The works among the hits; an entry of the catalogue knows more than its document."""
-        if view.index == CATALOGUE:
-            from bioretrieval_tui.render.citation import citable, cite_entry
-
-            for hit in view.answer.hits:
-                entry = self.face.catalogue.by_id.get(hit.id)
-                if entry and citable(entry):
-                    yield cite_entry(entry)
-            return
-        from bioretrieval_tui.render.hitcitation import citable_hit, cite_hit
-
-        yield from (cite_hit(hit) for hit in view.answer.hits if citable_hit(hit))
+        hits = list(view.answer.hits)
+        catalogue = self.face.catalogue if view.index == CATALOGUE else None
+        return hit_sheet(hits, title=title, citations=hit_citations(hits, catalogue))
 
 
 def named_mode(mode: str) -> str:

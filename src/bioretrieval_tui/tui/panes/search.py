@@ -32,8 +32,8 @@ from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.search_session import NOTHING, SearchSession, facet_values
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
@@ -69,10 +69,10 @@ class SearchPane(ListPane):
     SearchPane.-beside.-reading Detail, SearchPane.-wide.-beside.-reading Detail {
         display: block; width: 1fr;
     }
-    SearchPane.-facets #facets { display: block; width: 34; }
+    SearchPane.-facets #facets { display: block; width: 46; }
     SearchPane.-facets Detail, SearchPane.-wide.-facets Detail { display: none; }
     SearchPane.-facets.-reading #facets { display: none; }
-    SearchPane.-wide #facets { width: 44; }
+    SearchPane.-wide #facets { width: 52; }
     SearchPane.-wide.-facets.-reading Detail { display: block; width: 55%; }
     SearchPane.-roomy.-facets Detail { display: block; width: 50%; }
     SearchPane.-roomy.-facets.-reading #facets { display: block; }
