@@ -100,7 +100,7 @@ def launch() -> int:
     """
     import io
 
-    from bioretrieval_tui.catalog.store import load
+    from bioretrieval_tui.catalog.compiled import load
 
     loaded = load()
     from rich.console import Console

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server import Fault, World, article_set, benchmark_files, pmid_of, zipped
 
-from bioretrieval_tui.catalog.entries import Benchmark
-from bioretrieval_tui.catalog.store import load
+from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online import europepmc, pubmed
 from bioretrieval_tui.online.batches import Batch, Mark, Request, documents_of, sound_query

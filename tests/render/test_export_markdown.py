@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render import markdown
 from bioretrieval_tui.render.entries import entry_sheet
 from bioretrieval_tui.render.entry_page import entry_page

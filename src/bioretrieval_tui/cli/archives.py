@@ -38,7 +38,7 @@ def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> Non
     \b
     bioretrieval-tui eval "$(bioretrieval-tui fetch benchmark nfcorpus)"
     """
-    from bioretrieval_tui.catalog.entries import Benchmark
+    from bioretrieval_tui.catalog.models import Benchmark
     from bioretrieval_tui.online.benchmarks import fetch_benchmark, fetchable
     from bioretrieval_tui.paths import places
 

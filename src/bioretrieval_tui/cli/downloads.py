@@ -12,7 +12,7 @@ from bioretrieval_tui.cli.narration import tell
 from bioretrieval_tui.errors import ModelError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Encoding
+    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.progress import Reporter
 
 

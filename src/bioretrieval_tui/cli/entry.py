@@ -14,8 +14,8 @@ from bioretrieval_tui.cli.output import format_option, put, put_sheet, width
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import AnyEntry, Link
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import AnyEntry, Link
     from bioretrieval_tui.render.formats import Format
 
 
@@ -52,7 +52,7 @@ def show(identifier: str, format_: Format) -> None:
 
 
 def _not_citable(entry: AnyEntry, found: Catalogue) -> BioRetrievalError:
-    from bioretrieval_tui.catalog.entries import Paper
+    from bioretrieval_tui.catalog.models import Paper
 
     papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
     remedy = f"its papers: {', '.join(papers[:3])}" if papers else None
@@ -71,7 +71,7 @@ def _complete_type(_: click.Context, __: click.Parameter, begun: str) -> list[st
     """Types of links: while its option is being typed, click does not know the ID yet."""
     from typing import get_args
 
-    from bioretrieval_tui.catalog.entries import LinkType
+    from bioretrieval_tui.catalog.models import LinkType
 
     return [name for name in get_args(LinkType) if name.startswith(begun)]
 

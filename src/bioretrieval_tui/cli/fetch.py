@@ -206,9 +206,9 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     They are kept in your data folder, and are their publishers'. What came is kept if it ends
     early.
     """
-    from bioretrieval_tui.documents.abstracts import Abstract, keep_abstracts, kept_abstracts
     from bioretrieval_tui.online.papers import abstracts_of, papers_with_ids
     from bioretrieval_tui.progress import Progress
+    from bioretrieval_tui.search.entries import Abstract, keep_abstracts, kept_abstracts
 
     kept = {} if everything else kept_abstracts()
     wanted = [one for one in papers_with_ids(catalogue()) if one.id not in kept]

@@ -16,7 +16,7 @@ from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.online.door import Door
     from bioretrieval_tui.render.formats import Format
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bioretrieval_tui.documents.reading import ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError

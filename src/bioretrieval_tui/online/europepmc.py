@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from bioretrieval_tui.documents.document import Item
-from bioretrieval_tui.documents.europepmc import read_europepmc
-from bioretrieval_tui.documents.memory import MemorySource
-from bioretrieval_tui.documents.reading import ReadOptions
-from bioretrieval_tui.documents.source import SourceDamaged
+from bioretrieval_tui.documents.readers.europepmc_json import read_europepmc
+from bioretrieval_tui.documents.source import MemorySource, ReadOptions, SourceDamaged
 from bioretrieval_tui.online.batches import Batch, Mark, Request, batch, left, target
 from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.faults import OnlineError, has_changed

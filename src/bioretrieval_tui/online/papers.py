@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bioretrieval_tui.catalog.entries import Paper
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Paper
 from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.ids import WorkId, batches, names_of, work_id
 

@@ -14,9 +14,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from bioretrieval_tui.documents.document import Item
-from bioretrieval_tui.documents.memory import MemorySource
-from bioretrieval_tui.documents.pubmed_xml import read_pubmed_xml
-from bioretrieval_tui.documents.reading import ReadOptions
+from bioretrieval_tui.documents.readers.pubmed_xml import read_pubmed_xml
+from bioretrieval_tui.documents.source import MemorySource, ReadOptions
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.batches import Batch, Mark, Request, batch, left, target
 from bioretrieval_tui.online.door import Door

@@ -17,10 +17,9 @@ from typing import BinaryIO, Self
 import msgspec
 from filelock import FileLock, Timeout
 
-from bioretrieval_tui.documents.beir import read_beir
 from bioretrieval_tui.documents.document import Document, Record
-from bioretrieval_tui.documents.reading import ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.readers.json_corpora import read_beir
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.batches import Batch, Mark, Request
 from bioretrieval_tui.paths import write_atomically

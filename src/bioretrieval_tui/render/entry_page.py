@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bioretrieval_tui.catalog.entries import AnyEntry, Result, Source, Status
+from bioretrieval_tui.catalog.models import AnyEntry, Result, Source, Status
 from bioretrieval_tui.render.details import encoding_lines, field_lines
 from bioretrieval_tui.render.entries import TITLES, kind_name
 from bioretrieval_tui.render.markdown import code, escape, link, table
@@ -21,7 +21,7 @@ from bioretrieval_tui.terminal.clean import safe_url
 
 
 class CatalogueView(Protocol):
-    """What a page asks of the catalogue; `catalog.view.Catalogue` answers it."""
+    """What a page asks of the catalogue; `catalog.catalogue.Catalogue` answers it."""
 
     @property
     def names(self) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render import latex
 from bioretrieval_tui.render.citation import (
     Citation,

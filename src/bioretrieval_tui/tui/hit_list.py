@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from bioretrieval_tui.catalog.entries import AnyEntry
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.hits import hit_facts
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.search.hits import Hit, Why

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from string import ascii_lowercase
 
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     Dataset,
@@ -17,7 +18,6 @@ from bioretrieval_tui.catalog.entries import (
     Side,
     Step,
 )
-from bioretrieval_tui.catalog.view import Catalogue, kind_of
 from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.spans import LABEL, PaintedPage, status_mark
 from bioretrieval_tui.tui.text import Line, Span, line

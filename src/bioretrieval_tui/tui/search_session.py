@@ -27,8 +27,8 @@ from bioretrieval_tui.search.hits import MODES, Answer, Hit, Mode, Order, Questi
 from bioretrieval_tui.search.protocol import Reranker
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Model
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.search.client import SearchClient
@@ -200,7 +200,7 @@ def _clause_place(where: str, clause: str) -> tuple[int, int] | None:
 
 def rerankers(catalogue: Catalogue) -> list[tuple[Model, Reranker]]:
     """Every cross-encoder of the catalogue with a recipe, as the search process wants it."""
-    from bioretrieval_tui.catalog.entries import Model
+    from bioretrieval_tui.catalog.models import Model
 
     found = []
     for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST_RERANKER):

@@ -38,7 +38,7 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import AnyEntry
+    from bioretrieval_tui.catalog.models import AnyEntry
     from bioretrieval_tui.search.client import SearchClient
     from bioretrieval_tui.tui.works import Outcome
 
