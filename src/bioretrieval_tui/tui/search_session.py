@@ -21,7 +21,8 @@ from bioretrieval_tui.index.fields.reading import schema_of
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.query import Schema, UnfinishedFilterError, parse
-from bioretrieval_tui.query import nodes as query_nodes
+from bioretrieval_tui.query.nodes import Any as AnyOf
+from bioretrieval_tui.query.nodes import Matches
 from bioretrieval_tui.render.text import shortened
 from bioretrieval_tui.search.hits import MODES, Answer, Hit, Mode, Order, Question, Why
 from bioretrieval_tui.search.protocol import Reranker
@@ -168,7 +169,7 @@ def facet_clause(field: str, value: str) -> str:
     """The filter clause that keeps the documents with this value."""
     if field == "year":
         return f"year:{value}"
-    return str(query_nodes.Matches(field, "=", (value,)))
+    return str(Matches(field, "=", (value,)))
 
 
 def has_clause(where: str, clause: str) -> bool:
@@ -184,7 +185,7 @@ def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     if not where.strip():
         return clause
     try:
-        either = schema is None or isinstance(parse(where, schema), query_nodes.Any)
+        either = schema is None or isinstance(parse(where, schema), AnyOf)
     except FilterError:
         either = True
     return f"({where.strip()}) {clause}" if either else f"{where.strip()} {clause}"
