@@ -11,7 +11,7 @@ from textual.timer import Timer
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.pane import WIDE, Pane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 REST = 0.4
