@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.render.citation import bibliography, citable_hit, cite_hit
+from bioretrieval_tui.render.bibtex import bibliography
+from bioretrieval_tui.render.hits import citable_hit, cite_hit
 
 
 @dataclass

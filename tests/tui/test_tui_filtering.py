@@ -6,7 +6,7 @@ import pytest
 from driving import Session, make_app, running
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE = (120, 20)
