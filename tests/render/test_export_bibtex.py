@@ -236,7 +236,7 @@ def test_what_has_no_address_is_not_cited(catalogue: Catalogue) -> None:
 
 
 def test_every_sheet_parses(catalogue: Catalogue) -> None:
-    sheet = entry_sheet(catalogue.entries, catalogue.names)
+    sheet = entry_sheet(catalogue.entries, catalogue)
     parsed = parse("".join(render(sheet, "bibtex")))
     assert len(parsed) == len([entry for entry in catalogue.entries if citable(entry)]) == 8
     assert len({key for _, key, _ in parsed}) == 8

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
-from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Model
+from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Dataset, Model
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.terminal.clean import safe_url
 
@@ -64,7 +64,8 @@ class EntryField:
     path: attribute of the entry that holds it, with dots; the name, where not given.
     compute: works it out where no attribute holds it.
     in_list: what lists show in its place.
-    address: address of each of its values, with {} for the value.
+    address: address of each of its values, with {} for the value; by kind where kinds differ.
+    marked: readers see that a value is not confirmed.
     column: how it is a column of lists.
     listed: for a field that `LISTS` does not place: "shown" as a last column, "csv" in CSV alone.
     cite: BibTeX field that it becomes.
@@ -81,7 +82,8 @@ class EntryField:
     path: str = ""
     compute: Callable[[AnyEntry, Catalogue], Any] | None = None
     in_list: Callable[[AnyEntry, Catalogue], Any] | None = None
-    address: str = ""
+    address: str | Mapping[str, str] = ""
+    marked: bool = True
     column: ListColumn = ListColumn()
     listed: Literal["", "shown", "csv"] = ""
     cite: str = ""
@@ -104,8 +106,15 @@ class EntryField:
         """The value that lists show, and sort by."""
         return (self.in_list or self.read)(entry, catalogue)
 
+    def url(self, entry: AnyEntry, found: object) -> str | None:
+        """The address of one of its values, if it has one."""
+        template = self.address if isinstance(self.address, str) else self.address[kind_of(entry)]
+        return template.format(found) if template else None
+
     def status(self, entry: AnyEntry) -> str:
         """How well the value is known: confirmed, secondary or unverified."""
+        if not self.marked:
+            return "confirmed"
         if self.group == "Encoding":
             encoding = entry.encoding if isinstance(entry, Model) else None
             unread = encoding is not None and self.path.partition(".")[2] in encoding.unverified
@@ -173,13 +182,11 @@ _RECIPE, _STEP = ("recipe",), ("step",)
 _HUB = "https://huggingface.co/"
 
 
-def _extent(entry: AnyEntry, _: Catalogue) -> str | None:
-    """Size of a dataset in words."""
-    size: str | None = getattr(entry, "size", None)
-    records: int | None = getattr(entry, "records", None)
-    if not getattr(entry, "available", True):
-        return "never released"
-    return size or (None if records is None else f"{records:,} records")
+def _extent(entry: AnyEntry, _: Catalogue) -> str | int | None:
+    """Size of a dataset in words, else its records."""
+    if not isinstance(entry, Dataset):
+        return None
+    return (entry.size or entry.records) if entry.available else "never released"
 
 
 def _unverified_names(entry: AnyEntry, _: Catalogue) -> str:
@@ -198,21 +205,22 @@ def _recipe(name: str, doc: str, form: Form = "text", **more: Any) -> EntryField
 
 
 _ROWS = (
-    EntryField("id", "text", "the entry's id", group=""),
+    EntryField("id", "text", "the entry's id", group="", marked=False),
     EntryField("kind", "text", ", ".join(KINDS), group="",
-               compute=lambda entry, _: kind_of(entry), column=ListColumn(width=9)),
+               compute=lambda entry, _: kind_of(entry), column=ListColumn(width=9), marked=False),
     EntryField("name", "text", "display name", group="", column=ListColumn(width=12, weight=3)),
     EntryField("year", "number", "year of publication", group="", form="number"),
-    EntryField("status", "text", "confirmed, secondary, unverified", group=""),
+    EntryField("status", "text", "confirmed, secondary, unverified", group="", marked=False),
     EntryField("unverified", None, "fields that no source could be read for", group="",
-               compute=_unverified_names),
+               compute=_unverified_names, marked=False),
     EntryField("summary", "text", "what it is, in a paragraph", group="",
-               column=ListColumn(width=20, weight=6)),
-    EntryField("added", "text", "day it came into the catalogue", group=""),
+               column=ListColumn(width=20, weight=6), marked=False),
+    EntryField("added", "text", "day it came into the catalogue", group="", marked=False),
     EntryField("related", "set", "ids of related entries", aliases=("relations",), group="",
-               compute=lambda entry, c: tuple(other.id for other in c.related(entry.id))),
+               compute=lambda entry, c: tuple(other.id for other in c.related(entry.id)),
+               marked=False),
     EntryField("url", "set", "addresses of its links", aliases=("link", "links"), group="",
-               compute=lambda entry, _: tuple(link.url for link in entry.links)),
+               compute=lambda entry, _: tuple(link.url for link in entry.links), marked=False),
     EntryField("title", "text", "full title", _PAPER),
     EntryField("authors", "set", "authors, as in BibTeX", _PAPER, aliases=("author",),
                form="authors"),
@@ -234,13 +242,13 @@ _ROWS = (
     EntryField("method", "text", "training method", _RECIPE,
                column=ListColumn(width=14, weight=4)),
     EntryField("params", "number", "parameters of one encoder", (*_MODEL, *_RECIPE), "parameters",
-               aliases=("parameters",), form="size", column=ListColumn("params")),
+               aliases=("parameters",), form="size", column=ListColumn("params", 6)),
     EntryField("encoders", "number", "encoders: 2 where query and document have their own", _MODEL,
                form="number"),
     EntryField("dimension", "number", "vector dimension", _MODEL, aliases=("dim", "dims"),
-               form="count", column=ListColumn("dim")),
+               form="count", column=ListColumn("dim", 5)),
     EntryField("max_tokens", "number", "longest input in tokens", _MODEL, "longest input",
-               aliases=("tokens", "length"), form="count", column=ListColumn("tokens")),
+               aliases=("tokens", "length"), form="count", column=ListColumn("tokens", 6)),
     EntryField("architecture", "text", "architecture", _MODEL, aliases=("arch",)),
     EntryField("base", "text", "checkpoint that training started from", (*_MODEL, *_RECIPE),
                "trained from"),
@@ -255,9 +263,10 @@ _ROWS = (
     EntryField("domain", "text", "domain", _BENCHMARK, column=ListColumn(width=10, weight=2)),
     EntryField("metric", "text", "measure of its published results", _BENCHMARK,
                column=ListColumn(width=7)),
-    EntryField("queries", "number", "number of queries", _BENCHMARK, form="count"),
+    EntryField("queries", "number", "number of queries", _BENCHMARK, form="count",
+               column=ListColumn(width=8)),
     EntryField("documents", "number", "number of documents", _BENCHMARK, aliases=("docs",),
-               form="count", column=ListColumn("docs")),
+               form="count", column=ListColumn("docs", 10)),
     EntryField("judgements", "number", "number of judgements", _BENCHMARK, aliases=("qrels",),
                form="count"),
     EntryField("positives", "number", "judgements that are positive", _BENCHMARK, form="count"),
@@ -269,6 +278,7 @@ _ROWS = (
     EntryField("loaders", None, "names of its data in loaders, addresses", _BENCHMARK,
                form="loaders"),
     EntryField("hub", "set", "hub ids", (*_MODEL, *_DATASET), "on the hub",
+               address={"model": f"{_HUB}{{}}", "dataset": f"{_HUB}datasets/{{}}"},
                column=ListColumn("hub", 12, 2)),
     EntryField("licence", "text", "licence", (*_MODEL, *_DATASET, *_BENCHMARK),
                aliases=("license",), column=ListColumn(width=6)),
@@ -286,14 +296,14 @@ _ROWS = (
     EntryField("era", "text", "era", ("milestone",)),
     EntryField("order", None, "place among the milestones of its year", ("milestone",), group=""),
     EntryField("number", "number", "number of the step", _STEP, "step", aliases=("step",),
-               form="number", group=""),
+               form="number", group="", column=ListColumn(width=5)),
     EntryField("commands", "set", "commands to run", _STEP, form="code",
                column=ListColumn(width=20, weight=6)),
     EntryField("expect", "text", "what the reader should see", _STEP),
     EntryField("results", "number", "published results", (*_MODEL, *_BENCHMARK), group="",
-               aliases=("figures",), form="count",
-               compute=lambda entry, c: len(c.results_of(entry.id)) or None),
-    EntryField("tags", "set", "tags", aliases=("tag",)),
+               aliases=("figures",), form="count", column=ListColumn(width=7),
+               compute=lambda entry, c: len(c.results_of(entry.id)) or None, marked=False),
+    EntryField("tags", "set", "tags", aliases=("tag",), marked=False),
     _recipe("encoder", "bi-encoder, cross-encoder, static, lexical, none", type="text",
             label="type", part="type"),
     _recipe("grade", "how well the recipe is known", "grade", label="evidence"),

@@ -1,4 +1,4 @@
-"""Works to cite: catalogue entries and documents of an index as BibTeX.
+"""Works to cite: catalogue entries, and BibTeX of any citations.
 
 Papers become @article, @inproceedings or @misc by their venue; models, datasets and benchmarks
 become @misc with the address where they are found. `latex` escapes the values.
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, Any
 
+from bioretrieval_tui.catalog import fields as table
+from bioretrieval_tui.catalog.catalogue import kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
 from bioretrieval_tui.render import latex
 from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.render.hits import Hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,16 @@ def cite_entry(entry: AnyEntry) -> Citation:
     Raises:
         ValueError: the entry is not citable.
     """
-    if isinstance(entry, Paper):
-        return cite(entry)
+    more = tuple(
+        (row.cite, latex.escape(str(found)))
+        for row in table.TABLE.of(kind_of(entry))
+        if row.cite and (found := entry.extra.get(row.name)) is not None
+    )
+    work = cite(entry) if isinstance(entry, Paper) else _cite_address(entry)
+    return replace(work, fields=(*work.fields, *more))
+
+
+def _cite_address(entry: AnyEntry) -> Citation:
     url = _found_at(entry)
     if url is None:
         raise ValueError(f"{entry.id} is no work to cite")
@@ -193,79 +199,6 @@ def ascii_word(text: str) -> str:
     """The letters and digits that may stand in a key: small, without accents."""
     text = unicodedata.normalize("NFKD", one_line(text).casefold().translate(_UNDECOMPOSED))
     return "".join(char for char in text if char.isascii() and char.isalnum())
-
-
-# Documents -----------------------------------------------------------------------------------
-
-_INITIALS = re.compile(
-    r"(?P<family>.+?),? (?P<initials>[A-Z](?:[A-Z-]{0,4}))(?: (?P<rank>Jr|Sr|2nd|3rd|[IV]+))?"
-)
-_MOST_AUTHORS = 200
-
-
-def citable_hit(hit: Hit) -> bool:
-    """Whether a reader could find the work again: it has a title and a year, or an address."""
-    return bool(one_line(hit.title)) and (hit.year is not None or _address(hit) is not None)
-
-
-def cite_hit(hit: Hit) -> Citation:
-    """A document as a work to cite: an article where the journal is known, else `misc`."""
-    known = hit.metadata
-    journal = _text(known, "journal")
-    people = _people(known.get("authors"))
-    address = _address(hit)
-    fields = [
-        ("title", latex.title(hit.title)),
-        ("author", latex.authors(people)),
-        ("journal", latex.escape(journal)),
-        ("year", str(hit.year or "")),
-        ("volume", latex.escape(_text(known, "volume"))),
-        ("number", latex.escape(_text(known, "issue"))),
-        ("pages", latex.escape(_text(known, "pages").replace("-", "--"))),
-        ("doi", latex.address(_text(known, "doi"))),
-        ("pmid", latex.escape(_text(known, "pmid"))),
-        ("url", latex.address(address) if address else ""),
-    ]
-    filled = tuple((name, value) for name, value in fields if value)
-    return Citation(_hit_key(hit, people), "article" if journal else "misc", filled)
-
-
-def _people(authors: Any) -> tuple[str, ...]:
-    """Names as BibTeX wants them; a group keeps its name whole."""
-    if isinstance(authors, str):
-        authors = re.split(r"\s*;\s*", authors)
-    if not isinstance(authors, list | tuple):
-        return ()
-    names = []
-    for author in authors[:_MOST_AUTHORS]:
-        name = one_line(str(author))
-        found = _INITIALS.fullmatch(name)
-        if found:
-            initials = " ".join(f"{letter}." for letter in found["initials"] if letter != "-")
-            rank = f", {found['rank']}" if found["rank"] else ""
-            name = f"{found['family']}{rank}, {initials}"
-        elif " " in name and "," not in name:
-            name = f"{{{name}}}"
-        if name:
-            names.append(name)
-    if len(authors) > _MOST_AUTHORS:
-        names.append("others")
-    return tuple(names)
-
-
-def _address(hit: Hit) -> str | None:
-    return safe_url(hit.url) if hit.url else None
-
-
-def _text(known: Mapping[str, Any], name: str) -> str:
-    value = known.get(name)
-    return one_line(str(value)) if isinstance(value, str | int) else ""
-
-
-def _hit_key(hit: Hit, people: tuple[str, ...]) -> str:
-    surname = ascii_word(people[0].strip("{}").partition(",")[0]) if people else ""
-    key = f"{surname}{hit.year or ''}{telling_word(hit.title)}"
-    return key or ascii_word(hit.id) or "document"
 
 
 # BibTeX --------------------------------------------------------------------------------------

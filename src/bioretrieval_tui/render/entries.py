@@ -108,15 +108,12 @@ def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
     found = row.cell(entry, catalogue)
     if found in (None, "", ()):
         return None
-    made: Any = _cell(row, entry, found, catalogue)
+    made = _cell(row, entry, found, catalogue)
     if row.name in ("name", "model") and entry.links:
         made = Linked(made, entry.links[0].url)
-    if row.name in _NEVER_MARKED or row.status(entry) != "unverified":
-        return made  # type: ignore[no-any-return]
-    return Unverified(made)
-
-
-_NEVER_MARKED = ("id", "kind", "summary", "url", "status", "unverified", "results")
+    if row.name == "size" and isinstance(found, int):
+        row = table.TABLE.by_name["records"]
+    return Unverified(made) if row.status(entry) == "unverified" else made
 
 
 def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) -> Any:
@@ -127,12 +124,13 @@ def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) ->
         return Figure(found, short(found) if encoders == 1 else f"{encoders}x{short(found)}")
     if row.form == "count":
         return Figure(found, f"{found:,}")
-    if row.form == "names":
-        ids = found if isinstance(found, tuple) else (found,)
-        return ", ".join(catalogue.names.get(one, one) for one in ids)
+    if row.name == "size" and isinstance(found, int):
+        return Figure(found, f"{found:,} records")
     values = found if isinstance(found, tuple) else (found,)
-    if row.address:
-        url = row.address.format(values[0])
+    if row.form == "names":
+        return ", ".join(catalogue.names.get(str(one), str(one)) for one in values)
+    url = row.url(entry, values[0])
+    if url:
         more = f" (+{len(values) - 1})" if len(values) > 1 else ""
         data = url if row.name == "arxiv" else " ".join(map(str, values))
         return Linked(f"{values[0]}{more}", url, data=data)
@@ -305,7 +303,10 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
     """The page of one entry. `away`: shown outside its list, so its first jump leads there."""
     references = _References(catalogue, entry.sources)
     kind = kind_of(entry)
-    byline = [text(kind), *([text(str(entry.year))] if entry.year else [])]
+    byline = [text(kind)]
+    if entry.year:
+        known = entry.statuses.get("year", "confirmed")
+        byline.append(text(f"{entry.year}" + ("" if known == "confirmed" else f" ({known})")))
     details = [
         *_fields(entry, catalogue, "Details", references),
         *(
@@ -349,7 +350,7 @@ def _fields(
             continue
         if row.name == "title" and found == entry.name:
             continue
-        values, listed = _values(row, found, catalogue, references)
+        values, listed = _values(row, entry, found, catalogue, references)
         if values:
             yield Fact(row.title, values, row.status(entry), listed)
     if isinstance(holder, Encoding):
@@ -359,7 +360,7 @@ def _fields(
 
 
 def _values(
-    row: EntryField, found: Any, catalogue: Catalogue, references: _References
+    row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue, references: _References
 ) -> tuple[tuple[Text, ...], bool]:
     """The values of a field, and whether each takes a line of its own."""
     items = found if isinstance(found, tuple) else (found,)
@@ -371,7 +372,7 @@ def _values(
         shown = (Inline(f"{found.side} "), Inline(found.text, "code"), Inline(f" starts {starts}"))
         return ((*shown, references.mark(found.source)),), False
     if row.address:
-        return tuple((Inline(str(i), url=row.address.format(i)),) for i in items), False
+        return tuple((Inline(str(i), url=row.url(entry, i)),) for i in items), False
     if isinstance(found, bool):
         return (text("yes" if found else "no"),), False
     return tuple(text(Inline(str(item), "prose")) for item in items), row.form in _LINES
