@@ -1,7 +1,6 @@
-"""The differ: after every frame its stream and the raw one show the same screen.
+"""The screen writer: after every frame its stream and the raw one show the same screen.
 
-Judged by the reference terminal of these tests, by pyte and by a real tmux; and with the
-compactor behind it, as the driver has it.
+Judged by the reference terminal of these tests, by pyte and by a real tmux.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from reference import Cell, Terminal
 
-from bioretrieval_tui.terminal.compact import Compactor
-from bioretrieval_tui.terminal.differ import ScreenDiffer
+from bioretrieval_tui.terminal.output import ScreenWriter
 
 WIDTH, HEIGHT = 30, 5
 CLOSED = "\x1b]8;;\x1b\\\x1b[0m"
@@ -181,20 +179,19 @@ class Pair:
 
     def __init__(self, terminal: Callable[[int, int], Terminal], erases: bool) -> None:
         self.raw, self.short = terminal(WIDTH, HEIGHT), terminal(WIDTH, HEIGHT)
-        self.differ, self.compactor = ScreenDiffer(erases=erases), Compactor()
+        self.writer = ScreenWriter(erases=erases)
         self.frames: list[Frame] = []
         self.sizes = [0, 0]
         self.feed("\x1b[?7l")
 
-    def feed(self, data: str) -> tuple[str, str]:
-        """What the differ, and then the compactor, makes of some output."""
-        differing = self.differ.feed(data, self.raw.width, self.raw.height)
-        shorter = self.compactor.feed(differing)
+    def feed(self, data: str) -> str:
+        """What the writer makes of some output."""
+        shorter = self.writer.feed(data, self.raw.width, self.raw.height)
         self.raw.feed(data)
         self.short.feed(shorter)
         self.sizes[0] += len(data)
         self.sizes[1] += len(shorter)
-        return differing, shorter
+        return shorter
 
     def take(self, step: Step) -> None:
         """Do one step and compare."""
@@ -210,22 +207,20 @@ class Pair:
         elif isinstance(step, Size):
             for terminal in (self.raw, self.short):
                 terminal.resize(*step.size)
-            self.differ.forget()  # it may have had this size before, and lost cells since
+            self.writer.forget()  # it may have had this size before, and lost cells since
         else:
             for terminal in (self.raw, self.short):
                 terminal.feed(step.data)
-            self.differ.forget()
-            self.compactor.forget()
+            self.writer.forget()
         self.compare()
 
     def draw(self, step: Frame) -> None:
         cursor = min(step.cursor[0], self.raw.height - 1), min(step.cursor[1], self.raw.width - 1)
         data = frame(step.writes, self.raw.width, self.raw.height, cursor)
-        differing, shorter = self.feed(data)
-        event("unchanged" if not differing else "as it is" if differing == data else "differing")
+        shorter = self.feed(data)
+        event("unchanged" if not shorter else "as it is" if shorter == data else "difference")
         # Eleven bytes make an unknown terminal plain; nothing else may come on top.
-        assert len(differing) <= len(data) + len(CLOSED)
-        assert len(shorter) <= 1.1 * len(data) + len(CLOSED)
+        assert len(shorter) <= len(data) + len(CLOSED)
 
     def compare(self) -> None:
         assert self.short.same(self.raw) or self.short.shown == self.raw.shown
@@ -281,13 +276,13 @@ class PyteTerminal:
 @given(frames=st.lists(writes_of(plain_texts), max_size=6))
 def test_shows_the_same_in_pyte(frames: list[list[Write]]) -> None:
     raw, short = PyteTerminal(), PyteTerminal()
-    differ, compactor = ScreenDiffer(), Compactor()
+    writer = ScreenWriter()
     for writes in frames:
         data = frame(writes, WIDTH, HEIGHT)
         # pyte does not know 21 and 53, and has no dim or blinking to tell blanks by.
         data = re.sub(r"(?<=[\[;])(21|53)(?=[;m])", "4", data)
         raw.feed(data)
-        short.feed(compactor.feed(differ.feed(data, WIDTH, HEIGHT)))
+        short.feed(writer.feed(data, WIDTH, HEIGHT))
         assert short.cells() == raw.cells()
 
 
@@ -318,13 +313,13 @@ STYLE = "38;2;1;2;3;48;2;4;5;6"
 ON = "48;2;4;5;6"
 
 
-def settled(*frames: str, erases: bool = True) -> ScreenDiffer:
-    """A differ that knows a whole screen of plain blanks, and these frames on it."""
-    differ = ScreenDiffer(erases=erases)
+def settled(*frames: str, erases: bool = True) -> ScreenWriter:
+    """A writer that knows a whole screen of plain blanks, and these frames on it."""
+    writer = ScreenWriter(erases=erases)
     blank = frame([Write(y, 0, (Segment("", " " * WIDTH),)) for y in range(HEIGHT)], WIDTH, HEIGHT)
     for data in (blank, *frames):
-        differ.feed(data, WIDTH, HEIGHT)
-    return differ
+        writer.feed(data, WIDTH, HEIGHT)
+    return writer
 
 
 def row(y: int, *segments: Segment, x: int = 0) -> str:
@@ -369,31 +364,29 @@ FULL = Segment("", "x" * WIDTH)
     ],
 )  # fmt: skip
 def test_writes_what_changed(before: list[Segment], after: list[Segment], written: str) -> None:
-    differ, compactor = settled(row(0, *before)), Compactor()
-    compactor.feed(CLOSED)
-    assert compactor.feed(differ.feed(row(0, *after), WIDTH, HEIGHT)) == written
+    assert settled(row(0, *before)).feed(row(0, *after), WIDTH, HEIGHT) == written
 
 
 def test_without_the_background_only_default_blanks_are_erased() -> None:
     screen = row(0, Segment("", "x" * WIDTH))
     coloured, default = Segment("44", " " * WIDTH), Segment("", " " * WIDTH)
     kept = settled(screen, erases=False).feed(row(0, coloured), WIDTH, HEIGHT)
-    assert kept == row(0, coloured)
+    assert kept == f"\x1b[1;1H\x1b[44m{' ' * WIDTH}\x1b[1;1H\x1b[m"
     assert "\x1b[K" in settled(screen, erases=True).feed(row(0, coloured), WIDTH, HEIGHT)
     assert "\x1b[K" in settled(screen, erases=False).feed(row(0, default), WIDTH, HEIGHT)
 
 
 def test_only_the_cursor_moves() -> None:
-    differ = settled(row(0, TEN))
-    assert differ.feed(frame([], WIDTH, HEIGHT, (2, 3)), WIDTH, HEIGHT) == "\x1b[3;4H"
-    assert differ.feed("\x1b[3;4H", WIDTH, HEIGHT) == ""
+    writer = settled(row(0, TEN))
+    assert writer.feed(frame([], WIDTH, HEIGHT, (2, 3)), WIDTH, HEIGHT) == "\x1b[3;4H"
+    assert writer.feed("\x1b[3;4H", WIDTH, HEIGHT) == ""
 
 
 @pytest.mark.parametrize("data", HARMLESS)
 def test_what_touches_no_cell_is_passed_on_and_nothing_is_forgotten(data: str) -> None:
-    differ = settled(row(0, TEN))
-    assert differ.feed(data, WIDTH, HEIGHT) == data
-    assert differ.feed(row(0, TEN), WIDTH, HEIGHT) == ""
+    writer = settled(row(0, TEN))
+    assert writer.feed(data, WIDTH, HEIGHT) == data
+    assert writer.feed(row(0, TEN), WIDTH, HEIGHT) == ""
 
 
 @pytest.mark.parametrize(
@@ -407,28 +400,28 @@ def test_what_touches_no_cell_is_passed_on_and_nothing_is_forgotten(data: str) -
     ],
 )  # fmt: skip
 def test_what_cannot_be_followed_is_passed_on_and_everything_forgotten(data: str) -> None:
-    differ = settled(row(0, TEN))
-    assert differ.feed(data, WIDTH, HEIGHT) == data
-    assert differ.feed(row(0, TEN), WIDTH, HEIGHT) == CLOSED + row(0, TEN)
+    writer = settled(row(0, TEN))
+    assert writer.feed(data, WIDTH, HEIGHT) == data
+    assert writer.feed(row(0, TEN), WIDTH, HEIGHT) == CLOSED + row(0, TEN)
 
 
 def test_another_size_is_another_screen() -> None:
-    differ = settled(row(0, TEN))
-    assert TEN.text in differ.feed(row(0, TEN), WIDTH + 1, HEIGHT)
-    assert differ.feed(row(0, TEN), WIDTH + 1, HEIGHT) == ""
-    assert TEN.text in differ.feed(row(0, TEN), WIDTH, HEIGHT)
+    writer = settled(row(0, TEN))
+    assert TEN.text in writer.feed(row(0, TEN), WIDTH + 1, HEIGHT)
+    assert writer.feed(row(0, TEN), WIDTH + 1, HEIGHT) == ""
+    assert TEN.text in writer.feed(row(0, TEN), WIDTH, HEIGHT)
 
 
 def test_a_screen_without_a_size_gets_everything() -> None:
-    differ = ScreenDiffer()
-    assert differ.feed(row(0, TEN), 0, 0) == row(0, TEN)
-    assert differ.feed(row(0, TEN), 0, 0) == row(0, TEN)
+    writer = ScreenWriter()
+    assert writer.feed(row(0, TEN), 0, 0) == row(0, TEN)
+    assert writer.feed(row(0, TEN), 0, 0) == row(0, TEN)
 
 
 def test_nothing_is_left_in_force() -> None:
-    differ = settled()
+    writer = settled()
     linked = Segment("1;31", "link", "https://a.example/")
-    out = differ.feed(row(0, linked) + row(1, TEN), WIDTH, HEIGHT)
+    out = writer.feed(row(0, linked) + row(1, TEN), WIDTH, HEIGHT)
     judge = Terminal(WIDTH, HEIGHT)
     judge.feed(out)
     assert judge.pen == Cell()
@@ -436,15 +429,15 @@ def test_nothing_is_left_in_force() -> None:
 
 
 def test_a_row_with_wide_characters_is_written_as_it_comes() -> None:
-    differ = settled(row(0, TEN))
+    writer = settled(row(0, TEN))
     wide = row(0, Segment("31", "漢字"), Segment("", "a"))
-    assert differ.feed(wide, WIDTH, HEIGHT) == wide
-    assert differ.feed(wide, WIDTH, HEIGHT) == wide  # nothing is known of that row
-    assert differ.feed(row(0, TEN), WIDTH, HEIGHT) == row(0, TEN)
-    assert differ.feed(row(0, TEN), WIDTH, HEIGHT) == ""
+    assert writer.feed(wide, WIDTH, HEIGHT) == wide
+    assert writer.feed(wide, WIDTH, HEIGHT) == wide  # nothing is known of that row
+    assert writer.feed(row(0, TEN), WIDTH, HEIGHT) == row(0, TEN)
+    assert writer.feed(row(0, TEN), WIDTH, HEIGHT) == ""
     # What that row is otherwise is still unknown, so nothing is erased beside it.
     blanks = row(0, Segment("", " " * 18), x=10)
-    assert differ.feed(blanks, WIDTH, HEIGHT) == blanks
+    assert writer.feed(blanks, WIDTH, HEIGHT) == blanks
 
 
 def test_a_mark_finds_its_letter_across_styles() -> None:
@@ -460,7 +453,8 @@ def test_attributes_are_never_reckoned_from_a_reset_within() -> None:
     assert settled(one).feed(other, WIDTH, HEIGHT) == ""
     # A nought within a colour is none.
     red = row(0, Segment("4;38;5;0", "   "))
-    assert settled(row(0, Segment("", "   "))).feed(red, WIDTH, HEIGHT) == red
+    written = settled(row(0, Segment("", "   "))).feed(red, WIDTH, HEIGHT)
+    assert written == "\x1b[1;1H\x1b[4;38;5;0m   \x1b[1;1H\x1b[m"
 
 
 def test_a_list_that_scrolls_costs_a_fraction() -> None:
@@ -473,11 +467,11 @@ def test_a_list_that_scrolls_costs_a_fraction() -> None:
         ]
         return frame([Write(0, 0, look), *rest], WIDTH, HEIGHT)
 
-    differ, compactor = settled(screen(0)), Compactor()
+    writer = settled(screen(0))
     raw = short = 0
     for top in range(1, 50):
         raw += len(screen(top))
-        short += len(compactor.feed(differ.feed(screen(top), WIDTH, HEIGHT)))
+        short += len(writer.feed(screen(top), WIDTH, HEIGHT))
     assert short < 0.25 * raw
 
 
@@ -555,8 +549,8 @@ def tmux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tmux]:
 @pytest.mark.parametrize("erases", [True, False])
 @pytest.mark.parametrize("count", range(1, len(STORY) + 1))
 def test_shows_the_same_in_tmux(count: int, erases: bool, tmux: Tmux, tmp_path: Path) -> None:
-    differ, compactor = ScreenDiffer(erases=erases), Compactor()
-    short = "".join(compactor.feed(differ.feed(f, WIDTH, HEIGHT)) for f in STORY[:count])
+    writer = ScreenWriter(erases=erases)
+    short = "".join(writer.feed(f, WIDTH, HEIGHT) for f in STORY[:count])
     raw = tmux.show("".join(STORY[:count]), tmp_path)
     assert tmux.show(short, tmp_path) == raw
     assert tmux.screen.unknown == []
