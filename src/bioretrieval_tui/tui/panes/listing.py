@@ -85,7 +85,8 @@ class ListPane(Pane):
         if self._rest:
             self._rest.stop()
         if not self._scrolled(event.table):
-            self.show_page(lead=True)
+            # The cursor is painted first: making a page takes longer than a frame may.
+            self.call_after_refresh(self.show_page, lead=True)
         self._rest = self.set_timer(REST, self.show_page)
 
     def _scrolled(self, table: VirtualTable) -> bool:
