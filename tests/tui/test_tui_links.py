@@ -106,6 +106,8 @@ async def test_every_look_keeps_the_links(small: Catalogue, theme: str) -> None:
         assert session.links() == {
             "https://example.org/alpha", "https://example.org/alpha-code",
             "https://example.org/guide", "https://example.org/page", "https://example.org/card",
+            "https://pubmed.ncbi.nlm.nih.gov/1234567/", "https://doi.org/10.1000/alpha",
+            "https://arxiv.org/abs/1901.00001",
         }  # fmt: skip
 
 

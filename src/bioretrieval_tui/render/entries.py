@@ -466,9 +466,8 @@ _LINES = frozenset(("code", "subsets", "loaders", "pairs", "lines"))
 
 def _links(entry: AnyEntry) -> Iterator[Fact]:
     for item in entry.links:
-        url = safe_url(item.url)
-        shown = item.url.partition("://")[2].rstrip("/") if url else "no address that may be opened"
-        yield fact(item.label, Inline(shown, url=url))
+        shown = item.url.partition("://")[2].rstrip("/") if safe_url(item.url) else item.url
+        yield fact(item.label, Inline(shown, url=item.url))
 
 
 def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[Fact]:

@@ -33,21 +33,17 @@ if TYPE_CHECKING:
 def entry_columns(section: str) -> tuple[Column, ...]:
     """The columns of a section's list: those of the kind, the leftmost kept longest."""
     shown, _ = fields.TABLE.listed(kind_of_section(section))
-    return tuple(
-        Column(
-            row.name,
-            _heading(row.column.heading or row.title),
-            row.column.width,
-            0 if row.is_number else row.column.weight,
-            "right" if row.is_number else "left",
-            priority=number,
-        )
-        for number, row in enumerate(shown)
-    )
-
-
-def _heading(label: str) -> str:
-    return label[:1].upper() + label[1:] if label.islower() else label
+    columns = []
+    for number, row in enumerate(shown):
+        heading = row.column.heading or row.title
+        title = heading[:1].upper() + heading[1:] if heading.islower() else heading
+        if row.is_number:  # as wide as the heading and its arrow
+            width = max(row.column.width, len(title) + 1)
+            columns.append(Column(row.name, title, width, align="right", priority=number))
+        else:
+            look = row.column
+            columns.append(Column(row.name, title, look.width, look.weight, priority=number))
+    return tuple(columns)
 
 
 class EntryRows:
@@ -220,7 +216,8 @@ class BrowsePane(ListPane):
             table.sorted_by = (key, False)
         self.refill()
         way = table.sorted_by and ("descending" if table.sorted_by[1] else "ascending")
-        self.owner.say(f"Sorted by {key}, {way}" if way else "In catalogue order")
+        title = table.columns[table.column].title
+        self.owner.say(f"Sorted by {title}, {way}" if way else "In catalogue order")
 
     # Filtering ---------------------------------------------------------------------------
 
