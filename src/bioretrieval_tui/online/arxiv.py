@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.document import Document, RecordFault
-from bioretrieval_tui.documents.readers.xmlparse import RecordParser
+from bioretrieval_tui.documents.readers.xml_records import RecordParser
 from bioretrieval_tui.online.services import OnlineError, unexpected
 from bioretrieval_tui.online.spool import FetchBatch, FetchRequest, Mark, expected, next_size
 from bioretrieval_tui.terminal.clean import clean

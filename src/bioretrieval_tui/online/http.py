@@ -389,7 +389,7 @@ class RetryTransport(_Layer):
     that of the rate limiter, so other threads leave the service alone, too.
     """
 
-    _backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=0.5)
+    _backoff = tenacity.wait_exponential(multiplier=0.5, max=30.0) + tenacity.wait_random(0.0, 0.5)
 
     def __init__(self, inner: httpx.BaseTransport, limiter: RateLimiter) -> None:
         super().__init__(inner)
