@@ -99,8 +99,8 @@ class SearchPane(ListPane):
         """Index the catalogue in the background, on this first need."""
         self.head()
         busy = self.owner.works.current
-        self.start(self.session.prepare(busy.doing.lower() if busy else ""), "prepare")
-        self.start(self.session.learn(), "learn")
+        self.start(partial(self.session.prepare, busy.doing.lower() if busy else ""), "prepare")
+        self.start(self.session.learn, "learn")
         self.run_worker(self._load_queries, thread=True, group="history")
 
     def on_unmount(self) -> None:
@@ -187,7 +187,7 @@ class SearchPane(ListPane):
         """Row of the cursor in the list in use."""
         return self.list_of_hits.cursor
 
-    def start(self, work: Coroutine[Any, Any, None], group: str) -> Worker[None]:
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Worker[None]:
         """Run `work` and cancel what runs in the same group."""
         return self.run_worker(work, group=group, exclusive=True)
 
@@ -460,7 +460,7 @@ class SearchPane(ListPane):
     def work_done(self, outcome: Outcome) -> None:
         """Leave an index that was removed. Hits of one that has changed stay: they must not move
         while one reads."""
-        self.start(self.session.learn(), "learn")
+        self.start(self.session.learn, "learn")
         if outcome.done and outcome.job.verb == "remove" and outcome.job.name == self.index:
             self.search_in(CATALOGUE)
 
