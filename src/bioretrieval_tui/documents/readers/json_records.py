@@ -21,9 +21,9 @@ from bioretrieval_tui.documents.document import (
     Document,
     Item,
     Place,
-    Record,
     RecordFault,
     Rejected,
+    item_of,
 )
 from bioretrieval_tui.documents.source import (
     CONVERT,
@@ -87,23 +87,18 @@ def line_items(
         if number == 1:
             line = line.removeprefix(BOM)
         if line.strip():
-            yield item(place, partial(decode, line), to_document, shape)
+            yield item_of(place, partial(_document_of_line, line, to_document), shape)
 
 
-def item(
-    place: Place,
-    value: Callable[[], Any],
-    to_document: Callable[[dict[str, Any]], Document],
-    shape: str | None = None,
-) -> Item:
-    """The item that `value` gives, which may raise RecordFault as `to_document` may."""
-    try:
-        record = value()
-        if not isinstance(record, dict):
-            raise RecordFault(f"the record is {json_type(record)}, not an object")
-        return Record(to_document(record), place)
-    except RecordFault as fault:
-        return Rejected(place, fault.reason, fault.remedy or shape)
+def _document_of_line(line: bytes, to_document: Callable[[dict[str, Any]], Document]) -> Document:
+    return to_document(json_object(decode(line)))
+
+
+def json_object(value: Any) -> dict[str, Any]:
+    """`value` where it is an object. Raises RecordFault where it is none."""
+    if not isinstance(value, dict):
+        raise RecordFault(f"the record is {json_type(value)}, not an object")
+    return value
 
 
 def text_field(record: dict[str, Any], name: str) -> str:
@@ -142,11 +137,11 @@ class JsonElement:
     value: Any = None
     fault: RecordFault | None = None
 
-    def decoded(self) -> Any:
-        """The value. Raises RecordFault where there is none."""
+    def record(self) -> dict[str, Any]:
+        """The value as an object. Raises RecordFault where there is none, or it is no object."""
         if self.fault is not None:
             raise self.fault
-        return self.value
+        return json_object(self.value)
 
 
 def elements(
