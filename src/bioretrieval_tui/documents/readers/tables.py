@@ -9,6 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.bibliography import (
@@ -20,7 +21,15 @@ from bioretrieval_tui.documents.bibliography import (
     sound,
     sound_value,
 )
-from bioretrieval_tui.documents.document import Document, Item, Place, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.document import (
+    Document,
+    Item,
+    Place,
+    Record,
+    RecordFault,
+    Rejected,
+    item_of,
+)
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
     Line,
@@ -241,19 +250,15 @@ def _read(source: SourceReader, options: ReadOptions, delimiter: str) -> Iterato
             columns = columns_of(row.cells, options.mapping, source.name)
             continue
         place = Place(source.name, line=row.line)
-        try:
-            yield Record(columns.document(_cells(row, width)), place)
-        except RecordFault as fault:
-            yield Rejected(place, fault.reason, fault.remedy)
+        yield item_of(place, partial(_row_document, row, width, columns))
 
 
-def _cells(row: _Row, width: int) -> list[str]:
-    """The fields of a row, `width` of them. Raises RecordFault where there are others."""
-    if row.fault is None and len(row.cells) == width:
-        return row.cells
+def _row_document(row: _Row, width: int, columns: Columns) -> Document:
     if row.fault is not None:
         raise row.fault
-    raise RecordFault(f"the row has {len(row.cells)} fields, not {width} as the first one")
+    if len(row.cells) != width:
+        raise RecordFault(f"the row has {len(row.cells)} fields, not {width} as the first one")
+    return columns.document(row.cells)
 
 
 class _Lines:
