@@ -12,10 +12,9 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis, build
 from bioretrieval_tui.evaluation import records
-from bioretrieval_tui.tui.board import MatrixRows
 from bioretrieval_tui.tui.ownrows import OwnRow, merged, own_rows, published
 from bioretrieval_tui.tui.panes.dialogs import Question
-from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
+from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane, MatrixRows
 
 WIDE, NARROW = (120, 30), (80, 24)
 FACTS = Axis("facts-set", "nDCG@10")
@@ -160,11 +159,11 @@ async def test_own_rows_stand_among_the_others(small: Catalogue, size: tuple[int
         assert "0.9900" in lines[0]
         assert f"{due - 0.05:.4f}!" in lines[1]
         assert session.rows.index(lines[0]) == 3
-        assert "◆ 2 own" in session.head
+        assert "◆ your runs: 2" in session.head
         assert len(session.ids) == 4
         await session.press("w")
         assert own_lines(session) == []
-        assert "2 own (w)" in session.head
+        assert "2 runs of yours hidden (w)" in session.head
         await session.press("w")
         assert len(own_lines(session)) == 2
 

@@ -25,7 +25,7 @@ from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver
 from bioretrieval_tui.tui.fetchapp import FetchingApp
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.base import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.canvas import Canvas

@@ -12,7 +12,7 @@ from textual.worker import Worker
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.base import Pane
 from bioretrieval_tui.tui.widgets.bars import StatusBar
 from bioretrieval_tui.tui.working import WorkingApp
 

@@ -11,7 +11,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.tui.pages import LABEL, Page, fact
+from bioretrieval_tui.tui.spans import LABEL, PaintedPage
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.table import Column
 from bioretrieval_tui.tui.words import percent, plural, rate, size, time_left
@@ -124,7 +124,7 @@ def short_model(model: str | None) -> str:
 # The page ----------------------------------------------------------------------------------
 
 
-def index_page(row: Listed, works: Works, catalogue: Catalogue, *, active: bool) -> Page:
+def index_page(row: Listed, works: Works, catalogue: Catalogue, *, active: bool) -> PaintedPage:
     """All that is known of an index, and what came of the last work on it."""
     lines = [line(Span(row.name, "strong")), line(*_byline(row, works, active)), line()]
     outcome = works.outcomes.get(row.name)
@@ -141,13 +141,13 @@ def index_page(row: Listed, works: Works, catalogue: Catalogue, *, active: bool)
     for letter, one in zip("a", jumps, strict=False):
         label = f"{letter} model"
         lines.append(line(Span(f"{label:<{LABEL}}", "dim"), Span(catalogue.names[one], "model")))
-    return Page(tuple(lines), jumps=jumps, lead=3, jumps_at=jumps_at)
+    return PaintedPage(tuple(lines), jumps=jumps, lead=3, jumps_at=jumps_at)
 
 
 def fact_of(label: str, value: str) -> Line:
     """A label and a value; the value is a file's or a machine's and no Markdown."""
-    base = fact(label, "")
-    return Line((*base.spans[:2], Span(value)), base.indent, base.hang)
+    gap = " " * max(1, LABEL - len(label))
+    return line(Span(label, "dim"), gap, Span(value), hang=LABEL)
 
 
 def _byline(row: Listed, works: Works, active: bool) -> list[Span]:

@@ -15,7 +15,7 @@ from bioretrieval_tui.catalog.models import Benchmark, Model
 from bioretrieval_tui.evaluation.measures import MAIN
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
 from bioretrieval_tui.evaluation.records import EvaluationRecord
-from bioretrieval_tui.tui.pages import LABEL, Page
+from bioretrieval_tui.tui.spans import LABEL, PaintedPage
 from bioretrieval_tui.tui.text import Line, Span, line
 
 MARK = "◆"
@@ -177,7 +177,7 @@ def _named(row: MatrixRow | OwnRow, catalogue: Catalogue) -> str:
 # The page of one ------------------------------------------------------------------------------
 
 
-def own_page(row: OwnRow, catalogue: Catalogue) -> Page:
+def own_page(row: OwnRow, catalogue: Catalogue) -> PaintedPage:
     """All that is known of a record; its values come from files and are no Markdown."""
     record = row.record
     lines = [
@@ -196,7 +196,7 @@ def own_page(row: OwnRow, catalogue: Catalogue) -> Page:
             for one in row.earlier
         ]
     lines += [line(), line(Span("x explores its queries and judgements, d removes it", "faint"))]
-    return Page(tuple(lines), lead=len(lines))
+    return PaintedPage(tuple(lines), lead=len(lines))
 
 
 def _fact(label: str, value: str, role: str = "text") -> Line:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 from textual.worker import Worker
 
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.base import Pane
 from bioretrieval_tui.tui.typeahead import OrderedKeys
 from bioretrieval_tui.tui.widgets.bars import StatusBar
 from bioretrieval_tui.tui.works import Job, Outcome, Works, kept

@@ -24,8 +24,8 @@ from bioretrieval_tui.tui.indexing import (
     model_choices,
     work_lines,
 )
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.base import Pane
+from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
 
 
-class IndexesPane(ListPane):
+class IndexesPane(Pane):
     """The list of indexes, the work that runs above it, the page of one beside it."""
 
     BINDINGS = bindings("indexes")
@@ -120,11 +120,11 @@ class IndexesPane(ListPane):
         at = self.table.cursor
         return self.rows[at] if 0 <= at < len(self.rows) else None
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """All of the index under the cursor."""
         row = self.row
         if row is None:
-            return Page(())
+            return PaintedPage(())
         active = row.name == self.owner.index
         return index_page(row, self.owner.works, self.catalogue, active=active)
 

@@ -1,45 +1,152 @@
-"""The leaderboard: training recipes as a list, published and own figures as a matrix."""
+"""The leaderboard: training recipes as a list, published and own results as a matrix."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, NO_SCORE, Axis, Matrix, MatrixRow, build
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
-from bioretrieval_tui.render.entries import result_remarks
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.render.entries import entry_page, result_remarks
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.board import MODEL_WIDTH, MatrixRows, axes_of, axis_key, columns_of
-from bioretrieval_tui.tui.ownrows import (
-    MARK,
-    OwnRow,
-    fitting,
-    merged,
-    own_page,
-)
-from bioretrieval_tui.tui.panes.own import OwnPane
+from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.ownrows import MARK, OwnRow, OwnRows, fitting, merged, own_page, own_rows
+from bioretrieval_tui.tui.panes.base import Pane
+from bioretrieval_tui.tui.panes.browse import entry_columns, show_entries, title_of
+from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 
+if TYPE_CHECKING:
+    from bioretrieval_tui.evaluation.records import EvaluationRecord
+    from bioretrieval_tui.tui.evaluating import Result as EvaluationResult
 
-class LeaderboardPane(OwnPane):
+MODEL_WIDTH = 24
+_OWN_WIDTH = 18
+_NONE = Span("-    ", "faint")
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number with its noun."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def axis_key(axis: Axis) -> str:
+    """The key of a column."""
+    return f"{axis.benchmark} {axis.metric}"
+
+
+def axes_of(matrix: Matrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
+    """The published columns, and behind them those that only own rows have."""
+    more = dict.fromkeys(axis for row in own for axis in row.figures)
+    return (*matrix.axes, *(axis for axis in more if axis not in matrix.axes))
+
+
+def columns_of(
+    matrix: Matrix, catalogue: Catalogue, own: Sequence[OwnRow], titles: Mapping[Axis, str]
+) -> list[Column]:
+    """The model's name (frozen), what own rows are, the mean, and one column an axis."""
+    columns = [Column("model", "Model", MODEL_WIDTH, frozen=True)]
+    if own:
+        columns.append(Column("own", "Own", _OWN_WIDTH))
+    if matrix.common:
+        names = [catalogue.names.get(axis.benchmark, axis.benchmark) for axis in matrix.common]
+        over = f"Mean ({', '.join(names) if len(names) < 3 else f'{len(names)} sets'})"
+        columns.append(Column("mean", over, len(over) + 2, align="right"))
+    for axis in axes_of(matrix, own):
+        name = titles.get(axis) or catalogue.names.get(axis.benchmark, axis.benchmark)
+        title = name if axis.metric == "nDCG@10" else f"{name} ({axis.metric})"
+        columns.append(Column(axis_key(axis), title, max(8, len(title) + 2), align="right"))
+    return columns
+
+
+class MatrixRows:
+    """Rows of spans; marks are characters, so that they survive without colour."""
+
+    def __init__(
+        self,
+        matrix: Matrix,
+        catalogue: Catalogue,
+        rows: Sequence[MatrixRow | OwnRow],
+        own: Sequence[OwnRow],
+    ) -> None:
+        self.rows = rows
+        self.catalogue = catalogue
+        self.axes = axes_of(matrix, own)
+        self.has_own = bool(own)
+        self.has_mean = bool(matrix.common)
+        # The best of what is published: an own figure has no source that others can read.
+        self.best = {
+            axis: max(row.figures[axis].value for row in matrix.rows if axis in row.figures)
+            for axis in matrix.axes
+        }
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def cells(self, index: int) -> Sequence[Span]:
+        """Name, mean, figures. `*` secondary, `?` unverified, `t` trained on it; of own rows `!`
+        over 0.01 from what is published."""
+        row = self.rows[index]
+        return self._own(row) if isinstance(row, OwnRow) else self._published(row)
+
+    def _published(self, row: MatrixRow) -> list[Span]:
+        spans = [Span(self.catalogue.names.get(row.model, row.model), "model")]
+        if self.has_own:
+            spans.append(Span(""))
+        if row.mean is not None:
+            spans.append(Span(f"{row.mean:.3f}  ", "strong"))
+        for axis in self.axes:
+            result = row.figures.get(axis)
+            if result is None:
+                spans.append(_NONE)
+                continue
+            mark = {"secondary": "*", "unverified": "?"}.get(result.status, " ")
+            mark = "t" if result.zero_shot is False else mark
+            role = "ok" if result.value == self.best[axis] else "text"
+            role = "warn" if mark in "?t" else role
+            # Three and four decimals stand under each other.
+            spans.append(Span(f"{figure(result.value):<6}{mark}", role))
+        return spans
+
+    def _own(self, row: OwnRow) -> list[Span]:
+        spans = [Span(f"{MARK} {row.name}", "own.strong"), Span(row.how, "own")]
+        if self.has_mean:
+            spans.append(_NONE)
+        mark = "!" if row.off else "t" if row.trained else " "
+        for axis in self.axes:
+            value = row.figures.get(axis)
+            role = "warn" if row.off else "own"
+            spans.append(_NONE if value is None else Span(f"{value:.4f}{mark}", role))
+        return spans
+
+
+class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, with own evaluations among the published figures."""
 
-    BINDINGS = bindings("leaderboard")
+    BINDINGS = bindings("leaderboard", "browse")
     SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
     DEFAULT_CSS = """
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
     LeaderboardPane.-matrix Horizontal { display: none; }
     LeaderboardPane.-own #matrix { display: none; }
+    LeaderboardPane #own { display: none; width: 1fr; }
+    LeaderboardPane.-own #own { display: block; }
     """
 
     def __init__(self, name: str, section: str) -> None:
-        super().__init__(name, section)
+        super().__init__(name)
+        self.section = section
+        self.own = OwnRows()
         self.zero_shot_only = False
         self.sort: Axis | str | None = None
         """None: by the number of figures."""
@@ -56,12 +163,20 @@ class LeaderboardPane(OwnPane):
 
     def compose(self) -> ComposeResult:
         """The list of recipes, and the matrix under it until it is asked for."""
-        yield from super().compose()
+        yield HeadLine()
+        with Horizontal():
+            yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
+            yield Detail(rule=True)
         yield VirtualTable(
             [Column("model", "Model", MODEL_WIDTH, frozen=True)],
-            id="matrix", squeeze=False, empty="No figure is left: lift the filter.",
+            id="matrix", squeeze=False, empty="No result is left: clear the filter.",
         )  # fmt: skip
         yield Detail("own")
+
+    def on_mount(self) -> None:
+        """Fill the list of recipes."""
+        self.entry_list = EntrySession(self.catalogue.section(self.section), self.catalogue)
+        self.refill()
 
     @property
     def in_matrix(self) -> bool:
@@ -117,14 +232,13 @@ class LeaderboardPane(OwnPane):
         """Recipes or matrix."""
         self._close_own()
         self._close_filter()
-        self.expression = ""
-        self._filter = None
         self.toggle_class("-matrix")
         if self.sort is None:
             self.sort = self.axis = next(iter(build(self.catalogue).axes), None)
         self.remove_class("-reading")
         models = [m for m in self.catalogue.of_type(Model) if self.catalogue.results_of(m.id)]
-        self.entries = models if self.in_matrix else self.catalogue.section(self.section)
+        entries = models if self.in_matrix else self.catalogue.section(self.section)
+        self.entry_list = EntrySession(entries, self.catalogue)
         self.refill()
         self.table.focus()
 
@@ -137,20 +251,21 @@ class LeaderboardPane(OwnPane):
         self.refill()
 
     def refill(self, keep: str | None = None) -> None:
-        if not self.in_matrix:
-            super().refill(keep)
+        session = self.entry_list
+        if not self.in_matrix or session is None:
+            show_entries(self, keep)
             return
         keep = keep or self.current_id
         if not self._sortable():
             self.sort, self.reverse = self.axis, False
-        ids = [entry.id for entry in self._matching(self.expression)]
+        ids = [entry.id for entry in session.matching(session.expression)]
         self.matrix = build(
             self.catalogue, models=ids, zero_shot_only=self.zero_shot_only,
             sort=self.sort, within=self.axis if self.sort == "mean" else None,
             reverse=self.reverse,
         )  # fmt: skip
-        kept = frozenset(ids) if self.expression.strip() else None
-        own = fitting(self.own, kept, self.expression, zero_shot_only=self.zero_shot_only)
+        kept = frozenset(ids) if session.expression.strip() else None
+        own = fitting(self.own, kept, session.expression, zero_shot_only=self.zero_shot_only)
         self.shown_own = own if self.with_own else []
         self.rows = merged(
             self.matrix, self.shown_own, self.catalogue, sort=self.sort, reverse=self.reverse
@@ -166,7 +281,7 @@ class LeaderboardPane(OwnPane):
         # Best first is the arrow down; reversed is worst first.
         table.sorted_by = (key, not self.reverse) if key else None
         by_id = self.catalogue.by_id
-        self.shown = [by_id[row.model] for row in self.matrix.rows]
+        session.shown = [by_id[row.model] for row in self.matrix.rows]
         cursor = next((i for i, row in enumerate(self.rows) if _id(row) == keep), 0)
         rows = MatrixRows(self.matrix, self.catalogue, self.rows, self.shown_own)
         table.show(rows, cursor)
@@ -205,14 +320,23 @@ class LeaderboardPane(OwnPane):
         if self.in_matrix:
             self.head()
 
+    def make_page(self) -> PaintedPage:
+        """The page of the entry under the cursor."""
+        if self.current is None:
+            return PaintedPage(())
+        return paint(entry_page(self.current, self.catalogue))
+
     def head(self) -> None:
-        if not self.in_matrix or self.problem or self.letters:
-            super().head()
+        session = self.entry_list
+        if session is None:
             return
-        spans = [Span("Results", "strong"), Span(f"  {len(self.shown)} models", "dim")]
+        if not self.in_matrix or session.problem or self.letters:
+            self.query_one(HeadLine).show(*self.list_head(title_of(self.pane_name)))
+            return
+        spans = [Span("Results", "strong"), Span(f"  {len(session.shown)} models", "dim")]
         shown = sum(isinstance(row, OwnRow) for row in self.rows)
         if shown:
-            spans.append(Span(f"  {MARK} {shown} own", "own"))
+            spans.append(Span(f"  {MARK} your runs: {shown}", "own"))
         result = self.figure_under_cursor()
         if result:
             source = self.catalogue.sources.get(result.source)
@@ -229,17 +353,23 @@ class LeaderboardPane(OwnPane):
                 Span(f"  {self.own_row.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
                 Span(f"  {self.own_row.how}, measured here; enter: its page", "dim"),
             ]
-        elif self.expression:
-            spans += [Span("  filter ", "faint"), Span(self.expression, "ok")]
+        elif session.expression:
+            spans += [Span("  filter ", "faint"), Span(session.expression, "ok")]
         if self.zero_shot_only:
             spans.append(Span("  zero-shot only", "warn"))
-        hidden = [f"{n} {why}" for why, n in self.matrix.hidden.items()]
+        hidden = [
+            counted(number, "model has no score here", "models have no score here")
+            if why == NO_SCORE
+            else f"{counted(number, 'score', 'scores')} hidden ({why})"
+            for why, number in self.matrix.hidden.items()
+        ]
         if self.own.rows and not self.with_own:
-            hidden.append(f"{len(self.own.rows)} own (w)")
+            hidden.append(f"{counted(len(self.own.rows), 'run', 'runs')} of yours hidden (w)")
         if hidden:
-            spans.append(Span(f"  hidden: {', '.join(hidden)}", "faint"))
-        off = "  ! own, over 0.01 from published" if self.shown_own else ""
-        spans.append(Span(f"   * secondary  ? unverified  t trained on it{off}", "faint"))
+            spans.append(Span(f"  {', '.join(hidden)}", "faint"))
+        off = "  ! differs by over 0.01 from published" if self.shown_own else ""
+        legend = f"   * secondary  ? unverified  t trained on this benchmark{off}"
+        spans.append(Span(legend, "faint"))
         self.query_one(HeadLine).show(*spans)
 
     def figure_under_cursor(self) -> Result | None:
@@ -251,24 +381,11 @@ class LeaderboardPane(OwnPane):
         key = table.columns[table.column].key
         return next((r for axis, r in row.figures.items() if axis_key(axis) == key), None)
 
-    def action_match(self, by: int) -> None:
-        """Next or previous published row that matches the last filter."""
+    def row_ids(self) -> Sequence[str]:
+        """The ids of the rows; own rows match no filter of entries."""
         if not self.in_matrix:
-            super().action_match(by)
-            return
-        expression = self.expression or self.last_expression
-        if not expression:
-            self.owner.say("No filter yet: press / first")
-            return
-        matching = {entry.id for entry in self._matching(expression)}
-        count = len(self.rows)
-        for step in range(1, count + 1):
-            index = (self.table.cursor + by * step) % count
-            row = self.rows[index]
-            if isinstance(row, MatrixRow) and row.model in matching:
-                self.table.move_to(index)
-                return
-        self.owner.say(f"No row matches {expression}")
+            return super().row_ids()
+        return [row.model if isinstance(row, MatrixRow) else "" for row in self.rows]
 
     def action_own(self) -> None:
         """Show own rows, or not."""
@@ -319,6 +436,97 @@ class LeaderboardPane(OwnPane):
                  if a in row.figures]  # fmt: skip
         names = self.catalogue.names
         self.owner.export_sheet(lambda: result_sheet(shown, names), "results", len(shown))
+
+    # Own evaluations ---------------------------------------------------------------------
+
+    def activate(self) -> None:
+        """Shown: something may have been evaluated meanwhile."""
+        super().activate()
+        if self.has_class("-own"):
+            self.own_detail.focus()
+        self.run_worker(self._read, thread=True, group="own", exclusive=True)
+
+    def _read(self) -> None:
+        """In a thread: one small file a record."""
+        from bioretrieval_tui.evaluation.records import records
+
+        told: list[str] = []
+        found: list[EvaluationRecord] = []
+        try:
+            found = records(told.append)
+        except BioRetrievalError as error:
+            told.append(error.line())
+        if self.is_attached:
+            self.app.call_from_thread(self._got, found, next(iter(told), ""))
+
+    def _got(self, found: list[EvaluationRecord], problem: str) -> None:
+        self.own = own_rows(found, self.catalogue)
+        self.own_changed()
+        if problem:
+            self.owner.say(problem, "error")
+
+    def evaluation_done(self, result: EvaluationResult) -> None:
+        """An evaluation has left its records."""
+        if result.answer is not None:
+            self.run_worker(self._read, thread=True, group="own", exclusive=True)
+
+    @property
+    def own_detail(self) -> Detail:
+        """The page of an own row."""
+        return self.query_one("#own", Detail)
+
+    def leave(self) -> bool:
+        """Out of the page of an own evaluation first."""
+        return self._close_own() or super().leave()
+
+    def _close_own(self) -> bool:
+        if not self.has_class("-own"):
+            return False
+        self.remove_class("-own")
+        self.table.focus()
+        return True
+
+    def action_remove(self) -> None:
+        """Forget an own evaluation, after a question."""
+        row = self.own_row
+        if row is None:
+            self.owner.say("Only own evaluations can be removed: move to a row with " + MARK)
+            return
+        from bioretrieval_tui.tui.panes.dialogs import Question
+
+        record = row.record
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._remove(record)
+
+        then = f"{record.id}; its index stays." + (
+            f" The one before it, of {row.earlier[0].date[:10]}, is shown then."
+            if row.earlier
+            else ""
+        )
+        question = Question(f"Remove this evaluation of {row.name}?", then, "Remove", "Keep")
+        self.app.push_screen(question, answered)
+
+    def _remove(self, record: EvaluationRecord) -> None:
+        from bioretrieval_tui.evaluation.records import remove
+
+        try:
+            remove(record.id)
+        except BioRetrievalError as error:
+            self.owner.say(error.line(), "error")
+        else:
+            self.owner.say(f"Removed {record.id}")
+        self._close_own()
+        self.run_worker(self._read, thread=True, group="own", exclusive=True)
+
+    def action_explore_own(self) -> None:
+        """The queries and judgements behind an own evaluation; elsewhere, ask for a benchmark."""
+        row = self.own_row
+        if row is None:
+            self.owner.action_explore()
+        else:
+            self.owner.explore_record(row.record)
 
 
 def _id(row: MatrixRow | OwnRow) -> str:

@@ -13,8 +13,8 @@ from textual.containers import Horizontal
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.watches import News, Watched, mark_read, watches
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.base import Pane
+from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -71,7 +71,7 @@ class NewsRows:
         ]
 
 
-class NewsPane(ListPane):
+class NewsPane(Pane):
     """A list of records at the left, the record at the right."""
 
     TITLE = "News"
@@ -127,9 +127,9 @@ class NewsPane(ListPane):
         """The record under the cursor."""
         return self.told[self.table.cursor] if self.told else None
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """The record whole."""
-        return Page(()) if self.one is None else news_page(self.one)
+        return PaintedPage(()) if self.one is None else news_page(self.one)
 
     # Marks -------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ def sheet_of(told: Sequence[Told]) -> Sheet:
     return news_sheet([Part(one.watch, one.query, one.source, (one.item,)) for one in told])
 
 
-def news_page(one: Told) -> Page:
+def news_page(one: Told) -> PaintedPage:
     """The page of one record."""
     item = one.item
     facts = [item.journal or "", item.date or str(item.year or ""), item.id]
@@ -258,4 +258,4 @@ def news_page(one: Told) -> Page:
     if item.url:
         links = (("page", item.url),)
         lines += [line(), line(Span("a page  ", "dim"), Span(item.url, "link", item.url), hang=4)]
-    return Page(tuple(lines), links, (), lead=5, links_at=links_at)
+    return PaintedPage(tuple(lines), links, (), lead=5, links_at=links_at)
