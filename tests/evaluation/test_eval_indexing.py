@@ -9,7 +9,7 @@ from folders import CORPUS, write_benchmark
 
 from bioretrieval_tui.errors import CorpusError, InterruptedByUser, ModelError
 from bioretrieval_tui.evaluation.benchmark import read_benchmark
-from bioretrieval_tui.evaluation.indexing import ensure_index
+from bioretrieval_tui.evaluation.runner import ensure_index
 from bioretrieval_tui.index.build import compact_index
 from bioretrieval_tui.index.layout import VECTORS, index_folder
 from bioretrieval_tui.index.registry import index_names, manifest_of

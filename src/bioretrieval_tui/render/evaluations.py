@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from bioretrieval_tui.evaluation.explore import QueryRow
+from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.sheet import Column, Sheet
 

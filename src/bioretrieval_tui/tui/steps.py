@@ -13,8 +13,8 @@ from bioretrieval_tui.catalog.models import Benchmark, Model, Step
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.fetching import missing_models
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
-from bioretrieval_tui.evaluation.layout import find_parts
-from bioretrieval_tui.evaluation.measures import MAIN
+from bioretrieval_tui.evaluation.benchmark import find_parts
+from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.evaluation.published import hub_names
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.tui.folders import short
