@@ -62,8 +62,8 @@ from bioretrieval_tui.index.vectorise import ModelFacts, embedded_facts, facts_o
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.hits import MOST_HITS, Question
 from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.types import MOST_HITS, Query
 
 RERANK = "rerank"
 MODES = ("dense", "lexical", "hybrid", RERANK)
@@ -623,7 +623,7 @@ class _Reranking:
         """(document id, score), best first, at most `k`; scores are the cross-encoder's, and those
         of the hits behind fall by 1 from the last one, since they were not read."""
         first = "hybrid" if mode == RERANK else mode
-        question = Question(text=query, k=k, mode=first, instruction=instruction)
+        question = Query(text=query, k=k, mode=first, instruction=instruction)
         hits = reranked(query, self._engine.search(question).hits, self._encoder)
         found: list[tuple[str, float]] = []
         floor = 0.0
