@@ -253,7 +253,7 @@ def _print(report: EvaluationReport, format_: Format) -> None:
     from bioretrieval_tui.cli import evalsheets
 
     if format_ == "json":
-        from bioretrieval_tui.render.jsontext import object_text
+        from bioretrieval_tui.render.formats import object_text
 
         put([object_text(evalsheets.evaluation_record(report))])
         return
@@ -269,7 +269,7 @@ def _print(report: EvaluationReport, format_: Format) -> None:
 
 def _print_query(view: QueryView, format_: Format) -> None:
     from bioretrieval_tui.cli.evalsheets import query_record, query_sheet
-    from bioretrieval_tui.render.jsontext import object_text
+    from bioretrieval_tui.render.formats import object_text
 
     if format_ == "json":
         put([object_text(query_record(view))])
@@ -279,7 +279,7 @@ def _print_query(view: QueryView, format_: Format) -> None:
 
 def _put_titled(sheet: Sheet, format_: Format) -> None:
     if format_ == "table":
-        from bioretrieval_tui.render.text import one_line
+        from bioretrieval_tui.render.sheet import one_line
 
         put([f"{one_line(sheet.title)}\n\n"])
     put_sheet(sheet, format_)

@@ -1,5 +1,5 @@
-"""Which file is of which format: the table of formats, told by the first bytes of a file and by
-its name only where those leave it open; and which files a call names."""
+"""Which file is of which format: the table of formats, recognised by the first bytes of a file
+and by its name only where those leave it open; and which files the arguments of a call name."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _by_content(head: bytes, suffix: str) -> Format | None:
     for format_ in FORMATS:
         if format_ not in (_CSV, _TSV) and format_.recognises(head):
             return format_
-    # The first record may be broken: then one of the next tells, if the name agrees.
+    # The first record may be broken: then one of the next decides, if the name agrees.
     likely = [f for f in FORMATS if suffix in f.suffixes and f not in (_CSV, _TSV)]
     rest = head
     for _ in range(_LINES_TRIED if likely else 0):

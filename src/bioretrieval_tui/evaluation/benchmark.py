@@ -18,7 +18,7 @@ from bioretrieval_tui.documents.bibliography import MAX_ID_LENGTH, sound, sound_
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.documents.document import RecordFault
 from bioretrieval_tui.documents.readers.json_records import decode
-from bioretrieval_tui.documents.source import Line, SourceReader, reading_fault, text_lines
+from bioretrieval_tui.documents.source import SourceReader, TextLine, reading_fault, text_lines
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 
 DEFAULT_SPLIT = "test"
@@ -179,7 +179,7 @@ def read_judgements(path: Path) -> Judgements:
     return found
 
 
-def _lines(path: Path) -> Iterator[Line]:
+def _lines(path: Path) -> Iterator[TextLine]:
     """Lines that are not blank. Raises CorpusError for one that cannot be read."""
     with SourceReader(path) as source:
         for line in text_lines(source):

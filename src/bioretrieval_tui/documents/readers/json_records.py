@@ -2,8 +2,8 @@
 
 Elements are found by a scanner of strings and brackets and decoded one by one, so that neither
 size nor one bad element matters. Strings must end and brackets match; where they do not, the rest
-of the file cannot be told apart and is given up, with its place. (`ijson` stops at the first
-fault of any kind and tells no offsets.)
+of the file is rejected, with its place. (`ijson` stops at the first fault of any kind and gives
+no offsets.)
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator
         what = "object" if path else "array or object"
         raise _broken(window.offset, f"no JSON {what} begins here")
     closes = _CLOSES[window.take()]
-    # A comma after the last element, which careless writers leave, is let pass.
+    # A comma after the last element, which some writers leave, is accepted.
     while window.peek() != closes:
         start = window.offset
         key = _key(window) if opened == b"{" else None
@@ -272,7 +272,7 @@ class _JsonWindow:
         return self._at < len(self._data)
 
     def _tokens(self, stack: list[bytes], start: int) -> bool:
-        """Go to the end of the value, or as far as the window tells; whether it ends there."""
+        """Go to the end of the value, or of the window; whether the value ends there."""
         data = self._data
         while True:
             if stack and stack[-1] == b'"':

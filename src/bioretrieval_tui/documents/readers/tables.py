@@ -32,9 +32,9 @@ from bioretrieval_tui.documents.document import (
 )
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
-    Line,
     ReadOptions,
     SourceReader,
+    TextLine,
     text_lines,
     text_of_head,
 )
@@ -49,7 +49,7 @@ FIELDS = ("id", "title", "text", "year", "date", *_TEXTS, *_LISTS)
 _IDS = ("id", "pmid", "doi")
 _SHOWN = 12
 
-# What PubMed's own export calls its columns, beside those that are called as ours.
+# What PubMed's own export calls its columns, besides those with the names of our fields.
 _PUBMED = {
     "title": "Title",
     "authors": "Authors",
@@ -239,7 +239,7 @@ class _Row:
 def _read(source: SourceReader, options: ReadOptions, delimiter: str) -> Iterator[Item]:
     columns: Columns | None = None
     width = 0
-    for row in _rows(_Lines(text_lines(source)), delimiter):
+    for row in _rows(_RowLines(text_lines(source)), delimiter):
         if columns is None:
             if row.fault is not None:
                 raise CorpusError(
@@ -261,14 +261,14 @@ def _row_document(row: _Row, width: int, columns: Columns) -> Document:
     return columns.document(row.cells)
 
 
-class _Lines:
+class _RowLines:
     """Lines as the csv module wants them: remembers those of the current row, takes them back."""
 
-    def __init__(self, lines: Iterator[Line]) -> None:
+    def __init__(self, lines: Iterator[TextLine]) -> None:
         self._lines = lines
-        self._again: deque[Line] = deque()
+        self._again: deque[TextLine] = deque()
         self._budget = _MOST_AGAIN
-        self.row: list[Line] = []
+        self.row: list[TextLine] = []
         self._size = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -295,7 +295,7 @@ class _Lines:
             del self.row[1:]
 
 
-def _rows(lines: _Lines, delimiter: str) -> Iterator[_Row]:
+def _rows(lines: _RowLines, delimiter: str) -> Iterator[_Row]:
     """All rows that hold anything. Those after the first that do not fit it and span lines are
     cut back to their first line, so that a stray quote swallows no neighbour."""
     # The module's own limit is one for the whole process, and too low for a long text.
@@ -371,7 +371,7 @@ _LARGEST_GROUP = 2 * 2**30
 
 def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
     """Items of one Parquet file, in file order, one row group in memory at a time. Rows have no
-    line; a rejected one is told with its number, from 1. What is left of a damaged row group is
+    line; a rejected one is reported by its number, from 1. The rest of a damaged row group is
     one rejected item, and reading goes on with the next group.
 
     Raises:
