@@ -22,8 +22,7 @@ from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, r
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, fact, facts, text
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified, face
-from bioretrieval_tui.render.text import shortened
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified, face, shortened
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.evaluate import Evaluation, Result

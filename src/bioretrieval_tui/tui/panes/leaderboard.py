@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.render.entries import result_remarks
 from bioretrieval_tui.render.evaluations import MARK, run_page
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.board import (
@@ -24,7 +25,6 @@ from bioretrieval_tui.tui.board import (
     merged,
     own_rows,
 )
-from bioretrieval_tui.tui.pages import result_marks
 from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.spans import paint
 from bioretrieval_tui.tui.text import Span, line
@@ -227,8 +227,12 @@ class LeaderboardPane(BrowsePane):
         if result:
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
-            spans += [Span(f"  {figure(result.value)}", "strong"), result_marks(result),
-                      Span(f"  from {text}", "dim")]  # fmt: skip
+            remarks = result_remarks(result)
+            spans += [
+                Span(f"  {figure(result.value)}", "strong"),
+                Span(f"  {remarks}" if remarks else "", "warn"),
+                Span(f"  from {text}", "dim"),
+            ]
         elif self.own_row:
             spans += [
                 Span(f"  {self.own_row.record.benchmark}", "own"),
@@ -415,7 +419,7 @@ class LeaderboardPane(BrowsePane):
         if not self.in_matrix:
             super().action_export()
             return
-        from bioretrieval_tui.render.results import result_sheet
+        from bioretrieval_tui.render.entries import result_sheet
 
         shown = [row.figures[a] for row in self.matrix.rows for a in self.matrix.axes
                  if a in row.figures]  # fmt: skip
