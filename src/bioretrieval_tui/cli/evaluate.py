@@ -204,8 +204,8 @@ def _evaluated(
 
 
 def _records(remove: str | None, format_: Format) -> None:
-    from bioretrieval_tui.cli.evalsheets import record_sheet
     from bioretrieval_tui.evaluation import records
+    from bioretrieval_tui.render.evaluations import record_sheet
 
     if remove is not None:
         records.remove(remove)
@@ -250,7 +250,7 @@ def _reranker(name: str) -> tuple[str, Encoding | None]:
 
 
 def _print(report: EvaluationReport, format_: Format) -> None:
-    from bioretrieval_tui.cli import evalsheets
+    from bioretrieval_tui.render import evaluations as evalsheets
 
     if format_ == "json":
         from bioretrieval_tui.render.formats import object_text
@@ -268,7 +268,7 @@ def _print(report: EvaluationReport, format_: Format) -> None:
 
 
 def _print_query(view: QueryView, format_: Format) -> None:
-    from bioretrieval_tui.cli.evalsheets import query_record, query_sheet
+    from bioretrieval_tui.render.evaluations import query_record, query_sheet
     from bioretrieval_tui.render.formats import object_text
 
     if format_ == "json":
