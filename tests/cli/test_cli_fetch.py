@@ -314,7 +314,9 @@ def test_offline_is_one_line(call: Callable[..., Ended], world: World, words: li
     assert world.asked == []
 
 
-def test_an_unreachable_service_and_a_wrong_key_are_one_line(call: Callable[..., Ended], world: World) -> None:
+def test_an_unreachable_service_and_a_wrong_key_are_one_line(
+    call: Callable[..., Ended], world: World
+) -> None:
     nobody = call("fetch", "pubmed", "x", BIORETRIEVAL_NCBI_URL="http://127.0.0.1:9")
     assert nobody.code == 1
     assert "PubMed cannot be reached" in nobody.last
