@@ -196,8 +196,8 @@ def evaluate(
 
 
 def _records(remove: str | None, format_: Format) -> None:
-    from bioretrieval_tui.cli.evalsheets import record_sheet
     from bioretrieval_tui.evaluation import records
+    from bioretrieval_tui.render.evaluations import record_sheet
 
     if remove is not None:
         records.remove(remove)
@@ -210,8 +210,8 @@ def _records(remove: str | None, format_: Format) -> None:
 
 
 def _show_query(asked: Asked, query: str, quiet: bool, progress: str, format_: Format) -> None:
-    from bioretrieval_tui.cli.evalsheets import query_record, query_sheet
     from bioretrieval_tui.evaluation.one_query import view_query
+    from bioretrieval_tui.render.evaluations import query_record, query_sheet
     from bioretrieval_tui.render.formats import object_text
 
     found = catalogue()
@@ -273,7 +273,7 @@ def _check_target(path: Path | None, what: str) -> None:
 
 
 def _print(done: Evaluation, comparison: Comparison | None, format_: Format) -> None:
-    from bioretrieval_tui.cli import evalsheets
+    from bioretrieval_tui.render import evaluations as evalsheets
 
     if format_ == "json":
         from bioretrieval_tui.render.formats import object_text
