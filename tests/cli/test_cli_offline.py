@@ -124,7 +124,7 @@ def test_every_verb_is_in_one_of_the_lists() -> None:
 
 
 @pytest.mark.parametrize("front", [(), ("--offline",)], ids=["allowed", "offline"])
-def test_no_verb_but_those_that_say_so_opens_a_socket(
+def test_offline_verbs_open_no_socket(
     blocked: Callable[..., Any], front: tuple[str, ...]
 ) -> None:
     for verb, words in STAYING.items():
@@ -137,7 +137,7 @@ def test_no_verb_but_those_that_say_so_opens_a_socket(
 
 
 @pytest.mark.parametrize("how", ["before", "behind", "variable"])
-def test_those_that_ask_say_in_one_line_that_they_may_not(
+def test_online_verbs_are_one_line_when_offline(
     blocked: Callable[..., Any], how: str
 ) -> None:
     assert blocked("watch", "add", "owls").code == 0
