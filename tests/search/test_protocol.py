@@ -19,11 +19,11 @@ from bioretrieval_tui.index.report import RejectedRecord, Report
 from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search import protocol
-from bioretrieval_tui.search.hits import Answer, Facet, Hit, Question, Scores, Why
 from bioretrieval_tui.search.protocol import ProtocolError
+from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, Scores, SearchResult
 from bioretrieval_tui.search.worker import failure
 
-ANSWER = Answer(
+ANSWER = SearchResult(
     (Hit(1, "a", "t", "x", None, None, 0.5, Scores(dense=0.5), {"mesh": ["A"], "n": 1}),),
     fitting=3,
     facets=(Facet("year", (("2020", 2),)),),
@@ -31,12 +31,12 @@ ANSWER = Answer(
     note="n",
 )
 MESSAGES = [
-    protocol.Search(1, "demo", Question(text="what\n\0\x1b", k=3, mode="dense"), "left"),
+    protocol.Search(1, "demo", Query(text="what\n\0\x1b", k=3, mode="dense"), "left"),
     protocol.Search(
-        12, "demo", Question(text="x", where="year:2020"), "s", protocol.Reranker("a/b", None, 9)
+        12, "demo", Query(text="x", where="year:2020"), "s", protocol.Reranker("a/b", None, 9)
     ),
     protocol.Similar(13, "demo", "44", 5, "has:abstract", "catalogue"),
-    protocol.Explain(14, "demo", Question(text="x"), ["44"]),
+    protocol.Explain(14, "demo", Query(text="x"), ["44"]),
     protocol.Build(2, "demo", ["/a b"], False, "pmid", "x/y", embedded.RECIPE),
     protocol.EnsureCatalogue(3, "f", [Document("a", "t", "é", {"k": [1, None, {"x": 1.5}]})]),
     protocol.Build(
@@ -54,7 +54,7 @@ REPLIES = [
     protocol.Progressed(1, Progress("encoding", 5, 10, rate=2.5, note="cpu")),
     protocol.Found(1, ANSWER),
     protocol.Partly(1, ANSWER),
-    protocol.Explained(1, [Why("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)]),
+    protocol.Explained(1, [Explanation("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)]),
     protocol.Listed(1, []),
     protocol.Built(
         1,
@@ -126,7 +126,7 @@ def test_an_unknown_error_is_still_one() -> None:
 
 def test_the_client_loads_nothing_heavy() -> None:
     code = (
-        "import sys, bioretrieval_tui.search.client, bioretrieval_tui.search.hits;"
+        "import sys, bioretrieval_tui.search.client, bioretrieval_tui.search.types;"
         "print([m for m in ('numpy', 'torch', 'hnswlib', 'textual', 'transformers',"
         " 'sentence_transformers', 'sqlite3', 'httpx', 'yaml') if m in sys.modules])"
     )

@@ -16,7 +16,7 @@ from server import Fault, World, pmid_of
 from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.library.starred import starred_path
+from bioretrieval_tui.online.spool import starred_path
 from bioretrieval_tui.tui.finding import MOST_SHOWN, Wanted, paper_of
 from bioretrieval_tui.tui.panes.fetching import IntoDialog
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
@@ -201,7 +201,7 @@ async def test_stars_that_cannot_be_kept_are_said(
         await look(session, most="3")
         await over(session)
         await session.press("space", "b", "enter", "enter")
-        assert "starred papers cannot be kept" in session.rows[-1]
+        assert "starred papers cannot be saved" in session.rows[-1]
         assert scripted.began == []
         assert len(session.app.finding.starred) == 1
 

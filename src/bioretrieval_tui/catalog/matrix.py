@@ -14,6 +14,8 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Result, Status
 
 _TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
+NO_SCORE = "without a score here"
+"""Why models are left out of a matrix; other reasons leave out scores."""
 MEAN_METRIC = "nDCG@10"
 NO_SCORE = "no score here"
 """Why models are hidden where a column sorts; the other reasons count scores."""

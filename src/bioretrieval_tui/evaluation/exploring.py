@@ -16,7 +16,7 @@ import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
-from bioretrieval_tui.evaluation.explore import (
+from bioretrieval_tui.evaluation.qrels import (
     QueryRow,
     QueryView,
     Rankings,
@@ -115,7 +115,7 @@ class Explorer:
             return Refused(request.id, error.message, error.remedy)
 
     def _open(self, request: Open) -> Opened:
-        from bioretrieval_tui.evaluation.runfile import read_run
+        from bioretrieval_tui.evaluation.trec import read_run
         from bioretrieval_tui.index.registry import manifest_of
 
         benchmark = read_benchmark(Path(request.folder), request.split)

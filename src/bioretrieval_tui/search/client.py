@@ -27,7 +27,7 @@ from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search import protocol
-from bioretrieval_tui.search.hits import Answer, Question, Why
+from bioretrieval_tui.search.types import Explanation, Query, SearchResult
 
 LOG = "search.log"
 _MOST_LOG_BYTES = 2**20
@@ -40,7 +40,7 @@ _Reply = TypeVar("_Reply", bound=protocol.Reply)
 class _Pending:
     answer: asyncio.Future[protocol.Reply]
     on_progress: Reporter | None
-    on_part: Callable[[Answer], None] | None = None
+    on_part: Callable[[SearchResult], None] | None = None
 
 
 @dataclass(slots=True)
@@ -88,14 +88,14 @@ class SearchClient:
 
     async def search(
         self,
-        question: Question,
+        question: Query,
         *,
         index: str,
         stream: str = "search",
         reranker: protocol.Reranker | None = None,
         on_progress: Reporter | None = None,
-        on_part: Callable[[Answer], None] | None = None,
-    ) -> Answer:
+        on_part: Callable[[SearchResult], None] | None = None,
+    ) -> SearchResult:
         """What answers the question; see `engine.SearchEngine.search`.
 
         A newer search of the same `stream` makes one that still waits raise SupersededError.
@@ -113,14 +113,14 @@ class SearchClient:
         where: str = "",
         into: str | None = None,
         stream: str = "search",
-    ) -> Answer:
+    ) -> SearchResult:
         """What is like a document of `index`, there or in the index `into`."""
         request = protocol.Similar(self._next_id(), index, document, k, where, into, stream)
         return (await self._ask(request, protocol.Found, None)).answer
 
     async def why(
-        self, question: Question, documents: Sequence[str], *, index: str, stream: str = "why"
-    ) -> list[Why]:
+        self, question: Query, documents: Sequence[str], *, index: str, stream: str = "why"
+    ) -> list[Explanation]:
         """Why documents are answers to the question; ids that are not there are left out."""
         request = protocol.Explain(self._next_id(), index, question, list(documents), stream)
         return (await self._ask(request, protocol.Explained, None)).reasons
@@ -231,7 +231,7 @@ class SearchClient:
         request: protocol.Asking | protocol.Work | protocol.ListIndexes,
         expected: type[_Reply],
         on_progress: Reporter | None,
-        on_part: Callable[[Answer], None] | None = None,
+        on_part: Callable[[SearchResult], None] | None = None,
     ) -> _Reply:
         data = protocol.frame(request)
         await self.start()

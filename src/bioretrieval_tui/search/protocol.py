@@ -21,7 +21,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.hits import RERANKED, Answer, Question, Why
+from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult
 
 MOST_BYTES = 256 * 2**20
 _LENGTH = struct.Struct(">I")
@@ -44,7 +44,7 @@ class Search(msgspec.Struct, frozen=True, tag="search"):
 
     id: int
     index: str
-    question: Question
+    question: Query
     stream: str = "search"
     reranker: Reranker | None = None
 
@@ -66,7 +66,7 @@ class Explain(msgspec.Struct, frozen=True, tag="explain"):
 
     id: int
     index: str
-    question: Question
+    question: Query
     documents: list[str]
     stream: str = "why"
 
@@ -158,21 +158,21 @@ class Partly(msgspec.Struct, frozen=True, tag="partly"):
     """The answer of a search so far: a reranker is reading its best hits now."""
 
     id: int
-    answer: Answer
+    answer: SearchResult
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
     """The answer of a search."""
 
     id: int
-    answer: Answer
+    answer: SearchResult
 
 
 class Explained(msgspec.Struct, frozen=True, tag="explained"):
     """Why documents were found, in the order in which they were asked for."""
 
     id: int
-    reasons: list[Why]
+    reasons: list[Explanation]
 
 
 class Listed(msgspec.Struct, frozen=True, tag="listed"):

@@ -34,10 +34,10 @@ from bioretrieval_tui.index.registry import glance, manifest_of, remove_index
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search import protocol
-from bioretrieval_tui.search.catalogue import ensure_catalogue_index
+from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.hits import Answer
 from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.types import SearchResult
 
 Send = Callable[[protocol.Reply], None]
 
@@ -179,7 +179,7 @@ class Searching:
         job.check()
         self._send(protocol.Found(request.id, answer))
 
-    def _search(self, request: protocol.Search, job: Job, reporter: Reporter) -> Answer:
+    def _search(self, request: protocol.Search, job: Job, reporter: Reporter) -> SearchResult:
         request.question.checked()  # before an index or a model is opened for it
         engine = self._engine(request.index)
         if request.question.mode != "lexical":
@@ -198,7 +198,7 @@ class Searching:
         )
         return dataclasses.replace(answer, hits=hits)
 
-    def _similar(self, request: protocol.Similar) -> Answer:
+    def _similar(self, request: protocol.Similar) -> SearchResult:
         engine = self._engine(request.index)
         if request.into is None or request.into == request.index:
             return engine.similar(request.document, request.k, request.where)

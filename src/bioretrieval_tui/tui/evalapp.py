@@ -153,7 +153,7 @@ class EvaluatingApp(WorkingApp, inherit_bindings=False):
     def explore_record(self, record: EvaluationRecord) -> None:
         """The benchmark of an own evaluation, from where its index was built."""
         from bioretrieval_tui.encoding.embedded import MODEL_ID
-        from bioretrieval_tui.evaluation.layout import find_parts
+        from bioretrieval_tui.evaluation.benchmark import find_parts
         from bioretrieval_tui.index.registry import manifest_of
 
         try:

@@ -13,7 +13,7 @@ import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation import exploring
-from bioretrieval_tui.evaluation.explore import QueryRow, QueryView
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.paths import Places, write_atomically
 from bioretrieval_tui.tui.children import end, how_it_ended, spawn
 from bioretrieval_tui.tui.evaluating import Answer, Ask

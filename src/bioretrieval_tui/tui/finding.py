@@ -13,8 +13,7 @@ import msgspec
 from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.search.hits import Hit
-from bioretrieval_tui.search.links import document_url
+from bioretrieval_tui.search.types import Hit, document_url
 from bioretrieval_tui.tui.calling import call
 from bioretrieval_tui.tui.works import EVERY
 

@@ -13,7 +13,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.layout import find_parts
+from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.tui.indexing import ModelChoice
 from bioretrieval_tui.tui.panes.dialogs import Dialog
 from bioretrieval_tui.tui.text import Span, line

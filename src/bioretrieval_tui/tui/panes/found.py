@@ -23,7 +23,7 @@ from bioretrieval_tui.util.formatting import count
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.search.hits import Hit
+    from bioretrieval_tui.search.types import Hit
     from bioretrieval_tui.tui.finding import Paper
 
 COLUMNS = (

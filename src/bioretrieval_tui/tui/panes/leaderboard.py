@@ -1,25 +1,37 @@
-"""The leaderboard: training recipes as a list, published and own results as a matrix."""
+"""The leaderboard: training recipes as a list, published results and your runs as a matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, NO_SCORE, Axis, Matrix, MatrixRow, build
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.render.entries import entry_page, result_remarks
+from bioretrieval_tui.render.evaluations import MARK, run_page
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.board import (
+    MODEL_WIDTH,
+    MatrixRows,
+    OwnRow,
+    OwnRows,
+    axes_of,
+    axis_key,
+    columns_of,
+    fitting,
+    hidden_note,
+    merged,
+    own_rows,
+)
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.ownrows import MARK, OwnRow, OwnRows, fitting, merged, own_page, own_rows
 from bioretrieval_tui.tui.panes.base import Pane
 from bioretrieval_tui.tui.panes.browse import entry_columns, show_entries, title_of
 from bioretrieval_tui.tui.spans import PaintedPage, paint
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
@@ -27,110 +39,11 @@ from bioretrieval_tui.util.formatting import figure
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.records import EvaluationRecord
-    from bioretrieval_tui.tui.evaluating import Result as EvaluationResult
-
-MODEL_WIDTH = 24
-_OWN_WIDTH = 18
-_NONE = Span("-    ", "faint")
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """A number with its noun."""
-    return f"{number} {one if number == 1 else many}"
-
-
-def axis_key(axis: Axis) -> str:
-    """The key of a column."""
-    return f"{axis.benchmark} {axis.metric}"
-
-
-def axes_of(matrix: Matrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
-    """The published columns, and behind them those that only own rows have."""
-    more = dict.fromkeys(axis for row in own for axis in row.figures)
-    return (*matrix.axes, *(axis for axis in more if axis not in matrix.axes))
-
-
-def columns_of(
-    matrix: Matrix, catalogue: Catalogue, own: Sequence[OwnRow], titles: Mapping[Axis, str]
-) -> list[Column]:
-    """The model's name (frozen), what own rows are, the mean, and one column an axis."""
-    columns = [Column("model", "Model", MODEL_WIDTH, frozen=True)]
-    if own:
-        columns.append(Column("own", "Own", _OWN_WIDTH))
-    if matrix.common:
-        names = [catalogue.names.get(axis.benchmark, axis.benchmark) for axis in matrix.common]
-        over = f"Mean ({', '.join(names) if len(names) < 3 else f'{len(names)} sets'})"
-        columns.append(Column("mean", over, len(over) + 2, align="right"))
-    for axis in axes_of(matrix, own):
-        name = titles.get(axis) or catalogue.names.get(axis.benchmark, axis.benchmark)
-        title = name if axis.metric == "nDCG@10" else f"{name} ({axis.metric})"
-        columns.append(Column(axis_key(axis), title, max(8, len(title) + 2), align="right"))
-    return columns
-
-
-class MatrixRows:
-    """Rows of spans; marks are characters, so that they survive without colour."""
-
-    def __init__(
-        self,
-        matrix: Matrix,
-        catalogue: Catalogue,
-        rows: Sequence[MatrixRow | OwnRow],
-        own: Sequence[OwnRow],
-    ) -> None:
-        self.rows = rows
-        self.catalogue = catalogue
-        self.axes = axes_of(matrix, own)
-        self.has_own = bool(own)
-        self.has_mean = bool(matrix.common)
-        # The best of what is published: an own figure has no source that others can read.
-        self.best = {
-            axis: max(row.figures[axis].value for row in matrix.rows if axis in row.figures)
-            for axis in matrix.axes
-        }
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def cells(self, index: int) -> Sequence[Span]:
-        """Name, mean, figures. `*` secondary, `?` unverified, `t` trained on it; of own rows `!`
-        over 0.01 from what is published."""
-        row = self.rows[index]
-        return self._own(row) if isinstance(row, OwnRow) else self._published(row)
-
-    def _published(self, row: MatrixRow) -> list[Span]:
-        spans = [Span(self.catalogue.names.get(row.model, row.model), "model")]
-        if self.has_own:
-            spans.append(Span(""))
-        if row.mean is not None:
-            spans.append(Span(f"{row.mean:.3f}  ", "strong"))
-        for axis in self.axes:
-            result = row.figures.get(axis)
-            if result is None:
-                spans.append(_NONE)
-                continue
-            mark = {"secondary": "*", "unverified": "?"}.get(result.status, " ")
-            mark = "t" if result.zero_shot is False else mark
-            role = "ok" if result.value == self.best[axis] else "text"
-            role = "warn" if mark in "?t" else role
-            # Three and four decimals stand under each other.
-            spans.append(Span(f"{figure(result.value):<6}{mark}", role))
-        return spans
-
-    def _own(self, row: OwnRow) -> list[Span]:
-        spans = [Span(f"{MARK} {row.name}", "own.strong"), Span(row.how, "own")]
-        if self.has_mean:
-            spans.append(_NONE)
-        mark = "!" if row.off else "t" if row.trained else " "
-        for axis in self.axes:
-            value = row.figures.get(axis)
-            role = "warn" if row.off else "own"
-            spans.append(_NONE if value is None else Span(f"{value:.4f}{mark}", role))
-        return spans
+    from bioretrieval_tui.tui.evaluating import Result as Outcome
 
 
 class LeaderboardPane(Pane):
-    """Recipes first; `v` shows the matrix, with own evaluations among the published figures."""
+    """Recipes first; `v` shows the matrix, with your runs among the published results."""
 
     BINDINGS = bindings("leaderboard", "browse")
     SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
@@ -138,15 +51,14 @@ class LeaderboardPane(Pane):
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
     LeaderboardPane.-matrix Horizontal { display: none; }
-    LeaderboardPane.-own #matrix { display: none; }
     LeaderboardPane #own { display: none; width: 1fr; }
     LeaderboardPane.-own #own { display: block; }
+    LeaderboardPane.-own #matrix { display: none; }
     """
 
     def __init__(self, name: str, section: str) -> None:
         super().__init__(name)
         self.section = section
-        self.own = OwnRows()
         self.zero_shot_only = False
         self.sort: Axis | str | None = None
         """None: by the number of figures."""
@@ -154,12 +66,13 @@ class LeaderboardPane(Pane):
         """The last axis that sorted: the mean keeps to the models that have a figure there."""
         self.reverse = False
         self.matrix = Matrix((), (), (), {})
+        self.own = OwnRows()
         self.with_own = True
-        """Own rows are shown."""
+        """Runs are shown."""
         self.rows: list[MatrixRow | OwnRow] = []
         """What the matrix shows."""
         self.shown_own: list[OwnRow] = []
-        """The own rows that the filter keeps, whatever the order hides."""
+        """The runs that the filter keeps, whatever the order hides."""
 
     def compose(self) -> ComposeResult:
         """The list of recipes, and the matrix under it until it is asked for."""
@@ -169,7 +82,7 @@ class LeaderboardPane(Pane):
             yield Detail(rule=True)
         yield VirtualTable(
             [Column("model", "Model", MODEL_WIDTH, frozen=True)],
-            id="matrix", squeeze=False, empty="No result is left: clear the filter.",
+            id="matrix", squeeze=False, empty="No figure is left: lift the filter.",
         )  # fmt: skip
         yield Detail("own")
 
@@ -222,11 +135,6 @@ class LeaderboardPane(Pane):
     def current_id(self) -> str | None:
         """Its id, or the record's of an own row."""
         return self.own_row.record.id if self.own_row else super().current_id
-
-    def own_changed(self) -> None:
-        """Show them, where they are shown."""
-        if self.in_matrix:
-            self.refill()
 
     def action_view(self) -> None:
         """Recipes or matrix."""
@@ -351,25 +259,20 @@ class LeaderboardPane(Pane):
             spans += [
                 Span(f"  {self.own_row.record.benchmark}", "own"),
                 Span(f"  {self.own_row.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
-                Span(f"  {self.own_row.how}, measured here; enter: its page", "dim"),
+                Span(f"  {self.own_row.run.how}, measured here; enter: its page", "dim"),
             ]
         elif session.expression:
             spans += [Span("  filter ", "faint"), Span(session.expression, "ok")]
         if self.zero_shot_only:
             spans.append(Span("  zero-shot only", "warn"))
-        hidden = [
-            counted(number, "model has no score here", "models have no score here")
-            if why == NO_SCORE
-            else f"{counted(number, 'score', 'scores')} hidden ({why})"
-            for why, number in self.matrix.hidden.items()
-        ]
-        if self.own.rows and not self.with_own:
-            hidden.append(f"{counted(len(self.own.rows), 'run', 'runs')} of yours hidden (w)")
+        off = "  ! differs by more than 0.01" if self.shown_own else ""
+        marks = f"   * secondary  ? unverified  t trained on this benchmark{off}"
+        spans.append(Span(marks, "faint"))
+        hidden = hidden_note(self.matrix)
         if hidden:
-            spans.append(Span(f"  {', '.join(hidden)}", "faint"))
-        off = "  ! differs by over 0.01 from published" if self.shown_own else ""
-        legend = f"   * secondary  ? unverified  t trained on this benchmark{off}"
-        spans.append(Span(legend, "faint"))
+            spans.append(Span(f"   {hidden}", "faint"))
+        if self.own.rows and not self.with_own:
+            spans.append(Span(f"  {MARK} your runs: {len(self.own.rows)} hidden (w)", "faint"))
         self.query_one(HeadLine).show(*spans)
 
     def figure_under_cursor(self) -> Result | None:
@@ -382,28 +285,123 @@ class LeaderboardPane(Pane):
         return next((r for axis, r in row.figures.items() if axis_key(axis) == key), None)
 
     def row_ids(self) -> Sequence[str]:
-        """The ids of the rows; own rows match no filter of entries."""
+        """The ids of the rows; runs match no filter of entries."""
         if not self.in_matrix:
             return super().row_ids()
         return [row.model if isinstance(row, MatrixRow) else "" for row in self.rows]
 
+    # Runs of the user --------------------------------------------------------------------
+
+    def activate(self) -> None:
+        """Read the runs again: something may have been evaluated meanwhile."""
+        super().activate()
+        if self.has_class("-own"):
+            self.own_detail.focus()
+        self._read_runs()
+
+    def evaluation_done(self, result: Outcome) -> None:
+        """Read the runs again: an evaluation has left its records."""
+        if result.answer is not None:
+            self._read_runs()
+
+    def _read_runs(self) -> None:
+        self.run_worker(self._read, thread=True, group="own", exclusive=True)
+
+    def _read(self) -> None:
+        """Read a small file a record, in a thread."""
+        from bioretrieval_tui.evaluation.records import records
+
+        told: list[str] = []
+        found: list[EvaluationRecord] = []
+        try:
+            found = records(told.append)
+        except BioRetrievalError as error:
+            told.append(error.line())
+        if self.is_attached:
+            self.app.call_from_thread(self._show_runs, found, next(iter(told), ""))
+
+    def _show_runs(self, found: list[EvaluationRecord], problem: str) -> None:
+        self.own = own_rows(found, self.catalogue)
+        if self.in_matrix:
+            self.refill()
+        if problem:
+            self.owner.say(problem, "error")
+
+    @property
+    def own_detail(self) -> Detail:
+        """The page of a run."""
+        return self.query_one("#own", Detail)
+
+    def leave(self) -> bool:
+        """Out of the page of a run first."""
+        return self._close_own() or super().leave()
+
+    def _close_own(self) -> bool:
+        if not self.has_class("-own"):
+            return False
+        self.remove_class("-own")
+        self.table.focus()
+        return True
+
+    def action_remove(self) -> None:
+        """Delete a run, after a question."""
+        row = self.own_row
+        if row is None:
+            self.owner.say(f"Only your runs can be deleted: move to a row with {MARK}")
+            return
+        from bioretrieval_tui.tui.panes.dialogs import Question
+
+        record, earlier = row.record, row.run.earlier
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._delete(record)
+
+        then = f"{record.id}; its index stays."
+        if earlier:
+            then += f" The run of {earlier[0].date[:10]} is shown instead."
+        question = Question(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
+        self.app.push_screen(question, answered)
+
+    def _delete(self, record: EvaluationRecord) -> None:
+        from bioretrieval_tui.evaluation.records import remove
+
+        try:
+            remove(record.id)
+        except BioRetrievalError as error:
+            self.owner.say(error.line(), "error")
+        else:
+            self.owner.say(f"Deleted {record.id}")
+        self._close_own()
+        self._read_runs()
+
+    def action_explore_own(self) -> None:
+        """Explore the queries and judgements of a run; elsewhere, ask for a benchmark."""
+        row = self.own_row
+        if row is None:
+            self.owner.action_explore()
+        else:
+            self.owner.explore_record(row.record)
+
     def action_own(self) -> None:
         """Show own rows, or not."""
         if not self.in_matrix:
-            self.owner.say("Own evaluations stand in the results matrix: press v")
+            self.owner.say("Your runs are in the results matrix: press v")
             return
         if not self.own.rows:
-            self.owner.say("Nothing was evaluated here yet: E explores a benchmark, 8 begins one")
+            self.owner.say("No runs yet: E explores a benchmark, 8 starts one")
             return
         self._close_own()
         self.with_own = not self.with_own
         self.refill()
 
     def action_enter(self) -> None:
-        """From the matrix to the model's page, or to that of an own evaluation."""
+        """From the matrix to the model's page, or to that of a run."""
         row = self.own_row
         if row is not None:
-            self.own_detail.show(own_page(row, self.catalogue).lines)
+            lines = paint(run_page(row.run)).lines
+            hint = line(Span("x explores its queries and judgements, d deletes it", "faint"))
+            self.own_detail.show([*lines, line(), hint])
             self.add_class("-own")
             self.own_detail.focus()
         elif self.in_matrix and self.current:
@@ -436,97 +434,6 @@ class LeaderboardPane(Pane):
                  if a in row.figures]  # fmt: skip
         names = self.catalogue.names
         self.owner.export_sheet(lambda: result_sheet(shown, names), "results", len(shown))
-
-    # Own evaluations ---------------------------------------------------------------------
-
-    def activate(self) -> None:
-        """Shown: something may have been evaluated meanwhile."""
-        super().activate()
-        if self.has_class("-own"):
-            self.own_detail.focus()
-        self.run_worker(self._read, thread=True, group="own", exclusive=True)
-
-    def _read(self) -> None:
-        """In a thread: one small file a record."""
-        from bioretrieval_tui.evaluation.records import records
-
-        told: list[str] = []
-        found: list[EvaluationRecord] = []
-        try:
-            found = records(told.append)
-        except BioRetrievalError as error:
-            told.append(error.line())
-        if self.is_attached:
-            self.app.call_from_thread(self._got, found, next(iter(told), ""))
-
-    def _got(self, found: list[EvaluationRecord], problem: str) -> None:
-        self.own = own_rows(found, self.catalogue)
-        self.own_changed()
-        if problem:
-            self.owner.say(problem, "error")
-
-    def evaluation_done(self, result: EvaluationResult) -> None:
-        """An evaluation has left its records."""
-        if result.answer is not None:
-            self.run_worker(self._read, thread=True, group="own", exclusive=True)
-
-    @property
-    def own_detail(self) -> Detail:
-        """The page of an own row."""
-        return self.query_one("#own", Detail)
-
-    def leave(self) -> bool:
-        """Out of the page of an own evaluation first."""
-        return self._close_own() or super().leave()
-
-    def _close_own(self) -> bool:
-        if not self.has_class("-own"):
-            return False
-        self.remove_class("-own")
-        self.table.focus()
-        return True
-
-    def action_remove(self) -> None:
-        """Forget an own evaluation, after a question."""
-        row = self.own_row
-        if row is None:
-            self.owner.say("Only own evaluations can be removed: move to a row with " + MARK)
-            return
-        from bioretrieval_tui.tui.panes.dialogs import Question
-
-        record = row.record
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._remove(record)
-
-        then = f"{record.id}; its index stays." + (
-            f" The one before it, of {row.earlier[0].date[:10]}, is shown then."
-            if row.earlier
-            else ""
-        )
-        question = Question(f"Remove this evaluation of {row.name}?", then, "Remove", "Keep")
-        self.app.push_screen(question, answered)
-
-    def _remove(self, record: EvaluationRecord) -> None:
-        from bioretrieval_tui.evaluation.records import remove
-
-        try:
-            remove(record.id)
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-        else:
-            self.owner.say(f"Removed {record.id}")
-        self._close_own()
-        self.run_worker(self._read, thread=True, group="own", exclusive=True)
-
-    def action_explore_own(self) -> None:
-        """The queries and judgements behind an own evaluation; elsewhere, ask for a benchmark."""
-        row = self.own_row
-        if row is None:
-            self.owner.action_explore()
-        else:
-            self.owner.explore_record(row.record)
 
 
 def _id(row: MatrixRow | OwnRow) -> str:

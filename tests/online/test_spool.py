@@ -1,4 +1,4 @@
-"""What is kept of a fetch, ids in files, and what the user says of the network."""
+"""What a fetch keeps on disk, ids in files, starred papers, and the settings of the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online.fetch import batches_of_ids, names_of, read_ids, work_id
 from bioretrieval_tui.online.http import HttpClient, user_agent
 from bioretrieval_tui.online.services import masked, network_setting
-from bioretrieval_tui.online.spool import FetchBatch, Mark, Spool, WorkId, collected, documents_of
+from bioretrieval_tui.online.spool import (
+    FetchBatch,
+    Mark,
+    Spool,
+    WorkId,
+    documents_of,
+    keep_starred,
+    starred_path,
+)
 from bioretrieval_tui.paths import write_atomically
 
 
@@ -27,7 +35,7 @@ def batch(start: int, count: int, done: int | None = None) -> FetchBatch:
     return FetchBatch(documents, (), Mark({"at": str(at)}, at, 100))
 
 
-def test_the_next_run_has_what_arrived(tmp_path: Path) -> None:
+def test_the_next_run_finds_the_kept_records(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         for _ in collected_until(spool, [batch(0, 3), batch(3, 2)]):
@@ -36,7 +44,8 @@ def test_the_next_run_has_what_arrived(tmp_path: Path) -> None:
         assert [one.id for one in spool.documents()] == list("01234")
         assert next(spool.documents()) == batch(0, 1).documents[0]
         assert (spool.mark.cursor, spool.mark.done, spool.complete) == ({"at": "5"}, 5, False)
-        list(collected(spool, [batch(5, 1)]))
+        spool.add(batch(5, 1))
+        spool.finish()
         assert spool.complete
         spool.move(tmp_path / "a")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a"]
@@ -50,7 +59,7 @@ def collected_until(spool: Spool, given: list[FetchBatch]) -> list[list[Document
 
 
 @pytest.mark.parametrize("beyond", [b"", b"{", b'{"_id": "9"}\n', bytes(5_000)])
-def test_what_was_written_beyond_the_mark_is_cut_off(tmp_path: Path, beyond: bytes) -> None:
+def test_data_behind_the_mark_is_cut_off(tmp_path: Path, beyond: bytes) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         spool.add(batch(0, 4))
@@ -62,7 +71,7 @@ def test_what_was_written_beyond_the_mark_is_cut_off(tmp_path: Path, beyond: byt
         assert [one.id for one in spool.documents()] == list("01234")
 
 
-def test_a_file_that_lost_its_end_begins_anew(tmp_path: Path) -> None:
+def test_a_truncated_spool_starts_over(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         spool.add(batch(0, 4))
@@ -71,7 +80,7 @@ def test_a_file_that_lost_its_end_begins_anew(tmp_path: Path) -> None:
         assert (spool.records, spool.mark, list(spool.documents())) == (0, Mark(), [])
 
 
-def test_records_that_moved_by_a_few_are_there_once(tmp_path: Path) -> None:
+def test_records_that_shift_between_pages_are_kept_once(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         spool.add(batch(0, 5))
@@ -81,7 +90,7 @@ def test_records_that_moved_by_a_few_are_there_once(tmp_path: Path) -> None:
         assert spool.records == 10
 
 
-def test_another_request_another_process_and_damage(tmp_path: Path) -> None:
+def test_a_spool_of_another_request_or_process_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         spool.add(batch(0, 2))
@@ -127,7 +136,7 @@ def test_ids_as_people_write_them(word: str, kind: str, name: str) -> None:
 @pytest.mark.parametrize(
     "word", ["0123", "1234567890", "PMCx", "10.1/x", "arXiv:21.1", "pmid:", "x", "https://x.org/1"]
 )
-def test_words_that_are_no_ids(word: str) -> None:
+def test_words_that_are_not_ids(word: str) -> None:
     assert work_id(word) is None
 
 
@@ -151,11 +160,11 @@ def test_a_file_of_ids(tmp_path: Path) -> None:
         read_ids(path)
 
 
-def test_each_service_is_asked_for_its_own(way: HttpClient, world: World) -> None:
+def test_each_id_is_requested_from_its_service(client: HttpClient, world: World) -> None:
     words = [str(pmid_of(n)) for n in range(250)]
     words += ["10.5555/pond.300", "10.5555/POND.301", "10.5555/none", "2601.00007", "1"]
     ids = [one for line, word in enumerate(words, 1) if (one := work_id(word, line))]
-    found = list(batches_of_ids(way, ids))
+    found = list(batches_of_ids(client, ids))
     names = {one.id for one in documents_of(found)}
     assert names == {*(str(pmid_of(n)) for n in range(250)), str(pmid_of(300)), str(pmid_of(301)),
                      "2601.00007"}  # fmt: skip
@@ -163,7 +172,7 @@ def test_each_service_is_asked_for_its_own(way: HttpClient, world: World) -> Non
     absent = [one for one in ids if (one.kind, one.name.casefold()) not in answered]
     assert [(one.kind, one.name, one.line) for one in absent] == [("doi", "10.5555/none", 253),
                                                                    ("pmid", "1", 255)]  # fmt: skip
-    rest = list(batches_of_ids(way, ids, found[0].mark))
+    rest = list(batches_of_ids(client, ids, found[0].mark))
     assert [one.mark for one in rest] == [one.mark for one in found[1:]]
 
 
@@ -204,7 +213,7 @@ def test_the_environment_comes_before_the_file(
         '[online]\nncbi_api_key = "secret\\nX-Header: 1"\n',
     ],
 )
-def test_a_wrong_file_is_told_of_without_the_key(config: Path, text: str) -> None:
+def test_an_invalid_config_file_is_reported_without_the_key(config: Path, text: str) -> None:
     config.write_text(text)
     with pytest.raises(BioRetrievalError) as caught:
         network_setting("NCBI_API_KEY")
@@ -218,7 +227,7 @@ def test_marks_are_written_and_read() -> None:
     assert msgspec.json.decode(msgspec.json.encode(mark), type=Mark) == mark
 
 
-def test_an_interrupt_between_disk_and_memory_forgets_nothing(
+def test_an_interrupt_while_saving_the_mark_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.part"
@@ -242,7 +251,7 @@ def test_an_interrupt_between_disk_and_memory_forgets_nothing(
         assert [one.id for one in spool.documents()] == list("0123")
 
 
-def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
+def test_a_file_not_written_by_a_fetch_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     path.write_text("a diary")
     with pytest.raises(BioRetrievalError, match="not written by a fetch"), Spool(path, "asked"):
@@ -253,14 +262,14 @@ def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     assert "diary" not in path.read_text()
 
 
-def test_what_brought_nothing_leaves_nothing(tmp_path: Path) -> None:
+def test_a_fetch_without_records_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         assert spool.state_path.exists()  # a killed run would leave this
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_was_killed_before_its_first_record_binds_nobody(tmp_path: Path) -> None:
+def test_a_run_killed_before_its_first_record_can_be_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     spool = Spool(path, "asked")
     spool.__enter__()
@@ -268,3 +277,45 @@ def test_a_run_that_was_killed_before_its_first_record_binds_nobody(tmp_path: Pa
     spool._lock.release()  # as the kernel does
     with Spool(path, "other") as spool:
         assert (spool.records, path.stat().st_size) == (0, 0)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    return tmp_path
+
+
+def paper(identifier: str, title: str = "t") -> dict[str, bytes]:
+    return {identifier: json.dumps({"_id": identifier, "title": title}).encode() + b"\n"}
+
+
+def kept(path: Path) -> list[tuple[str, str]]:
+    records = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [(record["_id"], record["title"]) for record in records]
+
+
+def test_papers_are_kept_once_and_in_order() -> None:
+    path = keep_starred("mine", paper("2") | paper("1"), restart=False)
+    assert path == starred_path("mine")
+    assert keep_starred("mine", paper("3") | paper("2"), restart=False) == path
+    assert kept(path) == [("2", "t"), ("1", "t"), ("3", "t")]
+
+
+def test_a_changed_record_takes_the_place_of_what_it_was() -> None:
+    keep_starred("mine", paper("1") | paper("2"), restart=False)
+    path = keep_starred("mine", paper("1", "revised"), restart=False)
+    assert kept(path) == [("1", "revised"), ("2", "t")]
+
+
+def test_a_new_index_begins_a_new_file() -> None:
+    keep_starred("mine", paper("1"), restart=False)
+    assert kept(keep_starred("mine", paper("2"), restart=True)) == [("2", "t")]
+    assert not starred_path("other").exists()
+
+
+def test_a_failed_save_leaves_the_starred_papers(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "starred").write_text("in the way")
+    with pytest.raises(BioRetrievalError, match=r"starred papers cannot be saved in .*starred"):
+        keep_starred("mine", paper("1"), restart=False)
+    assert (home / "data" / "starred").read_text() == "in the way"
