@@ -99,7 +99,7 @@ class AskingPane(ListPane):
             self.send()
         else:
             # Loads the model while the reader still thinks of a query.
-            self._searching = self.run_worker(self._warm(), group="search", exclusive=True)
+            self._searching = self.in_background("search", self._warm)
 
     async def _warm(self) -> None:
         try:
@@ -152,8 +152,8 @@ class AskingPane(ListPane):
         question = Question(
             text=self.query_text, k=HITS, mode=self.mode, where=self.where, order=self.order
         )
-        work = self._two(question) if self.beside else self._one(question)
-        self._searching = self.run_worker(work, group="search", exclusive=True)
+        work = self._two if self.beside else self._one
+        self._searching = self.in_background("search", work, question)
 
     def no_wait(self) -> None:
         """Send nothing when the pause ends."""
