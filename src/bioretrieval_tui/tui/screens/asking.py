@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
@@ -89,7 +90,7 @@ class AskingPane(ListPane):
         ):
             return
         self.with_vectors, self.ready = vectors, False
-        self.run_worker(self._prepare(vectors), group="prepare", exclusive=True)
+        self.in_background("prepare", partial(self._prepare, vectors))
 
     async def _prepare(self, vectors: bool) -> None:
         """Make sure of the catalogue's index, then ask what was typed meanwhile."""
@@ -108,7 +109,7 @@ class AskingPane(ListPane):
             self.send()
         elif vectors:
             # Loads the model while the reader still thinks of a query.
-            self._searching = self.run_worker(self._warm(), group="search", exclusive=True)
+            self._searching = self.in_background("search", self._warm)
 
     async def ensure_catalogue(self, *, vectors: bool) -> Ensured:
         """Have the catalogue's index made or brought up to date. Raises what the client does."""
@@ -170,8 +171,8 @@ class AskingPane(ListPane):
         question = Question(
             text=self.query_text, k=HITS, mode=self.mode, where=self.where, order=self.order
         )
-        work = self._two(question) if self.beside else self._one(question)
-        self._searching = self.run_worker(work, group="search", exclusive=True)
+        work = self._two if self.beside else self._one
+        self._searching = self.in_background("search", work, question)
 
     def no_wait(self) -> None:
         """Send nothing when the pause ends."""

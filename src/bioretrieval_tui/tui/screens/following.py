@@ -41,7 +41,7 @@ class FollowingPane(AskingPane):
         question = Question(
             text=self.query_text, k=HITS, mode=self.mode, where=self.where, order="relevance"
         )
-        self._searching = self.run_worker(self._reread(question), group="search", exclusive=True)
+        self._searching = self.in_background("search", self._reread, question)
 
     async def _reread(self, question: Question) -> None:
         from bioretrieval_tui.tui.rereading import reranker_here
@@ -80,7 +80,7 @@ class FollowingPane(AskingPane):
     def look_for_similar(self, hit: Hit, index: str) -> None:
         """Show what is like a hit."""
         self.no_wait()
-        self._searching = self.run_worker(self._similar(hit, index), group="search", exclusive=True)
+        self._searching = self.in_background("search", self._similar, hit, index)
 
     async def _similar(self, hit: Hit, index: str) -> None:
         self.tell(Span("looking for what is like it", "dim"))
@@ -143,7 +143,7 @@ class FollowingPane(AskingPane):
             return
         if self.typing:
             return
-        self.run_worker(self._why(hit, view), group="why", exclusive=True)
+        self.in_background("why", self._why, hit, view)
 
     async def _why(self, hit: Hit, view: View) -> None:
         from msgspec.structs import replace

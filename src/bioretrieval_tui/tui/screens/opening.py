@@ -43,7 +43,7 @@ class OpeningPane(ListPane):
         """Show what `ask` ranks: kept rankings at once, others when they were made."""
         self.ask = with_run(ask, self.owner.where)
         self.show_queries([], None)
-        self.run_worker(self._open(self.ask), group="explore", exclusive=True)
+        self.in_background("explore", self._open, self.ask)
 
     async def _open(self, ask: Ask) -> None:
         kept = stored(ask)
@@ -90,7 +90,7 @@ class OpeningPane(ListPane):
         except BioRetrievalError as error:
             self.fail(error.line())
             return
-        self.run_worker(self._show_kept(self.ask, kept), group="explore", exclusive=True)
+        self.in_background("explore", self._show_kept, self.ask, kept)
 
     def action_another(self) -> None:
         """Choose another benchmark."""

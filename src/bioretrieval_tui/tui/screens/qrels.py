@@ -117,7 +117,7 @@ class QrelsPane(QueriesPane):
         self.documents.empty = "Reading its documents" if row is not None and not lead else ""
         self.documents.show(judged.DocumentRows(None, self.modes))
         if row is not None and not lead:
-            self.run_worker(self._look_up(row.id), group="view", exclusive=True)
+            self.in_background("view", self._look_up, row.id)
 
     async def _look_up(self, query: str) -> None:
         try:
@@ -150,7 +150,7 @@ class QrelsPane(QueriesPane):
         rows = judged.DocumentRows(self.view, self.modes).rows
         if rows and not self.has_class("-document"):
             chosen = rows[self.documents.cursor]
-            self.run_worker(self._read(chosen), group="document", exclusive=True)
+            self.in_background("document", self._read, chosen)
 
     async def _read(self, row: judged.Found) -> None:
         try:

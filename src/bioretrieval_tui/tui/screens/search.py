@@ -69,7 +69,7 @@ class SearchPane(ShowingPane):
         """Make the catalogue's index in the background, on this first need."""
         self.head()
         self.prepare()
-        self.run_worker(self.learn(), group="learn", exclusive=True)
+        self.in_background("learn", self.learn)
         self.run_worker(self.load_queries, thread=True, group="history")
 
     def activate(self) -> None:
@@ -110,12 +110,12 @@ class SearchPane(ShowingPane):
         self.lift_if_unfit()
         self.send()
         if name not in self.infos:
-            self.run_worker(self.learn(), group="learn", exclusive=True)
+            self.in_background("learn", self.learn)
 
     def work_done(self, outcome: Outcome) -> None:
         """An index that is gone is searched no longer. Hits of one that has changed stay: they
         must not move under a reader's eyes."""
-        self.run_worker(self.learn(), group="learn", exclusive=True)
+        self.in_background("learn", self.learn)
         if outcome.done and outcome.job.verb == "remove" and outcome.job.name == self.index:
             self.search_in(CATALOGUE)
 
