@@ -79,7 +79,7 @@ class IndexesPane(ListPane):
 
     def refresh_list(self) -> None:
         """Read the indexes anew."""
-        self.run_worker(self._read(), group="indexes", exclusive=True)
+        self.in_background("indexes", self._read)
 
     async def _read(self) -> None:
         try:
