@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -150,12 +150,23 @@ def ordered(
         UsageError: there is no such field; the nearest is named.
     """
     name = field_name(field)
-    with_value: list[AnyEntry] = []
+    return ordered_by(entries, lambda entry: value(entry, name, catalogue), reverse=reverse)
+
+
+def ordered_by(
+    entries: Iterable[AnyEntry], value_of: Callable[[AnyEntry], object], *, reverse: bool = False
+) -> list[AnyEntry]:
+    """Entries by a value, ascending; those without a value come last either way."""
+    with_value: list[tuple[tuple[int, object], AnyEntry]] = []
     without: list[AnyEntry] = []
     for entry in entries:
-        (without if value(entry, name, catalogue) in (None, "", ()) else with_value).append(entry)
-    with_value.sort(key=lambda e: sort_key(value(e, name, catalogue)), reverse=reverse)
-    return with_value + without
+        found = value_of(entry)
+        if found in (None, "", ()):
+            without.append(entry)
+        else:
+            with_value.append((sort_key(found), entry))
+    with_value.sort(key=lambda pair: pair[0], reverse=reverse)
+    return [entry for _, entry in with_value] + without
 
 
 def sort_key(found: object) -> tuple[int, object]:

@@ -7,21 +7,26 @@ export) and nothing of what they show.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
+from textual.dom import DOMNode
 from textual.events import Key, Resize
+from textual.message import Message
+from textual.widget import Widget
+from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, PANES, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import Places, places
+from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver
 from bioretrieval_tui.tui.fetchapp import FetchingApp
@@ -48,6 +53,18 @@ PANE_CLASSES: dict[str, tuple[str, ...]] = {
     "found": ("found", "FoundPane"),
 }
 """(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
+
+
+def _same(one: Exception, other: Exception) -> bool:
+    """Two exceptions are of one kind and were raised at one line with one message."""
+    return (type(one), str(one), _line(one)) == (type(other), str(other), _line(other))
+
+
+def _line(error: Exception) -> int | None:
+    found = error.__traceback__
+    while found is not None and found.tb_next is not None:
+        found = found.tb_next
+    return None if found is None else found.tb_lineno
 
 
 class BioRetrievalApp(FetchingApp, inherit_bindings=False):
@@ -84,6 +101,9 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         self.problems = tuple(problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
+        self.faults: list[Exception] = []
+        """Exceptions that were caught; the last ten."""
+        self._mounted = False
         self._library: Library | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
@@ -109,6 +129,53 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
+        self._mounted = True
+
+    # Faults ------------------------------------------------------------------------------
+
+    # Textual ends the app at the first exception, and the loop of the widget in whose handler it
+    # was raised. Here every loop is guarded, and all exceptions (of handlers, actions, workers,
+    # timers, painting) come together in `_handle_exception`.
+
+    def _register(self, parent: DOMNode, *widgets: Widget, **where: Any) -> list[Widget]:
+        """Guard the message loop of each widget before it starts."""
+        for widget in widgets:
+            dispatch = widget._dispatch_message
+            widget._dispatch_message = partial(self._guarded, dispatch)  # type: ignore[method-assign]
+        return super()._register(parent, *widgets, **where)
+
+    async def _dispatch_message(self, message: Message) -> None:
+        await self._guarded(super()._dispatch_message, message)
+
+    async def _guarded(
+        self, dispatch: Callable[[Message], Awaitable[None]], message: Message
+    ) -> None:
+        try:
+            await dispatch(message)
+        except Exception as error:
+            if not self._mounted:
+                raise
+            self._handle_exception(error)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Log an exception, say so, draw the pane again and go on.
+
+        Before the app stands there is nothing to go on with, and Textual ends it.
+        """
+        if not self._mounted or self._exit:
+            super()._handle_exception(error)
+            return
+        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
+            error = error.error
+        known = any(_same(error, before) for before in self.faults)
+        self.faults = [*self.faults[-9:], error]
+        # What is raised at every frame is written down once.
+        kept = "" if known else f"; {keep_report(full_traceback(error))}"
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        self.say(f"Error in this pane: {said[:80]}{kept}", "error")
+        if not known:
+            for canvas in self.screen.query(Canvas):
+                canvas.repaint()
 
     def _first_look(self, wanted: str | None) -> str:
         """The look to begin with: the one asked for, else the one that was chosen last."""

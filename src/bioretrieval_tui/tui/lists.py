@@ -92,6 +92,26 @@ def _cell(entry: AnyEntry, key: str, catalogue: Catalogue, rail: str) -> Span:
     return Span(text, "text" if key in ("method", "task", "use") else "dim")
 
 
+def in_order(
+    entries: Sequence[AnyEntry], key: str, catalogue: Catalogue, *, reverse: bool = False
+) -> list[AnyEntry]:
+    """Entries by what a column shows, ascending: numbers by size, all else by its text.
+
+    Entries whose cell is empty come last either way.
+    """
+    from bioretrieval_tui.catalog.fields import ordered_by
+
+    def shown(entry: AnyEntry) -> object:
+        if key == "results":
+            return len(catalogue.results_of(entry.id)) or None
+        found = getattr(entry, key, None)
+        if isinstance(found, int | float):
+            return found or None
+        return entry.name if key == "name" else _cell(entry, key, catalogue, "").text
+
+    return ordered_by(entries, shown, reverse=reverse)
+
+
 def _text(entry: AnyEntry, key: str) -> str:
     found = getattr(entry, key, None)
     if not found:

@@ -14,7 +14,7 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.lists import COLUMNS, EntryRows
+from bioretrieval_tui.tui.lists import COLUMNS, EntryRows, in_order
 from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.text import Span
@@ -74,10 +74,8 @@ class BrowsePane(ListPane):
         entries = self._matching(self.expression)
         table = self.table
         if table.sorted_by:
-            from bioretrieval_tui.catalog.fields import ordered
-
             key, reverse = table.sorted_by
-            entries = ordered(entries, key, self.catalogue, reverse=reverse)
+            entries = in_order(entries, key, self.catalogue, reverse=reverse)
         self.shown = entries
         cursor = next((i for i, e in enumerate(entries) if e.id == keep), 0)
         table.show(EntryRows(entries, table.columns, self.catalogue, self.mark), cursor)
