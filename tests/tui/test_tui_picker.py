@@ -23,7 +23,7 @@ from bioretrieval_tui.tui.widgets import picker
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
-from bioretrieval_tui.tui.words import percent, plural, rate, size, time_left
+from bioretrieval_tui.util.formatting import percent, plural, rate, size, time_left
 
 WIDE, NARROW = (120, 36), (80, 24)
 EVIL = "evil\x1b[31m [bold]x[bold]\n\u202eb.jsonl"

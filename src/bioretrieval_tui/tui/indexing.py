@@ -14,8 +14,8 @@ from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.pages import LABEL, Page, fact
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.table import Column
-from bioretrieval_tui.tui.words import percent, plural, rate, size, time_left
 from bioretrieval_tui.tui.works import MAKES, Job, Outcome, Works
+from bioretrieval_tui.util.formatting import percent, plural, rate, size, time_left
 
 COLUMNS = (
     Column("name", "Index", 12, 2, priority=0),

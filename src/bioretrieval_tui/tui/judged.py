@@ -12,7 +12,7 @@ from bioretrieval_tui.tui.indexing import BAR, WIDE, gauge
 from bioretrieval_tui.tui.markdown import addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.table import Column
-from bioretrieval_tui.tui.words import percent, plural, time_left
+from bioretrieval_tui.util.formatting import percent, plural, time_left
 
 Order = tuple[str, Literal["up", "down"]] | None
 """The column that sorts, and whether its values go up; None: as in the files."""

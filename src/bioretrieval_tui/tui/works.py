@@ -16,7 +16,7 @@ from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.tui.calling import call
-from bioretrieval_tui.tui.words import plural, size
+from bioretrieval_tui.util.formatting import plural, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding

@@ -22,8 +22,8 @@ from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
-from bioretrieval_tui.tui.words import plural
 from bioretrieval_tui.tui.works import Job
+from bioretrieval_tui.util.formatting import plural
 
 
 class FilesDialog(Dialog[Job]):

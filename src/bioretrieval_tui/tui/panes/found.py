@@ -19,8 +19,7 @@ from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
-from bioretrieval_tui.tui.words import plural
-from bioretrieval_tui.util.formatting import count
+from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet

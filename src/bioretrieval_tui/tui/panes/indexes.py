@@ -31,8 +31,8 @@ from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.widgets.workbar import WorkBar
-from bioretrieval_tui.tui.words import size
 from bioretrieval_tui.tui.works import Job, Outcome, Verb, kept
+from bioretrieval_tui.util.formatting import size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet

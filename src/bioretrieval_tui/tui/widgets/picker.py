@@ -34,7 +34,7 @@ from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
-from bioretrieval_tui.tui.words import plural, size
+from bioretrieval_tui.util.formatting import plural, size
 
 COLUMNS = (
     Column("mark", "", 3, priority=0),
