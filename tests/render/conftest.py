@@ -21,9 +21,9 @@ from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     CheckVector,
+    Claim,
     Dataset,
     Encoding,
-    Fact,
     Link,
     Loaders,
     Milestone,
@@ -72,8 +72,8 @@ PAPERS: list[AnyEntry] = [
         relations=("alpha",),
         sources=("alpha-repo",),
         facts=(
-            Fact(label="corpus", value="21B words", source="alpha-repo"),
-            Fact(label="steps", value="1M", source="elsewhere", status="unverified"),
+            Claim(label="corpus", value="21B words", source="alpha-repo"),
+            Claim(label="steps", value="1M", source="elsewhere", status="unverified"),
         ),
         notes=(
             Note(text="Often dated 2019.", source="alpha-repo", corrects=True),

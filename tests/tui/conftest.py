@@ -70,7 +70,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Desk:
     """No search process is started: one would load torch in every test that shows Search."""
     desk = Desk()
     client = type("Client", (ScriptedClient,), {"desk": desk})
-    monkeypatch.setattr("bioretrieval_tui.search.client.SearchClient", client)
+    monkeypatch.setattr("bioretrieval_tui.backend.client.SearchClient", client)
     return desk
 
 

@@ -22,7 +22,7 @@ from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.evaluating import Answer, Ask, Figures
 from bioretrieval_tui.tui.judged import DocumentRows, document_lines, query_lines
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.document import Detail
 
 MODES = ("lexical", "dense")
 ANSWER = Answer(

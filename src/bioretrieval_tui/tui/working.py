@@ -14,7 +14,7 @@ from bioretrieval_tui.tui.widgets.bars import StatusBar
 from bioretrieval_tui.tui.works import Job, Outcome, Works, kept
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.search.client import SearchClient
+    from bioretrieval_tui.backend.client import SearchClient
 
 
 class WorkingApp(OrderedKeys, inherit_bindings=False):
@@ -49,7 +49,7 @@ class WorkingApp(OrderedKeys, inherit_bindings=False):
     def client(self) -> SearchClient:
         """The search process, started when it is first asked something."""
         if self._client is None:
-            from bioretrieval_tui.search.client import SearchClient
+            from bioretrieval_tui.backend.client import SearchClient
 
             self._client = SearchClient()
         return self._client

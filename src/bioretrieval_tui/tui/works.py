@@ -19,12 +19,12 @@ from bioretrieval_tui.tui.calling import call
 from bioretrieval_tui.util.formatting import plural, size
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.protocol import Built
     from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.index.report import Report
     from bioretrieval_tui.index.verification import Verification
     from bioretrieval_tui.progress import Progress
-    from bioretrieval_tui.search.client import SearchClient
-    from bioretrieval_tui.search.protocol import Built
 
 EVERY = 0.25
 """Seconds between two looks at the progress: what moves faster cannot be read, only paid for."""

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.arrays import GrowingArray, open_array
-from bioretrieval_tui.query.folding import equal_key, forms
+from bioretrieval_tui.util.folding import equal_key, forms
 
 WHAT = "the index of the fields"
 MAX_CODES = 2**32 - 1

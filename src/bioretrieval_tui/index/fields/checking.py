@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.index.fields.reading import is_extra, pairs, when
-from bioretrieval_tui.query.nodes import Has, Matches
+from bioretrieval_tui.query.ast import Has, Matches
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.fields.opened import FieldIndex

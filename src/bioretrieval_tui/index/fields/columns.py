@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioretrieval_tui.index.fields.arrays import Arrays, compared, damaged, encoded, key_of
-from bioretrieval_tui.query.folding import equal_key, needles
+from bioretrieval_tui.util.folding import equal_key, needles
 
 Codes = NDArray[np.int64]
 

@@ -18,9 +18,7 @@ from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.index.lexical.analysis import tokens
 from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
 from bioretrieval_tui.query import Node, Schema, parse
-from bioretrieval_tui.query.folding import forms, needles, whole_words
-from bioretrieval_tui.query.memory import Recent
-from bioretrieval_tui.query.nodes import (
+from bioretrieval_tui.query.ast import (
     All,
     Any,
     Compares,
@@ -32,6 +30,8 @@ from bioretrieval_tui.query.nodes import (
     Phrase,
     Word,
 )
+from bioretrieval_tui.query.matcher import Recent
+from bioretrieval_tui.util.folding import forms, needles, whole_words
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.fields.opened import FieldIndex

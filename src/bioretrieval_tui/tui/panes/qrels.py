@@ -17,8 +17,8 @@ from bioretrieval_tui.tui.evaluating import Answer
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.queries import QueriesPane
 from bioretrieval_tui.tui.text import Span, line
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.widgets.workbar import WorkBar
 

@@ -13,8 +13,8 @@ from bioretrieval_tui.tui import judged
 from bioretrieval_tui.tui.evaluating import Answer
 from bioretrieval_tui.tui.panes.opening import OpeningPane
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.headline import HeadLine
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
