@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from driving import Session
 
-from bioretrieval_tui.tui.panes.fetching import FetchDialog
+from bioretrieval_tui.tui.dialogs.fetch import FetchDialog
 from bioretrieval_tui.tui.panes.found import FoundPane
-from bioretrieval_tui.tui.widgets.choices import Buttons
+from bioretrieval_tui.tui.widgets.buttons import Buttons
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "online"))  # server
 

@@ -18,9 +18,9 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.library.starred import starred_path
 from bioretrieval_tui.tui.finding import MOST_SHOWN, Wanted, paper_of
-from bioretrieval_tui.tui.panes.fetching import IntoDialog
+from bioretrieval_tui.tui.dialogs.fetch import IntoDialog
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
-from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)
 

@@ -13,7 +13,7 @@ from test_tui_hostile import bad_characters, check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
-from bioretrieval_tui.tui.widgets.choices import Stepper
+from bioretrieval_tui.tui.widgets.buttons import Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)
 EVIL = "Owls\x1b[2J\x1b]0;gone\x07\x9b31m [bold]b[/bold] \u202efdp.exe\u2028"

@@ -13,7 +13,7 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.works import EVERY, Job

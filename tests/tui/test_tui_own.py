@@ -14,7 +14,7 @@ from bioretrieval_tui.catalog.matrix import Axis, build
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.tui.board import MatrixRows
 from bioretrieval_tui.tui.ownrows import OwnRow, merged, own_rows, published
-from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 
 WIDE, NARROW = (120, 30), (80, 24)

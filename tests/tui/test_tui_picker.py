@@ -16,11 +16,11 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.folders import Entry, completed, entries, folder_of, matching, short
-from bioretrieval_tui.tui.indexing import model_choices
-from bioretrieval_tui.tui.naming import suggestion
-from bioretrieval_tui.tui.panes.building import AddDialog
+from bioretrieval_tui.tui.index_session import model_choices
+from bioretrieval_tui.tui.index_session import suggestion
+from bioretrieval_tui.tui.dialogs.files import AddDialog
 from bioretrieval_tui.tui.widgets import picker
-from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.util.formatting import percent, plural, rate, size, time_left

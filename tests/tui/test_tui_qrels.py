@@ -16,8 +16,8 @@ from bioretrieval_tui.evaluation.explore import QueryRow
 from bioretrieval_tui.tui.evaluating import Ask
 from bioretrieval_tui.tui.exploring import with_run
 from bioretrieval_tui.tui.judged import arranged, pairs
-from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
-from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from homes import share_encoders
 

@@ -16,10 +16,10 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Content, Loaders, Step
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
-from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.panes.start import StartPane
-from bioretrieval_tui.tui.steps import (
+from bioretrieval_tui.tui.step_session import (
     Call,
     Place,
     State,

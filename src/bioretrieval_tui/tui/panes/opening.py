@@ -6,9 +6,9 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.explore import QueryRow
 from bioretrieval_tui.tui.evaluating import Answer, Ask, Result
 from bioretrieval_tui.tui.exploring import Explorer, Stored, keep, prepare, stored, with_run
-from bioretrieval_tui.tui.judged import evaluation_lines
 from bioretrieval_tui.tui.panes.listing import ListPane
-from bioretrieval_tui.tui.widgets.workbar import WorkBar
+from bioretrieval_tui.tui.widgets.bars import WorkBar
+from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 
 class OpeningPane(ListPane):

@@ -89,7 +89,7 @@ class OwnPane(BrowsePane):
         if row is None:
             self.owner.say("Only own evaluations can be removed: move to a row with " + MARK)
             return
-        from bioretrieval_tui.tui.panes.dialogs import Question
+        from bioretrieval_tui.tui.dialogs.base import Confirm
 
         record = row.record
 
@@ -102,7 +102,7 @@ class OwnPane(BrowsePane):
             if row.earlier
             else ""
         )
-        question = Question(f"Remove this evaluation of {row.name}?", then, "Remove", "Keep")
+        question = Confirm(f"Remove this evaluation of {row.name}?", then, "Remove", "Keep")
         self.app.push_screen(question, answered)
 
     def _remove(self, record: EvaluationRecord) -> None:

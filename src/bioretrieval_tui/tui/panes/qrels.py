@@ -17,10 +17,9 @@ from bioretrieval_tui.tui.evaluating import Answer
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.queries import QueriesPane
 from bioretrieval_tui.tui.text import Span, line
-from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
-from bioretrieval_tui.tui.widgets.workbar import WorkBar
 
 EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR's form will do."
 _LINE = 50

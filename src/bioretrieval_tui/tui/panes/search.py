@@ -39,8 +39,8 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.jobs import Outcome
     from bioretrieval_tui.catalog.models import AnyEntry
-    from bioretrieval_tui.tui.works import Outcome
 
 FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 WAITING = "Hits appear here as you type."

@@ -15,20 +15,19 @@ from bioretrieval_tui.catalog.models import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.evalapp import FOLDER
-from bioretrieval_tui.tui.judged import evaluation_lines
 from bioretrieval_tui.tui.lists import COLUMNS
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
-from bioretrieval_tui.tui.widgets.workbar import WorkBar
+from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.tui.dialogs.files import ChosenBenchmark as Chosen
     from bioretrieval_tui.tui.evaluating import Ask, Result
-    from bioretrieval_tui.tui.panes.choosing import Chosen
-    from bioretrieval_tui.tui.steps import State
+    from bioretrieval_tui.tui.step_session import State
 
 _LEAD = 4
 """Lines of a page before what can be run: name, what it is, an empty one, the summary."""
@@ -117,7 +116,7 @@ class StartPane(BrowsePane):
 
     def _look(self, steps: list[Step], chosen: dict[str, Path | None]) -> None:
         from bioretrieval_tui.evaluation.records import records
-        from bioretrieval_tui.tui.steps import State, missing_of, newest_of, placed
+        from bioretrieval_tui.tui.step_session import State, missing_of, newest_of, placed
 
         near = list(dict.fromkeys(folder.parent for folder in chosen.values() if folder))
         found: dict[str, State] = {}
@@ -143,7 +142,7 @@ class StartPane(BrowsePane):
         state = self.states.get(self.current.id) if self.current else None
         if state is None:
             return page
-        from bioretrieval_tui.tui.steps import step_lines
+        from bioretrieval_tui.tui.step_session import step_lines
 
         more = tuple(step_lines(state, self.catalogue))
         return replace(
@@ -192,7 +191,7 @@ class StartPane(BrowsePane):
 
     def _ask_to_fetch(self, step: Step, state: State) -> None:
         from bioretrieval_tui.encoding.device import offline
-        from bioretrieval_tui.tui.panes.dialogs import Question
+        from bioretrieval_tui.tui.dialogs.base import Confirm
 
         what = ", ".join(state.missing)
         if offline():
@@ -207,7 +206,7 @@ class StartPane(BrowsePane):
                 self._run(step, state, download=True)
 
         then = f"Licence: {licence}. Its files come from the model hub and stay on this machine."
-        question = Question(f"Fetch {what}?", then, "Fetch and run", "Leave it")
+        question = Confirm(f"Fetch {what}?", then, "Fetch and run", "Leave it")
         self.app.push_screen(question, answered)
 
     def action_benchmark(self) -> None:
@@ -216,8 +215,8 @@ class StartPane(BrowsePane):
         if not isinstance(step, Step) or not _runs(step):
             self.owner.say("This step evaluates nothing")
             return
-        from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
-        from bioretrieval_tui.tui.steps import check_folder
+        from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+        from bioretrieval_tui.tui.step_session import check_folder
 
         dialog = BenchmarkDialog(
             f"Folder for: {step.name}", "Take it", self.owner.benchmark_folder(_setting(step)),
