@@ -130,7 +130,9 @@ async def test_building_and_searching(client: SearchClient, small: Path) -> None
     assert done.changed
     assert (done.report.read, done.report.kept, done.report.encoded) == (3, 3, 3)
     stages = list(dict.fromkeys(step.stage for step in steps if step.stage != "reading"))
-    assert stages == ["loading model", "encoding", "linking", "saving"]
+    assert [s for s in stages if s != "preparing the query encoder"] == [
+        "loading model", "encoding", "linking", "saving",
+    ]  # fmt: skip
     hits = (await client.search(ask("tumour suppressor", k=2), index="demo")).hits
     assert [hits[0].id, hits[0].rank, len(hits)] == ["22", 1, 2]
     assert hits[0].text == TEXTS["22"]
@@ -297,7 +299,7 @@ async def test_a_killed_search_process_is_started_again(client: SearchClient) ->
     pid = client.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(BioRetrievalError, match="the search process ended by SIGKILL; try again"):
+    with pytest.raises(BioRetrievalError, match="the search process ended by SIGKILL"):
         await client.search(ask("asthma"), index="demo")
     assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
     assert client.pid not in (None, pid)

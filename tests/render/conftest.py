@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.loader import Content
@@ -37,10 +36,6 @@ from bioretrieval_tui.catalog.models import (
     Step,
     Subset,
 )
-
-# A machine under load is slow, not wrong.
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 GOLDEN = Path(__file__).parent / "golden"
 

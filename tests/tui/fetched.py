@@ -76,14 +76,14 @@ async def look_again(session: Session, query: str) -> None:
 
 
 def asked(session: Session) -> str:
-    wanted = session.app.finding.wanted
-    return wanted.query if wanted else ""
+    request = session.app.found.request
+    return request.query if request else ""
 
 
 async def over(session: Session) -> None:
     """Until the search has come to its end."""
-    await until(session, lambda: session.app.finding.wanted is not None)
-    await until(session, lambda: not session.app.finding.under_way)
+    await until(session, lambda: session.app.found.request is not None)
+    await until(session, lambda: not session.app.found.under_way)
 
 
 def children(home: Path) -> dict[int, list[str]]:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from driving import Session, home_places, make_app, running
+from scripted import SOUND, Desk, job_of
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import ERROR_LOG
 from bioretrieval_tui.tui.lists import COLUMNS
 from bioretrieval_tui.tui.panes.browse import BrowsePane
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
 
 SECTION_OF_PANE = {"leaderboard": "recipes"}
 LISTS = [
@@ -160,22 +161,17 @@ async def test_a_pane_that_cannot_be_composed_leaves_the_others(
 
 
 async def test_a_job_goes_on_after_an_exception(
-    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import asyncio
-
-    done = asyncio.Event()
-
-    async def job() -> None:
-        await done.wait()
-
     async with running(make_app(small), pane="papers") as session:
         session.faults_expected = True
-        worker = session.app._start_work(job())
+        session.app.jobs.submit(job_of("verify", "mine"))
+        await session.settle()
         monkeypatch.setattr(BrowsePane, "action_export", _raise)
         await session.press("e")
         assert session.app.faults
-        assert worker.is_running
-        done.set()
-        await worker.wait()
+        assert session.app.jobs.current == job_of("verify", "mine")
+        scripted.verified(SOUND)
+        await session.settle()
+        assert session.app.jobs.outcomes["mine"].done
         assert session.app.is_running

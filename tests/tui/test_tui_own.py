@@ -13,8 +13,8 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis, build
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.tui.board import MatrixRows
-from bioretrieval_tui.tui.ownrows import OwnRow, merged, own_rows, published
 from bioretrieval_tui.tui.dialogs.base import Confirm
+from bioretrieval_tui.tui.ownrows import OwnRow, merged, own_rows, published
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 
 WIDE, NARROW = (120, 30), (80, 24)
@@ -245,7 +245,7 @@ async def test_removing_asks_and_brings_the_earlier_one_back(small: Catalogue) -
         await session.press("v")
         await on_own(session, made.id)
         await session.press("enter", "d")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         assert "2026-03-01" in session.text
         await session.press("n")
         assert len(records.records()) == 2

@@ -25,9 +25,6 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.panes.browse import BrowsePane
-from bioretrieval_tui.tui.dialogs.files import AddDialog, BuildDialog, FilesDialog
-from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
 from bioretrieval_tui.tui.dialogs.base import (
     Dialog,
     ExportDialog,
@@ -38,25 +35,25 @@ from bioretrieval_tui.tui.dialogs.base import (
     help_lines,
 )
 from bioretrieval_tui.tui.dialogs.fetch import FetchDialog, Form, IntoDialog
+from bioretrieval_tui.tui.dialogs.files import AddDialog, BenchmarkDialog, BuildDialog, FilesDialog
+from bioretrieval_tui.tui.dialogs.palette import Palette
+from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.panes.news import NewsPane
-from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
-from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar
+from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar, TooSmall, WorkBar
 from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
-from bioretrieval_tui.tui.widgets.bars import TooSmall
-from bioretrieval_tui.tui.widgets.bars import WorkBar
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),

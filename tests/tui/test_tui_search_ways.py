@@ -12,8 +12,8 @@ from scripted import HITS, Desk, hit, info
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
-from bioretrieval_tui.settings import SettingsStore
 from bioretrieval_tui.search.hits import Answer, Facet, Scores, Why
+from bioretrieval_tui.settings import SettingsStore
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine

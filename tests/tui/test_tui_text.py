@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -12,9 +12,6 @@ from bioretrieval_tui.tui.hit_list import marked, query_words
 from bioretrieval_tui.tui.markdown import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, wrap
 from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
-
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 LETTERS = "ab -.\t\n\x1b[31m\x9b\x07検索模型🧬é\u0301\u202e\u200dﾊﾟ"
 TEXT = st.one_of(st.text(alphabet=LETTERS, max_size=60), st.text(max_size=30))

@@ -82,6 +82,11 @@ class Outcome:
         """The checks, of a verification."""
         return self.result.verification if isinstance(self.result, protocol.Verified) else None
 
+    @property
+    def removed(self) -> str | None:
+        """The name of the index that is removed, or None."""
+        return self.job.name if isinstance(self.job, protocol.RemoveJob) and self.done else None
+
 
 class JobQueue:
     """The job that runs, those that wait, and the last outcome by index.

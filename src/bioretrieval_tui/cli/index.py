@@ -71,9 +71,7 @@ def remove(name: str, yes: bool) -> None:
 
     if not yes and name in index_names():
         if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError(
-                f"no terminal to confirm removing {name} on", remedy="add --yes"
-            )
+            raise UsageError(f"no terminal to confirm removing {name} on", remedy="add --yes")
         if not _agreed(f"Remove the index {name}?"):
             raise InterruptedByUser(f"the index {name} stays")
     freed = remove_index(name)

@@ -51,6 +51,11 @@ _INITIALS = re.compile(
 )
 
 
+def mode_name(mode: str) -> str:
+    """A mode of search as it is shown: hybrid, dense, BM25."""
+    return "BM25" if mode == "lexical" else mode
+
+
 # Facts and page -------------------------------------------------------------------------------
 
 

@@ -46,7 +46,7 @@ class Item(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The news of one watch. note: what a reader must know of them (such as an incomplete run), or None."""
+    """The news of one watch; note: what a reader must know of it, such as an incomplete run."""
 
     watch: str
     query: str

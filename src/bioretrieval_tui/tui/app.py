@@ -19,6 +19,7 @@ from textual.containers import Container
 from textual.dom import DOMNode
 from textual.events import Key, Resize
 from textual.message import Message
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker, WorkerFailed
 
@@ -29,6 +30,7 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
 from bioretrieval_tui.tui.bindings import OrderedKeys, bindings
 from bioretrieval_tui.tui.driver import CompactDriver
+from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.protocol import Job
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
+    from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.clipboard import CopyResult
@@ -48,8 +51,6 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result
     from bioretrieval_tui.tui.found_session import FoundSession
 
-BENCHMARK_FOLDER = "benchmark-folder"
-"""The setting that remembers where a benchmark was chosen last."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANES_WITH_EVALUATION = ("path", "qrels")
 """Panes that show the evaluation that runs, whole."""
@@ -126,7 +127,15 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.faults: list[Exception] = []
         """Exceptions that were caught; the last ten."""
         self._mounted = False
-        self._library: SettingsStore | None = None
+        self.current = "home"
+        """The pane that is shown."""
+        self._index: str | None = None
+        self._settings: SettingsStore | None = None
+        self._client: SearchClient | None = None
+        self._jobs: JobQueue | None = None
+        self._evaluations: Evaluations | None = None
+        self._found: FoundSession | None = None
+        self._quitting: Screen[bool] | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
         self.look: Look = LOOKS[self._first_look(theme)]
@@ -505,8 +514,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def benchmark_folder(self, name: str = BENCHMARK_FOLDER) -> Path:
         """Where choosing a benchmark begins: where the last one was, else the working folder."""
-        from bioretrieval_tui.tui.folders import first_folder
-
         known = self.remembered_folder(name) or self.remembered_folder(BENCHMARK_FOLDER)
         return known or first_folder()
 
@@ -733,7 +740,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
         self.export_sheet(lambda: entry_sheet(entries, self.catalogue.names), stem, len(entries))
 
-    def export_sheet(self, make: Callable[[], object], stem: str, count: int) -> None:
+    def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the ending chooses the format."""
         if not count:
             self.say("Nothing to export")

@@ -13,7 +13,7 @@ import msgspec
 
 from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.backend.jobs import EVERY
-from bioretrieval_tui.documents.dates import document_year
+from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, line_of

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
-from bioretrieval_tui.render.hits import hit_facts
+from bioretrieval_tui.render.hits import hit_facts, mode_name
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.search.hits import Hit, Why
 from bioretrieval_tui.tui.pages import entry_page
-from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause, named_mode
+from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause
 from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.table import Column
@@ -63,7 +63,7 @@ class BesideRows:
 
     def __init__(self, view: HitView, other: HitView) -> None:
         self.hits = view.hits
-        self.mode = named_mode(other.question.mode) if other.question else ""
+        self.mode = mode_name(other.question.mode) if other.question else ""
         self.ranks = {hit.id: hit.rank for hit in other.hits}
 
     def __len__(self) -> int:

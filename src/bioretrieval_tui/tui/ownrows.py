@@ -15,7 +15,8 @@ from bioretrieval_tui.catalog.models import Benchmark, Model
 from bioretrieval_tui.evaluation.measures import MAIN
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
 from bioretrieval_tui.evaluation.records import EvaluationRecord
-from bioretrieval_tui.tui.pages import LABEL, Page
+from bioretrieval_tui.tui.pages import Page
+from bioretrieval_tui.tui.spans import LABEL
 from bioretrieval_tui.tui.text import Line, Span, line
 
 MARK = "◆"

@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.query import Schema, UnfinishedFilterError, parse
 from bioretrieval_tui.query.ast import Any as AnyOf
 from bioretrieval_tui.query.ast import Matches
+from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.text import shortened
 from bioretrieval_tui.search.hits import MODES, Answer, Hit, Mode, Order, Question, Why
 
@@ -86,7 +88,7 @@ class SearchFace(Protocol):
     def cursor(self) -> int:
         """Row of the cursor in the list in use."""
 
-    def start(self, work: Coroutine[Any, Any, None], group: str) -> Running:
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Running:
         """Run `work` and cancel what runs in the same group."""
 
     def later(self, seconds: float, do: Callable[[], None]) -> Stoppable:
@@ -338,7 +340,7 @@ class SearchSession:
             return [*parts, *self._two_described()]
         if self.view is not NOTHING:
             return [*parts, *self._one_described()]
-        parts += [(f"  {'BM25 | dense' if self.beside else named_mode(self.mode)}", "dim")]
+        parts += [(f"  {'BM25 | dense' if self.beside else mode_name(self.mode)}", "dim")]
         parts += [(f"  {self.model}", "faint")]
         return [*parts, (f"  filter {self.where}", "ok")] if self.where else parts
 
@@ -350,7 +352,7 @@ class SearchSession:
             yield "  similar to: ", "dim"
             yield shortened(title, _LONGEST_TITLE), "strong"
         elif question is not None:
-            yield f"  {named_mode(question.mode)}", "strong"
+            yield f"  {mode_name(question.mode)}", "strong"
         yield f"  {self._counted(answer)}", "dim"
         if view.near:
             yield f" + {len(view.near)} of the catalogue", "dim"
@@ -383,13 +385,12 @@ class SearchSession:
 
     # Indexes -----------------------------------------------------------------------------
 
-    async def prepare(self, waits_for: str = "") -> None:
+    async def prepare(self) -> None:
         """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
         from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.face.catalogue)
-        waits = f"The catalogue waits for: {waits_for}" if waits_for else ""
-        self.tell((waits or "Starting the search process", "dim"))
+        self.tell(("Starting the search process", "dim"))
         try:
             ensured = await self.face.client.ensure_catalogue(
                 documents, fingerprint(documents), on_progress=self.tell_progress
@@ -403,7 +404,7 @@ class SearchSession:
         if self.text.strip():
             self.send()
         else:
-            self._running = self.face.start(self._warm_up(), "search")
+            self._running = self.face.start(self._warm_up, "search")
 
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
@@ -448,7 +449,7 @@ class SearchSession:
         self.problem = None
         self.send()
         if name not in self.infos:
-            self.face.start(self.learn(), "learn")
+            self.face.start(self.learn, "learn")
 
     # Searching ---------------------------------------------------------------------------
 
@@ -493,8 +494,8 @@ class SearchSession:
         if not self.ready and self.face.index == CATALOGUE:
             return  # sent when the index is there
         question = self._question()
-        work = self._search_two(question) if self.beside else self._search_one(question)
-        self._running = self.face.start(work, "search")
+        search = self._search_two if self.beside else self._search_one
+        self._running = self.face.start(partial(search, question), "search")
 
     def _send_soon(self) -> None:
         self.no_pause()
@@ -625,7 +626,7 @@ class SearchSession:
             return
         self.beside = False
         question = msgspec.structs.replace(self._question(), order="relevance")
-        self._running = self.face.start(self._rerank(question), "search")
+        self._running = self.face.start(partial(self._rerank, question), "search")
 
     async def _rerank(self, question: Question) -> None:
         index = self.face.index
@@ -661,7 +662,7 @@ class SearchSession:
         """Look for documents similar to a hit; `near`: it is an entry listed after the hits."""
         self.no_pause()
         index = CATALOGUE if near else self.shown.index
-        self._running = self.face.start(self._similar(hit, index), "search")
+        self._running = self.face.start(partial(self._similar, hit, index), "search")
 
     async def _similar(self, hit: Hit, index: str) -> None:
         self.tell(("looking for similar documents", "dim"))
@@ -705,7 +706,7 @@ class SearchSession:
     def explain(self, hit: Hit) -> None:
         """Ask why a hit was found."""
         if self.view.question is not None:
-            self.face.start(self._explain(hit, self.view, self.view.question), "why")
+            self.face.start(partial(self._explain, hit, self.view, self.view.question), "why")
 
     async def _explain(self, hit: Hit, view: HitView, question: Question) -> None:
         # Both halves are worth knowing, except where no model was asked and none should load.
@@ -732,11 +733,6 @@ class SearchSession:
         hits = list(view.answer.hits)
         catalogue = self.face.catalogue if view.index == CATALOGUE else None
         return hit_sheet(hits, title=title, citations=hit_citations(hits, catalogue))
-
-
-def named_mode(mode: str) -> str:
-    """A mode of search as it is shown: hybrid, dense, BM25."""
-    return "BM25" if mode == "lexical" else mode
 
 
 def _filtered(view: HitView) -> Iterator[StatusPart]:

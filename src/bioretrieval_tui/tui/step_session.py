@@ -19,7 +19,7 @@ from bioretrieval_tui.evaluation.published import hub_names
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.tui.folders import short
 from bioretrieval_tui.tui.ownrows import MARK, published, reference_spans
-from bioretrieval_tui.tui.pages import LABEL
+from bioretrieval_tui.tui.spans import LABEL
 from bioretrieval_tui.tui.text import Line, Span, line
 
 _COMMAND = ("bioretrieval-tui", "eval")

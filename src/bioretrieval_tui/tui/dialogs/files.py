@@ -222,7 +222,9 @@ class BuildDialog(FilesDialog):
         problem = self.problem()
         known = self.infos.get(name)
         if not name:
-            note.show(Span("a-z, 0-9, '-', '_' and '.'; suggested from the selected files", "faint"))
+            note.show(
+                Span("a-z, 0-9, '-', '_' and '.'; suggested from the selected files", "faint")
+            )
         elif problem:
             note.show(Span(problem, "error"))
         elif known is None:
@@ -374,7 +376,9 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
             self.dismiss(ChosenBenchmark(folder))
             return
         modes, model = self.query(Stepper)
-        self.dismiss(ChosenBenchmark(folder, MODE_SETS[modes.chosen][0], self.models[model.chosen].model))
+        self.dismiss(
+            ChosenBenchmark(folder, MODE_SETS[modes.chosen][0], self.models[model.chosen].model)
+        )
 
     @on(FilePicker.Done)
     def _done(self, event: FilePicker.Done) -> None:

@@ -103,7 +103,10 @@ class FoundPane(ListPane):
         session = self.session
         spans = [Span("Found", "strong")]
         if session.request is not None:
-            spans += [Span(f"  {service_of(session.request)}: ", "dim"), Span(session.request.query)]
+            spans += [
+                Span(f"  {service_of(session.request)}: ", "dim"),
+                Span(session.request.query),
+            ]
             of = f" of {count(session.total)}" if session.under_way and session.total else ""
             spans.append(Span(f"  {count(len(session.papers))}{of}", "dim"))
         if session.starred:
@@ -115,7 +118,7 @@ class FoundPane(ListPane):
         elif session.problem:
             spans.append(Span(f"  {session.problem}", "warn"))
         elif len(session.papers) >= MOST_SHOWN:
-            spans.append(Span("  only these are shown; a fetch into an index can bring all", "faint"))
+            spans.append(Span("  only these are shown; a fetch brings all", "faint"))
         self.query_one(HeadLine).show(*spans)
 
     @property

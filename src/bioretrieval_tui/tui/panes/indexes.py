@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+from bioretrieval_tui.backend.jobs import JobQueue, Outcome, titles
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -66,7 +66,11 @@ class IndexRows:
         """One span a column."""
         row = self.rows[index]
         mark = "●" if row.name == self.active else " "
-        name, health, info = Span(f"{mark} {row.name}", "strong"), self.session.health(row), row.info
+        name, health, info = (
+            Span(f"{mark} {row.name}", "strong"),
+            self.session.health(row),
+            row.info,
+        )
         if info is None:
             return [name, Span(""), Span(""), Span(*health), Span(""), Span(""), Span("")]
         return [
@@ -315,7 +319,7 @@ class IndexesPane(ListPane):
         waiting = jobs.of(self.row.name) if self.row else None
         if waiting is not None and waiting is not jobs.current:
             jobs.drop(waiting)
-            self.owner.say(f"Dropped from the queue: {waiting.title}")
+            self.owner.say(f"Dropped from the queue: {titles([waiting])}")
             self._fill()
             return
         job = jobs.current
@@ -327,10 +331,12 @@ class IndexesPane(ListPane):
             if jobs.current is job:
                 jobs.stop()
 
-        title, kept = job.title, job.KEPT
-        question = f"Stop {title[:1].lower()}{title[1:]}?"
+        kept = job.KEPT
         self.owner.confirm(
-            question, f"{kept[:1].upper()}{kept[1:]}.", ("Stop", "Keep running"), stop
+            f"Stop {titles([job])}?",
+            f"{kept[:1].upper()}{kept[1:]}.",
+            ("Stop", "Keep running"),
+            stop,
         )
 
     def action_export(self) -> None:

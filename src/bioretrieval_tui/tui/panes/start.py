@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from bioretrieval_tui.catalog.models import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.evalapp import FOLDER
+from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER
 from bioretrieval_tui.tui.lists import COLUMNS
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.browse import BrowsePane
@@ -56,7 +56,7 @@ class StartPane(BrowsePane):
     def on_mount(self) -> None:
         """Read the marks, then fill the list."""
         try:
-            self.done = self.owner.library.done()
+            self.done = self.owner.settings.done()
         except BioRetrievalError as error:
             # Once the pane is shown: showing it brings back the key hints.
             self.call_after_refresh(self.owner.say, error.line(), "error")
@@ -79,7 +79,7 @@ class StartPane(BrowsePane):
             return
         now_done = entry.id not in self.done
         try:
-            self.owner.library.set_done(entry.id, now_done)
+            self.owner.settings.set_done(entry.id, now_done)
         except BioRetrievalError as error:
             self.owner.say(error.line(), "error")
             return
@@ -227,7 +227,7 @@ class StartPane(BrowsePane):
     def _chosen_folder(self, step: Step, chosen: Chosen | None) -> None:
         if chosen is not None:
             self.owner.remember_folder(_setting(step), chosen.folder)
-            self.owner.remember_folder(FOLDER, chosen.folder)  # choosing begins there
+            self.owner.remember_folder(BENCHMARK_FOLDER, chosen.folder)  # choosing begins there
             self.look()
 
     def action_clear(self) -> None:

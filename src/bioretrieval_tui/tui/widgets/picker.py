@@ -329,7 +329,9 @@ class FilePicker(Widget):
             for entry in files:
                 del self.selected[entry.path]
         else:
-            self.selected |= {e.path: e for e in files if not set(e.path.parents) & set(self.selected)}
+            self.selected |= {
+                e.path: e for e in files if not set(e.path.parents) & set(self.selected)
+            }
         self._taken_changed()
 
     def action_into(self) -> None:
