@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from benchmarks import write_benchmark
-from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
 from driving import Session, make_app, running
 from test_tui_hostile import check
 
@@ -16,6 +15,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.explore import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.tui.dialogs.base import Question
+from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
 from bioretrieval_tui.tui.evaluating import Ask
 from bioretrieval_tui.tui.exploring import with_run
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
