@@ -12,8 +12,9 @@ from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_f
 from bioretrieval_tui.catalog.models import Dataset, Model, Paper
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.online.additions import (
-    Addition,
+from bioretrieval_tui.online.arxiv import ArxivRecord
+from bioretrieval_tui.online.drafts import (
+    Draft,
     checked,
     from_arxiv,
     from_hub,
@@ -21,7 +22,6 @@ from bioretrieval_tui.online.additions import (
     held,
     reference,
 )
-from bioretrieval_tui.online.answers import ArxivRecord
 
 DAY = "2026-02-03"
 PLACE = Path("catalog.d/new.yaml")
@@ -53,7 +53,7 @@ def record(**more: object) -> ArxivRecord:
     return ArxivRecord(**fields)  # type: ignore[arg-type]
 
 
-def added(draft: Addition) -> Paper | Model | Dataset:
+def added(draft: Draft) -> Paper | Model | Dataset:
     """The entry that the program would show, once the draft is kept as it is."""
     assert checked(draft.text.encode(), PLACE, data_folder(), {}) == []
     before, content = parse(read_folder(data_folder()))

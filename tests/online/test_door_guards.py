@@ -28,14 +28,17 @@ from hypothesis import strategies as st
 from server import Fault, World, serving
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.addresses import is_nowhere, is_public
-from bioretrieval_tui.online.client import open_client
-from bioretrieval_tui.online.door import Door, OnlineError
-from bioretrieval_tui.online.faults import plain_address
-from bioretrieval_tui.online.pacing import Pacer, SharedTurns, retry_after
-from bioretrieval_tui.online.reaching import reached
-from bioretrieval_tui.online.receiving import Patience
-from bioretrieval_tui.online.services import SERVICES, Service
+from bioretrieval_tui.online.http import (
+    HttpClient,
+    TimeLimits,
+    etag_of,
+    is_public,
+    is_unknown_host,
+    plain_address,
+)
+from bioretrieval_tui.online.linkcheck import reacher
+from bioretrieval_tui.online.pacing import RateLimiter, SharedSchedule, retry_after
+from bioretrieval_tui.online.services import SERVICES, OnlineError, Service
 
 
 @pytest.fixture(autouse=True)
@@ -77,8 +80,10 @@ def answering() -> Iterator[Callable[[bytes], str]]:
         one.close()
 
 
-def opened(base: str, clock: MovedClock, patience: Patience | None = None) -> Door:
-    return Door(services={"try": Service("try", "Try", base, 50.0)}, clock=clock, patience=patience)
+def opened(base: str, clock: MovedClock, limits: TimeLimits | None = None) -> HttpClient:
+    return HttpClient(
+        services={"try": Service("try", "Try", base, 50.0)}, clock=clock, limits=limits
+    )
 
 
 # Answers --------------------------------------------------------------------------------------
@@ -128,13 +133,13 @@ def test_a_tag_is_only_kept_if_it_can_be_sent_back(
     raw = f"HTTP/1.1 200 OK\r\nETag: {tag}\r\nContent-Length: 2\r\n\r\nok".encode("latin-1")
     with opened(answering(raw), clock) as door:
         found = door.get("try", "x")
-        assert found.etag == (tag if tag == '""' else None)
-        assert door.get("try", "x", etag=found.etag).body == b"ok"
+        assert etag_of(found) == (tag if tag == '""' else None)
+        assert door.get("try", "x", etag=etag_of(found)).content == b"ok"
 
 
 @pytest.mark.parametrize(
     ("packing", "said"),
-    [("br", "packs its answer in a way that was not asked for"), ("gzip", "cannot be unpacked")],
+    [("br", "packs its response in a way that was not requested"), ("gzip", "cannot be unpacked")],
 )
 def test_packings_that_are_none(
     answering: Callable[[bytes], str], clock: MovedClock, packing: str, said: str
@@ -159,7 +164,7 @@ def test_an_answer_that_takes_for_ever_is_not_waited_for_five_times(
     world.faults = [("/esearch", Fault("drip"))] * 9
     with (
         serving(world) as base,
-        opened(base, clock, Patience(read=0.5, whole=0.2)) as door,
+        opened(base, clock, TimeLimits(read=0.5, whole=0.2)) as door,
         pytest.raises(OnlineError, match="it takes too long"),
     ):
         door.get("try", "esearch.fcgi", params={"term": "x" * 100, "mindate": "2026/01/01",
@@ -190,7 +195,7 @@ def test_cut_at_any_byte_an_answer_is_whole_or_an_error(
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         with opened(f"http://127.0.0.1:{listener.getsockname()[1]}", MovedClock()) as door:
-            assert door.get("try", "x").body == content
+            assert door.get("try", "x").content == content
         thread.join(10)
 
 
@@ -230,11 +235,11 @@ def test_a_redirect_with_a_password_is_refused_without_it(
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".org", "a..b.org", "\u2028.org", "-", "xn--\xff.org"])
 def test_a_host_that_cannot_be_named_is_one_line_and_a_dead_link(host: str) -> None:
-    with Door(clock=MovedClock()) as door:
+    with HttpClient(clock=MovedClock()) as door:
         with pytest.raises(BioRetrievalError) as caught:
             door.get("web", f"https://{host}/")
         assert "Error" not in caught.value.line()
-        found = reached(door, f"https://{host}/", "HEAD")
+        found = reacher(door)(f"https://{host}/", "HEAD")
     assert found.status is None
     assert found.fault
 
@@ -245,7 +250,7 @@ def test_a_service_that_was_moved_to_no_address(
     monkeypatch: pytest.MonkeyPatch, moved: str
 ) -> None:
     monkeypatch.setenv("BIORETRIEVAL_NCBI_URL", moved)
-    with pytest.raises(BioRetrievalError, match="BIORETRIEVAL_NCBI_URL is no address"):
+    with pytest.raises(BioRetrievalError, match="BIORETRIEVAL_NCBI_URL is not the URL"):
         SERVICES["ncbi"].located()
 
 
@@ -258,22 +263,22 @@ def test_only_a_name_server_that_answers_makes_a_host_missing(
         raise socket.gaierror(failure, "no")
 
     monkeypatch.setattr(socket, "getaddrinfo", ask)
-    assert not is_nowhere("a.org")
+    assert not is_unknown_host("a.org")
     failure = socket.EAI_NONAME
-    assert is_nowhere("a.org")
+    assert is_unknown_host("a.org")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
-    assert not is_nowhere("a.org")  # the proxy may know it
-    assert is_nowhere("")
+    assert not is_unknown_host("a.org")  # the proxy may know it
+    assert is_unknown_host("")
 
 
 def test_a_refused_connection_is_unclear_and_an_unknown_host_named(clock: MovedClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     base = f"http://127.0.0.1:{port}"
-    with Door(services={"web": Service("web", "the web", base, 50.0)}, clock=clock) as door:
-        found = reached(door, f"{base}/x", "HEAD")
+    with HttpClient(services={"web": Service("web", "the web", base, 50.0)}, clock=clock) as door:
+        found = reacher(door)(f"{base}/x", "HEAD")
     assert (found.status, found.missing) == (None, False)
-    assert "does not take the connection" in (found.fault or "")
+    assert "refuses the connection" in (found.fault or "")
     with (
         opened("http://no-such-host.invalid", clock) as door,
         pytest.raises(OnlineError, match="it has an address that no name server knows"),
@@ -302,7 +307,7 @@ def test_a_silent_network_is_given_up_as_soon_as_one_that_refuses(clock: MovedCl
             guest = guests.enter_context(socket.socket())
             guest.setblocking(False)
             guest.connect_ex(place)
-        door = opened(f"http://127.0.0.1:{place[1]}", clock, Patience(connect=0.3))
+        door = opened(f"http://127.0.0.1:{place[1]}", clock, TimeLimits(connect=0.3))
         began = time.monotonic()
         with door, pytest.raises(OnlineError, match="it takes too long"):
             door.get("try", "x")
@@ -359,12 +364,12 @@ def test_certificates_are_verified_and_those_of_a_user_are_taken(
         with opened(base, clock) as door, pytest.raises(OnlineError) as caught:
             door.get("try", "x")
         assert caught.value.line() == (
-            "Try cannot be reached: it shows a certificate that is not trusted; if a proxy stands"
-            " between, name its certificate in SSL_CERT_FILE"
+            "Try cannot be reached: it presents a certificate that is not trusted; if a proxy"
+            " stands between, name its certificate in SSL_CERT_FILE"
         )
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_name("cert.pem")))
         with opened(base, clock) as door:
-            assert door.get("try", "x").body == b"ok"
+            assert door.get("try", "x").content == b"ok"
     finally:
         server.shutdown()
         server.server_close()
@@ -374,8 +379,10 @@ def test_certificates_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     (tmp_path / "none.pem").write_text("nothing")
     for place in (tmp_path / "none.pem", tmp_path / "nowhere.pem"):
         monkeypatch.setenv("SSL_CERT_FILE", str(place))
-        with pytest.raises(BioRetrievalError, match="cannot be used as the environment says"):
-            open_client(Patience())
+        with pytest.raises(
+            BioRetrievalError, match="the network settings of the environment are invalid"
+        ):
+            HttpClient()
 
 
 # Paces ----------------------------------------------------------------------------------------
@@ -414,7 +421,7 @@ def test_a_date_to_wait_for_is_waited_for(
 def test_threads_keep_one_pace(world: World) -> None:
     with serving(world) as base:
         services = {"try": Service("try", "Try", base, 20.0)}
-        with Door(services=services) as door, ThreadPoolExecutor(8) as pool:
+        with HttpClient(services=services) as door, ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda n: door.get("try", f"{n}", check=False), range(24)))
     times = sorted(at for at, _, _ in world.asked)
     assert len(times) == 24
@@ -431,11 +438,11 @@ def test_whoever_waits_when_a_service_asks_for_peace_waits_on(clock: MovedClock)
         nonlocal told
         if not told and clock.now > 1_000.5:
             told = True
-            pacer.hold("a", 30)
+            limiter.pause("a", 30)
 
-    pacer = Pacer(clock, step)
-    pacer.wait_turn("a", 1.0)
-    pacer.wait_turn("a", 1.0)
+    limiter = RateLimiter(clock, step)
+    limiter.acquire("a", 1.0)
+    limiter.acquire("a", 1.0)
     assert told
     assert clock.now >= 1_030.5
 
@@ -443,10 +450,10 @@ def test_whoever_waits_when_a_service_asks_for_peace_waits_on(clock: MovedClock)
 def test_two_processes_keep_one_pace(world: World, tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from bioretrieval_tui.online.door import Door\n"
+        "from bioretrieval_tui.online.http import HttpClient\n"
         "from bioretrieval_tui.online.services import Service\n"
         "services = {'try': Service('try', 'Try', sys.argv[1], 10.0)}\n"
-        "with Door(services=services) as door:\n"
+        "with HttpClient(services=services) as door:\n"
         "    door.get('try', 'ready', check=False)\n"
         "    sys.stdin.read()\n"
         "    for n in range(12):\n"
@@ -473,19 +480,19 @@ def test_two_processes_keep_one_pace(world: World, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_costs_no_fetch(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    assert SharedTurns(tmp_path / "file" / "pace").turn("a b", 2.5, 1.0) == 2.5
+    assert SharedSchedule(tmp_path / "file" / "pace").reserve("a b", 2.5, 1.0) == 2.5
 
 
 @pytest.mark.parametrize("said", ["", "soon", "nan", "1e400", "99999999999"])
 def test_a_file_of_turns_that_says_nonsense_stops_nobody(tmp_path: Path, said: str) -> None:
-    shared = SharedTurns(tmp_path)
+    shared = SharedSchedule(tmp_path)
     (tmp_path / "a").write_text(said)
-    assert 0.0 <= shared.turn("a", 0.0, 1.0) <= 601
+    assert 0.0 <= shared.reserve("a", 0.0, 1.0) <= 601
     assert json.loads((tmp_path / "a").read_text()) < time.time() + 1_000
 
 
 def test_turns_follow_each_other(tmp_path: Path) -> None:
-    shared = SharedTurns(tmp_path)
-    found = [shared.turn("a", 0.0, 5.0) for _ in range(4)]
+    shared = SharedSchedule(tmp_path)
+    found = [shared.reserve("a", 0.0, 5.0) for _ in range(4)]
     assert [round(later - now) for now, later in itertools.pairwise(found)] == [5, 5, 5]
-    assert SharedTurns(tmp_path).turn("b", 0.0, 5.0) == pytest.approx(0.0, abs=0.1)
+    assert SharedSchedule(tmp_path).reserve("b", 0.0, 5.0) == pytest.approx(0.0, abs=0.1)

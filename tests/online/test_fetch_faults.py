@@ -17,12 +17,11 @@ from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online import europepmc, pubmed
-from bioretrieval_tui.online.benchmarks import fetch_benchmark
-from bioretrieval_tui.online.door import Door, OnlineError
+from bioretrieval_tui.online.archives import fetch_benchmark
 from bioretrieval_tui.online.fetch import services_of
-from bioretrieval_tui.online.fresh import Freshness
-from bioretrieval_tui.online.refresh import Asking
-from bioretrieval_tui.online.sources import fetcher
+from bioretrieval_tui.online.freshness import Freshness, Refresh
+from bioretrieval_tui.online.http import HttpClient
+from bioretrieval_tui.online.services import OnlineError
 from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
@@ -31,12 +30,12 @@ from bioretrieval_tui.online.spool import (
     documents_of,
     sound_query,
 )
-from bioretrieval_tui.online.watches import Watch
+from bioretrieval_tui.online.watches import Watch, record_source
 
 TODAY = date(2026, 7, 1)
 
 
-def asked(way: Door, mark: Mark | None = None) -> list[FetchBatch]:
+def asked(way: HttpClient, mark: Mark | None = None) -> list[FetchBatch]:
     return list(pubmed.batches(way, FetchRequest("pubmed", "birds"), mark, today=TODAY))
 
 
@@ -45,7 +44,9 @@ def pmids(batches: list[FetchBatch]) -> list[int]:
 
 
 @pytest.mark.parametrize("now", [700, 450, 420, 200, 100, 0])
-def test_a_history_that_expired_and_found_others_since(way: Door, world: World, now: int) -> None:
+def test_a_history_that_expired_and_found_others_since(
+    way: HttpClient, world: World, now: int
+) -> None:
     first = asked(way)[0]
     world.histories.clear()
     world.articles = now
@@ -53,7 +54,7 @@ def test_a_history_that_expired_and_found_others_since(way: Door, world: World, 
     assert pmids(asked(way, first.mark)) == [pmid_of(n) for n in range(200, now)]
 
 
-def test_a_whole_page_without_a_record_is_asked_for_again(way: Door, world: World) -> None:
+def test_a_whole_page_without_a_record_is_asked_for_again(way: HttpClient, world: World) -> None:
     empty = Fault("say", 200, article_set([], world).decode())
     world.faults = [("/efetch", empty), ("/efetch", empty)]
     assert pmids(asked(way)) == [pmid_of(n) for n in range(450)]
@@ -61,11 +62,11 @@ def test_a_whole_page_without_a_record_is_asked_for_again(way: Door, world: Worl
     with pytest.raises(OnlineError) as caught:
         asked(way)
     assert caught.value.line() == (
-        "PubMed gives nothing of records that it counts; the same call goes on from here"
+        "PubMed sends no records of a search that has more; the same call resumes here"
     )
 
 
-def test_the_last_few_may_be_gone(way: Door, world: World) -> None:
+def test_the_last_few_may_be_gone(way: HttpClient, world: World) -> None:
     world.articles = 3
     world.faults = [("/efetch", Fault("say", 200, article_set([], world).decode()))]
     assert pmids(asked(way)) == []
@@ -73,7 +74,7 @@ def test_the_last_few_may_be_gone(way: Door, world: World) -> None:
 
 
 def test_a_wrong_key_is_named_where_records_are_asked_for_by_their_ids(
-    way: Door, world: World, monkeypatch: pytest.MonkeyPatch
+    way: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.key = "right-key-0123456789"
     monkeypatch.setenv("NCBI_API_KEY", "wrong-key-0123456789")
@@ -84,21 +85,21 @@ def test_a_wrong_key_is_named_where_records_are_asked_for_by_their_ids(
 
 
 def test_too_many_without_a_key_says_what_a_key_is_for(
-    way: Door, world: World, monkeypatch: pytest.MonkeyPatch
+    way: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.faults = [("/esearch", Fault("busy", 1))] * 5
-    with pytest.raises(OnlineError, match="PubMed answers 429") as caught:
+    with pytest.raises(OnlineError, match="PubMed responded with status 429") as caught:
         asked(way)
     assert caught.value.remedy == "try again later, or get a key for NCBI_API_KEY"
 
 
-def test_a_search_that_answers_without_end(way: Door, world: World) -> None:
+def test_a_search_that_answers_without_end(way: HttpClient, world: World) -> None:
     world.faults = [("/esearch", Fault("say", 200, '{"x": "' + "y" * 2_000_000 + '"}'))]
-    with pytest.raises(OnlineError, match="PubMed answers with more than 1,048,576 bytes"):
+    with pytest.raises(OnlineError, match="PubMed sent more than 1,048,576 bytes"):
         asked(way)
 
 
-def test_pages_without_end_are_seen_through(way: Door, world: World) -> None:
+def test_pages_without_end_are_seen_through(way: HttpClient, world: World) -> None:
     page = {
         "hitCount": 300,
         "resultList": {"result": [{"id": str(n), "source": "MED", "title": "t", "abstractText": "a"}
@@ -118,7 +119,7 @@ def test_pages_without_end_are_seen_through(way: Door, world: World) -> None:
 )
 @given(cuts=st.lists(st.integers(0, 120_000), min_size=1, max_size=4))
 def test_however_often_it_is_cut_no_record_is_lost_or_twice(
-    way: Door, world: World, cuts: list[int]
+    way: HttpClient, world: World, cuts: list[int]
 ) -> None:
     world.asked.clear()
     world.faults = [("/e", Fault("cut", cut)) for cut in cuts]
@@ -126,7 +127,7 @@ def test_however_often_it_is_cut_no_record_is_lost_or_twice(
 
 
 def test_a_damaged_archive_is_not_unpacked_again_and_again(
-    way: Door, world: World, tmp_path: Path
+    way: HttpClient, world: World, tmp_path: Path
 ) -> None:
     entry = load().catalogue.entry("nfcorpus")
     assert isinstance(entry, Benchmark)
@@ -149,24 +150,26 @@ def test_a_damaged_archive_is_not_unpacked_again_and_again(
 
 @pytest.mark.parametrize("status", [401, 404, 410])
 def test_a_stranger_that_answers_for_the_hub_removes_no_model(
-    way: Door, world: World, monkeypatch: pytest.MonkeyPatch, address: str, status: int
+    way: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch, address: str, status: int
 ) -> None:
     hub = replace(way.service("hub"), base=address)
     monkeypatch.setitem(way._services, "hub", hub)
-    asking = Asking(way, Freshness(), day="2026-07-01")
+    asking = Refresh(way, Freshness(), day="2026-07-01")
     world.faults = [("/api", Fault("say", status, "<html>Please sign in</html>"))]
     asking.ask([("model", "org/one")])
     assert asking.found == []
-    assert asking.failures == [f"the model hub answered {status} for org/one; try again later"]
+    assert asking.failures == [
+        f"the model hub responded with status {status} for org/one; try again later"
+    ]
     world.faults = [("/api", Fault("say", status, '{"error": "Repository not found"}'))]
     asking.ask([("model", "org/one")])
     assert [one.state for one in asking.found] == ["removed"]
 
 
-def test_a_watch_asks_until_the_day_that_it_is_told(way: Door, world: World) -> None:
+def test_a_watch_asks_until_the_day_that_it_is_told(way: HttpClient, world: World) -> None:
     watch = Watch(name="w", query="birds", source="pubmed", since="2026-06-01", added="x")
     then = datetime(2026, 6, 28, 23, 30, tzinfo=UTC)
-    found = list(fetcher(way, now=lambda: then)(watch, date(2026, 6, 27)))
+    found = list(record_source(way, now=lambda: then)(watch, date(2026, 6, 27)))
     assert [int(one.id) for one in found] == [pmid_of(n) for n in range(200, 400)]
 
 

@@ -16,18 +16,17 @@ from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.evaluation.benchmark import read_benchmark
-from bioretrieval_tui.online import baseline
-from bioretrieval_tui.online.benchmarks import fetch_benchmark, fetchable
-from bioretrieval_tui.online.door import Door, OnlineError
-from bioretrieval_tui.online.downloading import download
-from bioretrieval_tui.online.unpacking import unpack
+from bioretrieval_tui.online import archives
+from bioretrieval_tui.online.archives import download, fetch_benchmark, fetchable, unpack
+from bioretrieval_tui.online.http import HttpClient
+from bioretrieval_tui.online.services import OnlineError
 from bioretrieval_tui.progress import Progress
 
 DATA = bytes(range(256)) * 1_200
 MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
 
 
-def fetched(way: Door, target: Path, md5: str | None = MD5, most: int = 10**9) -> list[int]:
+def fetched(way: HttpClient, target: Path, md5: str | None = MD5, most: int = 10**9) -> list[int]:
     told: list[int] = []
     download(
         way, "baseline", "file", target, md5=md5, most_bytes=most, tell=lambda n, _: told.append(n)
@@ -36,7 +35,9 @@ def fetched(way: Door, target: Path, md5: str | None = MD5, most: int = 10**9) -
 
 
 @pytest.mark.parametrize("cut", [0, 1, 255, 65_536, 200_000, len(DATA) - 1])
-def test_a_file_is_resumed_at_any_byte(way: Door, world: World, tmp_path: Path, cut: int) -> None:
+def test_a_file_is_resumed_at_any_byte(
+    way: HttpClient, world: World, tmp_path: Path, cut: int
+) -> None:
     world.files["/file"] = DATA
     world.faults = [("/file", Fault("cut", cut))]
     fetched(way, tmp_path / "file")
@@ -46,10 +47,10 @@ def test_a_file_is_resumed_at_any_byte(way: Door, world: World, tmp_path: Path, 
     assert [path.name for path in tmp_path.glob("file*")] == ["file"]
 
 
-def test_another_process_goes_on(way: Door, world: World, tmp_path: Path) -> None:
+def test_another_process_goes_on(way: HttpClient, world: World, tmp_path: Path) -> None:
     world.files["/file"] = DATA
     world.faults = [("/file", Fault("cut", 70_000))] + [("/file", Fault("fail"))] * 5
-    with pytest.raises(OnlineError, match="the PubMed archive answers 500"):
+    with pytest.raises(OnlineError, match="the PubMed archive responded with status 500"):
         fetched(way, tmp_path / "file")
     assert (tmp_path / "file.part").read_bytes() == DATA[:70_000]
     told = fetched(way, tmp_path / "file")
@@ -58,23 +59,27 @@ def test_another_process_goes_on(way: Door, world: World, tmp_path: Path) -> Non
     assert told[-1] == len(DATA)
 
 
-def test_what_was_complete_and_not_yet_renamed(way: Door, world: World, tmp_path: Path) -> None:
+def test_what_was_complete_and_not_yet_renamed(
+    way: HttpClient, world: World, tmp_path: Path
+) -> None:
     world.files["/file"] = DATA
     (tmp_path / "file.part").write_bytes(DATA)
     fetched(way, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
 
 
-def test_a_file_that_is_another(way: Door, world: World, tmp_path: Path) -> None:
+def test_a_file_that_is_another(way: HttpClient, world: World, tmp_path: Path) -> None:
     world.files["/file"] = DATA[:-1] + b"x"
-    with pytest.raises(OnlineError, match="is not the file that it should be"):
+    with pytest.raises(OnlineError, match="has the wrong MD5"):
         fetched(way, tmp_path / "file")
     assert not list(tmp_path.glob("file*"))
     with pytest.raises(OnlineError, match="more than 1,000 bytes"):
         fetched(way, tmp_path / "file", most=1_000)
 
 
-def test_an_archive_that_never_gives_anything(way: Door, world: World, tmp_path: Path) -> None:
+def test_an_archive_that_never_gives_anything(
+    way: HttpClient, world: World, tmp_path: Path
+) -> None:
     world.files["/file"] = DATA
     world.faults = [("/file", Fault("cut", 0))] * 50
     with pytest.raises(OnlineError, match="broke off"):
@@ -176,7 +181,7 @@ def nfcorpus(world: World) -> Benchmark:
 
 
 def test_a_benchmark_is_what_eval_takes(
-    way: Door, world: World, nfcorpus: Benchmark, tmp_path: Path
+    way: HttpClient, world: World, nfcorpus: Benchmark, tmp_path: Path
 ) -> None:
     world.faults = [("/nfcorpus.zip", Fault("cut", 300))]
     told: list[Progress] = []
@@ -184,20 +189,20 @@ def test_a_benchmark_is_what_eval_takes(
     assert len(read_benchmark(tmp_path / "nf").queries) == 5
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["nf"]
     assert {step.stage for step in told} == {"fetching nfcorpus", "unpacking"}
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists"):
         fetch_benchmark(way, nfcorpus, tmp_path / "nf")
 
 
 def test_an_altered_archive_is_not_unpacked(
-    way: Door, world: World, nfcorpus: Benchmark, tmp_path: Path
+    way: HttpClient, world: World, nfcorpus: Benchmark, tmp_path: Path
 ) -> None:
     world.files["/nfcorpus.zip"] = zipped(benchmark_files("other"))
-    with pytest.raises(OnlineError, match="is not the file that it should be"):
+    with pytest.raises(OnlineError, match="has the wrong MD5"):
         fetch_benchmark(way, nfcorpus, tmp_path / "nf")
     assert not [path for path in tmp_path.iterdir() if path.name != "home"]
 
 
-def test_entries_without_an_archive(way: Door, tmp_path: Path) -> None:
+def test_entries_without_an_archive(way: HttpClient, tmp_path: Path) -> None:
     found = load().catalogue
     assert {"nfcorpus", "scifact", "scidocs", "trec-covid"} <= set(fetchable(found))
     entry = next(
@@ -210,9 +215,9 @@ def test_entries_without_an_archive(way: Door, tmp_path: Path) -> None:
 # The baseline ---------------------------------------------------------------------------------
 
 
-def test_the_baseline_file_by_file(way: Door, world: World, tmp_path: Path) -> None:
+def test_the_baseline_file_by_file(way: HttpClient, world: World, tmp_path: Path) -> None:
     world.files = archive_files(world)
-    listed = baseline.listed(way)
+    listed = archives.listed(way)
     assert [one.path for one in listed] == [
         "baseline/pubmed26n0001.xml.gz",
         "baseline/pubmed26n0002.xml.gz",
@@ -221,8 +226,8 @@ def test_the_baseline_file_by_file(way: Door, world: World, tmp_path: Path) -> N
     assert all(one.bytes and one.bytes < 20_000 for one in listed)
     folder = tmp_path / "pubmed"
     world.faults = [("/baseline/pubmed26n0002.xml.gz", Fault("cut", 99))]
-    baseline.fetch_files(way, listed, folder)
-    assert baseline.missing(listed, folder) == []
+    archives.fetch_files(way, listed, folder)
+    assert archives.missing(listed, folder) == []
 
     from bioretrieval_tui.index.intake import feed_files
 
@@ -232,21 +237,21 @@ def test_the_baseline_file_by_file(way: Door, world: World, tmp_path: Path) -> N
 
 
 def test_a_baseline_goes_on_behind_the_file_that_failed(
-    way: Door, world: World, tmp_path: Path
+    way: HttpClient, world: World, tmp_path: Path
 ) -> None:
     world.files = archive_files(world)
     whole = world.files["/baseline/pubmed26n0002.xml.gz"]
     world.files["/baseline/pubmed26n0002.xml.gz"] = whole[:-1] + b"?"
-    listed = baseline.listed(way)
-    with pytest.raises(OnlineError, match=r"pubmed26n0002\.xml\.gz .* is not the file"):
-        baseline.fetch_files(way, listed, tmp_path)
+    listed = archives.listed(way)
+    with pytest.raises(OnlineError, match=r"pubmed26n0002\.xml\.gz .* has the wrong MD5"):
+        archives.fetch_files(way, listed, tmp_path)
     world.files["/baseline/pubmed26n0002.xml.gz"] = whole
-    left = baseline.missing(listed, tmp_path)
+    left = archives.missing(listed, tmp_path)
     assert [one.name for one in left] == ["pubmed26n0002.xml.gz", "pubmed26n0003.xml.gz"]
     world.asked.clear()
-    baseline.fetch_files(way, left, tmp_path)
+    archives.fetch_files(way, left, tmp_path)
     assert not world.of("/baseline/pubmed26n0001")
-    assert baseline.missing(listed, tmp_path) == []
+    assert archives.missing(listed, tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -257,10 +262,10 @@ def test_a_baseline_goes_on_behind_the_file_that_failed(
     ],
 )
 def test_an_archive_that_has_changed(
-    way: Door, world: World, tmp_path: Path, path: str, fault: Fault, said: str
+    way: HttpClient, world: World, tmp_path: Path, path: str, fault: Fault, said: str
 ) -> None:
     world.files = {k: v for k, v in archive_files(world).items() if "update" not in k}
     world.faults = [(path, fault)]
     with pytest.raises(OnlineError) as caught:
-        baseline.fetch_files(way, baseline.listed(way, ["baseline"]), tmp_path)
+        archives.fetch_files(way, archives.listed(way, ["baseline"]), tmp_path)
     assert said in caught.value.line()

@@ -11,10 +11,9 @@ from server import World, pmid_of
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.online.client import user_agent
-from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.fetch import batches_of_ids, names_of, read_ids, work_id
-from bioretrieval_tui.online.settings import masked, setting
+from bioretrieval_tui.online.http import HttpClient, user_agent
+from bioretrieval_tui.online.services import masked, network_setting
 from bioretrieval_tui.online.spool import FetchBatch, Mark, Spool, WorkId, collected, documents_of
 from bioretrieval_tui.paths import write_atomically
 
@@ -152,7 +151,7 @@ def test_a_file_of_ids(tmp_path: Path) -> None:
         read_ids(path)
 
 
-def test_each_service_is_asked_for_its_own(way: Door, world: World) -> None:
+def test_each_service_is_asked_for_its_own(way: HttpClient, world: World) -> None:
     words = [str(pmid_of(n)) for n in range(250)]
     words += ["10.5555/pond.300", "10.5555/POND.301", "10.5555/none", "2601.00007", "1"]
     ids = [one for line, word in enumerate(words, 1) if (one := work_id(word, line))]
@@ -183,15 +182,15 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_environment_comes_before_the_file(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert setting("NCBI_API_KEY") is None
+    assert network_setting("NCBI_API_KEY") is None
     assert "(" not in user_agent()
     config.write_text('[online]\nncbi_api_key = "abc"\ncontact = "me@example.org"\n')
-    found = setting("NCBI_API_KEY")
+    found = network_setting("NCBI_API_KEY")
     assert found is not None
     assert (found.value, found.origin) == ("abc", str(config))
     assert user_agent().endswith(" (mailto:me@example.org)")
     monkeypatch.setenv("NCBI_API_KEY", "xyz")
-    assert setting("NCBI_API_KEY").value == "xyz"  # type: ignore[union-attr]
+    assert network_setting("NCBI_API_KEY").value == "xyz"  # type: ignore[union-attr]
     assert masked("0123456789abcdefghij") == "********ij"
     assert masked("secret") == "********"
 
@@ -208,7 +207,7 @@ def test_the_environment_comes_before_the_file(
 def test_a_wrong_file_is_told_of_without_the_key(config: Path, text: str) -> None:
     config.write_text(text)
     with pytest.raises(BioRetrievalError) as caught:
-        setting("NCBI_API_KEY")
+        network_setting("NCBI_API_KEY")
     assert "config.toml" in caught.value.line()
     assert "secret" not in caught.value.line()
     assert caught.value.remedy

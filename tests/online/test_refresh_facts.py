@@ -10,27 +10,23 @@ import pytest
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Dataset, Model, Paper
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.answers import (
-    arxiv_records,
+from bioretrieval_tui.online.arxiv import arxiv_records
+from bioretrieval_tui.online.freshness import (
+    MOST_CHANGES,
+    Freshness,
+    SubjectChange,
     arxiv_subject,
-    hub_name,
-    hub_subject,
-    removed,
-)
-from bioretrieval_tui.online.differences import (
     differences,
+    hub_subject,
+    load_freshness,
+    removed,
     same_licence,
     same_words,
-    subjects_of,
-)
-from bioretrieval_tui.online.fresh import (
-    MOST_CHANGES,
-    Change,
-    Freshness,
-    load_freshness,
     save_freshness,
+    subjects_of,
     with_subjects,
 )
+from bioretrieval_tui.online.hub import hub_name
 
 MODEL = Model(
     id="m", name="M", summary="s", sources=("x",), role="retriever", hub=("org/m",), licence="MIT"
@@ -104,7 +100,10 @@ def test_a_field_of_another_type_is_a_fact_that_is_not_stated(field: str, value:
 
 @pytest.mark.parametrize("answer", [None, [], "x", {}, {"id": 3}])
 def test_an_answer_that_describes_nothing_is_one_clear_line(answer: object) -> None:
-    with pytest.raises(BioRetrievalError, match="the model hub described org/m") as raised:
+    with pytest.raises(
+        BioRetrievalError,
+        match="the model hub sent an unexpected response: no description of org/m",
+    ) as raised:
         hub_subject("model", "org/m", answer, day="2026-01-02")
     assert raised.value.remedy
     assert "\n" not in raised.value.line()
@@ -139,7 +138,7 @@ def test_an_error_entry_of_arxiv_is_no_paper() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"<html/>", b"<feed", b"not found"])
 def test_what_is_no_feed_is_one_clear_line(data: bytes) -> None:
-    with pytest.raises(BioRetrievalError, match="arXiv answered in a form that is not known"):
+    with pytest.raises(BioRetrievalError, match="arXiv sent an unexpected response"):
         arxiv_records(data)
 
 
@@ -194,11 +193,11 @@ def test_a_removed_repository_keeps_what_was_known_and_may_come_back() -> None:
     known, _ = refreshed(("2026-01-01", hub()))
     gone = removed("model", "org/m", day="2026-01-02", before=known.subjects["model:org/m"])
     known, changes = with_subjects(known, [gone], "2026-01-02")
-    assert [one.line() for one in changes] == ["org/m is no longer there"]
+    assert [one.line() for one in changes] == ["org/m was removed"]
     assert known.subjects["model:org/m"].facts["licence"].value == "mit"
     back = hub_subject("model", "org/m", hub(), day="2026-01-03")
     known, changes = with_subjects(known, [back], "2026-01-03")
-    assert [one.line() for one in changes] == ["org/m is there again"]
+    assert [one.line() for one in changes] == ["org/m is available again"]
 
 
 def test_a_new_version_of_a_paper_is_a_change() -> None:
@@ -211,7 +210,7 @@ def test_a_new_version_of_a_paper_is_a_change() -> None:
 
 def test_changes_do_not_pile_up_for_ever() -> None:
     old = tuple(
-        Change(date="2020-01-01", where="model", name=f"a/{n}", field="gated")
+        SubjectChange(date="2020-01-01", where="model", name=f"a/{n}", field="gated")
         for n in range(MOST_CHANGES)
     )
     known = Freshness(changes=old)
@@ -302,5 +301,5 @@ def test_the_file_is_kept_and_a_damaged_one_is_nothing(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(BioRetrievalError, match="cannot be kept"):
+    with pytest.raises(BioRetrievalError, match="cannot be saved"):
         save_freshness(Freshness(), tmp_path / "file" / "freshness.json")

@@ -108,7 +108,7 @@ def test_renamed_and_removed_are_told(program: Program, world: World) -> None:
     world.renamed["/api/models/org/mine"] = "/api/models/new/mine"
     renamed = program("catalog", "refresh", "my-model", "-f", "json")
     assert [(one["field"], one["found"]) for one in renamed.json] == [("hub", "new/mine")]
-    assert "org/mine has another name now" in renamed.err
+    assert "org/mine was renamed" in renamed.err
     world.renamed.clear()
     world.repositories.clear()
     removed = program("catalog", "refresh", "my-model", "-f", "json")
@@ -121,7 +121,7 @@ def test_a_place_that_changed_its_answers_costs_no_other(program: Program, world
     ended = program("catalog", "refresh", "my-model", "my-paper", "--all", "-f", "json")
     assert ended.code == 1
     assert [one["name"] for one in ended.json] == ["2401.00001"]
-    assert "the model hub answered something that is no JSON" in ended.lines[-1]
+    assert "the model hub did not respond with JSON" in ended.lines[-1]
     assert "Traceback" not in ended.err
     world.broken.clear()
     whole = program("catalog", "refresh", "my-model", "my-paper", "--all", "-f", "json")
@@ -239,7 +239,7 @@ def test_an_emptied_draft_adds_nothing(program: Program, world: World, tmp_path:
     world.papers["2501.00002"] = (1, "OwlRank: owls that rank")
     ended = program("catalog", "add", "arxiv:2501.00002", EDITOR=script(tmp_path, ': > "$1"'))
     assert ended.code == 0
-    assert "nothing is added" in ended.err
+    assert "nothing was added" in ended.err
     assert program("show", "owlrank").code == 3
 
 

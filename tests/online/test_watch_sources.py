@@ -10,11 +10,10 @@ import pytest
 from hubserver import Article, World, serving
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.door import Door
+from bioretrieval_tui.online.http import HttpClient
 from bioretrieval_tui.online.services import Service
-from bioretrieval_tui.online.sources import fetcher
 from bioretrieval_tui.online.spool import SourceName
-from bioretrieval_tui.online.watches import Watch
+from bioretrieval_tui.online.watches import Watch, record_source
 
 SINCE = date(2026, 3, 1)
 
@@ -30,7 +29,7 @@ def world() -> World:
 
 
 @pytest.fixture
-def door(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpClient]:
     monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
     with serving(world) as address:
         places = {"ncbi": "entrez", "europepmc": "europepmc", "arxiv": "api"}
@@ -38,7 +37,7 @@ def door(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
             name: Service(name, name, f"{address}/{place}", 1_000.0)
             for name, place in places.items()
         }
-        with Door(services=services) as door:
+        with HttpClient(services=services) as door:
             yield door
 
 
@@ -47,8 +46,8 @@ def watch(source: SourceName) -> Watch:
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
-def test_every_page_is_read(source: SourceName, door: Door) -> None:
-    found = list(fetcher(door)(watch(source), SINCE))
+def test_every_page_is_read(source: SourceName, door: HttpClient) -> None:
+    found = list(record_source(door)(watch(source), SINCE))
     assert len(found) == len({one.id for one in found}) == 250
     assert all(one.title and one.text for one in found)
 
@@ -62,9 +61,9 @@ def test_every_page_is_read(source: SourceName, door: Door) -> None:
     ],
 )
 def test_the_day_is_asked_for(
-    source: SourceName, path: str, parameter: str, wanted: str, door: Door, world: World
+    source: SourceName, path: str, parameter: str, wanted: str, door: HttpClient, world: World
 ) -> None:
-    next(iter(fetcher(door)(watch(source), SINCE)))
+    next(iter(record_source(door)(watch(source), SINCE)))
     asked = parse_qs(urlsplit(world.paths(path)[0]).query)
     assert wanted in asked[parameter][0]
     assert any("owls OR bats" in values[0] for values in asked.values())
@@ -73,17 +72,17 @@ def test_the_day_is_asked_for(
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
 @pytest.mark.parametrize("answer", ["<html>login</html>", "{}", "[]", '{"resultList": 3}', ""])
 def test_a_source_that_changed_is_one_clear_line(
-    source: SourceName, answer: str, door: Door, world: World
+    source: SourceName, answer: str, door: HttpClient, world: World
 ) -> None:
     world.broken["/"] = answer
     with pytest.raises(BioRetrievalError) as raised:
-        list(fetcher(door)(watch(source), SINCE))
+        list(record_source(door)(watch(source), SINCE))
     assert raised.value.remedy
     assert len(raised.value.line()) < 250
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
-def test_no_hits_are_no_news(source: SourceName, door: Door, world: World) -> None:
+def test_no_hits_are_no_news(source: SourceName, door: HttpClient, world: World) -> None:
     world.articles.clear()
     world.papers.clear()
-    assert list(fetcher(door)(watch(source), SINCE)) == []
+    assert list(record_source(door)(watch(source), SINCE)) == []

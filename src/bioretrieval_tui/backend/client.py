@@ -256,15 +256,19 @@ class SearchClient:
         documents: Sequence[Document],
         fingerprint: str,
         *,
+        vectors: bool = True,
         on_progress: Reporter | None = None,
     ) -> protocol.CatalogueReady:
-        """Build the index `catalogue` if needed; see `catalogue.ensure_catalogue_index`."""
+        """Build the index `catalogue` if needed; see `catalogue.ensure_catalogue_index`.
+
+        vectors: False where BM25 is all that is needed.
+        """
 
         def hear(event: protocol.Event) -> None:
             if isinstance(event, protocol.Progressed) and on_progress is not None:
                 on_progress(event.progress)
 
-        request = protocol.EnsureCatalogue(fingerprint, list(documents))
+        request = protocol.EnsureCatalogue(fingerprint, list(documents), vectors)
         return await self._ask(request, protocol.CatalogueReady, hear)
 
     async def list_indexes(self) -> list[IndexInfo]:

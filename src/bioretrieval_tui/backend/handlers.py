@@ -170,7 +170,9 @@ class LookingUp:
         found = ensure_catalogue_index(
             request.documents,
             request.fingerprint,
-            lambda: load_encoder(device=self._device, reporter=report),
+            (lambda: load_encoder(device=self._device, reporter=report))
+            if request.vectors
+            else None,
             report,
         )
         return protocol.CatalogueReady(found.documents, found.built, found.note)
@@ -192,7 +194,7 @@ class LookingUp:
     def _view(self, query: str) -> protocol.QueryViewed:
         benchmark = self._open_benchmark()
         # Opened again each time, by sizes and remembered checksums: it may be replaced meanwhile.
-        index = open_index(self._index)
+        index = open_index(self._index, vectors=False)
         try:
             view = query_view(benchmark, self._rankings, query, titles_in(index.documents))
         finally:
@@ -201,7 +203,7 @@ class LookingUp:
 
     def _read(self, document: str) -> protocol.DocumentRead:
         self._open_benchmark()
-        index = open_index(self._index)
+        index = open_index(self._index, vectors=False)
         try:
             found = index.documents.find(document)
         finally:

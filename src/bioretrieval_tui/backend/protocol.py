@@ -80,10 +80,12 @@ class ListIndexes(msgspec.Struct, frozen=True, tag="list"):
 
 
 class EnsureCatalogue(msgspec.Struct, frozen=True, tag="ensure_catalogue"):
-    """Build the catalogue's own index unless it is there and up to date."""
+    """Build the catalogue's own index unless it is there and up to date; vectors: False where
+    BM25 is all that is needed."""
 
     fingerprint: str
     documents: list[Document]
+    vectors: bool = True
 
 
 class OpenBenchmark(msgspec.Struct, frozen=True, tag="open_benchmark"):

@@ -24,7 +24,6 @@ from bioretrieval_tui.documents.document import Document, Item, Place, Record
 from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online import arxiv, europepmc, pubmed
-from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.spool import (
     SERVICE_NAMES,
     FetchBatch,
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Paper
     from bioretrieval_tui.index.build import Outcome
     from bioretrieval_tui.index.intake import Feed
+    from bioretrieval_tui.online.http import HttpClient
 
 MOST_IDS = 100_000
 """Of one file."""
@@ -118,7 +118,7 @@ def fetch(
     remark: Callable[[str], None] = lambda _: None,
     *,
     each: Callable[[Document], None] = lambda _: None,
-    client: Door | None = None,
+    client: HttpClient | None = None,
 ) -> FetchResult:
     """Fetch what `request` asks for and put it where it says.
 
@@ -134,7 +134,9 @@ def fetch(
     """
     check_destination(request)
     if client is None:
-        with Door() as opened:
+        from bioretrieval_tui.online.http import HttpClient
+
+        with HttpClient() as opened:
             return _Fetch(request, opened, reporter, remark, each).run()
     return _Fetch(request, client, reporter, remark, each).run()
 
@@ -176,7 +178,11 @@ def spool_path(request: FetchRequest) -> Path | None:
 
 
 def batches_of(
-    client: Door, request: FetchRequest, mark: Mark | None = None, *, today: date | None = None
+    client: HttpClient,
+    request: FetchRequest,
+    mark: Mark | None = None,
+    *,
+    today: date | None = None,
 ) -> Iterator[FetchBatch]:
     """Yield the batches of a request from behind `mark` on; today: in UTC, for PubMed.
 
@@ -199,7 +205,7 @@ class _Fetch:
     def __init__(
         self,
         request: FetchRequest,
-        client: Door,
+        client: HttpClient,
         reporter: Reporter,
         remark: Callable[[str], None],
         each: Callable[[Document], None],
@@ -457,7 +463,7 @@ def _of_kind(kind: IdKind, name: str, line: int) -> WorkId | None:
 
 
 def batches_of_ids(
-    client: Door, ids: Sequence[WorkId], mark: Mark | None = None
+    client: HttpClient, ids: Sequence[WorkId], mark: Mark | None = None
 ) -> Iterator[FetchBatch]:
     """The works of `ids`, service by service and so not in their order; from behind `mark` on.
 
@@ -499,12 +505,15 @@ def names_of(document: Document) -> set[tuple[str, str]]:
     return {(kind, str(value).casefold()) for kind, value in fields if value}
 
 
-def _asked_for(client: Door, chunk: Sequence[WorkId]) -> list[Item]:
+def _asked_for(client: HttpClient, chunk: Sequence[WorkId]) -> list[Item]:
     names = [one.name for one in chunk]
     if chunk[0].kind == "pmid":
         return list(pubmed.by_ids(client, names))
     if chunk[0].kind == "arxiv":
-        return [Record(document, Place(arxiv.NAME)) for document in arxiv.by_ids(client, names)]
+        return [
+            Record(one.document(), Place(arxiv.NAME))
+            for one in arxiv.by_ids(client, names).values()
+        ]
     fields = [("DOI" if one.kind == "doi" else "PMCID", one.name) for one in chunk]
     wanted = {(one.kind, one.name.casefold()) for one in chunk}
     # A search for ids also finds what only mentions them.
@@ -525,7 +534,7 @@ def papers_with_ids(catalogue: Catalogue) -> list[Paper]:
     return [one for one in catalogue.of_type(Paper) if _id_of_paper(one) is not None]
 
 
-def abstracts_of(client: Door, papers: Sequence[Paper]) -> Iterator[tuple[str, str, str]]:
+def abstracts_of(client: HttpClient, papers: Sequence[Paper]) -> Iterator[tuple[str, str, str]]:
     """Entry's id, abstract and origin of each paper that has an abstract, as they arrive.
 
     Raises:

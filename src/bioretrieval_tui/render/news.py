@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from bioretrieval_tui.online.watches import News
 from bioretrieval_tui.render.jsontext import encoded
 from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Group, Inline, Page, Prose, fact, facts, paragraphs, text
@@ -17,41 +18,14 @@ _AUTHORS = 3
 _ABSTRACT = 600
 
 
-class Item(Protocol):
-    """One piece of news, as a watch finds it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def url(self) -> str | None: ...
-    @property
-    def year(self) -> int | None: ...
-    @property
-    def date(self) -> str | None: ...
-    @property
-    def authors(self) -> Sequence[str]: ...
-    @property
-    def journal(self) -> str | None: ...
-    @property
-    def score(self) -> float | None: ...
-    @property
-    def found(self) -> str: ...
-    @property
-    def read(self) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The news of one watch; note: what a reader must know of it, such as an incomplete run."""
+    """News of one watch. note: what a reader must know of them (an incomplete run), or None."""
 
     watch: str
     query: str
     source: str
-    items: Sequence[Item]
+    items: Sequence[News]
     note: str | None = None
 
 
@@ -76,7 +50,7 @@ def news_sheet(parts: Sequence[Part], *, title: str = "News") -> Sheet:
     )
 
 
-def _row(pair: tuple[Part, Item]) -> tuple[Cell, ...]:
+def _row(pair: tuple[Part, News]) -> tuple[Cell, ...]:
     part, item = pair
     heading = item.title or shortened(item.text, 80)
     return (
@@ -92,7 +66,7 @@ def _row(pair: tuple[Part, Item]) -> tuple[Cell, ...]:
     )
 
 
-def _record(pair: tuple[Part, Item]) -> dict[str, Any]:
+def _record(pair: tuple[Part, News]) -> dict[str, Any]:
     part, item = pair
     return {
         "watch": part.watch,
@@ -128,7 +102,7 @@ def digest(parts: Sequence[Part], *, day: str) -> Iterator[str]:
             yield from _item(number, item)
 
 
-def _item(number: int, item: Item) -> Iterator[str]:
+def _item(number: int, item: News) -> Iterator[str]:
     address = safe_url(item.url) if item.url else None
     yield f"\n{number}. **{link(one_line(item.title) or item.id, address)}**\n"
     told = [f"nearness {value}" if label == "nearness" else value
@@ -139,7 +113,7 @@ def _item(number: int, item: Item) -> Iterator[str]:
         yield f"\n   {escape(shortened(item.text, _ABSTRACT))}\n"
 
 
-def item_facts(item: Item) -> list[tuple[str, str]]:
+def item_facts(item: News) -> list[tuple[str, str]]:
     """What is known of a record beside its title and text: (label, value), in order."""
     told = [
         ("authors", _authors(item.authors)),
@@ -151,7 +125,7 @@ def item_facts(item: Item) -> list[tuple[str, str]]:
     return [(label, value) for label, value in told if value]
 
 
-def news_page(part: Part, item: Item) -> Page:
+def news_page(part: Part, item: News) -> Page:
     """The page of one record of a watch."""
     found = (("watch", part.watch), ("found", f"{item.found[:16].replace('T', ' ')} UTC"),
              ("query", part.query))  # fmt: skip

@@ -31,6 +31,7 @@ from bioretrieval_tui.search.hits import MODES, Answer, Hit, Mode, Order, Questi
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.protocol import CatalogueReady
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.index.registry import IndexInfo
@@ -263,6 +264,8 @@ class SearchSession:
         self.infos: dict[str, IndexInfo] = {}
         self.state: tuple[StatusPart, ...] = ()
         self.ready = False
+        self._with_vectors: bool | None = None
+        """Whether the catalogue is being indexed with vectors, or was; None before that."""
         self._reasons: dict[str, Why] = {}
         self._former: list[tuple[HitView, int]] = []
         self._pause: Stoppable | None = None
@@ -385,16 +388,21 @@ class SearchSession:
 
     # Indexes -----------------------------------------------------------------------------
 
-    async def prepare(self) -> None:
-        """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
-        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+    def prepare(self) -> None:
+        """Index the catalogue, once, as the mode needs it: BM25 needs neither vectors nor model."""
+        vectors = self.mode != "lexical" or self.beside
+        if self._with_vectors is not None and (
+            vectors == self._with_vectors or (self.ready and not vectors)
+        ):
+            return
+        self._with_vectors, self.ready = vectors, False
+        self.face.start(partial(self._prepare, vectors), "prepare")
 
-        documents = catalogue_documents(self.face.catalogue)
+    async def _prepare(self, vectors: bool) -> None:
+        """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
         self.tell(("Starting the search process", "dim"))
         try:
-            ensured = await self.face.client.ensure_catalogue(
-                documents, fingerprint(documents), on_progress=self.tell_progress
-            )
+            ensured = await self._ensure_catalogue(vectors=vectors)
         except BioRetrievalError as error:
             self.tell((error.line(), "error"))
             return
@@ -403,8 +411,16 @@ class SearchSession:
         await self.learn()
         if self.text.strip():
             self.send()
-        else:
+        elif vectors:
             self._running = self.face.start(self._warm_up, "search")
+
+    async def _ensure_catalogue(self, *, vectors: bool) -> CatalogueReady:
+        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+
+        documents = catalogue_documents(self.face.catalogue)
+        return await self.face.client.ensure_catalogue(
+            documents, fingerprint(documents), vectors=vectors, on_progress=self.tell_progress
+        )
 
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
@@ -474,6 +490,7 @@ class SearchSession:
         """Search by the next of hybrid, dense, BM25."""
         self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
         self.beside = False
+        self.prepare()
         self.send()
         self.face.show_head()
 
@@ -670,6 +687,9 @@ class SearchSession:
         where = self.where if index == self.face.index else ""
         near: tuple[Hit, ...] = ()
         try:
+            if index == CATALOGUE and self._with_vectors is False:
+                await self._ensure_catalogue(vectors=True)
+                self._with_vectors = True
             answer = await client.similar(hit.id, index=index, k=SIMILAR, where=where)
         except InterruptedByUser:
             return
@@ -677,7 +697,7 @@ class SearchSession:
             self.tell()
             self.face.say(error.line(), "error")
             return
-        if index != CATALOGUE and self.ready:
+        if index != CATALOGUE and self.ready and self._with_vectors:
             try:
                 found = await client.similar(
                     hit.id, index=index, k=NEAR, into=CATALOGUE, stream="near"

@@ -98,7 +98,7 @@ class SearchPane(ListPane):
     def on_mount(self) -> None:
         """Index the catalogue in the background, on this first need."""
         self.head()
-        self.start(self.session.prepare, "prepare")
+        self.session.prepare()
         self.start(self.session.learn, "learn")
         self.run_worker(self._load_queries, thread=True, group="history")
 
@@ -477,6 +477,7 @@ class SearchPane(ListPane):
             self.say("Type a query first: press /")
             return
         self.session.beside = not self.session.beside
+        self.session.prepare()
         self._close_facets()
         self.remove_class("-reading")
         self.session.send()

@@ -1,8 +1,8 @@
-"""An entry for the catalogue from what the network says of a work: a draft for its reader's eyes.
+"""Drafts of catalogue entries, made from what arXiv, PubMed or the model hub says of a work.
 
-Everything that was fetched is marked as unverified or cited to its page, nothing is made up, and
-what no page says (the summary in one's own words above all) is left for the editor. The draft is
-an overlay, checked by the catalogue's own validation before it is kept.
+Everything that was fetched is marked as unverified and cited to its page, nothing is invented, and
+what no page says (the summary above all) is left to the editor. A draft is an overlay, checked by
+the catalogue's own validation before it is saved.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
 from bioretrieval_tui.documents.bibliography import document_year
-from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.document import Document, Record
 from bioretrieval_tui.documents.sentences import sentence_spans
-from bioretrieval_tui.errors import Problem, UsageError
-from bioretrieval_tui.online.answers import ArxivRecord, hub_licence, hub_name
+from bioretrieval_tui.errors import NotFoundError, Problem, UsageError
+from bioretrieval_tui.online import hub
 from bioretrieval_tui.terminal.clean import clean
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.online.arxiv import ArxivRecord
+    from bioretrieval_tui.online.http import HttpClient
 
 Scheme = Literal["arxiv", "hub", "pmid"]
 
@@ -36,13 +40,13 @@ _ROLES = {
     "fill-mask": "encoder",
     "sentence-similarity": "retriever",
 }
-"""What the hub's task says of a role; anything else is called an encoder."""
+"""The hub's task -> the role of an entry; any other task makes an encoder."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """What `catalog add` was given. name: arXiv id without version, PMID, or ORG/NAME; dataset:
-    of the hub, a data set and not a model."""
+class WorkReference:
+    """The work that a draft is made of. name: arXiv id without version, PMID, or ORG/NAME;
+    dataset: a data set of the hub, not a model."""
 
     scheme: Scheme
     name: str
@@ -53,38 +57,40 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Addition:
-    """A draft: the entry's id, its section of the file, and the file's text."""
+class Draft:
+    """The id of an entry, its section of the overlay, and the text of the overlay."""
 
     id: str
     section: str
     text: str
 
 
-def reference(text: str) -> Reference:
-    """What `text` refers to.
+def reference(text: str) -> WorkReference:
+    """Parse the reference to a work.
 
     Raises:
-        UsageError: it is none of the forms that are known.
+        UsageError: its form is not known.
     """
     scheme, _, name = text.strip().partition(":")
     scheme = scheme.casefold()
     if scheme == "arxiv":
         bare = re.sub(r"v\d+$", "", name)
         if _ARXIV_ID.fullmatch(bare):
-            return Reference("arxiv", bare)
+            return WorkReference("arxiv", bare)
     elif scheme == "pmid" and _PMID.fullmatch(name):
-        return Reference("pmid", name)
+        return WorkReference("pmid", name)
     elif scheme == "hub":
         dataset = name.startswith("datasets/")
-        found = hub_name(name.removeprefix("datasets/"))
+        found = hub.hub_name(name.removeprefix("datasets/"))
         if found is not None:
-            return Reference("hub", found, dataset)
-    raise UsageError(f"'{clean(text)[:80]}' names no work", remedy=f"write it as {_FORMS}")
+            return WorkReference("hub", found, dataset)
+    raise UsageError(
+        f"'{clean(text)[:80]}' is not a reference to a work", remedy=f"write it as {_FORMS}"
+    )
 
 
-def held(catalogue: Catalogue, what: Reference) -> AnyEntry | None:
-    """The entry that the catalogue has of this work already, or None."""
+def held(catalogue: Catalogue, what: WorkReference) -> AnyEntry | None:
+    """The entry of this work in the catalogue, or None."""
     name = what.name.casefold()
     for entry in catalogue.entries:
         if isinstance(entry, Paper):
@@ -102,8 +108,35 @@ def held(catalogue: Catalogue, what: Reference) -> AnyEntry | None:
     return None
 
 
-def from_arxiv(record: ArxivRecord, catalogue: Catalogue, *, day: str) -> Addition:
-    """A paper's draft from arXiv's record; `day` (ISO 8601) is when it was read."""
+def draft_of(client: HttpClient, what: WorkReference, catalogue: Catalogue, *, day: str) -> Draft:
+    """Fetch a work's description and draft its entry; day: today, ISO 8601.
+
+    Raises:
+        NotFoundError: there is no such work. OnlineError: the service fails.
+    """
+    from bioretrieval_tui.online import arxiv, pubmed
+
+    if what.scheme == "arxiv":
+        record = arxiv.by_ids(client, [what.name]).get(what.name)
+        if record is None:
+            raise NotFoundError(f"arXiv has no paper {what.name}", remedy="correct the id")
+        return from_arxiv(record, catalogue, day=day)
+    if what.scheme == "pmid":
+        for item in pubmed.by_ids(client, [what.name]):
+            if isinstance(item, Record) and item.document.id == what.name:
+                return from_pubmed(item.document, catalogue, day=day)
+        raise NotFoundError(f"PubMed has no record {what.name}", remedy="correct the PMID")
+    found = hub.repository(client, "dataset" if what.dataset else "model", what.name)
+    if found.state == "gone":
+        kind = "data set" if what.dataset else "model"
+        raise NotFoundError(
+            f"the model hub has no public {kind} {what.name}", remedy="correct its name"
+        )
+    return from_hub(what, found.card, catalogue, day=day)
+
+
+def from_arxiv(record: ArxivRecord, catalogue: Catalogue, *, day: str) -> Draft:
+    """Draft a paper from arXiv's record; day: of reading, ISO 8601."""
     address = f"https://arxiv.org/abs/{record.id}"
     year = int(record.published[:4]) if record.published else None
     entry = {
@@ -114,11 +147,11 @@ def from_arxiv(record: ArxivRecord, catalogue: Catalogue, *, day: str) -> Additi
         "links": [{"label": "arXiv", "url": address, "type": "arxiv"}],
         "tags": [],
     }
-    return _addition("papers", entry, catalogue, page=address, of="arXiv", day=day)
+    return _draft("papers", entry, catalogue, page=address, of="arXiv", day=day)
 
 
-def from_pubmed(document: Document, catalogue: Catalogue, *, day: str) -> Addition:
-    """A paper's draft from PubMed's record."""
+def from_pubmed(document: Document, catalogue: Catalogue, *, day: str) -> Draft:
+    """Draft a paper from PubMed's record."""
     metadata = document.metadata
     pmid = str(metadata.get("pmid") or document.id)
     address = f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
@@ -133,28 +166,28 @@ def from_pubmed(document: Document, catalogue: Catalogue, *, day: str) -> Additi
         "links": [{"label": "PubMed", "url": address, "type": "pubmed"}],
         "tags": [],
     }
-    return _addition("papers", entry, catalogue, page=address, of="PubMed", day=day)
+    return _draft("papers", entry, catalogue, page=address, of="PubMed", day=day)
 
 
 def from_hub(
-    what: Reference, answer: Mapping[str, Any], catalogue: Catalogue, *, day: str
-) -> Addition:
-    """A model's or data set's draft from the decoded JSON of the hub's API."""
+    what: WorkReference, card: Mapping[str, Any], catalogue: Catalogue, *, day: str
+) -> Draft:
+    """Draft a model or data set from the decoded JSON of the hub's API."""
     place = "datasets/" if what.dataset else ""
     address = f"https://huggingface.co/{place}{what.name}"
     organisation, _, name = what.name.partition("/")
-    task = _text(answer.get("pipeline_tag"))
-    created = _text(answer.get("createdAt"))[:4]
-    gated = answer.get("gated")
+    task = _text(card.get("pipeline_tag"))
+    created = _text(card.get("createdAt"))[:4]
+    gated = card.get("gated")
     described = "data set" if what.dataset else "model"
-    task_said = f", published for {task}" if task else ""
+    purpose = f", published for {task}" if task else ""
     entry: dict[str, Any] = {
         "name": name,
-        "summary": f"A {described} by {organisation} on the model hub{task_said}. Say here in your"
+        "summary": f"A {described} by {organisation} on the model hub{purpose}. Describe in your"
         " own words what it is good for, and what it is not.",
         "year": int(created) if created.isdigit() and int(created) >= 1990 else None,
         "hub": [what.name],
-        "licence": hub_licence(answer),
+        "licence": hub.hub_licence(card),
         "gated": None if gated is None else bool(gated),
         "links": [
             {"label": described, "url": address, "type": "dataset" if what.dataset else "model"}
@@ -162,39 +195,39 @@ def from_hub(
         "tags": [],
     }
     if what.dataset:
-        entry = {**entry, "use": "say what it is used for", "statuses": {"use": "unverified"}}
-        return _addition("datasets", entry, catalogue, page=address, of="the model hub", day=day)
+        entry = {**entry, "use": "describe what it is used for", "statuses": {"use": "unverified"}}
+        return _draft("datasets", entry, catalogue, page=address, of="the model hub", day=day)
     entry["role"] = _ROLES.get(task, "encoder")
-    entry["params"] = _parameters(answer)
-    entry["base"] = _base(answer)
+    entry["params"] = _parameters(card)
+    entry["base"] = _base(card)
     entry["statuses"] = {"role": "unverified"}
-    return _addition("models", entry, catalogue, page=address, of="the model hub", day=day)
+    return _draft("models", entry, catalogue, page=address, of="the model hub", day=day)
 
 
 def checked(
     text: bytes, path: Path, shipped: Path, overlays: Mapping[Path, bytes]
 ) -> list[Problem]:
-    """Every problem of an overlay `text` that is to be kept at `path`, over the catalogue of the
-    folder `shipped` and the other overlays; by the catalogue's own validation.
+    """The problems of an overlay `text` at `path`, over the catalogue in the folder `shipped` and
+    the other overlays, by the catalogue's own validation.
 
     Raises:
-        CatalogueError, NotFoundError: the shipped catalogue itself is at fault.
+        CatalogueError, NotFoundError: the shipped catalogue itself is invalid.
     """
     from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_folder
 
     draft, content = parse(read_folder(shipped))
     others = {other: data for other, data in overlays.items() if other != path}
-    # As the program reads them: in the order of their names, and those at fault left out.
+    # As the program reads them: by name, without invalid ones.
     files = dict(sorted({**others, path: text}.items()))
     _, problems = apply_overlays(draft, content, Files(files))
     return [one for one in problems if Path(one.file) == path]
 
 
-# Making of a draft ----------------------------------------------------------------------------
+# Parts of a draft ---------------------------------------------------------------------------------
 
 
 def _paper(title: str, abstract: str, authors: tuple[str, ...], year: int | None) -> dict[str, Any]:
-    summary = _sentences(abstract) or "Say here in your own words what it found."
+    summary = _sentences(abstract) or "Describe in your own words what it found."
     return {
         "name": _short(title),
         "title": _line(title),
@@ -204,9 +237,9 @@ def _paper(title: str, abstract: str, authors: tuple[str, ...], year: int | None
     }
 
 
-def _addition(
+def _draft(
     section: str, entry: dict[str, Any], catalogue: Catalogue, *, page: str, of: str, day: str
-) -> Addition:
+) -> Draft:
     import yaml
 
     identifier = _free_id(entry["name"], section, catalogue)
@@ -228,10 +261,10 @@ def _addition(
     )
     head = (
         f"# Made from {page} on {day}.\n"
-        "# Correct what is wrong, and write the summary in your own words. What stands here\n"
-        "# becomes part of your catalogue; an empty file adds nothing.\n"
+        "# Correct what is wrong, and write the summary in your own words. The saved text becomes\n"
+        "# part of your catalogue; an empty file adds nothing.\n"
     )
-    return Addition(identifier, section, head + body)
+    return Draft(identifier, section, head + body)
 
 
 def _free_id(name: str, section: str, catalogue: Catalogue) -> str:
@@ -243,7 +276,7 @@ def _free_id(name: str, section: str, catalogue: Catalogue) -> str:
 
 
 def _short(title: str) -> str:
-    """The name of a paper: what stands before a colon, or the beginning of its title."""
+    """A name for a paper: its title up to a colon, or the beginning of the title."""
     head, colon, _ = _line(title).partition(":")
     if colon and 0 < len(head) <= _LONGEST_NAME:
         return head.strip()
@@ -254,22 +287,22 @@ def _short(title: str) -> str:
 
 
 def _sentences(text: str) -> str:
-    """The first sentences of an abstract, as many as a summary may take."""
+    """The first sentences of an abstract, as many as fit into a summary."""
     text = _line(text)
     ends = [end for _, end in sentence_spans(text)]
     fitting = [end for end in ends if end <= _LONGEST_SUMMARY] or ends[:1]
     return text[: fitting[-1]] if fitting else ""
 
 
-def _parameters(answer: Mapping[str, Any]) -> int | None:
-    tensors = answer.get("safetensors")
+def _parameters(card: Mapping[str, Any]) -> int | None:
+    tensors = card.get("safetensors")
     total = tensors.get("total") if isinstance(tensors, Mapping) else None
     return total if type(total) is int and 0 < total < 2**50 else None
 
 
-def _base(answer: Mapping[str, Any]) -> str | None:
-    card = answer.get("cardData")
-    base = card.get("base_model") if isinstance(card, Mapping) else None
+def _base(card: Mapping[str, Any]) -> str | None:
+    data = card.get("cardData")
+    base = data.get("base_model") if isinstance(data, Mapping) else None
     if isinstance(base, list) and base:
         base = base[0]
     return _line(base)[:200] if isinstance(base, str) and base else None
@@ -284,7 +317,7 @@ def _text(value: object) -> str:
 
 
 def _line(text: str) -> str:
-    """One clean line: the draft is opened in an editor, which is a terminal."""
+    """One clean line: an editor may run in the terminal."""
     return " ".join(clean(text).split())
 
 
