@@ -101,7 +101,7 @@ async def test_how_far_it_is_and_stopping_it(
         assert outcome.line.startswith(
             "Stopped: fetching into owls; records that have arrived are kept"
         )
-        assert "the same fetch goes on from there" in outcome.line
+        assert "the same fetch resumes from there" in outcome.line
         assert children(home) == {}
         # The next one's turn has come.
         assert [(verb_of(one), one.target) for one in scripted.began] == [("verify", "mine")]
@@ -131,7 +131,7 @@ async def test_the_same_fetch_twice_is_one(
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await into(session, "owls", "owls")
         await into(session, "owls", "owls")
-        assert session.said == "Fetching into owls: this already running or waiting"
+        assert session.said == "Fetching into owls: already running or waiting"
         # While it is fetched into, the name is no new one.
         await session.press("w")
         await session.type("owls")

@@ -14,7 +14,7 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.explore import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
-from bioretrieval_tui.tui.dialogs.base import Question
+from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
 from bioretrieval_tui.tui.evaluating import Ask
 from bioretrieval_tui.tui.exploring import with_run
@@ -190,11 +190,11 @@ async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
         session.app.explore(Ask(benchmark, ("lexical",), purpose="explore"))
         await session.settle()
         await session.press("escape")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         await session.press("n")
         assert session.app.evaluations.current is not None
         await session.press("q")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         assert "Quit?" in session.text
         await session.press("n", "X", "y")
         await ranked(session)

@@ -30,7 +30,7 @@ from bioretrieval_tui.tui.dialogs.base import (
     ExportDialog,
     HelpDialog,
     PageDialog,
-    Question,
+    Confirm,
     TextDialog,
     help_lines,
 )
@@ -86,7 +86,7 @@ EVERY_CLASS: tuple[type, ...] = (
     BioRetrievalApp, Pane, HomePane, ListPane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
-    Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Question,
+    Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Confirm,
     FilesDialog, AddDialog, BuildDialog, BenchmarkDialog, QrelsPane, NewsPane,
     Form, FetchDialog, IntoDialog, FoundPane,
 )  # fmt: skip
