@@ -1,4 +1,4 @@
-"""The local server, a clock that moves by waiting, and a door to the one by the other."""
+"""The local server, a clock that moves by waiting, and a client to the one by the other."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def clock() -> MovedClock:
 
 
 @pytest.fixture
-def open_door(address: str, clock: MovedClock) -> Iterator[Callable[..., HttpClient]]:
-    """Opens doors that wait by the moved clock, and closes them."""
+def open_client(address: str, clock: MovedClock) -> Iterator[Callable[..., HttpClient]]:
+    """Opens clients that wait by the moved clock, and closes them."""
     opened: list[HttpClient] = []
 
     def make(limits: TimeLimits | None = None) -> HttpClient:
@@ -56,6 +56,6 @@ def open_door(address: str, clock: MovedClock) -> Iterator[Callable[..., HttpCli
 
 
 @pytest.fixture
-def way(open_door: Callable[..., HttpClient]) -> HttpClient:
-    """A door to the server."""
-    return open_door()
+def client(open_client: Callable[..., HttpClient]) -> HttpClient:
+    """A client to the server."""
+    return open_client()

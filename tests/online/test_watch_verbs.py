@@ -144,7 +144,7 @@ def test_wrong_words(program: Program, words: tuple[str, ...], code: int, said: 
 def test_a_day_of_cron_with_a_moved_clock(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every hour through the real door and readers: each record once, in the hour it appears."""
+    """Every hour through the real client and readers: each record once, in the hour it appears."""
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
     monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
     start = datetime(2026, 3, 10, 0, 0, tzinfo=UTC)
@@ -154,7 +154,7 @@ def test_a_day_of_cron_with_a_moved_clock(
         services = {"ncbi": Service("ncbi", "PubMed", f"{address}/entrez", 1_000.0)}
         name = add_watch("owls", "pubmed", since="2026-03-08", today="2026-03-10").name
         told: list[list[str]] = []
-        with HttpClient(services=services) as door:
+        with HttpClient(services=services) as client:
             for hour in range(24):
                 now = start + timedelta(hours=hour)
                 new = [str(1_000 + 10 * hour + number) for number in range(hour % 4)]
@@ -163,7 +163,7 @@ def test_a_day_of_cron_with_a_moved_clock(
                 world.articles += [Article(one, f"Owl {one}", "Owls.", day) for one in new]
                 outcome = run_watch(
                     watched(name),
-                    record_source(door, now=lambda now=now: now),  # type: ignore[misc]
+                    record_source(client, now=lambda now=now: now),  # type: ignore[misc]
                     lambda _, documents: [0.5] * len(documents),
                     now=now,
                 )

@@ -179,7 +179,9 @@ async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Pat
         assert [row.scores["lexical"] for row in rows] == [
             records.records()[0].per_query[row.id] for row in rows
         ]
-        view, document = await asyncio.gather(explorer.view_query("2"), explorer.read_document("d2"))
+        view, document = await asyncio.gather(
+            explorer.view_query("2"), explorer.read_document("d2")
+        )
         assert [row.title for row in view.judged] == ["p53", None]
         assert document == ("p53", "The p53 gene suppresses the growth of tumours.")
         assert await explorer.read_document("d9") is None

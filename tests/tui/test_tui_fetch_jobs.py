@@ -18,8 +18,8 @@ from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.spool import starred_path
 from bioretrieval_tui.tui.dialogs.base import Confirm
-from bioretrieval_tui.tui.found_session import starred_path
 
 WIDE, NARROW = (120, 30), (80, 24)
 

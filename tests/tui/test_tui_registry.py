@@ -26,11 +26,11 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.base import (
+    Confirm,
     Dialog,
     ExportDialog,
     HelpDialog,
     PageDialog,
-    Confirm,
     TextDialog,
     help_lines,
 )

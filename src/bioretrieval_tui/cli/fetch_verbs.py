@@ -195,12 +195,12 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     They are kept in your data folder and remain their publishers'. An interrupted fetch keeps
     what has arrived.
     """
-    from bioretrieval_tui.online.fetch import abstracts_of, papers_with_ids
+    from bioretrieval_tui.online.fetch import abstracts_of, paper_ids
     from bioretrieval_tui.progress import Progress
     from bioretrieval_tui.search.entries import Abstract, keep_abstracts, kept_abstracts
 
     kept = {} if everything else kept_abstracts()
-    wanted = [one for one in papers_with_ids(catalogue()) if one.id not in kept]
+    wanted = {name: one for name, one in paper_ids(catalogue()).items() if name not in kept}
     day = datetime.now(UTC).date().isoformat()
     before = len(kept)
     if not wanted:

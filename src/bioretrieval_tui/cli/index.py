@@ -50,8 +50,8 @@ def info(name: str, format_: Format) -> None:
     """Tell about one index, after comparing each of its files with its checksum."""
     from bioretrieval_tui.cli.output import put
     from bioretrieval_tui.index import registry
+    from bioretrieval_tui.render.formats import object_text
     from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
-    from bioretrieval_tui.render.jsontext import object_text
 
     found = registry.info(name)
     if format_ == "json":

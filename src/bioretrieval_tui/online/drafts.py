@@ -23,7 +23,6 @@ from bioretrieval_tui.online import hub
 from bioretrieval_tui.terminal.clean import clean
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.online.arxiv import ArxivRecord
     from bioretrieval_tui.online.http import HttpClient
 
 Scheme = Literal["arxiv", "hub", "pmid"]
@@ -120,11 +119,11 @@ def draft_of(client: HttpClient, what: WorkReference, catalogue: Catalogue, *, d
         record = arxiv.by_ids(client, [what.name]).get(what.name)
         if record is None:
             raise NotFoundError(f"arXiv has no paper {what.name}", remedy="correct the id")
-        return from_arxiv(record, catalogue, day=day)
+        return from_paper(record.document(), catalogue, day=day)
     if what.scheme == "pmid":
         for item in pubmed.by_ids(client, [what.name]):
             if isinstance(item, Record) and item.document.id == what.name:
-                return from_pubmed(item.document, catalogue, day=day)
+                return from_paper(item.document, catalogue, day=day)
         raise NotFoundError(f"PubMed has no record {what.name}", remedy="correct the PMID")
     found = hub.repository(client, "dataset" if what.dataset else "model", what.name)
     if found.state == "gone":
@@ -135,38 +134,30 @@ def draft_of(client: HttpClient, what: WorkReference, catalogue: Catalogue, *, d
     return from_hub(what, found.card, catalogue, day=day)
 
 
-def from_arxiv(record: ArxivRecord, catalogue: Catalogue, *, day: str) -> Draft:
-    """Draft a paper from arXiv's record; day: of reading, ISO 8601."""
-    address = f"https://arxiv.org/abs/{record.id}"
-    year = int(record.published[:4]) if record.published else None
-    entry = {
-        **_paper(record.title, record.abstract, record.authors, year),
-        "venue": record.journal,
-        "arxiv": record.id,
-        "doi": _doi(record.doi),
-        "links": [{"label": "arXiv", "url": address, "type": "arxiv"}],
-        "tags": [],
-    }
-    return _draft("papers", entry, catalogue, page=address, of="arXiv", day=day)
-
-
-def from_pubmed(document: Document, catalogue: Catalogue, *, day: str) -> Draft:
-    """Draft a paper from PubMed's record."""
+def from_paper(document: Document, catalogue: Catalogue, *, day: str) -> Draft:
+    """Draft a paper from the record of arXiv or PubMed; day: of reading, ISO 8601."""
     metadata = document.metadata
-    pmid = str(metadata.get("pmid") or document.id)
-    address = f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
-    names = metadata.get("authors")
-    authors = tuple(map(str, names)) if isinstance(names, list) else ()
-    journal = metadata.get("journal")
+    arxiv = metadata.get("arxiv")
+    title, year = _line(document.title), document_year(metadata)
+    names, journal = metadata.get("authors"), metadata.get("journal")
+    if arxiv:
+        service, page = "arXiv", f"https://arxiv.org/abs/{arxiv}"
+    else:
+        pmid = str(metadata.get("pmid") or document.id)
+        service, page = "PubMed", f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
     entry = {
-        **_paper(document.title, document.text, authors, document_year(metadata)),
+        "name": _short(title),
+        "title": title,
+        "summary": _sentences(document.text) or "Describe in your own words what it found.",
+        "year": year if year and 1990 <= year <= 2100 else None,
+        "authors": [_line(str(name)) for name in names[:100]] if isinstance(names, list) else [],
         "venue": journal if isinstance(journal, str) else None,
+        **({"arxiv": arxiv} if arxiv else {"pmid": int(pmid)}),
         "doi": _doi(metadata.get("doi")),
-        "pmid": int(pmid),
-        "links": [{"label": "PubMed", "url": address, "type": "pubmed"}],
+        "links": [{"label": service, "url": page, "type": service.casefold()}],
         "tags": [],
     }
-    return _draft("papers", entry, catalogue, page=address, of="PubMed", day=day)
+    return _draft("papers", entry, catalogue, page=page, of=service, day=day)
 
 
 def from_hub(
@@ -226,17 +217,6 @@ def checked(
 # Parts of a draft ---------------------------------------------------------------------------------
 
 
-def _paper(title: str, abstract: str, authors: tuple[str, ...], year: int | None) -> dict[str, Any]:
-    summary = _sentences(abstract) or "Describe in your own words what it found."
-    return {
-        "name": _short(title),
-        "title": _line(title),
-        "summary": summary,
-        "year": year if year and 1990 <= year <= 2100 else None,
-        "authors": [_line(name) for name in authors[:100]],
-    }
-
-
 def _draft(
     section: str, entry: dict[str, Any], catalogue: Catalogue, *, page: str, of: str, day: str
 ) -> Draft:
@@ -277,13 +257,12 @@ def _free_id(name: str, section: str, catalogue: Catalogue) -> str:
 
 def _short(title: str) -> str:
     """A name for a paper: its title up to a colon, or the beginning of the title."""
-    head, colon, _ = _line(title).partition(":")
+    head, colon, _ = title.partition(":")
     if colon and 0 < len(head) <= _LONGEST_NAME:
         return head.strip()
-    text = _line(title)
-    if len(text) <= _LONGEST_NAME:
-        return text
-    return text[:_LONGEST_NAME].rpartition(" ")[0] or text[:_LONGEST_NAME]
+    if len(title) <= _LONGEST_NAME:
+        return title
+    return title[:_LONGEST_NAME].rpartition(" ")[0] or title[:_LONGEST_NAME]
 
 
 def _sentences(text: str) -> str:

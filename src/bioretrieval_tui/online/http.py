@@ -21,7 +21,7 @@ import re
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -468,7 +468,8 @@ class PaceTransport(_Layer):
 class BoundedTransport(_Layer):
     """Unpacks bodies in steps of 64 kB, and bounds their bytes and their time.
 
-    httpx would unpack whatever it receives in one piece, and gzip packs a thousandfold.
+    httpx would unpack whatever it receives in one piece, and gzip packs a thousandfold. Reading a
+    body raises BrokenBody, OversizedBody, and whatever `step` raises.
     """
 
     def __init__(
@@ -484,41 +485,13 @@ class BoundedTransport(_Layer):
         packing = response.headers.pop("content-encoding", "").strip().lower()
         call, stream = _call_of(request), response.stream
         if isinstance(stream, httpx.SyncByteStream):
-            response.stream = _BoundedBody(stream, packing, call, self._limits, self._step)
+            response.stream = _Content(self._content(stream, packing, call), stream.close)
         return response
 
-
-class _BoundedBody(httpx.SyncByteStream):
-    """The content of a body. Raises BrokenBody, OversizedBody, and whatever `step` raises."""
-
-    def __init__(
-        self,
-        stream: httpx.SyncByteStream,
-        packing: str,
-        call: _Call,
-        limits: TimeLimits,
-        step: Callable[[], None],
-    ) -> None:
-        self._stream = stream
-        self._packing = packing
-        self._call = call
-        self._limits = limits
-        self._step = step
-
-    def __iter__(self) -> Iterator[bytes]:
-        packed = count = 0
-        unpacker = _Unpacker(self._packing)
+    def _content(self, stream: httpx.SyncByteStream, packing: str, call: _Call) -> Iterator[bytes]:
         try:
-            for part in self._arriving():
-                packed += len(part)
-                if packed > self._call.most_bytes:
-                    raise OversizedBody
-                for piece in unpacker.given(part):
-                    count += len(piece)
-                    if count > self._call.most_bytes:
-                        raise OversizedBody
-                    yield piece
-            unpacker.check_end(packed)
+            packed = _counted(self._timely(stream, call), call)
+            yield from _counted(_unpacked(packed, packing), call)
         except httpx.TimeoutException as error:
             raise BrokenBody("takes too long", slow=True) from error
         except httpx.TransportError as error:
@@ -526,19 +499,15 @@ class _BoundedBody(httpx.SyncByteStream):
         except zlib.error as error:
             raise BrokenBody("sends data that cannot be unpacked") from error
 
-    def close(self) -> None:
-        """Close the connection, or give it back."""
-        self._stream.close()
-
-    def _arriving(self) -> Iterator[bytes]:
+    def _timely(self, parts: Iterable[bytes], call: _Call) -> Iterator[bytes]:
         """The parts as they arrive, while they are fast enough."""
         limits = self._limits
         began = checked = time.monotonic()
         arrived = 0
-        for part in self._stream:
+        for part in parts:
             self._step()
             now = time.monotonic()
-            if self._call.whole and now - began > limits.whole:
+            if call.whole and now - began > limits.whole:
                 raise BrokenBody("takes too long", slow=True)
             arrived += len(part)
             if now - checked > limits.read:
@@ -548,35 +517,50 @@ class _BoundedBody(httpx.SyncByteStream):
             yield part
 
 
-class _Unpacker:
-    """Gives the content of what arrives, in steps of 64 kB whatever it unpacks to."""
+class _Content(httpx.SyncByteStream):
+    """The stream of a response that was made of another one."""
 
-    def __init__(self, packing: str) -> None:
-        self._gzip = None
-        if packing in ("gzip", "x-gzip"):
-            self._gzip = zlib.decompressobj(_GZIP)
-        elif packing not in ("", "identity"):
-            raise BrokenBody("packs its response in a way that was not requested")
+    def __init__(self, parts: Iterator[bytes], close: Callable[[], None]) -> None:
+        self._parts = parts
+        self._close = close
 
-    def given(self, part: bytes) -> Iterator[bytes]:
-        """The content of one part."""
-        if self._gzip is None:
-            yield part
-            return
-        waiting, full = part, True
+    def __iter__(self) -> Iterator[bytes]:
+        return self._parts
+
+    def close(self) -> None:
+        """Close the connection, or give it back."""
+        self._close()
+
+
+def _counted(parts: Iterable[bytes], call: _Call) -> Iterator[bytes]:
+    count = 0
+    for part in parts:
+        count += len(part)
+        if count > call.most_bytes:
+            raise OversizedBody
+        yield part
+
+
+def _unpacked(parts: Iterable[bytes], packing: str) -> Iterator[bytes]:
+    """The content of what arrives, in steps of 64 kB whatever it unpacks to."""
+    if packing in ("", "identity"):
+        yield from parts
+        return
+    if packing not in ("gzip", "x-gzip"):
+        raise BrokenBody("packs its response in a way that was not requested")
+    unpacker, arrived = zlib.decompressobj(_GZIP), False
+    for part in parts:
+        waiting, full, arrived = part, True, True
         while waiting or full:
-            piece = self._gzip.decompress(waiting, _STEP)
-            waiting, full = self._gzip.unconsumed_tail, len(piece) == _STEP
+            piece = unpacker.decompress(waiting, _STEP)
+            waiting, full = unpacker.unconsumed_tail, len(piece) == _STEP
             if piece:
                 yield piece
-            if self._gzip.unused_data:
+            if unpacker.unused_data:
                 # zlib would keep whatever follows the end, uncounted.
                 raise BrokenBody("sends more than it packed")
-
-    def check_end(self, arrived: int) -> None:
-        """Raise BrokenBody where the content is incomplete."""
-        if arrived and self._gzip is not None and not self._gzip.eof:
-            raise BrokenBody("ends the connection")
+    if arrived and not unpacker.eof:
+        raise BrokenBody("ends the connection")
 
 
 class EnvironmentTransport(httpx.BaseTransport):

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from bioretrieval_tui.online.watches import News
-from bioretrieval_tui.render.jsontext import encoded
+from bioretrieval_tui.render.formats import encoded
 from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Group, Inline, Page, Prose, fact, facts, paragraphs, text
-from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Linked, Sheet
-from bioretrieval_tui.render.text import one_line, shortened
+from bioretrieval_tui.render.sheet import (
+    Cell,
+    Column,
+    Each,
+    Figure,
+    Linked,
+    Sheet,
+    one_line,
+    shortened,
+)
 from bioretrieval_tui.terminal.clean import safe_url
 
 _AUTHORS = 3

@@ -583,14 +583,14 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     def put_into(self, name: str, papers: Mapping[str, bytes]) -> bool:
         """Put papers (lines of JSONL by their id) into an index; False if they cannot be kept."""
         from bioretrieval_tui.backend.protocol import AddJob, BuildJob, RemoveJob
-        from bioretrieval_tui.tui.found_session import keep_starred
+        from bioretrieval_tui.online.spool import keep_starred
 
         exists = name in self._index_names()
         # A build that failed or was stopped left no index, and its papers in the file.
         before = self.jobs.outcomes.get(name)
         begun = before is not None and not before.done and not isinstance(before.job, RemoveJob)
         try:
-            path = keep_starred(name, papers, replace=not (exists or begun))
+            path = keep_starred(name, papers, restart=not (exists or begun))
         except BioRetrievalError as error:
             self.say(error.line(), "error")
             return False
@@ -722,7 +722,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         from bioretrieval_tui.render.entries import entry_sheet
         from bioretrieval_tui.render.formats import render
 
-        text = "".join(render(entry_sheet(entries, self.catalogue.names), "bibtex"))
+        text = "".join(render(entry_sheet(entries, self.catalogue), "bibtex"))
         if text.strip():
             self.copy_text(text, "BibTeX")
         else:
@@ -738,7 +738,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         """Ask for a file and write these entries to it."""
         from bioretrieval_tui.render.entries import entry_sheet
 
-        self.export_sheet(lambda: entry_sheet(entries, self.catalogue.names), stem, len(entries))
+        self.export_sheet(lambda: entry_sheet(entries, self.catalogue), stem, len(entries))
 
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the ending chooses the format."""

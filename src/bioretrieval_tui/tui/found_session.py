@@ -1,13 +1,11 @@
 """The state and the requests of the Found pane, without a widget: papers that a service was asked
-for, the ones that are starred, and the file that starred ones go into an index from."""
+for, and the ones that are starred."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
@@ -17,7 +15,6 @@ from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, line_of
-from bioretrieval_tui.paths import places, write_atomically
 from bioretrieval_tui.search.hits import Hit
 from bioretrieval_tui.search.links import document_url
 
@@ -155,50 +152,3 @@ class FoundSession:
             self._later = None
         if not self._closed:
             self._changed()
-
-
-# Starred papers ---------------------------------------------------------------------------------
-
-
-class _Identified(msgspec.Struct, frozen=True):
-    """What of a line says which paper it is."""
-
-    id: str = msgspec.field(name="_id")
-
-
-def starred_path(name: str) -> Path:
-    """The file of papers that were starred into the index `name`; it may not exist."""
-    return places().data / "starred" / f"{name}.jsonl"
-
-
-def keep_starred(name: str, papers: Mapping[str, bytes], *, replace: bool) -> Path:
-    """Append papers (lines of JSONL by their id) to the file of an index and return the file.
-
-    replace: nothing of what is there belongs to the index. A paper that is there already keeps its
-    place and is as it came now: a second version of it in the file would win by its place alone.
-
-    Raises:
-        BioRetrievalError: it cannot be written; what was there is unchanged.
-    """
-    path = starred_path(name)
-    try:
-        lines = {} if replace or not path.exists() else _lines(path.read_bytes())
-        lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
-        write_atomically(path, b"".join(line + b"\n" for line in lines.values()))
-    except OSError as error:
-        raise BioRetrievalError(
-            f"starred papers cannot be kept in {path.parent}: {error.strerror or error}",
-            remedy="free some space, or make the folder writable",
-        ) from error
-    return path
-
-
-def _lines(data: bytes) -> dict[str | bytes, bytes]:
-    """Lines by their id, the last one of each; a line of something else by itself."""
-    found: dict[str | bytes, bytes] = {}
-    for line in filter(None, data.split(b"\n")):
-        key: str | bytes = line
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            key = msgspec.json.decode(line, type=_Identified).id
-        found[key] = line
-    return found

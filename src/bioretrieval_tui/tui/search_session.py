@@ -26,7 +26,7 @@ from bioretrieval_tui.query import Schema, UnfinishedFilterError, parse
 from bioretrieval_tui.query.ast import Any as AnyOf
 from bioretrieval_tui.query.ast import Matches
 from bioretrieval_tui.render.hits import mode_name
-from bioretrieval_tui.render.text import shortened
+from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.hits import MODES, Answer, Hit, Mode, Order, Question, Why
 
 if TYPE_CHECKING:

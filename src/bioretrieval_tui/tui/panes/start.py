@@ -15,9 +15,8 @@ from bioretrieval_tui.catalog.models import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER
-from bioretrieval_tui.tui.lists import COLUMNS
 from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.browse import BrowsePane
+from bioretrieval_tui.tui.panes.browse import BrowsePane, entry_columns
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -50,7 +49,7 @@ class StartPane(BrowsePane):
         yield HeadLine()
         yield WorkBar()
         with Horizontal():
-            yield VirtualTable(COLUMNS[self.section], empty="No entry matches.")
+            yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
             yield Detail(rule=True)
 
     def on_mount(self) -> None:

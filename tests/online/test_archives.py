@@ -26,64 +26,72 @@ DATA = bytes(range(256)) * 1_200
 MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
 
 
-def fetched(way: HttpClient, target: Path, md5: str | None = MD5, most: int = 10**9) -> list[int]:
+def fetched(
+    client: HttpClient, target: Path, md5: str | None = MD5, most: int = 10**9
+) -> list[int]:
     told: list[int] = []
     download(
-        way, "baseline", "file", target, md5=md5, most_bytes=most, tell=lambda n, _: told.append(n)
+        client,
+        "baseline",
+        "file",
+        target,
+        md5=md5,
+        most_bytes=most,
+        tell=lambda n, _: told.append(n),
     )
     return told
 
 
 @pytest.mark.parametrize("cut", [0, 1, 255, 65_536, 200_000, len(DATA) - 1])
 def test_a_file_is_resumed_at_any_byte(
-    way: HttpClient, world: World, tmp_path: Path, cut: int
+    client: HttpClient, world: World, tmp_path: Path, cut: int
 ) -> None:
     world.files["/file"] = DATA
     world.faults = [("/file", Fault("cut", cut))]
-    fetched(way, tmp_path / "file")
+    fetched(client, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
     assert world.of("/file")[-1].get("range") == (f"bytes={cut}-" if cut else None)
     assert world.sent == len(DATA)  # no byte twice
     assert [path.name for path in tmp_path.glob("file*")] == ["file"]
 
 
-def test_another_process_goes_on(way: HttpClient, world: World, tmp_path: Path) -> None:
+def test_another_process_goes_on(client: HttpClient, world: World, tmp_path: Path) -> None:
     world.files["/file"] = DATA
     world.faults = [("/file", Fault("cut", 70_000))] + [("/file", Fault("fail"))] * 5
     with pytest.raises(OnlineError, match="the PubMed archive responded with status 500"):
-        fetched(way, tmp_path / "file")
+        fetched(client, tmp_path / "file")
     assert (tmp_path / "file.part").read_bytes() == DATA[:70_000]
-    told = fetched(way, tmp_path / "file")
+    told = fetched(client, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
     assert told[0] > 70_000
     assert told[-1] == len(DATA)
 
 
 def test_what_was_complete_and_not_yet_renamed(
-    way: HttpClient, world: World, tmp_path: Path
+    client: HttpClient, world: World, tmp_path: Path
 ) -> None:
     world.files["/file"] = DATA
     (tmp_path / "file.part").write_bytes(DATA)
-    fetched(way, tmp_path / "file")
+    fetched(client, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
 
 
-def test_a_file_that_is_another(way: HttpClient, world: World, tmp_path: Path) -> None:
+def test_a_file_that_is_another(client: HttpClient, world: World, tmp_path: Path) -> None:
     world.files["/file"] = DATA[:-1] + b"x"
     with pytest.raises(OnlineError, match="has the wrong MD5"):
-        fetched(way, tmp_path / "file")
+        fetched(client, tmp_path / "file")
     assert not list(tmp_path.glob("file*"))
     with pytest.raises(OnlineError, match="more than 1,000 bytes"):
-        fetched(way, tmp_path / "file", most=1_000)
+        fetched(client, tmp_path / "file", most=1_000)
 
 
 def test_an_archive_that_never_gives_anything(
-    way: HttpClient, world: World, tmp_path: Path
+    client: HttpClient, world: World, tmp_path: Path
 ) -> None:
     world.files["/file"] = DATA
     world.faults = [("/file", Fault("cut", 0))] * 50
     with pytest.raises(OnlineError, match="broke off"):
-        fetched(way, tmp_path / "file")
+        fetched(client, tmp_path / "file")
     assert len(world.of("/file")) == 5
 
 
@@ -181,43 +189,43 @@ def nfcorpus(world: World) -> Benchmark:
 
 
 def test_a_benchmark_is_what_eval_takes(
-    way: HttpClient, world: World, nfcorpus: Benchmark, tmp_path: Path
+    client: HttpClient, world: World, nfcorpus: Benchmark, tmp_path: Path
 ) -> None:
     world.faults = [("/nfcorpus.zip", Fault("cut", 300))]
     told: list[Progress] = []
-    fetch_benchmark(way, nfcorpus, tmp_path / "nf", reporter=told.append)
+    fetch_benchmark(client, nfcorpus, tmp_path / "nf", reporter=told.append)
     assert len(read_benchmark(tmp_path / "nf").queries) == 5
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["nf"]
     assert {step.stage for step in told} == {"fetching nfcorpus", "unpacking"}
     with pytest.raises(UsageError, match="exists"):
-        fetch_benchmark(way, nfcorpus, tmp_path / "nf")
+        fetch_benchmark(client, nfcorpus, tmp_path / "nf")
 
 
 def test_an_altered_archive_is_not_unpacked(
-    way: HttpClient, world: World, nfcorpus: Benchmark, tmp_path: Path
+    client: HttpClient, world: World, nfcorpus: Benchmark, tmp_path: Path
 ) -> None:
     world.files["/nfcorpus.zip"] = zipped(benchmark_files("other"))
     with pytest.raises(OnlineError, match="has the wrong MD5"):
-        fetch_benchmark(way, nfcorpus, tmp_path / "nf")
+        fetch_benchmark(client, nfcorpus, tmp_path / "nf")
     assert not [path for path in tmp_path.iterdir() if path.name != "home"]
 
 
-def test_entries_without_an_archive(way: HttpClient, tmp_path: Path) -> None:
+def test_entries_without_an_archive(client: HttpClient, tmp_path: Path) -> None:
     found = load().catalogue
     assert {"nfcorpus", "scifact", "scidocs", "trec-covid"} <= set(fetchable(found))
     entry = next(
         one for one in found.of_type(Benchmark) if one.loaders is None or not one.loaders.zip
     )
     with pytest.raises(NotFoundError, match="names no archive"):
-        fetch_benchmark(way, entry, tmp_path / "x")
+        fetch_benchmark(client, entry, tmp_path / "x")
 
 
 # The baseline ---------------------------------------------------------------------------------
 
 
-def test_the_baseline_file_by_file(way: HttpClient, world: World, tmp_path: Path) -> None:
+def test_the_baseline_file_by_file(client: HttpClient, world: World, tmp_path: Path) -> None:
     world.files = archive_files(world)
-    listed = archives.listed(way)
+    listed = archives.listed(client)
     assert [one.path for one in listed] == [
         "baseline/pubmed26n0001.xml.gz",
         "baseline/pubmed26n0002.xml.gz",
@@ -226,7 +234,7 @@ def test_the_baseline_file_by_file(way: HttpClient, world: World, tmp_path: Path
     assert all(one.bytes and one.bytes < 20_000 for one in listed)
     folder = tmp_path / "pubmed"
     world.faults = [("/baseline/pubmed26n0002.xml.gz", Fault("cut", 99))]
-    archives.fetch_files(way, listed, folder)
+    archives.fetch_files(client, listed, folder)
     assert archives.missing(listed, folder) == []
 
     from bioretrieval_tui.index.intake import feed_files
@@ -237,19 +245,19 @@ def test_the_baseline_file_by_file(way: HttpClient, world: World, tmp_path: Path
 
 
 def test_a_baseline_goes_on_behind_the_file_that_failed(
-    way: HttpClient, world: World, tmp_path: Path
+    client: HttpClient, world: World, tmp_path: Path
 ) -> None:
     world.files = archive_files(world)
     whole = world.files["/baseline/pubmed26n0002.xml.gz"]
     world.files["/baseline/pubmed26n0002.xml.gz"] = whole[:-1] + b"?"
-    listed = archives.listed(way)
+    listed = archives.listed(client)
     with pytest.raises(OnlineError, match=r"pubmed26n0002\.xml\.gz .* has the wrong MD5"):
-        archives.fetch_files(way, listed, tmp_path)
+        archives.fetch_files(client, listed, tmp_path)
     world.files["/baseline/pubmed26n0002.xml.gz"] = whole
     left = archives.missing(listed, tmp_path)
     assert [one.name for one in left] == ["pubmed26n0002.xml.gz", "pubmed26n0003.xml.gz"]
     world.asked.clear()
-    archives.fetch_files(way, left, tmp_path)
+    archives.fetch_files(client, left, tmp_path)
     assert not world.of("/baseline/pubmed26n0001")
     assert archives.missing(listed, tmp_path) == []
 
@@ -262,10 +270,10 @@ def test_a_baseline_goes_on_behind_the_file_that_failed(
     ],
 )
 def test_an_archive_that_has_changed(
-    way: HttpClient, world: World, tmp_path: Path, path: str, fault: Fault, said: str
+    client: HttpClient, world: World, tmp_path: Path, path: str, fault: Fault, said: str
 ) -> None:
     world.files = {k: v for k, v in archive_files(world).items() if "update" not in k}
     world.faults = [(path, fault)]
     with pytest.raises(OnlineError) as caught:
-        archives.fetch_files(way, archives.listed(way, ["baseline"]), tmp_path)
+        archives.fetch_files(client, archives.listed(client, ["baseline"]), tmp_path)
     assert said in caught.value.line()

@@ -16,9 +16,8 @@ from bioretrieval_tui.online.arxiv import ArxivRecord
 from bioretrieval_tui.online.drafts import (
     Draft,
     checked,
-    from_arxiv,
     from_hub,
-    from_pubmed,
+    from_paper,
     held,
     reference,
 )
@@ -67,7 +66,7 @@ def added(draft: Draft) -> Paper | Model | Dataset:
 
 
 def test_a_paper_of_arxiv(catalogue: Catalogue) -> None:
-    entry = added(from_arxiv(record(), catalogue, day=DAY))
+    entry = added(from_paper(record().document(), catalogue, day=DAY))
     assert isinstance(entry, Paper)
     assert (entry.id, entry.name, entry.title) == (
         "birdrank",
@@ -88,7 +87,7 @@ def test_a_paper_of_pubmed(catalogue: Catalogue) -> None:
     document = Document(
         "123", "Owls at night.", "Owls see.", {"pmid": "123", "authors": ["Bee A"], "year": 1975}
     )
-    entry = added(from_pubmed(document, catalogue, day=DAY))
+    entry = added(from_paper(document, catalogue, day=DAY))
     assert isinstance(entry, Paper)
     assert (entry.pmid, entry.title, entry.authors) == (123, "Owls at night.", ("Bee A",))
     # The catalogue holds years from 1990 on.
@@ -122,7 +121,7 @@ def test_a_model_and_a_data_set_of_the_hub(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize("field", ["title", "abstract", "journal", "doi"])
 def test_hostile_text_stays_text(field: str, catalogue: Catalogue) -> None:
-    draft = from_arxiv(record(**{field: HOSTILE}), catalogue, day=DAY)
+    draft = from_paper(record(**{field: HOSTILE}).document(), catalogue, day=DAY)
     assert "\x1b" not in draft.text
     assert "\u202e" not in draft.text
     entry = added(draft)
@@ -149,14 +148,14 @@ def test_a_strange_answer_makes_a_smaller_draft(
 
 def test_an_id_that_is_taken_gives_another(catalogue: Catalogue) -> None:
     taken = next(entry for entry in catalogue.entries if entry.id == "medcpt")
-    draft = from_arxiv(record(title="MedCPT: anew"), catalogue, day=DAY)
+    draft = from_paper(record(title="MedCPT: anew").document(), catalogue, day=DAY)
     assert draft.id != taken.id
     assert draft.id not in catalogue.by_id
     added(draft)
 
 
 def test_what_is_wrong_is_told_with_file_line_and_field(catalogue: Catalogue) -> None:
-    draft = from_arxiv(record(), catalogue, day=DAY)
+    draft = from_paper(record().document(), catalogue, day=DAY)
     text = draft.text.replace("year: 2026", "yeer: 2026").replace(
         "- birdrank-page\n", "- nowhere\n", 1
     )
@@ -169,7 +168,7 @@ def test_what_is_wrong_is_told_with_file_line_and_field(catalogue: Catalogue) ->
 
 
 def test_faults_of_other_overlays_are_not_held_against_it(catalogue: Catalogue) -> None:
-    draft = from_arxiv(record(), catalogue, day=DAY)
+    draft = from_paper(record().document(), catalogue, day=DAY)
     other = {Path("catalog.d/aaa.yaml"): b"papers: 3"}
     assert checked(draft.text.encode(), PLACE, data_folder(), other) == []
 

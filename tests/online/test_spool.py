@@ -1,4 +1,4 @@
-"""What is kept of a fetch, ids in files, and what the user says of the network."""
+"""What a fetch keeps on disk, ids in files, starred papers, and the settings of the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online.fetch import batches_of_ids, names_of, read_ids, work_id
 from bioretrieval_tui.online.http import HttpClient, user_agent
 from bioretrieval_tui.online.services import masked, network_setting
-from bioretrieval_tui.online.spool import FetchBatch, Mark, Spool, WorkId, collected, documents_of
+from bioretrieval_tui.online.spool import (
+    FetchBatch,
+    Mark,
+    Spool,
+    WorkId,
+    documents_of,
+    keep_starred,
+    starred_path,
+)
 from bioretrieval_tui.paths import write_atomically
 
 
@@ -36,7 +44,8 @@ def test_the_next_run_has_what_arrived(tmp_path: Path) -> None:
         assert [one.id for one in spool.documents()] == list("01234")
         assert next(spool.documents()) == batch(0, 1).documents[0]
         assert (spool.mark.cursor, spool.mark.done, spool.complete) == ({"at": "5"}, 5, False)
-        list(collected(spool, [batch(5, 1)]))
+        spool.add(batch(5, 1))
+        spool.finish()
         assert spool.complete
         spool.move(tmp_path / "a")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a"]
@@ -151,11 +160,11 @@ def test_a_file_of_ids(tmp_path: Path) -> None:
         read_ids(path)
 
 
-def test_each_service_is_asked_for_its_own(way: HttpClient, world: World) -> None:
+def test_each_service_is_asked_for_its_own(client: HttpClient, world: World) -> None:
     words = [str(pmid_of(n)) for n in range(250)]
     words += ["10.5555/pond.300", "10.5555/POND.301", "10.5555/none", "2601.00007", "1"]
     ids = [one for line, word in enumerate(words, 1) if (one := work_id(word, line))]
-    found = list(batches_of_ids(way, ids))
+    found = list(batches_of_ids(client, ids))
     names = {one.id for one in documents_of(found)}
     assert names == {*(str(pmid_of(n)) for n in range(250)), str(pmid_of(300)), str(pmid_of(301)),
                      "2601.00007"}  # fmt: skip
@@ -163,7 +172,7 @@ def test_each_service_is_asked_for_its_own(way: HttpClient, world: World) -> Non
     absent = [one for one in ids if (one.kind, one.name.casefold()) not in answered]
     assert [(one.kind, one.name, one.line) for one in absent] == [("doi", "10.5555/none", 253),
                                                                    ("pmid", "1", 255)]  # fmt: skip
-    rest = list(batches_of_ids(way, ids, found[0].mark))
+    rest = list(batches_of_ids(client, ids, found[0].mark))
     assert [one.mark for one in rest] == [one.mark for one in found[1:]]
 
 
@@ -268,3 +277,45 @@ def test_a_run_that_was_killed_before_its_first_record_binds_nobody(tmp_path: Pa
     spool._lock.release()  # as the kernel does
     with Spool(path, "other") as spool:
         assert (spool.records, path.stat().st_size) == (0, 0)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    return tmp_path
+
+
+def paper(identifier: str, title: str = "t") -> dict[str, bytes]:
+    return {identifier: json.dumps({"_id": identifier, "title": title}).encode() + b"\n"}
+
+
+def kept(path: Path) -> list[tuple[str, str]]:
+    records = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [(record["_id"], record["title"]) for record in records]
+
+
+def test_papers_are_kept_once_and_in_order() -> None:
+    path = keep_starred("mine", paper("2") | paper("1"), restart=False)
+    assert path == starred_path("mine")
+    assert keep_starred("mine", paper("3") | paper("2"), restart=False) == path
+    assert kept(path) == [("2", "t"), ("1", "t"), ("3", "t")]
+
+
+def test_a_changed_record_takes_the_place_of_what_it_was() -> None:
+    keep_starred("mine", paper("1") | paper("2"), restart=False)
+    path = keep_starred("mine", paper("1", "revised"), restart=False)
+    assert kept(path) == [("1", "revised"), ("2", "t")]
+
+
+def test_a_new_index_begins_a_new_file() -> None:
+    keep_starred("mine", paper("1"), restart=False)
+    assert kept(keep_starred("mine", paper("2"), restart=True)) == [("2", "t")]
+    assert not starred_path("other").exists()
+
+
+def test_what_cannot_be_written_leaves_what_was_there(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "starred").write_text("in the way")
+    with pytest.raises(BioRetrievalError, match=r"starred papers cannot be saved in .*starred"):
+        keep_starred("mine", paper("1"), restart=False)
+    assert (home / "data" / "starred").read_text() == "in the way"
