@@ -7,7 +7,8 @@ Which of two answers comes first cannot be arranged with the real one; it has a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from bioretrieval_tui.backend import client, protocol
@@ -165,6 +166,7 @@ class ScriptedClient:
     """What the pane sees of the search process."""
 
     desk: Desk
+    _lookups: Any = None
 
     async def ensure_catalogue(
         self,
@@ -232,6 +234,28 @@ class ScriptedClient:
         if isinstance(self.desk.indexes, BioRetrievalError):
             raise self.desk.indexes
         return self.desk.indexes
+
+    async def _look_up(self, request: protocol.Request) -> Any:
+        """Benchmarks are read as the search process reads them, in this process."""
+        from bioretrieval_tui.backend.handlers import LookingUp
+
+        if self._lookups is None:
+            self._lookups = LookingUp("cpu")
+        reading = self._lookups
+        return await asyncio.to_thread(reading, request, lambda _: None, lambda: None)
+
+    async def open_benchmark(
+        self, folder: Path, split: str, sha256: str, index: str, runs: Mapping[str, str]
+    ) -> Any:
+        request = protocol.OpenBenchmark(str(folder.absolute()), split, sha256, index, dict(runs))
+        found = await self._look_up(request)
+        return None if found.stale else found.queries
+
+    async def view_query(self, query: str) -> Any:
+        return (await self._look_up(protocol.ViewQuery(query))).view
+
+    async def read_document(self, name: str) -> Any:
+        return (await self._look_up(protocol.ReadDocument(name))).document
 
     async def close(self) -> None:
         self.desk.closed += 1

@@ -186,7 +186,7 @@ async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -
 async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
     async with running(make_app(small), NARROW) as session:
         await session.press("X")
-        assert session.said == "No evaluation runs"
+        assert session.said == "No evaluation is running"
         session.app.explore(Ask(benchmark, ("lexical",), purpose="explore"))
         await session.settle()
         await session.press("escape")
