@@ -71,6 +71,21 @@ def places() -> Places:
     )
 
 
+def save_file(path: Path, data: bytes, what: str) -> None:
+    """Replace a file atomically; `what` names it in the error.
+
+    Raises:
+        BioRetrievalError: it cannot be written; the previous one is untouched.
+    """
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise BioRetrievalError(
+            f"{what} cannot be saved in {path.parent}: {error.strerror or error}",
+            remedy="free space, or make the folder writable",
+        ) from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, flush it to disk and rename it into place.
 

@@ -44,7 +44,7 @@ from bioretrieval_tui.errors import (
 from bioretrieval_tui.index.layout import index_folder, indexes_folder
 from bioretrieval_tui.index.registry import info, list_indexes
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.search.hits import Answer, Question
+from bioretrieval_tui.search.types import Query, SearchResult
 from homes import share_encoders
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -56,9 +56,9 @@ TEXTS = {
 }
 
 
-def ask(text: str, k: int = 10, mode: str = "hybrid") -> Question:
+def ask(text: str, k: int = 10, mode: str = "hybrid") -> Query:
     """A question."""
-    return Question(text=text, k=k, mode=mode)
+    return Query(text=text, k=k, mode=mode)
 
 
 @pytest.fixture(scope="module")
@@ -247,9 +247,9 @@ async def test_newer_searches_supersede_waiting_ones(client: SearchClient) -> No
     queries = [asyncio.create_task(client.search(ask(f"q{n}"), index="demo")) for n in range(30)]
     other = asyncio.create_task(client.search(ask("right"), index="demo", stream="right"))
     outcomes = await asyncio.gather(*queries, return_exceptions=True)
-    assert isinstance(outcomes[-1], Answer)
+    assert isinstance(outcomes[-1], SearchResult)
     superseded = [outcome for outcome in outcomes if isinstance(outcome, SupersededError)]
-    answered = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+    answered = [outcome for outcome in outcomes if isinstance(outcome, SearchResult)]
     assert superseded
     assert len(superseded) + len(answered) == 30
     assert len((await other).hits) == 3

@@ -17,15 +17,15 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
-from bioretrieval_tui.evaluation.explore import QueryRow
+from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import RejectedRecord, Report
 from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.online.spool import FetchRequest
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.hits import Answer, Facet, Hit, Question, Scores, Why
+from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, Scores, SearchResult
 
-ANSWER = Answer(
+ANSWER = SearchResult(
     (Hit(1, "a", "t", "x", None, None, 0.5, Scores(dense=0.5), {"mesh": ["A"], "n": 1}),),
     fitting=3,
     facets=(Facet("year", (("2020", 2),)),),
@@ -44,12 +44,12 @@ JOBS: list[protocol.Job] = [
     protocol.LookUpJob(FetchRequest("arxiv", "cat:cs.IR")),
 ]
 REQUESTS: list[protocol.Request] = [
-    protocol.Search("demo", Question(text="what\n\0\x1b", k=3, mode="dense"), "left"),
+    protocol.Search("demo", Query(text="what\n\0\x1b", k=3, mode="dense"), "left"),
     protocol.Search(
-        "demo", Question(text="x", where="year:2020"), "s", protocol.Reranker("a/b", None, 9)
+        "demo", Query(text="x", where="year:2020"), "s", protocol.Reranker("a/b", None, 9)
     ),
     protocol.Similar("demo", "44", 5, "has:abstract", "catalogue"),
-    protocol.Explain("demo", Question(text="x"), ["44"]),
+    protocol.Explain("demo", Query(text="x"), ["44"]),
     protocol.EnsureCatalogue("f", [Document("a", "t", "é", {"k": [1, None, {"x": 1.5}]})]),
     protocol.ListIndexes(),
     protocol.OpenBenchmark("/b", "test", "0" * 64, "demo", {"dense": "/r"}),
@@ -65,7 +65,7 @@ REPLIES: list[protocol.Reply] = [
     protocol.Came([Document("a", "t", "x")]),
     protocol.Found(ANSWER),
     protocol.Partial(ANSWER),
-    protocol.Explained([Why("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)]),
+    protocol.Explained([Explanation("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)]),
     protocol.Listed([]),
     protocol.BenchmarkOpened([QueryRow("q", "text", 2, 1, {"dense": 0.5})]),
     protocol.BenchmarkOpened(stale=True),
@@ -141,7 +141,7 @@ def test_an_unknown_error_is_still_one() -> None:
 
 def test_the_client_loads_nothing_heavy() -> None:
     code = (
-        "import sys, bioretrieval_tui.backend.jobs, bioretrieval_tui.search.hits;"
+        "import sys, bioretrieval_tui.backend.jobs, bioretrieval_tui.search.types;"
         "print([m for m in ('numpy', 'torch', 'hnswlib', 'textual', 'transformers',"
         " 'sentence_transformers', 'sqlite3', 'httpx', 'yaml') if m in sys.modules])"
     )

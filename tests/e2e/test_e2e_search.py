@@ -27,7 +27,7 @@ def at_search(session: Session) -> Session:
     session.wait("Biomedical text retrieval")
     session.settle()
     session.send("9")
-    session.wait("search by meaning")
+    session.wait("search: type a question")
     return session
 
 

@@ -20,7 +20,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import RejectedRecord, Report
 from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.progress import Progress, Reporter
-from bioretrieval_tui.search.hits import Answer, Hit, Question, Scores, Why
+from bioretrieval_tui.search.types import Explanation, Hit, Query, Scores, SearchResult
 from bioretrieval_tui.tui.search_session import HitView
 
 REAL_RUN_JOB = client.run_job
@@ -55,23 +55,23 @@ class Desk:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         """(index, query) of each search, in order."""
-        self.questions: list[Question] = []
+        self.questions: list[Query] = []
         """The same as they were asked."""
         self.streams: list[str] = []
         """The stream of each."""
         self.rerankers: list[Reranker | None] = []
         """The reranker of each."""
-        self.waiting: dict[str, asyncio.Future[Answer]] = {}
+        self.waiting: dict[str, asyncio.Future[SearchResult]] = {}
         """By query; a query that is asked again replaces the one before."""
-        self.parts: Callable[[Answer], None] = lambda _: None
+        self.parts: Callable[[SearchResult], None] = lambda _: None
         """Tells the pane what a search with a reranker has so far."""
         self.like: list[tuple[str, str, str, str]] = []
         """(index, document, index looked in, filter) of each likeness that was asked for."""
-        self.alike: dict[str, Answer | BioRetrievalError] = {}
+        self.alike: dict[str, SearchResult | BioRetrievalError] = {}
         """What is like anything, by the index that is looked in."""
         self.explained: list[tuple[str, str, str]] = []
         """(mode, index, document) of each reason that was asked for."""
-        self.reasons: dict[str, Why] = {}
+        self.reasons: dict[str, Explanation] = {}
         """By document."""
         self.dropped: list[str] = []
         """Queries whose search was cancelled before it was answered."""
@@ -138,13 +138,15 @@ class Desk:
         self.indexes = [*(one for one in self.indexes if one.name != name), made]
         self.end(Built(made, report, changed))
 
-    def answer(self, query: str, outcome: Sequence[Hit] | Answer | BioRetrievalError) -> None:
+    def answer(self, query: str, outcome: Sequence[Hit] | SearchResult | BioRetrievalError) -> None:
         """Answer a search that waits, or let it fail."""
         waiting = self.waiting.pop(query)
         if isinstance(outcome, BioRetrievalError):
             waiting.set_exception(outcome)
         else:
-            waiting.set_result(outcome if isinstance(outcome, Answer) else Answer(tuple(outcome)))
+            waiting.set_result(
+                outcome if isinstance(outcome, SearchResult) else SearchResult(tuple(outcome))
+            )
 
     def ready(self, note: str | None = None) -> None:
         """The index of the catalogue is there."""
@@ -183,14 +185,14 @@ class ScriptedClient:
 
     async def search(
         self,
-        question: Question,
+        question: Query,
         *,
         index: str,
         stream: str = "search",
         reranker: Reranker | None = None,
         on_progress: Reporter | None = None,
-        on_part: Callable[[Answer], None] | None = None,
-    ) -> Answer:
+        on_part: Callable[[SearchResult], None] | None = None,
+    ) -> SearchResult:
         desk, query = self.desk, question.text
         desk.asked.append((index, query))
         desk.questions.append(question)
@@ -198,7 +200,7 @@ class ScriptedClient:
         desk.rerankers.append(reranker)
         desk.report = on_progress or desk.report
         desk.parts = on_part or desk.parts
-        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[SearchResult] = asyncio.get_running_loop().create_future()
         desk.waiting[query] = waiting
         try:
             return await waiting
@@ -217,7 +219,7 @@ class ScriptedClient:
         where: str = "",
         into: str | None = None,
         stream: str = "search",
-    ) -> Answer:
+    ) -> SearchResult:
         self.desk.like.append((index, document, into or index, where))
         found = self.desk.alike[into or index]
         if isinstance(found, BioRetrievalError):
@@ -225,8 +227,8 @@ class ScriptedClient:
         return found
 
     async def why(
-        self, question: Question, documents: Sequence[str], *, index: str, stream: str = "why"
-    ) -> list[Why]:
+        self, question: Query, documents: Sequence[str], *, index: str, stream: str = "why"
+    ) -> list[Explanation]:
         self.desk.explained += [(question.mode, index, document) for document in documents]
         return [self.desk.reasons[name] for name in documents if name in self.desk.reasons]
 
@@ -270,7 +272,7 @@ def hit(rank: int, identifier: str, title: str, text: str, **other: object) -> H
 
 def view(query: str, hits: Sequence[Hit], index: str = "mine") -> HitView:
     """What the pane shows once a query was answered."""
-    return HitView(index, Question(text=query), Answer(tuple(hits)))
+    return HitView(index, Query(text=query), SearchResult(tuple(hits)))
 
 
 HITS = (

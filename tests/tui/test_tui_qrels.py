@@ -12,7 +12,7 @@ from driving import Session, make_app, running
 from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.evaluation.explore import QueryRow
+from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog

@@ -143,7 +143,7 @@ def test_figures_are_the_newest_of_the_same_kind(steps: Catalogue) -> None:
     assert "0" * 32 in text
     assert "doctor --model alpha-110m --download" in text
     assert "0.7123" in text
-    assert "ours is +0.0003" in text
+    assert "+0.0003 against published" in text
 
 
 # The pane -----------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ async def test_a_step_asks_for_its_folder_runs_and_shows_its_figure(
         assert "mine: nDCG@10 lexical 0." in session.said
         (kept,) = pane.states["step-run"].found
         assert f"{kept.metrics['nDCG@10']:.4f}" in session.text
-        assert "lexical on mine" in session.text
+        assert "BM25 on mine" in session.text
     # It is remembered, folder and figure.
     async with running(make_app(steps), NARROW, pane="path") as session:
         pane = await on_step(session, "step-run")

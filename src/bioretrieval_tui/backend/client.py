@@ -21,11 +21,11 @@ import bioretrieval_tui
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.explore import QueryRow, QueryView
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter
-from bioretrieval_tui.search.hits import Answer, Question, Why
+from bioretrieval_tui.search.types import Explanation, Query, SearchResult
 
 LOG = "search.log"
 _MOST_LOG_BYTES = 2**20
@@ -207,14 +207,14 @@ class SearchClient:
 
     async def search(
         self,
-        question: Question,
+        question: Query,
         *,
         index: str,
         stream: str = "search",
         reranker: protocol.Reranker | None = None,
         on_progress: Reporter | None = None,
-        on_part: Callable[[Answer], None] | None = None,
-    ) -> Answer:
+        on_part: Callable[[SearchResult], None] | None = None,
+    ) -> SearchResult:
         """Search; see `engine.SearchEngine.search`.
 
         A newer search of the same `stream` makes one that still waits raise SupersededError.
@@ -239,14 +239,14 @@ class SearchClient:
         where: str = "",
         into: str | None = None,
         stream: str = "search",
-    ) -> Answer:
+    ) -> SearchResult:
         """Search for documents like one of `index`, there or in the index `into`."""
         request = protocol.Similar(index, document, k, where, into, stream)
         return (await self._ask(request, protocol.Found)).answer
 
     async def why(
-        self, question: Question, documents: Sequence[str], *, index: str, stream: str = "why"
-    ) -> list[Why]:
+        self, question: Query, documents: Sequence[str], *, index: str, stream: str = "why"
+    ) -> list[Explanation]:
         """Explain why documents match; ids that are not there are left out."""
         request = protocol.Explain(index, question, list(documents), stream)
         return (await self._ask(request, protocol.Explained)).reasons

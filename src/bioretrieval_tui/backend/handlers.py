@@ -21,7 +21,7 @@ from bioretrieval_tui.encoding.encoder import (
 )
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
-from bioretrieval_tui.evaluation.explore import Rankings, query_rows, query_view, titles_in
+from bioretrieval_tui.evaluation.qrels import Rankings, query_rows, query_view, titles_in
 from bioretrieval_tui.index.build import (
     Outcome,
     add_to_index,
@@ -38,10 +38,10 @@ from bioretrieval_tui.index.registry import (
 )
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress, Reporter
-from bioretrieval_tui.search.catalogue import ensure_catalogue_index
+from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.hits import Answer
 from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.types import SearchResult
 
 _KEPT_OPEN = 4
 """Indexes that stay open."""
@@ -63,7 +63,7 @@ class Searching:
         self._open: dict[str, SearchEngine] = {}
 
     def __call__(self, request: protocol.Request, send: Send, check: Check) -> protocol.Reply:
-        """Answer one request."""
+        """SearchResult one request."""
         match request:
             case protocol.Search():
                 return protocol.Found(self._search(request, send, check))
@@ -75,7 +75,7 @@ class Searching:
             case _:
                 raise TypeError(f"{type(request).__name__} is no search")
 
-    def _search(self, request: protocol.Search, send: Send, check: Check) -> Answer:
+    def _search(self, request: protocol.Search, send: Send, check: Check) -> SearchResult:
         def report(step: Progress) -> None:
             check()
             send(protocol.Progressed(step))
@@ -100,7 +100,7 @@ class Searching:
         )
         return dataclasses.replace(answer, hits=hits)
 
-    def _similar(self, request: protocol.Similar) -> Answer:
+    def _similar(self, request: protocol.Similar) -> SearchResult:
         engine = self._engine(request.index)
         if request.into is None or request.into == request.index:
             return engine.similar(request.document, request.k, request.where)
@@ -142,7 +142,7 @@ class LookingUp:
         self._index = ""
 
     def __call__(self, request: protocol.Request, send: Send, check: Check) -> protocol.Reply:
-        """Answer one request."""
+        """SearchResult one request."""
         match request:
             case protocol.ListIndexes():
                 return protocol.Listed(list_indexes())
@@ -178,7 +178,7 @@ class LookingUp:
         return protocol.CatalogueReady(found.documents, found.built, found.note)
 
     def _opened(self, request: protocol.OpenBenchmark) -> protocol.BenchmarkOpened:
-        from bioretrieval_tui.evaluation.runfile import read_run
+        from bioretrieval_tui.evaluation.trec import read_run
 
         benchmark = read_benchmark(Path(request.folder), request.split)
         if benchmark.sha256 != request.sha256:

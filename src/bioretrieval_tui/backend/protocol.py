@@ -18,14 +18,14 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.explore import QueryRow, QueryView
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.verification import Verification
 from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.hits import RERANKED, Answer, Question, Why
+from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult
 
 MOST_BYTES = 256 * 2**20
 _LENGTH = struct.Struct(">I")
@@ -50,7 +50,7 @@ class Search(msgspec.Struct, frozen=True, tag="search"):
     """
 
     index: str
-    question: Question
+    question: Query
     stream: str = "search"
     reranker: Reranker | None = None
 
@@ -70,7 +70,7 @@ class Explain(msgspec.Struct, frozen=True, tag="explain"):
     """Explain why documents match a query."""
 
     index: str
-    question: Question
+    question: Query
     documents: list[str]
     stream: str = "why"
 
@@ -247,11 +247,11 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """End, as when the input closes."""
 
 
-Query = Search | Similar | Explain
+SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
 Lookup = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument
 """Requests that read what is stored and need no model."""
-Request = Query | Lookup | EnsureCatalogue | RunJob | Cancel | Shutdown
+Request = SearchRequest | Lookup | EnsureCatalogue | RunJob | Cancel | Shutdown
 
 
 # Replies ----------------------------------------------------------------------------------------
@@ -278,19 +278,19 @@ class Came(msgspec.Struct, frozen=True, tag="came"):
 class Partial(msgspec.Struct, frozen=True, tag="partial"):
     """The answer of a search before its hits are reranked."""
 
-    answer: Answer
+    answer: SearchResult
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
     """The answer of a search."""
 
-    answer: Answer
+    answer: SearchResult
 
 
 class Explained(msgspec.Struct, frozen=True, tag="explained"):
-    """Why documents were found, in the order in which they were asked for."""
+    """Explanation documents were found, in the order in which they were asked for."""
 
-    reasons: list[Why]
+    reasons: list[Explanation]
 
 
 class Listed(msgspec.Struct, frozen=True, tag="listed"):

@@ -104,7 +104,7 @@ class _Waiting:
 
 
 def answer(waiting: _Waiting, handler: Handler, wire: Wire) -> None:
-    """Answer one request; what it raises is its reply."""
+    """SearchResult one request; what it raises is its reply."""
     try:
         reply = handler(waiting.request, waiting.sender(wire), waiting.check)
         waiting.check()
@@ -141,7 +141,7 @@ class Lane(threading.Thread):
         """Queue a request. A search of the same stream that still waits is superseded by it."""
         displaced: list[_Waiting] = []
         with self._changed:
-            if isinstance(request, protocol.Query):
+            if isinstance(request, protocol.SearchRequest):
                 displaced = [old for old in self._waiting if _same_stream(old.request, request)]
                 for old in displaced:
                     self._waiting.remove(old)
@@ -171,7 +171,7 @@ class Lane(threading.Thread):
             self._changed.notify()
 
     def run(self) -> None:
-        """Answer until stopped."""
+        """SearchResult until stopped."""
         while True:
             with self._changed:
                 self._current = None
@@ -183,7 +183,7 @@ class Lane(threading.Thread):
 
 
 def serve_searches(wire: Wire, device: str) -> None:
-    """Answer requests until stdin closes, or a message says so.
+    """SearchResult requests until stdin closes, or a message says so.
 
     Searches have a lane of their own; what reads stored things, or builds the catalogue's index,
     has the other, so that a search never waits for it.
@@ -204,7 +204,7 @@ def serve_searches(wire: Wire, device: str) -> None:
                 for lane in lanes:
                     lane.cancel(identifier)
             else:
-                (searching if isinstance(request, protocol.Query) else looking_up).put(
+                (searching if isinstance(request, protocol.SearchRequest) else looking_up).put(
                     identifier, request
                 )
     for lane in lanes:
@@ -213,8 +213,8 @@ def serve_searches(wire: Wire, device: str) -> None:
         lane.join(_FAREWELL)
 
 
-def _same_stream(one: protocol.Request, other: protocol.Query) -> bool:
-    return isinstance(one, protocol.Query) and one.stream == other.stream
+def _same_stream(one: protocol.Request, other: protocol.SearchRequest) -> bool:
+    return isinstance(one, protocol.SearchRequest) and one.stream == other.stream
 
 
 # A job process ----------------------------------------------------------------------------------

@@ -243,7 +243,7 @@ def ask_of_record(record: EvaluationRecord) -> Ask:
         BioRetrievalError: the folder is no longer there, or no benchmark.
     """
     from bioretrieval_tui.encoding.embedded import MODEL_ID
-    from bioretrieval_tui.evaluation.layout import find_parts
+    from bioretrieval_tui.evaluation.benchmark import find_parts
     from bioretrieval_tui.index.registry import manifest_of
 
     inputs = manifest_of(record.index).inputs

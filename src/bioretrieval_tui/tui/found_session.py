@@ -15,8 +15,7 @@ from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, line_of
-from bioretrieval_tui.search.hits import Hit
-from bioretrieval_tui.search.links import document_url
+from bioretrieval_tui.search.types import Hit, document_url
 
 EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("pubmed", "PubMed", "asthma[mh] AND diet[ti]"),

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.explore import JudgedRow, QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
 from bioretrieval_tui.paths import Places
 from bioretrieval_tui.tui.exploring import Stored, keep, prepare, stored, with_run
 

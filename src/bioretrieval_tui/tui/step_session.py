@@ -13,13 +13,14 @@ from bioretrieval_tui.catalog.models import Benchmark, Model, Step
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.fetching import missing_models
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
-from bioretrieval_tui.evaluation.layout import find_parts
-from bioretrieval_tui.evaluation.measures import MAIN
+from bioretrieval_tui.evaluation.benchmark import find_parts
+from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.evaluation.published import hub_names
 from bioretrieval_tui.evaluation.records import EvaluationRecord
+from bioretrieval_tui.render.evaluations import MARK, published_scores, reference_fact
+from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.folders import short
-from bioretrieval_tui.tui.ownrows import MARK, published, reference_spans
-from bioretrieval_tui.tui.spans import LABEL
+from bioretrieval_tui.tui.spans import LABEL, spans, status_mark
 from bioretrieval_tui.tui.text import Line, Span, line
 
 _COMMAND = ("bioretrieval-tui", "eval")
@@ -230,10 +231,12 @@ def _model_spans(model: str | None, missing: Sequence[str], catalogue: Catalogue
 
 
 def _figure_lines(record: EvaluationRecord, catalogue: Catalogue) -> Iterator[Line]:
-    where = f"  {MAIN}, {record.mode} on {record.benchmark}, {record.date[:10]}"
+    where = f"  {MAIN}, {mode_name(record.mode)} on {record.benchmark}, {record.date[:10]}"
     yield _labelled(
-        f"{MARK} ours", Span(f"{record.metrics.get(MAIN, 0.0):.4f}", "own.strong"),
+        f"{MARK} your run", Span(f"{record.metrics.get(MAIN, 0.0):.4f}", "own.strong"),
         Span(where, "own"),
     )  # fmt: skip
-    for one in published(record, catalogue)[:_BESIDE]:
-        yield _labelled("  published", *reference_spans(one))
+    for one in published_scores(record, catalogue)[:_BESIDE]:
+        score = reference_fact(one)
+        name = Span(f"{score.label}  ", "model")
+        yield _labelled("  published", name, *spans(score.values[0]), status_mark(score.status))

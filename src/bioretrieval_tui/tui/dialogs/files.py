@@ -16,7 +16,7 @@ from textual.widgets import Input
 from bioretrieval_tui.actions import in_scope
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.layout import find_parts
+from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.tui.dialogs.base import Dialog
 from bioretrieval_tui.tui.index_session import ModelChoice, name_problem, suggested_name

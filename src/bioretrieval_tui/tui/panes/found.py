@@ -22,7 +22,7 @@ from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.search.hits import Hit
+    from bioretrieval_tui.search.types import Hit
 
 COLUMNS = (
     Column("star", "", 1, priority=0),

@@ -15,8 +15,8 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.explore import QueryRow, QueryView, UnjudgedRow
-from bioretrieval_tui.evaluation.measures import MEASURES
+from bioretrieval_tui.evaluation.metrics import MEASURES
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView, UnjudgedRow
 from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.render.hits import mode_name

@@ -16,7 +16,7 @@ from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.search.hits import Hit
+from bioretrieval_tui.search.types import Hit
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.hit_list import (
     BESIDE_COLUMNS,

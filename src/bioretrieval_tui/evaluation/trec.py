@@ -1,4 +1,4 @@
-"""TREC run files: `query Q0 document rank score tag`, one line a document, and back."""
+"""Rankings as trec_eval reads them: their order, and run files of one line a document."""
 
 from __future__ import annotations
 
@@ -6,11 +6,30 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bioretrieval_tui.documents.source import SourceReader, text_lines
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
-from bioretrieval_tui.evaluation.measures import Ranking
-from bioretrieval_tui.evaluation.running import in_order
+from bioretrieval_tui.evaluation.metrics import Ranking
 from bioretrieval_tui.paths import write_atomically
+
+
+def in_order(
+    given: Sequence[tuple[str, float]], aliases: Mapping[str, Sequence[str]]
+) -> tuple[tuple[str, float], ...]:
+    """A ranking as trec_eval would read it, with every id once.
+
+    The ids of one text get one score, as if each had been compared by itself. trec_eval keeps
+    scores in single precision and sorts equal ones by id, downwards; so it is done here before
+    anything is measured, and a run file gives the same figures everywhere.
+    """
+    score_of: dict[str, float] = {}
+    for name, score in given:
+        for one in (name, *aliases.get(name, ())):
+            score_of.setdefault(one, float(np.float32(score)))
+    names = sorted(score_of, reverse=True)
+    names.sort(key=score_of.__getitem__, reverse=True)
+    return tuple((name, score_of[name]) for name in names)
 
 
 def run_paths(path: Path, modes: Sequence[str]) -> dict[str, Path]:

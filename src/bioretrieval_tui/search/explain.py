@@ -11,7 +11,7 @@ from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.index.registry import OpenIndex
 from bioretrieval_tui.search.candidates import Candidates, Floats
-from bioretrieval_tui.search.hits import Scores, Why
+from bioretrieval_tui.search.types import Explanation, Scores
 
 MOST_SENTENCES = 64
 """Of one document that are compared with the query; what follows them is no abstract any more."""
@@ -24,7 +24,7 @@ def reasons(
     found: Candidates,
     labels: Sequence[int],
     encoder: Encoder | None,
-) -> list[Why]:
+) -> list[Explanation]:
     """Why each of `labels` was found.
 
     vector: of the query, float32 (dimension,), None where meaning was not asked; found: what the
@@ -44,7 +44,7 @@ def reasons(
         if vector is not None and encoder is not None:
             passage = nearest_sentence(document, vector, encoder)
         told.append(
-            Why(
+            Explanation(
                 id=document.id,
                 scores=Scores(
                     dense=dense[at] if dense else None, lexical=lexical[at] if lexical else None

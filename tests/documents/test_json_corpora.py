@@ -125,7 +125,7 @@ def test_medcpt() -> None:
     assert [item.place.offset for item in found] == [data.index(b'"16381832"'), data.index(b'"2"')]
 
 
-def test_medcpt_records_that_are_none() -> None:
+def test_medcpt_members_that_are_no_records() -> None:
     data = b'{"1": {"t": "T"}, "2": {"t": 5}, "3": [], "4": {"t": "", "a": ""}, "5": {"t": "U"}}'
     found = read(data, by_name("medcpt-chunk"))
     assert [document.id for document in documents(found)] == ["1", "5"]

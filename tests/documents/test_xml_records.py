@@ -100,7 +100,7 @@ def test_a_broken_record_costs_no_neighbour(broken: str, size: int) -> None:
     assert found[1].startswith("!")
 
 
-def test_a_fault_is_told_with_its_place() -> None:
+def test_a_fault_is_reported_with_its_place() -> None:
     (item,) = read(HEAD + b"<rec>\n\n<b></c></rec>")
     assert isinstance(item, Rejected)
     assert str(item) == (
@@ -190,7 +190,7 @@ def test_wrong_bytes_reject_the_record_in_which_they_stand() -> None:
 @pytest.mark.parametrize(
     "data", [b'<?xml version="1.0" encoding="UTF-7"?><rec/>', "<rec/>".encode("utf-32")]
 )
-def test_a_charset_that_is_not_read_is_told_once(data: bytes) -> None:
+def test_a_charset_that_cannot_be_read_is_reported_once(data: bytes) -> None:
     (item,) = read(data)
     assert isinstance(item, Rejected)
     assert item.remedy == "convert the file to UTF-8"

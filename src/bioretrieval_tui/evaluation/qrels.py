@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark
-from bioretrieval_tui.evaluation.measures import MAIN, Ranking, measure
+from bioretrieval_tui.evaluation.metrics import MAIN, Ranking, measure
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.store import DocumentStore
