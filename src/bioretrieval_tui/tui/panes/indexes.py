@@ -129,7 +129,7 @@ class IndexesPane(ListPane):
 
     def refresh_list(self) -> None:
         """Read the indexes again."""
-        self.run_worker(self._read(), group="indexes", exclusive=True)
+        self.in_background("indexes", self._read)
 
     async def _read(self) -> None:
         await self.session.load()

@@ -350,6 +350,8 @@ class LeaderboardPane(BrowsePane):
         then = f"{record.id}; its index stays."
         if earlier:
             then += f" The run of {earlier[0].date[:10]} is shown instead."
+        from bioretrieval_tui.tui.dialogs.base import Confirm
+
         question = Confirm(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
         self.app.push_screen(question, answered)
 

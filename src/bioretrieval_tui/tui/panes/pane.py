@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Protocol, TypeVar, cast
 
 from textual.widget import Widget
+from textual.worker import Worker
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import Places
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.tui.evaluating import Evaluations, Result
     from bioretrieval_tui.tui.found_session import FoundSession
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 WIDE = 100
 """Columns from which list and detail stand side by side."""
@@ -96,6 +101,22 @@ class Pane(Widget):
     def catalogue(self) -> Catalogue:
         """The catalogue that the app shows."""
         return self.owner.catalogue
+
+    def in_background(
+        self,
+        group: str,
+        work: Callable[_P, Coroutine[Any, Any, _T]],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> Worker[_T]:
+        """Run `work(...)` beside the keys, in place of what runs in the same group.
+
+        It is called when its turn comes: work that is replaced before would never be awaited.
+        """
+        later: Worker[_T] = self.run_worker(
+            partial(work, *args, **kwargs), group=group, exclusive=True
+        )
+        return later
 
     def activate(self) -> None:
         """The pane was shown: take the focus."""
