@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from driving import Session, home_places, make_app, running
+from scripted import SOUND, Desk, job_of
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import ERROR_LOG
@@ -43,7 +44,7 @@ async def test_recipes_sort_by_the_text_of_a_computed_column(
 ) -> None:
     async with running(make_app(real), (200, 40), pane="leaderboard") as session:
         await session.press(*[">"] * column, "s")
-        assert session.said == f"Sorted by {key}, ascending"
+        assert session.said.casefold().endswith(", ascending"), key
         rows = session.browse.table.rows
         shown = [rows.cells(row)[column].text.rstrip("?") for row in range(len(rows))]
         filled = [text for text in shown if text]
@@ -154,22 +155,17 @@ async def test_a_pane_that_cannot_be_composed_leaves_the_others(
 
 
 async def test_a_job_goes_on_after_an_exception(
-    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import asyncio
-
-    done = asyncio.Event()
-
-    async def job() -> None:
-        await done.wait()
-
     async with running(make_app(small), pane="papers") as session:
         session.faults_expected = True
-        worker = session.app._start_work(job())
+        session.app.jobs.submit(job_of("verify", "mine"))
+        await session.settle()
         monkeypatch.setattr(BrowsePane, "action_export", _raise)
         await session.press("e")
         assert session.app.faults
-        assert worker.is_running
-        done.set()
-        await worker.wait()
+        assert session.app.jobs.current == job_of("verify", "mine")
+        scripted.verified(SOUND)
+        await session.settle()
+        assert session.app.jobs.outcomes["mine"].done
         assert session.app.is_running

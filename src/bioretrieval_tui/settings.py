@@ -1,4 +1,4 @@
-"""What outlives a session: steps that are done, small settings (the theme), earlier queries."""
+"""What outlives a session: finished steps, small settings (theme, folders), earlier queries."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MOST_QUERIES = 200
 """Queries that are kept; older ones go."""
 
 
-class Library:
-    """The library file at `path`; it and its folder are made at the first write."""
+class SettingsStore:
+    """The SQLite file at `path`; it and its folder are made at the first write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,8 +47,8 @@ class Library:
 
     def _fault(self, error: Exception) -> BioRetrievalError:
         return BioRetrievalError(
-            f"the library {self.path} cannot be used: {error}",
-            remedy="check the folder, or move the file away to begin a new one",
+            f"the settings file {self.path} cannot be used: {error}",
+            remedy="check the folder, or move the file away to start a new one",
         )
 
     def done(self) -> frozenset[str]:

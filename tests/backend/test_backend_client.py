@@ -1,4 +1,4 @@
-"""The search process as the app uses it: one child for the module, with the real model."""
+"""The search process and job processes as the app uses them, with the real model."""
 
 from __future__ import annotations
 
@@ -16,6 +16,22 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bioretrieval_tui.backend.client import SearchClient, run_job
+from bioretrieval_tui.backend.protocol import (
+    AddJob,
+    BuildJob,
+    Built,
+    CompactJob,
+    Event,
+    Job,
+    JobResult,
+    Progressed,
+    Removed,
+    RemoveJob,
+    SupersededError,
+    Verified,
+    VerifyJob,
+)
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import (
@@ -27,9 +43,7 @@ from bioretrieval_tui.errors import (
 )
 from bioretrieval_tui.index.layout import index_folder, indexes_folder
 from bioretrieval_tui.index.registry import info, list_indexes
-from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.client import SearchClient
-from bioretrieval_tui.search.protocol import SupersededError
+from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.types import Query, SearchResult
 from homes import share_encoders
 
@@ -64,10 +78,25 @@ async def client(shared_home: Path) -> AsyncIterator[SearchClient]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIORETRIEVAL_HOME", str(shared_home))
         client = SearchClient(device="cpu")
-        await client.start()
     yield client
     await client.close()
     assert client.pid is None
+
+
+async def work(job: Job, on_progress: Reporter = silent) -> JobResult:
+    """Run a job in a process of its own."""
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Progressed):
+            on_progress(event.progress)
+
+    return await run_job(job, hear, device="cpu")
+
+
+async def build(name: str, path: Path, on_progress: Reporter = silent) -> Built:
+    built = await work(BuildJob(name, (str(path),)), on_progress)
+    assert isinstance(built, Built)
+    return built
 
 
 @pytest.fixture
@@ -95,13 +124,15 @@ async def test_it_starts_without_a_model(client: SearchClient) -> None:
 
 async def test_building_and_searching(client: SearchClient, small: Path) -> None:
     steps: list[Progress] = []
-    done = await client.build("demo", [small], on_progress=steps.append)
+    done = await build("demo", small, steps.append)
     built = done.index
     assert (built.name, built.documents, built.status, built.device) == ("demo", 3, "ok", "cpu")
     assert done.changed
     assert (done.report.read, done.report.kept, done.report.encoded) == (3, 3, 3)
     stages = list(dict.fromkeys(step.stage for step in steps if step.stage != "reading"))
-    assert stages == ["loading model", "encoding", "linking", "saving"]
+    assert [s for s in stages if s != "preparing the query encoder"] == [
+        "loading model", "encoding", "linking", "saving",
+    ]  # fmt: skip
     hits = (await client.search(ask("tumour suppressor", k=2), index="demo")).hits
     assert [hits[0].id, hits[0].rank, len(hits)] == ["22", 1, 2]
     assert hits[0].text == TEXTS["22"]
@@ -111,10 +142,10 @@ async def test_building_and_searching(client: SearchClient, small: Path) -> None
 async def test_a_newer_build_is_searched_at_once(client: SearchClient, tmp_path: Path) -> None:
     path = tmp_path / "new.jsonl"
     path.write_text('{"_id": "new", "text": "Something else."}\n')
-    await client.build("changing", [path])
+    await build("changing", path)
     assert [h.id for h in (await client.search(ask("anything"), index="changing")).hits] == ["new"]
     path.write_text('{"_id": "newer", "text": "Something else."}\n')
-    await client.build("changing", [path])
+    await build("changing", path)
     assert [h.id for h in (await client.search(ask("anything"), index="changing")).hits] == [
         "newer"
     ]
@@ -128,35 +159,41 @@ async def test_errors_arrive(client: SearchClient, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no search mode"):
         await client.search(ask("x", mode="fuzzy"), index="demo")
     with pytest.raises(NotFoundError):
-        await client.build("other", [tmp_path / "none.jsonl"])
+        await build("other", tmp_path / "none.jsonl")
     (tmp_path / "bad.jsonl").write_text('{"_id": "1", "text": "x"}\n{"text": "no id"}\n')
     with pytest.raises(CorpusError, match=r"bad\.jsonl:2: "):
-        await client.build("other", [tmp_path / "bad.jsonl"], reading=ReadSettings(strict=True))
-    for work in (client.compact, client.verify, client.remove):
+        await work(
+            BuildJob("other", (str(tmp_path / "bad.jsonl"),), reading=ReadSettings(strict=True))
+        )
+    for job in (CompactJob("none"), VerifyJob("none"), RemoveJob("none")):
         with pytest.raises(NotFoundError, match="there is no index none"):
-            await work("none")
+            await work(job)
     assert [found.name for found in list_indexes()] == ["changing", "demo"]
 
 
 async def test_extending_compacting_verifying_and_removing(
     client: SearchClient, small: Path, tmp_path: Path
 ) -> None:
-    await client.build("grown", [small])
+    await build("grown", small)
     more = tmp_path / "more.jsonl"
     more.write_text('{"_id": "44", "text": "Triptans stop migraine."}\n{"text": "no id"}\n')
-    extended = await client.extend("grown", [more])
+    extended = await work(AddJob("grown", (str(more),)))
+    assert isinstance(extended, Built)
     assert (extended.index.documents, extended.report.encoded) == (4, 1)
     assert [rejected.line for rejected in extended.report.rejections] == [2]
     assert [
         hit.id for hit in (await client.search(ask("headache drugs", k=1), index="grown")).hits
     ] == ["44"]
-    again = await client.extend("grown", [more])
+    again = await work(AddJob("grown", (str(more),)))
+    assert isinstance(again, Built)
     assert (again.changed, again.index.documents) == (False, 4)
-    compacted = await client.compact("grown")
+    compacted = await work(CompactJob("grown"))
+    assert isinstance(compacted, Built)
     assert (compacted.index.segments, compacted.index.documents) == (1, 4)
-    assert (await client.verify("grown")).ok
-    size = compacted.index.bytes
-    assert await client.remove("grown") == size
+    verified = await work(VerifyJob("grown"))
+    assert isinstance(verified, Verified)
+    assert verified.verification.ok
+    assert await work(RemoveJob("grown")) == Removed(compacted.index.bytes)
     with pytest.raises(NotFoundError, match="there is no index grown"):
         await client.search(ask("headache"), index="grown")
 
@@ -182,31 +219,26 @@ async def test_searches_during_a_build_and_its_cancellation(
             encoding.set()
 
     before = info("demo")
-    building = asyncio.create_task(client.build("demo", [large], on_progress=watch))
+    building = asyncio.create_task(build("demo", large, watch))
     await encoding.wait()
-    # The old index answers, and the query goes before the next batch.
+    # The old index answers while the new one is built.
     assert (await client.search(ask("asthma", k=1), index="demo")).hits[0].id == "33"
     assert not building.done()
-    assert steps[-1].total == 1_500  # all is read long before all is encoded
     building.cancel()
     with pytest.raises(asyncio.CancelledError):
         await building
-    # The next build of the same name waits in the queue until the cancelled one is gone.
-    with pytest.raises(NotFoundError):
-        await client.build("demo", ["/no/such/file"])
+    # Its process is gone, and has tidied up as after ctrl+c.
     assert info("demo") == before
     assert not list(index_folder("demo").glob(".building-*"))
 
 
-async def test_a_progress_callback_may_stop_the_work(client: SearchClient, large: Path) -> None:
+async def test_a_progress_callback_may_stop_the_work(large: Path) -> None:
     def stop(step: Progress) -> None:
         if step.stage == "encoding":
             raise InterruptedByUser("enough")
 
     with pytest.raises(InterruptedByUser, match="enough"):
-        await client.build("stopped", [large], on_progress=stop)
-    with pytest.raises(NotFoundError):
-        await client.build("stopped", ["/no/such/file"])
+        await build("stopped", large, stop)
     assert not list(index_folder("stopped").glob(".building-*"))
     assert not (index_folder("stopped") / "manifest.json").exists()
 
@@ -233,36 +265,44 @@ async def test_cancelled_searches_do_no_harm(client: SearchClient) -> None:
     assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
 
 
-async def test_killed_in_the_middle_of_a_build(
+async def test_a_job_killed_in_the_middle_leaves_the_old_index(
     client: SearchClient, large: Path, small: Path
 ) -> None:
-    encoding = asyncio.Event()
-    building = asyncio.create_task(
-        client.build(
-            "demo",
-            [large],
-            on_progress=lambda step: encoding.set() if step.stage == "encoding" else None,
-        )
-    )
+    encoding, pids = asyncio.Event(), list[int]()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Progressed) and event.progress.stage == "encoding":
+            encoding.set()
+
+    job = BuildJob("demo", (str(large),))
+    building = asyncio.create_task(run_job(job, hear, device="cpu", started=pids.append))
     await encoding.wait()
-    before, pid = info("demo"), client.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    before = info("demo")
+    os.kill(pids[0], signal.SIGKILL)
     with pytest.raises(BioRetrievalError) as caught:
         await building
-    assert "the search process ended by SIGKILL; try again" in caught.value.line()
+    assert "the process for 'Building demo' ended by SIGKILL; try again" in caught.value.line()
     assert list(index_folder("demo").glob(".building-*"))
-    # The old index is whole, a new child answers from it, and the next build tidies up.
+    # The old index is whole and answers, and the next build tidies up.
     found = info("demo")
     assert (found.status, found.documents) == ("ok", before.documents)
     assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
-    assert client.pid not in (None, pid)
-    built = await client.build("demo", [small])
+    built = await build("demo", small)
     inside = {path.name for path in index_folder("demo").iterdir()}
     assert len(inside) == 3  # the manifest, one segment, one generation
     assert "manifest.json" in inside
     assert built.index.documents == 3
     assert not list(indexes_folder().glob(".removed-*"))
+
+
+async def test_a_killed_search_process_is_started_again(client: SearchClient) -> None:
+    pid = client.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(BioRetrievalError, match="the search process ended by SIGKILL"):
+        await client.search(ask("asthma"), index="demo")
+    assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
+    assert client.pid not in (None, pid)
 
 
 async def test_a_child_that_cannot_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,18 +337,14 @@ async def test_closing(small: Path) -> None:
 
 APP = """
 import asyncio, sys
-from bioretrieval_tui.search.client import SearchClient
-async def main():
-    client = SearchClient(device="cpu")
-    building = asyncio.create_task(client.build("orphan", [sys.argv[1]]))
-    await client.list_indexes()
-    print(client.pid, flush=True)
-    await building
-asyncio.run(main())
+from bioretrieval_tui.backend.client import run_job
+from bioretrieval_tui.backend.protocol import BuildJob
+def started(pid): print(pid, flush=True)
+asyncio.run(run_job(BuildJob("orphan", (sys.argv[1],)), lambda _: None, started=started))
 """
 
 
-async def test_the_child_ends_with_the_app(large: Path) -> None:
+async def test_a_job_ends_with_the_app(large: Path) -> None:
     app = subprocess.Popen(
         [sys.executable, "-c", APP, str(large)], stdout=subprocess.PIPE, text=True
     )
@@ -319,7 +355,7 @@ async def test_the_child_ends_with_the_app(large: Path) -> None:
     app.wait()
     deadline = time.monotonic() + 60
     while not gone(pid):
-        assert time.monotonic() < deadline, "the child outlived the app"
+        assert time.monotonic() < deadline, "the job outlived the app"
         await asyncio.sleep(0.1)
 
 

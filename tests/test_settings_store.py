@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.library.store import MOST_QUERIES, Library
+from bioretrieval_tui.settings import MOST_QUERIES, SettingsStore
 
 
 def test_newest_first_each_once_and_not_too_many(tmp_path: Path) -> None:
-    library = Library(tmp_path / "data" / "library.sqlite")
+    library = SettingsStore(tmp_path / "data" / "library.sqlite")
     assert library.queries() == []
     assert not library.path.exists()
     for n in range(MOST_QUERIES + 20):
         library.keep_query(f"query {n}")
     library.keep_query("query 100")
-    found = Library(library.path).queries()
+    found = SettingsStore(library.path).queries()
     assert len(found) == MOST_QUERIES
     assert found[:3] == ["query 100", "query 219", "query 218"]
     assert found.count("query 100") == 1
@@ -33,7 +33,7 @@ def test_a_library_of_before_gets_them(tmp_path: Path) -> None:
         connection.execute("create table setting (name text primary key, value text not null)")
         connection.execute("insert into setting values ('theme', 'light')")
     connection.close()
-    library = Library(path)
+    library = SettingsStore(path)
     assert library.queries() == []
     library.keep_query("statins")
     assert library.queries() == ["statins"]
@@ -43,7 +43,7 @@ def test_a_library_of_before_gets_them(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_one_error(tmp_path: Path) -> None:
     path = tmp_path / "library.sqlite"
     path.write_text("this is no database, whatever its name says")
-    library = Library(path)
+    library = SettingsStore(path)
     for call in (library.queries, lambda: library.keep_query("statins")):
         with pytest.raises(BioRetrievalError, match="cannot be used"):
             call()

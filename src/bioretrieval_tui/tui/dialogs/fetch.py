@@ -1,25 +1,27 @@
-"""What to fetch, and where it goes: into an index at once, or before one's eyes first."""
+"""Dialogs of fetching: what to fetch, into an index at once or to look at first."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, TypeVar, cast
 
+import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from bioretrieval_tui.tui.finding import MOST_SHOWN, SOURCES, Wanted
-from bioretrieval_tui.tui.naming import name_problem, slug
-from bioretrieval_tui.tui.panes.dialogs import Dialog
+from bioretrieval_tui.online.spool import FetchRequest, SourceName
+from bioretrieval_tui.tui.dialogs.base import Dialog
+from bioretrieval_tui.tui.found_session import EXAMPLES, MOST_SHOWN
+from bioretrieval_tui.tui.index_session import name_problem, slug
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
 USUAL = 200
@@ -28,23 +30,26 @@ _SYNTAX = re.compile(r"\[[^]]*\]|\b(?:AND|OR|NOT)\b|\w+:")
 """Of a query, what says where or how to look and not what for."""
 ROWS = (
     ("source", "Source", ""),
-    ("asked", "Query", "in the service's own language"),
-    ("most", "At most", "all that there is"),
-    ("since", "Since", "any day; or one such as 2026-01-31"),
-    ("into", "Index", "a name, new or of an index that is there"),
+    ("asked", "Query", "in the service's own syntax"),
+    ("most", "At most", "no limit"),
+    ("since", "Since", "a date such as 2026-01-31"),
+    ("into", "Index", "a new name, or that of an existing index"),
 )
 """(id, label, what stands in the empty line)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted; `look`: it is looked at before anything goes into an index."""
+    """What is to be fetched; `preview`: to look at it before anything goes into an index."""
 
-    wanted: Wanted
-    look: bool
+    request: FetchRequest
+    preview: bool
 
 
-class Form(Dialog[Wish]):
+AnswerT = TypeVar("AnswerT")
+
+
+class Form(Dialog[AnswerT]):
     """Lines to fill in, buttons, and a line for complaints."""
 
     DEFAULT_CSS = """
@@ -69,7 +74,7 @@ class Form(Dialog[Wish]):
         with Horizontal():
             yield HeadLine(id=f"{name}-label", classes="label")
             if name == "source":
-                yield Stepper([(title, f"such as {example}") for _, title, example in SOURCES])
+                yield Stepper([(title, f"such as {example}") for _, title, example in EXAMPLES])
             else:
                 yield QueryLine(next(text for row, _, text in ROWS if row == name), id=name)
 
@@ -118,15 +123,15 @@ class Form(Dialog[Wish]):
         self.dismiss(None)
 
 
-class FetchDialog(Form):
-    """Asks what to fetch. `names`: indexes that are there; `wanted`: what the lines begin with."""
+class FetchDialog(Form[Wish]):
+    """Asks what to fetch. `names`: indexes that are there; `request`: what the lines begin with."""
 
-    def __init__(self, names: Collection[str], wanted: Wanted) -> None:
+    def __init__(self, names: Collection[str], request: FetchRequest) -> None:
         super().__init__()
         self.names = frozenset(names)
-        self.wanted = wanted
-        self.suggested = wanted.index
-        """The name that we put there: it may be replaced by another suggestion."""
+        self.request = request
+        self.suggested = request.index or ""
+        """The name that was put there: it may be replaced by another suggestion."""
 
     def compose(self) -> ComposeResult:
         """Title, source, query, how many, since when, index, buttons."""
@@ -136,21 +141,21 @@ class FetchDialog(Form):
             for name, _, _ in ROWS:
                 yield from self.row(name)
             yield HeadLine(classes="space")
-            yield Buttons(("Fetch into it", "Look first", "Leave"))
+            yield Buttons(("Fetch", "Preview", "Cancel"))
             yield HeadLine(id="note")
 
     def on_mount(self) -> None:
         """Fill in what is known."""
         super().on_mount()
         self.query_one("#title", HeadLine).show(
-            Span("Fetch papers", "strong"), Span("   enter and tab go on, esc leaves", "faint")
+            Span("Fetch papers", "strong"), Span("   enter, tab: next field   esc: cancel", "faint")
         )
-        words = [word for word, _, _ in SOURCES]
-        self.query_one(Stepper).chosen = words.index(self.wanted.source)
-        self.fill("most", "" if self.wanted.most is None else str(self.wanted.most))
-        self.fill("since", self.wanted.since)
-        self.fill("into", self.wanted.index)
-        self.fill("asked", self.wanted.query)
+        sources = [source for source, _, _ in EXAMPLES]
+        self.query_one(Stepper).chosen = sources.index(self.request.source)
+        self.fill("most", "" if self.request.most is None else str(self.request.most))
+        self.fill("since", str(self.request.since or ""))
+        self.fill("into", self.suggested)
+        self.fill("asked", self.request.query)
         self.line("asked").focus()
 
     @on(Input.Changed)
@@ -169,9 +174,9 @@ class FetchDialog(Form):
         if problem:
             note.show(Span(problem, "error"))
         elif not name:
-            note.show(Span("Looking first needs no index yet", "faint"))
+            note.show(Span("A preview needs no index yet", "faint"))
         elif name in self.names:
-            note.show(Span(f"adds to {name}; what it holds already is passed over", "ok"))
+            note.show(Span(f"adds to {name}; records that it holds already are skipped", "ok"))
         else:
             note.show(Span(f"{name} will be a new index", "faint"))
 
@@ -181,40 +186,43 @@ class FetchDialog(Form):
         if event.index == 2:
             self.dismiss(None)
             return
-        wanted = self._filled_in()
-        if wanted is None:
+        request = self._filled_in()
+        if request is None:
             return
         if event.index == 0:
             if self.name_fits():
-                self.dismiss(Wish(wanted, look=False))
+                self.dismiss(Wish(request, preview=False))
             return
-        most = min(wanted.most or MOST_SHOWN, MOST_SHOWN)
-        self.dismiss(Wish(replace(wanted, most=most), look=True))
+        most = min(request.most or MOST_SHOWN, MOST_SHOWN)
+        self.dismiss(Wish(msgspec.structs.replace(request, most=most), preview=True))
 
-    def _filled_in(self) -> Wanted | None:
-        """What is wanted, or None after a complaint."""
+    def _filled_in(self) -> FetchRequest | None:
+        """The request, or None after a complaint."""
         query, most, since = self.text("asked"), self.text("most"), self.text("since")
         if not query:
-            self.complain("Say what to look for", "asked")
+            self.complain("Type a query", "asked")
             return None
         number = most.replace(",", "")
         if most and not (number.isascii() and number.isdigit() and int(number)):
-            self.complain(f"'{most[:20]}' is no number of papers", "most")
+            self.complain(f"'{most[:20]}' is not a number of papers", "most")
             return None
         if since and not _is_day(since):
-            self.complain(f"'{since[:20]}' is no day: write it as 2026-01-31", "since")
+            self.complain(f"'{since[:20]}' is not a date: write it as 2026-01-31", "since")
             return None
-        source = SOURCES[self.query_one(Stepper).chosen][0]
-        return Wanted(source, query, int(number) if most else None, since, self.text("into"))
+        source = cast(SourceName, EXAMPLES[self.query_one(Stepper).chosen][0])
+        return FetchRequest(
+            source, query, date.fromisoformat(since) if since else None,
+            int(number) if most else None, index=self.text("into") or None,
+        )  # fmt: skip
 
 
-class IntoDialog(Form):
-    """Asks for the index that starred papers go into; answers with it in `wanted`."""
+class IntoDialog(Form[str]):
+    """Asks for the index that starred papers go into; answers its name."""
 
-    def __init__(self, names: Collection[str], wanted: Wanted, count: str) -> None:
+    def __init__(self, names: Collection[str], suggested: str, count: str) -> None:
         super().__init__()
         self.names = frozenset(names)
-        self.wanted = wanted
+        self.suggested = suggested
         self.count = count
 
     def compose(self) -> ComposeResult:
@@ -224,16 +232,16 @@ class IntoDialog(Form):
             yield HeadLine(classes="space")
             yield from self.row("into")
             yield HeadLine(classes="space")
-            yield Buttons(("Put them in", "Leave"))
+            yield Buttons(("Add", "Cancel"))
             yield HeadLine(id="note")
 
     def on_mount(self) -> None:
         """With the name that was given before."""
         super().on_mount()
         self.query_one("#title", HeadLine).show(
-            Span(f"Put {self.count} into an index", "strong"), Span("   esc leaves", "faint")
+            Span(f"Add {self.count} to an index", "strong"), Span("   esc: cancel", "faint")
         )
-        self.fill("into", self.wanted.index)
+        self.fill("into", self.suggested)
         self.line("into").focus()
 
     @on(Input.Changed)
@@ -251,7 +259,7 @@ class IntoDialog(Form):
         if event.index == 1:
             self.dismiss(None)
         elif self.name_fits():
-            self.dismiss(Wish(replace(self.wanted, index=self.text("into")), look=False))
+            self.dismiss(self.text("into"))
 
 
 def _is_day(text: str) -> bool:

@@ -1,8 +1,9 @@
-"""Dialogs of the Indexes pane: what to build or add, from which files, by which model."""
+"""Dialogs that choose files: what to build or add, or which benchmark to rank."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,17 +14,27 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import in_scope
+from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.tui.indexing import ModelChoice
-from bioretrieval_tui.tui.naming import name_problem, suggestion
-from bioretrieval_tui.tui.panes.dialogs import Dialog
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.dialogs.base import Dialog
+from bioretrieval_tui.tui.index_session import ModelChoice, name_problem, suggested_name
+from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker
-from bioretrieval_tui.tui.words import plural
-from bioretrieval_tui.tui.works import Job
+from bioretrieval_tui.util.formatting import plural
+
+MODE_SETS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("lexical", "dense", "hybrid"), "BM25, dense, and both"),
+    (("lexical", "dense"), "BM25 and dense"),
+    (("lexical",), "BM25 only"),
+    (("dense",), "dense only"),
+)
+"""The sets of modes to choose from, each with a note."""
 
 
 class FilesDialog(Dialog[Job]):
@@ -54,7 +65,7 @@ class FilesDialog(Dialog[Job]):
             yield from self.first()
             yield FilePicker(self.folder)
             yield from self.second()
-            yield Buttons((self.start_label, "Leave"))
+            yield Buttons((self.start_label, "Cancel"))
             yield HeadLine(id="keys")
 
     def first(self) -> ComposeResult:
@@ -68,7 +79,7 @@ class FilesDialog(Dialog[Job]):
     def on_mount(self) -> None:
         """Say what this is for."""
         self.query_one("#title", HeadLine).show(
-            Span(self.title_text, "strong"), Span("   tab goes on, esc leaves", "faint")
+            Span(self.title_text, "strong"), Span("   tab: next field   esc: cancel", "faint")
         )
         self._hint()
         self.begin()
@@ -98,7 +109,7 @@ class FilesDialog(Dialog[Job]):
 
     def job(self) -> Job | None:
         """The job as it stands, or None after a complaint."""
-        raise NotImplementedError
+        return None
 
     def start(self) -> None:
         """Answer the job, if there is nothing wrong with it."""
@@ -109,10 +120,10 @@ class FilesDialog(Dialog[Job]):
 
     def has_files(self) -> bool:
         """Whether anything was taken; complains if not."""
-        if not self.picker.taken:
-            self.complain("Choose files first: space takes the row under the cursor")
+        if not self.picker.selected:
+            self.complain("Select files first: space selects")
             self.picker.table.focus()
-        return bool(self.picker.taken)
+        return bool(self.picker.selected)
 
     @on(FilePicker.Done)
     def _done(self, event: FilePicker.Done) -> None:
@@ -154,7 +165,7 @@ class AddDialog(FilesDialog):
 
     def job(self) -> Job | None:
         """Files into the index."""
-        return Job("add", self.index_name, self.picker.inputs) if self.has_files() else None
+        return AddJob(self.index_name, self.picker.inputs) if self.has_files() else None
 
 
 class BuildDialog(FilesDialog):
@@ -178,7 +189,7 @@ class BuildDialog(FilesDialog):
         """The name, and what is to be said of it."""
         with Horizontal():
             yield HeadLine(id="name-label", classes="label")
-            yield QueryLine("a name of your choice, such as asthma-2024", id="name")
+            yield QueryLine("a name such as asthma-2024", id="name")
         yield HeadLine(id="name-note")
 
     def second(self) -> ComposeResult:
@@ -211,13 +222,15 @@ class BuildDialog(FilesDialog):
         problem = self.problem()
         known = self.infos.get(name)
         if not name:
-            note.show(Span("a-z, 0-9, '-', '_' and '.'; files that are taken suggest one", "faint"))
+            note.show(
+                Span("a-z, 0-9, '-', '_' and '.'; suggested from the selected files", "faint")
+            )
         elif problem:
             note.show(Span(problem, "error"))
         elif known is None:
             note.show(Span("a new index", "faint"))
         elif known.status.startswith("unfinished"):
-            note.show(Span("goes on with the build that was cut short", "ok"))
+            note.show(Span("resumes the interrupted build", "ok"))
         else:
             what = plural(known.documents, "document") if known.documents is not None else "damaged"
             note.show(Span(f"replaces {name} ({what}) once it is complete", "warn"))
@@ -241,19 +254,149 @@ class BuildDialog(FilesDialog):
         """A name after the first file, while none was typed."""
         if self.name_line.value not in ("", self.suggested):
             return
-        first = next(iter(self.picker.taken), None)
-        self.suggested = suggestion(first.name) if first else ""
+        first = next(iter(self.picker.selected), None)
+        self.suggested = suggested_name(first.name) if first else ""
         self.name_line.value = self.suggested
 
     def job(self) -> Job | None:
         """Build, by the chosen model."""
         problem = self.problem()
         if problem:
-            self.complain(problem if self.name_line.value.strip() else "Give it a name first")
+            self.complain(problem if self.name_line.value.strip() else "Name it first")
             self.name_line.focus()
             return None
         if not self.has_files():
             return None
         model = self.models[self.query_one(Stepper).chosen]
         name = self.name_line.value.strip()
-        return Job("build", name, self.picker.inputs, model.model, model.recipe)
+        return BuildJob(name, self.picker.inputs, model.model, model.recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenBenchmark:
+    """A benchmark folder; by which modes and model (None: the embedded one), where that was
+    asked."""
+
+    folder: Path
+    modes: tuple[str, ...] = MODE_SETS[0][0]
+    model: str | None = None
+
+
+def check_benchmark(folder: Path) -> None:
+    """Raises NotFoundError or BioRetrievalError where `folder` is no benchmark."""
+    find_parts(folder)
+
+
+class BenchmarkDialog(Dialog[ChosenBenchmark]):
+    """Asks for a folder in BEIR's form.
+
+    models: None where only the folder is asked for; check: raises what is wrong with a folder.
+    """
+
+    DEFAULT_CSS = """
+    BenchmarkDialog > Vertical { height: 90%; }
+    BenchmarkDialog Horizontal { height: 1; }
+    BenchmarkDialog .label { width: 8; }
+    BenchmarkDialog #note { height: 3; }
+    """
+    BINDINGS: ClassVar = [
+        # Input and list have their own keys; these are for the lines under them.
+        Binding("up", "app.focus_previous", show=False),
+        Binding("down", "app.focus_next", show=False),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        start: str,
+        folder: Path,
+        models: Sequence[ModelChoice] | None,
+        check: Callable[[Path], None] = check_benchmark,
+    ) -> None:
+        super().__init__()
+        self.title_text = title
+        self.start_label = start
+        self.folder = folder
+        self.models = tuple(models or ())
+        self.check = check
+
+    def compose(self) -> ComposeResult:
+        """Title, folder, (modes, model,) buttons."""
+        with Vertical():
+            yield HeadLine(id="title")
+            yield HeadLine(id="shape")
+            yield FilePicker(self.folder)
+            if self.models:
+                with Horizontal():
+                    yield HeadLine(id="modes-label", classes="label")
+                    yield Stepper([(", ".join(modes), note) for modes, note in MODE_SETS])
+                with Horizontal():
+                    yield HeadLine(id="model-label", classes="label")
+                    yield Stepper([(one.label, one.note) for one in self.models])
+            yield Buttons((self.start_label, "Cancel"))
+            yield Detail("note", measure=120)
+
+    def on_mount(self) -> None:
+        """Say what is wanted; keys go to the folders."""
+        self.query_one("#title", HeadLine).show(
+            Span(self.title_text, "strong"), Span("   tab: next field   esc: cancel", "faint")
+        )
+        self.query_one("#shape", HeadLine).show(
+            Span("Go into a folder with corpus.jsonl and qrels/; ", "dim"),
+            Span("b", "strong"), Span(": use this folder", "dim"),
+        )  # fmt: skip
+        if self.models:
+            self.query_one("#modes-label", HeadLine).show(Span("Modes", "dim"))
+            self.query_one("#model-label", HeadLine).show(Span("Model", "dim"))
+        self.query_one("#note", Detail).can_focus = False
+        self.picker.table.focus()
+
+    @property
+    def picker(self) -> FilePicker:
+        """The folders."""
+        return self.query_one(FilePicker)
+
+    def chosen_folder(self) -> Path:
+        """What was taken, or the folder that is shown; a file stands for its folder."""
+        taken = next(iter(self.picker.selected.values()), None)
+        if taken is None:
+            return self.picker.folder
+        return taken.path if taken.folder else taken.path.parent
+
+    def start(self) -> None:
+        """Answer, if the folder is what it should be."""
+        folder = self.chosen_folder()
+        try:
+            self.check(folder)
+        except BioRetrievalError as error:
+            self.query_one("#note", Detail).show([line(Span(error.line(), "error"))])
+            self.picker.table.focus()
+            return
+        if not self.models:
+            self.dismiss(ChosenBenchmark(folder))
+            return
+        modes, model = self.query(Stepper)
+        self.dismiss(
+            ChosenBenchmark(folder, MODE_SETS[modes.chosen][0], self.models[model.chosen].model)
+        )
+
+    @on(FilePicker.Done)
+    def _done(self, event: FilePicker.Done) -> None:
+        event.stop()
+        if event.start:
+            self.start()
+        else:
+            self.query_one(Buttons).focus()
+
+    @on(Buttons.Pressed)
+    def _pressed(self, event: Buttons.Pressed) -> None:
+        event.stop()
+        if event.index == 0:
+            self.start()
+        else:
+            self.dismiss(None)
+
+    @on(QueryLine.Cancelled)
+    def _cancelled(self, event: QueryLine.Cancelled) -> None:
+        event.stop()
+        self.dismiss(None)

@@ -1,10 +1,10 @@
-"""Dialogs: the keys of a pane, raw text to copy by hand, a question, a file to export to."""
+"""Dialogs: the keys of a pane, text to copy by hand, a question, a file to export to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,12 +14,16 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.tui.markdown import addresses
 from bioretrieval_tui.tui.text import Line, Span, layout, line
-from bioretrieval_tui.tui.widgets.choices import Buttons
+from bioretrieval_tui.tui.widgets.buttons import Buttons
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.render.sheet import Sheet
 
 ResultT = TypeVar("ResultT")
 
@@ -78,7 +82,7 @@ class HelpDialog(PageDialog):
 
 def help_lines(title: str, scopes: tuple[str, ...]) -> list[Line]:
     """The page of the keys that work in these scopes."""
-    lines = [line(Span(f"Keys: {title}", "strong"), Span("   esc closes", "faint"))]
+    lines = [line(Span(f"Keys: {title}", "strong"), Span("   esc: close", "faint"))]
     shown = dict.fromkeys((*scopes, "detail", "line"))
     for scope in sorted(shown, key=lambda s: s == "everywhere"):
         lines += [line(), line(Span(SCOPES[scope], "header"))]
@@ -97,7 +101,7 @@ class TextDialog(PageDialog):
             lines.append(line(Span(note, "dim")))
         lines.append(line())
         lines += [line(*addresses(part)) for part in text.splitlines()]
-        lines += [line(), line(Span("esc closes; shift and drag selects", "faint"))]
+        lines += [line(), line(Span("esc: close; shift and drag selects", "faint"))]
         super().__init__(lines)
 
     def on_mount(self) -> None:
@@ -108,12 +112,12 @@ class TextDialog(PageDialog):
         super().on_mount()
 
 
-class Question(Dialog[bool]):
+class Confirm(Dialog[bool]):
     """Yes or no; the button that has the focus first changes nothing."""
 
     DEFAULT_CSS = """
-    Question > Vertical { height: auto; }
-    Question Detail { height: 4; }
+    Confirm > Vertical { height: auto; }
+    Confirm Detail { height: 4; }
     """
     BINDINGS: ClassVar = [
         Binding("y", "answer(True)", show=False),
@@ -157,7 +161,7 @@ class ExportDialog(Dialog[Path]):
     ExportDialog > Vertical { height: 10; }
     """
 
-    def __init__(self, make: Callable[[], object], suggestion: str, count: int) -> None:
+    def __init__(self, make: Callable[[], Sheet], suggestion: str, count: int) -> None:
         super().__init__()
         self.make = make
         self.suggestion = suggestion
@@ -183,8 +187,8 @@ class ExportDialog(Dialog[Path]):
         what = f"Export {rows} to a file"
         lines = [
             line(Span(what, "strong")),
-            line(Span("The ending chooses the format: .md .csv .json .jsonl .bib .txt", "dim")),
-            line(Span("enter writes, esc leaves", "dim")),
+            line(Span("The extension sets the format: .md .csv .json .jsonl .bib .txt", "dim")),
+            line(Span("enter: write, esc: cancel", "dim")),
         ]
         if problem:
             lines.append(line(Span(problem, "error")))
@@ -205,8 +209,6 @@ class ExportDialog(Dialog[Path]):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        from bioretrieval_tui.tui.exporting import write_export
-
         path = Path(event.value.strip()).expanduser()
         if not event.value.strip():
             self._explain("Type a file name")
@@ -219,3 +221,35 @@ class ExportDialog(Dialog[Path]):
             self.dismiss(write_export(path, self.make()))
         except BioRetrievalError as error:
             self._explain(error.line())
+
+
+EXPORT_FORMATS = {
+    ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",
+    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table",
+}  # fmt: skip
+
+
+def write_export(path: Path, sheet: Sheet) -> Path:
+    """Write a `Sheet` to `path`, beside and renamed.
+
+    Raises:
+        UsageError: the ending names no format.
+        BioRetrievalError: the file cannot be written; nothing was changed.
+    """
+    format_name = EXPORT_FORMATS.get(path.suffix.casefold())
+    if format_name is None:
+        known = " ".join(EXPORT_FORMATS)
+        raise UsageError(f"no format has the extension '{path.suffix or path.name}'",
+                         remedy=f"use one of {known}")  # fmt: skip
+    from bioretrieval_tui.render.formats import render
+
+    text = "".join(render(sheet, format_name))  # type: ignore[arg-type]
+    if not text.strip():
+        raise BioRetrievalError(f"nothing here has a {format_name} form")
+    if path.is_dir():
+        raise BioRetrievalError(f"{path} is a folder", remedy="name a file in it")
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise BioRetrievalError(f"cannot write {path}: {error.strerror}") from error
+    return path
