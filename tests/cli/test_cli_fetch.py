@@ -131,6 +131,7 @@ def test_from_a_query_to_an_offline_search(call: Callable[..., Ended], world: Wo
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_or_killed_fetch_resumes(
     call: Callable[..., Ended],
     env: dict[str, str],

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.registry import manifest_of
-from bioretrieval_tui.search.client import SearchClient
 from bioretrieval_tui.search.types import Query
 
 HEAVY = ("torch", "openvino", "hnswlib", "transformers", "sentence_transformers", "tokenizers")

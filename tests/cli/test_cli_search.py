@@ -356,6 +356,7 @@ def vectors(folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("stage", ["loading", "encoding"])
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_build_is_quiet_and_leaves_nothing(
     place: Place, environment: dict[str, str], cli: Call, tmp_path: Path, stage: str
 ) -> None:

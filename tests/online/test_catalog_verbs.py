@@ -145,6 +145,7 @@ def test_what_the_last_refresh_found_needs_no_network(program: Program) -> None:
     assert "org/mine" in ended.out
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_refresh_is_saved(program: Program, world: World) -> None:
     """The whole catalogue takes a quarter of a minute at the hub's pace; this ends before."""
     child = program.started("catalog", "refresh", "-f", "json")

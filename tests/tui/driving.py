@@ -27,7 +27,7 @@ from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.terminal.capabilities import Capabilities, detect
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.panes.base import Pane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
@@ -68,6 +68,8 @@ class Session:
     def __init__(self, pilot: Pilot[Any]) -> None:
         self.pilot = pilot
         self.app = cast(BioRetrievalApp, pilot.app)
+        self.faults_expected = False
+        """Exceptions in panes are the subject of the test."""
 
     # Hands -------------------------------------------------------------------------------
 
@@ -114,6 +116,8 @@ class Session:
         while quiet < 3:
             if self.app._exception:
                 raise self.app._exception
+            if self.app.faults and not self.faults_expected:
+                raise self.app.faults[0]
             if self.app._exit:
                 return False
             await asyncio.sleep(0)

@@ -92,7 +92,7 @@ async def ranking(session: Session) -> None:
     work = session.app.evaluations
     work.current = Ask(Path("/data/facts"), MODES, purpose="explore")
     work.progress = Progress("encoding", 1_024, 5_000, rate=98.2, device="cpu")
-    session.app.evaluation_changed()
+    session.app._evaluation_changed()
     await session.settle()
 
 

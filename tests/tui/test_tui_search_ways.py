@@ -12,8 +12,8 @@ from scripted import HITS, Desk, hit, info
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
-from bioretrieval_tui.library.store import Library
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
+from bioretrieval_tui.settings import SettingsStore
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine
@@ -541,7 +541,7 @@ async def test_an_error_of_two_lists_is_one_line(small: Catalogue, scripted: Des
 async def test_up_and_down_walk_through_earlier_queries(
     small: Catalogue, scripted: Desk, home: Path
 ) -> None:
-    library = Library(home / "data" / "library.sqlite")
+    library = SettingsStore(home / "data" / "library.sqlite")
     for query in ("statins", "p53 in tumours", "asthma inhaler"):
         library.keep_query(query)
     async with running(make_app(small), WIDE, pane="search") as session:
@@ -571,7 +571,7 @@ async def test_a_query_that_was_used_is_kept(small: Catalogue, scripted: Desk, h
         await session.press("slash")
         await ask(session, scripted, "  another ")
         await session.press("escape")
-    library = Library(home / "data" / "library.sqlite")
+    library = SettingsStore(home / "data" / "library.sqlite")
     assert library.queries() == ["another", QUERY]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark
 from bioretrieval_tui.evaluation.metrics import MAIN, Ranking, measure
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.documents.store import DocumentStore
 
 UNJUDGED = 10
 """Unjudged documents that are shown for a query."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from bioretrieval_tui.backend.protocol import Reranker
 from bioretrieval_tui.errors import BioRetrievalError, FilterError, InterruptedByUser, ModelError
 from bioretrieval_tui.index.fields.reading import schema_of
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -26,16 +27,15 @@ from bioretrieval_tui.query.ast import Any as AnyOf
 from bioretrieval_tui.query.ast import Matches
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.sheet import shortened
-from bioretrieval_tui.search.protocol import Reranker
 from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.protocol import CatalogueReady
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.search.client import SearchClient
-    from bioretrieval_tui.search.protocol import Ensured
 
 HITS = 100
 """Hits that a search asks for."""
@@ -388,7 +388,7 @@ class SearchSession:
 
     # Indexes -----------------------------------------------------------------------------
 
-    def prepare(self, waits_for: str = "") -> None:
+    def prepare(self) -> None:
         """Index the catalogue, once, as the mode needs it: BM25 needs neither vectors nor model."""
         vectors = self.mode != "lexical" or self.beside
         if self._with_vectors is not None and (
@@ -396,12 +396,11 @@ class SearchSession:
         ):
             return
         self._with_vectors, self.ready = vectors, False
-        self.face.start(partial(self._prepare, vectors, waits_for), "prepare")
+        self.face.start(partial(self._prepare, vectors), "prepare")
 
-    async def _prepare(self, vectors: bool, waits_for: str) -> None:
+    async def _prepare(self, vectors: bool) -> None:
         """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
-        waits = f"The catalogue waits for: {waits_for}" if waits_for else ""
-        self.tell((waits or "Starting the search process", "dim"))
+        self.tell(("Starting the search process", "dim"))
         try:
             ensured = await self._ensure_catalogue(vectors=vectors)
         except BioRetrievalError as error:
@@ -415,7 +414,7 @@ class SearchSession:
         elif vectors:
             self._running = self.face.start(self._warm_up, "search")
 
-    async def _ensure_catalogue(self, *, vectors: bool) -> Ensured:
+    async def _ensure_catalogue(self, *, vectors: bool) -> CatalogueReady:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.face.catalogue)

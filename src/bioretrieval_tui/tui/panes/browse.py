@@ -16,7 +16,7 @@ from bioretrieval_tui.render.entries import cell, entry_page
 from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.panes.base import Pane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine

@@ -16,7 +16,7 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.freshness import SubjectChange, load_freshness
 from bioretrieval_tui.online.watches import Watched, watches
 from bioretrieval_tui.tui.markdown import inline
-from bioretrieval_tui.tui.panes.base import Pane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.util.formatting import count

@@ -28,8 +28,8 @@ from bioretrieval_tui.tui.board import (
     own_rows,
 )
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.panes.base import Pane
 from bioretrieval_tui.tui.panes.browse import entry_columns, show_entries, title_of
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
@@ -349,7 +349,6 @@ class LeaderboardPane(Pane):
         if row is None:
             self.owner.say(f"Only your runs can be deleted: move to a row with {MARK}")
             return
-        from bioretrieval_tui.tui.panes.dialogs import Question
 
         record, earlier = row.record, row.run.earlier
 
@@ -360,7 +359,9 @@ class LeaderboardPane(Pane):
         then = f"{record.id}; its index stays."
         if earlier:
             then += f" The run of {earlier[0].date[:10]} is shown instead."
-        question = Question(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
+        from bioretrieval_tui.tui.dialogs.base import Confirm
+
+        question = Confirm(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
         self.app.push_screen(question, answered)
 
     def _delete(self, record: EvaluationRecord) -> None:
