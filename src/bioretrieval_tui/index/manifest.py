@@ -64,6 +64,19 @@ class SegmentFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: int
 
 
+class TextFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the manifest says of the text index.
+
+    analyser: how text was cut into terms; engine: how they were stored; labels: rows, dead ones
+    too; documents: those alive.
+    """
+
+    analyser: str
+    engine: str
+    labels: int
+    documents: int
+
+
 class GraphSettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
