@@ -58,8 +58,8 @@ snapshots: $(STAMPS)/dev ## Write screens and golden files anew; read the differ
 	@BIORETRIEVAL_GOLDEN=write $(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
 
 catalogue: $(STAMPS)/dev ## Check data/ and write its JSON Schema anew
-	@$(BIN)/python -m bioretrieval_tui.catalog.schema data
-	@$(BIN)/python -m bioretrieval_tui.catalog.validate data
+	@$(BIN)/python -m bioretrieval_tui.catalog.json_schema data
+	@$(BIN)/python -m bioretrieval_tui.catalog.loader data
 
 bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes what they found into benchmarks/results
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done

@@ -22,7 +22,7 @@ class CompiledCatalogue(BuildHookInterface):  # type: ignore[type-arg]
         try:
             import msgspec
 
-            from bioretrieval_tui.catalog.store import compile_catalogue, content_key
+            from bioretrieval_tui.catalog.compiled import compile_catalogue, content_key
         finally:
             sys.path.pop(0)
         folder = root / "data"

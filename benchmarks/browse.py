@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "bioretrieval_tui"]
 
 def overlay_rows(count: int) -> list[tuple[str, str, tuple[str, ...], str, int]]:
     """(id, name, tags, summary, params) of generated models, seeded, words of the real field."""
-    from bioretrieval_tui.catalog.store import load
+    from bioretrieval_tui.catalog.compiled import load
 
     words = sorted({w for e in load().catalogue.entries for w in e.summary.split()})
     chance = random.Random(7)
@@ -64,7 +64,7 @@ def filtering(report: Report) -> None:
     """Our filter against `textual.fuzzy` and a folded scan, over the same rows."""
     from textual.fuzzy import Matcher
 
-    from bioretrieval_tui.catalog.rows import schema
+    from bioretrieval_tui.catalog.fields import schema
     from bioretrieval_tui.query import Filter, Row
 
     rows = overlay_rows(ROWS)

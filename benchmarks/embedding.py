@@ -258,7 +258,7 @@ def on_an_accelerator(report: Report, data: Path, device: str, rounds: int, coun
 def _mean_recipe(longest: int) -> Any:
     import msgspec
 
-    from bioretrieval_tui.catalog.entries import Side
+    from bioretrieval_tui.catalog.models import Side
 
     recipe = embedded.RECIPE
     return msgspec.structs.replace(

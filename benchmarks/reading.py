@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import Report, interleaved, median
-from bioretrieval_tui.documents.formats import recognise
-from bioretrieval_tui.documents.reading import ReadOptions, items
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.detect import items, recognise
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.lexical.merge import write_index

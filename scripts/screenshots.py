@@ -12,7 +12,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from bioretrieval_tui.catalog.store import load
+from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.tui.app import BioRetrievalApp
 

@@ -100,9 +100,11 @@ def launch() -> int:
     """
     import io
 
-    from bioretrieval_tui.catalog.store import load
+    from bioretrieval_tui.catalog.compiled import load
 
     loaded = load()
+    # Textual paints at most so many times a second: at its 60 a key waits up to 17 ms for its turn.
+    os.environ.setdefault("TEXTUAL_FPS", "240")
     from rich.console import Console
 
     from bioretrieval_tui.tui.app import BioRetrievalApp

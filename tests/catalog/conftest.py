@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from bioretrieval_tui.catalog import store
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.store import Loaded
-from bioretrieval_tui.catalog.validate import parse, read_folder
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog import compiled
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.compiled import Loaded
+from bioretrieval_tui.catalog.loader import parse, read_folder
+from bioretrieval_tui.catalog.models import Content
 from bioretrieval_tui.errors import CatalogueError, Problem
 from bioretrieval_tui.paths import Places
 
@@ -148,8 +148,8 @@ def overlay(home: Places) -> Write:
 @pytest.fixture
 def load(folder: Path, home: Places, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Loaded]:
     """Loads the small catalogue with the user's overlays, as a start of the program does."""
-    monkeypatch.setattr(store, "BUNDLE", folder.parent)
-    return lambda: store.load(home)
+    monkeypatch.setattr(compiled, "BUNDLE", folder.parent)
+    return lambda: compiled.load(home)
 
 
 @pytest.fixture(scope="session")

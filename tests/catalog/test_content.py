@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import (
     Benchmark,
+    Content,
     Dataset,
     Milestone,
     Model,
@@ -26,7 +27,6 @@ from bioretrieval_tui.catalog.entries import (
     Recipe,
     Step,
 )
-from bioretrieval_tui.catalog.view import Catalogue
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "data"

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import AnyEntry, Result
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry, Content, Result
 
 # fmt: off
 BEIR_SETS = """

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import Benchmark, Model, Result
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, build
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark, Content, Model, Result
 
 MODELS = ("able", "baker", "charlie", "delta")
 SETS = ("facts", "covid", "nutrition")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.catalog import reading, store
-from bioretrieval_tui.catalog.content import MAX_BYTES
-from bioretrieval_tui.catalog.entries import Model, Paper
-from bioretrieval_tui.catalog.store import Loaded
+from bioretrieval_tui.catalog import checked_yaml, compiled
+from bioretrieval_tui.catalog.compiled import Loaded
+from bioretrieval_tui.catalog.models import MAX_BYTES, Model, Paper
 from bioretrieval_tui.paths import Places
 
 Load = Callable[[], Loaded]
@@ -249,7 +248,7 @@ def test_hostile_content_stays_data(load: Load, overlay: Write) -> None:
 def test_lone_surrogates_do_not_reach_the_compiled_form(
     load: Load, overlay: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_LOADER", reading.yaml.SafeLoader)
+    monkeypatch.setattr(checked_yaml, "_LOADER", checked_yaml.yaml.SafeLoader)
     overlay("mine.yaml", 'models:\n  - {id: alpha, name: "\\ud800"}\n')
     (line,) = load().problems
     assert "alpha: name: holds a character that no file can be written with" in line
@@ -261,7 +260,7 @@ def test_the_real_catalogue_takes_an_overlay(overlay: Write, home: Places) -> No
         GAMMA.replace("card", "medcpt-repo")
         + "benchmarks:\n  - {id: nfcorpus, licence: ask the authors}\n",
     )
-    loaded = store.load(home)
+    loaded = compiled.load(home)
     assert loaded.problems == ()
     assert loaded.catalogue.entry("gamma").name == "Gamma"
     assert getattr(loaded.catalogue.entry("nfcorpus"), "licence", None) == "ask the authors"

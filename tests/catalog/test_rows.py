@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.catalog import rows
-from bioretrieval_tui.catalog.entries import SECTIONS, Model
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog import fields
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import SECTIONS, Model
 from bioretrieval_tui.errors import EXIT_USAGE, UsageError
 from bioretrieval_tui.util import formatting as numbers
 
@@ -18,8 +18,8 @@ def test_missing_values_come_last_either_way(catalogue: Catalogue) -> None:
     without = [e.id for e in models if getattr(e, "params", None) is None]
     assert without, "the test needs a model of unknown size"
 
-    up = rows.ordered(models, "params", catalogue)
-    down = rows.ordered(models, "params", catalogue, reverse=True)
+    up = fields.ordered(models, "params", catalogue)
+    down = fields.ordered(models, "params", catalogue, reverse=True)
 
     sizes = [getattr(entry, "params", None) for entry in up]
     known = [size for size in sizes if size is not None]
@@ -33,17 +33,17 @@ def test_missing_values_come_last_either_way(catalogue: Catalogue) -> None:
 def test_equal_values_keep_their_order(catalogue: Catalogue) -> None:
     models = catalogue.section("models")
     for reverse in (False, True):
-        found = rows.ordered(models, "dim", catalogue, reverse=reverse)
+        found = fields.ordered(models, "dim", catalogue, reverse=reverse)
         wide = [e.id for e in found if getattr(e, "dimension", None) == 768]
         assert wide == [e.id for e in models if getattr(e, "dimension", None) == 768]
 
 
 def test_no_is_a_value_and_text_is_sorted_without_case(catalogue: Catalogue) -> None:
-    gated = rows.ordered(catalogue.section("models"), "gated", catalogue)
+    gated = fields.ordered(catalogue.section("models"), "gated", catalogue)
     values = [getattr(e, "gated", None) for e in gated]
     assert values[0] is False
     assert values[-1] is None
-    names = [e.name.casefold() for e in rows.ordered(catalogue.entries, "name", catalogue)]
+    names = [e.name.casefold() for e in fields.ordered(catalogue.entries, "name", catalogue)]
     assert names == sorted(names)
 
 
@@ -64,11 +64,11 @@ def test_no_is_a_value_and_text_is_sorted_without_case(catalogue: Catalogue) -> 
     ],
 )
 def test_fields_by_name_and_alias(given_as: str, name: str) -> None:
-    assert rows.field_name(given_as) == name
+    assert fields.field_name(given_as) == name
 
 
 def test_names_and_aliases_are_used_once() -> None:
-    words = [word for name, _, aliases, _ in rows.FIELDS for word in (name, *aliases)]
+    words = [word for name, _, aliases, _ in fields.FIELDS for word in (name, *aliases)]
     assert len(words) == len(set(words))
 
 
@@ -78,7 +78,7 @@ def test_names_and_aliases_are_used_once() -> None:
 )
 def test_an_unknown_field_is_answered_with_the_nearest(word: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
-        rows.field_name(word)
+        fields.field_name(word)
     assert caught.value.exit_code == EXIT_USAGE
     assert says in caught.value.line()
 
@@ -86,8 +86,8 @@ def test_an_unknown_field_is_answered_with_the_nearest(word: str, says: str) -> 
 def test_every_field_has_a_value_somewhere_and_of_its_type(catalogue: Catalogue) -> None:
     """A field that is always empty is misspelt, or its data are missing."""
     types = {"text": str, "number": int, "bool": bool, "set": tuple}
-    for name, kind, _, _ in rows.FIELDS:
-        found = [rows.value(entry, name, catalogue) for entry in catalogue.entries]
+    for name, kind, _, _ in fields.FIELDS:
+        found = [fields.value(entry, name, catalogue) for entry in catalogue.entries]
         values = [value for value in found if value not in (None, "", ())]
         assert values, name
         assert all(type(value) is types[kind] for value in values), name
@@ -101,26 +101,26 @@ def test_every_entry_field_that_is_one_value_can_be_filtered() -> None:
         "objective", "negatives", "best", "paper", "order", "commands", "expect", "links",
         "relations",
     }  # fmt: skip
-    names = {name for name, *_ in rows.FIELDS} | left_out
+    names = {name for name, *_ in fields.FIELDS} | left_out
     for kind in SECTIONS.values():
         assert set(kind.__struct_fields__) <= names, kind
 
 
 def test_values_that_are_worked_out(catalogue: Catalogue) -> None:
     medcpt = catalogue.entry("medcpt")
-    assert rows.value(medcpt, "kind", catalogue) == "model"
-    assert rows.value(medcpt, "pooling", catalogue) == "cls"
-    assert rows.value(medcpt, "similarity", catalogue) == "dot"
-    assert rows.value(medcpt, "results", catalogue) == len(catalogue.results_of("medcpt"))
-    assert "medcpt-paper" in rows.value(medcpt, "related", catalogue)
-    assert "https://hf.co/ncbi/MedCPT-Query-Encoder" in rows.value(medcpt, "url", catalogue)
-    assert rows.value(medcpt, "venue", catalogue) is None
+    assert fields.value(medcpt, "kind", catalogue) == "model"
+    assert fields.value(medcpt, "pooling", catalogue) == "cls"
+    assert fields.value(medcpt, "similarity", catalogue) == "dot"
+    assert fields.value(medcpt, "results", catalogue) == len(catalogue.results_of("medcpt"))
+    assert "medcpt-paper" in fields.value(medcpt, "related", catalogue)
+    assert "https://hf.co/ncbi/MedCPT-Query-Encoder" in fields.value(medcpt, "url", catalogue)
+    assert fields.value(medcpt, "venue", catalogue) is None
     step = catalogue.entry("step-1")
-    assert rows.value(step, "results", catalogue) is None
+    assert fields.value(step, "results", catalogue) is None
 
 
 def test_a_row_for_the_filter_carries_what_is_searched(catalogue: Catalogue) -> None:
-    row = rows.filter_row(catalogue.entry("bmretriever-2b"), catalogue)
+    row = fields.filter_row(catalogue.entry("bmretriever-2b"), catalogue)
     assert row.key == "bmretriever-2b"
     assert row.values["params"] == 2_506_172_416
     assert "venue" not in row.values
@@ -129,7 +129,7 @@ def test_a_row_for_the_filter_carries_what_is_searched(catalogue: Catalogue) -> 
 
 def test_a_filter_over_the_real_catalogue(catalogue: Catalogue) -> None:
     models = catalogue.section("models")
-    found = rows.filtered(models, "role:retriever params<=500M dim=1024", catalogue)
+    found = fields.filtered(models, "role:retriever params<=500M dim=1024", catalogue)
     assert "bmretriever-410m" in [entry.id for entry in found]
     for entry in found:
         assert isinstance(entry, Model)
@@ -137,7 +137,7 @@ def test_a_filter_over_the_real_catalogue(catalogue: Catalogue) -> None:
         assert entry.params is not None
         assert entry.params <= 500_000_000
         assert entry.dimension == 1024
-    assert rows.filtered(models, "  ", catalogue) == list(models)
+    assert fields.filtered(models, "  ", catalogue) == list(models)
 
 
 @pytest.mark.parametrize(

@@ -13,23 +13,23 @@ import msgspec
 import pytest
 
 from bioretrieval_tui import paths
-from bioretrieval_tui.catalog import store
-from bioretrieval_tui.catalog.store import Compiled, Loaded, compile_catalogue, content_key
+from bioretrieval_tui.catalog import compiled
+from bioretrieval_tui.catalog.compiled import Compiled, Loaded, compile_catalogue, content_key
 from bioretrieval_tui.errors import CatalogueError, NotFoundError
 from bioretrieval_tui.paths import Places
 
 Load = Callable[[], Loaded]
 Write = Callable[..., Path]
 
-SOURCE = Path(store.__file__).resolve().parents[2]
+SOURCE = Path(compiled.__file__).resolve().parents[2]
 CHECKOUT = SOURCE.parent
 
 # Prints whether PyYAML was needed, and the number of entries.
 START = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from bioretrieval_tui.catalog import store
-loaded = store.load()
+from bioretrieval_tui.catalog import compiled
+loaded = compiled.load()
 print("yaml" in sys.modules, len(loaded.catalogue.entries), *loaded.problems)
 """
 
@@ -252,14 +252,14 @@ def test_old_forms_are_swept(load: Load, overlay: Write, home: Places) -> None:
 def test_an_edit_while_the_files_are_read_is_not_kept_under_the_old_key(
     load: Load, folder: Path, home: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiling = store.compile_catalogue
+    compiling = compiled.compile_catalogue
 
     def edited(*arguments: object) -> Compiled:
         path = folder / "all.yaml"
         path.write_text(path.read_text().replace("name: Beta", "name: Better"))
         return compiling(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "compile_catalogue", edited)
+    monkeypatch.setattr(compiled, "compile_catalogue", edited)
     assert named(load(), "beta") == "Better"
     assert kept(home) == []
 
@@ -293,4 +293,4 @@ def test_the_form_of_the_real_catalogue_holds_all_of_it(tmp_path: Path) -> None:
 
 
 def test_data_are_found_beside_the_checkout() -> None:
-    assert store.data_folder() == CHECKOUT / "data"
+    assert compiled.data_folder() == CHECKOUT / "data"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bioretrieval_tui.catalog import reading
-from bioretrieval_tui.catalog.content import MAX_BYTES
-from bioretrieval_tui.catalog.validate import parse, read_folder
+from bioretrieval_tui.catalog import checked_yaml
+from bioretrieval_tui.catalog.loader import parse, read_folder
+from bioretrieval_tui.catalog.models import MAX_BYTES
 from bioretrieval_tui.errors import CatalogueError, NotFoundError, Problem
 
 Edit = Callable[..., str]
@@ -69,7 +69,7 @@ def test_the_pure_python_loader_says_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch, problems: Problems
 ) -> None:
     """PyYAML comes without its C half on some platforms."""
-    monkeypatch.setattr(reading, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(checked_yaml, "_LOADER", yaml.SafeLoader)
     assert problems() == []
     (folder / "all.yaml").write_bytes(b"models: " + b"[" * 2_000)
     (problem,) = problems()
@@ -232,10 +232,10 @@ def test_nothing_but_values_comes_out_of_a_file(tmp_path: Path) -> None:
         "i: !!set {x, y}\n"
         "on: 0o17\n"
     )
-    document = reading.compose(tmp_path / "x.yaml", text.encode())
-    assert isinstance(document, reading.Document)
+    document = checked_yaml.compose(tmp_path / "x.yaml", text.encode())
+    assert isinstance(document, checked_yaml.Document)
     assert document.root is not None
-    assert reading.plain(document.root) == {
+    assert checked_yaml.plain(document.root) == {
         "a": [f"touch {marker}"],
         "b": "",
         "c": {"d": 1},
@@ -253,7 +253,7 @@ def test_the_validator_prints_every_problem_and_fails(folder: Path, edit: Edit) 
     edit("year: 2020", "year: soon")
     edit("relations: [alpha-paper]", "relations: [nobody]")
     done = subprocess.run(
-        [sys.executable, "-m", "bioretrieval_tui.catalog.validate", str(folder)],
+        [sys.executable, "-m", "bioretrieval_tui.catalog.loader", str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -267,7 +267,7 @@ def test_the_validator_prints_every_problem_and_fails(folder: Path, edit: Edit) 
 
 
 def test_the_validator_on_a_sound_folder_and_on_none(folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bioretrieval_tui.catalog.validate"]
+    command = [sys.executable, "-m", "bioretrieval_tui.catalog.loader"]
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "5 entries, 2 results: no problems\n")
     empty = tmp_path / "none"

@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.validate import Files, parse
+from bioretrieval_tui.catalog.loader import Files, parse
+from bioretrieval_tui.catalog.models import Content
 from bioretrieval_tui.errors import CatalogueError
 
 DATA = Path(__file__).resolve().parents[2] / "data"

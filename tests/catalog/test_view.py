@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, section_of
+from bioretrieval_tui.catalog.models import (
     SECTIONS,
     AnyEntry,
     Benchmark,
+    Content,
     Milestone,
     Model,
     Paper,
@@ -17,7 +18,6 @@ from bioretrieval_tui.catalog.entries import (
     Source,
     Step,
 )
-from bioretrieval_tui.catalog.view import Catalogue, kind_of, section_of
 from bioretrieval_tui.errors import EXIT_NOT_FOUND, NotFoundError
 
 S = ("card",)

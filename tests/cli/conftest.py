@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.catalog.store import load
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.compiled import load
 from homes import share_encoders
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 
 Call = Callable[..., Any]
 
@@ -157,7 +157,7 @@ def test_a_call_by_hand_says_nothing(cli: Call, instruction: str) -> None:
 def test_completion_is_silent_about_a_broken_catalogue(cli: Call, tmp_path: Path) -> None:
     (tmp_path / "catalog.yaml").write_text("models: nonsense\n")
     code = (
-        "import bioretrieval_tui.catalog.store as s, pathlib\n"
+        "import bioretrieval_tui.catalog.compiled as s, pathlib\n"
         f"s.data_folder = lambda: pathlib.Path({json.dumps(str(tmp_path))})"
     )
     env = {

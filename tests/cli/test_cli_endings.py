@@ -228,7 +228,7 @@ def test_a_broken_catalogue_lists_all_its_problems(cli: Call, tmp_path: Path) ->
         "version: 1\nmodels:\n  - id: Wrong Id\n    name: x\n    what: 1\n  - {}\n"
     )
     code = (
-        "import bioretrieval_tui.catalog.store as s, pathlib\n"
+        "import bioretrieval_tui.catalog.compiled as s, pathlib\n"
         f"s.data_folder = lambda: pathlib.Path({str(tmp_path)!r})"
     )
     called = cli("list", code=code)
@@ -245,7 +245,7 @@ def test_an_unreadable_home_does_not_stop_a_listing(cli: Call) -> None:
     assert all(line.startswith("bioretrieval-tui: ") for line in called.lines)
 
 
-BREAK = "import bioretrieval_tui.catalog.store as s\ndef load(): raise {}\ns.load = load\n"
+BREAK = "import bioretrieval_tui.catalog.compiled as s\ndef load(): raise {}\ns.load = load\n"
 
 
 def test_a_defect_of_ours_is_one_line_and_a_log(cli: Call, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_an_interrupt_is_quiet(cli: Call) -> None:
 # An interrupt that comes while an object is finalised, where Python cannot raise it.
 LOST = """
 import os, signal, time
-import bioretrieval_tui.catalog.store as s
+import bioretrieval_tui.catalog.compiled as s
 class Last:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)

@@ -112,7 +112,7 @@ def test_a_file_and_the_limits_of_a_search(
     assert len((tmp_path / "b.jsonl").read_text().splitlines()) == 30
     assert sorted(one.name for one in tmp_path.iterdir()) == ["b.jsonl", "home"]
     again = call("fetch", "pubmed", "birds", "-o", "b.jsonl")
-    assert (again.code, "b.jsonl is there already" in again.last) == (2, True)
+    assert (again.code, "b.jsonl exists" in again.last) == (2, True)
 
 
 def test_from_a_query_to_an_offline_search(call: Callable[..., Ended], world: World) -> None:
@@ -174,7 +174,7 @@ def test_a_build_that_the_network_left_goes_on(
     world.articles, world.broken_from = 300, 200
     failed = call("fetch", "pubmed", "birds", "--index", "ponds")
     assert failed.code == 1
-    assert "200 of 300 records have arrived; the same call goes on from there" in failed.err
+    assert "200 of 300 records have arrived; the same call resumes there" in failed.err
     assert "PubMed answers 404 when it is asked for records; try again later" in failed.last
     assert call("index", "info", "ponds").code == 3
     world.broken_from = None
@@ -190,7 +190,7 @@ def test_ids_of_all_kinds(call: Callable[..., Ended], tmp_path: Path) -> None:
     found = call("fetch", "ids", "ids.txt")
     assert found.code == 1
     assert sorted(found.ids) == sorted([str(pmid_of(3)), str(pmid_of(4)), "2601.00005"])
-    assert "ids.txt:2: 'huh' is no PMID, PMC id, DOI or arXiv id" in found.err
+    assert "ids.txt:2: 'huh' is not a PMID, PMC id, DOI or arXiv id" in found.err
     assert "ids.txt:4: no service knows pmid 7" in found.err
     piped = call("fetch", "ids", "-", text=f"PMID:{pmid_of(5)}")
     assert (piped.code, piped.ids) == (0, [str(pmid_of(5))])
@@ -233,7 +233,7 @@ def test_the_baseline_is_said_and_asked_for(
 ) -> None:
     world.files = archive_files(world)
     asked = call("fetch", "baseline", "pubmed")
-    assert (asked.code, "say --yes" in asked.last) == (2, True)
+    assert (asked.code, "add --yes" in asked.last) == (2, True)
     assert "3 of 3 files to fetch into pubmed: about" in asked.err
     assert not (tmp_path / "pubmed").exists()
     assert call("fetch", "baseline", "pubmed", "--yes", "-n", "1").code == 0
@@ -272,11 +272,11 @@ def test_abstracts_of_the_catalogue(call: Callable[..., Ended], tmp_path: Path) 
     [
         (["pubmed", "nothing"], 1, "PubMed has nothing for 'nothing'"),
         (["pubmed", "  "], 2, "the query is empty"),
-        (["pubmed", "x", "--since", "May"], 2, "'May' is no date"),
+        (["pubmed", "x", "--since", "May"], 2, "'May' is not a date"),
         (["pubmed", "x", "--index", "catalogue"], 2, "made from the catalogue itself"),
-        (["pubmed", "x", "--index", "a", "-o", "b"], 2, "are two places"),
+        (["pubmed", "x", "--index", "a", "-o", "b"], 2, "are two destinations"),
         (["pubmed", "x", "--model", "medcpt"], 2, "--model is for an index"),
-        (["pubmed", "x", "-o", "no/such/b.jsonl"], 2, "the folder of no/such/b.jsonl is not"),
+        (["pubmed", "x", "-o", "no/such/b.jsonl"], 2, "the folder of no/such/b.jsonl does not"),
         (["pubmed", "x", "-o", "b", "--offline"], 1, "the network is not allowed here"),
         (["ids", "none.txt"], 3, "there is no file none.txt"),
         (["benchmark", "none"], 3, "no benchmark has the id 'none'"),

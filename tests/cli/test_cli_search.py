@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from homes import share_encoders
 
 Call = Callable[..., Any]

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.actions import ACTIONS
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render.entries import entry_sheet
+from bioretrieval_tui.render.entry_page import entry_page, entry_record
 from bioretrieval_tui.render.formats import FORMATS, Format, render
 from bioretrieval_tui.render.jsontext import encoded, object_text
-from bioretrieval_tui.render.page import entry_page, entry_record
 
 Call = Callable[..., Any]
 KINDS = {

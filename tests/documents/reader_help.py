@@ -11,9 +11,9 @@ from pathlib import Path
 
 from hypothesis import settings
 
+from bioretrieval_tui.documents.detect import Format, items
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
-from bioretrieval_tui.documents.reading import Format, ReadOptions, items
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 
 # These tests write files; how long that takes on a busy machine says nothing.
 settings.register_profile("files", deadline=None)

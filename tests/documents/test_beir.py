@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.documents.beir import FORMAT, MAX_ID_LENGTH, read_beir
+from bioretrieval_tui.documents.bibliography import MAX_ID_LENGTH
+from bioretrieval_tui.documents.detect import by_name, items
 from bioretrieval_tui.documents.document import Document, Item, Place, Record, Rejected
-from bioretrieval_tui.documents.reading import ReadOptions, items
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.readers.json_corpora import read_beir
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import CorpusError
+
+FORMAT = by_name("beir")
 
 
 def read_all(path: Path, limit: int = 2**20) -> list[Item]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import SAMPLES, file_of
 
-from bioretrieval_tui.documents.formats import FORMATS, by_name, recognise, suffix_of
+from bioretrieval_tui.documents.detect import FORMATS, by_name, recognise, suffix_of
 from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import CorpusError, UsageError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.documents.inputs import resolve
+from bioretrieval_tui.documents.detect import resolve
 from bioretrieval_tui.errors import CorpusError, NotFoundError
 
 

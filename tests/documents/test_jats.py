@@ -20,8 +20,10 @@ from reader_help import (
     rejected,
 )
 
+from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.jats import FORMAT
+
+FORMAT = by_name("jats")
 
 ARTICLES = [
     "1471-2180-11-174", "1472-6831-8-11", "6605965a", "ehp-116-1694", "mds526", "pntd.0002065",

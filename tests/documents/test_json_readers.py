@@ -17,9 +17,8 @@ from reader_help import (
     rejected,
 )
 
-from bioretrieval_tui.documents import europepmc, medcpt, medrag
+from bioretrieval_tui.documents.detect import Format, by_name
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.reading import Format
 
 MEDRAG = {
     "id": "pubmed23n0001_0",
@@ -80,7 +79,7 @@ def answer(*results: Any, **more: Any) -> bytes:
 
 def test_medrag() -> None:
     lines = [json.dumps(MEDRAG), "", json.dumps({"id": 5, "title": "T", "contents": "C", "k": [1]})]
-    first, second = documents(read("\n".join(lines), medrag.FORMAT))
+    first, second = documents(read("\n".join(lines), by_name("medrag")))
     assert first == Document("pubmed23n0001_0", "T", "Body", {"pmid": "21"})
     assert second == Document("5", "T", "C", {"k": [1]})
 
@@ -102,7 +101,7 @@ def test_medrag() -> None:
 )
 def test_a_bad_line_costs_no_neighbour(line: bytes, reason: str) -> None:
     good = json.dumps(MEDRAG).encode() + b"\n"
-    found = read(good + line + b"\n" + good, medrag.FORMAT)
+    found = read(good + line + b"\n" + good, by_name("medrag"))
     assert len(documents(found)) == 2
     (refused,) = rejected(found)
     assert (refused.place.line, reason in refused.reason) == (2, True), refused.reason
@@ -113,7 +112,7 @@ def test_a_bad_line_costs_no_neighbour(line: bytes, reason: str) -> None:
 
 def test_medcpt() -> None:
     data = json.dumps({"16381832": MEDCPT, "2": {"d": "", "t": "T", "a": "", "m": ""}}).encode()
-    found = read(data, medcpt.FORMAT)
+    found = read(data, by_name("medcpt-chunk"))
     first, second = documents(found)
     assert first == Document(
         "16381832",
@@ -133,7 +132,7 @@ def test_medcpt() -> None:
 
 def test_medcpt_records_that_are_none() -> None:
     data = b'{"1": {"t": "T"}, "2": {"t": 5}, "3": [], "4": {"t": "", "a": ""}, "5": {"t": "U"}}'
-    found = read(data, medcpt.FORMAT)
+    found = read(data, by_name("medcpt-chunk"))
     assert [document.id for document in documents(found)] == ["1", "5"]
     assert [refused.reason for refused in rejected(found)] == [
         "`t` is no text",
@@ -146,7 +145,7 @@ def test_medcpt_records_that_are_none() -> None:
 
 
 def test_europepmc_fields() -> None:
-    (document,) = documents(read(answer(RESULT), europepmc.FORMAT))
+    (document,) = documents(read(answer(RESULT), by_name("europepmc")))
     assert document == Document(
         "123",
         "E. coli & H2O at p < 0.05",
@@ -183,7 +182,7 @@ def test_europepmc_in_short() -> None:
         "firstPublicationDate": "2019-12-30",
         "pubType": "preprint",
     }
-    (document,) = documents(read(answer(lite), europepmc.FORMAT))
+    (document,) = documents(read(answer(lite), by_name("europepmc")))
     assert document.id == "PPR:PPR5"
     assert document.metadata == {
         "authors": ["A B", "C D"],
@@ -208,8 +207,8 @@ def test_europepmc_in_short() -> None:
     ids=["answer", "indented", "pages", "array", "mark", "lines"],
 )
 def test_europepmc_in_every_shape(data: bytes) -> None:
-    assert europepmc.FORMAT.recognises(data[: 1 << 16])
-    found = read(data, europepmc.FORMAT)
+    assert by_name("europepmc").recognises(data[: 1 << 16])
+    found = read(data, by_name("europepmc"))
     assert [document.id for document in documents(found)] == ["123", "123"]
     assert not rejected(found)
 
@@ -225,7 +224,7 @@ def test_europepmc_in_every_shape(data: bytes) -> None:
     ],
 )
 def test_a_bad_result_costs_no_neighbour(record: Any, reason: str) -> None:
-    found = read(answer(RESULT, record, RESULT), europepmc.FORMAT)
+    found = read(answer(RESULT, record, RESULT), by_name("europepmc"))
     assert len(documents(found)) == 2
     assert reason in rejected(found)[0].reason
 
@@ -234,21 +233,21 @@ def test_a_bad_result_costs_no_neighbour(record: Any, reason: str) -> None:
 def test_fields_of_another_shape_are_as_good_as_missing(value: Any) -> None:
     names = "authorList journalInfo pubTypeList meshHeadingList keywordList language".split()
     (document,) = documents(
-        read(answer({"id": "1", "title": "T", **dict.fromkeys(names, value)}), europepmc.FORMAT)
+        read(answer({"id": "1", "title": "T", **dict.fromkeys(names, value)}), by_name("europepmc"))
     )
     assert document.title == "T"
 
 
 def test_an_answer_that_breaks_off_keeps_what_came() -> None:
     whole = answer(RESULT, RESULT)
-    found = read(whole[:-40], europepmc.FORMAT)
+    found = read(whole[:-40], by_name("europepmc"))
     assert len(documents(found)) == 1
     assert "the file ends within" in rejected(found)[-1].reason
 
 
 # --- properties
 
-FORMATS = [medrag.FORMAT, medcpt.FORMAT, europepmc.FORMAT]
+FORMATS = [by_name("medrag"), by_name("medcpt-chunk"), by_name("europepmc")]
 SEEDS = {
     "medrag": json.dumps(MEDRAG).encode() + b"\n",
     "medcpt-chunk": json.dumps({"1": MEDCPT, "2": MEDCPT}).encode(),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import SmallBlocks, file_of
 
-from bioretrieval_tui.documents.jsonstream import Element, elements
+from bioretrieval_tui.documents.readers.json_records import Element, elements
 from bioretrieval_tui.documents.source import SourceDamaged, SourceReader
 
 

@@ -16,7 +16,9 @@ from reader_help import (
     rejected,
 )
 
-from bioretrieval_tui.documents.medline import FORMAT
+from bioretrieval_tui.documents.detect import by_name
+
+FORMAT = by_name("medline")
 
 ONE = """PMID- 1
 OWN - NLM
@@ -159,7 +161,7 @@ def test_utf16_that_goes_wrong_ends_the_file_and_says_so() -> None:
 
 
 def test_a_record_without_end_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bioretrieval_tui.documents.tagged.MAX_RECORD_CHARACTERS", 1000)
+    monkeypatch.setattr("bioretrieval_tui.documents.readers.tagged.MAX_RECORD_CHARACTERS", 1000)
     for line in ("AB  - words\n", "      x\n"):
         found = read("PMID- 9\nTI  - T\n" + line * 50 + "\n" + TWO, FORMAT)
         assert "longer than 1,000" in rejected(found)[0].reason

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import documents, promises_kept, read_path, rejected
 
+from bioretrieval_tui.documents.detect import by_name, items
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.parquet import FORMAT
-from bioretrieval_tui.documents.reading import ReadOptions, items
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import CorpusError
+
+FORMAT = by_name("parquet")
 
 pyarrow = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

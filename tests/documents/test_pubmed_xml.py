@@ -21,8 +21,10 @@ from reader_help import (
     rejected,
 )
 
+from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.document import Deleted, Document
-from bioretrieval_tui.documents.pubmed_xml import FORMAT
+
+FORMAT = by_name("pubmed-xml")
 
 SAMPLE_FILES = [
     *(f"biopython/Entrez/pubmed{number}.xml" for number in (1, 2, 4, 5, 6, 7)),

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bioretrieval_tui.documents.detect import items, recognise, resolve
 from bioretrieval_tui.documents.document import Document, Item, Record
-from bioretrieval_tui.documents.formats import recognise
-from bioretrieval_tui.documents.inputs import resolve
-from bioretrieval_tui.documents.reading import ReadOptions, items
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.writer import Outcome, StoreWriter
 

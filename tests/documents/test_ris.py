@@ -16,9 +16,9 @@ from reader_help import (
     rejected,
 )
 
-from bioretrieval_tui.documents import wos
-from bioretrieval_tui.documents.reading import Format
-from bioretrieval_tui.documents.ris import FORMAT
+from bioretrieval_tui.documents.detect import Format, by_name
+
+FORMAT = by_name("ris")
 
 ONE = """TY  - JOUR
 AN  - 123
@@ -160,9 +160,9 @@ def test_web_of_science_sample() -> None:
     if not path.is_file():
         pytest.skip("no example_wos.ris beside this checkout")
     data = path.read_bytes()
-    assert wos.FORMAT.recognises(data)
+    assert by_name("wos").recognises(data)
     assert not FORMAT.recognises(data)
-    first, second = documents(read_path(path, wos.FORMAT))
+    first, second = documents(read_path(path, by_name("wos")))
     assert (first.id, second.id) == ("WOS:000221807500019", "WOS:000221807500020")
     assert first.metadata["authors"] == ["Parkes-Loach PS", "Majeed AP", "Law CJ", "Loach PA"]
     assert second.metadata["date"] == "2004-06-08"
@@ -177,7 +177,7 @@ line = st.sampled_from(
 )
 
 
-@pytest.mark.parametrize("format_", [FORMAT, wos.FORMAT], ids=lambda f: f.name)
+@pytest.mark.parametrize("format_", [FORMAT, by_name("wos")], ids=lambda f: f.name)
 @given(
     data=st.binary(max_size=200)
     | st.lists(line, max_size=20).map(lambda lines: "\n".join(lines).encode()),

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import SmallBlocks, documents, file_of, read_path, rejected
 
-from bioretrieval_tui.documents import beir
+from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.source import SourceDamaged, SourceReader
 from bioretrieval_tui.errors import CorpusError, NotFoundError
 
@@ -109,7 +109,7 @@ def test_cut_gzip_keeps_what_came_before_and_says_so(tmp_path: Path, count: int)
     path = tmp_path / "corpus.jsonl.gz"
     path.write_bytes(packed[: len(packed) * 9 // 10])
     sound = zlib.decompressobj(wbits=31).decompress(path.read_bytes())
-    found = read_path(path, beir.FORMAT)
+    found = read_path(path, by_name("beir"))
     (damage,) = rejected(found)
     assert found[-1] is damage
     assert "damaged or cut off" in damage.reason
@@ -121,7 +121,7 @@ def test_a_wrong_checksum_at_the_end_is_said(tmp_path: Path) -> None:
     packed[-5] ^= 1
     path = tmp_path / "corpus.jsonl.gz"
     path.write_bytes(packed)
-    assert "damaged or cut off" in rejected(read_path(path, beir.FORMAT))[-1].reason
+    assert "damaged or cut off" in rejected(read_path(path, by_name("beir")))[-1].reason
 
 
 @given(cut=st.floats(0, 1), flip=st.integers(0, 255))
@@ -131,7 +131,7 @@ def test_any_damage_of_gzip_is_said(cut: float, flip: int) -> None:
     flipped = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
     for data in (whole[:at], flipped):
         with file_of(data) as path:
-            found = read_path(path, beir.FORMAT)
+            found = read_path(path, by_name("beir"))
             is_sound = [d.id for d in documents(found)] == [str(n) for n in range(30)]
             assert is_sound or rejected(found)
 
@@ -148,7 +148,7 @@ def test_a_bomb_is_stopped(tmp_path: Path) -> None:
         with pytest.raises(SourceDamaged, match="more than 200 times") as caught:
             max(sizes)
     assert caught.value.offset < 300 << 20
-    found = read_path(path, beir.FORMAT)
+    found = read_path(path, by_name("beir"))
     assert [document.id for document in documents(found)] == ["first"]
     assert "more than 200 times" in rejected(found)[-1].reason
 
@@ -158,8 +158,9 @@ def test_a_bomb_is_stopped(tmp_path: Path) -> None:
 CHILD = """
 import pathlib, re, sys
 from bioretrieval_tui.documents.document import Record
-from bioretrieval_tui.documents.formats import by_name
-from bioretrieval_tui.documents.reading import ReadOptions, items
+from bioretrieval_tui.documents.detect import by_name
+from bioretrieval_tui.documents.source import ReadOptions
+from bioretrieval_tui.documents.detect import items
 from bioretrieval_tui.documents.source import SourceReader
 with SourceReader(None) as source:
     found = list(items(source, by_name(sys.argv[1]), ReadOptions()))

@@ -17,10 +17,11 @@ from reader_help import (
     rejected,
 )
 
+from bioretrieval_tui.documents.detect import Format, by_name
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.reading import Format
-from bioretrieval_tui.documents.tables import CSV, TSV
 from bioretrieval_tui.errors import CorpusError
+
+CSV, TSV = by_name("csv"), by_name("tsv")
 
 PUBMED = (
     "\ufeffPMID,Title,Authors,Citation,First Author,Journal/Book,Publication Year,Create Date,"
@@ -124,7 +125,7 @@ def test_a_bad_row_costs_no_neighbour(row: bytes, reason: str) -> None:
 
 
 def test_a_field_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bioretrieval_tui.documents.tables.MAX_FIELD_CHARACTERS", 1000)
+    monkeypatch.setattr("bioretrieval_tui.documents.readers.tables.MAX_FIELD_CHARACTERS", 1000)
     open_quote = '9,"' + "words and words\n" * 200
     found = read(SMALL + open_quote + "2,U,C\n", CSV)
     assert [document.id for document in documents(found)] == ["1", "2"]
@@ -132,7 +133,7 @@ def test_a_field_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_open_quotes_cannot_cost_more_than_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bioretrieval_tui.documents.tables._MOST_AGAIN", 100)
+    monkeypatch.setattr("bioretrieval_tui.documents.readers.tables._MOST_AGAIN", 100)
     found = read(SMALL + '9,"a\n' + "2,U,C\n" * 50, CSV)
     assert len(documents(found)) == 1
     assert "left open here for 51 lines" in rejected(found)[-1].reason

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioretrieval_tui.documents import xmlrecords
 from bioretrieval_tui.documents.document import Place, Rejected
-from bioretrieval_tui.documents.xmlrecords import markup_of, records
+from bioretrieval_tui.documents.readers import xml_records
+from bioretrieval_tui.documents.readers.xml_records import markup_of, records
 
 NAMES = ("rec", "other")
 HEAD = b'<?xml version="1.0"?>\n<set>\n'
@@ -129,7 +129,7 @@ def test_what_is_parsed_ahead_is_what_is_parsed_with_care(
     many = b"".join(rec(f"n{number} " + "x" * 60) for number in range(9_000))
     data = HEAD + many + odd + many + odd + rec("last") + b"</set>"
     ahead = read(data, size=100_000, unread=("drop",))
-    monkeypatch.setattr(xmlrecords, "WORTH_IT", 1 << 40)
+    monkeypatch.setattr(xml_records, "WORTH_IT", 1 << 40)
     assert ahead == read(data, size=100_000, unread=("drop",))
     assert len(ahead) > 18_000
 
@@ -249,7 +249,7 @@ def test_a_record_of_too_many_parts_is_refused() -> None:
 _HUGE = """
 import resource, sys
 from bioretrieval_tui.documents.document import Rejected
-from bioretrieval_tui.documents.xmlrecords import records
+from bioretrieval_tui.documents.readers.xml_records import records
 
 def blocks():
     yield b"<set><rec>a</rec>" + sys.argv[1].encode()

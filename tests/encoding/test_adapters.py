@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny_models import recipe, save_adapter, save_long_bert, save_mpnet
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.encoding.checking import check_model
 from bioretrieval_tui.encoding.encoder import load_encoder
 from bioretrieval_tui.errors import ModelError

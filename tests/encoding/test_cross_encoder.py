@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tiny_models import recipe, save_long_bert
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import CrossEncoder, load_cross_encoder
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny_models import recipe, reference, save_bert
 
-from bioretrieval_tui.catalog.entries import Side
+from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import pick, usable_cores

@@ -237,7 +237,7 @@ def test_a_repository_of_pickles_is_refused(tmp_path: Path) -> None:
 def test_what_is_missing_of_a_recipe_is_named(tmp_path: Path) -> None:
     from tiny_models import recipe
 
-    from bioretrieval_tui.catalog.entries import Side
+    from bioretrieval_tui.catalog.models import Side
 
     here = save_bert(tmp_path / "here")
     adapter = save_adapter(tmp_path / "adapter", "x", 1)

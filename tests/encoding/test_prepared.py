@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tiny_models import recipe, save_bert
 
-from bioretrieval_tui.catalog.entries import Side
+from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded, openvino_export, openvino_runtime, prepared
 from bioretrieval_tui.encoding.encoder import prepare_query_encoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import SideInput, recipe_hash, side_recipe

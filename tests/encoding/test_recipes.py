@@ -24,7 +24,7 @@ from tiny_models import (
     save_xlm_roberta,
 )
 
-from bioretrieval_tui.catalog.entries import Encoding, Model
+from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import distance
 from bioretrieval_tui.encoding.encoder import Encoder, load_encoder, load_query_encoder

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.encoding import embedded
 
 WORDS = "the liver statin muscle pain gene cell p53 trial of in and title heart failure".split()

@@ -13,7 +13,7 @@ import pytest
 from folders import IndexRanker, write_benchmark
 from hashing_encoder import HashingEncoder
 
-from bioretrieval_tui.documents.reading import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
 from bioretrieval_tui.evaluation.exploring import (
     Explorer,

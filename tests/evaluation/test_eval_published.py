@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import Benchmark, Loaders, Model, Result
-from bioretrieval_tui.catalog.store import load
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.models import Benchmark, Content, Loaders, Model, Result
 from bioretrieval_tui.evaluation.published import Match, match_benchmark, references
 
 

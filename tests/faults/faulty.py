@@ -50,7 +50,7 @@ _PRELOADED = [
     "platformdirs",
     "mmap",
     "numpy.ma",
-    "bioretrieval_tui.documents.formats",
+    "bioretrieval_tui.documents.detect",
     "bioretrieval_tui.index.verify",
 ]
 """What the server imports, so that no child has to."""

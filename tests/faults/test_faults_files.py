@@ -18,7 +18,7 @@ from pictures import at_home, copied, one_line, picture, same
 
 from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.document import Item, Record
-from bioretrieval_tui.documents.reading import ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 from bioretrieval_tui.index.build import Outcome, build_from
 from bioretrieval_tui.index.intake import Intake, feed_files

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bioretrieval_tui.catalog.entries import Encoding, Similarity
+from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Vectors

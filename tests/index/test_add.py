@@ -28,14 +28,18 @@ from bioretrieval_tui.errors import (
     NotFoundError,
     UsageError,
 )
-from bioretrieval_tui.index.build import add_to_index, build_index, compact_index
+from bioretrieval_tui.index.build import (
+    add_to_index,
+    build_index,
+    compact_index,
+    encoder_factory_of,
+)
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.lock import IndexBusy, writing
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest, encode_manifest, seal
 from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.encoders import encoder_factory_of
 
 BEGUN = {"11": "statins and muscles", "22": "tumours and p53", "33": "asthma in children"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from index_help import build_items, record
 
-from bioretrieval_tui.documents.dates import document_date
+from bioretrieval_tui.documents.bibliography import document_date
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.index.fields import reading, runs, selecting, values

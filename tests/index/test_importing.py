@@ -12,8 +12,8 @@ import pytest
 from hashing_encoder import HashingEncoder
 from index_help import held, matrix_of, tree, write_records, write_texts
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
-from bioretrieval_tui.documents.reading import ReadSettings
+from bioretrieval_tui.catalog.models import Encoding, Side
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError

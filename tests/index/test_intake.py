@@ -20,7 +20,7 @@ from index_help import (
 )
 
 from bioretrieval_tui.documents.document import Document, Item, Place, Rejected
-from bioretrieval_tui.documents.reading import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.build import Reading, build_index

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.catalog.entries import Dataset, Model, Paper
-from bioretrieval_tui.catalog.store import data_folder, load
-from bioretrieval_tui.catalog.validate import Files, apply_overlays, parse, read_folder
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.compiled import data_folder, load
+from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_folder
+from bioretrieval_tui.catalog.models import Dataset, Model, Paper
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.online.additions import (

@@ -13,27 +13,34 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server import Fault, World, article_set, benchmark_files, pmid_of, zipped
 
-from bioretrieval_tui.catalog.entries import Benchmark
-from bioretrieval_tui.catalog.store import load
+from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online import europepmc, pubmed
-from bioretrieval_tui.online.batches import Batch, Mark, Request, documents_of, sound_query
 from bioretrieval_tui.online.benchmarks import fetch_benchmark
 from bioretrieval_tui.online.door import Door, OnlineError
+from bioretrieval_tui.online.fetch import services_of
 from bioretrieval_tui.online.fresh import Freshness
-from bioretrieval_tui.online.ids import WorkId, services_of
 from bioretrieval_tui.online.refresh import Asking
 from bioretrieval_tui.online.sources import fetcher
+from bioretrieval_tui.online.spool import (
+    FetchBatch,
+    FetchRequest,
+    Mark,
+    WorkId,
+    documents_of,
+    sound_query,
+)
 from bioretrieval_tui.online.watches import Watch
 
 TODAY = date(2026, 7, 1)
 
 
-def asked(way: Door, mark: Mark | None = None) -> list[Batch]:
-    return list(pubmed.batches(way, Request("pubmed", "birds"), mark, today=TODAY))
+def asked(way: Door, mark: Mark | None = None) -> list[FetchBatch]:
+    return list(pubmed.batches(way, FetchRequest("pubmed", "birds"), mark, today=TODAY))
 
 
-def pmids(batches: list[Batch]) -> list[int]:
+def pmids(batches: list[FetchBatch]) -> list[int]:
     return [int(one.id) for one in documents_of(batches)]
 
 
@@ -102,7 +109,7 @@ def test_pages_without_end_are_seen_through(way: Door, world: World) -> None:
         for n in range(9)
     ]
     with pytest.raises(OnlineError, match=r"Europe PMC .* more records than it counts"):
-        list(europepmc.batches(way, Request("europepmc", "birds")))
+        list(europepmc.batches(way, FetchRequest("europepmc", "birds")))
     assert len(world.of("/search")) <= 4
 
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from server import Fault, World, archive_files, benchmark_files, zipped
 
-from bioretrieval_tui.catalog.entries import Benchmark
-from bioretrieval_tui.catalog.store import load
-from bioretrieval_tui.documents.reading import ReadSettings
+from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.models import Benchmark
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.evaluation.benchmark import read_benchmark
 from bioretrieval_tui.online import baseline

@@ -11,22 +11,21 @@ from server import World, pmid_of
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.online.batches import Batch, Mark, documents_of
 from bioretrieval_tui.online.client import user_agent
 from bioretrieval_tui.online.door import Door
-from bioretrieval_tui.online.ids import WorkId, batches, missing, read_ids, work_id
+from bioretrieval_tui.online.fetch import batches_of_ids, names_of, read_ids, work_id
 from bioretrieval_tui.online.settings import masked, setting
-from bioretrieval_tui.online.spool import Spool, collected
+from bioretrieval_tui.online.spool import FetchBatch, Mark, Spool, WorkId, collected, documents_of
 from bioretrieval_tui.paths import write_atomically
 
 
-def batch(start: int, count: int, done: int | None = None) -> Batch:
+def batch(start: int, count: int, done: int | None = None) -> FetchBatch:
     documents = tuple(
         Document(str(n), f"title {n}", "text \u2028 & more", {"pmid": str(n)})
         for n in range(start, start + count)
     )
     at = start + count if done is None else done
-    return Batch(documents, (), Mark({"at": str(at)}, at, 100))
+    return FetchBatch(documents, (), Mark({"at": str(at)}, at, 100))
 
 
 def test_the_next_run_has_what_arrived(tmp_path: Path) -> None:
@@ -37,16 +36,16 @@ def test_the_next_run_has_what_arrived(tmp_path: Path) -> None:
     with Spool(path, "asked") as spool:
         assert [one.id for one in spool.documents()] == list("01234")
         assert next(spool.documents()) == batch(0, 1).documents[0]
-        assert (spool.mark.cursor, spool.mark.done, spool.over) == ({"at": "5"}, 5, False)
+        assert (spool.mark.cursor, spool.mark.done, spool.complete) == ({"at": "5"}, 5, False)
         list(collected(spool, [batch(5, 1)]))
-        assert spool.over
-        spool.finish(tmp_path / "a")
+        assert spool.complete
+        spool.move(tmp_path / "a")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a"]
     lines = [json.loads(line) for line in (tmp_path / "a").read_text("utf-8").split("\n")[:-1]]
     assert [line["_id"] for line in lines] == list("012345")
 
 
-def collected_until(spool: Spool, given: list[Batch]) -> list[list[Document]]:
+def collected_until(spool: Spool, given: list[FetchBatch]) -> list[list[Document]]:
     """Batches of a fetch that does not come to its end."""
     return [spool.add(one) for one in given]
 
@@ -91,7 +90,7 @@ def test_another_request_another_process_and_damage(tmp_path: Path) -> None:
             pass
     with pytest.raises(BioRetrievalError, match="another request"), Spool(path, "other"):
         pass
-    with Spool(path, "other", anew=True) as spool:
+    with Spool(path, "other", restart=True) as spool:
         assert (spool.records, path.stat().st_size) == (0, 0)
         spool.add(batch(0, 2))
         spool.state_path.write_bytes(b"{")
@@ -157,14 +156,15 @@ def test_each_service_is_asked_for_its_own(way: Door, world: World) -> None:
     words = [str(pmid_of(n)) for n in range(250)]
     words += ["10.5555/pond.300", "10.5555/POND.301", "10.5555/none", "2601.00007", "1"]
     ids = [one for line, word in enumerate(words, 1) if (one := work_id(word, line))]
-    found = list(batches(way, ids))
+    found = list(batches_of_ids(way, ids))
     names = {one.id for one in documents_of(found)}
     assert names == {*(str(pmid_of(n)) for n in range(250)), str(pmid_of(300)), str(pmid_of(301)),
                      "2601.00007"}  # fmt: skip
-    absent = missing(ids, documents_of(found))
+    answered = set[tuple[str, str]]().union(*(names_of(one) for one in documents_of(found)))
+    absent = [one for one in ids if (one.kind, one.name.casefold()) not in answered]
     assert [(one.kind, one.name, one.line) for one in absent] == [("doi", "10.5555/none", 253),
                                                                    ("pmid", "1", 255)]  # fmt: skip
-    rest = list(batches(way, ids, found[0].mark))
+    rest = list(batches_of_ids(way, ids, found[0].mark))
     assert [one.mark for one in rest] == [one.mark for one in found[1:]]
 
 
@@ -246,10 +246,10 @@ def test_an_interrupt_between_disk_and_memory_forgets_nothing(
 def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     path.write_text("a diary")
-    with pytest.raises(BioRetrievalError, match="no fetch wrote it"), Spool(path, "asked"):
+    with pytest.raises(BioRetrievalError, match="not written by a fetch"), Spool(path, "asked"):
         pass
     assert path.read_text() == "a diary"
-    with Spool(path, "asked", anew=True) as spool:
+    with Spool(path, "asked", restart=True) as spool:
         spool.add(batch(0, 1))
     assert "diary" not in path.read_text()
 

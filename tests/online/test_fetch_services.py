@@ -12,19 +12,19 @@ from server import Fault, World, bomb, pmid_of, text_of, title_of
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online import arxiv, europepmc, pubmed
-from bioretrieval_tui.online.batches import Batch, Mark, Request, documents_of
 from bioretrieval_tui.online.door import Door, OnlineError
 from bioretrieval_tui.online.receiving import Patience
+from bioretrieval_tui.online.spool import FetchBatch, FetchRequest, Mark, documents_of
 
 TODAY = date(2026, 7, 1)
 
 
-def asked(way: Door, mark: Mark | None = None, **fields: object) -> list[Batch]:
-    request = Request(**{"source": "pubmed", "query": "birds", **fields})  # type: ignore[arg-type]
+def asked(way: Door, mark: Mark | None = None, **fields: object) -> list[FetchBatch]:
+    request = FetchRequest(**{"source": "pubmed", "query": "birds", **fields})  # type: ignore[arg-type]
     return list(pubmed.batches(way, request, mark, today=TODAY))
 
 
-def pmids(batches: list[Batch]) -> list[int]:
+def pmids(batches: list[FetchBatch]) -> list[int]:
     return [int(one.id) for one in documents_of(batches)]
 
 
@@ -113,7 +113,7 @@ def test_an_answer_that_is_cut_anywhere_is_asked_for_again(
 
 def test_what_arrived_before_the_end_stays(way: Door, world: World) -> None:
     world.faults = [("/efetch", Fault("cut", 0))]
-    batches = pubmed.batches(way, Request("pubmed", "birds"), None, today=TODAY)
+    batches = pubmed.batches(way, FetchRequest("pubmed", "birds"), None, today=TODAY)
     first = next(batches)
     world.faults = [("/efetch", Fault("fail"))] * 5
     with pytest.raises(OnlineError, match="PubMed answers 500 when it is asked for records"):
@@ -230,13 +230,13 @@ def test_a_mark_that_makes_no_sense(way: Door) -> None:
 
 
 def test_europe_pmc_by_cursor(way: Door, world: World) -> None:
-    found = list(europepmc.batches(way, Request("europepmc", "birds")))
+    found = list(europepmc.batches(way, FetchRequest("europepmc", "birds")))
     assert pmids(found) == [pmid_of(n) for n in range(450)]
     assert next(documents_of(found)).text == text_of(0)
-    rest = list(europepmc.batches(way, Request("europepmc", "birds"), found[0].mark))
+    rest = list(europepmc.batches(way, FetchRequest("europepmc", "birds"), found[0].mark))
     assert pmids(rest) == [pmid_of(n) for n in range(200, 450)]
-    assert len(pmids(list(europepmc.batches(way, Request("europepmc", "x", most=210))))) == 210
-    list(europepmc.batches(way, Request("europepmc", "x", since=date(2026, 2, 3), most=1)))
+    assert len(pmids(list(europepmc.batches(way, FetchRequest("europepmc", "x", most=210))))) == 210
+    list(europepmc.batches(way, FetchRequest("europepmc", "x", since=date(2026, 2, 3), most=1)))
     assert "FIRST_IDATE:[2026-02-03 TO" in world.of("/search")[-1]["query"]
 
 
@@ -252,18 +252,18 @@ def test_europe_pmc_by_cursor(way: Door, world: World) -> None:
 def test_europe_pmc_that_has_changed(way: Door, world: World, fault: Fault, said: str) -> None:
     world.faults = [("/search", fault)] * 5
     with pytest.raises(OnlineError) as caught:
-        list(europepmc.batches(way, Request("europepmc", "birds")))
+        list(europepmc.batches(way, FetchRequest("europepmc", "birds")))
     assert said in caught.value.line()
 
 
 def test_arxiv_in_three_seconds_each(way: Door, world: World, clock: MovedClock) -> None:
     world.articles = 1_200
-    found = list(arxiv.batches(way, Request("arxiv", "birds")))
+    found = list(arxiv.batches(way, FetchRequest("arxiv", "birds")))
     assert [len(one.documents) for one in found] == [500, 500, 200]
     assert clock.now - 1_000 == pytest.approx(6, abs=0.01)
     first = found[0].documents[0]
     assert (first.id, first.title, first.text) == ("2601.00000", title_of(0), text_of(0))
-    rest = list(arxiv.batches(way, Request("arxiv", "birds"), found[1].mark))
+    rest = list(arxiv.batches(way, FetchRequest("arxiv", "birds"), found[1].mark))
     assert len(list(documents_of(rest))) == 200
 
 
@@ -273,10 +273,10 @@ def test_arxiv_that_gives_an_empty_page_is_asked_again(way: Door, world: World) 
         'opensearch/1.1/"><opensearch:totalResults>450</opensearch:totalResults></feed>'
     )
     world.faults = [("/query", Fault("say", 200, empty))]
-    assert len(list(documents_of(arxiv.batches(way, Request("arxiv", "birds"))))) == 450
+    assert len(list(documents_of(arxiv.batches(way, FetchRequest("arxiv", "birds"))))) == 450
     world.faults = [("/query", Fault("say", 200, empty))] * 3
     with pytest.raises(OnlineError, match="gives nothing of a page"):
-        list(arxiv.batches(way, Request("arxiv", "birds")))
+        list(arxiv.batches(way, FetchRequest("arxiv", "birds")))
 
 
 def test_arxiv_that_refuses_or_lies(way: Door, world: World) -> None:
@@ -286,12 +286,12 @@ def test_arxiv_that_refuses_or_lies(way: Door, world: World) -> None:
     )
     world.faults = [("/query", Fault("say", 400, error))]
     with pytest.raises(OnlineError, match="arXiv does not take the query: incorrect id format"):
-        list(arxiv.batches(way, Request("arxiv", "birds")))
+        list(arxiv.batches(way, FetchRequest("arxiv", "birds")))
     entity = (
         '<!DOCTYPE feed [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
         '<feed xmlns="http://www.w3.org/2005/Atom"><title>&e;</title></feed>'
     )
     world.faults = [("/query", Fault("say", 200, entity))]
     with pytest.raises(BioRetrievalError) as caught:
-        list(arxiv.batches(way, Request("arxiv", "birds")))
+        list(arxiv.batches(way, FetchRequest("arxiv", "birds")))
     assert "root:" not in caught.value.line()

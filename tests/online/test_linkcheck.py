@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import Benchmark, Link, Loaders, Model, Source
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark, Content, Link, Loaders, Model, Source
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.linkcheck import (
     PER_HOST,

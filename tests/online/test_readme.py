@@ -80,9 +80,9 @@ def test_the_walk_through_works_as_written(checkout: Path, env: dict[str, str]) 
 
     assert "Traceback" not in done.stdout
     first, second = (said[lines[n]] for n in fetches)
-    arrived = re.search(r"([\d,]+) of 2,500 records have arrived; the same call goes on", first)
+    arrived = re.search(r"([\d,]+) of 2,500 records have arrived; the same call resumes", first)
     assert arrived, first
-    assert f"{arrived[1]} records had arrived before; going on from there" in second
+    assert f"{arrived[1]} records had arrived before; resuming behind them" in second
     assert "2,500 records of PubMed fetched; the index ponds has 2,500 documents" in second
     found = next(text for line, text in said.items() if " search " in line)
     assert found.count("herons") >= 3

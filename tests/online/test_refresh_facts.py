@@ -7,9 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import Dataset, Model, Paper
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Content, Dataset, Model, Paper
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.answers import (
     arxiv_records,

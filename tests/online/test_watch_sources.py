@@ -10,10 +10,10 @@ import pytest
 from hubserver import Article, World, serving
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.batches import SourceName
 from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.services import Service
 from bioretrieval_tui.online.sources import fetcher
+from bioretrieval_tui.online.spool import SourceName
 from bioretrieval_tui.online.watches import Watch
 
 SINCE = date(2026, 3, 1)

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from bioretrieval_tui.catalog.assembly import Content
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.loader import Content
+from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     CheckVector,
@@ -36,7 +37,6 @@ from bioretrieval_tui.catalog.entries import (
     Step,
     Subset,
 )
-from bioretrieval_tui.catalog.view import Catalogue
 
 # A machine under load is slow, not wrong.
 settings.register_profile("no-deadline", deadline=None)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.catalog.entries import Link, Model, Paper
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Link, Model, Paper
 from bioretrieval_tui.render import latex
 from bioretrieval_tui.render.bibtex import bibliography
 from bioretrieval_tui.render.citation import Citation, citable, cite, cite_entry

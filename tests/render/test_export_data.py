@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.catalog.entries import AnyEntry, Result
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry, Result
 from bioretrieval_tui.render.entries import entry_sheet
 from bioretrieval_tui.render.formats import Format, render
 from bioretrieval_tui.render.records import record

@@ -105,7 +105,7 @@ def test_nothing_heavy_is_loaded() -> None:
     loaded = loaded_by(
         "from bioretrieval_tui.render.entries import entry_sheet\n"
         "from bioretrieval_tui.render.formats import FORMATS, render\n"
-        "import bioretrieval_tui.render.page, bioretrieval_tui.render.results\n"
+        "import bioretrieval_tui.render.entry_page, bioretrieval_tui.render.results\n"
         "for to in FORMATS: list(render(entry_sheet([], {}), to))"
     )
     assert "msgspec" in loaded

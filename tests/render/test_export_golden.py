@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.catalog.entries import KINDS, AnyEntry, Kind, Result
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import KINDS, AnyEntry, Kind, Result
 from bioretrieval_tui.render.entries import entry_sheet
+from bioretrieval_tui.render.entry_page import entry_page, entry_record
 from bioretrieval_tui.render.formats import FORMATS, Format, render
 from bioretrieval_tui.render.jsontext import object_text
-from bioretrieval_tui.render.page import entry_page, entry_record
 from bioretrieval_tui.render.results import result_sheet
 from bioretrieval_tui.render.sheet import Sheet
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render import markdown
 from bioretrieval_tui.render.entries import entry_sheet
+from bioretrieval_tui.render.entry_page import entry_page
 from bioretrieval_tui.render.formats import render
-from bioretrieval_tui.render.page import entry_page
 from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified
 from bioretrieval_tui.render.text import one_line
 

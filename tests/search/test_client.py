@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.reading import ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import (
     BioRetrievalError,
     CorpusError,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.index.hashing_encoder import HashingEncoder
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.distance import EXTRA, extended_documents, extended_queries
 from bioretrieval_tui.encoding.recipe import recipe_hash

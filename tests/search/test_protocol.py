@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui import errors
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.reading import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.registry import IndexInfo

@@ -11,8 +11,8 @@ from fixed_catalogue import fixed_catalogue
 from scripted import Desk, ScriptedClient
 from snapshots import Snapshots
 
-from bioretrieval_tui.catalog import store
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog import compiled
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.terminal import clipboard, opening
 
 _OUTSIDE = (
@@ -45,7 +45,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     """The catalogue of this checkout, as a start of the program loads it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIORETRIEVAL_HOME", str(tmp_path_factory.mktemp("catalogue")))
-        return store.load().catalogue
+        return compiled.load().catalogue
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,13 @@ edited freely: no screen here depends on it.
 
 from __future__ import annotations
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     Change,
     CheckVector,
+    Content,
     Dataset,
     Encoding,
     Fact,
@@ -29,7 +30,6 @@ from bioretrieval_tui.catalog.entries import (
     Step,
     Subset,
 )
-from bioretrieval_tui.catalog.view import Catalogue
 
 HOSTILE = (
     "Evil \x1b]0;owned\x07\x1b[31m[bold]markup[/bold] [@click=app.quit]x[/] \u202egnp.exe\u202c "

@@ -15,7 +15,7 @@ from test_tui_snapshots import NARROW, USUAL, Compare, arrived
 from test_tui_steps import steps  # noqa: F401 - a fixture
 from textual.pilot import Pilot
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.explore import JudgedRow, QueryView, UnjudgedRow
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.app import BioRetrievalApp

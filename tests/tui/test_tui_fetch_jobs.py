@@ -16,7 +16,7 @@ from scripted import Desk, info
 from server import Fault, World, pmid_of
 from test_tui_hostile import check
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.library.starred import starred_path
 from bioretrieval_tui.tui.panes.dialogs import Question

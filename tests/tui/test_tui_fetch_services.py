@@ -11,7 +11,7 @@ from fetched import dialog, found, look, over, until
 from server import Fault, World, pmid_of
 from test_tui_hostile import bad_characters, check
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
 from bioretrieval_tui.tui.widgets.choices import Stepper
 

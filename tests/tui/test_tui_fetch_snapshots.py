@@ -11,7 +11,7 @@ from driving import NOTHING, Session
 from test_tui_snapshots import LARGE, NARROW, USUAL, Compare, arrived
 from textual.pilot import Pilot
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.finding import Wanted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from driving import Session, make_app, running
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 

@@ -13,7 +13,7 @@ from scripted import HITS, view
 from textual import events
 
 from bioretrieval_tui.actions import PANES
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.terminal.clean import clean, safe_url
 from bioretrieval_tui.tui.hits import hit_page
 from bioretrieval_tui.tui.pages import entry_page

@@ -8,7 +8,7 @@ import pytest
 from driving import Recorder, Session, make_app, running
 from scripted import Desk
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.panes.listing import REST
 
 IDLE = 1.5

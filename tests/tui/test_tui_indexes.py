@@ -10,7 +10,7 @@ from driving import Recorder, Session, make_app, running
 from scripted import FAULTY, HITS, REJECTING, SOUND, Asked, Desk, info
 from test_tui_hostile import check
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.tui.panes.dialogs import Question

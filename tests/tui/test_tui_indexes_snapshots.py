@@ -14,7 +14,7 @@ from test_tui_picker import data  # noqa: F401 - a fixture
 from test_tui_snapshots import LARGE, NARROW, USUAL, Compare, arrived
 from textual.pilot import Pilot
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.works import Job
 

@@ -8,8 +8,8 @@ import pytest
 from driving import Session, make_app, running
 
 from bioretrieval_tui.actions import ACTIONS
-from bioretrieval_tui.catalog.entries import SECTIONS
-from bioretrieval_tui.catalog.view import Catalogue, section_of
+from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
+from bioretrieval_tui.catalog.models import SECTIONS
 from bioretrieval_tui.tui.app import PANE_OF_SECTION
 from bioretrieval_tui.tui.panes.dialogs import HelpDialog
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from driving import Session, make_app, running
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.text import Span, strip
 from bioretrieval_tui.tui.themes import DARK, KIND_ROLES, LIGHT, LOOKS, TERMINAL, Look

@@ -9,7 +9,7 @@ from driving import NOTHING, Session, make_app, running
 from scripted import HITS, view
 
 from bioretrieval_tui.actions import PANES
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.terminal.clean import safe_url
 from bioretrieval_tui.tui.hits import hit_page
 from bioretrieval_tui.tui.pages import Page, entry_page

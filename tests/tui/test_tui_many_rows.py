@@ -7,7 +7,7 @@ import threading
 import pytest
 from driving import make_app, running
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.query import Filter
 from bioretrieval_tui.tui.panes import browse
 

@@ -6,8 +6,8 @@ import pytest
 from driving import Session, make_app, running
 
 from bioretrieval_tui.actions import PANES
-from bioretrieval_tui.catalog.store import load
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.panes.start import StartPane

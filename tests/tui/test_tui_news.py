@@ -10,7 +10,7 @@ import pytest
 from driving import Programs, Session, make_app, running
 from scripted import Desk
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.online.fresh import Change, Freshness, save_freshness
 from bioretrieval_tui.online.watches import News, Watch, Watched, save, watched
 from bioretrieval_tui.tui.panes.news import NewsPane

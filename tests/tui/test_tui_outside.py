@@ -9,9 +9,8 @@ import pytest
 from driving import DESKTOP, NOTHING, OVER_SSH, Programs, Session, make_app, running
 from fixed_catalogue import fixed_catalogue
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import Link, Paper
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Content, Link, Paper
 from bioretrieval_tui.tui.exporting import FORMATS
 from bioretrieval_tui.tui.panes.dialogs import ExportDialog, TextDialog
 from bioretrieval_tui.tui.widgets.detail import Detail

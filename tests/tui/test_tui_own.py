@@ -9,8 +9,8 @@ from driving import Session, make_app, running
 from own_records import HARDWARE, record
 from test_tui_hostile import check
 
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis, build
-from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.tui.board import MatrixRows
 from bioretrieval_tui.tui.ownrows import OwnRow, merged, own_rows, published

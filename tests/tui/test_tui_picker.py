@@ -12,8 +12,8 @@ from scripted import Asked, Desk, info
 from test_tui_hostile import check
 from textual import events
 
-from bioretrieval_tui.catalog.entries import Encoding, Model, Side
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.folders import Entry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.indexing import model_choices
@@ -168,7 +168,7 @@ async def test_nothing_begins_without_files_or_name(
 
 
 def with_models() -> Catalogue:
-    from bioretrieval_tui.catalog.content import Content
+    from bioretrieval_tui.catalog.models import Content
 
     def model(name: str, **recipe: object) -> Model:
         side = Side(model=f"lab/{name}", template="{title} {text}", max_length=512)

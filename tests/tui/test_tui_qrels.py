@@ -11,7 +11,7 @@ from benchmarks import write_benchmark
 from driving import Session, make_app, running
 from test_tui_hostile import check
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.explore import QueryRow
 from bioretrieval_tui.tui.evaluating import Ask
 from bioretrieval_tui.tui.exploring import with_run

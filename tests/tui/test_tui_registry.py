@@ -22,7 +22,7 @@ from bioretrieval_tui.actions import (
     in_scope,
     shown_key,
 )
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.browse import BrowsePane

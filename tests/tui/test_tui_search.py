@@ -9,7 +9,7 @@ import pytest
 from driving import OVER_SSH, Programs, Session, make_app, running
 from scripted import HITS, Desk, hit
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.tui.panes.search import SearchPane

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from driving import make_app, running
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import Link, Paper
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Content, Link, Paper
 from bioretrieval_tui.search.client import SearchClient
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.widgets.detail import Detail

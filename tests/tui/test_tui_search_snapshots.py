@@ -14,7 +14,7 @@ from driving import NOTHING, Session
 from scripted import Desk, info
 from textual.pilot import Pilot
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.search.hits import Answer, Facet, Hit, Scores, Why
 from bioretrieval_tui.tui.app import BioRetrievalApp

@@ -9,9 +9,8 @@ import pytest
 from driving import Session, make_app, running
 from scripted import HITS, Desk, hit, info
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import Encoding, Model, Side
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Content, Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.library.store import Library
 from bioretrieval_tui.search.hits import Answer, Facet, Scores, Why

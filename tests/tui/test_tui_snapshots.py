@@ -15,7 +15,7 @@ import pytest
 from driving import NOTHING, Session
 from textual.pilot import Pilot
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 
 NARROW, USUAL, LARGE = (80, 24), (120, 40), (200, 60)

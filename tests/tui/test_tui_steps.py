@@ -12,9 +12,8 @@ from driving import Session, make_app, running
 from own_records import record
 from test_tui_hostile import check
 
-from bioretrieval_tui.catalog.content import Content
-from bioretrieval_tui.catalog.entries import Benchmark, Loaders, Step
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark, Content, Loaders, Step
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog

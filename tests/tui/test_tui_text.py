@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
-from textual.strip import Strip
 
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.highlight import marked, words
 from bioretrieval_tui.tui.markdown import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, wrap
 from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
-from bioretrieval_tui.tui.widgets.canvas import cells, changed_spans
 
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
@@ -127,43 +121,6 @@ def test_fitting_is_exact_and_says_where_it_cuts(text: str, width: int, align: s
         assert found.strip() == clean(text).strip()
     elif width > 1:
         assert found.endswith("…")
-
-
-STRIPS = st.lists(
-    st.tuples(st.text(alphabet="ab 検🧬é", max_size=8), st.sampled_from([None, "bold", "red"])),
-    max_size=6,
-).map(lambda parts: Strip([Segment(text, Style.parse(s) if s else None) for text, s in parts]))
-
-
-def padded(row: Strip, width: int) -> Strip:
-    return row.adjust_cell_length(width)
-
-
-@given(STRIPS, STRIPS)
-def test_changed_spans_are_what_differs(first: Strip, second: Strip) -> None:
-    width = max(first.cell_length, second.cell_length)
-    old, new = padded(first, width), padded(second, width)
-    spans = changed_spans(old, new)
-    before, after = cells(old), cells(new)
-    covered = {x for start, end in spans for x in range(start, end)}
-    assert {x for x in range(width) if before[x] != after[x]} <= covered
-    # In order, apart from each other, and never from or to the middle of a wide character.
-    assert all(a[1] < b[0] for a, b in pairwise(spans))
-    for start, end in spans:
-        assert 0 <= start < end <= width
-        assert before[start][0] != ""
-        assert after[start][0] != ""
-        assert end == width or (before[end][0] != "" and after[end][0] != "")
-    assert not changed_spans(old, old)
-
-
-def test_changed_spans_leave_long_gaps_alone() -> None:
-    old = Strip([Segment("a" + " " * 30 + "b")])
-    new = Strip([Segment("x" + " " * 30 + "y")])
-    assert changed_spans(old, new) == [(0, 1), (31, 32)]
-    near = Strip([Segment("x  y" + " " * 27 + "b")])
-    assert changed_spans(old, near) == [(0, 4)]
-    assert changed_spans(old, Strip([Segment("a")])) == [(0, 32)]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bioretrieval_tui.catalog.entries import Result, Status
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Result, Status
 
 _TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
 MEAN_METRIC = "nDCG@10"

@@ -10,8 +10,8 @@ from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 if TYPE_CHECKING:
     import click
 
-    from bioretrieval_tui.catalog.entries import AnyEntry
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import AnyEntry
 
 KINDS = ("papers", "models", "datasets", "benchmarks", "recipes", "timeline", "path")
 """KIND as it is written; the sections of the catalogue."""
@@ -36,7 +36,7 @@ def catalogue() -> Catalogue:
     Raises:
         CatalogueError, NotFoundError: there is none.
     """
-    from bioretrieval_tui.catalog.store import load
+    from bioretrieval_tui.catalog.compiled import load
 
     loaded = load()
     for problem in loaded.problems:
@@ -72,8 +72,8 @@ def entry_of_kind(catalogue: Catalogue, identifier: str, section: str) -> AnyEnt
     Raises:
         NotFoundError: there is no such entry, or it is of another kind.
     """
-    from bioretrieval_tui.catalog.entries import SECTIONS
-    from bioretrieval_tui.catalog.view import kind_of
+    from bioretrieval_tui.catalog.catalogue import kind_of
+    from bioretrieval_tui.catalog.models import SECTIONS
 
     singular = kind_of_section(section)
     entry = catalogue.by_id.get(identifier) or catalogue.by_id.get(identifier.casefold())
@@ -93,13 +93,13 @@ def entry_of_kind(catalogue: Catalogue, identifier: str, section: str) -> AnyEnt
 
 def kind_of_section(section: str) -> str:
     """The singular of a section's name, as entries call their kind."""
-    from bioretrieval_tui.catalog.entries import SECTIONS
+    from bioretrieval_tui.catalog.models import SECTIONS
 
     return str(SECTIONS[section].__struct_config__.tag)
 
 
 def _is_of(catalogue: Catalogue, identifier: str, section: str) -> bool:
-    from bioretrieval_tui.catalog.entries import SECTIONS
+    from bioretrieval_tui.catalog.models import SECTIONS
 
     return isinstance(catalogue.by_id[identifier], SECTIONS[section])
 
@@ -129,7 +129,7 @@ def complete_benchmark(_: click.Context, __: click.Parameter, begun: str) -> lis
 
 def complete_field(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """Names of fields to sort by."""
-    from bioretrieval_tui.catalog.rows import FIELDS
+    from bioretrieval_tui.catalog.fields import FIELDS
 
     return [name for name, *_rest in FIELDS if name.startswith(begun)]
 
@@ -146,7 +146,7 @@ def complete_index(_: click.Context, __: click.Parameter, begun: str) -> list[st
 
 def _ids(begun: str, section: str | None = None) -> list[str]:
     """Ids that begin so. While one completes there is nobody to tell of a broken catalogue."""
-    from bioretrieval_tui.catalog.store import load
+    from bioretrieval_tui.catalog.compiled import load
 
     try:
         found = load().catalogue

@@ -113,7 +113,7 @@ def native() -> Iterator[Finding]:
 
 def catalogue() -> Iterator[Finding]:
     """Whether the catalogue loads, and which overlays were left out."""
-    from bioretrieval_tui.catalog.store import load
+    from bioretrieval_tui.catalog.compiled import load
 
     try:
         loaded = load()

@@ -54,7 +54,7 @@ def config(format_: Format) -> None:
 
 def settings() -> Iterator[Setting]:
     """Places first, then values."""
-    from bioretrieval_tui.catalog.store import data_folder
+    from bioretrieval_tui.catalog.compiled import data_folder
     from bioretrieval_tui.paths import HOME_VARIABLE, places
 
     where = places()

@@ -17,7 +17,7 @@ from bioretrieval_tui.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bioretrieval_tui.catalog.entries import Encoding
+    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.cli.checks import Finding
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
@@ -87,7 +87,7 @@ def _known(model: str) -> tuple[str, Encoding, int | None]:
     Raises:
         NotFoundError: it knows none of that name. ModelError: how it encodes is not known.
     """
-    from bioretrieval_tui.catalog.entries import Model
+    from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.cli.catalogue import catalogue, entry_of_kind
 
     found = catalogue()

@@ -1,9 +1,12 @@
-"""Asking before a model is fetched, and saying what will come: for every verb that takes one."""
+"""What the verbs that use the network share: their options, the client, and asking before a model
+is downloaded."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -12,28 +15,47 @@ from bioretrieval_tui.cli.narration import tell
 from bioretrieval_tui.errors import ModelError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Encoding
+    from bioretrieval_tui.catalog.models import Encoding
+    from bioretrieval_tui.online.door import Door
     from bioretrieval_tui.progress import Reporter
+
+offline_option = click.option("--offline", is_flag=True, help="Do not use the network.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Write no progress to stderr.")
 
 
 def keep_offline() -> None:
-    """What `--offline` means: nothing in this process asks the network."""
+    """Forbid the network in this process, as `--offline` does."""
     from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE
 
     os.environ[OFFLINE_VARIABLE] = "1"
 
 
+@contextlib.contextmanager
+def opened(offline: bool) -> Iterator[Door]:
+    """Open the HTTP client.
+
+    Raises:
+        OfflineError: the network is not allowed, by `offline` or by the environment.
+    """
+    from bioretrieval_tui.online.door import Door
+
+    if offline:
+        keep_offline()
+    with Door() as client:
+        yield client
+
+
 def fetch_missing(
     model: str, recipe: Encoding | None, reporter: Reporter, *, download: bool, ask: bool = True
 ) -> None:
-    """Fetch what `model` needs and this machine lacks, if the user wants it.
+    """Download what `model` needs and this machine lacks, if the user agrees.
 
-    Each model is told in one line first: files, size, licence, and whether it is gated. download:
-    the user has said so already; otherwise, if `ask`, a question is put on a terminal, and without
-    an answer nothing is fetched and nothing is asked of the network.
+    Each model is announced in one line first: files, size, licence, and whether it is gated.
+    download: the user has agreed already; otherwise, if `ask`, a question is put on a terminal.
+    Without an answer nothing is downloaded and the network is not used.
 
     Raises:
-        ModelError: it cannot be fetched, or the user said no.
+        ModelError: it cannot be downloaded, or the user declined.
     """
     from bioretrieval_tui.encoding.fetching import fetch_model, missing_models, plan_download
 

@@ -64,7 +64,7 @@ def kept(draft: Addition, text: bytes) -> Path:
 
 
 def _problems(draft: Addition, text: bytes) -> list[Problem]:
-    from bioretrieval_tui.catalog.store import data_folder
+    from bioretrieval_tui.catalog.compiled import data_folder
     from bioretrieval_tui.online.additions import checked
     from bioretrieval_tui.paths import places
 

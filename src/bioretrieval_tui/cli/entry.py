@@ -14,8 +14,8 @@ from bioretrieval_tui.cli.output import format_option, put, put_sheet, width
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import AnyEntry, Link
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import AnyEntry, Link
     from bioretrieval_tui.render.formats import Format
 
 
@@ -32,8 +32,8 @@ def show(identifier: str, format_: Format) -> None:
     found = catalogue()
     entry = found.entry(identifier)
     if format_ in ("json", "jsonl"):
+        from bioretrieval_tui.render.entry_page import entry_record
         from bioretrieval_tui.render.jsontext import encoded, object_text
-        from bioretrieval_tui.render.page import entry_record
 
         record = entry_record(entry, found)
         put([object_text(record) if format_ == "json" else encoded(record) + "\n"])
@@ -45,14 +45,14 @@ def show(identifier: str, format_: Format) -> None:
             raise _not_citable(entry, found)
         put_sheet(sheet, format_)
     else:
-        from bioretrieval_tui.render.page import entry_page
+        from bioretrieval_tui.render.entry_page import entry_page
 
         page = entry_page(entry, found)
         put([page] if format_ == "markdown" else _laid_out(page))
 
 
 def _not_citable(entry: AnyEntry, found: Catalogue) -> BioRetrievalError:
-    from bioretrieval_tui.catalog.entries import Paper
+    from bioretrieval_tui.catalog.models import Paper
 
     papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
     remedy = f"its papers: {', '.join(papers[:3])}" if papers else None
@@ -71,7 +71,7 @@ def _complete_type(_: click.Context, __: click.Parameter, begun: str) -> list[st
     """Types of links: while its option is being typed, click does not know the ID yet."""
     from typing import get_args
 
-    from bioretrieval_tui.catalog.entries import LinkType
+    from bioretrieval_tui.catalog.models import LinkType
 
     return [name for name in get_args(LinkType) if name.startswith(begun)]
 

@@ -12,9 +12,9 @@ from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverifie
 from bioretrieval_tui.render.text import shortened
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Model
-    from bioretrieval_tui.catalog.entries import Result as Published
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import Model
+    from bioretrieval_tui.catalog.models import Result as Published
     from bioretrieval_tui.evaluation.evaluate import Evaluation, Result
     from bioretrieval_tui.evaluation.explore import QueryView
     from bioretrieval_tui.evaluation.published import Reference
@@ -204,8 +204,8 @@ def own_results(
 ) -> tuple[list[Published], dict[str, str]]:
     """Own evaluations as figures like the published ones, and names for their models: of each
     benchmark, model and mode the newest."""
-    from bioretrieval_tui.catalog.entries import Model
-    from bioretrieval_tui.catalog.entries import Result as Published
+    from bioretrieval_tui.catalog.models import Model
+    from bioretrieval_tui.catalog.models import Result as Published
     from bioretrieval_tui.evaluation.published import hub_names
 
     hubs = {hub: entry for entry in found.of_type(Model) for hub in hub_names(entry)}

@@ -15,7 +15,7 @@ from bioretrieval_tui.cli.output import format_option, put, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Encoding
+    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.evaluation.evaluate import Asked, Evaluation
     from bioretrieval_tui.evaluation.significance import Comparison
     from bioretrieval_tui.progress import Reporter

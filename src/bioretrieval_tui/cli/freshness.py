@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from bioretrieval_tui.cli.catalogue import catalogue, complete_id
+from bioretrieval_tui.cli.downloads import offline_option, opened, quiet_option
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.view import Catalogue
-    from bioretrieval_tui.online.door import Door
+    from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.render.formats import Format
-
-offline_option = click.option("--offline", is_flag=True, help="Ask nothing of the network.")
-quiet_option = click.option(
-    "-q", "--quiet", is_flag=True, help="Say nothing on stderr while it works."
-)
 
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
@@ -216,22 +209,6 @@ def add(work: str, yes: bool, only_print: bool, offline: bool) -> None:
         tell("nothing is added")
         return
     tell(f"added {draft.id}: {path}")
-
-
-@contextlib.contextmanager
-def opened(offline: bool) -> Iterator[Door]:
-    """The door to the network; with `offline` it is shut.
-
-    Raises:
-        BioRetrievalError: the network is kept out.
-    """
-    from bioretrieval_tui.cli.downloads import keep_offline
-    from bioretrieval_tui.online.door import Door
-
-    if offline:
-        keep_offline()
-    with Door() as door:
-        yield door
 
 
 def _counted(number: int, thing: str) -> str:

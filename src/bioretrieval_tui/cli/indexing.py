@@ -119,8 +119,7 @@ def add(
 
     check_name(device)
     settings = settings_of(reader, mapping, strict)
-    from bioretrieval_tui.index.build import add_to_index
-    from bioretrieval_tui.search.encoders import encoder_factory_of
+    from bioretrieval_tui.index.build import add_to_index, encoder_factory_of
 
     with told(quiet, progress) as reporter, reported(report) as reading:
         outcome = add_to_index(

@@ -13,7 +13,7 @@ from bioretrieval_tui.cli.narration import duration, narrated, rate, tell
 from bioretrieval_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.documents.reading import ReadSettings
+    from bioretrieval_tui.documents.source import ReadSettings
     from bioretrieval_tui.index.build import Outcome, Reading
     from bioretrieval_tui.progress import Reporter
 
@@ -159,7 +159,7 @@ def tell_outcome(done: str, outcome: Outcome) -> None:
 def settings_of(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
     """What `--format`, `--map` and `--strict` ask for. Raises UsageError for a mapping that is
     none."""
-    from bioretrieval_tui.documents.reading import ReadOptions, ReadSettings
+    from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 
     columns: dict[str, str] = {}
     for part in (mapping or "").split(","):

@@ -18,7 +18,7 @@ from bioretrieval_tui.cli.narration import tell
 from bioretrieval_tui.cli.output import format_option, put_sheet
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import AnyEntry
+    from bioretrieval_tui.catalog.models import AnyEntry
     from bioretrieval_tui.render.formats import Format
 
 
@@ -58,18 +58,18 @@ def list_entries(
     """
     section = None if kind is None else kind_section(kind)
     if sort is not None:
-        from bioretrieval_tui.catalog.rows import field_name
+        from bioretrieval_tui.catalog.fields import field_name
 
         sort = field_name(sort)
     found = catalogue()
     entries: Sequence[AnyEntry] = found.entries if section is None else found.section(section)
     if conditions:
-        from bioretrieval_tui.catalog.rows import filtered
+        from bioretrieval_tui.catalog.fields import filtered
 
         for condition in conditions:
             entries = filtered(entries, condition, found)
     if sort is not None:
-        from bioretrieval_tui.catalog.rows import ordered
+        from bioretrieval_tui.catalog.fields import ordered
 
         entries = ordered(entries, sort, found, reverse=reverse)
     elif reverse:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bioretrieval_tui.errors import ModelError, NotFoundError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Encoding, Model
+    from bioretrieval_tui.catalog.models import Encoding, Model
 
 
 def chosen_model(model: str | None) -> tuple[str, Encoding | None] | None:
@@ -46,7 +46,7 @@ def whose_vectors(model: str) -> tuple[str, Encoding, int | None]:
 
 def _model_entry(model: str) -> Model | None:
     """The catalogue's entry of a model named by id or hub id; None for a folder of the user's."""
-    from bioretrieval_tui.catalog.entries import Model
+    from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.cli.catalogue import catalogue, entry_of_kind
 
     found = catalogue()

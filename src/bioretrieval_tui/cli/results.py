@@ -17,8 +17,8 @@ from bioretrieval_tui.cli.narration import tell
 from bioretrieval_tui.cli.output import format_option, put_sheet
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import Result
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import Result
     from bioretrieval_tui.render.formats import Format
 
 

@@ -27,7 +27,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "similar": ("search:similar", "Find what is most like a document."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Measure a model, or an index, on a benchmark in BEIR's form."),
-    "fetch": ("fetch:fetch", "Fetch texts: by a query, by ids, whole archives, benchmarks."),
+    "fetch": (
+        "fetch_verbs:fetch",
+        "Fetch records by query or by ids, whole archives, and benchmarks.",
+    ),
     "catalog": ("freshness:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("watch:watch", "Watch the literature, and read only what is new."),
     "keys": ("keys:keys", "List the keys of the app."),

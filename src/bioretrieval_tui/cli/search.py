@@ -16,8 +16,8 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bioretrieval_tui.catalog.entries import Encoding
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.encoding.encoder import CrossEncoder
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.citation import Citation

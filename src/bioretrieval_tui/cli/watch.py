@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bioretrieval_tui.cli.catalogue import complete_index
-from bioretrieval_tui.cli.freshness import offline_option, opened, quiet_option
+from bioretrieval_tui.cli.downloads import offline_option, opened, quiet_option
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup

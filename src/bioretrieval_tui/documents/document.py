@@ -84,3 +84,12 @@ class Rejected:
 
 Item = Record | Deleted | Rejected
 """What a reader yields, in file order. A broken record is `Rejected` and costs no neighbour."""
+
+
+class RecordFault(Exception):
+    """Why one record is no document: `reason`, and what to do about it (or None)."""
+
+    def __init__(self, reason: str, remedy: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy

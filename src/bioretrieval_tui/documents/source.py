@@ -15,16 +15,21 @@ import queue
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
+from bioretrieval_tui.documents.document import RecordFault
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+
+import codecs
+from typing import NamedTuple
 
 MAX_LINE_BYTES = 16 * 2**20
 """Longest line that is read. The longest abstract known is under 100 kB."""
@@ -292,3 +297,135 @@ def _stdin() -> io.FileIO:
         return io.FileIO(os.dup(sys.stdin.fileno()), "rb")
     except (AttributeError, ValueError) as error:  # there is none, or no real one
         raise CorpusError("there is nothing to read on stdin") from error
+
+
+class MemorySource(SourceReader):
+    """`data` (not packed) as a source; `name` stands for the file in messages."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        # Nothing is opened, so the file's own construction is left out on purpose.
+        self.path = None
+        self.name = name
+        self._data = data
+        self._at = 0
+        self._ahead = b""
+
+    @property
+    def consumed(self) -> int:
+        """Bytes that were given so far."""
+        return self._at
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def hash_rest(self) -> None:
+        """Nothing is left to be read."""
+        self._at = len(self._data)
+
+    def summary(self) -> Source:
+        """Name, size and checksum."""
+        return Source(self.name, len(self._data), hashlib.sha256(self._data).hexdigest())
+
+    def _read(self, size: int) -> bytes:
+        part = self._data[self._at : self._at + size]
+        self._at += len(part)
+        return part
+
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+CONVERT = "convert the file to UTF-8"
+
+
+class Line(NamedTuple):  # a frozen dataclass takes five times as long to make, and there are many
+    """One line of a text file, its end left on: `number` from 1, `text`, and why the record in
+    which it stands cannot be trusted (then `text` is only good for finding where that ends)."""
+
+    number: int
+    text: str
+    fault: RecordFault | None = None
+
+
+def text_lines(source: SourceReader, limit: int = MAX_LINE_BYTES) -> Iterator[Line]:
+    """The lines of a text file in UTF-8, or in UTF-16 where it begins with that mark.
+
+    Other encodings are not guessed: a wrong guess would spoil names and symbols silently.
+
+    Raises:
+        SourceDamaged: the file breaks off, or is no UTF-16 from some place on.
+        CorpusError: the file cannot be read, or changed meanwhile.
+    """
+    if source.head(2) in _UTF16_BOMS:
+        yield from _utf16_lines(source, limit)
+        return
+    for number, line in source.lines(limit):
+        if line is None:
+            yield Line(number, "", _too_long(limit))
+            continue
+        if number == 1:
+            line = line.removeprefix(_UTF8_BOM)
+        try:
+            yield Line(number, line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            fault = RecordFault(f"not UTF-8 at byte {error.start + 1} of line {number}", CONVERT)
+            yield Line(number, line.decode("utf-8", "replace"), fault)
+
+
+def text_of_head(head: bytes) -> str:
+    """The first bytes of a file as text, for recognising its format; wrong bytes are replaced."""
+    if head[:2] in _UTF16_BOMS:
+        return head[: len(head) // 2 * 2].decode("utf-16", "replace")
+    return head.removeprefix(_UTF8_BOM).decode("utf-8", "replace")
+
+
+def _utf16_lines(source: SourceReader, limit: int) -> Iterator[Line]:
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    number, seen, rest, too_long = 0, 0, "", False
+    for block in source.blocks():
+        seen += len(block)
+        parts = (rest + _decoded(decoder, block, seen)).split("\n")
+        rest = parts.pop()
+        for part in parts:
+            number += 1
+            over = too_long or len(part) >= limit
+            yield Line(number, "", _too_long(limit)) if over else Line(number, part + "\n")
+            too_long = False
+        if len(rest) > limit:
+            rest, too_long = "", True
+    rest += _decoded(decoder, b"", seen, final=True)
+    if rest or too_long:
+        over = too_long or len(rest) > limit
+        yield Line(number + 1, "", _too_long(limit)) if over else Line(number + 1, rest)
+
+
+def _decoded(
+    decoder: codecs.IncrementalDecoder, block: bytes, seen: int, *, final: bool = False
+) -> str:
+    try:
+        return decoder.decode(block, final)
+    except UnicodeDecodeError as error:
+        raise SourceDamaged(
+            "the file is no UTF-16 from about here on", offset=seen, remedy=CONVERT
+        ) from error
+
+
+def _too_long(limit: int) -> RecordFault:
+    return RecordFault(f"a line is longer than {limit:,} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What the user said about the files: `mapping`, from our fields (`id`, `title`, `text`, or
+    a metadata name) to the columns of a table."""
+
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """How files are read. format: a name, or None to recognise each by its content; strict: stop
+    at the first record that is rejected."""
+
+    format: str | None = None
+    options: ReadOptions = field(default_factory=ReadOptions)
+    strict: bool = False

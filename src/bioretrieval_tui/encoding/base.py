@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.catalog.entries import Encoding, Similarity
+from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.distance import EXTRA, extended_documents, extended_queries
 from bioretrieval_tui.encoding.recipe import SideInput, SideRecipe, recipe_hash, side_recipe

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from bioretrieval_tui.catalog.entries import CheckVector, Encoding
+from bioretrieval_tui.catalog.models import CheckVector, Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.base import BaseEncoder
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder

@@ -10,7 +10,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.errors import ModelError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding import adapters
 from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
 from bioretrieval_tui.encoding.hub import COMPANIONS, SHARDS, adapter_folder, model_folder

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding.adapters import put_on
 from bioretrieval_tui.encoding.base import Shape
 from bioretrieval_tui.encoding.device import prepare_environment, silence

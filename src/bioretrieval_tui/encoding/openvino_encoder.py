@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding import openvino_runtime as device
 from bioretrieval_tui.encoding.base import BaseEncoder, Vectors
 from bioretrieval_tui.encoding.batches import Batch, ahead, token_batches

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bioretrieval_tui.catalog.entries import Encoding, Side, Similarity
+from bioretrieval_tui.catalog.models import Encoding, Side, Similarity
 
 _SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
 

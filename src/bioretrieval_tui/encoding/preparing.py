@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import openvino_export, openvino_runtime, prepared
 from bioretrieval_tui.encoding.base import Shape, Vectors, unit_length

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bioretrieval_tui.catalog.entries import Encoding, Side
+from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import ModelError
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import prepare_environment
 from bioretrieval_tui.encoding.hub import (

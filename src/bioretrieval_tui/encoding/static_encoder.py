@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding.base import BaseEncoder, Shape, Vectors
 from bioretrieval_tui.encoding.recipe import SideInput, side_recipe
 from bioretrieval_tui.encoding.sources import ModelFiles

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.errors import ModelError
 
 _LIBRARIES = ("transformers", "sentence-transformers", "tokenizers", "torch")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding.base import BaseEncoder, Shape, Vectors
 from bioretrieval_tui.encoding.batches import Batch, Tokenise, ahead, token_batches
 from bioretrieval_tui.encoding.device import limit_threads, pick

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from bioretrieval_tui.catalog.entries import Encoding, Similarity
+from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.base import BaseEncoder, Vectors
 from bioretrieval_tui.encoding.recipe import SideName, recipe_hash

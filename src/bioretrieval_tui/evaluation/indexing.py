@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from bioretrieval_tui.catalog.entries import Encoding
-from bioretrieval_tui.documents.reading import ReadOptions, ReadSettings
+from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import (
     load_encoder,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.evaluate import Asked, instruction_of, opened
 from bioretrieval_tui.evaluation.explore import QueryView, judgements_of, query_view, titles_in
 from bioretrieval_tui.evaluation.running import run_mode

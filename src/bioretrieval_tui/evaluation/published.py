@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bioretrieval_tui.catalog.entries import Benchmark as Entry
-from bioretrieval_tui.catalog.entries import Model, Result
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark as Entry
+from bioretrieval_tui.catalog.models import Model, Result
 from bioretrieval_tui.evaluation.measures import MAIN
 
 TOLERATED = 0.01

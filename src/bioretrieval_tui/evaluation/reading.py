@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bioretrieval_tui.documents.beir import MAX_ID_LENGTH
-from bioretrieval_tui.documents.jsonstream import decode
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.text import Line, RecordFault, sound, sound_value, text_lines
+from bioretrieval_tui.documents.bibliography import MAX_ID_LENGTH, sound, sound_value
+from bioretrieval_tui.documents.document import RecordFault
+from bioretrieval_tui.documents.readers.json_records import decode
+from bioretrieval_tui.documents.source import Line, SourceReader, text_lines
 from bioretrieval_tui.errors import CorpusError
 
 HIGHEST_GRADE = 1_000

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.documents.text import text_lines
+from bioretrieval_tui.documents.source import SourceReader, text_lines
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
 from bioretrieval_tui.evaluation.measures import Ranking
 from bioretrieval_tui.evaluation.running import in_order

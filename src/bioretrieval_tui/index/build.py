@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bioretrieval_tui.documents.reading import ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
+from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, load_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index.assemble import Base, Settings, assemble
 from bioretrieval_tui.index.intake import Feed, feed_files, feed_store
 from bioretrieval_tui.index.layout import CATALOGUE, DEAD, MANIFEST, check_name, index_folder
 from bioretrieval_tui.index.lock import writing
 from bioretrieval_tui.index.manifest import (
+    ANY_REVISION,
     IdKind,
     Manifest,
     check_content,
@@ -129,6 +130,28 @@ def add_from(
             old=(facts_in(base.manifest), base.store, base.matrix),
         )
         return _assembled(name, feed, vectoriser, Settings(base=base), reporter, reading)
+
+
+def encoder_factory_of(
+    device: str, reporter: Reporter = silent
+) -> Callable[[Manifest], EncoderFactory]:
+    """For extending an index: what loads the encoder of its manifest when a document needs it."""
+
+    def of(manifest: Manifest) -> EncoderFactory:
+        if manifest.revision == ANY_REVISION:
+            raise IndexFault(
+                f"index {manifest.name} has imported vectors, which no model here can add to",
+                remedy="import all vectors anew",
+            )
+        return lambda: load_encoder(
+            manifest.model,
+            manifest.recipe,
+            device=device,
+            revision=manifest.revision,
+            reporter=reporter,
+        )
+
+    return of
 
 
 def compact_index(name: str, *, reporter: Reporter = silent) -> Outcome:

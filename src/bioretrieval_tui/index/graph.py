@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.catalog.entries import Similarity
+from bioretrieval_tui.catalog.models import Similarity
 from bioretrieval_tui.encoding.device import usable_cores
 from bioretrieval_tui.encoding.distance import as_queries
 from bioretrieval_tui.errors import IndexFault

@@ -16,10 +16,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
-from bioretrieval_tui.documents.reading import ReadSettings
-from bioretrieval_tui.documents.source import reading_fault
+from bioretrieval_tui.documents.source import ReadSettings, reading_fault
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.build import Outcome, Reading, build_with_vectors

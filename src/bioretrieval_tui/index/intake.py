@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from bioretrieval_tui.documents.detect import Format, items
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
-from bioretrieval_tui.documents.reading import Format, ReadSettings, items
-from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.writer import Outcome, StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
@@ -102,8 +102,7 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
 
     Raises (at once): NotFoundError, CorpusError, UsageError, as `corpus.inputs.resolve` does.
     """
-    from bioretrieval_tui.documents.formats import by_name, recognise
-    from bioretrieval_tui.documents.inputs import resolve
+    from bioretrieval_tui.documents.detect import by_name, recognise, resolve
 
     if not inputs:
         raise UsageError("no corpus file is named", remedy="index build NAME FILE...")

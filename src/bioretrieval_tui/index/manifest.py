@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from bioretrieval_tui.catalog.entries import Encoding, Similarity
+from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError

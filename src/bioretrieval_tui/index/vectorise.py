@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.catalog.entries import Encoding, Similarity
+from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, Vectors

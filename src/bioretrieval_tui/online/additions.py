@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bioretrieval_tui.catalog.entries import AnyEntry, Dataset, Model, Paper
-from bioretrieval_tui.catalog.view import Catalogue
-from bioretrieval_tui.documents.dates import document_year
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
+from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.errors import Problem, UsageError
@@ -180,7 +180,7 @@ def checked(
     Raises:
         CatalogueError, NotFoundError: the shipped catalogue itself is at fault.
     """
-    from bioretrieval_tui.catalog.validate import Files, apply_overlays, parse, read_folder
+    from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_folder
 
     draft, content = parse(read_folder(shipped))
     others = {other: data for other, data in overlays.items() if other != path}

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.text import RecordFault
-from bioretrieval_tui.documents.xmlparse import RecordParser
+from bioretrieval_tui.documents.document import Document, RecordFault
+from bioretrieval_tui.documents.readers.xmlparse import RecordParser
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.fresh import Dated, Subject, Value, Where
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.online.answers import arxiv_document, arxiv_records
-from bioretrieval_tui.online.batches import Batch, Mark, Request, left, target
 from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.faults import OnlineError, has_changed
+from bioretrieval_tui.online.spool import FetchBatch, FetchRequest, Mark, expected, next_size
 from bioretrieval_tui.terminal.clean import clean
 
 SERVICE = "arxiv"
@@ -25,7 +25,7 @@ _ERROR = re.compile(rb"arxiv\.org/api/errors")
 _SUMMARY = re.compile(rb"<summary[^>]{0,100}>([^<]{0,500})")
 
 
-def batches(door: Door, request: Request, mark: Mark | None = None) -> Iterator[Batch]:
+def batches(door: Door, request: FetchRequest, mark: Mark | None = None) -> Iterator[FetchBatch]:
     """The papers of a search, newest first; from behind `mark` on, if there is one.
 
     Raises:
@@ -37,17 +37,17 @@ def batches(door: Door, request: Request, mark: Mark | None = None) -> Iterator[
     if request.since is not None:
         query = f"({query}) AND submittedDate:[{request.since:%Y%m%d}0000 TO 300001010000]"
     start = int(mark.cursor.get("start", "0"))
-    while size := left(request, mark, PAGE):
+    while size := next_size(request, mark, PAGE):
         if start >= REACH:
             raise OnlineError(
                 f"{NAME} gives no more than {REACH:,} papers of one search",
                 remedy="narrow the query, or say --since, and fetch in parts",
             )
         documents, found = _page(door, query, start, size)
-        total = target(request, found)
+        total = expected(request, found)
         start += len(documents)
         mark = Mark({"start": str(start)}, mark.done + len(documents), total)
-        yield Batch(tuple(documents), (), mark)
+        yield FetchBatch(tuple(documents), (), mark)
         if not documents or start >= found:
             return
 

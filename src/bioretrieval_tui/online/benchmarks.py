@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bioretrieval_tui.catalog.entries import Benchmark
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.downloading import download

@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from bioretrieval_tui.catalog.entries import AnyEntry, Dataset, Model, Paper
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
 from bioretrieval_tui.online.fresh import Freshness, Subject, Value, Where, said
 
 _WORD = re.compile(r"[a-z0-9]+")

@@ -8,13 +8,18 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from bioretrieval_tui.documents.document import Item
-from bioretrieval_tui.documents.europepmc import read_europepmc
-from bioretrieval_tui.documents.memory import MemorySource
-from bioretrieval_tui.documents.reading import ReadOptions
-from bioretrieval_tui.documents.source import SourceDamaged
-from bioretrieval_tui.online.batches import Batch, Mark, Request, batch, left, target
+from bioretrieval_tui.documents.readers.europepmc_json import read_europepmc
+from bioretrieval_tui.documents.source import MemorySource, ReadOptions, SourceDamaged
 from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.faults import OnlineError, has_changed
+from bioretrieval_tui.online.spool import (
+    FetchBatch,
+    FetchRequest,
+    Mark,
+    batch_of,
+    expected,
+    next_size,
+)
 from bioretrieval_tui.terminal.clean import clean
 
 SERVICE = "europepmc"
@@ -35,7 +40,7 @@ class _Envelope(msgspec.Struct):
     fault: str | None = msgspec.field(name="errMsg", default=None)
 
 
-def batches(door: Door, request: Request, mark: Mark | None = None) -> Iterator[Batch]:
+def batches(door: Door, request: FetchRequest, mark: Mark | None = None) -> Iterator[FetchBatch]:
     """The records of a search, as Europe PMC orders them; from behind `mark` on, if there is one.
 
     Raises:
@@ -47,17 +52,17 @@ def batches(door: Door, request: Request, mark: Mark | None = None) -> Iterator[
     if request.since is not None:
         query = f"({query}) AND (FIRST_IDATE:[{request.since.isoformat()} TO 3000-12-31])"
     cursor = mark.cursor.get("mark", _BEGIN)
-    while size := left(request, mark, PAGE):
+    while size := next_size(request, mark, PAGE):
         body, envelope = _page(door, query, cursor, size)
         items = _items(body)[:size]
-        total = target(request, envelope.hit_count)
+        total = expected(request, envelope.hit_count)
         following = envelope.next_cursor or cursor
         # The last page names the cursor that it was asked for with.
         over = following == cursor or not items
         if mark.done > (envelope.hit_count or 0) + PAGE:
             raise has_changed(NAME, "more records than it counts")
         mark = Mark({"mark": following}, mark.done + len(items), total)
-        yield batch(items, mark)
+        yield batch_of(items, mark)
         if over:
             return
         cursor = following

@@ -14,13 +14,19 @@ from datetime import date, timedelta
 from typing import Any
 
 from bioretrieval_tui.documents.document import Item
-from bioretrieval_tui.documents.memory import MemorySource
-from bioretrieval_tui.documents.pubmed_xml import read_pubmed_xml
-from bioretrieval_tui.documents.reading import ReadOptions
+from bioretrieval_tui.documents.readers.pubmed_xml import read_pubmed_xml
+from bioretrieval_tui.documents.source import MemorySource, ReadOptions
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.batches import Batch, Mark, Request, batch, left, target
 from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.faults import OnlineError, has_changed, refused
+from bioretrieval_tui.online.spool import (
+    FetchBatch,
+    FetchRequest,
+    Mark,
+    batch_of,
+    expected,
+    next_size,
+)
 from bioretrieval_tui.terminal.clean import clean
 
 SERVICE = "ncbi"
@@ -59,8 +65,8 @@ class _ExpiredError(Exception):
 
 
 def batches(
-    door: Door, request: Request, mark: Mark | None = None, *, today: date
-) -> Iterator[Batch]:
+    door: Door, request: FetchRequest, mark: Mark | None = None, *, today: date
+) -> Iterator[FetchBatch]:
     """The records of a search, newest first; from behind `mark` on, if there is one.
 
     today: in UTC; a record that enters later is no part of this search.
@@ -81,15 +87,15 @@ def batches(
             wanted = None if request.most is None else request.most - mark.done
             part, offset = cutting.next_part(wanted), 0
             if total is None:
-                total = target(request, cutting.found)
-        while offset < part.count and (size := left(request, mark, PAGE)):
+                total = expected(request, cutting.found)
+        while offset < part.count and (size := next_size(request, mark, PAGE)):
             size = min(size, part.count - offset)
             part, items = _fetched(door, request.query, part, offset, size)
             size = max(0, min(size, part.count - offset))
             offset += size
             mark = Mark(_cursor(part, offset), mark.done + size, total)
-            yield batch(items, mark)
-        if not left(request, mark, PAGE):
+            yield batch_of(items, mark)
+        if not next_size(request, mark, PAGE):
             return
         part = None
 
@@ -108,7 +114,7 @@ class _Cutting:
     by how many records the part before it had.
     """
 
-    def __init__(self, door: Door, request: Request, first: date, last: date) -> None:
+    def __init__(self, door: Door, request: FetchRequest, first: date, last: date) -> None:
         self._door = door
         self._query = request.query
         self._first = first

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.documents.document import Document, Record
-from bioretrieval_tui.online import arxiv, europepmc, pubmed
-from bioretrieval_tui.online.batches import Request, documents_of
+from bioretrieval_tui.online import pubmed
+from bioretrieval_tui.online.fetch import batches_of
+from bioretrieval_tui.online.spool import FetchRequest, documents_of
 from bioretrieval_tui.online.watch import Watch
 from bioretrieval_tui.online.watching import Fetch
 
@@ -23,12 +24,8 @@ def fetcher(door: Door, *, now: Callable[[], datetime] | None = None) -> Fetch:
     clock = now or (lambda: datetime.now(UTC))
 
     def fetch(watch: Watch, since: date) -> Iterator[Document]:
-        request = Request(watch.source, watch.query, since)
-        if watch.source == "pubmed":
-            # By the day on which a record entered PubMed: that of publication may lie far ahead.
-            return documents_of(pubmed.batches(door, request, today=clock().date()))
-        search = europepmc.batches if watch.source == "europepmc" else arxiv.batches
-        return documents_of(search(door, request))
+        request = FetchRequest(watch.source, watch.query, since)
+        return documents_of(batches_of(door, request, today=clock().date()))
 
     return fetch
 

@@ -1,7 +1,9 @@
-"""What arrived of a search, kept on disk with the mark behind it, so that the next run goes on.
+"""What a search of a service asks for, the batches that it gives, and the spool that keeps them.
 
-Records are lines of BEIR's JSONL. The mark is written after the lines that it stands behind, with
-their length; what a killed run wrote beyond it is cut off, so no record is there twice or half.
+A `Mark` is all that is needed to resume after a batch, in another process if need be; what its
+cursor holds is the source's own business. The spool writes the records of each batch as lines of
+BEIR's JSONL and then the mark behind them, with the length of the file; whatever a killed process
+wrote beyond that length is cut off, so no record is there twice or in part.
 """
 
 from __future__ import annotations
@@ -10,27 +12,150 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Literal, Self
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from bioretrieval_tui.documents.beir import read_beir
-from bioretrieval_tui.documents.document import Document, Record
-from bioretrieval_tui.documents.reading import ReadOptions
-from bioretrieval_tui.documents.source import SourceReader
-from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.batches import Batch, Mark, Request
+from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
+from bioretrieval_tui.documents.readers.json_corpora import read_beir
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import write_atomically
 
+SourceName = Literal["pubmed", "europepmc", "arxiv"]
+IdKind = Literal["pmid", "pmcid", "doi", "arxiv"]
+SERVICE_NAMES: dict[SourceName, str] = {
+    "pubmed": "PubMed",
+    "europepmc": "Europe PMC",
+    "arxiv": "arXiv",
+}
+LONGEST_QUERY = 20_000
+"""Characters; PubMed takes long queries in the body of a request."""
 FORMAT = 1
+"""Of the state beside a spool."""
 _RECENT = 5_000
-"""Ids that are remembered, so that a search whose records moved by a few gives none twice."""
+"""Ids that are remembered: a search whose records shift between two pages gives none twice."""
 
 
-class _State(msgspec.Struct, frozen=True):
+class WorkId(msgspec.Struct, frozen=True):
+    """The id of a work, as its service writes it; `line`: where it first stood in its file, from
+    1."""
+
+    kind: IdKind
+    name: str
+    line: int = 1
+
+
+class FetchRequest(msgspec.Struct, frozen=True):
+    """What to fetch, and where the records go.
+
+    source: the service that is searched, or "ids" for the works of `ids`; query: in the source's
+    own syntax; since: the first day of entry (PubMed) or of first publication; most: records at
+    most, None for all.
+
+    index: name of the index that the records go into, built if it does not exist; output: path of
+    the JSONL file that they go into; with neither they are only handed over. model: hub id or
+    folder of the model of a new index, None for the embedded one, with its recipe; device: where
+    it encodes; restart: discard what an interrupted fetch of the same request has kept.
+    """
+
+    source: SourceName | Literal["ids"]
+    query: str = ""
+    since: date | None = None
+    most: int | None = None
+    ids: tuple[WorkId, ...] = ()
+    index: str | None = None
+    output: str | None = None
+    model: str | None = None
+    recipe: Encoding | None = None
+    device: str = "auto"
+    restart: bool = False
+
+    @property
+    def key(self) -> str:
+        """What is asked, as a text: requests with equal keys bring the same records."""
+        if self.source == "ids":
+            return "ids " + " ".join(f"{one.kind}:{one.name}" for one in self.ids)
+        return msgspec.json.encode([self.source, self.query, str(self.since), self.most]).decode()
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far a search has come.
+
+    cursor: where the source goes on; done: records that it gave so far, rejected ones included;
+    total: how many it has, None if not known.
+    """
+
+    cursor: dict[str, str] = {}
+    done: int = 0
+    total: int | None = None
+
+
+class FetchBatch(msgspec.Struct, frozen=True):
+    """Some records, in the order of the service, and the mark behind them."""
+
+    documents: tuple[Document, ...]
+    rejected: tuple[Rejected, ...]
+    mark: Mark
+
+
+def sound_query(text: str) -> str:
+    """Normalise a query: one line, single spaces.
+
+    Raises:
+        UsageError: it is empty, too long, or not valid text.
+    """
+    query = " ".join(text.split())
+    if not query or len(query) > LONGEST_QUERY:
+        raise UsageError(
+            f"the query is too long ({len(query):,} characters)" if query else "the query is empty",
+            remedy=f"give 1 to {LONGEST_QUERY:,} characters, in quotes",
+        )
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        # An argument of the command that was not UTF-8 holds lone surrogates.
+        raise UsageError(
+            "the query is not valid UTF-8", remedy="set the terminal to UTF-8"
+        ) from error
+    return query
+
+
+def batch_of(items: Iterable[Item], mark: Mark) -> FetchBatch:
+    """Make a batch of what a reader gave; notices of deletion say nothing about a search."""
+    documents, rejected = [], []
+    for item in items:
+        if isinstance(item, Record):
+            documents.append(item.document)
+        elif isinstance(item, Rejected):
+            rejected.append(item)
+    return FetchBatch(tuple(documents), tuple(rejected), mark)
+
+
+def next_size(request: FetchRequest, mark: Mark, page: int) -> int:
+    """Return how many records to request next: a page, or what is still missing of `most`."""
+    return page if request.most is None else max(0, min(page, request.most - mark.done))
+
+
+def expected(request: FetchRequest, total: int | None) -> int | None:
+    """Return how many records the fetch will bring: what the service has, at most `most`."""
+    if total is None or request.most is None:
+        return total if request.most is None else request.most
+    return min(total, request.most)
+
+
+def documents_of(batches: Iterable[FetchBatch]) -> Iterator[Document]:
+    """Yield the documents of all batches in order."""
+    for one in batches:
+        yield from one.documents
+
+
+class _SpoolState(msgspec.Struct, frozen=True):
     format: int
     asked: str
     bytes: int
@@ -40,21 +165,21 @@ class _State(msgspec.Struct, frozen=True):
 
 
 class Spool:
-    """Records of one request, in `path` with a state beside it. A context manager, which holds
+    """The records of one request, in `path` with a state beside it; a context manager that holds
     the lock of the file.
 
-    anew: forget what is there of the request.
+    key: identifies the request, see `FetchRequest.key`; restart: discard what is kept of it.
 
     Raises (on entering):
-        BioRetrievalError: another process fetches into it, or it cannot be written. It holds
-        records of another request, or something that no fetch wrote: then too, unless `anew`.
+        BioRetrievalError: another process writes to it; it cannot be written; or, unless
+        `restart`, it holds records of another request or was not written by a fetch.
     """
 
-    def __init__(self, path: Path, asked: str, *, anew: bool = False) -> None:
+    def __init__(self, path: Path, key: str, *, restart: bool = False) -> None:
         self.path = path
-        self._asked = asked
-        self._anew = anew
-        self._state = _State(FORMAT, asked, 0, 0, Mark())
+        self._key = key
+        self._restart = restart
+        self._state = _SpoolState(FORMAT, key, 0, 0, Mark())
         self._file: BinaryIO | None = None
         self._lock = FileLock(path.with_name(path.name + ".lock"))
         self._recent: deque[str] = deque(maxlen=_RECENT)
@@ -62,22 +187,22 @@ class Spool:
 
     @property
     def state_path(self) -> Path:
-        """Where the mark is kept."""
+        """The file that holds the mark."""
         return self.path.with_name(self.path.name + ".state")
 
     @property
     def mark(self) -> Mark:
-        """How far the request has come."""
+        """How far the search has come."""
         return self._state.mark
 
     @property
     def records(self) -> int:
-        """Records that are kept."""
+        """How many records are kept."""
         return self._state.records
 
     @property
-    def over(self) -> bool:
-        """Whether all have arrived."""
+    def complete(self) -> bool:
+        """Whether all records have arrived."""
         return self._state.over
 
     def __enter__(self) -> Self:
@@ -86,7 +211,7 @@ class Spool:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise BioRetrievalError(
-                f"another process fetches into {self.path}", remedy="wait for it"
+                f"another process is fetching into {self.path}", remedy="wait for it to end"
             ) from error
         except OSError as error:
             raise self._fault(error) from error
@@ -106,7 +231,7 @@ class Spool:
         if self._file is not None:
             self._file.close()
             with contextlib.suppress(OSError):
-                # The file says whether anything arrived to go on from.
+                # Without a record there is nothing to resume.
                 if self.path.stat().st_size == 0:
                     self.path.unlink()
                     self.state_path.unlink(missing_ok=True)
@@ -115,7 +240,7 @@ class Spool:
             Path(self._lock.lock_file).unlink()
 
     def documents(self) -> Iterator[Document]:
-        """What is kept, from the first record on."""
+        """Yield the kept records from the first on."""
         if not self.records:
             return
         with SourceReader(self.path) as source:
@@ -123,8 +248,8 @@ class Spool:
                 if isinstance(item, Record):
                     yield item.document
 
-    def add(self, batch: Batch) -> list[Document]:
-        """Keep a batch; returns what of it was not there a while ago.
+    def add(self, batch: FetchBatch) -> list[Document]:
+        """Write a batch to disk; returns its documents that were not kept already.
 
         Raises:
             BioRetrievalError: it cannot be written; what was kept before still is.
@@ -139,9 +264,9 @@ class Spool:
             os.fsync(self._file.fileno())
             state = self._state
             self._keep(
-                _State(
+                _SpoolState(
                     FORMAT,
-                    self._asked,
+                    self._key,
                     state.bytes + len(data),
                     state.records + len(fresh),
                     batch.mark,
@@ -151,15 +276,16 @@ class Spool:
             raise self._fault(error) from error
         return fresh
 
-    def complete(self) -> None:
-        """All has arrived: the next run need not ask again. Raises BioRetrievalError."""
+    def finish(self) -> None:
+        """Record that the search is complete, so that it is not made again. Raises
+        BioRetrievalError."""
         try:
             self._keep(msgspec.structs.replace(self._state, over=True))
         except OSError as error:
             raise self._fault(error) from error
 
-    def finish(self, target: Path | None) -> None:
-        """Move the records to `target`, or drop them if None; nothing is left of the state.
+    def move(self, target: Path | None) -> None:
+        """Move the records to `target`, or delete them if None; the state is deleted.
 
         Raises:
             BioRetrievalError: they cannot be moved.
@@ -178,17 +304,17 @@ class Spool:
 
     def _open(self) -> None:
         try:
-            kept = None if self._anew else self._read_state()
+            kept = None if self._restart else self._read_state()
             there = self.path.stat().st_size if self.path.exists() else 0
-            if kept is None and there and not self._anew:
+            if kept is None and there and not self._restart:
                 raise BioRetrievalError(
-                    f"{self.path} is there already, and no fetch wrote it",
+                    f"{self.path} exists and was not written by a fetch",
                     remedy="move it away, or name another file",
                 )
             self._file = self.path.open("ab")
             if kept is not None and there >= kept.bytes:
                 self._state = kept
-            # Before the first record, so that whatever a killed run leaves is known as ours.
+            # Before the first record, so that what a killed run leaves is recognised.
             self._keep(self._state)
             self._file.truncate(self._state.bytes)
         except OSError as error:
@@ -196,28 +322,28 @@ class Spool:
         for document in self.documents():
             self._is_fresh(document.id)
 
-    def _read_state(self) -> _State | None:
+    def _read_state(self) -> _SpoolState | None:
         try:
-            found = msgspec.json.decode(self.state_path.read_bytes(), type=_State)
+            found = msgspec.json.decode(self.state_path.read_bytes(), type=_SpoolState)
         except FileNotFoundError:
             return None
         except (msgspec.DecodeError, UnicodeDecodeError):
             found = None
         if found is not None and found.format == FORMAT and not found.bytes:
-            return self._state  # a run that ended before its first record came
-        if found is None or found.format != FORMAT or found.asked != self._asked:
+            return self._state  # the run ended before its first record
+        if found is None or found.format != FORMAT or found.asked != self._key:
             raise BioRetrievalError(
                 f"{self.path} holds records of another request",
-                remedy="name another file, or say --anew to begin this one again",
+                remedy="name another file, or add --anew to discard them",
             )
         return found
 
-    def _keep(self, state: _State) -> None:
+    def _keep(self, state: _SpoolState) -> None:
         try:
             write_atomically(self.state_path, msgspec.json.encode(state))
             self._state = state
         except BaseException:
-            # An interrupt may come between the two: what is on disk counts.
+            # After an interrupt between the two, the state on disk is the true one.
             with contextlib.suppress(BioRetrievalError, OSError):
                 self._state = self._read_state() or self._state
             raise
@@ -234,12 +360,12 @@ class Spool:
     def _fault(self, error: OSError) -> BioRetrievalError:
         return BioRetrievalError(
             f"{self.path} cannot be written: {error.strerror or error}",
-            remedy="make room or name another place; what had arrived is kept",
+            remedy="free space or name another place; records that arrived are kept",
         )
 
 
 def line_of(document: Document) -> bytes:
-    """A document as a line of BEIR's JSONL."""
+    """Encode a document as a line of BEIR's JSONL."""
     return (
         msgspec.json.encode(
             {
@@ -253,15 +379,10 @@ def line_of(document: Document) -> bytes:
     )
 
 
-def asked_as(request: Request) -> str:
-    """A request as a text: two that are equal are the same fetch."""
-    return msgspec.json.encode(
-        [request.source, request.query, str(request.since), request.most]
-    ).decode()
-
-
-def collected(spool: Spool, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Document]]]:
-    """Keep every batch as it comes, and give it with its new documents."""
+def collected(
+    spool: Spool, batches: Iterable[FetchBatch]
+) -> Iterator[tuple[FetchBatch, list[Document]]]:
+    """Write every batch to the spool and yield it with its new documents."""
     for one in batches:
         yield one, spool.add(one)
-    spool.complete()
+    spool.finish()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bioretrieval_tui.online.batches import SourceName
+from bioretrieval_tui.online.spool import SourceName
 
 FORMAT = 1
 MOST_NEWS = 2_000

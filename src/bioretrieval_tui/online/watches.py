@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
-from bioretrieval_tui.online.batches import SourceName, sound_query
+from bioretrieval_tui.online.spool import SourceName, sound_query
 from bioretrieval_tui.online.watch import FORMAT
 from bioretrieval_tui.online.watch import News as News
 from bioretrieval_tui.online.watch import Watch as Watch

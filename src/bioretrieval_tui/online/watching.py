@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from bioretrieval_tui.documents.dates import document_date, document_year
+from bioretrieval_tui.documents.bibliography import document_date, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.watch import News, Watch, Watched, bounded

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from bioretrieval_tui.catalog.entries import AnyEntry, Benchmark, Dataset, Model, Paper
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
 from bioretrieval_tui.render import latex
 from bioretrieval_tui.render.text import one_line
 from bioretrieval_tui.terminal.clean import safe_url

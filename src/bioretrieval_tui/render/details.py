@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     CheckVector,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     Dataset,

@@ -1,190 +1,226 @@
-"""One whole entry as a markdown page, and as the record that `show -f json` prints.
+"""The page model: what one thing (an entry, a hit, an evaluation, an index) has to say.
 
-The page shows every field that has a value, marks what is not confirmed, and resolves sources to
-numbered references at its end.
+A builder makes a `Page`; two painters show it. `tui/spans.py` paints it as lines of the app,
+`markdown` here prints it for a pipe (and `laid_out` sets that for a terminal). Neither painter
+adds or leaves out a fact, so both show the same (label, value) pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Literal
 
-from bioretrieval_tui.catalog.entries import AnyEntry, Result, Source, Status
-from bioretrieval_tui.render.details import encoding_lines, field_lines
-from bioretrieval_tui.render.entries import TITLES, kind_name
 from bioretrieval_tui.render.markdown import code, escape, link, table
-from bioretrieval_tui.render.records import record
-from bioretrieval_tui.render.results import result_sheet
 from bioretrieval_tui.render.sheet import Sheet
 from bioretrieval_tui.terminal.clean import safe_url
 
 
-class CatalogueView(Protocol):
-    """What a page asks of the catalogue; `catalog.view.Catalogue` answers it."""
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A run of text on a page.
 
-    @property
-    def names(self) -> Mapping[str, str]:
-        """Display names by entry id."""
+    text: what is shown.
+    role: what it is: "text", "prose" (may hold inline Markdown, which only the app draws),
+        "strong", "code", "dim", "faint", "ok", "warn", "error", "match", a kind such as "model".
+        The app colours by it; Markdown knows strong and code.
+    url: address that it leads to.
+    jump: id of the catalogue entry that it leads to.
+    """
 
-    @property
-    def sources(self) -> Mapping[str, Source]:
-        """Sources by id."""
-
-    def related(self, identifier: str) -> tuple[AnyEntry, ...]:
-        """Related entries in either direction, grouped by kind."""
-
-    def results_of(self, identifier: str) -> Sequence[Result]:
-        """Published figures of a model, or of a benchmark."""
-
-
-@dataclass(slots=True)
-class _References:
-    """Numbers for sources, in the order in which the page first names them."""
-
-    view: CatalogueView
-    order: dict[str, int]
-
-    def mark(self, source: str) -> str:
-        """The source's number in brackets, as it stands behind what it supports."""
-        return f"[{self.order.setdefault(source, len(self.order) + 1)}]"
-
-    def lines(self) -> Iterator[str]:
-        """The numbered list: text and address of each source, its id where it is not known."""
-        for identifier, number in self.order.items():
-            source = self.view.sources.get(identifier)
-            if source is None:
-                yield f"{number}. {escape(identifier)}"
-                continue
-            url = safe_url(source.url) if source.url else None
-            yield f"{number}. {link(source.text, url)}"
+    text: str
+    role: str = "text"
+    url: str | None = None
+    jump: str | None = None
 
 
-def entry_page(entry: AnyEntry, view: CatalogueView) -> str:
-    """The page: heading, kind line, summary, then a section for all that the entry has."""
-    references = _References(view, {})
-    for source in entry.sources:
-        references.mark(source)
-    sections = [
-        f"# {escape(entry.name)}",
-        _kind_line(entry),
-        escape(entry.summary),
-        _section("Details", list(field_lines(entry, view.names))),
-        _section("Facts", list(_facts(entry, references))),
-        _section("Encoding", list(encoding_lines(entry, references.mark))),
-        _section("Links", list(_links(entry))),
-        _section("Related", list(_related(entry, view))),
-        _results(entry, view, references),
-        _section("Notes", list(_notes(entry, references))),
-        _section("Sources", list(references.lines())),
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+Text = tuple[Inline, ...]
+"""One line or paragraph. Spaces between its parts are written out."""
 
 
-def entry_record(entry: AnyEntry, view: CatalogueView) -> dict[str, Any]:
-    """The entry's record with `related`, `results` and `references` resolved behind it."""
-    found = record(entry)
-    results = view.results_of(entry.id)
-    found["related"] = [
-        {"id": other.id, "kind": kind_name(other), "name": other.name}
-        for other in view.related(entry.id)
-    ]
-    found["results"] = [record(result) for result in results]
-    named = dict.fromkeys(
-        [
-            *entry.sources,
-            *(fact.source for fact in entry.facts),
-            *(result.source for result in results),
-            *(note.source for note in entry.notes),
-        ]
-    )
-    found["references"] = [record(view.sources[name]) for name in named if name in view.sources]
-    return found
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A label with its values.
+
+    values: shown with commas between them; `listed`, a line each.
+    status: "confirmed", or the word that is shown behind the values ("unverified", "secondary").
+    """
+
+    label: str
+    values: tuple[Text, ...]
+    status: str = "confirmed"
+    listed: bool = False
 
 
-def _section(title: str, lines: list[str]) -> str:
-    return "\n".join([f"## {title}", "", *lines]) if lines else ""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Facts under a heading.
+
+    holds: "links" and "jumps" get a letter a value in the app, by which keys open them; links
+    carry a `url`, jumps a `jump`, each.
+    """
+
+    title: str
+    facts: tuple[Fact, ...]
+    holds: Literal["facts", "links", "jumps"] = "facts"
 
 
-def _kind_line(entry: AnyEntry) -> str:
-    parts = [kind_name(entry).capitalize(), code(entry.id)]
-    if entry.year is not None:
-        year = str(entry.year)
-        parts.insert(1, year + _mark(entry.statuses.get("year", entry.status)))
-    if entry.status != "confirmed":
-        parts.append(f"status: {entry.status}")
-    if entry.tags:
-        parts.append(", ".join(escape(tag) for tag in entry.tags))
-    return " · ".join(parts)
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """Paragraphs under a heading ("" for none): a text, notes, sources."""
+
+    title: str
+    paragraphs: tuple[Text, ...]
+    style: Literal["plain", "bullets", "numbers"] = "plain"
 
 
-def _mark(status: Status) -> str:
-    return "" if status == "confirmed" else f" ({status})"
+Section = Group | Prose | Sheet
 
 
-def _facts(entry: AnyEntry, references: _References) -> Iterator[str]:
-    for fact in entry.facts:
-        yield (
-            f"- **{escape(fact.label)}**: {escape(fact.value)}{_mark(fact.status)} "
-            f"{references.mark(fact.source)}"
-        )
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page.
+
+    title: the name of the thing.
+    kind: role of the title: a kind of the catalogue, "own", "index"; "" for plain.
+    byline: what stands under the title, with dots between.
+    badges: words that a reader must see first, e.g. "unverified".
+    summary: one paragraph, () for none; with title and byline it is what the app shows while the
+        cursor moves.
+    sections: groups of facts, texts and tables, in order; empty ones are not shown.
+    """
+
+    title: str
+    kind: str = ""
+    byline: tuple[Text, ...] = ()
+    badges: tuple[str, ...] = ()
+    summary: Text = ()
+    sections: tuple[Section, ...] = ()
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Every (label, value) of the page as plain text, a pair for each value."""
+        for section in self.sections:
+            if isinstance(section, Group):
+                for fact in section.facts:
+                    for value in fact.values:
+                        yield fact.label, plain(value)
 
 
-def _links(entry: AnyEntry) -> Iterator[str]:
-    for item in entry.links:
-        url = safe_url(item.url)
-        shown = "" if item.label.casefold() == item.type else f" ({item.type})"
-        refused = "" if url else ": this address is not a plain http or https one"
-        yield f"- {link(item.label, url)}{shown}{refused}"
+# Making ---------------------------------------------------------------------------------------
 
 
-def _related(entry: AnyEntry, view: CatalogueView) -> Iterator[str]:
-    groups: dict[str, list[str]] = {}
-    for other in view.related(entry.id):
-        line = f"{escape(other.name)} ({code(other.id)})"
-        groups.setdefault(kind_name(other), []).append(line)
-    for kind, title in TITLES.items():
-        if kind in groups:
-            yield f"- **{title}**: {', '.join(groups[kind])}"
+def fact(
+    label: str,
+    *values: str | Inline | Text,
+    role: str = "text",
+    status: str = "confirmed",
+    listed: bool = False,
+) -> Fact:
+    """A fact from plain values; `role` is that of the values given as strings."""
+    return Fact(label, tuple(_text(value, role) for value in values), status, listed)
 
 
-def _results(entry: AnyEntry, view: CatalogueView, references: _References) -> str:
-    """The published figures without the column of the entry itself and columns with nothing."""
-    results = view.results_of(entry.id)
-    if not results:
-        return ""
-    sheet = result_sheet(results, view.names)
-    own = "model" if all(result.model == entry.id for result in results) else ""
-    if not own and all(result.benchmark == entry.id for result in results):
-        own = "benchmark"
-    source = next(i for i, column in enumerate(sheet.columns) if column.key == "source")
-    rows = [
-        tuple(
-            references.mark(result.source) if place == source else cell
-            for place, cell in enumerate(row)
-        )
-        for row, result in zip(sheet.rows, results, strict=True)
-    ]
-    silent = {own}
-    if all(result.status == "confirmed" for result in results):
-        silent.add("status")
-    if all(result.comparable for result in results):
-        silent.add("comparable")
-    kept = [
-        place
-        for place, column in enumerate(sheet.columns)
-        if column.key not in silent and any(row[place] not in (None, "") for row in rows)
-    ]
-    shown = Sheet(
-        title="",
-        columns=tuple(sheet.columns[place] for place in kept),
-        rows=tuple(tuple(row[place] for place in kept) for row in rows),
-        records=(),
-    )
-    return "## Published results\n\n" + "".join(table(shown)).rstrip("\n")
+def facts(pairs: Iterable[tuple[str, str]], *, role: str = "text") -> tuple[Fact, ...]:
+    """Facts from (label, value); pairs without a value are left out."""
+    return tuple(fact(label, value, role=role) for label, value in pairs if value)
 
 
-def _notes(entry: AnyEntry, references: _References) -> Iterator[str]:
-    for note in entry.notes:
-        sign = "**Correction.** " if note.corrects else ""
-        yield f"- {sign}{escape(note.text)} {references.mark(note.source)}"
+def text(*parts: str | Inline, role: str = "text") -> Text:
+    """A line or paragraph of parts; strings take `role`."""
+    return tuple(part if isinstance(part, Inline) else Inline(part, role) for part in parts)
+
+
+def paragraphs(body: str, *, role: str = "text") -> tuple[Text, ...]:
+    """A text as paragraphs, one a line of it; empty lines are left out."""
+    return tuple((Inline(one.strip(), role),) for one in body.splitlines() if one.strip())
+
+
+def _text(value: str | Inline | Text, role: str) -> Text:
+    if isinstance(value, str):
+        return (Inline(value, role),)
+    return (value,) if isinstance(value, Inline) else value
+
+
+def plain(value: Text) -> str:
+    """The text of a value without its roles and links."""
+    return "".join(part.text for part in value)
+
+
+def is_empty(section: Section) -> bool:
+    """The section has nothing to show."""
+    if isinstance(section, Group):
+        return not section.facts
+    if isinstance(section, Prose):
+        return not section.paragraphs
+    return not len(section.rows)
+
+
+# Markdown -------------------------------------------------------------------------------------
+
+
+def markdown(page: Page) -> Iterator[str]:
+    """The page as Markdown, in chunks that join to the whole and end with a newline."""
+    yield f"# {escape(page.title)}\n"
+    byline = [_inline(part) for part in page.byline]
+    byline += map(escape, page.badges)
+    if byline:
+        yield f"\n{' · '.join(byline)}\n"
+    if page.summary:
+        yield f"\n{_inline(page.summary)}\n"
+    for section in page.sections:
+        if is_empty(section):
+            continue
+        if section.title:
+            yield f"\n## {escape(section.title)}\n"
+        yield "\n"
+        if isinstance(section, Group):
+            yield from map(_fact, section.facts)
+        elif isinstance(section, Prose):
+            yield from _prose(section)
+        else:
+            yield from table(section)
+
+
+def _fact(item: Fact) -> str:
+    mark = "" if item.status == "confirmed" else f" ({item.status})"
+    label = f"- **{escape(item.label)}**"
+    values = [_inline(value) for value in item.values]
+    if item.listed:
+        return f"{label}{mark}:\n" + "".join(f"  - {value}\n" for value in values)
+    return f"{label}: {', '.join(values)}{mark}\n"
+
+
+def _prose(section: Prose) -> Iterator[str]:
+    for number, paragraph in enumerate(section.paragraphs, 1):
+        if section.style == "plain":
+            gap = "\n" if number > 1 else ""
+            yield f"{gap}{_inline(paragraph)}\n"
+        else:
+            sign = "-" if section.style == "bullets" else f"{number}."
+            yield f"{sign} {_inline(paragraph)}\n"
+
+
+def _inline(parts: Text) -> str:
+    return "".join(map(_part, parts)).strip()
+
+
+def _part(part: Inline) -> str:
+    """One run; spaces at its ends stay outside of its markup."""
+    body = part.text.strip()
+    if not body:
+        return " " if part.text else ""
+    url = safe_url(part.url) if part.url else None
+    if url:
+        made = link(body, url)
+    elif part.jump:
+        made = f"{escape(body)} ({code(part.jump)})"
+    elif part.role == "code":
+        made = code(body)
+    elif part.role == "reference":
+        made = body
+    else:
+        made = escape(body)
+        if part.role == "strong":
+            made = f"**{made}**"
+    before = " " if part.text[0].isspace() else ""
+    return before + made + (" " if part.text[-1].isspace() else "")

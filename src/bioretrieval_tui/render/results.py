@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bioretrieval_tui.catalog.entries import Result
+from bioretrieval_tui.catalog.models import Result
 from bioretrieval_tui.render.records import record
 from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Sheet, Unverified
 

@@ -55,7 +55,8 @@ class Column:
 
     key: its name in csv, snake_case; title: its heading for readers; weight: its share of the
     spare width of a table; min_width: cells of the terminal below which a table rather leaves
-    the column out; data_only: written by csv alone.
+    the column out; data_only: written by csv alone; role: what its cells are, for the app's
+    colours.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Column:
     weight: int = 1
     min_width: int = 4
     data_only: bool = False
+    role: str = "text"
 
 
 In = TypeVar("In")

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 import bioretrieval_tui
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.reading import ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bioretrieval_tui.encoding.encoder import (
     Encoder,
-    EncoderFactory,
-    load_encoder,
     load_query_encoder,
 )
 from bioretrieval_tui.errors import IndexFault
@@ -24,28 +20,6 @@ def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) 
         revision=None if manifest.revision == ANY_REVISION else manifest.revision,
         reporter=reporter,
     )
-
-
-def encoder_factory_of(
-    device: str, reporter: Reporter = silent
-) -> Callable[[Manifest], EncoderFactory]:
-    """For extending an index: what loads the encoder of a manifest when a document needs it."""
-
-    def of(manifest: Manifest) -> EncoderFactory:
-        if manifest.revision == ANY_REVISION:
-            raise IndexFault(
-                f"index {manifest.name} has imported vectors, which no model here can add to",
-                remedy="import all vectors anew",
-            )
-        return lambda: load_encoder(
-            manifest.model,
-            manifest.recipe,
-            device=device,
-            revision=manifest.revision,
-            reporter=reporter,
-        )
-
-    return of
 
 
 def check_fit(manifest: Manifest, encoder: Encoder) -> None:

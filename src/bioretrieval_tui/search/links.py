@@ -9,7 +9,7 @@ import re
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from bioretrieval_tui.documents.dates import document_year as document_year
+from bioretrieval_tui.documents.bibliography import document_year as document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.manifest import IdKind
 

@@ -12,9 +12,9 @@ from typing import TypeVar
 import msgspec
 
 from bioretrieval_tui import errors
-from bioretrieval_tui.catalog.entries import Encoding
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.reading import ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo

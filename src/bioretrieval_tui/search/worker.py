@@ -28,13 +28,13 @@ from bioretrieval_tui.index.build import (
     add_to_index,
     build_index,
     compact_index,
+    encoder_factory_of,
 )
 from bioretrieval_tui.index.registry import glance, manifest_of, remove_index
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search import protocol
 from bioretrieval_tui.search.catalogue import ensure_catalogue_index
-from bioretrieval_tui.search.encoders import encoder_factory_of
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.hits import Answer
 from bioretrieval_tui.search.rerank import reranked

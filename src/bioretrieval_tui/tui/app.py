@@ -18,8 +18,8 @@ from textual.containers import Container
 from textual.events import Key, Resize
 
 from bioretrieval_tui.actions import ACTIONS, PANES, Action, in_scope
-from bioretrieval_tui.catalog.entries import AnyEntry
-from bioretrieval_tui.catalog.view import Catalogue, section_of
+from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.tui.bindings import bindings

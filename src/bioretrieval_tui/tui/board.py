@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis, Matrix, MatrixRow
-from bioretrieval_tui.catalog.view import Catalogue
 from bioretrieval_tui.tui.ownrows import MARK, OwnRow
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.table import Column

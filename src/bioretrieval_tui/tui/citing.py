@@ -8,7 +8,7 @@ from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.tui.asked import View
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.view import Catalogue
+    from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.sheet import Sheet
 

@@ -9,8 +9,7 @@ import sys
 from collections.abc import Mapping
 from threading import RLock
 
-from bioretrieval_tui.terminal.compact import Compactor
-from bioretrieval_tui.terminal.differ import ScreenDiffer
+from bioretrieval_tui.terminal.output import ScreenWriter
 
 # Workers write too (the clipboard), and signal handlers; what follows the screen has a memory.
 _lock = RLock()
@@ -21,10 +20,9 @@ else:
     from textual.drivers.linux_driver import LinuxDriver
 
     class CompactDriver(LinuxDriver):
-        """Shows what `LinuxDriver` shows, in fewer bytes: changed cells, shortest attributes."""
+        """Shows what `LinuxDriver` shows, in fewer bytes."""
 
-        _differ: ScreenDiffer | None = None
-        _compactor: Compactor | None = None
+        _writer: ScreenWriter | None = None
 
         def start_application_mode(self) -> None:
             """Take the terminal, and give it back when the process is asked to end."""
@@ -38,25 +36,23 @@ else:
         def write(self, data: str) -> None:
             """Queue the difference that `data` makes for the terminal."""
             with _lock:
-                if self._differ is None or self._compactor is None:
+                if self._writer is None:
                     # Made here because LinuxDriver may write before a constructor of ours is done.
-                    self._differ = ScreenDiffer(erases=_erases(os.environ))
-                    self._compactor = Compactor()
+                    self._writer = ScreenWriter(erases=_erases(os.environ))
                 try:
                     size = os.get_terminal_size(self.fileno)
                 except OSError:
                     self.redraw()
                 else:
-                    data = self._compactor.feed(self._differ.feed(data, size.columns, size.lines))
+                    data = self._writer.feed(data, size.columns, size.lines)
                 if data:
                     super().write(data)
 
         def redraw(self) -> None:
             """The next frame is written whole: something else may have drawn on the screen."""
             with _lock:
-                if self._differ and self._compactor:
-                    self._differ.forget()
-                    self._compactor.forget()
+                if self._writer:
+                    self._writer.forget()
 
 
 def _erases(env: Mapping[str, str]) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bioretrieval_tui.catalog.entries import AnyEntry
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.search.hits import Hit, Why
 from bioretrieval_tui.tui.asked import View
 from bioretrieval_tui.tui.highlight import marked

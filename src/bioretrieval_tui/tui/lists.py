@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Dataset,
     Milestone,
@@ -13,7 +14,6 @@ from bioretrieval_tui.catalog.entries import (
     Recipe,
     Step,
 )
-from bioretrieval_tui.catalog.view import Catalogue, kind_of
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.table import Column
 from bioretrieval_tui.util.formatting import count, short

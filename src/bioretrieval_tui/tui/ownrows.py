@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bioretrieval_tui.catalog.entries import Benchmark, Model
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark, Model
 from bioretrieval_tui.evaluation.measures import MAIN
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
 from bioretrieval_tui.evaluation.records import EvaluationRecord

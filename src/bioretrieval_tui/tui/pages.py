@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from string import ascii_lowercase
 
-from bioretrieval_tui.catalog.entries import (
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     Dataset,
@@ -18,29 +18,12 @@ from bioretrieval_tui.catalog.entries import (
     Side,
     Step,
 )
-from bioretrieval_tui.catalog.view import Catalogue, kind_of
 from bioretrieval_tui.tui.markdown import inline
+from bioretrieval_tui.tui.spans import LABEL, PaintedPage, status_mark
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.util.formatting import count, figure, short
 
-LABEL = 13
-"""Cells of the label column of facts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Lines, and what its letters lead to: links as (label, url), jumps as entry ids.
-
-    `lead` lines (name, summary) are shown while the cursor moves, all of them once it rests.
-    `links_at`, `jumps_at`: the first line of each, where the letters stand.
-    """
-
-    lines: tuple[Line, ...]
-    links: tuple[tuple[str, str], ...] = ()
-    jumps: tuple[str, ...] = ()
-    lead: int = 4
-    links_at: int = 0
-    jumps_at: int = 0
+Page = PaintedPage
 
 
 def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
@@ -96,13 +79,6 @@ def _byline(entry: AnyEntry, kind: str) -> list[Span]:
 
 def _short_url(url: str) -> str:
     return url.removeprefix("https://").removeprefix("http://").rstrip("/")
-
-
-def status_mark(status: str) -> Span:
-    """The mark behind a value: nothing where confirmed, words where not."""
-    if status == "unverified":
-        return Span("  unverified", "warn")
-    return Span("  secondary", "faint") if status == "secondary" else Span("")
 
 
 def _facts(entry: AnyEntry) -> Iterator[Line]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bioretrieval_tui.catalog.entries import Model
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Model
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.search.protocol import Reranker
 

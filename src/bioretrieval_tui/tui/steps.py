@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bioretrieval_tui.catalog.entries import Benchmark, Model, Step
-from bioretrieval_tui.catalog.view import Catalogue
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark, Model, Step
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.fetching import missing_models
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError

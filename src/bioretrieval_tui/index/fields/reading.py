@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from bioretrieval_tui.documents.dates import document_date
+from bioretrieval_tui.documents.bibliography import document_date
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.query import Field, Schema
 

@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import PANES
-from bioretrieval_tui.catalog.entries import AnyEntry
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.lists import COLUMNS, EntryRows
@@ -74,7 +74,7 @@ class BrowsePane(ListPane):
         entries = self._matching(self.expression)
         table = self.table
         if table.sorted_by:
-            from bioretrieval_tui.catalog.rows import ordered
+            from bioretrieval_tui.catalog.fields import ordered
 
             key, reverse = table.sorted_by
             entries = ordered(entries, key, self.catalogue, reverse=reverse)
@@ -91,7 +91,7 @@ class BrowsePane(ListPane):
 
     def _made_filter(self) -> Filter:
         if self._filter is None:
-            from bioretrieval_tui.catalog.rows import make_filter
+            from bioretrieval_tui.catalog.fields import make_filter
 
             self._filter = make_filter(self.entries, self.catalogue)
         return self._filter

@@ -10,8 +10,8 @@ from textual import events
 from textual.app import ComposeResult
 
 from bioretrieval_tui.actions import DIGITS, PANES
-from bioretrieval_tui.catalog.entries import SECTIONS, AnyEntry, Milestone, Paper
-from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.fresh import Change, load_freshness
 from bioretrieval_tui.online.watches import Watched, watches

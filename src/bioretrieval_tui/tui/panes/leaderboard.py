@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
-from bioretrieval_tui.catalog.entries import AnyEntry, Model, Result
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
+from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.board import MODEL_WIDTH, MatrixRows, axes_of, axis_key, columns_of
 from bioretrieval_tui.tui.ownrows import (

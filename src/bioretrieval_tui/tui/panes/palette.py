@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import Action, shown_key
-from bioretrieval_tui.catalog.view import Catalogue, kind_of
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import Field, Filter, Row, Schema
 from bioretrieval_tui.tui.panes.dialogs import Dialog

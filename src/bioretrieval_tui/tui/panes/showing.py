@@ -24,7 +24,7 @@ from bioretrieval_tui.tui.widgets.headline import HeadLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.entries import AnyEntry
+    from bioretrieval_tui.catalog.models import AnyEntry
 
 WAITING = "Hits appear here as you type."
 NONE = "No document fits."

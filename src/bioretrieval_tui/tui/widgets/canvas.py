@@ -1,16 +1,14 @@
-"""A widget that draws whole lines itself and sends only the cells that changed.
+"""A widget that draws whole lines itself and asks only for those that changed.
 
-Over SSH every byte is latency. A canvas keeps the strips it drew last, compares cell by cell,
-and asks the compositor for the spans that differ; equal gaps shorter than a cursor movement
-are sent along. No scrollbars, no children, no layout work when content changes.
+A canvas keeps the strips that it drew last and has the compositor render the lines that differ;
+which cells of them go to the terminal is decided by the screen writer. No scrollbars, no children,
+no layout when content changes.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from rich.cells import cell_len
-from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -19,11 +17,6 @@ from bioretrieval_tui.tui.themes import DARK, Look
 
 if TYPE_CHECKING:
     from bioretrieval_tui.tui.app import BioRetrievalApp
-
-_GAP = 10
-"""Equal cells between two changes that are cheaper to send again than to jump over."""
-
-Cell = tuple[str, Style | None]
 
 
 class Canvas(Widget):
@@ -54,7 +47,7 @@ class Canvas(Widget):
         raise NotImplementedError
 
     def update(self) -> None:
-        """Draw anew and send what changed."""
+        """Draw again, and have the lines rendered that changed."""
         if not self.is_attached or not self.size:
             return
         width, height = self.size
@@ -64,17 +57,22 @@ class Canvas(Widget):
         if not same_size or len(before) != len(self._drawn):
             self.refresh()
             return
-        regions = [
-            Region(start, y, end - start, 1)
+        changed = [
+            y
             for y, (old, new) in enumerate(zip(before, self._drawn, strict=True))
-            if old is not new
-            for start, end in changed_spans(old, new)
+            if old is not new and old != new
         ]
+        regions: list[Region] = []
+        for y in changed:
+            if regions and regions[-1].bottom == y:
+                regions[-1] = regions[-1].grow((0, 0, 1, 0))
+            else:
+                regions.append(Region(0, y, width, 1))
         if regions:
             self.refresh(*regions)
 
     def repaint(self) -> None:
-        """Draw everything anew (after a change of look or size)."""
+        """Draw everything again, after a change of theme or size."""
         self._drawn = []
         self.refresh()
 
@@ -94,43 +92,3 @@ class Canvas(Widget):
             self._drawn = self.paint(width, height)
             self._drawn_width = width
         return self._drawn[y] if y < len(self._drawn) else Strip.blank(width)
-
-
-def cells(strip: Strip) -> list[Cell]:
-    """One item a terminal cell; the second half of a wide character is an empty text."""
-    out: list[Cell] = []
-    for segment in strip:
-        for character in segment.text:
-            size = cell_len(character)
-            if size == 0 and out:
-                # A combining mark belongs to the cell before it.
-                text, style = out[-1]
-                out[-1] = (text + character, style)
-                continue
-            out.append((character, segment.style))
-            out.extend([("", segment.style)] * (size - 1))
-    return out
-
-
-def changed_spans(old: Strip, new: Strip) -> list[tuple[int, int]]:
-    """Half-open cell ranges in which two strips differ, close ones merged."""
-    if old == new:
-        return []
-    before, after = cells(old), cells(new)
-    if len(before) != len(after):
-        return [(0, max(len(before), len(after)))]
-    spans: list[tuple[int, int]] = []
-    for i, (a, b) in enumerate(zip(before, after, strict=True)):
-        if a == b:
-            continue
-        start, end = i, i + 1
-        # Never begin or end inside a wide character, old or new.
-        while start and (before[start][0] == "" or after[start][0] == ""):
-            start -= 1
-        while end < len(after) and (before[end][0] == "" or after[end][0] == ""):
-            end += 1
-        if spans and start - spans[-1][1] <= _GAP:
-            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
-        else:
-            spans.append((start, end))
-    return spans

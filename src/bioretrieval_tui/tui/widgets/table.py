@@ -109,6 +109,10 @@ class VirtualTable(Canvas, can_focus=True):
         """What stands under the cursor is what enter takes, wherever the focus is: show it so."""
         self.empty = empty
         """What stands there instead of rows, a line each."""
+        self._painted: dict[tuple[int, str | None], Strip] = {}
+        """Rows as they were painted last, by index and cursor role, in `_painted_layout`."""
+        self._painted_layout: list[tuple[int, int]] = []
+        self._only_moved = False
 
     # State -------------------------------------------------------------------------------
 
@@ -130,7 +134,9 @@ class VirtualTable(Canvas, can_focus=True):
         index = max(0, min(index, len(self.rows) - 1))
         moved, self.cursor = index != self.cursor, index
         self._keep_visible()
+        self._only_moved = True
         self.update()
+        self._only_moved = False
         if moved:
             self.post_message(self.Moved(self, index))
 
@@ -207,6 +213,9 @@ class VirtualTable(Canvas, can_focus=True):
         """The header and the visible rows."""
         self._keep_visible()
         layout = self._layout(width)
+        # The same rows under another cursor: two of them look different now.
+        known = self._painted if self._only_moved and layout == self._painted_layout else {}
+        self._painted, self._painted_layout = {}, layout
         out = [strip(self._header(layout), width, self.look)]
         count = len(self.rows)
         focused = self.has_focus or self.chooses
@@ -220,7 +229,11 @@ class VirtualTable(Canvas, can_focus=True):
             under = None
             if index == self.cursor:
                 under = "cursor" if focused else "cursor.blurred"
-            out.append(strip(self._row(index, layout, under), width, self.look, under=under))
+            painted = known.get((index, under))
+            if painted is None:
+                painted = strip(self._row(index, layout, under), width, self.look, under=under)
+            self._painted[index, under] = painted
+            out.append(painted)
         return out[:height]
 
     def _header(self, layout: Sequence[tuple[int, int]]) -> Row:

@@ -1,0 +1,154 @@
+"""The loaded catalogue as everything else asks it: by id, by kind, by relation, by result."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+from typing import TypeVar
+
+from bioretrieval_tui.catalog.models import (
+    SECTIONS,
+    AnyEntry,
+    Benchmark,
+    Change,
+    Content,
+    Dataset,
+    Milestone,
+    Model,
+    Paper,
+    Recipe,
+    Result,
+    Source,
+    Step,
+)
+from bioretrieval_tui.errors import NotFoundError
+
+EntryT = TypeVar("EntryT", Paper, Model, Dataset, Benchmark, Recipe, Milestone, Step)
+
+_LONGEST_ID = 80
+"""Characters of a mistyped id that are compared: likeness takes the product of two lengths."""
+
+SECTION_OF = {kind: name for name, kind in SECTIONS.items()}
+
+
+def kind_of(entry: AnyEntry) -> str:
+    """The kind's name in the singular, as in the entry's `kind` key."""
+    return str(entry.__struct_config__.tag)
+
+
+def section_of(entry: AnyEntry) -> str:
+    """The kind's name on the command line: papers, models, ..., timeline, path."""
+    return SECTION_OF[type(entry)]
+
+
+class Catalogue:
+    """Entries, figures and sources. Immutable; look-ups are made when first asked for."""
+
+    def __init__(self, content: Content) -> None:
+        self.entries: tuple[AnyEntry, ...] = content.entries
+        self.results: tuple[Result, ...] = content.results
+        self.changes: tuple[Change, ...] = content.changes
+        self.updated: str | None = content.updated
+        self._sources = content.sources
+
+    @cached_property
+    def by_id(self) -> dict[str, AnyEntry]:
+        """Every entry by its id."""
+        return {entry.id: entry for entry in self.entries}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The display name of every entry by its id."""
+        return {entry.id: entry.name for entry in self.entries}
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """Every source by its id."""
+        return {source.id: source for source in self._sources}
+
+    def entry(self, identifier: str) -> AnyEntry:
+        """The entry of that id.
+
+        Raises:
+            NotFoundError: there is none; the message names the nearest three.
+        """
+        found = self.by_id.get(identifier) or self.by_id.get(identifier.casefold())
+        if found is None:
+            near = self.nearest(identifier)
+            raise NotFoundError(
+                f"no entry has the id '{identifier}'",
+                remedy=f"nearest: {', '.join(near)}" if near else "see: bioretrieval-tui list",
+            )
+        return found
+
+    def nearest(self, identifier: str, count: int = 3) -> list[str]:
+        """The ids most like `identifier`, by id or by name, best first."""
+        import difflib
+
+        wanted = "-".join(identifier[:_LONGEST_ID].casefold().replace("_", " ").split())
+
+        def likeness(entry: AnyEntry) -> tuple[float, float]:
+            by_id, by_name = (
+                difflib.SequenceMatcher(None, wanted, text).ratio()
+                for text in (entry.id, entry.name.casefold().replace(" ", "-"))
+            )
+            inside = 0.25 if len(wanted) > 2 and wanted in entry.id else 0.0
+            # A model and its paper share a name: the nearer id goes first.
+            return max(by_id, by_name) + inside, by_id
+
+        return [e.id for e in sorted(self.entries, key=likeness, reverse=True)[:count]]
+
+    def section(self, name: str) -> tuple[AnyEntry, ...]:
+        """The entries of one section (papers, models, ...), timeline and path in their order."""
+        kind = SECTIONS[name]
+        found = [entry for entry in self.entries if type(entry) is kind]
+        if kind is Milestone:
+            found.sort(key=lambda e: (e.year or 0, e.order if isinstance(e, Milestone) else 0))
+        elif kind is Step:
+            found.sort(key=lambda e: e.number if isinstance(e, Step) else 0)
+        return tuple(found)
+
+    def of_type(self, kind: type[EntryT]) -> tuple[EntryT, ...]:
+        """The entries of one type, in catalogue order."""
+        return tuple(entry for entry in self.entries if isinstance(entry, kind))
+
+    @cached_property
+    def _related(self) -> dict[str, tuple[str, ...]]:
+        ways: dict[str, dict[str, None]] = defaultdict(dict)
+        for entry in self.entries:
+            for target in (*entry.relations, *_implied(entry)):
+                if target != entry.id and target in self.by_id:
+                    ways[entry.id][target] = None
+                    ways[target][entry.id] = None
+        order = {name: i for i, name in enumerate(SECTIONS)}
+        return {
+            identifier: tuple(sorted(targets, key=lambda t: order[section_of(self.by_id[t])]))
+            for identifier, targets in ways.items()
+        }
+
+    def related(self, identifier: str) -> tuple[AnyEntry, ...]:
+        """Entries related to this one, in either direction, grouped by kind."""
+        return tuple(self.by_id[target] for target in self._related.get(identifier, ()))
+
+    @cached_property
+    def _results_by_entry(self) -> dict[str, list[Result]]:
+        found: dict[str, list[Result]] = defaultdict(list)
+        for result in self.results:
+            found[result.model].append(result)
+            found[result.benchmark].append(result)
+        return dict(found)
+
+    def results_of(self, identifier: str) -> list[Result]:
+        """The published figures of a model, or of a benchmark."""
+        return self._results_by_entry.get(identifier, [])
+
+
+def _implied(entry: AnyEntry) -> tuple[str, ...]:
+    """Ids that typed fields name: they are relations too."""
+    if isinstance(entry, Recipe):
+        return (entry.model, *((entry.paper,) if entry.paper else ()))
+    if isinstance(entry, Model):
+        return entry.trained_on
+    if isinstance(entry, Benchmark):
+        return entry.members
+    return ()

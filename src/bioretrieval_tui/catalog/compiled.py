@@ -1,0 +1,176 @@
+"""The catalogue, fast: the compiled form while it matches the YAML, the YAML itself otherwise.
+
+YAML takes a hundred times as long to read as the same data in JSON. So the outcome of a full
+validation is kept under the SHA-256 of the bytes that it came from: in the wheel for the shipped
+catalogue, in the cache folder for a checkout and for user overlays. The hash is taken anew at
+each start, so an edited file is never answered from a stale form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bioretrieval_tui import __version__
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import FORMAT_VERSION, MAX_BYTES, Content
+from bioretrieval_tui.errors import CatalogueError, NotFoundError, Problem
+from bioretrieval_tui.paths import Places, places, write_atomically
+
+PACKAGE = Path(__file__).resolve().parent.parent
+BUNDLE = PACKAGE / "_bundle"
+"""What the wheel carries beside the code; absent in a checkout."""
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """The compiled form: the content, where it came from, and overlay problems as lines."""
+
+    key: str
+    content: Content
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The catalogue and, a line each, the overlays that were left out and why."""
+
+    catalogue: Catalogue
+    problems: tuple[str, ...]
+
+
+def data_folder() -> Path:
+    """The folder of the shipped YAML: inside an installed package, or the checkout's `data/`."""
+    bundled = BUNDLE / "data"
+    return bundled if bundled.is_dir() else PACKAGE.parent.parent / "data"
+
+
+def load(where: Places | None = None) -> Loaded:
+    """The shipped catalogue with the user's overlays.
+
+    Raises:
+        CatalogueError: the shipped catalogue cannot be read or does not validate (every problem
+            is listed).
+        NotFoundError: there is no catalogue.
+    """
+    where = where or places()
+    folder = data_folder()
+    shipped = sorted(folder.glob("*.yaml"))
+    if not shipped:
+        raise NotFoundError(f"no catalogue in {folder}", remedy="reinstall bioretrieval-tui")
+    overlays, unreadable = _overlay_files(where.overlays)
+    key = _key_of(shipped, overlays)
+    compiled = _compiled(key, BUNDLE / "catalogue.json") if not overlays else None
+    if compiled is None:
+        compiled = _compiled(key, where.compiled / f"{key}.json")
+    if compiled is None:
+        compiled = compile_catalogue(folder, overlays, key)
+        if _key_of(shipped, overlays) == key:  # else a file was edited while it was read
+            _keep(where.compiled, compiled)
+    return Loaded(Catalogue(compiled.content), (*unreadable, *compiled.problems))
+
+
+def _key_of(shipped: list[Path], overlays: dict[Path, bytes]) -> str:
+    try:
+        return content_key(shipped, overlays)
+    except OSError as error:
+        at_fault = Path(error.filename) if error.filename else shipped[0].parent
+        raise CatalogueError([Problem(at_fault, f"cannot be read: {error.strerror}")]) from error
+
+
+def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
+    """SHA-256 over the format, our version, and the name and bytes of every file."""
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {__version__}".encode())
+    for path in shipped:
+        _feed(digest, path.name, path.read_bytes())
+    digest.update(b"\0overlays")
+    for path, data in overlays.items():
+        # The whole path: problems name it, so a moved folder is another catalogue.
+        _feed(digest, str(path), data)
+    return digest.hexdigest()
+
+
+def _feed(digest: hashlib._Hash, name: str, data: bytes) -> None:
+    digest.update(f"\0{name}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
+    digest.update(data)
+
+
+def _overlay_files(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
+    """The overlays' bytes in the order of their names, and a line for each unreadable one.
+
+    Hidden files are passed over: editors keep their locks and backups there.
+    """
+    contents: dict[Path, bytes] = {}
+    problems: list[str] = []
+    try:
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix in (".yaml", ".yml") and not path.name.startswith(".")
+        )
+    except FileNotFoundError:
+        return contents, problems
+    except OSError as error:
+        return contents, [_line(Problem(folder, f"cannot be listed: {error.strerror}"))]
+    for path in found:
+        try:
+            if stat.S_ISREG(path.stat().st_mode):
+                contents[path] = _read(path)
+            else:  # reading a pipe would wait for a writer for ever
+                problems.append(_line(Problem(path, "is not a plain file; left out")))
+        except OSError as error:
+            problems.append(_line(Problem(path, f"cannot be read: {error.strerror}; left out")))
+    return contents, problems
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file, up to one more than is allowed: validation then says what is wrong."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _line(problem: Problem) -> str:
+    """A problem as a line that can be kept and printed, whatever bytes its file's name has."""
+    from bioretrieval_tui.catalog.checked_yaml import escaped
+
+    return escaped(str(problem))
+
+
+def _compiled(key: str, path: Path) -> Compiled | None:
+    """The compiled form at `path` if it is there, whole and of this key."""
+    try:
+        compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
+    except (OSError, ValueError, RecursionError):
+        # Damaged in whatever way: it is only a copy. Msgspec's own errors are ValueErrors.
+        return None
+    return compiled if compiled.key == key else None
+
+
+def compile_catalogue(folder: Path, overlays: dict[Path, bytes], key: str) -> Compiled:
+    """Validate the YAML of `folder` and the overlays into the compiled form.
+
+    Raises:
+        CatalogueError: the YAML of `folder` has problems.
+    """
+    # PyYAML is imported on this slow path only.
+    from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_folder
+
+    draft, content = parse(read_folder(folder))
+    content, problems = apply_overlays(draft, content, Files(overlays))
+    return Compiled(key=key, content=content, problems=tuple(map(_line, problems)))
+
+
+def _keep(folder: Path, compiled: Compiled) -> None:
+    """Keep a compiled form for the next start; older ones of the folder go."""
+    try:
+        write_atomically(folder / f"{compiled.key}.json", msgspec.json.encode(compiled))
+        forms = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)
+        for stale in forms[8:]:
+            stale.unlink(missing_ok=True)
+    except OSError:
+        # A read-only or full cache costs the next start its speed, nothing else.
+        return

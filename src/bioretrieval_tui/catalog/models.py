@@ -1,0 +1,331 @@
+"""The shapes of the catalogue: one frozen struct a kind, and the values that they share.
+
+Nothing here reads a file or prints. `json_schema` derives the editors' JSON Schema from these
+types, `loader` the checks and `compiled` the form that is kept. How a field is filtered, listed
+and shown stands in `fields`.
+"""
+
+# Annotations are objects here, not strings: msgspec would evaluate each string at start-up.
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta, Struct
+
+Kind = Literal["paper", "model", "dataset", "benchmark", "recipe", "milestone", "step"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Status = Literal["confirmed", "secondary", "unverified"]
+"""How well a figure is known: read in a primary source, read in a re-print, or not read at all."""
+
+LinkType = Literal[
+    "paper", "arxiv", "doi", "acl", "pubmed", "model", "dataset", "code", "site", "download"
+]
+Role = Literal[
+    "retriever",
+    "reranker",
+    "lexical",
+    "entity-linking",
+    "similarity",
+    "encoder",
+]
+Pooling = Literal["cls", "mean", "last"]
+Similarity = Literal["dot", "cosine", "l2"]
+
+Id = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="kebab-case, unique")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https address")]
+Count = Annotated[int, Meta(ge=0)]
+Year = Annotated[int, Meta(ge=1990, le=2100)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One address of an entry. `label` is what `open --link` takes."""
+
+    label: Text
+    url: Url
+    type: LinkType
+
+
+class Note(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A caution or a correction of a common belief, with where it was read."""
+
+    text: Text
+    source: Text
+    corrects: bool = False
+    """True where common belief (or the page this grew from) says something else."""
+
+
+class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A figure or claim that has no field of its own."""
+
+    label: Text
+    value: Text
+    source: Text
+    status: Status = "confirmed"
+
+
+class Side(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How one side (query or document) becomes the encoder's input."""
+
+    model: str | None = None
+    """Hub id that encodes this side."""
+    template: str | None = None
+    """One text, e.g. "query: {text}". Fields: {query}, {text}, {title}, {instruction}, {sep}."""
+    pair: tuple[str, str] | None = None
+    """Two segments for tokenizer(first, second), e.g. ["{title}", "{text}"]."""
+    max_length: Count | None = None
+    """Tokens, special tokens included."""
+    adapter: str | None = None
+    """Hub id of an adapter that is loaded on top of `model`."""
+
+
+class CheckVector(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Published first components that a correct set-up reproduces."""
+
+    text: Text
+    side: Literal["query", "document"]
+    starts: tuple[float, ...]
+    source: Text
+
+
+class Encoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The recipe that turns text into vectors (or scores) as the model's authors do."""
+
+    type: Literal["bi-encoder", "cross-encoder", "static", "lexical", "none"]
+    grade: Literal["A", "B", "C"]
+    """A: the authors' own code or card was read; B: third-party code; C: inferred."""
+    library: Literal["transformers", "sentence-transformers", "adapters", "model2vec"] | None = None
+    query: Side | None = None
+    document: Side | None = None
+    pooling: Pooling | None = None
+    normalise: bool | None = None
+    similarity: Similarity | None = None
+    append: Literal["eos"] | None = None
+    """A token that is added after truncation to every sequence, and pooled by `last`."""
+    padding_side: Literal["left", "right"] | None = None
+    pad_to_max_length: bool = False
+    token_type_ids: bool | None = None
+    """False where the authors leave them out."""
+    instruction: str | None = None
+    """The default that fills {instruction}."""
+    instructions: dict[str, str] = {}
+    """Task instructions by benchmark id."""
+    precomputed: Url | None = None
+    """Vectors that the authors publish."""
+    check: CheckVector | None = None
+    requires: str | None = None
+    """A version the authors insist on."""
+    traps: tuple[str, ...] = ()
+    """Common mistakes, each with its consequence."""
+    unverified: tuple[str, ...] = ()
+    """Names of fields of this recipe that no source could be read for."""
+    note: str | None = None
+
+
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What every kind has. `kind` is set by the section of the file that holds the entry."""
+
+    id: Id
+    name: Text
+    summary: Text
+    sources: Annotated[tuple[Text, ...], Meta(min_length=1)]
+    year: Year | None = None
+    links: tuple[Link, ...] = ()
+    tags: tuple[Text, ...] = ()
+    relations: tuple[Id, ...] = ()
+    """Ids of other entries; loading adds the way back."""
+    status: Status = "confirmed"
+    statuses: dict[str, Status] = {}
+    """Fields of this entry that are less (or better) known than `status` says."""
+    facts: tuple[Claim, ...] = ()
+    notes: tuple[Note, ...] = ()
+    added: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    """The day on which the entry came into the catalogue."""
+
+
+class Paper(Entry, frozen=True, kw_only=True, tag_field="kind", tag="paper"):
+    title: Text
+    venue: str | None = None
+    authors: tuple[Text, ...] = ()
+    """As in BibTeX; a last item "others" says that the list is not complete."""
+    arxiv: Annotated[str, Meta(pattern=r"^\d{4}\.\d{4,5}$")] | None = None
+    doi: Annotated[str, Meta(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
+    acl: str | None = None
+    pmid: Count | None = None
+    topic: str | None = None
+    repo: str | None = None
+
+
+class Model(Entry, frozen=True, kw_only=True, tag_field="kind", tag="model"):
+    role: Role
+    family: str | None = None
+    params: Count | None = None
+    """Parameters of one encoder."""
+    encoders: Annotated[int, Meta(ge=1)] = 1
+    """2 where query and document have encoders of their own."""
+    dimension: Count | None = None
+    max_tokens: Count | None = None
+    """Longest document input, in tokens, as the authors use it."""
+    architecture: str | None = None
+    base: str | None = None
+    """Hub id or name of the checkpoint that training started from."""
+    hub: tuple[str, ...] = ()
+    licence: str | None = None
+    gated: bool | None = None
+    trained_on: tuple[str, ...] = ()
+    """Benchmark ids whose training data the model has seen: not zero-shot there."""
+    encoding: Encoding | None = None
+
+
+class Subset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a benchmark, with its own size."""
+
+    name: Text
+    queries: Count | None = None
+    documents: Count | None = None
+    note: str | None = None
+
+
+class Loaders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where the data is found, by loader."""
+
+    mteb: str | None = None
+    ir_datasets: str | None = None
+    hub: str | None = None
+    zip: Url | None = None
+    md5: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")] | None = None
+
+
+class Benchmark(Entry, frozen=True, kw_only=True, tag_field="kind", tag="benchmark"):
+    type: Literal["set", "suite"] = "set"
+    task: str | None = None
+    domain: str | None = None
+    metric: str | None = None
+    """The measure that its published figures use, spelt as ir-measures does where it can."""
+    queries: Count | None = None
+    documents: Count | None = None
+    judgements: Count | None = None
+    positives: Count | None = None
+    pairs: Count | None = None
+    scale: str | None = None
+    """Size in words where one number cannot say it."""
+    splits: dict[str, Count] = {}
+    """Queries a split."""
+    subsets: tuple[Subset, ...] = ()
+    members: tuple[Text, ...] = ()
+    """Of a suite: ids of catalogue entries, or names of sets that have none."""
+    loaders: Loaders = Loaders()
+    licence: str | None = None
+    access: str | None = None
+
+
+class Dataset(Entry, frozen=True, kw_only=True, tag_field="kind", tag="dataset"):
+    use: Text
+    size: str | None = None
+    records: Count | None = None
+    hub: tuple[str, ...] = ()
+    licence: str | None = None
+    gated: bool | None = None
+    available: bool = True
+    """False where it was never released."""
+
+
+class Recipe(Entry, frozen=True, kw_only=True, tag_field="kind", tag="recipe"):
+    """A way to train a retriever, as published."""
+
+    model: Id
+    """The model that came out of it."""
+    method: Text
+    params: Count | None = None
+    base: str | None = None
+    data: str | None = None
+    objective: str | None = None
+    negatives: str | None = None
+    best: str | None = None
+    """Best published result, in words; the figures themselves are result records."""
+    paper: Id | None = None
+
+
+class Milestone(Entry, frozen=True, kw_only=True, tag_field="kind", tag="milestone"):
+    order: Count
+    """Place on the timeline among the milestones of its year."""
+    era: str | None = None
+
+
+class Step(Entry, frozen=True, kw_only=True, tag_field="kind", tag="step"):
+    number: Annotated[int, Meta(ge=1)]
+    commands: tuple[Text, ...] = ()
+    expect: str | None = None
+    """What the reader should see, with its source."""
+
+
+class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One published figure."""
+
+    model: Id
+    benchmark: Id
+    value: Annotated[float, Meta(ge=-1.0, le=1.0)]
+    """A fraction: figures that are published as percentages are divided by 100."""
+    source: Text
+    metric: Text = "nDCG@10"
+    subset: str | None = None
+    zero_shot: bool | None = None
+    """None where it is not known whether the model has seen the benchmark's training data."""
+    status: Status = "confirmed"
+    comparable: bool = True
+    """False where the figure must not be ranked against others; `note` says why."""
+    note: str | None = None
+
+
+AnyEntry = Paper | Model | Dataset | Benchmark | Recipe | Milestone | Step
+
+SECTIONS: dict[str, type[AnyEntry]] = {
+    "papers": Paper,
+    "models": Model,
+    "datasets": Dataset,
+    "benchmarks": Benchmark,
+    "recipes": Recipe,
+    "timeline": Milestone,
+    "path": Step,
+}
+"""Name of a section of a catalogue file (and of KIND on the command line) -> its type."""
+
+
+class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a figure was read. Entries, facts, notes and results name it by `id`."""
+
+    id: Id
+    text: Text
+    url: Url | None = None
+
+
+class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One line of the catalogue's own history, shown on Home."""
+
+    date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    text: Text
+
+
+LISTS: dict[str, type[Struct]] = {
+    "sources": Source,
+    "results": Result,
+    "changes": Change,
+}
+"""Sections of a catalogue file that hold records without a page of their own."""
+
+FORMAT_VERSION = 1
+"""The `version` of the catalogue files that this program reads."""
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Largest catalogue file read. The shipped catalogue is a third of a megabyte."""
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """A whole catalogue as typed values: the compiled form is this, as JSON."""
+
+    entries: tuple[AnyEntry, ...]
+    results: tuple[Result, ...]
+    sources: tuple[Source, ...]
+    changes: tuple[Change, ...] = ()
+    updated: str | None = None

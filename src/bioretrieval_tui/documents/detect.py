@@ -1,0 +1,351 @@
+"""Which file is of which format: the table of formats, told by the first bytes of a file and by
+its name only where those leave it open; and which files a call names."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from bioretrieval_tui.documents.document import Item, Place, Rejected
+from bioretrieval_tui.documents.readers import (
+    europepmc_json,
+    jats,
+    json_corpora,
+    medcpt,
+    medline,
+    medrag,
+    parquet,
+    pubmed_xml,
+    ris,
+    tables,
+    wos,
+)
+from bioretrieval_tui.documents.source import (
+    STDIN,
+    ReadOptions,
+    SourceDamaged,
+    SourceReader,
+    reading_fault,
+    text_of_head,
+)
+from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way of writing a corpus.
+
+    name: as `--format` takes it; label: as people say it; suffixes: of names, without `.gz`;
+    recognises: whether these first bytes (up to 64 kB, unpacked) are of this format, by content
+    alone; read: the items of one source, in file order, bounded in memory. `read` may raise
+    SourceDamaged where a file breaks off, and CorpusError where it cannot be trusted at all.
+    """
+
+    name: str
+    label: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    read: Callable[[SourceReader, ReadOptions], Iterator[Item]]
+
+
+_LINES = (".jsonl", ".ndjson")
+_BEIR = Format("beir", "BEIR JSONL", _LINES, json_corpora.recognises, json_corpora.read_beir)
+_MEDLINE = Format(
+    "medline",
+    "MEDLINE text and PubMed NBIB",
+    (".nbib", ".medline"),
+    medline.recognises,
+    medline.read_medline,
+)
+_RIS = Format("ris", "RIS", (".ris",), ris.recognises, ris.read_ris)
+_CSV = Format("csv", "CSV", (".csv",), tables.recognises_csv, tables.read_csv)
+_TSV = Format("tsv", "TSV", (".tsv", ".tab"), tables.recognises_tsv, tables.read_tsv)
+_TABLES = (_CSV, _TSV)
+
+FORMATS: tuple[Format, ...] = (
+    Format("parquet", "Parquet", (".parquet",), parquet.recognises, parquet.read_parquet),
+    Format(
+        "pubmed-xml", "PubMed XML", (".xml",), pubmed_xml.recognises, pubmed_xml.read_pubmed_xml
+    ),
+    Format("jats", "JATS XML", (".nxml", ".xml"), jats.recognises, jats.read_jats),
+    Format(
+        "europepmc",
+        "Europe PMC results",
+        (".json", *_LINES),
+        europepmc_json.recognises,
+        europepmc_json.read_europepmc,
+    ),
+    Format(
+        "medcpt-chunk", "MedCPT article chunk", (".json",), medcpt.recognises, medcpt.read_medcpt
+    ),
+    _BEIR,
+    Format("medrag", "MedRAG chunks", _LINES, medrag.recognises, medrag.read_medrag),
+    _MEDLINE,
+    _RIS,
+    Format("wos", "Web of Science text", (".ciw",), wos.recognises, wos.read_wos),
+    _CSV,
+    _TSV,
+)
+"""All formats, the surest signs first."""
+
+_PACKED = ".gz"
+_NULS = 50
+"""Every so many-th character a NUL, and a file is no text."""
+_LINES_TRIED = 50
+# A name is believed where every line or field stands alone, so that a file whose first records
+# are broken is still read: each of them is told, and the others are kept.
+_BELIEVED = {
+    ".jsonl": _BEIR,
+    ".ndjson": _BEIR,
+    ".nbib": _MEDLINE,
+    ".medline": _MEDLINE,
+    ".ris": _RIS,
+    ".csv": _CSV,
+    ".tsv": _TSV,
+}
+
+_FOREIGN = (
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "a zip archive (or an Office document, which is one)"),
+    (b"\x1f\x8b", "packed with gzip twice"),
+    (b"BZh", "packed with bzip2"),
+    (b"\xfd7zXZ\x00", "packed with xz"),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+)
+_HTML = re.compile(
+    r"\s*(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html|<head|<body)", re.IGNORECASE | re.DOTALL
+)
+
+
+def by_name(name: str) -> Format:
+    """The format that `--format` calls `name`. Raises UsageError, which lists the names."""
+    for format_ in FORMATS:
+        if format_.name == name:
+            return format_
+    raise UsageError(f"there is no format {name!r}", remedy=f"one of: {_names()}")
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file name that tells its format, in small letters, without `.gz`."""
+    path = PurePath(name.lower())
+    return PurePath(path.stem).suffix if path.suffix == _PACKED else path.suffix
+
+
+def recognise(source: SourceReader) -> Format:
+    """The format of a file that is not read yet.
+
+    Raises:
+        CorpusError: it is of none that is known; the line says what it seems to be.
+    """
+    head = source.head()
+    suffix = "" if source.path is None else suffix_of(source.path.name)
+    foreign = _foreign(head)
+    if foreign is None:
+        format_ = _by_content(head, suffix) or _BELIEVED.get(suffix)
+        if format_ is not None:
+            return format_
+    raise CorpusError(
+        f"{'stdin' if source.name == STDIN else source.name} is {foreign or _guess(head)},"
+        f" not one of: {_names()}",
+        remedy="name its format with --format if it is one of them",
+    )
+
+
+def _by_content(head: bytes, suffix: str) -> Format | None:
+    if tables.is_pubmed_csv(head):
+        return _CSV
+    for format_ in FORMATS:
+        if format_ not in _TABLES and format_.recognises(head):
+            return format_
+    # The first record may be broken: then one of the next tells, if the name agrees.
+    likely = [f for f in FORMATS if suffix in f.suffixes and f not in _TABLES]
+    rest = head
+    for _ in range(_LINES_TRIED if likely else 0):
+        rest = rest.partition(b"\n")[2]
+        for format_ in likely:
+            if rest and format_.recognises(rest):
+                return format_
+    fitting = [format_ for format_ in _TABLES if format_.recognises(head)]
+    named = [format_ for format_ in fitting if suffix in format_.suffixes]
+    return next(iter(named or fitting), None)
+
+
+def _foreign(head: bytes) -> str | None:
+    """What a file is that no reader takes, if its first bytes say so."""
+    for mark, what in _FOREIGN:
+        if head.startswith(mark):
+            return what
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    text = text_of_head(head[:4096])
+    if _HTML.match(text):
+        return "an HTML page"
+    # One is a fault of the record that holds it, and told there.
+    if text.count("\0") > len(text) // _NULS:
+        return "binary data"
+    return None
+
+
+def _guess(head: bytes) -> str:
+    text = text_of_head(head).lstrip()
+    if not text:
+        return "empty"
+    if text.startswith("<"):
+        return "XML of another kind" if text.startswith("<?xml") else "markup of another kind"
+    return "JSON of another kind" if text[0] in "{[" else "text of another kind"
+
+
+def _names() -> str:
+    return ", ".join(format_.name for format_ in FORMATS)
+
+
+_CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
+_NO_DOCUMENTS = frozenset({"queries.jsonl", "queries.jsonl.gz", "qrels"})
+_SUFFIXES = frozenset(suffix for format_ in FORMATS for suffix in format_.suffixes)
+
+
+def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
+    """The files that `inputs` name, in order; None stands for stdin ("-").
+
+    A file is itself. A folder with `corpus.jsonl` (BEIR) is that file; another one is all files
+    in and below it whose suffix is of a format, sorted, without hidden ones and BEIR's queries
+    and judgements. What is no file but a pattern (`*`, `?`, `[...]`, `**`) is what it matches,
+    sorted.
+
+    Raises:
+        NotFoundError: a file is not there, a pattern matches none, or a folder holds none.
+        CorpusError: an input is named twice, is no regular file, or cannot be looked at.
+    """
+    files: list[Path | None] = []
+    seen: set[tuple[int, int] | None] = set()
+    for given in inputs:
+        for path in _named(os.fspath(given)):
+            key = None if path is None else _key(_look(path))
+            if key in seen:
+                shown = STDIN if path is None else str(path)
+                raise CorpusError(f"{shown} is named twice", remedy="name every input once")
+            seen.add(key)
+            files.append(path)
+    return files
+
+
+def _named(given: str) -> list[Path | None]:
+    if given == STDIN:
+        return [None]
+    path = Path(given)
+    if glob.has_magic(given) and not _is_there(path):
+        return [*_matches(given)]
+    found = _look(path)
+    if stat.S_ISDIR(found.st_mode):
+        return [*_within(path)]
+    return [_regular(path, found)]
+
+
+def _matches(pattern: str) -> list[Path]:
+    try:
+        paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    except (OSError, ValueError) as error:
+        raise reading_fault(pattern, error) from error
+    found = [(path, _look(path)) for path in paths if _is_there(path)]
+    # "data/**" matches folders beside the files within them; only where folders are all that
+    # there is does the pattern mean them.
+    files = [_regular(path, info) for path, info in found if not stat.S_ISDIR(info.st_mode)]
+    if not files:
+        files = [file for path, _ in found for file in _within(path)]
+    if not files:
+        raise NotFoundError(f"nothing matches {pattern}")
+    return files
+
+
+def _within(folder: Path) -> list[Path]:
+    for name in _CORPUS:
+        if (folder / name).is_file():
+            return [folder / name]
+    files: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for path in _below(folder, seen):
+        info = _look(path)
+        if stat.S_ISREG(info.st_mode) and _key(info) not in seen:
+            seen.add(_key(info))
+            files.append(path)
+    if not files:
+        raise NotFoundError(
+            f"{folder} holds no corpus", remedy="name a file, or a folder with files of a format"
+        )
+    return files
+
+
+def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """Files below `folder` by name alone, sorted; each folder is gone into once, so that links
+    which lead in a circle end."""
+    waiting = [folder]
+    while waiting:
+        path = waiting.pop()
+        info = _look(path)
+        if not stat.S_ISDIR(info.st_mode):
+            yield path
+            continue
+        if _key(info) in seen:
+            continue
+        seen.add(_key(info))
+        try:
+            entries = sorted(path.iterdir(), reverse=True)
+        except OSError as error:
+            raise reading_fault(str(path), error) from error
+        waiting.extend(entry for entry in entries if _is_wanted(entry))
+
+
+def _is_wanted(path: Path) -> bool:
+    if path.name.startswith(".") or path.name in _NO_DOCUMENTS or not _is_there(path):
+        return False
+    return path.is_dir() or suffix_of(path.name) in _SUFFIXES
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it can be looked at; a link that leads nowhere or in a circle cannot."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _look(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except (OSError, ValueError) as error:
+        raise reading_fault(str(path), error) from error
+
+
+def _regular(path: Path, info: os.stat_result) -> Path:
+    if not stat.S_ISREG(info.st_mode):
+        raise CorpusError(f"{path} is not a regular file", remedy="pipe it in and name it -")
+    return path
+
+
+def _key(info: os.stat_result) -> tuple[int, int]:
+    return info.st_dev, info.st_ino
+
+
+def items(source: SourceReader, format_: Format, options: ReadOptions) -> Iterator[Item]:
+    """All items of one source; where the file breaks off, the last one says so.
+
+    Raises:
+        CorpusError: the file cannot be read, or changed meanwhile.
+    """
+    try:
+        yield from format_.read(source, options)
+    except SourceDamaged as error:
+        place = Place(source.name, offset=error.offset)
+        yield Rejected(place, error.message, error.remedy)

@@ -1,0 +1,130 @@
+"""Reader of Europe PMC's search answers (REST, `format=json`, best with `resultType=core`): whole
+answers, arrays of results, or one result a line."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from bioretrieval_tui.documents import bibliography as fields
+from bioretrieval_tui.documents.bibliography import plain
+from bioretrieval_tui.documents.document import Document, Item, Place, RecordFault
+from bioretrieval_tui.documents.readers.json_records import elements
+from bioretrieval_tui.documents.readers.jsonlines import first_object, item, line_items, text_field
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+
+_ANSWER = ("resultList", "result")
+_KEYS = (b'"pmid"', b'"pmcid"', b'"authorString"', b'"pubYear"', b'"abstractText"')
+_LABEL = re.compile(r"<h4>\s*(.*?)\s*:?\s*</h4>", re.IGNORECASE | re.DOTALL)
+_BREAK = re.compile(r"</?(?:p|br|div|li|ul|ol)\b[^<>]*>", re.IGNORECASE)
+# Only what looks like an element: "p < 0.05 and n > 3" is text.
+_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9:]*(?:\s[^<>]*)?/?>")
+
+
+def read_europepmc(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
+    """Items of one file of results, in file order.
+
+    The id is the PMID, else the PMC id, else the source and its id (`PPR:PPR123`), else the
+    DOI. Markup within titles and abstracts becomes text, headings of an abstract its labels.
+
+    Raises:
+        SourceDamaged: the file ends within the JSON, or is no JSON from some place on.
+    """
+    head = source.head().removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith(b"{") and b'"resultList"' not in head:
+        yield from line_items(source, _document)
+        return
+    path = () if head.startswith(b"[") else _ANSWER
+    for element in elements(source, path):
+        yield item(Place(source.name, offset=element.offset), element.decoded, _document)
+
+
+def recognises(head: bytes) -> bool:
+    """Whether it is an answer with `resultList`, or begins with a result: an object with `id`,
+    `source` and one of the fields that Europe PMC alone calls so."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"{") and b'"resultList"' in start:
+        return b'"hitCount"' in start or b'"result"' in start
+    line = start if start.startswith(b"[") else first_object(start)
+    is_result = b'"id"' in line and b'"source"' in line
+    return line.startswith((b"{", b"[")) and is_result and any(key in line for key in _KEYS)
+
+
+def _document(record: dict[str, Any]) -> Document:
+    journal = _object(record, "journalInfo")
+    pmid, pmcid = _word(record, "pmid"), _word(record, "pmcid")
+    doi = fields.doi_of(_word(record, "doi"))
+    origin, own = _word(record, "source"), _word(record, "id")
+    if not pmid and origin == "MED" and own.isdigit():
+        pmid = own
+    identity = pmid or pmcid or (f"{origin}:{own}" if origin and own else own) or doi
+    if not identity:
+        raise RecordFault("the result has no `id`, `pmid`, `pmcid` or `doi`")
+    headings = _list(record, "meshHeadingList", "meshHeading")
+    date = _word(record, "firstPublicationDate") or _word(journal, "printPublicationDate")
+    year = fields.dated(_word(record, "pubYear"))
+    exact = fields.dated(date)
+    metadata = {
+        "authors": _authors(record),
+        "journal": _word(_object(journal, "journal"), "title") or _word(record, "journalTitle"),
+        **(exact if exact.get("year") == year.get("year", exact.get("year")) else year),
+        "doi": doi,
+        "pmid": pmid,
+        "pmcid": pmcid,
+        "language": _texts(record.get("language")),
+        "types": _texts(_object(record, "pubTypeList").get("pubType") or record.get("pubType")),
+        "mesh": fields.distinct(_word(heading, "descriptorName") for heading in headings),
+        "mesh_major": fields.distinct(
+            _word(heading, "descriptorName") for heading in headings if _is_major(heading)
+        ),
+        "keywords": _texts(_object(record, "keywordList").get("keyword")),
+        "volume": _word(journal, "volume") or _word(record, "journalVolume"),
+        "issue": _word(journal, "issue") or _word(record, "issue"),
+        "pages": _word(record, "pageInfo"),
+    }
+    title = _without_markup(text_field(record, "title"))
+    text = _without_markup(_LABEL.sub(r" \1: ", text_field(record, "abstractText")))
+    return fields.document(fields.identifier(identity), title, text, metadata)
+
+
+def _without_markup(text: str) -> str:
+    return plain(html.unescape(_TAG.sub("", _BREAK.sub(" ", text))))
+
+
+def _authors(record: dict[str, Any]) -> list[str]:
+    people = _list(record, "authorList", "author")
+    names = [_word(person, "fullName") or _word(person, "collectiveName") for person in people]
+    if any(names):
+        return fields.distinct(names)
+    # "Smith JA, Jones B, The Group."
+    return fields.distinct(_word(record, "authorString").rstrip(".").split(", "))
+
+
+def _is_major(heading: dict[str, Any]) -> bool:
+    qualifiers = _list(heading, "meshQualifierList", "meshQualifier")
+    return any(_word(part, "majorTopic_YN") == "Y" for part in [heading, *qualifiers])
+
+
+def _word(record: dict[str, Any], name: str) -> str:
+    """A short text or number as text; what is neither is as good as missing."""
+    value = record.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return fields.identifier(value, f"`{name}`")
+    return plain(value) if isinstance(value, str) else ""
+
+
+def _object(record: dict[str, Any], name: str) -> dict[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(record: dict[str, Any], name: str, inner: str) -> list[dict[str, Any]]:
+    value = _object(record, name).get(inner)
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> list[str]:
+    given = value if isinstance(value, list) else [value]
+    return fields.distinct(plain(part) for part in given if isinstance(part, str))

@@ -1,0 +1,290 @@
+"""Reader of JATS (and NLM) full text, one article or many a file: title, abstract and what the
+front says of the article. The body is not taken: what is searched is what PubMed would hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from bioretrieval_tui.documents.document import Document, Item, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.readers.xml_records import markup_of, records
+from bioretrieval_tui.documents.readers.xmltext import (
+    initials,
+    iso_date,
+    local,
+    plain,
+    readable,
+    squeezed,
+)
+from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+_ARTICLE = re.compile(rb"<(?:pmc-articleset|article)(?=[\s>])")
+_SIGN = re.compile(
+    rb"<pmc-articleset[\s>]|<(?:front|article-meta|journal-meta)[\s>]|\sarticle-type\s*="
+    rb"|//DTD (?:JATS|Journal |ARTICLE SET)|jats\.nlm\.nih\.gov|dtd\.nlm\.nih\.gov"
+)
+_PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})(?:\.[0-9]+)?")
+_PMID = re.compile(r"[0-9]{1,12}")
+_DOI = re.compile(r"10\.[0-9]{4,9}/\S+")
+# Notes and pictures within a title or an abstract are not part of what it says.
+_SILENT = frozenset(
+    "fn alt-text long-desc object-id copyright-statement graphic inline-graphic media permissions"
+    " table-wrap fig supplementary-material".split()
+)
+_BLOCKS = frozenset("p list list-item title sec break def-item def term disp-quote label".split())
+_NOT_THE_ABSTRACT = frozenset(
+    "graphical graphical-abstract toc teaser video web-summary key-points highlights precis"
+    " executive-summary editor plain-language-summary summary".split()
+)
+# In which of its dates an article is cited: that of the printed issue if there is one.
+_DATE_RANK = {"ppub": 0, "epub-ppub": 1, "collection": 2, "pub": 3, "epub": 4}
+_NOT_PUBLISHED = frozenset({"pmc-release", "nihms-submitted", "received", "accepted", "retracted"})
+# Publishers write ISO 639-1, PubMed the bibliographic codes of ISO 639-2.
+_LANGUAGES = dict(
+    pair.split(":")
+    for pair in "ar:ara bg:bul ca:cat cs:cze da:dan de:ger el:gre en:eng es:spa et:est fa:per"
+    " fi:fin fr:fre he:heb hr:hrv hu:hun id:ind it:ita ja:jpn ko:kor lt:lit lv:lav nl:dut no:nor"
+    " pl:pol pt:por ro:rum ru:rus sk:slo sl:slv sr:srp sv:swe th:tha tr:tur uk:ukr vi:vie"
+    " zh:chi".split()
+)
+_XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+def read_jats(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
+    """The articles of one file, in file order.
+
+    The id is the PMC id ("PMC123"), else the PMID, else the DOI. Sub-articles and responses are
+    no documents of their own and nothing of them is mixed in. Of an article in another language
+    the English title and abstract are taken where there are any. Besides what is no sound XML
+    (see `records`), an article is rejected without an id, or with neither title nor abstract.
+
+    Raises:
+        SourceDamaged, CorpusError: as `SourceReader.blocks`.
+    """
+    for found in records(source.blocks(), ("article",), source.name):
+        if isinstance(found, Rejected):
+            yield found
+            continue
+        element, place = found
+        try:
+            yield Record(_document(element), place)
+        except RecordFault as fault:
+            yield Rejected(place, fault.reason, fault.remedy)
+
+
+def recognises(head: bytes) -> bool:
+    """Whether this is XML with an article and marks of JATS, and no web page or DocBook."""
+    markup = markup_of(head)
+    return _ARTICLE.search(markup) is not None and _SIGN.search(markup) is not None
+
+
+def _document(article: _Element) -> Document:
+    front = _child(article, "front")
+    meta = None if front is None else _child(front, "article-meta")
+    if front is None or meta is None:
+        raise RecordFault("the article has no article-meta, so neither an id nor a title")
+    fields = _identifiers(meta)
+    identity = fields.get("pmcid") or fields.get("pmid") or fields.get("doi")
+    if not identity:
+        raise RecordFault("the article has no PMC id, no PMID and no DOI")
+    language = _language(article) or "eng"
+    title, vernacular = _titles(meta, language)
+    text = _abstract(meta, language)
+    if not title and not text:
+        raise RecordFault(f"{identity} has neither a title nor an abstract")
+    fields |= {
+        "vernacular_title": vernacular,
+        "authors": _authors(meta),
+        "journal": _journal(front),
+        "types": [kind] if (kind := squeezed(article.get("article-type"))) else [],
+        "language": [language],
+        "keywords": _keywords(meta),
+        "volume": _text(_child(meta, "volume")),
+        "issue": _text(_child(meta, "issue")),
+        "pages": _pages(meta),
+    }
+    if date := _date(meta):
+        fields |= {"year": int(date[:4]), "date": date}
+    return Document(identity, title, text, {name: value for name, value in fields.items() if value})
+
+
+def _identifiers(meta: _Element) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for child in _children(meta, "article-id"):
+        kind = child.get("pub-id-type")
+        text = _text(child)
+        if kind in ("pmc", "pmcid") and (match := _PMCID.fullmatch(text)):
+            fields.setdefault("pmcid", f"PMC{match[1]}")
+        elif kind == "pmid" and _PMID.fullmatch(text):
+            fields.setdefault("pmid", text)
+        elif kind == "doi" and (match := _DOI.search(text)):
+            fields.setdefault("doi", match[0])
+    return fields
+
+
+def _titles(meta: _Element, language: str) -> tuple[str, str]:
+    """The title in English if there is one, and that in the language of the article if it is
+    another one."""
+    group = _child(meta, "title-group")
+    if group is None:
+        return "", ""
+    main = _with_subtitle(group, "article-title", "subtitle")
+    if language == "eng":
+        return main, ""
+    for child in group:
+        if local(child) == "trans-title-group" and _language(child) in ("eng", ""):
+            translated = _with_subtitle(child, "trans-title", "trans-subtitle")
+        elif local(child) == "trans-title" and _language(child) in ("eng", ""):
+            translated = _say(child)
+        else:
+            continue
+        if translated:
+            return translated, main
+    return main, ""
+
+
+def _with_subtitle(group: _Element, title: str, subtitle: str) -> str:
+    parts = [_say(child) for name in (title, subtitle) for child in _children(group, name)]
+    whole = ""
+    for part in filter(None, parts):
+        joint = "" if not whole else " " if whole[-1] in ".:?!" else ": "
+        whole += joint + part
+    return whole
+
+
+def _abstract(meta: _Element, language: str) -> str:
+    """The abstract proper, sections on lines of their own; an English one before any other."""
+    own = [child for child in meta if local(child) == "abstract"]
+    translated = [
+        child for child in meta if local(child) == "trans-abstract" and _language(child) == "eng"
+    ]
+    if language != "eng":
+        own = translated + own
+    proper = [child for child in own if child.get("abstract-type") not in _NOT_THE_ABSTRACT]
+    for abstract in (*proper, *own):
+        if text := "\n".join(_sections(abstract)):
+            return text
+    return ""
+
+
+def _sections(element: _Element) -> Iterator[str]:
+    """The paragraphs of an abstract; the first of a section stands behind the section's title."""
+    label = ""
+    for child in element:
+        name = local(child)
+        if name == "title":
+            label = _say(child).rstrip(" :.")
+            if label.lower() == "abstract" and local(element) != "sec":
+                label = ""
+            continue
+        if name in _SILENT or name == "label":
+            continue
+        texts = _sections(child) if name == "sec" else [_say(child)]
+        for text in texts:
+            if text:
+                yield f"{label}: {text}" if label else text
+                label = ""
+
+
+def _authors(meta: _Element) -> list[str]:
+    names = (
+        _author(contributor)
+        for group in _children(meta, "contrib-group")
+        for contributor in _children(group, "contrib")
+        if contributor.get("contrib-type", "author") == "author"
+    )
+    return [name for name in names if name]
+
+
+def _author(contributor: _Element) -> str:
+    for child in contributor:
+        kind = local(child)
+        if kind == "name-alternatives":
+            child = next(iter(child), child)
+            kind = local(child)
+        if kind in ("name", "string-name"):
+            return _person(child)
+        if kind == "collab":
+            return readable(child, silent=_SILENT | {"contrib-group", "xref", "aff"})
+    return ""
+
+
+def _person(name: _Element) -> str:
+    family, given = _text(_child(name, "surname")), _child(name, "given-names")
+    if not family:
+        return _say(name)
+    letters = ""
+    if given is not None:
+        letters = squeezed(given.get("initials")) or initials(_text(given))
+    return squeezed(f"{family} {letters} {_text(_child(name, 'suffix'))}")
+
+
+def _journal(front: _Element) -> str:
+    meta = _child(front, "journal-meta")
+    if meta is None:
+        return ""
+    group = _child(meta, "journal-title-group")
+    title = _text(_child(meta if group is None else group, "journal-title"))
+    return title or _text(_child(meta, "journal-id"))
+
+
+def _keywords(meta: _Element) -> list[str]:
+    words = [
+        _say(word)
+        for group in _children(meta, "kwd-group")
+        if group.get("kwd-group-type") != "abbreviations"
+        for word in _children(group, "kwd")
+    ]
+    return [word for word in dict.fromkeys(words) if word]
+
+
+def _pages(meta: _Element) -> str:
+    first, last = _text(_child(meta, "fpage")), _text(_child(meta, "lpage"))
+    if first and last and first != last:
+        return f"{first}-{last}"
+    return first or _text(_child(meta, "elocation-id"))
+
+
+def _date(meta: _Element) -> str:
+    """ISO 8601 of the publication; the year of a collection more exactly, if it went online in
+    that year."""
+    known: dict[int, str] = {}
+    for child in _children(meta, "pub-date"):
+        kind = child.get("pub-type") or child.get("date-type") or "pub"
+        year, month, day = (_text(_child(child, part)) for part in ("year", "month", "day"))
+        date = iso_date(year, month, day)
+        if date and kind not in _NOT_PUBLISHED:
+            known.setdefault(_DATE_RANK.get(kind, 5), date)
+    if not known:
+        return ""
+    best = known[min(known)]
+    if min(known) == _DATE_RANK["collection"]:
+        return next((date for _, date in sorted(known.items()) if date[:4] == best[:4] and
+                     len(date) == 10), best)  # fmt: skip
+    return best
+
+
+def _language(element: _Element) -> str:
+    """The language of an element as PubMed writes it; empty where none is given."""
+    given = squeezed(element.get(_XML_LANG)).lower().partition("-")[0]
+    return _LANGUAGES.get(given, given)
+
+
+def _say(element: _Element) -> str:
+    return readable(element, silent=_SILENT, blocks=_BLOCKS)
+
+
+def _text(element: _Element | None) -> str:
+    return "" if element is None else plain(element)
+
+
+def _child(element: _Element, name: str) -> _Element | None:
+    return next(iter(_children(element, name)), None)
+
+
+def _children(element: _Element, name: str) -> Iterator[_Element]:
+    return (child for child in element if local(child) == name)

@@ -1,0 +1,553 @@
+"""Fetching: the records of a query, or the works of a list of ids, into an index or a file.
+
+`fetch` is the whole of it, for the command line and for a job of the app alike. Records are kept
+in a spool while they arrive, so that an interrupted fetch resumes where it stood; an index encodes
+them meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import msgspec
+
+from bioretrieval_tui.documents.document import Document, Item, Place, Record
+from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.online import arxiv, europepmc, pubmed
+from bioretrieval_tui.online.door import Door
+from bioretrieval_tui.online.spool import (
+    SERVICE_NAMES,
+    FetchBatch,
+    FetchRequest,
+    IdKind,
+    Mark,
+    Spool,
+    WorkId,
+    batch_of,
+    collected,
+)
+from bioretrieval_tui.paths import places
+from bioretrieval_tui.progress import Progress, Reporter, silent
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import Paper
+    from bioretrieval_tui.index.build import Outcome
+    from bioretrieval_tui.index.intake import Feed
+
+MOST_IDS = 100_000
+"""Of one file."""
+CHUNK = 200
+"""Ids between two marks."""
+_SEPARATORS = re.compile(r"[\s,;]+")
+_PMID = re.compile(r"[1-9]\d{0,8}", re.ASCII)
+_PMC = re.compile(r"PMC[1-9]\d{0,8}", re.ASCII | re.IGNORECASE)
+_DOI = re.compile(r"10\.\d{4,9}/[!-~]{1,200}", re.ASCII)
+_ARXIV = re.compile(
+    r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d{1,3})?(?:\.pdf)?", re.ASCII
+)
+_ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
+_PLACES: Mapping[IdKind, re.Pattern[str]] = {
+    "pmid": re.compile(
+        r"(?:pmid:|(?:https?://)?(?:www\.)?pubmed\.ncbi\.nlm\.nih\.gov/"
+        r"|(?:https?://)?(?:www\.)?ncbi\.nlm\.nih\.gov/pubmed/)",
+        re.IGNORECASE,
+    ),
+    "pmcid": re.compile(
+        r"(?:pmcid:|(?:https?://)?pmc\.ncbi\.nlm\.nih\.gov/articles/"
+        r"|(?:https?://)?(?:www\.)?ncbi\.nlm\.nih\.gov/pmc/articles/)",
+        re.IGNORECASE,
+    ),
+    "doi": re.compile(r"(?:doi:|(?:https?://)?(?:dx\.)?doi\.org/)", re.IGNORECASE),
+    "arxiv": re.compile(
+        r"(?:arxiv:|(?:https?://)?(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/)", re.IGNORECASE
+    ),
+}
+_ORIGINS: Mapping[IdKind, str] = {
+    "arxiv": "arXiv",
+    "pmid": "PubMed",
+    "doi": "Europe PMC",
+    "pmcid": "Europe PMC",
+}
+
+
+class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fetch brought.
+
+    service: the names of the services; records: distinct records, those of earlier runs included;
+    resumed: how many of them an earlier run had kept; total: how many the services have, None if
+    not known; seconds: of this run; absent: ids that brought no record.
+
+    output: the file; index: the name of the index, with its number of documents afterwards and
+    whether it changed.
+    """
+
+    service: str
+    records: int
+    resumed: int = 0
+    total: int | None = None
+    seconds: float = 0.0
+    absent: tuple[WorkId, ...] = ()
+    output: str | None = None
+    index: str | None = None
+    documents: int | None = None
+    changed: bool = False
+
+    def line(self) -> str:
+        """The result in one sentence."""
+        came = f"{self.records:,} records of {self.service}"
+        if self.index is not None:
+            now = f"has {self.documents or 0:,} documents" if self.changed else "is unchanged"
+            return f"{came} fetched; the index {self.index} {now}"
+        return came if self.output is None else f"{came} in {self.output}"
+
+
+def fetch(
+    request: FetchRequest,
+    reporter: Reporter = silent,
+    remark: Callable[[str], None] = lambda _: None,
+    *,
+    each: Callable[[Document], None] = lambda _: None,
+    client: Door | None = None,
+) -> FetchResult:
+    """Fetch what `request` asks for and put it where it says.
+
+    remark: is told, in a sentence, of an earlier run that is resumed; each: is given every
+    document, kept ones of an earlier run first; client: opened for this fetch if None.
+
+    An exception that leaves records to resume from carries a note that says so (PEP 678).
+
+    Raises:
+        OnlineError: a service fails, or the network is not allowed. UsageError: the destination
+        is impossible. BioRetrievalError: nothing was found, or the file cannot be written.
+        IndexFault, ModelError: of the index.
+    """
+    check_destination(request)
+    if client is None:
+        with Door() as opened:
+            return _Fetch(request, opened, reporter, remark, each).run()
+    return _Fetch(request, client, reporter, remark, each).run()
+
+
+def check_destination(request: FetchRequest) -> None:
+    """Refuse a destination that cannot work, before the network is used.
+
+    Raises:
+        UsageError: two destinations, an impossible index, an existing file, or a missing folder.
+    """
+    if request.index is not None and request.output is not None:
+        raise UsageError("--index and -o are two destinations", remedy="choose one of them")
+    if request.output is not None:
+        output = Path(request.output)
+        if output.exists():
+            raise UsageError(f"{output} exists", remedy="name another file, or delete it")
+        if not output.absolute().parent.is_dir():
+            raise UsageError(f"the folder of {output} does not exist", remedy="create it first")
+    if request.index is not None:
+        from bioretrieval_tui.encoding.device import check_name as check_device
+        from bioretrieval_tui.index.layout import CATALOGUE, check_name
+
+        check_device(request.device)
+        if check_name(request.index) == CATALOGUE:
+            raise UsageError(
+                f"the index '{CATALOGUE}' is made from the catalogue itself",
+                remedy="choose another name",
+            )
+
+
+def spool_path(request: FetchRequest) -> Path | None:
+    """Where the records of a request are kept until the fetch is complete; None for a request
+    without a destination, of which nothing is kept."""
+    if request.index is not None:
+        text = f"{request.index}\n{request.key}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return places().state / "fetch" / f"{request.index}-{digest}.jsonl"
+    return None if request.output is None else Path(f"{request.output}.part")
+
+
+def batches_of(
+    client: Door, request: FetchRequest, mark: Mark | None = None, *, today: date | None = None
+) -> Iterator[FetchBatch]:
+    """Yield the batches of a request from behind `mark` on; today: in UTC, for PubMed.
+
+    Raises:
+        OnlineError: a service fails.
+    """
+    if request.source == "ids":
+        return batches_of_ids(client, request.ids, mark)
+    if request.source == "pubmed":
+        # By the day on which a record entered PubMed: that of publication may lie far ahead.
+        day = today or datetime.now(UTC).date()
+        return pubmed.batches(client, request, mark, today=day)
+    search = europepmc.batches if request.source == "europepmc" else arxiv.batches
+    return search(client, request, mark)
+
+
+class _Fetch:
+    """One run of `fetch`."""
+
+    def __init__(
+        self,
+        request: FetchRequest,
+        client: Door,
+        reporter: Reporter,
+        remark: Callable[[str], None],
+        each: Callable[[Document], None],
+    ) -> None:
+        self._request = request
+        self._client = client
+        self._reporter = reporter
+        self._remark = remark
+        self._each = each
+        self._by_ids = request.source == "ids"
+        self._service = (
+            services_of(request.ids) if request.source == "ids" else SERVICE_NAMES[request.source]
+        )
+        self._nothing = self._nothing_found()
+        self._answered: set[tuple[str, str]] = set()
+        self._began = time.perf_counter()
+        self._resumed_at = 0
+
+    def run(self) -> FetchResult:
+        """Fetch and put away."""
+        path = spool_path(self._request)
+        if path is None:
+            return self._handed_over()
+        with (
+            Spool(path, self._request.key, restart=self._request.restart) as spool,
+            self._noting_what_is_kept(spool),
+        ):
+            if spool.records:
+                self._remark(f"{spool.records:,} records had arrived before; resuming behind them")
+            self._resumed_at = spool.mark.done
+            resumed = spool.records
+            if self._request.index is None:
+                for document in spool.documents():
+                    self._take(document)
+                for _ in self._arriving(spool):
+                    pass
+                if not spool.records:
+                    raise self._nothing
+                result = self._result(spool.records, spool.mark, resumed=resumed)
+                spool.move(Path(self._request.output or ""))
+                return result
+            outcome = self._indexed(self._request.index, spool)
+            result = self._result(spool.records, spool.mark, resumed=resumed, outcome=outcome)
+            spool.move(None)
+            return result
+
+    def _handed_over(self) -> FetchResult:
+        count, mark = 0, Mark()
+        for batch in batches_of(self._client, self._request):
+            for document in batch.documents:
+                self._take(document)
+            count, mark = count + len(batch.documents), batch.mark
+            self._report(mark)
+        if not count:
+            raise self._nothing
+        return self._result(count, mark)
+
+    def _arriving(self, spool: Spool) -> Iterator[tuple[FetchBatch, list[Document]]]:
+        """Fetch what the spool has not yet; every batch is on disk before it is yielded."""
+        if not spool.complete:
+            for batch, fresh in collected(
+                spool, batches_of(self._client, self._request, spool.mark)
+            ):
+                for document in fresh:
+                    self._take(document)
+                self._report(batch.mark)
+                yield batch, fresh
+
+    def _indexed(self, name: str, spool: Spool) -> Outcome:
+        """Build or extend the index while records arrive."""
+        from bioretrieval_tui.encoding.embedded import MODEL_ID
+        from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
+        from bioretrieval_tui.index.build import add_from, build_from, encoder_factory_of
+        from bioretrieval_tui.index.registry import index_names
+
+        request, reporter, feed = self._request, self._reporter, self._feed(spool)
+        # The build reports progress of its own.
+        self._reporter = silent
+        if name in index_names():
+            factory_of = encoder_factory_of(request.device, reporter)
+            return add_from(name, feed, factory_of, reporter=reporter)
+        model = request.model or MODEL_ID
+        outcome = build_from(
+            name,
+            feed,
+            lambda: load_encoder(model, request.recipe, device=request.device, reporter=reporter),
+            reporter=reporter,
+            ids="pmid" if request.source == "pubmed" else None,
+        )
+        prepare_query_encoder(model, request.recipe, reporter=reporter)
+        return outcome
+
+    def _feed(self, spool: Spool) -> Feed:
+        """Feed the index with what arrived before, then with what arrives."""
+        from bioretrieval_tui.index.intake import Intake
+
+        def feed(intake: Intake) -> None:
+            # Stopping the build must end the waiting for the service, too.
+            self._client.step = intake.step
+            intake.file = self._service
+            number = 0
+
+            def take(document: Document) -> None:
+                nonlocal number
+                number += 1
+                intake.take(Record(document, Place(self._service, line=number)))
+
+            for document in spool.documents():
+                self._take(document)
+                take(document)
+            for batch, fresh in self._arriving(spool):
+                for rejected in batch.rejected:
+                    intake.take(rejected)
+                for document in fresh:
+                    take(document)
+                if batch.mark.total:
+                    intake.share = min(1.0, batch.mark.done / batch.mark.total)
+            if not spool.records:
+                raise self._nothing
+            intake.share = 1.0
+
+        return feed
+
+    def _take(self, document: Document) -> None:
+        if self._by_ids:
+            self._answered |= names_of(document)
+        self._each(document)
+
+    def _report(self, mark: Mark) -> None:
+        """Report progress; the rate is that of this run alone."""
+        seconds, came = time.perf_counter() - self._began, mark.done - self._resumed_at
+        rate = came / seconds if came and seconds > 0 else None
+        self._reporter(
+            Progress(
+                "fetching", mark.done, mark.total, unit="records", rate=rate, note=self._service
+            )
+        )
+
+    def _result(
+        self, records: int, mark: Mark, *, resumed: int = 0, outcome: Outcome | None = None
+    ) -> FetchResult:
+        absent = [
+            one
+            for one in self._request.ids
+            if (one.kind, one.name.casefold()) not in self._answered
+        ]
+        return FetchResult(
+            service=self._service,
+            records=records,
+            resumed=resumed,
+            total=mark.total,
+            seconds=time.perf_counter() - self._began,
+            absent=tuple(absent),
+            output=self._request.output,
+            index=self._request.index,
+            documents=None if outcome is None else outcome.manifest.documents,
+            changed=outcome is not None and outcome.changed,
+        )
+
+    def _nothing_found(self) -> BioRetrievalError:
+        if self._by_ids:
+            return BioRetrievalError(
+                f"no service knows any of the {len(self._request.ids):,} ids", remedy="check them"
+            )
+        since = self._request.since
+        return BioRetrievalError(
+            f"{self._service} has nothing for '{self._request.query[:100]}'"
+            + (f" since {since}" if since else ""),
+            remedy="try the query on its website" + (", or an earlier day" if since else ""),
+        )
+
+    @contextlib.contextmanager
+    def _noting_what_is_kept(self, spool: Spool) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if spool.records and error is not self._nothing:
+                of = f" of {spool.mark.total:,}" if spool.mark.total else ""
+                error.add_note(
+                    f"{spool.mark.done:,}{of} records have arrived; the same call resumes there"
+                )
+            raise
+
+
+# Ids of works ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IdFile:
+    """The ids of a file, each once and in order, and (line, text) of what is none."""
+
+    ids: tuple[WorkId, ...]
+    unknown: tuple[tuple[int, str], ...]
+
+
+def read_ids(path: Path | None) -> IdFile:
+    """The ids of a file, or of stdin if None: one or several a line; after a # nothing counts.
+
+    Raises:
+        NotFoundError, CorpusError: it cannot be read. UsageError: it has too many.
+    """
+    found: dict[tuple[str, str], WorkId] = {}
+    unknown: list[tuple[int, str]] = []
+    with SourceReader(path) as source:
+        for number, line in source.lines(2**16):
+            if line is None:
+                unknown.append((number, "a line of more than 64 kB"))
+                continue
+            text = line.decode("utf-8", "replace").removeprefix("\ufeff")
+            if number == 1 and text.strip().casefold() in ("pmid", "id", "ids", "doi", "pmids"):
+                continue  # the head of a column
+            for word in filter(None, _SEPARATORS.split(re.sub(r"(?:^|\s)#.*", "", text))):
+                one = work_id(word, number)
+                if one is None:
+                    unknown.append((number, word))
+                else:
+                    found.setdefault((one.kind, one.name.casefold()), one)
+            if len(found) > MOST_IDS:
+                raise UsageError(
+                    f"the file holds more than {MOST_IDS:,} ids",
+                    remedy="split it, or fetch a query",
+                )
+    return IdFile(tuple(found.values()), tuple(unknown))
+
+
+def work_id(word: str, line: int = 1) -> WorkId | None:
+    """The id that a word is: bare, with its kind before a colon, or as an address; else None."""
+    word = word.strip("\"'<>()[]{}").rstrip(".,;")
+    for kind, place in _PLACES.items():
+        said = place.match(word)
+        if said:
+            rest = unquote(word[said.end() :]).partition("?")[0] if "/" in said[0] else ""
+            rest = rest or word[said.end() :]
+            return _of_kind(kind, rest.rstrip("/"), line)
+    for kind in _PLACES:
+        one = _of_kind(kind, word, line)
+        if one is not None:
+            return one
+    return None
+
+
+def _of_kind(kind: IdKind, name: str, line: int) -> WorkId | None:
+    if kind == "pmid":
+        return WorkId(kind, name, line) if _PMID.fullmatch(name) else None
+    if kind == "pmcid":
+        name = name.upper() if name.upper().startswith("PMC") else f"PMC{name}"
+        return WorkId(kind, name, line) if _PMC.fullmatch(name) else None
+    if kind == "arxiv":
+        bare = _ARXIV.fullmatch(name)
+        return WorkId(kind, bare[1], line) if bare else None
+    own = _ARXIV_DOI.fullmatch(name)  # such DOIs are arXiv's own, and no other service's
+    if own:
+        return _of_kind("arxiv", own[1], line)
+    return WorkId(kind, name, line) if _DOI.fullmatch(name) else None
+
+
+def batches_of_ids(
+    client: Door, ids: Sequence[WorkId], mark: Mark | None = None
+) -> Iterator[FetchBatch]:
+    """The works of `ids`, service by service and so not in their order; from behind `mark` on.
+
+    Raises:
+        OnlineError: a service fails.
+    """
+    mark = mark or Mark()
+    chunks = [
+        part[start : start + CHUNK]
+        for kinds in (("pmid",), ("pmcid", "doi"), ("arxiv",))
+        for part in ([one for one in ids if one.kind in kinds],)
+        for start in range(0, len(part), CHUNK)
+    ]
+    first = int(mark.cursor.get("chunk", "0"))
+    for number, chunk in enumerate(chunks[first:], start=first + 1):
+        items = _asked_for(client, chunk)
+        mark = Mark({"chunk": str(number)}, mark.done + len(chunk), len(ids))
+        yield batch_of(items, mark)
+
+
+def services_of(ids: Sequence[WorkId]) -> str:
+    """The names of the services that are asked for `ids`, as messages say them."""
+    kinds = {one.kind for one in ids}
+    names = [
+        name
+        for name, own in (
+            ("PubMed", {"pmid"}),
+            (europepmc.NAME, {"pmcid", "doi"}),
+            (arxiv.NAME, {"arxiv"}),
+        )
+        if kinds & own
+    ]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def names_of(document: Document) -> set[tuple[str, str]]:
+    """The ids of a document, as pairs of kind and name in lower case."""
+    fields = ((kind, document.metadata.get(kind)) for kind in _PLACES)
+    return {(kind, str(value).casefold()) for kind, value in fields if value}
+
+
+def _asked_for(client: Door, chunk: Sequence[WorkId]) -> list[Item]:
+    names = [one.name for one in chunk]
+    if chunk[0].kind == "pmid":
+        return list(pubmed.by_ids(client, names))
+    if chunk[0].kind == "arxiv":
+        return [Record(document, Place(arxiv.NAME)) for document in arxiv.by_ids(client, names)]
+    fields = [("DOI" if one.kind == "doi" else "PMCID", one.name) for one in chunk]
+    wanted = {(one.kind, one.name.casefold()) for one in chunk}
+    # A search for ids also finds what only mentions them.
+    return [
+        item
+        for item in europepmc.by_ids(client, fields)
+        if not isinstance(item, Record) or names_of(item.document) & wanted
+    ]
+
+
+# Abstracts of the catalogue's papers ------------------------------------------------------------
+
+
+def papers_with_ids(catalogue: Catalogue) -> list[Paper]:
+    """The papers that some service can be asked for."""
+    from bioretrieval_tui.catalog.models import Paper
+
+    return [one for one in catalogue.of_type(Paper) if _id_of_paper(one) is not None]
+
+
+def abstracts_of(client: Door, papers: Sequence[Paper]) -> Iterator[tuple[str, str, str]]:
+    """Entry's id, abstract and origin of each paper that has an abstract, as they arrive.
+
+    Raises:
+        OnlineError: a service fails.
+    """
+    wanted: dict[tuple[str, str], tuple[Paper, WorkId]] = {}
+    for paper in papers:
+        one = _id_of_paper(paper)
+        if one is not None:
+            wanted[(one.kind, one.name.casefold())] = (paper, one)
+    for batch in batches_of_ids(client, [one for _, one in wanted.values()]):
+        for document in batch.documents:
+            for name in names_of(document) & wanted.keys():
+                paper, one = wanted[name]
+                if document.text.strip():
+                    yield paper.id, document.text, _ORIGINS[one.kind]
+
+
+def _id_of_paper(paper: Paper) -> WorkId | None:
+    """What a paper is asked for by: PubMed's records are the fullest, arXiv's the surest."""
+    for value in (paper.pmid, paper.arxiv, paper.doi):
+        one = work_id(str(value)) if value is not None else None
+        if one is not None:
+            return one
+    return None

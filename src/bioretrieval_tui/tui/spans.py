@@ -1,0 +1,169 @@
+"""A page as lines of spans: the app's painter of `render.page.Page`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from string import ascii_lowercase
+
+from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Text, is_empty, plain
+from bioretrieval_tui.render.sheet import Sheet, face, shown
+from bioretrieval_tui.tui.markdown import inline
+from bioretrieval_tui.tui.text import Line, Span, line
+
+LABEL = 13
+"""Cells of the label column of facts."""
+_ROLES = {"prose": "text", "code": "strong", "reference": "faint"}
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedPage:
+    """Lines, and what their letters lead to.
+
+    lines: paragraphs before wrapping.
+    links: (label, address) by letter.
+    jumps: ids of entries by letter.
+    lead: lines (name, byline, summary) that are shown while the cursor moves; all are shown once
+        it rests.
+    links_at, jumps_at: the first line of each, where the letters stand.
+    """
+
+    lines: tuple[Line, ...]
+    links: tuple[tuple[str, str], ...] = ()
+    jumps: tuple[str, ...] = ()
+    lead: int = 4
+    links_at: int = 0
+    jumps_at: int = 0
+
+
+@dataclass(slots=True)
+class _Painting:
+    lines: list[Line] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    jumps: list[str] = field(default_factory=list)
+    links_at: int = 0
+    jumps_at: int = 0
+
+
+def paint(page: Page) -> PaintedPage:
+    """The page as lines; the first 26 links and jumps get letters."""
+    made = _Painting()
+    made.lines.append(line(Span(page.title, f"{page.kind}.strong" if page.kind else "strong")))
+    byline = [Span("  ".join(map(plain, page.byline)), "dim")] if page.byline else []
+    byline += [Span(f"  {badge}" if byline else badge, "warn") for badge in page.badges]
+    if byline:
+        made.lines.append(line(*byline))
+    if page.summary:
+        made.lines += [line(), line(*spans(page.summary))]
+    lead = len(made.lines)
+    sections = [section for section in page.sections if not is_empty(section)]
+    for number, section in enumerate(sections):
+        made.lines.append(line())
+        # What stands right under the summary needs no heading.
+        if section.title and not (number == 0 and isinstance(section, Group)):
+            made.lines.append(line(Span(section.title, "header")))
+        if isinstance(section, Group):
+            _group(made, section)
+        elif isinstance(section, Prose):
+            made.lines += _prose(section)
+        else:
+            made.lines += _sheet(section)
+    return PaintedPage(
+        tuple(made.lines), tuple(made.links), tuple(made.jumps), lead, made.links_at, made.jumps_at
+    )
+
+
+def spans(parts: Text) -> Iterator[Span]:
+    """The spans of a line or paragraph of a page."""
+    for part in parts:
+        if part.role == "prose" and not part.url:
+            yield from inline(part.text)
+        elif part.url:
+            yield Span(part.text, "link", part.url)
+        else:
+            yield Span(part.text, _ROLES.get(part.role, part.role))
+
+
+def _group(made: _Painting, group: Group) -> None:
+    if group.holds == "links":
+        made.links_at = len(made.lines)
+        for item in group.facts:
+            for value in item.values:
+                letter = ascii_lowercase[len(made.links) :][:1]
+                target = next((part.url for part in value if part.url), None)
+                if letter and target:
+                    made.links.append((item.label, target))
+                lead = Span(f"{letter or ' '} {item.label}  ", "dim")
+                made.lines.append(line(lead, *spans(value), hang=4))
+    elif group.holds == "jumps":
+        made.jumps_at = len(made.lines)
+        for item in group.facts:
+            for value in item.values:
+                letter = ascii_lowercase[len(made.jumps) :][:1]
+                target = next((part.jump for part in value if part.jump), None)
+                if letter and target:
+                    made.jumps.append(target)
+                label = _label(f"{letter or ' '} {item.label}")
+                made.lines.append(line(*label, *spans(value), hang=LABEL))
+    else:
+        for item in group.facts:
+            made.lines += fact_lines(item)
+
+
+def fact_lines(item: Fact) -> Iterator[Line]:
+    """A label in its column and values that wrap beside it; listed ones a line each."""
+    mark = status_mark(item.status)
+    if not item.listed:
+        joined: list[Span] = []
+        for value in item.values:
+            joined += [*((Span(", "),) if joined else ()), *spans(value)]
+        yield line(*_label(item.label), *joined, mark, hang=LABEL)
+        return
+    for number, value in enumerate(item.values):
+        label = _label(item.label) if number == 0 else (Span(" " * LABEL),)
+        yield line(*label, *spans(value), *((mark,) if number == 0 else ()), hang=LABEL)
+
+
+def _label(text: str) -> tuple[Span, Span]:
+    """A label in its column; a long one takes the space that it needs."""
+    return Span(text, "dim"), Span(" " * max(1, LABEL - len(text)))
+
+
+def status_mark(status: str) -> Span:
+    """The mark behind a value: nothing where confirmed, else the word."""
+    if status == "confirmed":
+        return Span("")
+    return Span(f"  {status}", "faint" if status == "secondary" else "warn")
+
+
+def _prose(section: Prose) -> Iterator[Line]:
+    for number, paragraph in enumerate(section.paragraphs, 1):
+        if section.style == "numbers":
+            sign = f"{number}."
+            yield line(Span(f"{sign:<4}", "faint"), *spans(paragraph), hang=4)
+        elif section.style == "bullets":
+            yield line(Span("- ", "faint"), *spans(paragraph), hang=2)
+        else:
+            yield line(*spans(paragraph))
+
+
+def _sheet(sheet: Sheet) -> Iterator[Line]:
+    """A line a row: right-aligned cells under each other, the others with gaps between."""
+    places = shown(sheet)
+    rows = [[face(row[place]) for place in places] for row in sheet.rows]
+    columns = [sheet.columns[place] for place in places]
+    widest = [
+        max(len(row[number].text) for row in rows) if column.align == "right" else 0
+        for number, column in enumerate(columns)
+    ]
+    for row in rows:
+        parts: list[Span] = []
+        for seen, column, width in zip(row, columns, widest, strict=True):
+            text = f"{seen.text:>{width}}" if width else seen.text
+            if not text:
+                continue
+            gap = "  " if parts else ""
+            parts.append(Span(gap + text, column.role, seen.url))
+            if seen.unverified:
+                parts.append(status_mark("unverified"))
+        yield line(*parts, hang=8)

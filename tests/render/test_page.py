@@ -1,0 +1,101 @@
+"""The page model: both painters show every fact, link and text of it."""
+
+from __future__ import annotations
+
+from bioretrieval_tui.render.page import (
+    Group,
+    Inline,
+    Page,
+    Prose,
+    fact,
+    facts,
+    markdown,
+    paragraphs,
+    text,
+)
+from bioretrieval_tui.render.sheet import Column, Sheet
+from bioretrieval_tui.tui.spans import paint
+
+PAGE = Page(
+    title="Alpha *one*",
+    kind="model",
+    byline=(text("model"), text("2024"), text(Inline("alpha", "code"))),
+    badges=("unverified",),
+    summary=text(Inline("See `code` here.", "prose")),
+    sections=(
+        Group(
+            "Details",
+            (
+                *facts([("licence", "MIT"), ("empty", "")]),
+                fact("size", "109M", status="secondary"),
+                fact("hub", Inline("a/b", url="https://example.org/a/b"), "c/d"),
+                fact("commands", "run one", "run two", role="code", listed=True),
+            ),
+        ),
+        Group("Links", (fact("site", Inline("example.org", url="https://example.org")),), "links"),
+        Group("Related", (fact("paper", Inline("Beta", "paper", jump="beta")),), "jumps"),
+        Group("Nothing", ()),
+        Prose("Text", paragraphs("first\n\nsecond\n")),
+        Prose("Notes", (text(Inline("Correction. ", "strong"), "not so"),), "bullets"),
+        Sheet(
+            "Results",
+            (Column("value", "value", "right"), Column("name", "name"), Column("x", "x")),
+            ((0.5, "set", None), (12, "other", None)),
+            (),
+        ),
+        Prose("Sources", (text("one"),), "numbers"),
+    ),
+)
+
+
+def test_a_page_as_markdown() -> None:
+    """Headings, facts, nested values, links, ids of jumps, notes, tables and numbers."""
+    assert "".join(markdown(PAGE)) == (
+        "# Alpha \\*one\\*\n\nmodel · 2024 · `alpha` · unverified\n\nSee \\`code\\` here.\n"
+        "\n## Details\n\n- **licence**: MIT\n- **size**: 109M (secondary)\n"
+        "- **hub**: [a/b](https://example.org/a/b), c/d\n"
+        "- **commands**:\n  - `run one`\n  - `run two`\n"
+        "\n## Links\n\n- **site**: [example.org](https://example.org)\n"
+        "\n## Related\n\n- **paper**: Beta (`beta`)\n"
+        "\n## Text\n\nfirst\n\nsecond\n"
+        "\n## Notes\n\n- **Correction.** not so\n"
+        "\n## Results\n\n| value | name | x |\n| ---: | --- | --- |\n"
+        "| 0.5 | set |  |\n| 12 | other |  |\n"
+        "\n## Sources\n\n1. one\n"
+    )
+
+
+def test_a_page_in_the_app() -> None:
+    """The same page as lines; links and jumps have letters and are found by line."""
+    painted = paint(PAGE)
+    rows = ["".join(span.text for span in one.spans) for one in painted.lines]
+    assert rows[:4] == ["Alpha *one*", "model  2024  alpha  unverified", "", "See code here."]
+    assert painted.lead == 4
+    assert "size         109M  secondary" in rows
+    assert "hub          a/b, c/d" in rows
+    assert rows[painted.links_at] == "a site  example.org"
+    assert rows[painted.jumps_at] == "a paper      Beta"
+    assert painted.links == (("site", "https://example.org"),)
+    assert painted.jumps == ("beta",)
+    assert [row for row in rows if "set" in row or "other" in row] == ["0.5  set", " 12  other"]
+    assert "Nothing" not in rows
+
+
+def test_pairs_are_every_label_with_each_of_its_values() -> None:
+    """What both faces are compared by."""
+    assert list(PAGE.pairs()) == [
+        ("licence", "MIT"),
+        ("size", "109M"),
+        ("hub", "a/b"),
+        ("hub", "c/d"),
+        ("commands", "run one"),
+        ("commands", "run two"),
+        ("site", "example.org"),
+        ("paper", "Beta"),
+    ]
+
+
+def test_text_of_a_page_makes_no_markup_and_no_bad_link() -> None:
+    """Labels, values and addresses from files stay text."""
+    page = Page("x", sections=(Group("", (fact("<b>", Inline("[a](b)", url="javascript:1")),)),))
+    assert "".join(markdown(page)) == "# x\n\n- **\\<b>**: \\[a\\](b)\n"
