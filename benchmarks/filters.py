@@ -27,7 +27,7 @@ from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.encoding.embedded import RECIPE
-from bioretrieval_tui.index.fields.building import build_fields
+from bioretrieval_tui.index.metadata import build_fields
 from bioretrieval_tui.index.importing import import_vectors
 from bioretrieval_tui.index.registry import OpenIndex, index_names, open_index
 
@@ -66,7 +66,7 @@ def make(name: str) -> None:
 
 def filters(index: OpenIndex) -> list[tuple[str, float]]:
     """For each of SHARES a filter that keeps about so much, and what it keeps."""
-    fields = index.filterable()
+    fields = index.fields
     everything = fields.select(fields.parse(""))
     years = [year for year, _ in fields.facets(everything, "year", 100)]
     tried = [f"year:{a}..{b}" for a in years for b in years if a <= b]
@@ -97,7 +97,7 @@ def both(values: Sequence[float]) -> str:
 def searching(report: Report, index: OpenIndex, rounds: int) -> None:
     """Every filter with other queries each time; select never finds its own answer of before."""
     rng = np.random.default_rng(5)
-    fields = index.filterable()
+    fields = index.fields
     rows = []
     for expression, share in filters(index):
         node = fields.parse(expression)
@@ -136,12 +136,12 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
 
 def forget(index: OpenIndex) -> None:
     """Let the next filter be worked out again, from columns that are open."""
-    index.filterable()._selector._found._kept.clear()
+    index.fields._selector._found._kept.clear()
 
 
 def others(report: Report, index: OpenIndex) -> None:
     """First use of each field, facets and dates."""
-    fields = index.filterable()
+    fields = index.fields
     rows = []
     everything = fields.select(fields.parse(""))
     rng = random.Random(3)
@@ -150,12 +150,12 @@ def others(report: Report, index: OpenIndex) -> None:
                        "date:2023", "covid vaccine", '"gut microbiota" year:2020',
                        "-journal:j (author:li OR author:wang) year>2021"):  # fmt: skip
         opened = open_index(index.manifest.name)
-        node = opened.filterable().parse(expression)
-        first = timed(opened.filterable().select, node)
+        node = opened.fields.parse(expression)
+        first = timed(opened.fields.select, node)
         again = []
         for _ in range(9):
             forget(opened)
-            again.append(timed(opened.filterable().select, node))
+            again.append(timed(opened.fields.select, node))
         rows.append([f"`{expression}`", f"{first:.1f}", f"{median(again):.1f}"])
         opened.close()
     for name in ("year", "journal", "author"):

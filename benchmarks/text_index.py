@@ -34,8 +34,8 @@ import numpy as np
 
 from benchmarks.measuring import Report, median, percentile
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
-from bioretrieval_tui.index.lexical.facts import LexicalFacts
+from bioretrieval_tui.index.text_index import LexicalIndex
+from bioretrieval_tui.index.manifest import LexicalFacts
 from bioretrieval_tui.index.lexical.merge import write_index
 from bioretrieval_tui.index.lexical.runs import RunWriter
 from bioretrieval_tui.index.manifest import TextFacts

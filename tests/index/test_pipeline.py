@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bioretrieval_tui.index.lexical.runs import RunWriter
 from hashing_encoder import HashingEncoder, write_corpus
 from index_help import feeding, held, never, record, tree, whole
 
@@ -16,9 +17,8 @@ from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import CorpusError, IndexFault, InterruptedByUser, ModelError
 from bioretrieval_tui.index import pipeline
 from bioretrieval_tui.index.build import Reading, build_from, build_index
-from bioretrieval_tui.index.graph import GraphBuilder
+from bioretrieval_tui.index.hnsw import GraphBuilder
 from bioretrieval_tui.index.intake import Intake
-from bioretrieval_tui.index.lexical.runs import RunWriter
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.pipeline import WINDOW
 from bioretrieval_tui.progress import Progress

@@ -18,7 +18,7 @@ from bioretrieval_tui.index.build import add_to_index, build_index, compact_inde
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, encode_manifest, seal
 from bioretrieval_tui.index.registry import manifest_of, remove_index
-from bioretrieval_tui.index.verification import Check, Verification
+from bioretrieval_tui.index.report import Check, Verification
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress
 

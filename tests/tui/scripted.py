@@ -15,7 +15,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import RejectedRecord, Report
-from bioretrieval_tui.index.verification import Check, Verification
+from bioretrieval_tui.index.report import Check, Verification
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.hits import Answer, Hit, Question, Scores, Why
 from bioretrieval_tui.search.protocol import Built, Ensured, Reranker

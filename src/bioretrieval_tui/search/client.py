@@ -23,7 +23,7 @@ from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.index.verification import Verification
+from bioretrieval_tui.index.report import Verification
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search import protocol

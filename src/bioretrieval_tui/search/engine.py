@@ -15,7 +15,7 @@ import numpy as np
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.index.lexical.bm25 import weighted_terms
+from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, gather
@@ -98,7 +98,7 @@ class SearchEngine:
             note = NO_WORDS if not weighted_terms(question.text) else None
         order = np.arange(min(question.k, len(labels)))
         if question.order == "date":
-            order = np.argsort(-self.index.filterable().dates(labels[order]), kind="stable")
+            order = np.argsort(-self.index.fields.dates(labels[order]), kind="stable")
         return Answer(
             hits=self._hits(labels[order], scores[order], found, question.mode),
             fitting=None if kept is None else len(kept),
@@ -214,7 +214,7 @@ class SearchEngine:
         if allowed is not None:
             kept = np.unique(np.fromiter(allowed, dtype=np.int64))
         if where.strip():
-            fields = self.index.filterable()
+            fields = self.index.fields
             fitting = fields.select(fields.parse(where))
             kept = fitting if kept is None else np.intersect1d(kept, fitting, assume_unique=True)
         return kept

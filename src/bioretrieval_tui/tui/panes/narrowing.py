@@ -8,7 +8,7 @@ from textual import on
 from textual.widgets import Input
 
 from bioretrieval_tui.errors import FilterError
-from bioretrieval_tui.index.fields.reading import schema_of
+from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.query import Schema, UnfinishedFilterError, parse
 from bioretrieval_tui.tui import facets
 from bioretrieval_tui.tui.panes.following import WHY_PAUSE, FollowingPane
