@@ -21,7 +21,7 @@ CODE := src tests scripts benchmarks hatch_build.py
 BENCHES := $(basename $(notdir $(shell grep -ls '^if __name__ == "__main__":' benchmarks/*.py)))
 
 .DELETE_ON_ERROR:
-.PHONY: help environment run test faults check lint types imports format snapshots catalogue bench wheel clean
+.PHONY: help environment run test thorough faults check lint types imports format snapshots catalogue bench wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | \
@@ -31,7 +31,11 @@ run: $(STAMPS)/run ## Start the app; ARGS="list models" for a verb
 	@$(BIN)/bioretrieval-tui $(ARGS)
 
 test: $(STAMPS)/dev ## Run the tests; TESTS=tests/render for some of them
-	@$(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --durations=30 $(TESTS)
+
+thorough: $(STAMPS)/dev ## The tests with many more examples, then faults at length
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
+	@$(MAKE) --no-print-directory faults
 
 faults: $(STAMPS)/dev ## Kill, fill and damage at length: what the tests of faults do in short
 	@BIORETRIEVAL_FAULTS=long $(BIN)/python -m pytest -q tests/faults

@@ -1,9 +1,9 @@
-"""Working in the app: filtering as one types, long lists, and what a key costs on the wire.
+"""Working in the app: filtering as one types, and long lists.
 
     python -m benchmarks.browse [--keep]
 
 Each figure stands beside a baseline of the same run: `textual.fuzzy` and a plain folded scan for
-the filter, Textual's DataTable for lists, the terminal output without our driver for bytes.
+the filter, Textual's DataTable for lists.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from benchmarks.measuring import Report, Terminal, environment, median, percentile
+from benchmarks.measuring import Report, median, percentile
 
 ROWS = 10_000
 QUERIES = ("metformin", "params<=500M dense retr", '"bi encoder" -clinical', "bmretriver", "zzzz")
@@ -174,50 +172,11 @@ def lists(report: Report) -> None:
     report.say()
 
 
-def keys(report: Report) -> None:
-    """Bytes and time of cursor keys in a real pty, in the lists that the app opens with."""
-    with tempfile.TemporaryDirectory() as folder:
-        env = environment(Path(folder))
-        rows = []
-        for digit, name in ((b"3", "Papers"), (b"4", "Models"), (b"6", "Benchmarks")):
-            terminal = Terminal(COMMAND, env)
-            try:
-                terminal.until(b"Where to start")
-                terminal.quiet()
-                terminal.send(digit)
-                terminal.quiet(0.6)
-                sizes, times = [], []
-                for _ in range(60):
-                    sent = time.perf_counter()
-                    terminal.send(b"j")
-                    first = terminal.read(1.0)
-                    painted = time.perf_counter() - sent
-                    rest, _ = terminal.quiet(0.2)
-                    if first:
-                        sizes.append(len(first) + len(rest))
-                        times.append(painted * 1000)
-                terminal.quiet(1.0)  # the page follows the cursor that rests
-                idle = len(terminal.read(3.0))
-            finally:
-                terminal.close()
-            fast = [f"{median(times):.1f}", f"{percentile(times, 0.95):.1f}"]
-            rows.append([name, f"{median(sizes):.0f}", f"{max(sizes)}", *fast, str(idle)])
-    report.say("## A cursor key at 120x40, truecolor")
-    report.say()
-    report.table(
-        ["list", "bytes p50", "bytes max", "key to paint p50 ms", "p95 ms", "idle bytes in 3 s"],
-        rows,
-    )
-    report.say("Bars: 2,048 bytes a key, painted within 10 ms, idle 0 bytes.")
-    report.say()
-
-
 def main() -> None:
     """Measure and print."""
     report = Report("Browsing")
     filtering(report)
     lists(report)
-    keys(report)
     report.keep("browse")
 
 

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from bioretrieval_tui.index.lexical.merge import write_index
+from bioretrieval_tui.index.lexical.runs import RunWriter
 
 from benchmarks.measuring import Report, interleaved, median
 from bioretrieval_tui.documents.detect import items, recognise
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.index.intake import Intake
-from bioretrieval_tui.index.lexical.merge import write_index
-from bioretrieval_tui.index.lexical.runs import RunWriter
 from bioretrieval_tui.index.pipeline import WINDOW
 
 

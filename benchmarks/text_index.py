@@ -31,15 +31,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from bioretrieval_tui.index.lexical.merge import write_index
+from bioretrieval_tui.index.lexical.runs import RunWriter
 
 from benchmarks.measuring import Report, median, percentile
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.index.text_index import LexicalIndex
-from bioretrieval_tui.index.manifest import LexicalFacts
-from bioretrieval_tui.index.lexical.merge import write_index
-from bioretrieval_tui.index.lexical.runs import RunWriter
-from bioretrieval_tui.index.manifest import TextFacts
-from bioretrieval_tui.index.text_index import TextIndex, TextIndexWriter
+from bioretrieval_tui.index.manifest import LexicalFacts, TextFacts
+from bioretrieval_tui.index.text_index import LexicalIndex, TextIndex, TextIndexWriter
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 if not DATA.is_dir():

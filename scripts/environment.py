@@ -61,6 +61,10 @@ def make(folder: Path, *, dev: bool, torch_index: str) -> None:
     # A project beside the checkout, or packages of the user's, must not stand in for ours.
     environment.pop("PYTHONPATH", None)
     environment["PYTHONNOUSERSITE"] = "1"
+    if dev:
+        # Byte code for all of torch and its kin takes most of a minute, and tests import a
+        # fraction of it. pip takes a falsy value to mean that the option is on.
+        environment["PIP_NO_COMPILE"] = "0"
     python = folder / "bin" / "python"
     pip = Pip(python, environment)
     there = runs(python)

@@ -1,4 +1,4 @@
-"""One prepared model for all tests of a run, however many processes run them."""
+"""What all tests share: one prepared model a run, hypothesis profiles, and who runs which test."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import homes
+
+TORCH = ("tests/encoding/",)
+"""Tests that load torch: one process runs them all, so that it is imported once."""
+
+# A machine under load is slow, not wrong.
+settings.register_profile(
+    "usual", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("usual"), max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -19,3 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[homes.VARIABLE] = folder
     config.add_cleanup(lambda: shutil.rmtree(Path(folder), ignore_errors=True))
     config.add_cleanup(lambda: os.environ.pop(homes.VARIABLE, None))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A module goes to one process whole, so that its fixtures are made once."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class ByModule(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return next((group for group in TORCH if module.startswith(group)), module)
+
+    return ByModule(config, log)

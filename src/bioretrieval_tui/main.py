@@ -105,6 +105,8 @@ def launch() -> int:
     loaded = load()
     # Textual paints at most so many times a second: at its 60 a key waits up to 17 ms for its turn.
     os.environ.setdefault("TEXTUAL_FPS", "240")
+    # A frame is written by a thread, which would wait 5 ms for a busy main thread.
+    sys.setswitchinterval(0.001)
     from rich.console import Console
 
     from bioretrieval_tui.tui.app import BioRetrievalApp

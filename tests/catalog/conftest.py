@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from bioretrieval_tui.catalog import compiled
 from bioretrieval_tui.catalog.catalogue import Catalogue
@@ -15,10 +14,6 @@ from bioretrieval_tui.catalog.loader import parse, read_folder
 from bioretrieval_tui.catalog.models import Content
 from bioretrieval_tui.errors import CatalogueError, Problem
 from bioretrieval_tui.paths import Places
-
-# A machine under load is slow, not wrong.
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 

@@ -9,15 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hypothesis import settings
-
 from bioretrieval_tui.documents.detect import Format, items
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
-
-# These tests write files; how long that takes on a busy machine says nothing.
-settings.register_profile("files", deadline=None)
-settings.load_profile("files")
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "importer-samples"
 

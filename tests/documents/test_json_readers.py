@@ -88,11 +88,11 @@ def test_medrag() -> None:
     ("line", "reason"),
     [
         (b"{", "not JSON"),
-        (b"[1]", "no JSON object"),
+        (b"[1]", "not an object"),
         (b'{"title": "T"}', "`id` is missing"),
         (b'{"id": null, "content": "x"}', "`id` is neither text nor a whole number"),
         (b'{"id": "", "content": "x"}', "`id` is empty"),
-        (b'{"id": 1, "content": ["x"]}', "`content` is no text"),
+        (b'{"id": 1, "content": ["x"]}', "`content` is a list, not text"),
         (b'{"id": 1, "content": " "}', "neither a title nor an abstract"),
         (b'{"id": 1, "content": "\\u0000"}', "NUL"),
         (b'{"id": 1, "content": "x", "k": {"\\u0000": 1}}', "NUL"),
@@ -135,8 +135,8 @@ def test_medcpt_records_that_are_none() -> None:
     found = read(data, by_name("medcpt-chunk"))
     assert [document.id for document in documents(found)] == ["1", "5"]
     assert [refused.reason for refused in rejected(found)] == [
-        "`t` is no text",
-        "the record is no JSON object",
+        "`t` is a number, not text",
+        "the record is a list, not an object",
         "the record has neither a title nor an abstract",
     ]
 
@@ -218,8 +218,8 @@ def test_europepmc_in_every_shape(data: bytes) -> None:
     [
         ({"title": "T", "source": "MED"}, "has no `id`"),
         ({"id": "1"}, "neither a title nor an abstract"),
-        ({"id": "1", "title": ["T"]}, "`title` is no text"),
-        ("text", "no JSON object"),
+        ({"id": "1", "title": ["T"]}, "`title` is a list, not text"),
+        ("text", "not an object"),
         ({"id": "1", "title": "a\0"}, "NUL"),
     ],
 )

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import SmallBlocks, file_of
 
-from bioretrieval_tui.documents.readers.json_records import Element, elements
+from bioretrieval_tui.documents.readers.json_records import JsonElement, elements
 from bioretrieval_tui.documents.source import SourceDamaged, SourceReader
 
 
 def stream(
     data: bytes, path: tuple[str, ...] = (), *, limit: int = 2**20, block: int = 0
-) -> tuple[list[Element], SourceDamaged | None]:
+) -> tuple[list[JsonElement], SourceDamaged | None]:
     """The elements, and why the file was given up if it was."""
-    found: list[Element] = []
+    found: list[JsonElement] = []
     with file_of(data) as name, SmallBlocks(name) if block else SourceReader(name) as source:
         if isinstance(source, SmallBlocks):
             source.block = block
@@ -180,7 +180,7 @@ def test_a_cut_keeps_what_was_complete(given_: list[Any], draw: st.DataObject) -
     assert [element.value for element in found[:complete]] == given_[:complete]
 
 
-def told(element: Element) -> tuple[int, str | None, str, str]:
+def told(element: JsonElement) -> tuple[int, str | None, str, str]:
     return element.offset, element.key, repr(element.value), str(element.fault)
 
 

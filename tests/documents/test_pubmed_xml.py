@@ -380,31 +380,3 @@ def test_a_damaged_file_gives_records_and_refusals_and_keeps_the_rest(
 def test_any_bytes(data: bytes) -> None:
     promises_kept(read_nameless(data, FORMAT))
     assert isinstance(FORMAT.recognises(data), bool)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    names=st.lists(
-        st.tuples(
-            st.text(st.characters(codec="utf-8", categories=["L", "Zs"]), max_size=5),
-            st.sampled_from(
-                [
-                    "",
-                    "<Initials>A B</Initials>",
-                    "<Initials/>",
-                    "<Suffix>2nd</Suffix>",
-                    "<ForeName>Zoë x</ForeName>",
-                ]
-            ),
-        ),
-        max_size=5,
-    )
-)
-def test_the_short_way_through_an_author_list_agrees_with_the_long_one(
-    names: list[tuple[str, str]],
-) -> None:
-    plain_list = "".join(f"<Author><LastName>{n}</LastName>{r}</Author>" for n, r in names)
-    odd = "<Author ValidYN='N'/>"  # sends the list the long way and adds nobody
-    short_way = only(short(inner=f"<AuthorList>{plain_list}</AuthorList>"))
-    long_way = only(short(inner=f"<AuthorList>{plain_list}{odd}</AuthorList>"))
-    assert short_way.metadata.get("authors", []) == long_way.metadata["authors"]

@@ -11,7 +11,7 @@ from bioretrieval_tui.documents.detect import items, recognise, resolve
 from bioretrieval_tui.documents.document import Document, Item, Record
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.documents.writer import Outcome, StoreWriter
+from bioretrieval_tui.documents.writer import StoreOutcome, StoreWriter
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -56,8 +56,8 @@ def test_a_real_corpus(tmp_path: Path, name: str, count: int) -> None:
     with StoreWriter(tmp_path / "s.sqlite") as writer:
         for record in records:
             outcome = writer.add(record)
-            assert outcome in (Outcome.NEW, Outcome.ALIAS)
-            if outcome is Outcome.NEW:
+            assert outcome in (StoreOutcome.NEW, StoreOutcome.ALIAS)
+            if outcome is StoreOutcome.NEW:
                 kept.append(record.document)
         writer.finish()
     store = DocumentStore([tmp_path / "s.sqlite"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.store import DocumentStore, Found
-from bioretrieval_tui.documents.writer import Outcome, StoreWriter
+from bioretrieval_tui.documents.writer import StoreOutcome, StoreWriter
 
 
 def record(identifier: str, text: str = "", title: str = "", **metadata: object) -> Record:
@@ -33,7 +33,7 @@ class Written:
     dead: frozenset[int] = frozenset()
     aliases: int = 0
     changes: int = 0
-    said: list[Outcome | bool] = field(default_factory=list)
+    said: list[StoreOutcome | bool] = field(default_factory=list)
 
     def segment(self, *steps: Step) -> Written:
         base = self.store()
@@ -76,7 +76,12 @@ def test_new_same_and_replaced(written: Written) -> None:
     written.segment(
         record("a", "one"), record("a", "one"), record("a", "two"), record("a", "two", year=1)
     )
-    assert written.said == [Outcome.NEW, Outcome.SAME, Outcome.REPLACED, Outcome.REPLACED]
+    assert written.said == [
+        StoreOutcome.NEW,
+        StoreOutcome.SAME,
+        StoreOutcome.REPLACED,
+        StoreOutcome.REPLACED,
+    ]
     assert written.dead == {0, 1}
     store = written.store()
     assert store.marked_dead() == [0, 1]
@@ -87,7 +92,7 @@ def test_new_same_and_replaced(written: Written) -> None:
 
 def test_the_order_of_keys_in_metadata_is_no_change(written: Written) -> None:
     written.segment(record("a", "x", one=1, two=2), record("a", "x", two=2, one=1))
-    assert written.said == [Outcome.NEW, Outcome.SAME]
+    assert written.said == [StoreOutcome.NEW, StoreOutcome.SAME]
 
 
 def test_replaced_in_a_later_segment(written: Written) -> None:
@@ -102,7 +107,7 @@ def test_replaced_in_a_later_segment(written: Written) -> None:
 def test_nothing_new_is_no_change(written: Written) -> None:
     written.segment(record("a", "one"), record("b", "one"))
     written.segment(record("a", "one"), record("b", "one"), "none")
-    assert written.said[2:] == [Outcome.SAME, Outcome.SAME, False]
+    assert written.said[2:] == [StoreOutcome.SAME, StoreOutcome.SAME, False]
     assert written.changes == 0
 
 
@@ -110,7 +115,12 @@ def test_an_alias_that_comes_again_with_its_own_metadata_is_no_change(written: W
     """A PubMed record carries its PMID, so no alias has the metadata of its document."""
     written.segment(record("a", "one", pmid=1), record("b", "one", pmid=2))
     written.segment(record("a", "one", pmid=1), record("b", "one", pmid=2))
-    assert written.said == [Outcome.NEW, Outcome.ALIAS, Outcome.SAME, Outcome.SAME]
+    assert written.said == [
+        StoreOutcome.NEW,
+        StoreOutcome.ALIAS,
+        StoreOutcome.SAME,
+        StoreOutcome.SAME,
+    ]
     assert written.changes == 0
 
 
@@ -120,7 +130,7 @@ def test_the_same_text_under_another_id_is_another_name(written: Written, split:
         written.segment(record("a", "one", "t")).segment(record("b", "one", "t"))
     else:
         written.segment(record("a", "one", "t"), record("b", "one", "t"))
-    assert written.said == [Outcome.NEW, Outcome.ALIAS]
+    assert written.said == [StoreOutcome.NEW, StoreOutcome.ALIAS]
     store = written.store()
     assert (store.rows, written.aliases) == (1, 1)
     assert store.lookup("b") == Found(0, alias=True)
@@ -132,13 +142,13 @@ def test_the_same_text_under_another_id_is_another_name(written: Written, split:
 def test_a_title_alone_makes_no_two_papers_one(written: Written) -> None:
     written.segment(record("a", "", "Editorial"), record("b", " \n", "Editorial"))
     written.segment(record("c", "", "Editorial"))
-    assert written.said == [Outcome.NEW] * 3
+    assert written.said == [StoreOutcome.NEW] * 3
     assert written.aliases == 0
 
 
 def test_an_alias_may_become_a_document_of_its_own(written: Written) -> None:
     written.segment(record("a", "one"), record("b", "one")).segment(record("b", "two"))
-    assert written.said[-1] is Outcome.REPLACED
+    assert written.said[-1] is StoreOutcome.REPLACED
     assert written.held() == {"a": ("", "one"), "b": ("", "two")}
     assert (written.aliases, written.dead) == (0, frozenset())
 
@@ -181,18 +191,18 @@ def test_gone_and_back_over_several_segments(written: Written) -> None:
     written.segment(record("c", "three"))
     assert written.store().lookup("a") is None
     written.segment("a", record("a", "one"))
-    assert written.said[-2:] == [False, Outcome.NEW]
+    assert written.said[-2:] == [False, StoreOutcome.NEW]
     assert written.store().find("a") == (3, Document("a", "", "one"))
     written.segment("a", record("a", "two"))
-    assert written.said[-1] is Outcome.ALIAS
+    assert written.said[-1] is StoreOutcome.ALIAS
     assert written.held() == {"a": ("", "two"), "b": ("", "two"), "c": ("", "three")}
 
 
 def test_a_text_that_is_dead_has_no_second_name(written: Written) -> None:
     written.segment(record("a", "one"), record("x", "y")).segment("a", record("b", "one"))
-    assert written.said[-1] is Outcome.NEW
+    assert written.said[-1] is StoreOutcome.NEW
     written.segment("b").segment(record("c", "one"))
-    assert written.said[-1] is Outcome.NEW
+    assert written.said[-1] is StoreOutcome.NEW
     assert written.store().same_content(Document("", "", "one").content_hash()) == [3, 2, 0]
 
 
@@ -202,7 +212,7 @@ def test_half_a_surrogate_pair_is_refused_and_costs_nothing(tmp_path: Path) -> N
             with pytest.raises(ValueError, match="surrogate"):
                 writer.add(bad)
         assert (writer.rows, writer.changes) == (0, 0)
-        assert writer.add(record("a", "fine")) is Outcome.NEW
+        assert writer.add(record("a", "fine")) is StoreOutcome.NEW
         writer.finish()
     assert DocumentStore([tmp_path / "s.sqlite"]).rows == 1
 
@@ -234,8 +244,8 @@ def test_an_unfinished_file_is_no_segment_with_rows(tmp_path: Path) -> None:
 def test_compacting_joins_nothing_anew(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "s.sqlite") as writer:
         writer.joins_twins = False
-        assert writer.add(record("a", "one", year=1)) is Outcome.NEW
-        assert writer.add(record("b", "one", year=2)) is Outcome.NEW
+        assert writer.add(record("a", "one", year=1)) is StoreOutcome.NEW
+        assert writer.add(record("b", "one", year=2)) is StoreOutcome.NEW
         writer.name("c", 1)
         writer.finish()
     store = DocumentStore([tmp_path / "s.sqlite"])
@@ -271,11 +281,11 @@ def test_any_steps_over_any_segments_are_what_a_dict_makes_of_them(
             document = step.document
             content = (document.title, document.text)
             if document.id not in model:
-                told.append(said in (Outcome.NEW, Outcome.ALIAS))
+                told.append(said in (StoreOutcome.NEW, StoreOutcome.ALIAS))
             elif model[document.id] != content:
-                told.append(said is Outcome.REPLACED)
+                told.append(said is StoreOutcome.REPLACED)
             else:  # metadata alone may differ, which an alias has none of
-                told.append(said in (Outcome.SAME, Outcome.REPLACED))
+                told.append(said in (StoreOutcome.SAME, StoreOutcome.REPLACED))
             model[document.id] = content
         assert all(told)
         assert written.held() == model

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Place, Rejected
-from bioretrieval_tui.documents.readers import xml_records
 from bioretrieval_tui.documents.readers.xml_records import markup_of, records
 
 NAMES = ("rec", "other")
@@ -23,9 +22,9 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
 
 
 def read(
-    data: bytes, *, size: int = 1 << 20, limit: int = 1 << 20, unread: tuple[str, ...] = ()
+    data: bytes, *, size: int = 1 << 20, limit: int = 1 << 20
 ) -> list[tuple[str, Place] | Rejected]:
-    found = records(pieces(data, size), NAMES, "f.xml", limit=limit, unread=unread)
+    found = records(pieces(data, size), NAMES, "f.xml", limit=limit)
     return [
         item if isinstance(item, Rejected) else ("".join(item[0].itertext()), item[1])
         for item in found
@@ -108,30 +107,6 @@ def test_a_fault_is_told_with_its_place() -> None:
         f"f.xml: byte {len(HEAD)}: not well-formed XML in its line 3:"
         " Opening and ending tag mismatch: b and c"
     )
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        b"",
-        b"<rec><b></c></rec>",
-        b"<rec>not closed",
-        b"<!-- <rec>hidden</rec> -->",
-        b"<rec>a<!-- </rec> -->b</rec>",
-        b"<rec>&alpha;</rec>",
-        b"<rec>\xff</rec>",
-        b"<other><drop>x</drop></other><rec/>",
-    ],
-)
-def test_what_is_parsed_ahead_is_what_is_parsed_with_care(
-    odd: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    many = b"".join(rec(f"n{number} " + "x" * 60) for number in range(9_000))
-    data = HEAD + many + odd + many + odd + rec("last") + b"</set>"
-    ahead = read(data, size=100_000, unread=("drop",))
-    monkeypatch.setattr(xml_records, "WORTH_IT", 1 << 40)
-    assert ahead == read(data, size=100_000, unread=("drop",))
-    assert len(ahead) > 18_000
 
 
 def test_where_one_record_begins_within_another_the_outer_one_is_refused() -> None:
@@ -344,19 +319,3 @@ def test_a_cut_costs_no_record_before_it(
     assert read(content[:cut])[: len(before)] == before
     assert len(read(content[:cut])) <= len(before) + 1
     assert read(content + soup)[: len(whole)] == whole
-
-
-# What the caller does not read ------------------------------------------------------------------
-
-
-def test_unread_elements_are_left_out_only_where_that_is_safe() -> None:
-    def one(text: str) -> str:
-        (item,) = read(rec(text), unread=("u",))
-        return "!" if isinstance(item, Rejected) else item[0]
-
-    assert one("a<u>1</u>b<u>2</u>c") == "abc"
-    assert one("a<u>1<b></c></u>b") == "ab"
-    assert one("a<u>1<u>2</u>3</u>b") == "a123b"
-    assert one("a<u>1</u><![CDATA[<u>]]>b") == "a1<u>b"
-    assert one("<![CDATA[<u>]]>a<![CDATA[</u>]]>") == "<u>a</u>"
-    assert one("a<u>1") == "!"

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from hashing_encoder import HashingEncoder
 
+from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.manifest import read_manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
-from bioretrieval_tui.index.hnsw import HnswStore
 
 DIMENSION = 32
 

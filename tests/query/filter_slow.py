@@ -14,7 +14,7 @@ from itertools import chain
 from filter_rows import SCHEMA
 
 from bioretrieval_tui.query import Row, parse
-from bioretrieval_tui.query.nodes import (
+from bioretrieval_tui.query.ast import (
     All,
     Any,
     Compares,

@@ -298,20 +298,12 @@ def test_a_filter_is_freed_with_its_last_name() -> None:
     gc.disable()
     try:
         target = Filter(ROWS, SCHEMA)
-        target.prepare()
         target.apply("dense year>2020 metfromin")
         gone = weakref.ref(target)
         del target
         assert gone() is None
     finally:
         gc.enable()
-
-
-def test_preparing_changes_nothing() -> None:
-    prepared = Filter(ROWS, SCHEMA)
-    prepared.prepare()
-    for expression in ("en", "bmr2b", "metfromin", "tags:link", "year>2020 dense"):
-        assert prepared.apply(expression) == FILTER.apply(expression)
 
 
 def test_nothing_heavy_is_loaded_before_a_word_is_mistyped() -> None:

@@ -154,7 +154,6 @@ def test_ten_thousand_rows_are_searched_whole() -> None:
     rows = many_rows()
     assert len(rows) == 10_000
     fast = Filter(rows, SCHEMA)
-    fast.prepare()
     found = fast.apply("diabetes params<=500M")
     expected = [
         number

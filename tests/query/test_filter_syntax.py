@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui.errors import EXIT_USAGE, FilterError
 from bioretrieval_tui.query import Field, Schema, UnfinishedFilterError, parse
-from bioretrieval_tui.query.fields import Interval
-from bioretrieval_tui.query.nodes import (
+from bioretrieval_tui.query.ast import (
     All,
     Any,
     Compares,
@@ -22,7 +21,8 @@ from bioretrieval_tui.query.nodes import (
     Phrase,
     Word,
 )
-from bioretrieval_tui.query.syntax import DEEPEST, LONGEST
+from bioretrieval_tui.query.parser import DEEPEST, LONGEST
+from bioretrieval_tui.query.schema import Interval
 
 SCHEMA = Schema(
     [

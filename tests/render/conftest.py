@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.loader import Content
@@ -21,9 +20,9 @@ from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     CheckVector,
+    Claim,
     Dataset,
     Encoding,
-    Fact,
     Link,
     Loaders,
     Milestone,
@@ -37,10 +36,6 @@ from bioretrieval_tui.catalog.models import (
     Step,
     Subset,
 )
-
-# A machine under load is slow, not wrong.
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -72,8 +67,8 @@ PAPERS: list[AnyEntry] = [
         relations=("alpha",),
         sources=("alpha-repo",),
         facts=(
-            Fact(label="corpus", value="21B words", source="alpha-repo"),
-            Fact(label="steps", value="1M", source="elsewhere", status="unverified"),
+            Claim(label="corpus", value="21B words", source="alpha-repo"),
+            Claim(label="steps", value="1M", source="elsewhere", status="unverified"),
         ),
         notes=(
             Note(text="Often dated 2019.", source="alpha-repo", corrects=True),

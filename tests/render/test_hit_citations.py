@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.render.bibtex import bibliography
-from bioretrieval_tui.render.hitcitation import citable_hit, cite_hit
+from bioretrieval_tui.render.hits import citable_hit, cite_hit
 
 
 @dataclass

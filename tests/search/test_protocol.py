@@ -15,8 +15,7 @@ from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.index.report import RejectedRecord, Report
-from bioretrieval_tui.index.report import Check, Verification
+from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search import protocol
 from bioretrieval_tui.search.hits import Answer, Facet, Hit, Question, Scores, Why

@@ -28,8 +28,8 @@ from bioretrieval_tui.terminal.capabilities import Capabilities, detect
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.panes.listing import ListPane
-from bioretrieval_tui.tui.widgets.headline import HeadLine
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 
 OVER_SSH = detect({"TERM": "xterm-256color", "SSH_CONNECTION": "1", "LANG": "C.UTF-8"})
 NOTHING = detect({"TERM": "xterm-256color", "LANG": "C.UTF-8"}, platform="linux")

@@ -13,10 +13,10 @@ from bioretrieval_tui.catalog.models import (
     Benchmark,
     Change,
     CheckVector,
+    Claim,
     Content,
     Dataset,
     Encoding,
-    Fact,
     Link,
     Loaders,
     Milestone,
@@ -82,7 +82,7 @@ def _papers() -> list[Paper]:
         Paper(
             id="hostile-paper", name=HOSTILE + "paper", title=HOSTILE + LONG, year=2022,
             venue=HOSTILE, authors=(HOSTILE, LONG), summary=HOSTILE + LONG + " " + PROSE,
-            tags=(HOSTILE,), sources=("evil",), facts=(Fact(label=HOSTILE, value=HOSTILE + LONG,
+            tags=(HOSTILE,), sources=("evil",), facts=(Claim(label=HOSTILE, value=HOSTILE + LONG,
                                                           source="evil"),),
             notes=(Note(text=HOSTILE, source="evil"), Note(text="no source", source=HOSTILE)),
             links=(

@@ -14,12 +14,11 @@ from typing import Any, cast
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.index.report import RejectedRecord, Report
-from bioretrieval_tui.index.report import Check, Verification
+from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.hits import Answer, Hit, Question, Scores, Why
 from bioretrieval_tui.search.protocol import Built, Ensured, Reranker
-from bioretrieval_tui.tui.asked import View
+from bioretrieval_tui.tui.search_session import HitView
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +245,9 @@ def hit(rank: int, identifier: str, title: str, text: str, **other: object) -> H
     return Hit(rank, identifier, title, text, year, url, score, Scores(dense=score))  # type: ignore[arg-type]
 
 
-def view(query: str, hits: Sequence[Hit], index: str = "mine") -> View:
+def view(query: str, hits: Sequence[Hit], index: str = "mine") -> HitView:
     """What the pane shows once a query was answered."""
-    return View(index, Question(text=query), Answer(tuple(hits)))
+    return HitView(index, Question(text=query), Answer(tuple(hits)))
 
 
 HITS = (

@@ -20,9 +20,7 @@ from bioretrieval_tui.evaluation.explore import JudgedRow, QueryView, UnjudgedRo
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.evaluating import Answer, Ask, Figures
-from bioretrieval_tui.tui.judged import DocumentRows, document_lines, query_lines
-from bioretrieval_tui.tui.panes.qrels import QrelsPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.panes.qrels import QrelsPane, document_lines
 
 MODES = ("lexical", "dense")
 ANSWER = Answer(
@@ -64,11 +62,10 @@ def explored(session: Session) -> QrelsPane:
     """As if both processes had answered."""
     pane = session.app.pane
     assert isinstance(pane, QrelsPane)
-    pane.show_queries(ROWS, ANSWER)
+    pane.session._show(ROWS, ANSWER)
     pane.workers.cancel_group(pane, "view")
-    pane.view = VIEW
-    pane.query_one("#query", Detail).show(query_lines(VIEW, MODES))
-    pane.documents.show(DocumentRows(VIEW, MODES))
+    pane.session.view = VIEW
+    pane.show_view()
     return pane
 
 
@@ -86,7 +83,7 @@ async def documents(session: Session) -> None:
 async def document(session: Session) -> None:
     pane = explored(session)
     pane.add_class("-reading", "-document")
-    pane.detail.show(document_lines(VIEW.judged[0], MODES, "-", ("Statins", PROSE)))
+    pane.detail.show(document_lines(VIEW.judged[0], MODES, ("Statins", PROSE)))
     pane.detail.focus()
     await session.settle()
 

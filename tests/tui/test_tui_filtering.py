@@ -6,7 +6,7 @@ import pytest
 from driving import Session, make_app, running
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE = (120, 20)
@@ -219,3 +219,16 @@ async def test_hostile_words_are_words(small: Catalogue) -> None:
         await session.settle()
         assert "\x1b" not in session.text
         assert "[bold]" in session.text
+
+
+async def test_what_is_half_typed_is_no_error_yet(small: Catalogue) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        await session.press("/")
+        await session.type("alpha year")
+        kept = session.ids
+        await session.type(">")
+        assert session.ids == kept
+        assert "column" in session.head
+        await session.type("=2018")
+        assert "column" not in session.head
+        assert "alpha-paper" in session.ids

@@ -15,7 +15,7 @@ from textual import events
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.terminal.clean import clean, safe_url
-from bioretrieval_tui.tui.hits import hit_page
+from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.pages import entry_page
 from bioretrieval_tui.tui.panes.dialogs import TextDialog
 from bioretrieval_tui.tui.panes.search import SearchPane
@@ -109,7 +109,7 @@ async def test_hits(small: Catalogue) -> None:
         pane = session.app.pane
         assert isinstance(pane, SearchPane)
         pane.index = "\x1b[31mscifact"
-        pane.show_view(view(pane.index, HITS, pane.index))
+        pane.session.show(view(pane.index, HITS, pane.index))
         await session.press("escape", "j", "j", "enter")
         assert "[bold]BC1[/bold] RNA evil" in session.text
         check(session)
@@ -133,7 +133,7 @@ async def test_what_is_pasted_into_a_line_is_clean(small: Catalogue, pane: str) 
 
 def test_every_page_and_every_row_is_clean(small: Catalogue) -> None:
     pages = [entry_page(entry, small) for entry in small.entries]
-    pages += [hit_page(hit, ("word", "\x1b")) for hit in HITS]
+    pages += [hit_page(hit, "word \x1b") for hit in HITS]
     for page in pages:
         for row in layout(page.lines, 60):
             drawn = strip(row, 60, DARK)

@@ -15,7 +15,7 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.tui.panes.dialogs import Question
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.works import EVERY, Job
 
 WIDE, NARROW = (120, 30), (80, 24)

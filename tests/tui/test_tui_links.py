@@ -11,7 +11,7 @@ from scripted import HITS, view
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.terminal.clean import safe_url
-from bioretrieval_tui.tui.hits import hit_page
+from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.text import layout, strip
@@ -65,7 +65,7 @@ def test_letters_name_the_links_of_the_page(real: Catalogue) -> None:
 
 def test_addresses_of_hits_are_links() -> None:
     for hit in HITS:
-        page = hit_page(hit, ("scan", "https"))
+        page = hit_page(hit, "scan https")
         assert unlinked(page) == []
         assert len(page.links) == (1 if hit.url else 0)
         if hit.url:
@@ -73,7 +73,7 @@ def test_addresses_of_hits_are_links() -> None:
 
 
 def test_marking_words_breaks_no_address() -> None:
-    page = hit_page(HITS[0], ("example", "scan", "org"))
+    page = hit_page(HITS[0], "example scan org")
     spans = [span for row in page.lines for span in row.spans if span.url]
     assert [span.text for span in spans] == ["https://example.org/scan", HITS[0].url]
 
@@ -140,7 +140,7 @@ async def test_a_mark_in_a_hit_keeps_its_link(small: Catalogue) -> None:
         pane = session.app.pane
         assert isinstance(pane, SearchPane)
         pane.index = "mine"
-        pane.show_view(view("example scan", HITS))
+        pane.session.show(view("example scan", HITS))
         await session.settle()
         assert session.links() == {"https://example.org/scan", HITS[0].url}
         assert addresses_without_link(session) == []

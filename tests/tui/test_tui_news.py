@@ -14,7 +14,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.online.fresh import Change, Freshness, save_freshness
 from bioretrieval_tui.online.watches import News, Watch, Watched, save, watched
 from bioretrieval_tui.tui.panes.news import NewsPane
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 
 WIDE, NARROW = (120, 30), (60, 20)
 

@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
 from bioretrieval_tui.tui.exporting import FORMATS
 from bioretrieval_tui.tui.panes.dialogs import ExportDialog, TextDialog
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.document import Detail
 
 WIDE = (120, 30)
 

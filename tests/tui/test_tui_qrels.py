@@ -13,12 +13,13 @@ from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.explore import QueryRow
+from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.tui.evaluating import Ask
 from bioretrieval_tui.tui.exploring import with_run
-from bioretrieval_tui.tui.judged import arranged, pairs
 from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
 from bioretrieval_tui.tui.panes.dialogs import Question
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
+from bioretrieval_tui.tui.qrels_session import arranged, pairs
 from homes import share_encoders
 
 WIDE, NARROW = (120, 30), (80, 24)
@@ -101,41 +102,41 @@ async def test_from_the_palette_to_a_document(small: Catalogue, benchmark: Path)
         assert "Evaluating tiny" in session.rows[-1]
         await session.press("backspace")
         pane = await ranked(session)
-        assert pane.modes == ("lexical", "dense")
-        assert ids(pane.shown) == ["1", "2", "3"]
+        assert pane.session.modes == ("lexical", "dense")
+        assert ids(pane.session.shown) == ["1", "2", "3"]
         assert "tiny test  3 queries  nDCG@10 by all-MiniLM-L6-v2" in session.head
         # The right side is about the query under the cursor.
         assert "Which drugs cause pain in muscles?" in session.rows[2]
-        assert pane.view is not None
-        assert "2 judged, then the best" in session.text
+        assert pane.session.view is not None
+        assert "2 judged; top" in session.text
         rows = [row for row in session.rows if "Statins" in row]
         assert len(rows) == 1
         assert rows[0].split()[-4:] == ["2", "1", "1", "Statins"]
         await session.press("enter", "enter")
         assert "Simvastatin and other statins" in session.text
-        assert "d1   grade 2   lexical 1   dense 1" in session.text
+        assert "d1   grade 2   BM25 1   dense 1" in session.text
         await session.press("escape", "escape")
-        # The worst first, by words: what nobody could find stands above.
+        # The lowest BM25 score first.
         keys = [column.key for column in pane.list_of_queries.columns]
         by = keys.index("lexical") - pane.list_of_queries.column
         await session.press(*["right"] * by, "s")
-        assert ids(pane.shown)[-1] == "1"
-        scores = [row.scores["lexical"] for row in pane.shown]
+        assert ids(pane.session.shown)[-1] == "1"
+        scores = [row.scores["lexical"] for row in pane.session.shown]
         assert scores == sorted(scores)
         await session.press("s")
-        assert ids(pane.shown)[0] == "1"
+        assert ids(pane.session.shown)[0] == "1"
         await session.press("s")
-        assert ids(pane.shown) == ["1", "2", "3"]
+        assert ids(pane.session.shown) == ["1", "2", "3"]
         await session.press("slash")
         await session.type("gene")
-        assert ids(pane.shown) == ["2"]
+        assert ids(pane.session.shown) == ["2"]
         assert "1 of 3" in session.head
         await session.press("enter", "enter")
         await session.settle()
         assert "not in the corpus" in session.text  # d9
-        assert "dense-lex" not in session.text
+        assert pair_title(("lexical", "dense")) in session.text
         await session.press("escape", "escape")
-        assert ids(pane.shown) == ["1", "2", "3"]
+        assert ids(pane.session.shown) == ["1", "2", "3"]
 
 
 async def test_kept_rankings_are_shown_at_once_and_others_made_anew(
@@ -146,27 +147,27 @@ async def test_kept_rankings_are_shown_at_once_and_others_made_anew(
         session.app.explore(ask)
         await session.settle()
         pane = await ranked(session)
-        assert ids(pane.shown) == ["1", "2", "3"]
+        assert ids(pane.session.shown) == ["1", "2", "3"]
         await session.press("p")
         assert "no other two modes" in session.said
         await session.press("1")
         session.app.explore(ask)
         await session.settle()
         assert session.app.evaluations.current is None
-        assert ids(pane.shown) == ["1", "2", "3"]
+        assert ids(pane.session.shown) == ["1", "2", "3"]
         # Other judgements: what is kept is not of these files.
         (benchmark / "qrels" / "test.tsv").write_text("2\td2\t1\n")
         session.app.explore(ask)
         await session.settle()
         assert session.app.evaluations.current == with_run(ask, session.app.where)
         pane = await ranked(session)
-        assert ids(pane.shown) == ["2"]
+        assert ids(pane.session.shown) == ["2"]
         await session.press("enter", "enter")
         assert "p53 gene suppresses" in session.text
         await session.press("a")
         assert session.app.evaluations.current is not None
         await ranked(session)
-        assert ids(pane.shown) == ["2"]
+        assert ids(pane.session.shown) == ["2"]
 
 
 async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -> None:
@@ -213,9 +214,9 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         await session.settle()
         await session.press("x")
         found = await ranked(session)
-        assert found.modes == ("lexical", "dense", "hybrid")
-        assert found.ask is not None
-        assert found.ask.folder == benchmark
+        assert found.session.modes == ("lexical", "dense", "hybrid")
+        assert found.session.ask is not None
+        assert found.session.ask.folder == benchmark
 
 
 async def test_hostile_queries_and_documents_are_text(
@@ -233,7 +234,7 @@ async def test_hostile_queries_and_documents_are_text(
         session.app.explore(Ask(place, ("lexical",), purpose="explore"))
         await session.settle()
         pane = await ranked(session)
-        if pane.problem:  # an id with blanks cannot stand in a run file, and that is said
+        if pane.session.problem:  # an id with blanks cannot stand in a run file, and that is said
             assert "cannot stand in a TREC run file" in session.text
             check(session)
             return

@@ -49,13 +49,11 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
-from bioretrieval_tui.tui.widgets.ask_line import AskLine
-from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
+from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.widgets.toosmall import TooSmall
 from bioretrieval_tui.tui.widgets.workbar import WorkBar

@@ -13,8 +13,8 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.tui.panes.search import SearchPane
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE = (120, 30)
@@ -90,7 +90,7 @@ async def test_a_failed_index_is_told(small: Catalogue, scripted: Desk) -> None:
         scripted.fail(BioRetrievalError("the disk is full", remedy="make room"))
         await session.settle()
         assert "the disk is full; make room" in session.rows[2]
-        assert pane_of(session).state[0].role == "error"
+        assert pane_of(session).session.state[0][1] == "error"
 
 
 async def test_an_index_that_is_old_is_told(small: Catalogue, scripted: Desk) -> None:
@@ -270,7 +270,7 @@ async def test_links_of_a_hit(
         assert programs.calls == ["surf https://pubmed.ncbi.nlm.nih.gov/4983/"] * 2
         assert session.copied() == ["https://pubmed.ncbi.nlm.nih.gov/4983/"]
         await session.press("r")
-        assert session.said == "Documents of an index have no relations yet"
+        assert session.said == "Documents of an index have no relations"
         await session.press("j")
         for key in "oyl":
             await session.press(key)

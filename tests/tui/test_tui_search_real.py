@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
 from bioretrieval_tui.search.client import SearchClient
 from bioretrieval_tui.tui.panes.search import SearchPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.document import Detail
 
 PAPERS = {
     "statins": "Simvastatin causes muscle pain in some of the patients who take it.",
@@ -53,7 +53,7 @@ async def test_from_a_fresh_home_to_the_right_answer(tiny: Catalogue, tmp_path: 
             await session.app.workers.wait_for_complete(
                 [worker for worker in session.app.workers if worker.group == "prepare"]
             )
-            assert pane.ready
+            assert pane.session.ready
             while not pane.hits:
                 await asyncio.sleep(0.01)
                 await session.settle()

@@ -56,7 +56,7 @@ Act = Callable[[Session, SearchPane, Desk], Awaitable[None]]
 
 async def empty(session: Session, pane: SearchPane, desk: Desk) -> None:
     desk.ready()
-    await session.until(lambda: pane.ready)
+    await session.until(lambda: pane.session.ready)
 
 
 async def building(session: Session, pane: SearchPane, desk: Desk) -> None:
@@ -67,7 +67,7 @@ async def waiting(session: Session, pane: SearchPane, desk: Desk, index: str = "
     """A query was typed and is not answered."""
     desk.indexes = [info("mine", fields=FIELDS), info("catalogue", fields=("kind", "year"))]
     pane.index = index
-    await pane.learn()
+    await pane.session.learn()
     session.line.value = QUERY
     await session.until(lambda: QUERY in desk.waiting)
 
@@ -141,7 +141,7 @@ async def alike(session: Session, pane: SearchPane, desk: Desk) -> None:
     )
     desk.alike = {"mine": Answer(HITS[1:]), "catalogue": Answer(near)}
     desk.ready()
-    await session.until(lambda: pane.ready)
+    await session.until(lambda: pane.session.ready)
     await found(session, pane, desk)
     await session.press("M", "G")
     await session.rest()
@@ -161,7 +161,7 @@ async def beside(session: Session, pane: SearchPane, desk: Desk) -> None:
 async def in_the_catalogue(session: Session, pane: SearchPane, desk: Desk) -> None:
     entry = session.app.catalogue.entries[0]
     desk.ready()
-    await session.until(lambda: pane.ready)
+    await session.until(lambda: pane.session.ready)
     await waiting(session, pane, desk, "catalogue")
     one = Hit(1, entry.id, entry.name, entry.summary, entry.year, None, 0.9, Scores(0.9, 2.0))
     await again(session, desk, Answer((one,)))

@@ -15,8 +15,8 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.library.store import Library
 from bioretrieval_tui.search.hits import Answer, Facet, Scores, Why
 from bioretrieval_tui.tui.panes.search import SearchPane
-from bioretrieval_tui.tui.widgets.ask_line import AskLine
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.input import AskLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE, NARROW = (120, 30), (80, 24)
@@ -38,7 +38,7 @@ async def ask(session: Session, desk: Desk, query: str = QUERY, index: str = "mi
     desk.indexes = [info("mine", fields=FIELDS), info("catalogue", fields=("kind", "year"))]
     pane = pane_of(session)
     pane.index = index
-    await pane.learn()
+    await pane.session.learn()
     session.line.value = query
     await session.until(lambda: query in desk.waiting)
 
@@ -66,11 +66,11 @@ async def test_m_goes_round_the_modes(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         await answered(session, scripted)
         assert "mine  hybrid  59 hits  all-MiniLM-L6-v2" in session.head
-        for mode in ("dense", "lexical", "hybrid"):
+        for mode, named in (("dense", "dense"), ("lexical", "BM25"), ("hybrid", "hybrid")):
             await session.press("m")
             await again(session, scripted)
             assert scripted.questions[-1].mode == mode
-            assert f"mine  {mode}  3 hits" in session.head
+            assert f"mine  {named}  3 hits" in session.head
             # Words alone need no model, so none is named.
             assert ("all-MiniLM" in session.head) == (mode != "lexical")
 
@@ -141,11 +141,11 @@ async def test_a_wrong_filter_is_pointed_at_and_the_hits_stay(
         await session.press("ctrl+u")
         await session.type("(year:2015")
         assert "this ( is not closed" in session.text
-        assert pane.problem_span().role == "dim"
+        assert pane.session.status()[0][1] == "dim"
         assert pane.hits == HITS
         assert len(scripted.asked) == count
         await session.press("escape")
-        assert pane.problem is None
+        assert pane.session.problem is None
         assert "59 hits" in session.head
         assert isinstance(session.focused, VirtualTable)
 
@@ -155,11 +155,11 @@ async def test_a_filter_that_another_index_does_not_know_is_lifted(
 ) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         pane = await answered(session, scripted)
-        pane.where = "mesh:asthma"
+        pane.session.where = "mesh:asthma"
         pane.search_in("catalogue")
         await session.settle()
-        assert pane.where == ""
-        assert session.said == 'The filter was lifted: "mesh" is not a field'
+        assert pane.session.where == ""
+        assert session.said == 'The filter was removed: "mesh" is not a field'
 
 
 async def test_a_word_that_may_become_a_field_waits_for_more(
@@ -170,7 +170,7 @@ async def test_a_word_that_may_become_a_field_waits_for_more(
         await session.press("f")
         for letter in "mes":
             await session.press(letter)
-        assert pane.where == ""
+        assert pane.session.where == ""
         await session.type("h:brain")
         await session.until(lambda: QUERY in scripted.waiting)
         assert scripted.questions[-1].where == "mesh:brain"
@@ -202,7 +202,7 @@ async def test_a_facet_goes_into_the_filter_and_out(
     async with running(make_app(small), size, pane="search") as session:
         pane = await answered(session, scripted)
         await session.press("F")
-        assert "Of best 59" in session.text
+        assert "Count in top 59" in session.text
         assert "Brain Diseases" in session.text
         assert pane.detail.display == (size[0] >= 140)
         await session.press("j", "j", "enter")
@@ -218,9 +218,9 @@ async def test_a_facet_goes_into_the_filter_and_out(
         assert scripted.questions[-1].where == 'mesh="Brain Diseases"'
         assert pane.hit is HITS[0]
         await session.press("escape")
-        assert "Of best" not in session.text
+        assert "Count in" not in session.text
         assert isinstance(session.focused, VirtualTable)
-        assert pane.where
+        assert pane.session.where
 
 
 async def test_tab_goes_between_hits_and_facets(small: Catalogue, scripted: Desk) -> None:
@@ -235,7 +235,7 @@ async def test_tab_goes_between_hits_and_facets(small: Catalogue, scripted: Desk
         assert isinstance(session.focused, Detail)
         assert "Myelodysplastic" in session.text
         await session.press("escape")
-        assert "Of best 59" in session.text
+        assert "Count in top 59" in session.text
 
 
 async def test_without_facets_there_is_nothing_to_open(small: Catalogue, scripted: Desk) -> None:
@@ -256,7 +256,7 @@ async def test_more_like_one_and_back(small: Catalogue, scripted: Desk) -> None:
         pane = await answered(session, scripted)
         await session.press("j", "j", "k", "M")
         assert scripted.like == [("mine", "5836", "mine", ""), ("mine", "5836", "catalogue", "")]
-        assert "like: Myelodysplastic syndromes" in session.head
+        assert "similar to: Myelodysplastic syndromes" in session.head
         assert "5 hits + 1 of the catalogue" in session.head
         assert "◆  catalogue: Alpha" in session.text
         # What is of the catalogue is its entry, and leads there.
@@ -269,12 +269,12 @@ async def test_more_like_one_and_back(small: Catalogue, scripted: Desk) -> None:
         # And from there further on, one step after the other back.
         await session.press("M")
         assert scripted.like[-1] == ("catalogue", "alpha-paper", "catalogue", "")
-        assert "like: Alpha" in session.head
+        assert "similar to: Alpha" in session.head
         await session.press("escape")
-        assert pane.view.like is HITS[1]
+        assert pane.session.view.like is HITS[1]
         assert session.at == "alpha-paper"
         await session.press("backspace")
-        assert pane.view.like is None
+        assert pane.session.view.like is None
         assert pane.hits == HITS
         assert session.at == "5836"
         assert session.app.history == [("home", None)] or not session.app.history
@@ -286,16 +286,16 @@ async def test_a_likeness_keeps_the_filter_and_ends_with_a_query(
     scripted.alike = {"mine": Answer(HITS[4:6], fitting=40)}
     async with running(make_app(small), WIDE, pane="search") as session:
         pane = await answered(session, scripted)
-        pane.where = "year:2012"
+        pane.session.where = "year:2012"
         await session.press("M")
         assert scripted.like == [("mine", "4983", "mine", "year:2012")]
         assert "filter year:2012 keeps 40" in session.head
         await ask(session, scripted, "another")
         scripted.answer("another", HITS[:1])
         await session.press("enter")
-        assert pane.view.like is None
+        assert pane.session.view.like is None
         await session.press("escape")
-        assert pane.view.like is None
+        assert pane.session.view.like is None
 
 
 async def test_a_likeness_that_fails_leaves_the_hits(small: Catalogue, scripted: Desk) -> None:
@@ -308,7 +308,7 @@ async def test_a_likeness_that_fails_leaves_the_hits(small: Catalogue, scripted:
         # The catalogue's part is an extra: what was asked for is shown without it.
         scripted.alike = {"mine": Answer(HITS[:2]), "catalogue": BioRetrievalError("no")}
         scripted.ready()
-        await session.until(lambda: pane.ready)
+        await session.until(lambda: pane.session.ready)
         await session.press("M")
         assert pane.hits == HITS[:2]
 
@@ -330,13 +330,14 @@ async def test_why_is_asked_once_the_cursor_rests(small: Catalogue, scripted: De
         await session.until(lambda: scripted.explained)
         await session.settle()
         assert scripted.explained == [("hybrid", "mine", "4983")]
-        assert "meaning 0.8300 #1   words 12.50 #3" in session.text
-        assert f"{'newborn':<18}  75% {'━' * 12} " in session.text
-        assert "nearest sentence   0.7071" in session.text
+        assert "dense        0.8300 #1" in session.text
+        assert "BM25         12.50 #3" in session.text
+        assert f"newborn 75% {'━' * 12}" in session.text
+        assert "0.7071" in session.text
         marked = "".join(
             span.text for row in pane.page.lines for span in row.spans if span.role == "passage"
         )
-        assert marked == SENTENCE + "nearest sentence"
+        assert marked == SENTENCE
         # Where it was read it stays, and what is known is not asked again.
         await session.press("j", "k")
         await session.rest()
@@ -353,7 +354,7 @@ async def test_why_of_words_alone_loads_no_model(small: Catalogue, scripted: Des
             scripted.explained.clear()
             await session.rest()
             assert scripted.explained == [(asked, "mine", "4983")], mode
-        assert pane.mode == "lexical"
+        assert pane.session.mode == "lexical"
 
 
 @pytest.mark.parametrize("theme", ["dark", "light", "terminal"])
@@ -420,7 +421,7 @@ async def test_the_best_are_read_again(scripted: Desk, weights: str) -> None:
         best = tuple(reversed(HITS[:5]))
         await again(session, scripted, Answer(best))
         assert pane.hits == best
-        assert "read again by Reader" in session.head
+        assert "reranked by Reader" in session.head
         # Another query is another matter.
         await ask(session, scripted, "another")
         assert scripted.rerankers[-1] is None
@@ -457,7 +458,7 @@ async def test_a_reranker_that_is_not_here_is_told_with_the_way_to_get_it(script
 async def test_without_hits_nothing_is_read_again(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         await session.press("escape", "R")
-        assert "no hits" in session.said
+        assert "no hits to rerank" in session.said
         await session.press("M")
         assert "no hit" in session.said
         await session.press("v")
@@ -487,12 +488,12 @@ async def test_words_and_meaning_side_by_side(
     async with running(make_app(small), size, pane="search") as session:
         pane = await two_lists(session, scripted)
         assert [one.mode for one in scripted.questions[-2:]] == ["lexical", "dense"]
-        assert "words | meaning  1 of 3 in both" in session.head
-        assert "By words (BM25)" in session.rows[3]
-        assert "By meaning (dense)" in session.rows[3]
+        assert "BM25 | dense  1 of 3 in both" in session.head
+        titles = [word for word in session.rows[3].split() if word != "Year"]
+        assert titles == ["#", "BM25", "In", "dense", "#", "Dense", "In", "BM25"]
         first = session.rows[4]
-        assert first.count("= 3") == 1  # the left list's first is the right one's third
-        assert session.rows[6].count("= 1") == 1
+        assert first.count("#3 dense") == 1  # the left list's first is the right one's third
+        assert session.rows[6].count("#1 BM25") == 1
         assert not pane.detail.display
         # What stands in both has both cursors; tab changes sides.
         right = pane.query_one("#right", VirtualTable)
@@ -506,18 +507,18 @@ async def test_words_and_meaning_side_by_side(
         await session.press("enter")
         assert isinstance(session.focused, Detail)
         assert "Text 6." in session.text
-        assert "By words" not in session.text
+        assert "In dense" not in session.text
         await session.press("escape")
         assert session.focused is right
         await session.press("left")
         assert session.focused is pane.list_of_hits is not right
         await session.press("F")
-        assert "v leaves the other" in session.said
+        assert "v closes the other" in session.said
         # Typing asks both again; v or escape is one list again.
         await session.press("escape")
         await again(session, scripted, Answer(HITS))
         assert scripted.streams[-1] == "search"
-        assert "By words" not in session.text
+        assert "In dense" not in session.text
         assert "59 hits" in session.head
 
 

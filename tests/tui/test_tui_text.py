@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from bioretrieval_tui.terminal.clean import clean
-from bioretrieval_tui.tui.highlight import marked, words
+from bioretrieval_tui.tui.hit_list import marked, query_words
 from bioretrieval_tui.tui.markdown import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, wrap
 from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
-
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 LETTERS = "ab -.\t\n\x1b[31m\x9b\x07検索模型🧬é\u0301\u202e\u200dﾊﾟ"
 TEXT = st.one_of(st.text(alphabet=LETTERS, max_size=60), st.text(max_size=30))
@@ -169,13 +166,15 @@ def test_markdown_without_markup_is_the_text(text: str) -> None:
 
 
 def test_the_words_of_a_query() -> None:
-    assert words("What is the role of IL-6 in Sepsis?") == ("role", "il-6", "sepsis")
-    assert words("what is it") == ("what", "is", "it")
-    assert words("  ") == ()
+    assert query_words("What is the role of IL-6 in Sepsis?") == ("role", "il-6", "sepsis")
+    assert query_words("what is it") == ("what", "is", "it")
+    assert query_words("  ") == ()
 
 
 def test_words_are_marked_with_their_endings() -> None:
-    spans = list(marked("Statins lowered IL-6; statin-like, ILL.", words("statin IL-6 lowering")))
+    spans = list(
+        marked("Statins lowered IL-6; statin-like, ILL.", query_words("statin IL-6 lowering"))
+    )
     assert "".join(s.text for s in spans) == "Statins lowered IL-6; statin-like, ILL."
     assert [s.text for s in spans if s.role == "match"] == [
         "Statins", "lowered", "IL-6", "statin-like",
@@ -185,4 +184,4 @@ def test_words_are_marked_with_their_endings() -> None:
 
 @given(TEXT, TEXT)
 def test_marking_changes_no_text(text: str, query: str) -> None:
-    assert "".join(span.text for span in marked(text, words(query))) == text
+    assert "".join(span.text for span in marked(text, query_words(query))) == text

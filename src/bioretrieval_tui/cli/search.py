@@ -290,25 +290,14 @@ def _put(
     found: Catalogue | None,
     format_: Format,
 ) -> None:
-    from bioretrieval_tui.render.hits import hit_sheet
+    from bioretrieval_tui.render.hits import hit_citations, hit_sheet
 
     citations: tuple[Citation, ...] = ()
     if format_ == "bibtex":
-        citations = _citations(hits, found)
+        citations = hit_citations(hits, found)
         if hits and not citations:
             raise BioRetrievalError(
                 "none of these documents is known as a work to cite",
                 remedy="their records have no year and no address; use another format",
             )
     put_sheet(hit_sheet(hits, title=title, citations=citations, reasons=reasons), format_)
-
-
-def _citations(hits: Sequence[Hit], found: Catalogue | None) -> tuple[Citation, ...]:
-    if found is None:
-        from bioretrieval_tui.render.hitcitation import citable_hit, cite_hit
-
-        return tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
-    from bioretrieval_tui.render.citation import citable, cite_entry
-
-    entries = [found.by_id[hit.id] for hit in hits if hit.id in found.by_id]
-    return tuple(cite_entry(entry) for entry in entries if citable(entry))

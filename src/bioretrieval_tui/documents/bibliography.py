@@ -1,5 +1,7 @@
-"""What fields mean that several formats have, each written a little differently: identifiers,
-dates, names. Readers hand in text as it stood in the file and get our own form of it."""
+"""Bibliographic fields in one form: plain text, identifiers, dates and names.
+
+Formats write them each a little differently. Readers hand in text as it stands in the file.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +13,25 @@ from typing import Any
 
 from bioretrieval_tui.documents.document import Document, RecordFault
 
-_MONTHS = {name: number for number, name in enumerate(
-    "jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1
-)}  # fmt: skip
+MAX_ID_LENGTH = 512
+
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
+_WORD_YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
 _DATE = re.compile(
     r"(\d{4})(?:[ /.-]+([A-Za-z]{3,9}\.?|\d{1,2})(?:[ /.-]+(\d{1,2}))?)?[ /]*(?:T[\d:.Z+-]*)?"
 )
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
+_DATE_KEYS = ("date", "pubdate", "publication_date")
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
-_INITIAL = re.compile(r"[^\W\d_]")
-
-
-MAX_ID_LENGTH = 512
+_LETTER = re.compile(r"[^\W\d_]")
 
 
 def sound(text: str) -> str:
     """`text` as it is.
+
+    NUL alone is refused of control characters: SQLite and C libraries end a text there. Others
+    are data; the terminal output removes them where they are shown.
 
     Raises:
         RecordFault: it holds a NUL, or half of a surrogate pair.
@@ -42,17 +46,8 @@ def sound(text: str) -> str:
     return text
 
 
-def plain(text: str) -> str:
-    """`text` on one line, for formats that wrap theirs: each run of whitespace is one blank.
-
-    Raises:
-        RecordFault: as `sound`.
-    """
-    return " ".join(sound(text).split())
-
-
 def sound_value(value: Any) -> Any:
-    """A JSON value as it is, every text within it looked at. Raises RecordFault as `sound`."""
+    """A JSON value as it is, every text within it checked. Raises RecordFault as `sound`."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -66,6 +61,19 @@ def sound_value(value: Any) -> Any:
     return value
 
 
+def plain(text: str) -> str:
+    """`text` on one line, each run of whitespace as one blank. Raises RecordFault as `sound`."""
+    return " ".join(sound(text).split())
+
+
+def whole_number(value: int, called: str) -> str:
+    """A whole number as text. Raises RecordFault where Python refuses to write it."""
+    try:
+        return str(value)
+    except ValueError as error:  # thousands of digits
+        raise RecordFault(f"{called} is too long a number") from error
+
+
 def identifier(value: Any, called: str = "the id") -> str:
     """`value` (text or a whole number) as the id of a document.
 
@@ -73,10 +81,7 @@ def identifier(value: Any, called: str = "the id") -> str:
         RecordFault: it is neither, is empty, too long, or holds a NUL.
     """
     if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            value = str(value)
-        except ValueError as error:  # Python refuses to write thousands of digits
-            raise RecordFault(f"{called} is too long a number") from error
+        value = whole_number(value, called)
     if not isinstance(value, str):
         raise RecordFault(f"{called} is neither text nor a whole number")
     text = plain(value)
@@ -96,8 +101,14 @@ def made_identifier(*parts: str) -> str:
     return f"made:{digest.hexdigest()}"
 
 
+def doi_of(text: str) -> str | None:
+    """The DOI within `text` ("doi: 10.1/x", "https://doi.org/10.1/x"), or None."""
+    match = _DOI.search(text)
+    return match[0].rstrip(".,;") if match else None
+
+
 def dated(text: str) -> dict[str, Any]:
-    """`year` (int) and `date` (ISO 8601) of a date as people write it, as exact as it is known.
+    """`year` (int) and `date` (ISO 8601) of a written date, as exact as it is known.
 
     "2003 Sep 15", "1948/07//", "20071115" and "2014-05-02" are whole; of a range or a season
     ("1998 Dec-1999 Jan", "2020 Spring") the first year is taken; without a year it is empty.
@@ -108,71 +119,29 @@ def dated(text: str) -> dict[str, Any]:
         found = _YEAR.search(text)
         return {} if found is None else {"year": int(found[1]), "date": found[1]}
     year = int(match[1])
-    month = _month(match[2])
-    if month is None:
-        return {"year": year, "date": f"{year}"}
+    return {"year": year, "date": iso_date(year, match[2] or "", match[3] or "")}
+
+
+def iso_date(year: int, month: str = "", day: str = "") -> str:
+    """ISO 8601, as exact as the parts are usable; month as a number or an English name."""
+    if month.isdecimal() and month.isascii() and len(month) <= 2:
+        number = int(month)
+    else:
+        name = month[:3].lower()
+        number = _MONTHS.index(name) + 1 if name in _MONTHS else 0
+    if not 1 <= number <= 12:
+        return f"{year:04}"
     try:
-        exact = datetime.date(year, month, int(match[3] or 0)).isoformat()
+        return datetime.date(year, number, int(day)).isoformat()
     except ValueError:  # no day, or none that the month has
-        exact = f"{year}-{month:02}"
-    return {"year": year, "date": exact}
-
-
-def doi_of(text: str) -> str | None:
-    """The DOI within `text` ("doi: 10.1/x", "https://doi.org/10.1/x"), or None."""
-    match = _DOI.search(text)
-    return match[0].rstrip(".,;") if match else None
-
-
-def short_name(name: str) -> str:
-    """A person as "Family I", from "Family, Given M."; what has no comma is kept as it is."""
-    family, comma, given = name.partition(",")
-    given = given.partition(",")[0]  # "Smith, John, Jr."
-    if not comma or not given.strip():
-        return name.strip().rstrip(",")
-    initials = [part[0] for part in re.split(r"[\s.\-]+", given) if _INITIAL.match(part)]
-    if len(given.split()) == 1 and given.strip().isupper() and len(given.strip()) <= 3:
-        initials = list(given.strip())  # "Smith, JA" has initials already
-    return f"{family.strip()} {''.join(initials)}".strip()
-
-
-def distinct(values: Iterable[str]) -> list[str]:
-    """The values that are not empty, each once, in order."""
-    return list(dict.fromkeys(value for value in values if value))
-
-
-def document(identity: str, title: str, text: str, metadata: dict[str, Any]) -> Document:
-    """A document whose metadata lists only what the record has.
-
-    Raises:
-        RecordFault: there is neither title nor text.
-    """
-    if not title.strip() and not text.strip():
-        raise RecordFault("the record has neither a title nor an abstract")
-    held = {name: value for name, value in metadata.items() if value not in (None, "", [])}
-    return Document(identity, title, text, held)
-
-
-def _month(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if text.isdigit():
-        return int(text) if 1 <= int(text) <= 12 else None
-    return _MONTHS.get(text[:3].lower())
-
-
-_YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
-_DATES = ("date", "pubdate", "publication_date")
+        return f"{year:04}-{number:02}"
 
 
 def document_year(metadata: Mapping[str, Any]) -> int | None:
     """The year of publication, from a year or the first year within a date; or None."""
-    for key in ("year", *_DATES):
-        value = metadata.get(key)
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            found = _YEAR.search(str(value))
-            if found:
-                return int(found.group())
+    for text in _texts(metadata, "year", *_DATE_KEYS):
+        if found := _WORD_YEAR.search(text):
+            return int(found.group())
     return None
 
 
@@ -185,10 +154,42 @@ def document_date(metadata: Mapping[str, Any]) -> str | None:
     year = document_year(metadata)
     if year is None:
         return None
-    for key in _DATES:
-        value = metadata.get(key)
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            found = dated(str(value)).get("date", "")
-            if found.startswith(str(year)):
-                return str(found)
+    for text in _texts(metadata, *_DATE_KEYS):
+        found = str(dated(text).get("date", ""))
+        if found.startswith(str(year)):
+            return found
     return str(year)
+
+
+def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
+    values = [metadata.get(key) for key in keys]
+    return [str(v) for v in values if isinstance(v, int | str) and not isinstance(v, bool)]
+
+
+def short_name(name: str) -> str:
+    """A person as "Family I", from "Family, Given M."; what has no comma is kept as it is."""
+    family, comma, given = name.partition(",")
+    given = given.partition(",")[0]  # "Smith, John, Jr."
+    if not comma or not given.strip():
+        return name.strip().rstrip(",")
+    initials = [part[0] for part in re.split(r"[\s.\-]+", given) if _LETTER.match(part)]
+    if len(given.split()) == 1 and given.strip().isupper() and len(given.strip()) <= 3:
+        initials = list(given.strip())  # "Smith, JA" has initials already
+    return f"{family.strip()} {''.join(initials)}".strip()
+
+
+def distinct(values: Iterable[str]) -> list[str]:
+    """The values that are not empty, each once, in order."""
+    return list(dict.fromkeys(value for value in values if value))
+
+
+def document(identity: str, title: str, text: str, metadata: Mapping[str, Any]) -> Document:
+    """A document whose metadata lists only what the record has.
+
+    Raises:
+        RecordFault: there is neither title nor text.
+    """
+    if not title.strip() and not text.strip():
+        raise RecordFault("the record has neither a title nor an abstract")
+    held = {name: value for name, value in metadata.items() if value not in (None, "", [])}
+    return Document(identity, title, text, held)

@@ -16,14 +16,9 @@ from bioretrieval_tui.documents.readers import (
     europepmc_json,
     jats,
     json_corpora,
-    medcpt,
-    medline,
-    medrag,
-    parquet,
     pubmed_xml,
-    ris,
     tables,
-    wos,
+    tagged,
 )
 from bioretrieval_tui.documents.source import (
     STDIN,
@@ -54,21 +49,21 @@ class Format:
 
 
 _LINES = (".jsonl", ".ndjson")
-_BEIR = Format("beir", "BEIR JSONL", _LINES, json_corpora.recognises, json_corpora.read_beir)
+_BEIR = Format("beir", "BEIR JSONL", _LINES, json_corpora.recognises_beir, json_corpora.read_beir)
 _MEDLINE = Format(
     "medline",
     "MEDLINE text and PubMed NBIB",
     (".nbib", ".medline"),
-    medline.recognises,
-    medline.read_medline,
+    tagged.recognises_medline,
+    tagged.read_medline,
 )
-_RIS = Format("ris", "RIS", (".ris",), ris.recognises, ris.read_ris)
+_RIS = Format("ris", "RIS", (".ris",), tagged.recognises_ris, tagged.read_ris)
 _CSV = Format("csv", "CSV", (".csv",), tables.recognises_csv, tables.read_csv)
 _TSV = Format("tsv", "TSV", (".tsv", ".tab"), tables.recognises_tsv, tables.read_tsv)
 _TABLES = (_CSV, _TSV)
 
 FORMATS: tuple[Format, ...] = (
-    Format("parquet", "Parquet", (".parquet",), parquet.recognises, parquet.read_parquet),
+    Format("parquet", "Parquet", (".parquet",), tables.recognises_parquet, tables.read_parquet),
     Format(
         "pubmed-xml", "PubMed XML", (".xml",), pubmed_xml.recognises, pubmed_xml.read_pubmed_xml
     ),
@@ -81,13 +76,19 @@ FORMATS: tuple[Format, ...] = (
         europepmc_json.read_europepmc,
     ),
     Format(
-        "medcpt-chunk", "MedCPT article chunk", (".json",), medcpt.recognises, medcpt.read_medcpt
+        "medcpt-chunk",
+        "MedCPT article chunk",
+        (".json",),
+        json_corpora.recognises_medcpt,
+        json_corpora.read_medcpt,
     ),
     _BEIR,
-    Format("medrag", "MedRAG chunks", _LINES, medrag.recognises, medrag.read_medrag),
+    Format(
+        "medrag", "MedRAG chunks", _LINES, json_corpora.recognises_medrag, json_corpora.read_medrag
+    ),
     _MEDLINE,
     _RIS,
-    Format("wos", "Web of Science text", (".ciw",), wos.recognises, wos.read_wos),
+    Format("wos", "Web of Science text", (".ciw",), tagged.recognises_wos, tagged.read_wos),
     _CSV,
     _TSV,
 )

@@ -1,35 +1,29 @@
-"""A corpus file as a stream: opened, unpacked and hashed while it is read.
+"""A corpus file as a stream: opened, unpacked and hashed while it is read, as bytes or lines.
 
-Knows bytes and lines, not formats; every reader stands on it. Nothing here holds a file in
-memory: lines are bounded, and so is how far a small packed file may unpack.
+Every reader stands on it. No file is held in memory: lines are bounded, and so is how far a small
+packed file may unpack. Also what the user said of the files (`ReadOptions`, `ReadSettings`).
 """
 
 from __future__ import annotations
 
-import contextlib
+import codecs
 import gzip
 import hashlib
 import io
 import os
-import queue
 import sys
-import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from bioretrieval_tui.documents.document import RecordFault
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-
-import codecs
-from typing import NamedTuple
 
 MAX_LINE_BYTES = 16 * 2**20
 """Longest line that is read. The longest abstract known is under 100 kB."""
@@ -38,9 +32,6 @@ STDIN = "-"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
-_AHEAD_FROM = 4 * _CHUNK
-"""Bytes from which on a file is worth a thread that reads ahead."""
-_BLOCKS_AHEAD = 4
 _MOST_RATIO = 200
 _RATIO_FROM = 256 * 2**20
 """Text unpacks to ten or twenty times its size; 200 times, and so much of it, is an attack."""
@@ -149,10 +140,7 @@ class SourceReader:
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             yield ahead
-        large = (self.size or 0) - self.consumed > _AHEAD_FROM
-        yield from (
-            _read_ahead(lambda: self._read(size)) if large else iter(lambda: self._read(size), b"")
-        )
+        yield from iter(lambda: self._read(size), b"")
         self._check_unchanged()
 
     def lines(self, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
@@ -162,21 +150,7 @@ class SourceReader:
         Raises:
             SourceDamaged, CorpusError: as `blocks`.
         """
-        number = 0
-        rest = b""
-        too_long = False
-        for block in self.blocks():
-            parts = (rest + block).split(b"\n")
-            rest = parts.pop()
-            for part in parts:
-                number += 1
-                over = too_long or len(part) >= limit
-                yield number, None if over else part + b"\n"
-                too_long = False
-            if len(rest) > limit:
-                rest, too_long = b"", True
-        if rest or too_long:
-            yield number + 1, None if too_long or len(rest) > limit else rest
+        return _lines(self.blocks(), limit)
 
     def hash_rest(self) -> None:
         """Read what is left without looking at it, so that `summary()` is complete: for formats
@@ -224,36 +198,6 @@ class SourceReader:
                 f"{self.name} changed while it was read",
                 remedy="try again when nothing writes to it",
             )
-
-
-def _read_ahead(read: Callable[[], bytes]) -> Iterator[bytes]:
-    """What `read` gives until it gives nothing, read by a thread that is a few blocks ahead:
-    unpacking and hashing leave the interpreter's lock alone, so they cost the reader nothing."""
-    waiting: queue.Queue[bytes | BaseException] = queue.Queue(_BLOCKS_AHEAD)
-    stopped = threading.Event()
-
-    def work() -> None:
-        block: bytes | BaseException = b"."
-        while block and not isinstance(block, BaseException) and not stopped.is_set():
-            try:
-                block = read()
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that reads
-                block = error
-            while not stopped.is_set():
-                with contextlib.suppress(queue.Full):
-                    waiting.put(block, timeout=0.1)
-                    break
-
-    thread = threading.Thread(target=work, name="reading ahead", daemon=True)
-    thread.start()
-    try:
-        while block := waiting.get():
-            if isinstance(block, BaseException):
-                raise block
-            yield block
-    finally:
-        stopped.set()
-        thread.join()
 
 
 class _HashingFile(io.RawIOBase):
@@ -306,35 +250,33 @@ class MemorySource(SourceReader):
         # Nothing is opened, so the file's own construction is left out on purpose.
         self.path = None
         self.name = name
-        self._data = data
-        self._at = 0
+        self._data = io.BytesIO(data)
         self._ahead = b""
 
     @property
     def consumed(self) -> int:
         """Bytes that were given so far."""
-        return self._at
+        return self._data.tell()
 
     def close(self) -> None:
         """Nothing is open."""
 
     def hash_rest(self) -> None:
-        """Nothing is left to be read."""
-        self._at = len(self._data)
+        """Nothing needs to be read for the checksum."""
 
     def summary(self) -> Source:
         """Name, size and checksum."""
-        return Source(self.name, len(self._data), hashlib.sha256(self._data).hexdigest())
+        data = self._data.getvalue()
+        return Source(self.name, len(data), hashlib.sha256(data).hexdigest())
 
     def _read(self, size: int) -> bytes:
-        part = self._data[self._at : self._at + size]
-        self._at += len(part)
-        return part
+        return self._data.read(size)
 
 
-_UTF8_BOM = b"\xef\xbb\xbf"
-_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Lines ------------------------------------------------------------------------------------------
+
 CONVERT = "convert the file to UTF-8"
+_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Line(NamedTuple):  # a frozen dataclass takes five times as long to make, and there are many
@@ -355,15 +297,14 @@ def text_lines(source: SourceReader, limit: int = MAX_LINE_BYTES) -> Iterator[Li
         SourceDamaged: the file breaks off, or is no UTF-16 from some place on.
         CorpusError: the file cannot be read, or changed meanwhile.
     """
-    if source.head(2) in _UTF16_BOMS:
-        yield from _utf16_lines(source, limit)
-        return
-    for number, line in source.lines(limit):
+    is_utf16 = source.head(2) in _UTF16_BOMS
+    lines = _lines(_transcoded(source.blocks()), limit) if is_utf16 else source.lines(limit)
+    for number, line in lines:
         if line is None:
-            yield Line(number, "", _too_long(limit))
+            yield Line(number, "", RecordFault(f"a line is longer than {limit:,} bytes"))
             continue
         if number == 1:
-            line = line.removeprefix(_UTF8_BOM)
+            line = line.removeprefix(codecs.BOM_UTF8)
         try:
             yield Line(number, line.decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -375,42 +316,42 @@ def text_of_head(head: bytes) -> str:
     """The first bytes of a file as text, for recognising its format; wrong bytes are replaced."""
     if head[:2] in _UTF16_BOMS:
         return head[: len(head) // 2 * 2].decode("utf-16", "replace")
-    return head.removeprefix(_UTF8_BOM).decode("utf-8", "replace")
+    return head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
 
 
-def _utf16_lines(source: SourceReader, limit: int) -> Iterator[Line]:
-    decoder = codecs.getincrementaldecoder("utf-16")()
-    number, seen, rest, too_long = 0, 0, "", False
-    for block in source.blocks():
-        seen += len(block)
-        parts = (rest + _decoded(decoder, block, seen)).split("\n")
+def _lines(blocks: Iterable[bytes], limit: int) -> Iterator[tuple[int, bytes | None]]:
+    number = 0
+    rest = b""
+    too_long = False
+    for block in blocks:
+        parts = (rest + block).split(b"\n")
         rest = parts.pop()
         for part in parts:
             number += 1
             over = too_long or len(part) >= limit
-            yield Line(number, "", _too_long(limit)) if over else Line(number, part + "\n")
+            yield number, None if over else part + b"\n"
             too_long = False
         if len(rest) > limit:
-            rest, too_long = "", True
-    rest += _decoded(decoder, b"", seen, final=True)
+            rest, too_long = b"", True
     if rest or too_long:
-        over = too_long or len(rest) > limit
-        yield Line(number + 1, "", _too_long(limit)) if over else Line(number + 1, rest)
+        yield number + 1, None if too_long or len(rest) > limit else rest
 
 
-def _decoded(
-    decoder: codecs.IncrementalDecoder, block: bytes, seen: int, *, final: bool = False
-) -> str:
+def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """UTF-16 as UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    seen = 0
     try:
-        return decoder.decode(block, final)
+        for block in blocks:
+            seen += len(block)
+            yield decoder.decode(block).encode()
+        yield decoder.decode(b"", final=True).encode()
     except UnicodeDecodeError as error:
-        raise SourceDamaged(
-            "the file is no UTF-16 from about here on", offset=seen, remedy=CONVERT
-        ) from error
+        reason = "the file is no UTF-16 from about here on"
+        raise SourceDamaged(reason, offset=seen, remedy=CONVERT) from error
 
 
-def _too_long(limit: int) -> RecordFault:
-    return RecordFault(f"a line is longer than {limit:,} bytes")
+# What the user said of the files ----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A document has a label, a whole number from 0 that is also the row of its vector. Labels count on
 from segment to segment; a segment is written once (`writer.py`) and never changed. What a newer
-segment says of an id (a revised record, a deletion) stands above what an older one says.
+segment says of an id (a revised record, a deletion) overrides what an older one says.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -45,8 +45,6 @@ CREATE TABLE files (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 """dead: replaced or deleted within the segment itself. aliases: further ids of the same text, its
 label in this segment or an older one. gone: ids that older segments hold and that are no more."""
 
-# A list of any length goes in as one JSON parameter: builds of SQLite differ in how many `?`
-# they take.
 _BY_LABELS = """
 SELECT label, id, title, text, metadata FROM documents
 WHERE label IN (SELECT value FROM json_each(?))
@@ -68,6 +66,9 @@ UNION ALL SELECT 1, label FROM aliases WHERE id = ?1
 UNION ALL SELECT 2, -1 FROM gone WHERE id = ?1
 LIMIT 1
 """
+
+
+_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,35 +159,21 @@ class DocumentStore:
 
     def get(self, labels: Sequence[int]) -> list[Document]:
         """The documents with these labels, in the order of `labels`."""
-        wanted = sorted({int(label) for label in labels})
         found: dict[int, Document] = {}
-        for segment in self.segments:
-            inside = [
-                label for label in wanted if segment.first <= label < segment.first + segment.count
-            ]
-            if inside:
-                for row in segment.rows(_BY_LABELS, [json_list(inside)]):
-                    found[row[0]] = document_of(row, segment)
-        missing = next((label for label in wanted if label not in found), None)
-        if missing is not None:
-            raise IndexFault(f"the document store holds no document {missing}")
-        return [found[int(label)] for label in labels]
+        for segment, inside in self._by_segment(labels):
+            for row in segment.rows(_BY_LABELS, [inside]):
+                found[row[0]] = _document_of(row, segment)
+        return _in_order(labels, found)
 
     def ids(self, labels: Sequence[int]) -> list[str]:
         """The ids of these labels, in the order of `labels`, without reading any text."""
         found: dict[int, str] = {}
-        for segment in self.segments:
-            last = segment.first + segment.count
-            inside = [label for label in labels if segment.first <= label < last]
-            if inside:
-                found.update(segment.rows(_IDS, [json_list(inside)]))
-        missing = next((label for label in labels if label not in found), None)
-        if missing is not None:
-            raise IndexFault(f"the document store holds no document {missing}")
-        return [found[label] for label in labels]
+        for segment, inside in self._by_segment(labels):
+            found.update(segment.rows(_IDS, [inside]))
+        return _in_order(labels, found)
 
     def lookup(self, identifier: str) -> Found | None:
-        """What an id stands for now, the newest word on it."""
+        """What an id stands for now, by the newest segment that says anything of it."""
         for segment in reversed(self.segments):
             for kind, label in segment.rows(_IN_FORCE, [identifier]):
                 return None if kind == 2 else Found(int(label), kind == 1)
@@ -198,18 +185,13 @@ class DocumentStore:
         return None if found is None else (found.label, self.get([found.label])[0])
 
     def labels(self, identifiers: Iterable[str]) -> dict[str, int]:
-        """The labels of those ids that are here."""
+        """The labels of those ids that are in force."""
         found = ((identifier, self.lookup(identifier)) for identifier in identifiers)
         return {identifier: one.label for identifier, one in found if one is not None}
 
     def same_content(self, digest: bytes) -> list[int]:
         """Labels of all rows, dead ones too, with this content hash, newest first."""
-        statement = "SELECT label FROM documents WHERE hash = ? ORDER BY label DESC"
-        return [
-            int(row[0])
-            for segment in reversed(self.segments)
-            for row in segment.rows(statement, [digest])
-        ]
+        return self._labels("SELECT label FROM documents WHERE hash = ?", [digest])[::-1]
 
     def by_content(self, digests: Sequence[bytes]) -> dict[bytes, int]:
         """Of those content hashes that are here, the label of one row each, dead ones too."""
@@ -220,17 +202,14 @@ class DocumentStore:
             statement = (
                 f"SELECT hash, max(label) FROM documents WHERE hash IN ({marks}) GROUP BY hash"  # noqa: S608
             )
-            for segment in self.segments:
-                found.update((bytes(row[0]), int(row[1])) for row in segment.rows(statement, some))
+            found.update((bytes(row[0]), int(row[1])) for row in self._all(statement, some))
         return found
 
     def aliases(self, label: int) -> list[str]:
         """The other ids that stand for this document now, in order."""
-        statement = "SELECT id FROM aliases WHERE label = ?"
-        named = {
-            str(row[0]) for segment in self.segments for row in segment.rows(statement, [label])
-        }
-        return sorted(name for name in named if self.lookup(name) == Found(label, alias=True))
+        rows = self._all("SELECT DISTINCT id FROM aliases WHERE label = ?", [label])
+        names = {str(row[0]) for row in rows}
+        return sorted(name for name in names if self.lookup(name) == Found(label, alias=True))
 
     def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
         """All rows from label `start` on, dead ones too, in label order, at most `size` each."""
@@ -240,7 +219,7 @@ class DocumentStore:
                 rows = segment.rows(_RANGE, (start, size))
                 if not rows or [row[0] for row in rows] != list(range(start, start + len(rows))):
                     raise IndexFault(f"{segment.path.name} lacks documents after label {start}")
-                yield [document_of(row, segment) for row in rows]
+                yield [_document_of(row, segment) for row in rows]
                 start += len(rows)
 
     def records(self, size: int = 1_024) -> Iterator[tuple[int, Record]]:
@@ -249,39 +228,29 @@ class DocumentStore:
             start = segment.first
             while rows := segment.rows(_RECORDS, (start, size)):
                 for *row, file, line in rows:
-                    yield row[0], Record(document_of(row, segment), Place(file, line))
+                    yield row[0], Record(_document_of(row, segment), Place(file, line))
                 start = rows[-1][0] + 1
 
     def all_aliases(self) -> Iterator[tuple[str, int]]:
         """Every alias in force, with its label."""
-        for segment in self.segments:
-            for name, label in segment.rows("SELECT id, label FROM aliases ORDER BY id"):
-                if self.lookup(name) == Found(label, alias=True):
-                    yield name, label
+        for name, label in self._all("SELECT id, label FROM aliases ORDER BY id"):
+            if self.lookup(name) == Found(label, alias=True):
+                yield name, label
 
     def marked_dead(self) -> list[int]:
         """Labels that died within the segment that holds them, ascending."""
-        statement = "SELECT label FROM documents WHERE dead = 1 ORDER BY label"
-        return [int(row[0]) for segment in self.segments for row in segment.rows(statement)]
+        return self._labels("SELECT label FROM documents WHERE dead = 1")
 
     def superseded(self) -> list[int]:
-        """Labels of all rows that their own id does not stand for any more, ascending: those
-        that are dead, found without any list of them, by one look-up a row."""
-        return [
-            int(label)
-            for segment in self.segments
-            for label, name in segment.rows("SELECT label, id FROM documents ORDER BY label")
-            if self.lookup(name) != Found(int(label), alias=False)
-        ]
+        """Labels of all dead rows, ascending: those that their own id does not stand for any
+        more. Needs no list of them, but one look-up a row."""
+        rows = self._all("SELECT label, id FROM documents ORDER BY label")
+        return [int(at) for at, name in rows if self.lookup(name) != Found(int(at), alias=False)]
 
     def intact(self, label: int) -> bool:
         """Whether a row's text still has the content hash that it was stored with."""
-        kept = [
-            bytes(row[0])
-            for segment in self.segments
-            for row in segment.rows("SELECT hash FROM documents WHERE label = ?", [label])
-        ]
-        return kept == [self.get([label])[0].content_hash()]
+        kept = self._all("SELECT hash FROM documents WHERE label = ?", [label])
+        return [bytes(row[0]) for row in kept] == [self.get([label])[0].content_hash()]
 
     def check(self) -> str | None:
         """What SQLite finds wrong in the files, or None; reads all of them."""
@@ -292,12 +261,35 @@ class DocumentStore:
         return None
 
     def close(self) -> None:
-        """Let go of the files; safe to call twice."""
+        """Close the files; safe to call twice."""
         for segment in self.segments:
             segment.close()
 
+    def _all(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        for segment in self.segments:
+            yield from segment.rows(statement, values)
 
-def document_of(row: Sequence[Any], segment: Segment) -> Document:
+    def _labels(self, statement: str, values: Sequence[Any] = ()) -> list[int]:
+        return [int(row[0]) for row in self._all(f"{statement} ORDER BY label", values)]
+
+    def _by_segment(self, labels: Sequence[int]) -> Iterator[tuple[Segment, str]]:
+        """The segments that hold any of these labels, which go in as one JSON parameter: builds
+        of SQLite differ in how many `?` they take."""
+        for segment in self.segments:
+            last = segment.first + segment.count
+            inside = sorted({int(label) for label in labels if segment.first <= label < last})
+            if inside:
+                yield segment, msgspec.json.encode(inside).decode()
+
+
+def _in_order(labels: Sequence[int], found: Mapping[int, _Kept]) -> list[_Kept]:
+    missing = min((int(label) for label in labels if label not in found), default=None)
+    if missing is not None:
+        raise IndexFault(f"the document store holds no document {missing}")
+    return [found[int(label)] for label in labels]
+
+
+def _document_of(row: Sequence[Any], segment: Segment) -> Document:
     """A document from label, id, title, text and metadata."""
     _, identifier, title, text, metadata = row
     try:
@@ -305,8 +297,3 @@ def document_of(row: Sequence[Any], segment: Segment) -> Document:
     except msgspec.DecodeError as error:
         raise segment.fault(error) from error
     return Document(identifier, title, text, fields)
-
-
-def json_list(values: list[int] | list[str]) -> str:
-    """A list as one parameter of a statement."""
-    return msgspec.json.encode(values).decode()

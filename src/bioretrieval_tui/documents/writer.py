@@ -1,8 +1,8 @@
-"""Writing one segment of a document store: what a stream of records amounts to.
+"""Writing one segment of a document store from a stream of records.
 
 A record whose id is known replaces what stood there; one whose text is known under another id
-becomes a second name of it; a deletion removes. Rows are never changed once they are written,
-only marked dead, so whoever reads along (the encoder) always sees the same text under a label.
+becomes an alias of it; a deletion removes. Rows are never changed once they are written, only
+marked dead, so that the encoder, which reads along, always sees the same text under a label.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -24,14 +24,14 @@ _INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
 _CACHE_KIB = 65_536
 
 
-class Outcome(Enum):
-    """What became of a record."""
+class StoreOutcome(Enum):
+    """What the store did with a record."""
 
     NEW = "new"
     SAME = "same"
-    """The very record is there already."""
+    """The same record is there already."""
     ALIAS = "alias"
-    """The same text is there under another id; this id is now another name of it."""
+    """The same text is there under another id; this id is now an alias of it."""
     REPLACED = "replaced"
 
 
@@ -70,7 +70,7 @@ class StoreWriter:
         self.aliases = 0
         """Aliases that came, less those that went."""
         self.joins_twins = True
-        """Whether a text that is there under another id becomes a further name of it."""
+        """Whether an id whose text is there under another id becomes an alias of it."""
         self._files: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -89,7 +89,7 @@ class StoreWriter:
         """Rows of this segment, dead ones too."""
         return self.next - self.first
 
-    def add(self, record: Record) -> Outcome:
+    def add(self, record: Record) -> StoreOutcome:
         """Take one record.
 
         Raises:
@@ -111,7 +111,7 @@ class StoreWriter:
             return True
 
     def name(self, identifier: str, label: int) -> None:
-        """Make an id that is not known yet another name of a document of this segment."""
+        """Make an id that is not known yet an alias of a document of this segment."""
         with self._lock:
             self._name(identifier, label)
 
@@ -131,31 +131,31 @@ class StoreWriter:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; safe to call twice."""
+        """Close the file; safe to call twice."""
         with self._lock:
             self._db.close()
 
     # All below: the lock is held.
 
-    def _add(self, record: Record) -> Outcome:
+    def _add(self, record: Record) -> StoreOutcome:
         document = record.document
         digest = document.content_hash()
         metadata = _packed(document)
         known = self._lookup(document.id)
         if known is not None and self._same(known, digest, metadata):
-            return Outcome.SAME
+            return StoreOutcome.SAME
         if known is None and self.joins_twins and document.text.strip():
             # A title alone names many papers ("Editorial"), so it makes no two of them one.
             twin = self._twin(digest)
             if twin is not None:
                 self._name(document.id, twin)
-                return Outcome.ALIAS
+                return StoreOutcome.ALIAS
         place = record.place
         where = (place.file, place.line if place.line is not None else place.offset)
         if known is not None:
             self._forget(document.id, known)
         self._insert(document, metadata, digest, where)
-        return Outcome.NEW if known is None else Outcome.REPLACED
+        return StoreOutcome.NEW if known is None else StoreOutcome.REPLACED
 
     def _lookup(self, identifier: str) -> Found | None:
         row = self._db.execute(
@@ -174,18 +174,17 @@ class StoreWriter:
     def _same(self, known: Found, digest: bytes, metadata: bytes | None) -> bool:
         """Whether what is known holds this very content and metadata. Of an alias the metadata
         was never kept, so there the content decides."""
-        label = known.label
-        statement = "SELECT hash, metadata FROM documents WHERE label = ?"
-        row = None
+        rows = self._rows("SELECT hash, metadata FROM documents WHERE label = ?", known.label)
+        return any(
+            bytes(kept) == digest and (known.alias or held == metadata) for kept, held in rows
+        )
+
+    def _rows(self, statement: str, label: int) -> list[Any]:
+        """What a statement finds of a label, in this segment or in the older one that holds it."""
         if label >= self.first:
-            row = self._db.execute(statement, (label,)).fetchone()
-        elif self._base is not None:
-            for segment in self._base.segments:
-                if segment.first <= label < segment.first + segment.count:
-                    row = segment.rows(statement, [label])[0]
-        if row is None or bytes(row[0]) != digest:
-            return False
-        return known.alias or row[1] == metadata
+            return self._db.execute(statement, (label,)).fetchall()
+        older = self._base.segments if self._base is not None else ()
+        return [row for segment in older for row in segment.rows(statement, [label])]
 
     def _twin(self, digest: bytes) -> int | None:
         """A live document with this content."""
@@ -224,8 +223,8 @@ class StoreWriter:
             self._db.execute("BEGIN")
 
     def _forget(self, identifier: str, known: Found) -> None:
-        """Take an id off whatever it stands for; the document dies with its own id, unless
-        another name of it lives on, which then is what it is called."""
+        """Take an id off what it stands for; the document dies with its own id, unless an alias
+        of it lives on, which then becomes its id."""
         self.changes += 1
         if known.alias:
             self._db.execute("DELETE FROM aliases WHERE id = ?", (identifier,))
@@ -272,15 +271,7 @@ class StoreWriter:
             "SELECT id, title, text, metadata, name, line, hash FROM documents"
             " JOIN files ON files.number = documents.file WHERE label = ?"
         )
-        if label >= self.first:
-            rows = self._db.execute(statement, (label,)).fetchall()
-        else:
-            rows = [
-                row
-                for segment in (self._base.segments if self._base is not None else ())
-                for row in segment.rows(statement, [label])
-            ]
-        identifier, title, text, metadata, name, line, digest = rows[0]
+        identifier, title, text, metadata, name, line, digest = self._rows(statement, label)[0]
         fields = msgspec.json.decode(metadata) if metadata else {}
         return Document(identifier, title, text, fields), (name, line), bytes(digest)
 

@@ -14,7 +14,7 @@ from bioretrieval_tui.documents.detect import Format, items
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.documents.writer import Outcome, StoreWriter
+from bioretrieval_tui.documents.writer import StoreOutcome, StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.report import FileReport, Report
@@ -54,7 +54,7 @@ class Intake:
                 item = Rejected(item.place, str(error))
             else:
                 self._count(outcome, item.document)
-                return outcome in (Outcome.NEW, Outcome.REPLACED)
+                return outcome in (StoreOutcome.NEW, StoreOutcome.REPLACED)
         if isinstance(item, Deleted):
             self.report.deleted += self.writer.delete(item.id)
         else:
@@ -66,13 +66,13 @@ class Intake:
                 )
         return False
 
-    def _count(self, outcome: Outcome, document: Document) -> None:
+    def _count(self, outcome: StoreOutcome, document: Document) -> None:
         report = self.report
         report.read += 1
-        if outcome in (Outcome.SAME, Outcome.ALIAS):
+        if outcome in (StoreOutcome.SAME, StoreOutcome.ALIAS):
             report.duplicates += 1
             return
-        if outcome is Outcome.NEW:
+        if outcome is StoreOutcome.NEW:
             report.kept += 1
         else:
             report.replaced += 1

@@ -50,9 +50,7 @@ from bioretrieval_tui.index.metadata_fields import (
 from bioretrieval_tui.index.text_index import TextIndex
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.query import Node, parse
-from bioretrieval_tui.query.folding import equal_key, forms, needles, whole_words
-from bioretrieval_tui.query.memory import Recent
-from bioretrieval_tui.query.nodes import (
+from bioretrieval_tui.query.ast import (
     All,
     Compares,
     Everything,
@@ -63,9 +61,11 @@ from bioretrieval_tui.query.nodes import (
     Phrase,
     Word,
 )
-from bioretrieval_tui.query.nodes import (
+from bioretrieval_tui.query.ast import (
     Any as AnyOf,
 )
+from bioretrieval_tui.query.matcher import Recent
+from bioretrieval_tui.util.folding import equal_key, forms, needles, whole_words
 
 Labels = NDArray[np.int64]
 Truths = NDArray[np.bool_]

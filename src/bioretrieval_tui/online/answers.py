@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.document import Document, RecordFault
-from bioretrieval_tui.documents.readers.xmlparse import RecordParser
+from bioretrieval_tui.documents.readers.xml_records import RecordParser
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.fresh import Dated, Subject, Value, Where
 

@@ -3,11 +3,11 @@
 Words, "phrases", field:value, field>=value, -term, OR and parentheses: see docs/filter.md.
 """
 
-from bioretrieval_tui.query.evaluate import Filter, Row
-from bioretrieval_tui.query.fields import Field, FieldType, Schema
-from bioretrieval_tui.query.folding import fold, marks
-from bioretrieval_tui.query.nodes import Node
-from bioretrieval_tui.query.syntax import UnfinishedFilterError, parse
+from bioretrieval_tui.query.ast import Node
+from bioretrieval_tui.query.matcher import Filter, Row
+from bioretrieval_tui.query.parser import UnfinishedFilterError, parse
+from bioretrieval_tui.query.schema import Field, FieldType, Schema
+from bioretrieval_tui.util.folding import fold, marks
 
 __all__ = [
     "Field",

@@ -21,7 +21,7 @@ from bioretrieval_tui.terminal.clean import safe_url
 
 
 class CatalogueView(Protocol):
-    """What a page asks of the catalogue; `catalog.view.Catalogue` answers it."""
+    """What a page asks of the catalogue; `catalog.catalogue.Catalogue` answers it."""
 
     @property
     def names(self) -> Mapping[str, str]:

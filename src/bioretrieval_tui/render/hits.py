@@ -1,65 +1,29 @@
-"""Hits as a sheet: a line each for readers, everything for programs."""
+"""Found documents: the columns of a list, the page of one, and the works among them to cite.
+
+The facts of a hit are described once (`hit_facts`): the app's page, the table and the column `why`
+of `search --explain` show the same labels and values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.render import latex
+from bioretrieval_tui.render.citation import (
+    Citation,
+    ascii_word,
+    citable,
+    cite_entry,
+    telling_word,
+)
+from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Text, fact, plain, text
 from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Linked, Sheet
-from bioretrieval_tui.render.text import shortened
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.render.citation import Citation
-
-
-class Parts(Protocol):
-    """What a score was made of; None for what had no share in it."""
-
-    @property
-    def dense(self) -> float | None: ...
-    @property
-    def lexical(self) -> float | None: ...
-    @property
-    def rerank(self) -> float | None: ...
-
-
-class Hit(Protocol):
-    """A found document, as the search room gives it."""
-
-    @property
-    def rank(self) -> int: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def year(self) -> int | None: ...
-    @property
-    def url(self) -> str | None: ...
-    @property
-    def score(self) -> float: ...
-    @property
-    def scores(self) -> Parts: ...
-    @property
-    def metadata(self) -> Mapping[str, Any]: ...
-
-
-class Reason(Protocol):
-    """Why a document was found, as the search room says it."""
-
-    @property
-    def terms(self) -> Sequence[tuple[str, float]]: ...
-    @property
-    def dense_rank(self) -> int | None: ...
-    @property
-    def lexical_rank(self) -> int | None: ...
-    @property
-    def passage(self) -> tuple[int, int] | None: ...
-    @property
-    def nearness(self) -> float | None: ...
-
+from bioretrieval_tui.render.text import one_line, shortened
+from bioretrieval_tui.search.hits import Hit, Why
+from bioretrieval_tui.terminal.clean import safe_url
 
 _COLUMNS = (
     Column("rank", "rank", "right"),
@@ -70,14 +34,130 @@ _COLUMNS = (
     Column("text", "text", weight=4, min_width=30),
     Column("url", "url", data_only=True),
     Column("dense", "dense", data_only=True),
-    Column("lexical", "lexical", data_only=True),
-    Column("rerank", "rerank", data_only=True),
+    Column("lexical", "BM25", data_only=True),
+    Column("rerank", "reranker", data_only=True),
 )
-
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
-"""What a paper that was not searched for here has not."""
+"""Columns that papers of a service, which nothing scored, do not have."""
 _WHY = Column("why", "why", weight=3, min_width=24)
 _EXPLAINED = (*(column for column in _COLUMNS if column.key != "text"), _WHY)
+_MOST_TERMS = 8
+_BAR = 16
+_MOST_NAMED = 6
+"""Authors that a page names before it says how many there are."""
+_MOST_CITED = 200
+_INITIALS = re.compile(
+    r"(?P<family>.+?),? (?P<initials>[A-Z](?:[A-Z-]{0,4}))(?: (?P<rank>Jr|Sr|2nd|3rd|[IV]+))?"
+)
+
+
+def mode_name(mode: str) -> str:
+    """A mode of search as it is shown: hybrid, dense, BM25."""
+    return "BM25" if mode == "lexical" else mode
+
+
+# Facts and page -------------------------------------------------------------------------------
+
+
+def hit_facts(hit: Hit, why: Why | None = None) -> tuple[Fact, ...]:
+    """Why a hit was found: its score and rank by each retriever, its terms, its nearest sentence.
+
+    why: what was explained, None where that was not asked.
+    """
+    scores, told = hit.scores, why.scores if why else hit.scores
+    retrievers = (
+        ("dense", told.dense if scores.dense is None else scores.dense, ".4f",
+         why.dense_rank if why else None),
+        ("BM25", told.lexical if scores.lexical is None else scores.lexical, ".2f",
+         why.lexical_rank if why else None),
+        ("reranker", scores.rerank, ".4f", None),
+    )  # fmt: skip
+    found = [
+        fact(label, f"{score:{form}}" + (f" #{rank}" if rank is not None else ""), role="dim")
+        for label, score, form, rank in retrievers
+        if score is not None
+    ]
+    if why is not None and why.terms:
+        values: list[Text] = [_term(*term) for term in why.terms[:_MOST_TERMS]]
+        more = len(why.terms) - _MOST_TERMS
+        values += [text(f"{more} more", role="faint")] if more > 0 else []
+        found.append(Fact("terms", tuple(values), listed=True))
+    if why is not None and why.passage is not None:
+        start, end = why.passage
+        sentence = text(Inline(f"\u201c{shortened(hit.text[start:end], 120)}\u201d", "dim"))
+        nearness = (Inline(f" {why.nearness:.4f}", "dim"),) if why.nearness is not None else ()
+        found.append(Fact("nearest", ((*sentence, *nearness),)))
+    return tuple(found)
+
+
+def _term(word: str, share: float) -> Text:
+    """A term of the query with its share of the BM25 score."""
+    bar = "\u2501" * max(1, round(share * _BAR))
+    return text(one_line(word), Inline(f" {share:.0%} ", "dim"), Inline(bar, "gauge"))
+
+
+def hit_page(hit: Hit, why: Why | None = None, *, scored: bool = True) -> Page:
+    """The page of a document.
+
+    scored: it was found by a search here, and says by what; else it is a paper of a service.
+    """
+    title = one_line(hit.title)
+    names = [title and hit.id, _journal(hit.metadata), str(hit.year or "")]
+    ranked = (
+        fact("rank", str(hit.rank), role="dim"),
+        fact("score", f"{hit.score:.3f}", role="dim"),
+    )
+    reasons = (*ranked, *hit_facts(hit, why)) if scored else ()
+    url = safe_url(hit.url) if hit.url else None
+    link = (fact("page", Inline(url, "link", url)),) if url else ()
+    return Page(
+        title or hit.id,
+        byline=tuple(text(name) for name in names if name),
+        sections=(
+            Group("Record", _record_facts(hit)),
+            Prose("", tuple(_paragraphs(hit.text, why.passage if why else None))),
+            Group("Why this result", reasons),
+            Group("", link, "links"),
+        ),
+    )
+
+
+def _record_facts(hit: Hit) -> tuple[Fact, ...]:
+    people = hit.metadata.get("authors")
+    if not isinstance(people, list | tuple) or not people:
+        return ()
+    named = ", ".join(str(one) for one in people[:_MOST_NAMED])
+    more = len(people) - _MOST_NAMED
+    return (fact("authors", f"{named} and {more} more" if more > 0 else named, role="dim"),)
+
+
+def _journal(known: Mapping[str, Any]) -> str:
+    """`JAMA 296(23):2832-8`, as far as that is known."""
+    journal = _known(known, "journal")
+    if not journal:
+        return ""
+    issue = f"({_known(known, 'issue')})" if _known(known, "issue") else ""
+    pages = f":{_known(known, 'pages')}" if _known(known, "pages") else ""
+    return f"{journal} {_known(known, 'volume')}{issue}{pages}".rstrip()
+
+
+def _paragraphs(whole: str, passage: tuple[int, int] | None) -> Iterator[Text]:
+    """The text, a line a paragraph; `passage` is (start, end) of the sentence to mark."""
+    start, end = passage or (len(whole), len(whole))
+    at = 0
+    for part in whole.splitlines(keepends=True):
+        cut = [min(max(place - at, 0), len(part)) for place in (start, end)]
+        pieces = (part[: cut[0]], part[cut[0] : cut[1]], part[cut[1] :])
+        roles = ("document", "passage", "document")
+        yield tuple(
+            Inline(piece.rstrip("\r\n"), role)
+            for piece, role in zip(pieces, roles, strict=True)
+            if piece
+        )
+        at += len(part)
+
+
+# Sheets ---------------------------------------------------------------------------------------
 
 
 def hit_sheet(
@@ -85,45 +165,34 @@ def hit_sheet(
     *,
     title: str = "Search results",
     citations: Sequence[Citation] = (),
-    reasons: Sequence[Reason] = (),
+    reasons: Sequence[Why] = (),
 ) -> Sheet:
     """Hits in their order; scores keep all their digits for programs.
 
     reasons: why each was found, one a hit, or none at all.
     """
     if not reasons:
-        return Sheet(
-            title=title,
-            columns=_COLUMNS,
-            rows=Each(_row, hits),
-            records=Each(_record, hits),
-            citations=citations,
-        )
+        return Sheet(title, _COLUMNS, Each(_row, hits), Each(_record, hits), citations)
     both = list(zip(hits, reasons, strict=True))
     return Sheet(
-        title=title,
-        columns=_EXPLAINED,
-        rows=Each(_explained_row, both),
-        records=Each(_explained_record, both),
-        citations=citations,
+        title, _EXPLAINED, Each(_explained_row, both), Each(_explained_record, both), citations
     )
 
 
 def paper_sheet(hits: Sequence[Hit], *, title: str, citations: Sequence[Citation] = ()) -> Sheet:
     """Papers as a service gave them: nothing was scored; records have all metadata."""
     kept = [at for at, column in enumerate(_COLUMNS) if column.key not in _SCORED]
-    return Sheet(
-        title=title,
-        columns=tuple(_COLUMNS[at] for at in kept),
-        rows=Each(lambda hit: tuple(_row(hit)[at] for at in kept), hits),
-        records=Each(_paper, hits),
-        citations=citations,
-    )
 
+    def row(hit: Hit) -> tuple[Cell, ...]:
+        cells = _row(hit)
+        return tuple(cells[at] for at in kept)
 
-def _paper(hit: Hit) -> dict[str, Any]:
-    known = {name: value for name, value in _record(hit).items() if name not in _SCORED}
-    return {**known, "metadata": dict(hit.metadata)}
+    def record(hit: Hit) -> dict[str, Any]:
+        known = {name: value for name, value in _record(hit).items() if name not in _SCORED}
+        return {**known, "metadata": dict(hit.metadata)}
+
+    columns = tuple(_COLUMNS[at] for at in kept)
+    return Sheet(title, columns, Each(row, hits), Each(record, hits), citations)
 
 
 def _row(hit: Hit) -> tuple[Cell, ...]:
@@ -159,42 +228,108 @@ def _record(hit: Hit) -> dict[str, Any]:
     }
 
 
-def _explained_row(both: tuple[Hit, Reason]) -> tuple[Cell, ...]:
-    hit, reason = both
+def _explained_row(both: tuple[Hit, Why]) -> tuple[Cell, ...]:
+    hit, why = both
     cells = _row(hit)
     at = [column.key for column in _COLUMNS].index("text")
-    parts = []
-    if reason.dense_rank is not None:
-        parts.append(f"meaning {_place(reason.dense_rank)}")
-    if reason.lexical_rank is not None:
-        parts.append(f"words {_place(reason.lexical_rank)}")
-    if reason.terms:
-        parts.append(", ".join(f"{word} {share:.0%}" for word, share in reason.terms[:5]))
-    if reason.passage is not None:
-        start, end = reason.passage
-        parts.append(f"\u201c{shortened(hit.text[start:end], 120)}\u201d")
-    return (*cells[:at], *cells[at + 1 :], "; ".join(parts))
+    said = (f"{one.label} {', '.join(map(plain, one.values))}" for one in hit_facts(hit, why))
+    return (*cells[:at], *cells[at + 1 :], "; ".join(said))
 
 
-def _place(rank: int) -> str:
-    return f"#{rank}"
-
-
-def _explained_record(both: tuple[Hit, Reason]) -> dict[str, Any]:
-    hit, reason = both
+def _explained_record(both: tuple[Hit, Why]) -> dict[str, Any]:
+    hit, why = both
     passage = None
-    if reason.passage is not None:
-        start, end = reason.passage
+    if why.passage is not None:
+        start, end = why.passage
         passage = {
             "start": start,
             "end": end,
             "text": hit.text[start:end],
-            "similarity": reason.nearness,
+            "similarity": why.nearness,
         }
     return _record(hit) | {
         "why": {
-            "terms": [{"word": word, "share": share} for word, share in reason.terms],
-            "ranks": {"dense": reason.dense_rank, "lexical": reason.lexical_rank},
+            "terms": [{"word": word, "share": share} for word, share in why.terms],
+            "ranks": {"dense": why.dense_rank, "lexical": why.lexical_rank},
             "passage": passage,
         }
     }
+
+
+# Citations ------------------------------------------------------------------------------------
+
+
+def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tuple[Citation, ...]:
+    """The works among the hits.
+
+    catalogue: the hits are its entries, which say more than their documents.
+    """
+    if catalogue is None:
+        return tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
+    entries = [catalogue.by_id[hit.id] for hit in hits if hit.id in catalogue.by_id]
+    return tuple(cite_entry(entry) for entry in entries if citable(entry))
+
+
+def citable_hit(hit: Hit) -> bool:
+    """Whether a reader could find the work again: it has a title and a year, or an address."""
+    return bool(one_line(hit.title)) and (hit.year is not None or _address(hit) is not None)
+
+
+def cite_hit(hit: Hit) -> Citation:
+    """A document as a work to cite: an article where the journal is known, else `misc`."""
+    known = hit.metadata
+    journal = _known(known, "journal")
+    people = _people(known.get("authors"))
+    address = _address(hit)
+    fields = [
+        ("title", latex.title(hit.title)),
+        ("author", latex.authors(people)),
+        ("journal", latex.escape(journal)),
+        ("year", str(hit.year or "")),
+        ("volume", latex.escape(_known(known, "volume"))),
+        ("number", latex.escape(_known(known, "issue"))),
+        ("pages", latex.escape(_known(known, "pages").replace("-", "--"))),
+        ("doi", latex.address(_known(known, "doi"))),
+        ("pmid", latex.escape(_known(known, "pmid"))),
+        ("url", latex.address(address) if address else ""),
+    ]
+    filled = tuple((name, value) for name, value in fields if value)
+    return Citation(_key(hit, people), "article" if journal else "misc", filled)
+
+
+def _people(authors: Any) -> tuple[str, ...]:
+    """Names as BibTeX wants them; a group keeps its name whole."""
+    if isinstance(authors, str):
+        authors = re.split(r"\s*;\s*", authors)
+    if not isinstance(authors, list | tuple):
+        return ()
+    names = []
+    for author in authors[:_MOST_CITED]:
+        name = one_line(str(author))
+        found = _INITIALS.fullmatch(name)
+        if found:
+            initials = " ".join(f"{letter}." for letter in found["initials"] if letter != "-")
+            rank = f", {found['rank']}" if found["rank"] else ""
+            name = f"{found['family']}{rank}, {initials}"
+        elif " " in name and "," not in name:
+            name = f"{{{name}}}"
+        if name:
+            names.append(name)
+    if len(authors) > _MOST_CITED:
+        names.append("others")
+    return tuple(names)
+
+
+def _address(hit: Hit) -> str | None:
+    return safe_url(hit.url) if hit.url else None
+
+
+def _known(known: Mapping[str, Any], name: str) -> str:
+    value = known.get(name)
+    return one_line(str(value)) if isinstance(value, str | int) else ""
+
+
+def _key(hit: Hit, people: tuple[str, ...]) -> str:
+    surname = ascii_word(people[0].strip("{}").partition(",")[0]) if people else ""
+    key = f"{surname}{hit.year or ''}{telling_word(hit.title)}"
+    return key or ascii_word(hit.id) or "document"

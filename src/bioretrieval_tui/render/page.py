@@ -22,8 +22,10 @@ class Inline:
 
     text: what is shown.
     role: what it is: "text", "prose" (may hold inline Markdown, which only the app draws),
-        "strong", "code", "dim", "faint", "ok", "warn", "error", "match", a kind such as "model".
-        The app colours by it; Markdown knows strong and code.
+        "document" (a text that is no Markdown; only the app links its addresses), "passage" (such
+        a text, marked), "gauge" (a bar that repeats a number, drawn by the app alone), "strong",
+        "code", "dim", "faint", "ok", "warn", "error", a kind such as "model". The app colours by
+        it; Markdown knows strong and code.
     url: address that it leads to.
     jump: id of the catalogue entry that it leads to.
     """
@@ -142,8 +144,8 @@ def _text(value: str | Inline | Text, role: str) -> Text:
 
 
 def plain(value: Text) -> str:
-    """The text of a value without its roles and links."""
-    return "".join(part.text for part in value)
+    """The text of a value without its roles, links and gauges."""
+    return "".join(part.text for part in value if part.role != "gauge").strip()
 
 
 def is_empty(section: Section) -> bool:
@@ -206,7 +208,7 @@ def _inline(parts: Text) -> str:
 
 def _part(part: Inline) -> str:
     """One run; spaces at its ends stay outside of its markup."""
-    body = part.text.strip()
+    body = part.text.strip() if part.role != "gauge" else ""
     if not body:
         return " " if part.text else ""
     url = safe_url(part.url) if part.url else None

@@ -14,8 +14,7 @@ from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.build import build_from
 from bioretrieval_tui.index.intake import feed_documents
-from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.index.layout import IndexBusy
+from bioretrieval_tui.index.layout import CATALOGUE, IndexBusy
 from bioretrieval_tui.index.registry import open_index
 from bioretrieval_tui.progress import Progress, Reporter, silent
 

@@ -15,8 +15,8 @@ import numpy as np
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.index.registry import OpenIndex, open_index
+from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, gather
 from bioretrieval_tui.search.encoders import check_fit, encoder_of

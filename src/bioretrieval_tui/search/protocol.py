@@ -18,8 +18,7 @@ from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.report import Verification
+from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.hits import RERANKED, Answer, Question, Why
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.report import Verification
+from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.pages import LABEL, Page, fact
 from bioretrieval_tui.tui.text import Line, Span, line

@@ -8,12 +8,12 @@ from string import ascii_lowercase
 
 from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Text, is_empty, plain
 from bioretrieval_tui.render.sheet import Sheet, face, shown
-from bioretrieval_tui.tui.markdown import inline
+from bioretrieval_tui.tui.markdown import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, line
 
 LABEL = 13
 """Cells of the label column of facts."""
-_ROLES = {"prose": "text", "code": "strong", "reference": "faint"}
+_ROLES = {"prose": "text", "document": "text", "code": "strong", "reference": "faint"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,8 @@ def spans(parts: Text) -> Iterator[Span]:
             yield from inline(part.text)
         elif part.url:
             yield Span(part.text, "link", part.url)
+        elif part.role in ("document", "passage"):
+            yield from addresses(part.text, _ROLES.get(part.role, part.role))
         else:
             yield Span(part.text, _ROLES.get(part.role, part.role))
 

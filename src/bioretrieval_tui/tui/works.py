@@ -20,8 +20,7 @@ from bioretrieval_tui.tui.words import plural, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding
-    from bioretrieval_tui.index.report import Report
-    from bioretrieval_tui.index.report import Verification
+    from bioretrieval_tui.index.report import Report, Verification
     from bioretrieval_tui.progress import Progress
     from bioretrieval_tui.search.client import SearchClient
     from bioretrieval_tui.search.protocol import Built

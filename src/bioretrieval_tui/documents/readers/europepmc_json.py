@@ -1,5 +1,5 @@
-"""Reader of Europe PMC's search answers (REST, `format=json`, best with `resultType=core`): whole
-answers, arrays of results, or one result a line."""
+"""Reader of Europe PMC's search results (REST, `format=json`, best with `resultType=core`): whole
+responses, arrays of results, or one result a line."""
 
 from __future__ import annotations
 
@@ -8,14 +8,26 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bioretrieval_tui.documents import bibliography as fields
-from bioretrieval_tui.documents.bibliography import plain
+from bioretrieval_tui.documents.bibliography import (
+    dated,
+    distinct,
+    document,
+    doi_of,
+    identifier,
+    plain,
+)
 from bioretrieval_tui.documents.document import Document, Item, Place, RecordFault
-from bioretrieval_tui.documents.readers.json_records import elements
-from bioretrieval_tui.documents.readers.jsonlines import first_object, item, line_items, text_field
+from bioretrieval_tui.documents.readers.json_records import (
+    BOM,
+    elements,
+    first_line,
+    item,
+    line_items,
+    text_field,
+)
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 
-_ANSWER = ("resultList", "result")
+_RESULTS = ("resultList", "result")
 _KEYS = (b'"pmid"', b'"pmcid"', b'"authorString"', b'"pubYear"', b'"abstractText"')
 _LABEL = re.compile(r"<h4>\s*(.*?)\s*:?\s*</h4>", re.IGNORECASE | re.DOTALL)
 _BREAK = re.compile(r"</?(?:p|br|div|li|ul|ol)\b[^<>]*>", re.IGNORECASE)
@@ -32,22 +44,22 @@ def read_europepmc(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
     Raises:
         SourceDamaged: the file ends within the JSON, or is no JSON from some place on.
     """
-    head = source.head().removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = source.head().removeprefix(BOM).lstrip()
     if head.startswith(b"{") and b'"resultList"' not in head:
         yield from line_items(source, _document)
         return
-    path = () if head.startswith(b"[") else _ANSWER
+    path = () if head.startswith(b"[") else _RESULTS
     for element in elements(source, path):
         yield item(Place(source.name, offset=element.offset), element.decoded, _document)
 
 
 def recognises(head: bytes) -> bool:
-    """Whether it is an answer with `resultList`, or begins with a result: an object with `id`,
+    """Whether it is a response with `resultList`, or begins with a result: an object with `id`,
     `source` and one of the fields that Europe PMC alone calls so."""
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = head.removeprefix(BOM).lstrip()
     if start.startswith(b"{") and b'"resultList"' in start:
         return b'"hitCount"' in start or b'"result"' in start
-    line = start if start.startswith(b"[") else first_object(start)
+    line = start if start.startswith(b"[") else first_line(start)
     is_result = b'"id"' in line and b'"source"' in line
     return line.startswith((b"{", b"[")) and is_result and any(key in line for key in _KEYS)
 
@@ -55,7 +67,7 @@ def recognises(head: bytes) -> bool:
 def _document(record: dict[str, Any]) -> Document:
     journal = _object(record, "journalInfo")
     pmid, pmcid = _word(record, "pmid"), _word(record, "pmcid")
-    doi = fields.doi_of(_word(record, "doi"))
+    doi = doi_of(_word(record, "doi"))
     origin, own = _word(record, "source"), _word(record, "id")
     if not pmid and origin == "MED" and own.isdigit():
         pmid = own
@@ -64,8 +76,8 @@ def _document(record: dict[str, Any]) -> Document:
         raise RecordFault("the result has no `id`, `pmid`, `pmcid` or `doi`")
     headings = _list(record, "meshHeadingList", "meshHeading")
     date = _word(record, "firstPublicationDate") or _word(journal, "printPublicationDate")
-    year = fields.dated(_word(record, "pubYear"))
-    exact = fields.dated(date)
+    year = dated(_word(record, "pubYear"))
+    exact = dated(date)
     metadata = {
         "authors": _authors(record),
         "journal": _word(_object(journal, "journal"), "title") or _word(record, "journalTitle"),
@@ -75,10 +87,8 @@ def _document(record: dict[str, Any]) -> Document:
         "pmcid": pmcid,
         "language": _texts(record.get("language")),
         "types": _texts(_object(record, "pubTypeList").get("pubType") or record.get("pubType")),
-        "mesh": fields.distinct(_word(heading, "descriptorName") for heading in headings),
-        "mesh_major": fields.distinct(
-            _word(heading, "descriptorName") for heading in headings if _is_major(heading)
-        ),
+        "mesh": _names(headings),
+        "mesh_major": _names(list(filter(_is_major, headings))),
         "keywords": _texts(_object(record, "keywordList").get("keyword")),
         "volume": _word(journal, "volume") or _word(record, "journalVolume"),
         "issue": _word(journal, "issue") or _word(record, "issue"),
@@ -86,7 +96,7 @@ def _document(record: dict[str, Any]) -> Document:
     }
     title = _without_markup(text_field(record, "title"))
     text = _without_markup(_LABEL.sub(r" \1: ", text_field(record, "abstractText")))
-    return fields.document(fields.identifier(identity), title, text, metadata)
+    return document(identifier(identity), title, text, metadata)
 
 
 def _without_markup(text: str) -> str:
@@ -97,9 +107,13 @@ def _authors(record: dict[str, Any]) -> list[str]:
     people = _list(record, "authorList", "author")
     names = [_word(person, "fullName") or _word(person, "collectiveName") for person in people]
     if any(names):
-        return fields.distinct(names)
+        return distinct(names)
     # "Smith JA, Jones B, The Group."
-    return fields.distinct(_word(record, "authorString").rstrip(".").split(", "))
+    return distinct(_word(record, "authorString").rstrip(".").split(", "))
+
+
+def _names(headings: list[dict[str, Any]]) -> list[str]:
+    return distinct(_word(heading, "descriptorName") for heading in headings)
 
 
 def _is_major(heading: dict[str, Any]) -> bool:
@@ -111,7 +125,7 @@ def _word(record: dict[str, Any], name: str) -> str:
     """A short text or number as text; what is neither is as good as missing."""
     value = record.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
-        return fields.identifier(value, f"`{name}`")
+        return identifier(value, f"`{name}`")
     return plain(value) if isinstance(value, str) else ""
 
 
@@ -127,4 +141,4 @@ def _list(record: dict[str, Any], name: str, inner: str) -> list[dict[str, Any]]
 
 def _texts(value: Any) -> list[str]:
     given = value if isinstance(value, list) else [value]
-    return fields.distinct(plain(part) for part in given if isinstance(part, str))
+    return distinct(plain(part) for part in given if isinstance(part, str))

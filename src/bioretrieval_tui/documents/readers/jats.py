@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from bioretrieval_tui.documents.bibliography import distinct
 from bioretrieval_tui.documents.document import Document, Item, Record, RecordFault, Rejected
 from bioretrieval_tui.documents.readers.xml_records import markup_of, records
-from bioretrieval_tui.documents.readers.xmltext import (
+from bioretrieval_tui.documents.readers.xml_text import (
     initials,
-    iso_date,
     local,
-    plain,
+    plain_text,
     readable,
     squeezed,
+    xml_date,
 )
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 
@@ -83,9 +84,8 @@ def recognises(head: bytes) -> bool:
 
 
 def _document(article: _Element) -> Document:
-    front = _child(article, "front")
-    meta = None if front is None else _child(front, "article-meta")
-    if front is None or meta is None:
+    meta = _child(article, "front/article-meta")
+    if meta is None:
         raise RecordFault("the article has no article-meta, so neither an id nor a title")
     fields = _identifiers(meta)
     identity = fields.get("pmcid") or fields.get("pmid") or fields.get("doi")
@@ -98,13 +98,18 @@ def _document(article: _Element) -> Document:
         raise RecordFault(f"{identity} has neither a title nor an abstract")
     fields |= {
         "vernacular_title": vernacular,
-        "authors": _authors(meta),
-        "journal": _journal(front),
+        "authors": list(filter(None, map(_author, _children(meta, "contrib-group/contrib")))),
+        "journal": _journal(article),
         "types": [kind] if (kind := squeezed(article.get("article-type"))) else [],
         "language": [language],
-        "keywords": _keywords(meta),
-        "volume": _text(_child(meta, "volume")),
-        "issue": _text(_child(meta, "issue")),
+        "keywords": distinct(
+            _say(word)
+            for group in _children(meta, "kwd-group")
+            if group.get("kwd-group-type") != "abbreviations"
+            for word in _children(group, "kwd")
+        ),
+        "volume": plain_text(_child(meta, "volume")),
+        "issue": plain_text(_child(meta, "issue")),
         "pages": _pages(meta),
     }
     if date := _date(meta):
@@ -116,7 +121,7 @@ def _identifiers(meta: _Element) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for child in _children(meta, "article-id"):
         kind = child.get("pub-id-type")
-        text = _text(child)
+        text = plain_text(child)
         if kind in ("pmc", "pmcid") and (match := _PMCID.fullmatch(text)):
             fields.setdefault("pmcid", f"PMC{match[1]}")
         elif kind == "pmid" and _PMID.fullmatch(text):
@@ -133,15 +138,14 @@ def _titles(meta: _Element, language: str) -> tuple[str, str]:
     if group is None:
         return "", ""
     main = _with_subtitle(group, "article-title", "subtitle")
-    if language == "eng":
-        return main, ""
-    for child in group:
-        if local(child) == "trans-title-group" and _language(child) in ("eng", ""):
-            translated = _with_subtitle(child, "trans-title", "trans-subtitle")
-        elif local(child) == "trans-title" and _language(child) in ("eng", ""):
-            translated = _say(child)
-        else:
+    for child in group if language != "eng" else ():
+        if _language(child) not in ("eng", ""):
             continue
+        translated = ""
+        if local(child) == "trans-title-group":
+            translated = _with_subtitle(child, "trans-title", "trans-subtitle")
+        elif local(child) == "trans-title":
+            translated = _say(child)
         if translated:
             return translated, main
     return main, ""
@@ -158,17 +162,13 @@ def _with_subtitle(group: _Element, title: str, subtitle: str) -> str:
 
 def _abstract(meta: _Element, language: str) -> str:
     """The abstract proper, sections on lines of their own; an English one before any other."""
-    own = [child for child in meta if local(child) == "abstract"]
-    translated = [
-        child for child in meta if local(child) == "trans-abstract" and _language(child) == "eng"
-    ]
+    own = list(_children(meta, "abstract"))
     if language != "eng":
-        own = translated + own
+        translated = _children(meta, "trans-abstract")
+        own = [child for child in translated if _language(child) == "eng"] + own
     proper = [child for child in own if child.get("abstract-type") not in _NOT_THE_ABSTRACT]
-    for abstract in (*proper, *own):
-        if text := "\n".join(_sections(abstract)):
-            return text
-    return ""
+    texts = ("\n".join(_sections(abstract)) for abstract in (*proper, *own))
+    return next(filter(None, texts), "")
 
 
 def _sections(element: _Element) -> Iterator[str]:
@@ -180,73 +180,50 @@ def _sections(element: _Element) -> Iterator[str]:
             label = _say(child).rstrip(" :.")
             if label.lower() == "abstract" and local(element) != "sec":
                 label = ""
-            continue
-        if name in _SILENT or name == "label":
-            continue
-        texts = _sections(child) if name == "sec" else [_say(child)]
-        for text in texts:
-            if text:
+        elif name not in _SILENT and name != "label":
+            for text in filter(None, _sections(child) if name == "sec" else [_say(child)]):
                 yield f"{label}: {text}" if label else text
                 label = ""
 
 
-def _authors(meta: _Element) -> list[str]:
-    names = (
-        _author(contributor)
-        for group in _children(meta, "contrib-group")
-        for contributor in _children(group, "contrib")
-        if contributor.get("contrib-type", "author") == "author"
-    )
-    return [name for name in names if name]
-
-
 def _author(contributor: _Element) -> str:
+    """ "Family I Suffix", or the name of a group; empty for other contributors."""
+    if contributor.get("contrib-type", "author") != "author":
+        return ""
     for child in contributor:
-        kind = local(child)
-        if kind == "name-alternatives":
+        if local(child) == "name-alternatives":
             child = next(iter(child), child)
-            kind = local(child)
-        if kind in ("name", "string-name"):
+        if local(child) in ("name", "string-name"):
             return _person(child)
-        if kind == "collab":
+        if local(child) == "collab":
             return readable(child, silent=_SILENT | {"contrib-group", "xref", "aff"})
     return ""
 
 
 def _person(name: _Element) -> str:
-    family, given = _text(_child(name, "surname")), _child(name, "given-names")
+    family, given = plain_text(_child(name, "surname")), _child(name, "given-names")
     if not family:
         return _say(name)
     letters = ""
     if given is not None:
-        letters = squeezed(given.get("initials")) or initials(_text(given))
-    return squeezed(f"{family} {letters} {_text(_child(name, 'suffix'))}")
+        letters = squeezed(given.get("initials")) or initials(plain_text(given))
+    return squeezed(f"{family} {letters} {plain_text(_child(name, 'suffix'))}")
 
 
-def _journal(front: _Element) -> str:
-    meta = _child(front, "journal-meta")
+def _journal(article: _Element) -> str:
+    meta = _child(article, "front/journal-meta")
     if meta is None:
         return ""
     group = _child(meta, "journal-title-group")
-    title = _text(_child(meta if group is None else group, "journal-title"))
-    return title or _text(_child(meta, "journal-id"))
-
-
-def _keywords(meta: _Element) -> list[str]:
-    words = [
-        _say(word)
-        for group in _children(meta, "kwd-group")
-        if group.get("kwd-group-type") != "abbreviations"
-        for word in _children(group, "kwd")
-    ]
-    return [word for word in dict.fromkeys(words) if word]
+    title = plain_text(_child(meta if group is None else group, "journal-title"))
+    return title or plain_text(_child(meta, "journal-id"))
 
 
 def _pages(meta: _Element) -> str:
-    first, last = _text(_child(meta, "fpage")), _text(_child(meta, "lpage"))
+    first, last = plain_text(_child(meta, "fpage")), plain_text(_child(meta, "lpage"))
     if first and last and first != last:
         return f"{first}-{last}"
-    return first or _text(_child(meta, "elocation-id"))
+    return first or plain_text(_child(meta, "elocation-id"))
 
 
 def _date(meta: _Element) -> str:
@@ -255,17 +232,14 @@ def _date(meta: _Element) -> str:
     known: dict[int, str] = {}
     for child in _children(meta, "pub-date"):
         kind = child.get("pub-type") or child.get("date-type") or "pub"
-        year, month, day = (_text(_child(child, part)) for part in ("year", "month", "day"))
-        date = iso_date(year, month, day)
+        date = xml_date(*(plain_text(_child(child, part)) for part in ("year", "month", "day")))
         if date and kind not in _NOT_PUBLISHED:
             known.setdefault(_DATE_RANK.get(kind, 5), date)
-    if not known:
-        return ""
-    best = known[min(known)]
-    if min(known) == _DATE_RANK["collection"]:
-        return next((date for _, date in sorted(known.items()) if date[:4] == best[:4] and
-                     len(date) == 10), best)  # fmt: skip
-    return best
+    dates = [known[rank] for rank in sorted(known)]
+    if min(known, default=None) == _DATE_RANK["collection"]:
+        whole = (date for date in dates if date[:4] == dates[0][:4] and len(date) == 10)
+        return next(whole, dates[0])
+    return dates[0] if dates else ""
 
 
 def _language(element: _Element) -> str:
@@ -278,13 +252,10 @@ def _say(element: _Element) -> str:
     return readable(element, silent=_SILENT, blocks=_BLOCKS)
 
 
-def _text(element: _Element | None) -> str:
-    return "" if element is None else plain(element)
+def _child(element: _Element, path: str) -> _Element | None:
+    return next(_children(element, path), None)
 
 
-def _child(element: _Element, name: str) -> _Element | None:
-    return next(iter(_children(element, name)), None)
-
-
-def _children(element: _Element, name: str) -> Iterator[_Element]:
-    return (child for child in element if local(child) == name)
+def _children(element: _Element, path: str) -> Iterator[_Element]:
+    """The elements under a path, whatever their namespace."""
+    return element.iterfind("/".join("{*}" + name for name in path.split("/")))

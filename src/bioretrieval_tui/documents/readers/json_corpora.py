@@ -1,19 +1,39 @@
-"""Reader of BEIR corpora: one JSON object a line with `_id`, `title`, `text` and `metadata`."""
+"""Readers of corpora in JSON: BEIR and MedRAG (one object a line), and the article files that NCBI
+publishes beside MedCPT's vectors (one object of a million members a file)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-import msgspec
-
-from bioretrieval_tui.documents.document import Document, Item, Place, Record, Rejected
+from bioretrieval_tui.documents.bibliography import (
+    MAX_ID_LENGTH,
+    dated,
+    distinct,
+    document,
+    identifier,
+    whole_number,
+)
+from bioretrieval_tui.documents.document import Document, Item, Place, RecordFault
+from bioretrieval_tui.documents.readers.json_records import (
+    BOM,
+    JsonElement,
+    elements,
+    first_line,
+    item,
+    json_type,
+    line_items,
+    text_field,
+)
 from bioretrieval_tui.documents.source import MAX_LINE_BYTES, ReadOptions, SourceReader
 
-MAX_ID_LENGTH = 512
-_BOM = b"\xef\xbb\xbf"
-_OWN_KEYS = frozenset({"_id", "title", "text", "metadata"})
-_SHAPE = 'a BEIR line looks like {"_id": "1", "title": "...", "text": "..."}'
+_BEIR_KEYS = frozenset({"_id", "title", "text", "metadata"})
+_BEIR_SHAPE = 'a BEIR line looks like {"_id": "1", "title": "...", "text": "..."}'
+_MEDRAG_KEYS = frozenset({"id", "title", "content", "contents", "PMID"})
+_MEDRAG_SHAPE = 'a MedRAG line looks like {"id": "1", "title": "", "content": ""}'
+_MEDCPT_HEAD = re.compile(rb'\s*\{\s*"\d{1,9}"\s*:\s*\{\s*"[dtam]"\s*:')
 
 
 def read_beir(
@@ -23,125 +43,99 @@ def read_beir(
 
     A line is rejected that is not UTF-8, not one JSON object, lacks a usable `_id`, holds a field
     of the wrong type or a NUL, or is longer than `limit` bytes. Keys that BEIR does not know are
-    kept in the metadata. Uniqueness of ids is the store's business, which sees all files.
+    kept in the metadata. Uniqueness of ids is checked by the store, which sees all files.
     """
-    for number, line in source.lines(limit):
-        place = Place(source.name, line=number)
-        if line is None:
-            yield Rejected(
-                place, f"the line is longer than {limit:,} bytes", "write one record a line"
-            )
-            continue
-        if number == 1 and line.startswith(_BOM):
-            line = line[len(_BOM) :]
-        if line.isspace() or not line:
-            continue
-        try:
-            yield Record(_document(line), place)
-        except _RejectedError as rejected:
-            yield Rejected(place, rejected.reason, rejected.remedy)
+    yield from line_items(source, _beir_document, limit=limit, shape=_BEIR_SHAPE)
 
 
-def recognises(head: bytes) -> bool:
+def recognises_beir(head: bytes) -> bool:
     """Whether the first line is a JSON object with `_id`."""
-    line = head.removeprefix(_BOM).lstrip().partition(b"\n")[0]
+    line = first_line(head)
     return line.startswith(b"{") and b'"_id"' in line
 
 
-class _RejectedError(Exception):
-    """Why one line is no document."""
-
-    def __init__(self, reason: str, remedy: str | None = _SHAPE) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
-
-
-def _document(line: bytes) -> Document:
-    record = _parse(line)
-    fields: dict[str, str] = {}
-    for name in ("title", "text"):
-        value = record.get(name)
-        if value is not None and not isinstance(value, str):
-            raise _RejectedError(f"`{name}` is {_kind(value)}, not text")
-        fields[name] = value or ""
+def _beir_document(record: dict[str, Any]) -> Document:
+    title, text = text_field(record, "title"), text_field(record, "text")
     if "title" not in record and "text" not in record:
-        raise _RejectedError("the record has neither `title` nor `text`")
-    return Document(_identifier(record), fields["title"], fields["text"], _metadata(record))
+        raise RecordFault("the record has neither `title` nor `text`")
+    metadata = record.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise RecordFault(f"`metadata` is {json_type(metadata)}, not an object")
+    rest = {key: value for key, value in record.items() if key not in _BEIR_KEYS}
+    return Document(_beir_id(record), title, text, {**rest, **(metadata or {})})
 
 
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _RejectedError(
-            f"not UTF-8 at byte {error.start + 1} of the line", "convert the file to UTF-8"
-        ) from error
-    try:
-        record = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        if "\0" in text:
-            raise _RejectedError("the line holds a NUL character", None) from error
-        reason = str(error).removeprefix("JSON is malformed: ")
-        raise _RejectedError(f"not JSON: {reason}") from error
-    except RecursionError as error:
-        raise _RejectedError("the JSON is nested too deeply", None) from error
-    if not isinstance(record, dict):
-        raise _RejectedError(f"the line is {_kind(record)}, not an object")
-    # The escape is rare, so a cheap look at the line spares walking every record.
-    if "\\u0000" in text and _holds_nul(record):
-        raise _RejectedError("the record holds a NUL character", None)
-    return record
-
-
-def _identifier(record: dict[str, Any]) -> str:
+def _beir_id(record: dict[str, Any]) -> str:
+    """The id as it stands, blanks at its ends too, so that judgements find it."""
     if "_id" not in record:
-        raise _RejectedError("`_id` is missing")
+        raise RecordFault("`_id` is missing")
     value = record["_id"]
     if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            value = str(value)
-        except ValueError as error:  # Python refuses to write thousands of digits
-            raise _RejectedError("`_id` is too long a number") from error
+        value = whole_number(value, "`_id`")
     if not isinstance(value, str):
-        raise _RejectedError(f"`_id` is {_kind(value)}, not text or a whole number")
+        raise RecordFault(f"`_id` is {json_type(value)}, not text or a whole number")
     if not value.strip():
-        raise _RejectedError("`_id` is empty")
+        raise RecordFault("`_id` is empty")
     if len(value) > MAX_ID_LENGTH:
-        raise _RejectedError(f"`_id` is longer than {MAX_ID_LENGTH} characters")
+        raise RecordFault(f"`_id` is longer than {MAX_ID_LENGTH} characters")
     return value
 
 
-def _metadata(record: dict[str, Any]) -> dict[str, Any]:
-    given = record.get("metadata")
-    if given is not None and not isinstance(given, dict):
-        raise _RejectedError(f"`metadata` is {_kind(given)}, not an object")
-    rest = {key: value for key, value in record.items() if key not in _OWN_KEYS}
-    return {**rest, **(given or {})}
+def read_medrag(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
+    """Items of one MedRAG file, in file order.
+
+    The text is `content`; `contents`, which repeats title and content for other engines, stands
+    in only where that is missing. `PMID` becomes `pmid`, keys unknown to MedRAG are kept.
+    """
+    yield from line_items(source, _medrag_document)
 
 
-def _holds_nul(value: Any) -> bool:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            if "\0" in item:
-                return True
-        elif isinstance(item, dict):
-            waiting.extend(item.keys())
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-    return False
+def recognises_medrag(head: bytes) -> bool:
+    """Whether the first line is a JSON object with `id` and `content` or `contents`."""
+    line = first_line(head)
+    return line.startswith(b"{") and b'"id"' in line and b'"content' in line
 
 
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "a text"
-    return "a list" if isinstance(value, list) else "an object"
+def _medrag_document(record: dict[str, Any]) -> Document:
+    if "id" not in record:
+        raise RecordFault("`id` is missing", _MEDRAG_SHAPE)
+    metadata = {key: value for key, value in record.items() if key not in _MEDRAG_KEYS}
+    if record.get("PMID") not in (None, ""):
+        metadata["pmid"] = identifier(record["PMID"], "`PMID`")
+    text = text_field(record, "content") or text_field(record, "contents")
+    title = text_field(record, "title")
+    return document(identifier(record["id"], "`id`"), title, text, metadata)
+
+
+def read_medcpt(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
+    """Items of one MedCPT chunk (`pubmed_chunk_N.json`), in file order.
+
+    Its members are seen as `"16381832": {"d": "20060101", "t": "...", "a": "...", "m": "..."}`:
+    PMID, date, title, abstract and headings. The headings are in small letters, each ended by a
+    bar: `humans!|rna, untranslated!genetics*|`, where what follows the exclamation mark is a
+    qualifier and a star marks a major one. Places are the offsets of the PMIDs.
+
+    Raises:
+        SourceDamaged: the file ends within the JSON, or is no JSON from some place on.
+    """
+    for element in elements(source):
+        place = Place(source.name, offset=element.offset)
+        yield item(place, element.decoded, partial(_medcpt_document, element))
+
+
+def recognises_medcpt(head: bytes) -> bool:
+    """Whether the file begins with a PMID and an object with a field of one letter."""
+    return _MEDCPT_HEAD.match(head.removeprefix(BOM)) is not None
+
+
+def _medcpt_document(element: JsonElement, record: dict[str, Any]) -> Document:
+    pmid = identifier(element.key, "the PMID")
+    headings = [part.strip() for part in text_field(record, "m").split("|")]
+    names = [(heading.partition("!")[0].rstrip("*"), heading[-1:] == "*") for heading in headings]
+    metadata = {
+        "pmid": pmid,
+        **dated(text_field(record, "d")),
+        "mesh": distinct(name for name, _ in names),
+        "mesh_major": distinct(name for name, major in names if major),
+    }
+    return document(pmid, text_field(record, "t"), text_field(record, "a"), metadata)

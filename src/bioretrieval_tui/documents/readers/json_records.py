@@ -1,37 +1,139 @@
-"""Large JSON files element by element: the members of one array or object, found by a scanner of
-strings and brackets, each decoded on its own, so neither size nor one bad element matters.
+"""JSON records: one object a line, or the elements of one array or object in a file of any size.
 
-What the scanner needs to go on is that strings end and brackets match; where they do not, the
-rest of the file cannot be told apart and is given up, with its place.
+Elements are found by a scanner of strings and brackets and decoded one by one, so that neither
+size nor one bad element matters. Strings must end and brackets match; where they do not, the rest
+of the file cannot be told apart and is given up, with its place. (`ijson` stops at the first
+fault of any kind and tells no offsets.)
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from bioretrieval_tui.documents.document import RecordFault
-from bioretrieval_tui.documents.source import CONVERT, MAX_LINE_BYTES, SourceDamaged, SourceReader
+from bioretrieval_tui.documents.bibliography import sound_value
+from bioretrieval_tui.documents.document import (
+    Document,
+    Item,
+    Place,
+    Record,
+    RecordFault,
+    Rejected,
+)
+from bioretrieval_tui.documents.source import (
+    CONVERT,
+    MAX_LINE_BYTES,
+    SourceDamaged,
+    SourceReader,
+)
 
-MAX_ELEMENT_BYTES = MAX_LINE_BYTES
+BOM = b"\xef\xbb\xbf"
 
 # A whole string; else a quote whose string does not end within the window; else a bracket.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|"|[\[\]{}]', re.DOTALL)
+_STRING_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^ \t\r\n,\[\]{}\"]+")
-_BOM = b"\xef\xbb\xbf"
-_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _CLOSES = {b"[": b"]", b"{": b"}"}
 _DEEPEST = 1_000
-_REMEDY = "get the file again, or save it as valid JSON"
+"""Brackets within each other: deeper than the decoder goes."""
+_ENDS_WITHIN = "the file ends within the record that begins here"
+
+
+def decode(data: bytes) -> Any:
+    """One JSON value. Raises RecordFault where it is none, not UTF-8, or holds a NUL."""
+    try:
+        value = msgspec.json.decode(data)
+    except RecursionError as error:
+        raise RecordFault("the JSON is nested too deeply") from error
+    except ValueError as error:
+        raise _undecodable(data, error) from error
+    return sound_value(value) if b"\\u0000" in data else value
+
+
+def _undecodable(data: bytes, error: ValueError) -> RecordFault:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        return RecordFault(f"not UTF-8 at byte {wrong.start + 1} of the record", CONVERT)
+    if b"\0" in data:
+        return RecordFault("the record holds a NUL character")
+    return RecordFault(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}")
+
+
+def line_items(
+    source: SourceReader,
+    to_document: Callable[[dict[str, Any]], Document],
+    *,
+    limit: int = MAX_LINE_BYTES,
+    shape: str | None = None,
+) -> Iterator[Item]:
+    """One item a line that is not blank; `to_document` may raise RecordFault.
+
+    limit: bytes of the longest line that is read; shape: how a line should look, the remedy of
+    faults that have none of their own.
+    """
+    for number, line in source.lines(limit):
+        place = Place(source.name, line=number)
+        if line is None:
+            reason = f"the line is longer than {limit:,} bytes"
+            yield Rejected(place, reason, "write one record a line")
+            continue
+        if number == 1:
+            line = line.removeprefix(BOM)
+        if line.strip():
+            yield item(place, partial(decode, line), to_document, shape)
+
+
+def item(
+    place: Place,
+    value: Callable[[], Any],
+    to_document: Callable[[dict[str, Any]], Document],
+    shape: str | None = None,
+) -> Item:
+    """The item that `value` gives, which may raise RecordFault as `to_document` may."""
+    try:
+        record = value()
+        if not isinstance(record, dict):
+            raise RecordFault(f"the record is {json_type(record)}, not an object")
+        return Record(to_document(record), place)
+    except RecordFault as fault:
+        return Rejected(place, fault.reason, fault.remedy or shape)
+
+
+def text_field(record: dict[str, Any], name: str) -> str:
+    """The text under `name`, "" where there is none. Raises RecordFault where it is no text."""
+    value = record.get(name)
+    if value is not None and not isinstance(value, str):
+        raise RecordFault(f"`{name}` is {json_type(value)}, not text")
+    return value or ""
+
+
+def json_type(value: Any) -> str:
+    """What a JSON value is, for messages."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def first_line(head: bytes) -> bytes:
+    """The first line of a file that is not blank, for recognising its format."""
+    return head.removeprefix(BOM).lstrip().partition(b"\n")[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
+class JsonElement:
     """One element: its `offset` in the file (of its key, within an object), `key` (None within
     an array), and `value`, or the `fault` why it has none."""
 
@@ -48,52 +150,82 @@ class Element:
 
 
 def elements(
-    source: SourceReader, path: tuple[str, ...] = (), *, limit: int = MAX_ELEMENT_BYTES
-) -> Iterator[Element]:
-    """The elements of the array or object that the file holds, or of the one that lies under
-    the keys `path` in it (none, where no such key is there); of each in turn, where several
-    follow each other. An element of more than `limit` bytes is said, but never held.
+    source: SourceReader, path: tuple[str, ...] = (), *, limit: int = MAX_LINE_BYTES
+) -> Iterator[JsonElement]:
+    """The elements of the array or object that the file holds, or of the one under the keys
+    `path` in it (none, where no such key is there); of each in turn, where several follow each
+    other. An element of more than `limit` bytes is reported, but never held.
 
     Raises:
         SourceDamaged: the file ends within the JSON, or is no JSON from some place on.
         CorpusError: the file cannot be read, or changed meanwhile.
     """
-    window = _Window(source)
-    while True:
-        if _enter(window, path):
-            yield from _members(window, limit)
-            _leave(window, len(path))
-        if not window.peek():
-            return
+    window = _JsonWindow(source)
+    yield from _members(window, path, limit)
+    while window.peek():
+        yield from _members(window, path, limit)
 
 
-def decode(data: bytes) -> Any:
-    """One JSON value. Raises RecordFault where it is none, or not UTF-8."""
+def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator[JsonElement]:
+    """The elements of the container that begins here, or of the one under `path` in it."""
+    opened = window.peek()
+    if opened != b"{" and (path or opened != b"["):
+        what = "object" if path else "array or object"
+        raise _broken(window.offset, f"no JSON {what} begins here")
+    closes = _CLOSES[window.take()]
+    # A comma after the last element, which careless writers leave, is let pass.
+    while window.peek() != closes:
+        start = window.offset
+        key = _key(window) if opened == b"{" else None
+        if not path:
+            data = window.value(limit)
+            try:
+                if data is None:
+                    raise RecordFault(f"the record is longer than {limit:,} bytes")
+                element = JsonElement(start, key, decode(data))
+            except RecordFault as fault:
+                element = JsonElement(start, key, fault=fault)
+            yield element
+        elif key == path[0]:
+            yield from _members(window, path[1:], limit)
+        else:
+            window.value(0)
+        if window.peek() == b",":
+            window.take()
+        elif window.peek() != closes:
+            what = "no comma parts two elements here" if window.peek() else "the file ends here"
+            raise _broken(window.offset, f"{what}, within the JSON")
+    window.take()
+
+
+def _key(window: _JsonWindow) -> str:
+    start = window.offset
+    if window.peek() != b'"':
+        raise _broken(start, "no key of a JSON object begins here")
+    data = window.value(MAX_LINE_BYTES)
+    if data is None:
+        raise _broken(start, "a key is too long")
     try:
-        return msgspec.json.decode(data)
-    except RecursionError as error:
-        raise RecordFault("the JSON is nested too deeply") from error
-    except UnicodeDecodeError as error:
-        raise RecordFault("the JSON is not UTF-8", CONVERT) from error
-    except (msgspec.DecodeError, ValueError) as error:
-        if b"\0" in data:
-            raise RecordFault("the record holds a NUL character") from error
-        reason = str(error).removeprefix("JSON is malformed: ")
-        raise RecordFault(f"not JSON: {reason}") from error
+        key = decode(data)
+    except RecordFault as fault:
+        raise _broken(start, fault.reason) from fault
+    if window.take() != b":":
+        raise _broken(start, "a key has no value")
+    return str(key)
 
 
-class _Window:
-    """The part of a file that is looked at: grows at its end, is dropped at its start."""
+class _JsonWindow:
+    """The part of a file that is scanned: grows at its end, is dropped at its start."""
 
     def __init__(self, source: SourceReader) -> None:
         self._blocks = source.blocks()
         self._data = b""
         self._at = 0
-        self._base = 0
-        while len(self._data) < len(_BOM) and self._more():
+        self._base = 0  # bytes of the file before `_data`
+        while len(self._data) < len(BOM) and self._more():
             pass
-        if self._data.startswith(_BOM):
-            self._at = len(_BOM)
+        if self._data.startswith(BOM):
+            self._at = len(BOM)
 
     @property
     def offset(self) -> int:
@@ -101,14 +233,12 @@ class _Window:
         return self._base + self._at
 
     def peek(self) -> bytes:
-        """The next byte that is no whitespace, as yet to be read; empty at the end."""
+        """The next byte that is no whitespace, not taken yet; empty at the end."""
         while True:
             match = _SPACE.match(self._data, self._at)
             self._at = match.end() if match else self._at
-            if self._at < len(self._data):
+            if self._at < len(self._data) or not self._more():
                 return self._data[self._at : self._at + 1]
-            if not self._more():
-                return b""
 
     def take(self) -> bytes:
         """The next byte that is no whitespace; empty at the end."""
@@ -123,68 +253,65 @@ class _Window:
         Raises:
             SourceDamaged: the file ends within it, a bracket has no match, or it is no value.
         """
-        first = self.peek()
+        is_scalar = self.peek() not in (b"[", b"{", b'"')
         start = self.offset
-        kept: list[bytes] | None = []
+        kept: list[bytes] = []
         stack: list[bytes] = []
         size = 0
         while True:
-            end, done = self._scan(first, stack, start)
+            end, done = self._scalar(start) if is_scalar else self._tokens(stack, start)
             size += end - self._at
-            if size > limit:
-                kept = None
-            if kept is not None:
+            if size <= limit:
                 kept.append(self._data[self._at : end])
             self._at = end
-            if done:
-                return None if kept is None else b"".join(kept)
-            if len(self._data) - self._at > limit:
+            if not done and len(self._data) - self._at > limit:
+                size = limit + 1
                 self._skip_string(start)  # a string of its own beyond the limit
-                kept = None
-                if not stack:
-                    return None
-            elif not self._more():
-                if first not in b'[{"' and size:
-                    return None if kept is None else b"".join(kept)
-                raise _broken(start, "the file ends within the record that begins here")
+                done = not stack
+            elif not done and not self._more():
+                done = is_scalar and size > 0
+                if not done:
+                    raise _broken(start, _ENDS_WITHIN)
+            if size > limit:
+                kept = []
+            if done:
+                return None if size > limit else b"".join(kept)
 
-    def _scan(self, first: bytes, stack: list[bytes], start: int) -> tuple[int, bool]:
-        """Up to where the window can be told, and whether the value ends there."""
-        data = self._data
-        if first not in b'[{"' or not first:
-            match = _SCALAR.match(data, self._at)
-            if match is None:
-                if self.offset == start:
-                    raise _broken(start, "no JSON value begins here")
-                return self._at, True
-            return match.end(), match.end() < len(data)
-        for match in _TOKEN.finditer(data, self._at):
+    def _scalar(self, start: int) -> tuple[int, bool]:
+        """Where a number or word ends in the window, and whether it ends there."""
+        match = _SCALAR.match(self._data, self._at)
+        if match is None and self.offset == start:
+            raise _broken(start, "no JSON value begins here")
+        return (match.end(), match.end() < len(self._data)) if match else (self._at, True)
+
+    def _tokens(self, stack: list[bytes], start: int) -> tuple[int, bool]:
+        """Up to where strings and brackets can be told in the window, and whether the value ends
+        there; `stack` keeps what closes the brackets that are open."""
+        for match in _TOKEN.finditer(self._data, self._at):
             token = match[0]
             if token == b'"':
                 return match.start(), False
             if token in b"[{":
-                # Deeper than any decoder goes; a pile of brackets must not become a pile of ours.
-                if len(stack) < _DEEPEST:
-                    stack.append(_CLOSES[token])
-                else:
+                if len(stack) == _DEEPEST:
                     raise _broken(start, "the JSON is nested too deeply")
+                stack.append(_CLOSES[token])
             elif token in b"]}" and (not stack or stack.pop() != token):
                 raise _broken(self._base + match.start(), "a bracket closes that was not opened")
             if not stack:
                 return match.end(), True
-        return len(data), False
+        return len(self._data), False
 
     def _skip_string(self, start: int) -> None:
         """Pass over a string that begins here, without holding it."""
         self._at += 1
         while True:
-            match = _REST.match(self._data, self._at)
+            match = _STRING_REST.match(self._data, self._at)
             self._at = match.end() if match else self._at
             if self._data[self._at : self._at + 1] == b'"':
                 self._at += 1
                 return
             if not self._more():
-                raise _broken(start, "the file ends within the record that begins here")
+                raise _broken(start, _ENDS_WITHIN)
 
     def _more(self) -> bool:
         block = next(self._blocks, b"")
@@ -194,86 +321,7 @@ class _Window:
         return bool(block)
 
 
-def _enter(window: _Window, path: tuple[str, ...]) -> bool:
-    """Go down to the value under `path`. False: it is not there, and the document is passed."""
-    for depth, wanted in enumerate(path):
-        if window.peek() != b"{":
-            raise _broken(window.offset, "no JSON object begins here")
-        window.take()
-        closed = window.peek() == b"}"
-        while not closed and _key(window) != wanted:
-            window.value(0)
-            closed = _is_last(window)
-        if closed:
-            window.take()
-            _leave(window, depth)
-            return False
-    return True
-
-
-def _leave(window: _Window, depth: int) -> None:
-    """Pass over what follows in the objects that enclose a value, `depth` of them."""
-    for _ in range(depth):
-        while not _is_last(window):
-            _key(window)
-            window.value(0)
-        window.take()
-
-
-def _is_last(window: _Window) -> bool:
-    """Whether an object ends after this member; else its comma is passed over."""
-    if window.peek() == b",":
-        window.take()
-        return window.peek() == b"}"
-    if window.peek() != b"}":
-        raise _broken(window.offset, "no comma parts two members here")
-    return True
-
-
-def _members(window: _Window, limit: int) -> Iterator[Element]:
-    opened = window.take()
-    if opened not in (b"[", b"{"):
-        raise _broken(window.offset - len(opened), "no JSON array or object begins here")
-    closes = _CLOSES[opened]
-    # A comma after the last element, which careless writers leave, is let pass.
-    while window.peek() != closes:
-        start = window.offset
-        key = _key(window) if opened == b"{" else None
-        yield _element(window, start, key, limit)
-        if window.peek() == b",":
-            window.take()
-        elif window.peek() != closes:
-            what = "no comma parts two elements here" if window.peek() else "the file ends here"
-            raise _broken(window.offset, f"{what}, within the JSON")
-    window.take()
-
-
-def _key(window: _Window) -> str:
-    start = window.offset
-    if window.peek() != b'"':
-        raise _broken(start, "no key of a JSON object begins here")
-    data = window.value(MAX_ELEMENT_BYTES)
-    if data is None:
-        raise _broken(start, "a key is too long")
-    try:
-        key = decode(data)
-    except RecordFault as fault:
-        raise _broken(start, fault.reason) from fault
-    if window.take() != b":":
-        raise _broken(start, "a key has no value")
-    return str(key)
-
-
-def _element(window: _Window, start: int, key: str | None, limit: int) -> Element:
-    data = window.value(limit)
-    if data is None:
-        fault = RecordFault(f"the record is longer than {limit:,} bytes")
-        return Element(start, key, fault=fault)
-    try:
-        return Element(start, key, decode(data))
-    except RecordFault as fault:
-        return Element(start, key, fault=fault)
-
-
 def _broken(offset: int, reason: str) -> SourceDamaged:
-    return SourceDamaged(reason, offset=offset, remedy=_REMEDY)
+    return SourceDamaged(
+        reason, offset=offset, remedy="get the file again, or save it as valid JSON"
+    )

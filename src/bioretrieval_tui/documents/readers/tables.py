@@ -1,15 +1,26 @@
-"""Readers of CSV and TSV: PubMed's own export as it is, other tables by the names of their columns
-or as the user maps them."""
+"""Readers of tables: CSV, TSV and (an optional extra) Parquet. PubMed's own export is read as it
+is, other tables by the names of their columns or as the user maps them."""
 
 from __future__ import annotations
 
 import csv
+import datetime
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from bioretrieval_tui.documents.document import Item, Place, Record, RecordFault, Rejected
-from bioretrieval_tui.documents.readers.columns import FIELDS, Columns, columns_of, is_pubmed
+from bioretrieval_tui.documents.bibliography import (
+    dated,
+    distinct,
+    document,
+    doi_of,
+    identifier,
+    sound,
+    sound_value,
+)
+from bioretrieval_tui.documents.document import Document, Item, Place, Record, RecordFault, Rejected
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
     Line,
@@ -19,6 +30,152 @@ from bioretrieval_tui.documents.source import (
     text_of_head,
 )
 from bioretrieval_tui.errors import CorpusError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_TEXTS = ("journal", "doi", "pmid", "pmcid", "url", "vernacular_title", "volume", "issue", "pages")
+_LISTS = ("authors", "language", "types", "mesh", "mesh_major", "keywords")
+FIELDS = ("id", "title", "text", "year", "date", *_TEXTS, *_LISTS)
+_IDS = ("id", "pmid", "doi")
+_SHOWN = 12
+
+# What PubMed's own export calls its columns, beside those that are called as ours.
+_PUBMED = {
+    "title": "Title",
+    "authors": "Authors",
+    "journal": "Journal/Book",
+    "year": "Publication Year",
+}
+_PUBMED_HEADER = ("PMID", "Title", "Authors", "Citation")
+_CITATION = re.compile(r";\s*([^\s;:()]+)?(?:\(([^()]*)\))?(?::\s*([^\s;:]+?))?\.(?:\s|$)")
+
+
+def is_pubmed(columns: Sequence[str]) -> bool:
+    """Whether these are the columns of PubMed's own CSV export."""
+    return tuple(columns[: len(_PUBMED_HEADER)]) == _PUBMED_HEADER
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column holds which field.
+
+    fields: from our names to positions; others: names and positions of the columns that go into
+    the metadata as they are; pubmed: whether the table is PubMed's own export.
+    """
+
+    fields: Mapping[str, int]
+    others: Mapping[str, int]
+    pubmed: bool
+
+    def document(self, row: Sequence[Any]) -> Document:
+        """The document of one row, of texts or of JSON values.
+
+        Raises:
+            RecordFault: it has no id, or neither title nor text, or a NUL.
+        """
+        values = {name: row[at] for name, at in self.fields.items()}
+        identity = next((values[name] for name in _IDS if values.get(name) not in (None, "")), "")
+        title, text = _text(values.get("title")), _text(values.get("text"))
+        metadata: dict[str, Any] = {
+            name: sound_value(row[at]) for name, at in self.others.items() if row[at] != ""
+        }
+        if self.pubmed:
+            metadata |= _citation(_text(metadata.pop("Citation", "")))
+            values["authors"] = _text(values.get("authors")).rstrip(".").split(", ")
+        if "date" in values:
+            metadata |= dated(_text(values["date"]))
+        if "year" in values:
+            year = dated(_text(values["year"]))
+            if metadata.get("year") != year.get("year"):
+                metadata |= year
+        for name, value in values.items():
+            if name in _LISTS:
+                metadata[name] = _list(value)
+            elif name not in FIELDS:
+                metadata[name] = sound_value(value)
+            elif name in _TEXTS:
+                metadata[name] = _text(value).strip()
+        if "doi" in values:
+            metadata["doi"] = doi_of(_text(values["doi"])) or metadata["doi"]
+        return document(identifier(identity), title, text, metadata)
+
+
+def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> Columns:
+    """Which column is which field: `mapping` (field to column) first, then columns that are
+    called like our fields, whatever their case.
+
+    Raises:
+        CorpusError: a mapped column is not there or there twice, or none holds the id or any
+            text; the message lists the columns.
+    """
+    found: dict[str, int] = {}
+    pubmed = is_pubmed(names)
+    for field, column in {**(_PUBMED if pubmed else {}), **mapping}.items():
+        at = [number for number, name in enumerate(names) if name == column]
+        if not at:
+            at = [n for n, name in enumerate(names) if name.casefold() == column.casefold()]
+        if len(at) != 1 and (at or field in mapping):
+            what = "is there twice" if at else "is not there"
+            raise CorpusError(
+                f"{file}: the column {column!r} for `{field}` {what}; its columns are"
+                f" {_listed(names)}",
+                remedy=f"--map {field}=COLUMN",
+            )
+        if at:
+            found[field] = at[0]
+    taken = set(found.values())
+    for number, name in enumerate(names):
+        field = name.strip().casefold()
+        if field in FIELDS and field not in found and number not in taken:
+            found[field] = number
+    taken = set(found.values())
+    for needed, kinds in (("id", _IDS), ("title", ("title", "text"))):
+        if not any(kind in found for kind in kinds):
+            raise CorpusError(
+                f"{file}: no column holds {' or '.join(f'`{kind}`' for kind in kinds)};"
+                f" its columns are {_listed(names)}",
+                remedy=f"--map {needed}=COLUMN",
+            )
+    others = {
+        name: number
+        for number, name in enumerate(names)
+        if number not in taken and name.strip() and name not in found
+    }
+    return Columns(found, others, pubmed)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return sound(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(int(value)) if value == value // 1 else str(value)
+    raise RecordFault("a column that should hold text holds something else")
+
+
+def _list(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return distinct(part.strip() for part in sound(value).split(";"))
+    given = value if isinstance(value, list) else [value]
+    return distinct(_text(part).strip() for part in given)
+
+
+def _citation(text: str) -> dict[str, str | None]:
+    """Volume, issue and pages of "J Foo. 2020 Jan 5;12(3):1-5. doi: 10.1/x."."""
+    match = _CITATION.search(text)
+    if match is None:
+        return {}
+    return {"volume": match[1], "issue": match[2], "pages": match[3]}
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
+# CSV and TSV.
 
 MAX_FIELD_CHARACTERS = MAX_LINE_BYTES
 _LOOKED_AT = 20
@@ -196,3 +353,115 @@ def _is_table(head: bytes, delimiter: str) -> bool:
     fitting = sum(len(row) == len(rows[0]) for row in looked_at)
     known = any(name.strip().casefold() in FIELDS for name in rows[0])
     return fitting * 2 >= len(looked_at) if known else fitting * 5 >= len(looked_at) * 4 > 0
+
+
+# Parquet.
+
+_PARQUET_MAGIC = b"PAR1"
+_BATCH = 1_000
+_REMEDY = "get the file again and compare its checksum"
+_LARGEST_GROUP = 2 * 2**30
+"""Bytes of one row group, unpacked, that are read at all: a group is the unit of reading."""
+
+
+def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
+    """Items of one Parquet file, in file order, one row group in memory at a time. Rows have no
+    line; a rejected one is told with its number, from 1. What is left of a damaged row group is
+    one rejected item, and reading goes on with the next group.
+
+    Raises:
+        CorpusError: pyarrow is not installed, the input is a pipe or packed with gzip, the
+            table of contents is damaged, a mapped column is not there, or no column holds the
+            id or any text.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise CorpusError(
+            f"{source.name} is Parquet, which needs pyarrow",
+            remedy="pip install 'bioretrieval-tui[parquet]'",
+        ) from error
+    if source.path is None:
+        raise CorpusError(
+            "Parquet cannot be read through a pipe, as its contents stand at its end",
+            remedy="save it and name the file",
+        )
+    with source.path.open("rb") as stream:
+        if stream.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:
+            raise CorpusError(f"{source.name} is no plain Parquet file", remedy="unpack it")
+    faults = (pyarrow.ArrowException, OSError, UnicodeError, OverflowError)
+    try:
+        table = pyarrow.parquet.ParquetFile(source.path)
+        names = table.schema_arrow.names
+    except faults as error:
+        raise CorpusError(f"{source.name}: {_damage(error)}", remedy=_REMEDY) from error
+    with table:
+        columns = columns_of(names, options.mapping, source.name)
+        first = 1
+        for group in range(table.num_row_groups):
+            described = table.metadata.row_group(group)
+            if described.total_byte_size > _LARGEST_GROUP:
+                raise CorpusError(
+                    f"{source.name}: a row group of {described.total_byte_size:,} bytes is too"
+                    " much at once",
+                    remedy="write it with smaller row groups",
+                )
+            # Nothing more is asked of `described`: pyarrow ends the process on a damaged column.
+            end = first + described.num_rows
+            try:
+                for batch in table.iter_batches(_BATCH, row_groups=[group]):
+                    yield from _parquet_items(batch, columns, source.name, first)
+                    first += batch.num_rows
+            except faults as error:
+                reason = f"rows {first:,} to {end - 1:,}: {_damage(error)}"
+                yield Rejected(Place(source.name), reason, _REMEDY)
+            first = end
+    source.hash_rest()
+
+
+def recognises_parquet(head: bytes) -> bool:
+    """Whether it begins with Parquet's mark."""
+    return head.startswith(_PARQUET_MAGIC)
+
+
+def _parquet_items(
+    batch: pyarrow.RecordBatch, columns: Columns, name: str, first: int
+) -> Iterator[Item]:
+    """The items of a few rows, the first of which has the number `first`."""
+    place = Place(name)
+    for at in range(batch.num_rows):
+        try:
+            row = [_cell(column, at) for column in batch.columns]
+            yield Record(columns.document(row), place)
+        except RecordFault as fault:
+            yield Rejected(place, f"row {first + at:,}: {fault.reason}", fault.remedy)
+
+
+def _damage(error: Exception) -> str:
+    return f"the Parquet data is damaged: {' '.join(str(error).split())[:200]}"
+
+
+def _cell(column: pyarrow.Array, at: int) -> Any:
+    """One cell as a JSON value."""
+    try:
+        value = column[at].as_py()
+    except (UnicodeDecodeError, ValueError, OverflowError) as error:
+        raise RecordFault(f"a cell cannot be read: {error}") from error
+    return _json_value(value)
+
+
+def _json_value(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else None  # JSON has no NaN and no infinity
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return [_json_value(part) for part in value]
+    if isinstance(value, dict):
+        return {str(key): _json_value(part) for key, part in value.items()}
+    if isinstance(value, bytes):
+        raise RecordFault("a cell holds bytes, not text")
+    return str(value)

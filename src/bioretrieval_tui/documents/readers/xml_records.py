@@ -1,8 +1,8 @@
-"""Cuts a stream of XML into its records by tag name and parses each record on its own.
+"""XML records of a stream, cut out by their tags and parsed one at a time.
 
-Knows tags, not what they mean. A whole-file parser stops for good at the first fault; a record
-that is parsed alone costs no neighbour, and no DOCTYPE ever reaches the parser, so entities
-that a file declares do not exist here. In memory are one record and one block at a time.
+A parser of the whole file stops for good at the first fault. A record that is parsed alone costs
+no other record, and no DOCTYPE reaches the parser: entities that a file declares do not exist
+here, nothing is fetched. Memory holds one record and one block of the file.
 """
 
 from __future__ import annotations
@@ -10,43 +10,52 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from html.entities import html5
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.documents.document import Place, RecordFault, Rejected
-from bioretrieval_tui.documents.readers.xmlahead import WORTH_IT, Parsed, parsed_ahead
-from bioretrieval_tui.documents.readers.xmlparse import RecordParser
 from bioretrieval_tui.documents.source import CONVERT
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element
+    from lxml.etree import XMLSyntaxError, _Element
 
 MAX_RECORD_BYTES = 16 * 2**20
 """Largest record that is read. The largest PubMed record known is under 5 MB."""
+MAX_PARTS = 1_000_000
+"""Elements and attributes of one record: libxml2 needs about 120 bytes for each."""
 
-_HEAD = 512
 _DECLARED = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})[\"']")
-_UTF8_BOM = codecs.BOM_UTF8
 # Charsets in which the bytes of markup never stand for anything else, so that tags can be found
 # before decoding.
 _TRANSPARENT = re.compile(
     r"(ascii|utf-8|iso8859-\d+|cp125\d|koi8-[rtu]|mac-roman|gbk|gb2312|euc_\w+)$"
 )
 _HTML = re.compile(rb"(?is)\s*(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html)[\s>]")
+
+_SECTIONS = rb"(?P<comment>!--)|(?P<cdata>!\[CDATA\[)"
+_LONGEST_OPENING = len("<!DOCTYPE")
 _CDATA_EDGE = re.compile(rb"\]\]>|<!\[CDATA\[")
 _DOCTYPE = re.compile(
     rb"""<!DOCTYPE (?: [^>"'\[] | "[^"]*" | '[^']*' )*+
     (?: \[ (?: <!-- (?:(?!--).)*+ --> | [^\]"'] | "[^"]*" | '[^']*' )*+ \] \s* )?+ >""",
     re.VERBOSE | re.DOTALL,
 )
-_EMPTY_TAG = re.compile(rb"(?:[^<>\"'/]|\"[^\"<]*\"|'[^'<]*'|/(?!>))*+/>")
-_BLANK = re.compile(rb"\s*+")
-_WARY = 16
-"""So many records of one file that are not closed, and every end is looked for with care at
-once: looking far ahead for an end that belongs to another record would cost ever more."""
-_CONTINUATION = bytes(range(0x80, 0xC0))
-_NOT_FOUR_BYTES = bytes(set(range(256)) - set(range(0xF0, 0xF8)))
+_EMPTY_TAG = re.compile(rb"(?:[^<>\"'/]++|\"[^\"<]*\"|'[^'<]*'|/(?!>))*+/>")
+
+_XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
+_UNKNOWN_ENTITY, _UNKNOWN_PREFIX = 26, 201  # libxml2's xmlParserErrors
+# An entity is text within the first two. The next of their kind ends one that is not closed.
+_REFERENCE = re.compile(
+    rb"<!-- (?:(?!--).)*+ -->"
+    rb"| <!\[CDATA\[ (?: (?! \]\]> | <!\[CDATA\[ ) . )*+ \]\]>"
+    rb"| & ([A-Za-z][A-Za-z0-9]{1,39}) ;",
+    re.DOTALL | re.VERBOSE,
+)
+_PREFIX = re.compile(rb"[<\s/]([A-Za-z_][A-Za-z0-9_.-]{0,39}):(?=[A-Za-z_])")
+_DECLARED_PREFIX = re.compile(rb"\sxmlns:([^\s=]+)\s*=")
+_MOST_PREFIXES = 64
+_MESSAGE_PLACE = re.compile(r",? line \d+(?:, column \d+)?")
 
 
 def records(
@@ -55,66 +64,51 @@ def records(
     file: str,
     *,
     limit: int = MAX_RECORD_BYTES,
-    unread: tuple[str, ...] = (),
 ) -> Iterator[tuple[_Element, Place] | Rejected]:
     """The elements called one of `names`, in file order, wherever they stand in the tree.
 
-    A record is `Rejected` that is not well-formed, holds bytes that are not of the charset of
-    the file, names an entity that is no standard character, is larger than `limit` bytes, or is
-    not closed. What stands in comments, CDATA sections and the DOCTYPE is not looked into. No
-    record holds another: where one begins within another, the outer one was not closed.
+    A record is `Rejected` that is not well-formed, holds bytes outside the charset of the file,
+    names an entity that is no standard character, is larger than `limit` bytes, or is not
+    closed. Comments, CDATA sections and the DOCTYPE are not searched. No record holds another:
+    where one begins within another, the outer one was not closed.
 
-    Elements called one of `unread` may be missing from what is given, and faults within them may
-    go unseen: the caller does not look at them, and to parse long lists for nobody costs time.
-
-    Offsets count bytes of the file to the start tag of the record; lines are not counted, which
-    would cost a tenth of the time to find what most such files hold in one line.
+    Places are offsets in bytes of the file; most such files are one line.
 
     Raises: whatever `blocks` raises; nothing of its own.
     """
     rest = iter(blocks)
     head = b""
-    while len(head) < _HEAD and (block := next(rest, b"")):
+    while len(head) < 512 and (block := next(rest, b"")):
         head += block
     charset = _charset(head)
     if charset is None:
-        yield Rejected(
-            Place(file, offset=0),
-            "the file is in a charset that is not read here",
-            CONVERT,
-        )
+        reason = "the file is in a charset that cannot be read"
+        yield Rejected(Place(file, offset=0), reason, CONVERT)
         return
-    cutter = _Cutter(names, file, limit, charset, unread)
+    parser = RecordParser(None if charset.startswith("utf-") else charset)
     stream: Iterator[bytes] = chain([head], rest)
     if charset.startswith("utf-16"):
         stream = _transcoded(stream, charset)
-    first = next(stream, b"")
-    while len(first) < WORTH_IT and (block := next(stream, b"")):
-        first += block
-    if charset != "utf-8" or len(first) < WORTH_IT:
-        for block in chain([first], stream):
-            cutter.feed(block)
-            yield from cutter.taken()
-    else:
-        # A parser of its own: one parser is for one thread.
-        parser = RecordParser(None, unread)
-        with closing(parsed_ahead(chain([first], stream), names, parser)) as ahead:
-            for block, parsed in ahead:
-                cutter.feed(block, parsed)
-                yield from cutter.taken()
-    cutter.end()
-    yield from cutter.taken()
+    cutter = _Cutter(stream, names, limit, wide=charset.startswith("utf-16"))
+    for offset, data, fault in cutter.cut():
+        place = Place(file, offset=offset)
+        try:
+            if fault is not None:
+                raise fault
+            yield parser(data), place
+        except RecordFault as why:
+            yield Rejected(place, why.reason, why.remedy)
 
 
 def markup_of(head: bytes) -> bytes:
-    """The first bytes of a file as UTF-8 without a byte order mark, for looking at its tags;
-    empty where they do not begin like XML, or are of a web page."""
+    """The first bytes of a file as UTF-8 without a byte order mark, to search for tags; empty
+    where they do not begin like XML, or are of a web page."""
     charset = _charset(head)
     if charset is None:
         return b""
     if charset.startswith("utf-16"):
         head = b"".join(_transcoded([head], charset))
-    head = head.removeprefix(_UTF8_BOM)
+    head = head.removeprefix(codecs.BOM_UTF8)
     return head if head.lstrip().startswith(b"<") and not _HTML.match(head) else b""
 
 
@@ -126,8 +120,8 @@ def _charset(head: bytes) -> str | None:
         return "utf-16-le"
     if head.startswith((codecs.BOM_UTF16_BE, b"\0<\0?")):
         return "utf-16-be"
-    declared = _DECLARED.match(head.removeprefix(_UTF8_BOM).lstrip())
-    if declared is None or head.startswith(_UTF8_BOM):
+    declared = _DECLARED.match(head.removeprefix(codecs.BOM_UTF8).lstrip())
+    if declared is None or head.startswith(codecs.BOM_UTF8):
         return "utf-8"
     try:
         name = codecs.lookup(declared[1].decode("ascii")).name
@@ -147,213 +141,219 @@ def _transcoded(blocks: Iterable[bytes], charset: str) -> Iterator[bytes]:
 
 
 class _Cutter:
-    """Finds the records in what is fed to it; `taken()` gives those that are complete.
+    """Cuts a stream of UTF-8, or of a charset with the same markup, into records.
 
-    The first closing tag after a start tag ends the record in nearly every case. So that piece
-    is parsed first: it is well-formed only if it is the whole record. Only if it is not, a
-    careful second look (`_cut`) heeds comments, CDATA sections and other start tags.
+    Within a record the tokens that matter are start and end tags of records, comments and CDATA
+    sections. None of them holds a `<` but its first, so a search that found nothing goes on at
+    the last `<` once more data is there.
+
+    wide: the file is in UTF-16, and offsets count its bytes.
     """
 
     def __init__(
-        self, names: tuple[str, ...], file: str, limit: int, charset: str, unread: tuple[str, ...]
+        self, blocks: Iterator[bytes], names: tuple[str, ...], limit: int, *, wide: bool
     ) -> None:
         tags = b"|".join(name.encode() for name in names)
         start = rb"(?P<start>%s)(?=[\s/>])" % tags
-        inert = rb"(?P<comment>!--)|(?P<cdata>!\[CDATA\[)"
         self._start_tag = re.compile(b"<" + start)
-        self._outside = re.compile(rb"<(?:%s|(?P<doctype>!DOCTYPE)|%s)" % (inert, start))
-        self._within = re.compile(rb"<(?:%s|%s|/(?P<end>%s)\s*+>)" % (inert, start, tags))
-        self._longest = max(max(len(name) for name in names) + 2, 10)
-        self._unclosed = 0
-        self._parse = RecordParser(None if charset.startswith("utf-") else charset, unread)
-        self._wide = charset.startswith("utf-16")
-        self._file = file
+        self._outside = re.compile(rb"<(?:%s|(?P<doctype>!DOCTYPE)|%s)" % (_SECTIONS, start))
+        self._within = re.compile(rb"<(?:%s|%s|/(?P<end>%s)\s*+>)" % (_SECTIONS, start, tags))
+        self._longest = max(_LONGEST_OPENING, *(len(name) + 2 for name in names))
+        self._blocks = blocks
         self._limit = limit
+        self._wide = wide
         self._data = b""
+        self._begin = -1  # of the record in `_data`; -1 outside
         self._at = 0  # everything before was looked at
-        self._final = False
         self._lost = False  # within a record that is too large, until the next one begins
-        self._name = b""  # of the record that began at `_begin`; empty outside
-        self._begin = 0
-        self._place = Place(file)
-        self._ahead: Parsed = {}
-        self._fault: tuple[int, RecordFault] | None = None  # of the piece that ended there
-        self._mark = 0  # `_offset` is of this position
-        self._offset = 0
+        self._offset = 0  # of `_data` in the file
 
-    def feed(self, block: bytes, parsed: Parsed | None = None) -> None:
-        """Take the next piece of the file, and records that were parsed ahead."""
-        if parsed:
-            self._ahead = parsed
-        keep = self._begin if self._name else self._at
-        self._locate(keep)
-        self._data = self._data[keep:] + block
-        self._at -= keep
-        self._begin = self._mark = 0
+    def cut(self) -> Iterator[tuple[int, bytes, RecordFault | None]]:
+        """Offset and bytes of each record, or why it cannot be cut out."""
+        while match := self._seek():
+            if match.lastgroup != "start":
+                self._pass_section(match)
+                continue
+            self._begin, self._at, self._lost = match.start(), match.end(), False
+            fault = self._find_end(match["start"])
+            offset = self._offset + self._width(self._begin)
+            yield offset, b"" if fault else self._data[self._begin : self._at], fault
+            self._begin = -1
 
-    def end(self) -> None:
-        """The file has ended."""
-        self._final = True
-
-    def taken(self) -> Iterator[tuple[_Element, Place] | Rejected]:
-        """The records that can be told by now."""
-        while self._name or self._seek():
-            item = self._take()
-            if item is None:
-                return
-            yield item
-
-    def _seek(self) -> bool:
-        """Go to the next start tag of a record."""
+    def _seek(self) -> re.Match[bytes] | None:
+        """The next token outside of records; None at the end of the file."""
         pattern = self._start_tag if self._lost else self._outside
         while True:
-            match = pattern.search(self._data, self._at)
-            if match is None:
-                self._at = max(self._at, len(self._data) - self._longest)
-                return False
-            if match.lastgroup != "start":
-                end = self._passed(match)
-                self._at = match.start() if end < 0 else end
-                if end < 0:
-                    return False
-                continue
-            self._lost = False
-            self._name = match["start"]
-            self._begin = match.start()
-            self._at = match.end()
-            self._place = self._locate(self._begin)
-            return True
-
-    def _take(self) -> tuple[_Element, Place] | Rejected | None:
-        """The record that began, or None where its end is not here yet."""
-        stop = min(len(self._data), self._begin + self._limit)
-        full = stop - self._begin == self._limit
-        if self._fault is None and self._unclosed < _WARY:
-            end = self._first_end(stop)
-            if end < 0 and not (full or self._final):
+            if match := pattern.search(self._data, self._at):
+                return match
+            size = len(self._data)
+            last = self._data.rfind(b"<", max(self._at, size - self._longest))
+            self._at = size if last < 0 else last
+            if not self._more():
                 return None
-            if end >= 0:
-                element = self._parsed(end)
-                if element is not None:
-                    return self._leave(end, element)
-        end, complete = self._cut(stop, full or self._final)
-        if end >= 0 and not complete:
-            self._unclosed += 1
-            return self._refuse(end, "the record is not closed before the next one begins")
-        if end >= 0:
-            element = self._parsed(end)
-            if element is not None:
-                return self._leave(end, element)
-            fault = self._fault[1] if self._fault else RecordFault("not well-formed")
-            return self._refuse(end, fault.reason, fault.remedy)
-        if full:
-            self._lost = True
-            reason = f"the record is larger than {self._limit:,} bytes"
-            return self._refuse(max(self._at, stop - self._longest), reason)
-        if self._final:
-            return self._refuse(
-                stop, "the file ends within a record", "get the file again, it may be cut off"
-            )
-        return None
 
-    def _first_end(self, stop: int) -> int:
-        """Where the first closing tag ends; -1 if none stands before `stop`."""
-        data, wanted = self._data, b"</" + self._name
+    def _find_end(self, name: bytes) -> RecordFault | None:
+        """Go to the end of the record that began, or as far as it is a record; then say why."""
+        is_first = True
         while True:
-            found = data.find(wanted, self._at, stop)
-            if found < 0:
-                self._at = max(self._at, stop - len(wanted))
-                return -1
-            after = found + len(wanted)
-            if data[after : after + 1] == b">" and after < stop:
-                return after + 1
-            blank = _BLANK.match(data, after, stop)
-            after = blank.end() if blank else after
-            if after >= stop:
-                self._at = found
-                return -1
-            if data[after] == ord(">"):
-                return after + 1
-            self._at = after  # a longer name
-
-    def _parsed(self, end: int) -> _Element | None:
-        """The element up to `end`; where it is none, `_fault` says why."""
-        if self._fault is not None and self._fault[0] == end:
-            return None
-        guessed = self._ahead.pop(self._place.offset or 0, None)
-        if guessed is not None and guessed[0] - (self._place.offset or 0) == end - self._begin:
-            return guessed[1]
-        try:
-            return self._parse(self._data[self._begin : end])
-        except RecordFault as fault:
-            self._fault = (end, fault)
-            return None
-
-    def _cut(self, stop: int, complete: bool) -> tuple[int, bool]:
-        """Where the record ends, and whether it is closed there; -1 if that cannot be told
-        before `stop`. `complete`: no more will come before `stop`."""
-        data = self._data
-        at = self._begin + 1 + len(self._name)
-        if empty := _EMPTY_TAG.match(data, at, stop):
-            return empty.end(), True
-        while match := self._within.search(data, at, stop):
-            at = match.end()
-            kind = match.lastgroup
-            if kind == "start":
-                return match.start(), False
-            if kind == "end":
-                if match["end"] == self._name:
-                    return at, True
+            stop = min(len(self._data), self._begin + self._limit)
+            full = stop - self._begin == self._limit
+            token = self._within.search(self._data, self._at, stop)
+            if token is None:
+                self._at = max(self._at, self._data.rfind(b"<", self._at, stop))
+                if not full and self._more():
+                    continue
+            if is_first:
+                after_name = self._begin + 1 + len(name)
+                before = token.start() if token else stop
+                if empty := _EMPTY_TAG.match(self._data, after_name, before):
+                    self._at = empty.end()
+                    return None
+                is_first = False
+            if token is None and full:
+                self._lost = True
+                return RecordFault(f"the record is larger than {self._limit:,} bytes")
+            if token is None:
+                remedy = "get the file again, it may be cut off"
+                return RecordFault("the file ends within a record", remedy)
+            if token.lastgroup == "start":
+                self._at = token.start()
+                return RecordFault("the record is not closed before the next one begins")
+            if token.lastgroup != "end":
+                self._pass_section(token)
                 continue
-            at = self._passed(match, stop, complete)
-            if at < 0:
-                break
-        return -1, False
+            self._at = token.end()
+            if token["end"] == name:
+                return None
 
-    def _passed(self, match: re.Match[bytes], stop: int = -1, complete: bool = False) -> int:
-        """Where the comment, CDATA section or DOCTYPE ends; -1 where more must come to tell.
+    def _pass_section(self, token: re.Match[bytes]) -> None:
+        """Go behind a comment, CDATA section or DOCTYPE.
 
         One that is not closed is taken for text, so that it cannot swallow the records behind
         it: it ends where the next of its kind begins, which a true one could not hold.
         """
-        data, begin, at = self._data, match.start(), match.end()
-        if stop < 0:
-            stop = min(len(data), begin + self._limit)
-            complete = self._final or stop - begin == self._limit
-        if match.lastgroup == "comment":
-            dashes = data.find(b"--", at, stop)
-            if 0 <= dashes < stop - 2:
-                return dashes + 3 if data[dashes + 2] == ord(">") else at
-        elif match.lastgroup == "cdata":
-            if edge := _CDATA_EDGE.search(data, at, stop):
-                return edge.end() if edge[0] == b"]]>" else at
-        else:
-            other = data.find(b"<!DOCTYPE", at, stop)
-            if whole := _DOCTYPE.match(data, begin, stop if other < 0 else other):
-                return whole.end()
-            if other >= 0:
-                return at
-        return at if complete else -1
+        kind, opening = str(token.lastgroup), len(token[0])
+        self._at = token.start()
+        while True:
+            first = self._at if self._begin < 0 else self._begin
+            stop = min(len(self._data), first + self._limit)
+            end = _section_end(kind, self._data, self._at, self._at + opening, stop)
+            if end is None and stop - first < self._limit and self._more():
+                continue
+            self._at = self._at + opening if end is None else end
+            return
 
-    def _leave(self, end: int, element: _Element) -> tuple[_Element, Place]:
-        self._name, self._at, self._fault = b"", end, None
-        return element, self._place
+    def _more(self) -> bool:
+        """Take the next block and drop what is not needed any more; False at the end."""
+        block = next(self._blocks, None)
+        if block is None:
+            return False
+        keep = self._at if self._begin < 0 else self._begin
+        self._offset += self._width(keep)
+        self._data = self._data[keep:] + block
+        self._at -= keep
+        if self._begin > 0:
+            self._begin = 0
+        return True
 
-    def _refuse(self, end: int, reason: str, remedy: str | None = None) -> Rejected:
-        self._name, self._at, self._fault = b"", end, None
-        return Rejected(self._place, reason, remedy)
-
-    def _locate(self, position: int) -> Place:
-        """The place of `position`; asked for in ascending order, so each byte counts once."""
-        if self._wide:
-            self._offset += _utf16_bytes(self._data[self._mark : position])
-        else:
-            self._offset += position - self._mark
-        self._mark = position
-        return Place(self._file, offset=self._offset)
+    def _width(self, size: int) -> int:
+        """How many bytes of the file the first `size` of `_data` were."""
+        if not self._wide:
+            return size
+        text = self._data[:size].decode("utf-8", "surrogatepass")
+        return len(text.encode("utf-16-le", "surrogatepass"))
 
 
-def _utf16_bytes(piece: bytes) -> int:
-    """How many bytes in UTF-16 this piece of UTF-8 was; right for pieces of characters too."""
-    characters = len(piece.translate(None, _CONTINUATION))
-    return 2 * (characters + len(piece.translate(None, _NOT_FOUR_BYTES)))
+def _section_end(kind: str, data: bytes, begin: int, at: int, stop: int) -> int | None:
+    """Where a comment, CDATA section or DOCTYPE ends (right behind its opening, at `at`, if it
+    is none); None where more data must come to tell."""
+    if kind == "comment":
+        dashes = data.find(b"--", at, stop)
+        if 0 <= dashes < stop - 2:
+            return dashes + 3 if data[dashes + 2] == ord(">") else at
+        return None
+    if kind == "cdata":
+        edge = _CDATA_EDGE.search(data, at, stop)
+        return None if edge is None else edge.end() if edge[0] == b"]]>" else at
+    other = data.find(b"<!DOCTYPE", at, stop)
+    if whole := _DOCTYPE.match(data, begin, stop if other < 0 else other):
+        return whole.end()
+    return None if other < 0 else at
+
+
+class RecordParser:
+    """Parses records that were cut out of a file in `charset` (a name that Python knows; None
+    for UTF-8). What a record took from its file is given back: the declarations of prefixes, and
+    the names of characters that a DTD of the format declares."""
+
+    def __init__(self, charset: str | None = None) -> None:
+        from lxml import etree
+
+        self._charset = charset
+        self._error = etree.XMLSyntaxError
+        self._fromstring = etree.fromstring
+        self._parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+            collect_ids=False,
+        )
+
+    def __call__(self, data: bytes) -> _Element:
+        """The element that `data` is.
+
+        Raises:
+            RecordFault: it is not well-formed or not in the charset, or has too many parts.
+        """
+        if self._charset is not None:
+            data = _decoded(data, self._charset)
+        if len(data) > 2 * MAX_PARTS:
+            parts = data.count(b"<") - data.count(b"</") + data.count(b"=")
+            if parts > MAX_PARTS:
+                raise RecordFault(f"the record has more than {MAX_PARTS:,} parts")
+        try:
+            return self._fromstring(data, self._parser)
+        except self._error as error:
+            if getattr(error, "code", None) not in (_UNKNOWN_ENTITY, _UNKNOWN_PREFIX):
+                raise _fault(error) from error
+        try:
+            return self._fromstring(_declared(_REFERENCE.sub(_character, data)), self._parser)
+        except self._error as error:
+            raise _fault(error) from error
+
+
+def _decoded(data: bytes, charset: str) -> bytes:
+    try:
+        return data.decode(charset).encode("utf-8")
+    except UnicodeDecodeError as error:
+        place = f"byte {error.start + 1:,} of the record"
+        raise RecordFault(f"{place} is not {charset}, as the file says it is", CONVERT) from error
+
+
+def _character(match: re.Match[bytes]) -> bytes:
+    """Numeric references for a named character; anything else as it is."""
+    if match[1] is None:
+        return match[0]
+    name = match[1].decode("ascii")
+    text = None if name in _XML_ENTITIES else html5.get(name + ";")
+    return match[0] if text is None else b"".join(b"&#%d;" % ord(char) for char in text)
+
+
+def _declared(data: bytes) -> bytes:
+    """The record with every prefix declared that it uses."""
+    tag = data[: data.find(b">")]
+    missing = set(_PREFIX.findall(data)) - set(_DECLARED_PREFIX.findall(tag)) - {b"xml", b"xmlns"}
+    name = re.match(rb"<[^\s/>]+", data)
+    if not missing or len(missing) > _MOST_PREFIXES or name is None:
+        return data
+    given = b"".join(b' xmlns:%s="urn:prefix:%s"' % (p, p) for p in sorted(missing))
+    return data[: name.end()] + given + data[name.end() :]
+
+
+def _fault(error: XMLSyntaxError) -> RecordFault:
+    message = " ".join(_MESSAGE_PLACE.sub("", error.msg or "").split())[:200]
+    at = f" in its line {error.lineno}" if (error.lineno or 1) > 1 else ""
+    return RecordFault(f"not well-formed XML{at}: {message or 'it cannot be parsed'}")

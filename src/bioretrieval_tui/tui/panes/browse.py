@@ -18,17 +18,13 @@ from bioretrieval_tui.tui.lists import COLUMNS, EntryRows
 from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.query import Filter
-
-
-MANY = 2_000
-"""Rows from which a thread makes the filter's indexes, while keys are answered."""
 
 
 class BrowsePane(ListPane):
@@ -47,8 +43,6 @@ class BrowsePane(ListPane):
         self.last_expression = ""
         self.problem: FilterError | None = None
         self._filter: Filter | None = None
-        self._preparing = False
-        """A thread makes the filter's indexes; until then nobody else may ask it."""
 
     def compose(self) -> ComposeResult:
         """Head, list, detail; the filter line comes when it is first asked for."""
@@ -107,8 +101,6 @@ class BrowsePane(ListPane):
             unfinished = isinstance(self.problem, UnfinishedFilterError)
             role = "dim" if unfinished else "error"
             spans = [Span(self.problem.line(), role)]
-        elif self._preparing:
-            spans.append(Span("  reading the rows, type on", "dim"))
         elif self.expression:
             spans += [Span("  filter ", "faint"), Span(self.expression, "ok")]
         if self.letters:
@@ -186,20 +178,6 @@ class BrowsePane(ListPane):
         filter_line.value = self.expression
         filter_line.cursor_position = len(self.expression)
         filter_line.focus()
-        if self._filter is None and len(self.entries) > MANY:
-            self._preparing = True
-            self.head()
-            self.run_worker(self._prepare_filter, thread=True, group="filter")
-
-    def _prepare_filter(self) -> None:
-        self._made_filter().prepare()
-        self.app.call_from_thread(self._filter_prepared)
-
-    def _filter_prepared(self) -> None:
-        self._preparing = False
-        for filter_line in self.query(QueryLine):
-            self._filter_by(filter_line.value)
-        self.head()
 
     def _close_filter(self) -> None:
         for filter_line in self.query(QueryLine):
@@ -209,7 +187,7 @@ class BrowsePane(ListPane):
     @on(Input.Changed)
     def _filter_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if event.input.display and not self._preparing:
+        if event.input.display:
             self._filter_by(event.value)
 
     def _filter_by(self, expression: str) -> None:
@@ -254,7 +232,7 @@ class BrowsePane(ListPane):
     def action_match(self, by: int) -> None:
         """Next or previous row that matches the last filter."""
         expression = self.expression or self.last_expression
-        if not expression or self._preparing:
+        if not expression:
             self.owner.say("No filter yet: press / first")
             return
         matching = {entry.id for entry in self._matching(expression)}

@@ -18,10 +18,10 @@ from bioretrieval_tui.tui.indexing import ModelChoice
 from bioretrieval_tui.tui.naming import name_problem, suggestion
 from bioretrieval_tui.tui.panes.dialogs import Dialog
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
 from bioretrieval_tui.tui.words import plural
 from bioretrieval_tui.tui.works import Job
 

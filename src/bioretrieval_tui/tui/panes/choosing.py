@@ -17,11 +17,11 @@ from bioretrieval_tui.evaluation.layout import find_parts
 from bioretrieval_tui.tui.indexing import ModelChoice
 from bioretrieval_tui.tui.panes.dialogs import Dialog
 from bioretrieval_tui.tui.text import Span, line
+from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
 
 MODES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("lexical", "dense", "hybrid"), "words, meaning, and both"),

@@ -18,8 +18,8 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.markdown import addresses
 from bioretrieval_tui.tui.text import Line, Span, layout, line
 from bioretrieval_tui.tui.widgets.choices import Buttons
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.input import QueryLine
 
 ResultT = TypeVar("ResultT")
 

@@ -18,9 +18,9 @@ from bioretrieval_tui.tui.finding import MOST_SHOWN, SOURCES, Wanted
 from bioretrieval_tui.tui.naming import name_problem, slug
 from bioretrieval_tui.tui.panes.dialogs import Dialog
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.headline import HeadLine
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 
 USUAL = 200
 """Papers that are asked for unless another number is typed."""

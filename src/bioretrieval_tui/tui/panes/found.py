@@ -11,13 +11,12 @@ from textual.containers import Horizontal
 
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.finding import MOST_SHOWN, Finding
-from bioretrieval_tui.tui.highlight import words
-from bioretrieval_tui.tui.hits import hit_page
+from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.tui.words import plural
 from bioretrieval_tui.util.formatting import count
@@ -131,7 +130,7 @@ class FoundPane(ListPane):
         """The paper whole, with the words of the query marked."""
         if self.paper is None or self.finding.wanted is None:
             return Page(())
-        return hit_page(self.paper.hit, words(self.finding.wanted.query), scored=False)
+        return hit_page(self.paper.hit, self.finding.wanted.query, scored=False)
 
     def place(self) -> str | None:
         """The paper under the cursor."""
@@ -211,8 +210,6 @@ class FoundPane(ListPane):
 
 
 def _sheet(hits: list[Hit], title: str) -> Sheet:
-    from bioretrieval_tui.render.hitcitation import citable_hit, cite_hit
-    from bioretrieval_tui.render.hits import paper_sheet
+    from bioretrieval_tui.render.hits import hit_citations, paper_sheet
 
-    citations = tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
-    return paper_sheet(hits, title=title, citations=citations)
+    return paper_sheet(hits, title=title, citations=hit_citations(hits))

@@ -27,8 +27,8 @@ from bioretrieval_tui.tui.indexing import (
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.widgets.workbar import WorkBar
 from bioretrieval_tui.tui.words import size

@@ -20,8 +20,8 @@ from bioretrieval_tui.tui.ownrows import (
 from bioretrieval_tui.tui.pages import result_marks
 from bioretrieval_tui.tui.panes.own import OwnPane
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 

@@ -11,7 +11,7 @@ from textual.timer import Timer
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.pane import WIDE, Pane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 REST = 0.4
@@ -85,7 +85,8 @@ class ListPane(Pane):
         if self._rest:
             self._rest.stop()
         if not self._scrolled(event.table):
-            self.show_page(lead=True)
+            # The cursor is painted first: making a page takes longer than a frame may.
+            self.call_after_refresh(self.show_page, lead=True)
         self._rest = self.set_timer(REST, self.show_page)
 
     def _scrolled(self, table: VirtualTable) -> bool:

@@ -16,8 +16,8 @@ from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.util.formatting import count
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.ownrows import MARK, OwnRow, OwnRows, own_rows
 from bioretrieval_tui.tui.panes.browse import BrowsePane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.document import Detail
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.records import EvaluationRecord

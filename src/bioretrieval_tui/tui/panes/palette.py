@@ -15,7 +15,7 @@ from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import Field, Filter, Row, Schema
 from bioretrieval_tui.tui.panes.dialogs import Dialog
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 
 COLUMNS = (Column("name", "", 24, 2), Column("help", "", 20, 3), Column("key", "", 8))

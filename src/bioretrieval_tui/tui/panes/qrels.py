@@ -1,34 +1,54 @@
-"""A benchmark explored: its queries with what each mode scores, and where each mode ranked the
-documents that people have judged."""
+"""The query explorer: a benchmark's queries with the score of each mode, and where each mode
+ranked the judged documents of a query."""
 
 from __future__ import annotations
 
 import textwrap
-from typing import ClassVar
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.widgets import Input
+from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.explore import QueryRow, QueryView
-from bioretrieval_tui.tui import judged
+from bioretrieval_tui.evaluation.explore import QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.measures import MEASURES
+from bioretrieval_tui.paths import Places
+from bioretrieval_tui.render.evaluations import pair_title
+from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.evaluating import Answer
+from bioretrieval_tui.tui.judged import evaluation_lines
+from bioretrieval_tui.tui.markdown import addresses
 from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.queries import QueriesPane
-from bioretrieval_tui.tui.text import Span, line
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
-from bioretrieval_tui.tui.widgets.table import VirtualTable
+from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, difference
+from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.input import QueryLine
+from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.tui.widgets.workbar import WorkBar
 
-EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR's form will do."
-_LINE = 50
-"""Columns of what stands in place of documents."""
+if TYPE_CHECKING:
+    from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result
+
+EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR format will do."
+_QUERIES_WIDTH = 60
+_DOCUMENTS_WIDTH = 50
+"""Columns of a message in place of queries, and of documents."""
+_HIGH_GRADE = 2
+"""Grade from which a document is more than just relevant."""
 
 
-class QrelsPane(QueriesPane):
-    """Queries at the left, the chosen one with its documents at the right, a document over it."""
+class QrelsPane(ListPane):
+    """Queries at the left, the chosen one with its documents at the right, a document over it.
+
+    `session` holds the benchmark; this class has the keys, the widgets and the painting.
+    """
 
     TITLE = "Explore a benchmark"
     BINDINGS = bindings("qrels")
@@ -49,17 +69,17 @@ class QrelsPane(QueriesPane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.view: QueryView | None = None
+        self.session = QrelsSession(self)
 
     def compose(self) -> ComposeResult:
         """Head, work, queries, and at their right the query with its documents."""
         yield HeadLine()
         yield WorkBar()
         with Horizontal():
-            yield VirtualTable(judged.query_columns((), None), "queries", empty=EMPTY)
+            yield VirtualTable(query_columns((), None), "queries", empty=EMPTY)
             with Vertical(id="right"):
                 yield Detail("query", measure=120)
-                yield VirtualTable(judged.document_columns(()), "documents", empty="")
+                yield VirtualTable(document_columns(()), "documents", empty="")
                 yield Detail("document", rule=True)
 
     def on_mount(self) -> None:
@@ -68,7 +88,36 @@ class QrelsPane(QueriesPane):
         self.head()
         self.evaluation_changed()
 
+    async def on_unmount(self) -> None:
+        """End the exploring process."""
+        await self.session.close()
+
+    def on_resize(self) -> None:
+        """The query has the rule that the document has."""
+        query = self.query_one("#query", Detail)
+        query.rule = self.wide
+        query.repaint()
+        self.evaluation_changed()
+
+    def open(self, ask: Ask) -> None:
+        """Show what `ask` ranks."""
+        self.session.open(ask)
+
+    def evaluation_changed(self) -> None:
+        """Show the progress of the evaluation that runs."""
+        rows = evaluation_lines(self.owner.evaluations, self.app.size.width)
+        self.query_one(WorkBar).show(rows)
+
+    def evaluation_done(self, result: Result) -> None:
+        """Show its queries, if it is of this benchmark."""
+        self.session.evaluation_done(result)
+
     # Parts -------------------------------------------------------------------------------
+
+    @property
+    def list_of_queries(self) -> VirtualTable:
+        """The queries."""
+        return self.query_one("#queries", VirtualTable)
 
     @property
     def documents(self) -> VirtualTable:
@@ -85,59 +134,190 @@ class QrelsPane(QueriesPane):
         """The document."""
         return self.query_one("#document", Detail)
 
+    @property
+    def row(self) -> QueryRow | None:
+        """The query under the cursor."""
+        at, shown = self.list_of_queries.cursor, self.session.shown
+        return shown[at] if 0 <= at < len(shown) else None
+
     def activate(self) -> None:
-        """Keys go where they went."""
+        """Focus the part that keys went to."""
         (self.detail if self.has_class("-document") else self.table).focus()
 
-    def show_queries(self, rows: list[QueryRow], answer: Answer | None) -> None:
-        """Show these queries, and no document yet."""
-        self.view = None
-        self.close_documents()
-        super().show_queries(rows, answer)
-        self.documents.set_columns(judged.document_columns(self.modes))
+    def place(self) -> str | None:
+        """The query under the cursor."""
+        return self.row.id if self.row else None
 
-    def close_documents(self) -> None:
-        """Back to the queries alone."""
+    def go_to(self, place: str | None) -> None:
+        """Put the cursor on a query."""
+        self.show_queries(place)
+
+    # What the session needs (QrelsFace) --------------------------------------------------
+
+    @property
+    def places(self) -> Places:
+        """Where rankings are kept."""
+        return self.owner.where
+
+    @property
+    def evaluations(self) -> Evaluations:
+        """The evaluations that run and wait."""
+        return self.owner.evaluations
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, object]], group: str) -> Worker[object]:
+        """Run `work` and cancel what runs in the same group."""
+        return self.run_worker(work, group=group, exclusive=True)
+
+    def say(self, text: str, role: str = "bar.strong") -> None:
+        """Show a message until the next key."""
+        self.owner.say(text, role)
+
+    def show_benchmark(self) -> None:
+        """Show the queries of another benchmark, and no document yet."""
+        session = self.session
         self.remove_class("-reading", "-document")
+        for filter_line in self.query(QueryLine):
+            filter_line.display = False
+        self.list_of_queries.set_columns(query_columns(session.modes, session.pair))
+        self.list_of_queries.empty = (
+            "No query fits." if session.queries else "Reading the benchmark"
+        )
+        self.documents.set_columns(document_columns(session.modes))
+        self.show_queries()
+        if self.owner.current == self.pane_name:
+            self.activate()
 
-    # Documents ---------------------------------------------------------------------------
+    def show_queries(self, at: str | None = None) -> None:
+        """Show the queries; the cursor goes to the one with the id `at`, else stays on its query,
+        else goes to the top."""
+        session, table = self.session, self.list_of_queries
+        rows = table.rows
+        if at is None and isinstance(rows, QueryRows) and table.cursor < len(rows):
+            at = rows.rows[table.cursor].id
+        cursor = next((n for n, row in enumerate(session.shown) if row.id == at), 0)
+        order = session.order
+        table.sorted_by = (order[0], order[1] == "down") if order else None
+        table.show(QueryRows(session.shown, session.modes, session.pair), cursor)
+        self.head()
+        self.show_page()
+
+    def show_message(self, text: str) -> None:
+        """Say something in place of queries."""
+        self.list_of_queries.empty = "\n".join(textwrap.wrap(text, _QUERIES_WIDTH))
+        self.show_queries()
+
+    def show_view(self, problem: str = "") -> None:
+        """Show the documents of the chosen query, or why they cannot be shown."""
+        view, modes = self.session.view, self.session.modes
+        if view is None:
+            self.documents.empty = "\n".join(textwrap.wrap(problem, _DOCUMENTS_WIDTH))
+            self.documents.update()
+            return
+        self.query_one("#query", Detail).show(query_lines(view, modes))
+        self.documents.show(DocumentRows(view, modes))
+
+    # Painting ----------------------------------------------------------------------------
+
+    def head(self) -> None:
+        """Write the line over the queries: what is open, ranked by what, how many are shown."""
+        session = self.session
+        spans = [Span("Explore", "strong")]
+        found = session.answer
+        if session.problem:
+            spans.append(Span(f"  {session.problem}", "error"))
+        elif found is not None:
+            counts = f"{len(session.shown):,}"
+            if len(session.shown) < len(session.queries):
+                counts += f" of {len(session.queries):,}"
+            model = found.model.rstrip("/").rpartition("/")[2]
+            spans += [
+                Span(f"  {found.benchmark}", "benchmark.strong"),
+                Span(f" {found.split}  {counts} queries  nDCG@10 by {model}", "dim"),
+            ]
+            if session.pair and session.order and session.order[0] == DELTA:
+                spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
+            if session.words:
+                spans += [Span("  filter ", "faint"), Span(session.words, "ok")]
+        elif session.ask is not None:
+            spans.append(Span(f"  {session.ask.folder}", "dim"))
+        self.query_one(HeadLine).show(*spans)
 
     def make_page(self) -> Page:
-        """Documents stand in a table; no page has letters here."""
+        """An empty page: documents are rows of a table here."""
         return Page(())
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the chosen query: its text at once, its documents once the cursor rests."""
-        row = self.row
-        if row is not None and self.view is not None and self.view.id == row.id:
+        session, row = self.session, self.row
+        if row is not None and session.view is not None and session.view.id == row.id:
             return
-        self.view = None
         text = [line(Span(row.text, "strong"))] if row is not None else []
         self.query_one("#query", Detail).show(text)
         self.documents.empty = "Reading its documents" if row is not None and not lead else ""
-        self.documents.show(judged.DocumentRows(None, self.modes))
-        if row is not None and not lead:
-            self.run_worker(self._look_up(row.id), group="view", exclusive=True)
+        self.documents.show(DocumentRows(None, session.modes))
+        session.choose(row, read=not lead)
 
-    async def _look_up(self, query: str) -> None:
-        try:
-            view = await self.explorer.view(query)
-        except BioRetrievalError as error:
-            self.documents.empty = "\n".join(textwrap.wrap(error.line(), _LINE))
-            self.documents.update()
-            return
-        if self.row is None or self.row.id != query:
-            return
-        self.view = view
-        self.query_one("#query", Detail).show(judged.query_lines(view, self.modes))
-        self.documents.show(judged.DocumentRows(view, self.modes))
+    # Sorting and filtering ---------------------------------------------------------------
 
-    def on_resize(self) -> None:
-        """The query has the rule that the document has."""
-        query = self.query_one("#query", Detail)
-        query.rule = self.wide
-        query.repaint()
-        self.evaluation_changed()
+    def action_column(self, by: int) -> None:
+        """Choose the column to sort by."""
+        self.list_of_queries.move_column(by)
+
+    def action_sort(self) -> None:
+        """Sort by the chosen column, lowest first; again: highest first; again: unsorted."""
+        table = self.list_of_queries
+        self.session.sort_by(table.columns[table.column].key)
+        table.move_to(0)
+
+    def action_pair(self) -> None:
+        """Compare the next two modes."""
+        if self.session.next_pair():
+            columns = query_columns(self.session.modes, self.session.pair)
+            self.list_of_queries.columns = tuple(columns)
+            self.show_queries()
+
+    async def action_filter(self) -> None:
+        """Open the filter line."""
+        if not self.session.queries:
+            self.say("No benchmark is open: b chooses one")
+            return
+        found = self.query(QueryLine)
+        if found:
+            filter_line = found.first()
+        else:
+            filter_line = QueryLine("filter: words of the query, or its id")
+            await self.mount(filter_line, after=self.query_one(HeadLine))
+        self.remove_class("-reading", "-document")
+        filter_line.display = True
+        filter_line.value = self.session.words
+        filter_line.cursor_position = len(filter_line.value)
+        filter_line.focus()
+
+    @on(Input.Changed)
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.input.display and event.value != self.session.words:
+            self.session.filter_by(event.value)
+
+    @on(Input.Submitted)
+    def _filter_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        event.input.display = False
+        self.list_of_queries.focus()
+
+    @on(QueryLine.Left)
+    def _filter_left(self, event: QueryLine.Left) -> None:
+        event.stop()
+        self.action_move(event.by)
+
+    @on(QueryLine.Cancelled)
+    def _filter_cancelled(self, event: QueryLine.Cancelled) -> None:
+        event.stop()
+        event.line.display = False
+        self.session.filter_by("")
+        self.list_of_queries.focus()
+
+    # Other keys --------------------------------------------------------------------------
 
     def action_enter(self) -> None:
         """From the query to its documents, from there to one of them."""
@@ -147,18 +327,17 @@ class QrelsPane(QueriesPane):
                 self.add_class("-reading")
                 self.documents.focus()
             return
-        rows = judged.DocumentRows(self.view, self.modes).rows
+        rows = DocumentRows(self.session.view, self.session.modes).rows
         if rows and not self.has_class("-document"):
-            chosen = rows[self.documents.cursor]
-            self.run_worker(self._read(chosen), group="document", exclusive=True)
+            self.start(partial(self._read, rows[self.documents.cursor]), "document")
 
-    async def _read(self, row: judged.Found) -> None:
+    async def _read(self, row: FoundRow) -> None:
         try:
-            document = await self.explorer.document(row.id)
+            document = await self.session.document(row.id)
         except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
+            self.say(error.line(), "error")
             return
-        self.detail.show(judged.document_lines(row, self.modes, "-", document))
+        self.detail.show(document_lines(row, self.session.modes, document))
         self.add_class("-document")
         self.detail.focus()
 
@@ -178,7 +357,150 @@ class QrelsPane(QueriesPane):
         """Out of a part, out of the filter, then out of what runs."""
         if self.leave():
             return
-        if self.words:
-            self._filter_by("")
-        elif self.ask is not None and self.ask == self.owner.evaluations.current:
+        session = self.session
+        if session.words:
+            session.filter_by("")
+        elif session.ask is not None and session.ask == self.owner.evaluations.current:
             self.owner.action_stop_evaluation()
+
+    def action_another(self) -> None:
+        """Choose another benchmark."""
+        self.owner.action_explore()
+
+    def action_again(self) -> None:
+        """Rank the benchmark again."""
+        if self.session.ask is None:
+            self.say("No benchmark is open: b chooses one")
+        else:
+            self.session.rank(self.session.ask)
+
+    def action_export(self) -> None:
+        """Write the queries that are shown to a file."""
+        self.owner.export_sheet(self.session.sheet, "queries", len(self.session.shown))
+
+
+# Queries as rows ------------------------------------------------------------------------------
+
+
+def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> list[Column]:
+    """Id and text of a query, nDCG@10 of each mode, and the difference of a pair of modes."""
+    columns = [
+        Column("id", "Query", 7, priority=4),
+        Column("text", "Text", 14, 1, priority=0),
+        *(Column(mode, mode_name(mode), 7, align="right", priority=1) for mode in modes),
+    ]
+    if pair is not None:
+        title = pair_title(pair)
+        columns.append(Column(DELTA, title, len(title), align="right", priority=2))
+    columns.append(Column("relevant", "Rel", 4, align="right", priority=5))
+    return columns
+
+
+class QueryRows:
+    """Queries for a table."""
+
+    def __init__(
+        self, rows: Sequence[QueryRow], modes: Sequence[str], pair: tuple[str, str] | None
+    ) -> None:
+        self.rows = rows
+        self.modes = modes
+        self.pair = pair
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def cells(self, index: int) -> list[Span]:
+        """One span a column."""
+        row = self.rows[index]
+        spans = [Span(row.id, "dim"), Span(row.text, "strong")]
+        spans += [_score(row.scores[mode]) for mode in self.modes]
+        if self.pair is not None:
+            spans.append(_difference(difference(row, self.pair)))
+        return [*spans, Span(str(row.relevant), "dim")]
+
+
+def _score(value: float) -> Span:
+    role = "error" if value == 0 else "warn" if value < 0.5 else "ok"
+    return Span(f"{value:.4f}", role)
+
+
+def _difference(value: float) -> Span:
+    if abs(value) < 0.00005:
+        return Span("=", "faint")
+    return Span(f"{value:+.4f}", "ok" if value > 0 else "warn")
+
+
+def query_lines(view: QueryView, modes: Sequence[str]) -> list[Line]:
+    """The query's text, and the scores of each mode for it."""
+    lines = [line(Span(view.text, "strong"))]
+    lines.append(line(Span(" " * 9 + "".join(f"{name:>9}" for name in MEASURES), "faint")))
+    for mode in modes:
+        values = view.scores.get(mode, {})
+        shown = "".join(f"{values.get(name, 0.0):>9.3f}" for name in MEASURES)
+        lines.append(line(Span(f"{mode_name(mode):<9}", "own"), Span(shown)))
+    missing = sum(row.title is None for row in view.judged)
+    said = f"{len(view.judged):,} judged; top {len(view.unjudged):,} unjudged below"
+    said += f"; {missing:,} not in the corpus" if missing else ""
+    lines.append(line(Span(said, "faint")))
+    return lines
+
+
+# Documents as rows ----------------------------------------------------------------------------
+
+
+def document_columns(modes: Sequence[str]) -> list[Column]:
+    """Grade, the rank that each mode gave a document, its title, its id."""
+    return [
+        Column("grade", "Grade", 5, align="right", priority=0),
+        *(Column(mode, mode_name(mode)[:7], 7, align="right", priority=1) for mode in modes),
+        Column("title", "Document", 24, 1, priority=0),
+        Column("id", "Id", 8, priority=4),
+    ]
+
+
+class DocumentRows:
+    """Judged documents, then the top unjudged ones."""
+
+    def __init__(self, view: QueryView | None, modes: Sequence[str]) -> None:
+        self.rows: list[FoundRow] = [*view.judged, *view.unjudged] if view is not None else []
+        self.modes = modes
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def cells(self, index: int) -> list[Span]:
+        """One span a column; a dash where a mode did not find it."""
+        row = self.rows[index]
+        title = Span("not in the corpus", "warn") if row.title is None else Span(row.title)
+        ranks = [row.ranks.get(mode) for mode in self.modes]
+        return [
+            _grade(row),
+            *(Span("-", "faint") if rank is None else Span(f"{rank:,}", "ok") for rank in ranks),
+            title,
+            Span(row.id, "dim"),
+        ]
+
+
+def _grade(row: FoundRow) -> Span:
+    if isinstance(row, UnjudgedRow):
+        return Span("none", "faint")
+    role = "dim" if row.grade < 1 else "strong" if row.grade >= _HIGH_GRADE else "ok"
+    return Span(str(row.grade), role)
+
+
+def document_lines(
+    row: FoundRow, modes: Sequence[str], document: tuple[str, str] | None
+) -> list[Line]:
+    """One document, with its grade and the rank that each mode gave it."""
+    grade = "not judged" if isinstance(row, UnjudgedRow) else f"grade {row.grade}"
+    ranks = ((mode, row.ranks.get(mode)) for mode in modes)
+    places = "   ".join(
+        f"{mode_name(mode)} {'-' if rank is None else f'{rank:,}'}" for mode, rank in ranks
+    )
+    lines = [line(Span(row.id, "dim"), Span(f"   {grade}", "own.strong"), Span(f"   {places}"))]
+    if document is None:
+        why = "The corpus has no such document: it counts as not found."
+        return [*lines, line(), line(Span(why, "warn"))]
+    title, text = document
+    lines += [line(), line(Span(title, "strong"))] if title else []
+    return [*lines, line(), *(line(*addresses(part)) for part in text.splitlines() or [""])]

@@ -1,36 +1,61 @@
-"""Search: type, and what is near in meaning and words appears; the search process does the work."""
+"""The Search pane: a query line, hits that appear while one types, and the page of a hit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import contextlib
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.timer import Timer
+from textual.widgets import Input
+from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.search.hits import MODES
-from bioretrieval_tui.tui.asked import NOTHING, View
+from bioretrieval_tui.search.hits import Hit
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.citing import sheet_of
-from bioretrieval_tui.tui.hits import (
+from bioretrieval_tui.tui.hit_list import (
+    BESIDE_COLUMNS,
     COLUMNS,
+    BesideRows,
+    FacetRows,
+    HitRows,
+    entry_hit_page,
+    facet_columns,
+    hit_page,
 )
-from bioretrieval_tui.tui.panes.showing import NONE, WAITING, ShowingPane
-from bioretrieval_tui.tui.widgets.ask_line import AskLine
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.pages import Page
+from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.search_session import NOTHING, SearchSession, facet_values
+from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.models import AnyEntry
+    from bioretrieval_tui.search.client import SearchClient
     from bioretrieval_tui.tui.works import Outcome
 
 FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
+WAITING = "Hits appear here as you type."
+NONE = "No document fits."
+EXPLAIN_PAUSE = 0.3
+"""Seconds after which a hit under the cursor is explained."""
+ROOMY = 140
+"""Columns from which hits, facets and page fit side by side."""
 
 
-class SearchPane(ShowingPane):
-    """A query line, hits, and the reader; a filter line, facets and a second list on demand."""
+class SearchPane(ListPane):
+    """A query line, hits, and the page of one; a filter line, facets and a second list on demand.
+
+    `session` holds what is asked and shown; this class has the keys, the widgets and the painting.
+    """
 
     BINDINGS = bindings("search")
     SCOPES: ClassVar[tuple[str, ...]] = ("search", "list", "everywhere")
@@ -44,118 +69,426 @@ class SearchPane(ShowingPane):
     SearchPane.-beside.-reading Detail, SearchPane.-wide.-beside.-reading Detail {
         display: block; width: 1fr;
     }
-    SearchPane.-facets #facets { display: block; width: 34; }
+    SearchPane.-facets #facets { display: block; width: 46; }
     SearchPane.-facets Detail, SearchPane.-wide.-facets Detail { display: none; }
     SearchPane.-facets.-reading #facets { display: none; }
-    SearchPane.-wide #facets { width: 44; }
+    SearchPane.-wide #facets { width: 52; }
     SearchPane.-wide.-facets.-reading Detail { display: block; width: 55%; }
     SearchPane.-roomy.-facets Detail { display: block; width: 50%; }
     SearchPane.-roomy.-facets.-reading #facets { display: block; }
     SearchPane.-roomy.-facets.-reading Detail { display: block; width: 50%; }
     """
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.session = SearchSession(self)
+        self._explain_pause: Timer | None = None
+
     def compose(self) -> ComposeResult:
-        """The line is always there; hits and reader under it, the others when asked for."""
-        yield AskLine("search by meaning and words: type a question, a claim, a topic", id="query")
+        """The query line, the status line, and the lists with the page beside them."""
+        yield AskLine("search: type a question, a claim, a topic", id="query")
         yield QueryLine(FILTER_HINT, id="filter")
         yield HeadLine()
         with Horizontal():
             yield VirtualTable(COLUMNS, id="hits", empty=WAITING)
-            yield VirtualTable(COLUMNS, id="right", empty=NONE)
-            yield VirtualTable(COLUMNS, id="facets", empty="Nothing to choose from here.")
+            yield VirtualTable(BESIDE_COLUMNS["dense"], id="right", empty=NONE)
+            yield VirtualTable(facet_columns(0), id="facets", empty="No values.")
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
-        """Make the catalogue's index in the background, on this first need."""
+        """Index the catalogue in the background, on this first need."""
         self.head()
-        self.run_worker(self.prepare(), group="prepare", exclusive=True)
-        self.run_worker(self.learn(), group="learn", exclusive=True)
-        self.run_worker(self.load_queries, thread=True, group="history")
+        busy = self.owner.works.current
+        self.start(partial(self.session.prepare, busy.doing.lower() if busy else ""), "prepare")
+        self.start(self.session.learn, "learn")
+        self.run_worker(self._load_queries, thread=True, group="history")
+
+    def on_unmount(self) -> None:
+        """Cancel what still waits for an answer: its screen is gone."""
+        self.workers.cancel_node(self)
+
+    def on_resize(self) -> None:
+        """Show facets beside the page when there is room."""
+        self.set_class(self.size.width >= ROOMY, "-roomy")
 
     def activate(self) -> None:
-        """The query line takes the focus; the list if there are hits to return to."""
+        """Focus the query line, or the hits if there are any."""
         if self.has_class("-reading"):
             self.detail.focus()
-        elif self.hits:
+        elif self.session.shown.hits:
             self.list_of_hits.focus()
         else:
             self.line.focus()
 
-    def on_unmount(self) -> None:
-        """What still waits for an answer must not write into a screen that is gone."""
-        self.workers.cancel_node(self)
+    # Parts -------------------------------------------------------------------------------
 
-    # Indexes -----------------------------------------------------------------------------
+    @property
+    def line(self) -> AskLine:
+        """The query line."""
+        return self.query_one("#query", AskLine)
+
+    @property
+    def filter_line(self) -> QueryLine:
+        """The line of the filter."""
+        return self.query_one("#filter", QueryLine)
+
+    @property
+    def facet_list(self) -> VirtualTable:
+        """The list of facets."""
+        return self.query_one("#facets", VirtualTable)
+
+    @property
+    def list_of_hits(self) -> VirtualTable:
+        """The list of hits in use, of one or two."""
+        right = self.session.on_right and self.session.two_lists
+        return self.query_one("#right" if right else "#hits", VirtualTable)
+
+    @property
+    def table(self) -> VirtualTable:
+        """The list that keys move in."""
+        return self.facet_list if self.facet_list.has_focus else self.list_of_hits
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """The rows of the list in use."""
+        return self.session.shown.hits
+
+    @property
+    def hit(self) -> Hit | None:
+        """The hit under the cursor."""
+        return self.hits[self.cursor] if 0 <= self.cursor < len(self.hits) else None
+
+    @property
+    def entry(self) -> AnyEntry | None:
+        """The entry of the catalogue under the cursor, if the hit is one."""
+        hit, view = self.hit, self.session.shown
+        if hit is None or not (view.index == CATALOGUE or view.is_near(self.cursor)):
+            return None
+        return self.catalogue.by_id.get(hit.id)
+
+    # What the session needs (SearchFace) -------------------------------------------------
+
+    @property
+    def client(self) -> SearchClient:
+        """The search process, which all panes share."""
+        return self.owner.client
+
+    @property
+    def index(self) -> str:
+        """Name of the index that is searched; the Indexes pane may choose it too."""
+        return self.owner.index
+
+    @index.setter
+    def index(self, name: str) -> None:
+        self.owner.index = name
+
+    @property
+    def cursor(self) -> int:
+        """Row of the cursor in the list in use."""
+        return self.list_of_hits.cursor
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Worker[None]:
+        """Run `work` and cancel what runs in the same group."""
+        return self.run_worker(work, group=group, exclusive=True)
+
+    def later(self, seconds: float, do: Callable[[], None]) -> Timer:
+        """Call `do` after a pause."""
+        return self.set_timer(seconds, do)
+
+    def say(self, text: str, role: str = "bar.strong") -> None:
+        """Show a message until the next key."""
+        self.owner.say(text, role)
+
+    def show_hits(self, cursor: int = 0) -> None:
+        """Show one list, or two with the rank of each hit in the other."""
+        session = self.session
+        left, two = self.query_one("#hits", VirtualTable), session.two_lists
+        left.empty = WAITING if session.view is NOTHING else NONE
+        if two != self.has_class("-beside"):
+            self.set_class(two, "-beside")
+            left.set_columns(BESIDE_COLUMNS["lexical"] if two else COLUMNS)
+            self.call_after_refresh(left.repaint)
+        if two:
+            left.show(BesideRows(session.view, session.right), cursor)
+            right = self.query_one("#right", VirtualTable)
+            right.show(BesideRows(session.right, session.view))
+        else:
+            left.show(HitRows(session.view), cursor)
+        self._fill_facets()
+        self.head()
+        self._explain_soon()
+        super().show_page()
+        self._follow()
+
+    def show_head(self) -> None:
+        """Show the status line again."""
+        self.head()
+
+    def show_reason(self, document: str) -> None:
+        """Show the page of a hit again where it was scrolled to: it is explained now."""
+        if self.hit is not None and self.hit.id == document:
+            self.page = self.make_page()
+            self.detail.show(self.page.lines, keep_place=True)
+
+    def opened_similar(self, document: str) -> None:
+        """Similar documents are shown; `back` and escape return to the hit."""
+        self.remove_class("-reading")
+        self.owner.history.append((self.pane_name, document))
+        self.list_of_hits.focus()
+
+    # Painting ----------------------------------------------------------------------------
+
+    def head(self) -> None:
+        """Write the status line."""
+        spans = [Span(*part) for part in self.session.status()]
+        if self.letters and self.session.problem is None:
+            spans = [*spans[:2], Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
+        self.query_one(HeadLine).show(*spans)
+
+    def make_page(self) -> Page:
+        """A document's text; an entry's page for hits of the catalogue."""
+        hit = self.hit
+        if hit is None:
+            return Page(())
+        query, why, entry = self.session.shown.text, self.session.reason(hit), self.entry
+        if entry is None:
+            return hit_page(hit, query, why)
+        return entry_hit_page(entry, self.catalogue, hit, query, why)
+
+    def show_page(self, *, lead: bool = False) -> None:
+        """Show the page of the hit; explain it once the cursor rests."""
+        super().show_page(lead=lead)
+        if not lead:
+            self._explain()
+
+    def _explain_soon(self) -> None:
+        self._explain(EXPLAIN_PAUSE)
+
+    def _explain(self, after: float = 0.0) -> None:
+        """Ask why the hit under the cursor was found, unless the cursor moves on before.
+
+        Not while one types: comparing sentences takes ten times as long as a search, and the next
+        search would have to wait for it.
+        """
+        if self._explain_pause:
+            self._explain_pause.stop()
+            self._explain_pause = None
+        hit = self.hit
+        if hit is None or not self.session.explainable(hit):
+            return
+        if after:
+            self._explain_pause = self.set_timer(after, self._explain)
+        elif not isinstance(self.app.focused, QueryLine):
+            self.session.explain(hit)
+
+    @on(VirtualTable.Moved, "#hits")
+    @on(VirtualTable.Moved, "#right")
+    def _follow(self) -> None:
+        """Of two lists: put the other's cursor on the same document, where it has it."""
+        session, hit = self.session, self.hit
+        if hit is None or not session.two_lists:
+            return
+        view, name = (session.view, "#hits") if session.on_right else (session.right, "#right")
+        places = [at for at, other in enumerate(view.hits) if other.id == hit.id]
+        if places:
+            other = self.query_one(name, VirtualTable)
+            other.show(other.rows, places[0])
+
+    # The query line ----------------------------------------------------------------------
+
+    def action_query(self) -> None:
+        """Type a query."""
+        self.remove_class("-reading")
+        self.line.focus()
+        self.line.cursor_position = len(self.line.value)
+
+    @on(Input.Changed, "#query")
+    def _query_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.session.type(event.value)
+
+    @on(Input.Submitted, "#query")
+    def _query_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.session.accept()
+        self._leave_line()
+
+    @on(QueryLine.Left, "#query")
+    def _query_left(self, event: QueryLine.Left) -> None:
+        event.stop()
+        self._leave_line()
+        if self.cursor:
+            self.action_move(event.by)
+
+    @on(QueryLine.Cancelled, "#query")
+    def _query_cancelled(self, event: QueryLine.Cancelled) -> None:
+        """Escape: cancel what is under way; the query stays."""
+        event.stop()
+        self.session.stop()
+        self.session.tell()
+        self._leave_line()
+
+    @on(AskLine.NoneFound)
+    def _no_earlier_query(self, event: AskLine.NoneFound) -> None:
+        event.stop()
+        self.say("No earlier query is like that")
+
+    def _leave_line(self) -> None:
+        self.list_of_hits.focus()
+        self._explain_soon()
+        query = self.session.text.strip()
+        if query and self.line.history.add(query):
+            self.run_worker(partial(self._keep_query, query), thread=True, group="history")
+
+    def _keep_query(self, query: str) -> None:
+        try:
+            self.owner.library.keep_query(query)
+        except BioRetrievalError as error:
+            self.app.call_from_thread(self.say, error.line(), "error")
+
+    def _load_queries(self) -> None:
+        """Load earlier queries, in a thread. A library that cannot be read is reported when a
+        query is to be kept in it."""
+        with contextlib.suppress(BioRetrievalError):
+            queries = self.owner.library.queries()
+            self.app.call_from_thread(self.line.history.load, queries)
+
+    # The filter and the facets -----------------------------------------------------------
+
+    def action_narrow(self) -> None:
+        """Open the line of the filter."""
+        self.remove_class("-reading")
+        self.add_class("-narrowing")
+        line = self.filter_line
+        line.value = self.session.where
+        line.cursor_position = len(line.value)
+        line.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.has_class("-narrowing"):
+            self.session.filter_by(event.value)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self.session.accept_filter(event.value):
+            self._close_filter()
+
+    @on(QueryLine.Left, "#filter")
+    def _filter_left(self, event: QueryLine.Left) -> None:
+        event.stop()
+        self.list_of_hits.move_to(self.cursor + event.by)
+
+    @on(QueryLine.Cancelled, "#filter")
+    def _filter_cancelled(self, event: QueryLine.Cancelled) -> None:
+        event.stop()
+        self.session.lift_filter()
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        had_focus = self.filter_line.has_focus
+        self.remove_class("-narrowing")
+        self.head()
+        if had_focus:
+            self.list_of_hits.focus()
+            self._explain_soon()
+
+    def action_facets(self) -> None:
+        """Open or close the facets."""
+        if self.has_class("-facets"):
+            self._close_facets()
+        elif self.session.two_lists:
+            self.say("Facets belong to one list: v closes the other")
+        elif not self.session.view.answer.facets:
+            self.say("These hits have no years, journals or headings")
+        else:
+            self.remove_class("-reading")
+            self.add_class("-facets")
+            self._fill_facets()
+            self.facet_list.focus()
+
+    def _close_facets(self) -> None:
+        had_focus = self.facet_list.has_focus
+        self.remove_class("-facets")
+        if had_focus:
+            self.list_of_hits.focus()
+
+    def _fill_facets(self) -> None:
+        """Show the values of the hits; the cursor stays on its value."""
+        if not self.has_class("-facets"):
+            return
+        table, answer, rows = self.facet_list, self.session.view.answer, self.facet_list.rows
+        shown, at = facet_values(answer), table.cursor
+        if isinstance(rows, FacetRows) and rows:
+            clause = rows.values[at].clause
+            at = next((n for n, one in enumerate(shown) if one.clause == clause), at)
+        if not isinstance(rows, FacetRows) or shown:
+            table.set_columns(facet_columns(answer.among))
+        table.show(FacetRows(shown, self.session.where), at)
+        table.repaint()
+
+    def _take_facet(self) -> None:
+        """Add the value under the cursor to the filter, or remove it."""
+        rows, at = self.facet_list.rows, self.facet_list.cursor
+        if not isinstance(rows, FacetRows) or not 0 <= at < len(rows):
+            return
+        self.session.toggle_facet(rows.values[at])
+        if self.has_class("-narrowing"):
+            self.filter_line.value = self.session.where
+
+    @on(VirtualTable.Moved, "#facets")
+    def _facet_moved(self, event: VirtualTable.Moved) -> None:
+        """Another value is no other hit: the page stays."""
+        event.stop()
+        event.prevent_default()
+
+    # Indexes and ways of searching -------------------------------------------------------
 
     async def action_next_index(self) -> None:
         """Search the next index."""
-        try:
-            infos = await self.client.list_indexes()
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-            return
-        self.infos = {info.name: info for info in infos}
-        known = [info.name for info in infos if info.status == "ok"]
-        names = [CATALOGUE, *(name for name in known if name != CATALOGUE)]
-        if len(names) == 1:
-            self.owner.say("No index of your own yet: 0 leads to where one is built")
-            return
-        at = names.index(self.index) if self.index in names else -1
-        self.search_in(names[(at + 1) % len(names)])
+        name = await self.session.next_index()
+        if name is not None:
+            self.search_in(name)
 
     def search_in(self, name: str) -> None:
-        """Search another index: what stands in the line is asked there."""
-        self.index = name
-        self.show_view(NOTHING)
-        self.lift_if_unfit()
-        self.send()
-        if name not in self.infos:
-            self.run_worker(self.learn(), group="learn", exclusive=True)
+        """Search another index for what the query line holds."""
+        self.session.search_in(name)
+        self._close_filter()
 
     def work_done(self, outcome: Outcome) -> None:
-        """An index that is gone is searched no longer. Hits of one that has changed stay: they
-        must not move under a reader's eyes."""
-        self.run_worker(self.learn(), group="learn", exclusive=True)
+        """Leave an index that was removed. Hits of one that has changed stay: they must not move
+        while one reads."""
+        self.start(self.session.learn, "learn")
         if outcome.done and outcome.job.verb == "remove" and outcome.job.name == self.index:
             self.search_in(CATALOGUE)
 
-    # Ways of searching -------------------------------------------------------------------
-
     def action_mode(self) -> None:
-        """Hybrid, dense, lexical."""
-        self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
-        self.beside = False
-        self._again()
+        """Hybrid, dense, BM25."""
+        self.session.next_mode()
 
     def action_order(self) -> None:
         """Best first, or newest first."""
-        self.order = "relevance" if self.order == "date" else "date"
-        self._again()
-        if not self.query_text.strip():
-            self.owner.say("Newest first" if self.order == "date" else "Best first")
-
-    def _again(self) -> None:
-        """Ask anew, or say how it will be asked."""
-        self.send()
-        self.head()
+        self.session.next_order()
 
     def action_beside(self) -> None:
-        """Two lists, or one again."""
-        if not self.query_text.strip():
-            self.owner.say("Type a query first: / leads to the line")
+        """BM25 and dense side by side, or one list again."""
+        if not self.session.text.strip():
+            self.say("Type a query first: press /")
             return
-        self.beside = not self.beside
-        self.close_facets()
+        self.session.beside = not self.session.beside
+        self._close_facets()
         self.remove_class("-reading")
-        self.send()
+        self.session.send()
         self.list_of_hits.focus()
 
     def action_other_list(self) -> None:
         """tab, left, right."""
         if self.has_class("-reading"):
             self.leave()
-        elif self.has_class("-beside") and not self.line.has_focus:
-            self.on_right = not self.on_right
+        elif self.session.two_lists and not self.line.has_focus:
+            self.session.on_right = not self.session.on_right
             self.list_of_hits.focus()
             self.show_page()
         elif self.has_class("-facets") and self.list_of_hits.has_focus:
@@ -166,48 +499,26 @@ class SearchPane(ShowingPane):
             self.list_of_hits.focus()
 
     def action_rerank(self) -> None:
-        """Have the best read again."""
-        if self.view.question is None or not self.view.hits:
-            self.owner.say("There are no hits of a query to read again")
-            return
-        self.beside = False
-        self.read_again()
+        """Rerank the top hits."""
+        self.session.rerank()
 
     def action_fetch(self) -> None:
-        """Ask a service for what stands in the line."""
+        """Ask a service for what the query line holds."""
         own = self.index if self.index != CATALOGUE else ""
-        self.owner.ask_what_to_fetch(query=self.query_text.strip(), index=own)
+        self.owner.ask_what_to_fetch(query=self.session.text.strip(), index=own)
 
-    # Likeness ----------------------------------------------------------------------------
+    # Similar documents -------------------------------------------------------------------
 
     def action_similar(self) -> None:
-        """More like the hit under the cursor."""
-        hit = self.hit
-        if hit is None:
-            self.owner.say("There is no hit to look for more like it")
-            return
-        near = self.shown.is_near(self.list_of_hits.cursor)
-        self.look_for_similar(hit, CATALOGUE if near else self.shown.index)
-
-    def show_like(self, view: View) -> None:
-        """Documents like a hit; `back` and escape return to where it stood."""
-        self.remove_class("-reading")
-        former = (self.shown, self.list_of_hits.cursor)
-        former_views = [*self._former, former]
-        if view.like is not None:
-            self.owner.history.append((self.pane_name, view.like.id))
-        self.beside = False
-        self.show_view(view)
-        self._former = former_views
-        self.list_of_hits.focus()
+        """Documents similar to the hit under the cursor."""
+        if self.hit is None:
+            self.say("There is no hit under the cursor")
+        else:
+            self.session.find_similar(self.hit, near=self.session.shown.is_near(self.cursor))
 
     def _return(self) -> None:
-        """To what was shown before."""
-        like = self.view.like
-        (view, cursor), former = self._former[-1], self._former[:-1]
-        self.show_view(view, cursor=cursor)
-        self._former = former
-        history = self.owner.history
+        """Show again what was shown before similar documents."""
+        like, history = self.session.back(), self.owner.history
         if like is not None and history and history[-1] == (self.pane_name, like.id):
             history.pop()
         self.list_of_hits.focus()
@@ -217,8 +528,9 @@ class SearchPane(ShowingPane):
         return self.hit.id if self.hit else None
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor back on a hit, or return from what was like it."""
-        if self._former and self.view.like is not None and self.view.like.id == place:
+        """Put the cursor back on a hit, or return from documents similar to it."""
+        like = self.session.view.like
+        if self.session.similar_open and like is not None and like.id == place:
             self._return()
             return
         for at, hit in enumerate(self.hits):
@@ -228,42 +540,41 @@ class SearchPane(ShowingPane):
     # Keys --------------------------------------------------------------------------------
 
     def action_enter(self) -> None:
-        """Into the page; in the facets: take the value, or leave it out."""
+        """Into the page; in the facets: add the value to the filter, or remove it."""
         if self.facet_list.has_focus:
-            self.take_facet()
+            self._take_facet()
         else:
             super().action_enter()
 
     def action_clear(self) -> None:
-        """One step out: of a mode, the page, what stands beside, a search, a likeness, a filter."""
+        """One step out: of a mode, the page, the facets, a search, similar documents, a filter."""
+        session = self.session
         if self.leave():
             return
         if self.has_class("-facets"):
-            self.close_facets()
-        elif self.under_way or self._wait:
-            self.stop()
-            self.tell()
-        elif self._former:
+            self._close_facets()
+        elif session.busy:
+            session.stop()
+            session.tell()
+        elif session.similar_open:
             self._return()
-        elif self.beside:
+        elif session.beside:
             self.action_beside()
-        elif self.where:
-            self.lift_filter()
+        elif session.where:
+            session.lift_filter()
+            self._close_filter()
         else:
-            self.tell()
+            session.tell()
 
     def action_relations(self) -> None:
         """Related entries, for hits of the catalogue."""
         if self.entry is None:
-            self.owner.say("Documents of an index have no relations yet")
-            return
-        super().action_relations()
+            self.say("Documents of an index have no relations")
+        else:
+            super().action_relations()
 
     def action_export(self) -> None:
         """Write the hits to a file."""
-        view = self.shown
-        self.owner.export_sheet(
-            lambda: sheet_of(view, self.catalogue),
-            f"search-{view.index or self.index}",
-            len(view.answer.hits),
-        )
+        view = self.session.shown
+        stem = f"search-{view.index or self.index}"
+        self.owner.export_sheet(self.session.sheet, stem, len(view.answer.hits))

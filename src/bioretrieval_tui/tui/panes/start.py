@@ -20,8 +20,8 @@ from bioretrieval_tui.tui.lists import COLUMNS
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.headline import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.widgets.workbar import WorkBar
 

@@ -1,4 +1,4 @@
-"""The two bars: where one is (top), what the keys do and what just happened (bottom)."""
+"""Single lines: the bar of panes, the status bar, and the line over a list."""
 
 from __future__ import annotations
 
@@ -113,3 +113,22 @@ class StatusBar(Canvas):
         for action in (*chosen, *last):
             row += [Span(action.shown, "bar.strong"), Span(f" {action.label}  ", "bar")]
         return row
+
+
+class HeadLine(Canvas):
+    """The line over a list: title, counts, filter, sort order, or what is wrong."""
+
+    DEFAULT_CSS = "HeadLine { height: 1; }"
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id, classes)
+        self.spans: tuple[Span, ...] = ()
+
+    def show(self, *spans: Span) -> None:
+        """Show these spans."""
+        self.spans = spans
+        self.update()
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """One line."""
+        return [strip((Span(" "), *self.spans), width, self.look)][:height]

@@ -1,4 +1,4 @@
-"""A scrolling page of wrapped lines: the detail of an entry, Home, help, an abstract."""
+"""Scrolling pages of wrapped lines: the detail of an entry, Home, help, an abstract."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from textual import events
 from textual.strip import Strip
 
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.text import Line, Row, Span, layout, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
@@ -96,3 +97,21 @@ class DocumentView(Canvas, can_focus=True):
         """The wheel scrolls."""
         event.stop()
         self.scroll_by(-3)
+
+
+class Detail(DocumentView):
+    """The page beside the list; scrolls by its own keys when it has the focus."""
+
+    BINDINGS = bindings("detail")
+
+    def action_scroll_lines(self, by: int) -> None:
+        """j, k."""
+        self.scroll_by(by)
+
+    def action_scroll_half(self, by: int) -> None:
+        """ctrl+d, ctrl+u."""
+        self.scroll_by(by * max(1, self.size.height // 2))
+
+    def action_scroll_edge(self, to: int) -> None:
+        """g, G."""
+        self.scroll_by(to * 1_000_000)

@@ -31,8 +31,8 @@ from bioretrieval_tui.tui.folders import (
     short,
 )
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.headline import HeadLine
-from bioretrieval_tui.tui.widgets.query_line import QueryLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.tui.words import plural, size
 

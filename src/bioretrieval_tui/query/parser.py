@@ -14,17 +14,7 @@ import re
 from typing import Literal, cast
 
 from bioretrieval_tui.errors import FilterError
-from bioretrieval_tui.query.fields import (
-    BadValueError,
-    Field,
-    FieldType,
-    Schema,
-    boolean,
-    boolean_begun,
-    interval,
-)
-from bioretrieval_tui.query.folding import needles
-from bioretrieval_tui.query.nodes import (
+from bioretrieval_tui.query.ast import (
     KEYWORDS,
     Compares,
     Everything,
@@ -39,6 +29,16 @@ from bioretrieval_tui.query.nodes import (
     negated,
     quoted,
 )
+from bioretrieval_tui.query.schema import (
+    BadValueError,
+    Field,
+    FieldType,
+    Schema,
+    boolean,
+    boolean_begun,
+    interval,
+)
+from bioretrieval_tui.util.folding import needles
 
 LONGEST = 10_000
 """Characters of an expression: beyond any list of ids that one would paste."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 
@@ -75,8 +75,10 @@ def equal_key(text: str) -> str:
 def needles(text: str) -> tuple[str, ...]:
     """The forms of a search word or phrase: one, or two where it has a hyphen; none if empty."""
     folded = fold(text)
-    forms = dict.fromkeys((squeezed(folded), spaced(folded)))
-    return tuple(form for form in forms if form)
+    if "-" not in folded and "_" not in folded:
+        form = " ".join(folded.split())
+        return (form,) if form else ()
+    return tuple(form for form in dict.fromkeys((squeezed(folded), spaced(folded))) if form)
 
 
 def forms(text: str, *, inner: bool = False) -> list[str]:
@@ -101,11 +103,18 @@ def _compounds(word: str) -> tuple[str, ...]:
     return tuple([match.translate(_SEPARATORS) for match in _COMPOUND.findall(word)])
 
 
-def words_of(forms: Iterable[str]) -> set[str]:
-    """The distinct words of a text's forms."""
-    text = " ".join(forms)
-    # Twice as quick as the expression, for the common case.
-    return set(text.translate(_SPLIT).split() if text.isascii() else WORD.findall(text))
+def spaced_words(texts: Sequence[str], *, inner: bool = False) -> str:
+    """The words of some texts' forms in one string, with a space before and behind each."""
+    folded = fold("\n".join(texts))
+    joined: list[str] = []
+    if "-" in folded or "_" in folded:
+        compounds = [word for word in folded.split() if "-" in word or "_" in word]
+        joined += chain.from_iterable(map(_compounds, compounds))
+    if inner and not all(map(str.islower, texts)):
+        joined += [rest.lower() for text in texts for rest in _HUMP.findall(text)]
+    # A translation is twice as quick as the expression.
+    words = folded.translate(_SPLIT) if folded.isascii() else " ".join(WORD.findall(folded))
+    return f" {words} {' '.join(joined)} " if joined else f" {words} "
 
 
 def begins_word(text: str, needle: str) -> bool:
@@ -132,7 +141,7 @@ def whole_words(text: str, needle: str) -> bool:
 
 
 def marks(text: str, literals: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Where `Filter.highlights` words stand in `text`: (start, end) pairs, sorted and disjoint.
+    """Where the folded words of a query stand in `text`: (start, end) pairs, sorted and disjoint.
 
     Offsets are those of `text` itself, whatever folding did to its length.
     """

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bioretrieval_tui.query.fields import Interval
+from bioretrieval_tui.query.schema import Interval
 
 KEYWORDS = frozenset({"AND", "OR", "NOT"})
 _PLAIN_VALUE = re.compile(r"\w[\w/+#%&@.-]*")

@@ -1,0 +1,194 @@
+"""Hits and facets as rows of tables, and the page of a hit with the query's words marked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.render.hits import hit_facts, mode_name
+from bioretrieval_tui.render.hits import hit_page as made_hit_page
+from bioretrieval_tui.search.hits import Hit, Why
+from bioretrieval_tui.tui.pages import entry_page
+from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause
+from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
+from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.widgets.table import Column
+
+COLUMNS = (
+    Column("rank", "#", 3, align="right", priority=2),
+    Column("title", "Title", 24, 1, priority=0),
+    Column("year", "Year", 4, priority=3),
+    Column("score", "Score", 6, align="right", priority=1),
+)
+BESIDE_COLUMNS = {
+    mode: (
+        Column("rank", "#", 3, align="right", priority=2),
+        Column("title", title, 18, 1, priority=0),
+        Column("year", "Year", 4, priority=4),
+        Column("other", f"In {other}", 10, align="right", priority=1),
+    )
+    for mode, title, other in (("lexical", "BM25", "dense"), ("dense", "Dense", "BM25"))
+}
+"""The columns of one of two lists, by the mode that found it."""
+
+
+class HitRows:
+    """The hits of a view as rows of a table."""
+
+    def __init__(self, view: HitView) -> None:
+        self.view = view
+        self.hits = view.hits
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def cells(self, index: int) -> list[Span]:
+        """Rank, title (or the beginning of the text), year, score. An entry of the catalogue
+        among documents has a mark instead of its rank."""
+        hit = self.hits[index]
+        near = self.view.is_near(index)
+        return [
+            Span("◆" if near else str(hit.rank), "paper" if near else "faint"),
+            Span(f"catalogue: {_heading(hit)}" if near else _heading(hit), "strong"),
+            Span(str(hit.year or ""), "dim"),
+            Span(f"{hit.score:.3f}", "ok"),
+        ]
+
+
+class BesideRows:
+    """One of two lists: each hit with its rank in the other."""
+
+    def __init__(self, view: HitView, other: HitView) -> None:
+        self.hits = view.hits
+        self.mode = mode_name(other.question.mode) if other.question else ""
+        self.ranks = {hit.id: hit.rank for hit in other.hits}
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def cells(self, index: int) -> list[Span]:
+        """Rank, title, year, rank in the other list; documents of both lists stand out."""
+        hit = self.hits[index]
+        rank = self.ranks.get(hit.id)
+        return [
+            Span(str(hit.rank), "faint"),
+            Span(_heading(hit), "dim" if rank is None else "strong"),
+            Span(str(hit.year or ""), "dim"),
+            Span("" if rank is None else f"#{rank} {self.mode}", "ok"),
+        ]
+
+
+def _heading(hit: Hit) -> str:
+    return hit.title or hit.text[:200]
+
+
+def facet_columns(among: int) -> tuple[Column, ...]:
+    """The columns of the facets, which count within the top `among` documents."""
+    count = f"Count in top {among}"
+    return (
+        Column("field", "Field", 8, priority=2),
+        Column("value", "Value", 10, 1, priority=0),
+        Column("count", count, len(count), align="right", priority=1),
+    )
+
+
+class FacetRows:
+    """Values of fields as rows; a field is named once, values in the filter are marked."""
+
+    def __init__(self, values: Sequence[FacetValue], where: str) -> None:
+        self.values = values
+        self.where = where
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def cells(self, index: int) -> list[Span]:
+        """Field, value, count."""
+        value = self.values[index]
+        first = index == 0 or self.values[index - 1].field != value.field
+        taken = has_clause(self.where, value.clause)
+        return [
+            Span(value.field if first else "", "dim"),
+            Span(f"● {value.value}" if taken else f"  {value.value}", "ok" if taken else "text"),
+            Span(f"{value.count:,}", "dim"),
+        ]
+
+
+def hit_page(hit: Hit, query: str, why: Why | None = None, *, scored: bool = True) -> PaintedPage:
+    """The page of a document with the query's words marked. Title, byline and text are shown while
+    the cursor moves, why it was found once it rests."""
+    page = made_hit_page(hit, why, scored=scored)
+    painted, words = paint(page), query_words(query)
+    lead = len(paint(replace(page, sections=page.sections[:2])).lines)
+    lines = tuple(_marked_line(one, words) for one in painted.lines)
+    return replace(painted, lines=lines, lead=lead)
+
+
+def entry_hit_page(
+    entry: AnyEntry, catalogue: Catalogue, hit: Hit, query: str, why: Why | None
+) -> PaintedPage:
+    """The page of an entry with the query's words marked in its summary, and why it was found."""
+    page, words = entry_page(entry, catalogue, away=True), query_words(query)
+    lines = [*page.lines[:2], *(_marked_line(one, words) for one in page.lines[2 : page.lead])]
+    lines += [*page.lines[page.lead :], line(), line(Span("Why this result", "header"))]
+    for one in hit_facts(hit, why):
+        lines += fact_lines(one)
+    return replace(page, lines=tuple(lines))
+
+
+def _marked_line(item: Line, words: Sequence[str]) -> Line:
+    """A line with the query's words marked in its prose, but not within addresses."""
+    spans: list[Span] = []
+    for span in item.spans:
+        prose = span.role in ("text", "strong", "passage") and not span.url
+        spans += marked(span.text, words, span.role) if prose else [span]
+    return replace(item, spans=tuple(spans))
+
+
+# Words of the query ---------------------------------------------------------------------------
+
+_WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*", re.UNICODE)
+# Words that say nothing of the topic: marking them would only be noise.
+_COMMON = frozenset(
+    (
+        "a an and are as at be by can do does for from has have how in into is it its of on or "
+        "our than that the their there these they this to was we were what when where which who "
+        "why will with within without"
+    ).split()
+)
+
+
+def query_words(query: str) -> tuple[str, ...]:
+    """The words of a query that are worth marking, folded; the common ones if there is no other."""
+    found = dict.fromkeys(match.group().casefold() for match in _WORD.finditer(query))
+    rare = tuple(word for word in found if word not in _COMMON)
+    return rare or tuple(found)
+
+
+def _stem(word: str) -> str:
+    """Enough of a word to find its other endings: plurals and -ing, -ed of longer ones."""
+    for ending in ("ies", "ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word[: -len(ending)]
+    return word
+
+
+def marked(text: str, wanted: Iterable[str], role: str = "text") -> Iterator[Span]:
+    """`text` as spans, words that begin like a wanted one in the role `match`."""
+    stems = tuple(_stem(word) for word in wanted)
+    whole = frozenset(stem for stem in stems if len(stem) < 4)
+    begins = tuple(stem for stem in stems if len(stem) >= 4)
+    at = 0
+    for match in _WORD.finditer(text):
+        word = match.group().casefold()
+        if word not in whole and not (begins and word.startswith(begins)):
+            continue
+        if match.start() > at:
+            yield Span(text[at : match.start()], role)
+        yield Span(match.group(), "match")
+        at = match.end()
+    if at < len(text):
+        yield Span(text[at:], role)

@@ -1,0 +1,253 @@
+"""The state and the requests of the query explorer, without a widget.
+
+A `QrelsSession` has a benchmark ranked (or finds rankings that were kept), holds its queries in
+the order and selection of the reader, and reads a query's documents from the exploring process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.explore import JudgedRow, QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.paths import Places
+from bioretrieval_tui.tui.exploring import Explorer, Stored, keep, prepare, stored, with_run
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.render.sheet import Sheet
+    from bioretrieval_tui.tui.evaluating import Answer, Ask, Evaluations, Result
+
+DELTA = "delta"
+"""Key of the column with the difference of two modes."""
+QueryOrder = tuple[str, Literal["up", "down"]] | None
+"""The column that sorts, and whether its values go up; None: as in the files."""
+FoundRow = JudgedRow | UnjudgedRow
+
+
+class QrelsFace(Protocol):
+    """What a session needs of the pane that shows it."""
+
+    @property
+    def places(self) -> Places:
+        """Where rankings are kept."""
+
+    @property
+    def evaluations(self) -> Evaluations:
+        """The evaluations that run and wait."""
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, object]], group: str) -> object:
+        """Run `work` and cancel what runs in the same group."""
+
+    def show_benchmark(self) -> None:
+        """Show the queries of another benchmark, or none while they are read."""
+
+    def show_queries(self, at: str | None = None) -> None:
+        """Show the queries again, the cursor on the one with this id or where it is."""
+
+    def show_message(self, text: str) -> None:
+        """Say something in place of queries."""
+
+    def show_view(self, problem: str = "") -> None:
+        """Show the documents of the chosen query, or why they cannot be shown."""
+
+    def say(self, text: str, role: str = ...) -> None:
+        """Show a message until the next key."""
+
+
+class QrelsSession:
+    """A benchmark with its queries.
+
+    ask: what was asked to be ranked; answer: what the queries shown were ranked by; queries: all
+    of them, `shown` those that the filter `words` keeps, in `order`; view: the chosen query with
+    its documents, None until they are read; problem: why there is nothing to show.
+    """
+
+    def __init__(self, face: QrelsFace) -> None:
+        self.face = face
+        self.explorer = Explorer()
+        self.ask: Ask | None = None
+        self.answer: Answer | None = None
+        self.problem = ""
+        self.queries: list[QueryRow] = []
+        self.shown: list[QueryRow] = []
+        self.words = ""
+        self.order: QueryOrder = None
+        self.view: QueryView | None = None
+        self._chosen: str | None = None
+        self._pair = 0
+
+    # Opening -----------------------------------------------------------------------------
+
+    def open(self, ask: Ask) -> None:
+        """Show what `ask` ranks: kept rankings at once, others when they were made."""
+        self.ask = with_run(ask, self.face.places)
+        self._show([], None)
+        self.face.start(partial(self._open, self.ask), "explore")
+
+    async def _open(self, ask: Ask) -> None:
+        kept = stored(ask)
+        if kept is None or not await self._show_kept(ask, kept):
+            self.rank(ask)
+
+    async def _show_kept(self, ask: Ask, kept: Stored) -> bool:
+        """Show the queries; False where the files have changed since they were ranked."""
+        try:
+            rows = await self.explorer.open(ask.folder, kept)
+        except BioRetrievalError as error:
+            self._fail(error.line())
+            return True
+        if rows is not None:
+            self._show(rows, kept.answer)
+        return rows is not None
+
+    def rank(self, ask: Ask) -> None:
+        """Rank the benchmark, in a process of its own."""
+        try:
+            prepare(ask)
+        except BioRetrievalError as error:
+            self._fail(error.line())
+            return
+        self.problem = ""
+        if not self.face.evaluations.add([ask]):
+            self.face.say("This is being ranked already, or waits")
+        self.face.show_message("Ranking; it continues while you look at something else.")
+
+    def evaluation_done(self, result: Result) -> None:
+        """Show the queries of a finished evaluation, if it is the one that was asked."""
+        if self.ask is None or result.ask != self.ask:
+            return
+        if result.answer is None:
+            self._fail(result.line)
+            return
+        try:
+            kept = keep(self.ask, result.answer)
+        except BioRetrievalError as error:
+            self._fail(error.line())
+            return
+        self.face.start(partial(self._show_kept, self.ask, kept), "explore")
+
+    async def close(self) -> None:
+        """End the exploring process."""
+        await self.explorer.close()
+
+    def _fail(self, problem: str) -> None:
+        self.problem = problem
+        self.face.show_message(problem)
+
+    def _show(self, rows: list[QueryRow], answer: Answer | None) -> None:
+        self.queries, self.answer, self.problem = rows, answer, ""
+        self.words, self.order, self._pair, self.view = "", None, 0, None
+        self._arrange()
+        self.face.show_benchmark()
+
+    # Queries -----------------------------------------------------------------------------
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes that were ranked."""
+        return tuple(run.mode for run in self.answer.runs) if self.answer is not None else ()
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two modes whose difference is shown."""
+        known = pairs(self.modes)
+        return known[self._pair % len(known)] if known else None
+
+    def filter_by(self, words: str) -> None:
+        """Keep the queries with all of these words in id or text."""
+        self.words = words
+        self._arrange()
+        self.face.show_queries()
+
+    def sort_by(self, key: str) -> None:
+        """Sort by a column, lowest first; again: highest first; again: as in the files."""
+        if self.order == (key, "up"):
+            self.order = (key, "down")
+        elif self.order == (key, "down"):
+            self.order = None
+        else:
+            self.order = (key, "up")
+        self._arrange()
+        self.face.show_queries()
+
+    def next_pair(self) -> bool:
+        """Compare the next two modes; False where there are no other two."""
+        if len(pairs(self.modes)) < 2:
+            self.face.say("There are no other two modes to compare")
+            return False
+        self._pair += 1
+        self._arrange()
+        return True
+
+    def _arrange(self) -> None:
+        self.shown = arranged(self.queries, self.words, self.order, self.pair)
+
+    # Documents ---------------------------------------------------------------------------
+
+    def choose(self, row: QueryRow | None, *, read: bool) -> None:
+        """Make a query the chosen one; `read`: with its documents."""
+        self.view = None
+        self._chosen = row.id if row is not None else None
+        if row is not None and read:
+            self.face.start(partial(self._look_up, row.id), "view")
+
+    async def _look_up(self, query: str) -> None:
+        try:
+            view = await self.explorer.view(query)
+        except BioRetrievalError as error:
+            self.face.show_view(error.line())
+            return
+        if self._chosen == query:
+            self.view = view
+            self.face.show_view()
+
+    async def document(self, name: str) -> tuple[str, str] | None:
+        """Title and text of a document, None where the corpus has none of this id.
+
+        Raises:
+            BioRetrievalError: it cannot be read.
+        """
+        return await self.explorer.document(name)
+
+    # Export ------------------------------------------------------------------------------
+
+    def sheet(self) -> Sheet:
+        """The queries that are shown, with the score of each mode."""
+        from bioretrieval_tui.render.evaluations import query_list_sheet
+
+        return query_list_sheet(list(self.shown), self.modes)
+
+
+def pairs(modes: Sequence[str]) -> list[tuple[str, str]]:
+    """All pairs of modes, in their order."""
+    return [(a, b) for i, a in enumerate(modes) for b in modes[i + 1 :]]
+
+
+def difference(row: QueryRow, pair: tuple[str, str]) -> float:
+    """nDCG@10 of the second mode minus that of the first."""
+    return row.scores[pair[1]] - row.scores[pair[0]]
+
+
+def arranged(
+    rows: Sequence[QueryRow], words: str, order: QueryOrder, pair: tuple[str, str] | None
+) -> list[QueryRow]:
+    """The queries with every one of `words` in id or text, in an order. Equal ones stay as in the
+    files."""
+    wanted = words.casefold().split()
+    kept = [
+        row for row in rows if all(word in f"{row.id} {row.text}".casefold() for word in wanted)
+    ]
+    if order is None:
+        return kept
+    key, way = order
+
+    def value(row: QueryRow) -> float:
+        if key == DELTA:
+            return difference(row, pair) if pair is not None else 0.0
+        return float(row.relevant) if key == "relevant" else row.scores.get(key, 0.0)
+
+    if key in ("id", "text"):
+        return sorted(kept, key=lambda row: getattr(row, key).casefold(), reverse=way == "down")
+    return sorted(kept, key=value, reverse=way == "down")

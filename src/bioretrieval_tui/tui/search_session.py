@@ -1,0 +1,744 @@
+"""The state and the requests of the Search pane, without a widget.
+
+A `SearchSession` holds what is asked (index, query, mode, order, filter), what came (`HitView`),
+and what is being done. It asks the search process and tells the pane that shows it (`SearchFace`).
+At most one search is under way: a newer one cancels it, and an answer to what is no longer asked
+is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from bioretrieval_tui.errors import BioRetrievalError, FilterError, InterruptedByUser, ModelError
+from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.index.metadata_fields import schema_of
+from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.query import Schema, UnfinishedFilterError, parse
+from bioretrieval_tui.query.ast import Any as AnyOf
+from bioretrieval_tui.query.ast import Matches
+from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.render.text import shortened
+from bioretrieval_tui.search.hits import MODES, Answer, Hit, Mode, Order, Question, Why
+from bioretrieval_tui.search.protocol import Reranker
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import Model
+    from bioretrieval_tui.index.registry import IndexInfo
+    from bioretrieval_tui.render.sheet import Sheet
+    from bioretrieval_tui.search.client import SearchClient
+
+HITS = 100
+"""Hits that a search asks for."""
+SIMILAR = 25
+"""Documents that a search for similar ones asks for."""
+NEAR = 5
+"""Similar entries of the catalogue that are listed after similar documents."""
+PAUSE = 0.08
+"""Seconds after the last key before a search is sent."""
+FIRST_RERANKER = "medcpt-cross-encoder"
+_LONGEST_TITLE = 48
+_LONGEST_FILTER = 36
+_BAR = 24
+_LAST_WORD = re.compile(r"(?:^|[\s(])-?([^\W\d_][\w-]*)$")
+
+StatusPart = tuple[str, str]
+"""A piece of the status line: text, role."""
+
+
+# What a session is connected to ---------------------------------------------------------------
+
+
+class Running(Protocol):
+    """Work that was started."""
+
+    @property
+    def is_running(self) -> bool: ...
+
+    def cancel(self) -> None: ...
+
+
+class Stoppable(Protocol):
+    """A timer."""
+
+    def stop(self) -> None: ...
+
+
+class SearchFace(Protocol):
+    """What a session needs of the pane that shows it."""
+
+    index: str
+    """Name of the index that is searched; panes share it."""
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    @property
+    def client(self) -> SearchClient: ...
+
+    @property
+    def cursor(self) -> int:
+        """Row of the cursor in the list in use."""
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Running:
+        """Run `work` and cancel what runs in the same group."""
+
+    def later(self, seconds: float, do: Callable[[], None]) -> Stoppable:
+        """Call `do` after a pause."""
+
+    def show_hits(self, cursor: int = 0) -> None:
+        """Show other hits."""
+
+    def show_head(self) -> None:
+        """Show the status line again."""
+
+    def show_reason(self, document: str) -> None:
+        """Show a page again, if it is of this document: more is known of it."""
+
+    def opened_similar(self, document: str) -> None:
+        """Hits similar to this document are shown; `back` returns to it."""
+
+    def say(self, text: str, role: str = ...) -> None:
+        """Show a message until the next key."""
+
+
+@dataclass(frozen=True, slots=True)
+class HitView:
+    """One answer and what it answers.
+
+    index: what was searched; question: None where documents similar to `like` were asked for;
+    where: the filter; near: similar entries of the catalogue, listed after the hits; reranker:
+    name of the model that reranked the top hits.
+    """
+
+    index: str = ""
+    question: Question | None = None
+    answer: Answer = Answer(())  # noqa: RUF009 - frozen
+    where: str = ""
+    like: Hit | None = None
+    near: tuple[Hit, ...] = ()
+    reranker: str = ""
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """All rows of the list."""
+        return (*self.answer.hits, *self.near)
+
+    def is_near(self, at: int) -> bool:
+        """Whether a row is an entry of the catalogue listed after the hits."""
+        return at >= len(self.answer.hits)
+
+    @property
+    def text(self) -> str:
+        """The query, "" where similar documents were asked for."""
+        return self.question.text if self.question else ""
+
+
+NOTHING = HitView()
+
+
+# Facets ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a field, its count among the top hits, and the filter clause that keeps it."""
+
+    field: str
+    value: str
+    count: int
+    clause: str
+
+
+def facet_values(answer: Answer) -> list[FacetValue]:
+    """All values, field by field."""
+    return [
+        FacetValue(facet.field, value, count, facet_clause(facet.field, value))
+        for facet in answer.facets
+        for value, count in facet.counts
+    ]
+
+
+def facet_clause(field: str, value: str) -> str:
+    """The filter clause that keeps the documents with this value."""
+    if field == "year":
+        return f"year:{value}"
+    return str(Matches(field, "=", (value,)))
+
+
+def has_clause(where: str, clause: str) -> bool:
+    """Whether a filter contains this clause."""
+    return _clause_place(where, clause) is not None
+
+
+def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
+    """The filter with this clause, or without it if it was there."""
+    place = _clause_place(where, clause)
+    if place is not None:
+        return f"{where[: place[0]].rstrip()} {where[place[1] :].lstrip()}".strip()
+    if not where.strip():
+        return clause
+    try:
+        either = schema is None or isinstance(parse(where, schema), AnyOf)
+    except FilterError:
+        either = True
+    return f"({where.strip()}) {clause}" if either else f"{where.strip()} {clause}"
+
+
+def _clause_place(where: str, clause: str) -> tuple[int, int] | None:
+    match = re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
+    return match.span() if match else None
+
+
+# Rerankers ------------------------------------------------------------------------------------
+
+
+def rerankers(catalogue: Catalogue) -> list[tuple[Model, Reranker]]:
+    """Every cross-encoder of the catalogue with a recipe, as the search process wants it."""
+    from bioretrieval_tui.catalog.models import Model
+
+    found = []
+    for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST_RERANKER):
+        recipe = entry.encoding
+        if entry.role != "reranker" or recipe is None or recipe.type != "cross-encoder":
+            continue
+        side = recipe.document or recipe.query
+        hub = (side.model if side else None) or next(iter(entry.hub), None)
+        if hub is not None:
+            found.append((entry, Reranker(hub, recipe)))
+    return found
+
+
+def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
+    """Name and request of the first reranker with its files on this machine. Reads the disk.
+
+    Raises:
+        ModelError: none is here; the remedy says how to get the first one.
+    """
+    from bioretrieval_tui.encoding.fetching import missing_models
+
+    known = rerankers(catalogue)
+    for entry, reranker in known:
+        if not missing_models(reranker.model, reranker.recipe):
+            return entry.name, reranker
+    if not known:
+        raise ModelError("the catalogue has no reranker with a recipe")
+    first = known[0][0]
+    raise ModelError(
+        f"{first.name} is not on this machine",
+        remedy=f"get it: bioretrieval-tui doctor --model {first.id} --download",
+    )
+
+
+# The session ----------------------------------------------------------------------------------
+
+
+class SearchSession:
+    """What is asked and shown.
+
+    text: the query line; where: the filter in force; problem: what is wrong with the filter as
+    typed; beside: BM25 and dense are asked for, a list each; view, right: what the lists show;
+    on_right: the right list is in use; infos: the indexes by name; ready: the catalogue is indexed.
+    """
+
+    def __init__(self, face: SearchFace) -> None:
+        self.face = face
+        self.text = ""
+        self.mode: Mode = "hybrid"
+        self.order: Order = "relevance"
+        self.where = ""
+        self.problem: FilterError | None = None
+        self.beside = False
+        self.view: HitView = NOTHING
+        self.right: HitView = NOTHING
+        self.on_right = False
+        self.infos: dict[str, IndexInfo] = {}
+        self.state: tuple[StatusPart, ...] = ()
+        self.ready = False
+        self._reasons: dict[str, Why] = {}
+        self._former: list[tuple[HitView, int]] = []
+        self._pause: Stoppable | None = None
+        self._running: Running | None = None
+
+    # What is shown -----------------------------------------------------------------------
+
+    @property
+    def two_lists(self) -> bool:
+        """Two lists are shown."""
+        return self.right is not NOTHING
+
+    @property
+    def shown(self) -> HitView:
+        """What the list in use shows."""
+        return self.right if self.on_right and self.two_lists else self.view
+
+    @property
+    def model(self) -> str:
+        """Name of the model of the index that is searched, "" while unknown."""
+        info = self.infos.get(self.face.index)
+        return (info.model or "").rstrip("/").rpartition("/")[2] if info else ""
+
+    @property
+    def schema(self) -> Schema | None:
+        """The fields that a filter may name; None while unknown."""
+        info = self.infos.get(self.face.index)
+        return schema_of(info.fields) if info and info.fields is not None else None
+
+    @property
+    def similar_open(self) -> bool:
+        """Similar documents are shown, with a way back."""
+        return bool(self._former)
+
+    def reason(self, hit: Hit) -> Why | None:
+        """Why a hit was found, once that was asked."""
+        return self._reasons.get(hit.id)
+
+    def show(self, view: HitView, right: HitView = NOTHING, cursor: int = 0) -> None:
+        """Show one list or two."""
+        if view.like is None:
+            self._former.clear()
+        self.view, self.right = view, right
+        self.on_right = self.on_right and self.two_lists
+        self._reasons.clear()
+        self.state = ()
+        self.face.show_hits(cursor)
+
+    def tell(self, *parts: StatusPart) -> None:
+        """Say what the search is doing, at the end of the status line."""
+        self.state = parts
+        self.face.show_head()
+
+    def tell_progress(self, progress: Progress) -> None:
+        """Show a step of what the search process does."""
+        share = progress.share
+        if share is None:
+            self.tell((progress.note or progress.stage, "dim"))
+            return
+        filled = round(share * _BAR)
+        self.tell(
+            (f"{progress.stage} ", "dim"), ("━" * filled, "gauge"), ("━" * (_BAR - filled), "rule"),
+            (f" {progress.done} of {progress.total} {progress.unit}", "dim"),
+        )  # fmt: skip
+
+    def status(self) -> list[StatusPart]:
+        """The status line: index, how it is searched, what came, what is being done."""
+        if self.problem is not None:
+            unfinished = isinstance(self.problem, UnfinishedFilterError)
+            return [(self.problem.line(), "dim" if unfinished else "error")]
+        parts = [("Search", "strong"), (f"  {self.face.index}", "ok")]
+        if self.state:
+            return [*parts, ("   ", "text"), *self.state]
+        if self.two_lists:
+            return [*parts, *self._two_described()]
+        if self.view is not NOTHING:
+            return [*parts, *self._one_described()]
+        parts += [(f"  {'BM25 | dense' if self.beside else mode_name(self.mode)}", "dim")]
+        parts += [(f"  {self.model}", "faint")]
+        return [*parts, (f"  filter {self.where}", "ok")] if self.where else parts
+
+    def _one_described(self) -> Iterator[StatusPart]:
+        view, answer = self.view, self.view.answer
+        question = view.question
+        if view.like is not None:
+            title = view.like.title or view.like.text or view.like.id
+            yield "  similar to: ", "dim"
+            yield shortened(title, _LONGEST_TITLE), "strong"
+        elif question is not None:
+            yield f"  {mode_name(question.mode)}", "strong"
+        yield f"  {self._counted(answer)}", "dim"
+        if view.near:
+            yield f" + {len(view.near)} of the catalogue", "dim"
+        yield from _filtered(view)
+        if question is not None and question.order == "date":
+            yield "  newest first", "dim"
+        if view.reranker:
+            yield f"  reranked by {view.reranker}", "model"
+        if answer.note:
+            yield f"  {answer.note}", "warn"
+        if self.model and not (question and question.mode == "lexical"):
+            yield f"  {self.model}", "faint"
+
+    def _counted(self, answer: Answer) -> str:
+        count = len(answer.hits)
+        if count < HITS:
+            return f"{count} hit" if count == 1 else f"{count} hits"
+        info = self.infos.get(self.view.index)
+        known = info.documents if info and answer.fitting is None else None
+        return f"top {count} of {known:,}" if known else f"top {count}"
+
+    def _two_described(self) -> Iterator[StatusPart]:
+        left, right = self.view.answer.hits, self.right.answer.hits
+        both = {hit.id for hit in left} & {hit.id for hit in right}
+        yield "  BM25 | dense", "strong"
+        yield f"  {len(both)} of {max(len(left), len(right))} in both", "dim"
+        yield from _filtered(self.view)
+        if self.view.answer.note:
+            yield f"  {self.view.answer.note}", "warn"
+
+    # Indexes -----------------------------------------------------------------------------
+
+    async def prepare(self, waits_for: str = "") -> None:
+        """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
+        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+
+        documents = catalogue_documents(self.face.catalogue)
+        waits = f"The catalogue waits for: {waits_for}" if waits_for else ""
+        self.tell((waits or "Starting the search process", "dim"))
+        try:
+            ensured = await self.face.client.ensure_catalogue(
+                documents, fingerprint(documents), on_progress=self.tell_progress
+            )
+        except BioRetrievalError as error:
+            self.tell((error.line(), "error"))
+            return
+        self.ready = True
+        self.tell(*([(ensured.note, "warn")] if ensured.note else []))
+        await self.learn()
+        if self.text.strip():
+            self.send()
+        else:
+            self._running = self.face.start(self._warm_up, "search")
+
+    async def _warm_up(self) -> None:
+        """Load the model before the first query is typed."""
+        try:
+            await self.face.client.search(Question(text="warm", k=1), index=CATALOGUE)
+        except BioRetrievalError:
+            return  # the first query of the user reports it
+
+    async def learn(self) -> None:
+        """Read what is known of the indexes: model, fields, number of documents."""
+        try:
+            self.infos = {info.name: info for info in await self.face.client.list_indexes()}
+        except BioRetrievalError:
+            return  # a search reports it
+        self.face.show_head()
+
+    async def next_index(self) -> str | None:
+        """Name of the index to search next, None where there is no other."""
+        try:
+            self.infos = {info.name: info for info in await self.face.client.list_indexes()}
+        except BioRetrievalError as error:
+            self.face.say(error.line(), "error")
+            return None
+        known = [info.name for info in self.infos.values() if info.status == "ok"]
+        names = [CATALOGUE, *(name for name in known if name != CATALOGUE)]
+        if len(names) == 1:
+            self.face.say("No index of your own yet: press 0 to build one")
+            return None
+        now = self.face.index
+        return names[((names.index(now) if now in names else -1) + 1) % len(names)]
+
+    def search_in(self, name: str) -> None:
+        """Search another index for what the query line holds."""
+        self.face.index = name
+        self.show(NOTHING)
+        try:
+            self._check(self.where)
+        except FilterError as problem:
+            # Another index may not have the fields that the filter names.
+            self.where = ""
+            self.face.say(f"The filter was removed: {problem.message}")
+        self.problem = None
+        self.send()
+        if name not in self.infos:
+            self.face.start(self.learn, "learn")
+
+    # Searching ---------------------------------------------------------------------------
+
+    def type(self, text: str) -> None:
+        """The query line changed: search after a pause, or empty the list."""
+        if text == self.text:
+            return
+        self.text = text
+        self.no_pause()
+        if text.strip():
+            self._send_soon()
+        else:
+            self.stop()
+            self.show(NOTHING)
+
+    def accept(self) -> None:
+        """Enter: send without waiting for the pause, or again after escape."""
+        if self._pause or (self.view is NOTHING and not self.under_way):
+            self.send()
+
+    def next_mode(self) -> None:
+        """Search by the next of hybrid, dense, BM25."""
+        self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+        self.beside = False
+        self.send()
+        self.face.show_head()
+
+    def next_order(self) -> None:
+        """Sort by relevance or by date."""
+        self.order = "relevance" if self.order == "date" else "date"
+        self.send()
+        self.face.show_head()
+        if not self.text.strip():
+            self.face.say("Newest first" if self.order == "date" else "Best first")
+
+    def send(self) -> None:
+        """Search for the query; an older search that still runs is cancelled."""
+        self.no_pause()
+        if not self.text.strip():
+            self.face.show_head()
+            return
+        if not self.ready and self.face.index == CATALOGUE:
+            return  # sent when the index is there
+        question = self._question()
+        search = self._search_two if self.beside else self._search_one
+        self._running = self.face.start(partial(search, question), "search")
+
+    def _send_soon(self) -> None:
+        self.no_pause()
+        self._pause = self.face.later(PAUSE, self.send)
+
+    def no_pause(self) -> None:
+        """Send nothing when the pause ends."""
+        if self._pause:
+            self._pause.stop()
+            self._pause = None
+
+    @property
+    def under_way(self) -> bool:
+        """A request is not answered yet."""
+        return self._running is not None and self._running.is_running
+
+    @property
+    def busy(self) -> bool:
+        """A request is not answered yet, or about to be sent."""
+        return self.under_way or self._pause is not None
+
+    def stop(self) -> None:
+        """Cancel what is under way."""
+        self.no_pause()
+        if self._running and self._running.is_running:
+            self._running.cancel()
+
+    def _question(self) -> Question:
+        return Question(text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order)
+
+    def _current(self, question: Question, index: str) -> bool:
+        """Whether this is still asked."""
+        return question.text == self.text and index == self.face.index
+
+    async def _search_one(self, question: Question) -> None:
+        index = self.face.index
+        self.tell(("searching", "dim"))
+        try:
+            answer = await self.face.client.search(question, index=index)
+        except InterruptedByUser:
+            return
+        except BioRetrievalError as error:
+            self._fail(question, index, error)
+            return
+        if self._current(question, index):
+            self.show(HitView(index, question, answer, question.where))
+
+    async def _search_two(self, question: Question) -> None:
+        index = self.face.index
+        views = []
+        self.tell(("searching", "dim"))
+        try:
+            for mode, stream in (("lexical", "left"), ("dense", "right")):
+                asked = msgspec.structs.replace(question, mode=mode)
+                answer = await self.face.client.search(asked, index=index, stream=stream)
+                views.append(HitView(index, asked, answer, asked.where))
+        except InterruptedByUser:
+            return
+        except BioRetrievalError as error:
+            self._fail(question, index, error)
+            return
+        if self._current(question, index):
+            self.show(views[0], views[1])
+
+    def _fail(self, question: Question, index: str, error: BioRetrievalError) -> None:
+        if self._current(question, index):
+            self.show(NOTHING)
+            self.tell((error.line(), "error"))
+
+    # The filter --------------------------------------------------------------------------
+
+    def filter_by(self, where: str, *, whole: bool = False) -> None:
+        """Filter by what is typed; `whole`: it was accepted and is not the start of a name."""
+        try:
+            self._check(where)
+        except FilterError as problem:
+            # Half-typed: show where, and keep what was last right.
+            self.problem = problem
+            self.no_pause()
+            self.face.show_head()
+            return
+        self.problem = None
+        if not whole and self._starts_field(where):
+            self.no_pause()
+        elif where.strip() != self.where:
+            self.where = where.strip()
+            self._send_soon()
+        self.face.show_head()
+
+    def accept_filter(self, where: str) -> bool:
+        """Filter by what was typed, now; False where it is wrong, which is said."""
+        self.filter_by(where, whole=True)
+        if self.problem:
+            self.face.say(self.problem.line(), "error")
+            return False
+        if self._pause:
+            self.send()
+        return True
+
+    def lift_filter(self) -> None:
+        """Search all documents again."""
+        removed, self.where = self.where, ""
+        self.problem = None
+        if removed:
+            self.send()
+
+    def toggle_facet(self, value: FacetValue) -> None:
+        """Add a value to the filter, or remove it."""
+        self.where = toggled_clause(self.where, value.clause, self.schema)
+        self.send()
+
+    def _check(self, where: str) -> None:
+        schema = self.schema
+        if schema is not None and where.strip():
+            parse(where, schema)
+
+    def _starts_field(self, where: str) -> bool:
+        """Whether it ends in the start of a field's name: `ye` is hardly the word to look for."""
+        last = _LAST_WORD.search(where)
+        return last is not None and self.schema is not None and self.schema.begun(last[1])
+
+    # Rerank, similar documents, reasons --------------------------------------------------
+
+    def rerank(self) -> None:
+        """Have a cross-encoder rerank the top hits."""
+        if self.view.question is None or not self.view.hits:
+            self.face.say("There are no hits to rerank")
+            return
+        self.beside = False
+        question = msgspec.structs.replace(self._question(), order="relevance")
+        self._running = self.face.start(partial(self._rerank, question), "search")
+
+    async def _rerank(self, question: Question) -> None:
+        index = self.face.index
+
+        def before(answer: Answer) -> None:
+            """Show the hits that are about to be reranked."""
+            if self._current(question, index) and answer.hits != self.view.answer.hits:
+                state = self.state
+                self.show(HitView(index, question, answer, question.where))
+                self.tell(*state)
+
+        self.tell(("looking for a reranker", "dim"))
+        try:
+            name, reranker = await asyncio.to_thread(installed_reranker, self.face.catalogue)
+            self.tell(("reranking the top hits, esc cancels", "dim"))
+            answer = await self.face.client.search(
+                question, index=index, reranker=reranker, on_progress=self.tell_progress,
+                on_part=before,
+            )  # fmt: skip
+        except InterruptedByUser:
+            self.tell()
+            return
+        except BioRetrievalError as error:
+            # The hits stay. The remedy has a line of its own, which a narrow window shows whole.
+            self.tell((error.message, "error"))
+            if error.remedy:
+                self.face.say(error.remedy, "error")
+            return
+        if self._current(question, index):
+            self.show(HitView(index, question, answer, question.where, reranker=name))
+
+    def find_similar(self, hit: Hit, *, near: bool) -> None:
+        """Look for documents similar to a hit; `near`: it is an entry listed after the hits."""
+        self.no_pause()
+        index = CATALOGUE if near else self.shown.index
+        self._running = self.face.start(partial(self._similar, hit, index), "search")
+
+    async def _similar(self, hit: Hit, index: str) -> None:
+        self.tell(("looking for similar documents", "dim"))
+        client = self.face.client
+        where = self.where if index == self.face.index else ""
+        near: tuple[Hit, ...] = ()
+        try:
+            answer = await client.similar(hit.id, index=index, k=SIMILAR, where=where)
+        except InterruptedByUser:
+            return
+        except BioRetrievalError as error:
+            self.tell()
+            self.face.say(error.line(), "error")
+            return
+        if index != CATALOGUE and self.ready:
+            try:
+                found = await client.similar(
+                    hit.id, index=index, k=NEAR, into=CATALOGUE, stream="near"
+                )
+                near = found.hits
+            except BioRetrievalError:
+                near = ()  # the documents are what was asked for
+        former = [*self._former, (self.shown, self.face.cursor)]
+        self.beside = False
+        self.show(HitView(index, None, answer, where, hit, near))
+        self._former = former
+        self.face.opened_similar(hit.id)
+
+    def back(self) -> Hit | None:
+        """Show again what was shown before; the hit whose similar documents were shown."""
+        like = self.view.like
+        (view, cursor), former = self._former[-1], self._former[:-1]
+        self.show(view, cursor=cursor)
+        self._former = former
+        return like
+
+    def explainable(self, hit: Hit) -> bool:
+        """Whether it is worth asking why a hit was found."""
+        return self.view.question is not None and hit.id not in self._reasons
+
+    def explain(self, hit: Hit) -> None:
+        """Ask why a hit was found."""
+        if self.view.question is not None:
+            self.face.start(partial(self._explain, hit, self.view, self.view.question), "why")
+
+    async def _explain(self, hit: Hit, view: HitView, question: Question) -> None:
+        # Both halves are worth knowing, except where no model was asked and none should load.
+        if question.mode != "lexical" or self.beside:
+            question = msgspec.structs.replace(question, mode="hybrid")
+        try:
+            told = await self.face.client.why(question, [hit.id], index=view.index)
+        except BioRetrievalError:
+            return  # the page is complete without it
+        if self.view is view and told:
+            self._reasons[hit.id] = told[0]
+            self.face.show_reason(hit.id)
+
+    # Export ------------------------------------------------------------------------------
+
+    def sheet(self) -> Sheet:
+        """The hits of the list in use in their order, without the catalogue's after them."""
+        from bioretrieval_tui.render.hits import hit_citations, hit_sheet
+
+        view = self.shown
+        title = f"Search: {view.text}" if view.question else "Search"
+        if view.like is not None:
+            title = f"Similar to {view.like.title or view.like.id}"
+        hits = list(view.answer.hits)
+        catalogue = self.face.catalogue if view.index == CATALOGUE else None
+        return hit_sheet(hits, title=title, citations=hit_citations(hits, catalogue))
+
+
+def _filtered(view: HitView) -> Iterator[StatusPart]:
+    """The filter, and how many documents pass it."""
+    if view.answer.fitting is not None:
+        yield "  filter ", "dim"
+        yield shortened(view.where, _LONGEST_FILTER), "ok"
+        yield f" keeps {view.answer.fitting:,}", "dim"

@@ -1,0 +1,182 @@
+"""Lines of input: one for filters and names, and one that knows earlier queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding
+from textual.message import Message
+from textual.widgets import Input
+
+from bioretrieval_tui.terminal.clean import clean
+from bioretrieval_tui.tui.bindings import bindings
+
+
+class QueryLine(Input, inherit_bindings=False):
+    """A prompt line. Posts `Cancelled` on escape; `Input.Changed` and `Submitted` as usual."""
+
+    DEFAULT_CSS = """
+    QueryLine, QueryLine:focus, QueryLine.-invalid, QueryLine.-invalid:focus {
+        height: 1; border: none; padding: 0 1; background: $surface; color: $foreground;
+        background-tint: $surface 0%;
+    }
+    QueryLine:ansi > .input--cursor {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
+    QueryLine > .input--placeholder { color: $foreground 60%; }
+    QueryLine:ansi > .input--placeholder { color: ansi_default; text-style: dim; }
+    """
+    BINDINGS: ClassVar = [
+        Binding("left", "cursor_left", show=False),
+        Binding("right", "cursor_right", show=False),
+        Binding("ctrl+left", "cursor_left_word", show=False),
+        Binding("ctrl+right", "cursor_right_word", show=False),
+        Binding("home", "home", show=False),
+        Binding("end,ctrl+e", "end", show=False),
+        Binding("backspace", "delete_left", show=False),
+        Binding("delete,ctrl+d", "delete_right", show=False),
+        Binding("ctrl+w", "delete_left_word", show=False),
+        Binding("ctrl+u", "delete_left_all", show=False),
+        Binding("ctrl+k", "delete_right_all", show=False),
+        Binding("down", "leave(1)", show=False),
+        Binding("up", "leave(-1)", show=False),
+        *bindings("line"),
+    ]
+
+    class Cancelled(Message):
+        """Escape was pressed."""
+
+        def __init__(self, line: QueryLine) -> None:
+            super().__init__()
+            self.line = line
+
+        @property
+        def control(self) -> QueryLine:
+            return self.line
+
+    class Left(Message):
+        """Down or up was pressed: the list below should move."""
+
+        def __init__(self, line: QueryLine, by: int) -> None:
+            super().__init__()
+            self.line = line
+            self.by = by
+
+        @property
+        def control(self) -> QueryLine:
+            return self.line
+
+    def __init__(self, placeholder: str, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(placeholder=placeholder, id=id, max_length=20_000, select_on_focus=False)
+        self.cursor_blink = False
+
+    def validate_value(self, value: str) -> str:
+        """What is pasted comes from anywhere: nothing in it may act on the terminal."""
+        return clean(value)
+
+    async def action_accept(self) -> None:
+        """Enter."""
+        await self.action_submit()
+
+    def action_cancel(self) -> None:
+        """Escape."""
+        self.post_message(self.Cancelled(self))
+
+    def action_leave(self, by: int) -> None:
+        """Down, up."""
+        self.post_message(self.Left(self, by))
+
+
+class QueryHistory:
+    """Queries, newest first, and the position among them while the query line walks through."""
+
+    MOST = 200
+
+    def __init__(self) -> None:
+        self.queries: list[str] = []
+        self._at = -1
+        self._draft = ""
+
+    def load(self, queries: Iterable[str]) -> None:
+        """Append the queries of earlier sessions, newest first."""
+        self.queries = list(dict.fromkeys([*self.queries, *queries]))[: self.MOST]
+
+    def add(self, query: str) -> bool:
+        """Keep a query as the newest one; False if it is that already."""
+        self._at = -1
+        if self.queries[:1] == [query]:
+            return False
+        self.queries = [query, *(one for one in self.queries if one != query)][: self.MOST]
+        return True
+
+    def older(self, now: str) -> str | None:
+        """The query before the one in the line, or None if there is none."""
+        return self._step(now, range(self._at + 1, len(self.queries)))
+
+    def newer(self) -> str | None:
+        """The query after it, finally the draft; None if the draft is in the line."""
+        if self._at < 0:
+            return None
+        self._at -= 1
+        return self._draft if self._at < 0 else self.queries[self._at]
+
+    def containing(self, now: str) -> str | None:
+        """The next older query that contains the draft, ignoring case."""
+        sought = (now if self._at < 0 else self._draft).strip().casefold()
+        places = range(self._at + 1, len(self.queries))
+        return self._step(now, (at for at in places if sought in self.queries[at].casefold()))
+
+    def typed(self, now: str) -> None:
+        """Note what the line holds; walking starts over if it is none of these queries."""
+        if self._at >= 0 and self.queries[self._at] != now:
+            self._at = -1
+
+    def _step(self, now: str, places: Iterable[int]) -> str | None:
+        for at in places:
+            if self.queries[at] != now:
+                if self._at < 0:
+                    self._draft = now
+                self._at = at
+                return self.queries[at]
+        return None
+
+
+class AskLine(QueryLine):
+    """A query line whose up and down walk through earlier queries; down leaves at the newest."""
+
+    BINDINGS: ClassVar = bindings("ask")
+
+    class NoneFound(Message):
+        """There is no earlier query like that."""
+
+    def __init__(self, placeholder: str, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(placeholder, id)
+        self.history = QueryHistory()
+
+    def _watch_value(self, value: str) -> None:
+        super()._watch_value(value)
+        self.history.typed(value)
+
+    def action_earlier(self) -> None:
+        """up."""
+        self._put(self.history.older(self.value))
+
+    def action_later(self) -> None:
+        """down."""
+        newer = self.history.newer()
+        if newer is None:
+            self.action_leave(1)
+        else:
+            self._put(newer)
+
+    def action_recall(self) -> None:
+        """ctrl+r."""
+        self._put(self.history.containing(self.value))
+
+    def _put(self, query: str | None) -> None:
+        if query is None:
+            self.post_message(self.NoneFound())
+            return
+        self.value = query
+        self.cursor_position = len(query)
