@@ -21,7 +21,7 @@ from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, SegmentFacts, encode_manifest, seal
 from bioretrieval_tui.index.registry import info, list_indexes, open_index
 
-FILES = ["documents.sqlite", "vectors.f16", "graph.hnsw", "dead.npy", "documents.npy"]
+FILES = ["documents.sqlite", "vectors.f16", "graph.hnsw", "dead.npy", "block-0000000000.columns"]
 
 
 def fault(*, told: bool = True) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bioretrieval_tui.index.lexical.runs import RunWriter
 from hashing_encoder import HashingEncoder, write_corpus
 from index_help import feeding, held, never, record, tree, whole
 
@@ -21,6 +20,7 @@ from bioretrieval_tui.index.hnsw import GraphBuilder
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.pipeline import WINDOW
+from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.progress import Progress
 
 COUNT = 3 * WINDOW + 100
@@ -96,7 +96,7 @@ def test_an_encoder_that_is_interrupted(built: Manifest, large: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [(GraphBuilder, "add"), (RunWriter, "add")], ids=["graph", "runs"]
+    "where", [(GraphBuilder, "add"), (TextIndexWriter, "add")], ids=["graph", "text"]
 )
 @pytest.mark.parametrize("at", [1, 2, 4])
 @pytest.mark.parametrize("kind", [OSError, IndexFault])

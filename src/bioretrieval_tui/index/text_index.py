@@ -51,7 +51,9 @@ _FEW = 200
 _COSTLIER = 4
 """A label in a condition takes as long as so many of the best documents."""
 _SPARE = 16
-_LOCKS = (".tantivy-meta.lock", ".tantivy-writer.lock")
+_READ_LOCK = ".tantivy-meta.lock"
+"""tantivy makes this empty file wherever it opens an index, so it is part of the index."""
+_WRITE_LOCK = ".tantivy-writer.lock"
 _OS_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
 
 Labels = NDArray[np.int64]
@@ -87,7 +89,7 @@ class TextIndexWriter:
         self._first: int | None = None
         if base is not None:
             for path in base.iterdir():
-                if path.name not in _LOCKS:
+                if path.name not in (_READ_LOCK, _WRITE_LOCK):
                     share_file(path, folder / path.name)
         with _as_os_errors():
             if base is None:
@@ -139,8 +141,8 @@ class TextIndexWriter:
             self._writer = None
             self._index.reload()
             count = self._index.searcher().num_docs
-        for name in _LOCKS:
-            (self._folder / name).unlink(missing_ok=True)
+        (self._folder / _WRITE_LOCK).unlink(missing_ok=True)
+        (self._folder / _READ_LOCK).touch()
         if count != documents:
             raise IndexFault(
                 f"the text index holds {count:,} documents, not {documents:,}",
@@ -195,9 +197,6 @@ class TextIndex:
             self._index.config_reader("manual")
             self._searcher = self._index.searcher()
             self._schema = self._index.schema
-            # tantivy leaves it behind; nothing is ever deleted here that a lock would protect.
-            with contextlib.suppress(OSError):
-                (folder / _LOCKS[0]).unlink()
         except ValueError as error:
             raise IndexFault(f"the text index of {name} is damaged", remedy=remedy) from error
         if self._searcher.num_docs != facts.documents or facts.documents > facts.labels:
