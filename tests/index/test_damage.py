@@ -114,8 +114,8 @@ def test_a_manifest_that_is_none(built: Manifest, data: bytes) -> None:
 
 
 def test_a_manifest_of_a_newer_version(built: Manifest) -> None:
-    (index_folder("demo") / "manifest.json").write_bytes(b'{"format": 4, "shape": "unknown"}')
-    assert "has format 4, this version reads 2 and 3" in fault()
+    (index_folder("demo") / "manifest.json").write_bytes(b'{"format": 5, "shape": "unknown"}')
+    assert "has format 5, this version reads 2 to 4" in fault()
 
 
 @pytest.mark.parametrize(

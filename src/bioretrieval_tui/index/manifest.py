@@ -292,7 +292,7 @@ def _parse(name: str, data: bytes) -> Manifest:
         if found not in READABLE:
             raise IndexFault(
                 f"index {name} has format {found}, this version reads"
-                f" {' and '.join(map(str, READABLE))}",
+                f" {READABLE[0]} to {FORMAT}",
                 remedy="use the version that built it, or build it again",
             )
         manifest = msgspec.json.decode(data, type=Manifest)
