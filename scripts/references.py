@@ -1,6 +1,6 @@
-"""The key and verb references: `python scripts/references.py` writes docs/keys.md and docs/cli.md.
+"""The references: `python scripts/references.py` writes docs/keys.md, cli.md and fields.md.
 
-Both are what the program itself says, so they cannot drift: a test compares them.
+They are what the program itself says, so they cannot drift: a test compares them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from bioretrieval_tui.catalog.fields import reference
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 VERBS = ("list", "show", "open", "results", "search", "similar", "eval", "index", "index build",
@@ -37,11 +39,15 @@ def references() -> dict[str, str]:
     for verb in ("", *VERBS):
         name = f"bioretrieval-tui {verb}".strip()
         lines += [f"## {name}", "", "```", said(*verb.split(), "--help").rstrip(), "```", ""]
-    return {"keys.md": said("keys", "-f", "markdown"), "cli.md": "\n".join(lines)}
+    return {
+        "keys.md": said("keys", "-f", "markdown"),
+        "cli.md": "\n".join(lines),
+        "fields.md": reference(),
+    }
 
 
 def main() -> None:
-    """Write both."""
+    """Write them."""
     for name, text in references().items():
         (DOCS / name).write_text(text, encoding="utf-8")
 

@@ -180,7 +180,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "transformers": (),
     "sentence_transformers": (),
     "huggingface_hub": (),
-    "httpx": (),
+    "httpx": ("online",),
     "numpy": ("encoding", "evaluation", "index", "search"),
     "textual": ("tui",),
 }

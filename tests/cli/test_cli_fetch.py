@@ -175,7 +175,9 @@ def test_a_build_that_the_network_left_goes_on(
     failed = call("fetch", "pubmed", "birds", "--index", "ponds")
     assert failed.code == 1
     assert "200 of 300 records have arrived; the same call resumes there" in failed.err
-    assert "PubMed answers 404 when it is asked for records; try again later" in failed.last
+    assert (
+        "PubMed responded with status 404 to a request for records; try again later" in failed.last
+    )
     assert call("index", "info", "ponds").code == 3
     world.broken_from = None
     found = call("fetch", "pubmed", "birds", "--index", "ponds")
@@ -211,7 +213,7 @@ def test_a_benchmark_that_eval_takes(
     overlays = tmp_path / "home" / "config" / "catalog.d"
     overlays.mkdir(parents=True)
     refused = call("fetch", "benchmark", "nfcorpus")
-    assert (refused.code, "is not the file that it should be" in refused.last) == (1, True)
+    assert (refused.code, "has the wrong MD5" in refused.last) == (1, True)
     (overlays / "ours.yaml").write_text(
         "benchmarks:\n  - id: nfcorpus\n    loaders: {zip: 'https://public.ukp.informatik."
         f"tu-darmstadt.de/thakur/BEIR/datasets/nfcorpus.zip', md5: {digest}}}\n"
@@ -320,7 +322,7 @@ def test_nobody_there_and_a_wrong_key(call: Callable[..., Ended], world: World) 
     world.key = "another"
     wrong = call("fetch", "pubmed", "x")
     assert wrong.code == 1
-    assert "PubMed refuses with 400; check the key in NCBI_API_KEY" in wrong.last
+    assert "PubMed refuses with status 400; check the key in NCBI_API_KEY" in wrong.last
 
 
 def test_the_key_is_shown_masked(call: Callable[..., Ended]) -> None:

@@ -158,7 +158,7 @@ def test_those_that_ask_say_in_one_line_that_they_may_not(
         ], verb
 
 
-def test_the_blocked_socket_is_really_what_the_door_uses(blocked: Callable[..., Any]) -> None:
+def test_the_blocked_socket_is_what_the_client_uses(blocked: Callable[..., Any]) -> None:
     ended = blocked("fetch", "pubmed", "x", BIORETRIEVAL_NCBI_URL="http://127.0.0.1:9")
     assert "SOCKET" in ended.err
     assert (ended.code, "PubMed cannot be reached" in ended.lines[-1]) == (1, True)

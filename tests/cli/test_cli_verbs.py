@@ -16,10 +16,9 @@ import pytest
 
 from bioretrieval_tui.actions import ACTIONS
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.render.entries import entry_sheet
-from bioretrieval_tui.render.entry_page import entry_page, entry_record
-from bioretrieval_tui.render.formats import FORMATS, Format, render
-from bioretrieval_tui.render.jsontext import encoded, object_text
+from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
+from bioretrieval_tui.render.formats import FORMATS, Format, encoded, object_text, render
+from bioretrieval_tui.render.page import markdown
 
 Call = Callable[..., Any]
 KINDS = {
@@ -36,7 +35,7 @@ KINDS = {
 @pytest.mark.parametrize("format_", FORMATS)
 def test_list_writes_what_export_renders(cli: Call, catalogue: Catalogue, format_: Format) -> None:
     called = cli("list", "models", "-f", format_)
-    sheet = entry_sheet(catalogue.section("models"), catalogue.names, kind="model")
+    sheet = entry_sheet(catalogue.section("models"), catalogue, kind="model")
     assert called.code == 0
     assert called.err == ""
     assert called.out == "".join(render(sheet, format_))
@@ -114,7 +113,7 @@ def test_show_writes_one_entry_in_every_format(
     called = cli("show", "medcpt", "-f", format_, env={"COLUMNS": "80"})
     assert (called.code, called.err) == (0, "")
     if format_ == "markdown":
-        assert called.out == entry_page(entry, catalogue)
+        assert called.out == "".join(markdown(entry_page(entry, catalogue)))
     elif format_ == "json":
         assert called.out == object_text(entry_record(entry, catalogue))
     elif format_ == "jsonl":
@@ -126,7 +125,7 @@ def test_show_writes_one_entry_in_every_format(
             assert related.id in called.out
         assert "\x1b" not in called.out
     else:
-        assert called.out == "".join(render(entry_sheet([entry], catalogue.names), format_))
+        assert called.out == "".join(render(entry_sheet([entry], catalogue), format_))
 
 
 def test_show_takes_an_id_in_any_case(cli: Call) -> None:

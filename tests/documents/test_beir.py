@@ -204,32 +204,3 @@ def test_what_is_written_is_read(
     records = read(path)
     assert [record.document for record in records] == given_
     assert [record.place.line for record in records] == list(range(1, len(given_) + 1))
-
-
-@given(st.binary(max_size=300) | st.text(max_size=100).map(lambda t: f'{{"_id": {t}}}'.encode()))
-def test_any_bytes_are_read_or_refused_in_one_line(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
-    path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
-    path.write_bytes(GOOD.encode() + data)
-    first, *rest = read_all(path)
-    assert isinstance(first, Record)
-    for item in rest:
-        assert isinstance(item, Record | Rejected)
-        assert isinstance(item, Record) or "\n" not in str(item)
-
-
-@given(st.lists(documents, min_size=1, max_size=5), st.data())
-def test_a_cut_keeps_what_was_complete(
-    tmp_path_factory: pytest.TempPathFactory, given_: list[Document], draw: st.DataObject
-) -> None:
-    lines = [
-        json.dumps({"_id": d.id, "title": d.title, "text": d.text}).encode() + b"\n" for d in given_
-    ]
-    whole = b"".join(lines)
-    cut = draw.draw(st.integers(0, len(whole)))
-    path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
-    path.write_bytes(whole[:cut])
-    complete = whole[:cut].count(b"\n")
-    kept = [item.document.id for item in read_all(path) if isinstance(item, Record)]
-    assert kept[:complete] == [d.id for d in given_[:complete]]

@@ -6,16 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from lxml import etree
 from reader_help import (
     SAMPLES,
     documents,
-    promises_kept,
     read,
-    read_in_blocks,
-    read_nameless,
     read_path,
     rejected,
 )
@@ -233,44 +228,3 @@ def test_a_real_article(name: str) -> None:
 )
 def test_heads(head: bytes, expected: bool) -> None:
     assert FORMAT.recognises(head) is expected
-
-
-# Anything at all --------------------------------------------------------------------------------
-
-WHOLE = (
-    "<pmc-articleset>" + FULL + article(meta=titled("Two")) + article(meta=titled("3"))
-).encode()
-
-
-@settings(max_examples=60, deadline=None)
-@given(cut=st.integers(0, len(WHOLE)))
-def test_a_cut_costs_no_article_before_it(cut: int) -> None:
-    whole = read_nameless(WHOLE, FORMAT)
-    part = read_nameless(WHOLE[:cut], FORMAT)
-    ends = WHOLE[:cut].count(b"</article>")
-    assert part[:ends] == whole[:ends]
-    assert len(part) <= ends + 1
-
-
-@settings(max_examples=40, deadline=None)
-@given(block=st.integers(1, 400))
-def test_blocks_of_any_size_give_the_same(block: int) -> None:
-    assert read_in_blocks(WHOLE, FORMAT, block) == read_nameless(WHOLE, FORMAT)
-
-
-@settings(max_examples=150, deadline=None)
-@given(at=st.integers(4, len(WHOLE) - 1), put=st.binary(max_size=4), taken=st.integers(0, 30))
-def test_a_damaged_file_gives_articles_and_refusals_and_keeps_the_rest(
-    at: int, put: bytes, taken: int
-) -> None:
-    found = read_nameless(WHOLE[:at] + put + WHOLE[at + taken :], FORMAT)
-    # The first bytes are left alone: they decide on the charset of everything.
-    promises_kept(found)
-    assert len([d for d in documents(read_nameless(WHOLE, FORMAT)) if d in documents(found)]) >= 1
-
-
-@settings(max_examples=100, deadline=None)
-@given(data=st.binary(max_size=300))
-def test_any_bytes(data: bytes) -> None:
-    promises_kept(read_nameless(data, FORMAT))
-    assert isinstance(FORMAT.recognises(data), bool)

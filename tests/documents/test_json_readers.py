@@ -6,18 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from reader_help import (
     documents,
-    promises_kept,
     read,
-    read_in_blocks,
-    read_nameless,
     rejected,
 )
 
-from bioretrieval_tui.documents.detect import Format, by_name
+from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.document import Document
 
 MEDRAG = {
@@ -243,36 +238,3 @@ def test_an_answer_that_breaks_off_keeps_what_came() -> None:
     found = read(whole[:-40], by_name("europepmc"))
     assert len(documents(found)) == 1
     assert "the file ends within" in rejected(found)[-1].reason
-
-
-# --- properties
-
-FORMATS = [by_name("medrag"), by_name("medcpt-chunk"), by_name("europepmc")]
-SEEDS = {
-    "medrag": json.dumps(MEDRAG).encode() + b"\n",
-    "medcpt-chunk": json.dumps({"1": MEDCPT, "2": MEDCPT}).encode(),
-    "europepmc": answer(RESULT, RESULT),
-}
-
-
-@pytest.mark.parametrize("format_", FORMATS, ids=lambda f: f.name)
-@given(data=st.binary(max_size=120), at=st.floats(0, 1), block=st.integers(1, 300))
-def test_any_bytes_within_a_file(format_: Format, data: bytes, at: float, block: int) -> None:
-    seed = SEEDS[format_.name] * (3 if format_.name == "medrag" else 1)
-    place = int(at * len(seed))
-    for whole in (data, seed[:place] + data + seed[place:]):
-        found = read_nameless(whole, format_)
-        promises_kept(found)
-        assert read_in_blocks(whole, format_, block) == found
-
-
-@pytest.mark.parametrize("format_", FORMATS, ids=lambda f: f.name)
-@given(share=st.floats(0, 1))
-def test_a_cut_keeps_what_was_complete(format_: Format, share: float) -> None:
-    seed = SEEDS[format_.name] * (3 if format_.name == "medrag" else 1)
-    whole = read_nameless(seed, format_)
-    cut = seed[: int(share * len(seed))]
-    kept = [item for item in read_nameless(cut, format_) if item in whole]
-    ends = {"medrag": b"}\n", "medcpt-chunk": b'mice!|"}', "europepmc": b'["a", "b", "a"]}}'}
-    assert kept == whole[: len(kept)]
-    assert len(kept) >= cut.count(ends[format_.name])

@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from reader_help import (
     SAMPLES,
     documents,
-    promises_kept,
     read,
-    read_in_blocks,
-    read_nameless,
     read_path,
     rejected,
 )
@@ -210,26 +207,3 @@ def written(given_: list[tuple[int, list[str]]], end: str) -> bytes:
 def test_what_is_written_is_read(given_: list[tuple[int, list[str]]], end: str) -> None:
     kept = documents(read(written(given_, end), FORMAT))
     assert [(d.id, d.title) for d in kept] == [(str(p), " ".join(parts)) for p, parts in given_]
-
-
-@given(
-    st.binary(max_size=200)
-    | st.lists(
-        st.sampled_from(["PMID- 1", "TI  - é", "      more", "", "\0", "x"]), max_size=20
-    ).map(lambda lines: "\n".join(lines).encode()),
-    st.integers(1, 50),
-)
-def test_any_bytes(data: bytes, block: int) -> None:
-    found = read_nameless(data, FORMAT)
-    promises_kept(found)
-    assert read_in_blocks(data, FORMAT, block) == found
-
-
-@given(records.filter(bool), st.data())
-def test_a_cut_keeps_what_was_complete(
-    given_: list[tuple[int, list[str]]], draw: st.DataObject
-) -> None:
-    whole = written(given_, "\n")
-    cut = draw.draw(st.integers(0, len(whole)))
-    complete = whole[:cut].count(b"\n\n")
-    assert read_nameless(whole[:cut], FORMAT)[:complete] == read_nameless(whole, FORMAT)[:complete]

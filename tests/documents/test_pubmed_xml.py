@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from lxml import etree
 from reader_help import (
     SAMPLES,
     documents,
-    promises_kept,
     read,
-    read_in_blocks,
-    read_nameless,
     read_path,
     rejected,
 )
@@ -334,49 +329,3 @@ def test_a_packed_file_in_utf_16() -> None:
 )
 def test_heads(head: bytes, expected: bool) -> None:
     assert FORMAT.recognises(head) is expected
-
-
-# Anything at all --------------------------------------------------------------------------------
-
-WHOLE = wrapped(FULL, BOOK, short("7", "Seven"), short("8", "Ei<b>gh</b>t")).encode()
-
-
-@settings(max_examples=60, deadline=None)
-@given(cut=st.integers(0, len(WHOLE)))
-def test_a_cut_costs_no_record_before_it(cut: int) -> None:
-    whole = read_nameless(WHOLE, FORMAT)
-    part = read_nameless(WHOLE[:cut], FORMAT)
-    kept = [item for item in part if item in whole]
-    assert part[: len(kept)] == whole[: len(kept)]
-    assert len(part) - len(kept) <= 1
-    ends = WHOLE[:cut].count(b"</PubmedArticle>") + WHOLE[:cut].count(b"</PubmedBookArticle>")
-    assert len(kept) == ends
-
-
-@settings(max_examples=60, deadline=None)
-@given(block=st.integers(1, 400))
-def test_blocks_of_any_size_give_the_same(block: int) -> None:
-    assert read_in_blocks(WHOLE, FORMAT, block) == read_nameless(WHOLE, FORMAT)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    at=st.integers(4, len(WHOLE) - 1),
-    put=st.binary(min_size=0, max_size=4),
-    taken=st.integers(0, 30),
-)
-def test_a_damaged_file_gives_records_and_refusals_and_keeps_the_rest(
-    at: int, put: bytes, taken: int
-) -> None:
-    found = read_nameless(WHOLE[:at] + put + WHOLE[at + taken :], FORMAT)
-    # The first bytes are left alone: they decide on the charset of everything.
-    promises_kept(found)
-    same = [d for d in documents(read_nameless(WHOLE, FORMAT)) if d in documents(found)]
-    assert len(same) >= 2  # damage of 30 bytes reaches two records at most
-
-
-@settings(max_examples=100, deadline=None)
-@given(data=st.binary(max_size=300))
-def test_any_bytes(data: bytes) -> None:
-    promises_kept(read_nameless(data, FORMAT))
-    assert isinstance(FORMAT.recognises(data), bool)

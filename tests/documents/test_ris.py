@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from reader_help import (
     SAMPLES,
     documents,
-    promises_kept,
     read,
-    read_in_blocks,
-    read_nameless,
     read_path,
     rejected,
 )
 
-from bioretrieval_tui.documents.detect import Format, by_name
+from bioretrieval_tui.documents.detect import by_name
 
 FORMAT = by_name("ris")
 
@@ -168,32 +163,3 @@ def test_web_of_science_sample() -> None:
     assert second.metadata["date"] == "2004-06-08"
     assert second.metadata["pages"] == "7017-7027"
     assert "CRYSTAL-STRUCTURE" in first.metadata["keywords"]
-
-
-# --- properties
-
-line = st.sampled_from(
-    ["TY  - JOUR", "TI  - é", "ER  - ", "AB  - x", "more", "", "\0", "PT J", "TI t", "ER", "1."]
-)
-
-
-@pytest.mark.parametrize("format_", [FORMAT, by_name("wos")], ids=lambda f: f.name)
-@given(
-    data=st.binary(max_size=200)
-    | st.lists(line, max_size=20).map(lambda lines: "\n".join(lines).encode()),
-    block=st.integers(1, 50),
-)
-def test_any_bytes(format_: Format, data: bytes, block: int) -> None:
-    found = read_nameless(data, format_)
-    promises_kept(found)
-    assert read_in_blocks(data, format_, block) == found
-
-
-@given(st.lists(st.integers(0, 99), min_size=1, max_size=5), st.data())
-def test_a_cut_keeps_what_was_complete(numbers: list[int], draw: st.DataObject) -> None:
-    whole = "".join(f"TY  - JOUR\nTI  - t{n}\nER  - \n\n" for n in numbers).encode()
-    cut = draw.draw(st.integers(0, len(whole)))
-    complete = whole[:cut].count(b"ER  - \n")
-    kept = read_nameless(whole[:cut], FORMAT)[:complete]
-    assert kept == read_nameless(whole, FORMAT)[:complete]
-    assert len(kept) == complete

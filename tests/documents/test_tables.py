@@ -10,10 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import (
     documents,
-    promises_kept,
     read,
-    read_in_blocks,
-    read_nameless,
     rejected,
 )
 
@@ -191,40 +188,3 @@ def test_what_is_written_is_read(given_: list[tuple[str, str, str]], format_: Fo
     assert [(d.id, d.title, d.text) for d in found] == [
         (" ".join(identity.split()), title, text) for identity, title, text in given_
     ]
-
-
-pieces = st.lists(
-    st.sampled_from([b"1", b",", b'"', b"\n", b"\r\n", b"\t", b"T", b"\0", b"\xff", b" "]),
-    max_size=40,
-).map(b"".join)
-
-
-@pytest.mark.parametrize("format_", [CSV, TSV], ids=lambda f: f.name)
-@given(data=pieces | st.binary(max_size=100), block=st.integers(1, 30))
-def test_any_bytes_after_a_header(format_: Format, data: bytes, block: int) -> None:
-    header = b"id\ttitle\n" if format_ is TSV else b"id,title\n"
-    found = read_nameless(header + data, format_)
-    promises_kept(found)
-    assert read_in_blocks(header + data, format_, block) == found
-
-
-@given(st.binary(max_size=60))
-def test_any_bytes_as_a_header(data: bytes) -> None:
-    line = "read"
-    try:
-        promises_kept(read(data, CSV))
-    except CorpusError as error:
-        line = error.line()
-    assert "\n" not in line
-
-
-@given(rows.filter(bool), st.data())
-def test_a_cut_keeps_what_was_complete(
-    given_: list[tuple[str, str, str]], draw: st.DataObject
-) -> None:
-    lines = ["id,title\n", *(f"{n},title {n}\n" for n in range(len(given_)))]
-    whole = "".join(lines).encode()
-    cut = draw.draw(st.integers(len(lines[0]), len(whole)))
-    complete = whole[:cut].count(b"\n") - 1
-    kept = read_nameless(whole[:cut], CSV)[:complete]
-    assert kept == read_nameless(whole, CSV)[:complete]

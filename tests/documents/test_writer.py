@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore, Found
+from bioretrieval_tui.documents.store import DocumentStore, StoredId
 from bioretrieval_tui.documents.writer import StoreOutcome, StoreWriter
 
 
@@ -99,7 +99,7 @@ def test_replaced_in_a_later_segment(written: Written) -> None:
     written.segment(record("a", "one"), record("b", "other")).segment(record("a", "two"))
     assert written.dead == {0}
     store = written.store()
-    assert store.lookup("a") == Found(2, alias=False)
+    assert store.lookup("a") == StoredId(2, alias=False)
     assert store.marked_dead() == []  # segments are never touched again
     assert store.labels(["a", "b", "c"]) == {"a": 2, "b": 1}
 
@@ -133,7 +133,7 @@ def test_the_same_text_under_another_id_is_another_name(written: Written, split:
     assert written.said == [StoreOutcome.NEW, StoreOutcome.ALIAS]
     store = written.store()
     assert (store.rows, written.aliases) == (1, 1)
-    assert store.lookup("b") == Found(0, alias=True)
+    assert store.lookup("b") == StoredId(0, alias=True)
     assert store.find("b") == (0, Document("a", "t", "one"))
     assert store.aliases(0) == ["b"]
     assert list(store.all_aliases()) == [("b", 0)]
@@ -164,7 +164,7 @@ def test_a_name_lives_on_when_its_document_dies(written: Written, split: bool) -
     store = written.store()
     # The least of its names is what the text is called now; the others stand for it still.
     assert store.find("b") == (1, Document("b", "", "one", {"year": 7}))
-    assert store.lookup("c") == Found(1, alias=True)
+    assert store.lookup("c") == StoredId(1, alias=True)
     assert store.lookup("a") is None
     assert written.dead == {0}
     assert written.aliases == 1

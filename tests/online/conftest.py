@@ -1,4 +1,4 @@
-"""The local server, a clock that moves by waiting, and a door to the one by the other."""
+"""The local server, a clock that moves by waiting, and a client to the one by the other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from clocks import MovedClock
 from server import World, serving, variables
 
-from bioretrieval_tui.online.door import Door
-from bioretrieval_tui.online.receiving import Patience
+from bioretrieval_tui.online.http import HttpClient, TimeLimits
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
@@ -43,12 +42,12 @@ def clock() -> MovedClock:
 
 
 @pytest.fixture
-def open_door(address: str, clock: MovedClock) -> Iterator[Callable[..., Door]]:
-    """Opens doors that wait by the moved clock, and closes them."""
-    opened: list[Door] = []
+def open_client(address: str, clock: MovedClock) -> Iterator[Callable[..., HttpClient]]:
+    """Opens clients that wait by the moved clock, and closes them."""
+    opened: list[HttpClient] = []
 
-    def make(patience: Patience | None = None) -> Door:
-        opened.append(Door(clock=clock, patience=patience))
+    def make(limits: TimeLimits | None = None) -> HttpClient:
+        opened.append(HttpClient(clock=clock, limits=limits))
         return opened[-1]
 
     yield make
@@ -57,6 +56,6 @@ def open_door(address: str, clock: MovedClock) -> Iterator[Callable[..., Door]]:
 
 
 @pytest.fixture
-def way(open_door: Callable[..., Door]) -> Door:
-    """A door to the server."""
-    return open_door()
+def client(open_client: Callable[..., HttpClient]) -> HttpClient:
+    """A client to the server."""
+    return open_client()

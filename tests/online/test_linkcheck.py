@@ -17,10 +17,10 @@ from bioretrieval_tui.online.linkcheck import (
     LinkUse,
     Reached,
     Use,
+    check_link,
     check_links,
-    judged,
-    judgement,
     links_of,
+    verdict_on,
 )
 from bioretrieval_tui.progress import Progress
 
@@ -53,14 +53,14 @@ def link(url: str = URL) -> LinkUse:
     ],
 )
 def test_what_an_answer_means(found: Reached, verdict: str) -> None:
-    judged_one = judgement(link(), found)
+    judged_one = verdict_on(link(), found)
     assert judged_one.verdict == verdict
     assert bool(judged_one.advice) is (verdict != "ok")
 
 
 def test_the_advice_is_the_place_that_holds_for_good() -> None:
     hops = ((301, "https://b.example/x"), (302, "https://c.example/session"))
-    found = judgement(link(), Reached(200, hops))
+    found = verdict_on(link(), Reached(200, hops))
     assert found.advice == "write https://b.example/x"
     assert found.final == "https://c.example/session"
 
@@ -72,7 +72,7 @@ def test_a_refused_head_is_asked_for_whole() -> None:
         asked.append(method)
         return Reached(404 if method == "HEAD" else 200)
 
-    assert judged(link(), reach).verdict == "ok"
+    assert check_link(link(), reach).verdict == "ok"
     assert asked == ["HEAD", "GET"]
 
 
@@ -83,7 +83,7 @@ def test_a_good_head_is_enough() -> None:
         asked.append(method)
         return Reached(200)
 
-    judged(link(), reach)
+    check_link(link(), reach)
     assert asked == ["HEAD"]
 
 
@@ -138,7 +138,7 @@ def test_without_any_answer_it_is_the_network_and_soon_said() -> None:
         return Reached(None, fault="there is no host", missing=True)
 
     links = [link(f"https://host{n % 20}.example/{n}") for n in range(200)]
-    with pytest.raises(BioRetrievalError, match="links was answered: there is no host") as raised:
+    with pytest.raises(BioRetrievalError, match="links got a response: there is no host") as raised:
         check_links(links, reach)
     assert "network" in (raised.value.remedy or "")
     assert len(asked) < 40

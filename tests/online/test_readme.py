@@ -86,7 +86,7 @@ def test_the_walk_through_works_as_written(checkout: Path, env: dict[str, str]) 
     assert "2,500 records of PubMed fetched; the index ponds has 2,500 documents" in second
     found = next(text for line, text in said.items() if " search " in line)
     assert found.count("herons") >= 3
-    assert "100 new of 1 watch" in said[lines[runs[0]]]
+    assert "100 new in 1 watch" in said[lines[runs[0]]]
     assert "Note" in (checkout / "news.md").read_text(encoding="utf-8")
     assert "0 new of 1 watch" in said[lines[runs[-1]]]
 

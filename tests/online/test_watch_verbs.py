@@ -13,11 +13,9 @@ from hubserver import Article, World, serving
 from verbs import Program
 
 import homes
-from bioretrieval_tui.online.door import Door
+from bioretrieval_tui.online.http import HttpClient
 from bioretrieval_tui.online.services import Service
-from bioretrieval_tui.online.sources import fetcher
-from bioretrieval_tui.online.watches import add_watch, watched
-from bioretrieval_tui.online.watching import run_watch
+from bioretrieval_tui.online.watches import add_watch, record_source, run_watch, watched
 
 TODAY = datetime.now(UTC).date()
 OWLS = Article("101", "Owls at night", "Owls hunt mice in the dark by hearing.", TODAY)
@@ -92,7 +90,7 @@ def test_news_is_ranked_by_the_documents_of_an_index(
 
 @pytest.mark.parametrize(
     ("broken", "said"),
-    [("<html>login</html>", "PubMed"), (403, "PubMed answers 403")],
+    [("<html>login</html>", "PubMed"), (403, "PubMed responded with status 403")],
 )
 def test_a_source_that_fails_is_exit_code_1_and_the_next_run_goes_on(
     program: Program, world: World, broken: str | int, said: str
@@ -128,12 +126,12 @@ def test_offline_is_one_line_and_the_rest_works(program: Program, world: World, 
     [
         (("add", ""), 2, "the query is empty"),
         (("add", "owls", "--source", "library"), 2, "library"),
-        (("add", "owls", "--since", "soon"), 2, "'soon' is no date"),
-        (("add", "owls", "--since", "2999-01-01"), 2, "yet to come"),
+        (("add", "owls", "--since", "soon"), 2, "'soon' is not a date"),
+        (("add", "owls", "--since", "2999-01-01"), 2, "in the future"),
         (("add", "owls", "--index", "nowhere"), 3, "nowhere"),
         (("remove", "nobody"), 3, "there is no watch 'nobody'"),
         (("run", "nobody"), 3, "there is no watch 'nobody'"),
-        (("run",), 2, "there is nothing to ask for"),
+        (("run",), 2, "there is no watch to run"),
     ],
 )
 def test_wrong_words(program: Program, words: tuple[str, ...], code: int, said: str) -> None:
@@ -146,7 +144,7 @@ def test_wrong_words(program: Program, words: tuple[str, ...], code: int, said: 
 def test_a_day_of_cron_with_a_moved_clock(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every hour through the real door and readers: each record once, in the hour it appears."""
+    """Every hour through the real client and readers: each record once, in the hour it appears."""
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
     monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
     start = datetime(2026, 3, 10, 0, 0, tzinfo=UTC)
@@ -156,7 +154,7 @@ def test_a_day_of_cron_with_a_moved_clock(
         services = {"ncbi": Service("ncbi", "PubMed", f"{address}/entrez", 1_000.0)}
         name = add_watch("owls", "pubmed", since="2026-03-08", today="2026-03-10").name
         told: list[list[str]] = []
-        with Door(services=services) as door:
+        with HttpClient(services=services) as client:
             for hour in range(24):
                 now = start + timedelta(hours=hour)
                 new = [str(1_000 + 10 * hour + number) for number in range(hour % 4)]
@@ -165,7 +163,7 @@ def test_a_day_of_cron_with_a_moved_clock(
                 world.articles += [Article(one, f"Owl {one}", "Owls.", day) for one in new]
                 outcome = run_watch(
                     watched(name),
-                    fetcher(door, now=lambda now=now: now),  # type: ignore[misc]
+                    record_source(client, now=lambda now=now: now),  # type: ignore[misc]
                     lambda _, documents: [0.5] * len(documents),
                     now=now,
                 )

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Link, Model, Paper
 from bioretrieval_tui.render import latex
-from bioretrieval_tui.render.bibtex import bibliography
-from bioretrieval_tui.render.citation import Citation, citable, cite, cite_entry
+from bioretrieval_tui.render.citation import Citation, bibliography, citable, cite, cite_entry
 from bioretrieval_tui.render.entries import entry_sheet
 from bioretrieval_tui.render.formats import render
-from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.sheet import one_line
 
 Parsed = list[tuple[str, str, dict[str, str]]]
 
@@ -237,7 +236,7 @@ def test_what_has_no_address_is_not_cited(catalogue: Catalogue) -> None:
 
 
 def test_every_sheet_parses(catalogue: Catalogue) -> None:
-    sheet = entry_sheet(catalogue.entries, catalogue.names)
+    sheet = entry_sheet(catalogue.entries, catalogue)
     parsed = parse("".join(render(sheet, "bibtex")))
     assert len(parsed) == len([entry for entry in catalogue.entries if citable(entry)]) == 8
     assert len({key for _, key, _ in parsed}) == 8

@@ -14,14 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import AnyEntry, Result
-from bioretrieval_tui.render.entries import entry_sheet
+from bioretrieval_tui.catalog.models import AnyEntry, Content, Result
+from bioretrieval_tui.render.entries import entry_sheet, record, result_sheet
 from bioretrieval_tui.render.formats import Format, render
-from bioretrieval_tui.render.records import record
-from bioretrieval_tui.render.results import result_sheet
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified
-from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified, one_line
 from bioretrieval_tui.terminal.clean import clean
+
+EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
 
 TEXTS = st.text() | st.text(
     alphabet="=+-@'\",;|\t\r\n \\0123456789.eE\x1b[]\u202e\ud800", max_size=12
@@ -100,7 +99,7 @@ def test_csv_marks_unverified_text_and_keeps_unverified_numbers_numeric() -> Non
 
 def test_csv_of_entries_names_every_unverified_field(catalogue: Catalogue) -> None:
     for entry in catalogue.entries:
-        sheet = entry_sheet([entry], catalogue.names)
+        sheet = entry_sheet([entry], catalogue)
         row = next(iter(csv.DictReader(io.StringIO(text(sheet, "csv")))))
         marked = {name for name, status in entry.statuses.items() if status == "unverified"}
         assert row["id"] == entry.id
@@ -145,7 +144,7 @@ def test_json_and_jsonl_come_back(records: list[dict[str, Any]]) -> None:
 
 
 def test_json_is_laid_out_as_python_lays_it_out(catalogue: Catalogue) -> None:
-    sheet = entry_sheet(catalogue.entries, catalogue.names)
+    sheet = entry_sheet(catalogue.entries, catalogue)
     written = text(sheet, "json")
     assert written == json.dumps(json.loads(written), indent=2, ensure_ascii=False) + "\n"
 
@@ -161,14 +160,14 @@ def test_records_have_every_field_of_their_kind(catalogue: Catalogue) -> None:
     """What equals its default is there too, so that a reader may select by it."""
     for entry in catalogue.entries:
         found = record(entry)
-        assert list(found) == ["kind", *entry.__struct_fields__]
+        assert list(found) == ["kind", *(n for n in entry.__struct_fields__ if n != "extra")]
         assert found["status"] in ("confirmed", "secondary", "unverified")
         for fact in found["facts"]:
             assert set(fact) == {"label", "value", "source", "status"}
 
 
 def test_json_keeps_statuses_as_data(kinds: dict[str, list[AnyEntry]]) -> None:
-    found = json.loads(text(entry_sheet(kinds["model"], {}), "json"))[1]
+    found = json.loads(text(entry_sheet(kinds["model"], EMPTY), "json"))[1]
     assert found["params"] == 7_241_732_096
     assert found["licence"] == "MIT"
     assert found["statuses"]["licence"] == "unverified"

@@ -8,10 +8,14 @@ from itertools import islice
 
 import pytest
 
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Content
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.entries import entry_sheet
 from bioretrieval_tui.render.formats import FORMATS, Format, render, resolve
 from bioretrieval_tui.render.sheet import Column, Each, Sheet
+
+EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,7 @@ def test_unknown_format_of_hostile_length_stays_one_short_clean_line() -> None:
 def test_every_chunk_is_whole_lines_but_for_the_frame_of_a_json_array(
     to: Format, kinds: dict[str, list[object]]
 ) -> None:
-    chunks = list(render(entry_sheet(kinds["paper"], {}), to))  # type: ignore[arg-type]
+    chunks = list(render(entry_sheet(kinds["paper"], EMPTY), to))  # type: ignore[arg-type]
     assert len(chunks) > 3
     assert "".join(chunks).endswith("\n")
     if to != "json":
@@ -104,9 +108,12 @@ def loaded_by(code: str) -> set[str]:
 def test_nothing_heavy_is_loaded() -> None:
     loaded = loaded_by(
         "from bioretrieval_tui.render.entries import entry_sheet\n"
+        "from bioretrieval_tui.catalog.catalogue import Catalogue\n"
+        "from bioretrieval_tui.catalog.models import Content\n"
+        "EMPTY = Catalogue(Content(entries=(), results=(), sources=()))\n"
         "from bioretrieval_tui.render.formats import FORMATS, render\n"
-        "import bioretrieval_tui.render.entry_page, bioretrieval_tui.render.results\n"
-        "for to in FORMATS: list(render(entry_sheet([], {}), to))"
+        "import bioretrieval_tui.render.entries\n"
+        "for to in FORMATS: list(render(entry_sheet([], EMPTY), to))"
     )
     assert "msgspec" in loaded
     assert not loaded & {"rich", "textual", "torch", "numpy", "httpx", "yaml"}
@@ -115,8 +122,11 @@ def test_nothing_heavy_is_loaded() -> None:
 def test_rich_is_loaded_for_a_coloured_table_alone() -> None:
     loaded = loaded_by(
         "from bioretrieval_tui.render.entries import entry_sheet\n"
+        "from bioretrieval_tui.catalog.catalogue import Catalogue\n"
+        "from bioretrieval_tui.catalog.models import Content\n"
+        "EMPTY = Catalogue(Content(entries=(), results=(), sources=()))\n"
         "from bioretrieval_tui.render.formats import render\n"
-        "list(render(entry_sheet([], {}), 'table', colour=True))"
+        "list(render(entry_sheet([], EMPTY), 'table', colour=True))"
     )
     assert "rich" in loaded
     assert "textual" not in loaded

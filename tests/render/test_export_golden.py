@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import KINDS, AnyEntry, Kind, Result
-from bioretrieval_tui.render.entries import entry_sheet
-from bioretrieval_tui.render.entry_page import entry_page, entry_record
-from bioretrieval_tui.render.formats import FORMATS, Format, render
-from bioretrieval_tui.render.jsontext import object_text
-from bioretrieval_tui.render.results import result_sheet
+from bioretrieval_tui.catalog.models import KINDS, AnyEntry, Content, Kind, Result
+from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet, result_sheet
+from bioretrieval_tui.render.formats import FORMATS, Format, object_text, render
+from bioretrieval_tui.render.page import markdown as page_markdown
 from bioretrieval_tui.render.sheet import Sheet
 
 Golden = Callable[[str, str], None]
+EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
+
 SUFFIX = {
     "table": "txt",
     "markdown": "md",
@@ -42,12 +42,12 @@ def test_each_kind(
     catalogue: Catalogue,
     golden: Golden,
 ) -> None:
-    golden(f"{kind}.{SUFFIX[to]}", text(entry_sheet(kinds[kind], catalogue.names), to))
+    golden(f"{kind}.{SUFFIX[to]}", text(entry_sheet(kinds[kind], catalogue), to))
 
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_mixed_kinds(to: Format, catalogue: Catalogue, golden: Golden) -> None:
-    golden(f"mixed.{SUFFIX[to]}", text(entry_sheet(catalogue.entries, catalogue.names), to))
+    golden(f"mixed.{SUFFIX[to]}", text(entry_sheet(catalogue.entries, catalogue), to))
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -57,12 +57,12 @@ def test_results(to: Format, results: list[Result], catalogue: Catalogue, golden
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_no_entries(to: Format, golden: Golden) -> None:
-    golden(f"empty.{SUFFIX[to]}", text(entry_sheet([], {}), to))
+    golden(f"empty.{SUFFIX[to]}", text(entry_sheet([], EMPTY), to))
 
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_no_entries_of_a_kind(to: Format, golden: Golden) -> None:
-    golden(f"empty-papers.{SUFFIX[to]}", text(entry_sheet([], {}, kind="paper"), to))
+    golden(f"empty-papers.{SUFFIX[to]}", text(entry_sheet([], EMPTY, kind="paper"), to))
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -82,14 +82,17 @@ def test_table_for_a_terminal(
     catalogue: Catalogue,
     golden: Golden,
 ) -> None:
-    sheet = entry_sheet(kinds["model"], catalogue.names)
+    sheet = entry_sheet(kinds["model"], catalogue)
     chunks = render(sheet, "table", width=80, colour=colour, links=links)
     golden(f"model-{name}.ansi", "".join(chunks))
 
 
 @pytest.mark.parametrize("identifier", PAGES)
 def test_page(identifier: str, catalogue: Catalogue, golden: Golden) -> None:
-    golden(f"page-{identifier}.md", entry_page(catalogue.entry(identifier), catalogue))
+    golden(
+        f"page-{identifier}.md",
+        "".join(page_markdown(entry_page(catalogue.entry(identifier), catalogue))),
+    )
 
 
 @pytest.mark.parametrize("identifier", ["alpha", "hostile-paper"])

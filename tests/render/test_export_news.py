@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
+from bioretrieval_tui.online.watches import News
 from bioretrieval_tui.render.formats import FORMATS, render
 from bioretrieval_tui.render.news import Part, digest, news_lines, news_sheet
 
-
-@dataclass(frozen=True)
-class One:
-    id: str
-    title: str
-    text: str = ""
-    url: str | None = None
-    year: int | None = None
-    date: str | None = None
-    authors: tuple[str, ...] = ()
-    journal: str | None = None
-    score: float | None = None
-    found: str = "2026-01-01T07:00:00+00:00"
-    read: bool = False
-
-
-OWLS = One(
-    "12",
-    "Owls at night",
-    "Owls see. " * 100,
+FOUND = "2026-01-01T07:00:00+00:00"
+OWLS = News(
+    id="12",
+    title="Owls at night",
+    found=FOUND,
+    text="Owls see. " * 100,
     url="https://pubmed.ncbi.nlm.nih.gov/12/",
     date="2026-01",
     authors=("Bee A", "Sea B", "Dee C", "Eff D"),
     journal="Acta",
     score=0.51234,
 )
-HOSTILE = One(
-    "x\x1b[2J",
-    "# [click](javascript:alert(1)) <script>\x1b]0;t\x07\n## more",
-    "1. first\n```\n",
+HOSTILE = News(
+    id="x\x1b[2J",
+    found=FOUND,
+    title="# [click](javascript:alert(1)) <script>\x1b]0;t\x07\n## more",
+    text="1. first\n```\n",
     url="javascript:alert(1)",
 )
 PARTS = (

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from bioretrieval_tui.render.formats import render
-from bioretrieval_tui.render.sheet import Cell, Column, Linked, Sheet, Unverified
-from bioretrieval_tui.render.text import shortened
-from bioretrieval_tui.render.widths import GAP, cells, cut, fit
+from bioretrieval_tui.render.sheet import Cell, Column, Linked, Sheet, Unverified, shortened
+from bioretrieval_tui.render.table import GAP, cells, cut, fit
 
 COLUMNS = (
     Column("a", "name", weight=3, min_width=8),

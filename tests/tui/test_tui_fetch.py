@@ -16,7 +16,7 @@ from server import Fault, World, pmid_of
 from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.library.starred import starred_path
+from bioretrieval_tui.online.spool import starred_path
 from bioretrieval_tui.tui.finding import MOST_SHOWN, Wanted, paper_of
 from bioretrieval_tui.tui.panes.fetching import IntoDialog
 from bioretrieval_tui.tui.panes.indexes import IndexesPane

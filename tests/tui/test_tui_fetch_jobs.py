@@ -18,7 +18,7 @@ from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.library.starred import starred_path
+from bioretrieval_tui.online.spool import starred_path
 from bioretrieval_tui.tui.panes.dialogs import Question
 from bioretrieval_tui.tui.works import Job
 

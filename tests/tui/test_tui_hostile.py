@@ -14,11 +14,12 @@ from textual import events
 
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.terminal.clean import clean, safe_url
 from bioretrieval_tui.tui.hit_list import hit_page
-from bioretrieval_tui.tui.pages import entry_page
 from bioretrieval_tui.tui.panes.dialogs import TextDialog
 from bioretrieval_tui.tui.panes.search import SearchPane
+from bioretrieval_tui.tui.spans import paint
 from bioretrieval_tui.tui.text import layout, strip
 from bioretrieval_tui.tui.themes import DARK
 
@@ -132,7 +133,7 @@ async def test_what_is_pasted_into_a_line_is_clean(small: Catalogue, pane: str) 
 
 
 def test_every_page_and_every_row_is_clean(small: Catalogue) -> None:
-    pages = [entry_page(entry, small) for entry in small.entries]
+    pages = [paint(entry_page(entry, small)) for entry in small.entries]
     pages += [hit_page(hit, "word \x1b") for hit in HITS]
     for page in pages:
         for row in layout(page.lines, 60):

@@ -202,7 +202,7 @@ async def test_the_palette_runs_an_action(small: Catalogue) -> None:
         await session.press("ctrl+p")
         await session.type("sort")
         await session.press("enter")
-        assert session.said.startswith("Sorted by name")
+        assert session.said.startswith("Sorted by Name")
         await session.press("ctrl+p")
         await session.type("help")
         await session.press("enter")

@@ -10,17 +10,18 @@ from scripted import HITS, view
 
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.terminal.clean import safe_url
 from bioretrieval_tui.tui.hit_list import hit_page
-from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.panes.search import SearchPane
+from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import layout, strip
 from bioretrieval_tui.tui.themes import LOOKS
 
 ADDRESS = re.compile(r"https?://[^\s\])}>|\0]+[^\s\])}>|.,;:\0]")
 
 
-def unlinked(page: Page, width: int = 400) -> list[str]:
+def unlinked(page: PaintedPage, width: int = 400) -> list[str]:
     """Addresses in the text of a page whose cells are no link."""
     missing = []
     for row in layout(page.lines, width):
@@ -35,7 +36,7 @@ def unlinked(page: Page, width: int = 400) -> list[str]:
 
 def test_every_address_of_every_entry_is_a_link(real: Catalogue) -> None:
     for entry in real.entries:
-        page = entry_page(entry, real)
+        page = paint(entry_page(entry, real))
         assert unlinked(page) == [], entry.id
         links = {
             segment.style.link
@@ -55,7 +56,7 @@ def test_every_address_of_every_entry_is_a_link(real: Catalogue) -> None:
 
 def test_letters_name_the_links_of_the_page(real: Catalogue) -> None:
     for entry in real.entries:
-        page = entry_page(entry, real)
+        page = paint(entry_page(entry, real))
         assert [url for _, url in page.links] == [link.url for link in entry.links[:26]]
         for at, target in ((page.links_at, page.links), (page.jumps_at, page.jumps)):
             for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz"[: len(target)]):
@@ -105,6 +106,8 @@ async def test_every_look_keeps_the_links(small: Catalogue, theme: str) -> None:
         assert session.links() == {
             "https://example.org/alpha", "https://example.org/alpha-code",
             "https://example.org/guide", "https://example.org/page", "https://example.org/card",
+            "https://pubmed.ncbi.nlm.nih.gov/1234567/", "https://doi.org/10.1000/alpha",
+            "https://arxiv.org/abs/1901.00001",
         }  # fmt: skip
 
 

@@ -119,12 +119,12 @@ async def test_s_sorts_reverses_and_restores(small: Catalogue) -> None:
         original = session.ids
         await session.press("j")  # the cursor stays on its entry wherever that goes
         await session.press("greater_than_sign", "s")
-        assert session.said == "Sorted by year, ascending"
+        assert session.said == "Sorted by Year, ascending"
         assert years(session) == sorted(years(session))
         assert "Year↑" in session.rows[2]
         assert session.at == original[1]
         await session.press("s")
-        assert session.said == "Sorted by year, descending"
+        assert session.said == "Sorted by Year, descending"
         assert years(session) == sorted(years(session), reverse=True)
         assert "Year↓" in session.rows[2]
         assert session.at == original[1]
@@ -137,14 +137,14 @@ async def test_s_sorts_reverses_and_restores(small: Catalogue) -> None:
 
 async def test_another_column_sorts_ascending_first(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="models") as session:
-        await session.press("right", "s", "s")
-        assert session.said == "Sorted by params, descending"
+        await session.press("right", "right", "s", "s")
+        assert session.said == "Sorted by Params, descending"
         assert session.ids[0] == "wide-model"
-        await session.press("left", "s")
-        assert session.said == "Sorted by name, ascending"
+        await session.press("left", "left", "s")
+        assert session.said == "Sorted by Name, ascending"
         await session.press("left", "left", "s")  # there is no column before the first
-        assert session.said == "Sorted by name, descending"
-        await session.press("right", "s")
+        assert session.said == "Sorted by Name, descending"
+        await session.press("right", "right", "s")
         # Entries without a value come last, whichever way.
         assert session.ids[-1] == "hostile-model"
         await session.press("s")
@@ -154,7 +154,7 @@ async def test_another_column_sorts_ascending_first(small: Catalogue) -> None:
 async def test_a_message_stays_until_the_next_key(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
         await session.press("s")
-        assert "Sorted by name" in session.rows[-1]
+        assert "Sorted by Name" in session.rows[-1]
         await session.press("j")
         assert session.said == ""
         assert "? Help" in session.rows[-1]

@@ -11,7 +11,7 @@ from driving import Programs, Session, make_app, running
 from scripted import Desk
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.online.fresh import Change, Freshness, save_freshness
+from bioretrieval_tui.online.freshness import Freshness, SubjectChange, save_freshness
 from bioretrieval_tui.online.watches import News, Watch, Watched, save, watched
 from bioretrieval_tui.tui.panes.news import NewsPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -90,7 +90,7 @@ async def test_a_run_meanwhile_shows_when_one_comes_back(small: Catalogue) -> No
 
 async def test_home_tells_of_news_and_of_changes_outside(small: Catalogue) -> None:
     keep(one("11", 0.9), one("12", 0.8, read=True))
-    change = Change(
+    change = SubjectChange(
         date="2026-01-02", where="model", name="org/m", field="licence", before="mit", after=None
     )
     save_freshness(Freshness(refreshed="2026-01-02T00:00:00+00:00", changes=(change,)))

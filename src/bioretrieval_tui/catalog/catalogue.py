@@ -41,6 +41,11 @@ def section_of(entry: AnyEntry) -> str:
     return SECTION_OF[type(entry)]
 
 
+def kind_of_section(section: str) -> str:
+    """The singular of a section's name, as entries call their kind."""
+    return str(SECTIONS[section].__struct_config__.tag)
+
+
 class Catalogue:
     """Entries, figures and sources. Immutable; look-ups are made when first asked for."""
 

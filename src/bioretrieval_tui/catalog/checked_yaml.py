@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -201,13 +201,28 @@ def shape_of(kind: type[msgspec.Struct]) -> shapes.StructType:
     return cast(shapes.StructType, shapes.type_info(kind))
 
 
-class Walk:
-    """Collects the problems of one record. `whole` is False for an override of single fields."""
+EXTRA = "extra"
+"""Where an entry keeps the values of fields that its struct does not have."""
 
-    def __init__(self, file: Path, entry: str | None, problems: list[Problem]) -> None:
+
+class Walk:
+    """Collects the problems of one record. `whole` is False for an override of single fields.
+
+    extra: types of the fields that the record may have beside those of its struct; their values
+        go into its `extra`.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        entry: str | None,
+        problems: list[Problem],
+        extra: Mapping[str, shapes.Type] | None = None,
+    ) -> None:
         self.file = file
         self.entry = entry
         self.problems = problems
+        self.extra = extra or {}
 
     def record(
         self, node: yaml.Node, kind: type[msgspec.Struct], *, whole: bool = True
@@ -245,23 +260,30 @@ class Walk:
     def _struct(self, node: yaml.Node, shape: shapes.StructType, field: str, whole: bool) -> Any:
         if not isinstance(node, yaml.MappingNode):
             return self._say(node, field, "expects a map of keys and values")
-        fields = {f.encode_name: f for f in shape.fields}
+        fields = {f.encode_name: f for f in shape.fields if f.encode_name != EXTRA}
+        types = {name: spec.type for name, spec in fields.items()}
+        types |= {} if field else self.extra
         out: dict[str, Any] = {}
         seen: set[str] = set()
         for key_node, value_node in node.value:
             key = key_text(key_node)
             inner = f"{field}.{key}" if field else key
-            if key not in fields:
-                hint = nearest(key, fields)
+            if key not in types:
+                hint = nearest(key, types)
                 self._say(key_node, inner, f"unknown key '{shown(key)}'{hint}")
                 continue
             if key in seen:
                 self._say(key_node, inner, f"key '{key}' is given twice")
                 continue
             seen.add(key)
-            value = self._check(value_node, fields[key].type, inner)
-            if value is not _SKIP:
+            value = self._check(value_node, types[key], inner)
+            if value is _SKIP:
+                continue
+            if key in fields:
                 out[key] = value
+            else:
+                whole_number = isinstance(value, float) and value.is_integer()
+                out.setdefault(EXTRA, {})[key] = int(value) if whole_number else value
         if whole:
             for name, spec in fields.items():
                 if spec.required and name not in seen:

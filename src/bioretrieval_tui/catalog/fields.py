@@ -1,92 +1,369 @@
-"""Entries as the filter language and sorting see them: one row an entry, named fields."""
+"""The table of entry fields: one row a field, for every place where fields are read or shown.
+
+`TABLE` drives the filter language (`schema`), sorting, the columns of lists in the app and on the
+command line, pages, `show`, the exports and docs/fields.md. Validation accepts what the structs of
+`models` name, and the fields of this table that no struct has: those need no more than their row
+here and the key in the YAML. A test compares table and structs, so that they cannot drift.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
-from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Dataset, Model
 from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.terminal.clean import safe_url
 
 if TYPE_CHECKING:
     from bioretrieval_tui.query import Filter, Row, Schema
 
-# (name, type, aliases, what it holds); the struct's attribute has the same name unless `_value`
-# says otherwise.
-FIELDS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
-    ("id", "text", (), "the entry's id"),
-    ("kind", "text", (), "paper, model, dataset, benchmark, recipe, milestone, step"),
-    ("name", "text", (), "display name"),
-    ("year", "number", (), "year of publication"),
-    ("tags", "set", ("tag",), "tags"),
-    ("status", "text", (), "confirmed, secondary, unverified"),
-    ("summary", "text", (), "the summary's text"),
-    ("added", "text", (), "day it came into the catalogue"),
-    ("related", "set", ("relations",), "ids of related entries"),
-    ("url", "set", ("link", "links"), "addresses of its links"),
-    ("title", "text", (), "papers: full title"),
-    ("authors", "set", ("author",), "papers: authors"),
-    ("venue", "text", (), "papers: venue"),
-    ("arxiv", "text", (), "papers: arXiv number"),
-    ("doi", "text", (), "papers: DOI"),
-    ("topic", "text", (), "papers: topic"),
-    ("role", "text", (), "models: retriever, reranker, lexical, entity-linking, ..."),
-    ("family", "text", (), "models: family"),
-    ("params", "number", ("parameters",), "models, recipes: parameters"),
-    ("dimension", "number", ("dim", "dims"), "models: vector dimension"),
-    ("max_tokens", "number", ("tokens", "length"), "models: longest input"),
-    ("architecture", "text", ("arch",), "models: architecture"),
-    ("base", "text", (), "models, recipes: base checkpoint"),
-    ("hub", "set", (), "models, datasets: hub ids"),
-    ("licence", "text", ("license",), "licence"),
-    ("gated", "bool", (), "models, datasets: behind a gate"),
-    ("trained_on", "set", (), "models: benchmarks whose training data they saw"),
-    ("pooling", "text", (), "models: pooling of the recipe"),
-    ("similarity", "text", (), "models: similarity of the recipe"),
-    ("type", "text", (), "benchmarks: set or suite"),
-    ("task", "text", (), "benchmarks: task"),
-    ("domain", "text", (), "benchmarks: domain"),
-    ("metric", "text", (), "benchmarks: measure"),
-    ("queries", "number", (), "benchmarks: number of queries"),
-    ("documents", "number", ("docs",), "benchmarks: number of documents"),
-    ("judgements", "number", ("qrels",), "benchmarks: number of judgements"),
-    ("use", "text", (), "datasets: what they are for"),
-    ("size", "text", (), "datasets: size in words"),
-    ("records", "number", (), "datasets: number of records"),
-    ("available", "bool", ("released",), "datasets: was it released"),
-    ("model", "text", (), "recipes: the model that came out"),
-    ("method", "text", (), "recipes: method"),
-    ("data", "text", (), "recipes: training data"),
-    ("era", "text", (), "timeline: era"),
-    ("number", "number", ("step",), "path: number of the step"),
-    ("results", "number", ("figures",), "models, benchmarks: published figures"),
-)
+FieldType = Literal["text", "number", "bool", "set"]
+"""How a field is compared: `set` is several texts (tags)."""
+Form = Literal[
+    "text", "number", "count", "size", "flag", "names", "code", "authors", "splits", "subsets",
+    "loaders", "side", "vector", "pairs", "grade", "lines",
+]  # fmt: skip
+"""How a value is written: `number` as it is, `count` with its thousands parted, `size` in three
+figures (109M), `names` as the names of the entries with these ids, `lines` a line each; the others
+are shapes of `models` of their own."""
+Group = Literal["", "Details", "Encoding"]
+"""Heading on a page; "" for what stands elsewhere on it (name, links, notes)."""
 
 
-@lru_cache(maxsize=1)
+@dataclass(frozen=True, slots=True)
+class ListColumn:
+    """How a field is a column of lists.
+
+    heading: "" for the field's label.
+    width: cells below which a table rather leaves the column out.
+    weight: share of the cells that are left, 0 for none.
+    """
+
+    heading: str = ""
+    width: int = 4
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EntryField:
+    """One field of entries.
+
+    name: as it is written in filters, in YAML and as a CSV column.
+    type: how filters compare it; None where it cannot be filtered.
+    doc: what it holds, one line.
+    kinds: kinds that have it.
+    label: what readers see; the name, where not given.
+    aliases: other names in filters.
+    form: how its value is written.
+    group: where it stands on a page.
+    path: attribute of the entry that holds it, with dots; the name, where not given.
+    compute: works it out where no attribute holds it.
+    in_list: what lists show in its place.
+    address: address of each of its values, with {} for the value; by kind where kinds differ.
+    marked: readers see that a value is not confirmed.
+    column: how it is a column of lists.
+    listed: for a field that `LISTS` does not place: "shown" as a last column, "csv" in CSV alone.
+    cite: BibTeX field that it becomes.
+    """
+
+    name: str
+    type: FieldType | None
+    doc: str
+    kinds: tuple[str, ...] = KINDS
+    label: str = ""
+    aliases: tuple[str, ...] = ()
+    form: Form = "text"
+    group: Group = "Details"
+    path: str = ""
+    compute: Callable[[AnyEntry, Catalogue], Any] | None = None
+    in_list: Callable[[AnyEntry, Catalogue], Any] | None = None
+    address: str | Mapping[str, str] = ""
+    marked: bool = True
+    column: ListColumn = ListColumn()
+    listed: Literal["", "shown", "csv"] = ""
+    cite: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label, the name where it has none."""
+        return self.label or self.name.replace("_", " ")
+
+    def read(self, entry: AnyEntry, catalogue: Catalogue) -> Any:
+        """The value; None where the entry has none."""
+        if self.compute is not None:
+            return self.compute(entry, catalogue)
+        found: Any = entry
+        for part in (self.path or self.name).split("."):
+            found = getattr(found, part, None)
+        return entry.extra.get(self.name) if found is None else found
+
+    def cell(self, entry: AnyEntry, catalogue: Catalogue) -> Any:
+        """The value that lists show, and sort by."""
+        return (self.in_list or self.read)(entry, catalogue)
+
+    def url(self, entry: AnyEntry, found: object) -> str | None:
+        """The address of one of its values, if it has one."""
+        template = self.address if isinstance(self.address, str) else self.address[kind_of(entry)]
+        return template.format(found) if template else None
+
+    def status(self, entry: AnyEntry) -> str:
+        """How well the value is known: confirmed, secondary or unverified."""
+        if not self.marked:
+            return "confirmed"
+        if self.group == "Encoding":
+            encoding = entry.encoding if isinstance(entry, Model) else None
+            unread = encoding is not None and self.path.partition(".")[2] in encoding.unverified
+            return "unverified" if unread else "confirmed"
+        return entry.statuses.get(self.name, entry.status)
+
+    @property
+    def is_number(self) -> bool:
+        """Its values are set flush right."""
+        return self.type == "number"
+
+
+class FieldTable:
+    """The fields, looked up by name and by kind."""
+
+    def __init__(self, rows: Iterable[EntryField]) -> None:
+        self.rows = tuple(rows)
+        self._of_kind: dict[str, tuple[EntryField, ...]] = {}
+
+    def plus(self, *rows: EntryField) -> FieldTable:
+        """The table with more fields."""
+        return FieldTable((*self.rows, *rows))
+
+    @cached_property
+    def by_name(self) -> dict[str, EntryField]:
+        """Fields by name and alias."""
+        return {name: row for row in self.rows for name in (row.name, *row.aliases)}
+
+    def of(self, kind: str) -> tuple[EntryField, ...]:
+        """The fields of one kind, in the order of its page."""
+        if kind not in self._of_kind:
+            self._of_kind[kind] = tuple(row for row in self.rows if kind in row.kinds)
+        return self._of_kind[kind]
+
+    def declared_only(self, kind: str) -> dict[str, FieldType]:
+        """Name and type of the fields of a kind that no struct holds: entries keep them in
+        `extra`."""
+        struct = next(kind_ for kind_ in SECTIONS.values() if kind_.__struct_config__.tag == kind)
+        return {
+            row.name: row.type or "text"
+            for row in self.of(kind)
+            if row.compute is None and not row.path and row.name not in struct.__struct_fields__
+        }
+
+    def listed(self, kind: str) -> tuple[tuple[EntryField, ...], tuple[EntryField, ...]]:
+        """The columns of a kind's list ("" for a list of several kinds): those that readers see,
+        and those of CSV alone."""
+        found = []
+        for names, also in zip(LISTS[kind], ("shown", "csv"), strict=True):
+            more = [row for row in (self.of(kind) if kind else ()) if row.listed == also]
+            found.append((*(self.by_name[name] for name in names), *more))
+        return found[0], found[1]
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The fields of the filter language."""
+        from bioretrieval_tui.query import Field, Schema
+
+        rows = (row for row in self.rows if row.type is not None)
+        return Schema([Field(r.name, r.type, r.aliases, r.doc) for r in rows])  # type: ignore[arg-type]
+
+
+_PAPER, _MODEL, _DATASET, _BENCHMARK = ("paper",), ("model",), ("dataset",), ("benchmark",)
+_RECIPE, _STEP = ("recipe",), ("step",)
+_HUB = "https://huggingface.co/"
+
+
+def _extent(entry: AnyEntry, _: Catalogue) -> str | int | None:
+    """Size of a dataset in words, else its records."""
+    if not isinstance(entry, Dataset):
+        return None
+    return (entry.size or entry.records) if entry.available else "never released"
+
+
+def _unverified_names(entry: AnyEntry, _: Catalogue) -> str:
+    """The fields that no source could be read for."""
+    if entry.status == "unverified":
+        kept = [name for name, status in entry.statuses.items() if status != "unverified"]
+        return f"all but {' '.join(kept)}" if kept else "all"
+    return " ".join(name for name, status in entry.statuses.items() if status == "unverified")
+
+
+def _recipe(name: str, doc: str, form: Form = "text", **more: Any) -> EntryField:
+    """A field of the encoding recipe of a model."""
+    path = f"encoding.{more.pop('part', name)}"
+    kind: FieldType | None = more.pop("type", None)
+    return EntryField(name, kind, doc, _MODEL, form=form, group="Encoding", path=path, **more)
+
+
+_ROWS = (
+    EntryField("id", "text", "the entry's id", group="", marked=False),
+    EntryField("kind", "text", ", ".join(KINDS), group="",
+               compute=lambda entry, _: kind_of(entry), column=ListColumn(width=9), marked=False),
+    EntryField("name", "text", "display name", group="", column=ListColumn(width=18, weight=3)),
+    EntryField("year", "number", "year of publication", group="", form="number"),
+    EntryField("status", "text", "confirmed, secondary, unverified", group="", marked=False),
+    EntryField("unverified", None, "fields that no source could be read for", group="",
+               compute=_unverified_names, marked=False),
+    EntryField("summary", "text", "what it is, in a paragraph", group="",
+               column=ListColumn(width=20, weight=6), marked=False),
+    EntryField("added", "text", "day it came into the catalogue", group="", marked=False),
+    EntryField("related", "set", "ids of related entries", aliases=("relations",), group="",
+               compute=lambda entry, c: tuple(other.id for other in c.related(entry.id)),
+               marked=False),
+    EntryField("url", "set", "addresses of its links", aliases=("link", "links"), group="",
+               compute=lambda entry, _: tuple(link.url for link in entry.links), marked=False),
+    EntryField("title", "text", "full title", _PAPER),
+    EntryField("authors", "set", "authors, as in BibTeX", _PAPER, aliases=("author",),
+               form="authors"),
+    EntryField("venue", "text", "venue", _PAPER, column=ListColumn(width=10, weight=2)),
+    EntryField("arxiv", "text", "arXiv number", _PAPER, "arXiv",
+               address="https://arxiv.org/abs/{}", column=ListColumn(width=10)),
+    EntryField("doi", "text", "DOI", _PAPER, "DOI", address="https://doi.org/{}"),
+    EntryField("acl", "text", "id in the ACL Anthology", _PAPER, "ACL Anthology",
+               address="https://aclanthology.org/{}/"),
+    EntryField("pmid", "number", "PubMed id", _PAPER, "PubMed", form="number",
+               address="https://pubmed.ncbi.nlm.nih.gov/{}/"),
+    EntryField("topic", "text", "topic", _PAPER),
+    EntryField("repo", "text", "code repository", _PAPER),
+    EntryField("role", "text", "retriever, reranker, lexical, entity-linking, ...", _MODEL,
+               column=ListColumn(width=9)),
+    EntryField("family", "text", "family", _MODEL),
+    EntryField("model", "text", "the model that came out", _RECIPE, form="names",
+               column=ListColumn(width=12, weight=2)),
+    EntryField("method", "text", "training method", _RECIPE,
+               column=ListColumn(width=14, weight=4)),
+    EntryField("params", "number", "parameters of one encoder", (*_MODEL, *_RECIPE), "parameters",
+               aliases=("parameters",), form="size", column=ListColumn("params", 7)),
+    EntryField("encoders", "number", "encoders: 2 where query and document have their own", _MODEL,
+               form="number"),
+    EntryField("dimension", "number", "vector dimension", _MODEL, aliases=("dim", "dims"),
+               form="count", column=ListColumn("dim", 6)),
+    EntryField("max_tokens", "number", "longest input in tokens", _MODEL, "longest input",
+               aliases=("tokens", "length"), form="count", column=ListColumn("tokens", 7)),
+    EntryField("architecture", "text", "architecture", _MODEL, aliases=("arch",)),
+    EntryField("base", "text", "checkpoint that training started from", (*_MODEL, *_RECIPE),
+               "trained from"),
+    EntryField("use", "text", "what it is for", _DATASET, column=ListColumn(width=12, weight=2)),
+    EntryField("size", "text", "size in words", _DATASET, in_list=_extent,
+               column=ListColumn(width=12, weight=2)),
+    EntryField("records", "number", "number of records", _DATASET, form="count"),
+    EntryField("available", "bool", "was it released", _DATASET, "released",
+               aliases=("released",), form="flag"),
+    EntryField("type", "text", "set or suite", _BENCHMARK),
+    EntryField("task", "text", "task", _BENCHMARK, column=ListColumn(width=10, weight=2)),
+    EntryField("domain", "text", "domain", _BENCHMARK, column=ListColumn(width=10, weight=2)),
+    EntryField("metric", "text", "measure of its published results", _BENCHMARK,
+               column=ListColumn(width=7)),
+    EntryField("queries", "number", "number of queries", _BENCHMARK, form="count",
+               column=ListColumn(width=8)),
+    EntryField("documents", "number", "number of documents", _BENCHMARK, aliases=("docs",),
+               form="count", column=ListColumn("docs", 10)),
+    EntryField("judgements", "number", "number of judgements", _BENCHMARK, aliases=("qrels",),
+               form="count"),
+    EntryField("positives", "number", "judgements that are positive", _BENCHMARK, form="count"),
+    EntryField("pairs", "number", "number of pairs", _BENCHMARK, form="count"),
+    EntryField("scale", "text", "size in words where one number cannot say it", _BENCHMARK),
+    EntryField("splits", None, "queries a split", _BENCHMARK, form="splits"),
+    EntryField("subsets", None, "parts, with their own sizes", _BENCHMARK, form="subsets"),
+    EntryField("members", "set", "benchmarks of a suite", _BENCHMARK, form="names"),
+    EntryField("loaders", None, "names of its data in loaders, addresses", _BENCHMARK,
+               form="loaders"),
+    EntryField("hub", "set", "hub ids", (*_MODEL, *_DATASET), "on the hub",
+               address={"model": f"{_HUB}{{}}", "dataset": f"{_HUB}datasets/{{}}"},
+               column=ListColumn("hub", 12, 2)),
+    EntryField("licence", "text", "licence", (*_MODEL, *_DATASET, *_BENCHMARK),
+               aliases=("license",), column=ListColumn(width=6)),
+    EntryField("gated", "bool", "behind a gate", (*_MODEL, *_DATASET), form="flag"),
+    EntryField("access", "text", "how the data are had", _BENCHMARK),
+    EntryField("trained_on", "set", "benchmarks whose training data the model saw", _MODEL,
+               "has seen the training data of", form="names"),
+    EntryField("data", "text", "training data", _RECIPE),
+    EntryField("objective", "text", "training objective", _RECIPE),
+    EntryField("negatives", "text", "where the negatives come from", _RECIPE),
+    EntryField("best", "text", "best published result, in words", _RECIPE, "best result",
+               column=ListColumn(width=14, weight=4)),
+    EntryField("paper", "text", "the paper that describes it", _RECIPE, form="names",
+               column=ListColumn(width=10, weight=2)),
+    EntryField("era", "text", "era", ("milestone",)),
+    EntryField("order", None, "place among the milestones of its year", ("milestone",), group=""),
+    EntryField("number", "number", "number of the step", _STEP, "step", aliases=("step",),
+               form="number", group="", column=ListColumn(width=5)),
+    EntryField("commands", "set", "commands to run", _STEP, form="code",
+               column=ListColumn(width=30, weight=6)),
+    EntryField("expect", "text", "what the reader should see", _STEP),
+    EntryField("results", "number", "published results", (*_MODEL, *_BENCHMARK), group="",
+               aliases=("figures",), form="count", column=ListColumn(width=7),
+               compute=lambda entry, c: len(c.results_of(entry.id)) or None, marked=False),
+    EntryField("tags", "set", "tags", aliases=("tag",), marked=False),
+    _recipe("encoder", "bi-encoder, cross-encoder, static, lexical, none", type="text",
+            label="type", part="type"),
+    _recipe("grade", "how well the recipe is known", "grade", label="evidence"),
+    _recipe("library", "library that loads it", type="text"),
+    _recipe("query", "how a query becomes input", "side"),
+    _recipe("document", "how a document becomes input", "side"),
+    _recipe("pooling", "pooling of the recipe", type="text"),
+    _recipe("normalise", "vectors are scaled to length 1", "flag", type="bool"),
+    _recipe("similarity", "similarity of the recipe", type="text"),
+    _recipe("append", "token that is added to every sequence"),
+    _recipe("padding_side", "side of the padding"),
+    _recipe("pad_to_max_length", "every sequence is padded to its longest", "flag"),
+    _recipe("token_type_ids", "token type ids are given", "flag"),
+    _recipe("instruction", "default instruction", "code"),
+    _recipe("instructions", "instructions by benchmark", "pairs"),
+    _recipe("precomputed", "published vectors", address="{}"),
+    _recipe("check", "first components that a right set-up gives", "vector"),
+    _recipe("requires", "version that the authors insist on", type="text"),
+    _recipe("note", "note on the recipe"),
+    _recipe("traps", "common mistakes, each with its consequence", "lines", label="watch for"),
+)  # fmt: skip
+
+TABLE = FieldTable(_ROWS)
+"""The fields. A field that no struct of `models` has is kept in `Entry.extra`."""
+
+LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "paper": (("name", "year", "venue", "arxiv"), ("title", "doi")),
+    "model": (
+        ("name", "role", "params", "dimension", "max_tokens", "licence", "hub"),
+        ("encoders", "year"),
+    ),
+    "dataset": (("name", "use", "size", "licence"), ("records", "hub")),
+    "benchmark": (
+        ("name", "task", "domain", "queries", "documents", "metric", "results"),
+        ("type",),
+    ),
+    "recipe": (("model", "params", "method", "best", "paper"), ("name", "year")),
+    "milestone": (("year", "name", "summary"), ("era",)),
+    "step": (("number", "name", "commands"), ("expect",)),
+    "": (("kind", "name", "year", "summary"), ()),
+}
+"""By kind ("" for several): the columns of its list in order, and those of CSV alone."""
+
+
+def first_url(entry: AnyEntry) -> str | None:
+    """The address of the entry's first link, if it may be opened."""
+    return safe_url(entry.links[0].url) if entry.links else None
+
+
+# Filtering and sorting ------------------------------------------------------------------------
+
+
 def schema() -> Schema:
     """The fields of the filter language for catalogue entries."""
-    from bioretrieval_tui.query import Field, Schema
-
-    return Schema([Field(name, kind, aliases, doc) for name, kind, aliases, doc in FIELDS])  # type: ignore[arg-type]
+    return TABLE.schema
 
 
 def value(entry: AnyEntry, name: str, catalogue: Catalogue) -> Any:
     """The value of a field, None where the entry has none."""
-    if name == "kind":
-        return kind_of(entry)
-    if name == "related":
-        return tuple(other.id for other in catalogue.related(entry.id))
-    if name == "url":
-        return tuple(link.url for link in entry.links)
-    if name == "results":
-        return len(catalogue.results_of(entry.id)) or None
-    if name in ("pooling", "similarity"):
-        encoding = getattr(entry, "encoding", None)
-        return getattr(encoding, name, None)
-    return getattr(entry, name, None)
+    return TABLE.by_name[name].read(entry, catalogue)
 
 
 class EntryValues(Mapping[str, Any]):
@@ -108,7 +385,7 @@ class EntryValues(Mapping[str, Any]):
         return found
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, *_ in FIELDS if name in self)
+        return (row.name for row in TABLE.rows if row.name in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -144,28 +421,35 @@ def filtered(entries: Sequence[AnyEntry], expression: str, catalogue: Catalogue)
 def ordered(
     entries: Iterable[AnyEntry], field: str, catalogue: Catalogue, *, reverse: bool = False
 ) -> list[AnyEntry]:
-    """Entries by a field, ascending; those without a value come last either way.
+    """Entries by what a list shows of a field, ascending; those without a value come last either
+    way.
 
     Raises:
         UsageError: there is no such field; the nearest is named.
     """
-    name = field_name(field)
-    with_value: list[AnyEntry] = []
-    without: list[AnyEntry] = []
+    row = TABLE.by_name[field_name(field)]
+    known: list[tuple[tuple[int, Any], AnyEntry]] = []
+    unknown: list[AnyEntry] = []
     for entry in entries:
-        (without if value(entry, name, catalogue) in (None, "", ()) else with_value).append(entry)
-    with_value.sort(key=lambda e: sort_key(value(e, name, catalogue)), reverse=reverse)
-    return with_value + without
+        key = _sort_key(row, row.cell(entry, catalogue), catalogue)
+        if key is None:
+            unknown.append(entry)
+        else:
+            known.append((key, entry))
+    known.sort(key=itemgetter(0), reverse=reverse)
+    return [entry for _, entry in known] + unknown
 
 
-def sort_key(found: object) -> tuple[int, object]:
-    """Numbers by size, everything else by its folded text."""
-    if isinstance(found, bool):
-        return (0, int(found))
+def _sort_key(row: EntryField, found: Any, catalogue: Catalogue) -> tuple[int, Any] | None:
+    """Numbers by size, names by the name, everything else by its folded text."""
+    if found in (None, "", ()):
+        return None
     if isinstance(found, int | float):
         return (0, found)
-    text = " ".join(map(str, found)) if isinstance(found, tuple) else str(found)
-    return (1, text.casefold())
+    texts = [str(each) for each in (found if isinstance(found, tuple) else (found,))]
+    if row.form == "names":
+        texts = [catalogue.names.get(text, text) for text in texts]
+    return (1, " ".join(texts).casefold())
 
 
 def field_name(field: str) -> str:
@@ -174,13 +458,32 @@ def field_name(field: str) -> str:
     Raises:
         UsageError: there is none; the nearest is named.
     """
-    wanted = field.casefold()
-    for name, _, aliases, _ in FIELDS:
-        if wanted == name or wanted in aliases:
-            return name
+    row = TABLE.by_name.get(field.casefold())
+    if row is not None:
+        return row.name
     import difflib
 
-    known = [name for name, *_ in FIELDS]
-    close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.4)
+    known = [row.name for row in TABLE.rows if row.type]
+    close = difflib.get_close_matches(field.casefold(), known, n=1, cutoff=0.4)
     hint = f"did you mean '{close[0]}'?" if close else f"fields: {', '.join(known)}"
     raise UsageError(f"no field is called '{field}'", remedy=hint)
+
+
+def reference() -> str:
+    """docs/fields.md: every field that readers meet, as a Markdown table."""
+    lines = [
+        "# Fields",
+        "",
+        "The fields of catalogue entries; `scripts/references.py` writes this page from the table",
+        "in `catalog/fields.py`. A field with a type can be filtered by, under its name or one of",
+        "the others that it has: see filter.md.",
+        "",
+        "| field | label | type | also | of | what it holds |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in TABLE.rows:
+        kinds = "all" if row.kinds == KINDS else ", ".join(row.kinds)
+        also = ", ".join(f"`{alias}`" for alias in row.aliases)
+        cells = (f"`{row.name}`", row.title, row.type or "", also, kinds, row.doc)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.models import FORMAT_VERSION, LISTS, SECTIONS
 
 FILE_NAME = "catalog.schema.json"
@@ -23,18 +24,22 @@ def schema() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         list(sections.values()), ref_template="#/$defs/{name}"
     )
+    written = {"text": "string", "number": "number", "bool": "boolean", "set": "array"}
     for entry in SECTIONS.values():
         # The section implies the kind, so files do not write it.
         part = components[entry.__name__]
         part["properties"].pop("kind", None)
+        part["properties"].pop("extra", None)
+        for name, kind in fields.TABLE.declared_only(str(entry.__struct_config__.tag)).items():
+            part["properties"][name] = {"type": written[kind]}
         part["required"] = [name for name in part.get("required", []) if name != "kind"]
     properties: dict[str, Any] = {
         "version": {"const": FORMAT_VERSION},
         "updated": {"type": "string", "description": "day of the last change, YYYY-MM-DD"},
         "include": {"type": "array", "items": {"type": "string"}},
     }
-    for name, kind in sections.items():
-        properties[name] = {"type": "array", "items": {"$ref": f"#/$defs/{kind.__name__}"}}
+    for name, part_type in sections.items():
+        properties[name] = {"type": "array", "items": {"$ref": f"#/$defs/{part_type.__name__}"}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "bioretrieval-tui catalogue file",

@@ -17,8 +17,11 @@ from typing import Any
 
 import msgspec
 import yaml
+from msgspec import inspect as shapes
 
+from bioretrieval_tui.catalog import fields as table_of_fields
 from bioretrieval_tui.catalog.checked_yaml import (
+    EXTRA,
     Walk,
     compose,
     key_text,
@@ -37,6 +40,7 @@ from bioretrieval_tui.catalog.models import (
     Encoding,
     Result,
     Source,
+    Text,
 )
 from bioretrieval_tui.errors import CatalogueError, NotFoundError, Problem
 
@@ -152,7 +156,7 @@ def _add_entry(draft: Draft, path: Path, section: str, node: yaml.Node, overlay:
     identifier = str(plain(node).get("id") or "")
     label = shown(identifier) or f"{section} (no id)"
     before = draft.entries.get(identifier)
-    walk = Walk(path, label, draft.problems)
+    walk = Walk(path, label, draft.problems, extra_types(section))
     record = walk.record(node, SECTIONS[section], whole=not (overlay and before))
     if not identifier:
         return
@@ -165,7 +169,17 @@ def _add_entry(draft: Draft, path: Path, section: str, node: yaml.Node, overlay:
         message = f"'{label}' is one of {before[0]}, not of {section}"
         draft.problems.append(Problem(path, message, place.line, label))
     else:
-        draft.entries[identifier] = (section, {**before[1], **record}, place)
+        changed = {**before[1], **record}
+        if EXTRA in before[1] and EXTRA in record:
+            changed[EXTRA] = {**before[1][EXTRA], **record[EXTRA]}
+        draft.entries[identifier] = (section, changed, place)
+
+
+def extra_types(section: str) -> dict[str, shapes.Type]:
+    """Types of the fields of a section that the table of fields alone declares."""
+    kinds = {"text": Text, "number": float, "bool": bool, "set": tuple[Text, ...]}
+    found = table_of_fields.TABLE.declared_only(str(SECTIONS[section].__struct_config__.tag))
+    return {name: shapes.type_info(kinds[kind]) for name, kind in found.items()}
 
 
 def _add_list(
@@ -284,7 +298,8 @@ class Checks:
             self._encoding(entry, record["encoding"], place)
 
     def _statuses(self, entry: str, section: str, record: dict[str, Any], place: Place) -> None:
-        known = {f.encode_name for f in shape_of(SECTIONS[section]).fields}
+        known = {f.encode_name for f in shape_of(SECTIONS[section]).fields} - {EXTRA}
+        known |= extra_types(section).keys()
         for field in record.get("statuses", {}):
             if field not in known:
                 hint = self._hint(field, known)

@@ -142,6 +142,8 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     notes: tuple[Note, ...] = ()
     added: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     """The day on which the entry came into the catalogue."""
+    extra: dict[str, str | int | float | bool | tuple[str, ...]] = {}
+    """Values of fields that `fields.TABLE` alone declares, by name; no key of YAML files."""
 
 
 class Paper(Entry, frozen=True, kw_only=True, tag_field="kind", tag="paper"):

@@ -72,7 +72,7 @@ def entry_of_kind(catalogue: Catalogue, identifier: str, section: str) -> AnyEnt
     Raises:
         NotFoundError: there is no such entry, or it is of another kind.
     """
-    from bioretrieval_tui.catalog.catalogue import kind_of
+    from bioretrieval_tui.catalog.catalogue import kind_of, kind_of_section
     from bioretrieval_tui.catalog.models import SECTIONS
 
     singular = kind_of_section(section)
@@ -89,13 +89,6 @@ def entry_of_kind(catalogue: Catalogue, identifier: str, section: str) -> AnyEnt
         f"no {singular} has the id '{identifier}'",
         remedy=f"nearest: {', '.join(near)}" if near else f"see: bioretrieval-tui list {section}",
     )
-
-
-def kind_of_section(section: str) -> str:
-    """The singular of a section's name, as entries call their kind."""
-    from bioretrieval_tui.catalog.models import SECTIONS
-
-    return str(SECTIONS[section].__struct_config__.tag)
 
 
 def _is_of(catalogue: Catalogue, identifier: str, section: str) -> bool:
@@ -129,9 +122,9 @@ def complete_benchmark(_: click.Context, __: click.Parameter, begun: str) -> lis
 
 def complete_field(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """Names of fields to sort by."""
-    from bioretrieval_tui.catalog.fields import FIELDS
+    from bioretrieval_tui.catalog.fields import TABLE
 
-    return [name for name, *_rest in FIELDS if name.startswith(begun)]
+    return [row.name for row in TABLE.rows if row.type and row.name.startswith(begun)]
 
 
 def complete_index(_: click.Context, __: click.Parameter, begun: str) -> list[str]:

@@ -25,7 +25,7 @@ State = Literal["ok", "note", "missing"]
 PACKAGES = (
     "click", "filelock", "hnswlib", "httpx", "ir-measures", "lxml", "msgspec", "numpy", "openvino",
     "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
-    "sentence-transformers", "textual", "tokenizers",
+    "sentence-transformers", "tenacity", "textual", "tokenizers",
 )  # fmt: skip
 """Besides torch and the embedded model, which are looked at on their own."""
 

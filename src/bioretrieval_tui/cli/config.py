@@ -90,11 +90,11 @@ def _theme() -> Setting:
 
 
 def _said(name: str, otherwise: str, *, secret: bool) -> Setting:
-    """What the door sends to services; a key is shown masked."""
-    from bioretrieval_tui.online.settings import masked, setting
+    """What is sent to services; a key is shown masked."""
+    from bioretrieval_tui.online.services import masked, network_setting
 
     try:
-        found = setting(name)
+        found = network_setting(name)
     except BioRetrievalError as error:
         return Setting(name, error.message, "at fault")
     if found is None:

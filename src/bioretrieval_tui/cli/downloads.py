@@ -7,20 +7,29 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
 from bioretrieval_tui.cli.narration import tell
-from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding
-    from bioretrieval_tui.online.door import Door
+    from bioretrieval_tui.online.http import HttpClient
     from bioretrieval_tui.progress import Reporter
 
 offline_option = click.option("--offline", is_flag=True, help="Do not use the network.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Write no progress to stderr.")
+
+
+def day_of(text: str) -> date:
+    """Parse a day. Raises UsageError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"'{text}' is not a date", remedy="write it as 2026-01-31") from error
 
 
 def keep_offline() -> None:
@@ -31,17 +40,17 @@ def keep_offline() -> None:
 
 
 @contextlib.contextmanager
-def opened(offline: bool) -> Iterator[Door]:
+def opened(offline: bool) -> Iterator[HttpClient]:
     """Open the HTTP client.
 
     Raises:
         OfflineError: the network is not allowed, by `offline` or by the environment.
     """
-    from bioretrieval_tui.online.door import Door
+    from bioretrieval_tui.online.http import HttpClient
 
     if offline:
         keep_offline()
-    with Door() as client:
+    with HttpClient() as client:
         yield client
 
 

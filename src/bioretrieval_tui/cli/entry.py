@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from bioretrieval_tui.cli.catalogue import catalogue, complete_id
 from bioretrieval_tui.cli.narration import tell
-from bioretrieval_tui.cli.output import format_option, put, put_sheet, width
+from bioretrieval_tui.cli.output import format_option, put, put_page, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 
 if TYPE_CHECKING:
@@ -32,23 +31,22 @@ def show(identifier: str, format_: Format) -> None:
     found = catalogue()
     entry = found.entry(identifier)
     if format_ in ("json", "jsonl"):
-        from bioretrieval_tui.render.entry_page import entry_record
-        from bioretrieval_tui.render.jsontext import encoded, object_text
+        from bioretrieval_tui.render.entries import entry_record
+        from bioretrieval_tui.render.formats import encoded, object_text
 
         record = entry_record(entry, found)
         put([object_text(record) if format_ == "json" else encoded(record) + "\n"])
     elif format_ in ("csv", "bibtex"):
         from bioretrieval_tui.render.entries import entry_sheet
 
-        sheet = entry_sheet([entry], found.names)
+        sheet = entry_sheet([entry], found)
         if format_ == "bibtex" and not sheet.citations:
             raise _not_citable(entry, found)
         put_sheet(sheet, format_)
     else:
-        from bioretrieval_tui.render.entry_page import entry_page
+        from bioretrieval_tui.render.entries import entry_page
 
-        page = entry_page(entry, found)
-        put([page] if format_ == "markdown" else _laid_out(page))
+        put_page(entry_page(entry, found), format_)
 
 
 def _not_citable(entry: AnyEntry, found: Catalogue) -> BioRetrievalError:
@@ -57,14 +55,6 @@ def _not_citable(entry: AnyEntry, found: Catalogue) -> BioRetrievalError:
     papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
     remedy = f"its papers: {', '.join(papers[:3])}" if papers else None
     return BioRetrievalError(f"'{entry.id}' is not a work to cite", remedy=remedy)
-
-
-def _laid_out(page: str) -> Iterator[str]:
-    from bioretrieval_tui.cli.page import laid_out
-    from bioretrieval_tui.terminal.capabilities import here
-
-    caps = here(sys.stdout)
-    return laid_out(page, width=width() or 80, colour=bool(caps.colours), links=caps.links)
 
 
 def _complete_type(_: click.Context, __: click.Parameter, begun: str) -> list[str]:

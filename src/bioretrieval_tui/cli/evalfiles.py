@@ -98,7 +98,7 @@ def keep(
 
 def _write_per_query(path: Path, done: Evaluation, comparison: Comparison | None) -> None:
     from bioretrieval_tui.paths import write_atomically
-    from bioretrieval_tui.render.jsontext import encoded
+    from bioretrieval_tui.render.formats import encoded
 
     deltas = {} if comparison is None else {one.query: one for one in comparison.deltas}
     lines = []

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified
-from bioretrieval_tui.render.text import shortened
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified, shortened
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue

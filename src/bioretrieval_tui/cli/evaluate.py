@@ -212,7 +212,7 @@ def _records(remove: str | None, format_: Format) -> None:
 def _show_query(asked: Asked, query: str, quiet: bool, progress: str, format_: Format) -> None:
     from bioretrieval_tui.cli.evalsheets import query_record, query_sheet
     from bioretrieval_tui.evaluation.one_query import view_query
-    from bioretrieval_tui.render.jsontext import object_text
+    from bioretrieval_tui.render.formats import object_text
 
     found = catalogue()
     with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
@@ -255,7 +255,9 @@ def _fetch(asked: Asked, reporter: Reporter, *, download: bool) -> None:
     from bioretrieval_tui.evaluation.layout import find_parts
 
     find_parts(asked.folder, asked.split)
-    pairs = ((asked.model, asked.recipe), (asked.reranker, asked.reranker_recipe))
+    pairs = [(asked.reranker, asked.reranker_recipe)]
+    if asked.encodes:
+        pairs.insert(0, (asked.model, asked.recipe))
     for name, recipe in pairs:
         if name is not None and name != MODEL_ID:
             fetch_missing(name, recipe, reporter, download=download)
@@ -274,7 +276,7 @@ def _print(done: Evaluation, comparison: Comparison | None, format_: Format) -> 
     from bioretrieval_tui.cli import evalsheets
 
     if format_ == "json":
-        from bioretrieval_tui.render.jsontext import object_text
+        from bioretrieval_tui.render.formats import object_text
 
         put([object_text(evalsheets.evaluation_record(done, comparison))])
         return
@@ -292,6 +294,6 @@ def _print(done: Evaluation, comparison: Comparison | None, format_: Format) -> 
 
 
 def _put_title(title: str) -> None:
-    from bioretrieval_tui.render.text import one_line
+    from bioretrieval_tui.render.sheet import one_line
 
     put([f"{one_line(title)}\n\n"])

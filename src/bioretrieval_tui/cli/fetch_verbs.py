@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,13 @@ from bioretrieval_tui.cli.catalogue import (
     complete_model,
     entry_of_kind,
 )
-from bioretrieval_tui.cli.downloads import keep_offline, offline_option, opened, quiet_option
+from bioretrieval_tui.cli.downloads import (
+    day_of,
+    keep_offline,
+    offline_option,
+    opened,
+    quiet_option,
+)
 from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
 from bioretrieval_tui.cli.output import put
 from bioretrieval_tui.cli.root import NamedGroup
@@ -189,12 +195,12 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     They are kept in your data folder and remain their publishers'. An interrupted fetch keeps
     what has arrived.
     """
-    from bioretrieval_tui.online.fetch import abstracts_of, papers_with_ids
+    from bioretrieval_tui.online.fetch import abstracts_of, paper_ids
     from bioretrieval_tui.progress import Progress
     from bioretrieval_tui.search.entries import Abstract, keep_abstracts, kept_abstracts
 
     kept = {} if everything else kept_abstracts()
-    wanted = [one for one in papers_with_ids(catalogue()) if one.id not in kept]
+    wanted = {name: one for name, one in paper_ids(catalogue()).items() if name not in kept}
     day = datetime.now(UTC).date().isoformat()
     before = len(kept)
     if not wanted:
@@ -237,7 +243,7 @@ def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> Non
     bioretrieval-tui eval "$(bioretrieval-tui fetch benchmark nfcorpus)"
     """
     from bioretrieval_tui.catalog.models import Benchmark
-    from bioretrieval_tui.online.benchmarks import fetch_benchmark, fetchable
+    from bioretrieval_tui.online.archives import fetch_benchmark, fetchable
     from bioretrieval_tui.paths import places
 
     found = catalogue()
@@ -280,7 +286,7 @@ def baseline(
     bioretrieval-tui fetch baseline pubmed/
     bioretrieval-tui index build pubmed pubmed/
     """
-    from bioretrieval_tui.online import baseline as archive
+    from bioretrieval_tui.online import archives as archive
 
     with opened(offline) as client:
         folders = archive.FOLDERS[1:] if updates else archive.FOLDERS
@@ -328,7 +334,9 @@ def _fetch_query(
     from bioretrieval_tui.online.spool import FetchRequest, sound_query
 
     query = sound_query(query)
-    request = FetchRequest(source, query, _day(since), most, **_destination_of(options))
+    request = FetchRequest(
+        source, query, None if since is None else day_of(since), most, **_destination_of(options)
+    )
     check_destination(request)
     _fetched(request, options)
 
@@ -389,15 +397,6 @@ def _model(model: str | None) -> tuple[str | None, Encoding | None]:
     from bioretrieval_tui.cli.models import chosen_model
 
     return (chosen_model(model) if model is not None else None) or (None, None)
-
-
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"'{text}' is not a date", remedy="write it as 2026-01-31") from error
 
 
 def _list_absent(file: Path, absent: Sequence[WorkId]) -> None:

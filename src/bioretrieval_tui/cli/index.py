@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Cell, Sheet
 
 
-FORMATS = "auto beir pubmed-xml medline ris wos medrag jats europepmc medcpt-chunk csv tsv parquet".split()
+FORMATS = (
+    "auto beir pubmed-xml medline ris wos medrag jats europepmc medcpt-chunk csv tsv parquet"
+).split()
 _TOLD = 5
 """Rejected records that are told on stderr; the report has them all."""
 
@@ -120,7 +122,7 @@ def info(name: str, format_: Format) -> None:
     """Tell about one index, after comparing each of its files with its checksum."""
     from bioretrieval_tui.cli.output import put
     from bioretrieval_tui.index import registry
-    from bioretrieval_tui.render.jsontext import object_text
+    from bioretrieval_tui.render.formats import object_text
 
     found = registry.info(name)
     if format_ == "json":

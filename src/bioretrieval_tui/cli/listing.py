@@ -11,7 +11,6 @@ from bioretrieval_tui.cli.catalogue import (
     catalogue,
     complete_field,
     complete_kind,
-    kind_of_section,
     kind_section,
 )
 from bioretrieval_tui.cli.narration import tell
@@ -77,10 +76,11 @@ def list_entries(
     if limit is not None:
         entries = entries[:limit]
 
+    from bioretrieval_tui.catalog.catalogue import kind_of_section
     from bioretrieval_tui.render.entries import entry_sheet
 
     singular = None if section is None else kind_of_section(section)
-    sheet = entry_sheet(entries, found.names, kind=singular)  # type: ignore[arg-type]
+    sheet = entry_sheet(entries, found, kind=singular)
     put_sheet(sheet, format_)
     if conditions and not entries:
         tell("nothing fits the filter")

@@ -16,6 +16,7 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.render.page import Page
     from bioretrieval_tui.render.sheet import Sheet
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -82,6 +83,21 @@ def put_sheet(sheet: Sheet, format_: Format) -> None:
 
     caps = here(sys.stdout)
     put(render(sheet, "table", width=width(), colour=bool(caps.colours), links=caps.links))
+
+
+def put_page(page: Page, format_: Format) -> None:
+    """Write a page as Markdown, or set for the terminal."""
+    from bioretrieval_tui.render.page import markdown
+
+    if format_ == "markdown":
+        put(markdown(page))
+        return
+    from bioretrieval_tui.render.terminal_page import laid_out
+    from bioretrieval_tui.terminal.capabilities import here
+
+    caps = here(sys.stdout)
+    whole = "".join(markdown(page))
+    put(laid_out(whole, width=width() or 80, colour=bool(caps.colours), links=caps.links))
 
 
 def width() -> int | None:

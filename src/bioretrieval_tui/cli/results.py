@@ -56,7 +56,7 @@ def results(
     bioretrieval-tui results -b nfcorpus -b scifact --zero-shot
     bioretrieval-tui results -m medcpt -f csv
     """
-    from bioretrieval_tui.render.results import result_sheet
+    from bioretrieval_tui.render.entries import result_sheet
 
     found = catalogue()
     wanted_models = {entry_of_kind(found, name, "models").id for name in models}

@@ -11,6 +11,7 @@ import hashlib
 import os
 import time
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -18,19 +19,21 @@ from bioretrieval_tui.paths import places, write_atomically
 
 _SETTLED_NS = 2_000_000_000
 """A file must be this old before its checksum is remembered: coarse clocks tick in seconds."""
-
-
 _MOST_NOTES = 256
 """Files come and go; the notes of those that went must not pile up."""
 
 
-class _Seen(msgspec.Struct, frozen=True):
+class _ChecksumNote(msgspec.Struct, frozen=True):
     path: str
     size: int
     inode: int
     mtime_ns: int
     ctime_ns: int
     sha256: str
+
+    @classmethod
+    def of(cls, path: Path, stat: os.stat_result, sha256: str) -> Self:
+        return cls(str(path), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, sha256)
 
 
 def sha256_of(path: Path) -> str:
@@ -51,53 +54,29 @@ def remembered_sha256(path: Path) -> str:
     """
     path = path.absolute()
     before = path.stat()
-    note = _note_of(path)
-    seen = _read_note(note)
-    if seen is not None and _describes(seen, path, before):
-        return seen.sha256
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    file = places().cache / "checksums" / f"{name}.json"
+    try:
+        note = msgspec.json.decode(file.read_bytes(), type=_ChecksumNote)
+        if note == _ChecksumNote.of(path, before, note.sha256):
+            return note.sha256
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        pass
     digest = sha256_of(path)
     after = path.stat()
-    fresh = _Seen(
-        str(path), after.st_size, after.st_ino, after.st_mtime_ns, after.st_ctime_ns, digest
-    )
+    note = _ChecksumNote.of(path, after, digest)
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
-    if settled and _describes(fresh, path, before):
-        _write_note(note, fresh)
+    if settled and note == _ChecksumNote.of(path, before, digest):
+        _keep(file, note)
     return digest
 
 
-def _note_of(path: Path) -> Path:
-    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-    return places().cache / "checksums" / f"{name}.json"
-
-
-def _describes(seen: _Seen, path: Path, stat: os.stat_result) -> bool:
-    return (seen.path, seen.size, seen.inode, seen.mtime_ns, seen.ctime_ns) == (
-        str(path),
-        stat.st_size,
-        stat.st_ino,
-        stat.st_mtime_ns,
-        stat.st_ctime_ns,
-    )
-
-
-def _read_note(note: Path) -> _Seen | None:
+def _keep(file: Path, note: _ChecksumNote) -> None:
     try:
-        return msgspec.json.decode(note.read_bytes(), type=_Seen)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _write_note(note: Path, seen: _Seen) -> None:
-    try:
-        write_atomically(note, msgspec.json.encode(seen))
-        _forget_oldest(note.parent)
+        write_atomically(file, msgspec.json.encode(note))
+        notes = sorted(file.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        for path in notes[:-_MOST_NOTES]:
+            path.unlink(missing_ok=True)
     except (OSError, UnicodeEncodeError):
         # Without the note the next caller hashes again; that is slower and still right.
         return
-
-
-def _forget_oldest(folder: Path) -> None:
-    notes = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    for path in notes[: max(0, len(notes) - _MOST_NOTES)]:
-        path.unlink(missing_ok=True)

@@ -1,5 +1,5 @@
-"""Which file is of which format: the table of formats, told by the first bytes of a file and by
-its name only where those leave it open; and which files a call names."""
+"""Which file is of which format: the table of formats, recognised by the first bytes of a file
+and by its name only where those leave it open; and which files the arguments of a call name."""
 
 from __future__ import annotations
 
@@ -60,7 +60,6 @@ _MEDLINE = Format(
 _RIS = Format("ris", "RIS", (".ris",), tagged.recognises_ris, tagged.read_ris)
 _CSV = Format("csv", "CSV", (".csv",), tables.recognises_csv, tables.read_csv)
 _TSV = Format("tsv", "TSV", (".tsv", ".tab"), tables.recognises_tsv, tables.read_tsv)
-_TABLES = (_CSV, _TSV)
 
 FORMATS: tuple[Format, ...] = (
     Format("parquet", "Parquet", (".parquet",), tables.recognises_parquet, tables.read_parquet),
@@ -94,20 +93,15 @@ FORMATS: tuple[Format, ...] = (
 )
 """All formats, the surest signs first."""
 
-_PACKED = ".gz"
 _NULS = 50
 """Every so many-th character a NUL, and a file is no text."""
 _LINES_TRIED = 50
-# A name is believed where every line or field stands alone, so that a file whose first records
-# are broken is still read: each of them is told, and the others are kept.
+# The name decides where every line or field stands alone, so that a file whose first records are
+# broken is still read: each of them is reported, and the others are kept.
 _BELIEVED = {
-    ".jsonl": _BEIR,
-    ".ndjson": _BEIR,
-    ".nbib": _MEDLINE,
-    ".medline": _MEDLINE,
-    ".ris": _RIS,
-    ".csv": _CSV,
-    ".tsv": _TSV,
+    suffix: format_
+    for format_ in (_BEIR, _MEDLINE, _RIS, _CSV, _TSV)
+    for suffix in format_.suffixes
 }
 
 _FOREIGN = (
@@ -140,7 +134,7 @@ def by_name(name: str) -> Format:
 def suffix_of(name: str) -> str:
     """The suffix of a file name that tells its format, in small letters, without `.gz`."""
     path = PurePath(name.lower())
-    return PurePath(path.stem).suffix if path.suffix == _PACKED else path.suffix
+    return PurePath(path.stem).suffix if path.suffix == ".gz" else path.suffix
 
 
 def recognise(source: SourceReader) -> Format:
@@ -167,17 +161,17 @@ def _by_content(head: bytes, suffix: str) -> Format | None:
     if tables.is_pubmed_csv(head):
         return _CSV
     for format_ in FORMATS:
-        if format_ not in _TABLES and format_.recognises(head):
+        if format_ not in (_CSV, _TSV) and format_.recognises(head):
             return format_
-    # The first record may be broken: then one of the next tells, if the name agrees.
-    likely = [f for f in FORMATS if suffix in f.suffixes and f not in _TABLES]
+    # The first record may be broken: then one of the next decides, if the name agrees.
+    likely = [f for f in FORMATS if suffix in f.suffixes and f not in (_CSV, _TSV)]
     rest = head
     for _ in range(_LINES_TRIED if likely else 0):
         rest = rest.partition(b"\n")[2]
         for format_ in likely:
             if rest and format_.recognises(rest):
                 return format_
-    fitting = [format_ for format_ in _TABLES if format_.recognises(head)]
+    fitting = [format_ for format_ in (_CSV, _TSV) if format_.recognises(head)]
     named = [format_ for format_ in fitting if suffix in format_.suffixes]
     return next(iter(named or fitting), None)
 
@@ -192,7 +186,7 @@ def _foreign(head: bytes) -> str | None:
     text = text_of_head(head[:4096])
     if _HTML.match(text):
         return "an HTML page"
-    # One is a fault of the record that holds it, and told there.
+    # A single one is a fault of the record that holds it, and reported there.
     if text.count("\0") > len(text) // _NULS:
         return "binary data"
     return None
@@ -270,47 +264,38 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _within(folder: Path) -> list[Path]:
+    """The files of a folder, sorted; each folder and file once, so that links in a circle end."""
     for name in _CORPUS:
         if (folder / name).is_file():
             return [folder / name]
     files: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    for path in _below(folder, seen):
-        info = _look(path)
-        if stat.S_ISREG(info.st_mode) and _key(info) not in seen:
-            seen.add(_key(info))
-            files.append(path)
-    if not files:
+    seen = {_key(_look(folder))}
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=_cannot_list):
+        wanted = [Path(root, name) for name in sorted(folders) if _is_wanted(name)]
+        folders[:] = [path.name for path in wanted if _is_new(path, seen)]
+        wanted = [Path(root, name) for name in names if _is_wanted(name)]
+        files += [path for path in wanted if suffix_of(path.name) in _SUFFIXES]
+    regular = [path for path in sorted(files) if _is_there(path) and path.is_file()]
+    if not regular:
         raise NotFoundError(
             f"{folder} holds no corpus", remedy="name a file, or a folder with files of a format"
         )
-    return files
+    return [path for path in regular if _is_new(path, seen)]
 
 
-def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """Files below `folder` by name alone, sorted; each folder is gone into once, so that links
-    which lead in a circle end."""
-    waiting = [folder]
-    while waiting:
-        path = waiting.pop()
-        info = _look(path)
-        if not stat.S_ISDIR(info.st_mode):
-            yield path
-            continue
-        if _key(info) in seen:
-            continue
-        seen.add(_key(info))
-        try:
-            entries = sorted(path.iterdir(), reverse=True)
-        except OSError as error:
-            raise reading_fault(str(path), error) from error
-        waiting.extend(entry for entry in entries if _is_wanted(entry))
+def _cannot_list(error: OSError) -> None:
+    raise reading_fault(str(error.filename), error) from error
 
 
-def _is_wanted(path: Path) -> bool:
-    if path.name.startswith(".") or path.name in _NO_DOCUMENTS or not _is_there(path):
-        return False
-    return path.is_dir() or suffix_of(path.name) in _SUFFIXES
+def _is_wanted(name: str) -> bool:
+    return not name.startswith(".") and name not in _NO_DOCUMENTS
+
+
+def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
+    key = _key(_look(path))
+    is_new = key not in seen
+    seen.add(key)
+    return is_new
 
 
 def _is_there(path: Path) -> bool:

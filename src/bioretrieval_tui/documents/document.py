@@ -1,10 +1,10 @@
-"""What a document is, and what a reader hands on: documents, deletions and refusals, each with
-the place that it came from."""
+"""Documents, and what readers yield: documents, deletions and rejected records, each with the
+place that it came from."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The corpus says that this id is no document any more."""
+    """The corpus withdraws the document with this id."""
 
     id: str
     place: Place
@@ -71,7 +71,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that is not taken: where it stands, what is wrong, what to do (or None)."""
+    """A record that is left out: where it stands, what is wrong, what to do (or None)."""
 
     place: Place
     reason: str
@@ -82,10 +82,6 @@ class Rejected:
         return text if self.remedy is None else f"{text}; {self.remedy}"
 
 
-Item = Record | Deleted | Rejected
-"""What a reader yields, in file order. A broken record is `Rejected` and costs no neighbour."""
-
-
 class RecordFault(Exception):
     """Why one record is no document: `reason`, and what to do about it (or None)."""
 
@@ -93,3 +89,16 @@ class RecordFault(Exception):
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
+
+
+Item = Record | Deleted | Rejected
+"""What a reader yields, in file order. A broken record is `Rejected` and costs no other."""
+
+
+def item_of(place: Place, make: Callable[[], Document], shape: str | None = None) -> Item:
+    """The record that `make` gives, rejected where it raises RecordFault; `shape` is the remedy
+    of faults that have none of their own."""
+    try:
+        return Record(make(), place)
+    except RecordFault as fault:
+        return Rejected(place, fault.reason, fault.remedy or shape)

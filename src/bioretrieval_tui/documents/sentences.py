@@ -1,8 +1,8 @@
 """Where the sentences of an abstract begin and end.
 
 Rules, not a model: a sentence ends at . ! or ? (with what closes after it) before a blank and
-something that can begin a sentence. What looks like an end and is none in biomedical prose is
-listed: abbreviations, initials, genus names, decimals. Nothing of the text is lost or changed.
+something that can begin a sentence. What only looks like an end in biomedical prose is listed:
+abbreviations, initials, genus names, decimals. Nothing of the text is lost or changed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A corpus file as a stream: opened, unpacked and hashed while it is read, as bytes or lines.
 
 Every reader stands on it. No file is held in memory: lines are bounded, and so is how far a small
-packed file may unpack. Also what the user said of the files (`ReadOptions`, `ReadSettings`).
+packed file may unpack. Also how the user wants files read (`ReadOptions`, `ReadSettings`).
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class SourceDamaged(CorpusError):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What was read of one file: where it is, how much, and the SHA-256 of its bytes as stored."""
+class SourceSummary:
+    """One file that was read: its path, its size and the SHA-256 of its bytes as stored."""
 
     path: str
     bytes: int
@@ -124,7 +124,7 @@ class SourceReader:
             try:
                 part = self._read(size - len(self._ahead))
             except SourceDamaged:
-                break  # told again, with its place, when the content is read
+                break  # reported, with its place, when the content is read
             if not part:
                 break
             self._ahead += part
@@ -162,10 +162,10 @@ class SourceReader:
             raise reading_fault(self.name, error) from error
         self._check_unchanged()
 
-    def summary(self) -> Source:
+    def summary(self) -> SourceSummary:
         """Path, size and checksum of what was read."""
         shown = STDIN if self.path is None else str(self.path.absolute())
-        return Source(shown, self._hashing.count, self._hashing.digest.hexdigest())
+        return SourceSummary(shown, self._hashing.count, self._hashing.digest.hexdigest())
 
     def _read(self, size: int) -> bytes:
         try:
@@ -264,10 +264,10 @@ class MemorySource(SourceReader):
     def hash_rest(self) -> None:
         """Nothing needs to be read for the checksum."""
 
-    def summary(self) -> Source:
+    def summary(self) -> SourceSummary:
         """Name, size and checksum."""
         data = self._data.getvalue()
-        return Source(self.name, len(data), hashlib.sha256(data).hexdigest())
+        return SourceSummary(self.name, len(data), hashlib.sha256(data).hexdigest())
 
     def _read(self, size: int) -> bytes:
         return self._data.read(size)
@@ -279,7 +279,9 @@ CONVERT = "convert the file to UTF-8"
 _UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class Line(NamedTuple):  # a frozen dataclass takes five times as long to make, and there are many
+class TextLine(
+    NamedTuple
+):  # a frozen dataclass takes five times as long to make, and there are many
     """One line of a text file, its end left on: `number` from 1, `text`, and why the record in
     which it stands cannot be trusted (then `text` is only good for finding where that ends)."""
 
@@ -288,7 +290,7 @@ class Line(NamedTuple):  # a frozen dataclass takes five times as long to make, 
     fault: RecordFault | None = None
 
 
-def text_lines(source: SourceReader, limit: int = MAX_LINE_BYTES) -> Iterator[Line]:
+def text_lines(source: SourceReader, limit: int = MAX_LINE_BYTES) -> Iterator[TextLine]:
     """The lines of a text file in UTF-8, or in UTF-16 where it begins with that mark.
 
     Other encodings are not guessed: a wrong guess would spoil names and symbols silently.
@@ -301,15 +303,15 @@ def text_lines(source: SourceReader, limit: int = MAX_LINE_BYTES) -> Iterator[Li
     lines = _lines(_transcoded(source.blocks()), limit) if is_utf16 else source.lines(limit)
     for number, line in lines:
         if line is None:
-            yield Line(number, "", RecordFault(f"a line is longer than {limit:,} bytes"))
+            yield TextLine(number, "", RecordFault(f"a line is longer than {limit:,} bytes"))
             continue
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
         try:
-            yield Line(number, line.decode("utf-8"))
+            yield TextLine(number, line.decode("utf-8"))
         except UnicodeDecodeError as error:
             fault = RecordFault(f"not UTF-8 at byte {error.start + 1} of line {number}", CONVERT)
-            yield Line(number, line.decode("utf-8", "replace"), fault)
+            yield TextLine(number, line.decode("utf-8", "replace"), fault)
 
 
 def text_of_head(head: bytes) -> str:
@@ -351,12 +353,12 @@ def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
         raise SourceDamaged(reason, offset=seen, remedy=CONVERT) from error
 
 
-# What the user said of the files ----------------------------------------------------------------
+# How files are read -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What the user said about the files: `mapping`, from our fields (`id`, `title`, `text`, or
+    """How tables are read: `mapping`, from our fields (`id`, `title`, `text`, or
     a metadata name) to the columns of a table."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)

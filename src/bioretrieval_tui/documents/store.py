@@ -72,7 +72,7 @@ _Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredId:
     """What an id stands for: a document's own id, or an alias of it."""
 
     label: int
@@ -83,7 +83,7 @@ class Segment:
     """One finished segment, read-only; usable from several threads.
 
     Raises (all methods):
-        IndexFault: the file is not there, is no store of ours, or is damaged.
+        IndexFault: the file is not there, is not a document store, or is damaged.
     """
 
     def __init__(self, path: Path, first: int) -> None:
@@ -126,7 +126,7 @@ class Segment:
             self._db.close()
 
     def fault(self, error: Exception) -> IndexFault:
-        """What SQLite's complaint is to the user."""
+        """The message to the user for an error of SQLite."""
         return IndexFault(
             f"the document store {self.path.name} cannot be read: {error}",
             remedy="build the index again",
@@ -140,7 +140,7 @@ class DocumentStore:
     dead by a later segment or by deletion is for the index to know, which keeps a list of it.
 
     Raises (all methods):
-        IndexFault: a file is not there, is no store of ours, or is damaged.
+        IndexFault: a file is not there, is not a document store, or is damaged.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -172,11 +172,11 @@ class DocumentStore:
             found.update(segment.rows(_IDS, [inside]))
         return _in_order(labels, found)
 
-    def lookup(self, identifier: str) -> Found | None:
+    def lookup(self, identifier: str) -> StoredId | None:
         """What an id stands for now, by the newest segment that says anything of it."""
         for segment in reversed(self.segments):
             for kind, label in segment.rows(_IN_FORCE, [identifier]):
-                return None if kind == 2 else Found(int(label), kind == 1)
+                return None if kind == 2 else StoredId(int(label), kind == 1)
         return None
 
     def find(self, identifier: str) -> tuple[int, Document] | None:
@@ -209,7 +209,7 @@ class DocumentStore:
         """The other ids that stand for this document now, in order."""
         rows = self._all("SELECT DISTINCT id FROM aliases WHERE label = ?", [label])
         names = {str(row[0]) for row in rows}
-        return sorted(name for name in names if self.lookup(name) == Found(label, alias=True))
+        return sorted(name for name in names if self.lookup(name) == StoredId(label, alias=True))
 
     def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
         """All rows from label `start` on, dead ones too, in label order, at most `size` each."""
@@ -234,7 +234,7 @@ class DocumentStore:
     def all_aliases(self) -> Iterator[tuple[str, int]]:
         """Every alias in force, with its label."""
         for name, label in self._all("SELECT id, label FROM aliases ORDER BY id"):
-            if self.lookup(name) == Found(label, alias=True):
+            if self.lookup(name) == StoredId(label, alias=True):
                 yield name, label
 
     def marked_dead(self) -> list[int]:
@@ -245,7 +245,7 @@ class DocumentStore:
         """Labels of all dead rows, ascending: those that their own id does not stand for any
         more. Needs no list of them, but one look-up a row."""
         rows = self._all("SELECT label, id FROM documents ORDER BY label")
-        return [int(at) for at, name in rows if self.lookup(name) != Found(int(at), alias=False)]
+        return [int(at) for at, name in rows if self.lookup(name) != StoredId(int(at), alias=False)]
 
     def intact(self, label: int) -> bool:
         """Whether a row's text still has the content hash that it was stored with."""

@@ -17,7 +17,7 @@ from typing import Any, Self
 import msgspec
 
 from bioretrieval_tui.documents.document import Document, Record
-from bioretrieval_tui.documents.store import APPLICATION, SCHEMA, VERSION, DocumentStore, Found
+from bioretrieval_tui.documents.store import APPLICATION, SCHEMA, VERSION, DocumentStore, StoredId
 
 _COMMIT_EVERY = 20_000
 _INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
@@ -157,21 +157,21 @@ class StoreWriter:
         self._insert(document, metadata, digest, where)
         return StoreOutcome.NEW if known is None else StoreOutcome.REPLACED
 
-    def _lookup(self, identifier: str) -> Found | None:
+    def _lookup(self, identifier: str) -> StoredId | None:
         row = self._db.execute(
             "SELECT label FROM documents WHERE id = ? AND dead = 0", (identifier,)
         ).fetchone()
         if row is not None:
-            return Found(row[0], alias=False)
+            return StoredId(row[0], alias=False)
         row = self._db.execute("SELECT label FROM aliases WHERE id = ?", (identifier,)).fetchone()
         if row is not None:
-            return Found(row[0], alias=True)
+            return StoredId(row[0], alias=True)
         if self._base is None:
             return None
         gone = self._db.execute("SELECT 1 FROM gone WHERE id = ?", (identifier,)).fetchone()
         return None if gone else self._base.lookup(identifier)
 
-    def _same(self, known: Found, digest: bytes, metadata: bytes | None) -> bool:
+    def _same(self, known: StoredId, digest: bytes, metadata: bytes | None) -> bool:
         """Whether what is known holds this very content and metadata. Of an alias the metadata
         was never kept, so there the content decides."""
         rows = self._rows("SELECT hash, metadata FROM documents WHERE label = ?", known.label)
@@ -222,7 +222,7 @@ class StoreWriter:
             self._db.execute("COMMIT")
             self._db.execute("BEGIN")
 
-    def _forget(self, identifier: str, known: Found) -> None:
+    def _forget(self, identifier: str, known: StoredId) -> None:
         """Take an id off what it stands for; the document dies with its own id, unless an alias
         of it lives on, which then becomes its id."""
         self.changes += 1
@@ -263,7 +263,7 @@ class StoreWriter:
         }
         if self._base is not None and label < self.first:
             named.update(self._base.aliases(label))
-        return sorted(name for name in named if self._lookup(name) == Found(label, alias=True))
+        return sorted(name for name in named if self._lookup(name) == StoredId(label, alias=True))
 
     def _row(self, label: int) -> tuple[Document, tuple[str, int | None], bytes]:
         """A row with the place that it came from and its content hash."""

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from bioretrieval_tui.documents.bibliography import MAX_ID_LENGTH, sound, sound_value
 from bioretrieval_tui.documents.document import RecordFault
 from bioretrieval_tui.documents.readers.json_records import decode
-from bioretrieval_tui.documents.source import Line, SourceReader, text_lines
+from bioretrieval_tui.documents.source import SourceReader, TextLine, text_lines
 from bioretrieval_tui.errors import CorpusError
 
 HIGHEST_GRADE = 1_000
@@ -106,7 +106,7 @@ def read_judgements(path: Path) -> Judgements:
     return found
 
 
-def _lines(path: Path) -> Iterator[Line]:
+def _lines(path: Path) -> Iterator[TextLine]:
     """Lines that are not blank. Raises CorpusError for one that cannot be read."""
     with SourceReader(path) as source:
         for line in text_lines(source):

@@ -65,7 +65,14 @@ from bioretrieval_tui.index.pipeline import WINDOW, fill
 from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.text_index import TextIndexWriter, is_current
-from bioretrieval_tui.index.vector_cache import ModelFacts, ModelVectors, Vectoriser, facts_in
+from bioretrieval_tui.index.vector_cache import (
+    ModelFacts,
+    ModelVectors,
+    NoVectors,
+    Vectoriser,
+    VectorPool,
+    facts_in,
+)
 from bioretrieval_tui.index.vectors import Halves, Labels, Matrix, open_dead, open_matrix
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -184,12 +191,7 @@ def add_from(
     if found.outdated or not is_current(found.lexical):
         compact_index(name, reporter=reporter)
     with _work(name, "extended"), open_base(name, whole=True) as base:
-        vectoriser = ModelVectors(
-            folder,
-            factory_of(base.manifest),
-            facts=facts_in(base.manifest),
-            old=(facts_in(base.manifest), base.store, base.matrix),
-        )
+        vectoriser = _of_base(base, factory_of(base.manifest))
         return _assembled(name, feed, vectoriser, Settings(base=base), reporter, reading)
 
 
@@ -226,10 +228,7 @@ def compact_index(name: str, *, reporter: Reporter = silent) -> Outcome:
     """
     folder = index_folder(name)
     with _work(name, "compacted"), open_base(name) as base:
-        facts = facts_in(base.manifest)
-        vectoriser = ModelVectors(
-            folder, _no_encoder, facts=facts, old=(facts, base.store, base.matrix)
-        )
+        vectoriser = _of_base(base, _no_encoder)
         settings = Settings(
             ids=base.manifest.ids, fingerprint=base.manifest.fingerprint, history=base.manifest
         )
@@ -257,6 +256,53 @@ def build_from(
         vectoriser = ModelVectors(folder, encoder_factory, old=old)
         settings = Settings(ids=ids, fingerprint=fingerprint)
         return _assembled(name, feed, vectoriser, settings, reporter, reading)
+
+
+def build_lexical(
+    name: str,
+    feed: Feed,
+    facts: ModelFacts,
+    *,
+    reporter: Reporter = silent,
+    fingerprint: str | None = None,
+) -> Outcome:
+    """Build the index `name` for BM25 alone: no vectors, and no model is loaded.
+
+    facts: of the model that may encode the documents later. Vectors of an index that is replaced
+    are kept in the pool for that.
+
+    Raises: as `build_index`.
+    """
+    with _work(name, "built", pools=False):
+        with _old_index(name) as base:
+            if base is not None and base.manifest.encoded:
+                _keep_vectors(base)
+        return _assembled(
+            name, feed, NoVectors(facts), Settings(fingerprint=fingerprint), reporter, None
+        )
+
+
+def _keep_vectors(base: Base) -> None:
+    """Put the vectors of an index into its pool, where the next build that encodes finds them."""
+    facts = facts_in(base.manifest)
+    pool = VectorPool(base.folder, facts.key, facts.dimension)
+    try:
+        first = 0
+        for documents in base.store.batches(WINDOW):
+            labels = np.arange(first, first + len(documents), dtype=np.int64)
+            digests = [document.content_hash() for document in documents]
+            pool.append(digests, base.matrix.halves(labels))
+            first += len(documents)
+    finally:
+        pool.close()
+
+
+def _of_base(base: Base, factory: EncoderFactory) -> Vectoriser:
+    """Vectors for an index that goes on from `base`; none where that has none."""
+    facts = facts_in(base.manifest)
+    if not base.manifest.encoded:
+        return NoVectors(facts)
+    return ModelVectors(base.folder, factory, facts=facts, old=(facts, base.store, base.matrix))
 
 
 def build_with_vectors(
@@ -357,8 +403,11 @@ def _assembled(
 
 
 @contextlib.contextmanager
-def _work(name: str, doing: str) -> Iterator[None]:
-    """Hold the index for writing, sweep before and after, and say what a bad disk means."""
+def _work(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
+    """Hold the index for writing, sweep before and after, and say what a bad disk means.
+
+    pools: whether a finished build uses up the vectors that unfinished ones left.
+    """
     folder = index_folder(name)
     with writing(name, doing), _storage_faults(name):
         sweep_removed()
@@ -369,7 +418,7 @@ def _work(name: str, doing: str) -> Iterator[None]:
             finished = True
         finally:
             # Takes the ruin of a failed build as well as what a new one has replaced.
-            sweep_index(folder, pools=finished)
+            sweep_index(folder, pools=finished and pools)
 
 
 def _refuse_catalogue(name: str) -> None:
@@ -460,12 +509,15 @@ def assemble(
     reporter(Progress("linking", 1, 4, unit="steps", note="metadata"))
     metadata = _write_metadata(work, generation / METADATA, base, dead, reporter)
     reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
-    filled.graph.bury(died)
-    graph_settings = filled.graph.tuned(
-        graph_settings, probe(matrix, dead, filled.facts.similarity)
-    )
-    reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
-    filled.graph.save(generation / GRAPH)
+    if filled.graph is None:
+        (generation / GRAPH).touch()
+    else:
+        filled.graph.bury(died)
+        graph_settings = filled.graph.tuned(
+            graph_settings, probe(matrix, dead, filled.facts.similarity)
+        )
+        reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
+        filled.graph.save(generation / GRAPH)
     np.save(generation / DEAD, dead)
     reporter(Progress("linking", 4, 4, unit="steps"))
 
@@ -516,7 +568,11 @@ def assemble(
     return manifest
 
 
-def _start_graph(facts: ModelFacts, settings: GraphSettings, base: Base | None) -> GraphBuilder:
+def _start_graph(
+    facts: ModelFacts, settings: GraphSettings, base: Base | None
+) -> GraphBuilder | None:
+    if not facts.dimension:
+        return None
     if base is None:
         return GraphBuilder(facts.dimension, settings, WINDOW)
     return GraphBuilder.grown_from(load_graph(base.manifest, base.folder), settings)
@@ -540,7 +596,7 @@ def _write_metadata(
 def _matrix(path: Path, rows: int, facts: ModelFacts, base: Base | None) -> Matrix:
     """The vectors of the old segments and of the new one."""
     parts: list[Halves] = list(base.matrix.parts) if base is not None else []
-    if rows:
+    if rows and facts.dimension:
         parts.append(np.memmap(path, dtype="<f2", mode="r", shape=(rows, facts.dimension)))
     return Matrix(parts, facts.dimension)
 

@@ -1,16 +1,22 @@
-"""arXiv by its API: Atom feeds, one request in three seconds, newest first."""
+"""arXiv by its API: Atom feeds, one request every three seconds, newest papers first."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.online.answers import arxiv_document, arxiv_records
-from bioretrieval_tui.online.door import Door
-from bioretrieval_tui.online.faults import OnlineError, has_changed
+from bioretrieval_tui.documents.document import Document, RecordFault
+from bioretrieval_tui.documents.readers.xml_records import RecordParser
+from bioretrieval_tui.online.services import OnlineError, unexpected
 from bioretrieval_tui.online.spool import FetchBatch, FetchRequest, Mark, expected, next_size
 from bioretrieval_tui.terminal.clean import clean
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+    from bioretrieval_tui.online.http import HttpClient
 
 SERVICE = "arxiv"
 NAME = "arXiv"
@@ -18,19 +24,60 @@ PAGE = 500
 REACH = 30_000
 """Papers of one search that arXiv gives at most."""
 _IDS = 100
-_EMPTY_TRIES = 3
-"""arXiv now and then answers a page in the middle with nothing at all."""
+_EMPTY_ATTEMPTS = 3
+"""arXiv now and then sends an empty page in the middle of a search."""
 _TOTAL = re.compile(rb"<opensearch:totalResults[^>]{0,200}>\s*(\d{1,9})\s*<")
 _ERROR = re.compile(rb"arxiv\.org/api/errors")
 _SUMMARY = re.compile(rb"<summary[^>]{0,100}>([^<]{0,500})")
+_ID = re.compile(
+    r"(?:https?://[^/]+/abs/)?(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v(\d+))?"
+)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ATOM = "{http://www.w3.org/2005/Atom}"
+_OWN = "{http://arxiv.org/schemas/atom}"
+_LONGEST = 500
+"""Characters kept of a field, the abstract apart."""
 
 
-def batches(door: Door, request: FetchRequest, mark: Mark | None = None) -> Iterator[FetchBatch]:
-    """The papers of a search, newest first; from behind `mark` on, if there is one.
+@dataclass(frozen=True, slots=True)
+class ArxivRecord:
+    """One paper as arXiv describes it. id: without version; published, updated: ISO 8601 days."""
+
+    id: str
+    version: int
+    title: str
+    abstract: str
+    authors: tuple[str, ...]
+    published: str | None
+    updated: str | None
+    doi: str | None
+    comment: str | None
+    journal: str | None
+    categories: tuple[str, ...]
+
+    def document(self) -> Document:
+        """The paper as a document; its id is the arXiv id."""
+        metadata: dict[str, Any] = {
+            "authors": list(self.authors),
+            "arxiv": self.id,
+            "url": f"https://arxiv.org/abs/{self.id}",
+            "keywords": list(self.categories),
+        }
+        if self.published:
+            metadata |= {"year": int(self.published[:4]), "date": self.published}
+        stated = {"doi": self.doi, "journal": self.journal}
+        metadata |= {name: value for name, value in stated.items() if value}
+        return Document(self.id, self.title, self.abstract, metadata)
+
+
+def batches(
+    client: HttpClient, request: FetchRequest, mark: Mark | None = None
+) -> Iterator[FetchBatch]:
+    """Yield the papers of a search, newest first, from behind `mark` on.
 
     Raises:
-        OnlineError: arXiv cannot be reached, does not take the query, gives no more of it, or
-            answers in a form that is not known.
+        OnlineError: arXiv cannot be reached, rejects the query, gives no more of it, or sends an
+            unexpected response.
     """
     mark = mark or Mark()
     query = request.query
@@ -41,27 +88,47 @@ def batches(door: Door, request: FetchRequest, mark: Mark | None = None) -> Iter
         if start >= REACH:
             raise OnlineError(
                 f"{NAME} gives no more than {REACH:,} papers of one search",
-                remedy="narrow the query, or say --since, and fetch in parts",
+                remedy="narrow the query, or fetch in parts with --since",
             )
-        documents, found = _page(door, query, start, size)
-        total = expected(request, found)
+        documents, found = _page(client, query, start, size)
         start += len(documents)
-        mark = Mark({"start": str(start)}, mark.done + len(documents), total)
+        mark = Mark({"start": str(start)}, mark.done + len(documents), expected(request, found))
         yield FetchBatch(tuple(documents), (), mark)
         if not documents or start >= found:
             return
 
 
-def by_ids(door: Door, ids: Sequence[str]) -> Iterator[Document]:
-    """The papers of these arXiv ids (without versions); those that arXiv has not are left out.
-    Raises OnlineError."""
+def by_ids(client: HttpClient, ids: Sequence[str]) -> dict[str, ArxivRecord]:
+    """Return the papers with these arXiv ids (without versions), by id; unknown ones are left out.
+
+    Raises:
+        OnlineError: arXiv fails. BioRetrievalError: it sends no such feed.
+    """
+    found: dict[str, ArxivRecord] = {}
     for begin in range(0, len(ids), _IDS):
         part = ids[begin : begin + _IDS]
         params = {"id_list": ",".join(part), "max_results": str(len(part))}
-        yield from _documents(door.get(SERVICE, "query", params=params).body)
+        found |= arxiv_records(client.get(SERVICE, "query", params=params).content)
+    return found
 
 
-def _page(door: Door, query: str, start: int, size: int) -> tuple[list[Document], int]:
+def arxiv_records(data: bytes) -> dict[str, ArxivRecord]:
+    """Parse an Atom feed of arXiv's API; the papers by id.
+
+    Raises:
+        BioRetrievalError: it is no such feed.
+    """
+    try:
+        root = RecordParser()(data)
+    except RecordFault as error:
+        raise unexpected(NAME, str(error)) from error
+    if root.tag != f"{_ATOM}feed":
+        raise unexpected(NAME, "not an Atom feed")
+    records = map(_record, root.iterfind(f"{_ATOM}entry"))
+    return {record.id: record for record in records if record is not None}
+
+
+def _page(client: HttpClient, query: str, start: int, size: int) -> tuple[list[Document], int]:
     """The papers from `start` on, and how many there are in all."""
     params = {
         "search_query": query,
@@ -70,32 +137,70 @@ def _page(door: Door, query: str, start: int, size: int) -> tuple[list[Document]
         "start": str(start),
         "max_results": str(size),
     }
-    documents: list[Document] = []
-    found = 0
-    for _ in range(_EMPTY_TRIES):
-        answer = door.get(SERVICE, "query", params=params, check=False)
-        body = answer.body
+    for _ in range(_EMPTY_ATTEMPTS):
+        response = client.get(SERVICE, "query", params=params, check=False)
+        body = response.content
         if _ERROR.search(body):
-            said = _SUMMARY.search(body)
-            why = clean(said[1].decode("utf-8", "replace"))[:200] if said else "it says no more"
+            summary = _SUMMARY.search(body)
+            why = summary[1].decode("utf-8", "replace") if summary else "no reason given"
             raise OnlineError(
-                f"{NAME} does not take the query: {' '.join(why.split())}",
-                remedy="see info.arxiv.org/help/api/user-manual for how queries are written",
+                f"{NAME} rejects the query: {' '.join(clean(why)[:200].split())}",
+                remedy="see info.arxiv.org/help/api/user-manual for the query syntax",
             )
-        if answer.status >= 400:
-            raise OnlineError(f"{NAME} answers {answer.status}", remedy="try again later")
-        documents = _documents(body)
+        if response.status_code >= 400:
+            raise OnlineError(
+                f"{NAME} responded with status {response.status_code}", remedy="try again later"
+            )
+        documents = [record.document() for record in arxiv_records(body).values()]
         total = _TOTAL.search(body)
         if total is None:
-            raise has_changed(NAME, "a feed without a count")
+            raise unexpected(NAME, "a feed without a count")
         found = int(total[1])
         if documents or start >= found:
             return documents, found
     raise OnlineError(
-        f"{NAME} gives nothing of a page that it counts",
-        remedy="try again later; the same call goes on from here",
+        f"{NAME} sends an empty page of a search that has more papers",
+        remedy="try again later; the same call resumes here",
     )
 
 
-def _documents(body: bytes) -> list[Document]:
-    return [arxiv_document(record) for record in arxiv_records(body).values()]
+def _record(entry: _Element) -> ArxivRecord | None:
+    """One entry of a feed; None for an error, which arXiv reports as an entry too."""
+
+    def text(tag: str, longest: int = _LONGEST) -> str:
+        return _inner(entry, tag, longest)
+
+    named = _ID.fullmatch(text(f"{_ATOM}id", 200))
+    title = text(f"{_ATOM}title")
+    if named is None or not title:
+        return None
+    authors = [_inner(author, f"{_ATOM}name", 100) for author in entry.iterfind(f"{_ATOM}author")]
+    categories = list(entry.iterfind(f"{_ATOM}category"))[:20]
+    return ArxivRecord(
+        id=named[1],
+        version=int(named[2][:4]) if named[2] else 1,
+        title=title,
+        abstract=text(f"{_ATOM}summary", 20_000),
+        authors=tuple(filter(None, authors[:500])),
+        published=_day(text(f"{_ATOM}published", 40)),
+        updated=_day(text(f"{_ATOM}updated", 40)),
+        doi=text(f"{_OWN}doi", 200) or None,
+        comment=text(f"{_OWN}comment") or None,
+        journal=text(f"{_OWN}journal_ref") or None,
+        categories=tuple(_line(one.get("term") or "", 40) for one in categories),
+    )
+
+
+def _inner(element: _Element, tag: str, longest: int) -> str:
+    found = element.find(tag)
+    return "" if found is None else _line("".join(map(str, found.itertext())), longest)
+
+
+def _line(text: str, longest: int) -> str:
+    """`text` with single spaces, cut."""
+    return " ".join(text[: 4 * longest].split())[:longest]
+
+
+def _day(text: str) -> str | None:
+    found = _DAY.match(text)
+    return found[0] if found else None

@@ -1,17 +1,17 @@
-"""Europe PMC by its REST search: page by page, each naming the cursor of the next."""
+"""Europe PMC by its REST search: page by page, each with the cursor of the next."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.documents.readers.europepmc_json import read_europepmc
 from bioretrieval_tui.documents.source import MemorySource, ReadOptions, SourceDamaged
-from bioretrieval_tui.online.door import Door
-from bioretrieval_tui.online.faults import OnlineError, has_changed
+from bioretrieval_tui.online.services import OnlineError, unexpected
 from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
@@ -22,30 +22,35 @@ from bioretrieval_tui.online.spool import (
 )
 from bioretrieval_tui.terminal.clean import clean
 
+if TYPE_CHECKING:
+    from bioretrieval_tui.online.http import HttpClient
+
 SERVICE = "europepmc"
 NAME = "Europe PMC"
 PAGE = 200
 _BEGIN = "*"
 _IDS = 40
-"""Ids of one query: an address must not grow without bound."""
+"""Ids of one query, which travels in the address."""
 _OPTIONS = ReadOptions()
 _UNSAFE = re.compile(r'["\\\x00-\x20]')
 
 
 class _Envelope(msgspec.Struct):
-    """What stands around the results; the results themselves are the reader's."""
+    """What surrounds the results, which the document reader parses."""
 
     hit_count: int | None = msgspec.field(name="hitCount", default=None)
     next_cursor: str | None = msgspec.field(name="nextCursorMark", default=None)
     fault: str | None = msgspec.field(name="errMsg", default=None)
 
 
-def batches(door: Door, request: FetchRequest, mark: Mark | None = None) -> Iterator[FetchBatch]:
-    """The records of a search, as Europe PMC orders them; from behind `mark` on, if there is one.
+def batches(
+    client: HttpClient, request: FetchRequest, mark: Mark | None = None
+) -> Iterator[FetchBatch]:
+    """Yield the records of a search, in Europe PMC's order, from behind `mark` on.
 
     Raises:
-        OnlineError: Europe PMC cannot be reached, does not take the query, or answers in a form
-            that is not known.
+        OnlineError: Europe PMC cannot be reached, rejects the query, or sends an unexpected
+            response.
     """
     mark = mark or Mark()
     query = request.query
@@ -53,14 +58,14 @@ def batches(door: Door, request: FetchRequest, mark: Mark | None = None) -> Iter
         query = f"({query}) AND (FIRST_IDATE:[{request.since.isoformat()} TO 3000-12-31])"
     cursor = mark.cursor.get("mark", _BEGIN)
     while size := next_size(request, mark, PAGE):
-        body, envelope = _page(door, query, cursor, size)
+        body, envelope = _page(client, query, cursor, size)
         items = _items(body)[:size]
         total = expected(request, envelope.hit_count)
         following = envelope.next_cursor or cursor
-        # The last page names the cursor that it was asked for with.
+        # The last page repeats its own cursor.
         over = following == cursor or not items
         if mark.done > (envelope.hit_count or 0) + PAGE:
-            raise has_changed(NAME, "more records than it counts")
+            raise unexpected(NAME, "more records than it counts")
         mark = Mark({"mark": following}, mark.done + len(items), total)
         yield batch_of(items, mark)
         if over:
@@ -68,18 +73,18 @@ def batches(door: Door, request: FetchRequest, mark: Mark | None = None) -> Iter
         cursor = following
 
 
-def by_ids(door: Door, fields: Sequence[tuple[str, str]]) -> Iterator[Item]:
-    """The records of ids, each with the name of Europe PMC's field for it (DOI, PMCID); those that
-    it has not are left out. Raises OnlineError."""
+def by_ids(client: HttpClient, fields: Sequence[tuple[str, str]]) -> Iterator[Item]:
+    """Yield the records of ids, each with the name of its field (DOI, PMCID); unknown ones are
+    left out. Raises OnlineError."""
     sound = [(field, name) for field, name in fields if not _UNSAFE.search(name)]
     for start in range(0, len(sound), _IDS):
         part = sound[start : start + _IDS]
         query = " OR ".join(f'{field}:"{name}"' for field, name in part)
-        body, _ = _page(door, query, _BEGIN, PAGE)
+        body, _ = _page(client, query, _BEGIN, PAGE)
         yield from _items(body)
 
 
-def _page(door: Door, query: str, cursor: str, size: int) -> tuple[bytes, _Envelope]:
+def _page(client: HttpClient, query: str, cursor: str, size: int) -> tuple[bytes, _Envelope]:
     params = {
         "query": query,
         "format": "json",
@@ -87,18 +92,18 @@ def _page(door: Door, query: str, cursor: str, size: int) -> tuple[bytes, _Envel
         "pageSize": str(size),
         "cursorMark": cursor,
     }
-    body = door.get(SERVICE, "search", params=params).body
+    body = client.get(SERVICE, "search", params=params).content
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise has_changed(NAME, "no JSON of a search") from error
+        raise unexpected(NAME, "no JSON of a search") from error
     if envelope.fault:
         raise OnlineError(
-            f"{NAME} does not take the query: {clean(envelope.fault)[:200]}",
+            f"{NAME} rejects the query: {clean(envelope.fault)[:200]}",
             remedy="try the query on europepmc.org",
         )
     if envelope.hit_count is None or b'"resultList"' not in body:
-        raise has_changed(NAME, "a search without a count or a list")
+        raise unexpected(NAME, "a search without a count or a list")
     return body, envelope
 
 
@@ -106,4 +111,4 @@ def _items(body: bytes) -> list[Item]:
     try:
         return list(read_europepmc(MemorySource(body, NAME), _OPTIONS))
     except SourceDamaged as error:
-        raise has_changed(NAME, error.message) from error
+        raise unexpected(NAME, error.message) from error

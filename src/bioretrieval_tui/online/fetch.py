@@ -24,7 +24,6 @@ from bioretrieval_tui.documents.document import Document, Item, Place, Record
 from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online import arxiv, europepmc, pubmed
-from bioretrieval_tui.online.door import Door
 from bioretrieval_tui.online.spool import (
     SERVICE_NAMES,
     FetchBatch,
@@ -34,16 +33,15 @@ from bioretrieval_tui.online.spool import (
     Spool,
     WorkId,
     batch_of,
-    collected,
 )
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.catalog.models import Paper
     from bioretrieval_tui.index.build import Outcome
     from bioretrieval_tui.index.intake import Feed
+    from bioretrieval_tui.online.http import HttpClient
 
 MOST_IDS = 100_000
 """Of one file."""
@@ -73,12 +71,13 @@ _PLACES: Mapping[IdKind, re.Pattern[str]] = {
         r"(?:arxiv:|(?:https?://)?(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/)", re.IGNORECASE
     ),
 }
-_ORIGINS: Mapping[IdKind, str] = {
-    "arxiv": "arXiv",
+SERVICE_OF: Mapping[IdKind, str] = {
     "pmid": "PubMed",
-    "doi": "Europe PMC",
     "pmcid": "Europe PMC",
+    "doi": "Europe PMC",
+    "arxiv": "arXiv",
 }
+"""Kind of id -> the service that is asked for it, in the order of asking."""
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +117,7 @@ def fetch(
     remark: Callable[[str], None] = lambda _: None,
     *,
     each: Callable[[Document], None] = lambda _: None,
-    client: Door | None = None,
+    client: HttpClient | None = None,
 ) -> FetchResult:
     """Fetch what `request` asks for and put it where it says.
 
@@ -134,7 +133,9 @@ def fetch(
     """
     check_destination(request)
     if client is None:
-        with Door() as opened:
+        from bioretrieval_tui.online.http import HttpClient
+
+        with HttpClient() as opened:
             return _Fetch(request, opened, reporter, remark, each).run()
     return _Fetch(request, client, reporter, remark, each).run()
 
@@ -176,7 +177,11 @@ def spool_path(request: FetchRequest) -> Path | None:
 
 
 def batches_of(
-    client: Door, request: FetchRequest, mark: Mark | None = None, *, today: date | None = None
+    client: HttpClient,
+    request: FetchRequest,
+    mark: Mark | None = None,
+    *,
+    today: date | None = None,
 ) -> Iterator[FetchBatch]:
     """Yield the batches of a request from behind `mark` on; today: in UTC, for PubMed.
 
@@ -199,7 +204,7 @@ class _Fetch:
     def __init__(
         self,
         request: FetchRequest,
-        client: Door,
+        client: HttpClient,
         reporter: Reporter,
         remark: Callable[[str], None],
         each: Callable[[Document], None],
@@ -259,14 +264,15 @@ class _Fetch:
 
     def _arriving(self, spool: Spool) -> Iterator[tuple[FetchBatch, list[Document]]]:
         """Fetch what the spool has not yet; every batch is on disk before it is yielded."""
-        if not spool.complete:
-            for batch, fresh in collected(
-                spool, batches_of(self._client, self._request, spool.mark)
-            ):
-                for document in fresh:
-                    self._take(document)
-                self._report(batch.mark)
-                yield batch, fresh
+        if spool.complete:
+            return
+        for batch in batches_of(self._client, self._request, spool.mark):
+            fresh = spool.add(batch)
+            for document in fresh:
+                self._take(document)
+            self._report(batch.mark)
+            yield batch, fresh
+        spool.finish()
 
     def _indexed(self, name: str, spool: Spool) -> Outcome:
         """Build or extend the index while records arrive."""
@@ -389,14 +395,14 @@ class _Fetch:
 
 @dataclass(frozen=True, slots=True)
 class IdFile:
-    """The ids of a file, each once and in order, and (line, text) of what is none."""
+    """The ids of a file, each once and in order, and (line, text) of what is not an id."""
 
     ids: tuple[WorkId, ...]
     unknown: tuple[tuple[int, str], ...]
 
 
 def read_ids(path: Path | None) -> IdFile:
-    """The ids of a file, or of stdin if None: one or several a line; after a # nothing counts.
+    """Read the ids of a file, or of stdin if None: one or several a line; # begins a comment.
 
     Raises:
         NotFoundError, CorpusError: it cannot be read. UsageError: it has too many.
@@ -410,7 +416,7 @@ def read_ids(path: Path | None) -> IdFile:
                 continue
             text = line.decode("utf-8", "replace").removeprefix("\ufeff")
             if number == 1 and text.strip().casefold() in ("pmid", "id", "ids", "doi", "pmids"):
-                continue  # the head of a column
+                continue  # the heading of a column
             for word in filter(None, _SEPARATORS.split(re.sub(r"(?:^|\s)#.*", "", text))):
                 one = work_id(word, number)
                 if one is None:
@@ -426,7 +432,7 @@ def read_ids(path: Path | None) -> IdFile:
 
 
 def work_id(word: str, line: int = 1) -> WorkId | None:
-    """The id that a word is: bare, with its kind before a colon, or as an address; else None."""
+    """Parse an id: bare, with its kind before a colon, or as a URL; None for anything else."""
     word = word.strip("\"'<>()[]{}").rstrip(".,;")
     for kind, place in _PLACES.items():
         said = place.match(word)
@@ -450,16 +456,16 @@ def _of_kind(kind: IdKind, name: str, line: int) -> WorkId | None:
     if kind == "arxiv":
         bare = _ARXIV.fullmatch(name)
         return WorkId(kind, bare[1], line) if bare else None
-    own = _ARXIV_DOI.fullmatch(name)  # such DOIs are arXiv's own, and no other service's
+    own = _ARXIV_DOI.fullmatch(name)  # only arXiv knows such DOIs
     if own:
         return _of_kind("arxiv", own[1], line)
     return WorkId(kind, name, line) if _DOI.fullmatch(name) else None
 
 
 def batches_of_ids(
-    client: Door, ids: Sequence[WorkId], mark: Mark | None = None
+    client: HttpClient, ids: Sequence[WorkId], mark: Mark | None = None
 ) -> Iterator[FetchBatch]:
-    """The works of `ids`, service by service and so not in their order; from behind `mark` on.
+    """Yield the works of `ids`, service by service and so in another order, from behind `mark` on.
 
     Raises:
         OnlineError: a service fails.
@@ -467,8 +473,8 @@ def batches_of_ids(
     mark = mark or Mark()
     chunks = [
         part[start : start + CHUNK]
-        for kinds in (("pmid",), ("pmcid", "doi"), ("arxiv",))
-        for part in ([one for one in ids if one.kind in kinds],)
+        for service in dict.fromkeys(SERVICE_OF.values())
+        for part in ([one for one in ids if SERVICE_OF[one.kind] == service],)
         for start in range(0, len(part), CHUNK)
     ]
     first = int(mark.cursor.get("chunk", "0"))
@@ -479,17 +485,9 @@ def batches_of_ids(
 
 
 def services_of(ids: Sequence[WorkId]) -> str:
-    """The names of the services that are asked for `ids`, as messages say them."""
+    """The names of the services that are asked for `ids`, as part of a sentence."""
     kinds = {one.kind for one in ids}
-    names = [
-        name
-        for name, own in (
-            ("PubMed", {"pmid"}),
-            (europepmc.NAME, {"pmcid", "doi"}),
-            (arxiv.NAME, {"arxiv"}),
-        )
-        if kinds & own
-    ]
+    names = list(dict.fromkeys(name for kind, name in SERVICE_OF.items() if kind in kinds))
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
@@ -499,15 +497,18 @@ def names_of(document: Document) -> set[tuple[str, str]]:
     return {(kind, str(value).casefold()) for kind, value in fields if value}
 
 
-def _asked_for(client: Door, chunk: Sequence[WorkId]) -> list[Item]:
+def _asked_for(client: HttpClient, chunk: Sequence[WorkId]) -> list[Item]:
     names = [one.name for one in chunk]
     if chunk[0].kind == "pmid":
         return list(pubmed.by_ids(client, names))
     if chunk[0].kind == "arxiv":
-        return [Record(document, Place(arxiv.NAME)) for document in arxiv.by_ids(client, names)]
+        return [
+            Record(one.document(), Place(arxiv.NAME))
+            for one in arxiv.by_ids(client, names).values()
+        ]
     fields = [("DOI" if one.kind == "doi" else "PMCID", one.name) for one in chunk]
     wanted = {(one.kind, one.name.casefold()) for one in chunk}
-    # A search for ids also finds what only mentions them.
+    # A search for ids also finds records that only mention them.
     return [
         item
         for item in europepmc.by_ids(client, fields)
@@ -518,36 +519,34 @@ def _asked_for(client: Door, chunk: Sequence[WorkId]) -> list[Item]:
 # Abstracts of the catalogue's papers ------------------------------------------------------------
 
 
-def papers_with_ids(catalogue: Catalogue) -> list[Paper]:
-    """The papers that some service can be asked for."""
+def paper_ids(catalogue: Catalogue) -> dict[str, WorkId]:
+    """The id by which each paper is requested, by entry id; papers without one are left out."""
     from bioretrieval_tui.catalog.models import Paper
 
-    return [one for one in catalogue.of_type(Paper) if _id_of_paper(one) is not None]
+    found: dict[str, WorkId] = {}
+    for paper in catalogue.of_type(Paper):
+        # PubMed's records are the fullest, arXiv's the surest.
+        for value in (paper.pmid, paper.arxiv, paper.doi):
+            one = None if value is None else work_id(str(value))
+            if one is not None:
+                found.setdefault(paper.id, one)
+    return found
 
 
-def abstracts_of(client: Door, papers: Sequence[Paper]) -> Iterator[tuple[str, str, str]]:
-    """Entry's id, abstract and origin of each paper that has an abstract, as they arrive.
+def abstracts_of(
+    client: HttpClient, papers: Mapping[str, WorkId]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield entry id, abstract and origin of each paper that has an abstract, as they arrive.
 
     Raises:
         OnlineError: a service fails.
     """
-    wanted: dict[tuple[str, str], tuple[Paper, WorkId]] = {}
-    for paper in papers:
-        one = _id_of_paper(paper)
-        if one is not None:
-            wanted[(one.kind, one.name.casefold())] = (paper, one)
-    for batch in batches_of_ids(client, [one for _, one in wanted.values()]):
+    wanted: dict[tuple[str, str], str] = {
+        (one.kind, one.name.casefold()): entry for entry, one in papers.items()
+    }
+    for batch in batches_of_ids(client, list(papers.values())):
         for document in batch.documents:
             for name in names_of(document) & wanted.keys():
-                paper, one = wanted[name]
                 if document.text.strip():
-                    yield paper.id, document.text, _ORIGINS[one.kind]
-
-
-def _id_of_paper(paper: Paper) -> WorkId | None:
-    """What a paper is asked for by: PubMed's records are the fullest, arXiv's the surest."""
-    for value in (paper.pmid, paper.arxiv, paper.doi):
-        one = work_id(str(value)) if value is not None else None
-        if one is not None:
-            return one
-    return None
+                    entry = wanted[name]
+                    yield entry, document.text, SERVICE_OF[papers[entry].kind]

@@ -1,8 +1,8 @@
 """PubMed by NCBI's E-utilities: a search is kept there as a history and fetched in batches.
 
-PubMed gives no more than the first 9,999 records of a search. A longer one is cut by the day on
-which records entered PubMed, newest first, until every part is short enough. A history is kept for
-some hours; where it has expired the part is searched anew, and the fetch goes on where it stood.
+PubMed gives only the first 9,999 records of a search. A longer one is split by the day on which
+records entered PubMed, newest first, until every part is short enough. A history lives for some
+hours; where it has expired the part is searched again, and the fetch resumes where it stood.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.documents.readers.pubmed_xml import read_pubmed_xml
 from bioretrieval_tui.documents.source import MemorySource, ReadOptions
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.door import Door
-from bioretrieval_tui.online.faults import OnlineError, has_changed, refused
+from bioretrieval_tui.online.services import OnlineError, refused, unexpected
 from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
@@ -29,20 +28,23 @@ from bioretrieval_tui.online.spool import (
 )
 from bioretrieval_tui.terminal.clean import clean
 
+if TYPE_CHECKING:
+    from bioretrieval_tui.online.http import HttpClient
+
 SERVICE = "ncbi"
 PAGE = 200
-"""Records a request: about 2 MB, and a third of a second of reading."""
+"""Records of one request: about 2 MB, and a third of a second of parsing."""
 REACH = 9_999
-"""Records of one search that PubMed gives at most."""
+"""Records of one search at most."""
 _FIRST_DAY = date(1800, 1, 1)
 _DAYS = 365
-"""Days of the first part that is tried of a long search."""
+"""Days of the first part of a long search."""
 _SHARE = 0.8
-"""Of what PubMed gives at most, how much a part should hold, so that the next one holds no more."""
+"""How full a part should be of `REACH`, so that the next one does not exceed it."""
 _TRIES = 3
-"""Answers without an end, or searches anew, after which a service is given up."""
+"""Incomplete responses, or expired histories, after which the fetch fails."""
 _SEARCH_BYTES = 2**20
-"""Bytes of the answer to a search: a count, a history, and how the query was understood."""
+"""Bytes of the response to a search: a count, a history, and the query as understood."""
 _ERROR = re.compile(rb"<ERROR>(.{0,500}?)</ERROR>", re.DOTALL)
 _END = re.compile(rb"</PubmedArticleSet>\s*\Z|<PubmedArticleSet\s*/>\s*\Z")
 _RECORD = re.compile(rb"<Pubmed(Book)?Article[\s>]")
@@ -61,36 +63,35 @@ class _Part:
 
 
 class _ExpiredError(Exception):
-    """The history is not there any more."""
+    """The history has expired."""
 
 
 def batches(
-    door: Door, request: FetchRequest, mark: Mark | None = None, *, today: date
+    client: HttpClient, request: FetchRequest, mark: Mark | None = None, *, today: date
 ) -> Iterator[FetchBatch]:
-    """The records of a search, newest first; from behind `mark` on, if there is one.
+    """Yield the records of a search, newest first, from behind `mark` on.
 
-    today: in UTC; a record that enters later is no part of this search.
+    today: in UTC; records that enter later are not part of this search.
 
     Raises:
-        OnlineError: PubMed cannot be reached, does not understand the query, or answers in a form
-            that is not known.
+        OnlineError: PubMed cannot be reached, rejects the query, or sends an unexpected response.
     """
     mark = mark or Mark()
-    cutting = _Cutting(door, request, request.since or _FIRST_DAY, today)
+    split = _Split(client, request, request.since or _FIRST_DAY, today)
     total, offset = mark.total, 0
     part: _Part | None = None
     if mark.cursor:
         part, offset = _part_of(mark.cursor)
-        cutting.resume(part)
-    while part is not None or not cutting.over:
+        split.resume(part)
+    while part is not None or not split.over:
         if part is None:
             wanted = None if request.most is None else request.most - mark.done
-            part, offset = cutting.next_part(wanted), 0
+            part, offset = split.next_part(wanted), 0
             if total is None:
-                total = expected(request, cutting.found)
+                total = expected(request, split.found)
         while offset < part.count and (size := next_size(request, mark, PAGE)):
             size = min(size, part.count - offset)
-            part, items = _fetched(door, request.query, part, offset, size)
+            part, items = _fetched(client, request.query, part, offset, size)
             size = max(0, min(size, part.count - offset))
             offset += size
             mark = Mark(_cursor(part, offset), mark.done + size, total)
@@ -100,22 +101,22 @@ def batches(
         part = None
 
 
-def by_ids(door: Door, pmids: Sequence[str]) -> Iterator[Item]:
-    """The records of these PMIDs; those that PubMed has not are left out. Raises OnlineError."""
+def by_ids(client: HttpClient, pmids: Sequence[str]) -> Iterator[Item]:
+    """Yield the records of these PMIDs; unknown ones are left out. Raises OnlineError."""
     for start in range(0, len(pmids), PAGE):
         names = ",".join(pmids[start : start + PAGE])
-        yield from _articles(door, {"db": "pubmed", "id": names, "retmode": "xml"})
+        yield from _articles(client, {"db": "pubmed", "id": names, "retmode": "xml"})
 
 
-class _Cutting:
-    """Cuts a search into parts that PubMed gives to their end, newest first.
+class _Split:
+    """Splits a search into parts within `REACH`, newest first.
 
-    Every search counts against the pace, so the length of a part is guessed: a year at first, then
-    by how many records the part before it had.
+    Every search counts against the rate limit, so the length of a part is estimated: a year at
+    first, then from the number of records of the part before it.
     """
 
-    def __init__(self, door: Door, request: FetchRequest, first: date, last: date) -> None:
-        self._door = door
+    def __init__(self, client: HttpClient, request: FetchRequest, first: date, last: date) -> None:
+        self._client = client
         self._query = request.query
         self._first = first
         self._last = last
@@ -126,19 +127,19 @@ class _Cutting:
 
     @property
     def over(self) -> bool:
-        """Whether there is no day left."""
+        """Whether no day is left."""
         return self._last < self._first or self._rest == 0
 
     def resume(self, part: _Part) -> None:
-        """Go on behind `part`."""
+        """Continue behind `part`."""
         self._last = part.first - timedelta(days=1)
         self._days = max(1, min(_DAYS, (part.last - part.first).days + 1))
 
     def next_part(self, wanted: int | None) -> _Part:
-        """The newest part of what is left, of which `wanted` records will do; None for all.
+        """Search the newest part of what is left; wanted: records that suffice, None for all.
 
         Raises:
-            OnlineError: as a search does.
+            OnlineError: the search fails.
         """
         reach_will_do = wanted is not None and wanted <= REACH
         if self._rest is None or self._rest <= REACH:
@@ -158,18 +159,18 @@ class _Cutting:
             self._days = max(1, int(self._days * min(0.25, fitting)))
 
     def _searched(self, first: date) -> _Part:
-        return _search(self._door, self._query, first, self._last)
+        return _search(self._client, self._query, first, self._last)
 
     def _taken(self, part: _Part) -> _Part:
         self._last = part.first - timedelta(days=1)
         if self._rest is not None:
             self._rest = max(0, self._rest - part.count)
-        # More than PubMed gives are of a single day, or more than are wanted.
+        # A single day may have more records than PubMed gives.
         return part if part.count <= REACH else replace(part, count=REACH)
 
 
-def _search(door: Door, query: str, first: date, last: date) -> _Part:
-    answer = door.json(
+def _search(client: HttpClient, query: str, first: date, last: date) -> _Part:
+    answer = client.json(
         SERVICE,
         "/esearch.fcgi",
         params={
@@ -186,24 +187,24 @@ def _search(door: Door, query: str, first: date, last: date) -> _Part:
     )
     found = answer.get("esearchresult") if isinstance(answer, dict) else None
     if not isinstance(found, dict):
-        raise has_changed("PubMed", "a search without a result")
+        raise unexpected("PubMed", "a search without a result")
     said = found.get("ERROR") or (answer.get("error") if isinstance(answer, dict) else None)
     if said:
         raise OnlineError(
-            f"PubMed does not take the query: {clean(str(said))[:200]}",
+            f"PubMed rejects the query: {clean(str(said))[:200]}",
             remedy="try the query on pubmed.ncbi.nlm.nih.gov",
         )
     count = _number(found.get("count"))
     web, key = found.get("webenv"), found.get("querykey")
     if count is None or (count and not (isinstance(web, str) and isinstance(key, str))):
-        raise has_changed("PubMed", "a search without a count or a history")
+        raise unexpected("PubMed", "a search without a count or a history")
     return _Part(first, last, count, str(web or ""), str(key or ""))
 
 
 def _fetched(
-    door: Door, query: str, part: _Part, offset: int, size: int
+    client: HttpClient, query: str, part: _Part, offset: int, size: int
 ) -> tuple[_Part, list[Item]]:
-    """Records of a part; the part anew where its history had expired."""
+    """Fetch records of a part, which is searched again where its history has expired."""
     for _ in range(_TRIES):
         try:
             wanted = {
@@ -214,50 +215,50 @@ def _fetched(
                 "retmax": str(size),
                 "retmode": "xml",
             }
-            return part, list(_articles(door, wanted))
+            return part, list(_articles(client, wanted))
         except _ExpiredError:
-            again = _search(door, query, part.first, part.last)
-            # Records may have come or gone since: what is there now is what will be asked for.
+            again = _search(client, query, part.first, part.last)
+            # Records may have come or gone since: the new count is what remains.
             part = replace(again, count=min(again.count, REACH))
             size = min(size, part.count - offset)
             if size <= 0:
                 return part, []
     raise OnlineError(
-        "PubMed forgets its searches as soon as they are made",
-        remedy="try again later; the same call goes on from here",
+        "the searches of PubMed expire at once",
+        remedy="try again later; the same call resumes here",
     )
 
 
-def _articles(door: Door, params: dict[str, str]) -> Iterator[Item]:
+def _articles(client: HttpClient, params: dict[str, str]) -> Iterator[Item]:
     data, history = b"", "WebEnv" in params
     for _ in range(_TRIES):
-        answer = door.get(SERVICE, "/efetch.fcgi", params=params, check=False)
-        data = answer.body
+        answer = client.get(SERVICE, "/efetch.fcgi", params=params, check=False)
+        data = answer.content
         said = _ERROR.search(data[:4096])
-        if history and (said or answer.status == 400):
+        if history and (said or answer.status_code == 400):
             raise _ExpiredError
         if said:
             why = clean(said[1].decode("utf-8", "replace"))[:200]
-            raise OnlineError(f"PubMed refuses to give records: {why}", remedy="try again later")
-        if answer.status in (400, 401, 403):
-            raise refused(door.service(SERVICE), answer.status)
-        if answer.status >= 400:
+            raise OnlineError(f"PubMed refuses to send records: {why}", remedy="try again later")
+        if answer.status_code in (400, 401, 403):
+            raise refused(client.service(SERVICE), answer.status_code)
+        if answer.status_code >= 400:
             raise OnlineError(
-                f"PubMed answers {answer.status} when it is asked for records",
-                remedy="try again later; the same call goes on from here",
-                status=answer.status,
+                f"PubMed responded with status {answer.status_code} to a request for records",
+                remedy="try again later; the same call resumes here",
+                status=answer.status_code,
             )
-        # The last few of a search may be gone; a whole page without a record is a fault.
+        # The last few of a search may be gone; a full page without a record is a fault.
         whole = params.get("retmax") == str(PAGE)
         if _END.search(data[-200:]) and (_RECORD.search(data) or not whole):
             break
     else:
         if b"<PubmedArticleSet" not in data[:4096]:
-            raise has_changed("PubMed", "records that are no PubMed XML")
-        what = "gives nothing of records that it counts"
+            raise unexpected("PubMed", "records that are no PubMed XML")
+        what = "sends no records of a search that has more"
         if not _END.search(data[-200:]):
             what = "broke off within its records"
-        raise OnlineError(f"PubMed {what}", remedy="the same call goes on from here")
+        raise OnlineError(f"PubMed {what}", remedy="the same call resumes here")
     yield from read_pubmed_xml(MemorySource(data, "PubMed"), _OPTIONS)
 
 
@@ -284,7 +285,7 @@ def _part_of(cursor: dict[str, str]) -> tuple[_Part, int]:
         return part, int(cursor["offset"])
     except (KeyError, ValueError) as error:
         raise BioRetrievalError(
-            "where the fetch stood is not known any more", remedy="begin it anew with --anew"
+            "the mark of the interrupted fetch is invalid", remedy="start over with --anew"
         ) from error
 
 

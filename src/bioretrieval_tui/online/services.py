@@ -1,30 +1,50 @@
-"""The services that are asked: where they are, how often they may be, and with which key."""
+"""The services: where they are, their rate limits, keys and contact, and their errors.
+
+API keys and the contact address come from the environment or from `config.toml` in the config
+folder, with a table `[online]`; the environment wins. They are used by the HTTP client alone and
+shown masked.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.settings import setting
+from bioretrieval_tui.paths import places
 
 CONTACT = "BIORETRIEVAL_CONTACT"
-"""An address that services can write to; it goes into the user agent."""
+"""An address that services can write to; it becomes part of the user agent."""
 OFFLINE = "BIORETRIEVAL_OFFLINE"
+CONFIG_FILE = "config.toml"
+CONFIG_TABLE = "online"
+CONFIG_FIELDS = {"NCBI_API_KEY": "ncbi_api_key", CONTACT: "contact"}
+"""Environment variable -> field of the table."""
+TRANSIENT = frozenset({429, 500, 502, 503, 504})
+"""Statuses after which a request is retried."""
+_MOST_BYTES = 2**20
+# Values go into headers and forms as they are.
+_VALUE = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-def forbidden() -> bool:
-    """Whether the user allows no network at all."""
+def is_offline() -> bool:
+    """Whether the user forbids the network."""
     return os.environ.get(OFFLINE, "") not in ("", "0")
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service. name: as messages say it; base: an address without a slash at its end, that
-    `BIORETRIEVAL_<ID>_URL` moves (a mirror, a test); per_second: requests that are allowed, with a
-    key `keyed`; parameter and variable: where a key goes and where it comes from, or None."""
+    """One service.
+
+    name: for messages; base: URL without a trailing slash, which `BIORETRIEVAL_<ID>_URL` replaces
+    (a mirror, a test); per_second: requests allowed, with a key `keyed`; parameter, variable: the
+    form field of a key and the environment variable that holds it, or None.
+    """
 
     id: str
     name: str
@@ -36,20 +56,20 @@ class Service:
 
     @property
     def key(self) -> str | None:
-        """The user's key, by the environment or the config file, or None."""
-        found = setting(self.variable) if self.variable else None
+        """The user's key, or None."""
+        found = network_setting(self.variable) if self.variable else None
         return None if found is None else found.value
 
     @property
     def rate(self) -> float:
-        """Requests a second, as things are."""
+        """Requests a second that are allowed now."""
         return self.keyed if self.keyed is not None and self.key else self.per_second
 
     def located(self) -> Service:
-        """The service where the environment says that it is.
+        """The service at the URL that the environment gives, if any.
 
         Raises:
-            BioRetrievalError: what it says is no address.
+            BioRetrievalError: the variable does not hold a URL.
         """
         variable = f"BIORETRIEVAL_{self.id.upper()}_URL"
         moved = os.environ.get(variable, "").strip()
@@ -63,7 +83,7 @@ class Service:
             sound = False
         if not sound:
             raise BioRetrievalError(
-                f"{variable} is no address of a service",
+                f"{variable} is not the URL of a service",
                 remedy="write it as https://HOST/PATH, or unset it",
             )
         return replace(self, base=moved.rstrip("/"))
@@ -83,7 +103,7 @@ SERVICES: Mapping[str, Service] = {
             "NCBI_API_KEY",
         ),
         Service("europepmc", "Europe PMC", "https://www.ebi.ac.uk/europepmc/webservices/rest", 5.0),
-        # https://info.arxiv.org/help/api/tou.html: one request in three seconds.
+        # https://info.arxiv.org/help/api/tou.html: one request every three seconds.
         Service("arxiv", "arXiv", "https://export.arxiv.org/api", 1 / 3),
         # Files, each at most once: the archive of the PubMed baseline and that of BEIR.
         Service("baseline", "the PubMed archive", "https://ftp.ncbi.nlm.nih.gov/pubmed", 3.0),
@@ -97,3 +117,118 @@ SERVICES: Mapping[str, Service] = {
         Service("web", "the web", "", 5.0),
     )
 }
+
+
+# What the user sets -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSetting:
+    """A value, and its origin: the name of a variable or the path of the file."""
+
+    value: str
+    origin: str
+
+
+def network_setting(variable: str) -> NetworkSetting | None:
+    """Look up `variable` in the environment, then in the file; None if it is not set.
+
+    Raises:
+        BioRetrievalError: the file cannot be read, or the value cannot be sent.
+    """
+    given = os.environ.get(variable, "").strip()
+    if given:
+        return _checked(given, variable, variable)
+    field = CONFIG_FIELDS.get(variable)
+    path = places().config / CONFIG_FILE
+    value = _config_table(path).get(field) if field else None
+    if value is None or value == "":
+        return None
+    return _checked(value, str(path), f"{field} in {path}")
+
+
+def masked(value: str) -> str:
+    """Mask a key for display: its last two characters remain if it is long enough."""
+    return "*" * 8 + (value[-2:] if len(value) >= 16 else "")
+
+
+def _checked(value: object, origin: str, name: str) -> NetworkSetting:
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise BioRetrievalError(
+            f"{name} is not a text of 1 to 200 ASCII characters without spaces",
+            remedy="correct it, or remove it",
+        )
+    return NetworkSetting(value, origin)
+
+
+def _config_table(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(_MOST_BYTES).decode("utf-8")
+        found = tomllib.loads(text)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BioRetrievalError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        # The parser's message may quote the line, which may hold a key.
+        raise BioRetrievalError(
+            f"{path} is not valid TOML",
+            remedy=f'write a table [{CONFIG_TABLE}] with lines such as contact = "..."',
+        ) from error
+    table = found.get(CONFIG_TABLE, {})
+    return table if isinstance(table, dict) else {}
+
+
+# Errors -----------------------------------------------------------------------------------------
+
+
+class OnlineError(BioRetrievalError):
+    """A service cannot be reached, refuses, or gives an unexpected response.
+
+    status: of the response, where that is the reason; broken: the response ended early, and
+    requesting the rest may bring it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        status: int | None = None,
+        broken: bool = False,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
+        self.broken = broken
+
+
+class OfflineError(OnlineError):
+    """The user forbids the network."""
+
+
+def unexpected(name: str, what: str) -> OnlineError:
+    """The error of a service called `name` whose response has an unknown form; `what` says how."""
+    return OnlineError(
+        f"{name} sent an unexpected response: {what}",
+        remedy="try again later; if it persists, see whether a newer version of this program"
+        " exists",
+    )
+
+
+def refused(service: Service, status: int) -> OnlineError:
+    """The error of a response with a status of 400 or above."""
+    if service.key and status in (400, 401, 403):
+        return OnlineError(
+            f"{service.name} refuses with status {status}",
+            remedy=f"check the key in {service.variable} or config.toml, and the query",
+            status=status,
+        )
+    remedy = "check the address or the query"
+    if status in TRANSIENT:
+        remedy = "try again later"
+        if status == 429 and service.variable and not service.key:
+            remedy += f", or get a key for {service.variable}"
+    return OnlineError(
+        f"{service.name} responded with status {status}", remedy=remedy, status=status
+    )

@@ -11,10 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
 import msgspec
@@ -25,7 +24,7 @@ from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.readers.json_corpora import read_beir
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.paths import places, write_atomically
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]
 IdKind = Literal["pmid", "pmcid", "doi", "arxiv"]
@@ -206,15 +205,14 @@ class Spool:
         return self._state.over
 
     def __enter__(self) -> Self:
-        try:
+        with self._writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise BioRetrievalError(
-                f"another process is fetching into {self.path}", remedy="wait for it to end"
-            ) from error
-        except OSError as error:
-            raise self._fault(error) from error
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout as error:
+                raise BioRetrievalError(
+                    f"another process is fetching into {self.path}", remedy="wait for it to end"
+                ) from error
         try:
             self._open()
         except BaseException:
@@ -222,12 +220,7 @@ class Spool:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
             with contextlib.suppress(OSError):
@@ -256,33 +249,22 @@ class Spool:
         """
         fresh = [one for one in batch.documents if self._is_fresh(one.id)]
         data = b"".join(map(line_of, fresh))
-        try:
+        state = self._state
+        size, records = state.bytes + len(data), state.records + len(fresh)
+        with self._writing():
             if self._file is None:
                 raise ValueError("the spool is not open")
             self._file.write(data)
             self._file.flush()
             os.fsync(self._file.fileno())
-            state = self._state
-            self._keep(
-                _SpoolState(
-                    FORMAT,
-                    self._key,
-                    state.bytes + len(data),
-                    state.records + len(fresh),
-                    batch.mark,
-                )
-            )
-        except OSError as error:
-            raise self._fault(error) from error
+            self._keep(_SpoolState(FORMAT, self._key, size, records, batch.mark))
         return fresh
 
     def finish(self) -> None:
         """Record that the search is complete, so that it is not made again. Raises
         BioRetrievalError."""
-        try:
+        with self._writing():
             self._keep(msgspec.structs.replace(self._state, over=True))
-        except OSError as error:
-            raise self._fault(error) from error
 
     def move(self, target: Path | None) -> None:
         """Move the records to `target`, or delete them if None; the state is deleted.
@@ -290,7 +272,7 @@ class Spool:
         Raises:
             BioRetrievalError: they cannot be moved.
         """
-        try:
+        with self._writing():
             if self._file is not None:
                 self._file.close()
                 self._file = None
@@ -299,11 +281,9 @@ class Spool:
             else:
                 self.path.unlink(missing_ok=True)
             self.state_path.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._fault(error) from error
 
     def _open(self) -> None:
-        try:
+        with self._writing():
             kept = None if self._restart else self._read_state()
             there = self.path.stat().st_size if self.path.exists() else 0
             if kept is None and there and not self._restart:
@@ -317,8 +297,6 @@ class Spool:
             # Before the first record, so that what a killed run leaves is recognised.
             self._keep(self._state)
             self._file.truncate(self._state.bytes)
-        except OSError as error:
-            raise self._fault(error) from error
         for document in self.documents():
             self._is_fresh(document.id)
 
@@ -357,32 +335,67 @@ class Spool:
         self._known.add(identifier)
         return True
 
-    def _fault(self, error: OSError) -> BioRetrievalError:
-        return BioRetrievalError(
-            f"{self.path} cannot be written: {error.strerror or error}",
-            remedy="free space or name another place; records that arrived are kept",
-        )
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BioRetrievalError(
+                f"{self.path} cannot be written: {error.strerror or error}",
+                remedy="free space or name another place; records that arrived are kept",
+            ) from error
 
 
 def line_of(document: Document) -> bytes:
     """Encode a document as a line of BEIR's JSONL."""
-    return (
-        msgspec.json.encode(
-            {
-                "_id": document.id,
-                "title": document.title,
-                "text": document.text,
-                "metadata": dict(document.metadata),
-            }
-        )
-        + b"\n"
-    )
+    record = {
+        "_id": document.id,
+        "title": document.title,
+        "text": document.text,
+        "metadata": dict(document.metadata),
+    }
+    return msgspec.json.encode(record) + b"\n"
 
 
-def collected(
-    spool: Spool, batches: Iterable[FetchBatch]
-) -> Iterator[tuple[FetchBatch, list[Document]]]:
-    """Write every batch to the spool and yield it with its new documents."""
-    for one in batches:
-        yield one, spool.add(one)
-    spool.finish()
+# Starred papers -----------------------------------------------------------------------------------
+
+
+def starred_path(name: str) -> Path:
+    """The file with the papers that were starred into the index `name`, so that it can be built
+    from them again; JSONL in BEIR's form. It may not exist."""
+    return places().data / "starred" / f"{name}.jsonl"
+
+
+def keep_starred(name: str, papers: Mapping[str, bytes], *, restart: bool) -> Path:
+    """Append papers (lines of JSONL by id) to the file of an index and return the file.
+
+    restart: discard what is there. A paper that is there already keeps its place and is replaced:
+    the index would take the later of two versions in the file.
+
+    Raises:
+        BioRetrievalError: it cannot be written; what was there still is.
+    """
+    path = starred_path(name)
+    try:
+        before = b"" if restart or not path.exists() else path.read_bytes()
+        lines = {_id_of_line(line): line for line in before.split(b"\n") if line}
+        lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
+        write_atomically(path, b"".join(line + b"\n" for line in lines.values()))
+    except OSError as error:
+        raise BioRetrievalError(
+            f"starred papers cannot be saved in {path.parent}: {error.strerror or error}",
+            remedy="free space, or make the folder writable",
+        ) from error
+    return path
+
+
+class _BeirId(msgspec.Struct, frozen=True):
+    id: str = msgspec.field(name="_id")
+
+
+def _id_of_line(line: bytes) -> str | bytes:
+    """The id of a record; of anything else the line itself."""
+    try:
+        return msgspec.json.decode(line, type=_BeirId).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return line

@@ -1,38 +1,125 @@
-"""Questions that are asked again and again, and what came of them: one file a watch.
+"""Watches: queries that are repeated, and the news that they brought; one file a watch.
 
 A file holds the watch, the ids that it has seen and its news, and is replaced whole, so that a
-run that is killed leaves what the one before wrote. Reading needs small files only.
+killed run leaves what the one before wrote. A run asks for some days more than have passed, since
+records enter every index late, and skips what it has seen by id.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from bioretrieval_tui.documents.bibliography import document_date, document_year
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
-from bioretrieval_tui.online.spool import SourceName, sound_query
-from bioretrieval_tui.online.watch import FORMAT
-from bioretrieval_tui.online.watch import News as News
-from bioretrieval_tui.online.watch import Watch as Watch
-from bioretrieval_tui.online.watch import Watched as Watched
+from bioretrieval_tui.online.spool import FetchRequest, SourceName, documents_of, sound_query
 from bioretrieval_tui.paths import places, write_atomically
 
+if TYPE_CHECKING:
+    from bioretrieval_tui.online.http import HttpClient
+
+FORMAT = 1
+MOST_NEWS = 2_000
+"""News kept a watch; the oldest that were read are dropped first."""
+MOST_NEW = 200
+"""New records taken in one run."""
+OVERLAP = timedelta(days=7)
+"""How far before the last run a source is asked: PubMed dates records before they can be found,
+and arXiv announces on Tuesday what was submitted on Friday."""
+FORGOTTEN = timedelta(days=120)
+"""How long seen ids are remembered: no source dates a record back so far."""
+FIRST_DAYS = timedelta(days=7)
+"""How far the first run looks back by default."""
+_LONGEST = 5_000
+"""Characters kept of an abstract."""
 _MOST_BYTES = 64 * 2**20
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SUFFIX = ".json"
 
 
+class Watch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A query that is repeated.
+
+    name: names the file; index: news are ranked by nearness to its documents, to the query if
+    None; since: the first day (ISO 8601) that is asked for; added: day of its creation.
+    """
+
+    name: str
+    query: str
+    source: SourceName
+    since: str
+    added: str
+    index: str | None = None
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A record that was new to a watch.
+
+    score: similarity to the query or to the documents of the index, None if not compared; found:
+    time of the run, ISO 8601, UTC; date: of publication, as exact as known.
+    """
+
+    id: str
+    title: str
+    found: str
+    text: str = ""
+    url: str | None = None
+    year: int | None = None
+    date: str | None = None
+    authors: tuple[str, ...] = ()
+    journal: str | None = None
+    score: float | None = None
+    read: bool = False
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A watch with what it has seen.
+
+    asked: time (ISO 8601, UTC) of the last complete run; seen: id -> day of its first appearance;
+    news: newest run first, best score first within a run; note: why the last run failed.
+    """
+
+    watch: Watch
+    format: int = FORMAT
+    asked: str | None = None
+    seen: dict[str, str] = {}
+    news: tuple[News, ...] = ()
+    note: str | None = None
+
+    @property
+    def unread(self) -> int:
+        """How many news are unread."""
+        return sum(1 for one in self.news if not one.read)
+
+
+def bounded(news: Sequence[News]) -> tuple[News, ...]:
+    """Keep at most `MOST_NEWS`: the oldest read ones go first, then the oldest."""
+    surplus = len(news) - MOST_NEWS
+    if surplus <= 0:
+        return tuple(news)
+    places = sorted(range(len(news)), key=lambda place: (not news[place].read, -place))
+    gone = set(places[:surplus])
+    return tuple(one for place, one in enumerate(news) if place not in gone)
+
+
+# The files ----------------------------------------------------------------------------------------
+
+
 def folder() -> Path:
-    """Where watches are kept; it may not exist yet."""
+    """The folder of the watches; it may not exist yet."""
     return places().data / "watches"
 
 
-def watches(tell: Callable[[str], None] | None = None) -> list[Watched]:
-    """All watches by name. One that cannot be read is left out; `tell` hears why.
+def watches(remark: Callable[[str], None] = lambda _: None) -> list[Watched]:
+    """Read all watches, by name. One that cannot be read is left out; `remark` is told why.
 
     Raises:
         BioRetrievalError: the folder cannot be read.
@@ -51,16 +138,15 @@ def watches(tell: Callable[[str], None] | None = None) -> list[Watched]:
         try:
             found.append(_read(path))
         except BioRetrievalError as error:
-            if tell is not None:
-                tell(error.line())
+            remark(error.line())
     return found
 
 
 def watched(name: str) -> Watched:
-    """The watch of that name.
+    """Read the watch with this name.
 
     Raises:
-        NotFoundError: there is none. BioRetrievalError: its file is damaged.
+        NotFoundError: it does not exist. BioRetrievalError: its file is damaged.
     """
     path = _path(name)
     if not path.is_file():
@@ -71,10 +157,10 @@ def watched(name: str) -> Watched:
 def add_watch(
     query: str, source: SourceName, *, since: str, today: str, index: str | None = None
 ) -> Watch:
-    """Keep a new watch under a name made from its query.
+    """Create a watch under a name made from its query.
 
     Raises:
-        UsageError: the query is empty, too long or no text, or the same watch is there already.
+        UsageError: the query is invalid, or the same watch exists.
         BioRetrievalError: it cannot be written.
     """
     query = sound_query(query)
@@ -83,8 +169,8 @@ def add_watch(
             one = other.watch
             if (one.query, one.source, one.index) == (query, source, index):
                 raise UsageError(
-                    f"this is watched already as {one.name}",
-                    remedy=f"to begin anew: bioretrieval-tui watch remove {one.name}",
+                    f"this query is watched already as {one.name}",
+                    remedy=f"to start over: bioretrieval-tui watch remove {one.name}",
                 )
         watch = Watch(
             name=_free_name(query),
@@ -99,10 +185,10 @@ def add_watch(
 
 
 def remove_watch(name: str) -> Watched:
-    """Delete a watch with its news; returns what it was.
+    """Delete a watch with its news, and return them.
 
     Raises:
-        NotFoundError: there is none. BioRetrievalError: it cannot be deleted.
+        NotFoundError: it does not exist. BioRetrievalError: it cannot be deleted.
     """
     with writing("changed"):
         found = watched(name)
@@ -116,10 +202,10 @@ def remove_watch(name: str) -> Watched:
 
 
 def mark_read(name: str, ids: Sequence[str] | None = None, *, read: bool = True) -> Watched:
-    """Mark news of a watch as read (or not); all of them where no ids are given.
+    """Mark news of a watch as read or unread; ids: all of them if None.
 
     Raises:
-        NotFoundError: there is no such watch. BioRetrievalError: it cannot be written.
+        NotFoundError: it does not exist. BioRetrievalError: it cannot be written.
     """
     with writing("changed"):
         found = watched(name)
@@ -135,32 +221,32 @@ def mark_read(name: str, ids: Sequence[str] | None = None, *, read: bool = True)
 
 
 def save(watched: Watched) -> None:
-    """Replace a watch's file.
+    """Replace the file of a watch.
 
     Raises:
-        BioRetrievalError: it cannot be written; the one before is untouched.
+        BioRetrievalError: it cannot be written; the previous one is untouched.
     """
     path = _path(watched.watch.name)
     try:
         write_atomically(path, msgspec.json.encode(watched))
     except OSError as error:
         raise BioRetrievalError(
-            f"the watch cannot be kept in {path.parent}: {error.strerror or error}",
-            remedy="make room, or let the folder be written",
+            f"the watch cannot be saved in {path.parent}: {error.strerror or error}",
+            remedy="free space, or make the folder writable",
         ) from error
 
 
 def writing(doing: str) -> contextlib.AbstractContextManager[None]:
-    """Hold the files for the moment of a change; `doing` is a participle, such as "changed".
+    """Lock the files for a change; `doing` completes the message "cannot be ... now".
 
     Raises:
-        BioRetrievalError: another process holds them for long.
+        BioRetrievalError: another process holds the lock for long.
     """
     return _held(".writing.lock", doing, seconds=10)
 
 
 def running() -> contextlib.AbstractContextManager[None]:
-    """Hold the right to ask the sources: a run by cron and one by hand would ask all twice.
+    """Lock the running of watches: one by cron and one by hand would fetch everything twice.
 
     Raises:
         BioRetrievalError: another process runs the watches.
@@ -180,7 +266,7 @@ def _held(name: str, doing: str, *, seconds: float) -> Iterator[None]:
     except Timeout as error:
         raise BioRetrievalError(
             f"the watches cannot be {doing} now: another process runs or changes them",
-            remedy="wait for it",
+            remedy="wait for it to end",
         ) from error
     except OSError as error:
         raise BioRetrievalError(
@@ -201,12 +287,12 @@ def _read(path: Path) -> Watched:
         raise BioRetrievalError(f"the watch {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise BioRetrievalError(
-            f"the watch {path} is damaged", remedy="it is left out; delete it, or get it back"
+            f"the watch {path} is damaged", remedy="it is left out; delete it, or restore it"
         ) from error
     if found.format != FORMAT or found.watch.name != path.stem:
         raise BioRetrievalError(
             f"the watch {path} is of another version or was renamed",
-            remedy="it is left out; give the file its name back, or delete it",
+            remedy="it is left out; rename the file back, or delete it",
         )
     return found
 
@@ -235,5 +321,145 @@ def _missing(name: str) -> NotFoundError:
     known = ", ".join(one.watch.name for one in watches()[:5])
     return NotFoundError(
         f"there is no watch '{name}'",
-        remedy=f"there are: {known}" if known else 'make one: bioretrieval-tui watch add "QUERY"',
+        remedy=f"watches: {known}" if known else 'create one: bioretrieval-tui watch add "QUERY"',
     )
+
+
+# Running a watch ----------------------------------------------------------------------------------
+
+RecordSource = Callable[[Watch, date], Iterable[Document]]
+"""Gives the records of a watch since a day; may raise BioRetrievalError on the way."""
+Ranker = Callable[[Watch, Sequence[Document]], Sequence[float | None]]
+"""Gives the score of each document, None for one that its index holds already."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRun:
+    """The result of one run.
+
+    news: best score first; known: new records that the watch's index holds already; more: whether
+    there were more than one run takes; failed: why the run broke off, or could not rank.
+    """
+
+    watch: Watch
+    news: tuple[News, ...]
+    known: int = 0
+    more: bool = False
+    failed: BioRetrievalError | None = None
+
+
+def run_watch(
+    before: Watched, fetch: RecordSource, rank: Ranker, *, now: datetime, most: int = MOST_NEW
+) -> WatchRun:
+    """Ask the source of a watch once; save and return what is new.
+
+    now: time in UTC; most: new records taken, the rest is left to the next run.
+
+    Raises:
+        NotFoundError: the watch was removed meanwhile. BioRetrievalError: the news cannot be
+        saved. What `fetch` and `rank` raise of that class is in the result instead.
+    """
+    now = now.astimezone(UTC)
+    today = now.date().isoformat()
+    fresh: dict[str, Document] = {}
+    more, failed = False, None
+    try:
+        for document in fetch(before.watch, asked_since(before)):
+            if document.id in before.seen or document.id in fresh:
+                continue
+            if len(fresh) >= most:
+                more = True
+                break
+            fresh[document.id] = document
+    except BioRetrievalError as error:
+        failed = error
+    documents = list(fresh.values())
+    scores: Sequence[float | None] = [None] * len(documents)
+    compared = True
+    if documents:
+        try:
+            scores = rank(before.watch, documents)
+        except BioRetrievalError as error:
+            # Unranked news is better than none.
+            failed, compared = failed or error, False
+    found = now.isoformat(timespec="seconds")
+    pairs = list(zip(documents, scores, strict=True))
+    news = [
+        as_news(document, score, found)
+        for document, score in pairs
+        if score is not None or not compared
+    ]
+    news.sort(key=lambda one: -(one.score if one.score is not None else -2.0))
+    with writing("run"):
+        # Read again: news may have been marked as read meanwhile.
+        current = watched(before.watch.name)
+        after = msgspec.structs.replace(
+            current,
+            # After an incomplete run the same days are asked for again.
+            asked=current.asked if failed is not None or more else found,
+            seen=_remembered({**current.seen, **dict.fromkeys(fresh, today)}, now.date()),
+            news=bounded((*news, *current.news)),
+            note=None if failed is None else failed.line(),
+        )
+        save(after)
+    return WatchRun(before.watch, tuple(news), len(pairs) - len(news), more, failed)
+
+
+def record_source(
+    client: HttpClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> RecordSource:
+    """Make the function that fetches the records of any watch; it raises OnlineError where the
+    service fails."""
+    from bioretrieval_tui.online.fetch import batches_of
+
+    def records(watch: Watch, since: date) -> Iterator[Document]:
+        request = FetchRequest(watch.source, watch.query, since)
+        return documents_of(batches_of(client, request, today=now().date()))
+
+    return records
+
+
+def asked_since(watched: Watched) -> date:
+    """The first day that the next run asks for."""
+    first = date.fromisoformat(watched.watch.since)
+    if watched.asked is None:
+        return first
+    return max(first, datetime.fromisoformat(watched.asked).date() - OVERLAP)
+
+
+def as_news(document: Document, score: float | None, found: str) -> News:
+    """Make news of a record."""
+    metadata = document.metadata
+    authors = metadata.get("authors")
+    journal = metadata.get("journal")
+    return News(
+        id=document.id,
+        title=document.title or document.text[:100],
+        found=found,
+        text=document.text[:_LONGEST],
+        url=_address(document),
+        year=document_year(metadata),
+        date=document_date(metadata),
+        authors=tuple(map(str, authors[:20])) if isinstance(authors, list) else (),
+        journal=journal if isinstance(journal, str) else None,
+        score=score,
+    )
+
+
+def _address(document: Document) -> str | None:
+    """The page of a record, by its metadata."""
+    metadata = document.metadata
+    url = metadata.get("url")
+    if isinstance(url, str) and url.startswith(("https://", "http://")):
+        return url
+    pmid, doi = metadata.get("pmid"), metadata.get("doi")
+    if isinstance(pmid, str | int) and str(pmid).isdigit():
+        return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
+    if isinstance(doi, str) and doi.startswith("10."):
+        return f"https://doi.org/{doi}"
+    return None
+
+
+def _remembered(seen: dict[str, str], today: date) -> dict[str, str]:
+    oldest = (today - FORGOTTEN).isoformat()
+    return {identifier: day for identifier, day in seen.items() if day >= oldest}

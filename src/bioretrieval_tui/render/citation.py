@@ -1,18 +1,22 @@
-"""Catalogue entries as works to cite: what goes into the fields, not how an entry is laid out.
+"""Works to cite: catalogue entries, and BibTeX of any citations.
 
 Papers become @article, @inproceedings or @misc by their venue; models, datasets and benchmarks
-become @misc with the address where they are found.
+become @misc with the address where they are found. `latex` escapes the values.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from string import ascii_lowercase
 
+from bioretrieval_tui.catalog import fields as table
+from bioretrieval_tui.catalog.catalogue import kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
 from bioretrieval_tui.render import latex
-from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 
 
@@ -81,8 +85,16 @@ def cite_entry(entry: AnyEntry) -> Citation:
     Raises:
         ValueError: the entry is not citable.
     """
-    if isinstance(entry, Paper):
-        return cite(entry)
+    more = tuple(
+        (row.cite, latex.escape(str(found)))
+        for row in table.TABLE.of(kind_of(entry))
+        if row.cite and (found := entry.extra.get(row.name)) is not None
+    )
+    work = cite(entry) if isinstance(entry, Paper) else _cite_address(entry)
+    return replace(work, fields=(*work.fields, *more))
+
+
+def _cite_address(entry: AnyEntry) -> Citation:
     url = _found_at(entry)
     if url is None:
         raise ValueError(f"{entry.id} is no work to cite")
@@ -187,3 +199,43 @@ def ascii_word(text: str) -> str:
     """The letters and digits that may stand in a key: small, without accents."""
     text = unicodedata.normalize("NFKD", one_line(text).casefold().translate(_UNDECOMPOSED))
     return "".join(char for char in text if char.isascii() and char.isalnum())
+
+
+# BibTeX --------------------------------------------------------------------------------------
+
+
+def entry_text(citation: Citation, *, key: str | None = None) -> str:
+    """One BibTeX entry that ends with a newline. Field values are LaTeX already."""
+    lines = [f"@{citation.type}{{{key or citation.key},"]
+    lines += [f"  {name} = {{{value}}}," for name, value in citation.fields]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def bibliography(citations: Sequence[Citation]) -> Iterator[str]:
+    """The entries with an empty line between them.
+
+    A citation that stands there twice is written once. Different works with one key get a letter
+    behind it, from the second on: lee2020biobert, lee2020biobertb.
+    """
+    seen: set[Citation] = set()
+    taken: set[str] = set()
+    for citation in citations:
+        if citation in seen:
+            continue
+        key = _free(citation.key, taken)
+        gap = "\n" if seen else ""
+        seen.add(citation)
+        taken.add(key.casefold())  # BibTeX takes Lee2020 and lee2020 for one key
+        yield gap + entry_text(citation, key=key)
+
+
+def _free(key: str, taken: set[str]) -> str:
+    if key.casefold() not in taken:
+        return key
+    for letter in ascii_lowercase[1:]:
+        if (key + letter).casefold() not in taken:
+            return key + letter
+    number = 2
+    while f"{key}-{number}".casefold() in taken:
+        number += 1
+    return f"{key}-{number}"

@@ -1,35 +1,46 @@
-"""Catalogue entries as a sheet: for each kind the columns that a practitioner compares by.
+"""Catalogue entries and published results for readers and programs: pages, sheets, records.
 
-A `Field` says how one column is read from an entry; `FIELDS` lists them by kind. Entries of
-several kinds share the few columns that all of them have.
+All of it follows `catalog.fields.TABLE`. A page holds every field that has a value; a sheet has the
+columns of the kind's list; a record has every field of the kind, defaults included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
+from bioretrieval_tui.catalog import fields as table
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.fields import EntryField, first_url
 from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
-    Dataset,
+    CheckVector,
+    Encoding,
     Kind,
-    Milestone,
+    Loaders,
     Model,
-    Paper,
-    Recipe,
-    Step,
+    Result,
+    Side,
+    Subset,
 )
-from bioretrieval_tui.render.citation import citable, cite_entry, hub_url
-from bioretrieval_tui.render.records import record
-from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Linked, Sheet, Unverified
-from bioretrieval_tui.render.text import shortened
+from bioretrieval_tui.render.citation import citable, cite_entry
+from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Section, Text, fact, text
+from bioretrieval_tui.render.sheet import (
+    Cell,
+    Column,
+    Each,
+    Figure,
+    Linked,
+    Sheet,
+    Unverified,
+    shortened,
+)
 from bioretrieval_tui.terminal.clean import safe_url
-from bioretrieval_tui.util.formatting import short
-
-Names = Mapping[str, str]
-"""Display names by entry id."""
+from bioretrieval_tui.util.formatting import figure, short
 
 TITLES: dict[str, str] = {
     "paper": "Papers",
@@ -40,59 +51,97 @@ TITLES: dict[str, str] = {
     "milestone": "Timeline",
     "step": "Path",
 }
-_TYPES: dict[type[AnyEntry], str] = {
-    Paper: "paper",
-    Model: "model",
-    Dataset: "dataset",
-    Benchmark: "benchmark",
-    Recipe: "recipe",
-    Milestone: "milestone",
-    Step: "step",
+GRADES = {
+    "A": "the authors' own code or card was read",
+    "B": "third-party code was read",
+    "C": "inferred",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One column and how it is filled.
-
-    source: the entry's field whose status decides whether the cell is marked, None for what
-    cannot be right or wrong; leads: the cell that links to the entry's first link.
-    """
-
-    column: Column
-    value: Callable[[Any, Names], Cell]
-    source: str | None = None
-    leads: bool = False
+# Sheets ---------------------------------------------------------------------------------------
 
 
-def entry_sheet(entries: Sequence[AnyEntry], names: Names, *, kind: Kind | None = None) -> Sheet:
+def entry_sheet(
+    entries: Sequence[AnyEntry], catalogue: Catalogue, *, kind: Kind | str | None = None
+) -> Sheet:
     """Entries as rows, whole records and citations.
 
     Args:
         entries: of one kind, or mixed; their order is kept.
-        names: display names, for the entries that these name by id.
         kind: the kind that was asked for, which an empty list does not tell.
     """
-    kinds = {kind_name(entry) for entry in entries} or {kind or ""}
+    kinds = {kind_of(entry) for entry in entries} or {kind or ""}
     only = kinds.pop() if len(kinds) == 1 else ""
-    fields = (*_LEADING, *FIELDS.get(only, MIXED), *_TRAILING)
+    by_name = table.TABLE.by_name
+    readers, data = table.TABLE.listed(only)
+    trailing = (*data, by_name["url"], by_name["status"], by_name["unverified"])
+    columns = [column_of(row) for row in readers]
+    hidden = [column_of(row, data_only=True) for row in (by_name["id"], *trailing)]
+    shown = (by_name["id"], *readers, *trailing)
+
+    def row_of(entry: AnyEntry) -> tuple[Cell, ...]:
+        cells = [cell(row, entry, catalogue) for row in shown]
+        if not only:  # many entries of all kinds: a line says enough
+            at = shown.index(by_name["summary"])
+            cells[at] = Figure(entry.summary, shortened(entry.summary))
+        return tuple(cells)
+
     return Sheet(
         title=TITLES.get(only, "Catalogue"),
-        columns=tuple(field.column for field in fields),
-        rows=Each(lambda entry: tuple(_cell(f, entry, names) for f in fields), entries),
+        columns=(hidden[0], *columns, *hidden[1:]),
+        rows=Each(row_of, entries),
         records=Each(record, entries),
         citations=Each(cite_entry, [entry for entry in entries if citable(entry)]),
     )
 
 
-def kind_name(entry: AnyEntry) -> str:
-    """The kind in the singular: paper, model, ..."""
-    return _TYPES[type(entry)]
+def column_of(row: EntryField, *, data_only: bool = False) -> Column:
+    """The column of a field."""
+    look = row.column
+    align = "right" if row.is_number else "left"
+    title = look.heading or row.title
+    return Column(row.name, title, align, look.weight, look.width, data_only)  # type: ignore[arg-type]
 
 
-def unverified(entry: AnyEntry, field: str) -> bool:
-    """Whether no source could be read for that field: its own status, else the entry's."""
-    return entry.statuses.get(field, entry.status) == "unverified"
+def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
+    """What a list shows of a field, marked where no source could be read for it."""
+    found = row.cell(entry, catalogue)
+    if found in (None, "", ()):
+        return None
+    made = _cell(row, entry, found, catalogue)
+    if row.name in ("name", "model") and entry.links:
+        made = Linked(made, entry.links[0].url)
+    if row.name == "size" and isinstance(found, int):
+        row = table.TABLE.by_name["records"]
+    return Unverified(made) if row.status(entry) == "unverified" else made
+
+
+def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) -> Any:
+    if row.name == "url":
+        return first_url(entry)
+    if row.form == "size":
+        encoders = entry.encoders if isinstance(entry, Model) else 1
+        return Figure(found, short(found) if encoders == 1 else f"{encoders}x{short(found)}")
+    if row.form == "count":
+        return Figure(found, f"{found:,}")
+    if row.name == "size" and isinstance(found, int):
+        return Figure(found, f"{found:,} records")
+    values = found if isinstance(found, tuple) else (found,)
+    if row.form == "names":
+        return ", ".join(catalogue.names.get(str(one), str(one)) for one in values)
+    url = row.url(entry, values[0])
+    if url:
+        more = f" (+{len(values) - 1})" if len(values) > 1 else ""
+        data = url if row.name == "arxiv" else " ".join(map(str, values))
+        return Linked(f"{values[0]}{more}", url, data=data)
+    if isinstance(found, tuple):
+        return ("; " if row.form == "code" else ", ").join(found)
+    return found
+
+
+def parameters(count: int | None) -> Cell:
+    """Parameters in three figures; the number itself for csv."""
+    return None if count is None else Figure(count, short(count))
 
 
 def grouped(count: int | None) -> Cell:
@@ -100,182 +149,374 @@ def grouped(count: int | None) -> Cell:
     return None if count is None else Figure(count, f"{count:,}")
 
 
-def parameters(count: int | None, encoders: int = 1) -> Cell:
-    """Parameters of one encoder, humanised, and how many encoders there are where two."""
-    if count is None:
-        return None
-    return Figure(count, short(count) if encoders == 1 else f"{encoders}x{short(count)}")
+# Records --------------------------------------------------------------------------------------
 
 
-def _cell(field: Field, entry: AnyEntry, names: Names) -> Cell:
-    cell = field.value(entry, names)
-    if cell is None or cell == "" or isinstance(cell, Unverified):
-        return cell
-    if field.leads and entry.links and isinstance(cell, str):
-        cell = Linked(cell, entry.links[0].url)
-    if field.source is not None and unverified(entry, field.source):
-        return Unverified(cell)
-    return cell
+def record(value: Struct) -> dict[str, Any]:
+    """The struct as a dict: `kind` first where it has one, then all fields, defaults included.
+
+    msgspec's own conversion leaves out what equals its default. Here every record of a kind has
+    the same keys, so that `select(.status == "confirmed")` finds what was never spelt out.
+    """
+    found: dict[str, Any] = {}
+    tag = value.__struct_config__.tag
+    if tag is not None:
+        found["kind"] = tag
+    for field in value.__struct_fields__:
+        found[field] = _plain(getattr(value, field))
+    extra = found.pop("extra", None)
+    if extra is not None:
+        found.update({name: extra.get(name) for name in table.TABLE.declared_only(str(tag))})
+    return found
 
 
-def _own(
-    key: str,
-    title: str,
-    *,
-    weight: int = 1,
-    min_width: int = 4,
-    source: str | None = None,
-    number: bool = False,
-    data_only: bool = False,
-    leads: bool = False,
-) -> Field:
-    """A column that shows the entry's field `source` (`key`, where not said) as it is."""
-    name = source or key
-    column = Column(key, title, "right" if number else "left", weight, min_width, data_only)
-    return Field(column, lambda entry, _: getattr(entry, name), name, leads)
+_ATOMS = frozenset((str, int, float, bool, type(None)))
 
 
-def _arxiv(paper: Paper, _: Names) -> Cell:
-    if not paper.arxiv:
-        return None
-    url = f"https://arxiv.org/abs/{paper.arxiv}"
-    return Linked(paper.arxiv, url, data=url)
+def _plain(value: Any) -> Any:
+    if type(value) in _ATOMS:  # nearly all of them: a listing passes here ten thousand times
+        return value
+    if isinstance(value, Struct):
+        return record(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
 
 
-def _hub(entry: Model | Dataset, _: Names) -> Cell:
-    url = hub_url(entry)
-    if url is None:
-        return None
-    more = len(entry.hub) - 1
-    text = f"{entry.hub[0]} (+{more})" if more else entry.hub[0]
-    return Linked(text, url, data=" ".join(entry.hub))
+def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
+    """The entry's record with `related`, `results` and `references` resolved behind it."""
+    found = record(entry)
+    results = catalogue.results_of(entry.id)
+    found["related"] = [
+        {"id": other.id, "kind": kind_of(other), "name": other.name}
+        for other in catalogue.related(entry.id)
+    ]
+    found["results"] = [record(result) for result in results]
+    named = dict.fromkeys(
+        [
+            *entry.sources,
+            *(claim.source for claim in entry.facts),
+            *(result.source for result in results),
+            *(note.source for note in entry.notes),
+        ]
+    )
+    sources = catalogue.sources
+    found["references"] = [record(sources[name]) for name in named if name in sources]
+    return found
 
 
-def _size(dataset: Dataset, _: Names) -> Cell:
-    if not dataset.available:
-        return "never released"
-    if dataset.size:
-        return Unverified(dataset.size) if unverified(dataset, "size") else dataset.size
-    if dataset.records is None:
-        return None
-    count = Figure(dataset.records, f"{dataset.records:,} records")
-    return Unverified(count) if unverified(dataset, "records") else count
+# Published results ----------------------------------------------------------------------------
 
+ZERO_SHOT = {True: "yes", False: "no", None: "unknown"}
 
-def _unverified_fields(entry: AnyEntry, _: Names) -> Cell:
-    if entry.status == "unverified":
-        kept = [name for name, status in entry.statuses.items() if status != "unverified"]
-        return f"all but {' '.join(kept)}" if kept else "all"
-    return " ".join(name for name, status in entry.statuses.items() if status == "unverified")
-
-
-_NAME = _own("name", "name", weight=3, min_width=12, leads=True)
-_YEAR = _own("year", "year", number=True)
-_LEADING = (Field(Column("id", "id", data_only=True), lambda entry, _: entry.id),)
-_TRAILING = (
-    Field(
-        Column("url", "url", data_only=True),
-        lambda entry, _: safe_url(entry.links[0].url) if entry.links else None,
-    ),
-    Field(Column("status", "status", data_only=True), lambda entry, _: entry.status),
-    Field(Column("unverified", "unverified", data_only=True), _unverified_fields),
+# What a result must not be read without stands left of what a narrow table leaves out first.
+_RESULT_COLUMNS = (
+    Column("model_id", "model id", data_only=True),
+    Column("benchmark_id", "benchmark id", data_only=True),
+    Column("model", "model", weight=3, min_width=12),
+    Column("benchmark", "benchmark", weight=2, min_width=9),
+    Column("subset", "subset", min_width=5),
+    Column("metric", "metric", min_width=7),
+    Column("value", "value", "right"),
+    Column("comparable", "compare", min_width=7),
+    Column("zero_shot", "zero-shot", min_width=9),
+    Column("status", "status", min_width=10),
+    Column("source", "source", min_width=12),
+    Column("note", "note", weight=3, min_width=16),
 )
 
-MIXED: tuple[Field, ...] = (
-    Field(Column("kind", "kind", min_width=9), lambda entry, _: kind_name(entry)),
-    _NAME,
-    _YEAR,
-    Field(
-        Column("summary", "summary", weight=6, min_width=20),
-        lambda entry, _: Figure(entry.summary, shortened(entry.summary)),
-    ),
-)
 
-FIELDS: dict[str, tuple[Field, ...]] = {
-    "paper": (
-        _NAME,
-        _YEAR,
-        _own("venue", "venue", weight=2, min_width=10),
-        Field(Column("arxiv", "arXiv", min_width=10), _arxiv, "arxiv"),
-        _own("title", "title", data_only=True),
-        _own("doi", "DOI", data_only=True),
-    ),
-    "model": (
-        _NAME,
-        _own("role", "role", min_width=9),
-        Field(
-            Column("params", "params", "right"),
-            lambda model, _: parameters(model.params, model.encoders),
-            "params",
+def result_sheet(
+    results: Sequence[Result], names: Mapping[str, str], *, title: str = "Published results"
+) -> Sheet:
+    """Results as rows in the order given; the value is the published fraction, not rounded.
+
+    Args:
+        names: display names of models and benchmarks by id.
+    """
+
+    def row(result: Result) -> tuple[Cell, ...]:
+        unread = result.status == "unverified"
+        return (
+            result.model,
+            result.benchmark,
+            names.get(result.model, result.model),
+            names.get(result.benchmark, result.benchmark),
+            result.subset,
+            result.metric,
+            Unverified(result.value) if unread else result.value,
+            # Said only where it matters: a column full of "yes" hides the one row that is not.
+            Figure(result.comparable, "" if result.comparable else "no"),
+            ZERO_SHOT[result.zero_shot],
+            result.status,
+            result.source,
+            result.note,
+        )
+
+    return Sheet(
+        title=title,
+        columns=_RESULT_COLUMNS,
+        rows=Each(row, results),
+        records=Each(record, results),
+    )
+
+
+def result_remarks(result: Result) -> str:
+    """What keeps a result from being taken at face value, in words; "" for nothing."""
+    said = {
+        "not comparable": not result.comparable,
+        "trained on this benchmark": result.zero_shot is False,
+        "zero-shot": result.zero_shot is True,
+        result.status: result.status != "confirmed",
+    }
+    return ", ".join(words for words, holds in said.items() if holds)
+
+
+# Pages ----------------------------------------------------------------------------------------
+
+
+class _References:
+    """Numbers for sources, in the order in which the page first names them."""
+
+    def __init__(self, catalogue: Catalogue, first: Iterable[str]) -> None:
+        self.catalogue = catalogue
+        self.order: dict[str, int] = {}
+        for source in first:
+            self.mark(source)
+
+    def mark(self, source: str) -> Inline:
+        """The number in brackets, as it stands behind what the source supports."""
+        return Inline(f" [{self.order.setdefault(source, len(self.order) + 1)}]", "reference")
+
+    def paragraphs(self) -> Iterator[Text]:
+        """Text and address of each source, its id where it is not known."""
+        for identifier in self.order:
+            source = self.catalogue.sources.get(identifier)
+            shown = source.text if source else identifier
+            url = safe_url(source.url) if source and source.url else None
+            yield (Inline(shown, "dim", url),)
+
+
+def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
+    """The page of one entry. `away`: shown outside its list, so its first jump leads there."""
+    references = _References(catalogue, entry.sources)
+    kind = kind_of(entry)
+    byline = [text(kind)]
+    if entry.year:
+        known = entry.statuses.get("year", "confirmed")
+        byline.append(text(f"{entry.year}" + ("" if known == "confirmed" else f" ({known})")))
+    details = [
+        *_fields(entry, catalogue, "Details", references),
+        *(
+            Fact(claim.label, (text(Inline(claim.value, "prose"), references.mark(claim.source)),),
+                 claim.status)
+            for claim in entry.facts
         ),
-        _own("dimension", "dim", number=True),
-        _own("max_tokens", "tokens", number=True),
-        _own("licence", "licence", min_width=6),
-        Field(Column("hub", "hub", weight=2, min_width=12), _hub, "hub"),
-        _own("encoders", "encoders", number=True, data_only=True),
-        _own("year", "year", number=True, data_only=True),
-    ),
-    "dataset": (
-        _NAME,
-        _own("use", "use", weight=2, min_width=12),
-        Field(Column("size", "size", weight=2, min_width=12), _size),
-        _own("licence", "licence", min_width=6),
-        _own("records", "records", number=True, data_only=True),
-        Field(Column("hub", "hub", data_only=True), _hub, "hub"),
-    ),
-    "benchmark": (
-        _NAME,
-        _own("task", "task", weight=2, min_width=10),
-        _own("domain", "domain", weight=2, min_width=10),
-        Field(
-            Column("queries", "queries", "right"),
-            lambda benchmark, _: grouped(benchmark.queries),
-            "queries",
-        ),
-        Field(
-            Column("documents", "docs", "right"),
-            lambda benchmark, _: grouped(benchmark.documents),
-            "documents",
-        ),
-        _own("metric", "metric", min_width=7),
-        _own("type", "type", data_only=True),
-    ),
-    "recipe": (
-        Field(
-            Column("model", "model", weight=2, min_width=12),
-            lambda recipe, names: names.get(recipe.model, recipe.model),
-            "model",
-            leads=True,
-        ),
-        Field(
-            Column("params", "params", "right"),
-            lambda recipe, _: parameters(recipe.params),
-            "params",
-        ),
-        _own("method", "method", weight=4, min_width=14),
-        _own("best", "best", weight=4, min_width=14),
-        Field(
-            Column("paper", "paper", weight=2, min_width=10),
-            lambda recipe, names: names.get(recipe.paper, recipe.paper) if recipe.paper else None,
-            "paper",
-        ),
-        _own("name", "name", data_only=True),
-        _own("year", "year", number=True, data_only=True),
-    ),
-    "milestone": (
-        _YEAR,
-        _NAME,
-        _own("summary", "summary", weight=6, min_width=20),
-        _own("era", "era", data_only=True),
-    ),
-    "step": (
-        _own("number", "step", number=True),
-        _NAME,
-        Field(
-            Column("commands", "commands", weight=6, min_width=20),
-            lambda step, _: "; ".join(step.commands),
-            "commands",
-        ),
-        _own("expect", "expect", data_only=True),
-    ),
+    ]  # fmt: skip
+    sections: list[Section] = [
+        Group("Details", tuple(details)),
+        Group("Links", tuple(_links(entry)), "links"),
+        Group("Related", tuple(_related(entry, catalogue, away=away)), "jumps"),
+        _results(entry, catalogue, references),
+        Group("Encoding", tuple(_fields(entry, catalogue, "Encoding", references))),
+        Prose("Notes", tuple(_notes(entry, references)), "bullets"),
+    ]
+    sections.append(Prose("Sources", tuple(references.paragraphs()), "numbers"))
+    return Page(
+        entry.name,
+        kind,
+        (*byline, text(Inline(entry.id, "code"))),
+        () if entry.status == "confirmed" else (entry.status,),
+        text(Inline(entry.summary, "prose")),
+        tuple(sections),
+    )
+
+
+def _fields(
+    entry: AnyEntry, catalogue: Catalogue, group: str, references: _References
+) -> Iterator[Fact]:
+    """A fact for each field of that heading that says something."""
+    encoding = getattr(entry, "encoding", None)
+    holder: Any = encoding if group == "Encoding" else entry
+    if holder is None:
+        return
+    defaults = {field.name: field.default for field in msgspec.structs.fields(type(holder))}
+    for row in table.TABLE.of(kind_of(entry)):
+        found = row.read(entry, catalogue) if row.group == group else None
+        attribute = (row.path or row.name).rpartition(".")[2]
+        if found in (None, "", (), {}) or found == defaults.get(attribute):
+            continue
+        if row.name == "title" and found == entry.name:
+            continue
+        values, listed = _values(row, entry, found, catalogue, references)
+        if values:
+            yield Fact(row.title, values, row.status(entry), listed)
+    if isinstance(holder, Encoding):
+        unread = [name for name in holder.unverified if name not in holder.__struct_fields__]
+        if unread:
+            yield fact("unverified", *unread)
+
+
+def _values(
+    row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue, references: _References
+) -> tuple[tuple[Text, ...], bool]:
+    """The values of a field, and whether each takes a line of its own."""
+    items = found if isinstance(found, tuple) else (found,)
+    special = _FORMS.get(row.form)
+    if special is not None:
+        return tuple(special(found, catalogue)), row.form in _LINES
+    if row.form == "vector" and isinstance(found, CheckVector):
+        starts = ", ".join(str(number) for number in found.starts)
+        shown = (Inline(f"{found.side} "), Inline(found.text, "code"), Inline(f" starts {starts}"))
+        return ((*shown, references.mark(found.source)),), False
+    if row.address:
+        return tuple((Inline(str(i), url=row.url(entry, i)),) for i in items), False
+    if isinstance(found, bool):
+        return (text("yes" if found else "no"),), False
+    return tuple(text(Inline(str(item), "prose")) for item in items), row.form in _LINES
+
+
+def _count(found: int, _: Catalogue) -> Iterator[Text]:
+    yield text(f"{found:,}")
+
+
+def _size(found: int, _: Catalogue) -> Iterator[Text]:
+    size = short(found)
+    yield text(size if size == str(found) else f"{size} ({found:,})")
+
+
+def _names(found: str | tuple[str, ...], catalogue: Catalogue) -> Iterator[Text]:
+    for one in (found,) if isinstance(found, str) else found:
+        other = catalogue.by_id.get(one)
+        yield text(one if other is None else Inline(other.name, kind_of(other), jump=one))
+
+
+def _codes(found: str | tuple[str, ...], _: Catalogue) -> Iterator[Text]:
+    for one in (found,) if isinstance(found, str) else found:
+        yield text(Inline(one, "code"))
+
+
+def _authors(found: tuple[str, ...], _: Catalogue) -> Iterator[Text]:
+    for name in found:
+        yield text("and others" if name == "others" else name)
+
+
+def _splits(found: dict[str, int], _: Catalogue) -> Iterator[Text]:
+    for name, size in found.items():
+        yield text(f"{name} {size:,}")
+
+
+def _subsets(found: tuple[Subset, ...], _: Catalogue) -> Iterator[Text]:
+    for subset in found:
+        sizes = ((subset.queries, "queries"), (subset.documents, "documents"))
+        said = [f"{size:,} {what}" for size, what in sizes if size is not None]
+        said += [subset.note] if subset.note else []
+        yield text(subset.name + (f": {', '.join(said)}" if said else ""))
+
+
+def _loaders(found: Loaders, _: Catalogue) -> Iterator[Text]:
+    for name in found.__struct_fields__:
+        value = getattr(found, name)
+        if value:
+            shown = Inline(value, url=value) if name == "zip" else Inline(value, "code")
+            yield text(f"{name}: ", shown)
+
+
+def _side(found: Side, _: Catalogue) -> Iterator[Text]:
+    said: list[tuple[Inline, ...]] = []
+    for words, value in (("", found.model), ("adapter ", found.adapter),
+                         ("template ", found.template)):  # fmt: skip
+        if value:
+            said.append((Inline(words), Inline(value.replace("\n", "\\n"), "code")))
+    if found.pair:
+        first, second = (Inline(part.replace("\n", "\\n"), "code") for part in found.pair)
+        said.append((Inline("pair "), first, Inline(" and "), second))
+    if found.max_length is not None:
+        said.append((Inline(f"at most {found.max_length:,} tokens"),))
+    parts = [part for one in said for part in (Inline(", "), *one) if part.text]
+    yield tuple(parts[1:])
+
+
+def _pairs(found: dict[str, str], _: Catalogue) -> Iterator[Text]:
+    for name, value in found.items():
+        yield text(f"{name}: {value}")
+
+
+def _grade(found: str, _: Catalogue) -> Iterator[Text]:
+    yield text(f"{found}: {GRADES[found]}")
+
+
+_FORMS: dict[str, Callable[[Any, Catalogue], Iterator[Text]]] = {
+    "count": _count,
+    "size": _size,
+    "names": _names,
+    "code": _codes,
+    "authors": _authors,
+    "splits": _splits,
+    "subsets": _subsets,
+    "loaders": _loaders,
+    "side": _side,
+    "pairs": _pairs,
+    "grade": _grade,
 }
+_LINES = frozenset(("code", "subsets", "loaders", "pairs", "lines"))
+
+
+def _links(entry: AnyEntry) -> Iterator[Fact]:
+    for item in entry.links:
+        shown = item.url.partition("://")[2].rstrip("/") if safe_url(item.url) else item.url
+        yield fact(item.label, Inline(shown, url=item.url))
+
+
+def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[Fact]:
+    groups: dict[str, list[AnyEntry]] = {}
+    for other in ((entry,) if away else ()) + catalogue.related(entry.id):
+        groups.setdefault(kind_of(other), []).append(other)
+    for kind, others in groups.items():
+        yield fact(kind, *(Inline(other.name, kind, jump=other.id) for other in others))
+
+
+def _results(entry: AnyEntry, catalogue: Catalogue, references: _References) -> Sheet:
+    """The published results, best first on the page of a benchmark; empty columns are left out."""
+    results = catalogue.results_of(entry.id)
+    other = "model"
+    if isinstance(entry, Benchmark):
+        results = sorted(results, key=lambda one: (one.subset or "", one.metric, -one.value))
+    else:
+        other = "benchmark"
+    columns = (
+        Column("value", "value", "right", role="strong"),
+        Column(other, other, weight=3, min_width=12, role=other),
+        Column("subset", "subset", min_width=5),
+        Column("metric", "metric", min_width=7, role="faint"),
+        Column("remarks", "remarks", weight=2, min_width=9, role="warn"),
+        Column("source", "source", min_width=6, role="faint"),
+        Column("note", "note", weight=3, min_width=16, role="faint"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Figure(one.value, figure(one.value)),
+            catalogue.names.get(getattr(one, other), getattr(one, other)),
+            one.subset,
+            one.metric,
+            result_remarks(one),
+            references.mark(one.source).text.strip(" []"),
+            one.note,
+        )
+        for one in results
+    ]
+    kept = [at for at in range(len(columns)) if any(row[at] not in (None, "") for row in rows)]
+    return Sheet(
+        "Published results",
+        tuple(columns[at] for at in kept),
+        tuple(tuple(row[at] for at in kept) for row in rows),
+        (),
+    )
+
+
+def _notes(entry: AnyEntry, references: _References) -> Iterator[Text]:
+    for note in entry.notes:
+        sign = (Inline("Correction. ", "strong"),) if note.corrects else ()
+        yield (*sign, Inline(note.text, "prose"), references.mark(note.source))

@@ -1,16 +1,21 @@
-"""The six formats by name: which one a call means, and a sheet rendered in it.
+"""The six formats by name: which one a call means, a sheet rendered in it, JSON and CSV.
 
-Rendering is lazy: each format module is imported when it is first asked for and text comes in
-chunks, so that a long export streams and `| head` ends it early.
+Text comes in chunks that each end with a newline, so that a long export streams and `| head` ends
+it early. Table, Markdown and BibTeX have modules of their own, imported when they are asked for.
 """
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+import msgspec
 
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.render.sheet import Sheet
+from bioretrieval_tui.render.sheet import Plain, Sheet, datum, shortened
+from bioretrieval_tui.terminal.clean import clean
 
 Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -32,8 +37,6 @@ def resolve(name: str | None, *, terminal: bool) -> Format:
     if wanted in ALIASES:
         return ALIASES[wanted]
     import difflib
-
-    from bioretrieval_tui.render.text import shortened
 
     near = difflib.get_close_matches(wanted, [*FORMATS, *ALIASES], n=1, cutoff=0.5)
     remedy = f"did you mean {near[0]}?" if near else f"formats: {', '.join(FORMATS)}"
@@ -65,18 +68,116 @@ def render(
         from bioretrieval_tui.render import markdown
 
         return markdown.render(sheet)
-    if format == "json":
-        from bioretrieval_tui.render import jsontext
+    if format == "bibtex":
+        from bioretrieval_tui.render import citation
 
-        return jsontext.render(sheet)
-    if format == "jsonl":
-        from bioretrieval_tui.render import jsonlines
+        return citation.bibliography(sheet.citations)
+    return {"json": json_array, "jsonl": json_lines, "csv": csv_lines}[format](sheet)
 
-        return jsonlines.render(sheet)
-    if format == "csv":
-        from bioretrieval_tui.render import csvtext
 
-        return csvtext.render(sheet)
-    from bioretrieval_tui.render import bibtex
+# JSON -----------------------------------------------------------------------------------------
 
-    return bibtex.render(sheet)
+# What JSON writes for a control character, among them all that `clean` would take away.
+_CONTROL = re.compile(r"\\[ubfrt]")
+
+
+def encoded(value: Any, *, indent: int = 0) -> str:
+    """`value` as JSON text without a line end; text in it is cleaned, NaN becomes null."""
+    raw = _encoded(value)
+    if indent:
+        raw = msgspec.json.format(raw, indent=indent)
+    return raw
+
+
+def _encoded(value: Any) -> str:
+    """Compact JSON. Texts are only cleaned one by one where the whole shows that one needs it."""
+    try:
+        raw = msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which is no text: `clean` drops it
+        return msgspec.json.encode(cleaned(value)).decode()
+    if _CONTROL.search(raw) is None and clean(raw, newlines=True) == raw:
+        return raw
+    return msgspec.json.encode(cleaned(value)).decode()
+
+
+def object_text(value: dict[str, Any]) -> str:
+    """One record as an indented object that ends with a newline."""
+    return encoded(value, indent=2) + "\n"
+
+
+def json_array(sheet: Sheet) -> Iterator[str]:
+    """The records as an array, a chunk a record. An empty sheet is `[]`."""
+    if not sheet.records:
+        yield "[]\n"
+        return
+    opening = "[\n"
+    for item in sheet.records:
+        # Line ends inside strings are escaped, so each "\n" here is one of the layout.
+        yield opening + "  " + encoded(item, indent=2).replace("\n", "\n  ")
+        opening = ",\n"
+    yield "\n]\n"
+
+
+def json_lines(sheet: Sheet) -> Iterator[str]:
+    """The records, a line each. An empty sheet has no lines."""
+    for item in sheet.records:
+        yield encoded(item) + "\n"
+
+
+def cleaned(value: Any) -> Any:
+    """The same value with every text in it, keys included, freed of control bytes."""
+    if isinstance(value, str):
+        return clean(value, newlines=True)
+    if isinstance(value, dict):
+        return {cleaned(key): cleaned(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [cleaned(item) for item in value]
+    return value
+
+
+# CSV ------------------------------------------------------------------------------------------
+#
+# RFC 4180 with "\n" line ends, a header of column keys, one line a row. Numbers are written raw and
+# truth values as true and false; nothing is an empty field. Text is kept to one line.
+#
+# A spreadsheet runs text that begins with = + - @ as a formula. Such a field gets an apostrophe in
+# front (the spreadsheets' own sign for "this is text"), unless it is a plain number such as -0.5.
+# Readers that want the text to the letter take json.
+
+# The wide forms are taken for their ASCII kin by spreadsheets in East Asian locales.
+_FORMULA = "=+-@\t\r＝＋－＠"  # noqa: RUF001
+_PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+
+class _Echo:
+    """A file for csv.writer that hands each line back to the caller of `writerow`."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def csv_field(value: Plain) -> str:
+    """One field before quoting: text that a spreadsheet would run is disarmed."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        return repr(value)
+    if value.startswith(tuple(_FORMULA)) and not _PLAIN_NUMBER.fullmatch(value):
+        return "'" + value
+    return value
+
+
+def csv_lines(sheet: Sheet) -> Iterator[str]:
+    """The header, then a line a row, data-only columns included."""
+    writer = csv.writer(_Echo(), lineterminator="\n")
+    yield str(writer.writerow([csv_field(column.key) for column in sheet.columns]))
+    for row in sheet.rows:
+        fields = []
+        for cell in row:
+            value, unverified = datum(cell)
+            # A number stays a number: the `unverified` column of the row names it instead.
+            mark = " (unverified)" if unverified and isinstance(value, str) and value else ""
+            fields.append(csv_field(value) + mark)
+        yield str(writer.writerow(fields))

@@ -20,8 +20,16 @@ from bioretrieval_tui.render.citation import (
     telling_word,
 )
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Text, fact, plain, text
-from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Linked, Sheet
-from bioretrieval_tui.render.text import one_line, shortened
+from bioretrieval_tui.render.sheet import (
+    Cell,
+    Column,
+    Each,
+    Figure,
+    Linked,
+    Sheet,
+    one_line,
+    shortened,
+)
 from bioretrieval_tui.search.hits import Hit, Why
 from bioretrieval_tui.terminal.clean import safe_url
 

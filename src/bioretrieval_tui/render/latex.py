@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.sheet import one_line
 
 _ESCAPES = str.maketrans(
     {

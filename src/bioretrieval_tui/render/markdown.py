@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bioretrieval_tui.render.sheet import Cell, Sheet, face, shown
-from bioretrieval_tui.render.text import one_line
+from bioretrieval_tui.render.sheet import Cell, Sheet, face, one_line, shown
 
 UNVERIFIED = " (unverified)"
 

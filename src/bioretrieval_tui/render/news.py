@@ -4,54 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from bioretrieval_tui.render.jsontext import encoded
+from bioretrieval_tui.online.watches import News
+from bioretrieval_tui.render.formats import encoded
 from bioretrieval_tui.render.markdown import escape, link
-from bioretrieval_tui.render.sheet import Cell, Column, Each, Figure, Linked, Sheet
-from bioretrieval_tui.render.text import one_line, shortened
+from bioretrieval_tui.render.sheet import (
+    Cell,
+    Column,
+    Each,
+    Figure,
+    Linked,
+    Sheet,
+    one_line,
+    shortened,
+)
 from bioretrieval_tui.terminal.clean import safe_url
 
 _AUTHORS = 3
 _ABSTRACT = 600
 
 
-class Item(Protocol):
-    """One piece of news, as the room that watches gives it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def url(self) -> str | None: ...
-    @property
-    def year(self) -> int | None: ...
-    @property
-    def date(self) -> str | None: ...
-    @property
-    def authors(self) -> Sequence[str]: ...
-    @property
-    def journal(self) -> str | None: ...
-    @property
-    def score(self) -> float | None: ...
-    @property
-    def found(self) -> str: ...
-    @property
-    def read(self) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The news of one watch. note: what a reader must know of them (a run that broke off), or
-    None."""
+    """News of one watch. note: what a reader must know of them (an incomplete run), or None."""
 
     watch: str
     query: str
     source: str
-    items: Sequence[Item]
+    items: Sequence[News]
     note: str | None = None
 
 
@@ -76,7 +57,7 @@ def news_sheet(parts: Sequence[Part], *, title: str = "News") -> Sheet:
     )
 
 
-def _row(pair: tuple[Part, Item]) -> tuple[Cell, ...]:
+def _row(pair: tuple[Part, News]) -> tuple[Cell, ...]:
     part, item = pair
     heading = item.title or shortened(item.text, 80)
     return (
@@ -92,7 +73,7 @@ def _row(pair: tuple[Part, Item]) -> tuple[Cell, ...]:
     )
 
 
-def _record(pair: tuple[Part, Item]) -> dict[str, Any]:
+def _record(pair: tuple[Part, News]) -> dict[str, Any]:
     part, item = pair
     return {
         "watch": part.watch,
@@ -128,7 +109,7 @@ def digest(parts: Sequence[Part], *, day: str) -> Iterator[str]:
             yield from _item(number, item)
 
 
-def _item(number: int, item: Item) -> Iterator[str]:
+def _item(number: int, item: News) -> Iterator[str]:
     address = safe_url(item.url) if item.url else None
     yield f"\n{number}. **{link(one_line(item.title) or item.id, address)}**\n"
     facts = [_authors(item.authors), item.journal or "", item.date or str(item.year or "")]

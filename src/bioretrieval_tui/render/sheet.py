@@ -1,19 +1,38 @@
 """What every format renders: a sheet of typed cells, with whole records and citations beside them.
 
-A room that has something to list makes a `Sheet`; a format module turns it into text. Cells keep
-their data, so that one row can say "109M" to a reader and 109000000 to a program. All text passes
-`clean` here, on its way out of a cell.
+What has something to list makes a `Sheet`; `formats` turns it into text. Cells keep their data, so
+that one row can say "109M" to a reader and 109000000 to a program. All text passes `clean` here,
+on its way out of a cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from bioretrieval_tui.render.citation import Citation
-from bioretrieval_tui.render.text import one_line
-from bioretrieval_tui.terminal.clean import safe_url
+from bioretrieval_tui.terminal.clean import clean, safe_url
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.render.citation import Citation
+
+
+def one_line(text: str) -> str:
+    """`text` without control bytes and with every run of white space as one space."""
+    return " ".join(clean(text).split())
+
+
+def shortened(text: str, length: int = 100) -> str:
+    """The beginning of `text` on one line, cut between words, "…" included in `length`."""
+    text = one_line(text)
+    if len(text) <= length:
+        return text
+    head = text[: length - 1]
+    # A cut within the last word drops that word, unless it is all there is.
+    if not text[length - 1].isspace() and " " in head:
+        head = head[: head.rindex(" ")]
+    return head.rstrip(" ,;:.") + "…"
+
 
 Plain = str | int | float | bool | None
 

@@ -337,7 +337,7 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         from bioretrieval_tui.render.entries import entry_sheet
         from bioretrieval_tui.render.formats import render
 
-        text = "".join(render(entry_sheet(entries, self.catalogue.names), "bibtex"))
+        text = "".join(render(entry_sheet(entries, self.catalogue), "bibtex"))
         if text.strip():
             self.copy_text(text, "BibTeX")
         else:
@@ -353,7 +353,7 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         """Ask for a file and write these entries to it."""
         from bioretrieval_tui.render.entries import entry_sheet
 
-        self.export_sheet(lambda: entry_sheet(entries, self.catalogue.names), stem, len(entries))
+        self.export_sheet(lambda: entry_sheet(entries, self.catalogue), stem, len(entries))
 
     def export_sheet(self, make: Callable[[], object], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the ending chooses the format."""

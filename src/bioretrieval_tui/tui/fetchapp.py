@@ -92,7 +92,7 @@ class FetchingApp(EvaluatingApp, inherit_bindings=False):
 
     def put_into(self, name: str, papers: Mapping[str, bytes]) -> bool:
         """Put papers (lines of JSONL by their id) into an index; False if they cannot be kept."""
-        from bioretrieval_tui.library.starred import keep_starred
+        from bioretrieval_tui.online.spool import keep_starred
         from bioretrieval_tui.tui.works import Job
 
         there = name in self._names()
@@ -100,7 +100,7 @@ class FetchingApp(EvaluatingApp, inherit_bindings=False):
         before = self.works.outcomes.get(name)
         begun = before is not None and not before.done and before.job.verb != "remove"
         try:
-            path = keep_starred(name, papers, anew=not (there or begun))
+            path = keep_starred(name, papers, restart=not (there or begun))
         except BioRetrievalError as error:
             self.say(error.line(), "error")
             return False

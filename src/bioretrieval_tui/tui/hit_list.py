@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.render.hits import hit_facts, mode_name
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.search.hits import Hit, Why
-from bioretrieval_tui.tui.pages import entry_page
 from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause
 from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
 from bioretrieval_tui.tui.text import Line, Span, line
@@ -131,7 +131,8 @@ def entry_hit_page(
     entry: AnyEntry, catalogue: Catalogue, hit: Hit, query: str, why: Why | None
 ) -> PaintedPage:
     """The page of an entry with the query's words marked in its summary, and why it was found."""
-    page, words = entry_page(entry, catalogue, away=True), query_words(query)
+    page = paint(entry_page(entry, catalogue, away=True))
+    words = query_words(query)
     lines = [*page.lines[:2], *(_marked_line(one, words) for one in page.lines[2 : page.lead])]
     lines += [*page.lines[page.lead :], line(), line(Span("Why this result", "header"))]
     for one in hit_facts(hit, why):

@@ -25,7 +25,7 @@ from bioretrieval_tui.query import Schema, UnfinishedFilterError, parse
 from bioretrieval_tui.query.ast import Any as AnyOf
 from bioretrieval_tui.query.ast import Matches
 from bioretrieval_tui.render.hits import mode_name
-from bioretrieval_tui.render.text import shortened
+from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.hits import MODES, Answer, Hit, Mode, Order, Question, Why
 from bioretrieval_tui.search.protocol import Reranker
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.search.client import SearchClient
+    from bioretrieval_tui.search.protocol import Ensured
 
 HITS = 100
 """Hits that a search asks for."""
@@ -263,6 +264,8 @@ class SearchSession:
         self.infos: dict[str, IndexInfo] = {}
         self.state: tuple[StatusPart, ...] = ()
         self.ready = False
+        self._with_vectors: bool | None = None
+        """Whether the catalogue is being indexed with vectors, or was; None before that."""
         self._reasons: dict[str, Why] = {}
         self._former: list[tuple[HitView, int]] = []
         self._pause: Stoppable | None = None
@@ -385,17 +388,22 @@ class SearchSession:
 
     # Indexes -----------------------------------------------------------------------------
 
-    async def prepare(self, waits_for: str = "") -> None:
-        """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
-        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+    def prepare(self, waits_for: str = "") -> None:
+        """Index the catalogue, once, as the mode needs it: BM25 needs neither vectors nor model."""
+        vectors = self.mode != "lexical" or self.beside
+        if self._with_vectors is not None and (
+            vectors == self._with_vectors or (self.ready and not vectors)
+        ):
+            return
+        self._with_vectors, self.ready = vectors, False
+        self.face.start(partial(self._prepare, vectors, waits_for), "prepare")
 
-        documents = catalogue_documents(self.face.catalogue)
+    async def _prepare(self, vectors: bool, waits_for: str) -> None:
+        """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
         waits = f"The catalogue waits for: {waits_for}" if waits_for else ""
         self.tell((waits or "Starting the search process", "dim"))
         try:
-            ensured = await self.face.client.ensure_catalogue(
-                documents, fingerprint(documents), on_progress=self.tell_progress
-            )
+            ensured = await self._ensure_catalogue(vectors=vectors)
         except BioRetrievalError as error:
             self.tell((error.line(), "error"))
             return
@@ -404,8 +412,16 @@ class SearchSession:
         await self.learn()
         if self.text.strip():
             self.send()
-        else:
+        elif vectors:
             self._running = self.face.start(self._warm_up, "search")
+
+    async def _ensure_catalogue(self, *, vectors: bool) -> Ensured:
+        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+
+        documents = catalogue_documents(self.face.catalogue)
+        return await self.face.client.ensure_catalogue(
+            documents, fingerprint(documents), vectors=vectors, on_progress=self.tell_progress
+        )
 
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
@@ -475,6 +491,7 @@ class SearchSession:
         """Search by the next of hybrid, dense, BM25."""
         self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
         self.beside = False
+        self.prepare()
         self.send()
         self.face.show_head()
 
@@ -671,6 +688,9 @@ class SearchSession:
         where = self.where if index == self.face.index else ""
         near: tuple[Hit, ...] = ()
         try:
+            if index == CATALOGUE and self._with_vectors is False:
+                await self._ensure_catalogue(vectors=True)
+                self._with_vectors = True
             answer = await client.similar(hit.id, index=index, k=SIMILAR, where=where)
         except InterruptedByUser:
             return
@@ -678,7 +698,7 @@ class SearchSession:
             self.tell()
             self.face.say(error.line(), "error")
             return
-        if index != CATALOGUE and self.ready:
+        if index != CATALOGUE and self.ready and self._with_vectors:
             try:
                 found = await client.similar(
                     hit.id, index=index, k=NEAR, into=CATALOGUE, stream="near"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
@@ -16,12 +17,12 @@ from bioretrieval_tui.documents.bibliography import (
     identifier,
     plain,
 )
-from bioretrieval_tui.documents.document import Document, Item, Place, RecordFault
+from bioretrieval_tui.documents.document import Document, Item, Place, RecordFault, item_of
 from bioretrieval_tui.documents.readers.json_records import (
     BOM,
+    JsonElement,
     elements,
     first_line,
-    item,
     line_items,
     text_field,
 )
@@ -50,7 +51,8 @@ def read_europepmc(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
         return
     path = () if head.startswith(b"[") else _RESULTS
     for element in elements(source, path):
-        yield item(Place(source.name, offset=element.offset), element.decoded, _document)
+        place = Place(source.name, offset=element.offset)
+        yield item_of(place, partial(_element_document, element))
 
 
 def recognises(head: bytes) -> bool:
@@ -62,6 +64,10 @@ def recognises(head: bytes) -> bool:
     line = start if start.startswith(b"[") else first_line(start)
     is_result = b'"id"' in line and b'"source"' in line
     return line.startswith((b"{", b"[")) and is_result and any(key in line for key in _KEYS)
+
+
+def _element_document(element: JsonElement) -> Document:
+    return _document(element.record())
 
 
 def _document(record: dict[str, Any]) -> Document:

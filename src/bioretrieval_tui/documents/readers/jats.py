@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.bibliography import distinct
-from bioretrieval_tui.documents.document import Document, Item, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.document import Document, Item, RecordFault, Rejected, item_of
 from bioretrieval_tui.documents.readers.xml_records import markup_of, records
 from bioretrieval_tui.documents.readers.xml_text import (
     initials,
@@ -69,12 +70,8 @@ def read_jats(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
     for found in records(source.blocks(), ("article",), source.name):
         if isinstance(found, Rejected):
             yield found
-            continue
-        element, place = found
-        try:
-            yield Record(_document(element), place)
-        except RecordFault as fault:
-            yield Rejected(place, fault.reason, fault.remedy)
+        else:
+            yield item_of(found[1], partial(_document, found[0]))
 
 
 def recognises(head: bytes) -> bool:

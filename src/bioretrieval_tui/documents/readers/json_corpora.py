@@ -16,13 +16,12 @@ from bioretrieval_tui.documents.bibliography import (
     identifier,
     whole_number,
 )
-from bioretrieval_tui.documents.document import Document, Item, Place, RecordFault
+from bioretrieval_tui.documents.document import Document, Item, Place, RecordFault, item_of
 from bioretrieval_tui.documents.readers.json_records import (
     BOM,
     JsonElement,
     elements,
     first_line,
-    item,
     json_type,
     line_items,
     text_field,
@@ -120,7 +119,7 @@ def read_medcpt(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
     """
     for element in elements(source):
         place = Place(source.name, offset=element.offset)
-        yield item(place, element.decoded, partial(_medcpt_document, element))
+        yield item_of(place, partial(_medcpt_document, element))
 
 
 def recognises_medcpt(head: bytes) -> bool:
@@ -128,7 +127,8 @@ def recognises_medcpt(head: bytes) -> bool:
     return _MEDCPT_HEAD.match(head.removeprefix(BOM)) is not None
 
 
-def _medcpt_document(element: JsonElement, record: dict[str, Any]) -> Document:
+def _medcpt_document(element: JsonElement) -> Document:
+    record = element.record()
     pmid = identifier(element.key, "the PMID")
     headings = [part.strip() for part in text_field(record, "m").split("|")]
     names = [(heading.partition("!")[0].rstrip("*"), heading[-1:] == "*") for heading in headings]

@@ -2,8 +2,8 @@
 
 Elements are found by a scanner of strings and brackets and decoded one by one, so that neither
 size nor one bad element matters. Strings must end and brackets match; where they do not, the rest
-of the file cannot be told apart and is given up, with its place. (`ijson` stops at the first
-fault of any kind and tells no offsets.)
+of the file is rejected, with its place. (`ijson` stops at the first fault of any kind and gives
+no offsets.)
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bioretrieval_tui.documents.document import (
     Document,
     Item,
     Place,
-    Record,
     RecordFault,
     Rejected,
+    item_of,
 )
 from bioretrieval_tui.documents.source import (
     CONVERT,
@@ -34,26 +34,23 @@ from bioretrieval_tui.documents.source import (
 
 BOM = b"\xef\xbb\xbf"
 
-# A whole string; else a quote whose string does not end within the window; else a bracket.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(rb'[\[\]{}"]')
 _STRING_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^ \t\r\n,\[\]{}\"]+")
-_CLOSES = {b"[": b"]", b"{": b"}"}
+_CLOSES = {b"[": b"]", b"{": b"}", b'"': b'"'}
 _DEEPEST = 1_000
 """Brackets within each other: deeper than the decoder goes."""
-_ENDS_WITHIN = "the file ends within the record that begins here"
 
 
 def decode(data: bytes) -> Any:
-    """One JSON value. Raises RecordFault where it is none, not UTF-8, or holds a NUL."""
+    """One JSON value. Raises RecordFault where it is none, or not UTF-8."""
     try:
-        value = msgspec.json.decode(data)
+        return msgspec.json.decode(data)
     except RecursionError as error:
         raise RecordFault("the JSON is nested too deeply") from error
     except ValueError as error:
         raise _undecodable(data, error) from error
-    return sound_value(value) if b"\\u0000" in data else value
 
 
 def _undecodable(data: bytes, error: ValueError) -> RecordFault:
@@ -87,23 +84,19 @@ def line_items(
         if number == 1:
             line = line.removeprefix(BOM)
         if line.strip():
-            yield item(place, partial(decode, line), to_document, shape)
+            yield item_of(place, partial(_document_of_line, line, to_document), shape)
 
 
-def item(
-    place: Place,
-    value: Callable[[], Any],
-    to_document: Callable[[dict[str, Any]], Document],
-    shape: str | None = None,
-) -> Item:
-    """The item that `value` gives, which may raise RecordFault as `to_document` may."""
-    try:
-        record = value()
-        if not isinstance(record, dict):
-            raise RecordFault(f"the record is {json_type(record)}, not an object")
-        return Record(to_document(record), place)
-    except RecordFault as fault:
-        return Rejected(place, fault.reason, fault.remedy or shape)
+def _document_of_line(line: bytes, to_document: Callable[[dict[str, Any]], Document]) -> Document:
+    return to_document(json_object(decode(line)))
+
+
+def json_object(value: Any) -> dict[str, Any]:
+    """`value` where it is an object. Raises RecordFault where it is none, or holds a NUL."""
+    if not isinstance(value, dict):
+        raise RecordFault(f"the record is {json_type(value)}, not an object")
+    sound_value(value)
+    return value
 
 
 def text_field(record: dict[str, Any], name: str) -> str:
@@ -142,11 +135,11 @@ class JsonElement:
     value: Any = None
     fault: RecordFault | None = None
 
-    def decoded(self) -> Any:
-        """The value. Raises RecordFault where there is none."""
+    def record(self) -> dict[str, Any]:
+        """The value as an object. Raises RecordFault where there is none, or it is no object."""
         if self.fault is not None:
             raise self.fault
-        return self.value
+        return json_object(self.value)
 
 
 def elements(
@@ -173,7 +166,7 @@ def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator
         what = "object" if path else "array or object"
         raise _broken(window.offset, f"no JSON {what} begins here")
     closes = _CLOSES[window.take()]
-    # A comma after the last element, which careless writers leave, is let pass.
+    # A comma after the last element, which some writers leave, is accepted.
     while window.peek() != closes:
         start = window.offset
         key = _key(window) if opened == b"{" else None
@@ -256,62 +249,52 @@ class _JsonWindow:
         is_scalar = self.peek() not in (b"[", b"{", b'"')
         start = self.offset
         kept: list[bytes] = []
-        stack: list[bytes] = []
+        stack: list[bytes] = []  # what closes the strings and brackets that are open
         size = 0
         while True:
-            end, done = self._scalar(start) if is_scalar else self._tokens(stack, start)
-            size += end - self._at
-            if size <= limit:
-                kept.append(self._data[self._at : end])
-            self._at = end
-            if not done and len(self._data) - self._at > limit:
-                size = limit + 1
-                self._skip_string(start)  # a string of its own beyond the limit
-                done = not stack
-            elif not done and not self._more():
-                done = is_scalar and size > 0
-                if not done:
-                    raise _broken(start, _ENDS_WITHIN)
-            if size > limit:
-                kept = []
+            begin = self._at
+            done = self._scalar(start) if is_scalar else self._tokens(stack, start)
+            size += self._at - begin
+            kept = [*kept, self._data[begin : self._at]] if size <= limit else []
+            if not done and not self._more():
+                if not is_scalar or size == 0:
+                    raise _broken(start, "the file ends within the record that begins here")
+                done = True
             if done:
                 return None if size > limit else b"".join(kept)
 
-    def _scalar(self, start: int) -> tuple[int, bool]:
-        """Where a number or word ends in the window, and whether it ends there."""
+    def _scalar(self, start: int) -> bool:
+        """Go to the end of a number or word, or of the window; whether it ends there."""
         match = _SCALAR.match(self._data, self._at)
         if match is None and self.offset == start:
             raise _broken(start, "no JSON value begins here")
-        return (match.end(), match.end() < len(self._data)) if match else (self._at, True)
+        self._at = match.end() if match else self._at
+        return self._at < len(self._data)
 
-    def _tokens(self, stack: list[bytes], start: int) -> tuple[int, bool]:
-        """Up to where strings and brackets can be told in the window, and whether the value ends
-        there; `stack` keeps what closes the brackets that are open."""
-        for match in _TOKEN.finditer(self._data, self._at):
-            token = match[0]
-            if token == b'"':
-                return match.start(), False
-            if token in b"[{":
-                if len(stack) == _DEEPEST:
-                    raise _broken(start, "the JSON is nested too deeply")
-                stack.append(_CLOSES[token])
-            elif token in b"]}" and (not stack or stack.pop() != token):
-                raise _broken(self._base + match.start(), "a bracket closes that was not opened")
-            if not stack:
-                return match.end(), True
-        return len(self._data), False
-
-    def _skip_string(self, start: int) -> None:
-        """Pass over a string that begins here, without holding it."""
-        self._at += 1
+    def _tokens(self, stack: list[bytes], start: int) -> bool:
+        """Go to the end of the value, or of the window; whether the value ends there."""
+        data = self._data
         while True:
-            match = _STRING_REST.match(self._data, self._at)
-            self._at = match.end() if match else self._at
-            if self._data[self._at : self._at + 1] == b'"':
+            if stack and stack[-1] == b'"':
+                rest = _STRING_REST.match(data, self._at)
+                self._at = rest.end() if rest else self._at
+                if data[self._at : self._at + 1] != b'"':
+                    return False  # but for a backslash at its very end, the window is used up
                 self._at += 1
-                return
-            if not self._more():
-                raise _broken(start, _ENDS_WITHIN)
+                stack.pop()
+            elif match := _TOKEN.search(data, self._at):
+                token, self._at = match[0], match.end()
+                if len(stack) == _DEEPEST and token in b"[{":
+                    raise _broken(start, "the JSON is nested too deeply")
+                if token in _CLOSES:
+                    stack.append(_CLOSES[token])
+                elif not stack or stack.pop() != token:
+                    raise _broken(self.offset - 1, "a bracket closes that was not opened")
+            else:
+                self._at = len(data)
+                return False
+            if not stack:
+                return True
 
     def _more(self) -> bool:
         block = next(self._blocks, b"")

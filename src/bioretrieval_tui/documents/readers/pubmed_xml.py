@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.bibliography import distinct
@@ -13,9 +14,9 @@ from bioretrieval_tui.documents.document import (
     Document,
     Item,
     Place,
-    Record,
     RecordFault,
     Rejected,
+    item_of,
 )
 from bioretrieval_tui.documents.readers.xml_records import markup_of, records
 from bioretrieval_tui.documents.readers.xml_text import initials, plain_text, squeezed, xml_date
@@ -49,11 +50,8 @@ def read_pubmed_xml(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
         if element.tag in ("DeleteCitation", "DeleteDocument"):
             yield from _deletions(element, place)
             continue
-        try:
-            is_article = element.tag == "PubmedArticle"
-            yield Record(_article(element) if is_article else _book_article(element), place)
-        except RecordFault as fault:
-            yield Rejected(place, fault.reason, fault.remedy)
+        make = _article if element.tag == "PubmedArticle" else _book_article
+        yield item_of(place, partial(make, element))
 
 
 def recognises(head: bytes) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.bibliography import (
@@ -20,12 +21,20 @@ from bioretrieval_tui.documents.bibliography import (
     sound,
     sound_value,
 )
-from bioretrieval_tui.documents.document import Document, Item, Place, Record, RecordFault, Rejected
+from bioretrieval_tui.documents.document import (
+    Document,
+    Item,
+    Place,
+    Record,
+    RecordFault,
+    Rejected,
+    item_of,
+)
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
-    Line,
     ReadOptions,
     SourceReader,
+    TextLine,
     text_lines,
     text_of_head,
 )
@@ -40,7 +49,7 @@ FIELDS = ("id", "title", "text", "year", "date", *_TEXTS, *_LISTS)
 _IDS = ("id", "pmid", "doi")
 _SHOWN = 12
 
-# What PubMed's own export calls its columns, beside those that are called as ours.
+# What PubMed's own export calls its columns, besides those with the names of our fields.
 _PUBMED = {
     "title": "Title",
     "authors": "Authors",
@@ -230,7 +239,7 @@ class _Row:
 def _read(source: SourceReader, options: ReadOptions, delimiter: str) -> Iterator[Item]:
     columns: Columns | None = None
     width = 0
-    for row in _rows(_Lines(text_lines(source)), delimiter):
+    for row in _rows(_RowLines(text_lines(source)), delimiter):
         if columns is None:
             if row.fault is not None:
                 raise CorpusError(
@@ -241,29 +250,25 @@ def _read(source: SourceReader, options: ReadOptions, delimiter: str) -> Iterato
             columns = columns_of(row.cells, options.mapping, source.name)
             continue
         place = Place(source.name, line=row.line)
-        try:
-            yield Record(columns.document(_cells(row, width)), place)
-        except RecordFault as fault:
-            yield Rejected(place, fault.reason, fault.remedy)
+        yield item_of(place, partial(_row_document, row, width, columns))
 
 
-def _cells(row: _Row, width: int) -> list[str]:
-    """The fields of a row, `width` of them. Raises RecordFault where there are others."""
-    if row.fault is None and len(row.cells) == width:
-        return row.cells
+def _row_document(row: _Row, width: int, columns: Columns) -> Document:
     if row.fault is not None:
         raise row.fault
-    raise RecordFault(f"the row has {len(row.cells)} fields, not {width} as the first one")
+    if len(row.cells) != width:
+        raise RecordFault(f"the row has {len(row.cells)} fields, not {width} as the first one")
+    return columns.document(row.cells)
 
 
-class _Lines:
+class _RowLines:
     """Lines as the csv module wants them: remembers those of the current row, takes them back."""
 
-    def __init__(self, lines: Iterator[Line]) -> None:
+    def __init__(self, lines: Iterator[TextLine]) -> None:
         self._lines = lines
-        self._again: deque[Line] = deque()
+        self._again: deque[TextLine] = deque()
         self._budget = _MOST_AGAIN
-        self.row: list[Line] = []
+        self.row: list[TextLine] = []
         self._size = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -290,7 +295,7 @@ class _Lines:
             del self.row[1:]
 
 
-def _rows(lines: _Lines, delimiter: str) -> Iterator[_Row]:
+def _rows(lines: _RowLines, delimiter: str) -> Iterator[_Row]:
     """All rows that hold anything. Those after the first that do not fit it and span lines are
     cut back to their first line, so that a stray quote swallows no neighbour."""
     # The module's own limit is one for the whole process, and too low for a long text.
@@ -366,7 +371,7 @@ _LARGEST_GROUP = 2 * 2**30
 
 def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
     """Items of one Parquet file, in file order, one row group in memory at a time. Rows have no
-    line; a rejected one is told with its number, from 1. What is left of a damaged row group is
+    line; a rejected one is reported by its number, from 1. The rest of a damaged row group is
     one rejected item, and reading goes on with the next group.
 
     Raises:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from bioretrieval_tui.documents.bibliography import (
     dated,
@@ -24,9 +25,9 @@ from bioretrieval_tui.documents.document import (
     Document,
     Item,
     Place,
-    Record,
     RecordFault,
     Rejected,
+    item_of,
 )
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
@@ -102,17 +103,13 @@ class _OpenRecord:
     def item(
         self, name: str, grammar: Grammar, to_document: Callable[[TaggedFields], Document]
     ) -> Item:
+        if not grammar.blank_ends and grammar.begins not in self.values:
+            what = f"fields stand outside of a record, with no {grammar.begins} above"
+            self.fault = self.fault or RecordFault(what)
         place = Place(name, line=self.line)
-        try:
-            if self.fault is not None:
-                raise self.fault
-            if not grammar.blank_ends and grammar.begins not in self.values:
-                raise RecordFault(
-                    f"fields stand outside of a record, with no {grammar.begins} above"
-                )
-            return Record(to_document(TaggedFields(self.values)), place)
-        except RecordFault as fault:
-            return Rejected(place, fault.reason, fault.remedy)
+        if self.fault is not None:
+            return Rejected(place, self.fault.reason, self.fault.remedy)
+        return item_of(place, partial(to_document, TaggedFields(self.values)))
 
 
 def _items(

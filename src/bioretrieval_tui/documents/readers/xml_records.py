@@ -265,8 +265,8 @@ class _Cutter:
 
 
 def _section_end(kind: str, data: bytes, begin: int, at: int, stop: int) -> int | None:
-    """Where a comment, CDATA section or DOCTYPE ends (right behind its opening, at `at`, if it
-    is none); None where more data must come to tell."""
+    """Where a comment, CDATA section or DOCTYPE ends; `at`, right behind its opening, if it is not
+    closed; None where that needs more data."""
     if kind == "comment":
         dashes = data.find(b"--", at, stop)
         if 0 <= dashes < stop - 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,20 +11,76 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import PANES
-from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.catalog import fields
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
+from bioretrieval_tui.catalog.models import AnyEntry, Dataset
 from bioretrieval_tui.errors import FilterError
+from bioretrieval_tui.render.entries import cell, entry_page
+from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.lists import COLUMNS, EntryRows
-from bioretrieval_tui.tui.pages import Page, entry_page
 from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import VirtualTable
+from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.query import Filter
+
+
+def entry_columns(section: str) -> tuple[Column, ...]:
+    """The columns of a section's list: those of the kind, the leftmost kept longest."""
+    shown, _ = fields.TABLE.listed(kind_of_section(section))
+    columns = []
+    for number, row in enumerate(shown):
+        heading = row.column.heading or row.title
+        title = heading[:1].upper() + heading[1:] if heading.islower() else heading
+        if row.is_number:  # as wide as the heading and its arrow
+            width = max(row.column.width, len(title) + 1)
+            columns.append(Column(row.name, title, width, align="right", priority=number))
+        else:
+            look = row.column
+            columns.append(Column(row.name, title, look.width, look.weight, priority=number))
+    return tuple(columns)
+
+
+class EntryRows:
+    """Rows of entries for a table."""
+
+    def __init__(
+        self,
+        entries: Sequence[AnyEntry],
+        columns: Sequence[Column],
+        catalogue: Catalogue,
+        mark: Callable[[AnyEntry], str] | None = None,
+    ) -> None:
+        self.entries = entries
+        self.columns = columns
+        self.catalogue = catalogue
+        self.mark = mark
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def cells(self, index: int) -> list[Span]:
+        """One span a column. `?` marks what no source could be read for, without colour too."""
+        entry = self.entries[index]
+        spans = [self._span(entry, column.key) for column in self.columns]
+        if self.mark is not None and self.mark(entry):
+            spans[0] = Span(f"{self.mark(entry)} {spans[0].text}", spans[0].role)
+        return spans
+
+    def _span(self, entry: AnyEntry, key: str) -> Span:
+        row = fields.TABLE.by_name[key]
+        seen = face(cell(row, entry, self.catalogue))
+        if seen.unverified and seen.text:
+            return Span(f"{seen.text}?", "warn")
+        if key in ("name", "model", "number"):
+            gone = isinstance(entry, Dataset) and not entry.available
+            return Span(seen.text, "faint" if gone else f"{kind_of(entry)}.strong")
+        return Span(seen.text, "text" if row.column.weight > 1 else "dim")
 
 
 class BrowsePane(ListPane):
@@ -48,7 +104,7 @@ class BrowsePane(ListPane):
         """Head, list, detail; the filter line comes when it is first asked for."""
         yield HeadLine()
         with Horizontal():
-            yield VirtualTable(COLUMNS[self.section], empty="No entry matches.")
+            yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
@@ -131,9 +187,9 @@ class BrowsePane(ListPane):
             self._close_filter()
         self.refill(place)
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """The page of the entry under the cursor."""
-        return entry_page(self.current, self.catalogue) if self.current else Page(())
+        return paint(entry_page(self.current, self.catalogue)) if self.current else PaintedPage(())
 
     def action_clear(self) -> None:
         """Out of a mode, out of the detail, then out of the filter."""
@@ -160,7 +216,8 @@ class BrowsePane(ListPane):
             table.sorted_by = (key, False)
         self.refill()
         way = table.sorted_by and ("descending" if table.sorted_by[1] else "ascending")
-        self.owner.say(f"Sorted by {key}, {way}" if way else "In catalogue order")
+        title = table.columns[table.column].title
+        self.owner.say(f"Sorted by {title}, {way}" if way else "In catalogue order")
 
     # Filtering ---------------------------------------------------------------------------
 

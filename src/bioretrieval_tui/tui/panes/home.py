@@ -13,7 +13,7 @@ from bioretrieval_tui.actions import DIGITS, PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.fresh import Change, load_freshness
+from bioretrieval_tui.online.freshness import SubjectChange, load_freshness
 from bioretrieval_tui.online.watches import Watched, watches
 from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -85,7 +85,7 @@ def latest(catalogue: Catalogue) -> list[AnyEntry]:
 def home_lines(
     catalogue: Catalogue,
     newest: list[AnyEntry],
-    found: Sequence[Change] = (),
+    found: Sequence[SubjectChange] = (),
     watched: Sequence[Watched] = (),
 ) -> list[Line]:
     """The page of Home. found: what refreshes saw change, newest first; watched: the watches."""

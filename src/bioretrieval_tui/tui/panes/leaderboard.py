@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
+from bioretrieval_tui.render.entries import result_remarks
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.board import MODEL_WIDTH, MatrixRows, axes_of, axis_key, columns_of
 from bioretrieval_tui.tui.ownrows import (
@@ -17,7 +18,6 @@ from bioretrieval_tui.tui.ownrows import (
     merged,
     own_page,
 )
-from bioretrieval_tui.tui.pages import result_marks
 from bioretrieval_tui.tui.panes.own import OwnPane
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
@@ -217,8 +217,12 @@ class LeaderboardPane(OwnPane):
         if result:
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
-            spans += [Span(f"  {figure(result.value)}", "strong"), result_marks(result),
-                      Span(f"  from {text}", "dim")]  # fmt: skip
+            remarks = result_remarks(result)
+            spans += [
+                Span(f"  {figure(result.value)}", "strong"),
+                Span(f"  {remarks}" if remarks else "", "warn"),
+                Span(f"  from {text}", "dim"),
+            ]
         elif self.own_row:
             spans += [
                 Span(f"  {self.own_row.record.benchmark}", "own"),
@@ -309,7 +313,7 @@ class LeaderboardPane(OwnPane):
         if not self.in_matrix:
             super().action_export()
             return
-        from bioretrieval_tui.render.results import result_sheet
+        from bioretrieval_tui.render.entries import result_sheet
 
         shown = [row.figures[a] for row in self.matrix.rows for a in self.matrix.axes
                  if a in row.figures]  # fmt: skip

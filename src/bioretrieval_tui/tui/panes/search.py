@@ -99,7 +99,7 @@ class SearchPane(ListPane):
         """Index the catalogue in the background, on this first need."""
         self.head()
         busy = self.owner.works.current
-        self.start(partial(self.session.prepare, busy.doing.lower() if busy else ""), "prepare")
+        self.session.prepare(busy.doing.lower() if busy else "")
         self.start(self.session.learn, "learn")
         self.run_worker(self._load_queries, thread=True, group="history")
 
@@ -478,6 +478,7 @@ class SearchPane(ListPane):
             self.say("Type a query first: press /")
             return
         self.session.beside = not self.session.beside
+        self.session.prepare()
         self._close_facets()
         self.remove_class("-reading")
         self.session.send()

@@ -16,9 +16,8 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.evalapp import FOLDER
 from bioretrieval_tui.tui.judged import evaluation_lines
-from bioretrieval_tui.tui.lists import COLUMNS
 from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.browse import BrowsePane
+from bioretrieval_tui.tui.panes.browse import BrowsePane, entry_columns
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -51,7 +50,7 @@ class StartPane(BrowsePane):
         yield HeadLine()
         yield WorkBar()
         with Horizontal():
-            yield VirtualTable(COLUMNS[self.section], empty="No entry matches.")
+            yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
             yield Detail(rule=True)
 
     def on_mount(self) -> None:

@@ -1,0 +1,451 @@
+"""`catalog`: refresh what the network says of the catalogue, check its links, add entries."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bioretrieval_tui.cli.catalogue import catalogue, complete_id
+from bioretrieval_tui.cli.downloads import offline_option, opened, quiet_option
+from bioretrieval_tui.cli.narration import narrated, tell
+from bioretrieval_tui.cli.output import format_option, put, put_sheet
+from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.online.drafts import Draft
+    from bioretrieval_tui.online.freshness import Subject
+    from bioretrieval_tui.online.linkcheck import Checked
+    from bioretrieval_tui.render.formats import Format
+
+
+@click.group(cls=NamedGroup, no_args_is_help=False)
+def catalog() -> None:
+    """Refresh the catalogue, check its links, add entries.
+
+    The network never changes the catalogue: differences are shown, and new entries go into an
+    overlay of your own.
+    """
+
+
+ids_argument = click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=complete_id)
+
+
+@catalog.command()
+@ids_argument
+@click.option("--all", "everything", is_flag=True, help="List everything that is known.")
+@click.option("--changes", is_flag=True, help="List what changed, newest first.")
+@click.option("--last", is_flag=True, help="Show the last refresh, without the network.")
+@offline_option
+@quiet_option
+@format_option(without=("bibtex",))
+def refresh(
+    ids: tuple[str, ...],
+    everything: bool,
+    changes: bool,
+    last: bool,
+    offline: bool,
+    quiet: bool,
+    format_: Format,
+) -> None:
+    """Ask the model hub and arXiv about all models, data sets and papers (or those of ID).
+
+    Downloads, likes, last change, licence, gating, new names and new versions are kept with their
+    days, beside the catalogue. Lists where the catalogue differs.
+
+    \b
+    bioretrieval-tui catalog refresh
+    bioretrieval-tui catalog refresh --last --all -f csv
+    """
+    if everything and changes:
+        raise UsageError("--all and --changes are two lists", remedy="choose one of them")
+    from bioretrieval_tui.online.freshness import differences, load_freshness, subjects_of
+
+    found = catalogue()
+    only = _known_ids(found, ids)
+    failures: Sequence[str] = ()
+    if not last:
+        failures = _refreshed(found, only, quiet, offline)
+    known = load_freshness()
+    if last and known.refreshed is None:
+        tell("nothing is known yet; run: bioretrieval-tui catalog refresh")
+    differing = differences(found, known, only)
+    if everything:
+        entries = {
+            f"{where}:{name}": [entry.id for entry in named]
+            for (where, name), named in subjects_of(found, only).items()
+        }
+        put_sheet(_subject_sheet(known.subjects, entries), format_)
+    elif changes:
+        records = [
+            {
+                name: getattr(one, name)
+                for name in ("date", "where", "name", "field", "before", "after")
+            }
+            for one in known.changes
+        ]
+        put_sheet(_sheet("Changes", _CHANGE_COLUMNS, records), format_)
+    else:
+        title = "Differences from the catalogue"
+        put_sheet(_sheet(title, _DIFFERENCE_COLUMNS, [asdict(one) for one in differing]), format_)
+    if known.refreshed and not quiet:
+        tell(f"{_counted(len(differing), 'difference')}, as of {known.refreshed}")
+    if failures:
+        for line in failures[1:]:
+            tell(line)
+        raise BioRetrievalError(failures[0])
+
+
+def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: bool) -> Sequence[str]:
+    """Refresh, save what came however it ended, and return the failures."""
+    from bioretrieval_tui.online.freshness import (
+        Refresh,
+        load_freshness,
+        save_freshness,
+        subjects_of,
+    )
+
+    now = datetime.now(UTC)
+    subjects = list(subjects_of(found, only))
+    with opened(offline) as client:
+        run = Refresh(client, load_freshness(), day=now.date().isoformat())
+        try:
+            with narrated(quiet=quiet) as reporter:
+                run.ask(subjects, reporter)
+        finally:
+            known, changes = run.result(now.isoformat(timespec="seconds"))
+            if run.found:
+                save_freshness(known)
+    if not quiet:
+        for change in changes:
+            tell(change.line())
+        tell(
+            f"asked about {len(subjects)}, {len(run.found)} described,"
+            f" {_counted(len(changes), 'change')}"
+        )
+    return run.failures
+
+
+@catalog.command("check-links")
+@ids_argument
+@click.option("--all", "everything", is_flag=True, help="List working links too.")
+@offline_option
+@quiet_option
+@format_option(without=("bibtex",))
+def check_links(
+    ids: tuple[str, ...], everything: bool, offline: bool, quiet: bool, format_: Format
+) -> None:
+    """Request every link of the catalogue (or of the entries ID), and list what to fix.
+
+    Exit code 1 when a link is dead. A server that rejects programs is unclear, not dead.
+
+    \b
+    bioretrieval-tui catalog check-links
+    bioretrieval-tui catalog check-links --all -f csv > links.csv
+    """
+    from bioretrieval_tui.online import linkcheck
+
+    entries = catalogue()
+    links = linkcheck.links_of(entries, _known_ids(entries, ids))
+    with opened(offline) as client, narrated(quiet=quiet) as reporter:
+        found = linkcheck.check_links(links, linkcheck.reacher(client), reporter=reporter)
+    verdicts = ("dead", "moved", "unclear", "ok")
+    shown = [one for one in found if everything or one.verdict != "ok"]
+    put_sheet(_link_sheet(sorted(shown, key=lambda one: verdicts.index(one.verdict))), format_)
+    counts = {name: sum(one.verdict == name for one in found) for name in reversed(verdicts)}
+    if not quiet:
+        tell(f"{len(found)} links: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
+    if counts["dead"]:
+        raise BioRetrievalError(
+            f"{counts['dead']} of {_counted(len(found), 'link')} dead",
+            remedy="the table says what to do",
+        )
+
+
+@catalog.command()
+@click.argument("work", metavar="REFERENCE")
+@click.option("--yes", is_flag=True, help="Save the draft as it is, without an editor.")
+@click.option("--print", "only_print", is_flag=True, help="Write the draft to stdout only.")
+@offline_option
+def add(work: str, yes: bool, only_print: bool, offline: bool) -> None:
+    """Add an entry for arxiv:ID, hub:ORG/NAME, hub:datasets/ORG/NAME or pmid:ID.
+
+    A draft is made from the work's page and opened in $VISUAL or $EDITOR. What you save is checked
+    as the catalogue is, and becomes an overlay.
+
+    \b
+    bioretrieval-tui catalog add arxiv:2310.12345
+    bioretrieval-tui catalog add hub:ncbi/MedCPT-Query-Encoder --print
+    """
+    from bioretrieval_tui.online.drafts import draft_of, held, reference
+
+    what = reference(work)
+    found = catalogue()
+    own = held(found, what)
+    if own is not None:
+        raise UsageError(
+            f"the catalogue has {what} already: {own.id}",
+            remedy=f"see: bioretrieval-tui show {own.id}",
+        )
+    with opened(offline) as client:
+        draft = draft_of(client, what, found, day=datetime.now(UTC).date().isoformat())
+    if only_print:
+        put([draft.text])
+        return
+    path = _saved(draft, draft.text.encode("utf-8")) if yes else _edited(draft)
+    tell("nothing was added" if path is None else f"added {draft.id}: {path}")
+
+
+def _known_ids(found: Catalogue, ids: tuple[str, ...]) -> frozenset[str]:
+    """The ids as the catalogue writes them. Raises NotFoundError for an unknown one."""
+    return frozenset(found.entry(one).id for one in ids)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+# Drafts in an editor ------------------------------------------------------------------------------
+
+
+def _edited(draft: Draft) -> Path | None:
+    """Open the draft until it is valid or given up; where it is saved, None if it was emptied.
+
+    Raises:
+        UsageError: there is no editor. BioRetrievalError: the editor failed. CatalogueError: the
+        saved text is invalid and there is no terminal to ask on; the message says where it stays.
+    """
+    words = _editor()
+    with tempfile.TemporaryDirectory(prefix="bioretrieval-", ignore_cleanup_errors=True) as folder:
+        work = Path(folder) / f"{draft.id}.yaml"
+        try:
+            work.write_text(draft.text, encoding="utf-8")
+            while True:
+                _run_editor([*words, str(work)])
+                text = work.read_bytes()
+                lines = (line.strip() for line in text.splitlines())
+                if not any(line and not line.startswith(b"#") for line in lines):
+                    return None
+                try:
+                    return _saved(draft, text)
+                except CatalogueError as error:
+                    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+                        raise CatalogueError([*error.problems, _set_aside(draft, text)]) from None
+                    for problem in error.problems:
+                        tell(str(problem))
+                    if not click.confirm("Correct it?", default=True, err=True):
+                        raise CatalogueError([*error.problems, _set_aside(draft, text)]) from None
+        except OSError as error:
+            raise BioRetrievalError(f"{work} cannot be written: {error.strerror}") from error
+
+
+def _saved(draft: Draft, text: bytes) -> Path:
+    """Check `text` and save it as the draft's overlay.
+
+    Raises:
+        CatalogueError: it is invalid; every problem with file, line and field. BioRetrievalError:
+        it cannot be written, or such an overlay exists.
+    """
+    from bioretrieval_tui.catalog.compiled import data_folder
+    from bioretrieval_tui.online.drafts import checked
+    from bioretrieval_tui.paths import places, write_atomically
+
+    folder = places().overlays
+    path = folder / f"{draft.id}.yaml"
+    overlays = {
+        other: other.read_bytes()
+        for other in sorted(folder.glob("*.y*ml"))
+        if other.is_file() and not other.name.startswith(".")
+    }
+    problems = checked(text, path, data_folder(), overlays)
+    if problems:
+        raise CatalogueError(problems)
+    if path.exists():
+        raise BioRetrievalError(
+            f"there is an overlay {path} already", remedy="edit that, or move it away"
+        )
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        raise BioRetrievalError(
+            f"the entry cannot be saved in {folder}: {error.strerror or error}"
+        ) from error
+    return path
+
+
+def _set_aside(draft: Draft, text: bytes) -> Problem:
+    """Keep an invalid text, and say where."""
+    from bioretrieval_tui.paths import places, write_atomically
+
+    path = places().state / "drafts" / f"{draft.id}.yaml"
+    write_atomically(path, text)
+    return Problem(path, "your text is kept here; nothing was added to the catalogue")
+
+
+def _editor() -> list[str]:
+    for name in ("VISUAL", "EDITOR"):
+        value = os.environ.get(name, "").strip()
+        if not value:
+            continue
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise UsageError(f"{name} is invalid: {error}", remedy="correct it") from error
+    raise UsageError(
+        "there is no editor for the draft", remedy="set EDITOR, or add --yes to save it as it is"
+    )
+
+
+def _run_editor(words: list[str]) -> None:
+    try:
+        ended = subprocess.run(words, check=False)
+    except (OSError, ValueError) as error:
+        raise BioRetrievalError(
+            f"the editor {words[0]} cannot be started", remedy="correct EDITOR, or add --yes"
+        ) from error
+    if ended.returncode:
+        raise BioRetrievalError(
+            f"the editor {words[0]} ended with code {ended.returncode}; nothing was added"
+        )
+
+
+# Sheets -------------------------------------------------------------------------------------------
+
+_DIFFERENCE_COLUMNS = (
+    Column("entry", "entry", weight=2, min_width=10),
+    Column("field", "field", min_width=7),
+    Column("catalogue", "catalogue says", weight=3, min_width=14),
+    Column("found", "found", weight=3, min_width=14),
+    Column("date", "since", min_width=10),
+    Column("subject", "where", weight=2, min_width=12),
+    Column("severe", "severe", data_only=True),
+)
+_CHANGE_COLUMNS = (
+    Column("date", "date", min_width=10),
+    Column("where", "where", min_width=5),
+    Column("name", "name", weight=3, min_width=12),
+    Column("field", "field", min_width=7),
+    Column("before", "before", weight=2, min_width=8),
+    Column("after", "after", weight=2, min_width=8),
+)
+_SUBJECT_COLUMNS = (
+    Column("name", "name", weight=4, min_width=16),
+    Column("entries", "entry", weight=2, min_width=10),
+    Column("state", "state", min_width=6),
+    Column("changed", "last change", min_width=10),
+    Column("downloads", "downloads", "right"),
+    Column("likes", "likes", "right"),
+    Column("licence", "licence", min_width=7),
+    Column("gated", "gated", min_width=5),
+    Column("version", "version", "right"),
+    Column("asked", "asked", min_width=10),
+    Column("where", "where", data_only=True),
+    Column("now", "now", data_only=True),
+)
+_LINK_COLUMNS = (
+    Column("verdict", "verdict", min_width=7),
+    Column("status", "status", "right"),
+    Column("url", "address", weight=4, min_width=24),
+    Column("where", "where", weight=2, min_width=12),
+    Column("advice", "what to do", weight=4, min_width=20),
+    Column("final", "final", data_only=True),
+)
+
+
+def _sheet(title: str, columns: tuple[Column, ...], records: Sequence[dict[str, Any]]) -> Sheet:
+    """A sheet whose rows are the fields of its records."""
+    rows = tuple(tuple(record[one.key] for one in columns) for record in records)
+    return Sheet(title=title, columns=columns, rows=rows, records=tuple(records))
+
+
+def _subject_sheet(known: Mapping[str, Subject], entries: Mapping[str, Sequence[str]]) -> Sheet:
+    """Everything that is known of each subject; entries: a subject's key -> ids that name it."""
+    found = [(known[key], ids) for key, ids in entries.items() if key in known]
+    return Sheet(
+        title="The catalogue on the network",
+        columns=_SUBJECT_COLUMNS,
+        rows=tuple(_subject_row(one, ids) for one, ids in found),
+        records=tuple(
+            {
+                "where": one.where,
+                "name": one.name,
+                "entries": list(ids),
+                "state": one.state,
+                "now": one.now,
+                "asked": one.asked,
+                "facts": {
+                    name: {"value": fact.value, "date": fact.date}
+                    for name, fact in one.facts.items()
+                },
+            }
+            for one, ids in found
+        ),
+    )
+
+
+def _subject_row(one: Subject, entries: Sequence[str]) -> tuple[Cell, ...]:
+    def counted(name: str) -> Cell:
+        value = one.fact(name)
+        return Figure(value, f"{value:,}") if isinstance(value, int) else None
+
+    state = f"now {one.now}" if one.state == "renamed" and one.now else one.state
+    return (
+        one.name,
+        ", ".join(entries),
+        Figure(one.state, state),
+        one.fact("changed") or one.fact("updated"),
+        counted("downloads"),
+        counted("likes"),
+        one.fact("licence"),
+        one.fact("gated"),
+        one.fact("version"),
+        one.asked,
+        one.where,
+        one.now,
+    )
+
+
+def _link_sheet(found: Sequence[Checked]) -> Sheet:
+    """Links with what to do, a row an address."""
+
+    def row(one: Checked) -> tuple[Cell, ...]:
+        uses = [f"{use.entry} ({use.label})" for use in one.link.uses]
+        more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
+        where = Figure("; ".join(uses), "; ".join(uses[:2]) + more)
+        return (
+            one.verdict,
+            one.status,
+            Linked(one.link.url, one.link.url),
+            where,
+            one.advice,
+            one.final,
+        )
+
+    return Sheet(
+        title="Links",
+        columns=_LINK_COLUMNS,
+        rows=tuple(map(row, found)),
+        records=tuple(
+            {
+                "url": one.link.url,
+                "verdict": one.verdict,
+                "status": one.status,
+                "final": one.final,
+                "advice": one.advice,
+                "uses": [asdict(use) for use in one.link.uses],
+            }
+            for one in found
+        ),
+    )

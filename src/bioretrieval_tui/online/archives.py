@@ -1,0 +1,415 @@
+"""Archives: single files with resumption and MD5, the PubMed baseline, benchmarks of the catalogue.
+
+A download is appended to `NAME.part` and renamed when it is complete and its MD5 is right, so an
+interrupted one resumes at its last byte. A zip file is unpacked with care: no path outside the
+folder, no links, nothing unbounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
+from bioretrieval_tui.online.services import SERVICES, OnlineError, unexpected
+from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.progress import Progress, Reporter, silent
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.online.http import HttpClient
+
+BASELINE = "baseline"
+_BASELINE_NAME = "the PubMed archive"
+FOLDERS = ("baseline", "updatefiles")
+_BASELINE_BYTES = 2 * 2**30
+"""Bytes of one file at most; they have some 20 to 40 MB."""
+_MOST_LISTED = 20_000
+_LISTING_BYTES = 16 * 2**20
+_ROW = re.compile(
+    r'<a href="(pubmed\d\dn\d{4,5}\.xml\.gz)">[^<]{0,200}</a>[^\n<]{0,100}?'
+    r"\s(\d{1,12}(?:\.\d)?)([KMG]?)\s*(?:\n|<|$)"
+)
+_LINK = re.compile(r'href="(pubmed\d\dn\d{4,5}\.xml\.gz)"')
+_MD5 = re.compile(r"\b([0-9a-fA-F]{32})\b")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+_BENCHMARK_BYTES = 32 * 2**30
+"""Bytes of an archive at most; the largest of BEIR has under 20 GB."""
+_NEEDED = ("corpus.jsonl", "queries.jsonl", "qrels")
+_ATTEMPTS = 5
+"""Connections in a row that bring nothing, after which a download fails."""
+_RANGE_NOT_SATISFIABLE = 416
+MOST_FILES = 5_000
+"""Files of a zip file at most."""
+MOST_BYTES = 64 * 2**30
+"""Bytes that a zip file may unpack to."""
+_MOST_RATIO = 200
+_RATIO_FROM = 256 * 2**20
+"""Text packs to a tenth; something this large that packs to a two hundredth is an attack."""
+_STEP = 2**20
+
+Tell = Callable[[int, int | None], None]
+"""Is told the bytes done and in all, None if not known."""
+
+
+# Downloads ----------------------------------------------------------------------------------------
+
+
+def download(
+    client: HttpClient,
+    service: str,
+    url: str,
+    target: Path,
+    *,
+    md5: str | None,
+    most_bytes: int,
+    tell: Tell,
+) -> None:
+    """Download `url` into `target`, resuming what an earlier run left in `target`.part.
+
+    md5: of the whole file in hexadecimal, or None if not known.
+
+    Raises:
+        OnlineError: the service fails, or the MD5 differs; what arrived stays only where it may
+            be right. BioRetrievalError: it cannot be written.
+    """
+    part = target.with_name(f"{target.name}.part")
+    name = client.service(service).name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _receive(client, service, url, part, most_bytes, tell)
+        found = _md5_of(part) if md5 is not None else None
+        if found != md5:
+            part.unlink()
+            raise OnlineError(
+                f"{url.rpartition('/')[2]} from {name} has the wrong MD5 ({found}, not {md5})",
+                remedy="fetch it again; if it persists, the file was changed at its source",
+            )
+        part.replace(target)
+    except OSError as error:
+        raise BioRetrievalError(
+            f"{error.filename or target} cannot be written: {error.strerror or error}",
+            remedy="free space or name another folder; what had arrived is kept",
+        ) from error
+
+
+def _receive(
+    client: HttpClient, service: str, url: str, part: Path, most_bytes: int, tell: Tell
+) -> None:
+    """Append to `part` until the file is complete."""
+    barren = 0
+    while True:
+        start = part.stat().st_size if part.exists() else 0
+        arrived = start
+        try:
+            with (
+                client.stream(service, url, start=start, most_bytes=most_bytes - start) as (
+                    total,
+                    parts,
+                ),
+                part.open("ab") as out,
+            ):
+                for data in parts:
+                    out.write(data)
+                    arrived += len(data)
+                    tell(arrived, total)
+            if total is None or arrived >= total:
+                return
+            raise OnlineError(
+                f"{client.service(service).name} broke off: it ends the connection",
+                remedy="try again; what had arrived is kept",
+                broken=True,
+            )
+        except OnlineError as error:
+            if error.status == _RANGE_NOT_SATISFIABLE and start:
+                return  # it was complete already; if it is too long, its MD5 differs
+            if not error.broken:
+                raise
+            barren = barren + 1 if arrived == start else 0
+            if barren >= _ATTEMPTS:
+                raise
+
+
+def _md5_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+# The PubMed archive -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFile:
+    """A file of the archive. path: below its base; bytes: about, by the listing, None if not
+    stated."""
+
+    path: str
+    bytes: int | None
+
+    @property
+    def name(self) -> str:
+        """The name of the file, unique within a year."""
+        return self.path.rpartition("/")[2]
+
+
+def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[ArchiveFile]:
+    """List the files of these folders of the archive, oldest first.
+
+    Raises:
+        OnlineError: the archive cannot be reached, or its listing is not understood.
+    """
+    found: dict[str, ArchiveFile] = {}
+    for folder in folders:
+        page = client.text(BASELINE, f"{folder}/", most_bytes=_LISTING_BYTES)
+        sizes = {name: int(float(size) * _UNITS[unit]) for name, size, unit in _ROW.findall(page)}
+        for name in sorted(set(_LINK.findall(page))):
+            found[name] = ArchiveFile(f"{folder}/{name}", sizes.get(name))
+    if not found:
+        raise unexpected(_BASELINE_NAME, "a listing without files")
+    if len(found) > _MOST_LISTED:
+        raise unexpected(_BASELINE_NAME, f"a listing of {len(found):,} files")
+    return list(found.values())
+
+
+def missing(files: Sequence[ArchiveFile], folder: Path) -> list[ArchiveFile]:
+    """Those that are not in `folder` yet, complete and compared."""
+    return [one for one in files if not _is_there(folder / one.name)]
+
+
+def fetch_files(
+    client: HttpClient,
+    files: Sequence[ArchiveFile],
+    folder: Path,
+    *,
+    reporter: Reporter = silent,
+) -> None:
+    """Fetch files into `folder`, one after the other. A file beside each proves its MD5.
+
+    Raises:
+        OnlineError: the archive fails, or an MD5 differs; complete files stay, and the next call
+            resumes. BioRetrievalError: the folder cannot be written.
+    """
+    total = sum(one.bytes or 0 for one in files) or None
+    before = 0
+    for number, one in enumerate(files, start=1):
+        note = f"{one.name}, {number:,} of {len(files):,}"
+
+        def arrived(done: int, _: int | None, note: str = note, before: int = before) -> None:
+            reporter(Progress("fetching", before + done, total, unit="bytes", note=note))
+
+        said = client.text(BASELINE, f"{one.path}.md5", most_bytes=4096)
+        digest = _MD5.search(said)
+        if digest is None:
+            raise unexpected(_BASELINE_NAME, f"no MD5 of {one.name}")
+        target = folder / one.name
+        download(
+            client,
+            BASELINE,
+            one.path,
+            target,
+            md5=digest[1].lower(),
+            most_bytes=_BASELINE_BYTES,
+            tell=arrived,
+        )
+        try:
+            proof = f"MD5({one.name})= {digest[1].lower()}\n"
+            write_atomically(_proof(target), proof.encode("ascii"))
+            before += target.stat().st_size
+        except OSError as error:
+            raise BioRetrievalError(
+                f"{folder} cannot be written: {error.strerror or error}", remedy="free space there"
+            ) from error
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and _proof(path).is_file()
+
+
+def _proof(path: Path) -> Path:
+    return path.with_name(f"{path.name}.md5")
+
+
+# Benchmarks ---------------------------------------------------------------------------------------
+
+
+def fetchable(catalogue: Catalogue) -> list[str]:
+    """The ids of benchmarks whose entries name an archive."""
+    return [
+        one.id
+        for one in catalogue.entries
+        if isinstance(one, Benchmark) and one.loaders is not None and one.loaders.zip
+    ]
+
+
+def fetch_benchmark(
+    client: HttpClient, entry: Benchmark, folder: Path, *, reporter: Reporter = silent
+) -> None:
+    """Fetch the archive of `entry` and unpack it into `folder`.
+
+    Raises:
+        NotFoundError: the entry names no archive. UsageError: `folder` exists.
+        OnlineError, BioRetrievalError: as `download` and `unpack`; or it is not a BEIR folder.
+    """
+    loaders = entry.loaders
+    if loaders is None or not loaders.zip:
+        raise NotFoundError(
+            f"the catalogue names no archive of {entry.id}",
+            remedy=f"see where it is published: bioretrieval-tui show {entry.id}",
+        )
+    if folder.exists():
+        raise UsageError(f"{folder} exists", remedy="name another folder, or delete it")
+    service, url = _located(client, loaders.zip)
+    # Hidden, and deleted in the end.
+    archive = folder.with_name(f".{folder.name}.fetched.zip")
+
+    def arrived(done: int, total: int | None) -> None:
+        reporter(Progress(f"fetching {entry.id}", done, total, unit="bytes"))
+
+    if not archive.exists():
+        download(
+            client,
+            service,
+            url,
+            archive,
+            md5=loaders.md5,
+            most_bytes=_BENCHMARK_BYTES,
+            tell=arrived,
+        )
+    try:
+        unpack(
+            archive,
+            folder,
+            tell=lambda done, total: reporter(Progress("unpacking", done, total, unit="bytes")),
+        )
+    except BioRetrievalError as error:
+        if not isinstance(error.__cause__, OSError):
+            # A damaged archive will be damaged the next time, too.
+            archive.unlink(missing_ok=True)
+        raise
+    missing = [name for name in _NEEDED if not (folder / name).exists()]
+    if missing:
+        raise BioRetrievalError(
+            f"the archive of {entry.id} holds no {missing[0]}",
+            remedy=f"look into {folder}; eval cannot use it",
+        )
+    archive.unlink(missing_ok=True)
+
+
+def _located(client: HttpClient, url: str) -> tuple[str, str]:
+    """The service that serves a URL, and the URL at that service, which may be a mirror."""
+    known = SERVICES["beir"].base
+    if url.startswith(f"{known}/"):
+        return "beir", f"{client.service('beir').base}/{url.removeprefix(f'{known}/')}"
+    return "web", url
+
+
+# Zip files ----------------------------------------------------------------------------------------
+
+
+def unpack(
+    archive: Path,
+    target: Path,
+    *,
+    tell: Tell,
+    most_bytes: int = MOST_BYTES,
+    most_files: int = MOST_FILES,
+) -> None:
+    """Unpack a zip file into the new folder `target`, leaving out a single folder at its top;
+    nothing is left if it fails.
+
+    Raises:
+        BioRetrievalError: it is not a zip file, is damaged, holds a path that leads outside or a
+            link, is packed in another way, or exceeds a bound; or the disk is full.
+    """
+    beside = target.with_name(f".{target.name}.unpacking")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            members = _checked(archive.name, packed, most_bytes, most_files)
+            total = sum(size for _, _, size in members)
+            done = 0
+            for member, place, size in members:
+                done = _unpack_one(packed, member, beside / place, size, done, total, tell)
+        beside.mkdir(exist_ok=True)
+        beside.replace(target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BioRetrievalError(
+            f"{archive.name} cannot be unpacked: it is damaged, or not a zip file",
+            remedy="fetch it again",
+        ) from error
+    except OSError as error:
+        raise BioRetrievalError(
+            f"{archive.name} cannot be unpacked: {error.strerror or error}",
+            remedy=f"free space in {target.parent}",
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _checked(
+    name: str, packed: zipfile.ZipFile, most_bytes: int, most_files: int
+) -> list[tuple[zipfile.ZipInfo, PurePosixPath, int]]:
+    """The files of an archive with their paths; all are checked before the first is written."""
+
+    def refused(why: str) -> BioRetrievalError:
+        return BioRetrievalError(f"{name} is not unpacked: {why}", remedy="do not trust its source")
+
+    entries = [one for one in packed.infolist() if not one.is_dir()]
+    if len(entries) > most_files:
+        raise refused(f"it holds {len(entries):,} files")
+    size = sum(one.file_size for one in entries)
+    stored = sum(one.compress_size for one in entries)
+    if size > most_bytes:
+        raise refused(f"it unpacks to {size:,} bytes")
+    if size > _RATIO_FROM and size > _MOST_RATIO * max(1, stored):
+        raise refused(f"it unpacks to more than {_MOST_RATIO} times its size")
+    places: list[PurePosixPath] = []
+    for one in entries:
+        kind = stat.S_IFMT(one.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise refused("it holds a link or a device")
+        if one.flag_bits & 1:
+            raise refused("it is encrypted")
+        place = PurePosixPath(one.filename)
+        odd = "\\" in one.filename or ":" in one.filename or "\0" in one.orig_filename
+        if place.is_absolute() or ".." in place.parts or odd or not place.parts:
+            raise refused("it holds a path that leads outside")
+        places.append(place)
+    tops = {place.parts[0] for place in places}
+    if len(tops) == 1 and all(len(place.parts) > 1 for place in places):
+        places = [PurePosixPath(*place.parts[1:]) for place in places]
+    if len({str(place).casefold() for place in places}) != len(places):
+        raise refused("it holds a path twice")
+    return [(one, place, one.file_size) for one, place in zip(entries, places, strict=True)]
+
+
+def _unpack_one(
+    packed: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    path: Path,
+    size: int,
+    done: int,
+    total: int,
+    tell: Tell,
+) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = size
+    with packed.open(member) as source, path.open("xb") as out:
+        # No more than declared: the check added up the declared sizes.
+        while data := source.read(_STEP):
+            left -= len(data)
+            if left < 0:
+                raise zipfile.BadZipFile("longer than it says")
+            out.write(data)
+            done += len(data)
+            tell(done, total)
+    return done

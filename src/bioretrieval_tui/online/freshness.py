@@ -1,0 +1,434 @@
+"""What the model hub and arXiv say of the catalogue's models, data sets and papers, and when.
+
+Nothing here changes an entry: the catalogue keeps what its editors read, and a file in the cache
+folder what was found since. Where the two disagree is shown, and an editor decides. Reading the
+file loads neither the HTTP client nor an XML parser, so the start page of the app may do it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.paths import places, write_atomically
+from bioretrieval_tui.progress import Progress, Reporter, silent
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.online.arxiv import ArxivRecord
+    from bioretrieval_tui.online.http import HttpClient
+
+FORMAT = 1
+MOST_CHANGES = 200
+_MOST_BYTES = 64 * 2**20
+_PAPERS = 50
+"""Papers of one request to arXiv."""
+_MOST_FAILURES = 3
+"""Failures of the hub in a row after which it is not asked any more."""
+_WORD = re.compile(r"[a-z0-9]+")
+_WITHDRAWN = re.compile(r"\bwithdrawn\b", re.IGNORECASE)
+_UNSTATED_LICENCES = frozenset({"other", "unknown"})
+"""What the hub writes for a licence that it has no name for: it contradicts nothing."""
+_NOISE = frozenset({"downloads", "likes"})
+"""Facts that differ every day: they are kept, and their change is not reported."""
+
+Where = Literal["model", "dataset", "arxiv"]
+State = Literal["there", "renamed", "removed"]
+Value = str | int | bool | None
+"""A fact; None where it is not stated."""
+
+
+class Dated(msgspec.Struct, frozen=True):
+    """A fact, and the day (ISO 8601) on which it was first read with this value."""
+
+    value: Value
+    date: str
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A model or data set of the hub, or a paper of arXiv, as last seen.
+
+    name: hub id or arXiv id as the catalogue has it; now: its present name, if renamed; facts: by
+    name; etag: for the next request; asked: the day of the last response.
+    """
+
+    where: Where
+    name: str
+    state: State = "there"
+    now: str | None = None
+    facts: dict[str, Dated] = {}
+    etag: str | None = None
+    asked: str = ""
+
+    @property
+    def key(self) -> str:
+        """Identifies the subject in the file."""
+        return f"{self.where}:{self.name}"
+
+    def fact(self, name: str) -> Value:
+        """The value of a fact, None if not stated."""
+        found = self.facts.get(name)
+        return None if found is None else found.value
+
+
+class SubjectChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A field that one refresh found with another value than the one before."""
+
+    date: str
+    where: Where
+    name: str
+    field: str
+    before: Value = None
+    after: Value = None
+
+    def line(self) -> str:
+        """The change in words, without its day."""
+        match self.field:
+            case "state":
+                states = {"removed": "was removed", "renamed": "was renamed"}
+                return f"{self.name} {states.get(str(self.after), 'is available again')}"
+            case "version":
+                return f"arXiv {self.name} has a new version, v{self.after}"
+            case "changed":
+                return f"{self.name} was changed on {self.after}"
+        return f"{self.name}: {self.field} {value_text(self.before)} -> {value_text(self.after)}"
+
+
+class Freshness(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is known. refreshed: time (ISO 8601, UTC) of the last refresh; changes:
+    newest first."""
+
+    format: int = FORMAT
+    refreshed: str | None = None
+    subjects: dict[str, Subject] = {}
+    changes: tuple[SubjectChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field of an entry that the network contradicts.
+
+    entry: its id; catalogue, found: the two values as text; subject: key of who says so; date: the
+    day on which that was first read, ISO 8601; severe: the subject is not where the catalogue
+    says.
+    """
+
+    entry: str
+    field: str
+    catalogue: str
+    found: str
+    subject: str
+    date: str
+    severe: bool = False
+
+
+def value_text(value: Value) -> str:
+    """A fact as text for readers."""
+    if value is None:
+        return "not stated"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+# The file -----------------------------------------------------------------------------------------
+
+
+def freshness_file() -> Path:
+    """Where it is kept: in the cache folder, since it can be requested again."""
+    return places().cache / "online" / "freshness.json"
+
+
+def load_freshness(path: Path | None = None) -> Freshness:
+    """Read what is known; nothing where there is no valid file."""
+    try:
+        with (path or freshness_file()).open("rb") as stream:
+            found = msgspec.json.decode(stream.read(_MOST_BYTES), type=Freshness)
+    except (OSError, ValueError, RecursionError):
+        return Freshness()
+    return found if found.format == FORMAT else Freshness()
+
+
+def save_freshness(freshness: Freshness, path: Path | None = None) -> None:
+    """Replace the file.
+
+    Raises:
+        BioRetrievalError: it cannot be written; the previous one is untouched.
+    """
+    where = path or freshness_file()
+    try:
+        write_atomically(where, msgspec.json.encode(freshness))
+    except OSError as error:
+        raise BioRetrievalError(
+            f"the result cannot be saved in {where.parent}: {error.strerror or error}",
+            remedy="free space, or make the folder writable",
+        ) from error
+
+
+# Refreshing ---------------------------------------------------------------------------------------
+
+
+class Refresh:
+    """One refresh; `found` grows as responses come, so that an interrupted one can be saved.
+
+    before: what was known; day: ISO 8601; failures: one line for each place that failed, whose
+    subjects stay as they were.
+    """
+
+    def __init__(self, client: HttpClient, before: Freshness, *, day: str) -> None:
+        self._client = client
+        self._before = before
+        self._day = day
+        self.found: list[Subject] = []
+        self.failures: list[str] = []
+
+    def ask(self, subjects: Sequence[tuple[Where, str]], reporter: Reporter = silent) -> None:
+        """Ask about all subjects, those of the hub first. Raises whatever `reporter` raises."""
+        papers = [name for where, name in subjects if where == "arxiv"]
+        failed = 0
+
+        def report() -> None:
+            reporter(Progress("refreshing", len(self.found), len(subjects), unit="subjects"))
+
+        for where, name in subjects:
+            if where == "arxiv" or failed >= _MOST_FAILURES:
+                continue
+            report()
+            try:
+                self.found.append(self._repository(where, name))
+                failed = 0
+            except BioRetrievalError as error:
+                failed += 1
+                if error.line() not in self.failures:
+                    self.failures.append(error.line())
+        for start in range(0, len(papers), _PAPERS):
+            report()
+            try:
+                self.found += self._papers(papers[start : start + _PAPERS])
+            except BioRetrievalError as error:
+                self.failures.append(error.line())
+                break
+        report()
+
+    def result(self, now: str) -> tuple[Freshness, list[SubjectChange]]:
+        """What is known now, and what changed; `now`: time, ISO 8601, UTC."""
+        return with_subjects(self._before, self.found, now)
+
+    def _repository(self, where: Literal["model", "dataset"], name: str) -> Subject:
+        from bioretrieval_tui.online import hub
+
+        before = self._before.subjects.get(f"{where}:{name}")
+        etag = None if before is None else before.etag
+        found = hub.repository(self._client, where, name, etag=etag)
+        if found.state == "unchanged" and before is not None:
+            return msgspec.structs.replace(before, asked=self._day)
+        if found.state == "gone":
+            return removed(where, name, day=self._day, before=before)
+        return hub_subject(where, name, found.card, day=self._day, etag=found.etag)
+
+    def _papers(self, names: Sequence[str]) -> list[Subject]:
+        from bioretrieval_tui.online import arxiv
+
+        records = arxiv.by_ids(self._client, names)
+        if 2 * len(records) < len(names):
+            # arXiv leaves out what it does not know; so many at once are a fault of the service.
+            raise BioRetrievalError(
+                f"arXiv described only {len(records)} of {len(names)} papers",
+                remedy="try again later",
+            )
+        day, known = self._day, self._before.subjects
+        return [
+            arxiv_subject(records[name], day=day)
+            if name in records
+            else removed("arxiv", name, day=day, before=known.get(f"arxiv:{name}"))
+            for name in names
+        ]
+
+
+def hub_subject(
+    where: Where, name: str, card: object, *, day: str, etag: str | None = None
+) -> Subject:
+    """Make a subject of the decoded JSON of the hub's API.
+
+    Raises:
+        OnlineError: it does not describe a repository.
+    """
+    from bioretrieval_tui.online import hub
+    from bioretrieval_tui.online.services import unexpected
+
+    if not isinstance(card, Mapping) or not isinstance(card.get("id"), str):
+        raise unexpected(hub.NAME, f"no description of {name}")
+    now = hub.hub_name(card["id"])
+    renamed = now is not None and now.casefold() != name.casefold()
+    return Subject(
+        where=where,
+        name=name,
+        state="renamed" if renamed else "there",
+        now=now if renamed else None,
+        facts=_dated(hub.hub_facts(card), day),
+        etag=etag,
+        asked=day,
+    )
+
+
+def arxiv_subject(record: ArxivRecord, *, day: str) -> Subject:
+    """Make a subject of a paper."""
+    facts: dict[str, Value] = {
+        "version": record.version,
+        "updated": record.updated,
+        "title": record.title,
+        "doi": record.doi,
+        "withdrawn": True if _WITHDRAWN.search(record.comment or "") else None,
+    }
+    return Subject(where="arxiv", name=record.id, facts=_dated(facts, day), asked=day)
+
+
+def removed(where: Where, name: str, *, day: str, before: Subject | None = None) -> Subject:
+    """Make a subject that no longer exists, with the facts that were last known."""
+    facts = {} if before is None else before.facts
+    return Subject(where=where, name=name, state="removed", facts=facts, asked=day)
+
+
+def with_subjects(
+    freshness: Freshness, found: Iterable[Subject], refreshed: str
+) -> tuple[Freshness, list[SubjectChange]]:
+    """Merge what a refresh found into what was known; returns that and the changes, in order.
+
+    A fact keeps its day while its value stays.
+    """
+    subjects = dict(freshness.subjects)
+    changes: list[SubjectChange] = []
+    for one in found:
+        before = subjects.get(one.key)
+        if before is not None:
+            changes += _changes(before, one)
+            kept = before.facts
+            facts = {
+                name: kept[name] if name in kept and kept[name].value == fact.value else fact
+                for name, fact in one.facts.items()
+            }
+            one = msgspec.structs.replace(one, facts=facts)
+        subjects[one.key] = one
+    newest = (*changes, *freshness.changes)[:MOST_CHANGES]
+    return Freshness(refreshed=refreshed, subjects=subjects, changes=newest), changes
+
+
+def _changes(before: Subject, found: Subject) -> Iterator[SubjectChange]:
+    fields: list[tuple[str, Value, Value]] = []
+    if (before.state, before.now) != (found.state, found.now):
+        fields.append(("state", before.state, found.state))
+    if found.state != "removed":
+        names = sorted((before.facts.keys() | found.facts.keys()) - _NOISE)
+        fields += [(name, before.fact(name), found.fact(name)) for name in names]
+    for field, old, new in fields:
+        if old != new or field == "state":
+            yield SubjectChange(
+                date=found.asked,
+                where=found.where,
+                name=found.name,
+                field=field,
+                before=old,
+                after=new,
+            )
+
+
+def _dated(facts: Mapping[str, Value], day: str) -> dict[str, Dated]:
+    return {name: Dated(value, day) for name, value in facts.items() if value is not None}
+
+
+# Differences from the catalogue -------------------------------------------------------------------
+
+
+def subjects_of(
+    catalogue: Catalogue, only: Collection[str] = ()
+) -> dict[tuple[Where, str], list[AnyEntry]]:
+    """The subjects that the catalogue names, with their entries; only: ids of entries, all of
+    them if empty."""
+    found: dict[tuple[Where, str], list[AnyEntry]] = {}
+    for entry in catalogue.entries:
+        if only and entry.id not in only:
+            continue
+        subjects: list[tuple[Where, str]] = []
+        if isinstance(entry, Model):
+            subjects = [("model", name) for name in entry.hub]
+        elif isinstance(entry, Dataset):
+            subjects = [("dataset", name) for name in entry.hub]
+        elif isinstance(entry, Paper) and entry.arxiv:
+            subjects = [("arxiv", entry.arxiv)]
+        for subject in subjects:
+            found.setdefault(subject, []).append(entry)
+    return found
+
+
+def differences(
+    catalogue: Catalogue, freshness: Freshness, only: Collection[str] = ()
+) -> list[Difference]:
+    """Every known difference, in the order of the catalogue; only: as for `subjects_of`."""
+    return [
+        difference
+        for (where, name), entries in subjects_of(catalogue, only).items()
+        if (subject := freshness.subjects.get(f"{where}:{name}")) is not None
+        for entry in entries
+        for difference in _between(entry, subject)
+    ]
+
+
+def _between(entry: AnyEntry, subject: Subject) -> Iterator[Difference]:
+    def severe(field: str, found: str, date: str) -> Difference:
+        return Difference(entry.id, field, subject.name, found, subject.key, date, severe=True)
+
+    if subject.state != "there":
+        now = subject.now if subject.state == "renamed" and subject.now else "not there"
+        yield severe("arxiv" if subject.where == "arxiv" else "hub", now, subject.asked)
+    if subject.state == "removed":
+        return
+    pairs: list[tuple[str, Value, bool]] = []
+    if isinstance(entry, Model | Dataset):
+        pairs = [
+            ("licence", entry.licence, same_licence(entry.licence, _text(subject, "licence"))),
+            ("gated", entry.gated, entry.gated == subject.fact("gated")),
+        ]
+    elif isinstance(entry, Paper):
+        pairs = [
+            ("title", entry.title, same_words(entry.title, _text(subject, "title"))),
+            ("doi", entry.doi, _doi(entry.doi) == _doi(_text(subject, "doi"))),
+        ]
+        if subject.fact("withdrawn"):
+            yield severe("arxiv", "withdrawn", subject.facts["withdrawn"].date)
+    for name, own, same in pairs:
+        # A fact that one of the two does not state is no contradiction.
+        other = subject.fact(name)
+        if own is not None and other is not None and not same:
+            day = subject.facts[name].date
+            yield Difference(entry.id, name, value_text(own), value_text(other), subject.key, day)
+
+
+def same_words(one: str | None, other: str | None) -> bool:
+    """Whether two titles are equal but for case, punctuation and spaces."""
+    return _WORD.findall((one or "").casefold()) == _WORD.findall((other or "").casefold())
+
+
+def same_licence(own: str | None, other: str | None) -> bool:
+    """Whether the hub's licence `other` is the one that the catalogue names. Either may say more
+    ("Apache-2.0 according to mteb", or a version)."""
+    found = _WORD.findall((other or "").casefold())
+    words = _WORD.findall((own or "").casefold())
+    common = min(len(found), len(words))
+    unstated = len(found) == 1 and found[0] in _UNSTATED_LICENCES
+    return unstated or found[:common] == words[:common]
+
+
+def _text(subject: Subject, name: str) -> str | None:
+    value = subject.fact(name)
+    return value if isinstance(value, str) else None
+
+
+def _doi(text: str | None) -> str:
+    return (text or "").casefold().removeprefix("https://doi.org/")

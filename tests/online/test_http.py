@@ -1,0 +1,718 @@
+"""The HTTP client against servers that misbehave: responses, addresses, certificates, rates."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import itertools
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from clocks import MovedClock
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from server import Fault, World, serving
+
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.http import (
+    HttpClient,
+    TimeLimits,
+    etag_of,
+    is_public,
+    is_unknown_host,
+    plain_address,
+)
+from bioretrieval_tui.online.linkcheck import reacher
+from bioretrieval_tui.online.pacing import RateLimiter, SharedSchedule, retry_after
+from bioretrieval_tui.online.services import SERVICES, OfflineError, OnlineError, Service
+
+
+class Handler(BaseHTTPRequestHandler):
+    seen: ClassVar[list[tuple[str, dict[str, str]]]] = []
+    posted: ClassVar[list[str]] = []
+    left: ClassVar[dict[str, int]] = {}
+    """How many times a path still fails."""
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing on stderr."""
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        posted = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        Handler.posted.append(posted)
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        Handler.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+        if Handler.left.get(path, 0) > 0:
+            Handler.left[path] -= 1
+            if path == "/cut":
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b"only so much")
+                self.close_connection = True
+                return
+            self.answer(429 if path == "/busy" else 500, b"", {"Retry-After": "7"})
+        elif path == "/same":
+            same = self.headers.get("If-None-Match") == '"v1"'
+            self.answer(304 if same else 200, b"" if same else b"body", {"ETag": '"v1"'})
+        elif path == "/bomb":
+            packed = gzip.compress(b"0" * 50_000_000)
+            self.answer(200, packed, {"Content-Encoding": "gzip"})
+        elif path.startswith("/to/"):
+            targets = {
+                "/to/here": "/plain",
+                "/to/file": "file:///etc/passwd",
+                "/to/private": "http://10.0.0.1/",
+                "/to/link-local": "http://169.254.169.254/latest",
+                "/to/self": "/to/self",
+            }
+            self.answer(302, b"", {"Location": targets[path]})
+        elif path == "/range":
+            data = bytes(range(200))
+            start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+            self.answer(206 if start else 200, data[start:])
+        elif path == "/html":
+            self.answer(200, b"<html>")
+        elif path == "/denied":
+            self.answer(403, b"")
+        else:
+            self.answer(200, json.dumps({"path": self.path}).encode())
+
+    def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture
+def client(base: str, clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpClient]:
+    monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    Handler.seen.clear()
+    Handler.posted.clear()
+    Handler.left.clear()
+    service = Service("try", "Try", base, 3.0, 10.0, "api_key", "TRY_KEY")
+    with HttpClient(services={"try": service}, clock=clock) as opened:
+        yield opened
+
+
+def test_an_answer(client: HttpClient, base: str) -> None:
+    assert client.json("try", "a/b", params={"q": "x y"}) == {"path": "/a/b?q=x+y"}
+    answer = client.get("try", f"{base}/plain")
+    assert (answer.status_code, str(answer.url), answer.history) == (200, f"{base}/plain", [])
+    assert Handler.seen[0][1]["user-agent"].startswith("bioretrieval-tui/")
+
+
+def test_three_a_second_and_ten_with_a_key(
+    client: HttpClient, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(10):
+        client.get("try", "plain")
+    assert clock.now - 1000 == pytest.approx(9 / 3)
+    began = clock.now
+    monkeypatch.setenv("TRY_KEY", "secret")
+    for _ in range(11):
+        client.get("try", "plain")
+    assert clock.now - began == pytest.approx(1 / 3 + 10 / 10, abs=0.01)
+
+
+def test_a_key_goes_to_its_service_and_nowhere_else(
+    client: HttpClient, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRY_KEY", "secret")
+    answer = client.get("try", "to/here")
+    assert Handler.posted == ["api_key=secret"]
+    assert not [path for path, _ in Handler.seen if "secret" in path]
+    assert "secret" not in f"{answer.url}{answer.history}"
+    with pytest.raises(OnlineError, match="refuses with status 403") as caught:
+        client.get("try", "denied")
+    assert "secret" not in caught.value.line()
+    assert "TRY_KEY" in caught.value.line()
+
+
+def test_what_passes_is_waited_for(client: HttpClient, clock: MovedClock) -> None:
+    Handler.left["/busy"] = 2
+    assert client.get("try", "busy").status_code == 200
+    assert clock.now - 1000 == pytest.approx(14, abs=0.7)
+    Handler.left["/broken"] = 99
+    with pytest.raises(OnlineError, match="Try responded with status 500"):
+        client.get("try", "broken")
+    assert 99 - Handler.left["/broken"] == 5
+
+
+def test_nobody_there(clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
+    service = Service("try", "Try", "http://127.0.0.1:9", 100.0)
+    said = "Try cannot be reached: it refuses the"
+    with (
+        HttpClient(services={"try": service}, clock=clock) as client,
+        pytest.raises(OnlineError, match=said),
+    ):
+        client.get("try", "x")
+
+
+def test_more_than_enough_is_refused(client: HttpClient) -> None:
+    with pytest.raises(OnlineError, match="more than 1,000 bytes"):
+        client.get("try", "bomb", most_bytes=1_000)
+
+
+def test_a_connection_that_is_cut(client: HttpClient) -> None:
+    Handler.left["/cut"] = 9
+    with pytest.raises(OnlineError, match="Try broke off"):
+        client.get("try", "cut")
+
+
+@pytest.mark.parametrize("where", ["file", "private", "link-local"])
+def test_where_redirects_may_not_lead(client: HttpClient, where: str) -> None:
+    with pytest.raises(OnlineError, match="is not followed"):
+        client.get("try", f"to/{where}")
+    assert client.get("try", f"to/{where}", follow=False).status_code == 302
+
+
+def test_redirects(client: HttpClient, base: str) -> None:
+    answer = client.get("try", "to/here")
+    assert [str(one.url) for one in (*answer.history, answer)] == [
+        f"{base}/to/here",
+        f"{base}/plain",
+    ]
+    with pytest.raises(OnlineError, match="in circles"):
+        client.get("try", "to/self")
+
+
+def test_what_did_not_change(client: HttpClient) -> None:
+    first = client.get("try", "same")
+    assert (first.status_code, first.content, etag_of(first)) == (200, b"body", '"v1"')
+    again = client.get("try", "same", etag=etag_of(first))
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_stream_goes_on(client: HttpClient) -> None:
+    with client.stream("try", "range", start=150) as (_, parts):
+        assert b"".join(parts) == bytes(range(150, 200))
+    with client.stream("try", "range") as (_, parts):
+        assert len(b"".join(parts)) == 200
+
+
+def test_what_is_no_json(client: HttpClient) -> None:
+    with pytest.raises(OnlineError, match="Try did not respond with JSON"):
+        client.json("try", "html")
+
+
+def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIORETRIEVAL_OFFLINE", "1")
+    with pytest.raises(OfflineError, match="the network is not allowed"):
+        HttpClient()
+
+
+@pytest.mark.parametrize(
+    ("address", "near", "public"),
+    [
+        ("https://8.8.8.8/x", "", True),
+        ("http://127.0.0.1/", "", False),
+        ("http://127.0.0.1:8000/x", "http://127.0.0.1:8000", True),
+        ("http://127.0.0.1:22/x", "http://127.0.0.1:8000", False),
+        ("http://[::1]/", "", False),
+        ("http://192.168.1.1/", "", False),
+        ("ftp://8.8.8.8/", "", False),
+        ("http:///x", "", False),
+        ("http://[bad/", "", False),
+    ],
+)
+def test_addresses(address: str, near: str, public: bool) -> None:
+    assert is_public(address, near=near) is public
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.casefold().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], str]]:
+    """Serves one raw answer to every connection; gives the address."""
+    listeners: list[socket.socket] = []
+
+    def start(answer: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve() -> None:
+            while True:
+                try:
+                    taken, _ = listener.accept()
+                except OSError:
+                    return
+                with taken:
+                    taken.recv(65_536)
+                    try:
+                        taken.sendall(answer)
+                    except OSError:
+                        continue
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for one in listeners:
+        one.shutdown(socket.SHUT_RDWR)
+        one.close()
+
+
+def opened(base: str, clock: MovedClock, limits: TimeLimits | None = None) -> HttpClient:
+    return HttpClient(
+        services={"try": Service("try", "Try", base, 50.0)}, clock=clock, limits=limits
+    )
+
+
+# Answers --------------------------------------------------------------------------------------
+
+
+def test_what_follows_a_packed_answer_is_refused_and_not_kept(
+    answering: Callable[[bytes], str], clock: MovedClock
+) -> None:
+    packed = gzip.compress(b"small") + bytes(40_000_000)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+    with (
+        opened(answering(head.encode() + packed), clock) as client,
+        pytest.raises(OnlineError, match="Try broke off: it sends more than it packed"),
+    ):
+        client.get("try", "x", most_bytes=100_000_000)
+
+
+def test_what_unpacks_to_nothing_is_counted_as_it_comes(
+    answering: Callable[[bytes], str], clock: MovedClock
+) -> None:
+    # A gzip head, and then empty blocks without end: no byte of content ever comes out of them.
+    packed = gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * 400_000
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+    with (
+        opened(answering(head.encode() + packed), clock) as client,
+        pytest.raises(OnlineError, match="more than 1,000,000 bytes"),
+    ):
+        client.get("try", "x", most_bytes=1_000_000)
+
+
+def test_a_packed_answer_without_its_first_byte_is_no_empty_answer(
+    answering: Callable[[bytes], str], clock: MovedClock
+) -> None:
+    # No length is said, so that only the packing tells that something is missing.
+    head = b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+    with (
+        opened(answering(head + gzip.compress(b"text")[:5]), clock) as client,
+        pytest.raises(OnlineError, match="Try broke off: it ends the connection"),
+    ):
+        client.get("try", "x")
+
+
+@pytest.mark.parametrize("tag", ['"caf\xe9"', '"a b"', "bare", '"' + "x" * 300 + '"', '""'])
+def test_a_tag_is_only_kept_if_it_can_be_sent_back(
+    answering: Callable[[bytes], str], clock: MovedClock, tag: str
+) -> None:
+    raw = f"HTTP/1.1 200 OK\r\nETag: {tag}\r\nContent-Length: 2\r\n\r\nok".encode("latin-1")
+    with opened(answering(raw), clock) as client:
+        found = client.get("try", "x")
+        assert etag_of(found) == (tag if tag == '""' else None)
+        assert client.get("try", "x", etag=etag_of(found)).content == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("packing", "said"),
+    [("br", "packs its response in a way that was not requested"), ("gzip", "cannot be unpacked")],
+)
+def test_packings_that_are_none(
+    answering: Callable[[bytes], str], clock: MovedClock, packing: str, said: str
+) -> None:
+    raw = f"HTTP/1.1 200 OK\r\nContent-Encoding: {packing}\r\nContent-Length: 5\r\n\r\nabcde"
+    with opened(answering(raw.encode()), clock) as client, pytest.raises(OnlineError, match=said):
+        client.get("try", "x")
+
+
+@pytest.mark.parametrize("raw", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 999999 x\r\n\r\n", bytes(200)])
+def test_what_is_no_http_is_one_line(
+    answering: Callable[[bytes], str], clock: MovedClock, raw: bytes
+) -> None:
+    with opened(answering(raw), clock) as client, pytest.raises(OnlineError) as caught:
+        client.get("try", "x")
+    assert caught.value.line().startswith("Try cannot be reached: it ends the connection; check")
+
+
+def test_an_answer_that_takes_for_ever_is_not_waited_for_five_times(
+    clock: MovedClock, world: World
+) -> None:
+    world.faults = [("/esearch", Fault("drip"))] * 9
+    with (
+        serving(world) as base,
+        opened(base, clock, TimeLimits(read=0.5, whole=0.2)) as client,
+        pytest.raises(OnlineError, match="it takes too long"),
+    ):
+        client.get("try", "esearch.fcgi", params={"term": "x" * 100, "mindate": "2026/01/01",
+                                                "maxdate": "2026/12/31"})  # fmt: skip
+    assert len(world.asked) == 2
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(cut=st.integers(0, 5_000), packed=st.booleans(), content=st.binary(max_size=5_000))
+def test_cut_at_any_byte_an_answer_is_whole_or_an_error(
+    tmp_path: Path, cut: int, packed: bool, content: bytes
+) -> None:
+    body = gzip.compress(content) if packed else content
+    fields = f"Content-Length: {len(body)}\r\n" + ("Content-Encoding: gzip\r\n" if packed else "")
+    raw = f"HTTP/1.1 200 OK\r\n{fields}\r\n".encode() + body
+    given = iter([raw[: cut % len(raw)], raw])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for answer in given:
+                taken, _ = listener.accept()
+                with taken:
+                    taken.recv(65_536)
+                    taken.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with opened(f"http://127.0.0.1:{listener.getsockname()[1]}", MovedClock()) as client:
+            assert client.get("try", "x").content == content
+        thread.join(10)
+
+
+# Addresses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b::a00:1]",
+     "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "0.0.0.1", "100.64.0.1", "2130706433",
+     "0x7f.1", "127.1", "localhost"],
+)  # fmt: skip
+def test_no_way_to_write_this_machine_or_its_neighbours_is_public(host: str) -> None:
+    assert not is_public(f"http://{host}/")
+
+
+def test_public_addresses_of_both_kinds() -> None:
+    assert is_public("http://[2606:4700::1111]/")
+    assert is_public("http://[64:ff9b::808:808]/")
+
+
+def test_an_address_on_the_screen_has_no_user_password_or_query() -> None:
+    assert plain_address("https://me:secret@a.org:80/x?key=1#y") == "https://a.org:80/x"
+    assert plain_address("https://me:sec@ret@a.org") == "https://a.org"
+    assert plain_address("no address") == "no address"
+
+
+def test_a_redirect_with_a_password_is_refused_without_it(
+    answering: Callable[[bytes], str], clock: MovedClock
+) -> None:
+    raw = b"HTTP/1.1 302 x\r\nLocation: http://me:secret@10.0.0.1/x\r\nContent-Length: 0\r\n\r\n"
+    with opened(answering(raw), clock) as client, pytest.raises(OnlineError) as caught:
+        client.get("try", "x")
+    assert "http://10.0.0.1/x, which is not followed" in caught.value.line()
+    assert "secret" not in caught.value.line()
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".org", "a..b.org", "\u2028.org", "-", "xn--\xff.org"])
+def test_a_host_that_cannot_be_named_is_one_line_and_a_dead_link(host: str) -> None:
+    with HttpClient(clock=MovedClock()) as client:
+        with pytest.raises(BioRetrievalError) as caught:
+            client.get("web", f"https://{host}/")
+        assert "Error" not in caught.value.line()
+        found = reacher(client)(f"https://{host}/", "HEAD")
+    assert found.status is None
+    assert found.fault
+
+
+@pytest.mark.parametrize("moved", ["nowhere", "ftp://a.org", "http://", "http://[x", "http://a:b/",
+                                   "https://a.org/?key=1"])  # fmt: skip
+def test_a_service_that_was_moved_to_no_address(
+    monkeypatch: pytest.MonkeyPatch, moved: str
+) -> None:
+    monkeypatch.setenv("BIORETRIEVAL_NCBI_URL", moved)
+    with pytest.raises(BioRetrievalError, match="BIORETRIEVAL_NCBI_URL is not the URL"):
+        SERVICES["ncbi"].located()
+
+
+def test_only_a_name_server_that_answers_makes_a_host_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failure = socket.EAI_AGAIN
+
+    def ask(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(failure, "no")
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    assert not is_unknown_host("a.org")
+    failure = socket.EAI_NONAME
+    assert is_unknown_host("a.org")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
+    assert not is_unknown_host("a.org")  # the proxy may know it
+    assert is_unknown_host("")
+
+
+def test_a_refused_connection_is_unclear_and_an_unknown_host_named(clock: MovedClock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    base = f"http://127.0.0.1:{port}"
+    with HttpClient(services={"web": Service("web", "the web", base, 50.0)}, clock=clock) as client:
+        found = reacher(client)(f"{base}/x", "HEAD")
+    assert (found.status, found.missing) == (None, False)
+    assert "refuses the connection" in (found.fault or "")
+    with (
+        opened("http://no-such-host.invalid", clock) as client,
+        pytest.raises(OnlineError, match="it has an address that no name server knows"),
+    ):
+        client.get("try", "x")
+
+
+def test_a_proxy_that_is_not_there_is_named(
+    clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:9")
+    with opened("http://a.example", clock) as client, pytest.raises(OnlineError) as caught:
+        client.get("try", "x")
+    assert "check the network and the proxy that the environment names" in caught.value.line()
+    assert "secret" not in caught.value.line()
+
+
+def test_a_silent_network_is_given_up_as_soon_as_one_that_refuses(clock: MovedClock) -> None:
+    # Whoever has two guests waiting at the client and room for none hears no third.
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+        contextlib.ExitStack() as guests,
+    ):
+        place = full.getsockname()
+        for _ in range(2):
+            guest = guests.enter_context(socket.socket())
+            guest.setblocking(False)
+            guest.connect_ex(place)
+        client = opened(f"http://127.0.0.1:{place[1]}", clock, TimeLimits(connect=0.3))
+        began = time.monotonic()
+        with client, pytest.raises(OnlineError, match="it takes too long"):
+            client.get("try", "x")
+        assert 0.9 <= time.monotonic() - began < 1.4
+
+
+# Certificates ---------------------------------------------------------------------------------
+
+
+class Plain(BaseHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Nothing on stderr."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+
+class Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Whoever does not trust the certificate goes away: that is no error here."""
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    path = tmp_path / "own.pem"
+    words = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
+    try:
+        subprocess.run(
+            [*words.split(), "subjectAltName=DNS:localhost", "-keyout", path, "-out",
+             tmp_path / "cert.pem"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("there is no openssl to make a certificate")
+    path.write_bytes(path.read_bytes() + (tmp_path / "cert.pem").read_bytes())
+    return path
+
+
+def test_certificates_are_verified_and_those_of_a_user_are_taken(
+    certificate: Path, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    server = Quiet(("127.0.0.1", 0), Plain)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"https://localhost:{server.server_port}"
+    try:
+        with opened(base, clock) as client, pytest.raises(OnlineError) as caught:
+            client.get("try", "x")
+        assert caught.value.line() == (
+            "Try cannot be reached: it presents a certificate that is not trusted; if a proxy"
+            " stands between, name its certificate in SSL_CERT_FILE"
+        )
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_name("cert.pem")))
+        with opened(base, clock) as client:
+            assert client.get("try", "x").content == b"ok"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_certificates_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "none.pem").write_text("nothing")
+    for place in (tmp_path / "none.pem", tmp_path / "nowhere.pem"):
+        monkeypatch.setenv("SSL_CERT_FILE", str(place))
+        with pytest.raises(
+            BioRetrievalError, match="the network settings of the environment are invalid"
+        ):
+            HttpClient()
+
+
+# Paces ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("7", 7), (" 120 ", 120), ("0", 0), ("999999999999999", 999_999_999), (None, 0), ("", 0),
+        ("soon", 0), ("-5", 0), ("1.5", 0), ("\u0667", 0), ("Tue, 99 Foo 2026 99:99:99 GMT", 0),
+        ("Fri, 01 Jan 1999 00:00:00 GMT", 0), ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+    ],
+)  # fmt: skip
+def test_what_retry_after_says(said: str | None, seconds: float | None) -> None:
+    found = retry_after(said)
+    assert found >= 0
+    if seconds is not None:
+        assert found == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    then = datetime.now(UTC) + timedelta(seconds=50)
+    assert 48 <= retry_after(format_datetime(then, usegmt=True)) <= 50
+
+
+def test_a_date_to_wait_for_is_waited_for(
+    answering: Callable[[bytes], str], clock: MovedClock
+) -> None:
+    then = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    raw = f"HTTP/1.1 503 x\r\nRetry-After: {then}\r\nContent-Length: 0\r\n\r\n"
+    with opened(answering(raw.encode()), clock) as client, pytest.raises(OnlineError, match="503"):
+        client.get("try", "x")
+    assert 4 * 55 <= clock.now - 1_000 <= 4 * 61
+
+
+def test_threads_keep_one_pace(world: World) -> None:
+    began = time.monotonic()
+    with serving(world) as base:
+        services = {"try": Service("try", "Try", base, 20.0)}
+        with HttpClient(services=services) as client, ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: client.get("try", f"{n}", check=False), range(24)))
+    times = sorted(at for at, _, _ in world.asked)
+    assert len(times) == 24
+    # However late a thread was, none was early: the nth request has its moment at n / rate.
+    assert all(at - began >= n / 20 - 0.005 for n, at in enumerate(times))
+
+
+def test_whoever_waits_when_a_service_asks_for_peace_waits_on(clock: MovedClock) -> None:
+    told = False
+
+    def step() -> None:
+        """Another thread is told to wait, while this one waits for its turn."""
+        nonlocal told
+        if not told and clock.now > 1_000.5:
+            told = True
+            limiter.pause("a", 30)
+
+    limiter = RateLimiter(clock, step)
+    limiter.acquire("a", 1.0)
+    limiter.acquire("a", 1.0)
+    assert told
+    assert clock.now >= 1_030.5
+
+
+def test_two_processes_keep_one_pace(world: World, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from bioretrieval_tui.online.http import HttpClient\n"
+        "from bioretrieval_tui.online.services import Service\n"
+        "services = {'try': Service('try', 'Try', sys.argv[1], 10.0)}\n"
+        "with HttpClient(services=services) as client:\n"
+        "    client.get('try', 'ready', check=False)\n"
+        "    sys.stdin.read()\n"
+        "    for n in range(12):\n"
+        "        client.get('try', f'x{n}', check=False)\n"
+    )
+    with serving(world) as base:
+        env = {**os.environ, "BIORETRIEVAL_HOME": str(tmp_path / "home")}
+        children = [
+            subprocess.Popen([sys.executable, "-c", code, base], env=env, stdin=subprocess.PIPE)
+            for _ in range(2)
+        ]
+        until = time.monotonic() + 60
+        while len(world.times("/ready")) < 2 and time.monotonic() < until:
+            time.sleep(0.02)
+        began = time.monotonic()
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.close()
+        assert [child.wait(60) for child in children] == [0, 0]
+    times = sorted(world.times("/x"))
+    assert len(times) == 24
+    # The nth request of both has its moment at n / rate, as if one process had made them all.
+    assert all(at - began >= n / 10 - 0.005 for n, at in enumerate(times))
+
+
+def test_a_folder_that_cannot_be_written_costs_no_fetch(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert SharedSchedule(tmp_path / "file" / "pace").reserve("a b", 2.5, 1.0) == 2.5
+
+
+@pytest.mark.parametrize("said", ["", "soon", "nan", "1e400", "99999999999"])
+def test_a_file_of_turns_that_says_nonsense_stops_nobody(tmp_path: Path, said: str) -> None:
+    shared = SharedSchedule(tmp_path)
+    (tmp_path / "a").write_text(said)
+    assert 0.0 <= shared.reserve("a", 0.0, 1.0) <= 601
+    assert json.loads((tmp_path / "a").read_text()) < time.time() + 1_000
+
+
+def test_turns_follow_each_other(tmp_path: Path) -> None:
+    shared = SharedSchedule(tmp_path)
+    found = [shared.reserve("a", 0.0, 5.0) for _ in range(4)]
+    assert [round(later - now) for now, later in itertools.pairwise(found)] == [5, 5, 5]
+    assert SharedSchedule(tmp_path).reserve("b", 0.0, 5.0) == pytest.approx(0.0, abs=0.1)

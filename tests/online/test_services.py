@@ -1,0 +1,563 @@
+"""Searches of PubMed, Europe PMC and arXiv: page by page, resumed, and when they fail."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from clocks import MovedClock
+from hubserver import Article
+from hubserver import World as HubWorld
+from hubserver import serving as hub_serving
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from server import (
+    Fault,
+    World,
+    article_set,
+    benchmark_files,
+    bomb,
+    pmid_of,
+    text_of,
+    title_of,
+    zipped,
+)
+
+from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.models import Benchmark
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online import arxiv, europepmc, pubmed
+from bioretrieval_tui.online.archives import fetch_benchmark
+from bioretrieval_tui.online.fetch import services_of
+from bioretrieval_tui.online.freshness import Freshness, Refresh
+from bioretrieval_tui.online.http import HttpClient, TimeLimits
+from bioretrieval_tui.online.services import OnlineError, Service
+from bioretrieval_tui.online.spool import (
+    FetchBatch,
+    FetchRequest,
+    Mark,
+    SourceName,
+    WorkId,
+    documents_of,
+    sound_query,
+)
+from bioretrieval_tui.online.watches import Watch, record_source
+
+TODAY = date(2026, 7, 1)
+
+
+def asked(client: HttpClient, mark: Mark | None = None, **fields: object) -> list[FetchBatch]:
+    request = FetchRequest(**{"source": "pubmed", "query": "birds", **fields})  # type: ignore[arg-type]
+    return list(pubmed.batches(client, request, mark, today=TODAY))
+
+
+def pmids(batches: list[FetchBatch]) -> list[int]:
+    return [int(one.id) for one in documents_of(batches)]
+
+
+def test_all_records_of_pubmed_come_once_and_in_order(client: HttpClient, world: World) -> None:
+    found = asked(client)
+    assert pmids(found) == [pmid_of(n) for n in range(450)]
+    assert [len(one.documents) for one in found] == [200, 200, 50]
+    assert [one.mark.done for one in found] == [200, 400, 450]
+    assert {one.mark.total for one in found} == {450}
+    first = found[0].documents[0]
+    assert (first.title, first.text) == (title_of(0), text_of(0))
+    assert first.metadata["doi"] == "10.5555/pond.0"
+
+
+def test_as_many_as_are_wanted_and_since_a_day(client: HttpClient, world: World) -> None:
+    assert len(pmids(asked(client, most=250))) == 250
+    assert world.of("/efetch.fcgi")[-1]["retmax"] == "50"
+    since = asked(client, since=date(2026, 6, 29))
+    assert len(pmids(since)) == 200
+    assert world.of("/esearch.fcgi")[-1]["mindate"] == "2026/06/29"
+
+
+def test_a_search_longer_than_pubmed_gives_is_cut_by_days(client: HttpClient, world: World) -> None:
+    world.articles, world.a_day = 23_000, 1_500
+    found = pmids(asked(client))
+    assert found == [pmid_of(n) for n in range(23_000)]
+    # The whole, and hardly more than one for each of the parts.
+    assert 3 < len(world.of("/esearch.fcgi")) <= 8
+
+
+@pytest.mark.parametrize("a_day", [12_000, 11_000, 9_999, 3, 1])
+def test_no_record_is_lost_however_they_lie(client: HttpClient, world: World, a_day: int) -> None:
+    world.articles, world.a_day = 11_500, a_day
+    found = pmids(asked(client))
+    if a_day <= 9_999:
+        assert found == [pmid_of(n) for n in range(11_500)]
+    else:  # of a single day PubMed gives no more
+        assert found[:9_999] == [pmid_of(n) for n in range(9_999)]
+        assert len(set(found)) == 9_999 + max(0, 11_500 - a_day)
+
+
+def test_it_goes_on_from_any_mark(client: HttpClient, world: World) -> None:
+    world.articles, world.a_day = 12_000, 900
+    whole = asked(client)
+    for place in (0, 3, len(whole) // 2, len(whole) - 2):
+        rest = asked(client, whole[place].mark)
+        assert pmids(rest) == [n for one in whole[place + 1 :] for n in pmids([one])]
+
+
+def test_an_expired_history_is_searched_anew(client: HttpClient, world: World) -> None:
+    first = asked(client, most=None)[0]
+    world.histories.clear()
+    world.asked.clear()
+    assert pmids(asked(client, first.mark)) == [pmid_of(n) for n in range(200, 450)]
+    assert len(world.of("/esearch.fcgi")) == 1
+
+
+def test_a_history_that_expires_again_and_again(client: HttpClient, world: World) -> None:
+    expired = Fault(
+        "say", 400, "<eFetchResult><ERROR>Unable to obtain query</ERROR></eFetchResult>"
+    )
+    world.faults = [("/efetch", expired)] * 9
+    with pytest.raises(OnlineError, match="the searches of PubMed expire at once"):
+        asked(client)
+
+
+@pytest.mark.parametrize("fault", [Fault("fail"), Fault("busy", 9), Fault("cut", 700)])
+def test_what_passes_costs_no_record(
+    client: HttpClient, world: World, clock: MovedClock, fault: Fault
+) -> None:
+    world.faults = [("/efetch", fault), ("/esearch", fault), ("/efetch", fault)]
+    assert pmids(asked(client)) == [pmid_of(n) for n in range(450)]
+    assert world.faults == []
+    if fault.kind == "busy":
+        assert clock.now - 1_000 >= 27
+
+
+@pytest.mark.parametrize("bytes_", [0, 1, 40, 4_096, 65_535, 65_536, 65_537, 100_000])
+def test_an_answer_that_is_cut_anywhere_is_asked_for_again(
+    client: HttpClient, world: World, bytes_: int
+) -> None:
+    world.faults = [("/efetch", Fault("cut", bytes_))]
+    assert pmids(asked(client, most=200)) == [pmid_of(n) for n in range(200)]
+    assert len(world.of("/efetch")) == 2
+
+
+def test_what_arrived_before_the_end_stays(client: HttpClient, world: World) -> None:
+    world.faults = [("/efetch", Fault("cut", 0))]
+    batches = pubmed.batches(client, FetchRequest("pubmed", "birds"), None, today=TODAY)
+    first = next(batches)
+    world.faults = [("/efetch", Fault("fail"))] * 5
+    with pytest.raises(OnlineError, match="PubMed responded with status 500 to a request"):
+        next(batches)
+    assert pmids(asked(client, first.mark)) == [pmid_of(n) for n in range(200, 450)]
+
+
+def test_three_a_second_without_a_key_and_ten_with_one(
+    client: HttpClient, world: World, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.articles, world.a_day = 4_000, 500
+    asked(client)
+    requests = len(world.asked)
+    assert clock.now - 1_000 == pytest.approx((requests - 1) / 3, rel=0.01)
+    monkeypatch.setenv("NCBI_API_KEY", "right-key-0123456789")
+    began, before = clock.now, len(world.asked)
+    asked(client)
+    spent = clock.now - began
+    assert spent == pytest.approx((len(world.asked) - before) / 10, abs=0.5)
+
+
+def test_a_key_is_in_no_address_and_a_wrong_one_is_told_of(
+    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.key = "right-key-0123456789"
+    monkeypatch.setenv("NCBI_API_KEY", "wrong-key-0123456789")
+    with pytest.raises(OnlineError) as caught:
+        asked(client)
+    line = caught.value.line()
+    assert "PubMed refuses" in line
+    assert "NCBI_API_KEY" in line
+    assert "wrong-key" not in line
+    monkeypatch.setenv("NCBI_API_KEY", "right-key-0123456789")
+    assert len(pmids(asked(client))) == 450
+
+
+def test_nothing_is_found(client: HttpClient, world: World) -> None:
+    assert asked(client, query="nothing at all") == []
+    assert world.of("/efetch") == []
+
+
+def test_a_query_that_pubmed_does_not_take(client: HttpClient) -> None:
+    with pytest.raises(OnlineError, match="PubMed rejects the query: Query syntax is wrong"):
+        asked(client, query="((")
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "said"),
+    [
+        ("/esearch", Fault("page"), "PubMed did not respond with JSON"),
+        ("/esearch", Fault("say", 200, "[]"), "a search without a result"),
+        ("/esearch", Fault("say", 200, '{"esearchresult": {"count": "x"}}'), "without a count"),
+        ("/efetch", Fault("page"), "records that are no PubMed XML"),
+        ("/esearch", Fault("say", 404, "gone"), "PubMed responded with status 404"),
+        ("/esearch", Fault("busy", 99_999), "PubMed asks to wait 99,999 seconds"),
+        ("/esearch", Fault("lead", text="file:///etc/passwd"), "/etc/passwd, which is not"),
+        ("/esearch", Fault("lead", text="http://10.1.2.3/x"), "http://10.1.2.3/x, which is not"),
+        ("/esearch", Fault("lead", text="http://169.254.169.254/"), "which is not followed"),
+        ("/esearch", Fault("lead", text="http://[::1]/x"), "which is not followed"),
+    ],
+)
+def test_a_service_that_has_changed(
+    client: HttpClient, world: World, path: str, fault: Fault, said: str
+) -> None:
+    world.faults = [(path, fault)] * 5
+    with pytest.raises(OnlineError) as caught:
+        asked(client)
+    assert said in caught.value.line()
+    assert caught.value.remedy
+    assert "\n" not in caught.value.line()
+
+
+def test_an_answer_that_unpacks_without_end_takes_no_memory(
+    client: HttpClient, world: World
+) -> None:
+    world.faults = [("/efetch", Fault("bomb"))]
+    bomb()
+    client.get("ncbi", "/elsewhere", check=False)  # the library is imported, the bomb is made
+    tracemalloc.start()
+    try:
+        with pytest.raises(OnlineError, match="more than 1,000,000 bytes"):
+            client.get("ncbi", "/efetch.fcgi", params={"id": "1"}, most_bytes=1_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_service_that_drips_is_given_up(
+    open_client: Callable[..., HttpClient], world: World
+) -> None:
+    patient = open_client(TimeLimits(read=0.5, whole=0.3))
+    world.faults = [("/esearch", Fault("drip"))] * 5
+    with pytest.raises(OnlineError, match="PubMed broke off: it takes too long"):
+        asked(patient)
+
+
+def test_nobody_wants_it_any_more(client: HttpClient, world: World) -> None:
+    class Enough(Exception):
+        pass
+
+    def step() -> None:
+        if len(world.of("/efetch")) == 2:
+            raise Enough
+
+    client.step = step
+    with pytest.raises(Enough):
+        asked(client)
+    assert len(world.of("/efetch")) == 2
+
+
+def test_a_mark_that_makes_no_sense(client: HttpClient) -> None:
+    with pytest.raises(BioRetrievalError) as caught:
+        asked(client, Mark({"first": "yesterday"}, 3, 9))
+    assert "--anew" in caught.value.line()
+
+
+# Europe PMC and arXiv -------------------------------------------------------------------------
+
+
+def test_europe_pmc_by_cursor(client: HttpClient, world: World) -> None:
+    found = list(europepmc.batches(client, FetchRequest("europepmc", "birds")))
+    assert pmids(found) == [pmid_of(n) for n in range(450)]
+    assert next(documents_of(found)).text == text_of(0)
+    rest = list(europepmc.batches(client, FetchRequest("europepmc", "birds"), found[0].mark))
+    assert pmids(rest) == [pmid_of(n) for n in range(200, 450)]
+    assert (
+        len(pmids(list(europepmc.batches(client, FetchRequest("europepmc", "x", most=210))))) == 210
+    )
+    list(europepmc.batches(client, FetchRequest("europepmc", "x", since=date(2026, 2, 3), most=1)))
+    assert "FIRST_IDATE:[2026-02-03 TO" in world.of("/search")[-1]["query"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault("page"), "Europe PMC sent an unexpected response: no JSON"),
+        (Fault("say", 200, '{"errMsg": "Bad query"}'), "Europe PMC rejects the query: Bad"),
+        (Fault("say", 200, '{"hitCount": 3}'), "without a count or a list"),
+        (Fault("say", 503, ""), "Europe PMC responded with status 503"),
+    ],
+)
+def test_europe_pmc_that_has_changed(
+    client: HttpClient, world: World, fault: Fault, said: str
+) -> None:
+    world.faults = [("/search", fault)] * 5
+    with pytest.raises(OnlineError) as caught:
+        list(europepmc.batches(client, FetchRequest("europepmc", "birds")))
+    assert said in caught.value.line()
+
+
+def test_arxiv_in_three_seconds_each(client: HttpClient, world: World, clock: MovedClock) -> None:
+    world.articles = 1_200
+    found = list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
+    assert [len(one.documents) for one in found] == [500, 500, 200]
+    assert clock.now - 1_000 == pytest.approx(6, abs=0.01)
+    first = found[0].documents[0]
+    assert (first.id, first.title, first.text) == ("2601.00000", title_of(0), text_of(0))
+    rest = list(arxiv.batches(client, FetchRequest("arxiv", "birds"), found[1].mark))
+    assert len(list(documents_of(rest))) == 200
+
+
+def test_arxiv_that_gives_an_empty_page_is_asked_again(client: HttpClient, world: World) -> None:
+    empty = (
+        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:opensearch="http://a9.com/-/spec/'
+        'opensearch/1.1/"><opensearch:totalResults>450</opensearch:totalResults></feed>'
+    )
+    world.faults = [("/query", Fault("say", 200, empty))]
+    assert len(list(documents_of(arxiv.batches(client, FetchRequest("arxiv", "birds"))))) == 450
+    world.faults = [("/query", Fault("say", 200, empty))] * 3
+    with pytest.raises(OnlineError, match="sends an empty page"):
+        list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
+
+
+def test_arxiv_that_refuses_or_lies(client: HttpClient, world: World) -> None:
+    error = (
+        '<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>http://arxiv.org/api/errors#x</id>'
+        "<summary>incorrect id format</summary></entry></feed>"
+    )
+    world.faults = [("/query", Fault("say", 400, error))]
+    with pytest.raises(OnlineError, match="arXiv rejects the query: incorrect id format"):
+        list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
+    entity = (
+        '<!DOCTYPE feed [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+        '<feed xmlns="http://www.w3.org/2005/Atom"><title>&e;</title></feed>'
+    )
+    world.faults = [("/query", Fault("say", 200, entity))]
+    with pytest.raises(BioRetrievalError) as caught:
+        list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
+    assert "root:" not in caught.value.line()
+
+
+@pytest.mark.parametrize("now", [700, 450, 420, 200, 100, 0])
+def test_a_history_that_expired_and_found_others_since(
+    client: HttpClient, world: World, now: int
+) -> None:
+    first = asked(client)[0]
+    world.histories.clear()
+    world.articles = now
+    # What has come since is taken, and what is gone is not waited for.
+    assert pmids(asked(client, first.mark)) == [pmid_of(n) for n in range(200, now)]
+
+
+def test_a_whole_page_without_a_record_is_asked_for_again(client: HttpClient, world: World) -> None:
+    empty = Fault("say", 200, article_set([], world).decode())
+    world.faults = [("/efetch", empty), ("/efetch", empty)]
+    assert pmids(asked(client)) == [pmid_of(n) for n in range(450)]
+    world.faults = [("/efetch", empty)] * 3
+    with pytest.raises(OnlineError) as caught:
+        asked(client)
+    assert caught.value.line() == (
+        "PubMed sends no records of a search that has more; the same call resumes here"
+    )
+
+
+def test_the_last_few_may_be_gone(client: HttpClient, world: World) -> None:
+    world.articles = 3
+    world.faults = [("/efetch", Fault("say", 200, article_set([], world).decode()))]
+    assert pmids(asked(client)) == []
+    assert len(world.of("/efetch")) == 1
+
+
+def test_a_wrong_key_is_named_where_records_are_asked_for_by_their_ids(
+    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.key = "right-key-0123456789"
+    monkeypatch.setenv("NCBI_API_KEY", "wrong-key-0123456789")
+    with pytest.raises(OnlineError) as caught:
+        list(pubmed.by_ids(client, ["1"]))
+    assert "check the key in NCBI_API_KEY or config.toml" in caught.value.line()
+    assert "wrong-key" not in caught.value.line()
+
+
+def test_too_many_without_a_key_says_what_a_key_is_for(
+    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.faults = [("/esearch", Fault("busy", 1))] * 5
+    with pytest.raises(OnlineError, match="PubMed responded with status 429") as caught:
+        asked(client)
+    assert caught.value.remedy == "try again later, or get a key for NCBI_API_KEY"
+
+
+def test_a_search_that_answers_without_end(client: HttpClient, world: World) -> None:
+    world.faults = [("/esearch", Fault("say", 200, '{"x": "' + "y" * 2_000_000 + '"}'))]
+    with pytest.raises(OnlineError, match="PubMed sent more than 1,048,576 bytes"):
+        asked(client)
+
+
+def test_pages_without_end_are_seen_through(client: HttpClient, world: World) -> None:
+    page = {
+        "hitCount": 300,
+        "resultList": {"result": [{"id": str(n), "source": "MED", "title": "t", "abstractText": "a"}
+                                  for n in range(200)]},
+    }  # fmt: skip
+    world.faults = [
+        ("/search", Fault("say", 200, json.dumps({**page, "nextCursorMark": str(1_000 + n)})))
+        for n in range(9)
+    ]
+    with pytest.raises(OnlineError, match=r"Europe PMC .* more records than it counts"):
+        list(europepmc.batches(client, FetchRequest("europepmc", "birds")))
+    assert len(world.of("/search")) <= 4
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(cuts=st.lists(st.integers(0, 120_000), min_size=1, max_size=4))
+def test_however_often_it_is_cut_no_record_is_lost_or_twice(
+    client: HttpClient, world: World, cuts: list[int]
+) -> None:
+    world.asked.clear()
+    world.faults = [("/e", Fault("cut", cut)) for cut in cuts]
+    assert pmids(asked(client)) == [pmid_of(n) for n in range(450)]
+
+
+def test_a_damaged_archive_is_not_unpacked_again_and_again(
+    client: HttpClient, world: World, tmp_path: Path
+) -> None:
+    entry = load().catalogue.entry("nfcorpus")
+    assert isinstance(entry, Benchmark)
+    assert entry.loaders is not None
+    import msgspec
+
+    entry = msgspec.structs.replace(
+        entry, loaders=msgspec.structs.replace(entry.loaders, md5=None)
+    )  # nobody says its MD5
+    whole = zipped(benchmark_files("nfcorpus"))
+    world.files["/nfcorpus.zip"] = whole[:-30]
+    folder = tmp_path / "nfcorpus"
+    with pytest.raises(BioRetrievalError, match="cannot be unpacked: it is damaged"):
+        fetch_benchmark(client, entry, folder)
+    assert list(tmp_path.glob(".*")) == []
+    world.files["/nfcorpus.zip"] = whole
+    fetch_benchmark(client, entry, folder)
+    assert (folder / "corpus.jsonl").is_file()
+
+
+@pytest.mark.parametrize("status", [401, 404, 410])
+def test_a_stranger_that_answers_for_the_hub_removes_no_model(
+    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch, address: str, status: int
+) -> None:
+    hub = replace(client.service("hub"), base=address)
+    monkeypatch.setitem(client._services, "hub", hub)
+    asking = Refresh(client, Freshness(), day="2026-07-01")
+    world.faults = [("/api", Fault("say", status, "<html>Please sign in</html>"))]
+    asking.ask([("model", "org/one")])
+    assert asking.found == []
+    assert asking.failures == [
+        f"the model hub responded with status {status} for org/one; try again later"
+    ]
+    world.faults = [("/api", Fault("say", status, '{"error": "Repository not found"}'))]
+    asking.ask([("model", "org/one")])
+    assert [one.state for one in asking.found] == ["removed"]
+
+
+def test_a_watch_asks_until_the_day_that_it_is_told(client: HttpClient, world: World) -> None:
+    watch = Watch(name="w", query="birds", source="pubmed", since="2026-06-01", added="x")
+    then = datetime(2026, 6, 28, 23, 30, tzinfo=UTC)
+    found = list(record_source(client, now=lambda: then)(watch, date(2026, 6, 27)))
+    assert [int(one.id) for one in found] == [pmid_of(n) for n in range(200, 400)]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "x" * 20_001, "caf\udce9"])
+def test_queries_that_nobody_can_be_asked(text: str) -> None:
+    with pytest.raises(BioRetrievalError) as caught:
+        sound_query(text)
+    assert caught.value.exit_code == 2
+    assert caught.value.remedy
+
+
+def test_services_are_named_by_what_they_are_asked_for() -> None:
+    ids = [WorkId("doi", "10.1000/x", 1), WorkId("pmid", "1", 2), WorkId("pmcid", "PMC1", 3)]
+    assert services_of(ids) == "PubMed and Europe PMC"
+    assert services_of([*ids, WorkId("arxiv", "2101.00001", 4)]) == "PubMed, Europe PMC and arXiv"
+    assert services_of(ids[:1]) == "Europe PMC"
+
+
+SINCE = date(2026, 3, 1)
+
+
+@pytest.fixture
+def hub_world() -> HubWorld:
+    articles = [
+        Article(str(1_000 + number), f"Owl {number}", "Owls & bats <i>hunt</i>.", date(2026, 3, 2))
+        for number in range(250)
+    ]
+    papers = {f"2603.{number:05}": (1, f"Paper {number}") for number in range(250)}
+    return HubWorld(articles=articles, papers=papers)
+
+
+@pytest.fixture
+def hub_client(hub_world: HubWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpClient]:
+    monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
+    with hub_serving(hub_world) as address:
+        places = {"ncbi": "entrez", "europepmc": "europepmc", "arxiv": "api"}
+        services = {
+            name: Service(name, name, f"{address}/{place}", 1_000.0)
+            for name, place in places.items()
+        }
+        with HttpClient(services=services) as hub_client:
+            yield hub_client
+
+
+def watch(source: SourceName) -> Watch:
+    return Watch(name="w", query="owls OR bats", source=source, since="2026-03-01", added="x")
+
+
+@pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
+def test_every_page_is_read(source: SourceName, hub_client: HttpClient) -> None:
+    found = list(record_source(hub_client)(watch(source), SINCE))
+    assert len(found) == len({one.id for one in found}) == 250
+    assert all(one.title and one.text for one in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "parameter", "wanted"),
+    [
+        ("pubmed", "/entrez/esearch", "mindate", "2026/03/01"),
+        ("europepmc", "/europepmc", "query", "FIRST_IDATE:[2026-03-01 TO"),
+        ("arxiv", "/api/query", "search_query", "submittedDate:[202603010000 TO"),
+    ],
+)
+def test_the_day_is_asked_for(
+    source: SourceName,
+    path: str,
+    parameter: str,
+    wanted: str,
+    hub_client: HttpClient,
+    hub_world: HubWorld,
+) -> None:
+    next(iter(record_source(hub_client)(watch(source), SINCE)))
+    asked = parse_qs(urlsplit(hub_world.paths(path)[0]).query)
+    assert wanted in asked[parameter][0]
+    assert any("owls OR bats" in values[0] for values in asked.values())
+
+
+@pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
+@pytest.mark.parametrize("answer", ["<html>login</html>", "{}", "[]", '{"resultList": 3}', ""])
+def test_a_source_that_changed_is_one_clear_line(
+    source: SourceName, answer: str, hub_client: HttpClient, hub_world: HubWorld
+) -> None:
+    hub_world.broken["/"] = answer
+    with pytest.raises(BioRetrievalError) as raised:
+        list(record_source(hub_client)(watch(source), SINCE))
+    assert raised.value.remedy
+    assert len(raised.value.line()) < 250
+
+
+@pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
+def test_no_hits_are_no_news(
+    source: SourceName, hub_client: HttpClient, hub_world: HubWorld
+) -> None:
+    hub_world.articles.clear()
+    hub_world.papers.clear()
+    assert list(record_source(hub_client)(watch(source), SINCE)) == []

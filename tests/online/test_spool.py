@@ -1,0 +1,321 @@
+"""What a fetch keeps on disk, ids in files, starred papers, and the settings of the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from server import World, pmid_of
+
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.online.fetch import batches_of_ids, names_of, read_ids, work_id
+from bioretrieval_tui.online.http import HttpClient, user_agent
+from bioretrieval_tui.online.services import masked, network_setting
+from bioretrieval_tui.online.spool import (
+    FetchBatch,
+    Mark,
+    Spool,
+    WorkId,
+    documents_of,
+    keep_starred,
+    starred_path,
+)
+from bioretrieval_tui.paths import write_atomically
+
+
+def batch(start: int, count: int, done: int | None = None) -> FetchBatch:
+    documents = tuple(
+        Document(str(n), f"title {n}", "text \u2028 & more", {"pmid": str(n)})
+        for n in range(start, start + count)
+    )
+    at = start + count if done is None else done
+    return FetchBatch(documents, (), Mark({"at": str(at)}, at, 100))
+
+
+def test_the_next_run_has_what_arrived(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    with Spool(path, "asked") as spool:
+        for _ in collected_until(spool, [batch(0, 3), batch(3, 2)]):
+            pass
+    with Spool(path, "asked") as spool:
+        assert [one.id for one in spool.documents()] == list("01234")
+        assert next(spool.documents()) == batch(0, 1).documents[0]
+        assert (spool.mark.cursor, spool.mark.done, spool.complete) == ({"at": "5"}, 5, False)
+        spool.add(batch(5, 1))
+        spool.finish()
+        assert spool.complete
+        spool.move(tmp_path / "a")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a"]
+    lines = [json.loads(line) for line in (tmp_path / "a").read_text("utf-8").split("\n")[:-1]]
+    assert [line["_id"] for line in lines] == list("012345")
+
+
+def collected_until(spool: Spool, given: list[FetchBatch]) -> list[list[Document]]:
+    """Batches of a fetch that does not come to its end."""
+    return [spool.add(one) for one in given]
+
+
+@pytest.mark.parametrize("beyond", [b"", b"{", b'{"_id": "9"}\n', bytes(5_000)])
+def test_what_was_written_beyond_the_mark_is_cut_off(tmp_path: Path, beyond: bytes) -> None:
+    path = tmp_path / "a.part"
+    with Spool(path, "asked") as spool:
+        spool.add(batch(0, 4))
+    with path.open("ab") as out:
+        out.write(beyond)
+    with Spool(path, "asked") as spool:
+        assert [one.id for one in spool.documents()] == list("0123")
+        spool.add(batch(4, 1))
+        assert [one.id for one in spool.documents()] == list("01234")
+
+
+def test_a_file_that_lost_its_end_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    with Spool(path, "asked") as spool:
+        spool.add(batch(0, 4))
+    path.write_bytes(path.read_bytes()[:-10])
+    with Spool(path, "asked") as spool:
+        assert (spool.records, spool.mark, list(spool.documents())) == (0, Mark(), [])
+
+
+def test_records_that_moved_by_a_few_are_there_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    with Spool(path, "asked") as spool:
+        spool.add(batch(0, 5))
+        assert [one.id for one in spool.add(batch(3, 5, done=10))] == ["5", "6", "7"]
+    with Spool(path, "asked") as spool:
+        assert [one.id for one in spool.add(batch(6, 4, done=14))] == ["8", "9"]
+        assert spool.records == 10
+
+
+def test_another_request_another_process_and_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    with Spool(path, "asked") as spool:
+        spool.add(batch(0, 2))
+        with pytest.raises(BioRetrievalError, match="another process"), Spool(path, "asked"):
+            pass
+    with pytest.raises(BioRetrievalError, match="another request"), Spool(path, "other"):
+        pass
+    with Spool(path, "other", restart=True) as spool:
+        assert (spool.records, path.stat().st_size) == (0, 0)
+        spool.add(batch(0, 2))
+        spool.state_path.write_bytes(b"{")
+    with pytest.raises(BioRetrievalError, match="another request") as caught, Spool(path, "other"):
+        pass
+    assert "--anew" in caught.value.line()
+
+
+# Ids ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "name"),
+    [
+        ("12345678", "pmid", "12345678"),
+        ("PMID:12345678", "pmid", "12345678"),
+        ("https://pubmed.ncbi.nlm.nih.gov/12345678/", "pmid", "12345678"),
+        ("PMC123456", "pmcid", "PMC123456"),
+        ("https://pmc.ncbi.nlm.nih.gov/articles/PMC123456/", "pmcid", "PMC123456"),
+        ("10.1000/a(b)c.d", "doi", "10.1000/a(b)c.d"),
+        ("doi:10.1000/x.", "doi", "10.1000/x"),
+        ("https://doi.org/10.1000%2Fx", "doi", "10.1000/x"),
+        ("10.48550/arXiv.2101.00001", "arxiv", "2101.00001"),
+        ("arXiv:2101.00001v3", "arxiv", "2101.00001"),
+        ("2101.00001", "arxiv", "2101.00001"),
+        ("cs.IR/0601001", "arxiv", "cs.IR/0601001"),
+        ("https://arxiv.org/pdf/2101.00001v2.pdf", "arxiv", "2101.00001"),
+        ("http://arxiv.org/abs/q-bio/0601001", "arxiv", "q-bio/0601001"),
+    ],
+)
+def test_ids_as_people_write_them(word: str, kind: str, name: str) -> None:
+    assert work_id(word) == WorkId(kind, name, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "word", ["0123", "1234567890", "PMCx", "10.1/x", "arXiv:21.1", "pmid:", "x", "https://x.org/1"]
+)
+def test_words_that_are_no_ids(word: str) -> None:
+    assert work_id(word) is None
+
+
+def test_a_file_of_ids(tmp_path: Path) -> None:
+    path = tmp_path / "ids.txt"
+    path.write_bytes(
+        b"\xef\xbb\xbfPMID\n12345, 12346\n# all of it\n\nwhat?\n2101.00001 # arXiv\n"
+        b"12345 PMC7\n10.1/bad;10.1000/X\n10.1000/x\r\n\xff\n"
+    )
+    found = read_ids(path)
+    assert [(one.kind, one.name, one.line) for one in found.ids] == [
+        ("pmid", "12345", 2),
+        ("pmid", "12346", 2),
+        ("arxiv", "2101.00001", 6),
+        ("pmcid", "PMC7", 7),
+        ("doi", "10.1000/X", 8),
+    ]
+    assert found.unknown == ((5, "what?"), (8, "10.1/bad"), (10, "\ufffd"))
+    path.write_text("\n".join(str(n) for n in range(1, 100_010)))
+    with pytest.raises(UsageError, match="more than 100,000"):
+        read_ids(path)
+
+
+def test_each_service_is_asked_for_its_own(client: HttpClient, world: World) -> None:
+    words = [str(pmid_of(n)) for n in range(250)]
+    words += ["10.5555/pond.300", "10.5555/POND.301", "10.5555/none", "2601.00007", "1"]
+    ids = [one for line, word in enumerate(words, 1) if (one := work_id(word, line))]
+    found = list(batches_of_ids(client, ids))
+    names = {one.id for one in documents_of(found)}
+    assert names == {*(str(pmid_of(n)) for n in range(250)), str(pmid_of(300)), str(pmid_of(301)),
+                     "2601.00007"}  # fmt: skip
+    answered = set[tuple[str, str]]().union(*(names_of(one) for one in documents_of(found)))
+    absent = [one for one in ids if (one.kind, one.name.casefold()) not in answered]
+    assert [(one.kind, one.name, one.line) for one in absent] == [("doi", "10.5555/none", 253),
+                                                                   ("pmid", "1", 255)]  # fmt: skip
+    rest = list(batches_of_ids(client, ids, found[0].mark))
+    assert [one.mark for one in rest] == [one.mark for one in found[1:]]
+
+
+# What the user says ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    for name in ("NCBI_API_KEY", "BIORETRIEVAL_CONTACT"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config").mkdir()
+    return tmp_path / "config" / "config.toml"
+
+
+def test_the_environment_comes_before_the_file(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert network_setting("NCBI_API_KEY") is None
+    assert "(" not in user_agent()
+    config.write_text('[online]\nncbi_api_key = "abc"\ncontact = "me@example.org"\n')
+    found = network_setting("NCBI_API_KEY")
+    assert found is not None
+    assert (found.value, found.origin) == ("abc", str(config))
+    assert user_agent().endswith(" (mailto:me@example.org)")
+    monkeypatch.setenv("NCBI_API_KEY", "xyz")
+    assert network_setting("NCBI_API_KEY").value == "xyz"  # type: ignore[union-attr]
+    assert masked("0123456789abcdefghij") == "********ij"
+    assert masked("secret") == "********"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[online]\nncbi_api_key = "secret\n',
+        "[online]\nncbi_api_key = 7\n",
+        '[online]\nncbi_api_key = "secret key"\n',
+        '[online]\nncbi_api_key = "secret\\nX-Header: 1"\n',
+    ],
+)
+def test_a_wrong_file_is_told_of_without_the_key(config: Path, text: str) -> None:
+    config.write_text(text)
+    with pytest.raises(BioRetrievalError) as caught:
+        network_setting("NCBI_API_KEY")
+    assert "config.toml" in caught.value.line()
+    assert "secret" not in caught.value.line()
+    assert caught.value.remedy
+
+
+def test_marks_are_written_and_read() -> None:
+    mark = Mark({"web": "x"}, 3, None)
+    assert msgspec.json.decode(msgspec.json.encode(mark), type=Mark) == mark
+
+
+def test_an_interrupt_between_disk_and_memory_forgets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.part"
+
+    def interrupted(where: Path, data: bytes) -> None:
+        write_atomically(where, data)
+        if b'"records":4' in data:
+            raise KeyboardInterrupt
+
+    def add(spool: Spool) -> None:
+        try:
+            spool.add(batch(0, 4))
+        finally:
+            assert spool.records == 4
+
+    with monkeypatch.context() as patched, Spool(path, "asked") as spool:
+        patched.setattr("bioretrieval_tui.online.spool.write_atomically", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            add(spool)
+    with Spool(path, "asked") as spool:
+        assert [one.id for one in spool.documents()] == list("0123")
+
+
+def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    path.write_text("a diary")
+    with pytest.raises(BioRetrievalError, match="not written by a fetch"), Spool(path, "asked"):
+        pass
+    assert path.read_text() == "a diary"
+    with Spool(path, "asked", restart=True) as spool:
+        spool.add(batch(0, 1))
+    assert "diary" not in path.read_text()
+
+
+def test_what_brought_nothing_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    with Spool(path, "asked") as spool:
+        assert spool.state_path.exists()  # a killed run would leave this
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_killed_before_its_first_record_binds_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    spool = Spool(path, "asked")
+    spool.__enter__()
+    path.write_bytes(b'{"_id": "half of a batch')
+    spool._lock.release()  # as the kernel does
+    with Spool(path, "other") as spool:
+        assert (spool.records, path.stat().st_size) == (0, 0)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    return tmp_path
+
+
+def paper(identifier: str, title: str = "t") -> dict[str, bytes]:
+    return {identifier: json.dumps({"_id": identifier, "title": title}).encode() + b"\n"}
+
+
+def kept(path: Path) -> list[tuple[str, str]]:
+    records = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [(record["_id"], record["title"]) for record in records]
+
+
+def test_papers_are_kept_once_and_in_order() -> None:
+    path = keep_starred("mine", paper("2") | paper("1"), restart=False)
+    assert path == starred_path("mine")
+    assert keep_starred("mine", paper("3") | paper("2"), restart=False) == path
+    assert kept(path) == [("2", "t"), ("1", "t"), ("3", "t")]
+
+
+def test_a_changed_record_takes_the_place_of_what_it_was() -> None:
+    keep_starred("mine", paper("1") | paper("2"), restart=False)
+    path = keep_starred("mine", paper("1", "revised"), restart=False)
+    assert kept(path) == [("1", "revised"), ("2", "t")]
+
+
+def test_a_new_index_begins_a_new_file() -> None:
+    keep_starred("mine", paper("1"), restart=False)
+    assert kept(keep_starred("mine", paper("2"), restart=True)) == [("2", "t")]
+    assert not starred_path("other").exists()
+
+
+def test_what_cannot_be_written_leaves_what_was_there(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "starred").write_text("in the way")
+    with pytest.raises(BioRetrievalError, match=r"starred papers cannot be saved in .*starred"):
+        keep_starred("mine", paper("1"), restart=False)
+    assert (home / "data" / "starred").read_text() == "in the way"

@@ -1,0 +1,203 @@
+"""The app and the command line show the same of an entry, and a new field reaches every face."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+
+from bioretrieval_tui.catalog import fields
+from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.fields import EntryField, ListColumn
+from bioretrieval_tui.catalog.json_schema import schema
+from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.paths import places
+from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
+from bioretrieval_tui.render.formats import FORMATS, render
+from bioretrieval_tui.render.page import Fact, Group, Page, markdown, plain
+from bioretrieval_tui.tui.panes.browse import EntryRows, entry_columns
+from bioretrieval_tui.tui.spans import paint
+
+REAL = load().catalogue
+
+
+def squeezed(text: str) -> str:
+    """Spaces apart, and without the signs of inline Markdown, which the app draws."""
+    return " ".join(text.replace("`", "").replace("**", "").split())
+
+
+def facts_of(page: Page) -> Iterator[Fact]:
+    for section in page.sections:
+        if isinstance(section, Group):
+            yield from section.facts
+
+
+def text_of(node: SyntaxTreeNode) -> str:
+    return "".join(one.content for one in node.walk() if one.type in ("text", "code_inline"))
+
+
+def in_markdown(page: Page) -> list[tuple[str, str]]:
+    """(label, values) of the printed page, read by a Markdown parser."""
+    tree = SyntaxTreeNode(MarkdownIt().enable("table").parse("".join(markdown(page))))
+    found = []
+    for node in tree.walk():
+        if node.type != "list_item" or node.level > 1 or node.children[0].type != "paragraph":
+            continue
+        runs = list(node.children[0].children[0].children)
+        if runs and len(runs) > 1 and runs[1].type == "strong":  # an empty text comes before
+            runs = runs[1:]
+        if not runs or runs[0].type != "strong" or runs[0].children[0].content == "Correction.":
+            continue
+        label = "".join(child.content for child in runs[0].children)
+        values = "".join(
+            one.content
+            for run in runs[1:]
+            for one in run.walk()
+            if one.type in ("text", "code_inline")
+        ).removeprefix(":")
+        nested = [
+            "".join(one.content for one in item.walk() if one.type in ("text", "code_inline"))
+            for child in node.children[1:]
+            for item in child.children
+        ]
+        found.append((label, squeezed(", ".join(nested) if nested else values)))
+    return found
+
+
+def in_the_app(page: Page) -> list[tuple[str, str]]:
+    """(label, values) of the lines of the app."""
+    painted = paint(page)
+    found: list[tuple[str, list[str]]] = []
+    sizes = {
+        section.holds: sum(len(fact.values) for fact in section.facts)
+        for section in page.sections
+        if isinstance(section, Group)
+    }
+    links = range(painted.links_at, painted.links_at + sizes["links"])
+    jumps = range(painted.jumps_at, painted.jumps_at + sizes["jumps"])
+    for number, line in enumerate(painted.lines[painted.lead :], painted.lead):
+        if len(line.spans) < 2 or line.spans[0].role not in ("dim", "text"):
+            continue
+        label, rest = line.spans[0].text, "".join(span.text for span in line.spans[1:])
+        if line.spans[0].role == "text" and not label.isspace():
+            continue
+        if number in links or number in jumps:
+            label = label[2:]  # the letter
+        label = label.strip()
+        if not label or (found and found[-1][0] == label and number in jumps):
+            found[-1][1].append(rest)
+        else:
+            found.append((label, [rest]))
+    return [(label, squeezed(", ".join(map(str.strip, values)))) for label, values in found]
+
+
+def marked(fact: Fact, values: str, mark: str) -> str:
+    return values if fact.status == "confirmed" else f"{values} {mark}"
+
+
+@pytest.mark.parametrize("kind", list(fields.LISTS)[:-1])
+def test_both_faces_show_the_same_labels_and_values(kind: str) -> None:
+    """Of every entry of the real catalogue."""
+    entries = [entry for entry in REAL.entries if entry.__struct_config__.tag == kind]
+    assert entries
+    for entry in entries:
+        page = entry_page(entry, REAL)
+        printed, painted = in_markdown(page), in_the_app(page)
+        facts = list(facts_of(page))
+        assert [label for label, _ in printed] == [fact.label for fact in facts], entry.id
+        assert len({label for label, _ in painted}) == len({fact.label for fact in facts}), entry.id
+        for fact, (_, shown) in zip(facts, printed, strict=True):
+            jumps = [[part.jump for part in value if part.jump] for value in fact.values]
+            wanted = [
+                plain(value) + (f" ({jump[0]})" if jump else "")
+                for value, jump in zip(fact.values, jumps, strict=True)
+            ]
+            if fact.listed:
+                assert shown == squeezed(", ".join(wanted)), entry.id
+            else:
+                assert shown == squeezed(marked(fact, ", ".join(wanted), f"({fact.status})"))
+        for fact in facts:
+            texts = ", ".join(plain(value) for value in fact.values)
+            assert (fact.label, squeezed(marked(fact, texts, fact.status))) in painted or any(
+                squeezed(texts) in values for label, values in painted if label == fact.label
+            ), (entry.id, fact.label)
+
+
+def test_lists_have_the_same_columns_in_both_faces() -> None:
+    for section, kind in (("papers", "paper"), ("models", "model"), ("recipes", "recipe")):
+        sheet = entry_sheet(REAL.section(section), REAL, kind=kind)
+        shown = [column.key for column in sheet.columns if not column.data_only]
+        assert [column.key for column in entry_columns(section)] == shown
+
+
+NEW = EntryField(
+    "quantised", "text", "weights of fewer bits", ("model",), "quantised to", ("bits",),
+    column=ListColumn(width=9), listed="shown", cite="keywords",
+)  # fmt: skip
+
+
+@pytest.fixture
+def one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AnyEntry:
+    """An entry with a field that the table alone declares, read from an overlay."""
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    monkeypatch.setattr(fields, "TABLE", fields.TABLE.plus(NEW))
+    overlays = places().overlays
+    overlays.mkdir(parents=True)
+    (overlays / "mine.yaml").write_text("models:\n- id: medcpt\n  quantised: int8 weights\n")
+    loaded = load()
+    assert loaded.problems == ()
+    return loaded.catalogue.entry("medcpt")
+
+
+def test_a_field_added_to_the_table_is_everywhere(one: AnyEntry) -> None:
+    """Filter, sorting, list, page, `show`, every export, the JSON Schema and the reference."""
+    catalogue = load().catalogue
+    models = catalogue.section("models")
+    assert fields.filtered(models, "quantised:int8", catalogue) == [one]
+    assert fields.filtered(models, "has:bits", catalogue) == [one]
+    assert fields.ordered(models, "quantised", catalogue)[0] == one
+
+    columns = entry_columns("models")
+    cells = EntryRows([one], columns, catalogue).cells(0)
+    assert (columns[-1].title, cells[-1].text) == ("Quantised to", "int8 weights")
+
+    page = entry_page(one, catalogue)
+    assert ("quantised to", "int8 weights") in list(page.pairs())
+    assert ("quantised to", "int8 weights") in in_the_app(page)
+    assert ("quantised to", "int8 weights") in in_markdown(page)
+    assert entry_record(one, catalogue)["quantised"] == "int8 weights"
+
+    sheet = entry_sheet([one], catalogue)
+    texts = {name: "".join(render(sheet, name)) for name in FORMATS}
+    assert all("int8 weights" in text for text in texts.values())
+    (row,) = csv.DictReader(io.StringIO(texts["csv"]))
+    assert row["quantised"] == "int8 weights"
+    assert json.loads(texts["json"])[0]["quantised"] == "int8 weights"
+    assert "keywords = {int8 weights}" in texts["bibtex"]
+
+    assert schema()["$defs"]["Model"]["properties"]["quantised"] == {"type": "string"}
+    assert "| `quantised` | quantised to | text | `bits` | model |" in fields.reference()
+
+
+def test_a_field_added_to_the_table_is_shown_by_the_command(one: AnyEntry) -> None:
+    from bioretrieval_tui.cli.entry import show
+
+    for form in ("markdown", "json", "csv"):
+        said = CliRunner().invoke(show, [one.id, "-f", form])
+        assert "int8 weights" in said.output, said
+
+
+def test_a_field_of_the_table_is_checked_by_its_type(
+    one: AnyEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (places().overlays / "mine.yaml").write_text("models:\n- id: medcpt\n  quantised: 8\n")
+    (problem,) = load().problems
+    assert "quantised: expects text" in problem
+    monkeypatch.undo()
