@@ -25,6 +25,7 @@ from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.manifest import read_manifest
 from bioretrieval_tui.index.registry import open_index
 from bioretrieval_tui.index.verify import verify_index
+from bioretrieval_tui.paths import places
 
 CUTS = 10 if LONG else 4
 FLIPS = 25 if LONG else 3
@@ -37,7 +38,9 @@ FILES = (
     "generation/graph.hnsw",
     "generation/dead.npy",
     *(f"generation/text/*{name}" for name in
-      (".idx", ".term", ".fast", ".fieldnorm", ".store", ".pos", ".del", "meta.json", ".managed.json")),
+      (".idx", ".term", ".fast", ".fieldnorm", ".store", ".pos", ".del")),
+    "generation/text/meta.json",
+    "generation/text/.managed.json",
     "generation/metadata/block-0000000000.columns",
 )  # fmt: skip
 """A file of each kind of an index that was built once and added to once."""
@@ -72,7 +75,7 @@ def file_of(home: Path, name: str) -> Path:
     if name.startswith("segment "):
         return demo(home) / manifest.segments[int(folder)].id / rest
     path = demo(home) / name.replace("generation", manifest.generation)
-    return sorted(path.parent.glob(path.name))[0] if "*" in name else path
+    return min(path.parent.glob(path.name)) if "*" in name else path
 
 
 def test_these_are_all_files(homes: tuple[Path, Path, list[str]]) -> None:
@@ -80,7 +83,7 @@ def test_these_are_all_files(homes: tuple[Path, Path, list[str]]) -> None:
     known = {file_of(homes[0], name) for name in FILES}
     assert known <= found
     # Of a segment of the text index there is one file of each kind; of the others, one file.
-    kinds = {path.suffix for path in known if path.parent.name == "text"}
+    kinds = {".lock", *(path.suffix for path in known if path.parent.name == "text")}
     assert {path.suffix for path in found - known} <= kinds
     manifest = read_manifest(demo(homes[0]))
     assert manifest.rows - manifest.documents > 20
@@ -182,12 +185,10 @@ def remember(path: Path, _: Callable[[Path], str], data: bytes) -> None:
     file as it was, whose checksum is remembered."""
     import hashlib
 
-    now = path.stat()
-    note = checksum._Seen(
-        str(path), now.st_size, now.st_ino, now.st_mtime_ns, now.st_ctime_ns,
-        hashlib.sha256(data).hexdigest(),
-    )  # fmt: skip
-    checksum._write_note(checksum._note_of(path), note)
+    path = path.absolute()
+    note = checksum._ChecksumNote.of(path, path.stat(), hashlib.sha256(data).hexdigest())
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    checksum._keep(places().cache / "checksums" / f"{name}.json", note)
 
 
 # The tests ------------------------------------------------------------------------------------

@@ -186,8 +186,7 @@ def add_from(
 ) -> Outcome:
     """Add whatever `feed` gives to an index; see `add_to_index`."""
     _refuse_catalogue(name)
-    folder = index_folder(name)
-    found = read_manifest(folder)
+    found = read_manifest(index_folder(name))
     if found.outdated or not is_current(found.lexical):
         compact_index(name, reporter=reporter)
     with _work(name, "extended"), open_base(name, whole=True) as base:
@@ -226,7 +225,6 @@ def compact_index(name: str, *, reporter: Reporter = silent) -> Outcome:
         NotFoundError: there is none. IndexFault: another process writes it, its documents or
             vectors are damaged, or the disk is full.
     """
-    folder = index_folder(name)
     with _work(name, "compacted"), open_base(name) as base:
         vectoriser = _of_base(base, _no_encoder)
         settings = Settings(

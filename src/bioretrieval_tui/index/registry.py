@@ -216,10 +216,11 @@ def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
         documents: DocumentStore | None = None
         try:
             check_sizes(manifest, folder)
-            dense = _dense_files(manifest)
+            dense, native = _dense_files(manifest), manifest.path(f"{TEXT}/")
             for path in manifest.files:
                 if path not in dense:
-                    check_content(manifest, folder, path, fresh=False)
+                    # What goes to native code is read now, whatever is remembered of it.
+                    check_content(manifest, folder, path, fresh=path.startswith(native))
             documents = DocumentStore([folder / path for path in manifest.stores()])
             if documents.rows != manifest.rows:
                 raise IndexFault(

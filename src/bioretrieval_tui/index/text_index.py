@@ -96,7 +96,7 @@ class TextIndexWriter:
                 schema = tantivy.SchemaBuilder()
                 schema.add_unsigned_field("label", indexed=True, fast=True)
                 schema.add_text_field("terms", tokenizer_name="whitespace", index_option="freq")
-                self._index = tantivy.Index(schema.build(), path=str(folder), sort_by_field="label")
+                self._index = tantivy.Index(schema.build(), path=str(folder))
             else:
                 self._index = tantivy.Index.open(str(folder))
             # Otherwise a thread of tantivy opens the folder again at some time after a commit.
@@ -185,20 +185,19 @@ class TextIndex:
 
         self._tantivy = tantivy
         self._facts = facts
-        remedy = f"run: bioretrieval-tui index compact {name}"
+        self._name = name
+        self._remedy = remedy = f"run: bioretrieval-tui index compact {name}"
         if not is_current(facts):
             raise IndexFault(
                 f"the text index of {name} was made by {facts.analyser} and {facts.engine},"
                 f" this version reads {ANALYSER} and {ENGINE}",
                 remedy=remedy,
             )
-        try:
+        with self._native():
             self._index = tantivy.Index.open(str(folder))
             self._index.config_reader("manual")
             self._searcher = self._index.searcher()
             self._schema = self._index.schema
-        except ValueError as error:
-            raise IndexFault(f"the text index of {name} is damaged", remedy=remedy) from error
         if self._searcher.num_docs != facts.documents or facts.documents > facts.labels:
             raise IndexFault(
                 f"the text index of {name} is damaged: it holds {self._searcher.num_docs:,}"
@@ -285,7 +284,8 @@ class TextIndex:
 
     def document_frequency(self, term: str) -> int:
         """In how many documents a term (as `analysis.tokens` gives it) occurs."""
-        return int(self._searcher.doc_freq("terms", _encodable(term)))
+        with self._native():
+            return int(self._searcher.doc_freq("terms", _encodable(term)))
 
     def labels_with(self, term: str) -> Labels:
         """The documents with a term (as `analysis.tokens` gives it), ascending."""
@@ -294,8 +294,24 @@ class TextIndex:
             return np.zeros(0, np.int64)
         query = self._term(term, 1.0)
         asc = self._tantivy.Order.Asc
-        hits = self._searcher.search(query, count, False, order_by_field="label", order=asc).hits
+        with self._native():
+            hits = self._searcher.search(
+                query, count, False, order_by_field="label", order=asc
+            ).hits
         return np.fromiter((hit[0] for hit in hits), np.int64, len(hits))
+
+    @contextlib.contextmanager
+    def _native(self) -> Iterator[None]:
+        """Turn errors and panics of tantivy, which mean damaged files, into an IndexFault."""
+        try:
+            yield
+        except BaseException as error:
+            # A panic has a type that cannot be imported and is no Exception.
+            if isinstance(error, ValueError) or type(error).__name__ == "PanicException":
+                raise IndexFault(
+                    f"the text index of {self._name} is damaged", remedy=self._remedy
+                ) from error
+            raise
 
     def _term(self, term: str, weight: float) -> Query:
         query = self._tantivy.Query
@@ -373,8 +389,9 @@ class TextIndex:
 
     def _hits(self, query: Query, limit: int) -> tuple[Labels, Scores]:
         """The labels and scores of the `limit` best, in no certain order where scores are equal."""
-        hits = self._searcher.search(query, limit, False).hits
-        labels = self._searcher.fast_field_values("label", [hit[1] for hit in hits])
+        with self._native():
+            hits = self._searcher.search(query, limit, False).hits
+            labels = self._searcher.fast_field_values("label", [hit[1] for hit in hits])
         scores = np.fromiter((hit[0] for hit in hits), np.float32, len(hits))
         # tantivy adds the terms in different orders: what differs by rounding only is the same.
         bits = (scores.view(np.int32) + np.int32(32)) & np.int32(-64)
