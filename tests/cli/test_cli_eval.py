@@ -209,7 +209,7 @@ def test_the_formats_agree(call: Call, folder: Path, first: Any) -> None:
         ended = call(*words, "--compare", "lexical,dense", "-f", format_)
         assert (ended.code, ended.err) == (0, "")
         assert shown in ended.out
-        assert "dense against lexical: nDCG@10" in ended.out
+        assert "dense against BM25: nDCG@10" in ended.out
     assert call(*words, "-f", "bibtex").code == 2
 
 
@@ -262,7 +262,7 @@ def test_own_figures_stand_beside_the_published(call: Call, first: Any) -> None:
     assert sorted(set(models)) == ["all-minilm-l6-v2", "all-minilm-l6-v2+bm25", "own-bm25"]
     shown = call("results", "--own", "-m", "all-minilm-l6-v2", "-f", "table", COLUMNS="300").out
     assert "all-MiniLM-L6-v2 + BM25" in shown
-    assert "our BM25" not in shown
+    assert "BM25 (bioretrieval-tui)" not in shown
 
 
 def test_a_damaged_record_is_one_line(call: Call, place: Path, first: Any) -> None:
@@ -408,6 +408,7 @@ def long(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_evaluation_leaves_no_figure(
     call: Call, environment: dict[str, str], place: Path, long: Path, tmp_path: Path, first: Any
 ) -> None:

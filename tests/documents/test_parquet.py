@@ -77,7 +77,7 @@ def test_the_checksum_is_of_the_whole_file(tmp_path: Path) -> None:
     assert summary.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_bad_rows_are_told_with_their_number(tmp_path: Path) -> None:
+def test_bad_rows_are_reported_with_their_number(tmp_path: Path) -> None:
     columns = {
         "id": ["1", None, "3", "4", "5"],
         "title": ["T", "U", None, "a\0", "V"],

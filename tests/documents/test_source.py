@@ -104,7 +104,7 @@ def lines_of(count: int) -> bytes:
 
 
 @pytest.mark.parametrize("count", [20, 2_000, 40_000])
-def test_cut_gzip_keeps_what_came_before_and_says_so(tmp_path: Path, count: int) -> None:
+def test_cut_gzip_keeps_the_records_before_the_cut(tmp_path: Path, count: int) -> None:
     packed = gzip.compress(lines_of(count))
     path = tmp_path / "corpus.jsonl.gz"
     path.write_bytes(packed[: len(packed) * 9 // 10])
@@ -116,7 +116,7 @@ def test_cut_gzip_keeps_what_came_before_and_says_so(tmp_path: Path, count: int)
     assert len(documents(found)) == sound.count(b"\n") > 0
 
 
-def test_a_wrong_checksum_at_the_end_is_said(tmp_path: Path) -> None:
+def test_a_wrong_gzip_checksum_is_reported(tmp_path: Path) -> None:
     packed = bytearray(gzip.compress(lines_of(20)))
     packed[-5] ^= 1
     path = tmp_path / "corpus.jsonl.gz"
@@ -125,7 +125,7 @@ def test_a_wrong_checksum_at_the_end_is_said(tmp_path: Path) -> None:
 
 
 @given(cut=st.floats(0, 1), flip=st.integers(0, 255))
-def test_any_damage_of_gzip_is_said(cut: float, flip: int) -> None:
+def test_any_damage_of_gzip_is_reported(cut: float, flip: int) -> None:
     whole = gzip.compress(lines_of(30), mtime=0)
     at = 2 + int(cut * (len(whole) - 3))
     flipped = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]

@@ -18,7 +18,7 @@ TITLES = {name: title for name, title, _ in PANES}
 HEADS = {
     "home": "Biomedical text retrieval", "timeline": "Dense passage retrieval", "papers": "DPR",
     "models": "MedCPT", "datasets": "MS MARCO", "benchmarks": "NFCorpus",
-    "leaderboard": "Recipe", "path": "Step", "search": "search by meaning",
+    "leaderboard": "Recipe", "path": "Step", "search": "search: type a question",
     "indexes": "Health",
 }  # fmt: skip
 

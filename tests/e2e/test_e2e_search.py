@@ -19,7 +19,7 @@ Start = Callable[..., Session]
 BOUND = 1.0
 """Seconds in which a key must show on any machine; the target, reported, is 0.05."""
 
-SERVICE = "bioretrieval_tui.search.service"
+SERVICE = "bioretrieval_tui.backend.server"
 FIRST = re.compile(r"^\s+1  (BiCA|SciNCL): ", re.MULTILINE)
 
 
@@ -27,7 +27,7 @@ def at_search(session: Session) -> Session:
     session.wait("Biomedical text retrieval")
     session.settle()
     session.send("9")
-    session.wait("search by meaning")
+    session.wait("search: type a question")
     return session
 
 

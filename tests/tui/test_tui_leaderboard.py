@@ -57,7 +57,7 @@ async def test_v_shows_the_matrix_and_returns(small: Catalogue) -> None:
         assert isinstance(session.focused, VirtualTable)
         assert not board(session).detail.region.area
         assert "Results" in session.rows[1]
-        assert "hidden: 1 not comparable" in session.rows[1]
+        assert "1 score hidden (not comparable)" in session.head
         assert "Facts" in session.rows[2]
         await session.press("v")
         assert session.ids[0] == "train-alpha"
@@ -83,7 +83,7 @@ async def test_any_column_sorts_best_first_and_hides_who_lacks_it(small: Catalog
         values = figures(session, "patents-set")
         assert len(values) == 3
         assert values == sorted(values, reverse=True)
-        assert "without a figure here" in session.rows[1]
+        assert "models have no score here" in session.head
         assert "Patents ↓" in session.rows[2]
         await session.press("s")
         assert figures(session, "patents-set") == sorted(values)
@@ -139,7 +139,7 @@ async def test_zero_shot_only(small: Catalogue) -> None:
         await session.press("s", "z")
         pane = board(session)
         assert "zero-shot only" in session.rows[1]
-        assert "not known to be zero-shot" in session.rows[1]
+        assert "not known to be zero-shot" in session.head
         assert "gamma-2b" not in session.ids
         assert all(
             result.zero_shot is True for row in pane.matrix.rows for result in row.figures.values()
@@ -156,7 +156,7 @@ async def test_marks_are_characters(small: Catalogue) -> None:
         assert any("0.712 t" in row for row in rows)
         assert any("?" in row for row in rows)
         assert any("*" in row for row in rows)
-        assert "* secondary  ? unverified  t trained on it" in session.rows[1]
+        assert "* secondary  ? unverified  t trained on this benchmark" in session.rows[1]
 
 
 async def test_the_figure_under_the_cursor_is_explained(small: Catalogue) -> None:
@@ -167,7 +167,7 @@ async def test_the_figure_under_the_cursor_is_explained(small: Catalogue) -> Non
             await session.press("j")
         head = session.head
         assert "0.712" in head
-        assert "trained on it" in head
+        assert "0.712  trained on this benchmark" in head
         assert "from Table 2 of the paper" in head
         await session.press("k" if board(session).table.cursor else "j")
         assert "0.712" not in session.head

@@ -12,9 +12,9 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis, build
 from bioretrieval_tui.evaluation import records
-from bioretrieval_tui.tui.board import MatrixRows
-from bioretrieval_tui.tui.ownrows import OwnRow, merged, own_rows, published
-from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.render.evaluations import published_scores
+from bioretrieval_tui.tui.board import MatrixRows, OwnRow, merged, own_rows
+from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 
 WIDE, NARROW = (120, 30), (80, 24)
@@ -58,12 +58,12 @@ def test_a_row_is_named_after_what_ranked(small: Catalogue) -> None:
         record("rerank", reranker="lab/cross"),
     ]  # fmt: skip
     rows = own_rows(made, small).rows
-    assert [row.name for row in rows] == [
-        "Alpha 110M", "BM25 of this app", "Alpha 110M + BM25", "unknown",
+    assert [row.run.name for row in rows] == [
+        "Alpha 110M", "BM25 (bioretrieval-tui)", "Alpha 110M + BM25", "unknown",
         "Alpha 110M + BM25, reranked",
     ]  # fmt: skip
-    assert [row.model for row in rows] == ["alpha-110m", None, "alpha-110m", None, "alpha-110m"]
-    assert [row.trained for row in rows] == [True, False, True, False, True]
+    assert [row.run.model for row in rows] == ["alpha-110m", None, "alpha-110m", None, "alpha-110m"]
+    assert [row.run.trained for row in rows] == [True, False, True, False, True]
     assert all(row.figures == {FACTS: 0.7123} for row in rows)
 
 
@@ -72,8 +72,8 @@ def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None
     other = record(value=0.4, day=3, revision="another")
     rows = own_rows([new, other, old], small).rows
     assert [row.record for row in rows] == [new, other]
-    assert rows[0].earlier == (old,)
-    assert rows[1].earlier == ()
+    assert rows[0].run.earlier == (old,)
+    assert rows[1].run.earlier == ()
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_other_files_and_splits_get_a_column_of_their_own(
 def test_a_deviation_over_a_hundredth_is_marked(small: Catalogue) -> None:
     due = next(r.value for r in small.results_of("alpha-110m") if r.benchmark == "facts-set")
     near, far = record(value=due + 0.01), record(value=due - 0.0101)
-    assert [row.off for row in own_rows([near], small).rows] == [False]
-    assert [row.off for row in own_rows([far], small).rows] == [True]
-    (reference,) = published(far, small)
+    assert [row.run.deviates for row in own_rows([near], small).rows] == [False]
+    assert [row.run.deviates for row in own_rows([far], small).rows] == [True]
+    (reference,) = published_scores(far, small)
     assert reference.model == "alpha-110m"
     assert reference.deviation == pytest.approx(-0.0101)
-    assert published(record(split="train"), small)[0].deviation is None
-    assert published(record(catalogue=None), small) == []
+    assert published_scores(record(split="train"), small)[0].deviation is None
+    assert published_scores(record(catalogue=None), small) == []
 
 
 def test_own_figures_have_no_part_in_means_and_bests(small: Catalogue) -> None:
@@ -152,19 +152,19 @@ async def test_own_rows_stand_among_the_others(small: Catalogue, size: tuple[int
     async with running(make_app(small), size, pane="leaderboard") as session:
         await session.press("v")
         assert "dense 2026-03-01" in session.text
-        assert "lexical 2026-03-01" in session.text
+        assert "BM25 2026-03-01" in session.text
         await by_facts(session)
         lines = own_lines(session)
         assert len(lines) == 2
-        assert "◆ BM25 of this app" in lines[0]
+        assert "◆ BM25 (bioretrieval-tui)" in lines[0]
         assert "0.9900" in lines[0]
         assert f"{due - 0.05:.4f}!" in lines[1]
         assert session.rows.index(lines[0]) == 3
-        assert "◆ 2 own" in session.head
+        assert "◆ your runs: 2" in session.head
         assert len(session.ids) == 4
         await session.press("w")
         assert own_lines(session) == []
-        assert "2 own (w)" in session.head
+        assert "your runs: 2 hidden (w)" in session.head
         await session.press("w")
         assert len(own_lines(session)) == 2
 
@@ -174,10 +174,10 @@ async def test_without_records_nothing_is_there(small: Catalogue) -> None:
         await session.press("w")
         assert "press v" in session.said
         await session.press("v", "w")
-        assert "Nothing was evaluated here yet" in session.said
+        assert "No runs yet" in session.said
         assert "Own" not in session.rows[2]
         await session.press("d")
-        assert "Only own evaluations" in session.said
+        assert "Only your runs can be deleted" in session.said
 
 
 async def test_what_has_no_figure_in_the_order_comes_behind(small: Catalogue) -> None:
@@ -228,10 +228,10 @@ async def test_the_page_says_all_of_a_record(small: Catalogue, size: tuple[int, 
             await session.press("ctrl+d")
             seen += session.text
         for text in (
-            made.id, "lab/alpha", "0123abc", "cd" * 8, "dense", "facts (Facts of the catalogue)",
-            made.sha256[:16], "50 queries, 5,000 documents", "p50 12.3 ms, p95 45.6 ms", HARDWARE,
-            "2026-03-02 10:20:30 UTC", "bioretrieval-tui 0.1.0", "AP@100", "0.6100", "Find:",
-            "+0.0200 ! over 0.01", "Alpha 110M", old.id[:20], "eval-facts-12345678",
+            made.id, "lab/alpha", "0123abc", "cd" * 8, "dense", "facts-set",
+            made.sha256[:16], "documents    5,000", "p50 ms       12.3", "p95 ms       45.6",
+            HARDWARE, "2026-03-02 10:20", "bioretrieval-tui 0.1.0", "AP@100", "0.6100", "Find:",
+            "+0.0200 against published", "Alpha 110M", old.id[:20], "eval-facts-12345678",
         ):  # fmt: skip
             assert text in seen, text
         await session.press("escape")
@@ -245,7 +245,7 @@ async def test_removing_asks_and_brings_the_earlier_one_back(small: Catalogue) -
         await session.press("v")
         await on_own(session, made.id)
         await session.press("enter", "d")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         assert "2026-03-01" in session.text
         await session.press("n")
         assert len(records.records()) == 2

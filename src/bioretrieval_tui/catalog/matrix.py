@@ -14,6 +14,8 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Result, Status
 
 _TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
+NO_SCORE = "without a score here"
+"""Why models are left out of a matrix; other reasons leave out scores."""
 MEAN_METRIC = "nDCG@10"
 
 
@@ -80,7 +82,7 @@ def build(
     needed = sort if isinstance(sort, Axis) else within
     if needed is not None:
         without = [model for model, row in cells.items() if needed not in row]
-        hidden["without a figure here"] += len(without)
+        hidden[NO_SCORE] += len(without)
         cells = {model: row for model, row in cells.items() if model not in without}
     axes = _axes(cells.values())
     common = common_axes(cells.values(), axes)

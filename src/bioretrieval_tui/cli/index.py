@@ -21,10 +21,7 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageE
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.source import ReadSettings
     from bioretrieval_tui.index.build import Outcome, Reading
-    from bioretrieval_tui.index.registry import IndexInfo
-    from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
-    from bioretrieval_tui.render.sheet import Cell, Sheet
 
 
 FORMATS = (
@@ -47,6 +44,7 @@ def options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _C
     return decorate
 
 
+name_argument = click.argument("name", shell_complete=complete_index)
 files_argument = click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
 )
@@ -108,6 +106,7 @@ def index() -> None:
 def list_(format_: Format) -> None:
     """List the indexes of this machine."""
     from bioretrieval_tui.index.registry import list_indexes
+    from bioretrieval_tui.render.indexes import index_sheet
 
     found = list_indexes()
     put_sheet(index_sheet(found), format_)
@@ -116,25 +115,26 @@ def list_(format_: Format) -> None:
 
 
 @index.command()
-@click.argument("name", shell_complete=complete_index)
+@name_argument
 @format_option(without=("bibtex",))
 def info(name: str, format_: Format) -> None:
     """Tell about one index, after comparing each of its files with its checksum."""
     from bioretrieval_tui.cli.output import put
     from bioretrieval_tui.index import registry
     from bioretrieval_tui.render.formats import object_text
+    from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
 
     found = registry.info(name)
     if format_ == "json":
         put([object_text(asdict(found))])
     elif format_ in ("table", "markdown"):
-        put_sheet(_facts(found), format_)
+        put_sheet(facts_sheet(index_page(found)), format_)
     else:
         put_sheet(index_sheet([found]), format_)
 
 
 @index.command()
-@click.argument("name", shell_complete=complete_index)
+@name_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(name: str, yes: bool) -> None:
     """Remove an index. The files that it was built from stay."""
@@ -142,9 +142,7 @@ def remove(name: str, yes: bool) -> None:
 
     if not yes and name in index_names():
         if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError(
-                f"whether to remove the index {name} cannot be asked here", remedy="add --yes"
-            )
+            raise UsageError(f"no terminal to confirm removing {name} on", remedy="add --yes")
         if not _agreed(f"Remove the index {name}?"):
             raise InterruptedByUser(f"the index {name} stays")
     freed = remove_index(name)
@@ -157,86 +155,6 @@ def _agreed(question: str) -> bool:
     except click.Abort:
         click.echo(err=True)
         raise
-
-
-def index_sheet(found: Sequence[IndexInfo]) -> Sheet:
-    """Indexes as rows."""
-    from bioretrieval_tui.render.sheet import Column, Sheet
-
-    return Sheet(
-        title="Indexes",
-        columns=(
-            Column("name", "name", weight=2, min_width=8),
-            Column("documents", "documents", "right"),
-            Column("model", "model", weight=2, min_width=12),
-            Column("dimension", "dim", "right"),
-            Column("bytes", "size", "right"),
-            Column("built", "built", min_width=10),
-            Column("status", "status", weight=3, min_width=6),
-            Column("dtype", "dtype", data_only=True),
-            Column("device", "device", data_only=True),
-            Column("docs_per_second", "docs/s", data_only=True),
-            Column("dead_share", "dead", data_only=True),
-            Column("aliases", "aliases", data_only=True),
-            Column("segments", "segments", data_only=True),
-            Column("recall", "recall", data_only=True),
-            Column("fields", "fields", data_only=True),
-        ),
-        rows=tuple(_row(one) for one in found),
-        records=tuple(asdict(one) for one in found),
-    )
-
-
-def _row(one: IndexInfo) -> tuple[Cell, ...]:
-    from bioretrieval_tui.render.entries import grouped
-    from bioretrieval_tui.render.sheet import Figure
-
-    return (
-        one.name,
-        grouped(one.documents),
-        one.model,
-        one.dimension,
-        Figure(one.bytes, size(one.bytes)),
-        one.built,
-        one.status,
-        one.dtype,
-        one.device,
-        one.docs_per_second,
-        one.dead_share,
-        one.aliases,
-        one.segments,
-        one.recall,
-        _named(one),
-    )
-
-
-def _named(one: IndexInfo) -> str | None:
-    """What a filter of the index may name."""
-    return None if one.fields is None else ", ".join(one.fields)
-
-
-def _facts(one: IndexInfo) -> Sheet:
-    """One index as names and values."""
-    from bioretrieval_tui.render.sheet import Column, Sheet
-
-    shown = asdict(one)
-    shown["documents"] = None if one.documents is None else f"{one.documents:,}"
-    shown["bytes"] = size(one.bytes)
-    shown["fields"] = _named(one)
-    shown["dead_share"] = None if one.dead_share is None else f"{one.dead_share:.1%}"
-    return Sheet(
-        title=f"Index {one.name}",
-        columns=(Column("field", "field", min_width=15), Column("value", "value", weight=4)),
-        rows=tuple((key.replace("_", " "), value) for key, value in shown.items()),
-        records=(),
-    )
-
-
-@contextlib.contextmanager
-def told(quiet: bool, progress: str) -> Iterator[Reporter]:
-    """Who tells the progress on stderr, as `telling_options` say."""
-    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
-        yield reporter
 
 
 @contextlib.contextmanager
@@ -308,7 +226,7 @@ def settings_of(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
 
 
 @index.command()
-@click.argument("name", shell_complete=complete_index)
+@name_argument
 @files_argument
 @click.option(
     "--model",
@@ -359,7 +277,10 @@ def build(
     from bioretrieval_tui.index.build import build_index
 
     hub, recipe = chosen if chosen is not None else (MODEL_ID, None)
-    with told(quiet, progress) as reporter, reported(report) as reading:
+    with (
+        narrated(quiet=quiet, json_lines=progress == "json") as reporter,
+        reported(report) as reading,
+    ):
         if chosen is not None:
             fetch_missing(hub, recipe, reporter, download=download)
         outcome = build_index(
@@ -377,7 +298,7 @@ def build(
 
 
 @index.command()
-@click.argument("name", shell_complete=complete_index)
+@name_argument
 @files_argument
 @device_option
 @reading_options
@@ -405,7 +326,10 @@ def add(
     settings = settings_of(reader, mapping, strict)
     from bioretrieval_tui.index.build import add_to_index, encoder_factory_of
 
-    with told(quiet, progress) as reporter, reported(report) as reading:
+    with (
+        narrated(quiet=quiet, json_lines=progress == "json") as reporter,
+        reported(report) as reading,
+    ):
         outcome = add_to_index(
             name,
             [str(path) for path in files],
@@ -419,7 +343,7 @@ def add(
 
 
 @index.command("import-vectors")
-@click.argument("name", shell_complete=complete_index)
+@name_argument
 @click.option(
     "--vectors",
     multiple=True,
@@ -479,7 +403,10 @@ def import_vectors(
     hub, recipe, dimension = whose_vectors(model)
     from bioretrieval_tui.index import importing
 
-    with told(quiet, progress) as reporter, reported(report) as reading:
+    with (
+        narrated(quiet=quiet, json_lines=progress == "json") as reporter,
+        reported(report) as reading,
+    ):
         outcome = importing.import_vectors(
             name,
             vectors,
@@ -497,7 +424,7 @@ def import_vectors(
 
 
 @index.command()
-@click.argument("name", shell_complete=complete_index)
+@name_argument
 @telling_options
 @format_option(without=("bibtex",))
 def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
@@ -511,7 +438,7 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
     from bioretrieval_tui.index.verify import verify_index
     from bioretrieval_tui.render.sheet import Column, Sheet
 
-    with told(quiet, progress) as reporter:
+    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
         found = verify_index(name, reporter)
     put_sheet(
         Sheet(
@@ -538,7 +465,7 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
 
 
 @index.command()
-@click.argument("name", shell_complete=complete_index)
+@name_argument
 @telling_options
 def compact(name: str, quiet: bool, progress: str) -> None:
     """Write the index NAME anew without what was replaced or deleted.
@@ -550,7 +477,7 @@ def compact(name: str, quiet: bool, progress: str) -> None:
     from bioretrieval_tui.index.registry import glance
 
     before = glance(name).bytes
-    with told(quiet, progress) as reporter:
+    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
         outcome = compact_index(name, reporter=reporter)
     if not quiet:
         after = glance(name).bytes

@@ -78,8 +78,8 @@ def results(
 
 
 def _own(found: Catalogue) -> tuple[list[Result], dict[str, str]]:
-    from bioretrieval_tui.cli.evalsheets import own_results
     from bioretrieval_tui.evaluation.records import records
+    from bioretrieval_tui.render.evaluations import own_results
 
     return own_results(records(tell), found)
 

@@ -23,8 +23,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("entry:show", "Show one entry, whole, with its relations and figures."),
     "open": ("entry:open_entry", "Open an entry's page in the browser."),
     "results": ("results:results", "List published figures."),
-    "search": ("search:search", "Search the catalogue or an index by meaning and words."),
-    "similar": ("search:similar", "Find what is most like a document."),
+    "search": ("search:search", "Search the catalogue or an index."),
+    "similar": ("search:similar", "Find the documents most similar to a document."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Measure a model, or an index, on a benchmark in BEIR's form."),
     "fetch": (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
-    from bioretrieval_tui.search.hits import Answer, Hit, Question, Why
+    from bioretrieval_tui.search.types import Explanation, Hit, Query, SearchResult
 
 RERANKER = "medcpt-cross-encoder"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -55,7 +55,7 @@ def _shared(command: _Command) -> _Command:
             default=10,
             show_default=True,
             metavar="N",
-            help="How many to find.",
+            help="Number of hits.",
         ),
         click.option(
             "-i",
@@ -63,7 +63,7 @@ def _shared(command: _Command) -> _Command:
             "name",
             metavar="NAME",
             shell_complete=complete_index,
-            help="The index to search; the catalogue's own if not said.",
+            help="Index to search; default: the catalogue.",
         ),
     ):
         command = option(command)
@@ -79,7 +79,7 @@ def _shared(command: _Command) -> _Command:
     default="hybrid",
     show_default=True,
     metavar="MODE",
-    help="hybrid, by meaning and words; dense, by meaning; lexical, by words (no model).",
+    help="hybrid (BM25 and dense), dense, or lexical (BM25, no model).",
 )
 @click.option(
     "-s",
@@ -88,18 +88,18 @@ def _shared(command: _Command) -> _Command:
     default="relevance",
     show_default=True,
     metavar="ORDER",
-    help="relevance, or date: the newest of the best first.",
+    help="relevance, or date: the newest of the top hits first.",
 )
-@click.option("--rerank", is_flag=True, help="Have a cross-encoder read the best again.")
+@click.option("--rerank", is_flag=True, help="Rerank the top hits with a cross-encoder.")
 @click.option(
     "--reranker",
     default=RERANKER,
     show_default=True,
     metavar="ID",
     shell_complete=complete_model,
-    help="Which one.",
+    help="Model for --rerank.",
 )
-@click.option("--why", is_flag=True, help="Say of each hit which words and which sentence.")
+@click.option("--why", is_flag=True, help="Explain each hit: ranks, terms, nearest sentence.")
 def search(
     query: str,
     name: str | None,
@@ -114,9 +114,9 @@ def search(
     reranker: str,
     why: bool,
 ) -> None:
-    """Search the catalogue or an index by meaning and words.
+    """Search the catalogue or an index.
 
-    The catalogue's own index is built when it is first needed.
+    The catalogue is indexed when it is first searched.
 
     \b
     bioretrieval-tui search 'late interaction for clinical trials'
@@ -125,10 +125,10 @@ def search(
     """
     from bioretrieval_tui.encoding.device import check_name
     from bioretrieval_tui.index.layout import CATALOGUE
-    from bioretrieval_tui.search.hits import RERANKED, Question
+    from bioretrieval_tui.search.types import RERANKED, Query
 
     check_name(device)
-    question = Question(text=query, k=count, mode=mode, where=where, order=order).checked()
+    question = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
     chosen = _reranker(reranker) if rerank else None
     read = question if chosen is None else _deeper(question, RERANKED)
     name = name or CATALOGUE
@@ -149,7 +149,9 @@ def search(
             engine.close()
     _tell_notes(note, answer)
     if not quiet and sys.stderr.isatty():
-        words = f"{mode} search" + (f", reranked by {chosen[0]}" if chosen else "")
+        from bioretrieval_tui.render.hits import mode_name
+
+        words = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
         tell(_stated(words, name, answer))
     _put(hits, reasons, f"Search: {query}", found, format_)
 
@@ -161,7 +163,7 @@ def search(
     "--into",
     metavar="NAME",
     shell_complete=complete_index,
-    help="Look there instead of in the document's own index; 'catalogue' is the catalogue.",
+    help="Index to search instead of the document's own; 'catalogue' is the catalogue.",
 )
 def similar(
     document: str,
@@ -173,9 +175,9 @@ def similar(
     format_: Format,
     into: str | None,
 ) -> None:
-    """Find what is most like a document.
+    """Find the documents most similar to a document.
 
-    ID is that of a document of the index -i, or of the catalogue.
+    ID names a document of the index -i, or an entry of the catalogue.
 
     \b
     bioretrieval-tui similar medcpt
@@ -208,11 +210,11 @@ def similar(
             engine.close()
     _tell_notes(note, answer)
     if not quiet and sys.stderr.isatty():
-        tell(_stated(f"like {document} of {name}", target, answer))
-    _put(answer.hits, (), f"Like {document}", found if target == CATALOGUE else None, format_)
+        tell(_stated(f"similar to {document} of {name}", target, answer))
+    _put(answer.hits, (), f"Similar to {document}", found if target == CATALOGUE else None, format_)
 
 
-def _deeper(question: Question, depth: int) -> Question:
+def _deeper(question: Query, depth: int) -> Query:
     """The question, asked for as many hits as a reranker reads."""
     import msgspec
 
@@ -235,8 +237,11 @@ def _catalogue_ready(
     if name != CATALOGUE:
         return None, None
     from bioretrieval_tui.encoding.encoder import load_encoder
-    from bioretrieval_tui.search.catalogue import ensure_catalogue_index
-    from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+    from bioretrieval_tui.search.catalogue_index import (
+        catalogue_documents,
+        ensure_catalogue_index,
+        fingerprint,
+    )
 
     found = catalogue()
     documents = catalogue_documents(found)
@@ -269,13 +274,13 @@ def _cross_encoder(
     return load_cross_encoder(model, recipe, device=device, reporter=reporter)
 
 
-def _tell_notes(note: str | None, answer: Answer) -> None:
+def _tell_notes(note: str | None, answer: SearchResult) -> None:
     for text in (note, answer.note):
         if text:
             tell(text)
 
 
-def _stated(what: str, name: str, answer: Answer) -> str:
+def _stated(what: str, name: str, answer: SearchResult) -> str:
     """What answered: mode, index, size, model, and how many the filter kept."""
     from bioretrieval_tui.index.registry import manifest_of
 
@@ -286,7 +291,7 @@ def _stated(what: str, name: str, answer: Answer) -> str:
 
 def _put(
     hits: Sequence[Hit],
-    reasons: Sequence[Why],
+    reasons: Sequence[Explanation],
     title: str,
     found: Catalogue | None,
     format_: Format,

@@ -1,13 +1,367 @@
-"""Evaluations as the app and the command line show them."""
+"""Evaluations as the app and the command line show them.
+
+A record of the local leaderboard has one list of fields (`RECORD_FIELDS`): the columns of
+`eval --list` and the facts of the page in the app. Records of one kind are grouped once
+(`own_runs`), for the results matrix and for `results --own`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from bioretrieval_tui.evaluation.explore import QueryRow
+import msgspec
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Benchmark, Model
+from bioretrieval_tui.catalog.models import Result as Published
+from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
+from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
+from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.hits import mode_name
-from bioretrieval_tui.render.sheet import Column, Sheet
+from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, fact, facts, text
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified, face, shortened
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.evaluation.runner import ComparisonReport, EvaluationReport, ModeReport
+
+MARK = "\N{BLACK DIAMOND}"
+"""Before the name of every run of the user: it shows without colour too."""
+_LATENCIES = ("p50", "p95")
+_SPLIT = "test"
+_ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
+
+
+# Runs of the user -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRun:
+    """Records of one kind: same files, split, model and settings.
+
+    record: the newest; name: what ranked; model: id of the catalogue's entry for its model, None
+    where there is none or BM25 alone ranked; trained: that model has seen the benchmark's training
+    data; published: published scores of the same benchmark; earlier: older records, newest first.
+    """
+
+    record: EvaluationRecord
+    name: str
+    model: str | None
+    trained: bool
+    published: tuple[Reference, ...]
+    earlier: tuple[EvaluationRecord, ...] = ()
+
+    @property
+    def deviates(self) -> bool:
+        """The score differs from the published one by more than is tolerated."""
+        return any(one.marked for one in self.published)
+
+    @property
+    def zero_shot(self) -> bool | None:
+        """BM25 learns nothing; of a model only what it was trained on is known."""
+        if self.record.mode == "lexical":
+            return True
+        return False if self.trained else None
+
+    @property
+    def how(self) -> str:
+        """Mode and day."""
+        return f"{mode_name(self.record.mode)} {self.record.date[:10]}"
+
+
+def own_runs(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[OwnRun]:
+    """The records, newest first, grouped by kind."""
+    kinds: dict[tuple[object, ...], list[EvaluationRecord]] = {}
+    for record in records:
+        kinds.setdefault(_kind(record), []).append(record)
+    entries = {hub: entry for entry in catalogue.of_type(Model) for hub in hub_names(entry)}
+    runs = []
+    for newest, *earlier in kinds.values():
+        entry = None if newest.mode == "lexical" else entries.get(newest.model)
+        runs.append(
+            OwnRun(
+                record=newest,
+                name=_run_name(newest, entry),
+                model=entry.id if entry else None,
+                trained=entry is not None and newest.catalogue in entry.trained_on,
+                published=tuple(published_scores(newest, catalogue)),
+                earlier=tuple(earlier),
+            )
+        )
+    return runs
+
+
+def _kind(record: EvaluationRecord) -> tuple[object, ...]:
+    what = (record.sha256, record.split, record.model, record.revision, record.recipe_hash)
+    return (*what, record.mode, record.reranker, record.instruction, record.keep_own)
+
+
+def _run_name(record: EvaluationRecord, entry: Model | None) -> str:
+    if record.mode == "lexical":
+        return "BM25 (bioretrieval-tui)"
+    name = entry.name if entry is not None else record.model.rstrip("/").rpartition("/")[2]
+    return name + _ADDED.get(record.mode, "")
+
+
+def published_scores(record: EvaluationRecord, catalogue: Catalogue) -> list[Reference]:
+    """The published scores for a record; none where its benchmark is not the catalogue's."""
+    entry = catalogue.by_id.get(record.catalogue or "")
+    if not isinstance(entry, Benchmark) or MAIN not in record.metrics:
+        return []
+    match = Match(entry, record.split == _SPLIT)
+    return references(catalogue, match, record.mode, record.model, record.metrics[MAIN])
+
+
+def own_results(
+    records: Sequence[EvaluationRecord], catalogue: Catalogue
+) -> tuple[list[Published], dict[str, str]]:
+    """Runs of the user as results like the published ones, and names for their models."""
+    names: dict[str, str] = {}
+    rows = []
+    for run in own_runs(records, catalogue):
+        record = run.record
+        model = "own-bm25" if record.mode == "lexical" else run.model or record.model
+        if record.mode in ("hybrid", "rerank"):
+            model += "+bm25"
+        if record.mode == "rerank":
+            model += f"+{record.reranker}"
+        names[model] = run.name
+        rows.append(
+            Published(
+                model=model,
+                benchmark=record.catalogue or record.benchmark,
+                value=round(record.metrics["nDCG@10"], 4),
+                source="own",
+                zero_shot=run.zero_shot,
+                subset=None if record.split == _SPLIT else record.split,
+                note=f"{record.id}, {record.date[:10]}",
+            )
+        )
+    return rows, names
+
+
+# The fields of a record -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecordField:
+    """One fact of a record: its column in a list, whose title is its label on a page."""
+
+    column: Column
+    cell: Callable[[EvaluationRecord], Cell]
+
+
+def _field(
+    key: str,
+    label: str,
+    cell: Callable[[EvaluationRecord], Cell],
+    *,
+    align: Literal["left", "right"] = "left",
+    weight: int = 1,
+    width: int = 4,
+    data_only: bool = False,
+) -> RecordField:
+    return RecordField(Column(key, label, align, weight, width, data_only), cell)
+
+
+def _key(measure: str) -> str:
+    return measure.casefold().replace("@", "_")
+
+
+def _measure(name: str) -> RecordField:
+    return _field(_key(name), name, lambda one: _known(one.metrics.get(name), 4), align="right")
+
+
+def _latency(name: str) -> RecordField:
+    return _field(
+        f"{name}_ms", f"{name} ms", lambda one: _known(one.latency_ms.get(name), 1), align="right"
+    )
+
+
+def _of_model(record: EvaluationRecord, value: str) -> Cell:
+    """A fact of the model, which BM25 alone does not ask."""
+    return Figure(value, "" if record.mode == "lexical" else value)
+
+
+RECORD_FIELDS: tuple[RecordField, ...] = (
+    _field("id", "id", lambda one: one.id, weight=3, width=16),
+    _field("benchmark", "benchmark", lambda one: one.benchmark, width=9),
+    _field("split", "split", lambda one: one.split, width=5),
+    _field("mode", "mode", lambda one: Figure(one.mode, mode_name(one.mode)), width=7),
+    *(_measure(name) for name in MEASURES),
+    *(_latency(name) for name in _LATENCIES),
+    _field("model", "model", lambda one: _of_model(one, one.model), weight=2, width=12),
+    _field("date", "date (UTC)", lambda one: Figure(one.date, _minute(one.date)), width=10),
+    _field("queries", "queries", lambda one: _count(one.queries), align="right"),
+    _field("documents", "documents", lambda one: _count(one.documents), align="right"),
+    _field("hardware", "hardware", lambda one: one.hardware, weight=2, width=10),
+    _field("revision", "revision", lambda one: _of_model(one, one.revision), data_only=True),
+    _field("recipe_hash", "recipe", lambda one: _of_model(one, one.recipe_hash), data_only=True),
+    _field("sha256", "sha256", lambda one: one.sha256, data_only=True),
+    _field("index", "index", lambda one: one.index, data_only=True),
+    _field("depth", "depth", lambda one: _count(one.depth), data_only=True),
+    _field("catalogue", "catalogue", lambda one: one.catalogue, data_only=True),
+    _field("reranker", "reranker", lambda one: one.reranker, data_only=True),
+    _field("instruction", "instruction", lambda one: one.instruction, data_only=True),
+    _field("keep_own", "own documents", lambda one: _kept(one.keep_own), data_only=True),
+    _field("versions", "versions", lambda one: _versions(one.versions), data_only=True),
+)
+"""Every fact of a record, in the order of the columns of csv."""
+_MEASURED = frozenset((*map(_key, MEASURES), *(f"{name}_ms" for name in _LATENCIES)))
+
+
+def _minute(date: str) -> str:
+    return date[:16].replace("T", " ")
+
+
+def _count(value: int) -> Figure:
+    return Figure(value, f"{value:,}")
+
+
+def _kept(keep_own: bool) -> Cell:
+    return "ranked like the others" if keep_own else None
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in versions.items())
+
+
+def record_sheet(found: Sequence[EvaluationRecord]) -> Sheet:
+    """The local leaderboard, a row a record; whole records for json and jsonl."""
+    return Sheet(
+        title="Your runs",
+        columns=tuple(field.column for field in RECORD_FIELDS),
+        rows=[tuple(field.cell(record) for field in RECORD_FIELDS) for record in found],
+        records=[msgspec.to_builtins(record) for record in found],
+    )
+
+
+def run_page(run: OwnRun) -> Page:
+    """The page of a run: its results, published results, its facts, earlier runs of its kind."""
+    pairs = [
+        (field.column.key, fact(field.column.title, shown))
+        for field in RECORD_FIELDS
+        if (shown := face(field.cell(run.record)).text)
+    ]
+    earlier = (
+        (one.date[:10], f"{one.metrics.get(MAIN, 0.0):.4f}  {one.id}") for one in run.earlier
+    )
+    return Page(
+        f"{MARK} {run.name}",
+        kind="own",
+        byline=(text("your run"),),
+        sections=(
+            Group("Results", tuple(one for key, one in pairs if key in _MEASURED)),
+            Group("Published", tuple(map(reference_fact, run.published))),
+            Group("Run", tuple(one for key, one in pairs if key not in _MEASURED)),
+            Group("Earlier runs", facts(earlier)),
+        ),
+    )
+
+
+def reference_fact(one: Reference) -> Fact:
+    """One published score: whose, its value, how far the run is from it, and its source."""
+    value: Text = (Inline(f"{one.value:.4f}", "strong"),)
+    if one.deviation is None:
+        value += (Inline("  for orientation", "faint"),)
+    elif one.marked:
+        said = f"  {one.deviation:+.4f} against published (differs by more than 0.01)"
+        value += (Inline(said, "warn"),)
+    else:
+        # Adding 0 takes the sign from a -0.0.
+        value += (Inline(f"  {one.deviation + 0:+.4f} against published", "ok"),)
+    return Fact(one.name, ((*value, Inline(f"  from {one.source}", "faint")),), one.status)
+
+
+# What `eval` prints ---------------------------------------------------------------------------
+
+
+def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
+    """The whole evaluation as one object; without the queries that a comparison names."""
+    whole: dict[str, Any] = msgspec.to_builtins(report)
+    if report.comparison is None:
+        del whole["comparison"]
+    else:
+        del whole["comparison"]["changed"]
+    return whole
+
+
+def evaluation_sheet(report: EvaluationReport) -> Sheet:
+    """A row a mode, each with the published scores below it."""
+    rows: list[tuple[Cell, ...]] = []
+    records: list[dict[str, Any]] = []
+    for run in report.runs:
+        rows.append(_run_row(run, report.model))
+        record = msgspec.to_builtins(run)
+        records.append(
+            {
+                "mode": record.pop("mode"),
+                "benchmark": report.benchmark,
+                "split": report.split,
+                "model": report.model,
+                **record,
+            }
+        )
+        rows += [_reference_row(run.mode, one) for one in run.published]
+    return Sheet(
+        title=f"{report.benchmark} ({report.split}): {report.queries:,} queries,"
+        f" {report.documents:,} documents",
+        columns=(
+            Column("run", "run", weight=3, min_width=24),
+            Column(_key(MEASURES[0]), MEASURES[0], "right"),
+            Column("deviation", "deviation", "right"),
+            *(Column(_key(name), name, "right") for name in MEASURES[1:]),
+            *(Column(f"{name}_ms", f"{name} ms", "right") for name in _LATENCIES),
+            Column("model", "model", weight=2, min_width=12),
+            Column("source", "source", min_width=8),
+            Column("kind", "kind", data_only=True),
+            Column("beside", "beside", data_only=True),
+        ),
+        rows=rows,
+        records=records,
+    )
+
+
+def comparison_line(found: ComparisonReport) -> str:
+    """A comparison in one line."""
+    chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
+    flips = "all" if found.exact else "random"
+    return (
+        f"{mode_name(found.second)} against {mode_name(found.first)}: {found.measure}"
+        f" {found.difference:+.4f}, {chance} (paired randomisation,"
+        f" {found.permutations:,} {flips} sign flips);"
+        f" {found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
+    )
+
+
+def comparison_sheet(found: ComparisonReport) -> Sheet:
+    """The queries that gained and lost most."""
+    return Sheet(
+        title=comparison_line(found),
+        columns=(
+            Column("query", "query", min_width=6),
+            Column("difference", "difference", "right"),
+            Column("first", mode_name(found.first), "right"),
+            Column("second", mode_name(found.second), "right"),
+            Column("text", "text", weight=5, min_width=20),
+        ),
+        rows=[
+            (
+                one.query,
+                Figure(one.difference, f"{one.difference:+.4f}"),
+                _figure(one.first),
+                _figure(one.second),
+                shortened(one.text),
+            )
+            for one in found.changed
+        ],
+        records=[],
+    )
+
+
+# Queries -----------------------------------------------------------------------------------
 
 
 def pair_title(pair: tuple[str, str]) -> str:
@@ -30,3 +384,89 @@ def query_list_sheet(rows: Sequence[QueryRow], modes: Sequence[str]) -> Sheet:
         ),
         records=tuple(asdict(row) for row in rows),
     )
+
+
+def query_record(found: QueryView) -> dict[str, Any]:
+    """One query with its documents as one object."""
+    return asdict(found)
+
+
+def query_sheet(found: QueryView) -> Sheet:
+    """The judged documents of a query, then the top unjudged ones, with their ranks."""
+    modes = list(found.scores)
+    scores = ", ".join(
+        f"{mode_name(mode)} {values['nDCG@10']:.4f}" for mode, values in found.scores.items()
+    )
+    judged: list[tuple[Cell, ...]] = [
+        (row.grade, row.id, _title(row.title), *(row.ranks[mode] for mode in modes))
+        for row in found.judged
+    ]
+    judged += [
+        (None, row.id, _title(row.title), *(row.ranks[mode] for mode in modes))
+        for row in found.unjudged
+    ]
+    return Sheet(
+        title=f"Query {found.id}: {shortened(found.text, 200)} (nDCG@10: {scores})",
+        columns=(
+            Column("grade", "grade", "right"),
+            Column("document", "document", min_width=8),
+            Column("title", "title", weight=5, min_width=20),
+            *(Column(f"rank_{mode}", mode_name(mode), "right") for mode in modes),
+        ),
+        rows=judged,
+        records=[
+            *({"judged": True, **asdict(row)} for row in found.judged),
+            *({"judged": False, "grade": None, **asdict(row)} for row in found.unjudged),
+        ],
+    )
+
+
+# Cells -------------------------------------------------------------------------------------
+
+
+def _run_row(run: ModeReport, model: str) -> tuple[Cell, ...]:
+    latency = run.latency_ms
+    return (
+        Figure(run.mode, mode_name(run.mode)),
+        _figure(run.metrics[MEASURES[0]]),
+        None,
+        *(_figure(run.metrics[name]) for name in MEASURES[1:]),
+        Figure(latency.p50, f"{latency.p50:.1f}"),
+        Figure(latency.p95, f"{latency.p95:.1f}"),
+        model,
+        "own",
+        "run",
+        None,
+    )
+
+
+def _reference_row(mode: str, one: Reference) -> tuple[Cell, ...]:
+    deviation: Cell = None
+    if one.deviation is not None:
+        mark = " !" if one.marked else ""
+        # Adding 0 takes the sign from a -0.0.
+        deviation = Figure(one.deviation, f"{round(one.deviation, 4) + 0:+.4f}{mark}")
+    value = _figure(one.value)
+    return (
+        Figure(one.name, f"{one.name}, published"),
+        Unverified(value) if one.status == "unverified" else value,
+        deviation,
+        *(None for _ in MEASURES[1:]),
+        *(None for _ in _LATENCIES),
+        one.model,
+        one.source,
+        "published",
+        mode,
+    )
+
+
+def _known(value: float | None, digits: int) -> Cell:
+    return None if value is None else Figure(value, f"{value:.{digits}f}")
+
+
+def _figure(value: float) -> Figure:
+    return Figure(value, f"{value:.4f}")
+
+
+def _title(title: str | None) -> str:
+    return "(not in the corpus)" if title is None else shortened(title)

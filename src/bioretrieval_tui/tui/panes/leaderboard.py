@@ -1,33 +1,45 @@
-"""The leaderboard: training recipes as a list, published and own figures as a matrix."""
+"""The leaderboard: training recipes as a list, published results and your runs as a matrix."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.render.entries import result_remarks
+from bioretrieval_tui.render.evaluations import MARK, run_page
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.board import MODEL_WIDTH, MatrixRows, axes_of, axis_key, columns_of
-from bioretrieval_tui.tui.ownrows import (
-    MARK,
+from bioretrieval_tui.tui.board import (
+    MODEL_WIDTH,
+    MatrixRows,
     OwnRow,
+    OwnRows,
+    axes_of,
+    axis_key,
+    columns_of,
     fitting,
+    hidden_note,
     merged,
-    own_page,
+    own_rows,
 )
-from bioretrieval_tui.tui.panes.own import OwnPane
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.panes.browse import BrowsePane
+from bioretrieval_tui.tui.spans import paint
+from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 
+if TYPE_CHECKING:
+    from bioretrieval_tui.evaluation.records import EvaluationRecord
+    from bioretrieval_tui.tui.evaluating import Result as Outcome
 
-class LeaderboardPane(OwnPane):
-    """Recipes first; `v` shows the matrix, with own evaluations among the published figures."""
+
+class LeaderboardPane(BrowsePane):
+    """Recipes first; `v` shows the matrix, with your runs among the published results."""
 
     BINDINGS = bindings("leaderboard")
     SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
@@ -35,6 +47,8 @@ class LeaderboardPane(OwnPane):
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
     LeaderboardPane.-matrix Horizontal { display: none; }
+    LeaderboardPane #own { display: none; width: 1fr; }
+    LeaderboardPane.-own #own { display: block; }
     LeaderboardPane.-own #matrix { display: none; }
     """
 
@@ -47,12 +61,13 @@ class LeaderboardPane(OwnPane):
         """The last axis that sorted: the mean keeps to the models that have a figure there."""
         self.reverse = False
         self.matrix = Matrix((), (), (), {})
+        self.own = OwnRows()
         self.with_own = True
-        """Own rows are shown."""
+        """Runs are shown."""
         self.rows: list[MatrixRow | OwnRow] = []
         """What the matrix shows."""
         self.shown_own: list[OwnRow] = []
-        """The own rows that the filter keeps, whatever the order hides."""
+        """The runs that the filter keeps, whatever the order hides."""
 
     def compose(self) -> ComposeResult:
         """The list of recipes, and the matrix under it until it is asked for."""
@@ -107,11 +122,6 @@ class LeaderboardPane(OwnPane):
     def current_id(self) -> str | None:
         """Its id, or the record's of an own row."""
         return self.own_row.record.id if self.own_row else super().current_id
-
-    def own_changed(self) -> None:
-        """Show them, where they are shown."""
-        if self.in_matrix:
-            self.refill()
 
     def action_view(self) -> None:
         """Recipes or matrix."""
@@ -212,7 +222,7 @@ class LeaderboardPane(OwnPane):
         spans = [Span("Results", "strong"), Span(f"  {len(self.shown)} models", "dim")]
         shown = sum(isinstance(row, OwnRow) for row in self.rows)
         if shown:
-            spans.append(Span(f"  {MARK} {shown} own", "own"))
+            spans.append(Span(f"  {MARK} your runs: {shown}", "own"))
         result = self.figure_under_cursor()
         if result:
             source = self.catalogue.sources.get(result.source)
@@ -227,19 +237,20 @@ class LeaderboardPane(OwnPane):
             spans += [
                 Span(f"  {self.own_row.record.benchmark}", "own"),
                 Span(f"  {self.own_row.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
-                Span(f"  {self.own_row.how}, measured here; enter: its page", "dim"),
+                Span(f"  {self.own_row.run.how}, measured here; enter: its page", "dim"),
             ]
         elif self.expression:
             spans += [Span("  filter ", "faint"), Span(self.expression, "ok")]
         if self.zero_shot_only:
             spans.append(Span("  zero-shot only", "warn"))
-        hidden = [f"{n} {why}" for why, n in self.matrix.hidden.items()]
-        if self.own.rows and not self.with_own:
-            hidden.append(f"{len(self.own.rows)} own (w)")
+        off = "  ! differs by more than 0.01" if self.shown_own else ""
+        marks = f"   * secondary  ? unverified  t trained on this benchmark{off}"
+        spans.append(Span(marks, "faint"))
+        hidden = hidden_note(self.matrix)
         if hidden:
-            spans.append(Span(f"  hidden: {', '.join(hidden)}", "faint"))
-        off = "  ! own, over 0.01 from published" if self.shown_own else ""
-        spans.append(Span(f"   * secondary  ? unverified  t trained on it{off}", "faint"))
+            spans.append(Span(f"   {hidden}", "faint"))
+        if self.own.rows and not self.with_own:
+            spans.append(Span(f"  {MARK} your runs: {len(self.own.rows)} hidden (w)", "faint"))
         self.query_one(HeadLine).show(*spans)
 
     def figure_under_cursor(self) -> Result | None:
@@ -270,23 +281,119 @@ class LeaderboardPane(OwnPane):
                 return
         self.owner.say(f"No row matches {expression}")
 
+    # Runs of the user --------------------------------------------------------------------
+
+    def activate(self) -> None:
+        """Read the runs again: something may have been evaluated meanwhile."""
+        super().activate()
+        if self.has_class("-own"):
+            self.own_detail.focus()
+        self._read_runs()
+
+    def evaluation_done(self, result: Outcome) -> None:
+        """Read the runs again: an evaluation has left its records."""
+        if result.answer is not None:
+            self._read_runs()
+
+    def _read_runs(self) -> None:
+        self.run_worker(self._read, thread=True, group="own", exclusive=True)
+
+    def _read(self) -> None:
+        """Read a small file a record, in a thread."""
+        from bioretrieval_tui.evaluation.records import records
+
+        told: list[str] = []
+        found: list[EvaluationRecord] = []
+        try:
+            found = records(told.append)
+        except BioRetrievalError as error:
+            told.append(error.line())
+        if self.is_attached:
+            self.app.call_from_thread(self._show_runs, found, next(iter(told), ""))
+
+    def _show_runs(self, found: list[EvaluationRecord], problem: str) -> None:
+        self.own = own_rows(found, self.catalogue)
+        if self.in_matrix:
+            self.refill()
+        if problem:
+            self.owner.say(problem, "error")
+
+    @property
+    def own_detail(self) -> Detail:
+        """The page of a run."""
+        return self.query_one("#own", Detail)
+
+    def leave(self) -> bool:
+        """Out of the page of a run first."""
+        return self._close_own() or super().leave()
+
+    def _close_own(self) -> bool:
+        if not self.has_class("-own"):
+            return False
+        self.remove_class("-own")
+        self.table.focus()
+        return True
+
+    def action_remove(self) -> None:
+        """Delete a run, after a question."""
+        row = self.own_row
+        if row is None:
+            self.owner.say(f"Only your runs can be deleted: move to a row with {MARK}")
+            return
+
+        record, earlier = row.record, row.run.earlier
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._delete(record)
+
+        then = f"{record.id}; its index stays."
+        if earlier:
+            then += f" The run of {earlier[0].date[:10]} is shown instead."
+        from bioretrieval_tui.tui.dialogs.base import Confirm
+
+        question = Confirm(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
+        self.app.push_screen(question, answered)
+
+    def _delete(self, record: EvaluationRecord) -> None:
+        from bioretrieval_tui.evaluation.records import remove
+
+        try:
+            remove(record.id)
+        except BioRetrievalError as error:
+            self.owner.say(error.line(), "error")
+        else:
+            self.owner.say(f"Deleted {record.id}")
+        self._close_own()
+        self._read_runs()
+
+    def action_explore_own(self) -> None:
+        """Explore the queries and judgements of a run; elsewhere, ask for a benchmark."""
+        row = self.own_row
+        if row is None:
+            self.owner.action_explore()
+        else:
+            self.owner.explore_record(row.record)
+
     def action_own(self) -> None:
         """Show own rows, or not."""
         if not self.in_matrix:
-            self.owner.say("Own evaluations stand in the results matrix: press v")
+            self.owner.say("Your runs are in the results matrix: press v")
             return
         if not self.own.rows:
-            self.owner.say("Nothing was evaluated here yet: E explores a benchmark, 8 begins one")
+            self.owner.say("No runs yet: E explores a benchmark, 8 starts one")
             return
         self._close_own()
         self.with_own = not self.with_own
         self.refill()
 
     def action_enter(self) -> None:
-        """From the matrix to the model's page, or to that of an own evaluation."""
+        """From the matrix to the model's page, or to that of a run."""
         row = self.own_row
         if row is not None:
-            self.own_detail.show(own_page(row, self.catalogue).lines)
+            lines = paint(run_page(row.run)).lines
+            hint = line(Span("x explores its queries and judgements, d deletes it", "faint"))
+            self.own_detail.show([*lines, line(), hint])
             self.add_class("-own")
             self.own_detail.focus()
         elif self.in_matrix and self.current:

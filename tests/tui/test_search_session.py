@@ -1,0 +1,266 @@
+"""The sessions of Search and of the query explorer without a screen: requests, pauses, filters."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from scripted import HITS, Desk, ScriptedClient, info
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.index.metadata_fields import schema_of
+from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
+from bioretrieval_tui.tui.search_session import (
+    HITS as MOST,
+)
+from bioretrieval_tui.tui.search_session import (
+    SearchSession,
+    facet_values,
+    has_clause,
+    toggled_clause,
+)
+
+FIELDS = ("abstract", "journal", "mesh", "year")
+
+
+class Task:
+    """A task as the session of Search sees a worker."""
+
+    def __init__(self, work: Coroutine[Any, Any, None]) -> None:
+        self.task = asyncio.create_task(work)
+
+    @property
+    def is_running(self) -> bool:
+        return not self.task.done()
+
+    def cancel(self) -> None:
+        self.task.cancel()
+
+
+class Pause:
+    """A pause that ends when a test says so."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self.do: Callable[[], None] | None = do
+
+    def stop(self) -> None:
+        self.do = None
+
+
+class Face:
+    """What a pane would be told."""
+
+    def __init__(self, catalogue: Catalogue, desk: Desk) -> None:
+        self.index = "mine"
+        self.catalogue = catalogue
+        self.client: Any = type("Client", (ScriptedClient,), {"desk": desk})()
+        self.cursor = 0
+        self.tasks: dict[str, Task] = {}
+        self.pauses: list[Pause] = []
+        self.said: list[str] = []
+        self.shown = 0
+        self.explained: list[str] = []
+        self.opened: list[str] = []
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Task:
+        if group in self.tasks:
+            self.tasks[group].cancel()
+        self.tasks[group] = Task(work())
+        return self.tasks[group]
+
+    def later(self, seconds: float, do: Callable[[], None]) -> Pause:
+        self.pauses.append(Pause(do))
+        return self.pauses[-1]
+
+    def end_pauses(self) -> int:
+        """End the pauses that still wait; how many there were."""
+        due = [pause.do for pause in self.pauses if pause.do is not None]
+        self.pauses.clear()
+        for do in due:
+            do()
+        return len(due)
+
+    def show_hits(self, cursor: int = 0) -> None:
+        self.shown += 1
+        self.cursor = cursor
+
+    def show_head(self) -> None:
+        pass
+
+    def show_reason(self, document: str) -> None:
+        self.explained.append(document)
+
+    def opened_similar(self, document: str) -> None:
+        self.opened.append(document)
+
+    def say(self, text: str, role: str = "") -> None:
+        self.said.append(text)
+
+
+@pytest.fixture
+def face(small: Catalogue, scripted: Desk) -> Face:
+    scripted.indexes = [info("mine", fields=FIELDS), info("catalogue", fields=("kind", "year"))]
+    return Face(small, scripted)
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def answered(
+    face: Face, desk: Desk, answer: SearchResult, query: str = "heart"
+) -> SearchSession:
+    session = SearchSession(face)
+    await session.learn()
+    session.type(query)
+    face.end_pauses()
+    await turns()
+    desk.answer(query, answer)
+    await turns()
+    return session
+
+
+def status(session: SearchSession) -> str:
+    return "".join(text for text, _ in session.status())
+
+
+@pytest.mark.parametrize("module", ["search_session"])
+def test_a_session_imports_no_textual(module: str) -> None:
+    code = f"import sys, bioretrieval_tui.tui.{module}; sys.exit('textual' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_typing_sends_one_search_after_the_pause(face: Face, scripted: Desk) -> None:
+    session = SearchSession(face)
+    for text in ("h", "he", "hea"):
+        session.type(text)
+    assert session.busy
+    assert not session.under_way
+    assert face.end_pauses() == 1
+    await turns()
+    assert scripted.asked == [("mine", "hea")]
+    session.type("heart")
+    session.accept()  # enter does not wait for the pause
+    await turns()
+    assert scripted.dropped == ["hea"]
+    assert face.end_pauses() == 0
+    scripted.answer("heart", HITS)
+    await turns()
+    assert session.view.hits == HITS
+    session.type("  ")
+    assert session.view.hits == ()
+    assert not session.busy
+
+
+async def test_the_status_line_says_how_many_of_how_many(face: Face, scripted: Desk) -> None:
+    many = tuple(HITS[n % len(HITS)] for n in range(MOST))
+    session = await answered(face, scripted, SearchResult(many))
+    assert status(session) == "Search  mine  hybrid  top 100 of 5,183  all-MiniLM-L6-v2"
+    session.where = "year:2012"
+    session.send()
+    await turns()
+    scripted.answer("heart", SearchResult(many, fitting=812))
+    await turns()
+    assert "top 100  filter year:2012 keeps 812" in status(session)
+
+
+async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk) -> None:
+    session = await answered(face, scripted, SearchResult(HITS))
+    session.filter_by("mes")
+    assert (session.where, face.end_pauses()) == ("", 0)
+    session.filter_by("mesh:")
+    assert session.status()[0][1] == "dim"  # unfinished, not wrong
+    session.filter_by("mesh:asthma")
+    assert session.problem is None
+    assert face.end_pauses() == 1
+    await turns()
+    assert scripted.questions[-1].where == "mesh:asthma"
+    session.filter_by("mush:asthma")
+    assert session.status()[0][1] == "error"
+    assert session.where == "mesh:asthma"
+    assert not session.accept_filter("mush:asthma")
+    session.lift_filter()
+    await turns()
+    assert scripted.questions[-1].where == ""
+    assert session.problem is None
+
+
+async def test_modes_and_orders_are_asked_again(face: Face, scripted: Desk) -> None:
+    session = await answered(face, scripted, SearchResult(HITS))
+    for mode in ("dense", "lexical", "hybrid"):
+        session.next_mode()
+        await turns()
+        assert scripted.questions[-1].mode == mode
+    session.next_order()
+    await turns()
+    assert scripted.questions[-1].order == "date"
+
+
+async def test_similar_documents_lead_back_step_by_step(face: Face, scripted: Desk) -> None:
+    scripted.alike = {"mine": SearchResult(HITS[3:6])}
+    session = await answered(face, scripted, SearchResult(HITS))
+    face.cursor = 1
+    session.find_similar(HITS[1], near=False)
+    await turns()
+    assert face.opened == [HITS[1].id]
+    assert session.similar_open
+    assert session.view.like is HITS[1]
+    face.cursor = 2
+    session.find_similar(HITS[5], near=False)
+    await turns()
+    assert session.back() is HITS[5]
+    assert (session.view.like, face.cursor) == (HITS[1], 2)
+    assert session.back() is HITS[1]
+    assert (session.view.hits, face.cursor) == (HITS, 1)
+    assert not session.similar_open
+
+
+async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted: Desk) -> None:
+    why = Explanation("4983", Scores(0.8, 12.0), terms=(("heart", 1.0),))
+    scripted.reasons = {"4983": why}
+    session = await answered(face, scripted, SearchResult(HITS))
+    assert session.explainable(HITS[0])
+    session.explain(HITS[0])
+    await turns()
+    assert (face.explained, session.reason(HITS[0])) == (["4983"], why)
+    assert not session.explainable(HITS[0])
+    session.show(session.view)
+    assert session.reason(HITS[0]) is None
+
+
+async def test_an_index_that_is_searched_next(face: Face, scripted: Desk) -> None:
+    session = await answered(face, scripted, SearchResult(HITS))
+    session.where = "mesh:asthma"
+    assert await session.next_index() == "catalogue"
+    session.search_in("catalogue")
+    assert (face.index, session.where) == ("catalogue", "")
+    assert face.said[-1].startswith("The filter was removed: ")
+    scripted.indexes = [info("catalogue")]
+    assert await session.next_index() is None
+    assert face.said[-1] == "No index of your own yet: press 0 to build one"
+    scripted.indexes = BioRetrievalError("the search process ended")
+    assert await session.next_index() is None
+    assert face.said[-1] == "the search process ended"
+
+
+def test_a_facet_is_a_clause_of_the_filter() -> None:
+    answer = SearchResult(
+        (), facets=(Facet("year", (("2012", 7),)), Facet("mesh", (("Brain", 5),)))
+    )
+    year, mesh = facet_values(answer)
+    assert (year.clause, mesh.clause) == ("year:2012", "mesh=Brain")
+    schema = schema_of(FIELDS)
+    where = toggled_clause("", year.clause, schema)
+    where = toggled_clause(where, mesh.clause, schema)
+    assert has_clause(where, year.clause)
+    assert has_clause(where, mesh.clause)
+    assert not has_clause(where, "mesh=Brai")
+    assert toggled_clause(where, year.clause, schema) == mesh.clause
+    # Where the fields are not known, what is there is kept as one.
+    assert toggled_clause("a or b", mesh.clause, None) == "(a or b) mesh=Brain"
