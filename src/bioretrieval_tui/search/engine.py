@@ -90,7 +90,7 @@ def facets_of(index: OpenIndex, labels: Labels, most: int = _MOST) -> tuple[Face
     labels: int64 (n,), in any order. Raises IndexFault where the fields are damaged.
     """
     fields = index.fields
-    if fields is None or not len(labels):
+    if not len(labels):
         return ()
     known = {field.name for field in fields.schema.fields}
     found = []
