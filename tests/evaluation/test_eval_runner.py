@@ -1,21 +1,98 @@
-"""Running a benchmark: aliases, the query's own document, depth, time, and stopping."""
+"""Evaluating a folder: its index, its runs, the report, and what is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from folders import CORPUS, IndexRanker, write_benchmark
 from hashing_encoder import HashingEncoder
 
-from bioretrieval_tui.errors import InterruptedByUser
+from bioretrieval_tui.errors import BioRetrievalError, CorpusError, InterruptedByUser, ModelError
+from bioretrieval_tui.evaluation import records, runner
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
 from bioretrieval_tui.evaluation.metrics import measure
-from bioretrieval_tui.evaluation.runner import aliases_of, in_order, run_mode
-from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.registry import OpenIndex, open_index
+from bioretrieval_tui.evaluation.runner import (
+    EvaluationReport,
+    EvaluationRequest,
+    NotKeptError,
+    aliases_of,
+    ensure_index,
+    evaluate_folder,
+    in_order,
+    run_mode,
+)
+from bioretrieval_tui.index.build import build_index, compact_index
+from bioretrieval_tui.index.layout import VECTORS, index_folder
+from bioretrieval_tui.index.registry import OpenIndex, index_names, manifest_of, open_index
 from bioretrieval_tui.progress import Progress
+from homes import share_encoders
+
+
+@pytest.fixture(autouse=True)
+def _prepared(home: Path) -> None:
+    share_encoders(home)
+
+
+def built(benchmark: Benchmark) -> tuple[str, bool]:
+    """The index of a benchmark, and whether it was built now."""
+    before = {name: manifest_of(name).generation for name in index_names()}
+    name = ensure_index(benchmark, device="cpu")
+    return name, before.get(name) != manifest_of(name).generation
+
+
+def test_the_same_bytes_are_indexed_once(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "My Tiny"))
+    first, new = built(made)
+    assert new
+    assert first.startswith("eval-my-tiny-")
+    again = read_benchmark(write_benchmark(tmp_path / "elsewhere" / "My Tiny"))
+    assert built(again) == (first, False)
+    compact_index(first)
+    assert built(made) == (first, False)
+    other = read_benchmark(write_benchmark(tmp_path / "x" / "My Tiny", {**CORPUS, "d9": "new"}))
+    assert built(other)[0] != first
+    assert len(index_names()) == 2
+
+
+def test_a_packed_corpus_is_indexed_as_it_lies(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "packed", packed=True))
+    name = ensure_index(made, device="cpu")
+    assert manifest_of(name).documents == len(CORPUS)
+    assert [file.sha256 for file in manifest_of(name).inputs] == [made.corpus_sha256]
+
+
+def test_a_damaged_index_is_built_again(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "tiny"))
+    name = ensure_index(made, device="cpu")
+    (vectors,) = index_folder(name).glob(f"*/{VECTORS}")
+    data = bytearray(vectors.read_bytes())
+    data[0] ^= 1
+    vectors.write_bytes(data)
+    assert ensure_index(made, vectors=False) == name  # BM25 reads no vectors
+    assert built(made) == (name, True)
+    assert built(made) == (name, False)
+
+
+def test_what_stops_it_leaves_no_index(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path / "tiny")
+
+    def stop(step: Progress) -> None:
+        if step.stage == "encoding":
+            raise InterruptedByUser("stopped")
+
+    with pytest.raises(InterruptedByUser):
+        ensure_index(read_benchmark(folder), device="cpu", reporter=stop)
+    with pytest.raises(ModelError, match=r"is not on this machine|is not known"):
+        ensure_index(read_benchmark(folder), "org/none", device="cpu")
+    with (folder / "corpus.jsonl").open("a") as out:
+        out.write('{"_id": 5}\n')
+    with pytest.raises(CorpusError, match=r"corpus\.jsonl:5: ") as caught:
+        ensure_index(read_benchmark(folder), device="cpu")
+    assert "--strict" not in caught.value.line()
+    assert index_names() == []
 
 
 class Fixed:
@@ -117,3 +194,35 @@ def test_a_reporter_hears_each_query_and_can_stop(benchmark_: Benchmark) -> None
 
     with pytest.raises(InterruptedByUser):
         run_mode(Fixed(("d1", 1.0)), benchmark_, "dense", reporter=stop)
+
+
+def test_a_folder_is_evaluated_by_one_typed_call(tmp_path: Path) -> None:
+    out = tmp_path / "out.trec"
+    request = EvaluationRequest(
+        folder=str(write_benchmark(tmp_path / "tiny")), modes=("lexical",), run_file=str(out)
+    )
+    steps: list[Progress] = []
+    report = evaluate_folder(request, steps.append)
+    assert (report.benchmark, report.split, report.queries) == ("tiny", "test", 2)
+    assert report.runs[0].mode == "lexical"
+    assert msgspec.json.decode(msgspec.json.encode(report), type=EvaluationReport) == report
+    assert msgspec.json.decode(msgspec.json.encode(request), type=EvaluationRequest) == request
+    (record,) = records.records()
+    assert (record.index, record.sha256) == (report.index, report.sha256)
+    assert record.metrics == report.runs[0].metrics
+    assert out.read_text().startswith("q1 Q0 d1 1 ")
+    assert steps[-1].stage == "running"
+
+
+def test_what_cannot_be_written_costs_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise BioRetrievalError("the disk is full", remedy="make room")
+
+    monkeypatch.setattr(runner, "save", refuse)
+    request = EvaluationRequest(folder=str(write_benchmark(tmp_path / "tiny")), modes=("lexical",))
+    with pytest.raises(NotKeptError, match="the disk is full") as caught:
+        evaluate_folder(request)
+    assert caught.value.report.runs[0].mode == "lexical"
+    assert caught.value.remedy == "make room"

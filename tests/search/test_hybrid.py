@@ -17,19 +17,19 @@ from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
-from bioretrieval_tui.search import hybrid as fusion
+from bioretrieval_tui.search import hybrid
 from bioretrieval_tui.search.candidates import gather
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.hybrid import (
-    best_first,
-    fused,
+    by_score,
+    hybrid_scores,
+    main_term_share,
     padded,
     points,
     query_at,
     query_like,
     query_point,
-    rarest_share,
-    standard,
+    standardised,
 )
 from bioretrieval_tui.search.types import Query
 
@@ -84,25 +84,25 @@ def index(corpus: Path) -> OpenIndex:
 
 
 def test_standard_scores() -> None:
-    scores = standard(np.array([1, 2, 3], np.float32), np.array([0, 2, 4], np.float32))
+    scores = standardised(np.array([1, 2, 3], np.float32), np.array([0, 2, 4], np.float32))
     assert scores.mean() == pytest.approx(0)
     assert scores[1] == 0
     for reference in ([], [2], [2, 2]):
         given = np.array(reference, np.float32)
-        assert standard(np.array([1, 2], np.float32), given).tolist() == [0, 0]
+        assert standardised(np.array([1, 2], np.float32), given).tolist() == [0, 0]
 
 
 def test_documents_that_bm25_does_not_find_count_as_zero() -> None:
     one = padded(np.array([5], np.float32), 100)
     assert (len(one), one.max(), np.count_nonzero(one)) == (100, 5, 1)
-    assert standard(np.array([5, 0], np.float32), one) == pytest.approx([9.95, -0.1], abs=0.01)
+    assert standardised(np.array([5, 0], np.float32), one) == pytest.approx([9.95, -0.1], abs=0.01)
     few = padded(np.array([5, 5, 5], np.float32), 100)
-    assert standard(np.array([5, 0], np.float32), few)[0] > 5
+    assert standardised(np.array([5, 0], np.float32), few)[0] > 5
     many = np.array([3, 2, 1], np.float32)
     assert padded(many, 3).tolist() == [3, 2, 1]
     # Where all that are looked at score alike, the word still counts.
     same = padded(np.full(100, 2, np.float32), 100)
-    assert standard(np.array([2, 0], np.float32), same).tolist() == [1, -1]
+    assert standardised(np.array([2, 0], np.float32), same).tolist() == [1, -1]
     for count in (0, 100):
         assert not padded(np.zeros(0, np.float32), count).any()
 
@@ -147,10 +147,10 @@ def test_one_word_that_outweighs_the_others_is_what_the_query_asks_for(tmp_path:
     texts["target"] = LONG + "tannate"
     assert _found(tmp_path, texts, "cells tannate time")[0] == "target"
     index = open_index("made")
-    assert rarest_share(index, weighted_terms("cells tannate time")) > 0.8
-    assert rarest_share(index, weighted_terms("unheard tannate")) == 1
-    assert rarest_share(index, weighted_terms("cells time")) == pytest.approx(0.5)
-    assert rarest_share(index, weighted_terms("unheard")) == 0
+    assert main_term_share(index, weighted_terms("cells tannate time")) > 0.8
+    assert main_term_share(index, weighted_terms("unheard tannate")) == 1
+    assert main_term_share(index, weighted_terms("cells time")) == pytest.approx(0.5)
+    assert main_term_share(index, weighted_terms("unheard")) == 0
 
 
 def test_a_query_without_a_lexical_hit_is_ranked_by_the_vectors(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_query_without_a_lexical_hit_is_ranked_by_the_vectors(tmp_path: Path) 
 
 def test_ties_go_by_label() -> None:
     labels = np.array([3, 5, 9], np.int64)
-    assert best_first(labels, np.array([1, 2, 2], np.float32)).tolist() == [1, 2, 0]
+    assert by_score(labels, np.array([1, 2, 2], np.float32)).tolist() == [1, 2, 0]
 
 
 def test_what_one_half_missed_is_scored_by_it_too(index: OpenIndex) -> None:
@@ -171,7 +171,7 @@ def test_what_one_half_missed_is_scored_by_it_too(index: OpenIndex) -> None:
     exact = index.vectors.similarities(vector, found.labels)
     assert found.dense == pytest.approx(exact)
     assert found.lexical == pytest.approx(index.lexical.scores_of(QUERY, found.labels))
-    assert set(found.by_meaning.labels) | set(found.by_words.labels) == set(found.labels)
+    assert set(found.dense_list.labels) | set(found.lexical_list.labels) == set(found.labels)
 
 
 def test_the_query_moves_towards_what_is_on_top(
@@ -179,14 +179,14 @@ def test_the_query_moves_towards_what_is_on_top(
 ) -> None:
     vector = HashingEncoder().encode_queries([QUERY])[0]
     terms = weighted_terms(QUERY)
-    found = gather(index, vector, terms, fusion.DEPTH)
-    _, moved = fused(index, found, vector, terms, None)
-    monkeypatch.setattr(fusion, "_TOWARDS", 0.0)
-    more, still = fused(index, found, vector, terms, None)
-    plain = standard(more.dense, found.by_meaning.scores)
-    words = standard(more.lexical, padded(found.by_words.scores, fusion.DEPTH))
-    assert words.max() < fusion._FAR_OUT
-    plain += fusion._WORDS * words
+    found = gather(index, vector, terms, hybrid.DEPTH)
+    _, moved = hybrid_scores(index, found, vector, terms, None)
+    monkeypatch.setattr(hybrid, "_TOWARDS", 0.0)
+    more, still = hybrid_scores(index, found, vector, terms, None)
+    plain = standardised(more.dense, found.dense_list.scores)
+    words = standardised(more.lexical, padded(found.lexical_list.scores, hybrid.DEPTH))
+    assert words.max() < hybrid._OUTSTANDING_LAST
+    plain += hybrid._LEXICAL_WEIGHT * words
     assert still == pytest.approx(plain, abs=1e-5)
     assert len(moved) != len(still) or not np.allclose(moved, still)
 
@@ -208,7 +208,7 @@ def test_a_filter_holds_for_what_feedback_finds(index: OpenIndex) -> None:
     allowed = np.arange(0, 200, 7)
     for kept in (allowed, allowed[:2], allowed[:1], allowed[:0]):
         found = gather(index, vector, terms, 10, kept)
-        more, scores = fused(index, found, vector, terms, kept)
+        more, scores = hybrid_scores(index, found, vector, terms, kept)
         assert set(more.labels) <= set(kept)
         assert np.isfinite(scores).all()
 
