@@ -31,7 +31,6 @@ from bioretrieval_tui.search.protocol import Reranker
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.search.client import SearchClient
@@ -202,37 +201,30 @@ def _clause_place(where: str, clause: str) -> tuple[int, int] | None:
 # Rerankers ------------------------------------------------------------------------------------
 
 
-def rerankers(catalogue: Catalogue) -> list[tuple[Model, Reranker]]:
-    """Every cross-encoder of the catalogue with a recipe, as the search process wants it."""
-    from bioretrieval_tui.catalog.models import Model
+def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
+    """Name and request of the first cross-encoder of the catalogue that has a recipe and its files
+    on this machine. Reads the disk.
 
-    found = []
+    Raises:
+        ModelError: none is here; the remedy says how to get the first one.
+    """
+    from bioretrieval_tui.catalog.models import Model
+    from bioretrieval_tui.encoding.fetching import missing_models
+
+    first: Model | None = None
     for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST_RERANKER):
         recipe = entry.encoding
         if entry.role != "reranker" or recipe is None or recipe.type != "cross-encoder":
             continue
         side = recipe.document or recipe.query
         hub = (side.model if side else None) or next(iter(entry.hub), None)
-        if hub is not None:
-            found.append((entry, Reranker(hub, recipe)))
-    return found
-
-
-def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
-    """Name and request of the first reranker with its files on this machine. Reads the disk.
-
-    Raises:
-        ModelError: none is here; the remedy says how to get the first one.
-    """
-    from bioretrieval_tui.encoding.fetching import missing_models
-
-    known = rerankers(catalogue)
-    for entry, reranker in known:
-        if not missing_models(reranker.model, reranker.recipe):
-            return entry.name, reranker
-    if not known:
+        if hub is None:
+            continue
+        if not missing_models(hub, recipe):
+            return entry.name, Reranker(hub, recipe)
+        first = first or entry
+    if first is None:
         raise ModelError("the catalogue has no reranker with a recipe")
-    first = known[0][0]
     raise ModelError(
         f"{first.name} is not on this machine",
         remedy=f"get it: bioretrieval-tui doctor --model {first.id} --download",
