@@ -1,8 +1,8 @@
-"""Fetching 10,000 records from a local server that speaks as PubMed does: the share of the allowed
-rate that is reached, and whether memory stays flat.
+"""Fetching from a local server that speaks as PubMed does: which share of the allowed rate is
+reached, and whether memory stays flat.
 
-The server runs in a process of its own and the command in another, as a user calls it. The
-allowed rate is that of the requests (3 a second, or 10 with a key) times the records of each.
+The server and the command run in processes of their own. The allowed rate is that of the requests
+(3 a second, or 10 with a key) times the records of each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SERVER = Path(__file__).resolve().parents[1] / "tests" / "online" / "server.py"
 BAR = 0.8
 MEMORY_BAR = 1.1
 SIZES = (1_000, 5_000, 10_000)
-# Not `getrusage`: its peak begins with that of the process that this one was forked from.
+# Not `getrusage`: its peak starts at that of the parent process.
 CODE = """
 import sys, time
 started = time.perf_counter()
@@ -37,7 +37,7 @@ print(code, time.perf_counter() - started, int(peak) * 1024, file=sys.stderr)
 
 @contextlib.contextmanager
 def served(records: int) -> Iterator[dict[str, str]]:
-    """A server with so many records; gives the variables that lead there."""
+    """Run a server with so many records; gives the environment variables that lead to it."""
     words = [sys.executable, str(SERVER), str(records)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -49,7 +49,7 @@ def served(records: int) -> Iterator[dict[str, str]]:
 
 
 def fetched(records: int, key: str | None) -> tuple[float, int]:
-    """Seconds and peak bytes of one fetch."""
+    """Return seconds and peak bytes of one fetch."""
     with served(records) as places, tempfile.TemporaryDirectory() as folder:
         env = {k: v for k, v in os.environ.items() if "proxy" not in k.casefold()}
         env |= {**places, "BIORETRIEVAL_HOME": folder, "BIORETRIEVAL_OFFLINE": "0"}
@@ -63,7 +63,7 @@ def fetched(records: int, key: str | None) -> tuple[float, int]:
         with output.open("rb") as lines:
             names = {json.loads(line)["_id"] for line in lines}
     if code != "0" or len(names) != records:
-        raise SystemExit(f"{len(names):,} of {records:,} records came: {done.stderr}")
+        raise SystemExit(f"{len(names):,} of {records:,} records arrived: {done.stderr}")
     return float(seconds), int(peak)
 
 

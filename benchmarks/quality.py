@@ -34,7 +34,7 @@ from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.lexical.analysis import spans, tokens
 from bioretrieval_tui.index.lexical.bm25 import weighted_terms
 from bioretrieval_tui.index.vectors import HnswStore
-from bioretrieval_tui.search import fusion
+from bioretrieval_tui.search import hybrid as fusion
 from bioretrieval_tui.search.candidates import Candidates, Floats, gather
 from bioretrieval_tui.search.engine import SearchEngine
 

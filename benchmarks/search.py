@@ -28,7 +28,7 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.index.importing import import_vectors
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.hits import MODES, Question
+from bioretrieval_tui.search.types import MODES, Query
 
 PARAGRAPHS = DATA / "evidence-inference" / "paragraphs.jsonl.gz"
 QUERIES = 300
@@ -65,11 +65,11 @@ def paragraphs(scifact: SearchEngine) -> SearchEngine:
 def timed(engine: SearchEngine, queries: Sequence[str], mode: str) -> list[float]:
     """Milliseconds of each query, from its text to ten hits with their texts."""
     for query in queries[:10]:
-        engine.search(Question(text=query, mode=mode))
+        engine.search(Query(text=query, mode=mode))
     spent = []
     for query in queries:
         start = time.perf_counter()
-        engine.search(Question(text=query, mode=mode))
+        engine.search(Query(text=query, mode=mode))
         spent.append((time.perf_counter() - start) * 1e3)
     return spent
 

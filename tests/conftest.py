@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +46,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return next((group for group in TORCH if module.startswith(group)), module)
 
     return ByModule(config, log)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children of the test can be interrupted, though the tests may run in the background of a
+    script, where SIGINT is ignored and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -11,15 +11,8 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from bioretrieval_tui.cli import COMPLETION_VARIABLE
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-ERROR_LOG = "last-error.log"
-"""In the state folder: the traceback of the last unexpected error."""
 
 _WHILE_WRITING = frozenset(
     (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EINVAL, errno.EIO, errno.ENOSPC)
@@ -109,6 +102,7 @@ def launch() -> int:
     sys.setswitchinterval(0.001)
     from rich.console import Console
 
+    from bioretrieval_tui.paths import keep_report
     from bioretrieval_tui.tui.app import BioRetrievalApp
 
     app = BioRetrievalApp(loaded.catalogue, problems=loaded.problems)
@@ -117,7 +111,7 @@ def launch() -> int:
     app.error_console = Console(file=caught, width=100, color_system=None)
     app.run()
     if app.return_code and caught.getvalue():
-        _tell(f"the app stopped by an error of its own; {_kept(caught.getvalue())}")
+        _tell(f"the app stopped by an error of its own; {keep_report(caught.getvalue())}")
     return app.return_code or 0
 
 
@@ -127,6 +121,7 @@ def launch() -> int:
 def _explain(error: Exception) -> int:
     """Say in one line what went wrong (in several what is wrong with a catalogue or filter)."""
     from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, FilterError
+    from bioretrieval_tui.paths import full_traceback, keep_report
 
     if isinstance(error, CatalogueError) and error.problems:
         for problem in error.problems:
@@ -145,11 +140,11 @@ def _explain(error: Exception) -> int:
             return EXIT_FAILED
         # The machine's fault rather than ours: what happened and where is all there is to say.
         where = f"{error.filename}: " if error.filename else ""
-        _tell(f"{where}{error.strerror or error}; {_kept(_traceback(error))}")
+        _tell(f"{where}{error.strerror or error}; {keep_report(full_traceback(error))}")
         return EXIT_FAILED
     words = " ".join(str(error).split())
     said = f"{type(error).__name__}: {words}" if words else type(error).__name__
-    _tell(f"unexpected {said[:200]}; {_kept(_traceback(error))}")
+    _tell(f"unexpected {said[:200]}; {keep_report(full_traceback(error))}")
     return EXIT_FAILED
 
 
@@ -157,33 +152,6 @@ def _tell(text: str, *, name: bool = True) -> None:
     from bioretrieval_tui.cli.narration import tell
 
     tell(text, name=name)
-
-
-def _traceback(error: BaseException) -> str:
-    import traceback
-
-    return "".join(traceback.format_exception(error))
-
-
-def _kept(report: str) -> str:
-    """Write a report of an error to the log; where it went, or that it could not be written."""
-    import platform
-    from datetime import UTC, datetime
-
-    from bioretrieval_tui import __version__
-    from bioretrieval_tui.paths import places, write_atomically
-
-    head = (
-        f"{datetime.now(UTC).isoformat(timespec='seconds')} bioretrieval-tui {__version__}, "
-        f"Python {platform.python_version()}, {platform.platform()}\n{sys.argv[1:]!r}\n\n"
-    )
-    path: Path | str = "the state folder"
-    try:
-        path = places().state / ERROR_LOG
-        write_atomically(path, (head + report).encode("utf-8", "backslashreplace"))
-    except (OSError, RuntimeError) as error:  # RuntimeError: a home folder that nobody has
-        return f"the details could not be written to {path}: {getattr(error, 'strerror', error)}"
-    return f"details: {path}"
 
 
 # Streams --------------------------------------------------------------------------------------

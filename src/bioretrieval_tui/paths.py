@@ -13,6 +13,8 @@ from bioretrieval_tui.errors import BioRetrievalError
 
 APP = "bioretrieval-tui"
 HOME_VARIABLE = "BIORETRIEVAL_HOME"
+ERROR_LOG = "last-error.log"
+"""In the state folder: the traceback of the last unexpected error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,21 @@ def places() -> Places:
     )
 
 
+def save_file(path: Path, data: bytes, what: str) -> None:
+    """Replace a file atomically; `what` names it in the error.
+
+    Raises:
+        BioRetrievalError: it cannot be written; the previous one is untouched.
+    """
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise BioRetrievalError(
+            f"{what} cannot be saved in {path.parent}: {error.strerror or error}",
+            remedy="free space, or make the folder writable",
+        ) from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, flush it to disk and rename it into place.
 
@@ -86,3 +103,31 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def full_traceback(error: BaseException) -> str:
+    """The traceback of an error as Python prints it."""
+    import traceback
+
+    return "".join(traceback.format_exception(error))
+
+
+def keep_report(report: str) -> str:
+    """Write a report of an error to the error log; say where it is, or why it is not."""
+    import platform
+    import sys
+    from datetime import UTC, datetime
+
+    from bioretrieval_tui import __version__
+
+    head = (
+        f"{datetime.now(UTC).isoformat(timespec='seconds')} bioretrieval-tui {__version__}, "
+        f"Python {platform.python_version()}, {platform.platform()}\n{sys.argv[1:]!r}\n\n"
+    )
+    path: Path | str = "the state folder"
+    try:
+        path = places().state / ERROR_LOG
+        write_atomically(path, (head + report).encode("utf-8", "backslashreplace"))
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
+        return f"the details could not be written to {path}: {getattr(error, 'strerror', error)}"
+    return f"details: {path}"

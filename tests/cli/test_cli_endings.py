@@ -305,6 +305,7 @@ s.load = load
 """
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_that_python_loses_is_heard_a_moment_later(cli: Call) -> None:
     called = cli("list", code=LOST)
     assert (called.code, called.out, called.err) == (130, "", "")

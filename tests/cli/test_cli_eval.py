@@ -408,6 +408,7 @@ def long(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_evaluation_leaves_no_figure(
     call: Call, environment: dict[str, str], place: Path, long: Path, tmp_path: Path, first: Any
 ) -> None:

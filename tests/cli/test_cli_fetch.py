@@ -131,7 +131,8 @@ def test_from_a_query_to_an_offline_search(call: Callable[..., Ended], world: Wo
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_ended_in_the_middle_and_continued(
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_or_killed_fetch_resumes(
     call: Callable[..., Ended],
     env: dict[str, str],
     world: World,
@@ -168,7 +169,7 @@ def test_ended_in_the_middle_and_continued(
     assert len(world.asked) - before <= (6_000 - kept) // 200 + 1
 
 
-def test_a_build_that_the_network_left_goes_on(
+def test_a_build_resumes_after_a_network_failure(
     call: Callable[..., Ended], world: World, env: dict[str, str]
 ) -> None:
     world.articles, world.broken_from = 300, 200
@@ -230,7 +231,7 @@ def test_a_benchmark_that_eval_takes(
     assert (unknown.code, "nfcorpus" in unknown.last) == (3, True)
 
 
-def test_the_baseline_is_said_and_asked_for(
+def test_the_baseline_shows_its_size_and_asks(
     call: Callable[..., Ended], world: World, tmp_path: Path
 ) -> None:
     world.files = archive_files(world)
@@ -314,7 +315,9 @@ def test_offline_is_one_line(call: Callable[..., Ended], world: World, words: li
     assert world.asked == []
 
 
-def test_nobody_there_and_a_wrong_key(call: Callable[..., Ended], world: World) -> None:
+def test_an_unreachable_service_and_a_wrong_key_are_one_line(
+    call: Callable[..., Ended], world: World
+) -> None:
     nobody = call("fetch", "pubmed", "x", BIORETRIEVAL_NCBI_URL="http://127.0.0.1:9")
     assert nobody.code == 1
     assert "PubMed cannot be reached" in nobody.last
@@ -332,7 +335,7 @@ def test_the_key_is_shown_masked(call: Callable[..., Ended]) -> None:
     }  # fmt: skip
 
 
-def test_a_reader_that_goes_away(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_a_fetch_quietly(env: dict[str, str], tmp_path: Path) -> None:
     words = " ".join(PROGRAM)
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {words} fetch pubmed birds -q | head -n 1"],

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.registry import manifest_of
-from bioretrieval_tui.search.client import SearchClient
-from bioretrieval_tui.search.hits import Question
+from bioretrieval_tui.search.types import Query
 
 HEAVY = ("torch", "openvino", "hnswlib", "transformers", "sentence_transformers", "tokenizers")
 MANY = """
@@ -90,7 +90,7 @@ async def test_the_search_process_answers_by_bm25_without_a_model(
         documents = [Document(name, "", text) for name, text in TEXTS.items()]
         ensured = await client.ensure_catalogue(documents, "v1", vectors=False)
         assert (ensured.documents, ensured.built) == (3, True)
-        question = Question(text="muscle pain", mode="lexical")
+        question = Query(text="muscle pain", mode="lexical")
         assert (await client.search(question, index="catalogue")).hits[0].id == "d1"
         (why,) = await client.why(question, ["d1"], index="catalogue")
         assert why.lexical_rank == 1

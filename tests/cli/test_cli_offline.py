@@ -124,9 +124,7 @@ def test_every_verb_is_in_one_of_the_lists() -> None:
 
 
 @pytest.mark.parametrize("front", [(), ("--offline",)], ids=["allowed", "offline"])
-def test_no_verb_but_those_that_say_so_opens_a_socket(
-    blocked: Callable[..., Any], front: tuple[str, ...]
-) -> None:
+def test_offline_verbs_open_no_socket(blocked: Callable[..., Any], front: tuple[str, ...]) -> None:
     for verb, words in STAYING.items():
         ended = blocked(*front, *verb.split(), *words)
         assert "SOCKET" not in ended.err, verb
@@ -137,9 +135,7 @@ def test_no_verb_but_those_that_say_so_opens_a_socket(
 
 
 @pytest.mark.parametrize("how", ["before", "behind", "variable"])
-def test_those_that_ask_say_in_one_line_that_they_may_not(
-    blocked: Callable[..., Any], how: str
-) -> None:
+def test_online_verbs_are_one_line_when_offline(blocked: Callable[..., Any], how: str) -> None:
     assert blocked("watch", "add", "owls").code == 0
     for verb, words in ASKING.items():
         ended = blocked(

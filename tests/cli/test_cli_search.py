@@ -70,7 +70,7 @@ SEARCHES: dict[str, list[str]] = {
 # the catalogue is made of the models only, which is a quarter of the time.
 MANY = """
 import json, os, sys
-import bioretrieval_tui.search.entries as entries
+import bioretrieval_tui.search.catalogue_index as entries
 from bioretrieval_tui.main import run
 whole = entries.catalogue_documents
 entries.catalogue_documents = lambda c: [d for d in whole(c) if d.metadata["kind"] == "model"]
@@ -356,6 +356,7 @@ def vectors(folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("stage", ["loading", "encoding"])
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_build_is_quiet_and_leaves_nothing(
     place: Place, environment: dict[str, str], cli: Call, tmp_path: Path, stage: str
 ) -> None:

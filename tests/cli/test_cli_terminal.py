@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Call = Callable[..., Any]
 
 _SEQUENCE = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]")
@@ -133,6 +135,7 @@ def test_open_over_ssh_shows_the_address_and_says_sent(terminal: Call, cli: Call
     assert any("sent to your terminal's clipboard" in line for line in plain(seen.out))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_index_is_removed_only_when_the_answer_is_yes(terminal: Call, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "indexes" / "mine"
     folder.mkdir(parents=True)

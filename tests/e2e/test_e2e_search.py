@@ -19,7 +19,7 @@ Start = Callable[..., Session]
 BOUND = 1.0
 """Seconds in which a key must show on any machine; the target, reported, is 0.05."""
 
-SERVICE = "bioretrieval_tui.search.service"
+SERVICE = "bioretrieval_tui.backend.server"
 FIRST = re.compile(r"^\s+1  (BiCA|SciNCL): ", re.MULTILINE)
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from precisions import BFLOAT16, Precision
 from tiny_models import recipe, reference, save_bert
 
 from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding import embedded, openvino_runtime
 from bioretrieval_tui.encoding.device import pick, usable_cores
 from bioretrieval_tui.encoding.encoder import Encoder, load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.progress import Progress
@@ -30,29 +32,28 @@ DOCUMENTS = [
 ]
 
 
-def test_it_says_what_it_is(encoder: Encoder) -> None:
+def test_it_says_what_it_is(encoder: Encoder, precision: Precision) -> None:
     assert encoder.model_id == embedded.MODEL_ID
     assert encoder.revision == embedded.REVISION
     assert encoder.recipe_hash == recipe_hash(embedded.RECIPE)
     assert (encoder.dimension, encoder.similarity, encoder.normalised) == (384, "cosine", True)
     assert encoder.device == "cpu"
-    assert encoder.dtype in ("float32", "bfloat16")
+    assert encoder.dtype == precision.name
 
 
-def test_documents_agree_with_the_model_card(encoder: Encoder) -> None:
+def test_documents_agree_with_the_model_card(encoder: Encoder, precision: Precision) -> None:
     vectors = encoder.encode_documents(DOCUMENTS)
     texts = [f"{d.title} {d.text}".strip().encode("utf-8", "replace").decode() for d in DOCUMENTS]
     expected = reference(texts, embedded.locate().folder, 256, "mean")
     assert vectors.shape == (5, 384)
-    assert vectors.dtype == np.float32
-    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    precision.agree(vectors, expected)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_queries_agree_with_the_model_card(encoder: Encoder) -> None:
+def test_queries_agree_with_the_model_card(encoder: Encoder, precision: Precision) -> None:
     texts = ["p53", "do statins cause muscle pain? " * 60]
     expected = reference(texts, embedded.locate().folder, 256, "mean")
-    np.testing.assert_allclose(encoder.encode_queries(texts), expected, atol=1e-5)
+    precision.agree(encoder.encode_queries(texts), expected)
 
 
 def test_the_256th_token_counts_and_the_next_does_not(encoder: Encoder) -> None:
@@ -174,7 +175,9 @@ def test_by_torch_few_queries_take_one_thread(torch_encoder: Encoder) -> None:
     assert torch.get_num_threads() == before
 
 
-def test_it_is_loaded_once(encoder: Encoder) -> None:
+def test_it_is_loaded_once(prepared_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(prepared_home))
+    encoder = load_encoder(device="cpu")
     steps: list[Progress] = []
     assert load_encoder(device="cpu", reporter=steps.append) is encoder
     assert load_query_encoder() is encoder
@@ -184,6 +187,39 @@ def test_it_is_loaded_once(encoder: Encoder) -> None:
 def test_another_revision_is_refused() -> None:
     with pytest.raises(ModelError, match="is here in revision 1110a243"):
         load_encoder(revision="0" * 40, device="cpu")
+
+
+def test_a_precision_that_is_forced(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    can = openvino_runtime.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    found = {}
+    for name in ("float32", "bfloat16", ""):
+        monkeypatch.setenv("BIORETRIEVAL_PRECISION", name)
+        found[name] = load_encoder(str(tiny), recipe(), device="cpu")
+    assert (found["float32"].dtype, found["bfloat16"].dtype) == ("float32", "bfloat16")
+    # A processor without bfloat16 leaves it to torch, which emulates it.
+    by_openvino = isinstance(found["bfloat16"], OpenVinoEncoder)
+    assert by_openvino == ("BF16" in can)
+    assert found[""].dtype == ("bfloat16" if "BF16" in can else "float32")
+    monkeypatch.setenv("BIORETRIEVAL_PRECISION", "int8")
+    with pytest.raises(UsageError, match="BIORETRIEVAL_PRECISION is 'int8'"):
+        load_encoder(str(tiny), recipe(), device="cpu")
+
+
+def test_bfloat16_that_the_processor_has_not_is_emulated_by_torch(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = openvino_runtime.Chip("1", "an old one", "f32")
+    monkeypatch.setattr(openvino_runtime, "_quickest", lambda: without)
+    monkeypatch.setenv("BIORETRIEVAL_PRECISION", "bfloat16")
+    notes: list[str | None] = []
+    encoder = load_encoder(
+        str(tiny), recipe(pooling="mean"), device="cpu",
+        reporter=lambda step: notes.append(step.note),
+    )  # fmt: skip
+    assert encoder.dtype == "bfloat16"
+    assert "with torch: this processor has no bfloat16, which is asked for" in notes
+    text = "query: the liver"
+    BFLOAT16.agree(encoder.encode_queries(["the liver"]), reference([text], tiny, 12, "mean"))
 
 
 @pytest.mark.parametrize(
@@ -214,26 +250,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
-def test_a_local_model_by_its_recipe(tiny: Path, pooling: str) -> None:
+def test_a_local_model_by_its_recipe(tiny: Path, pooling: str, precision: Precision) -> None:
     encoder = load_encoder(str(tiny), recipe(pooling=pooling), device="cpu")
     assert encoder.dimension == 32
     assert encoder.revision.startswith("sha256:")
     text = "the liver " * 30
     document = Document("1", "A title", text)
-    np.testing.assert_allclose(
+    precision.agree(
         encoder.encode_documents([document]),
         reference([f"passage: A title[SEP]{text}".strip()], tiny, 40, pooling),
-        atol=1e-5,
     )
-    np.testing.assert_allclose(
+    precision.agree(
         encoder.encode_queries([text]),
         reference([f"query: {text}".strip()], tiny, 12, pooling),
-        atol=1e-5,
     )
 
 
 def test_the_authors_own_modules_where_the_recipe_names_no_pooling(
-    tiny: Path, tmp_path: Path
+    tiny: Path, tmp_path: Path, precision: Precision
 ) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
@@ -247,16 +281,17 @@ def test_the_authors_own_modules_where_the_recipe_names_no_pooling(
     model.save(str(tmp_path / "st"))
     theirs = recipe(pooling=None, library="sentence-transformers")
     encoder = load_encoder(str(tmp_path / "st"), theirs, device="cpu")
-    np.testing.assert_allclose(
+    precision.agree(
         encoder.encode_queries(["the liver"]),
         reference(["query: the liver"], tiny, 12, "cls"),
-        atol=1e-5,
     )
     with pytest.raises(ModelError, match=r"no modules\.json that says how it pools"):
         load_encoder(str(tiny), theirs, device="cpu")
 
 
-def test_a_folder_of_sentence_transformers_brings_its_recipe(tiny: Path, tmp_path: Path) -> None:
+def test_a_folder_of_sentence_transformers_brings_its_recipe(
+    tiny: Path, tmp_path: Path, precision: Precision
+) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
@@ -278,7 +313,7 @@ def test_a_folder_of_sentence_transformers_brings_its_recipe(tiny: Path, tmp_pat
             model.encode_document([f"A title {long.strip()}"]),
         ),
     ):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        precision.agree(ours, theirs)
     assert load_encoder(str(folder), encoder.recipe, device="cpu") is encoder
     (folder / "modules.json").unlink()
     with pytest.raises(ModelError, match="is not known"):

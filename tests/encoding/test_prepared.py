@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from precisions import FLOAT32, Precision
 from tiny_models import recipe, save_bert
 
 from bioretrieval_tui.catalog.models import Side
@@ -41,6 +42,7 @@ def tiny_home(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny-home") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIORETRIEVAL_HOME", str(folder))
+        patch.setenv("BIORETRIEVAL_PRECISION", FLOAT32.name)
         assert ensure(source_of(tiny), lambda _: None) is not None
     return folder
 
@@ -68,7 +70,7 @@ def test_a_prepared_one_is_found_without_its_model(cache: Path, tmp_path: Path) 
     found, seen = stages(source_of(tmp_path / "gone"))
     assert found is not None
     assert seen == []
-    assert found.note.worst >= 0.999
+    assert found.note.worst >= FLOAT32.least
     assert openvino_encoder(source_of(tmp_path / "gone"), lambda _: None) is not None
 
 
@@ -172,6 +174,25 @@ def test_vectors_that_differ_are_refused_once(
     assert stages(source_of(tiny / "gone")) == (None, ["loading model"])
 
 
+def test_a_model_that_bfloat16_blurs_is_prepared_in_float32(
+    home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = openvino_runtime.Chip("2099.1", "p", "bf16")
+    monkeypatch.setattr(openvino_runtime, "_quickest", lambda: quick)
+    monkeypatch.setattr(openvino_export, "LEAST_COSINE", {"bf16": 1.1, "f32": 0.999999})
+    monkeypatch.delenv("BIORETRIEVAL_PRECISION")
+    found, seen = stages(source_of(tiny))
+    assert found is not None
+    assert found.note.key.precision == "f32"
+    assert set(seen) == {STAGE}
+    # The next process knows that bfloat16 was refused, and needs no model to know.
+    again, seen = stages(source_of(tiny / "gone"))
+    assert again is not None
+    assert (again.folder, seen) == (found.folder, [])
+    monkeypatch.setenv("BIORETRIEVAL_PRECISION", "bfloat16")
+    assert stages(source_of(tiny)) == (None, ["loading model"])
+
+
 def test_a_model_that_cannot_be_traced_is_refused(
     home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +281,23 @@ def test_preparing_is_nothing_where_it_is_done(prepared_home: Path, monkeypatch)
     assert steps == []
 
 
-def test_the_engine_may_be_torch(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_prepared_keeps_to_its_precision(
+    home: Path, tiny: Path, precision: Precision
+) -> None:
+    chip = openvino_runtime.chip()
+    if chip is None:  # no bfloat16 here, so nothing is prepared in it
+        assert stages(source_of(tiny)) == (None, ["loading model"])
+        return
+    found, _ = stages(source_of(tiny))
+    assert found is not None
+    assert openvino_runtime.DTYPES[chip.precision] == precision.name
+    assert found.note.key.precision == chip.precision
+    assert precision.least <= found.note.worst <= 1.0000001
+
+
+def test_the_engine_may_be_torch(
+    home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
     from bioretrieval_tui.encoding.encoder import load_encoder
     from bioretrieval_tui.encoding.torch_encoder import TorchEncoder
     from bioretrieval_tui.errors import UsageError
@@ -272,10 +309,9 @@ def test_the_engine_may_be_torch(home: Path, tiny: Path, monkeypatch: pytest.Mon
     assert not (home / "cache" / "encoders").exists()
     monkeypatch.delenv("BIORETRIEVAL_ENGINE")
     quick = load_encoder(str(tiny), RECIPE, device="cpu")
-    assert isinstance(quick, OpenVinoEncoder)
+    assert isinstance(quick, OpenVinoEncoder) == (openvino_runtime.chip() is not None)
     documents = [Document("1", "", "the liver"), Document("2", "Title", "x " * 90)]
-    agree = (forced.encode_documents(documents) * quick.encode_documents(documents)).sum(axis=1)
-    assert agree.min() > 0.999
+    precision.agree(quick.encode_documents(documents), forced.encode_documents(documents))
     assert forced.tokens == quick.tokens
     monkeypatch.setenv("BIORETRIEVAL_ENGINE", "onnx")
     with pytest.raises(UsageError, match="BIORETRIEVAL_ENGINE is 'onnx'"):

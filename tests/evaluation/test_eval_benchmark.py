@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
-from bioretrieval_tui.evaluation.benchmark import read_benchmark
-from bioretrieval_tui.evaluation.layout import find_parts
-from bioretrieval_tui.evaluation.reading import read_judgements, read_queries
+from bioretrieval_tui.evaluation.benchmark import (
+    find_parts,
+    read_benchmark,
+    read_judgements,
+    read_queries,
+)
 
 # Letters that a line of either file can carry in an id, without those that end a line or a cell.
 IDS = st.text(

@@ -10,8 +10,8 @@ from folders import write_benchmark
 
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
-from bioretrieval_tui.evaluation.explore import query_rows, query_view, titles_in
-from bioretrieval_tui.evaluation.measures import measure
+from bioretrieval_tui.evaluation.metrics import measure
+from bioretrieval_tui.evaluation.qrels import query_rows, query_view, titles_in
 
 RUNS = {
     "dense": {"q1": (("x", 3.0), ("d4", 2.0), ("y", 1.0)), "q2": (("d2", 1.0),)},

@@ -12,8 +12,8 @@ from folders import IndexRanker
 from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.evaluation.benchmark import read_benchmark
-from bioretrieval_tui.evaluation.measures import measure
-from bioretrieval_tui.evaluation.running import aliases_of, run_mode
+from bioretrieval_tui.evaluation.metrics import measure
+from bioretrieval_tui.evaluation.runner import aliases_of, run_mode
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import open_index
 

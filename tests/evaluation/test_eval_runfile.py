@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
-from bioretrieval_tui.evaluation.runfile import read_run, run_paths, write_run
-from bioretrieval_tui.evaluation.running import in_order
+from bioretrieval_tui.evaluation.trec import in_order, read_run, run_paths, write_run
 
 LETTERS = st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp", "Zs"))
 NAMES = st.text(LETTERS, min_size=1, max_size=8)
@@ -40,7 +39,7 @@ def test_a_run_comes_back_as_it_was_written(
 def test_ir_measures_reads_it_to_the_same_figures(tmp_path: Path) -> None:
     import ir_measures
 
-    from bioretrieval_tui.evaluation.measures import measure
+    from bioretrieval_tui.evaluation.metrics import measure
 
     draws = np.random.default_rng(2)
     names = [f"d{n}" for n in range(60)]

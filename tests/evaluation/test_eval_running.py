@@ -11,8 +11,8 @@ from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.errors import InterruptedByUser
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
-from bioretrieval_tui.evaluation.measures import measure
-from bioretrieval_tui.evaluation.running import aliases_of, in_order, run_mode
+from bioretrieval_tui.evaluation.metrics import measure
+from bioretrieval_tui.evaluation.runner import aliases_of, in_order, run_mode
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.progress import Progress

@@ -317,13 +317,13 @@ def test_terminal_escapes_are_kept_and_never_shown(home: Path, tmp_path: Path) -
     from bioretrieval_tui.render.formats import FORMATS, render
     from bioretrieval_tui.render.hits import hit_sheet
     from bioretrieval_tui.search.engine import SearchEngine
-    from bioretrieval_tui.search.hits import Question
+    from bioretrieval_tui.search.types import Query
 
     hostile(home, escaping(tmp_path / "escapes.jsonl"))
     assert titles(home) == [f"asthma {ESCAPES}"] * 3
     with at_home(home):
         engine = SearchEngine(open_index("demo"), HashingEncoder(pictures.DIMENSION))
-    hits = engine.search(Question(text="asthma", k=3)).hits
+    hits = engine.search(Query(text="asthma", k=3)).hits
     engine.close()
     assert len(hits) == 3
     for form in FORMATS:

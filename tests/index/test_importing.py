@@ -23,7 +23,7 @@ from bioretrieval_tui.index.manifest import ANY_REVISION
 from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.hits import Question
+from bioretrieval_tui.search.types import Query
 
 MODEL = "test/hashing"
 DOT = Encoding(
@@ -104,7 +104,7 @@ def test_a_chunk_as_it_is_published(tmp_path: Path, dtype: str, numbers: bool) -
 def test_searching_with_the_model_that_made_them(files: Files) -> None:
     files.load(id_kind="pmid")
     engine = SearchEngine(open_index("demo"), HashingEncoder())
-    hits = engine.search(Question(text="inhaled steroids in children", k=2, mode="dense")).hits
+    hits = engine.search(Query(text="inhaled steroids in children", k=2, mode="dense")).hits
     assert (hits[0].id, hits[0].title) == ("10025", "Asthma")
     assert hits[0].url == "https://pubmed.ncbi.nlm.nih.gov/10025/"
     engine.close()

@@ -25,10 +25,10 @@ from bioretrieval_tui.index.registry import info, manifest_of, open_index
 from bioretrieval_tui.index.vectorise import embedded_facts, facts_of
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.hits import Question
+from bioretrieval_tui.search.types import Query
 
 RECORDS = [record(f"d{n}", f"asthma day{n}x", f"title {n}", year=2000 + n) for n in range(20)]
-LEXICAL = Question(text="asthma day3x", mode="lexical")
+LEXICAL = Query(text="asthma day3x", mode="lexical")
 
 
 @pytest.fixture(autouse=True)
@@ -53,14 +53,14 @@ def test_bm25_searches_filters_and_explains_without_vectors() -> None:
     assert made().manifest.encoded is False
     engine = SearchEngine.open("demo", device="no such device", ready=False)
     assert engine.search(LEXICAL).hits[0].id == "d3"
-    answer = engine.search(Question(text="asthma", mode="lexical", where="year:2010.."))
+    answer = engine.search(Query(text="asthma", mode="lexical", where="year:2010.."))
     assert answer.fitting == 10
     assert dict(answer.facets[0].counts)["2015"] == 1
     (why,) = engine.why(LEXICAL, ["d3"])
     assert (why.lexical_rank, why.dense_rank, why.scores.dense) == (1, None, None)
     for mode in ("dense", "hybrid"):
         with pytest.raises(IndexFault, match="demo has no vectors: it was built for BM25 alone"):
-            engine.search(Question(text="asthma", mode=mode))
+            engine.search(Query(text="asthma", mode=mode))
     with pytest.raises(IndexFault, match="no vectors"):
         engine.similar("d3")
     with pytest.raises(IndexFault, match="no vectors"):
@@ -117,7 +117,7 @@ def test_lexical_search_reads_neither_vectors_nor_graph() -> None:
     assert first_hit() == "d3"
     engine = SearchEngine.open("demo", ready=False)
     with pytest.raises(IndexFault, match="was altered since it was built"):
-        engine.search(Question(text="asthma"))
+        engine.search(Query(text="asthma"))
     with pytest.raises(IndexFault, match="was altered since it was built"):
         SearchEngine.open("demo")
 

@@ -55,7 +55,7 @@ def test_a_file_is_resumed_at_any_byte(
     assert [path.name for path in tmp_path.glob("file*")] == ["file"]
 
 
-def test_another_process_goes_on(client: HttpClient, world: World, tmp_path: Path) -> None:
+def test_another_process_resumes_a_file(client: HttpClient, world: World, tmp_path: Path) -> None:
     world.files["/file"] = DATA
     world.faults = [("/file", Fault("cut", 70_000))] + [("/file", Fault("fail"))] * 5
     with pytest.raises(OnlineError, match="the PubMed archive responded with status 500"):
@@ -67,16 +67,16 @@ def test_another_process_goes_on(client: HttpClient, world: World, tmp_path: Pat
     assert told[-1] == len(DATA)
 
 
-def test_what_was_complete_and_not_yet_renamed(
-    client: HttpClient, world: World, tmp_path: Path
-) -> None:
+def test_a_complete_part_file_is_renamed(client: HttpClient, world: World, tmp_path: Path) -> None:
     world.files["/file"] = DATA
     (tmp_path / "file.part").write_bytes(DATA)
     fetched(client, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
 
 
-def test_a_file_that_is_another(client: HttpClient, world: World, tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_md5_or_too_many_bytes_is_refused(
+    client: HttpClient, world: World, tmp_path: Path
+) -> None:
     world.files["/file"] = DATA[:-1] + b"x"
     with pytest.raises(OnlineError, match="has the wrong MD5"):
         fetched(client, tmp_path / "file")
@@ -85,7 +85,7 @@ def test_a_file_that_is_another(client: HttpClient, world: World, tmp_path: Path
         fetched(client, tmp_path / "file", most=1_000)
 
 
-def test_an_archive_that_never_gives_anything(
+def test_a_download_fails_after_five_connections_without_data(
     client: HttpClient, world: World, tmp_path: Path
 ) -> None:
     world.files["/file"] = DATA
@@ -110,7 +110,7 @@ def quiet(_: int, __: int) -> None:
     """Says nothing."""
 
 
-def test_files_come_out_as_they_went_in(tmp_path: Path) -> None:
+def test_unpacked_files_equal_the_packed_ones(tmp_path: Path) -> None:
     path = archive(tmp_path, ("top/a.txt", b"one"), ("top/b/c.txt", b"two" * 9), ("top/d", b""))
     told: list[tuple[int, int]] = []
     unpack(path, tmp_path / "out", tell=lambda *step: told.append(step))
@@ -140,7 +140,7 @@ def linked() -> zipfile.ZipInfo:
         ([("big", bytes(2_000_000))], "it unpacks to 2,000,000 bytes"),
     ],
 )
-def test_what_is_not_unpacked(
+def test_dangerous_zip_files_are_not_unpacked(
     tmp_path: Path, entries: list[tuple[str | zipfile.ZipInfo, bytes]], said: str
 ) -> None:
     path = archive(tmp_path, *entries)
@@ -150,7 +150,7 @@ def test_what_is_not_unpacked(
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
-def test_an_archive_that_lies_about_its_size(tmp_path: Path) -> None:
+def test_a_zip_file_larger_than_declared_is_damaged(tmp_path: Path) -> None:
     path = archive(tmp_path, ("big", bytes(1_000_000)))
     data = path.read_bytes().replace((1_000_000).to_bytes(4, "little"), (9).to_bytes(4, "little"))
     path.write_bytes(data)
@@ -188,7 +188,7 @@ def nfcorpus(world: World) -> Benchmark:
     )
 
 
-def test_a_benchmark_is_what_eval_takes(
+def test_a_fetched_benchmark_can_be_evaluated(
     client: HttpClient, world: World, nfcorpus: Benchmark, tmp_path: Path
 ) -> None:
     world.faults = [("/nfcorpus.zip", Fault("cut", 300))]
@@ -210,7 +210,7 @@ def test_an_altered_archive_is_not_unpacked(
     assert not [path for path in tmp_path.iterdir() if path.name != "home"]
 
 
-def test_entries_without_an_archive(client: HttpClient, tmp_path: Path) -> None:
+def test_a_benchmark_without_an_archive_is_refused(client: HttpClient, tmp_path: Path) -> None:
     found = load().catalogue
     assert {"nfcorpus", "scifact", "scidocs", "trec-covid"} <= set(fetchable(found))
     entry = next(
@@ -244,7 +244,7 @@ def test_the_baseline_file_by_file(client: HttpClient, world: World, tmp_path: P
         assert (folder / one.name).read_bytes() == world.files[f"/{one.path}"]
 
 
-def test_a_baseline_goes_on_behind_the_file_that_failed(
+def test_a_baseline_resumes_behind_the_file_that_failed(
     client: HttpClient, world: World, tmp_path: Path
 ) -> None:
     world.files = archive_files(world)
@@ -269,7 +269,7 @@ def test_a_baseline_goes_on_behind_the_file_that_failed(
         ("/baseline/pubmed26n0001.xml.gz.md5", Fault("page"), "no MD5 of pubmed26n0001.xml.gz"),
     ],
 )
-def test_an_archive_that_has_changed(
+def test_a_baseline_listing_that_is_not_understood_is_one_line(
     client: HttpClient, world: World, tmp_path: Path, path: str, fault: Fault, said: str
 ) -> None:
     world.files = {k: v for k, v in archive_files(world).items() if "update" not in k}

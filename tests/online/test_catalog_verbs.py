@@ -71,9 +71,7 @@ def program(world: World, tmp_path: Path) -> Iterator[Program]:
         yield Program(tmp_path / "home", address)
 
 
-def test_a_refresh_asks_compares_and_asks_less_the_next_time(
-    program: Program, world: World
-) -> None:
+def test_a_refresh_compares_and_uses_etags_the_next_time(program: Program, world: World) -> None:
     first = program("catalog", "refresh", "my-model", "my-paper", "--all", "-f", "json")
     assert first.code == 0, first.err
     paper, mine = first.json
@@ -102,7 +100,7 @@ def test_a_refresh_asks_compares_and_asks_less_the_next_time(
     assert {one["field"] for one in changes} == {"licence", "gated", "version"}
 
 
-def test_renamed_and_removed_are_told(program: Program, world: World) -> None:
+def test_renamed_and_removed_repositories_are_reported(program: Program, world: World) -> None:
     program("catalog", "refresh", "my-model", "-q")
     world.repositories["/api/models/new/mine"] = described(id="new/mine")
     world.renamed["/api/models/org/mine"] = "/api/models/new/mine"
@@ -116,7 +114,7 @@ def test_renamed_and_removed_are_told(program: Program, world: World) -> None:
     assert removed.code == 0
 
 
-def test_a_place_that_changed_its_answers_costs_no_other(program: Program, world: World) -> None:
+def test_a_failing_hub_does_not_affect_arxiv(program: Program, world: World) -> None:
     world.broken["/api/models"] = "<html>login</html>"
     ended = program("catalog", "refresh", "my-model", "my-paper", "--all", "-f", "json")
     assert ended.code == 1
@@ -147,7 +145,8 @@ def test_what_the_last_refresh_found_needs_no_network(program: Program) -> None:
     assert "org/mine" in ended.out
 
 
-def test_an_interrupted_refresh_keeps_what_came(program: Program, world: World) -> None:
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_refresh_is_saved(program: Program, world: World) -> None:
     """The whole catalogue takes a quarter of a minute at the hub's pace; this ends before."""
     child = program.started("catalog", "refresh", "-f", "json")
     until = time.monotonic() + 60
@@ -181,12 +180,12 @@ def test_links_are_judged_and_a_dead_one_is_exit_code_1(program: Program, world:
     assert len(short.out.splitlines()) == 5
 
 
-def test_links_that_are_well_are_exit_code_0(program: Program) -> None:
+def test_working_links_are_exit_code_0(program: Program) -> None:
     ended = program("catalog", "check-links", "my-paper", "-f", "json")
     assert (ended.code, ended.json) == (0, [])
 
 
-def test_an_entry_that_is_not_there_is_exit_code_3(program: Program) -> None:
+def test_an_unknown_entry_is_exit_code_3(program: Program) -> None:
     ended = program("catalog", "check-links", "my-modle")
     assert ended.code == 3
     assert "my-model" in ended.err
@@ -220,7 +219,7 @@ def test_a_paper_is_added_through_an_editor(program: Program, world: World, tmp_
     assert program("show", "owlrank", "-f", "json").json["summary"] == "My own words."
 
 
-def test_a_wrong_edit_is_refused_with_file_line_and_field_and_the_text_stays(
+def test_an_invalid_edit_is_refused_with_its_place_and_kept(
     program: Program, world: World, tmp_path: Path
 ) -> None:
     world.papers["2501.00002"] = (1, "OwlRank: owls that rank")
@@ -257,7 +256,7 @@ def test_an_editor_that_fails_is_one_line(
     assert said in ended.err
 
 
-def test_a_work_that_is_nowhere_is_exit_code_3(program: Program) -> None:
+def test_an_unknown_work_is_exit_code_3(program: Program) -> None:
     for work in ("hub:org/nowhere", "arxiv:9901.00001", "pmid:999"):
         ended = program("catalog", "add", work, "--yes")
         assert ended.code == 3, ended.err

@@ -138,7 +138,7 @@ def test_hostile_text_stays_text(field: str, catalogue: Catalogue) -> None:
         {"createdAt": "0001-01-01", "tags": "license:mit"},
     ],
 )
-def test_a_strange_answer_makes_a_smaller_draft(
+def test_invalid_fields_of_a_card_are_left_out_of_the_draft(
     answer: dict[str, object], catalogue: Catalogue
 ) -> None:
     entry = added(from_hub(reference("hub:org/strange"), answer, catalogue, day=DAY))
@@ -154,7 +154,7 @@ def test_an_id_that_is_taken_gives_another(catalogue: Catalogue) -> None:
     added(draft)
 
 
-def test_what_is_wrong_is_told_with_file_line_and_field(catalogue: Catalogue) -> None:
+def test_problems_of_a_draft_name_file_line_and_field(catalogue: Catalogue) -> None:
     draft = from_paper(record().document(), catalogue, day=DAY)
     text = draft.text.replace("year: 2026", "yeer: 2026").replace(
         "- birdrank-page\n", "- nowhere\n", 1
@@ -167,7 +167,7 @@ def test_what_is_wrong_is_told_with_file_line_and_field(catalogue: Catalogue) ->
     assert lines[(fields["yeer"].line or 0) - 1].strip().startswith("yeer")
 
 
-def test_faults_of_other_overlays_are_not_held_against_it(catalogue: Catalogue) -> None:
+def test_an_invalid_overlay_beside_does_not_affect_the_draft(catalogue: Catalogue) -> None:
     draft = from_paper(record().document(), catalogue, day=DAY)
     other = {Path("catalog.d/aaa.yaml"): b"papers: 3"}
     assert checked(draft.text.encode(), PLACE, data_folder(), other) == []
@@ -201,13 +201,13 @@ def test_references(text: str, name: str) -> None:
         "doi:10.1/x",
     ],
 )
-def test_what_names_no_work_is_refused_with_the_forms(text: str) -> None:
+def test_an_unknown_reference_is_refused_with_the_known_forms(text: str) -> None:
     with pytest.raises(UsageError) as raised:
         reference(text)
     assert "arxiv:2101.00001" in raised.value.line()
 
 
-def test_what_the_catalogue_has_is_found(catalogue: Catalogue) -> None:
+def test_works_of_the_catalogue_are_found(catalogue: Catalogue) -> None:
     paper = next(one for one in catalogue.of_type(Paper) if one.arxiv)
     model = next(one for one in catalogue.of_type(Model) if one.hub)
     assert held(catalogue, reference(f"arxiv:{paper.arxiv}")) is not None

@@ -66,7 +66,7 @@ def hub(**more: object) -> dict[str, object]:
     }
 
 
-def test_a_hub_answer_becomes_dated_facts() -> None:
+def test_a_hub_card_becomes_dated_facts() -> None:
     found = hub_subject("model", "org/m", hub(), day="2026-01-02", etag='"e"')
     assert {name: fact.value for name, fact in found.facts.items()} == {
         "downloads": 10,
@@ -92,14 +92,14 @@ def test_a_hub_answer_becomes_dated_facts() -> None:
         ("cardData", [1]),
     ],
 )
-def test_a_field_of_another_type_is_a_fact_that_is_not_stated(field: str, value: object) -> None:
+def test_a_field_of_another_type_counts_as_not_stated(field: str, value: object) -> None:
     whole = hub_subject("model", "org/m", hub(), day="2026-01-02").facts
     found = hub_subject("model", "org/m", hub(**{field: value}), day="2026-01-02").facts
     assert len(found) == len(whole) - 1
 
 
 @pytest.mark.parametrize("answer", [None, [], "x", {}, {"id": 3}])
-def test_an_answer_that_describes_nothing_is_one_clear_line(answer: object) -> None:
+def test_a_card_without_an_id_is_one_line(answer: object) -> None:
     with pytest.raises(
         BioRetrievalError,
         match="the model hub sent an unexpected response: no description of org/m",
@@ -109,7 +109,7 @@ def test_an_answer_that_describes_nothing_is_one_clear_line(answer: object) -> N
     assert "\n" not in raised.value.line()
 
 
-def test_another_name_is_a_rename_and_other_case_is_none() -> None:
+def test_another_name_is_a_rename_but_another_case_is_not() -> None:
     assert hub_subject("model", "org/m", hub(id="new/m"), day="d").now == "new/m"
     assert hub_subject("model", "org/m", hub(id="Org/M"), day="d").state == "there"
     # A name that is no name is not believed.
@@ -117,7 +117,7 @@ def test_another_name_is_a_rename_and_other_case_is_none() -> None:
 
 
 @pytest.mark.parametrize("text", ["m", "a/b/c", "a/..", "a b/c", "/c", "a/\x1b[2J", ""])
-def test_only_org_and_name_name_a_repository(text: str) -> None:
+def test_only_org_slash_name_is_a_hub_name(text: str) -> None:
     assert hub_name(text) is None
 
 
@@ -131,18 +131,18 @@ def test_an_arxiv_feed_is_read_with_versions() -> None:
     assert (record.published, record.updated) == ("2021-01-02", "2021-03-03")
 
 
-def test_an_error_entry_of_arxiv_is_no_paper() -> None:
+def test_an_error_entry_of_arxiv_is_not_a_paper() -> None:
     wrong = feed().replace(b"abs/2101.00001v1", b"api/errors#incorrect_id")
     assert arxiv_records(wrong) == {}
 
 
 @pytest.mark.parametrize("data", [b"", b"<html/>", b"<feed", b"not found"])
-def test_what_is_no_feed_is_one_clear_line(data: bytes) -> None:
+def test_anything_but_an_atom_feed_is_one_line(data: bytes) -> None:
     with pytest.raises(BioRetrievalError, match="arXiv sent an unexpected response"):
         arxiv_records(data)
 
 
-def test_entities_of_a_feed_stand_for_nothing() -> None:
+def test_entities_of_a_feed_are_not_expanded() -> None:
     bomb = b'<!DOCTYPE feed [<!ENTITY a "AAAA"><!ENTITY f SYSTEM "file:///etc/passwd">]>'
     data = feed(title="On &a;&f; birds").replace(b'<?xml version="1.0" encoding="UTF-8"?>', bomb)
     try:
@@ -166,12 +166,12 @@ def refreshed(*answers: tuple[str, dict[str, object]]) -> tuple[Freshness, list[
     return known, lines
 
 
-def test_the_first_look_changes_nothing_and_noise_never_does() -> None:
+def test_the_first_refresh_and_download_counts_are_no_changes() -> None:
     _, lines = refreshed(("2026-01-01", hub()), ("2026-01-02", hub(downloads=11, likes=3)))
     assert lines == [[], []]
 
 
-def test_a_change_is_told_once_with_both_values() -> None:
+def test_a_change_is_reported_once_with_both_values() -> None:
     gated = hub(gated="manual", cardData={"license": "cc-by-nc-4.0"})
     known, lines = refreshed(("2026-01-01", hub()), ("2026-01-02", gated), ("2026-01-03", gated))
     assert lines == [[], ["org/m: gated no -> yes", "org/m: licence mit -> cc-by-nc-4.0"], []]
@@ -208,7 +208,7 @@ def test_a_new_version_of_a_paper_is_a_change() -> None:
     assert "arXiv 2101.00001 has a new version, v2" in [one.line() for one in changes]
 
 
-def test_changes_do_not_pile_up_for_ever() -> None:
+def test_the_number_of_kept_changes_is_bounded() -> None:
     old = tuple(
         SubjectChange(date="2020-01-01", where="model", name=f"a/{n}", field="gated")
         for n in range(MOST_CHANGES)
@@ -234,7 +234,7 @@ def test_a_contradiction_is_a_difference_and_the_entry_stays() -> None:
     assert not found.severe
 
 
-def test_what_one_side_does_not_state_is_no_difference() -> None:
+def test_an_unstated_fact_is_no_difference() -> None:
     # The entry says nothing of gating, the hub nothing of a licence.
     known, _ = refreshed(("2026-01-01", hub(gated="auto", cardData={})))
     assert differences(catalogue(), known) == []
@@ -278,7 +278,7 @@ def test_titles_are_compared_by_their_words() -> None:
     assert not same_words("On Birds", "On Fish")
 
 
-def test_every_subject_is_asked_about_once() -> None:
+def test_every_subject_is_listed_once() -> None:
     assert list(subjects_of(catalogue())) == [
         ("model", "org/m"),
         ("dataset", "org/d"),
@@ -286,7 +286,7 @@ def test_every_subject_is_asked_about_once() -> None:
     ]
 
 
-def test_the_file_is_kept_and_a_damaged_one_is_nothing(tmp_path: Path) -> None:
+def test_a_damaged_freshness_file_counts_as_empty(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "freshness.json"
     known, _ = refreshed(("2026-01-01", hub()))
     save_freshness(known, path)
@@ -299,7 +299,7 @@ def test_the_file_is_kept_and_a_damaged_one_is_nothing(tmp_path: Path) -> None:
     assert load_freshness(path) == Freshness()
 
 
-def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_freshness_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BioRetrievalError, match="cannot be saved"):
         save_freshness(Freshness(), tmp_path / "file" / "freshness.json")

@@ -134,7 +134,7 @@ def client(base: str, clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield opened
 
 
-def test_an_answer(client: HttpClient, base: str) -> None:
+def test_a_response_and_its_json(client: HttpClient, base: str) -> None:
     assert client.json("try", "a/b", params={"q": "x y"}) == {"path": "/a/b?q=x+y"}
     answer = client.get("try", f"{base}/plain")
     assert (answer.status_code, str(answer.url), answer.history) == (200, f"{base}/plain", [])
@@ -168,7 +168,9 @@ def test_a_key_goes_to_its_service_and_nowhere_else(
     assert "TRY_KEY" in caught.value.line()
 
 
-def test_what_passes_is_waited_for(client: HttpClient, clock: MovedClock) -> None:
+def test_transient_failures_are_retried_as_retry_after_asks(
+    client: HttpClient, clock: MovedClock
+) -> None:
     Handler.left["/busy"] = 2
     assert client.get("try", "busy").status_code == 200
     assert clock.now - 1000 == pytest.approx(14, abs=0.7)
@@ -178,7 +180,9 @@ def test_what_passes_is_waited_for(client: HttpClient, clock: MovedClock) -> Non
     assert 99 - Handler.left["/broken"] == 5
 
 
-def test_nobody_there(clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_is_one_line(
+    clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
     service = Service("try", "Try", "http://127.0.0.1:9", 100.0)
     said = "Try cannot be reached: it refuses the"
@@ -189,25 +193,27 @@ def test_nobody_there(clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> Non
         client.get("try", "x")
 
 
-def test_more_than_enough_is_refused(client: HttpClient) -> None:
+def test_a_body_over_the_limit_is_refused(client: HttpClient) -> None:
     with pytest.raises(OnlineError, match="more than 1,000 bytes"):
         client.get("try", "bomb", most_bytes=1_000)
 
 
-def test_a_connection_that_is_cut(client: HttpClient) -> None:
+def test_a_body_that_breaks_off_five_times_is_one_line(client: HttpClient) -> None:
     Handler.left["/cut"] = 9
     with pytest.raises(OnlineError, match="Try broke off"):
         client.get("try", "cut")
 
 
 @pytest.mark.parametrize("where", ["file", "private", "link-local"])
-def test_where_redirects_may_not_lead(client: HttpClient, where: str) -> None:
+def test_redirects_to_files_and_private_addresses_are_not_followed(
+    client: HttpClient, where: str
+) -> None:
     with pytest.raises(OnlineError, match="is not followed"):
         client.get("try", f"to/{where}")
     assert client.get("try", f"to/{where}", follow=False).status_code == 302
 
 
-def test_redirects(client: HttpClient, base: str) -> None:
+def test_redirects_are_followed_and_circles_found(client: HttpClient, base: str) -> None:
     answer = client.get("try", "to/here")
     assert [str(one.url) for one in (*answer.history, answer)] == [
         f"{base}/to/here",
@@ -217,26 +223,26 @@ def test_redirects(client: HttpClient, base: str) -> None:
         client.get("try", "to/self")
 
 
-def test_what_did_not_change(client: HttpClient) -> None:
+def test_an_etag_gives_304_without_a_body(client: HttpClient) -> None:
     first = client.get("try", "same")
     assert (first.status_code, first.content, etag_of(first)) == (200, b"body", '"v1"')
     again = client.get("try", "same", etag=etag_of(first))
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_a_stream_goes_on(client: HttpClient) -> None:
+def test_a_stream_begins_at_a_byte(client: HttpClient) -> None:
     with client.stream("try", "range", start=150) as (_, parts):
         assert b"".join(parts) == bytes(range(150, 200))
     with client.stream("try", "range") as (_, parts):
         assert len(b"".join(parts)) == 200
 
 
-def test_what_is_no_json(client: HttpClient) -> None:
+def test_a_response_that_is_not_json_is_one_line(client: HttpClient) -> None:
     with pytest.raises(OnlineError, match="Try did not respond with JSON"):
         client.json("try", "html")
 
 
-def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_no_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIORETRIEVAL_OFFLINE", "1")
     with pytest.raises(OfflineError, match="the network is not allowed"):
         HttpClient()
@@ -256,7 +262,9 @@ def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://[bad/", "", False),
     ],
 )
-def test_addresses(address: str, near: str, public: bool) -> None:
+def test_public_addresses_and_the_host_of_the_service(
+    address: str, near: str, public: bool
+) -> None:
     assert is_public(address, near=near) is public
 
 
@@ -308,7 +316,7 @@ def opened(base: str, clock: MovedClock, limits: TimeLimits | None = None) -> Ht
 # Answers --------------------------------------------------------------------------------------
 
 
-def test_what_follows_a_packed_answer_is_refused_and_not_kept(
+def test_data_behind_a_gzip_stream_is_refused(
     answering: Callable[[bytes], str], clock: MovedClock
 ) -> None:
     packed = gzip.compress(b"small") + bytes(40_000_000)
@@ -320,7 +328,7 @@ def test_what_follows_a_packed_answer_is_refused_and_not_kept(
         client.get("try", "x", most_bytes=100_000_000)
 
 
-def test_what_unpacks_to_nothing_is_counted_as_it_comes(
+def test_packed_bytes_count_even_if_they_unpack_to_nothing(
     answering: Callable[[bytes], str], clock: MovedClock
 ) -> None:
     # A gzip head, and then empty blocks without end: no byte of content ever comes out of them.
@@ -333,7 +341,7 @@ def test_what_unpacks_to_nothing_is_counted_as_it_comes(
         client.get("try", "x", most_bytes=1_000_000)
 
 
-def test_a_packed_answer_without_its_first_byte_is_no_empty_answer(
+def test_a_truncated_gzip_stream_is_not_an_empty_body(
     answering: Callable[[bytes], str], clock: MovedClock
 ) -> None:
     # No length is said, so that only the packing tells that something is missing.
@@ -346,7 +354,7 @@ def test_a_packed_answer_without_its_first_byte_is_no_empty_answer(
 
 
 @pytest.mark.parametrize("tag", ['"caf\xe9"', '"a b"', "bare", '"' + "x" * 300 + '"', '""'])
-def test_a_tag_is_only_kept_if_it_can_be_sent_back(
+def test_only_valid_etags_are_kept(
     answering: Callable[[bytes], str], clock: MovedClock, tag: str
 ) -> None:
     raw = f"HTTP/1.1 200 OK\r\nETag: {tag}\r\nContent-Length: 2\r\n\r\nok".encode("latin-1")
@@ -360,7 +368,7 @@ def test_a_tag_is_only_kept_if_it_can_be_sent_back(
     ("packing", "said"),
     [("br", "packs its response in a way that was not requested"), ("gzip", "cannot be unpacked")],
 )
-def test_packings_that_are_none(
+def test_unrequested_and_invalid_encodings_are_refused(
     answering: Callable[[bytes], str], clock: MovedClock, packing: str, said: str
 ) -> None:
     raw = f"HTTP/1.1 200 OK\r\nContent-Encoding: {packing}\r\nContent-Length: 5\r\n\r\nabcde"
@@ -369,7 +377,7 @@ def test_packings_that_are_none(
 
 
 @pytest.mark.parametrize("raw", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 999999 x\r\n\r\n", bytes(200)])
-def test_what_is_no_http_is_one_line(
+def test_a_server_that_does_not_speak_http_is_one_line(
     answering: Callable[[bytes], str], clock: MovedClock, raw: bytes
 ) -> None:
     with opened(answering(raw), clock) as client, pytest.raises(OnlineError) as caught:
@@ -377,9 +385,7 @@ def test_what_is_no_http_is_one_line(
     assert caught.value.line().startswith("Try cannot be reached: it ends the connection; check")
 
 
-def test_an_answer_that_takes_for_ever_is_not_waited_for_five_times(
-    clock: MovedClock, world: World
-) -> None:
+def test_a_slow_body_is_requested_twice_only(clock: MovedClock, world: World) -> None:
     world.faults = [("/esearch", Fault("drip"))] * 9
     with (
         serving(world) as base,
@@ -395,7 +401,7 @@ def test_an_answer_that_takes_for_ever_is_not_waited_for_five_times(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(cut=st.integers(0, 5_000), packed=st.booleans(), content=st.binary(max_size=5_000))
-def test_cut_at_any_byte_an_answer_is_whole_or_an_error(
+def test_a_response_cut_at_any_byte_is_requested_again(
     tmp_path: Path, cut: int, packed: bool, content: bytes
 ) -> None:
     body = gzip.compress(content) if packed else content
@@ -427,7 +433,7 @@ def test_cut_at_any_byte_an_answer_is_whole_or_an_error(
      "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "0.0.0.1", "100.64.0.1", "2130706433",
      "0x7f.1", "127.1", "localhost"],
 )  # fmt: skip
-def test_no_way_to_write_this_machine_or_its_neighbours_is_public(host: str) -> None:
+def test_no_spelling_of_a_private_address_is_public(host: str) -> None:
     assert not is_public(f"http://{host}/")
 
 
@@ -436,13 +442,13 @@ def test_public_addresses_of_both_kinds() -> None:
     assert is_public("http://[64:ff9b::808:808]/")
 
 
-def test_an_address_on_the_screen_has_no_user_password_or_query() -> None:
+def test_addresses_in_messages_have_no_user_password_or_query() -> None:
     assert plain_address("https://me:secret@a.org:80/x?key=1#y") == "https://a.org:80/x"
     assert plain_address("https://me:sec@ret@a.org") == "https://a.org"
     assert plain_address("no address") == "no address"
 
 
-def test_a_redirect_with_a_password_is_refused_without_it(
+def test_the_message_of_a_refused_redirect_holds_no_password(
     answering: Callable[[bytes], str], clock: MovedClock
 ) -> None:
     raw = b"HTTP/1.1 302 x\r\nLocation: http://me:secret@10.0.0.1/x\r\nContent-Length: 0\r\n\r\n"
@@ -453,7 +459,7 @@ def test_a_redirect_with_a_password_is_refused_without_it(
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".org", "a..b.org", "\u2028.org", "-", "xn--\xff.org"])
-def test_a_host_that_cannot_be_named_is_one_line_and_a_dead_link(host: str) -> None:
+def test_an_invalid_host_name_is_one_line_and_a_fault_of_the_link(host: str) -> None:
     with HttpClient(clock=MovedClock()) as client:
         with pytest.raises(BioRetrievalError) as caught:
             client.get("web", f"https://{host}/")
@@ -465,7 +471,7 @@ def test_a_host_that_cannot_be_named_is_one_line_and_a_dead_link(host: str) -> N
 
 @pytest.mark.parametrize("moved", ["nowhere", "ftp://a.org", "http://", "http://[x", "http://a:b/",
                                    "https://a.org/?key=1"])  # fmt: skip
-def test_a_service_that_was_moved_to_no_address(
+def test_an_invalid_url_of_a_service_is_refused(
     monkeypatch: pytest.MonkeyPatch, moved: str
 ) -> None:
     monkeypatch.setenv("BIORETRIEVAL_NCBI_URL", moved)
@@ -473,7 +479,7 @@ def test_a_service_that_was_moved_to_no_address(
         SERVICES["ncbi"].located()
 
 
-def test_only_a_name_server_that_answers_makes_a_host_missing(
+def test_a_host_is_unknown_only_if_the_name_server_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failure = socket.EAI_AGAIN
@@ -490,7 +496,7 @@ def test_only_a_name_server_that_answers_makes_a_host_missing(
     assert is_unknown_host("")
 
 
-def test_a_refused_connection_is_unclear_and_an_unknown_host_named(clock: MovedClock) -> None:
+def test_a_refused_connection_is_not_missing_and_an_unknown_host_named(clock: MovedClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     base = f"http://127.0.0.1:{port}"
@@ -505,9 +511,7 @@ def test_a_refused_connection_is_unclear_and_an_unknown_host_named(clock: MovedC
         client.get("try", "x")
 
 
-def test_a_proxy_that_is_not_there_is_named(
-    clock: MovedClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_proxy_is_named(clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:9")
     with opened("http://a.example", clock) as client, pytest.raises(OnlineError) as caught:
         client.get("try", "x")
@@ -515,7 +519,7 @@ def test_a_proxy_that_is_not_there_is_named(
     assert "secret" not in caught.value.line()
 
 
-def test_a_silent_network_is_given_up_as_soon_as_one_that_refuses(clock: MovedClock) -> None:
+def test_a_silent_host_is_tried_three_times_only(clock: MovedClock) -> None:
     # Whoever has two guests waiting at the client and room for none hears no third.
     with (
         socket.create_server(("127.0.0.1", 0), backlog=0) as full,
@@ -568,7 +572,7 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
-def test_certificates_are_verified_and_those_of_a_user_are_taken(
+def test_certificates_are_verified_and_ssl_cert_file_is_used(
     certificate: Path, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
@@ -594,7 +598,9 @@ def test_certificates_are_verified_and_those_of_a_user_are_taken(
         server.server_close()
 
 
-def test_certificates_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_invalid_ssl_cert_file_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "none.pem").write_text("nothing")
     for place in (tmp_path / "none.pem", tmp_path / "nowhere.pem"):
         monkeypatch.setenv("SSL_CERT_FILE", str(place))
@@ -615,7 +621,7 @@ def test_certificates_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         ("Fri, 01 Jan 1999 00:00:00 GMT", 0), ("Fri, 31 Dec 9999 23:59:59 -2359", None),
     ],
 )  # fmt: skip
-def test_what_retry_after_says(said: str | None, seconds: float | None) -> None:
+def test_retry_after_as_a_number(said: str | None, seconds: float | None) -> None:
     found = retry_after(said)
     assert found >= 0
     if seconds is not None:
@@ -627,7 +633,7 @@ def test_retry_after_as_a_date() -> None:
     assert 48 <= retry_after(format_datetime(then, usegmt=True)) <= 50
 
 
-def test_a_date_to_wait_for_is_waited_for(
+def test_a_date_in_retry_after_is_waited_for(
     answering: Callable[[bytes], str], clock: MovedClock
 ) -> None:
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
@@ -637,7 +643,7 @@ def test_a_date_to_wait_for_is_waited_for(
     assert 4 * 55 <= clock.now - 1_000 <= 4 * 61
 
 
-def test_threads_keep_one_pace(world: World) -> None:
+def test_threads_share_one_rate(world: World) -> None:
     began = time.monotonic()
     with serving(world) as base:
         services = {"try": Service("try", "Try", base, 20.0)}
@@ -649,7 +655,7 @@ def test_threads_keep_one_pace(world: World) -> None:
     assert all(at - began >= n / 20 - 0.005 for n, at in enumerate(times))
 
 
-def test_whoever_waits_when_a_service_asks_for_peace_waits_on(clock: MovedClock) -> None:
+def test_a_pause_holds_for_threads_that_wait_already(clock: MovedClock) -> None:
     told = False
 
     def step() -> None:
@@ -666,7 +672,7 @@ def test_whoever_waits_when_a_service_asks_for_peace_waits_on(clock: MovedClock)
     assert clock.now >= 1_030.5
 
 
-def test_two_processes_keep_one_pace(world: World, tmp_path: Path) -> None:
+def test_two_processes_share_one_rate(world: World, tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from bioretrieval_tui.online.http import HttpClient\n"
@@ -698,20 +704,20 @@ def test_two_processes_keep_one_pace(world: World, tmp_path: Path) -> None:
     assert all(at - began >= n / 10 - 0.005 for n, at in enumerate(times))
 
 
-def test_a_folder_that_cannot_be_written_costs_no_fetch(tmp_path: Path) -> None:
+def test_an_unwritable_pace_folder_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     assert SharedSchedule(tmp_path / "file" / "pace").reserve("a b", 2.5, 1.0) == 2.5
 
 
 @pytest.mark.parametrize("said", ["", "soon", "nan", "1e400", "99999999999"])
-def test_a_file_of_turns_that_says_nonsense_stops_nobody(tmp_path: Path, said: str) -> None:
+def test_a_pace_file_with_nonsense_is_replaced(tmp_path: Path, said: str) -> None:
     shared = SharedSchedule(tmp_path)
     (tmp_path / "a").write_text(said)
     assert 0.0 <= shared.reserve("a", 0.0, 1.0) <= 601
     assert json.loads((tmp_path / "a").read_text()) < time.time() + 1_000
 
 
-def test_turns_follow_each_other(tmp_path: Path) -> None:
+def test_reserved_moments_follow_each_other(tmp_path: Path) -> None:
     shared = SharedSchedule(tmp_path)
     found = [shared.reserve("a", 0.0, 5.0) for _ in range(4)]
     assert [round(later - now) for now, later in itertools.pairwise(found)] == [5, 5, 5]

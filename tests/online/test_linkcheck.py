@@ -52,20 +52,20 @@ def link(url: str = URL) -> LinkUse:
         (Reached(None, fault="timed out"), "unclear"),
     ],
 )
-def test_what_an_answer_means(found: Reached, verdict: str) -> None:
+def test_the_verdict_of_each_response(found: Reached, verdict: str) -> None:
     judged_one = verdict_on(link(), found)
     assert judged_one.verdict == verdict
     assert bool(judged_one.advice) is (verdict != "ok")
 
 
-def test_the_advice_is_the_place_that_holds_for_good() -> None:
+def test_the_advice_is_the_target_of_permanent_redirects() -> None:
     hops = ((301, "https://b.example/x"), (302, "https://c.example/session"))
     found = verdict_on(link(), Reached(200, hops))
     assert found.advice == "write https://b.example/x"
     assert found.final == "https://c.example/session"
 
 
-def test_a_refused_head_is_asked_for_whole() -> None:
+def test_a_refused_head_is_followed_by_get() -> None:
     asked: list[str] = []
 
     def reach(_: str, method: str) -> Reached:
@@ -114,7 +114,7 @@ def test_a_few_at_a_time_per_host_and_hosts_beside_each_other() -> None:
     assert [step.done for step in steps] == list(range(1, 37))
 
 
-def test_an_interrupt_stops_the_asking() -> None:
+def test_an_interrupt_stops_the_link_check() -> None:
     asked: list[str] = []
 
     def reach(url: str, _: str) -> Reached:
@@ -130,7 +130,7 @@ def test_an_interrupt_stops_the_asking() -> None:
     assert len(asked) <= 2 * PER_HOST
 
 
-def test_without_any_answer_it_is_the_network_and_soon_said() -> None:
+def test_without_any_response_the_network_is_at_fault() -> None:
     asked: list[str] = []
 
     def reach(url: str, _: str) -> Reached:
@@ -144,7 +144,7 @@ def test_without_any_answer_it_is_the_network_and_soon_said() -> None:
     assert len(asked) < 40
 
 
-def test_some_answers_are_enough_to_blame_the_links() -> None:
+def test_some_responses_make_the_others_dead() -> None:
     def reach(url: str, _: str) -> Reached:
         return Reached(200) if url[-1] in "02468" else Reached(None, fault="x", missing=True)
 
@@ -153,7 +153,7 @@ def test_some_answers_are_enough_to_blame_the_links() -> None:
     assert [one.verdict for one in found] == ["ok", "dead"] * 15
 
 
-def test_every_address_is_asked_for_once_with_all_its_places() -> None:
+def test_every_address_is_listed_once_with_all_its_uses() -> None:
     model = Model(
         id="m",
         name="M",

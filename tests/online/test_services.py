@@ -89,7 +89,9 @@ def test_a_search_longer_than_pubmed_gives_is_cut_by_days(client: HttpClient, wo
 
 
 @pytest.mark.parametrize("a_day", [12_000, 11_000, 9_999, 3, 1])
-def test_no_record_is_lost_however_they_lie(client: HttpClient, world: World, a_day: int) -> None:
+def test_no_record_is_lost_at_any_number_a_day(
+    client: HttpClient, world: World, a_day: int
+) -> None:
     world.articles, world.a_day = 11_500, a_day
     found = pmids(asked(client))
     if a_day <= 9_999:
@@ -99,7 +101,7 @@ def test_no_record_is_lost_however_they_lie(client: HttpClient, world: World, a_
         assert len(set(found)) == 9_999 + max(0, 11_500 - a_day)
 
 
-def test_it_goes_on_from_any_mark(client: HttpClient, world: World) -> None:
+def test_a_search_resumes_at_any_mark(client: HttpClient, world: World) -> None:
     world.articles, world.a_day = 12_000, 900
     whole = asked(client)
     for place in (0, 3, len(whole) // 2, len(whole) - 2):
@@ -107,7 +109,7 @@ def test_it_goes_on_from_any_mark(client: HttpClient, world: World) -> None:
         assert pmids(rest) == [n for one in whole[place + 1 :] for n in pmids([one])]
 
 
-def test_an_expired_history_is_searched_anew(client: HttpClient, world: World) -> None:
+def test_an_expired_history_is_searched_again(client: HttpClient, world: World) -> None:
     first = asked(client, most=None)[0]
     world.histories.clear()
     world.asked.clear()
@@ -125,7 +127,7 @@ def test_a_history_that_expires_again_and_again(client: HttpClient, world: World
 
 
 @pytest.mark.parametrize("fault", [Fault("fail"), Fault("busy", 9), Fault("cut", 700)])
-def test_what_passes_costs_no_record(
+def test_transient_failures_lose_no_record(
     client: HttpClient, world: World, clock: MovedClock, fault: Fault
 ) -> None:
     world.faults = [("/efetch", fault), ("/esearch", fault), ("/efetch", fault)]
@@ -136,7 +138,7 @@ def test_what_passes_costs_no_record(
 
 
 @pytest.mark.parametrize("bytes_", [0, 1, 40, 4_096, 65_535, 65_536, 65_537, 100_000])
-def test_an_answer_that_is_cut_anywhere_is_asked_for_again(
+def test_records_cut_anywhere_are_requested_again(
     client: HttpClient, world: World, bytes_: int
 ) -> None:
     world.faults = [("/efetch", Fault("cut", bytes_))]
@@ -144,7 +146,9 @@ def test_an_answer_that_is_cut_anywhere_is_asked_for_again(
     assert len(world.of("/efetch")) == 2
 
 
-def test_what_arrived_before_the_end_stays(client: HttpClient, world: World) -> None:
+def test_batches_before_a_failure_need_not_be_fetched_again(
+    client: HttpClient, world: World
+) -> None:
     world.faults = [("/efetch", Fault("cut", 0))]
     batches = pubmed.batches(client, FetchRequest("pubmed", "birds"), None, today=TODAY)
     first = next(batches)
@@ -168,7 +172,7 @@ def test_three_a_second_without_a_key_and_ten_with_one(
     assert spent == pytest.approx((len(world.asked) - before) / 10, abs=0.5)
 
 
-def test_a_key_is_in_no_address_and_a_wrong_one_is_told_of(
+def test_a_wrong_key_is_reported_without_it(
     client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.key = "right-key-0123456789"
@@ -208,7 +212,7 @@ def test_a_query_that_pubmed_does_not_take(client: HttpClient) -> None:
         ("/esearch", Fault("lead", text="http://[::1]/x"), "which is not followed"),
     ],
 )
-def test_a_service_that_has_changed(
+def test_unexpected_responses_of_pubmed_are_one_line(
     client: HttpClient, world: World, path: str, fault: Fault, said: str
 ) -> None:
     world.faults = [(path, fault)] * 5
@@ -219,9 +223,7 @@ def test_a_service_that_has_changed(
     assert "\n" not in caught.value.line()
 
 
-def test_an_answer_that_unpacks_without_end_takes_no_memory(
-    client: HttpClient, world: World
-) -> None:
+def test_a_gzip_bomb_takes_no_memory(client: HttpClient, world: World) -> None:
     world.faults = [("/efetch", Fault("bomb"))]
     bomb()
     client.get("ncbi", "/elsewhere", check=False)  # the library is imported, the bomb is made
@@ -243,7 +245,7 @@ def test_a_service_that_drips_is_given_up(
         asked(patient)
 
 
-def test_nobody_wants_it_any_more(client: HttpClient, world: World) -> None:
+def test_a_step_that_raises_ends_the_search(client: HttpClient, world: World) -> None:
     class Enough(Exception):
         pass
 
@@ -257,7 +259,7 @@ def test_nobody_wants_it_any_more(client: HttpClient, world: World) -> None:
     assert len(world.of("/efetch")) == 2
 
 
-def test_a_mark_that_makes_no_sense(client: HttpClient) -> None:
+def test_an_invalid_mark_names_anew(client: HttpClient) -> None:
     with pytest.raises(BioRetrievalError) as caught:
         asked(client, Mark({"first": "yesterday"}, 3, 9))
     assert "--anew" in caught.value.line()
@@ -288,7 +290,7 @@ def test_europe_pmc_by_cursor(client: HttpClient, world: World) -> None:
         (Fault("say", 503, ""), "Europe PMC responded with status 503"),
     ],
 )
-def test_europe_pmc_that_has_changed(
+def test_unexpected_responses_of_europe_pmc_are_one_line(
     client: HttpClient, world: World, fault: Fault, said: str
 ) -> None:
     world.faults = [("/search", fault)] * 5
@@ -320,7 +322,9 @@ def test_arxiv_that_gives_an_empty_page_is_asked_again(client: HttpClient, world
         list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
 
 
-def test_arxiv_that_refuses_or_lies(client: HttpClient, world: World) -> None:
+def test_arxiv_errors_are_reported_and_entities_not_expanded(
+    client: HttpClient, world: World
+) -> None:
     error = (
         '<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>http://arxiv.org/api/errors#x</id>'
         "<summary>incorrect id format</summary></entry></feed>"
@@ -339,7 +343,7 @@ def test_arxiv_that_refuses_or_lies(client: HttpClient, world: World) -> None:
 
 
 @pytest.mark.parametrize("now", [700, 450, 420, 200, 100, 0])
-def test_a_history_that_expired_and_found_others_since(
+def test_an_expired_history_with_another_count_is_resumed(
     client: HttpClient, world: World, now: int
 ) -> None:
     first = asked(client)[0]
@@ -379,7 +383,7 @@ def test_a_wrong_key_is_named_where_records_are_asked_for_by_their_ids(
     assert "wrong-key" not in caught.value.line()
 
 
-def test_too_many_without_a_key_says_what_a_key_is_for(
+def test_a_429_without_a_key_recommends_one(
     client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.faults = [("/esearch", Fault("busy", 1))] * 5
@@ -388,13 +392,13 @@ def test_too_many_without_a_key_says_what_a_key_is_for(
     assert caught.value.remedy == "try again later, or get a key for NCBI_API_KEY"
 
 
-def test_a_search_that_answers_without_end(client: HttpClient, world: World) -> None:
+def test_an_endless_search_response_is_refused(client: HttpClient, world: World) -> None:
     world.faults = [("/esearch", Fault("say", 200, '{"x": "' + "y" * 2_000_000 + '"}'))]
     with pytest.raises(OnlineError, match="PubMed sent more than 1,048,576 bytes"):
         asked(client)
 
 
-def test_pages_without_end_are_seen_through(client: HttpClient, world: World) -> None:
+def test_endless_pages_are_found_out(client: HttpClient, world: World) -> None:
     page = {
         "hitCount": 300,
         "resultList": {"result": [{"id": str(n), "source": "MED", "title": "t", "abstractText": "a"}
@@ -413,7 +417,7 @@ def test_pages_without_end_are_seen_through(client: HttpClient, world: World) ->
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(cuts=st.lists(st.integers(0, 120_000), min_size=1, max_size=4))
-def test_however_often_it_is_cut_no_record_is_lost_or_twice(
+def test_repeated_cuts_lose_and_repeat_no_record(
     client: HttpClient, world: World, cuts: list[int]
 ) -> None:
     world.asked.clear()
@@ -421,9 +425,7 @@ def test_however_often_it_is_cut_no_record_is_lost_or_twice(
     assert pmids(asked(client)) == [pmid_of(n) for n in range(450)]
 
 
-def test_a_damaged_archive_is_not_unpacked_again_and_again(
-    client: HttpClient, world: World, tmp_path: Path
-) -> None:
+def test_a_damaged_archive_is_deleted(client: HttpClient, world: World, tmp_path: Path) -> None:
     entry = load().catalogue.entry("nfcorpus")
     assert isinstance(entry, Benchmark)
     assert entry.loaders is not None
@@ -444,7 +446,7 @@ def test_a_damaged_archive_is_not_unpacked_again_and_again(
 
 
 @pytest.mark.parametrize("status", [401, 404, 410])
-def test_a_stranger_that_answers_for_the_hub_removes_no_model(
+def test_a_login_page_in_place_of_the_hub_removes_no_model(
     client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch, address: str, status: int
 ) -> None:
     hub = replace(client.service("hub"), base=address)
@@ -461,7 +463,7 @@ def test_a_stranger_that_answers_for_the_hub_removes_no_model(
     assert [one.state for one in asking.found] == ["removed"]
 
 
-def test_a_watch_asks_until_the_day_that_it_is_told(client: HttpClient, world: World) -> None:
+def test_a_watch_fetches_up_to_its_day(client: HttpClient, world: World) -> None:
     watch = Watch(name="w", query="birds", source="pubmed", since="2026-06-01", added="x")
     then = datetime(2026, 6, 28, 23, 30, tzinfo=UTC)
     found = list(record_source(client, now=lambda: then)(watch, date(2026, 6, 27)))
@@ -469,14 +471,14 @@ def test_a_watch_asks_until_the_day_that_it_is_told(client: HttpClient, world: W
 
 
 @pytest.mark.parametrize("text", ["", " \n", "x" * 20_001, "caf\udce9"])
-def test_queries_that_nobody_can_be_asked(text: str) -> None:
+def test_invalid_queries_are_usage_errors(text: str) -> None:
     with pytest.raises(BioRetrievalError) as caught:
         sound_query(text)
     assert caught.value.exit_code == 2
     assert caught.value.remedy
 
 
-def test_services_are_named_by_what_they_are_asked_for() -> None:
+def test_services_are_named_by_the_kinds_of_ids() -> None:
     ids = [WorkId("doi", "10.1000/x", 1), WorkId("pmid", "1", 2), WorkId("pmcid", "PMC1", 3)]
     assert services_of(ids) == "PubMed and Europe PMC"
     assert services_of([*ids, WorkId("arxiv", "2101.00001", 4)]) == "PubMed, Europe PMC and arXiv"
@@ -528,7 +530,7 @@ def test_every_page_is_read(source: SourceName, hub_client: HttpClient) -> None:
         ("arxiv", "/api/query", "search_query", "submittedDate:[202603010000 TO"),
     ],
 )
-def test_the_day_is_asked_for(
+def test_a_watch_sends_its_first_day(
     source: SourceName,
     path: str,
     parameter: str,
@@ -544,7 +546,7 @@ def test_the_day_is_asked_for(
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
 @pytest.mark.parametrize("answer", ["<html>login</html>", "{}", "[]", '{"resultList": 3}', ""])
-def test_a_source_that_changed_is_one_clear_line(
+def test_an_unexpected_response_to_a_watch_is_one_line(
     source: SourceName, answer: str, hub_client: HttpClient, hub_world: HubWorld
 ) -> None:
     hub_world.broken["/"] = answer
@@ -555,7 +557,7 @@ def test_a_source_that_changed_is_one_clear_line(
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
-def test_no_hits_are_no_news(
+def test_a_watch_without_hits_has_no_records(
     source: SourceName, hub_client: HttpClient, hub_world: HubWorld
 ) -> None:
     hub_world.articles.clear()

@@ -35,7 +35,7 @@ def batch(start: int, count: int, done: int | None = None) -> FetchBatch:
     return FetchBatch(documents, (), Mark({"at": str(at)}, at, 100))
 
 
-def test_the_next_run_has_what_arrived(tmp_path: Path) -> None:
+def test_the_next_run_finds_the_kept_records(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         for _ in collected_until(spool, [batch(0, 3), batch(3, 2)]):
@@ -59,7 +59,7 @@ def collected_until(spool: Spool, given: list[FetchBatch]) -> list[list[Document
 
 
 @pytest.mark.parametrize("beyond", [b"", b"{", b'{"_id": "9"}\n', bytes(5_000)])
-def test_what_was_written_beyond_the_mark_is_cut_off(tmp_path: Path, beyond: bytes) -> None:
+def test_data_behind_the_mark_is_cut_off(tmp_path: Path, beyond: bytes) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         spool.add(batch(0, 4))
@@ -71,7 +71,7 @@ def test_what_was_written_beyond_the_mark_is_cut_off(tmp_path: Path, beyond: byt
         assert [one.id for one in spool.documents()] == list("01234")
 
 
-def test_a_file_that_lost_its_end_begins_anew(tmp_path: Path) -> None:
+def test_a_truncated_spool_starts_over(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         spool.add(batch(0, 4))
@@ -80,7 +80,7 @@ def test_a_file_that_lost_its_end_begins_anew(tmp_path: Path) -> None:
         assert (spool.records, spool.mark, list(spool.documents())) == (0, Mark(), [])
 
 
-def test_records_that_moved_by_a_few_are_there_once(tmp_path: Path) -> None:
+def test_records_that_shift_between_pages_are_kept_once(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         spool.add(batch(0, 5))
@@ -90,7 +90,7 @@ def test_records_that_moved_by_a_few_are_there_once(tmp_path: Path) -> None:
         assert spool.records == 10
 
 
-def test_another_request_another_process_and_damage(tmp_path: Path) -> None:
+def test_a_spool_of_another_request_or_process_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         spool.add(batch(0, 2))
@@ -136,7 +136,7 @@ def test_ids_as_people_write_them(word: str, kind: str, name: str) -> None:
 @pytest.mark.parametrize(
     "word", ["0123", "1234567890", "PMCx", "10.1/x", "arXiv:21.1", "pmid:", "x", "https://x.org/1"]
 )
-def test_words_that_are_no_ids(word: str) -> None:
+def test_words_that_are_not_ids(word: str) -> None:
     assert work_id(word) is None
 
 
@@ -160,7 +160,7 @@ def test_a_file_of_ids(tmp_path: Path) -> None:
         read_ids(path)
 
 
-def test_each_service_is_asked_for_its_own(client: HttpClient, world: World) -> None:
+def test_each_id_is_requested_from_its_service(client: HttpClient, world: World) -> None:
     words = [str(pmid_of(n)) for n in range(250)]
     words += ["10.5555/pond.300", "10.5555/POND.301", "10.5555/none", "2601.00007", "1"]
     ids = [one for line, word in enumerate(words, 1) if (one := work_id(word, line))]
@@ -213,7 +213,7 @@ def test_the_environment_comes_before_the_file(
         '[online]\nncbi_api_key = "secret\\nX-Header: 1"\n',
     ],
 )
-def test_a_wrong_file_is_told_of_without_the_key(config: Path, text: str) -> None:
+def test_an_invalid_config_file_is_reported_without_the_key(config: Path, text: str) -> None:
     config.write_text(text)
     with pytest.raises(BioRetrievalError) as caught:
         network_setting("NCBI_API_KEY")
@@ -227,7 +227,7 @@ def test_marks_are_written_and_read() -> None:
     assert msgspec.json.decode(msgspec.json.encode(mark), type=Mark) == mark
 
 
-def test_an_interrupt_between_disk_and_memory_forgets_nothing(
+def test_an_interrupt_while_saving_the_mark_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.part"
@@ -251,7 +251,7 @@ def test_an_interrupt_between_disk_and_memory_forgets_nothing(
         assert [one.id for one in spool.documents()] == list("0123")
 
 
-def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
+def test_a_file_not_written_by_a_fetch_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     path.write_text("a diary")
     with pytest.raises(BioRetrievalError, match="not written by a fetch"), Spool(path, "asked"):
@@ -262,14 +262,14 @@ def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     assert "diary" not in path.read_text()
 
 
-def test_what_brought_nothing_leaves_nothing(tmp_path: Path) -> None:
+def test_a_fetch_without_records_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     with Spool(path, "asked") as spool:
         assert spool.state_path.exists()  # a killed run would leave this
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_was_killed_before_its_first_record_binds_nobody(tmp_path: Path) -> None:
+def test_a_run_killed_before_its_first_record_can_be_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     spool = Spool(path, "asked")
     spool.__enter__()
@@ -313,7 +313,7 @@ def test_a_new_index_begins_a_new_file() -> None:
     assert not starred_path("other").exists()
 
 
-def test_what_cannot_be_written_leaves_what_was_there(home: Path) -> None:
+def test_a_failed_save_leaves_the_starred_papers(home: Path) -> None:
     (home / "data").mkdir()
     (home / "data" / "starred").write_text("in the way")
     with pytest.raises(BioRetrievalError, match=r"starred papers cannot be saved in .*starred"):

@@ -134,7 +134,9 @@ def test_offline_is_one_line_and_the_rest_works(program: Program, world: World, 
         (("run",), 2, "there is no watch to run"),
     ],
 )
-def test_wrong_words(program: Program, words: tuple[str, ...], code: int, said: str) -> None:
+def test_invalid_arguments_of_watch(
+    program: Program, words: tuple[str, ...], code: int, said: str
+) -> None:
     ended = program("watch", *words)
     assert ended.code == code
     assert said in ended.err
@@ -174,7 +176,7 @@ def test_a_day_of_cron_with_a_moved_clock(
     assert watched(name).unread == sum(map(len, expected)) == 36
 
 
-def test_nothing_is_left_beside(program: Program) -> None:
+def test_no_temporary_file_is_left(program: Program) -> None:
     program("watch", "add", "owls")
     program("watch", "run", "-q")
     left = [name for name in os.listdir(program.home / "data" / "watches") if "tmp" in name]

@@ -83,13 +83,13 @@ def test_the_same_watch_twice_is_refused() -> None:
 
 
 @pytest.mark.parametrize("query", ["", "  ", "x" * 20_001, "caf\udce9"])
-def test_a_query_that_no_service_can_be_asked_is_refused(query: str) -> None:
+def test_an_invalid_query_is_refused(query: str) -> None:
     with pytest.raises(UsageError, match=r"the query is empty|too long|not valid UTF-8"):
         watch(query)
 
 
 @pytest.mark.parametrize("name", ["nobody", "../long-covid", "", "a" * 200, ".writing"])
-def test_no_such_watch_names_those_that_there_are(name: str) -> None:
+def test_an_unknown_watch_lists_the_known_ones(name: str) -> None:
     watch()
     with pytest.raises(NotFoundError) as raised:
         remove_watch(name)
@@ -98,7 +98,7 @@ def test_no_such_watch_names_those_that_there_are(name: str) -> None:
     assert len(watches()) == 1
 
 
-def test_a_damaged_file_costs_no_other_watch(home: Path) -> None:
+def test_a_damaged_file_does_not_affect_other_watches(home: Path) -> None:
     watch("one")
     watch("two")
     (home / "data" / "watches" / "one.json").write_bytes(b'{"watch": {')
@@ -108,7 +108,7 @@ def test_a_damaged_file_costs_no_other_watch(home: Path) -> None:
     assert "is damaged" in told[0]
 
 
-def test_news_is_ranked_and_told_once() -> None:
+def test_news_is_ranked_and_reported_once() -> None:
     source = Source([(MORNING, MORNING.date(), record(name)) for name in ("3", "9", "5")])
     name = watch().name
     first = run_watch(watched(name), source, by_number, now=MORNING)
@@ -119,7 +119,7 @@ def test_news_is_ranked_and_told_once() -> None:
     assert [one.id for one in watched(name).news] == ["9", "5", "3"]
 
 
-def test_a_whole_day_of_watching_tells_every_record_exactly_once() -> None:
+def test_a_day_of_runs_reports_every_record_exactly_once() -> None:
     """A run an hour; records come at any minute, some with a day that lies days before."""
     records = [
         (
@@ -146,7 +146,7 @@ def test_a_whole_day_of_watching_tells_every_record_exactly_once() -> None:
     assert source.asked[-1] == (MORNING + timedelta(hours=23)).date() - OVERLAP
 
 
-def test_years_of_watching_do_not_remember_every_id() -> None:
+def test_old_ids_are_forgotten() -> None:
     source = Source([])
     name = watch().name
     for week in range(60):
@@ -157,7 +157,7 @@ def test_years_of_watching_do_not_remember_every_id() -> None:
     assert len(watched(name).news) == 60
 
 
-def test_what_had_come_before_a_break_stays_and_the_next_run_takes_the_rest() -> None:
+def test_an_incomplete_run_is_kept_and_continued() -> None:
     def broken(_: Watch, since: date) -> Iterator[Document]:
         yield record("1")
         yield record("2")
@@ -177,7 +177,7 @@ def test_what_had_come_before_a_break_stays_and_the_next_run_takes_the_rest() ->
     assert watched(name).note is None
 
 
-def test_what_one_run_does_not_take_is_left_for_the_next() -> None:
+def test_records_beyond_the_limit_are_left_to_the_next_run() -> None:
     source = Source([(MORNING, MORNING.date(), record(str(one))) for one in range(25)])
     name = watch().name
     told: list[str] = []
@@ -188,7 +188,7 @@ def test_what_one_run_does_not_take_is_left_for_the_next() -> None:
     assert sorted(map(int, told)) == list(range(25))
 
 
-def test_news_that_cannot_be_compared_is_news_all_the_same() -> None:
+def test_news_that_cannot_be_ranked_is_kept() -> None:
     def fails(_: Watch, __: Sequence[Document]) -> list[float | None]:
         raise BioRetrievalError("the index mine is damaged")
 
@@ -198,14 +198,14 @@ def test_news_that_cannot_be_compared_is_news_all_the_same() -> None:
     assert outcome.failed is not None
 
 
-def test_what_the_index_holds_is_no_news() -> None:
+def test_documents_of_the_index_are_no_news() -> None:
     source = Source([(MORNING, MORNING.date(), record(one)) for one in ("1", "2")])
     name = watch().name
     outcome = run_watch(watched(name), source, lambda _, __: [None, 0.5], now=MORNING)
     assert ([one.id for one in outcome.news], outcome.known) == (["2"], 1)
 
 
-def test_marks_of_reading_survive_a_run_that_goes_on_meanwhile() -> None:
+def test_read_marks_survive_a_simultaneous_run() -> None:
     source = Source([(MORNING, MORNING.date(), record("1"))])
     name = watch().name
     run_watch(watched(name), source, by_number, now=MORNING)
@@ -228,7 +228,7 @@ def test_a_watch_removed_during_its_run_stays_removed() -> None:
     assert watches() == []
 
 
-def test_read_news_gives_way_first() -> None:
+def test_read_news_is_dropped_first() -> None:
     news = [
         News(id=str(number), title="t", found="f", read=number % 2 == 0)
         for number in range(MOST_NEWS + 10)
@@ -240,7 +240,7 @@ def test_read_news_gives_way_first() -> None:
     assert gone == {str(MOST_NEWS + 8 - 2 * number) for number in range(10)}
 
 
-def test_the_first_run_looks_back_as_far_as_was_asked() -> None:
+def test_the_first_run_starts_at_the_given_day() -> None:
     one = watched(watch().name)
     assert asked_since(one) == date(2026, 3, 1)
 
@@ -261,7 +261,7 @@ def test_facts_of_a_record_become_news() -> None:
     )
 
 
-def test_two_runs_at_once_are_one_too_many() -> None:
+def test_two_simultaneous_runs_are_refused() -> None:
     context = multiprocessing.get_context("spawn")
     with running():
         queue = context.Queue()

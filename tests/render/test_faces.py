@@ -9,13 +9,13 @@ import pytest
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content
-from bioretrieval_tui.evaluation.measures import MEASURES
+from bioretrieval_tui.evaluation.metrics import MEASURES
 from bioretrieval_tui.evaluation.records import FORMAT, EvaluationRecord
 from bioretrieval_tui.render.evaluations import own_results, own_runs, record_sheet, run_page
 from bioretrieval_tui.render.hits import hit_page, hit_sheet
 from bioretrieval_tui.render.page import Page
 from bioretrieval_tui.render.sheet import Sheet, face
-from bioretrieval_tui.search.hits import Hit, Scores, Why
+from bioretrieval_tui.search.types import Explanation, Hit, Scores
 from bioretrieval_tui.tui.spans import LABEL, paint
 
 EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
@@ -28,10 +28,10 @@ HITS = (
     Hit(3, "7001", "Bone", "Bone.", 2019, None, 0.25, Scores(lexical=2.0, rerank=0.91)),
 )
 REASONS = (
-    Why("4983", Scores(0.81, 14.2), (("vitamin", 0.75), ("low", 0.25)), 1, 2,
+    Explanation("4983", Scores(0.81, 14.2), (("vitamin", 0.75), ("low", 0.25)), 1, 2,
         (AT, AT + len(SENTENCE)), 0.73),
-    Why("5836", Scores(0.5, 1.25), (), 2, None),
-    Why("7001", Scores(0.1, 2.0), tuple((f"term{n}", 0.1) for n in range(10)), None, 1),
+    Explanation("5836", Scores(0.5, 1.25), (), 2, None),
+    Explanation("7001", Scores(0.1, 2.0), tuple((f"term{n}", 0.1) for n in range(10)), None, 1),
 )  # fmt: skip
 
 

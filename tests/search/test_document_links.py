@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.search.links import document_url, document_year
+from bioretrieval_tui.search.types import document_url, document_year
 
 
 @pytest.mark.parametrize(

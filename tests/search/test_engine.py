@@ -15,9 +15,8 @@ from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import encode_manifest, read_manifest, seal
 from bioretrieval_tui.index.registry import open_index
-from bioretrieval_tui.search.encoders import check_fit
-from bioretrieval_tui.search.engine import NO_WORDS, SearchEngine, search_index
-from bioretrieval_tui.search.hits import MODES, Hit, Question
+from bioretrieval_tui.search.engine import NO_WORDS, SearchEngine, check_fit, search_index
+from bioretrieval_tui.search.types import MODES, Hit, Query
 
 RECORDS = [
     {"_id": "11", "title": "Statins and muscle pain", "text": "Simvastatin causes myalgia."},
@@ -34,7 +33,7 @@ RECORDS = [
 
 def found(engine: SearchEngine, text: str, k: int = 10, **other: object) -> tuple[Hit, ...]:
     """The hits of a question."""
-    return engine.search(Question(text=text, k=k, **other)).hits  # type: ignore[arg-type]
+    return engine.search(Query(text=text, k=k, **other)).hits  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -87,14 +86,14 @@ def test_words_alone_need_no_model(engine: SearchEngine) -> None:
 
 
 def test_words_that_are_not_indexed(engine: SearchEngine) -> None:
-    answer = engine.search(Question(text="what is the", mode="lexical"))
+    answer = engine.search(Query(text="what is the", mode="lexical"))
     assert (answer.hits, answer.note) == ((), NO_WORDS)
     # Meaning answers in their place.
-    answer = engine.search(Question(text="what is the"))
+    answer = engine.search(Query(text="what is the"))
     assert len(answer.hits) == 4
     assert answer.note == NO_WORDS
     # A word that no document has is no reason to say so.
-    assert engine.search(Question(text="xylophone", mode="lexical")).note is None
+    assert engine.search(Query(text="xylophone", mode="lexical")).note is None
 
 
 def test_rank_gives_what_search_gives(engine: SearchEngine) -> None:
@@ -114,24 +113,24 @@ def test_a_hit_carries_its_document(engine: SearchEngine) -> None:
 
 def test_ids_that_are_pmids_have_pages(corpus: Path, encoder: Encoder) -> None:
     build_index("demo", [corpus], lambda: encoder, ids="pmid")
-    hits = search_index("demo", Question(text="asthma", k=1), device="cpu").hits
+    hits = search_index("demo", Query(text="asthma", k=1), device="cpu").hits
     assert hits[0].url == "https://pubmed.ncbi.nlm.nih.gov/33/"
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_only_allowed_documents(engine: SearchEngine, mode: str) -> None:
-    question = Question(text="asthma triptans", mode=mode)
+    question = Query(text="asthma triptans", mode=mode)
     assert {hit.id for hit in engine.search(question, [0, 3]).hits} <= {"11", "44"}
     assert engine.search(question, [0, 3]).hits
     assert engine.search(question, []).hits == ()
 
 
 def test_a_filter(engine: SearchEngine) -> None:
-    answer = engine.search(Question(text="asthma", where="year:1990.."))
+    answer = engine.search(Query(text="asthma", where="year:1990.."))
     assert ([hit.id for hit in answer.hits], answer.fitting) == (["22"], 1)
-    assert engine.search(Question(text="asthma")).fitting is None
+    assert engine.search(Query(text="asthma")).fitting is None
     with pytest.raises(FilterError, match="is not a field"):
-        engine.search(Question(text="asthma", where="yaer:1990"))
+        engine.search(Query(text="asthma", where="yaer:1990"))
 
 
 def test_the_newest_first(corpus: Path, encoder: Encoder, tmp_path: Path) -> None:
@@ -143,7 +142,7 @@ def test_the_newest_first(corpus: Path, encoder: Encoder, tmp_path: Path) -> Non
     engine = SearchEngine(open_index("demo"), encoder)
     hits = found(engine, "asthma", order="date")
     assert [hit.id for hit in hits][:4] == ["y2020", "y2001", "22", "y1987"]
-    answer = engine.search(Question(text="asthma"))
+    answer = engine.search(Query(text="asthma"))
     assert dict(answer.facets[0].counts) == {"2020": 1, "2001": 1, "1999": 1, "1987": 1}
     assert answer.among == 7
 
@@ -159,7 +158,7 @@ def test_more_like_this(engine: SearchEngine) -> None:
 
 
 def test_why(engine: SearchEngine) -> None:
-    question = Question(text="do inhaled steroids help wheezing children")
+    question = Query(text="do inhaled steroids help wheezing children")
     hit = found(engine, question.text, 1)[0]
     (why,) = engine.why(question, ["33", "none"])
     assert (why.id, why.dense_rank, why.lexical_rank) == ("33", 1, 1)
@@ -167,7 +166,7 @@ def test_why(engine: SearchEngine) -> None:
     assert sum(share for _, share in why.terms) == pytest.approx(1)
     assert why.scores == hit.scores
     assert why.passage is None  # one sentence needs no pointing at
-    (why,) = engine.why(Question(text="children", mode="dense"), ["33"])
+    (why,) = engine.why(Query(text="children", mode="dense"), ["33"])
     assert (why.terms, why.lexical_rank, why.scores.lexical) == ((), None, None)
 
 
@@ -203,9 +202,9 @@ def test_odd_queries_are_answered(engine: SearchEngine, query: str, mode: str) -
 
 def test_faults_of_the_call_cost_no_model_and_no_index() -> None:
     with pytest.raises(UsageError):
-        search_index("none", Question(text=""), device="nonsense")
+        search_index("none", Query(text=""), device="nonsense")
     with pytest.raises(NotFoundError, match="there is no index none"):
-        search_index("none", Question(text="asthma"), device="nonsense")
+        search_index("none", Query(text="asthma"), device="nonsense")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +232,7 @@ def test_an_index_of_another_revision_is_not_searched(engine: SearchEngine) -> N
     altered = msgspec.structs.replace(read_manifest(folder), revision="f" * 40)
     (folder / "manifest.json").write_bytes(encode_manifest(seal(altered)))
     with pytest.raises(ModelError, match=f"not {'f' * 19}"):
-        search_index("demo", Question(text="asthma"), device="cpu")
+        search_index("demo", Query(text="asthma"), device="cpu")
 
 
 def test_the_manifest_has_all_that_searching_needs(engine: SearchEngine) -> None:

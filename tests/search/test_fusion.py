@@ -17,12 +17,21 @@ from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.lexical.bm25 import weighted_terms
 from bioretrieval_tui.index.registry import OpenIndex, open_index
-from bioretrieval_tui.search import fusion
+from bioretrieval_tui.search import hybrid as fusion
 from bioretrieval_tui.search.candidates import gather
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.fusion import best_first, fused, padded, rarest_share, standard
-from bioretrieval_tui.search.hits import Question
-from bioretrieval_tui.search.space import points, query_at, query_like, query_point
+from bioretrieval_tui.search.hybrid import (
+    best_first,
+    fused,
+    padded,
+    points,
+    query_at,
+    query_like,
+    query_point,
+    rarest_share,
+    standard,
+)
+from bioretrieval_tui.search.types import Query
 
 WORDS = "asthma lung steroid airway wheeze child heart statin lipid artery gene p53".split()
 QUERY = "asthma steroid child"
@@ -104,7 +113,7 @@ def _found(tmp_path: Path, texts: Mapping[str, str], query: str) -> list[str]:
     path.write_text("".join(rows))
     build_index("made", [path], HashingEncoder)
     engine = SearchEngine(open_index("made"), HashingEncoder())
-    return [hit.id for hit in engine.search(Question(text=query, k=200)).hits]
+    return [hit.id for hit in engine.search(Query(text=query, k=200)).hits]
 
 
 LONG = "the ponds were visited every week and the water level was written down "
@@ -190,7 +199,7 @@ def test_words_count_more_where_one_document_stands_out(tmp_path: Path) -> None:
     build_index("named", [path], HashingEncoder)
     engine = SearchEngine(open_index("named"), HashingEncoder())
     query = "asthma lung child in NCT01234567 of zileuton and montelukast"
-    assert engine.search(Question(text=query)).hits[0].id == "named"
+    assert engine.search(Query(text=query)).hits[0].id == "named"
 
 
 def test_a_filter_holds_for_what_feedback_finds(index: OpenIndex) -> None:
@@ -217,7 +226,7 @@ def test_distances_are_moved_in_the_space_of_the_model(corpus: Path) -> None:
     _, scores = index.vectors.search(own, 1)
     assert scores[0] == pytest.approx(0, abs=1e-2)
     engine = SearchEngine(index, encoder)
-    hits = engine.search(Question(text=QUERY)).hits
+    hits = engine.search(Query(text=QUERY)).hits
     assert {"asthma", "steroid"} & set(hits[0].text.split())
     assert engine.like(Document("x", "", QUERY), 3).hits
     assert "d7" not in {hit.id for hit in engine.similar("d7").hits}

@@ -10,8 +10,8 @@ import pytest
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import InterruptedByUser
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.search.hits import Hit, Scores
 from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.types import Hit, Scores
 
 
 class ByLength:

@@ -66,11 +66,13 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 
 @pytest.fixture(autouse=True)
-def scripted(monkeypatch: pytest.MonkeyPatch) -> Desk:
+def scripted(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Desk:
     """No search process is started: one would load torch in every test that shows Search."""
     desk = Desk()
     client = type("Client", (ScriptedClient,), {"desk": desk})
-    monkeypatch.setattr("bioretrieval_tui.search.client.SearchClient", client)
+    monkeypatch.setattr("bioretrieval_tui.backend.client.SearchClient", client)
+    desk.fetches = "world" in request.fixturenames  # they reach the test's own service
+    monkeypatch.setattr("bioretrieval_tui.backend.client.run_job", desk.work)
     return desk
 
 

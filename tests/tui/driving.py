@@ -68,6 +68,8 @@ class Session:
     def __init__(self, pilot: Pilot[Any]) -> None:
         self.pilot = pilot
         self.app = cast(BioRetrievalApp, pilot.app)
+        self.faults_expected = False
+        """Exceptions in panes are the subject of the test."""
 
     # Hands -------------------------------------------------------------------------------
 
@@ -114,6 +116,8 @@ class Session:
         while quiet < 3:
             if self.app._exception:
                 raise self.app._exception
+            if self.app.faults and not self.faults_expected:
+                raise self.app.faults[0]
             if self.app._exit:
                 return False
             await asyncio.sleep(0)

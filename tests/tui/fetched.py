@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from driving import Session
 
-from bioretrieval_tui.tui.panes.fetching import FetchDialog
+from bioretrieval_tui.tui.dialogs.fetch import FetchDialog
 from bioretrieval_tui.tui.panes.found import FoundPane
-from bioretrieval_tui.tui.widgets.choices import Buttons
+from bioretrieval_tui.tui.widgets.buttons import Buttons
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "online"))  # server
 
@@ -76,14 +76,14 @@ async def look_again(session: Session, query: str) -> None:
 
 
 def asked(session: Session) -> str:
-    wanted = session.app.finding.wanted
-    return wanted.query if wanted else ""
+    request = session.app.found.request
+    return request.query if request else ""
 
 
 async def over(session: Session) -> None:
     """Until the search has come to its end."""
-    await until(session, lambda: session.app.finding.wanted is not None)
-    await until(session, lambda: not session.app.finding.under_way)
+    await until(session, lambda: session.app.found.request is not None)
+    await until(session, lambda: not session.app.found.under_way)
 
 
 def children(home: Path) -> dict[int, list[str]]:

@@ -7,30 +7,34 @@ Which of two answers comes first cannot be arranged with the real one; it has a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
+from bioretrieval_tui.backend import client, protocol
+from bioretrieval_tui.backend.client import Hear
+from bioretrieval_tui.backend.protocol import Built, CatalogueReady, Reranker
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import RejectedRecord, Report
 from bioretrieval_tui.index.verification import Check, Verification
 from bioretrieval_tui.progress import Progress, Reporter
-from bioretrieval_tui.search.hits import Answer, Hit, Question, Scores, Why
-from bioretrieval_tui.search.protocol import Built, Ensured, Reranker
+from bioretrieval_tui.search.types import Explanation, Hit, Query, Scores, SearchResult
 from bioretrieval_tui.tui.search_session import HitView
 
+REAL_RUN_JOB = client.run_job
+JOBS = {kind.__struct_config__.tag: kind for kind in protocol.Job.__args__}
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Work that was asked for."""
 
-    verb: str
-    name: str
-    inputs: tuple[str, ...] = ()
-    model: str | None = None
-    recipe: object = None
+def job_of(verb: str, name: str, *inputs: Any) -> protocol.Job:
+    """A job by its verb and the name of its index."""
+    return cast(protocol.Job, JOBS[verb](name, *inputs))
+
+
+def verb_of(job: protocol.Job | None) -> str:
+    """The verb of a job; "" for None."""
+    return "" if job is None else str(type(job).__struct_config__.tag)
 
 
 def info(name: str, status: str = "ok", **other: Any) -> IndexInfo:
@@ -51,56 +55,61 @@ class Desk:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         """(index, query) of each search, in order."""
-        self.questions: list[Question] = []
+        self.questions: list[Query] = []
         """The same as they were asked."""
         self.streams: list[str] = []
         """The stream of each."""
         self.rerankers: list[Reranker | None] = []
         """The reranker of each."""
-        self.waiting: dict[str, asyncio.Future[Answer]] = {}
+        self.waiting: dict[str, asyncio.Future[SearchResult]] = {}
         """By query; a query that is asked again replaces the one before."""
-        self.parts: Callable[[Answer], None] = lambda _: None
+        self.parts: Callable[[SearchResult], None] = lambda _: None
         """Tells the pane what a search with a reranker has so far."""
         self.like: list[tuple[str, str, str, str]] = []
         """(index, document, index looked in, filter) of each likeness that was asked for."""
-        self.alike: dict[str, Answer | BioRetrievalError] = {}
+        self.alike: dict[str, SearchResult | BioRetrievalError] = {}
         """What is like anything, by the index that is looked in."""
         self.explained: list[tuple[str, str, str]] = []
         """(mode, index, document) of each reason that was asked for."""
-        self.reasons: dict[str, Why] = {}
+        self.reasons: dict[str, Explanation] = {}
         """By document."""
         self.dropped: list[str] = []
         """Queries whose search was cancelled before it was answered."""
         self.documents: Sequence[Document] = ()
         self.report: Reporter | None = None
-        self.ensured: asyncio.Future[Ensured] | None = None
+        self.ensured: asyncio.Future[CatalogueReady] | None = None
         self.with_vectors: list[bool] = []
         """What the catalogue's index was asked to be prepared with, each time."""
         self.indexes: list[IndexInfo] | BioRetrievalError = []
         self.closed = 0
-        self.began: list[Asked] = []
+        self.fetches = False
+        self.began: list[protocol.Job] = []
         """The work that was asked for, in order."""
         self.stopped: list[str] = []
         """Names of indexes whose work was cancelled before its end."""
         self._work: asyncio.Future[Any] | None = None
-        self._work_report: Reporter = lambda _: None
+        self._hear: Hear = lambda _: None
 
     # Work on indexes ---------------------------------------------------------------------
 
-    async def work(self, asked: Asked, report: Reporter) -> Any:
-        """Work that lasts until a test ends it."""
-        self.began.append(asked)
-        self._work_report = report
+    async def work(
+        self, job: protocol.Job, hear: Hear, *, started: Callable[[int], None] = lambda _: None
+    ) -> protocol.JobResult:
+        """A job that lasts until a test ends it; those of a service are real if it is there."""
+        if self.fetches and isinstance(job, protocol.FetchJob | protocol.LookUpJob):
+            return await REAL_RUN_JOB(job, hear, started=started)
+        self.began.append(job)
+        self._hear = hear
         self._work = asyncio.get_running_loop().create_future()
         try:
             return await self._work
         except asyncio.CancelledError:
-            self.stopped.append(asked.name)
+            self.stopped.append(job.target)
             raise
 
     def step(self, *words: object, **other: object) -> None:
         """Report a step of the work that runs."""
-        self._work_report(Progress(*words, **other))  # type: ignore[arg-type]
+        self._hear(protocol.Progressed(Progress(*words, **other)))  # type: ignore[arg-type]
 
     def end(self, outcome: object) -> None:
         """End the work that runs: with its result, or an error."""
@@ -110,27 +119,39 @@ class Desk:
         else:
             self._work.set_result(outcome)
 
+    def verified(self, found: Verification) -> None:
+        """End it as a verification does."""
+        self.end(protocol.Verified(found))
+
+    def removed(self, freed: int) -> None:
+        """End it as a removal does; the index is listed no more."""
+        assert isinstance(self.indexes, list)
+        self.indexes = [one for one in self.indexes if one.name != self.began[-1].target]
+        self.end(protocol.Removed(freed))
+
     def built(self, *, changed: bool = True, report: Report | None = None) -> None:
         """End it as `build`, `extend` and `compact` do; the index is listed then."""
-        name = self.began[-1].name
+        name = self.began[-1].target
         report = report or Report(read=5, kept=5, documents=5)
         made = info(name, documents=report.documents)
         assert isinstance(self.indexes, list)
         self.indexes = [*(one for one in self.indexes if one.name != name), made]
-        self.end(Built(1, made, report, changed))
+        self.end(Built(made, report, changed))
 
-    def answer(self, query: str, outcome: Sequence[Hit] | Answer | BioRetrievalError) -> None:
+    def answer(self, query: str, outcome: Sequence[Hit] | SearchResult | BioRetrievalError) -> None:
         """Answer a search that waits, or let it fail."""
         waiting = self.waiting.pop(query)
         if isinstance(outcome, BioRetrievalError):
             waiting.set_exception(outcome)
         else:
-            waiting.set_result(outcome if isinstance(outcome, Answer) else Answer(tuple(outcome)))
+            waiting.set_result(
+                outcome if isinstance(outcome, SearchResult) else SearchResult(tuple(outcome))
+            )
 
     def ready(self, note: str | None = None) -> None:
         """The index of the catalogue is there."""
         assert self.ensured is not None
-        self.ensured.set_result(Ensured(id=1, documents=3, built=True, note=note))
+        self.ensured.set_result(CatalogueReady(documents=3, built=True, note=note))
 
     def fail(self, error: BioRetrievalError) -> None:
         """The index of the catalogue cannot be made."""
@@ -147,6 +168,7 @@ class ScriptedClient:
     """What the pane sees of the search process."""
 
     desk: Desk
+    _lookups: Any = None
 
     async def ensure_catalogue(
         self,
@@ -155,7 +177,7 @@ class ScriptedClient:
         *,
         vectors: bool = True,
         on_progress: Reporter,
-    ) -> Ensured:
+    ) -> CatalogueReady:
         self.desk.documents, self.desk.report = documents, on_progress
         self.desk.with_vectors.append(vectors)
         self.desk.ensured = asyncio.get_running_loop().create_future()
@@ -163,14 +185,14 @@ class ScriptedClient:
 
     async def search(
         self,
-        question: Question,
+        question: Query,
         *,
         index: str,
         stream: str = "search",
         reranker: Reranker | None = None,
         on_progress: Reporter | None = None,
-        on_part: Callable[[Answer], None] | None = None,
-    ) -> Answer:
+        on_part: Callable[[SearchResult], None] | None = None,
+    ) -> SearchResult:
         desk, query = self.desk, question.text
         desk.asked.append((index, query))
         desk.questions.append(question)
@@ -178,7 +200,7 @@ class ScriptedClient:
         desk.rerankers.append(reranker)
         desk.report = on_progress or desk.report
         desk.parts = on_part or desk.parts
-        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[SearchResult] = asyncio.get_running_loop().create_future()
         desk.waiting[query] = waiting
         try:
             return await waiting
@@ -197,7 +219,7 @@ class ScriptedClient:
         where: str = "",
         into: str | None = None,
         stream: str = "search",
-    ) -> Answer:
+    ) -> SearchResult:
         self.desk.like.append((index, document, into or index, where))
         found = self.desk.alike[into or index]
         if isinstance(found, BioRetrievalError):
@@ -205,8 +227,8 @@ class ScriptedClient:
         return found
 
     async def why(
-        self, question: Question, documents: Sequence[str], *, index: str, stream: str = "why"
-    ) -> list[Why]:
+        self, question: Query, documents: Sequence[str], *, index: str, stream: str = "why"
+    ) -> list[Explanation]:
         self.desk.explained += [(question.mode, index, document) for document in documents]
         return [self.desk.reasons[name] for name in documents if name in self.desk.reasons]
 
@@ -215,33 +237,27 @@ class ScriptedClient:
             raise self.desk.indexes
         return self.desk.indexes
 
-    async def build(
-        self,
-        name: str,
-        inputs: Sequence[str],
-        *,
-        model: str | None,
-        recipe: object,
-        on_progress: Reporter,
-    ) -> Built:
-        asked = Asked("build", name, tuple(inputs), model, recipe)
-        return cast(Built, await self.desk.work(asked, on_progress))
+    async def _look_up(self, request: protocol.Request) -> Any:
+        """Benchmarks are read as the search process reads them, in this process."""
+        from bioretrieval_tui.backend.handlers import LookingUp
 
-    async def extend(self, name: str, inputs: Sequence[str], *, on_progress: Reporter) -> Built:
-        asked = Asked("add", name, tuple(inputs))
-        return cast(Built, await self.desk.work(asked, on_progress))
+        if self._lookups is None:
+            self._lookups = LookingUp("cpu")
+        reading = self._lookups
+        return await asyncio.to_thread(reading, request, lambda _: None, lambda: None)
 
-    async def compact(self, name: str, *, on_progress: Reporter) -> Built:
-        return cast(Built, await self.desk.work(Asked("compact", name), on_progress))
+    async def open_benchmark(
+        self, folder: Path, split: str, sha256: str, index: str, runs: Mapping[str, str]
+    ) -> Any:
+        request = protocol.OpenBenchmark(str(folder.absolute()), split, sha256, index, dict(runs))
+        found = await self._look_up(request)
+        return None if found.stale else found.queries
 
-    async def verify(self, name: str, *, on_progress: Reporter) -> Verification:
-        return cast(Verification, await self.desk.work(Asked("verify", name), on_progress))
+    async def view_query(self, query: str) -> Any:
+        return (await self._look_up(protocol.ViewQuery(query))).view
 
-    async def remove(self, name: str) -> int:
-        freed = cast(int, await self.desk.work(Asked("remove", name), lambda _: None))
-        assert isinstance(self.desk.indexes, list)
-        self.desk.indexes = [one for one in self.desk.indexes if one.name != name]
-        return freed
+    async def read_document(self, name: str) -> Any:
+        return (await self._look_up(protocol.ReadDocument(name))).document
 
     async def close(self) -> None:
         self.desk.closed += 1
@@ -256,7 +272,7 @@ def hit(rank: int, identifier: str, title: str, text: str, **other: object) -> H
 
 def view(query: str, hits: Sequence[Hit], index: str = "mine") -> HitView:
     """What the pane shows once a query was answered."""
-    return HitView(index, Question(text=query), Answer(tuple(hits)))
+    return HitView(index, Query(text=query), SearchResult(tuple(hits)))
 
 
 HITS = (

@@ -14,7 +14,7 @@ from scripted import HITS, Desk, ScriptedClient, info
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.fields.reading import schema_of
-from bioretrieval_tui.search.hits import Answer, Facet, Scores, Why
+from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
 from bioretrieval_tui.tui.search_session import (
     HITS as MOST,
 )
@@ -113,7 +113,9 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def answered(face: Face, desk: Desk, answer: Answer, query: str = "heart") -> SearchSession:
+async def answered(
+    face: Face, desk: Desk, answer: SearchResult, query: str = "heart"
+) -> SearchSession:
     session = SearchSession(face)
     await session.learn()
     session.type(query)
@@ -158,18 +160,18 @@ async def test_typing_sends_one_search_after_the_pause(face: Face, scripted: Des
 
 async def test_the_status_line_says_how_many_of_how_many(face: Face, scripted: Desk) -> None:
     many = tuple(HITS[n % len(HITS)] for n in range(MOST))
-    session = await answered(face, scripted, Answer(many))
+    session = await answered(face, scripted, SearchResult(many))
     assert status(session) == "Search  mine  hybrid  top 100 of 5,183  all-MiniLM-L6-v2"
     session.where = "year:2012"
     session.send()
     await turns()
-    scripted.answer("heart", Answer(many, fitting=812))
+    scripted.answer("heart", SearchResult(many, fitting=812))
     await turns()
     assert "top 100  filter year:2012 keeps 812" in status(session)
 
 
 async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk) -> None:
-    session = await answered(face, scripted, Answer(HITS))
+    session = await answered(face, scripted, SearchResult(HITS))
     session.filter_by("mes")
     assert (session.where, face.end_pauses()) == ("", 0)
     session.filter_by("mesh:")
@@ -190,7 +192,7 @@ async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk
 
 
 async def test_modes_and_orders_are_asked_again(face: Face, scripted: Desk) -> None:
-    session = await answered(face, scripted, Answer(HITS))
+    session = await answered(face, scripted, SearchResult(HITS))
     for mode in ("dense", "lexical", "hybrid"):
         session.next_mode()
         await turns()
@@ -201,8 +203,8 @@ async def test_modes_and_orders_are_asked_again(face: Face, scripted: Desk) -> N
 
 
 async def test_similar_documents_lead_back_step_by_step(face: Face, scripted: Desk) -> None:
-    scripted.alike = {"mine": Answer(HITS[3:6])}
-    session = await answered(face, scripted, Answer(HITS))
+    scripted.alike = {"mine": SearchResult(HITS[3:6])}
+    session = await answered(face, scripted, SearchResult(HITS))
     face.cursor = 1
     session.find_similar(HITS[1], near=False)
     await turns()
@@ -220,9 +222,9 @@ async def test_similar_documents_lead_back_step_by_step(face: Face, scripted: De
 
 
 async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted: Desk) -> None:
-    why = Why("4983", Scores(0.8, 12.0), terms=(("heart", 1.0),))
+    why = Explanation("4983", Scores(0.8, 12.0), terms=(("heart", 1.0),))
     scripted.reasons = {"4983": why}
-    session = await answered(face, scripted, Answer(HITS))
+    session = await answered(face, scripted, SearchResult(HITS))
     assert session.explainable(HITS[0])
     session.explain(HITS[0])
     await turns()
@@ -233,7 +235,7 @@ async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted:
 
 
 async def test_an_index_that_is_searched_next(face: Face, scripted: Desk) -> None:
-    session = await answered(face, scripted, Answer(HITS))
+    session = await answered(face, scripted, SearchResult(HITS))
     session.where = "mesh:asthma"
     assert await session.next_index() == "catalogue"
     session.search_in("catalogue")
@@ -248,7 +250,9 @@ async def test_an_index_that_is_searched_next(face: Face, scripted: Desk) -> Non
 
 
 def test_a_facet_is_a_clause_of_the_filter() -> None:
-    answer = Answer((), facets=(Facet("year", (("2012", 7),)), Facet("mesh", (("Brain", 5),))))
+    answer = SearchResult(
+        (), facets=(Facet("year", (("2012", 7),)), Facet("mesh", (("Brain", 5),)))
+    )
     year, mesh = facet_values(answer)
     assert (year.clause, mesh.clause) == ("year:2012", "mesh=Brain")
     schema = schema_of(FIELDS)

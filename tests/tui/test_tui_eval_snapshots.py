@@ -16,7 +16,7 @@ from test_tui_steps import steps  # noqa: F401 - a fixture
 from textual.pilot import Pilot
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.evaluation.explore import JudgedRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryView, UnjudgedRow
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.evaluating import Answer, Ask, Figures
@@ -92,7 +92,7 @@ async def ranking(session: Session) -> None:
     work = session.app.evaluations
     work.current = Ask(Path("/data/facts"), MODES, purpose="explore")
     work.progress = Progress("encoding", 1_024, 5_000, rate=98.2, device="cpu")
-    session.app.evaluation_changed()
+    session.app._evaluation_changed()
     await session.settle()
 
 

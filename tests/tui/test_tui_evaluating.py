@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from benchmarks import write_benchmark
 
+from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui import children
 from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result, run_eval, summary
-from bioretrieval_tui.tui.exploring import Explorer, keep, prepare, stored, with_run
+from bioretrieval_tui.tui.exploring import keep, prepare, stored, with_run
 from homes import share_encoders
 
 
@@ -170,37 +171,25 @@ async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Pat
     assert stored(ask) == kept
     assert stored(with_run(Ask(folder, ("lexical", "dense")), places())) is None
     assert stored(with_run(Ask(folder, ("lexical",), model="medcpt"), places())) is None
-    explorer = Explorer()
+    explorer = SearchClient(device="cpu")
+    facts = (kept.answer.split, kept.answer.sha256, kept.answer.index, kept.runs)
     try:
-        rows = await explorer.open(folder, kept)
+        rows = await explorer.open_benchmark(folder, *facts)
         assert rows is not None
         assert [row.scores["lexical"] for row in rows] == [
             records.records()[0].per_query[row.id] for row in rows
         ]
-        view, document = await asyncio.gather(explorer.view("2"), explorer.document("d2"))
+        view, document = await asyncio.gather(
+            explorer.view_query("2"), explorer.read_document("d2")
+        )
         assert [row.title for row in view.judged] == ["p53", None]
         assert document == ("p53", "The p53 gene suppresses the growth of tumours.")
-        assert await explorer.document("d9") is None
+        assert await explorer.read_document("d9") is None
         with pytest.raises(BioRetrievalError, match="no query 'x'"):
-            await explorer.view("x")
+            await explorer.view_query("x")
         (folder / "qrels" / "test.tsv").write_text("1\td1\t1\n")
-        assert await explorer.open(folder, kept) is None
+        assert await explorer.open_benchmark(folder, *facts) is None
     finally:
         await explorer.close()
     (ask.run_file or folder).parent.joinpath("evaluation.json").write_text("{")
     assert stored(ask) is None
-
-
-async def test_an_exploring_process_that_dies_is_told_and_another_begins(folder: Path) -> None:
-    explorer = Explorer()
-    with pytest.raises(BioRetrievalError, match="no benchmark is open"):
-        await explorer.view("1")
-    process = explorer._process
-    assert process is not None
-    process.kill()
-    await process.wait()
-    with pytest.raises(BioRetrievalError):
-        await explorer.view("1")
-    with pytest.raises(BioRetrievalError, match="no benchmark is open"):
-        await explorer.view("1")
-    await explorer.close()

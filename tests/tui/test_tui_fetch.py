@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 from driving import make_app, running
 from fetched import KEY, asked, dialog, found, look, look_again, over, until
-from scripted import Desk, info
+from scripted import Desk, info, verb_of
 from server import Fault, World, pmid_of
 from test_tui_hostile import check
 
+from bioretrieval_tui.backend.protocol import Came
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.online.spool import starred_path
-from bioretrieval_tui.tui.finding import MOST_SHOWN, Wanted, paper_of
-from bioretrieval_tui.tui.panes.fetching import IntoDialog
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.online.spool import FetchRequest, starred_path
+from bioretrieval_tui.tui.dialogs.fetch import IntoDialog
+from bioretrieval_tui.tui.found_session import MOST_SHOWN, paper_of
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
-from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)
 
@@ -70,10 +72,10 @@ async def test_search_hands_its_query_on(small: Catalogue) -> None:
 @pytest.mark.parametrize(
     ("lines", "said", "there"),
     [
-        ({"asked": ""}, "Say what to look for", "asked"),
-        ({"asked": "x", "most": "many"}, "'many' is no number of papers", "most"),
-        ({"asked": "x", "most": "0"}, "'0' is no number of papers", "most"),
-        ({"asked": "x", "since": "last week"}, "'last week' is no day", "since"),
+        ({"asked": ""}, "Type a query", "asked"),
+        ({"asked": "x", "most": "many"}, "'many' is not a number of papers", "most"),
+        ({"asked": "x", "most": "0"}, "'0' is not a number of papers", "most"),
+        ({"asked": "x", "since": "last week"}, "'last week' is not a date", "since"),
         ({"asked": "x", "into": "Not A Name"}, "cannot name an index", "into"),
         ({"asked": "x", "into": "catalogue"}, "the app's own index", "into"),
         ({"asked": "?!"}, "Give the index a name", "into"),
@@ -91,7 +93,7 @@ async def test_what_cannot_be_fetched_is_said_where_it_stands(
         await session.press("enter")
         assert said in session.text
         assert dialog(session).line(there).has_focus
-        assert session.app.works.current is None
+        assert session.app.jobs.current is None
 
 
 async def test_keys_lead_through_the_lines(small: Catalogue) -> None:
@@ -110,20 +112,6 @@ async def test_keys_lead_through_the_lines(small: Catalogue) -> None:
         assert session.app.screen is session.app.screen_stack[0]
 
 
-def test_what_is_asked_is_what_a_shell_would_ask() -> None:
-    wanted = Wanted("arxiv", "-x y", 30, "2026-01-31", "mine")
-    words = ("fetch", "arxiv", "--progress=json", "-n30", "--since=2026-01-31", "--index=mine")
-    assert wanted.words(into=True) == (*words, "--", "-x y")
-    assert "--index=mine" not in wanted.words(into=False)
-    assert Wanted("pubmed", "x").words(into=False) == (
-        "fetch",
-        "pubmed",
-        "--progress=json",
-        "--",
-        "x",
-    )
-
-
 # Before one's eyes ----------------------------------------------------------------------------
 
 
@@ -131,7 +119,7 @@ async def test_papers_come_and_are_read(small: Catalogue, world: World) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await look(session, most="250")
         await over(session)
-        papers = session.app.finding.papers
+        papers = session.app.found.papers
         assert [one.hit.id for one in papers] == [str(pmid_of(n)) for n in range(250)]
         assert "Found  PubMed: owls  250" in session.text
         assert "Note 0 on herons" in session.text
@@ -158,27 +146,27 @@ async def test_what_is_starred_is_put_into_an_index(
         await session.press("k", "space")  # taken back
         assert "1 starred" in session.text
         await session.press("k", "space")  # and given anew
-        assert list(session.app.finding.starred) == [str(pmid_of(n)) for n in (0, 2)]
+        assert list(session.app.found.starred) == [str(pmid_of(n)) for n in (0, 2)]
         await session.press("b")
         assert isinstance(session.app.screen, IntoDialog)
-        assert "Put 2 papers into an index" in session.text
+        assert "Add 2 papers to an index" in session.text
         assert "owls will be a new index" in session.text
         await session.press("enter", "enter")
         (job,) = scripted.began
-        assert (job.verb, job.name) == ("build", "owls")
+        assert (verb_of(job), job.target) == ("build", "owls")
         assert job.inputs == (str(starred_path("owls")),)
         kept = [json.loads(line) for line in starred_path("owls").read_bytes().splitlines()]
         assert [record["_id"] for record in kept] == [str(pmid_of(n)) for n in (0, 2)]
         assert all(record["metadata"]["pmid"] == record["_id"] for record in kept)
-        assert session.app.finding.starred == {}
+        assert session.app.found.starred == {}
         # While that build runs, more of them: it is added once the index is there.
         await session.press("a", "b")
         assert "adds to owls" in session.text
         await session.press("enter", "enter")
-        assert [waiting.verb for waiting in session.app.works.queue] == ["add"]
+        assert [verb_of(waiting) for waiting in session.app.jobs.queue] == ["add"]
         assert len(starred_path("owls").read_bytes().splitlines()) == 5
         await session.press("a", "escape")
-        assert session.app.finding.starred == {}
+        assert session.app.found.starred == {}
 
 
 async def test_without_a_star_it_is_the_one_under_the_cursor(
@@ -201,9 +189,9 @@ async def test_stars_that_cannot_be_kept_are_said(
         await look(session, most="3")
         await over(session)
         await session.press("space", "b", "enter", "enter")
-        assert "starred papers cannot be kept" in session.rows[-1]
+        assert "starred papers cannot be saved" in session.rows[-1]
         assert scripted.began == []
-        assert len(session.app.finding.starred) == 1
+        assert len(session.app.found.starred) == 1
 
 
 async def test_the_starred_ones_are_exported(small: Catalogue, world: World, folder: Path) -> None:
@@ -227,21 +215,21 @@ async def test_one_can_stop_and_ask_for_something_else(small: Catalogue, world: 
     world.faults = [("/efetch.fcgi", Fault("drip"))]
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await look(session, most="400")
-        await until(session, lambda: session.app.finding.under_way)
+        await until(session, lambda: session.app.found.under_way)
         await session.press("escape")
-        await until(session, lambda: not session.app.finding.under_way)
+        await until(session, lambda: not session.app.found.under_way)
         assert "stopped" in session.text
         world.faults.clear()
         await look_again(session, "moss")
         await until(session, lambda: asked(session) == "moss")
         await over(session)
-        assert len(session.app.finding.papers) == 400
+        assert len(session.app.found.papers) == 400
         # Another one at once, while nothing has come of this one yet.
         for query in ("bees", "tides"):
             await look_again(session, query)
         await until(session, lambda: asked(session) == "tides")
         await over(session)
-        assert len(session.app.finding.papers) == 400
+        assert len(session.app.found.papers) == 400
         assert "PubMed: tides  400" in session.text
 
 
@@ -271,7 +259,7 @@ async def test_offline_and_nobody_there_are_said(
         await session.press("w")
         dialog(session).query_one(Buttons).focus()
         await session.press("right", "enter")
-        await until(session, lambda: session.app.finding.under_way)
+        await until(session, lambda: session.app.found.under_way)
         await over(session)
         assert "PubMed" in session.text
         assert "key" in session.text
@@ -279,29 +267,26 @@ async def test_offline_and_nobody_there_are_said(
         assert world.of("/esearch.fcgi")[-1]
 
 
-def test_lines_that_are_no_paper() -> None:
-    for line in (b"", b"{", b"[]", b'{"title": "x"}', b'{"_id": 3}', b"\xff\n"):
-        assert paper_of(line, 1) is None
-    paper = paper_of(b'{"_id": "x", "metadata": {"year": "1999 Jan"}}\n', 7)
-    assert paper is not None
+def test_a_paper_keeps_its_rank_year_and_line() -> None:
+    paper = paper_of(Document("x", "", "", {"year": "1999 Jan"}), 7)
     assert (paper.hit.rank, paper.hit.year, paper.hit.title) == (7, 1999, "")
+    assert json.loads(paper.line)["_id"] == "x"
 
 
 async def test_hostile_papers(small: Catalogue) -> None:
     evil = "x\x1b]0;x\x07\x9b2J[bold]y[/bold]\u202e"
     known = {"journal": evil, "authors": [evil], "url": "javascript:alert(1)"}
-    record = {"_id": evil, "title": evil, "text": evil, "metadata": known}
     for size in (WIDE, NARROW):
         async with running(make_app(small), size, pane="found") as session:
-            finding = session.app.finding
-            finding.wanted = Wanted("pubmed", evil)
-            finding.problem = evil
-            line = json.dumps(record).encode()
-            finding._came(finding.wanted, line)
-            finding._came(finding.wanted, line)  # once more: it is there already
-            finding._tell()
+            papers = session.app.found
+            request = papers.request = FetchRequest("pubmed", evil)
+            papers.problem = evil
+            came = Came([Document(evil, evil, evil, known)])
+            papers._hear(request, came)
+            papers._hear(request, came)  # once more: it is there already
+            papers._tell()
             await session.settle()
-            assert len(finding.papers) == 1
+            assert len(papers.papers) == 1
             check(session)
             await session.press("enter", "o")
             check(session)
@@ -310,13 +295,14 @@ async def test_hostile_papers(small: Catalogue) -> None:
 
 async def test_what_is_not_shown_is_said(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="found") as session:
-        finding = session.app.finding
-        finding.wanted = Wanted("pubmed", "owls")
-        for number in range(MOST_SHOWN):
-            if number == MOST_SHOWN - 1:
-                finding._tell()
-                assert "no more are shown" not in session.text
-            finding._came(finding.wanted, json.dumps({"_id": str(number)}).encode())
-        finding._tell()
+        papers = session.app.found
+        request = papers.request = FetchRequest("pubmed", "owls")
+        documents = [Document(str(number), "", "") for number in range(MOST_SHOWN)]
+        papers._hear(request, Came(documents[:-1]))
+        papers._tell()
         await session.settle()
-        assert "1,000  no more are shown; into an index all can go" in session.text
+        assert "only these are shown" not in session.text
+        papers._hear(request, Came(documents[-1:]))
+        papers._tell()
+        await session.settle()
+        assert "1,000  only these are shown; a fetch brings all" in session.text

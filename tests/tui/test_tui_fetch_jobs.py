@@ -12,15 +12,14 @@ from pathlib import Path
 import pytest
 from driving import Session, make_app, running
 from fetched import KEY, children, look, look_again, over, until
-from scripted import Desk, info
+from scripted import Desk, info, job_of, verb_of
 from server import Fault, World, pmid_of
 from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import starred_path
-from bioretrieval_tui.tui.panes.dialogs import Question
-from bioretrieval_tui.tui.works import Job
+from bioretrieval_tui.tui.dialogs.base import Confirm
 
 WIDE, NARROW = (120, 30), (80, 24)
 
@@ -48,16 +47,16 @@ async def test_a_fetch_into_an_index_is_work_like_any_other(
         await session.press("w")
         await session.type("owls at night")
         await session.press("enter", "enter", "enter", "enter", "enter")
-        works = session.app.works
-        assert works.current is not None
-        assert works.current.doing == "Fetching into owls-at-night"
+        jobs = session.app.jobs
+        assert jobs.current is not None
+        assert jobs.current.title == "Fetching into owls-at-night"
         assert "owls-at-night" in session.text
         assert "Fetching into owls-at-night" in session.rows[-1]
-        await until(session, lambda: works.current is None)
-        outcome = works.outcomes["owls-at-night"]
+        await until(session, lambda: jobs.current is None)
+        outcome = jobs.outcomes["owls-at-night"]
         assert outcome.role == "error"
         assert "PubMed" in outcome.line
-        assert "what has arrived is kept" in outcome.line
+        assert "arrived" not in outcome.line  # nothing did
         # It stays in the list with its reason, and so on its page.
         assert "failed" in session.text
         await session.press("enter")
@@ -72,14 +71,14 @@ async def test_how_far_it_is_and_stopping_it(
     scripted.indexes = [info("mine")]
     world.silent_from = 200
     async with running(make_app(small), size, pane="indexes") as session:
-        works = session.app.works
+        jobs = session.app.jobs
         await into(session, "owls", "owls")
         # The first page arrives, and the second does not.
         await until(session, lambda: "200 records" in session.text)
         assert "44% of the input" in session.text
         assert "Fetching into owls" in session.text
-        assert "s stops it" in session.text
-        works.add(Job("verify", "mine"))
+        assert "s: stop" in session.text
+        jobs.submit(job_of("verify", "mine"))
         await session.settle()
         assert "then: verifying mine" in session.text
         # Keys are answered, and elsewhere the last line says what goes on.
@@ -88,22 +87,24 @@ async def test_how_far_it_is_and_stopping_it(
         await session.press("0")
         session.app.pane.go_to("owls")  # on the one that waits, s takes that out of the queue
         await session.press("s")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         assert "Stop fetching into owls?" in session.text
-        assert "What has arrived is kept" in session.text
+        assert "Records that have arrived are kept" in session.text
         check(session)
         await session.press("n")
-        assert works.current is not None
-        assert works.current.verb == "fetch"
+        assert jobs.current is not None
+        assert verb_of(jobs.current) == "fetch"
         await session.press("s", "y")
-        await until(session, lambda: "owls" in works.outcomes)
-        outcome = works.outcomes["owls"]
+        await until(session, lambda: "owls" in jobs.outcomes)
+        outcome = jobs.outcomes["owls"]
         assert spooled(home) == 200
-        assert outcome.line.startswith("Stopped: fetching into owls; what has arrived is kept")
-        assert "the same fetch goes on from there" in outcome.line
+        assert outcome.line.startswith(
+            "Stopped: fetching into owls; records that have arrived are kept"
+        )
+        assert "the same fetch resumes from there" in outcome.line
         assert children(home) == {}
         # The next one's turn has come.
-        assert [(one.verb, one.name) for one in scripted.began] == [("verify", "mine")]
+        assert [(verb_of(one), one.target) for one in scripted.began] == [("verify", "mine")]
         assert KEY not in session.text
 
 
@@ -112,11 +113,11 @@ async def test_what_had_arrived_is_not_asked_for_again(
 ) -> None:
     world.broken_from = 200  # the first page comes, the second never does
     async with running(make_app(small), WIDE, pane="indexes") as session:
-        works = session.app.works
+        jobs = session.app.jobs
         for _ in range(2):
             await into(session, "owls", "owls")
-            await until(session, lambda: works.current is None)
-            assert works.outcomes["owls"].role == "error"
+            await until(session, lambda: jobs.current is None)
+            assert jobs.outcomes["owls"].role == "error"
             assert spooled(home) == 200
     starts = [given["retstart"] for given in world.of("/efetch.fcgi") if "retstart" in given]
     assert starts.count("0") == 1
@@ -130,13 +131,13 @@ async def test_the_same_fetch_twice_is_one(
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await into(session, "owls", "owls")
         await into(session, "owls", "owls")
-        assert session.said == "Fetching into owls: this waits already, or runs"
+        assert session.said == "Fetching into owls: already running or waiting"
         # While it is fetched into, the name is no new one.
         await session.press("w")
         await session.type("owls")
         assert "adds to owls" in session.text
         await session.press("escape")
-        assert not session.app.works.queue
+        assert not session.app.jobs.queue
         await until(session, lambda: bool(children(home)))
     assert children(home) == {}
 
@@ -153,18 +154,18 @@ async def test_stars_of_a_build_that_failed_are_kept_for_the_next(
         await session.press("space", "b")
         assert "owls will be a new index" in session.text
         await session.press("enter", "enter")
-        assert [one.verb for one in scripted.began] == ["build", "build"]
+        assert [verb_of(one) for one in scripted.began] == ["build", "build"]
         kept = [json.loads(line)["_id"] for line in starred_path("owls").read_bytes().splitlines()]
         assert kept == [str(pmid_of(0)), str(pmid_of(1))]
         # What is removed takes its stars along: a new index of that name begins with nothing.
         scripted.built()
         await session.settle()
-        session.app.works.add(Job("remove", "owls"))
+        session.app.jobs.submit(job_of("remove", "owls"))
         await session.settle()
         await session.press("space", "b")
         assert "owls will be a new index" in session.text
         await session.press("enter", "enter")
-        assert [job.verb for job in session.app.works.queue] == ["build"]
+        assert [verb_of(job) for job in session.app.jobs.queue] == ["build"]
         (line,) = starred_path("owls").read_bytes().splitlines()
         assert json.loads(line)["_id"] == str(pmid_of(2))
 
@@ -183,8 +184,8 @@ async def test_leaving_ends_the_child(
         assert children(home)
         await session.press("q")
         if way == "index":
-            assert "Leave? Fetching into owls stops then." in session.text
-            assert "What has arrived is kept" in session.text
+            assert "Quit? Fetching into owls stops." in session.text
+            assert "Records that have arrived are kept" in session.text
             await session.press("enter")
     assert children(home) == {}
 
@@ -195,13 +196,13 @@ async def test_another_search_ends_the_child_of_the_one_before(
     world.silent_from = 200
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await look(session, "owls", "400")
-        await until(session, lambda: len(session.app.finding.papers) == 200)
+        await until(session, lambda: len(session.app.found.papers) == 200)
         (first,) = children(home)
         world.silent_from = None
         await look_again(session, "moss")
         await until(session, lambda: first not in children(home))
         await over(session)
-        assert len(session.app.finding.papers) == 400
+        assert len(session.app.found.papers) == 400
         # Who is in a hurry stops twice, and leaves at once.
         world.silent_from = 0
         await look_again(session, "tides")

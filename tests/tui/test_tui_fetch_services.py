@@ -11,9 +11,11 @@ from fetched import dialog, found, look, over, until
 from server import Fault, World, pmid_of
 from test_tui_hostile import bad_characters, check
 
+from bioretrieval_tui.backend.protocol import Came
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
-from bioretrieval_tui.tui.widgets.choices import Stepper
+from bioretrieval_tui.tui.widgets.buttons import Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)
 EVIL = "Owls\x1b[2J\x1b]0;gone\x07\x9b31m [bold]b[/bold] \u202efdp.exe\u2028"
@@ -28,7 +30,7 @@ async def test_a_day_is_asked_for(small: Catalogue, world: World) -> None:
         await session.press("down", "down", "down", "enter", "right", "enter")
         await over(session)
         # A hundred records came in on each day.
-        assert len(session.app.finding.papers) == 200
+        assert len(session.app.found.papers) == 200
         assert world.of("/esearch.fcgi")[0]["mindate"] == "2026/06/29"
         # What was asked is what the next dialog begins with.
         await session.press("w")
@@ -56,7 +58,7 @@ async def test_other_services(
         dialog(session).fill("most", "3")
         await session.press("down", "down", "down", "enter", "right", "enter")
         await over(session)
-        papers = session.app.finding.papers
+        papers = session.app.found.papers
         assert len(papers) == 3
         assert first in papers[0].hit.id
         assert f"Found  {service}: owls  3" in session.text
@@ -92,7 +94,7 @@ async def test_what_a_service_sends_does_nothing_to_the_terminal(
         dialog(session).fill("most", "1")
         await session.press("down", "down", "down", "enter", "right", "enter")
         await over(session)
-        assert len(session.app.finding.papers) == 1
+        assert len(session.app.found.papers) == 1
         assert "[bold]b[/bold]" in session.text
         check(session)
         for key in ("enter", "G", "escape", "space", "o", "y", "e"):
@@ -105,15 +107,15 @@ async def test_stopping_keeps_what_came(small: Catalogue, world: World) -> None:
     async with running(make_app(small), NARROW, pane="indexes") as session:
         await look(session, most="400")
         await until(session, lambda: "200 of 400" in session.text)
-        assert "more are coming; esc stops" in session.text
+        assert "more are arriving; esc stops" in session.text
         # The page is left first, and nothing stops by that.
         await session.press("enter", "escape")
-        assert session.app.finding.under_way
+        assert session.app.found.under_way
         await session.press("escape")
-        await until(session, lambda: not session.app.finding.under_way)
+        await until(session, lambda: not session.app.found.under_way)
         assert "PubMed: owls  200  stopped" in session.text
         await session.press("space")
-        assert found(session).finding.starred == {str(pmid_of(0)): None}
+        assert found(session).session.starred == {str(pmid_of(0)): None}
         assert "1 starred" in session.text
         await session.press("escape")
         assert "starred" not in session.text
@@ -127,14 +129,14 @@ async def test_reading_goes_on_while_papers_arrive(small: Catalogue, world: Worl
         await session.press("j", "j", "enter", "asterisk")
         page = session.rows[2:6]
         assert f"{pmid_of(2)}" in session.text
-        line = session.app.finding.papers[-1].line
-        for n in range(300):  # as the child would write them
-            fresh = line.replace(str(pmid_of(199)).encode(), str(pmid_of(200 + n)).encode())
-            session.app.finding._came(session.app.finding.wanted, fresh)
+        request = session.app.found.request
+        assert request is not None
+        fresh = [Document(str(pmid_of(200 + n)), "A title", "A text") for n in range(300)]
+        session.app.found._hear(request, Came(fresh))
         await until(session, lambda: "500 of 450" in session.text)
         assert session.rows[2:6] == page
         assert found(session).place() == str(pmid_of(2))
-        assert list(session.app.finding.starred) == [str(pmid_of(2))]
+        assert list(session.app.found.starred) == [str(pmid_of(2))]
         check(session)
 
 
@@ -148,13 +150,13 @@ async def test_nobody_there_is_one_line(
         async with running(make_app(small), NARROW, pane="indexes") as session:
             await look(session)
             await over(session)
-            assert session.app.finding.problem.startswith("PubMed cannot be reached")
+            assert session.app.found.problem.startswith("PubMed cannot be reached")
             assert "PubMed cannot be reached" in session.text
             assert "Traceback" not in session.text
             check(session)
             # There is nothing to do anything with, and every key says so or does nothing.
             await session.press("space", "a", "enter", "o", "y", "G", "e", "escape", "b")
-            assert session.said == "There is no paper to put into an index yet"
+            assert session.said == "There is no paper to add to an index yet"
             await session.press("0")
             assert isinstance(session.app.pane, IndexesPane)
 
@@ -164,6 +166,6 @@ async def test_a_sign_in_page_is_no_answer(small: Catalogue, world: World) -> No
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await look(session)
         await over(session)
-        assert "PubMed" in session.app.finding.problem
+        assert "PubMed" in session.app.found.problem
         assert "<html>" not in session.text
-        assert session.app.finding.papers == []
+        assert session.app.found.papers == []

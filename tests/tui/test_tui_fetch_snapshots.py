@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,9 +10,11 @@ from driving import NOTHING, Session
 from test_tui_snapshots import LARGE, NARROW, USUAL, Compare, arrived
 from textual.pilot import Pilot
 
+from bioretrieval_tui.backend.protocol import Came
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.online.spool import FetchRequest
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.finding import Wanted
 
 Act = Callable[[Session], Awaitable[None]]
 
@@ -34,16 +35,14 @@ async def complaining(session: Session) -> None:
 
 
 async def found(session: Session) -> None:
-    finding = session.app.finding
-    finding.wanted = Wanted("pubmed", "herons OR moss", 200, "", "ponds")
+    papers = session.app.found
+    request = papers.request = FetchRequest("pubmed", "herons OR moss", most=200, index="ponds")
     for identifier, title, journal, date in PAPERS:
-        record = {
-            "_id": identifier, "title": title, "text": f"{title} were counted. " * 6,
-            "metadata": {"authors": ["Reed A", "Moss B"], "journal": journal, "date": date,
-                         "pmid": identifier, "volume": "12", "pages": "3-9"},
-        }  # fmt: skip
-        finding._came(finding.wanted, json.dumps(record).encode())
-    finding._tell()
+        known = {"authors": ["Reed A", "Moss B"], "journal": journal, "date": date,
+                 "pmid": identifier, "volume": "12", "pages": "3-9"}  # fmt: skip
+        document = Document(identifier, title, f"{title} were counted. " * 6, known)
+        papers._hear(request, Came([document]))
+    papers._tell()
     await session.app.show_pane("found")
     await session.settle()
     await session.press("j", "space", "k")

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 from driving import Recorder, Session, make_app, running
-from scripted import FAULTY, HITS, REJECTING, SOUND, Asked, Desk, info
+from scripted import FAULTY, HITS, REJECTING, SOUND, Desk, info, job_of
 from test_tui_hostile import check
 
+from bioretrieval_tui.backend.jobs import EVERY
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.works import EVERY, Job
 
 WIDE, NARROW = (120, 30), (80, 24)
 INDEXES = [
@@ -78,13 +78,13 @@ async def test_the_page_says_everything(small: Catalogue) -> None:
         for text in (
             "damaged: graph.hnsw differs from its checksum", "sentence-transformers/all-MiniLM",
             "5,183", "384", "float16", "cpu", "2026-11-20T10:11:12Z", "(21,400,000 bytes)",
-            "102 documents/s", "2 ids", "0.998", "1: builds",
+            "102 documents/s", "2 ids", "0.998", "1, from builds",
         ):  # fmt: skip
             assert text in session.text, text
     async with running(make_app(small), NARROW, pane="indexes") as session:
         await on(session, "other")
         await session.press("enter")
-        assert "31.0% were replaced or deleted" in session.text
+        assert "31.0% of the documents stored" in session.text
 
 
 async def test_none_says_how_to_make_one(small: Catalogue, scripted: Desk) -> None:
@@ -97,7 +97,7 @@ async def test_none_says_how_to_make_one(small: Catalogue, scripted: Desk) -> No
             await session.press(key)
             assert "no index" in session.said
         await session.press("s")
-        assert session.said == "Nothing runs"
+        assert session.said == "No job is running"
         assert scripted.began == []
 
 
@@ -160,9 +160,9 @@ async def test_the_list_can_be_exported(small: Catalogue, folder: Path) -> None:
 async def test_progress_is_whole_here_and_short_elsewhere(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await on(session, "mine")
-        session.app.works.add(Job("add", "mine", ("/data/more.ris",)))
+        session.app.jobs.submit(job_of("add", "mine", ("/data/more.ris",)))
         await session.settle()
-        assert "Adding to mine  waits for the search process" in session.text
+        assert "Adding to mine  starting" in session.text
         scripted.step("encoding", 12_345, 28_000, rate=101.2, tokens_rate=24_800, device="cpu",
                       read=20_000, input_share=0.62)  # fmt: skip
         await session.until(lambda: "12,345 of 28,000 documents" in session.text)
@@ -193,7 +193,7 @@ async def test_a_share_of_the_input_stands_in_for_an_unknown_total(
     small: Catalogue, scripted: Desk
 ) -> None:
     async with running(make_app(small), NARROW, pane="indexes") as session:
-        session.app.works.add(Job("build", "new", ("/data",)))
+        session.app.jobs.submit(job_of("build", "new", ("/data",)))
         await session.settle()
         scripted.step("encoding", 512, input_share=0.25, rate=90.0, tokens_rate=9_000.0,
                       device="cuda:0", read=4_000)  # fmt: skip
@@ -207,17 +207,17 @@ async def test_many_steps_are_few_looks(small: Catalogue, scripted: Desk) -> Non
     """A step a millisecond costs what four a second cost; the last one is not lost."""
     async with running(make_app(small), WIDE, pane="indexes") as session:
         told: list[int] = []
-        works = session.app.works
-        works.add(Job("compact", "mine"))
+        jobs = session.app.jobs
+        jobs.submit(job_of("compact", "mine"))
         await session.settle()
-        changed = works._changed
+        changed = jobs._changed
 
         def look() -> None:
-            if works.progress is not None:  # None once the work has ended, as when the app leaves
-                told.append(works.progress.done)
+            if jobs.progress is not None:  # None once the work has ended, as when the app leaves
+                told.append(jobs.progress.done)
             changed()
 
-        works._changed = look
+        jobs._changed = look
         for done in range(1_000):
             scripted.step("copying", done, 1_000)
         assert told == []  # nothing is painted by whoever reports
@@ -232,7 +232,7 @@ async def test_work_sends_only_what_changed_and_then_nothing(
     async with running(make_app(small), WIDE, pane="indexes", recorded=True) as session:
         driver = session.app._driver
         assert isinstance(driver, Recorder)
-        session.app.works.add(Job("verify", "mine"))
+        session.app.jobs.submit(job_of("verify", "mine"))
         await session.settle()
         scripted.step("checksums", 10, 1_000, "files")
         await session.until(lambda: "10 of 1,000" in session.text)
@@ -257,28 +257,28 @@ async def test_one_at_a_time_and_the_others_wait(small: Catalogue, scripted: Des
         assert "waits" in row(session, "other")
         assert "then: compacting other" in session.text
         await session.press("c")
-        assert "waits already, or runs" in session.said
+        assert "already running or waiting" in session.said
         await on(session, "torn")
         await session.press("v")
         assert [asked.name for asked in scripted.began] == ["mine"]
         # One that waits is taken out without a question.
         await session.press("s")
-        assert session.said == "Out of the queue: verifying torn"
-        scripted.end(SOUND)
+        assert session.said == "Dropped from the queue: verifying torn"
+        scripted.verified(SOUND)
         await session.settle()
-        assert session.said == "mine is whole: 4 checks, no fault"
-        assert scripted.began == [Asked("verify", "mine"), Asked("compact", "other")]
+        assert session.said == "mine: 4 checks passed"
+        assert scripted.began == [job_of("verify", "mine"), job_of("compact", "other")]
         scripted.built()
         await session.settle()
         assert "Compacted other: 5 documents" in session.said
-        assert not session.app.works.current
+        assert not session.app.jobs.current
 
 
 async def test_a_verification_is_a_page(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await on(session, "mine")
         await session.press("v")
-        scripted.end(FAULTY)
+        scripted.verified(FAULTY)
         await session.settle()
         assert session.said == "mine: 2 of 3 checks failed: files; build it again"
         assert "ok     manifest" in session.text
@@ -292,7 +292,7 @@ async def test_a_verification_is_a_page(small: Catalogue, scripted: Desk) -> Non
 async def test_reasons_of_rejected_records(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await on(session, "mine")
-        session.app.works.add(Job("build", "mine", ("x",)))
+        session.app.jobs.submit(job_of("build", "mine", ("x",)))
         await session.settle()
         scripted.built(report=REJECTING)
         await session.settle()
@@ -306,12 +306,12 @@ async def test_reasons_of_rejected_records(small: Catalogue, scripted: Desk) -> 
 
 @pytest.mark.parametrize(
     ("verb", "said"),
-    [("build", "mine holds all of that already: 5 read, 0 kept, 5 duplicates"),
+    [("build", "mine already holds all of that: 5 read, 0 kept, 5 duplicates"),
      ("compact", "mine has nothing to compact")],
 )  # fmt: skip
 async def test_nothing_new_is_said(small: Catalogue, scripted: Desk, verb: str, said: str) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
-        session.app.works.add(Job(verb, "mine", ("x",)))  # type: ignore[arg-type]
+        session.app.jobs.submit(job_of(verb, "mine", *([("x",)] if verb == "build" else [])))
         await session.settle()
         scripted.built(changed=False, report=Report(read=5, duplicates=5, documents=5))
         await session.settle()
@@ -323,8 +323,8 @@ async def test_a_failure_is_one_line_and_stays_on_the_page(
 ) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await on(session, "mine")
-        session.app.works.add(Job("add", "mine", ("/gone",)))
-        session.app.works.add(Job("verify", "other"))
+        session.app.jobs.submit(job_of("add", "mine", ("/gone",)))
+        session.app.jobs.submit(job_of("verify", "other"))
         await session.settle()
         scripted.end(IndexFault("index mine is being built\x1b[2J by [bold]x[/bold]",
                                 remedy="wait for it"))  # fmt: skip
@@ -333,21 +333,21 @@ async def test_a_failure_is_one_line_and_stays_on_the_page(
         assert "wait for it" in session.rows[-1]
         check(session)
         # The next begins all the same, and the page tells when the message is gone.
-        assert scripted.began[-1] == Asked("verify", "other")
+        assert scripted.began[-1] == job_of("verify", "other")
         await session.press("z")
         assert "Adding to mine failed" in session.text
 
 
 async def test_stopping_asks(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), NARROW, pane="indexes") as session:
-        session.app.works.add(Job("build", "new", ("x",)))
-        session.app.works.add(Job("verify", "mine"))
+        session.app.jobs.submit(job_of("build", "new", ("x",)))
+        session.app.jobs.submit(job_of("verify", "mine"))
         await session.settle()
         await on(session, "catalogue")
         for keys in (("s", "escape"), ("s", "n"), ("s", "enter"), ("s", "left", "right", "enter")):
             await session.press(*keys)
             assert scripted.stopped == []
-            assert session.app.works.current
+            assert session.app.jobs.current
         await session.press("s")
         assert "Stop building new?" in session.text
         assert "Vectors already made are kept" in session.text
@@ -358,16 +358,16 @@ async def test_stopping_asks(small: Catalogue, scripted: Desk) -> None:
         assert [row.split()[:2] for row in session.rows if " new " in row[:20]] == [
             ["new", "stopped"]
         ]
-        assert scripted.began[-1] == Asked("verify", "mine")
+        assert scripted.began[-1] == job_of("verify", "mine")
         await session.press("s")
         assert "Nothing was changed" in session.text
         # It ends while the question stands: the answer stops nothing else.
-        session.app.works.add(Job("verify", "other"))
-        scripted.end(SOUND)
+        session.app.jobs.submit(job_of("verify", "other"))
+        scripted.verified(SOUND)
         await session.settle()
         await session.press("y")
         assert scripted.stopped == ["new"]
-        assert session.app.works.current == Job("verify", "other")
+        assert session.app.jobs.current == job_of("verify", "other")
 
 
 async def test_removing_asks(small: Catalogue, scripted: Desk) -> None:
@@ -380,10 +380,10 @@ async def test_removing_asks(small: Catalogue, scripted: Desk) -> None:
         await session.press("enter")  # the button that has the focus keeps it
         assert scripted.began == []
         await session.press("delete", "left", "enter")
-        assert scripted.began == [Asked("remove", "mine")]
-        scripted.end(21_400_000)
+        assert scripted.began == [job_of("remove", "mine")]
+        scripted.removed(21_400_000)
         await session.settle()
-        assert session.said == "Removed mine; 21.4 MB are free again"
+        assert session.said == "Removed mine: 21.4 MB freed"
         assert "mine" not in [r.name for r in pane_of(session).rows]
         # Search is not left with an index that is gone.
         assert session.app.index == "catalogue"
@@ -396,9 +396,9 @@ async def test_the_apps_own_index_is_left_alone(small: Catalogue, scripted: Desk
         await on(session, "catalogue")
         for key in "acd":
             await session.press(key)
-            assert session.said == "catalogue is the app's own: it keeps itself up to date"
+            assert session.said == "catalogue is the app's own index and keeps itself up to date"
         await session.press("v")
-        assert scripted.began == [Asked("verify", "catalogue")]
+        assert scripted.began == [job_of("verify", "catalogue")]
 
 
 async def test_the_unfinished_is_built_not_extended(small: Catalogue, scripted: Desk) -> None:
@@ -409,22 +409,22 @@ async def test_the_unfinished_is_built_not_extended(small: Catalogue, scripted: 
             assert "ruin is unfinished" in session.said
         await session.press("b")
         assert session.line.value == "ruin"
-        assert "goes on with the build that was cut short" in session.text
+        assert "resumes the interrupted build" in session.text
 
 
 async def test_leaving_while_work_runs_asks(small: Catalogue, scripted: Desk) -> None:
     app = make_app(small)
     async with running(app, WIDE, pane="indexes") as session:
-        app.works.add(Job("build", "new", ("x",)))
+        app.jobs.submit(job_of("build", "new", ("x",)))
         await session.settle()
         await session.press("3", "q")
-        assert isinstance(app.screen, Question)
-        assert "Leave? Building new stops then." in session.text
-        assert "Vectors already made are kept, and the next build goes on" in session.text
+        assert isinstance(app.screen, Confirm)
+        assert "Quit? Building new stops." in session.text
+        assert "Vectors already made are kept, and the next build resumes" in session.text
         await session.press("n")
         assert not app._exit
         await session.press("question_mark", "ctrl+c")
-        assert isinstance(app.screen, Question)
+        assert isinstance(app.screen, Confirm)
         await session.press("ctrl+c")  # once more is an answer
         assert app._exit
     assert scripted.stopped == ["new"]
@@ -436,19 +436,11 @@ async def test_leaving_while_work_runs_asks(small: Catalogue, scripted: Desk) ->
 async def test_leaving_with_a_yes(small: Catalogue, scripted: Desk) -> None:
     app = make_app(small)
     async with running(app, WIDE, pane="indexes") as session:
-        app.works.add(Job("verify", "mine"))
+        app.jobs.submit(job_of("verify", "mine"))
         await session.settle()
         await session.press("q", "y")
         assert app._exit
     assert (app.return_code, app._exception, scripted.closed) == (0, None, 1)
-
-
-async def test_the_catalogue_says_what_it_waits_for(small: Catalogue, scripted: Desk) -> None:
-    async with running(make_app(small), WIDE, pane="indexes") as session:
-        session.app.works.add(Job("build", "new", ("x",)))
-        await session.settle()
-        await session.press("9")
-        assert "The catalogue waits: building new" in session.head
 
 
 async def test_hostile_names(small: Catalogue, scripted: Desk) -> None:
@@ -463,7 +455,7 @@ async def test_hostile_names(small: Catalogue, scripted: Desk) -> None:
             await session.press("escape", "d")
             check(session)
             await session.press("n")
-            session.app.works.add(Job("verify", evil))
+            session.app.jobs.submit(job_of("verify", evil))
             await session.settle()
             scripted.step(evil, 1, 2, evil, note=evil, device=evil, rate=3.0, tokens_rate=1.0)
             await session.until(lambda: "50%" in session.text)

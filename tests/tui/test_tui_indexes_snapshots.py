@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from driving import NOTHING, Session
-from scripted import FAULTY, REJECTING, Desk
+from scripted import FAULTY, REJECTING, Desk, job_of
 from test_tui_indexes import INDEXES, on
 from test_tui_picker import data  # noqa: F401 - a fixture
 from test_tui_snapshots import LARGE, NARROW, USUAL, Compare, arrived
@@ -16,7 +16,6 @@ from textual.pilot import Pilot
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.works import Job
 
 Act = Callable[[Session, Desk], Awaitable[None]]
 
@@ -26,9 +25,9 @@ async def listed(session: Session, desk: Desk) -> None:
 
 
 async def building(session: Session, desk: Desk) -> None:
-    works = session.app.works
-    works.add(Job("build", "new", ("x",)))
-    works.add(Job("verify", "mine"))
+    jobs = session.app.jobs
+    jobs.submit(job_of("build", "new", ("x",)))
+    jobs.submit(job_of("verify", "mine"))
     await session.settle()
     desk.step("encoding", 12_345, 28_000, rate=101.2, tokens_rate=24_800, device="cpu",
               read=20_000, input_share=0.62)  # fmt: skip
@@ -49,13 +48,13 @@ async def leaving(session: Session, desk: Desk) -> None:
 async def verified(session: Session, desk: Desk) -> None:
     await on(session, "mine")
     await session.press("v")
-    desk.end(FAULTY)
+    desk.verified(FAULTY)
     await session.settle()
 
 
 async def rejected(session: Session, desk: Desk) -> None:
     await on(session, "mine")
-    session.app.works.add(Job("build", "mine", ("x",)))
+    session.app.jobs.submit(job_of("build", "mine", ("x",)))
     await session.settle()
     desk.built(report=REJECTING)
     await session.settle()

@@ -207,7 +207,7 @@ async def test_marks_of_done_steps_persist(small: Catalogue) -> None:
 
 async def test_marks_of_steps_that_are_gone_count_for_nothing(small: Catalogue) -> None:
     app = make_app(small)
-    app.library.set_done("a-step-of-an-older-catalogue", True)
+    app.settings.set_done("a-step-of-an-older-catalogue", True)
     async with running(app, WIDE, pane="path") as session:
         assert "0 of 5 done" in session.head
 

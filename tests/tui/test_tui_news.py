@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from driving import Programs, Session, make_app, running
-from scripted import Desk
+from scripted import Desk, verb_of
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.online.freshness import Freshness, SubjectChange, save_freshness
@@ -52,11 +52,11 @@ async def test_news_is_a_key_away_and_the_newest_run_stands_first(small: Catalog
     keep(one("11", 0.4, day=2), one("12", 0.9, day=1), one("13", 0.95, day=1, read=True))
     async with running(make_app(small), WIDE) as session:
         await session.press("W")
-        assert [told.item.id for told in pane(session).told] == ["11", "12"]
+        assert [told.item.id for told in pane(session).session.rows] == ["11", "12"]
         assert "2 unread" in session.text
         assert "Abstract of 11." in session.text
         await session.press("a")
-        assert [told.item.id for told in pane(session).told] == ["11", "13", "12"]
+        assert [told.item.id for told in pane(session).session.rows] == ["11", "13", "12"]
         await session.press("backspace")
         assert session.app.current == "home"
 
@@ -76,7 +76,7 @@ async def test_what_is_read_is_marked_and_kept(small: Catalogue) -> None:
         assert "No news." in session.text
     async with running(make_app(small), WIDE) as session:
         await session.press("W")
-        assert pane(session).told == []
+        assert pane(session).session.rows == []
 
 
 async def test_a_run_meanwhile_shows_when_one_comes_back(small: Catalogue) -> None:
@@ -126,7 +126,7 @@ async def test_a_damaged_watch_is_told_and_costs_no_other(small: Catalogue) -> N
     path.write_bytes(msgspec.json.encode({"format": 1}))
     async with running(make_app(small), WIDE) as session:
         await session.press("W")
-        assert [told.item.id for told in pane(session).told] == ["11"]
+        assert [told.item.id for told in pane(session).session.rows] == ["11"]
         assert "is damaged" in session.said
 
 
@@ -150,7 +150,7 @@ async def test_a_record_goes_into_an_index(small: Catalogue, scripted: Desk) -> 
         await session.type("night-birds")
         await session.press("enter", "enter")
         (job,) = scripted.began
-        assert (job.verb, job.name) == ("build", "night-birds")
+        assert (verb_of(job), job.target) == ("build", "night-birds")
         (line,) = Path(job.inputs[0]).read_text().splitlines()
         record = json.loads(line)
         assert (record["_id"], record["title"]) == ("12", "Title 12")

@@ -11,8 +11,7 @@ from fixed_catalogue import fixed_catalogue
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
-from bioretrieval_tui.tui.exporting import FORMATS
-from bioretrieval_tui.tui.panes.dialogs import ExportDialog, TextDialog
+from bioretrieval_tui.tui.dialogs.base import EXPORT_FORMATS, ExportDialog, TextDialog
 from bioretrieval_tui.tui.widgets.document import Detail
 
 WIDE = (120, 30)
@@ -199,7 +198,7 @@ def looks_like(suffix: str, text: str) -> bool:
     return begins[suffix] in text and "Alpha" in text
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", EXPORT_FORMATS)
 async def test_e_writes_each_format(small: Catalogue, folder: Path, suffix: str) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
         await written(session, f"out{suffix}")

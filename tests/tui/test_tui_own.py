@@ -14,7 +14,7 @@ from bioretrieval_tui.catalog.matrix import Axis, build
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.render.evaluations import published_scores
 from bioretrieval_tui.tui.board import MatrixRows, OwnRow, merged, own_rows
-from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.dialogs.base import Confirm
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 
 WIDE, NARROW = (120, 30), (80, 24)
@@ -245,7 +245,7 @@ async def test_removing_asks_and_brings_the_earlier_one_back(small: Catalogue) -
         await session.press("v")
         await on_own(session, made.id)
         await session.press("enter", "d")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         assert "2026-03-01" in session.text
         await session.press("n")
         assert len(records.records()) == 2

@@ -8,22 +8,21 @@ from pathlib import Path
 
 import pytest
 from driving import Session, make_app, running
-from scripted import Asked, Desk, info
+from scripted import Desk, info, job_of, verb_of
 from test_tui_hostile import check
 from textual import events
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.dialogs.files import AddDialog
 from bioretrieval_tui.tui.folders import Entry, completed, entries, folder_of, matching, short
-from bioretrieval_tui.tui.indexing import model_choices
-from bioretrieval_tui.tui.naming import suggestion
-from bioretrieval_tui.tui.panes.building import AddDialog
+from bioretrieval_tui.tui.index_session import model_choices, suggested_name
 from bioretrieval_tui.tui.widgets import picker
-from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
-from bioretrieval_tui.tui.words import percent, plural, rate, size, time_left
+from bioretrieval_tui.util.formatting import percent, plural, rate, size, time_left
 
 WIDE, NARROW = (120, 36), (80, 24)
 EVIL = "evil\x1b[31m [bold]x[bold]\n\u202eb.jsonl"
@@ -61,7 +60,7 @@ def names(session: Session) -> list[str]:
 
 
 def taken(session: Session) -> list[str]:
-    return [path.name for path in picker_of(session).taken]
+    return [path.name for path in picker_of(session).selected]
 
 
 # Building ---------------------------------------------------------------------------------
@@ -82,14 +81,14 @@ async def test_from_a_name_and_files_to_a_build(
         assert names(session) == ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
         assert "1.9 MB" in session.text
         await session.press("down", "space", "j", "space")
-        assert "Taken: 2 files, 4.0 MB" in session.text
+        assert "Selected: 2 files, 4.0 MB" in session.text
         await session.press("tab")
         assert isinstance(session.focused, Stepper)
         await session.press("tab")
         assert isinstance(session.focused, Buttons)
         await session.press("enter")
         files = tuple(str(data / f"pubmed24n000{n}.xml.gz") for n in (1, 2))
-        assert scripted.began == [Asked("build", "my-papers", files)]
+        assert scripted.began == [job_of("build", "my-papers", files)]
         assert session.said == "Building my-papers"
         assert session.at == "my-papers"
         scripted.built()
@@ -110,12 +109,12 @@ async def test_a_folder_is_taken_as_a_whole(small: Catalogue, scripted: Desk, da
         await session.press("left", "space")
         assert taken(session) == ["scifact"]  # what was within it goes with it
         assert session.line.value == "scifact"
-        assert "Taken: 1 folder  scifact" in session.text
+        assert "Selected: 1 folder  scifact" in session.text
         await session.press("enter", "G", "space")
         assert taken(session) == ["scifact"]
-        assert "its folder scifact is taken already" in session.text
+        assert "its folder scifact is selected already" in session.text
         await session.press("b")
-        assert scripted.began == [Asked("build", "scifact", (str(data / "scifact"),))]
+        assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
 
 
 async def test_what_is_typed_as_a_name_is_kept(small: Catalogue, data: Path) -> None:
@@ -129,9 +128,9 @@ async def test_what_is_typed_as_a_name_is_kept(small: Catalogue, data: Path) -> 
 @pytest.mark.parametrize(
     ("name", "said"),
     [("Mine", "'Mine' cannot name an index"), ("a/b", "cannot name an index"),
-     ("catalogue", "catalogue is the app's own index"), ("x" * 80, "64 characters at most"),
+     ("catalogue", "catalogue is the app's own index"), ("x" * 80, "at most 64 characters"),
      ("mine", "replaces mine (5,183 documents) once it is complete"),
-     ("ruin", "goes on with the build that was cut short")],
+     ("ruin", "resumes the interrupted build")],
 )  # fmt: skip
 async def test_a_name_is_judged_at_once(
     small: Catalogue, scripted: Desk, data: Path, name: str, said: str
@@ -153,10 +152,10 @@ async def test_nothing_begins_without_files_or_name(
 ) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await session.press("b", "enter", "tab", "b")
-        assert "Give it a name first" in session.text
+        assert "Name it first" in session.text
         await session.type("new")
         await session.press("enter", "tab", "b")
-        assert "Choose files first" in session.text
+        assert "Select files first" in session.text
         assert isinstance(session.focused, VirtualTable)
         await session.press("escape")
         assert scripted.began == []
@@ -217,7 +216,7 @@ async def test_adding_asks_for_files_only(small: Catalogue, scripted: Desk, data
         await session.press("enter")
         assert isinstance(session.focused, Buttons)
         await session.press("enter")
-        assert scripted.began == [Asked("add", "mine", (str(data / "Zotero.ris"),))]
+        assert scripted.began == [job_of("add", "mine", (str(data / "Zotero.ris"),))]
 
 
 # The picker -------------------------------------------------------------------------------
@@ -364,7 +363,7 @@ async def test_the_mouse_works_too(small: Catalogue, scripted: Desk, data: Path)
         await session.pilot.click(Buttons, offset=(3, 0))
         await session.settle()
         (asked,) = scripted.began
-        assert (asked.verb, asked.name) == ("build", "scifact")
+        assert (verb_of(asked), asked.target) == ("build", "scifact")
         assert asked.inputs == (str(data / "scifact"),)
         assert asked.model == "lab/alpha"  # the click went one further than the embedded model
 
@@ -377,7 +376,7 @@ async def test_many_files_keep_no_key(small: Catalogue, folder: Path) -> None:
         await session.type("2999")
         assert names(session) == ["part-2999.jsonl"]
         await session.press("backspace", "backspace", "backspace", "backspace", "down", "a")
-        assert "Taken: 3,000 files" in session.text
+        assert "Selected: 3,000 files" in session.text
 
 
 # Without widgets --------------------------------------------------------------------------
@@ -407,10 +406,10 @@ def test_folders(data: Path) -> None:
 
 
 def test_names_are_suggested() -> None:
-    assert suggestion("PubMed 2024 (part).xml.gz") == "pubmed-2024-part"
-    assert suggestion("生物.jsonl") == ""
-    assert suggestion("x" * 90 + ".ris") == "x" * 40
-    assert suggestion(".gz") == ""
+    assert suggested_name("PubMed 2024 (part).xml.gz") == "pubmed-2024-part"
+    assert suggested_name("生物.jsonl") == ""
+    assert suggested_name("x" * 90 + ".ris") == "x" * 40
+    assert suggested_name(".gz") == ""
 
 
 def test_words() -> None:

@@ -12,12 +12,12 @@ from driving import Session, make_app, running
 from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.evaluation.explore import QueryRow
+from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
+from bioretrieval_tui.tui.dialogs.base import Confirm
+from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
 from bioretrieval_tui.tui.evaluating import Ask
 from bioretrieval_tui.tui.exploring import with_run
-from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
-from bioretrieval_tui.tui.panes.dialogs import Question
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.qrels_session import arranged, pairs
 from homes import share_encoders
@@ -186,16 +186,16 @@ async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -
 async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
     async with running(make_app(small), NARROW) as session:
         await session.press("X")
-        assert session.said == "No evaluation runs"
+        assert session.said == "No evaluation is running"
         session.app.explore(Ask(benchmark, ("lexical",), purpose="explore"))
         await session.settle()
         await session.press("escape")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         await session.press("n")
         assert session.app.evaluations.current is not None
         await session.press("q")
-        assert isinstance(session.app.screen, Question)
-        assert "Leave?" in session.text
+        assert isinstance(session.app.screen, Confirm)
+        assert "Quit?" in session.text
         await session.press("n", "X", "y")
         await ranked(session)
         assert "Stopped" in session.text

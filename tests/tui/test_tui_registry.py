@@ -25,38 +25,35 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.panes.browse import BrowsePane
-from bioretrieval_tui.tui.panes.building import AddDialog, BuildDialog, FilesDialog
-from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
-from bioretrieval_tui.tui.panes.dialogs import (
+from bioretrieval_tui.tui.dialogs.base import (
+    Confirm,
     Dialog,
     ExportDialog,
     HelpDialog,
     PageDialog,
-    Question,
     TextDialog,
     help_lines,
 )
-from bioretrieval_tui.tui.panes.fetching import FetchDialog, Form, IntoDialog
+from bioretrieval_tui.tui.dialogs.fetch import FetchDialog, Form, IntoDialog
+from bioretrieval_tui.tui.dialogs.files import AddDialog, BenchmarkDialog, BuildDialog, FilesDialog
+from bioretrieval_tui.tui.dialogs.palette import Palette
+from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.panes.indexes import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.panes.news import NewsPane
-from bioretrieval_tui.tui.panes.palette import Palette
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
-from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar
-from bioretrieval_tui.tui.widgets.choices import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar, TooSmall, WorkBar
+from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
-from bioretrieval_tui.tui.widgets.toosmall import TooSmall
-from bioretrieval_tui.tui.widgets.workbar import WorkBar
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
@@ -89,7 +86,7 @@ EVERY_CLASS: tuple[type, ...] = (
     BioRetrievalApp, Pane, HomePane, ListPane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
-    Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Question,
+    Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Confirm,
     FilesDialog, AddDialog, BuildDialog, BenchmarkDialog, QrelsPane, NewsPane,
     Form, FetchDialog, IntoDialog, FoundPane,
 )  # fmt: skip

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from driving import make_app, running
 
+from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
-from bioretrieval_tui.search.client import SearchClient
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.widgets.document import Detail
 

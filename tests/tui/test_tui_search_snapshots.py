@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.search.hits import Answer, Facet, Hit, Scores, Why
+from bioretrieval_tui.search.types import Explanation, Facet, Hit, Scores, SearchResult
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.panes.search import SearchPane
 
@@ -44,8 +44,8 @@ FACETS = (
     Facet("journal", (("JAMA", 1), ("\x1b[2JClear", 1))),
     Facet("mesh", (("Multiple Sclerosis", 3), ("Vitamin D Deficiency", 2), ("Humans", 4))),
 )
-ANSWER = Answer(HITS, facets=FACETS, among=4)
-WHY = Why(
+ANSWER = SearchResult(HITS, facets=FACETS, among=4)
+WHY = Explanation(
     "4983", HITS[0].scores, (("sclerosis", 0.61), ("vitamin", 0.39)), 1, 2,
     (len(FIRST), len(FIRST) + len(NEAREST)), 0.7312,
 )  # fmt: skip
@@ -72,7 +72,7 @@ async def waiting(session: Session, pane: SearchPane, desk: Desk, index: str = "
     await session.until(lambda: QUERY in desk.waiting)
 
 
-async def again(session: Session, desk: Desk, answer: Answer = ANSWER) -> None:
+async def again(session: Session, desk: Desk, answer: SearchResult = ANSWER) -> None:
     await session.until(lambda: QUERY in desk.waiting)
     desk.answer(QUERY, answer)
     await session.settle()
@@ -110,7 +110,7 @@ async def lexical(session: Session, pane: SearchPane, desk: Desk) -> None:
     await found(session, pane, desk)
     await session.press("m", "m", "s")
     note = "none of the query's words is indexed: they are too common, or no words"
-    await again(session, desk, Answer((), note=note))
+    await again(session, desk, SearchResult((), note=note))
 
 
 async def filtered(session: Session, pane: SearchPane, desk: Desk) -> None:
@@ -139,7 +139,7 @@ async def alike(session: Session, pane: SearchPane, desk: Desk) -> None:
         Hit(n, one.id, one.name, one.summary, one.year, None, 0.5, Scores(0.4, 1.0))
         for n, one in enumerate(entries, start=1)
     )
-    desk.alike = {"mine": Answer(HITS[1:]), "catalogue": Answer(near)}
+    desk.alike = {"mine": SearchResult(HITS[1:]), "catalogue": SearchResult(near)}
     desk.ready()
     await session.until(lambda: pane.session.ready)
     await found(session, pane, desk)
@@ -154,7 +154,7 @@ async def beside(session: Session, pane: SearchPane, desk: Desk) -> None:
     for stream, order in orders:
         await session.until(lambda: desk.streams[-1] == stream and QUERY in desk.waiting)  # noqa: B023
         ranked = tuple(replace(HITS[at], rank=n) for n, at in enumerate(order, start=1))
-        await again(session, desk, Answer(ranked))
+        await again(session, desk, SearchResult(ranked))
     await session.press("tab")
 
 
@@ -164,7 +164,7 @@ async def in_the_catalogue(session: Session, pane: SearchPane, desk: Desk) -> No
     await session.until(lambda: pane.session.ready)
     await waiting(session, pane, desk, "catalogue")
     one = Hit(1, entry.id, entry.name, entry.summary, entry.year, None, 0.9, Scores(0.9, 2.0))
-    await again(session, desk, Answer((one,)))
+    await again(session, desk, SearchResult((one,)))
     await session.press("escape")
     await session.rest()
 

@@ -12,8 +12,8 @@ from scripted import HITS, Desk, hit, info
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
-from bioretrieval_tui.library.store import Library
-from bioretrieval_tui.search.hits import Answer, Facet, Scores, Why
+from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
+from bioretrieval_tui.settings import SettingsStore
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine
@@ -43,19 +43,19 @@ async def ask(session: Session, desk: Desk, query: str = QUERY, index: str = "mi
     await session.until(lambda: query in desk.waiting)
 
 
-async def answered(session: Session, desk: Desk, answer: Answer | None = None) -> SearchPane:
+async def answered(session: Session, desk: Desk, answer: SearchResult | None = None) -> SearchPane:
     """Ask and answer, and stand in the list."""
     await ask(session, desk)
-    desk.answer(QUERY, answer or Answer(HITS, facets=FACETS, among=59))
+    desk.answer(QUERY, answer or SearchResult(HITS, facets=FACETS, among=59))
     await session.settle()
     await session.press("enter")
     return pane_of(session)
 
 
-async def again(session: Session, desk: Desk, answer: Answer | None = None) -> None:
+async def again(session: Session, desk: Desk, answer: SearchResult | None = None) -> None:
     """The same query was asked another way: answer that."""
     await session.until(lambda: QUERY in desk.waiting)
-    desk.answer(QUERY, answer or Answer(HITS[:3], facets=FACETS[:1], among=3))
+    desk.answer(QUERY, answer or SearchResult(HITS[:3], facets=FACETS[:1], among=3))
     await session.settle()
 
 
@@ -90,14 +90,16 @@ async def test_s_sorts_by_date_and_back(small: Catalogue, scripted: Desk) -> Non
 
 async def test_a_note_of_the_answer_is_told(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
-        await answered(session, scripted, Answer(HITS[:1], note="none of its words is indexed"))
+        await answered(
+            session, scripted, SearchResult(HITS[:1], note="none of its words is indexed")
+        )
         assert "1 hit  none of its words is indexed" in session.head
 
 
 async def test_no_answer_is_told_apart_from_no_question(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         assert "Hits appear here as you type." in session.text
-        await answered(session, scripted, Answer(()))
+        await answered(session, scripted, SearchResult(()))
         assert "No document fits." in session.text
         assert "0 hits" in session.head
 
@@ -111,7 +113,7 @@ async def test_a_filter_is_asked_with_the_query(small: Catalogue, scripted: Desk
         await session.press("f")
         await session.type("year:2015..")
         await session.until(lambda: QUERY in scripted.waiting)
-        scripted.answer(QUERY, Answer(HITS[:2], fitting=1312))
+        scripted.answer(QUERY, SearchResult(HITS[:2], fitting=1312))
         await session.press("enter")
         assert scripted.questions[-1].where == "year:2015.."
         assert "filter year:2015.. keeps 1,312" in session.head
@@ -206,15 +208,15 @@ async def test_a_facet_goes_into_the_filter_and_out(
         assert "Brain Diseases" in session.text
         assert pane.detail.display == (size[0] >= 140)
         await session.press("j", "j", "enter")
-        await again(session, scripted, Answer(HITS[:2], fitting=5, facets=FACETS, among=2))
+        await again(session, scripted, SearchResult(HITS[:2], fitting=5, facets=FACETS, among=2))
         assert scripted.questions[-1].where == 'mesh="Brain Diseases"'
         assert "● Brain Diseases" in session.text
         await session.press("k", "k", "enter")
-        await again(session, scripted, Answer(HITS[:1], fitting=1, facets=FACETS, among=1))
+        await again(session, scripted, SearchResult(HITS[:1], fitting=1, facets=FACETS, among=1))
         assert scripted.questions[-1].where == 'mesh="Brain Diseases" year:2012'
         # The cursor is where it was; enter takes its value out again.
         await session.press("enter")
-        await again(session, scripted, Answer(HITS[:2], fitting=5, facets=FACETS, among=2))
+        await again(session, scripted, SearchResult(HITS[:2], fitting=5, facets=FACETS, among=2))
         assert scripted.questions[-1].where == 'mesh="Brain Diseases"'
         assert pane.hit is HITS[0]
         await session.press("escape")
@@ -240,7 +242,7 @@ async def test_tab_goes_between_hits_and_facets(small: Catalogue, scripted: Desk
 
 async def test_without_facets_there_is_nothing_to_open(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
-        await answered(session, scripted, Answer(HITS))
+        await answered(session, scripted, SearchResult(HITS))
         await session.press("F")
         assert "no years, journals or headings" in session.said
 
@@ -250,7 +252,7 @@ async def test_without_facets_there_is_nothing_to_open(small: Catalogue, scripte
 
 async def test_more_like_one_and_back(small: Catalogue, scripted: Desk) -> None:
     near = hit(1, "alpha-paper", "Alpha", "text")
-    scripted.alike = {"mine": Answer(HITS[4:9]), "catalogue": Answer((near,))}
+    scripted.alike = {"mine": SearchResult(HITS[4:9]), "catalogue": SearchResult((near,))}
     async with running(make_app(small), WIDE, pane="search") as session:
         scripted.ready()
         pane = await answered(session, scripted)
@@ -283,7 +285,7 @@ async def test_more_like_one_and_back(small: Catalogue, scripted: Desk) -> None:
 async def test_a_likeness_keeps_the_filter_and_ends_with_a_query(
     small: Catalogue, scripted: Desk
 ) -> None:
-    scripted.alike = {"mine": Answer(HITS[4:6], fitting=40)}
+    scripted.alike = {"mine": SearchResult(HITS[4:6], fitting=40)}
     async with running(make_app(small), WIDE, pane="search") as session:
         pane = await answered(session, scripted)
         pane.session.where = "year:2012"
@@ -306,7 +308,7 @@ async def test_a_likeness_that_fails_leaves_the_hits(small: Catalogue, scripted:
         assert session.said == "index mine is damaged; build it"
         assert pane.hits == HITS
         # The catalogue's part is an extra: what was asked for is shown without it.
-        scripted.alike = {"mine": Answer(HITS[:2]), "catalogue": BioRetrievalError("no")}
+        scripted.alike = {"mine": SearchResult(HITS[:2]), "catalogue": BioRetrievalError("no")}
         scripted.ready()
         await session.until(lambda: pane.session.ready)
         await session.press("M")
@@ -317,7 +319,7 @@ async def test_a_likeness_that_fails_leaves_the_hits(small: Catalogue, scripted:
 
 SENTENCE = "A line scan diffusion-weighted sequence was used."
 AT = HITS[0].text.index(SENTENCE)
-WHY = Why(
+WHY = Explanation(
     "4983", Scores(dense=0.83, lexical=12.5), terms=(("newborn", 0.75), ("cerebral", 0.25)),
     dense_rank=1, lexical_rank=3, passage=(AT, AT + len(SENTENCE)), nearness=0.7071,
 )  # fmt: skip
@@ -414,12 +416,12 @@ async def test_the_best_are_read_again(scripted: Desk, weights: str) -> None:
         assert reranker is not None
         assert (reranker.model, reranker.most) == (weights, 50)
         # The hits of before stay while it reads, and the head line says how far it is.
-        scripted.parts(Answer(HITS))
+        scripted.parts(SearchResult(HITS))
         scripted.progress("reading", 16, 50, "hits")
         assert pane.hits == HITS
         assert "16 of 50 hits" in session.head
         best = tuple(reversed(HITS[:5]))
-        await again(session, scripted, Answer(best))
+        await again(session, scripted, SearchResult(best))
         assert pane.hits == best
         assert "reranked by Reader" in session.head
         # Another query is another matter.
@@ -471,12 +473,12 @@ async def test_without_hits_nothing_is_read_again(small: Catalogue, scripted: De
 async def two_lists(session: Session, desk: Desk) -> SearchPane:
     pane = await answered(session, desk)
     await session.press("v")
-    left = Answer((HITS[1], HITS[0], HITS[4]))
-    right = Answer((HITS[3], HITS[5], HITS[1]))
+    left = SearchResult((HITS[1], HITS[0], HITS[4]))
+    right = SearchResult((HITS[3], HITS[5], HITS[1]))
     for stream, answer in (("left", left), ("right", right)):
         await session.until(lambda: desk.streams[-1] == stream and QUERY in desk.waiting)  # noqa: B023
         ranked = tuple(replace(one, rank=rank) for rank, one in enumerate(answer.hits, start=1))
-        desk.answer(QUERY, Answer(ranked))
+        desk.answer(QUERY, SearchResult(ranked))
         await session.settle()
     return pane
 
@@ -516,7 +518,7 @@ async def test_words_and_meaning_side_by_side(
         assert "v closes the other" in session.said
         # Typing asks both again; v or escape is one list again.
         await session.press("escape")
-        await again(session, scripted, Answer(HITS))
+        await again(session, scripted, SearchResult(HITS))
         assert scripted.streams[-1] == "search"
         assert "In dense" not in session.text
         assert "59 hits" in session.head
@@ -539,7 +541,7 @@ async def test_an_error_of_two_lists_is_one_line(small: Catalogue, scripted: Des
 async def test_up_and_down_walk_through_earlier_queries(
     small: Catalogue, scripted: Desk, home: Path
 ) -> None:
-    library = Library(home / "data" / "library.sqlite")
+    library = SettingsStore(home / "data" / "library.sqlite")
     for query in ("statins", "p53 in tumours", "asthma inhaler"):
         library.keep_query(query)
     async with running(make_app(small), WIDE, pane="search") as session:
@@ -569,7 +571,7 @@ async def test_a_query_that_was_used_is_kept(small: Catalogue, scripted: Desk, h
         await session.press("slash")
         await ask(session, scripted, "  another ")
         await session.press("escape")
-    library = Library(home / "data" / "library.sqlite")
+    library = SettingsStore(home / "data" / "library.sqlite")
     assert library.queries() == ["another", QUERY]
 
 

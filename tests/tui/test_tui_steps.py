@@ -16,10 +16,10 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Content, Loaders, Step
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
-from bioretrieval_tui.tui.panes.dialogs import Question
+from bioretrieval_tui.tui.dialogs.base import Confirm
+from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
 from bioretrieval_tui.tui.panes.start import StartPane
-from bioretrieval_tui.tui.steps import (
+from bioretrieval_tui.tui.step_session import (
     Call,
     Place,
     State,
@@ -191,7 +191,7 @@ async def test_a_step_asks_for_its_folder_runs_and_shows_its_figure(
         assert "/mine/" in session.text
         await session.press("b")
         assert "Evaluating mine" in session.rows[2]
-        assert "X stops it" in session.text
+        assert "X: stop" in session.text
         await finished(session)
         assert "mine: nDCG@10 lexical 0." in session.said
         (kept,) = pane.states["step-run"].found
@@ -211,9 +211,9 @@ async def test_a_step_that_runs_is_stopped_after_a_question(steps: Catalogue, fo
     async with running(make_app(steps), WIDE, pane="path") as session:
         await on_step(session, "step-run")
         await session.press("b", "escape")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         await session.press("n", "b")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         await session.press("y")
         await finished(session)
         assert "Stopped" in session.said
@@ -229,7 +229,7 @@ async def test_weights_that_are_missing_are_asked_for_first(
         await on_step(session, "step-model")
         assert "is not here" in session.text
         await session.press("b")
-        assert isinstance(session.app.screen, Question)
+        assert isinstance(session.app.screen, Confirm)
         assert "Fetch lab/alpha?" in session.text
         assert "Licence: mit" in session.text
         await session.press("n")

@@ -260,7 +260,7 @@ def _saved(draft: Draft, text: bytes) -> Path:
     """
     from bioretrieval_tui.catalog.compiled import data_folder
     from bioretrieval_tui.online.drafts import checked
-    from bioretrieval_tui.paths import places, write_atomically
+    from bioretrieval_tui.paths import places, save_file
 
     folder = places().overlays
     path = folder / f"{draft.id}.yaml"
@@ -276,21 +276,16 @@ def _saved(draft: Draft, text: bytes) -> Path:
         raise BioRetrievalError(
             f"there is an overlay {path} already", remedy="edit that, or move it away"
         )
-    try:
-        write_atomically(path, text)
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the entry cannot be saved in {folder}: {error.strerror or error}"
-        ) from error
+    save_file(path, text, "the entry")
     return path
 
 
 def _set_aside(draft: Draft, text: bytes) -> Problem:
     """Keep an invalid text, and say where."""
-    from bioretrieval_tui.paths import places, write_atomically
+    from bioretrieval_tui.paths import places, save_file
 
     path = places().state / "drafts" / f"{draft.id}.yaml"
-    write_atomically(path, text)
+    save_file(path, text, "the draft")
     return Problem(path, "your text is kept here; nothing was added to the catalogue")
 
 

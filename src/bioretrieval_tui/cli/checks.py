@@ -254,7 +254,9 @@ def processor() -> Iterator[Finding]:
     """In what OpenVINO would encode on this processor, asked in a child like torch."""
     program = (
         "from bioretrieval_tui.encoding.openvino_runtime import DTYPES, chip\n"
-        "print(chip().openvino.partition('-')[0], DTYPES[chip().precision])"
+        "found = chip()\n"
+        "if found is None: raise SystemExit('there is no bfloat16, which is asked for')\n"
+        "print(found.openvino.partition('-')[0], DTYPES[found.precision])"
     )
     code, output, errors = _child(program, _PROBE_SECONDS)
     if code == 0 and output.split():

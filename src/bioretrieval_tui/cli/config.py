@@ -79,11 +79,11 @@ def settings() -> Iterator[Setting]:
 
 
 def _theme() -> Setting:
-    from bioretrieval_tui.library.store import Library
     from bioretrieval_tui.paths import places
+    from bioretrieval_tui.settings import SettingsStore
 
     try:
-        kept = Library(places().data / "library.sqlite").setting("theme")
+        kept = SettingsStore(places().data / "library.sqlite").setting("theme")
     except BioRetrievalError as error:
         return Setting("theme", error.message, "the app")
     return Setting("theme", kept or "dark", "the app" if kept else DEFAULT)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bioretrieval_tui.cli.catalogue import catalogue, complete_index, complete_model
-from bioretrieval_tui.cli.evalfiles import compared, earlier_runs, keep
+from bioretrieval_tui.cli.catalogue import complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put, put_sheet
-from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding
-    from bioretrieval_tui.evaluation.evaluate import Asked, Evaluation
-    from bioretrieval_tui.evaluation.significance import Comparison
+    from bioretrieval_tui.evaluation.qrels import QueryView
+    from bioretrieval_tui.evaluation.runner import EvaluationReport, EvaluationRequest
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.render.sheet import Sheet
 
 RERANKER = "medcpt-cross-encoder"
 _MODES = ("dense", "lexical", "hybrid")
@@ -147,19 +147,16 @@ def evaluate(
             "no benchmark is named", remedy="bioretrieval-tui eval FOLDER, or eval --list"
         )
     from bioretrieval_tui.encoding.device import check_name
+    from bioretrieval_tui.evaluation.runner import RERANK, EvaluationRequest, check
 
     check_name(device)
-    wanted = (*(modes or _MODES), *(("rerank",) if rerank and "rerank" not in modes else ()))
-    for file, what in ((run_file, "run"), (per_query, "figures by query")):
-        _check_target(file, what)
+    wanted = (*(modes or _MODES), *((RERANK,) if rerank and RERANK not in modes else ()))
     named_model, recipe = _model(model)
-    named_reranker, reranker_recipe = _reranker(reranker) if "rerank" in wanted else (None, None)
-    from bioretrieval_tui.evaluation.evaluate import Asked, check
-
-    asked = Asked(
+    named_reranker, reranker_recipe = _reranker(reranker) if RERANK in wanted else (None, None)
+    request = EvaluationRequest(
         folder=folder,
         split=split,
-        modes=wanted,
+        modes=tuple(wanted),
         model=named_model,
         recipe=recipe,
         index=index,
@@ -168,31 +165,42 @@ def evaluate(
         keep_own=keep_own,
         reranker=named_reranker,
         reranker_recipe=reranker_recipe,
+        download=download,
+        run_file=run_file,
+        per_query=per_query,
+        compare=compare,
     )
-    check(asked)
-    earlier = earlier_runs(compare, asked)
+    check(request)
     with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
-        _fetch(asked, reporter, download=download)
-    if query is not None:
-        _show_query(asked, query, quiet, progress, format_)
-        return
-    from bioretrieval_tui.evaluation.evaluate import evaluate as run
+        if not download:
+            _offer_downloads(request, reporter)
+        if query is not None:
+            from bioretrieval_tui.evaluation.runner import view_query
 
-    found = catalogue()
-    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
-        done = run(asked, found, reporter)
-    comparison = compared(compare, done, earlier)
-    failed: BioRetrievalError | None = None
-    try:
-        keep(done, comparison, run_file, per_query)
-    except BioRetrievalError as error:  # a full disk must not cost the figures too
-        failed = error
+            view = view_query(request, query, reporter, tell)
+        else:
+            report, failed = _evaluated(request, reporter)
+    if query is not None:
+        _print_query(view, format_)
+        return
     if not quiet:
-        for line in done.remarks():
+        for line in report.notes:
             tell(line)
-    _print(done, comparison, format_)
+    _print(report, format_)
     if failed is not None:
         raise failed
+
+
+def _evaluated(
+    request: EvaluationRequest, reporter: Reporter
+) -> tuple[EvaluationReport, BioRetrievalError | None]:
+    """The report, and what could not be written of it."""
+    from bioretrieval_tui.evaluation.runner import NotKeptError, evaluate_folder
+
+    try:
+        return evaluate_folder(request, reporter, tell), None
+    except NotKeptError as error:
+        return error.report, error
 
 
 def _records(remove: str | None, format_: Format) -> None:
@@ -209,21 +217,14 @@ def _records(remove: str | None, format_: Format) -> None:
         tell("nothing was evaluated yet; begin with: bioretrieval-tui eval FOLDER")
 
 
-def _show_query(asked: Asked, query: str, quiet: bool, progress: str, format_: Format) -> None:
-    from bioretrieval_tui.evaluation.one_query import view_query
-    from bioretrieval_tui.render.evaluations import query_record, query_sheet
-    from bioretrieval_tui.render.formats import object_text
+def _offer_downloads(request: EvaluationRequest, reporter: Reporter) -> None:
+    """Ask on a terminal whether to fetch what the models lack; the benchmark is looked at first."""
+    from bioretrieval_tui.cli.downloads import fetch_missing
+    from bioretrieval_tui.evaluation.benchmark import find_parts
 
-    found = catalogue()
-    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
-        view = view_query(asked, query, found, reporter)
-    if format_ == "json":
-        put([object_text(query_record(view))])
-        return
-    sheet = query_sheet(view)
-    if format_ == "table":
-        _put_title(sheet.title)
-    put_sheet(sheet, format_)
+    find_parts(request.folder, request.split)
+    for name, recipe in request.models():
+        fetch_missing(name, recipe, reporter, download=False)
 
 
 def _model(model: str | None) -> tuple[str | None, Encoding | None]:
@@ -248,52 +249,37 @@ def _reranker(name: str) -> tuple[str, Encoding | None]:
     return found
 
 
-def _fetch(asked: Asked, reporter: Reporter, *, download: bool) -> None:
-    """See that the models are here, where they may be fetched; the benchmark is looked at first."""
-    from bioretrieval_tui.cli.downloads import fetch_missing
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
-    from bioretrieval_tui.evaluation.layout import find_parts
-
-    find_parts(asked.folder, asked.split)
-    pairs = [(asked.reranker, asked.reranker_recipe)]
-    if asked.encodes:
-        pairs.insert(0, (asked.model, asked.recipe))
-    for name, recipe in pairs:
-        if name is not None and name != MODEL_ID:
-            fetch_missing(name, recipe, reporter, download=download)
-
-
-def _check_target(path: Path | None, what: str) -> None:
-    if path is None:
-        return
-    if not path.absolute().parent.is_dir():
-        raise NotFoundError(f"the folder for the {what}, {path.parent}, is not there")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder", remedy=f"name a file for the {what}")
-
-
-def _print(done: Evaluation, comparison: Comparison | None, format_: Format) -> None:
+def _print(report: EvaluationReport, format_: Format) -> None:
     from bioretrieval_tui.render import evaluations as evalsheets
 
     if format_ == "json":
         from bioretrieval_tui.render.formats import object_text
 
-        put([object_text(evalsheets.evaluation_record(done, comparison))])
+        put([object_text(evalsheets.evaluation_record(report))])
         return
-    put_sheet(evalsheets.evaluation_sheet(done), format_)
-    if comparison is None:
+    put_sheet(evalsheets.evaluation_sheet(report), format_)
+    if report.comparison is None:
         return
     if format_ in ("jsonl", "csv"):  # one table a file: the comparison is told
-        tell(evalsheets.comparison_line(comparison))
+        tell(evalsheets.comparison_line(report.comparison))
         return
     put(["\n"])
-    sheet = evalsheets.comparison_sheet(comparison, done.benchmark.queries)
+    _put_titled(evalsheets.comparison_sheet(report.comparison), format_)
+
+
+def _print_query(view: QueryView, format_: Format) -> None:
+    from bioretrieval_tui.render.evaluations import query_record, query_sheet
+    from bioretrieval_tui.render.formats import object_text
+
+    if format_ == "json":
+        put([object_text(query_record(view))])
+    else:
+        _put_titled(query_sheet(view), format_)
+
+
+def _put_titled(sheet: Sheet, format_: Format) -> None:
     if format_ == "table":
-        _put_title(sheet.title)
+        from bioretrieval_tui.render.sheet import one_line
+
+        put([f"{one_line(sheet.title)}\n\n"])
     put_sheet(sheet, format_)
-
-
-def _put_title(title: str) -> None:
-    from bioretrieval_tui.render.sheet import one_line
-
-    put([f"{one_line(title)}\n\n"])

@@ -197,7 +197,7 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     """
     from bioretrieval_tui.online.fetch import abstracts_of, paper_ids
     from bioretrieval_tui.progress import Progress
-    from bioretrieval_tui.search.entries import Abstract, keep_abstracts, kept_abstracts
+    from bioretrieval_tui.search.catalogue_index import Abstract, keep_abstracts, kept_abstracts
 
     kept = {} if everything else kept_abstracts()
     wanted = {name: one for name, one in paper_ids(catalogue()).items() if name not in kept}

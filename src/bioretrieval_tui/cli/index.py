@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,7 @@ from bioretrieval_tui.cli.upkeep import compact, verify
 from bioretrieval_tui.errors import InterruptedByUser, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.formats import Format
-    from bioretrieval_tui.render.sheet import Cell, Sheet
 
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
@@ -39,6 +36,8 @@ def list_(format_: Format) -> None:
     from bioretrieval_tui.index.registry import list_indexes
 
     found = list_indexes()
+    from bioretrieval_tui.render.indexes import index_sheet
+
     put_sheet(index_sheet(found), format_)
     if not found:
         tell("there is no index yet; make one with: bioretrieval-tui index build NAME FILE...")
@@ -52,12 +51,13 @@ def info(name: str, format_: Format) -> None:
     from bioretrieval_tui.cli.output import put
     from bioretrieval_tui.index import registry
     from bioretrieval_tui.render.formats import object_text
+    from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
 
     found = registry.info(name)
     if format_ == "json":
         put([object_text(asdict(found))])
     elif format_ in ("table", "markdown"):
-        put_sheet(_facts(found), format_)
+        put_sheet(facts_sheet(index_page(found)), format_)
     else:
         put_sheet(index_sheet([found]), format_)
 
@@ -71,9 +71,7 @@ def remove(name: str, yes: bool) -> None:
 
     if not yes and name in index_names():
         if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError(
-                f"whether to remove the index {name} cannot be asked here", remedy="add --yes"
-            )
+            raise UsageError(f"no terminal to confirm removing {name} on", remedy="add --yes")
         if not _agreed(f"Remove the index {name}?"):
             raise InterruptedByUser(f"the index {name} stays")
     freed = remove_index(name)
@@ -86,76 +84,3 @@ def _agreed(question: str) -> bool:
     except click.Abort:
         click.echo(err=True)
         raise
-
-
-def index_sheet(found: Sequence[IndexInfo]) -> Sheet:
-    """Indexes as rows."""
-    from bioretrieval_tui.render.sheet import Column, Sheet
-
-    return Sheet(
-        title="Indexes",
-        columns=(
-            Column("name", "name", weight=2, min_width=8),
-            Column("documents", "documents", "right"),
-            Column("model", "model", weight=2, min_width=12),
-            Column("dimension", "dim", "right"),
-            Column("bytes", "size", "right"),
-            Column("built", "built", min_width=10),
-            Column("status", "status", weight=3, min_width=6),
-            Column("dtype", "dtype", data_only=True),
-            Column("device", "device", data_only=True),
-            Column("docs_per_second", "docs/s", data_only=True),
-            Column("dead_share", "dead", data_only=True),
-            Column("aliases", "aliases", data_only=True),
-            Column("segments", "segments", data_only=True),
-            Column("recall", "recall", data_only=True),
-            Column("fields", "fields", data_only=True),
-        ),
-        rows=tuple(_row(one) for one in found),
-        records=tuple(asdict(one) for one in found),
-    )
-
-
-def _row(one: IndexInfo) -> tuple[Cell, ...]:
-    from bioretrieval_tui.render.entries import grouped
-    from bioretrieval_tui.render.sheet import Figure
-
-    return (
-        one.name,
-        grouped(one.documents),
-        one.model,
-        one.dimension,
-        Figure(one.bytes, size(one.bytes)),
-        one.built,
-        one.status,
-        one.dtype,
-        one.device,
-        one.docs_per_second,
-        one.dead_share,
-        one.aliases,
-        one.segments,
-        one.recall,
-        _named(one),
-    )
-
-
-def _named(one: IndexInfo) -> str | None:
-    """What a filter of the index may name."""
-    return None if one.fields is None else ", ".join(one.fields)
-
-
-def _facts(one: IndexInfo) -> Sheet:
-    """One index as names and values."""
-    from bioretrieval_tui.render.sheet import Column, Sheet
-
-    shown = asdict(one)
-    shown["documents"] = None if one.documents is None else f"{one.documents:,}"
-    shown["bytes"] = size(one.bytes)
-    shown["fields"] = _named(one)
-    shown["dead_share"] = None if one.dead_share is None else f"{one.dead_share:.1%}"
-    return Sheet(
-        title=f"Index {one.name}",
-        columns=(Column("field", "field", min_width=15), Column("value", "value", weight=4)),
-        rows=tuple((key.replace("_", " "), value) for key, value in shown.items()),
-        records=(),
-    )

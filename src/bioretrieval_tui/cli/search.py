@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
-    from bioretrieval_tui.search.hits import Answer, Hit, Question, Why
+    from bioretrieval_tui.search.types import Explanation, Hit, Query, SearchResult
 
 RERANKER = "medcpt-cross-encoder"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -125,10 +125,10 @@ def search(
     """
     from bioretrieval_tui.encoding.device import check_name
     from bioretrieval_tui.index.layout import CATALOGUE
-    from bioretrieval_tui.search.hits import RERANKED, Question
+    from bioretrieval_tui.search.types import RERANKED, Query
 
     check_name(device)
-    question = Question(text=query, k=count, mode=mode, where=where, order=order).checked()
+    question = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
     chosen = _reranker(reranker) if rerank else None
     read = question if chosen is None else _deeper(question, RERANKED)
     name = name or CATALOGUE
@@ -214,7 +214,7 @@ def similar(
     _put(answer.hits, (), f"Similar to {document}", found if target == CATALOGUE else None, format_)
 
 
-def _deeper(question: Question, depth: int) -> Question:
+def _deeper(question: Query, depth: int) -> Query:
     """The question, asked for as many hits as a reranker reads."""
     import msgspec
 
@@ -237,8 +237,11 @@ def _catalogue_ready(
     if name != CATALOGUE:
         return None, None
     from bioretrieval_tui.encoding.encoder import load_encoder
-    from bioretrieval_tui.search.catalogue import ensure_catalogue_index
-    from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+    from bioretrieval_tui.search.catalogue_index import (
+        catalogue_documents,
+        ensure_catalogue_index,
+        fingerprint,
+    )
 
     found = catalogue()
     documents = catalogue_documents(found)
@@ -271,13 +274,13 @@ def _cross_encoder(
     return load_cross_encoder(model, recipe, device=device, reporter=reporter)
 
 
-def _tell_notes(note: str | None, answer: Answer) -> None:
+def _tell_notes(note: str | None, answer: SearchResult) -> None:
     for text in (note, answer.note):
         if text:
             tell(text)
 
 
-def _stated(what: str, name: str, answer: Answer) -> str:
+def _stated(what: str, name: str, answer: SearchResult) -> str:
     """What answered: mode, index, size, model, and how many the filter kept."""
     from bioretrieval_tui.index.registry import manifest_of
 
@@ -288,7 +291,7 @@ def _stated(what: str, name: str, answer: Answer) -> str:
 
 def _put(
     hits: Sequence[Hit],
-    reasons: Sequence[Why],
+    reasons: Sequence[Explanation],
     title: str,
     found: Catalogue | None,
     format_: Format,

@@ -220,7 +220,7 @@ def _ranker(reporter: Reporter) -> Ranker:
     """Rank the records of a watch by its index, else by its query."""
 
     def rank(one: Watch, documents: Sequence[Document]) -> Sequence[float | None]:
-        from bioretrieval_tui.search.nearness import near_index, near_query
+        from bioretrieval_tui.search.engine import near_index, near_query
 
         if one.index is not None:
             return near_index(one.index, documents, reporter=reporter)

@@ -137,7 +137,7 @@ def _loaded(part: Part, files: ModelFiles) -> BaseEncoder:
         return load_static_encoder(part.model, files, part.recipe)
     from bioretrieval_tui.encoding.torch_encoder import load_torch_encoder
 
-    return load_torch_encoder(part.model, files, part.recipe, "cpu")
+    return load_torch_encoder(part.model, files, part.recipe, "cpu", dtype="float32")
 
 
 def _vectors(found: dict[SideName, BaseEncoder], dimension: int | None) -> Iterator[Check]:

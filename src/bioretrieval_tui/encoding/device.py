@@ -16,6 +16,8 @@ from bioretrieval_tui.errors import ModelError, UsageError
 OFFLINE_VARIABLE = "BIORETRIEVAL_OFFLINE"
 ENGINE_VARIABLE = "BIORETRIEVAL_ENGINE"
 """`torch` keeps OpenVINO out, for comparison and support; unset or `auto`: whatever is quickest."""
+PRECISION_VARIABLE = "BIORETRIEVAL_PRECISION"
+"""`float32` or `bfloat16` on any device; unset or `auto`: the quickest that the device has."""
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?|cuda:\d{1,3}(,cuda:\d{1,3})+")
 _GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 """What the drivers of NVIDIA, of AMD and of either within WSL put there."""
@@ -46,6 +48,21 @@ def engine() -> str:
     if chosen not in ("auto", "torch"):
         raise UsageError(
             f"{ENGINE_VARIABLE} is {chosen!r}", remedy="set it to torch, or do not set it"
+        )
+    return chosen
+
+
+def precision() -> str:
+    """`auto`, or the precision that the user forces: `float32` or `bfloat16`.
+
+    Raises:
+        UsageError: the variable holds anything else.
+    """
+    chosen = os.environ.get(PRECISION_VARIABLE) or "auto"
+    if chosen not in ("auto", "float32", "bfloat16"):
+        raise UsageError(
+            f"{PRECISION_VARIABLE} is {chosen!r}",
+            remedy="set it to float32 or bfloat16, or do not set it",
         )
     return chosen
 

@@ -20,6 +20,7 @@ from bioretrieval_tui.encoding.device import (
     check_name,
     engine,
     pick,
+    precision,
     prepare_environment,
     without_torch,
 )
@@ -112,6 +113,7 @@ class _Key:
     recipe: str
     device: str
     engine: str
+    precision: str
 
 
 _KEPT = 3
@@ -242,7 +244,13 @@ def _one(part: Part, revision: str | None, device: str, reporter: Reporter) -> B
     source = source_of(part, revision)
     where = without_torch(device)
     key = _Key(
-        part.model, part.adapter, revision, recipe_hash(part.recipe), where or device, engine()
+        part.model,
+        part.adapter,
+        revision,
+        recipe_hash(part.recipe),
+        where or device,
+        engine(),
+        precision(),
     )
     with _loading:
         encoder = _loaded.pop(key, None) or _load(source, device, reporter)

@@ -10,14 +10,14 @@ import platform
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from bioretrieval_tui.encoding.device import usable_cores
+from bioretrieval_tui.encoding import device
 
 Precision = Literal["bf16", "f32"]
 DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "f32": "float32"}
@@ -76,9 +76,17 @@ def core() -> Any:
     return runtime().Core()
 
 
+def chip() -> Chip | None:
+    """This machine as OpenVINO sees it, in the precision to use; None if that one is forced and
+    the processor does not have it. Raises ImportError as `runtime` does."""
+    found, forced = _quickest(), device.precision()
+    if forced == "float32":
+        return replace(found, precision="f32")
+    return None if forced == "bfloat16" and found.precision != "bf16" else found
+
+
 @functools.cache
-def chip() -> Chip:
-    """This machine, as OpenVINO sees it. Raises ImportError as `runtime` does."""
+def _quickest() -> Chip:
     # What the chip multiplies in bf16 it multiplies twice as fast, at a cosine of 0.9999; int8
     # would be faster still and is not exact enough to be chosen for anyone.
     can = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -106,7 +114,7 @@ def one_by_one(precision: Precision) -> dict[str, Any]:
 
 def many(precision: Precision) -> dict[str, Any]:
     """Settings for documents: a text batch a core, which wastes less on waiting than sharing."""
-    return _settings(precision, streams=min(usable_cores(), _MOST_STREAMS))
+    return _settings(precision, streams=min(device.usable_cores(), _MOST_STREAMS))
 
 
 def _settings(precision: Precision, *, streams: int) -> dict[str, Any]:
@@ -114,7 +122,7 @@ def _settings(precision: Precision, *, streams: int) -> dict[str, Any]:
         # Without it OpenVINO computes in bf16 wherever it can and calls it float32.
         "INFERENCE_PRECISION_HINT": precision,
         "NUM_STREAMS": streams,
-        "INFERENCE_NUM_THREADS": usable_cores(),
+        "INFERENCE_NUM_THREADS": device.usable_cores(),
         # Two long builds that are pinned to the same core would leave another one idle.
         "ENABLE_CPU_PINNING": False,
     }

@@ -6,7 +6,8 @@ torch and sentence-transformers are imported only where an encoder is not in the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import openvino_export, openvino_runtime, prepared
 from bioretrieval_tui.encoding.base import Shape, Vectors, unit_length
+from bioretrieval_tui.encoding.device import precision
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
 from bioretrieval_tui.encoding.openvino_export import ConversionRefused
 from bioretrieval_tui.encoding.parity_texts import PARITY_TEXTS
@@ -66,15 +68,33 @@ def ensure(source: Source, reporter: Reporter) -> Prepared | None:
     except (ImportError, RuntimeError) as error:
         _tell(reporter, source.model, f"OpenVINO does not run here: {error}")
         return None
-    files = source.files
-    revision = source.revision
-    if revision is None:
-        here = files()
-        revision = here.revision
-        files = _known(here)
+    if chip is None:
+        _tell(reporter, source.model, "this processor has no bfloat16, which is asked for")
+        return None
+    if source.revision is None:
+        here = source.files()
+        source = replace(source, revision=here.revision, files=lambda: here)
+    try:
+        found = _of_chip(chip, source, reporter)
+        if found.note.refused and chip.precision == "bf16" and precision() == "auto":
+            # A model that bfloat16 blurs is still quicker here than by torch.
+            _log.info("%s is encoded in float32: %s", source.model, found.note.refused)
+            found = _of_chip(replace(chip, precision="f32"), source, reporter)
+    except OSError as error:
+        reason = f"the cache folder cannot be written: {error.strerror or error}"
+        _tell(reporter, source.model, reason)
+        return None
+    if found.note.refused is not None:
+        _tell(reporter, source.model, found.note.refused)
+        return None
+    return found
+
+
+def _of_chip(chip: openvino_runtime.Chip, source: Source, reporter: Reporter) -> Prepared:
+    """The prepared encoder of `source`, whose revision is known, or the refusal of one."""
     key = Key(
         source.model,
-        revision,
+        source.revision or "",
         recipe_hash(source.recipe),
         chip.openvino,
         chip.processor,
@@ -82,26 +102,11 @@ def ensure(source: Source, reporter: Reporter) -> Prepared | None:
     )
     found = prepared.find(key)
     if found is None:
-        here = files()
-        try:
-            with prepared.alone(key):
-                # Another process may have prepared it while we waited.
-                found = prepared.find(key) or _prepare(key, here, source.recipe, reporter)
-        except OSError as error:
-            _tell(
-                reporter,
-                source.model,
-                f"the cache folder cannot be written: {error.strerror or error}",
-            )
-            return None
-    if found.note.refused is not None:
-        _tell(reporter, source.model, found.note.refused)
-        return None
+        here = source.files()
+        with prepared.alone(key):
+            # Another process may have prepared it while we waited.
+            found = prepared.find(key) or _prepare(key, here, source.recipe, reporter)
     return found
-
-
-def _known(files: ModelFiles) -> Callable[[], ModelFiles]:
-    return lambda: files
 
 
 def _tell(reporter: Reporter, model: str, reason: str) -> None:
@@ -121,13 +126,13 @@ def _prepare(key: Key, files: ModelFiles, recipe: Encoding, reporter: Reporter) 
     limit_threads()
     modules = load_modules(key.model, files.folder, recipe, "cpu", adapter=files.adapter)
     shape = shape_of(key.model, modules, recipe)
-    precision: openvino_runtime.Precision = "bf16" if key.precision == "bf16" else "f32"
+    kind: openvino_runtime.Precision = "bf16" if key.precision == "bf16" else "f32"
 
     def make(beside: Path) -> Note:
         step(1)
         converted = openvino_export.convert(
             modules,
-            precision,
+            kind,
             types=recipe.token_type_ids is not False,
             pairs=any(side.pair for side in (recipe.query, recipe.document) if side is not None),
         )
@@ -136,7 +141,7 @@ def _prepare(key: Key, files: ModelFiles, recipe: Encoding, reporter: Reporter) 
         note = converted.note(key, shape, prepared.checksums(beside))
         try:
             encoder = OpenVinoEncoder(Prepared(beside, note), recipe)
-            worst = _compare(encoder, modules, shape, precision)
+            worst = _compare(encoder, modules, shape, kind)
         except (ModelError, RuntimeError) as error:
             raise ConversionRefused(str(error)) from error
         return msgspec.structs.replace(note, worst=worst)
@@ -151,7 +156,7 @@ def _prepare(key: Key, files: ModelFiles, recipe: Encoding, reporter: Reporter) 
 
 
 def _compare(
-    encoder: OpenVinoEncoder, modules: Any, shape: Shape, precision: openvino_runtime.Precision
+    encoder: OpenVinoEncoder, modules: Any, shape: Shape, kind: openvino_runtime.Precision
 ) -> float:
     """The lowest cosine to sentence-transformers over queries, alone and many, and documents.
 
@@ -176,7 +181,7 @@ def _compare(
         openvino_export.lowest_cosine(
             ours,
             unit_length(theirs) if encoder.normalised else theirs,
-            precision,
+            kind,
             lengths=not encoder.normalised,
         )
         for ours, theirs in pairs

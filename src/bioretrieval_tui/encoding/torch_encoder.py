@@ -35,9 +35,16 @@ TokeniserOfLength = Callable[[int], Tokenise]
 
 
 def load_torch_encoder(
-    model_id: str, files: ModelFiles, recipe: Encoding, device: str = "auto"
+    model_id: str,
+    files: ModelFiles,
+    recipe: Encoding,
+    device: str = "auto",
+    *,
+    dtype: str | None = None,
 ) -> TorchEncoder:
     """The encoder of the model in `files` on `device`, which may be several with commas.
+
+    dtype: in which it computes; None for what suits each device.
 
     Raises:
         ModelError: the recipe asks for something not supported, or the files do not load.
@@ -57,7 +64,7 @@ def load_torch_encoder(
             else load_modules(model_id, files.folder, recipe, "cpu", adapter=files.adapter)
         )
         try:
-            return Lane(modules, name, pad, types=recipe.token_type_ids is not False)
+            return Lane(modules, name, pad, types=recipe.token_type_ids is not False, dtype=dtype)
         except OutOfDeviceMemory as error:
             raise ModelError(
                 f"{name} has too little memory for {model_id}", remedy="use --device cpu"

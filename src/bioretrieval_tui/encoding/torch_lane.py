@@ -16,6 +16,7 @@ import numpy as np
 from bioretrieval_tui.encoding import packing
 from bioretrieval_tui.encoding.base import Vectors, unit_length
 from bioretrieval_tui.encoding.batches import Batch
+from bioretrieval_tui.encoding.device import precision
 from bioretrieval_tui.encoding.turns import Turns
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Lane:
     """A model on one device, in the device's best precision. One thread at a time runs it.
 
     modules: a SentenceTransformer in float32 on the CPU, which this lane takes over; types: whether
-    the recipe lets a model that knows segments have them.
+    the recipe lets a model that knows segments have them; dtype: stands in for the best precision.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class Lane:
         *,
         pack: bool | None = None,
         types: bool = True,
+        dtype: str | None = None,
     ) -> None:
         self.device = device
-        self.dtype = best_dtype(device)
+        self.dtype = dtype or best_dtype(device)
         self.budget = BUDGETS[device.partition(":")[0]]
         self.turns = Turns()
         self._pad = pad
@@ -194,9 +196,12 @@ def takes_types(modules: Any) -> bool:
 
 
 def best_dtype(device: str) -> str:
-    """The precision that `device` is quick and exact enough in."""
+    """The precision that is forced, or the one that `device` is quick and exact enough in."""
     import torch
 
+    forced = precision()
+    if forced != "auto":
+        return forced  # torch emulates bfloat16 where the device does not have it
     if not device.startswith("cuda"):
         return "float32"
     with torch.cuda.device(device):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark as Entry
 from bioretrieval_tui.catalog.models import Model, Result
-from bioretrieval_tui.evaluation.measures import MAIN
+from bioretrieval_tui.evaluation.metrics import MAIN
 
 TOLERATED = 0.01
 """A figure further from the published one than this is marked."""

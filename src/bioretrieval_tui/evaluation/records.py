@@ -7,12 +7,17 @@ reads small files only; neither numpy nor ir-measures is imported.
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
 
+from bioretrieval_tui import __version__
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.paths import places, write_atomically
 
@@ -21,6 +26,7 @@ _MOST_BYTES = 256 * 2**20
 _SUFFIX = ".json"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
 _LISTED = 3
+_LIBRARIES = ("ir-measures", "pytrec-eval-terrier", "numpy", "hnswlib", "openvino", "torch")
 
 
 class EvaluationRecord(
@@ -72,6 +78,11 @@ def record_id(benchmark: str, model: str, mode: str, unique: str) -> str:
     short = model.rstrip("/").rpartition("/")[2]
     parts = (slug(benchmark, 40), slug(short, 40), mode, digest)
     return "-".join(part for part in parts if part)
+
+
+def record_now() -> str:
+    """The date of a record: ISO 8601, UTC, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def slug(text: str, longest: int) -> str:
@@ -200,3 +211,30 @@ def _missing(identifier: str) -> NotFoundError:
     return NotFoundError(
         f"there is no evaluation {identifier!r}", remedy="see: bioretrieval-tui eval --list"
     )
+
+
+def hardware(device: str) -> str:
+    """The processor, its cores, and where queries were encoded."""
+    return f"{_processor()}, {os.cpu_count() or 1} cores, queries on {device}"
+
+
+def versions() -> dict[str, str]:
+    """Versions by name: of this program, Python, and the libraries that rank and measure."""
+    found = {"bioretrieval-tui": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return " ".join(line.partition(":")[2].split())
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine() or "an unknown processor"

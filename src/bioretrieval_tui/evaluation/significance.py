@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.evaluation.measures import MAIN
+from bioretrieval_tui.evaluation.metrics import MAIN
 
 PERMUTATIONS = 10_000
 SEED = 20_080_426

@@ -1,1 +1,1 @@
-"""The network, when it is asked for: one careful door, and what goes through it."""
+"""The network: one HTTP client, and what is fetched with it."""

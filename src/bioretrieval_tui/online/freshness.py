@@ -18,7 +18,7 @@ import msgspec
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import places, write_atomically
+from bioretrieval_tui.paths import places, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
@@ -157,19 +157,8 @@ def load_freshness(path: Path | None = None) -> Freshness:
 
 
 def save_freshness(freshness: Freshness, path: Path | None = None) -> None:
-    """Replace the file.
-
-    Raises:
-        BioRetrievalError: it cannot be written; the previous one is untouched.
-    """
-    where = path or freshness_file()
-    try:
-        write_atomically(where, msgspec.json.encode(freshness))
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the result cannot be saved in {where.parent}: {error.strerror or error}",
-            remedy="free space, or make the folder writable",
-        ) from error
+    """Replace the file. Raises BioRetrievalError where it cannot be written."""
+    save_file(path or freshness_file(), msgspec.json.encode(freshness), "the result")
 
 
 # Refreshing ---------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.readers.json_corpora import read_beir
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.paths import places, write_atomically
+from bioretrieval_tui.paths import places, save_file, write_atomically
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]
 IdKind = Literal["pmid", "pmcid", "doi", "arxiv"]
@@ -379,13 +379,12 @@ def keep_starred(name: str, papers: Mapping[str, bytes], *, restart: bool) -> Pa
     try:
         before = b"" if restart or not path.exists() else path.read_bytes()
         lines = {_id_of_line(line): line for line in before.split(b"\n") if line}
-        lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
-        write_atomically(path, b"".join(line + b"\n" for line in lines.values()))
     except OSError as error:
         raise BioRetrievalError(
-            f"starred papers cannot be saved in {path.parent}: {error.strerror or error}",
-            remedy="free space, or make the folder writable",
+            f"starred papers cannot be saved in {path.parent}: {error.strerror or error}"
         ) from error
+    lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
+    save_file(path, b"".join(line + b"\n" for line in lines.values()), "starred papers")
     return path
 
 

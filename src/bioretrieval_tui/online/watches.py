@@ -21,7 +21,7 @@ from bioretrieval_tui.documents.bibliography import document_date, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.spool import FetchRequest, SourceName, documents_of, sound_query
-from bioretrieval_tui.paths import places, write_atomically
+from bioretrieval_tui.paths import places, save_file
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.http import HttpClient
@@ -125,8 +125,11 @@ def watches(remark: Callable[[str], None] = lambda _: None) -> list[Watched]:
         BioRetrievalError: the folder cannot be read.
     """
     try:
-        found_here = [path for path in folder().iterdir() if _is_watch(path)]
-        paths = sorted(found_here, key=lambda path: path.stem)
+        paths = [
+            path
+            for path in sorted(folder().iterdir(), key=lambda path: path.stem)
+            if path.suffix == _SUFFIX and not path.name.startswith(".")
+        ]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -172,14 +175,8 @@ def add_watch(
                     f"this query is watched already as {one.name}",
                     remedy=f"to start over: bioretrieval-tui watch remove {one.name}",
                 )
-        watch = Watch(
-            name=_free_name(query),
-            query=query,
-            source=source,
-            since=since,
-            added=today,
-            index=index,
-        )
+        name = _free_name(query)
+        watch = Watch(name=name, query=query, source=source, since=since, added=today, index=index)
         save(Watched(watch=watch))
     return watch
 
@@ -226,14 +223,7 @@ def save(watched: Watched) -> None:
     Raises:
         BioRetrievalError: it cannot be written; the previous one is untouched.
     """
-    path = _path(watched.watch.name)
-    try:
-        write_atomically(path, msgspec.json.encode(watched))
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the watch cannot be saved in {path.parent}: {error.strerror or error}",
-            remedy="free space, or make the folder writable",
-        ) from error
+    save_file(_path(watched.watch.name), msgspec.json.encode(watched), "the watch")
 
 
 def writing(doing: str) -> contextlib.AbstractContextManager[None]:
@@ -295,10 +285,6 @@ def _read(path: Path) -> Watched:
             remedy="it is left out; rename the file back, or delete it",
         )
     return found
-
-
-def _is_watch(path: Path) -> bool:
-    return path.suffix == _SUFFIX and not path.name.startswith(".")
 
 
 def _path(name: str) -> Path:

@@ -16,23 +16,20 @@ import msgspec
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Model
 from bioretrieval_tui.catalog.models import Result as Published
-from bioretrieval_tui.evaluation.explore import QueryRow, QueryView
-from bioretrieval_tui.evaluation.measures import MAIN, MEASURES
+from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, fact, facts, text
 from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified, face, shortened
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.evaluation.evaluate import Evaluation, Result
-    from bioretrieval_tui.evaluation.significance import Comparison
+    from bioretrieval_tui.evaluation.runner import ComparisonReport, EvaluationReport, ModeReport
 
 MARK = "\N{BLACK DIAMOND}"
 """Before the name of every run of the user: it shows without colour too."""
 _LATENCIES = ("p50", "p95")
-_EACH_WAY = 5
-"""Wins, and losses, that the short table shows."""
 _SPLIT = "test"
 _ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
 
@@ -261,54 +258,27 @@ def reference_fact(one: Reference) -> Fact:
 # What `eval` prints ---------------------------------------------------------------------------
 
 
-def evaluation_record(found: Evaluation, comparison: Comparison | None = None) -> dict[str, Any]:
-    """The whole evaluation as one object; the first six keys and those of each run are fixed."""
-    whole: dict[str, Any] = {
-        "benchmark": found.benchmark.name,
-        "split": found.benchmark.split,
-        "model": found.manifest.model,
-        "queries": found.queries,
-        "documents": found.documents,
-        "runs": [_result_record(result) for result in found.results],
-        "revision": found.manifest.revision,
-        "recipe_hash": found.manifest.recipe_hash,
-        "index": found.manifest.name,
-        "sha256": found.benchmark.sha256,
-        "depth": found.asked.depth,
-        "instruction": found.instruction,
-        "notes": found.remarks(),
-    }
-    if comparison is not None:
-        whole["comparison"] = comparison_record(comparison)
+def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
+    """The whole evaluation as one object; without the queries that a comparison names."""
+    whole: dict[str, Any] = msgspec.to_builtins(report)
+    if report.comparison is None:
+        del whole["comparison"]
+    else:
+        del whole["comparison"]["changed"]
     return whole
 
 
-def _result_record(result: Result) -> dict[str, Any]:
-    return {
-        "mode": result.run.mode,
-        "metrics": dict(result.measured.metrics),
-        "latency_ms": asdict(result.run.latency),
-        "published": [asdict(reference) for reference in result.references],
-    }
-
-
-def evaluation_sheet(found: Evaluation) -> Sheet:
+def evaluation_sheet(report: EvaluationReport) -> Sheet:
     """A row a mode, each with the published scores below it."""
     rows: list[tuple[Cell, ...]] = []
-    for result in found.results:
-        rows.append(_run_row(result, found.manifest.model))
-        rows += [_reference_row(result.run.mode, one) for one in result.references]
-    names = {
-        "benchmark": found.benchmark.name,
-        "split": found.benchmark.split,
-        "model": found.manifest.model,
-    }
-    records = [
-        {"mode": result.run.mode, **names, **_result_record(result)} for result in found.results
-    ]
+    for run in report.runs:
+        rows.append(_run_row(run, report.model))
+        rows += [_reference_row(run.mode, one) for one in run.published]
+    about = {"benchmark": report.benchmark, "split": report.split, "model": report.model}
+    records = [{"mode": run.mode, **about, **msgspec.to_builtins(run)} for run in report.runs]
     return Sheet(
-        title=f"{found.benchmark.name} ({found.benchmark.split}): {found.queries:,} queries,"
-        f" {found.documents:,} documents",
+        title=f"{report.benchmark} ({report.split}): {report.queries:,} queries,"
+        f" {report.documents:,} documents",
         columns=(
             Column("run", "run", weight=3, min_width=24),
             Column(_key(MEASURES[0]), MEASURES[0], "right"),
@@ -325,14 +295,7 @@ def evaluation_sheet(found: Evaluation) -> Sheet:
     )
 
 
-def comparison_record(found: Comparison) -> dict[str, Any]:
-    """A comparison without its queries, which `--per-query` writes."""
-    whole = asdict(found)
-    del whole["deltas"]
-    return whole
-
-
-def comparison_line(found: Comparison) -> str:
+def comparison_line(found: ComparisonReport) -> str:
     """A comparison in one line."""
     chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
     flips = "all" if found.exact else "random"
@@ -344,10 +307,8 @@ def comparison_line(found: Comparison) -> str:
     )
 
 
-def comparison_sheet(found: Comparison, texts: Mapping[str, str]) -> Sheet:
+def comparison_sheet(found: ComparisonReport) -> Sheet:
     """The queries that gained and lost most."""
-    gained = [delta for delta in found.deltas if delta.difference > 0][:_EACH_WAY]
-    lost = [delta for delta in found.deltas if delta.difference < 0][-_EACH_WAY:]
     return Sheet(
         title=comparison_line(found),
         columns=(
@@ -359,13 +320,13 @@ def comparison_sheet(found: Comparison, texts: Mapping[str, str]) -> Sheet:
         ),
         rows=[
             (
-                delta.query,
-                Figure(delta.difference, f"{delta.difference:+.4f}"),
-                _figure(delta.first),
-                _figure(delta.second),
-                shortened(texts.get(delta.query, "")),
+                one.query,
+                Figure(one.difference, f"{one.difference:+.4f}"),
+                _figure(one.first),
+                _figure(one.second),
+                shortened(one.text),
             )
-            for delta in (*gained, *lost)
+            for one in found.changed
         ],
         records=[],
     )
@@ -434,13 +395,13 @@ def query_sheet(found: QueryView) -> Sheet:
 # Cells -------------------------------------------------------------------------------------
 
 
-def _run_row(result: Result, model: str) -> tuple[Cell, ...]:
-    latency = result.run.latency
+def _run_row(run: ModeReport, model: str) -> tuple[Cell, ...]:
+    latency = run.latency_ms
     return (
-        Figure(result.run.mode, mode_name(result.run.mode)),
-        _figure(result.measured.metrics[MEASURES[0]]),
+        Figure(run.mode, mode_name(run.mode)),
+        _figure(run.metrics[MEASURES[0]]),
         None,
-        *(_figure(result.measured.metrics[name]) for name in MEASURES[1:]),
+        *(_figure(run.metrics[name]) for name in MEASURES[1:]),
         Figure(latency.p50, f"{latency.p50:.1f}"),
         Figure(latency.p95, f"{latency.p95:.1f}"),
         model,

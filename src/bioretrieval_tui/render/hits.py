@@ -30,7 +30,7 @@ from bioretrieval_tui.render.sheet import (
     one_line,
     shortened,
 )
-from bioretrieval_tui.search.hits import Hit, Why
+from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.terminal.clean import safe_url
 
 _COLUMNS = (
@@ -67,7 +67,7 @@ def mode_name(mode: str) -> str:
 # Facts and page -------------------------------------------------------------------------------
 
 
-def hit_facts(hit: Hit, why: Why | None = None) -> tuple[Fact, ...]:
+def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
     """Why a hit was found: its score and rank by each retriever, its terms, its nearest sentence.
 
     why: what was explained, None where that was not asked.
@@ -104,7 +104,7 @@ def _term(word: str, share: float) -> Text:
     return text(one_line(word), Inline(f" {share:.0%} ", "dim"), Inline(bar, "gauge"))
 
 
-def hit_page(hit: Hit, why: Why | None = None, *, scored: bool = True) -> Page:
+def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -> Page:
     """The page of a document.
 
     scored: it was found by a search here, and says by what; else it is a paper of a service.
@@ -173,7 +173,7 @@ def hit_sheet(
     *,
     title: str = "Search results",
     citations: Sequence[Citation] = (),
-    reasons: Sequence[Why] = (),
+    reasons: Sequence[Explanation] = (),
 ) -> Sheet:
     """Hits in their order; scores keep all their digits for programs.
 
@@ -236,7 +236,7 @@ def _record(hit: Hit) -> dict[str, Any]:
     }
 
 
-def _explained_row(both: tuple[Hit, Why]) -> tuple[Cell, ...]:
+def _explained_row(both: tuple[Hit, Explanation]) -> tuple[Cell, ...]:
     hit, why = both
     cells = _row(hit)
     at = [column.key for column in _COLUMNS].index("text")
@@ -244,7 +244,7 @@ def _explained_row(both: tuple[Hit, Why]) -> tuple[Cell, ...]:
     return (*cells[:at], *cells[at + 1 :], "; ".join(said))
 
 
-def _explained_record(both: tuple[Hit, Why]) -> dict[str, Any]:
+def _explained_record(both: tuple[Hit, Explanation]) -> dict[str, Any]:
     hit, why = both
     passage = None
     if why.passage is not None:

@@ -1,4 +1,4 @@
-"""News of watches: a sheet for every format, and the digest that a reader gets in the morning."""
+"""News of watches: a sheet for every format, the page of one record, and the daily digest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from bioretrieval_tui.online.watches import News
 from bioretrieval_tui.render.formats import encoded
 from bioretrieval_tui.render.markdown import escape, link
+from bioretrieval_tui.render.page import Group, Inline, Page, Prose, fact, facts, paragraphs, text
 from bioretrieval_tui.render.sheet import (
     Cell,
     Column,
@@ -112,12 +113,42 @@ def digest(parts: Sequence[Part], *, day: str) -> Iterator[str]:
 def _item(number: int, item: News) -> Iterator[str]:
     address = safe_url(item.url) if item.url else None
     yield f"\n{number}. **{link(one_line(item.title) or item.id, address)}**\n"
-    facts = [_authors(item.authors), item.journal or "", item.date or str(item.year or "")]
-    facts += [item.id, "" if item.score is None else f"nearness {item.score:.2f}"]
+    told = [f"nearness {value}" if label == "nearness" else value
+            for label, value in item_facts(item)]  # fmt: skip
     # The indentation keeps the lines within the item.
-    yield f"   {escape(', '.join(filter(None, facts)))}\n"
+    yield f"   {escape(', '.join(told))}\n"
     if item.text:
         yield f"\n   {escape(shortened(item.text, _ABSTRACT))}\n"
+
+
+def item_facts(item: News) -> list[tuple[str, str]]:
+    """What is known of a record beside its title and text: (label, value), in order."""
+    told = [
+        ("authors", _authors(item.authors)),
+        ("journal", item.journal or ""),
+        ("date", item.date or str(item.year or "")),
+        ("id", item.id),
+        ("nearness", "" if item.score is None else f"{item.score:.2f}"),
+    ]
+    return [(label, value) for label, value in told if value]
+
+
+def news_page(part: Part, item: News) -> Page:
+    """The page of one record of a watch."""
+    found = (("watch", part.watch), ("found", f"{item.found[:16].replace('T', ' ')} UTC"),
+             ("query", part.query))  # fmt: skip
+    address = safe_url(item.url) if item.url else None
+    link_to = (fact("page", Inline(address, "link", address)),) if address else ()
+    return Page(
+        item.title or item.id,
+        kind="paper",
+        sections=(
+            Group("", facts(item_facts(item), role="dim")),
+            Prose("", paragraphs(item.text) or (text("No abstract.", role="faint"),)),
+            Group("", facts(found, role="dim")),
+            Group("", link_to, "links"),
+        ),
+    )
 
 
 def _authors(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""A question to an answer over one open index, in this process.
+"""Searches one open index, in this process.
 
-Heavy: it loads the model of the index, unless only words are asked for. An app that draws a screen
-uses `client.py` instead.
+The model of the index is loaded when a query first needs it; BM25 never does. An app that draws a
+screen uses the search process instead.
 """
 
 from __future__ import annotations
@@ -13,19 +13,93 @@ from typing import Self
 import numpy as np
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.encoder import Encoder
-from bioretrieval_tui.errors import NotFoundError
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.encoder import (
+    Encoder,
+    load_encoder,
+    load_query_encoder,
+)
+from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.lexical.bm25 import weighted_terms
+from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, gather
-from bioretrieval_tui.search.encoders import check_fit, encoder_of
-from bioretrieval_tui.search.facets import facets_of
-from bioretrieval_tui.search.fusion import DEPTH, best_first, fused
-from bioretrieval_tui.search.hits import Answer, Hit, Question, Scores, Why
-from bioretrieval_tui.search.links import document_url, document_year
-from bioretrieval_tui.search.reasons import reasons
-from bioretrieval_tui.search.space import query_like
+from bioretrieval_tui.search.explain import reasons
+from bioretrieval_tui.search.hybrid import DEPTH, best_first, fused, query_like
+from bioretrieval_tui.search.types import (
+    Explanation,
+    Facet,
+    Hit,
+    Query,
+    Scores,
+    SearchResult,
+    document_url,
+    document_year,
+)
+
+
+def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
+    """The encoder that an index was built with, by model, recipe and revision."""
+    return load_query_encoder(
+        manifest.model,
+        manifest.recipe,
+        device=device,
+        revision=None if manifest.revision == ANY_REVISION else manifest.revision,
+        reporter=reporter,
+    )
+
+
+def check_fit(manifest: Manifest, encoder: Encoder) -> None:
+    """Refuse an encoder whose vectors are not comparable with those of the index.
+
+    Raises:
+        IndexFault: model, revision, recipe, dimension or similarity differ.
+    """
+    revision = encoder.revision if manifest.revision == ANY_REVISION else manifest.revision
+    pairs = {
+        "model": (manifest.model, encoder.model_id),
+        "revision": (revision, encoder.revision),
+        "recipe": (manifest.recipe_hash, encoder.recipe_hash),
+        "dimension": (manifest.dimension, encoder.dimension),
+        "similarity": (manifest.similarity, encoder.similarity),
+        "normalisation": (manifest.normalised, encoder.normalised),
+    }
+    for what, (built, given) in pairs.items():
+        if built != given:
+            raise IndexFault(
+                f"index {manifest.name} was built with another {what}"
+                f" ({_short(built)}, not {_short(given)})",
+                remedy=f"search with {manifest.model}, or build the index again",
+            )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return f"{text[:16]}..." if len(text) > 60 else text
+
+
+FACETS = ("year", "journal", "mesh", "type", "language")
+_MOST = 12
+"""Values of a facet; more would be a list to search rather than one to look at."""
+
+
+def facets_of(index: OpenIndex, labels: Labels, most: int = _MOST) -> tuple[Facet, ...]:
+    """The facets of these documents; a field that none of them has is left out.
+
+    labels: int64 (n,), in any order. Raises IndexFault where the fields are damaged.
+    """
+    fields = index.fields
+    if fields is None or not len(labels):
+        return ()
+    known = {field.name for field in fields.schema.fields}
+    found = []
+    for name in FACETS:
+        counts = fields.facets(labels, name, most) if name in known else []
+        if counts:
+            found.append(Facet(name, tuple(counts)))
+    return tuple(found)
+
 
 NO_WORDS = "none of the query's words is indexed: they are too common, or no words"
 
@@ -86,11 +160,11 @@ class SearchEngine:
                 self._encoder = encoder
             return self._encoder
 
-    def search(self, question: Question, allowed: Iterable[int] | None = None) -> Answer:
+    def search(self, question: Query, allowed: Iterable[int] | None = None) -> SearchResult:
         """What answers `question`; `allowed` are the labels that may be given, None for all.
 
         Raises:
-            UsageError: the question makes no sense (see `Question.checked`) or its filter does
+            UsageError: the question makes no sense (see `Query.checked`) or its filter does
             not parse. IndexFault: the index is damaged. ModelError: its model does not load.
         """
         question = question.checked()
@@ -103,7 +177,7 @@ class SearchEngine:
         order = np.arange(min(question.k, len(labels)))
         if question.order == "date":
             order = np.argsort(-self.index.filterable().dates(labels[order]), kind="stable")
-        return Answer(
+        return SearchResult(
             hits=self._hits(labels[order], scores[order], found, question.mode),
             fitting=None if kept is None else len(kept),
             facets=facets_of(self.index, among),
@@ -118,12 +192,12 @@ class SearchEngine:
 
         Raises as `search` does.
         """
-        question = Question(text=text, k=k, mode=mode, instruction=instruction).checked()
+        question = Query(text=text, k=k, mode=mode, instruction=instruction).checked()
         labels, scores, _ = self._ranked(question, None)
         ids = self.index.documents.ids(labels[:k].tolist())
         return list(zip(ids, scores[:k].tolist(), strict=True))
 
-    def similar(self, identifier: str, k: int = 10, where: str = "") -> Answer:
+    def similar(self, identifier: str, k: int = 10, where: str = "") -> SearchResult:
         """The documents most like the one of this id, itself left out, by meaning and words.
 
         Raises:
@@ -134,12 +208,12 @@ class SearchEngine:
         vector = query_like(self.index, vector)
         return self._like(document, vector, k, where, own=label)
 
-    def like(self, document: Document, k: int = 10, where: str = "") -> Answer:
+    def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:
         """The documents most like one that is not of this index. Raises as `search` does."""
         vector = query_like(self.index, self.load().encode_documents([document])[0])
         return self._like(document, vector, k, where, own=None)
 
-    def why(self, question: Question, identifiers: Sequence[str]) -> list[Why]:
+    def why(self, question: Query, identifiers: Sequence[str]) -> list[Explanation]:
         """Why documents were found, in the order of `identifiers`; unknown ids are left out.
 
         Raises as `search` does.
@@ -174,7 +248,7 @@ class SearchEngine:
             )
         return found
 
-    def _ranked(self, question: Question, kept: Labels | None) -> tuple[Labels, Floats, Candidates]:
+    def _ranked(self, question: Query, kept: Labels | None) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
         depth = max(DEPTH, question.k)
         vector = None if question.mode == "lexical" else self._vector(question)
@@ -194,20 +268,20 @@ class SearchEngine:
 
     def _like(
         self, document: Document, vector: Floats, k: int, where: str, own: int | None
-    ) -> Answer:
-        question = Question(text=f"{document.title} {document.text}", k=k, where=where).checked()
+    ) -> SearchResult:
+        question = Query(text=f"{document.title} {document.text}", k=k, where=where).checked()
         kept = self._kept(where, None)
         terms: Terms = weighted_terms(question.text)
         found = gather(self.index, vector, terms, max(DEPTH, k + 1), kept)
         found, scores = fused(self.index, found, vector, terms, kept)
         order = best_first(found.labels, scores)
         order = order[found.labels[order] != (-1 if own is None else own)][:k]
-        return Answer(
+        return SearchResult(
             hits=self._hits(found.labels[order], scores[order], found, question.mode),
             fitting=None if kept is None else len(kept),
         )
 
-    def _vector(self, question: Question) -> Floats:
+    def _vector(self, question: Query) -> Floats:
         encoded: Floats = self.load().encode_queries(
             [question.text], instruction=question.instruction
         )[0]
@@ -252,8 +326,8 @@ class SearchEngine:
 
 
 def search_index(
-    name: str, question: Question, *, device: str = "auto", reporter: Reporter = silent
-) -> Answer:
+    name: str, question: Query, *, device: str = "auto", reporter: Reporter = silent
+) -> SearchResult:
     """Open, search and close: what the command line does. Raises as `open` and `search` do."""
     question = question.checked()
     engine = SearchEngine.open(
@@ -263,3 +337,49 @@ def search_index(
         return engine.search(question)
     finally:
         engine.close()
+
+
+NEIGHBOURS = 3
+"""Documents of an index that one is compared with: a single one may be there by accident."""
+
+
+def near_query(
+    query: str, documents: Sequence[Document], *, device: str = "auto", reporter: Reporter = silent
+) -> list[float]:
+    """The cosine of each document and the query by the embedded model, in their order.
+
+    Raises:
+        ModelError: the model is not there or altered.
+    """
+    if not documents:
+        return []
+    encoder = load_encoder(embedded.MODEL_ID, embedded.RECIPE, device=device, reporter=reporter)
+    asked = encoder.encode_queries([query])[0]
+    scores: list[float] = (encoder.encode_documents(documents, reporter) @ asked).tolist()
+    return scores
+
+
+def near_index(
+    name: str, documents: Sequence[Document], *, device: str = "auto", reporter: Reporter = silent
+) -> list[float | None]:
+    """The mean similarity of each document to the nearest `NEIGHBOURS` documents of an index, by
+    the index's own model; None for one that the index holds under the same id.
+
+    Raises:
+        NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is not here.
+    """
+    index = open_index(name)
+    try:
+        held = index.documents.labels([one.id for one in documents])
+        others = [one for one in documents if one.id not in held]
+        if not others:
+            return [None] * len(documents)
+        encoder = encoder_of(index.manifest, device=device, reporter=reporter)
+        check_fit(index.manifest, encoder)
+        nearness = {}
+        for one, vector in zip(others, encoder.encode_documents(others, reporter), strict=True):
+            _, found = index.vectors.search(query_like(index, vector), NEIGHBOURS, None)
+            nearness[one.id] = float(np.mean(found)) if len(found) else 0.0
+        return [nearness.get(one.id) for one in documents]
+    finally:
+        index.close()

@@ -14,7 +14,7 @@ import numpy as np
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import CrossEncoder
 from bioretrieval_tui.progress import Reporter, silent
-from bioretrieval_tui.search.hits import RERANKED, Hit
+from bioretrieval_tui.search.types import RERANKED, Hit
 
 
 def reranked(

@@ -1,42 +1,60 @@
 """The app: panes under a bar of digits, one history, one status line.
 
 It owns what panes share (the catalogue, the look, jumping and going back, links, clipboard,
-export) and nothing of what they show.
+export, the search process and the queue of jobs) and nothing of what they show.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
+from textual.dom import DOMNode
 from textual.events import Key, Resize
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.worker import Worker, WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, PANES, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import Places, places
-from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
+from bioretrieval_tui.tui.bindings import OrderedKeys, bindings
 from bioretrieval_tui.tui.driver import CompactDriver
-from bioretrieval_tui.tui.fetchapp import FetchingApp
+from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
-from bioretrieval_tui.tui.widgets.bars import NavBar, StatusBar
+from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import Canvas
-from bioretrieval_tui.tui.widgets.toosmall import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.library.store import Library
+    from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.backend.protocol import Job
+    from bioretrieval_tui.evaluation.records import EvaluationRecord
+    from bioretrieval_tui.online.spool import FetchRequest
+    from bioretrieval_tui.render.sheet import Sheet
+    from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.clipboard import CopyResult
+    from bioretrieval_tui.tui.dialogs.fetch import Wish
+    from bioretrieval_tui.tui.dialogs.files import ChosenBenchmark
+    from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result
+    from bioretrieval_tui.tui.found_session import FoundSession
 
 PANE_OF_SECTION = {"recipes": "leaderboard"}
+PANES_WITH_EVALUATION = ("path", "qrels")
+"""Panes that show the evaluation that runs, whole."""
+EVALUATION_KEPT = "vectors already made are kept; the results come when it is run again"
 PANE_CLASSES: dict[str, tuple[str, ...]] = {
     "home": ("home", "HomePane"),
     "leaderboard": ("leaderboard", "LeaderboardPane", "recipes"),
@@ -50,7 +68,29 @@ PANE_CLASSES: dict[str, tuple[str, ...]] = {
 """(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
 
 
-class BioRetrievalApp(FetchingApp, inherit_bindings=False):
+def uncapitalised(title: str) -> str:
+    """A title within a sentence."""
+    return title[:1].lower() + title[1:]
+
+
+def sentence(text: str) -> str:
+    """A part of a sentence as a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def _same(one: Exception, other: Exception) -> bool:
+    """Two exceptions are of one kind and were raised at one line with one message."""
+    return (type(one), str(one), _line(one)) == (type(other), str(other), _line(other))
+
+
+def _line(error: Exception) -> int | None:
+    found = error.__traceback__
+    while found is not None and found.tb_next is not None:
+        found = found.tb_next
+    return None if found is None else found.tb_lineno
+
+
+class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     """bioretrieval-tui."""
 
     TITLE = "bioretrieval-tui"
@@ -84,7 +124,18 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         self.problems = tuple(problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
-        self._library: Library | None = None
+        self.faults: list[Exception] = []
+        """Exceptions that were caught; the last ten."""
+        self._mounted = False
+        self.current = "home"
+        """The pane that is shown."""
+        self._index: str | None = None
+        self._settings: SettingsStore | None = None
+        self._client: SearchClient | None = None
+        self._jobs: JobQueue | None = None
+        self._evaluations: Evaluations | None = None
+        self._found: FoundSession | None = None
+        self._quitting: Screen[bool] | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
         self.look: Look = LOOKS[self._first_look(theme)]
@@ -109,6 +160,53 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
+        self._mounted = True
+
+    # Faults ------------------------------------------------------------------------------
+
+    # Textual ends the app at the first exception, and the loop of the widget in whose handler it
+    # was raised. Here every loop is guarded, and all exceptions (of handlers, actions, workers,
+    # timers, painting) come together in `_handle_exception`.
+
+    def _register(self, parent: DOMNode, *widgets: Widget, **where: Any) -> list[Widget]:
+        """Guard the message loop of each widget before it starts."""
+        for widget in widgets:
+            dispatch = widget._dispatch_message
+            widget._dispatch_message = partial(self._guarded, dispatch)  # type: ignore[method-assign]
+        return super()._register(parent, *widgets, **where)
+
+    async def _dispatch_message(self, message: Message) -> None:
+        await self._guarded(super()._dispatch_message, message)
+
+    async def _guarded(
+        self, dispatch: Callable[[Message], Awaitable[None]], message: Message
+    ) -> None:
+        try:
+            await dispatch(message)
+        except Exception as error:
+            if not self._mounted:
+                raise
+            self._handle_exception(error)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Log an exception, say so, draw the pane again and go on.
+
+        Before the app stands there is nothing to go on with, and Textual ends it.
+        """
+        if not self._mounted or self._exit:
+            super()._handle_exception(error)
+            return
+        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
+            error = error.error
+        known = any(_same(error, before) for before in self.faults)
+        self.faults = [*self.faults[-9:], error]
+        # What is raised at every frame is written down once.
+        kept = "" if known else f"; {keep_report(full_traceback(error))}"
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        self.say(f"Error in this pane: {said[:80]}{kept}", "error")
+        if not known:
+            for canvas in self.screen.query(Canvas):
+                canvas.repaint()
 
     def _first_look(self, wanted: str | None) -> str:
         """The look to begin with: the one asked for, else the one that was chosen last."""
@@ -116,10 +214,10 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
             return "terminal"
         if wanted:
             return wanted
-        if not self.library.path.exists():
+        if not self.settings.path.exists():
             return "dark"
         try:
-            kept = self.library.setting("theme")
+            kept = self.settings.setting("theme")
         except BioRetrievalError:
             kept = None
         return kept if kept in LOOKS else "dark"
@@ -134,13 +232,91 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         return self._capabilities
 
     @property
-    def library(self) -> Library:
-        """The reader's own marks."""
-        if self._library is None:
-            from bioretrieval_tui.library.store import Library
+    def settings(self) -> SettingsStore:
+        """What outlives the session: done marks, settings, earlier queries."""
+        if self._settings is None:
+            from bioretrieval_tui.settings import SettingsStore
 
-            self._library = Library(self.where.data / "library.sqlite")
-        return self._library
+            self._settings = SettingsStore(self.where.data / "library.sqlite")
+        return self._settings
+
+    @property
+    def index(self) -> str:
+        """The index that Search searches; the catalogue's own until another is chosen."""
+        if self._index is None:
+            # No start of the app pays for importing the index package.
+            from bioretrieval_tui.index.layout import CATALOGUE
+
+            self._index = CATALOGUE
+        return self._index
+
+    @index.setter
+    def index(self, name: str | None) -> None:
+        self._index = name
+
+    @property
+    def client(self) -> SearchClient:
+        """The search process, started when it is first asked something."""
+        if self._client is None:
+            from bioretrieval_tui.backend.client import SearchClient
+
+            self._client = SearchClient()
+        return self._client
+
+    @property
+    def jobs(self) -> JobQueue:
+        """The queue of jobs."""
+        if self._jobs is None:
+            from bioretrieval_tui.backend.jobs import JobQueue
+
+            self._jobs = JobQueue(self.where.state / "jobs", self._jobs_changed, self._job_ended)
+        return self._jobs
+
+    @property
+    def evaluations(self) -> Evaluations:
+        """The evaluation that runs, and those that wait."""
+        if self._evaluations is None:
+            from bioretrieval_tui.tui.evaluating import Evaluations
+
+            self._evaluations = Evaluations(
+                self._start_evaluation, self._evaluation_changed, self._evaluated
+            )
+        return self._evaluations
+
+    @property
+    def found(self) -> FoundSession:
+        """The papers that a service was asked for, whatever is shown."""
+        if self._found is None:
+            from bioretrieval_tui.tui.found_session import FoundSession
+
+            self._found = FoundSession(self._found_changed)
+        return self._found
+
+    async def on_unmount(self) -> None:
+        """End the child processes with the app."""
+        for one in (self._jobs, self._evaluations, self._found):
+            if one is not None:
+                await one.close()
+        self.workers.cancel_all()
+        if self._client is not None:
+            await self._client.close()
+
+    async def action_quit(self) -> None:
+        """Quit; while work runs, after a question (and when asked again during it, at once)."""
+        from bioretrieval_tui.tui.dialogs.base import Confirm
+
+        job = self._jobs.current if self._jobs else None
+        ask = self._evaluations.current if self._evaluations else None
+        title = job.title if job else ask.doing if ask else ""
+        asked = isinstance(self.screen, Confirm) and self.screen is self._quitting
+        if not title or asked:
+            self.exit()
+            return
+        kept = job.KEPT if job else EVALUATION_KEPT
+        self._quitting = Confirm(
+            f"Quit? {title} stops.", f"{sentence(kept)}.", "Quit", "Keep running"
+        )
+        self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
 
     def _make(self, name: str) -> Pane:
         """A pane; its module is imported when it is first wanted."""
@@ -169,10 +345,7 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         pane.display = True
         base.query_one(NavBar).go(name)
         self._hints()
-        if self.works.current:
-            self.works_changed()
-        if self.evaluations.current:
-            self.evaluation_changed()
+        self._show_work()
         pane.activate()
         return pane
 
@@ -223,6 +396,218 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
             pane.search_in(name)
             pane.action_query()
 
+    # Jobs --------------------------------------------------------------------------------
+
+    def begin_job(self, job: Job, *, again: bool = False) -> bool:
+        """Begin a job, or let it wait, and say so; False if the same job is there already."""
+        before = self.jobs.current
+        begun = self.jobs.submit(job, again=again)
+        if not begun:
+            self.say(f"{job.title}: already running or waiting")
+        elif before is None:
+            self.say(job.title)
+        else:
+            self.say(f"Waits for {uncapitalised(before.title)}: {uncapitalised(job.title)}")
+        return begun
+
+    def _jobs_changed(self) -> None:
+        if not self.screen_stack:
+            return  # the app is quitting, and nothing is shown any more
+        self._show_work()
+        for pane in self.screen_stack[0].query(Pane):
+            pane.jobs_changed()
+
+    def _show_work(self) -> None:
+        """Show the work that runs at the end of the status line: it has room for one."""
+        from bioretrieval_tui.tui.work_lines import evaluation_hint, job_hint
+
+        hint = ""
+        if self._evaluations is not None and self._evaluations.current is not None:
+            shown_whole = self.current in PANES_WITH_EVALUATION
+            hint = "" if shown_whole else evaluation_hint(self._evaluations)
+        elif self._jobs is not None and self.current != "indexes":
+            hint = job_hint(self._jobs)
+        self.screen_stack[0].query_one(StatusBar).working(hint)
+
+    def _job_ended(self, outcome: Outcome) -> None:
+        if not self.screen_stack:
+            return
+        self.say(outcome.line, "bar.strong" if outcome.role == "ok" else outcome.role)
+        for pane in self.screen_stack[0].query(Pane):
+            pane.job_ended(outcome)
+        if outcome.removed == self.index:
+            self._index = None  # Search was never shown
+
+    # Evaluations -------------------------------------------------------------------------
+
+    def _start_evaluation(self, work: Coroutine[None, None, None]) -> Worker[None]:
+        return self.run_worker(work, group="work")
+
+    def _evaluation_changed(self) -> None:
+        if not self.screen_stack:
+            return
+        self._show_work()
+        for pane in self.screen_stack[0].query(Pane):
+            pane.evaluation_changed()
+
+    def _evaluated(self, result: Result) -> None:
+        if not self.screen_stack:
+            return
+        self.say(result.line, "bar.strong" if result.role == "ok" else result.role)
+        for pane in self.screen_stack[0].query(Pane):
+            pane.evaluation_done(result)
+
+    def action_stop_evaluation(self) -> None:
+        """Stop the evaluation that runs, after a question."""
+        ask = self.evaluations.current
+        if ask is None:
+            self.say("No evaluation is running")
+            return
+
+        def stop() -> None:
+            if self.evaluations.current is ask:
+                self.evaluations.stop()
+
+        question = f"Stop {uncapitalised(ask.doing)}?"
+        self.confirm(question, f"{sentence(EVALUATION_KEPT)}.", ("Stop", "Keep running"), stop)
+
+    def action_explore(self) -> None:
+        """Ask for a benchmark, then show its queries and judgements."""
+        from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+        from bioretrieval_tui.tui.index_session import model_choices
+
+        dialog = BenchmarkDialog(
+            "Explore a benchmark", "Explore", self.benchmark_folder(),
+            model_choices(self.catalogue),
+        )  # fmt: skip
+        self.push_screen(dialog, self._chosen_benchmark)
+
+    def _chosen_benchmark(self, chosen: ChosenBenchmark | None) -> None:
+        from bioretrieval_tui.tui.evaluating import Ask
+
+        if chosen is not None:
+            self.remember_folder(BENCHMARK_FOLDER, chosen.folder)
+            self.explore(Ask(chosen.folder, chosen.modes, chosen.model, purpose="explore"))
+
+    def explore(self, ask: Ask) -> None:
+        """Go to the explorer and show what `ask` ranks; it runs unless its rankings are kept."""
+        self._remember()
+        self.run_worker(self._explore(ask))
+
+    async def _explore(self, ask: Ask) -> None:
+        from bioretrieval_tui.tui.panes.qrels import QrelsPane
+
+        pane = await self.show_pane("qrels")
+        if isinstance(pane, QrelsPane):
+            pane.open(ask)
+
+    def explore_record(self, record: EvaluationRecord) -> None:
+        """Explore the benchmark of an evaluation, from the folder that its index was built from."""
+        from bioretrieval_tui.tui.evaluating import ask_of_record
+
+        try:
+            self.explore(ask_of_record(record))
+        except BioRetrievalError as error:
+            self.say(f"{error.line()}: choose its folder with E", "error")
+
+    # Folders that were chosen ------------------------------------------------------------
+
+    def benchmark_folder(self, name: str = BENCHMARK_FOLDER) -> Path:
+        """Where choosing a benchmark begins: where the last one was, else the working folder."""
+        known = self.remembered_folder(name) or self.remembered_folder(BENCHMARK_FOLDER)
+        return known or first_folder()
+
+    def remembered_folder(self, name: str) -> Path | None:
+        """The folder that a setting remembers, if it still exists."""
+        try:
+            kept = self.settings.setting(name)
+            return Path(kept) if kept and Path(kept).is_dir() else None
+        except (BioRetrievalError, OSError, ValueError):
+            return None
+
+    def remember_folder(self, name: str, folder: Path) -> None:
+        """Keep a folder for the next time."""
+        try:
+            self.settings.set_setting(name, str(folder.absolute()))
+        except BioRetrievalError as error:
+            self.say(error.line(), "error")
+
+    # Fetching ----------------------------------------------------------------------------
+
+    def _found_changed(self) -> None:
+        from bioretrieval_tui.tui.panes.found import FoundPane
+
+        if self.screen_stack:
+            for pane in self.screen_stack[0].query(FoundPane):
+                pane.found_changed()
+
+    def ask_what_to_fetch(
+        self, before: FetchRequest | None = None, *, query: str = "", index: str = ""
+    ) -> None:
+        """Ask what to fetch: `before` is what was asked last, else a query and an index."""
+        from bioretrieval_tui.online.spool import FetchRequest
+        from bioretrieval_tui.tui.dialogs.fetch import USUAL, FetchDialog
+
+        request = before or FetchRequest("pubmed", query, most=USUAL, index=index or None)
+        self.push_screen(FetchDialog(self._index_names(), request), self._wished)
+
+    def _wished(self, wish: Wish | None) -> None:
+        from bioretrieval_tui.backend.protocol import FetchJob
+
+        if wish is None:
+            return
+        if wish.preview:
+            self.run_worker(self._preview(wish.request))
+        else:
+            self.begin_job(FetchJob(wish.request))
+
+    async def _preview(self, request: FetchRequest) -> None:
+        from bioretrieval_tui.tui.panes.found import FoundPane
+
+        self._remember()
+        pane = await self.show_pane("found")
+        if isinstance(pane, FoundPane):
+            self.found.begin(request)
+            pane.begun()
+
+    def ask_into(self, index: str | None, count: str, put: Callable[[str], None]) -> None:
+        """Ask which index `count` papers go into; `index` is suggested."""
+        from bioretrieval_tui.tui.dialogs.fetch import IntoDialog
+
+        def answered(name: str | None) -> None:
+            if name is not None:
+                put(name)
+
+        self.push_screen(IntoDialog(self._index_names(), index or "", count), answered)
+
+    def put_into(self, name: str, papers: Mapping[str, bytes]) -> bool:
+        """Put papers (lines of JSONL by their id) into an index; False if they cannot be kept."""
+        from bioretrieval_tui.backend.protocol import AddJob, BuildJob, RemoveJob
+        from bioretrieval_tui.online.spool import keep_starred
+
+        exists = name in self._index_names()
+        # A build that failed or was stopped left no index, and its papers in the file.
+        before = self.jobs.outcomes.get(name)
+        begun = before is not None and not before.done and not isinstance(before.job, RemoveJob)
+        try:
+            path = keep_starred(name, papers, restart=not (exists or begun))
+        except BioRetrievalError as error:
+            self.say(error.line(), "error")
+            return False
+        job = AddJob(name, (str(path),)) if exists else BuildJob(name, (str(path),))
+        self.begin_job(job, again=True)  # the one that runs may have read the file already
+        return True
+
+    def _index_names(self) -> Collection[str]:
+        from bioretrieval_tui.index.layout import CATALOGUE
+        from bioretrieval_tui.index.registry import index_names
+
+        try:
+            return self.jobs.names_after(name for name in index_names() if name != CATALOGUE)
+        except BioRetrievalError as error:
+            self.say(error.line(), "error")
+            return []
+
     # Status line -------------------------------------------------------------------------
 
     @property
@@ -266,7 +651,7 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         self._take_look(name)
         self.say(f"Theme: {name}")
         try:
-            self.library.set_setting("theme", name)
+            self.settings.set_setting("theme", name)
         except BioRetrievalError as error:
             self.say(error.line(), "error")
 
@@ -345,7 +730,7 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """A dialog with raw text that a mouse can select."""
-        from bioretrieval_tui.tui.panes.dialogs import TextDialog
+        from bioretrieval_tui.tui.dialogs.base import TextDialog
 
         self.push_screen(TextDialog(title, text, note))
 
@@ -355,12 +740,12 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
 
         self.export_sheet(lambda: entry_sheet(entries, self.catalogue), stem, len(entries))
 
-    def export_sheet(self, make: Callable[[], object], stem: str, count: int) -> None:
+    def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the ending chooses the format."""
         if not count:
             self.say("Nothing to export")
             return
-        from bioretrieval_tui.tui.panes.dialogs import ExportDialog
+        from bioretrieval_tui.tui.dialogs.base import ExportDialog
 
         self.push_screen(ExportDialog(make, f"bioretrieval-{stem}.md", count), self._exported)
 
@@ -368,18 +753,30 @@ class BioRetrievalApp(FetchingApp, inherit_bindings=False):
         if path:
             self.say(f"Wrote {path}")
 
+    def confirm(
+        self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
+    ) -> None:
+        """Ask a question; `then` says what follows, `labels` name yes and no."""
+        from bioretrieval_tui.tui.dialogs.base import Confirm
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                do()
+
+        self.push_screen(Confirm(question, then, *labels), answered)
+
     # Dialogs -----------------------------------------------------------------------------
 
     def action_help(self) -> None:
         """The keys of this pane."""
-        from bioretrieval_tui.tui.panes.dialogs import HelpDialog
+        from bioretrieval_tui.tui.dialogs.base import HelpDialog
 
         title = next((title for name, title, _ in PANES if name == self.current), self.pane.TITLE)
         self.push_screen(HelpDialog(title, (*self.pane.SCOPES, *self.pane.MORE_SCOPES)))
 
     def action_palette(self) -> None:
         """Find an action or an entry by name."""
-        from bioretrieval_tui.tui.panes.palette import Palette
+        from bioretrieval_tui.tui.dialogs.palette import Palette
 
         scopes = self.pane.SCOPES
         actions = [a for a in ACTIONS if a.palette and a.scope in scopes]

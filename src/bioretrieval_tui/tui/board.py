@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, NO_SCORE, Axis, Matrix, MatrixRow
 from bioretrieval_tui.catalog.models import Benchmark
-from bioretrieval_tui.evaluation.measures import MAIN
+from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.evaluations import MARK, OwnRun, own_runs
 from bioretrieval_tui.tui.text import Span

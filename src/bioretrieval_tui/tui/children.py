@@ -11,6 +11,7 @@ from pathlib import Path
 
 import bioretrieval_tui
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.interrupts import interruptible_children
 
 LONGEST_LINE = 2**28
 """Bytes of one line that a child may write."""
@@ -31,19 +32,20 @@ async def spawn(module: str, *words: str, reading: bool = False) -> asyncio.subp
     """
     pipe = asyncio.subprocess.PIPE
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # a module in the working folder is not ours to run
-            "-m",
-            module,
-            *words,
-            stdin=pipe if reading else asyncio.subprocess.DEVNULL,
-            stdout=pipe,
-            stderr=asyncio.subprocess.DEVNULL if reading else pipe,
-            env=_environment(),
-            start_new_session=True,
-            limit=LONGEST_LINE,
-        )
+        with interruptible_children():
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",  # a module in the working folder is not ours to run
+                "-m",
+                module,
+                *words,
+                stdin=pipe if reading else asyncio.subprocess.DEVNULL,
+                stdout=pipe,
+                stderr=asyncio.subprocess.DEVNULL if reading else pipe,
+                env=_environment(),
+                start_new_session=True,
+                limit=LONGEST_LINE,
+            )
     except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
         raise BioRetrievalError(f"{module} cannot be started: {error}") from error
     with contextlib.suppress(OSError, AttributeError):

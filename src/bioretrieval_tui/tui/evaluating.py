@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bioretrieval_tui.backend.jobs import EVERY
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.calling import call
-from bioretrieval_tui.tui.works import EVERY
 
 if TYPE_CHECKING:
     from textual.worker import Worker
 
+    from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.progress import Progress, Reporter
 
 _FAREWELL = 8.0
@@ -233,3 +234,21 @@ def summary(answer: Answer) -> str:
     """`scifact: nDCG@10 lexical 0.6786, dense 0.6451`."""
     figures = ", ".join(f"{run.mode} {run.metrics.get('nDCG@10', 0):.4f}" for run in answer.runs)
     return f"{answer.benchmark}: nDCG@10 {figures}"
+
+
+def ask_of_record(record: EvaluationRecord) -> Ask:
+    """The exploration of an evaluation's benchmark, in the folder that its index was built from.
+
+    Raises:
+        BioRetrievalError: the folder is no longer there, or no benchmark.
+    """
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+    from bioretrieval_tui.evaluation.benchmark import find_parts
+    from bioretrieval_tui.index.registry import manifest_of
+
+    inputs = manifest_of(record.index).inputs
+    folder = Path(inputs[0].path).parent if inputs else Path()
+    find_parts(folder, record.split)
+    modes = ("lexical", "dense", "hybrid", *(("rerank",) if record.reranker else ()))
+    model = None if record.model == MODEL_ID else record.model
+    return Ask(folder, modes, model, record.split, reranker=record.reranker, purpose="explore")

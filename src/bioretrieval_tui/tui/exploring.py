@@ -1,27 +1,19 @@
-"""The app's end of exploring a benchmark: kept rankings, and the process that reads them."""
+"""Kept rankings of benchmarks, so that exploring one again need not rank it again."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation import exploring
-from bioretrieval_tui.evaluation.explore import QueryRow, QueryView
 from bioretrieval_tui.paths import Places, write_atomically
-from bioretrieval_tui.tui.children import end, how_it_ended, spawn
 from bioretrieval_tui.tui.evaluating import Answer, Ask
 
 _FACTS = "evaluation.json"
 _RUN = "run.trec"
-
-_Reply = TypeVar("_Reply", bound=exploring.Reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,94 +84,3 @@ def _run_files(path: Path, modes: list[str]) -> dict[str, str]:
     if len(modes) == 1:
         return {modes[0]: str(path)}
     return {mode: str(path.with_name(f"{path.stem}.{mode}{path.suffix}")) for mode in modes}
-
-
-class Explorer:
-    """Talks to the exploring process, which starts with the first question."""
-
-    def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._waiting: dict[int, asyncio.Future[exploring.Reply]] = {}
-        self._starting = asyncio.Lock()
-        self._last_id = 0
-
-    async def open(self, folder: Path, kept: Stored) -> list[QueryRow] | None:
-        """All judged queries of the benchmark; None where what is kept is no longer of it.
-
-        Raises:
-            BioRetrievalError: the folder is no benchmark, or the process failed.
-        """
-        request = exploring.Open(
-            self._next(), str(folder.absolute()), kept.answer.split, kept.answer.sha256,
-            kept.answer.index, kept.runs,
-        )  # fmt: skip
-        found = await self._ask(request, exploring.Opened)
-        return None if found.stale else found.queries
-
-    async def view(self, query: str) -> QueryView:
-        """One query with its documents. Raises BioRetrievalError where it cannot be had."""
-        return (await self._ask(exploring.View(self._next(), query), exploring.Viewed)).view
-
-    async def document(self, name: str) -> tuple[str, str] | None:
-        """Title and text; None for one that the corpus does not have. Raises as `view`."""
-        found = await self._ask(exploring.Fetch(self._next(), name), exploring.Fetched)
-        return (found.title, found.text) if found.there else None
-
-    async def close(self) -> None:
-        """End the process."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        await end(process)
-        if self._reading is not None:
-            await self._reading
-
-    def _next(self) -> int:
-        self._last_id += 1
-        return self._last_id
-
-    async def _ask(self, request: exploring.Request, expected: type[_Reply]) -> _Reply:
-        process = await self._start()
-        answer: asyncio.Future[exploring.Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[request.id] = answer
-        try:
-            if process.stdin is not None:
-                process.stdin.write(msgspec.json.encode(request) + b"\n")
-                with contextlib.suppress(ConnectionError):
-                    # How it ended is said by whoever reads its replies.
-                    await process.stdin.drain()
-            reply = await answer
-        finally:
-            self._waiting.pop(request.id, None)
-        if isinstance(reply, exploring.Refused):
-            raise BioRetrievalError(reply.message, remedy=reply.remedy)
-        if not isinstance(reply, expected):
-            raise BioRetrievalError("the exploring process answered something else")
-        return reply
-
-    async def _start(self) -> asyncio.subprocess.Process:
-        async with self._starting:
-            if self._process is None:
-                self._process = await spawn("bioretrieval_tui.evaluation.exploring", reading=True)
-                self._reading = asyncio.create_task(self._read(self._process))
-            return self._process
-
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        """Hand out replies until the process ends, then fail whatever still waits for one."""
-        decoder = msgspec.json.Decoder(exploring.Reply)
-        if process.stdout is not None:
-            with contextlib.suppress(ConnectionError, ValueError):
-                while line := await process.stdout.readline():
-                    reply = decoder.decode(line)
-                    waiting = self._waiting.get(reply.id)
-                    if waiting is not None and not waiting.done():
-                        waiting.set_result(reply)
-        await end(process)
-        if self._process is process:
-            self._process = None
-        for waiting in list(self._waiting.values()):
-            if not waiting.done():
-                waiting.set_exception(
-                    how_it_ended("the exploring process", process.returncode or 0)
-                )

@@ -16,6 +16,9 @@ from pathlib import Path
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.terminal.clean import clean
 
+BENCHMARK_FOLDER = "benchmark-folder"
+"""The setting that remembers where a benchmark was chosen last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

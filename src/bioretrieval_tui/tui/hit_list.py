@@ -11,7 +11,7 @@ from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.render.hits import hit_facts, mode_name
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
-from bioretrieval_tui.search.hits import Hit, Why
+from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause
 from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
 from bioretrieval_tui.tui.text import Line, Span, line
@@ -117,7 +117,9 @@ class FacetRows:
         ]
 
 
-def hit_page(hit: Hit, query: str, why: Why | None = None, *, scored: bool = True) -> PaintedPage:
+def hit_page(
+    hit: Hit, query: str, why: Explanation | None = None, *, scored: bool = True
+) -> PaintedPage:
     """The page of a document with the query's words marked. Title, byline and text are shown while
     the cursor moves, why it was found once it rests."""
     page = made_hit_page(hit, why, scored=scored)
@@ -128,7 +130,7 @@ def hit_page(hit: Hit, query: str, why: Why | None = None, *, scored: bool = Tru
 
 
 def entry_hit_page(
-    entry: AnyEntry, catalogue: Catalogue, hit: Hit, query: str, why: Why | None
+    entry: AnyEntry, catalogue: Catalogue, hit: Hit, query: str, why: Explanation | None
 ) -> PaintedPage:
     """The page of an entry with the query's words marked in its summary, and why it was found."""
     page = paint(entry_page(entry, catalogue, away=True))

@@ -1,7 +1,7 @@
 """The state and the requests of the query explorer, without a widget.
 
 A `QrelsSession` has a benchmark ranked (or finds rankings that were kept), holds its queries in
-the order and selection of the reader, and reads a query's documents from the exploring process.
+the order and selection of the reader, and reads a query's documents from the search process.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.explore import JudgedRow, QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
 from bioretrieval_tui.paths import Places
-from bioretrieval_tui.tui.exploring import Explorer, Stored, keep, prepare, stored, with_run
+from bioretrieval_tui.tui.exploring import Stored, keep, prepare, stored, with_run
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.tui.evaluating import Answer, Ask, Evaluations, Result
 
@@ -32,6 +33,10 @@ class QrelsFace(Protocol):
     @property
     def places(self) -> Places:
         """Where rankings are kept."""
+
+    @property
+    def client(self) -> SearchClient:
+        """The search process, which reads benchmarks too."""
 
     @property
     def evaluations(self) -> Evaluations:
@@ -66,7 +71,6 @@ class QrelsSession:
 
     def __init__(self, face: QrelsFace) -> None:
         self.face = face
-        self.explorer = Explorer()
         self.ask: Ask | None = None
         self.answer: Answer | None = None
         self.problem = ""
@@ -94,7 +98,9 @@ class QrelsSession:
     async def _show_kept(self, ask: Ask, kept: Stored) -> bool:
         """Show the queries; False where the files have changed since they were ranked."""
         try:
-            rows = await self.explorer.open(ask.folder, kept)
+            rows = await self.face.client.open_benchmark(
+                ask.folder, kept.answer.split, kept.answer.sha256, kept.answer.index, kept.runs
+            )
         except BioRetrievalError as error:
             self._fail(error.line())
             return True
@@ -127,10 +133,6 @@ class QrelsSession:
             self._fail(error.line())
             return
         self.face.start(partial(self._show_kept, self.ask, kept), "explore")
-
-    async def close(self) -> None:
-        """End the exploring process."""
-        await self.explorer.close()
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
@@ -195,7 +197,7 @@ class QrelsSession:
 
     async def _look_up(self, query: str) -> None:
         try:
-            view = await self.explorer.view(query)
+            view = await self.face.client.view_query(query)
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
@@ -209,7 +211,7 @@ class QrelsSession:
         Raises:
             BioRetrievalError: it cannot be read.
         """
-        return await self.explorer.document(name)
+        return await self.face.client.read_document(name)
 
     # Export ------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from bioretrieval_tui.backend.protocol import Reranker
 from bioretrieval_tui.errors import BioRetrievalError, FilterError, InterruptedByUser, ModelError
 from bioretrieval_tui.index.fields.reading import schema_of
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -26,15 +27,14 @@ from bioretrieval_tui.query.ast import Any as AnyOf
 from bioretrieval_tui.query.ast import Matches
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.sheet import shortened
-from bioretrieval_tui.search.hits import MODES, Answer, Hit, Mode, Order, Question, Why
-from bioretrieval_tui.search.protocol import Reranker
+from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.protocol import CatalogueReady
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.search.client import SearchClient
-    from bioretrieval_tui.search.protocol import Ensured
 
 HITS = 100
 """Hits that a search asks for."""
@@ -120,8 +120,8 @@ class HitView:
     """
 
     index: str = ""
-    question: Question | None = None
-    answer: Answer = Answer(())  # noqa: RUF009 - frozen
+    question: Query | None = None
+    answer: SearchResult = SearchResult(())  # noqa: RUF009 - frozen
     where: str = ""
     like: Hit | None = None
     near: tuple[Hit, ...] = ()
@@ -158,7 +158,7 @@ class FacetValue:
     clause: str
 
 
-def facet_values(answer: Answer) -> list[FacetValue]:
+def facet_values(answer: SearchResult) -> list[FacetValue]:
     """All values, field by field."""
     return [
         FacetValue(facet.field, value, count, facet_clause(facet.field, value))
@@ -258,7 +258,7 @@ class SearchSession:
         self.ready = False
         self._with_vectors: bool | None = None
         """Whether the catalogue is being indexed with vectors, or was; None before that."""
-        self._reasons: dict[str, Why] = {}
+        self._reasons: dict[str, Explanation] = {}
         self._former: list[tuple[HitView, int]] = []
         self._pause: Stoppable | None = None
         self._running: Running | None = None
@@ -292,7 +292,7 @@ class SearchSession:
         """Similar documents are shown, with a way back."""
         return bool(self._former)
 
-    def reason(self, hit: Hit) -> Why | None:
+    def reason(self, hit: Hit) -> Explanation | None:
         """Why a hit was found, once that was asked."""
         return self._reasons.get(hit.id)
 
@@ -361,7 +361,7 @@ class SearchSession:
         if self.model and not (question and question.mode == "lexical"):
             yield f"  {self.model}", "faint"
 
-    def _counted(self, answer: Answer) -> str:
+    def _counted(self, answer: SearchResult) -> str:
         count = len(answer.hits)
         if count < HITS:
             return f"{count} hit" if count == 1 else f"{count} hits"
@@ -380,7 +380,7 @@ class SearchSession:
 
     # Indexes -----------------------------------------------------------------------------
 
-    def prepare(self, waits_for: str = "") -> None:
+    def prepare(self) -> None:
         """Index the catalogue, once, as the mode needs it: BM25 needs neither vectors nor model."""
         vectors = self.mode != "lexical" or self.beside
         if self._with_vectors is not None and (
@@ -388,12 +388,11 @@ class SearchSession:
         ):
             return
         self._with_vectors, self.ready = vectors, False
-        self.face.start(partial(self._prepare, vectors, waits_for), "prepare")
+        self.face.start(partial(self._prepare, vectors), "prepare")
 
-    async def _prepare(self, vectors: bool, waits_for: str) -> None:
+    async def _prepare(self, vectors: bool) -> None:
         """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
-        waits = f"The catalogue waits for: {waits_for}" if waits_for else ""
-        self.tell((waits or "Starting the search process", "dim"))
+        self.tell(("Starting the search process", "dim"))
         try:
             ensured = await self._ensure_catalogue(vectors=vectors)
         except BioRetrievalError as error:
@@ -407,8 +406,8 @@ class SearchSession:
         elif vectors:
             self._running = self.face.start(self._warm_up, "search")
 
-    async def _ensure_catalogue(self, *, vectors: bool) -> Ensured:
-        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+    async def _ensure_catalogue(self, *, vectors: bool) -> CatalogueReady:
+        from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.face.catalogue)
         return await self.face.client.ensure_catalogue(
@@ -418,7 +417,7 @@ class SearchSession:
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
         try:
-            await self.face.client.search(Question(text="warm", k=1), index=CATALOGUE)
+            await self.face.client.search(Query(text="warm", k=1), index=CATALOGUE)
         except BioRetrievalError:
             return  # the first query of the user reports it
 
@@ -533,14 +532,14 @@ class SearchSession:
         if self._running and self._running.is_running:
             self._running.cancel()
 
-    def _question(self) -> Question:
-        return Question(text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order)
+    def _question(self) -> Query:
+        return Query(text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order)
 
-    def _current(self, question: Question, index: str) -> bool:
+    def _current(self, question: Query, index: str) -> bool:
         """Whether this is still asked."""
         return question.text == self.text and index == self.face.index
 
-    async def _search_one(self, question: Question) -> None:
+    async def _search_one(self, question: Query) -> None:
         index = self.face.index
         self.tell(("searching", "dim"))
         try:
@@ -553,7 +552,7 @@ class SearchSession:
         if self._current(question, index):
             self.show(HitView(index, question, answer, question.where))
 
-    async def _search_two(self, question: Question) -> None:
+    async def _search_two(self, question: Query) -> None:
         index = self.face.index
         views = []
         self.tell(("searching", "dim"))
@@ -570,7 +569,7 @@ class SearchSession:
         if self._current(question, index):
             self.show(views[0], views[1])
 
-    def _fail(self, question: Question, index: str, error: BioRetrievalError) -> None:
+    def _fail(self, question: Query, index: str, error: BioRetrievalError) -> None:
         if self._current(question, index):
             self.show(NOTHING)
             self.tell((error.line(), "error"))
@@ -638,10 +637,10 @@ class SearchSession:
         question = msgspec.structs.replace(self._question(), order="relevance")
         self._running = self.face.start(partial(self._rerank, question), "search")
 
-    async def _rerank(self, question: Question) -> None:
+    async def _rerank(self, question: Query) -> None:
         index = self.face.index
 
-        def before(answer: Answer) -> None:
+        def before(answer: SearchResult) -> None:
             """Show the hits that are about to be reranked."""
             if self._current(question, index) and answer.hits != self.view.answer.hits:
                 state = self.state
@@ -721,7 +720,7 @@ class SearchSession:
         if self.view.question is not None:
             self.face.start(partial(self._explain, hit, self.view, self.view.question), "why")
 
-    async def _explain(self, hit: Hit, view: HitView, question: Question) -> None:
+    async def _explain(self, hit: Hit, view: HitView, question: Query) -> None:
         # Both halves are worth knowing, except where no model was asked and none should load.
         if question.mode != "lexical" or self.beside:
             question = msgspec.structs.replace(question, mode="hybrid")

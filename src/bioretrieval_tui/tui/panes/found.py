@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.finding import MOST_SHOWN, Finding
+from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundPaper, FoundSession, service_of
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.listing import ListPane
@@ -18,13 +18,11 @@ from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
-from bioretrieval_tui.tui.words import plural
-from bioretrieval_tui.util.formatting import count
+from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.search.hits import Hit
-    from bioretrieval_tui.tui.finding import Paper
+    from bioretrieval_tui.search.types import Hit
 
 COLUMNS = (
     Column("star", "", 1, priority=0),
@@ -32,16 +30,16 @@ COLUMNS = (
     Column("journal", "Journal", 12, 1, priority=3),
     Column("year", "Year", 4, priority=1),
 )
-NOTHING = "Nothing was asked for yet.\n\nw asks PubMed, Europe PMC or arXiv."
-WAITING = "The service is being asked."
+NOTHING = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
+WAITING = "Waiting for the service."
 
 
 class FoundRows:
     """Papers for a table; the mark of a star is a character, not a colour."""
 
-    def __init__(self, finding: Finding) -> None:
-        self.papers = finding.papers
-        self.starred: Mapping[str, None] = finding.starred
+    def __init__(self, session: FoundSession) -> None:
+        self.papers = session.papers
+        self.starred: Mapping[str, None] = session.starred
 
     def __len__(self) -> int:
         return len(self.papers)
@@ -74,9 +72,9 @@ class FoundPane(ListPane):
             yield Detail()
 
     @property
-    def finding(self) -> Finding:
+    def session(self) -> FoundSession:
         """The search, which goes on whatever is shown."""
-        return self.owner.finding
+        return self.owner.found
 
     def activate(self) -> None:
         """Papers may have come while this was not shown."""
@@ -86,51 +84,54 @@ class FoundPane(ListPane):
     def begun(self) -> None:
         """Another search: from its first paper on."""
         self.remove_class("-reading")
-        self.table.show(FoundRows(self.finding), 0)
+        self.table.show(FoundRows(self.session), 0)
         self.show_page()
 
     def found_changed(self) -> None:
         """Papers came, or the search is over."""
-        finding = self.finding
-        if finding.wanted is not None:
-            over = finding.problem or f"{finding.wanted.service} has nothing of this."
-            self.table.empty = WAITING if finding.under_way else over
-        self.table.show(FoundRows(finding), self.table.cursor)
+        session = self.session
+        if session.request is not None:
+            over = session.problem or f"{service_of(session.request)} has no match."
+            self.table.empty = WAITING if session.under_way else over
+        self.table.show(FoundRows(session), self.table.cursor)
         self.head()
         if not self.page.lines:  # else the reader's page stays while others come behind it
             self.show_page()
 
     def head(self) -> None:
         """What was asked, how many came, how many have a star."""
-        finding = self.finding
+        session = self.session
         spans = [Span("Found", "strong")]
-        if finding.wanted is not None:
-            spans += [Span(f"  {finding.wanted.service}: ", "dim"), Span(finding.wanted.query)]
-            of = f" of {count(finding.total)}" if finding.under_way and finding.total else ""
-            spans.append(Span(f"  {count(len(finding.papers))}{of}", "dim"))
-        if finding.starred:
-            spans.append(Span(f"  {count(len(finding.starred))} starred", "ok"))
+        if session.request is not None:
+            spans += [
+                Span(f"  {service_of(session.request)}: ", "dim"),
+                Span(session.request.query),
+            ]
+            of = f" of {count(session.total)}" if session.under_way and session.total else ""
+            spans.append(Span(f"  {count(len(session.papers))}{of}", "dim"))
+        if session.starred:
+            spans.append(Span(f"  {count(len(session.starred))} starred", "ok"))
         if self.letters:
             spans.append(Span(f"  a letter chooses a {self.letters}", "warn"))
-        elif finding.under_way:
-            spans.append(Span("  more are coming; esc stops", "faint"))
-        elif finding.problem:
-            spans.append(Span(f"  {finding.problem}", "warn"))
-        elif len(finding.papers) >= MOST_SHOWN:
-            spans.append(Span("  no more are shown; into an index all can go", "faint"))
+        elif session.under_way:
+            spans.append(Span("  more are arriving; esc stops", "faint"))
+        elif session.problem:
+            spans.append(Span(f"  {session.problem}", "warn"))
+        elif len(session.papers) >= MOST_SHOWN:
+            spans.append(Span("  only these are shown; a fetch brings all", "faint"))
         self.query_one(HeadLine).show(*spans)
 
     @property
-    def paper(self) -> Paper | None:
+    def paper(self) -> FoundPaper | None:
         """The paper under the cursor."""
         at = self.table.cursor
-        return self.finding.papers[at] if 0 <= at < len(self.finding.papers) else None
+        return self.session.papers[at] if 0 <= at < len(self.session.papers) else None
 
     def make_page(self) -> Page:
         """The paper whole, with the words of the query marked."""
-        if self.paper is None or self.finding.wanted is None:
+        if self.paper is None or self.session.request is None:
             return Page(())
-        return hit_page(self.paper.hit, self.finding.wanted.query, scored=False)
+        return hit_page(self.paper.hit, self.session.request.query, scored=False)
 
     def place(self) -> str | None:
         """The paper under the cursor."""
@@ -138,7 +139,7 @@ class FoundPane(ListPane):
 
     def go_to(self, place: str | None) -> None:
         """Put the cursor on a paper."""
-        for at, paper in enumerate(self.finding.papers):
+        for at, paper in enumerate(self.session.papers):
             if paper.hit.id == place:
                 self.table.move_to(at)
 
@@ -148,14 +149,14 @@ class FoundPane(ListPane):
         """Star the paper, or not, and go on to the next."""
         if self.paper is None:
             return
-        self.finding.star(self.paper.hit.id)
+        self.session.star(self.paper.hit.id)
         self._starred()
         if not self.has_class("-reading"):
             self.table.move_to(self.table.cursor + 1)
 
     def action_star_all(self) -> None:
         """Star all, or none."""
-        self.finding.star_all()
+        self.session.star_all()
         self._starred()
 
     def _starred(self) -> None:
@@ -164,44 +165,44 @@ class FoundPane(ListPane):
 
     def action_into(self) -> None:
         """Put the starred ones into an index; without a star, the one under the cursor."""
-        finding = self.finding
-        if not finding.starred and self.paper is not None:
-            finding.star(self.paper.hit.id)
+        session = self.session
+        if not session.starred and self.paper is not None:
+            session.star(self.paper.hit.id)
             self._starred()
-        if finding.wanted is None or not finding.starred:
-            self.owner.say("There is no paper to put into an index yet")
+        if session.request is None or not session.starred:
+            self.owner.say("There is no paper to add to an index yet")
             return
-        self.owner.ask_into(finding.wanted, plural(len(finding.starred), "paper"), self._put)
+        self.owner.ask_into(session.request.index, plural(len(session.starred), "paper"), self._put)
 
     def _put(self, name: str) -> None:
-        finding = self.finding
-        if finding.wanted is None or not self.owner.put_into(name, finding.chosen()):
+        session = self.session
+        if session.request is None or not self.owner.put_into(name, session.chosen()):
             return
-        finding.wanted = replace(finding.wanted, index=name)
-        finding.starred.clear()
+        session.request = msgspec.structs.replace(session.request, index=name)
+        session.starred.clear()
         self._starred()
 
     def action_fetch(self) -> None:
         """Ask for something else; the dialog begins with what was asked last."""
-        self.owner.ask_what_to_fetch(self.finding.wanted)
+        self.owner.ask_what_to_fetch(self.session.request)
 
     def action_export(self) -> None:
         """Write the starred papers to a file, or all of them where none has a star."""
-        finding = self.finding
-        hits = [one.hit for one in finding.papers
-                if not finding.starred or one.hit.id in finding.starred]  # fmt: skip
-        wanted = finding.wanted
-        title = f"{wanted.service}: {wanted.query}" if wanted else ""
+        session = self.session
+        hits = [one.hit for one in session.papers
+                if not session.starred or one.hit.id in session.starred]  # fmt: skip
+        request = session.request
+        title = f"{service_of(request)}: {request.query}" if request else ""
         self.owner.export_sheet(lambda: _sheet(hits, title), "found", len(hits))
 
     def action_clear(self) -> None:
         """Out of the page, else stop what still comes."""
         if self.leave():
             return
-        if self.finding.under_way:
-            self.finding.stop()
-        elif self.finding.starred:
-            self.finding.starred.clear()
+        if self.session.under_way:
+            self.session.stop()
+        elif self.session.starred:
+            self.session.starred.clear()
             self._starred()
 
     def action_relations(self) -> None:

@@ -340,7 +340,6 @@ class LeaderboardPane(BrowsePane):
         if row is None:
             self.owner.say(f"Only your runs can be deleted: move to a row with {MARK}")
             return
-        from bioretrieval_tui.tui.panes.dialogs import Question
 
         record, earlier = row.record, row.run.earlier
 
@@ -351,7 +350,9 @@ class LeaderboardPane(BrowsePane):
         then = f"{record.id}; its index stays."
         if earlier:
             then += f" The run of {earlier[0].date[:10]} is shown instead."
-        question = Question(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
+        from bioretrieval_tui.tui.dialogs.base import Confirm
+
+        question = Confirm(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
         self.app.push_screen(question, answered)
 
     def _delete(self, record: EvaluationRecord) -> None:

@@ -1,28 +1,23 @@
-"""News: what the watches found, unread first to the eye, and the record under the cursor."""
+"""News: what the watches found, and the record under the cursor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.watches import News, Watched, mark_read, watches
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.pages import Page
+from bioretrieval_tui.tui.news_session import NewsSession, WatchNews, line_of
 from bioretrieval_tui.tui.panes.listing import ListPane
-from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.spans import PaintedPage, paint
+from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.util.formatting import count
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.render.sheet import Sheet
 
 COLUMNS = (
     Column("unread", "", 1, priority=0),
@@ -38,21 +33,10 @@ EMPTY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One record of one watch."""
-
-    watch: str
-    query: str
-    source: str
-    item: News
-    index: str | None = None
-
-
 class NewsRows:
     """Rows of news for a table."""
 
-    def __init__(self, told: Sequence[Told]) -> None:
+    def __init__(self, told: Sequence[WatchNews]) -> None:
         self.told = told
 
     def __len__(self) -> int:
@@ -80,8 +64,7 @@ class NewsPane(ListPane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.told: list[Told] = []
-        self.everything = False
+        self.session = NewsSession()
 
     def compose(self) -> ComposeResult:
         """Head, list and page."""
@@ -97,25 +80,19 @@ class NewsPane(ListPane):
         super().activate()
 
     def _read(self, cursor: int = 0) -> None:
-        problems: list[str] = []
-        try:
-            found = watches(problems.append)
-        except BioRetrievalError as error:
-            found = []
-            problems.append(error.line())
-        if problems:
-            self.owner.say(problems[0], "error")
-        # A record that was read a moment ago stays where it is until one comes here again.
-        self.told = listed(found, everything=self.everything)
-        self.table.show(NewsRows(self.told), cursor)
+        problem = self.session.load()
+        if problem:
+            self.owner.say(problem, "error")
+        # A record that was read a moment ago stays where it is until the pane is shown again.
+        self.table.show(NewsRows(self.session.rows), cursor)
         self.head()
         self.show_page()
 
     def head(self) -> None:
         """How much there is, and how much of it is unread."""
-        unread = sum(not one.item.read for one in self.told)
-        shown = "all" if self.everything else "unread"
-        said = f"  {count(unread)} unread" + (f" of {count(len(self.told))}" if self.told else "")
+        total, unread = len(self.session.rows), self.session.unread
+        shown = "all" if self.session.everything else "unread"
+        said = f"  {count(unread)} unread" + (f" of {count(total)}" if total else "")
         waiting = f"  a letter chooses a {self.letters}" if self.letters else ""
         self.query_one(HeadLine).show(
             Span("News", "strong"), Span(said, "dim"), Span(f"  {shown}", "faint"),
@@ -123,13 +100,14 @@ class NewsPane(ListPane):
         )  # fmt: skip
 
     @property
-    def one(self) -> Told | None:
+    def one(self) -> WatchNews | None:
         """The record under the cursor."""
-        return self.told[self.table.cursor] if self.told else None
+        rows = self.session.rows
+        return rows[self.table.cursor] if rows else None
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """The record whole."""
-        return Page(()) if self.one is None else news_page(self.one)
+        return PaintedPage(()) if self.one is None else paint(self.one.page())
 
     # Marks -------------------------------------------------------------------------------
 
@@ -155,7 +133,7 @@ class NewsPane(ListPane):
             return
         watch = self.one.watch
         try:
-            mark_read(watch)
+            self.session.mark_all(watch)
         except BioRetrievalError as error:
             self.owner.say(error.line(), "error")
             return
@@ -164,20 +142,17 @@ class NewsPane(ListPane):
 
     def action_everything(self) -> None:
         """Show what was read, too, or unread news only."""
-        self.everything = not self.everything
+        self.session.everything = not self.session.everything
         self._read()
 
     def action_into(self) -> None:
         """Put the record into an index: that of its watch, unless another is typed."""
         one = self.one
         if one is None:
-            self.owner.say("There is no news to put into an index")
+            self.owner.say("There is no news to add to an index")
             return
-        from bioretrieval_tui.tui.finding import Wanted
-
-        wanted = Wanted(one.source, one.query, index=one.index or "")
         paper = {one.item.id: line_of(one)}
-        self.owner.ask_into(wanted, "1 paper", lambda name: self._put(name, paper))
+        self.owner.ask_into(one.index, "1 paper", lambda name: self._put(name, paper))
 
     def _put(self, name: str, paper: dict[str, bytes]) -> None:
         if self.owner.put_into(name, paper):
@@ -185,77 +160,15 @@ class NewsPane(ListPane):
 
     def action_export(self) -> None:
         """Write the news that is shown to a file."""
-        told = list(self.told)
-        self.owner.export_sheet(lambda: sheet_of(told), "news", len(told))
+        self.owner.export_sheet(self.session.sheet, "news", len(self.session.rows))
 
     def _mark(self, read: bool) -> None:
         place = self.table.cursor
-        one = self.one
-        if one is None or one.item.read is read:
-            return
         try:
-            mark_read(one.watch, [one.item.id], read=read)
+            changed = bool(self.session.rows) and self.session.mark(place, read=read)
         except BioRetrievalError as error:
             self.owner.say(error.line(), "error")
             return
-        item = msgspec.structs.replace(one.item, read=read)
-        self.told[place] = replace(one, item=item)
-        self.table.show(NewsRows(self.told), place)
-        self.head()
-
-
-def listed(found: Sequence[Watched], *, everything: bool) -> list[Told]:
-    """News of all watches, the newest run first, nearest first within a run."""
-    told = [
-        Told(one.watch.name, one.watch.query, one.watch.source, item, one.watch.index)
-        for one in found
-        for item in one.news
-        if everything or not item.read
-    ]
-    told.sort(key=lambda one: one.item.score if one.item.score is not None else -2.0, reverse=True)
-    told.sort(key=lambda one: one.item.found, reverse=True)
-    return told
-
-
-def line_of(one: Told) -> bytes:
-    """A record as a line of BEIR's JSONL, with the metadata that readers give."""
-    item = one.item
-    known = {
-        "authors": list(item.authors), "journal": item.journal, "year": item.year,
-        "date": item.date, "url": item.url, "pmid": item.id if one.source == "pubmed" else None,
-    }  # fmt: skip
-    metadata = {name: value for name, value in known.items() if value}
-    record = {"_id": item.id, "title": item.title, "text": item.text, "metadata": metadata}
-    return msgspec.json.encode(record) + b"\n"
-
-
-def sheet_of(told: Sequence[Told]) -> Sheet:
-    """News as a sheet, in the order shown."""
-    from bioretrieval_tui.render.news import Part, news_sheet
-
-    return news_sheet([Part(one.watch, one.query, one.source, (one.item,)) for one in told])
-
-
-def news_page(one: Told) -> Page:
-    """The page of one record."""
-    item = one.item
-    facts = [item.journal or "", item.date or str(item.year or ""), item.id]
-    lines: list[Line] = [
-        line(Span(item.title, "paper.strong")),
-        line(Span(", ".join(item.authors), "dim")),
-        line(Span("  ".join(filter(None, facts)), "dim")),
-        line(),
-        line(item.text or Span("No abstract.", "faint")),
-        line(),
-        line(Span("found by ", "faint"), Span(one.watch, "dim"),
-             Span(f", {item.found[:16].replace('T', ' ')} UTC", "faint")),
-        line(Span(one.query, "faint")),
-    ]  # fmt: skip
-    if item.score is not None:
-        lines.append(line(Span(f"nearness {item.score:.3f}", "faint")))
-    links: tuple[tuple[str, str], ...] = ()
-    links_at = len(lines) + 1
-    if item.url:
-        links = (("page", item.url),)
-        lines += [line(), line(Span("a page  ", "dim"), Span(item.url, "link", item.url), hang=4)]
-    return Page(tuple(lines), links, (), lead=5, links_at=links_at)
+        if changed:
+            self.table.show(NewsRows(self.session.rows), place)
+            self.head()

@@ -15,25 +15,25 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.explore import QueryRow, QueryView, UnjudgedRow
-from bioretrieval_tui.evaluation.measures import MEASURES
+from bioretrieval_tui.evaluation.metrics import MEASURES
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView, UnjudgedRow
 from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.judged import evaluation_lines
 from bioretrieval_tui.tui.markdown import addresses
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.listing import ListPane
 from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, difference
 from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
-from bioretrieval_tui.tui.widgets.workbar import WorkBar
+from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result
 
 EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR format will do."
@@ -87,10 +87,6 @@ class QrelsPane(ListPane):
         self.query_one("#query", Detail).can_focus = False
         self.head()
         self.evaluation_changed()
-
-    async def on_unmount(self) -> None:
-        """End the exploring process."""
-        await self.session.close()
 
     def on_resize(self) -> None:
         """The query has the rule that the document has."""
@@ -158,6 +154,11 @@ class QrelsPane(ListPane):
     def places(self) -> Places:
         """Where rankings are kept."""
         return self.owner.where
+
+    @property
+    def client(self) -> SearchClient:
+        """The search process, which reads benchmarks too."""
+        return self.owner.client
 
     @property
     def evaluations(self) -> Evaluations:

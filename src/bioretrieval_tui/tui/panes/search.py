@@ -16,7 +16,7 @@ from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.search.hits import Hit
+from bioretrieval_tui.search.types import Hit
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.hit_list import (
     BESIDE_COLUMNS,
@@ -38,9 +38,9 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.jobs import Outcome
     from bioretrieval_tui.catalog.models import AnyEntry
-    from bioretrieval_tui.search.client import SearchClient
-    from bioretrieval_tui.tui.works import Outcome
 
 FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 WAITING = "Hits appear here as you type."
@@ -98,8 +98,7 @@ class SearchPane(ListPane):
     def on_mount(self) -> None:
         """Index the catalogue in the background, on this first need."""
         self.head()
-        busy = self.owner.works.current
-        self.session.prepare(busy.doing.lower() if busy else "")
+        self.session.prepare()
         self.start(self.session.learn, "learn")
         self.run_worker(self._load_queries, thread=True, group="history")
 
@@ -342,7 +341,7 @@ class SearchPane(ListPane):
 
     def _keep_query(self, query: str) -> None:
         try:
-            self.owner.library.keep_query(query)
+            self.owner.settings.keep_query(query)
         except BioRetrievalError as error:
             self.app.call_from_thread(self.say, error.line(), "error")
 
@@ -350,7 +349,7 @@ class SearchPane(ListPane):
         """Load earlier queries, in a thread. A library that cannot be read is reported when a
         query is to be kept in it."""
         with contextlib.suppress(BioRetrievalError):
-            queries = self.owner.library.queries()
+            queries = self.owner.settings.queries()
             self.app.call_from_thread(self.line.history.load, queries)
 
     # The filter and the facets -----------------------------------------------------------
@@ -457,11 +456,11 @@ class SearchPane(ListPane):
         self.session.search_in(name)
         self._close_filter()
 
-    def work_done(self, outcome: Outcome) -> None:
+    def job_ended(self, outcome: Outcome) -> None:
         """Leave an index that was removed. Hits of one that has changed stay: they must not move
         while one reads."""
         self.start(self.session.learn, "learn")
-        if outcome.done and outcome.job.verb == "remove" and outcome.job.name == self.index:
+        if outcome.removed == self.index:
             self.search_in(CATALOGUE)
 
     def action_mode(self) -> None:

@@ -14,20 +14,19 @@ from textual.containers import Horizontal
 from bioretrieval_tui.catalog.models import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.evalapp import FOLDER
-from bioretrieval_tui.tui.judged import evaluation_lines
+from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER
 from bioretrieval_tui.tui.pages import Page
 from bioretrieval_tui.tui.panes.browse import BrowsePane, entry_columns
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
-from bioretrieval_tui.tui.widgets.workbar import WorkBar
+from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.tui.dialogs.files import ChosenBenchmark as Chosen
     from bioretrieval_tui.tui.evaluating import Ask, Result
-    from bioretrieval_tui.tui.panes.choosing import Chosen
-    from bioretrieval_tui.tui.steps import State
+    from bioretrieval_tui.tui.step_session import State
 
 _LEAD = 4
 """Lines of a page before what can be run: name, what it is, an empty one, the summary."""
@@ -56,7 +55,7 @@ class StartPane(BrowsePane):
     def on_mount(self) -> None:
         """Read the marks, then fill the list."""
         try:
-            self.done = self.owner.library.done()
+            self.done = self.owner.settings.done()
         except BioRetrievalError as error:
             # Once the pane is shown: showing it brings back the key hints.
             self.call_after_refresh(self.owner.say, error.line(), "error")
@@ -79,7 +78,7 @@ class StartPane(BrowsePane):
             return
         now_done = entry.id not in self.done
         try:
-            self.owner.library.set_done(entry.id, now_done)
+            self.owner.settings.set_done(entry.id, now_done)
         except BioRetrievalError as error:
             self.owner.say(error.line(), "error")
             return
@@ -116,7 +115,7 @@ class StartPane(BrowsePane):
 
     def _look(self, steps: list[Step], chosen: dict[str, Path | None]) -> None:
         from bioretrieval_tui.evaluation.records import records
-        from bioretrieval_tui.tui.steps import State, missing_of, newest_of, placed
+        from bioretrieval_tui.tui.step_session import State, missing_of, newest_of, placed
 
         near = list(dict.fromkeys(folder.parent for folder in chosen.values() if folder))
         found: dict[str, State] = {}
@@ -142,7 +141,7 @@ class StartPane(BrowsePane):
         state = self.states.get(self.current.id) if self.current else None
         if state is None:
             return page
-        from bioretrieval_tui.tui.steps import step_lines
+        from bioretrieval_tui.tui.step_session import step_lines
 
         more = tuple(step_lines(state, self.catalogue))
         return replace(
@@ -191,7 +190,7 @@ class StartPane(BrowsePane):
 
     def _ask_to_fetch(self, step: Step, state: State) -> None:
         from bioretrieval_tui.encoding.device import offline
-        from bioretrieval_tui.tui.panes.dialogs import Question
+        from bioretrieval_tui.tui.dialogs.base import Confirm
 
         what = ", ".join(state.missing)
         if offline():
@@ -206,7 +205,7 @@ class StartPane(BrowsePane):
                 self._run(step, state, download=True)
 
         then = f"Licence: {licence}. Its files come from the model hub and stay on this machine."
-        question = Question(f"Fetch {what}?", then, "Fetch and run", "Leave it")
+        question = Confirm(f"Fetch {what}?", then, "Fetch and run", "Leave it")
         self.app.push_screen(question, answered)
 
     def action_benchmark(self) -> None:
@@ -215,8 +214,8 @@ class StartPane(BrowsePane):
         if not isinstance(step, Step) or not _runs(step):
             self.owner.say("This step evaluates nothing")
             return
-        from bioretrieval_tui.tui.panes.choosing import BenchmarkDialog
-        from bioretrieval_tui.tui.steps import check_folder
+        from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+        from bioretrieval_tui.tui.step_session import check_folder
 
         dialog = BenchmarkDialog(
             f"Folder for: {step.name}", "Take it", self.owner.benchmark_folder(_setting(step)),
@@ -227,7 +226,7 @@ class StartPane(BrowsePane):
     def _chosen_folder(self, step: Step, chosen: Chosen | None) -> None:
         if chosen is not None:
             self.owner.remember_folder(_setting(step), chosen.folder)
-            self.owner.remember_folder(FOLDER, chosen.folder)  # choosing begins there
+            self.owner.remember_folder(BENCHMARK_FOLDER, chosen.folder)  # choosing begins there
             self.look()
 
     def action_clear(self) -> None:

@@ -1,4 +1,4 @@
-"""Single lines: the bar of panes, the status bar, and the line over a list."""
+"""Bars: panes and status, the line over a list, the work that runs, a window too small."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from bioretrieval_tui.actions import DIGITS, PANES, SHORT_TITLES, Action
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.text import Span, fit, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 15
 
 
 class NavBar(Canvas):
@@ -132,3 +134,41 @@ class HeadLine(Canvas):
     def paint(self, width: int, height: int) -> list[Strip]:
         """One line."""
         return [strip((Span(" "), *self.spans), width, self.look)][:height]
+
+
+class WorkBar(Canvas):
+    """A few lines while work runs; not there at all otherwise."""
+
+    DEFAULT_CSS = "WorkBar { height: auto; display: none; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: Sequence[Sequence[Span]] = ()
+
+    def show(self, rows: Sequence[Sequence[Span]]) -> None:
+        """Show these lines, or go away."""
+        if len(rows) != len(self.rows):
+            self.styles.height = len(rows) + 1
+        self.rows = rows
+        self.display = bool(rows)
+        self.update()
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """The lines, and an empty one under them."""
+        rows = [*self.rows, *[()] * height][:height]
+        return [strip((Span(" "), *row), width, self.look) for row in rows]
+
+
+class TooSmall(Canvas):
+    """What stands there when the window is too small to be useful."""
+
+    DEFAULT_CSS = "TooSmall { display: none; }"
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """The message in the middle."""
+        rows: list[tuple[Span, ...]] = [() for _ in range(height)]
+        parts = (f"This window is {width}x{height}.", f"{LEAST_WIDTH}x{LEAST_HEIGHT} is enough.")
+        for y, part in enumerate(parts, max(0, height // 2 - 1)):
+            if y < height:
+                rows[y] = (Span(part.center(width), "warn"),)
+        return [strip(row, width, self.look) for row in rows]

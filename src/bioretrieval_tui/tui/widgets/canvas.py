@@ -46,13 +46,21 @@ class Canvas(Widget):
         """The strips of every visible line, `height` of them, each `width` cells."""
         raise NotImplementedError
 
+    def _strips(self, width: int, height: int) -> list[Strip]:
+        """The painted strips; blank ones where painting raises, so that the frame is drawn."""
+        try:
+            return self.paint(width, height)
+        except Exception as error:  # noqa: BLE001
+            self.app._handle_exception(error)
+            return [Strip.blank(width)] * height
+
     def update(self) -> None:
         """Draw again, and have the lines rendered that changed."""
         if not self.is_attached or not self.size:
             return
         width, height = self.size
         before, same_size = self._drawn, self._drawn_width == width
-        self._drawn = self.paint(width, height)
+        self._drawn = self._strips(width, height)
         self._drawn_width = width
         if not same_size or len(before) != len(self._drawn):
             self.refresh()
@@ -89,6 +97,6 @@ class Canvas(Widget):
         """Called by the compositor for each line that it needs."""
         width, height = self.size
         if self._drawn_width != width or len(self._drawn) != height:
-            self._drawn = self.paint(width, height)
+            self._drawn = self._strips(width, height)
             self._drawn_width = width
         return self._drawn[y] if y < len(self._drawn) else Strip.blank(width)

@@ -1,4 +1,4 @@
-"""Choosing files by keyboard: a path line that completes, the folder under it, what was taken.
+"""Choosing files by keyboard: a path line that completes, the folder under it, what is selected.
 
 Folders are read in a thread: one on a slow disk, or of a hundred thousand files, keeps no key.
 """
@@ -34,7 +34,7 @@ from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
-from bioretrieval_tui.tui.words import plural, size
+from bioretrieval_tui.util.formatting import plural, size
 
 COLUMNS = (
     Column("mark", "", 3, priority=0),
@@ -56,12 +56,12 @@ class PathLine(QueryLine):
         self.post_message(self.Completing())
 
 
-class EntryRows:
-    """The entries of a folder as rows; `taken` are marked."""
+class FolderRows:
+    """The entries of a folder as rows; `selected` are marked."""
 
-    def __init__(self, shown: list[Entry], taken: dict[Path, Entry]) -> None:
+    def __init__(self, shown: list[Entry], selected: dict[Path, Entry]) -> None:
         self.shown = shown
-        self.taken = taken
+        self.selected = selected
 
     def __len__(self) -> int:
         return len(self.shown)
@@ -71,14 +71,14 @@ class EntryRows:
         entry = self.shown[index]
         if entry.problem:
             return [Span(" - ", "faint"), Span(entry.name, "faint"), Span(entry.problem, "warn")]
-        mark = Span("[x]", "ok") if entry.path in self.taken else Span("[ ]", "faint")
+        mark = Span("[x]", "ok") if entry.path in self.selected else Span("[ ]", "faint")
         if entry.folder:
             return [mark, Span(f"{entry.name}/", "dataset"), Span("folder", "faint")]
         return [mark, Span(entry.name, "text"), Span(size(entry.size or 0), "dim")]
 
 
 class FilePicker(Widget):
-    """The files and folders that were taken are in `taken`, in the order of taking."""
+    """The files and folders that are selected are in `selected`, in the order of selecting."""
 
     DEFAULT_CSS = """
     FilePicker { height: 1fr; layout: vertical; }
@@ -88,7 +88,7 @@ class FilePicker(Widget):
     BINDINGS = bindings("files")
 
     class Changed(Message):
-        """Something was taken, or put back."""
+        """Something was selected or deselected."""
 
     class Done(Message):
         """Choosing is over; `start`: and all the rest as well."""
@@ -102,7 +102,7 @@ class FilePicker(Widget):
         self.folder = folder
         self.rest = ""
         """What follows the folder in the line: a part of a name, or a pattern."""
-        self.taken: dict[Path, Entry] = {}
+        self.selected: dict[Path, Entry] = {}
         self.found: list[Entry] = []
         self.shown: list[Entry] = []
         self.hidden = False
@@ -114,12 +114,12 @@ class FilePicker(Widget):
         """What keys asked for while the folder was being read, the first of them first."""
 
     def compose(self) -> ComposeResult:
-        """Line, list, what was taken."""
+        """Line, list, what is selected."""
         with Horizontal():
             yield HeadLine(classes="label")
             yield PathLine("a path, or part of a name", id="path")
         yield VirtualTable(COLUMNS)
-        yield HeadLine(id="taken")
+        yield HeadLine(id="selected")
 
     def on_mount(self) -> None:
         """Show the first folder."""
@@ -139,8 +139,8 @@ class FilePicker(Widget):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The paths that were taken."""
-        return tuple(str(path) for path in self.taken)
+        """The selected paths."""
+        return tuple(str(path) for path in self.selected)
 
     # Folders -----------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class FilePicker(Widget):
     def _fill(self) -> None:
         self.shown = matching(self.found, self.rest, hidden=self.hidden)
         at = next((i for i, e in enumerate(self.shown) if e.path == self._cursor_at), 0)
-        self.table.show(EntryRows(self.shown, self.taken), at)
+        self.table.show(FolderRows(self.shown, self.selected), at)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -244,7 +244,7 @@ class FilePicker(Widget):
 
     def _accept(self) -> None:
         if not self.rest:
-            if self.taken:
+            if self.selected:
                 self.post_message(self.Done(start=False))
             else:
                 self.table.focus()
@@ -254,7 +254,7 @@ class FilePicker(Widget):
             return
         named = [e for e in self.found if e.shown == self.rest] or self.shown
         if len(named) != 1:
-            self.say("no file here has this name" if not named else "several have: type on, or ↓",
+            self.say("no file here has this name" if not named else "several have: type more, or ↓",
                      "warn")  # fmt: skip
         elif named[0].folder:
             self._enter(named[0].path)
@@ -281,16 +281,16 @@ class FilePicker(Widget):
         if entry.problem:
             self.say(f"{entry.name}: {entry.problem}", "warn")
             return
-        above = next((p for p in entry.path.parents if p in self.taken), None)
+        above = next((p for p in entry.path.parents if p in self.selected), None)
         if above is not None:
-            self.say(f"its folder {above.name} is taken already", "warn")
+            self.say(f"its folder {above.name} is selected already", "warn")
             return
-        if entry.path not in self.taken:
-            for inside in [p for p in self.taken if entry.path in p.parents]:
-                del self.taken[inside]  # they are part of it
-            self.taken[entry.path] = entry
+        if entry.path not in self.selected:
+            for inside in [p for p in self.selected if entry.path in p.parents]:
+                del self.selected[inside]  # they are part of it
+            self.selected[entry.path] = entry
         elif put_back:
-            del self.taken[entry.path]
+            del self.selected[entry.path]
         self._taken_changed()
 
     def _taken_changed(self) -> None:
@@ -299,20 +299,20 @@ class FilePicker(Widget):
         self.post_message(self.Changed())
 
     def say(self, text: str, role: str) -> None:
-        """Say something where what was taken stands."""
-        self.query_one("#taken", HeadLine).show(Span(text, role))
+        """Say something where what is selected stands."""
+        self.query_one("#selected", HeadLine).show(Span(text, role))
 
     def _tell(self) -> None:
-        files = [e for e in self.taken.values() if not e.folder]
-        folders = len(self.taken) - len(files)
-        if not self.taken:
-            self.say("Nothing taken yet: space takes the row under the cursor", "dim")
+        files = [e for e in self.selected.values() if not e.folder]
+        folders = len(self.selected) - len(files)
+        if not self.selected:
+            self.say("Nothing selected: space selects", "dim")
             return
         parts = [f"{plural(len(files), 'file')}, {size(sum(e.size or 0 for e in files))}"]
         parts = [*(parts if files else []), *([plural(folders, "folder")] if folders else [])]
-        names = ", ".join(e.shown for e in self.taken.values())
-        self.query_one("#taken", HeadLine).show(
-            Span(f"Taken: {' and '.join(parts)}", "ok"), Span(f"  {names}", "dim")
+        names = ", ".join(e.shown for e in self.selected.values())
+        self.query_one("#selected", HeadLine).show(
+            Span(f"Selected: {' and '.join(parts)}", "ok"), Span(f"  {names}", "dim")
         )
 
     # Keys --------------------------------------------------------------------------------
@@ -325,11 +325,13 @@ class FilePicker(Widget):
     def action_take_all(self) -> None:
         """All files that are shown, or none of them if all are taken already."""
         files = [e for e in self.shown if not e.folder and not e.problem]
-        if files and all(e.path in self.taken for e in files):
+        if files and all(e.path in self.selected for e in files):
             for entry in files:
-                del self.taken[entry.path]
+                del self.selected[entry.path]
         else:
-            self.taken |= {e.path: e for e in files if not set(e.path.parents) & set(self.taken)}
+            self.selected |= {
+                e.path: e for e in files if not set(e.path.parents) & set(self.selected)
+            }
         self._taken_changed()
 
     def action_into(self) -> None:

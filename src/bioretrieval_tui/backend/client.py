@@ -1,0 +1,374 @@
+"""The app's end of its child processes: asyncio, light, and never in the way of the event loop.
+
+Imports neither numpy nor torch nor textual. A `Child` is one process and the requests that wait
+for its replies. `SearchClient` keeps one for searches and starts it again after it died; `run_job`
+starts one for a job and sees that it is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeVar
+
+import bioretrieval_tui
+from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
+from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.paths import places
+from bioretrieval_tui.progress import Reporter
+from bioretrieval_tui.search.types import Explanation, Query, SearchResult
+
+LOG = "search.log"
+_MOST_LOG_BYTES = 2**20
+_GRACE = 2.0
+"""Seconds that the search process has to end once its stdin is closed."""
+_JOB_GRACE = 5.0
+"""Seconds that a job has to tidy up once it was cancelled."""
+
+Hear = Callable[[protocol.Event], None]
+ReplyT = TypeVar("ReplyT", bound=protocol.Reply)
+
+
+@dataclass(slots=True)
+class _Pending:
+    answer: asyncio.Future[protocol.Reply]
+    hear: Hear
+
+
+class Child:
+    """One child process; `what` names it in messages. Use within one event loop."""
+
+    def __init__(self, what: str, process: asyncio.subprocess.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise BioRetrievalError(f"{what} has no pipes")
+        self._what = what
+        self._process = process
+        self._stdin: asyncio.StreamWriter = process.stdin
+        self._stdout: asyncio.StreamReader = process.stdout
+        self._pending: dict[int, _Pending] = {}
+        self._last_id = 0
+        self._closed = False
+        self.ended = False
+        """The process is gone."""
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, what: str, *arguments: str) -> Child:
+        """Start `python -m bioretrieval_tui.backend.server` with these arguments.
+
+        Raises:
+            BioRetrievalError: it cannot be started.
+        """
+        log = _open_log()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",  # a torch.py in the working folder is not ours to run
+                "-m",
+                "bioretrieval_tui.backend.server",
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log if log is not None else asyncio.subprocess.DEVNULL,
+                env=_environment(),
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
+            said = getattr(error, "strerror", None) or error
+            raise BioRetrievalError(f"{what} cannot be started: {said}") from error
+        finally:
+            if log is not None:
+                log.close()
+        return cls(what, process)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def ask(self, request: protocol.Request, hear: Hear = lambda _: None) -> protocol.Reply:
+        """Send a request and wait for its reply; cancelling cancels the request.
+
+        Raises:
+            BioRetrievalError: as the request's work, or the process died. Whatever `hear` raises.
+        """
+        self._last_id += 1
+        identifier = self._last_id
+        answer: asyncio.Future[protocol.Reply] = asyncio.get_running_loop().create_future()
+        data = protocol.frame(identifier, request)
+        if self.ended:
+            raise self._died()
+        self._pending[identifier] = _Pending(answer, hear)
+        try:
+            self._stdin.write(data)
+            with contextlib.suppress(ConnectionError):
+                # A broken pipe is reported by the reader, which knows how the process ended.
+                await self._stdin.drain()
+            reply = await answer
+        except BaseException:
+            if not answer.done() or answer.cancelled():
+                self._post(identifier, protocol.Cancel())
+            raise
+        finally:
+            self._pending.pop(identifier, None)
+        if isinstance(reply, protocol.Failed):
+            raise reply.to_error()
+        return reply
+
+    def _post(self, identifier: int, message: protocol.Request) -> None:
+        if not self.ended and not self._stdin.is_closing():
+            self._stdin.write(protocol.frame(identifier, message))
+
+    async def close(self, grace: float = _GRACE) -> None:
+        """End the process: its stdin closes, and what runs is cancelled; killed after `grace`
+        seconds, or at once if whoever waits for it is cancelled. Safe to call twice."""
+        self._closed = True
+        self._stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), grace)
+        except (TimeoutError, asyncio.CancelledError) as reason:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+            if isinstance(reason, asyncio.CancelledError):
+                raise
+        await self._reading
+
+    async def _read(self) -> None:
+        """Hand out replies until the process ends, then fail whatever still waits for one."""
+        try:
+            while True:
+                header = await self._stdout.readexactly(protocol.HEADER_BYTES)
+                data = await self._stdout.readexactly(protocol.body_length(header))
+                self._hand_out(*protocol.decode_reply(data))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the end of the process, reported below
+        except protocol.ProtocolError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self._process.wait()
+        self._stdin.close()
+        self.ended = True
+        for waiting in list(self._pending.values()):
+            if not waiting.answer.done():
+                waiting.answer.set_exception(self._died())
+
+    def _hand_out(self, identifier: int, reply: protocol.Reply) -> None:
+        waiting = self._pending.get(identifier)
+        if waiting is None or waiting.answer.done():
+            return  # cancelled meanwhile
+        if not isinstance(reply, protocol.Event):
+            waiting.answer.set_result(reply)
+            return
+        try:
+            waiting.hear(reply)
+        except Exception as error:  # noqa: BLE001 - raised by whoever awaits the answer
+            waiting.answer.set_exception(error)
+            self._post(identifier, protocol.Cancel())
+
+    def _died(self) -> BioRetrievalError:
+        if self._closed:
+            return BioRetrievalError(f"{self._what} was closed")
+        code, how = self._process.returncode, "unexpectedly"
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                how = f"by {signal.Signals(-code).name}"
+        log = places().state / LOG
+        return BioRetrievalError(f"{self._what} ended {how}", remedy=f"try again; its log is {log}")
+
+
+class SearchClient:
+    """Talks to the search process, which the first request starts.
+
+    Every method raises the error that the work itself raised, or a BioRetrievalError if the
+    process died. Cancelling the awaiting task cancels the request.
+    """
+
+    def __init__(self, *, device: str = "auto") -> None:
+        self._device = device
+        self._child: Child | None = None
+        self._launching: asyncio.Task[Child] | None = None
+        self._closed = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the search process, or None while there is none."""
+        child = self._child
+        return None if child is None or child.ended else child.pid
+
+    async def search(
+        self,
+        question: Query,
+        *,
+        index: str,
+        stream: str = "search",
+        reranker: protocol.Reranker | None = None,
+        on_progress: Reporter | None = None,
+        on_part: Callable[[SearchResult], None] | None = None,
+    ) -> SearchResult:
+        """Search; see `engine.SearchEngine.search`.
+
+        A newer search of the same `stream` makes one that still waits raise SupersededError.
+        With a reranker, `on_part` hears the answer as it stands before reranking.
+        """
+
+        def hear(event: protocol.Event) -> None:
+            if isinstance(event, protocol.Progressed) and on_progress is not None:
+                on_progress(event.progress)
+            elif isinstance(event, protocol.Partial) and on_part is not None:
+                on_part(event.answer)
+
+        request = protocol.Search(index, question, stream, reranker)
+        return (await self._ask(request, protocol.Found, hear)).answer
+
+    async def similar(
+        self,
+        document: str,
+        *,
+        index: str,
+        k: int = 10,
+        where: str = "",
+        into: str | None = None,
+        stream: str = "search",
+    ) -> SearchResult:
+        """Search for documents like one of `index`, there or in the index `into`."""
+        request = protocol.Similar(index, document, k, where, into, stream)
+        return (await self._ask(request, protocol.Found)).answer
+
+    async def why(
+        self, question: Query, documents: Sequence[str], *, index: str, stream: str = "why"
+    ) -> list[Explanation]:
+        """Explain why documents match; ids that are not there are left out."""
+        request = protocol.Explain(index, question, list(documents), stream)
+        return (await self._ask(request, protocol.Explained)).reasons
+
+    async def ensure_catalogue(
+        self,
+        documents: Sequence[Document],
+        fingerprint: str,
+        *,
+        vectors: bool = True,
+        on_progress: Reporter | None = None,
+    ) -> protocol.CatalogueReady:
+        """Build the index `catalogue` if needed; see `catalogue.ensure_catalogue_index`.
+
+        vectors: False where BM25 is all that is needed.
+        """
+
+        def hear(event: protocol.Event) -> None:
+            if isinstance(event, protocol.Progressed) and on_progress is not None:
+                on_progress(event.progress)
+
+        request = protocol.EnsureCatalogue(fingerprint, list(documents), vectors)
+        return await self._ask(request, protocol.CatalogueReady, hear)
+
+    async def list_indexes(self) -> list[IndexInfo]:
+        """List all indexes at a glance."""
+        return (await self._ask(protocol.ListIndexes(), protocol.Listed)).indexes
+
+    async def open_benchmark(
+        self, folder: Path, split: str, sha256: str, index: str, runs: Mapping[str, str]
+    ) -> list[QueryRow] | None:
+        """All judged queries of a benchmark; None where stored rankings are no longer of it."""
+        request = protocol.OpenBenchmark(str(folder.absolute()), split, sha256, index, dict(runs))
+        found = await self._ask(request, protocol.BenchmarkOpened)
+        return None if found.stale else found.queries
+
+    async def view_query(self, query: str) -> QueryView:
+        """One query of the open benchmark with its documents."""
+        return (await self._ask(protocol.ViewQuery(query), protocol.QueryViewed)).view
+
+    async def read_document(self, name: str) -> tuple[str, str] | None:
+        """Title and text of a document of the open benchmark; None if its corpus lacks it."""
+        return (await self._ask(protocol.ReadDocument(name), protocol.DocumentRead)).document
+
+    async def close(self) -> None:
+        """End the process: gently for a moment, then for certain. Safe to call twice."""
+        self._closed = True
+        if self._launching is not None:
+            with contextlib.suppress(BioRetrievalError):
+                await self._launching
+        if self._child is not None:
+            await self._child.close()
+
+    async def _ask(
+        self, request: protocol.Request, expected: type[ReplyT], hear: Hear = lambda _: None
+    ) -> ReplyT:
+        reply = await (await self._started()).ask(request, hear)
+        if not isinstance(reply, expected):
+            raise protocol.ProtocolError(f"unexpected reply: {type(reply).__name__}")
+        return reply
+
+    async def _started(self) -> Child:
+        if self._closed:
+            raise BioRetrievalError("the search process was closed")
+        if self._child is None or self._child.ended:
+            if self._launching is None:
+                self._launching = asyncio.create_task(self._launch())
+            # A search that is cancelled as the user types on must not stop the start.
+            return await asyncio.shield(self._launching)
+        return self._child
+
+    async def _launch(self) -> Child:
+        try:
+            self._child = await Child.start("the search process", "--device", self._device)
+            return self._child
+        finally:
+            self._launching = None
+
+
+async def run_job(
+    job: protocol.Job,
+    hear: Hear,
+    *,
+    device: str = "auto",
+    started: Callable[[int], None] = lambda _: None,
+) -> protocol.JobResult:
+    """Run a job in a process of its own; cancelling ends that process as ctrl+c does.
+
+    hear: its progress, remarks and records; started: is told the process id.
+
+    Raises:
+        BioRetrievalError: as the job's work, or its process died.
+    """
+    title = job.title
+    child = await Child.start(f"the process for '{title}'", "--job", "--device", device)
+    try:
+        started(child.pid)
+        reply = await child.ask(protocol.RunJob(job), hear)
+    finally:
+        await child.close(_JOB_GRACE)
+    if not isinstance(reply, protocol.JobResult):
+        raise protocol.ProtocolError(f"unexpected reply: {type(reply).__name__}")
+    return reply
+
+
+def _open_log() -> IO[bytes] | None:
+    """Where the stderr of children goes, begun anew when it has grown; None where it cannot be
+    written."""
+    path = places().state / LOG
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grown = path.exists() and path.stat().st_size > _MOST_LOG_BYTES
+        return path.open("wb" if grown else "ab")
+    except OSError:
+        return None
+
+
+def _environment() -> dict[str, str]:
+    """The environment of this process, with this very package in reach of the child."""
+    environment = dict(os.environ)
+    package = Path(bioretrieval_tui.__file__).parent.parent
+    if package.name not in ("site-packages", "dist-packages"):
+        known = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = f"{known}{os.pathsep}{package}" if known else str(package)
+    return environment

@@ -1,0 +1,367 @@
+"""The one queue of jobs: one runs, the others wait, and each has a small record on disk.
+
+Knows no widget: it calls back when something changed and when a job ended. The record of a job
+(`state/jobs/ID.json`) is there so that a job can later outlive the app that began it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from bioretrieval_tui.backend import client, protocol
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.util.formatting import plural, size
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.index.report import Report
+    from bioretrieval_tui.index.verification import Verification
+
+EVERY = 0.25
+"""Seconds between two looks at the progress: what moves faster cannot be read, only paid for."""
+_SAVE_EVERY = 5.0
+"""Seconds between two records of progress on disk."""
+_FAREWELL = 8.0
+"""Seconds that quitting waits for a job at most."""
+_MOST_RECORDS = 50
+
+State = Literal["waiting", "running", "done", "failed", "stopped"]
+
+
+class JobRecord(msgspec.Struct, kw_only=True):
+    """A job and how far it is, as it is on disk.
+
+    id: sorts by the time of submission; pid: of its process while it runs; message: the outcome in
+    one line; submitted, started, ended: ISO 8601, UTC.
+    """
+
+    id: str
+    job: protocol.Job
+    state: State = "waiting"
+    progress: Progress | None = None
+    result: protocol.JobResult | None = None
+    message: str = ""
+    pid: int | None = None
+    submitted: str = ""
+    started: str | None = None
+    ended: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job: one line for the user and its role ("ok", "warn", "error").
+
+    done: neither stopped nor failed; result: of a job that is done.
+    """
+
+    job: protocol.Job
+    line: str
+    role: str = "ok"
+    done: bool = True
+    result: protocol.JobResult | None = None
+
+    @property
+    def report(self) -> Report | None:
+        """What was read, of a build or an addition."""
+        return self.result.report if isinstance(self.result, protocol.Built) else None
+
+    @property
+    def verification(self) -> Verification | None:
+        """The checks, of a verification."""
+        return self.result.verification if isinstance(self.result, protocol.Verified) else None
+
+    @property
+    def removed(self) -> str | None:
+        """The name of the index that is removed, or None."""
+        return self.job.name if isinstance(self.job, protocol.RemoveJob) and self.done else None
+
+
+class JobQueue:
+    """The job that runs, those that wait, and the last outcome by index.
+
+    folder: where records are kept, None for nowhere; changed: called when a job or its progress
+    changed, at most once every `EVERY` seconds for progress; ended: called with each outcome.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        changed: Callable[[], None],
+        ended: Callable[[Outcome], None],
+    ) -> None:
+        self._folder = folder
+        self._changed = changed
+        self._ended = ended
+        self._running: JobRecord | None = None
+        self._waiting: deque[JobRecord] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._told_at = self._saved_at = 0.0
+        self._later: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.remark = ""
+        """What the job that runs said last, such as which model it downloads."""
+        self.outcomes: dict[str, Outcome] = {}
+        """The last outcome by target."""
+
+    @property
+    def current(self) -> protocol.Job | None:
+        """The job that runs."""
+        return self._running.job if self._running else None
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is."""
+        return self._running.progress if self._running else None
+
+    @property
+    def queue(self) -> list[protocol.Job]:
+        """The jobs that wait, in their order."""
+        return [record.job for record in self._waiting]
+
+    @property
+    def all(self) -> list[protocol.Job]:
+        """The job that runs, then those that wait."""
+        return [*([self._running.job] if self._running else []), *self.queue]
+
+    def submit(self, *jobs: protocol.Job, again: bool = False) -> bool:
+        """Begin jobs, or let them wait.
+
+        A job that waits already is not queued twice, nor one that runs unless `again`. Returns
+        False if that was so of all of them.
+        """
+        known = self.queue if again else self.all
+        fresh = [job for job in jobs if job not in known]
+        for job in fresh:
+            record = JobRecord(id=f"{time.time_ns():020d}-{secrets.token_hex(3)}", job=job,
+                               submitted=_now())  # fmt: skip
+            self._waiting.append(record)
+            self._save(record)
+        self._next()
+        if fresh:
+            self._changed()
+        return bool(fresh)
+
+    def of(self, name: str) -> protocol.Job | None:
+        """The job of an index: the one that runs, else the first that waits."""
+        return next((job for job in self.all if job.target == name), None)
+
+    def names_after(self, names: Iterable[str]) -> list[str]:
+        """Names of the indexes that will exist when another job's turn comes, of those that exist
+        now and those of the queue."""
+        found = dict.fromkeys(names)
+        for job in self.all:
+            if isinstance(job, protocol.MAKES_INDEX):
+                found[job.target] = None
+            elif isinstance(job, protocol.RemoveJob):
+                found.pop(job.target, None)
+        return list(found)
+
+    def stop(self) -> None:
+        """Stop the job that runs; the next one begins."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def drop(self, job: protocol.Job) -> None:
+        """Take a job that waits out of the queue."""
+        for record in [one for one in self._waiting if one.job == job]:
+            self._waiting.remove(record)
+            self._finish(record, "stopped", "dropped before it began")
+            self._changed()
+
+    async def close(self) -> None:
+        """Stop everything and see that the process is gone; nothing is called back any more."""
+        self._closed = True
+        for record in self._waiting:
+            self._finish(record, "stopped", "the app was closed")
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=_FAREWELL)
+
+    # Running -----------------------------------------------------------------------------
+
+    def _next(self) -> None:
+        if self._running is None and self._waiting and not self._closed:
+            self._running, self.remark = self._waiting.popleft(), ""
+            self._running.state, self._running.started = "running", _now()
+            self._task = asyncio.get_running_loop().create_task(self._run(self._running))
+
+    async def _run(self, record: JobRecord) -> None:
+        job = record.job
+        stopped = Outcome(job, f"Stopped: {_lower(job.title)}; {job.KEPT}", "warn", done=False)
+        try:
+            result = await client.run_job(job, self._hear, started=self._begun)
+            outcome = Outcome(job, *summary(job, result), result=result)
+        except (asyncio.CancelledError, InterruptedByUser):
+            outcome = stopped
+        except BioRetrievalError as error:
+            kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+            outcome = Outcome(job, f"{job.title} failed: {error.line()}{kept}", "error", done=False)
+        except Exception as error:  # noqa: BLE001 - the queue must go on
+            said = f"unexpected {type(error).__name__}: {error}"
+            outcome = Outcome(job, f"{job.title} failed: {said}", "error", done=False)
+        record.result = outcome.result
+        state: State = "done" if outcome.done else "stopped" if outcome.role == "warn" else "failed"
+        self._finish(record, state, outcome.line)
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        self._running = self._task = None
+        if self._closed:
+            return
+        self.outcomes[job.target] = outcome
+        self._next()
+        self._changed()
+        self._ended(outcome)
+
+    def _begun(self, pid: int) -> None:
+        if self._running is not None:
+            self._running.pid = pid
+            self._save(self._running)
+
+    def _hear(self, event: protocol.Event) -> None:
+        if self._running is None:
+            return
+        if isinstance(event, protocol.Progressed):
+            self._running.progress = event.progress
+        elif isinstance(event, protocol.Remarked):
+            self.remark = event.text
+        loop = asyncio.get_running_loop()
+        if self._later is None:
+            wait = self._told_at + EVERY - loop.time()
+            self._later = loop.call_later(max(0.0, wait), self._tell)
+
+    def _tell(self) -> None:
+        self._later = None
+        self._told_at = asyncio.get_running_loop().time()
+        if self._running is not None and self._told_at - self._saved_at >= _SAVE_EVERY:
+            self._save(self._running)
+        if not self._closed:
+            self._changed()
+
+    # Records -----------------------------------------------------------------------------
+
+    def _finish(self, record: JobRecord, state: State, message: str) -> None:
+        record.state, record.message, record.ended, record.pid = state, message, _now(), None
+        self._save(record)
+        self._prune()
+
+    def _save(self, record: JobRecord) -> None:
+        """Write a record beside and rename it; a job does not fail by its record."""
+        if self._folder is None:
+            return
+        with contextlib.suppress(RuntimeError):
+            self._saved_at = asyncio.get_running_loop().time()
+        path = self._folder / f"{record.id}.json"
+        beside = path.with_suffix(".tmp")
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(msgspec.json.encode(record))
+            beside.replace(path)
+
+    def _prune(self) -> None:
+        """Delete the oldest records of jobs that have ended."""
+        if self._folder is None:
+            return
+        ended = [one for one in job_records(self._folder) if one.ended]
+        for record in ended[:-_MOST_RECORDS]:
+            with contextlib.suppress(OSError):
+                (self._folder / f"{record.id}.json").unlink()
+
+
+def job_records(folder: Path) -> list[JobRecord]:
+    """Read the records of jobs, oldest first; what cannot be read is left out.
+
+    A job whose process is gone without an end is told as failed.
+    """
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            record = msgspec.json.decode(path.read_bytes(), type=JobRecord)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        if record.state == "running" and not _is_alive(record.pid):
+            record.state, record.message = "failed", "its process is gone"
+        found.append(record)
+    return found
+
+
+def _is_alive(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _lower(title: str) -> str:
+    return title[:1].lower() + title[1:]
+
+
+# Outcomes ---------------------------------------------------------------------------------------
+
+
+def summary(job: protocol.Job, result: protocol.JobResult) -> tuple[str, str]:
+    """The outcome of a job in one line, and its role."""
+    match result:
+        case protocol.Built():
+            return _built(job, result), "warn" if result.report.rejected else "ok"
+        case protocol.Removed():
+            return f"Removed {job.target}: {size(result.bytes)} freed", "ok"
+        case protocol.Verified():
+            return _verified(job.target, result.verification)
+        case protocol.Fetched():
+            came = f"{plural(result.records, 'record')} of {result.service}"
+            if result.index is None:
+                return came, "ok"
+            now = plural(result.documents or 0, "document") if result.changed else "unchanged"
+            return f"{came} fetched; index {result.index}: {now}", "ok"
+
+
+def _built(job: protocol.Job, built: protocol.Built) -> str:
+    counts, name = built.report.line(), job.target
+    documents = plural(built.index.documents or 0, "document")
+    if isinstance(job, protocol.CompactJob):
+        if not built.changed:
+            return f"{name} has nothing to compact"
+        return f"Compacted {name}: {documents}, {size(built.index.bytes)}"
+    if not built.changed:
+        return f"{name} already holds all of that: {counts}"
+    if isinstance(job, protocol.AddJob):
+        return f"Added to {name}, now {documents}: {counts}"
+    return f"Built {name}, {documents}: {counts}"
+
+
+def _verified(name: str, found: Verification) -> tuple[str, str]:
+    faults = [check for check in found.checks if not check.ok]
+    if not faults:
+        return f"{name}: {plural(len(found.checks), 'check')} passed", "ok"
+    first = faults[0]
+    remedy = f"; {first.remedy}" if first.remedy else ""
+    failed = f"{len(faults)} of {len(found.checks)} checks failed"
+    return f"{name}: {failed}: {first.what}{remedy}", "error"
+
+
+def titles(jobs: Sequence[protocol.Job]) -> str:
+    """The titles of jobs as the end of a sentence."""
+    return ", ".join(_lower(job.title) for job in jobs)

@@ -1,0 +1,478 @@
+"""Messages between the app and its child processes: typed, as length-prefixed JSON.
+
+A frame is four bytes of length (big-endian) and then the message. Requests that are answered at
+once go to the search process; a `Job` takes long and runs in a process of its own. Both ends
+import this module, and the app's end must load neither numpy nor torch.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import msgspec
+
+from bioretrieval_tui import errors
+from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.source import ReadSettings
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
+from bioretrieval_tui.index.manifest import IdKind
+from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.verification import Verification
+from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest
+from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult
+
+MOST_BYTES = 256 * 2**20
+_LENGTH = struct.Struct(">I")
+HEADER_BYTES = _LENGTH.size
+
+
+# Requests that the search process answers ------------------------------------------------------
+
+
+class Reranker(msgspec.Struct, frozen=True):
+    """A cross-encoder that reads the top `most` hits: hub id or folder, and its recipe."""
+
+    model: str
+    recipe: Encoding | None = None
+    most: int = RERANKED
+
+
+class Search(msgspec.Struct, frozen=True, tag="search"):
+    """Search an index; a newer search of the same stream supersedes one that still waits.
+
+    With a reranker, the hits before reranking are sent first, as `Partial`.
+    """
+
+    index: str
+    question: Query
+    stream: str = "search"
+    reranker: Reranker | None = None
+
+
+class Similar(msgspec.Struct, frozen=True, tag="similar"):
+    """Search for documents that are like a document of `index`, there or in the index `into`."""
+
+    index: str
+    document: str
+    k: int = 10
+    where: str = ""
+    into: str | None = None
+    stream: str = "search"
+
+
+class Explain(msgspec.Struct, frozen=True, tag="explain"):
+    """Explain why documents match a query."""
+
+    index: str
+    question: Query
+    documents: list[str]
+    stream: str = "why"
+
+
+class ListIndexes(msgspec.Struct, frozen=True, tag="list"):
+    """List all indexes at a glance."""
+
+
+class EnsureCatalogue(msgspec.Struct, frozen=True, tag="ensure_catalogue"):
+    """Build the catalogue's own index unless it is there and up to date; vectors: False where
+    BM25 is all that is needed."""
+
+    fingerprint: str
+    documents: list[Document]
+    vectors: bool = True
+
+
+class OpenBenchmark(msgspec.Struct, frozen=True, tag="open_benchmark"):
+    """Open a benchmark with stored rankings, for `ViewQuery` and `ReadDocument`.
+
+    runs: TREC run file by mode; index: the index that was ranked; sha256: of the benchmark when
+    it was ranked.
+    """
+
+    folder: str
+    split: str
+    sha256: str
+    index: str
+    runs: dict[str, str]
+
+
+class ViewQuery(msgspec.Struct, frozen=True, tag="view_query"):
+    """Show one query of the open benchmark with its documents."""
+
+    query: str
+
+
+class ReadDocument(msgspec.Struct, frozen=True, tag="read_document"):
+    """Read one document of the open benchmark's corpus."""
+
+    document: str
+
+
+# Jobs -------------------------------------------------------------------------------------------
+
+
+class _Job(msgspec.Struct, frozen=True):
+    """Base of the jobs. DOING: the verb of its title; KEPT: what remains when it is stopped."""
+
+    DOING: ClassVar[str] = ""
+    KEPT: ClassVar[str] = "nothing was changed"
+
+    @property
+    def title(self) -> str:
+        """The job in a few words, such as `Building mine`."""
+        return f"{self.DOING} {self.target}"
+
+    @property
+    def target(self) -> str:
+        """The name of the index, or of whatever else the job works on."""
+        return str(getattr(self, "name", ""))
+
+
+_VECTORS_KEPT = "vectors already made are kept, and the next build resumes from there"
+
+
+class BuildJob(_Job, frozen=True, tag="build"):
+    """Build an index; model: hub id or folder with its recipe, None for the embedded one."""
+
+    DOING = "Building"
+    KEPT = _VECTORS_KEPT
+    name: str
+    inputs: tuple[str, ...]
+    model: str | None = None
+    recipe: Encoding | None = None
+    replace: bool = True
+    ids: IdKind | None = None
+    reading: ReadSettings = ReadSettings()
+
+
+class AddJob(_Job, frozen=True, tag="add"):
+    """Add files to an index."""
+
+    DOING = "Adding to"
+    KEPT = _VECTORS_KEPT
+    name: str
+    inputs: tuple[str, ...]
+    reading: ReadSettings = ReadSettings()
+
+
+class FetchJob(_Job, frozen=True, tag="fetch"):
+    """Fetch records of a service into the index that the request names."""
+
+    DOING = "Fetching into"
+    KEPT = "records that have arrived are kept, and the same fetch resumes from there"
+    request: FetchRequest
+
+    @property
+    def target(self) -> str:
+        """The name of the index."""
+        return self.request.index or ""
+
+
+class VerifyJob(_Job, frozen=True, tag="verify"):
+    """Check every part of an index."""
+
+    DOING = "Verifying"
+    name: str
+
+
+class CompactJob(_Job, frozen=True, tag="compact"):
+    """Rewrite an index without deleted and replaced documents."""
+
+    DOING = "Compacting"
+    name: str
+
+
+class RemoveJob(_Job, frozen=True, tag="remove"):
+    """Delete an index."""
+
+    DOING = "Removing"
+    name: str
+
+
+class ImportJob(_Job, frozen=True, tag="import"):
+    """Build an index from vectors that others have computed; see `index.importing`.
+
+    vectors: matrices (.npy); ids: the ids of their rows, a file for each; documents: the texts;
+    model, recipe, dimension: what made the vectors.
+    """
+
+    DOING = "Importing vectors into"
+    name: str
+    vectors: tuple[str, ...]
+    ids: tuple[str, ...]
+    documents: tuple[str, ...]
+    model: str
+    recipe: Encoding
+    dimension: int | None = None
+    reading: ReadSettings = ReadSettings()
+
+
+class LookUpJob(_Job, frozen=True, tag="look_up"):
+    """Fetch records of a service to look at; they arrive as `Came` and go into no index."""
+
+    DOING = "Searching"
+    request: FetchRequest
+
+    @property
+    def target(self) -> str:
+        """The name of the service."""
+        source = self.request.source
+        return "ids" if source == "ids" else SERVICE_NAMES[source]
+
+
+Job = (
+    BuildJob | AddJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob | LookUpJob
+)  # fmt: skip
+MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
+"""Jobs whose index need not exist yet."""
+
+
+class RunJob(msgspec.Struct, frozen=True, tag="run"):
+    """Run a job: the first request of a job process, and the only one."""
+
+    job: Job
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Stop the request that has the id of this message; it fails as interrupted."""
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
+    """End, as when the input closes."""
+
+
+SearchRequest = Search | Similar | Explain
+"""Requests of which a newer one of the same stream supersedes one that waits."""
+Lookup = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument
+"""Requests that read what is stored and need no model."""
+Request = SearchRequest | Lookup | EnsureCatalogue | RunJob | Cancel | Shutdown
+
+
+# Replies ----------------------------------------------------------------------------------------
+
+
+class Progressed(msgspec.Struct, frozen=True, tag="progress"):
+    """A step of a request."""
+
+    progress: Progress
+
+
+class Remarked(msgspec.Struct, frozen=True, tag="remark"):
+    """A sentence about a job that runs, such as which model is downloaded and how large it is."""
+
+    text: str
+
+
+class Came(msgspec.Struct, frozen=True, tag="came"):
+    """Records that a service gave."""
+
+    documents: list[Document]
+
+
+class Partial(msgspec.Struct, frozen=True, tag="partial"):
+    """The answer of a search before its hits are reranked."""
+
+    answer: SearchResult
+
+
+class Found(msgspec.Struct, frozen=True, tag="found"):
+    """The answer of a search."""
+
+    answer: SearchResult
+
+
+class Explained(msgspec.Struct, frozen=True, tag="explained"):
+    """Explanation documents were found, in the order in which they were asked for."""
+
+    reasons: list[Explanation]
+
+
+class Listed(msgspec.Struct, frozen=True, tag="listed"):
+    """All indexes."""
+
+    indexes: list[IndexInfo]
+
+
+class CatalogueReady(msgspec.Struct, frozen=True, tag="catalogue_ready"):
+    """The catalogue's index is there: its documents, whether it was built now, and a note."""
+
+    documents: int
+    built: bool
+    note: str | None
+
+
+class BenchmarkOpened(msgspec.Struct, frozen=True, tag="benchmark_opened"):
+    """All judged queries. stale: the files are no longer those that were ranked, or a run or its
+    index is gone; an evaluation must come first, and there are no queries."""
+
+    queries: list[QueryRow] = []
+    stale: bool = False
+
+
+class QueryViewed(msgspec.Struct, frozen=True, tag="query_viewed"):
+    """A query with its documents."""
+
+    view: QueryView
+
+
+class DocumentRead(msgspec.Struct, frozen=True, tag="document_read"):
+    """A document's title and text; None where the corpus has none of that id."""
+
+    document: tuple[str, str] | None = None
+
+
+class Built(msgspec.Struct, frozen=True, tag="built"):
+    """An index was built, extended or compacted.
+
+    index: as it is now; report: what was read; changed: False where it held all of that before.
+    """
+
+    index: IndexInfo
+    report: Report
+    changed: bool
+
+
+class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
+    """Records were fetched: how many distinct ones, of which service; the index's documents
+    afterwards, and whether it changed. index is None for a look-up."""
+
+    service: str
+    records: int
+    index: str | None = None
+    documents: int | None = None
+    changed: bool = False
+
+
+class Verified(msgspec.Struct, frozen=True, tag="verified"):
+    """The checks of an index."""
+
+    verification: Verification
+
+
+class Removed(msgspec.Struct, frozen=True, tag="removed"):
+    """An index is deleted; it took so many bytes."""
+
+    bytes: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """A request raised `error`, a name in `errors.py`.
+
+    expression, column: where a filter does not parse; kept: what remains of an interrupted job.
+    """
+
+    error: str
+    message: str
+    remedy: str | None = None
+    superseded: bool = False
+    expression: str | None = None
+    column: int = 0
+    kept: str = ""
+
+    def to_error(self) -> BioRetrievalError:
+        """The error as it was raised, or its base where the type is not a plain one."""
+        if self.superseded:
+            return SupersededError(self.message, remedy=self.remedy)
+        if self.error == "FilterError" and self.expression is not None:
+            return errors.FilterError(
+                self.message, expression=self.expression, column=self.column, remedy=self.remedy
+            )
+        kind = _PLAIN.get(self.error, BioRetrievalError)
+        rebuilt: BioRetrievalError = kind(self.message, remedy=self.remedy)
+        if self.kept:
+            rebuilt.add_note(self.kept)
+        return rebuilt
+
+
+JobResult = Built | Fetched | Verified | Removed
+Event = Progressed | Remarked | Came | Partial
+"""Replies that come before the last one of a request."""
+Reply = (
+    Event | Found | Explained | Listed | CatalogueReady | BenchmarkOpened | QueryViewed
+    | DocumentRead | JobResult | Failed
+)  # fmt: skip
+_PLAIN = {
+    kind.__name__: kind
+    for kind in (
+        errors.UsageError, errors.NotFoundError, errors.InterruptedByUser, errors.CorpusError,
+        errors.IndexFault, errors.ModelError,
+    )
+}  # fmt: skip
+
+
+class SupersededError(errors.InterruptedByUser):
+    """A newer search of the same stream came before this one began."""
+
+
+class ProtocolError(BioRetrievalError):
+    """The other end sent what is no message."""
+
+
+# Frames -----------------------------------------------------------------------------------------
+
+Message = TypeVar("Message")
+
+
+def frame(identifier: int, message: Request | Reply) -> bytes:
+    """Encode a message of the request `identifier`. Raises ProtocolError if it is too large."""
+    data = msgspec.json.encode((identifier, message))
+    if len(data) > MOST_BYTES:
+        raise ProtocolError(f"a message of {len(data):,} bytes is too large")
+    return _LENGTH.pack(len(data)) + data
+
+
+def body_length(header: bytes) -> int:
+    """Length of the message that follows `header`. Raises ProtocolError if it is too large."""
+    length = int(_LENGTH.unpack(header)[0])
+    if length > MOST_BYTES:
+        raise ProtocolError("the app and its child process do not understand each other")
+    return length
+
+
+def decode_request(data: bytes) -> tuple[int, Request]:
+    """Decode (id, request). Raises ProtocolError."""
+    return _decode(_requests, data)
+
+
+def decode_reply(data: bytes) -> tuple[int, Reply]:
+    """Decode (id, reply). Raises ProtocolError."""
+    return _decode(_replies, data)
+
+
+def failure(error: BioRetrievalError) -> Failed:
+    """An error as a reply, by the nearest type of `errors.py`."""
+    public = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    failed = Failed(
+        public.__name__, error.message, error.remedy, kept=" ".join(getattr(error, "__notes__", ()))
+    )
+    if isinstance(error, errors.FilterError):
+        return msgspec.structs.replace(failed, expression=error.expression, column=error.column)
+    return failed
+
+
+def interrupted(*, superseded: bool = False) -> Failed:
+    """The reply to a request that was stopped."""
+    text = "superseded by a newer search" if superseded else "interrupted"
+    return Failed("InterruptedByUser", text, superseded=superseded)
+
+
+def absolute(inputs: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """Paths as they are seen from any folder; globs stay globs."""
+    return tuple(str(Path(path).expanduser().absolute()) for path in inputs)
+
+
+_requests: msgspec.json.Decoder[tuple[int, Request]] = msgspec.json.Decoder(tuple[int, Request])
+_replies: msgspec.json.Decoder[tuple[int, Reply]] = msgspec.json.Decoder(tuple[int, Reply])
+
+
+def _decode(decoder: msgspec.json.Decoder[Message], data: bytes) -> Message:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"a message does not parse: {error}") from error

@@ -1,0 +1,157 @@
+"""The judgements of a benchmark beside what was found: every query with its score, and for one
+query where its judged documents went and what came up unjudged. Plain values for a face to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bioretrieval_tui.errors import NotFoundError
+from bioretrieval_tui.evaluation.benchmark import Benchmark
+from bioretrieval_tui.evaluation.metrics import MAIN, Ranking, measure
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.documents.store import DocumentStore
+
+UNJUDGED = 10
+"""Unjudged documents that are shown for a query."""
+
+Rankings = Mapping[str, Mapping[str, Ranking]]
+"""By mode (or whatever a run is called), then by query id."""
+Titles = Callable[[Sequence[str]], Mapping[str, str]]
+"""Titles by document id; ids that are in no corpus are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRow:
+    """One query in the list. judged: documents with a judgement; relevant: with grade 1 or more;
+    scores: nDCG@10 by mode."""
+
+    id: str
+    text: str
+    judged: int
+    relevant: int
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRow:
+    """One judged document of a query. title: None where the corpus has no such document; ranks:
+    place from 1 by mode, None where it was not found."""
+
+    id: str
+    grade: int
+    title: str | None
+    ranks: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedRow:
+    """One document that was found for a query and that nobody has judged; see `JudgedRow`."""
+
+    id: str
+    title: str | None
+    ranks: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryView:
+    """One query, whole. scores: all measures by mode; judged: highest grade first, then by best
+    rank; unjudged: the best ranked, those of the best rank in any mode first."""
+
+    id: str
+    text: str
+    scores: Mapping[str, Mapping[str, float]]
+    judged: tuple[JudgedRow, ...]
+    unjudged: tuple[UnjudgedRow, ...]
+
+
+def query_rows(benchmark: Benchmark, rankings: Rankings) -> list[QueryRow]:
+    """All judged queries in the order of the benchmark, with their scores."""
+    measured = {
+        mode: measure(benchmark.judgements, found).by_query for mode, found in rankings.items()
+    }
+    return [
+        QueryRow(
+            id=query,
+            text=text,
+            judged=len(benchmark.judgements[query]),
+            relevant=sum(grade > 0 for grade in benchmark.judgements[query].values()),
+            scores={mode: values[query][MAIN] for mode, values in measured.items()},
+        )
+        for query, text in benchmark.queries.items()
+    ]
+
+
+def query_view(
+    benchmark: Benchmark,
+    rankings: Rankings,
+    query: str,
+    titles: Titles,
+    *,
+    most: int = UNJUDGED,
+) -> QueryView:
+    """One query with its judged documents and the best `most` unjudged ones.
+
+    Raises:
+        NotFoundError: the split judges no query of that id. Whatever `titles` raises.
+    """
+    graded = judgements_of(benchmark, query)
+    places = {
+        mode: {name: rank for rank, (name, _) in enumerate(found.get(query, ()), start=1)}
+        for mode, found in rankings.items()
+    }
+    best: dict[str, int] = {}
+    for ranks in places.values():
+        for name, rank in ranks.items():
+            best[name] = min(rank, best.get(name, rank))
+    judged = sorted(graded, key=lambda name: (-graded[name], best.get(name, len(best) + 1), name))
+    others = sorted((name for name in best if name not in graded), key=lambda n: (best[n], n))
+    shown = others[:most]
+    title = titles([*judged, *shown])
+
+    def ranks_of(name: str) -> dict[str, int | None]:
+        return {mode: ranks.get(name) for mode, ranks in places.items()}
+
+    return QueryView(
+        id=query,
+        text=benchmark.queries[query],
+        scores={
+            mode: measure({query: graded}, {query: found.get(query, ())}).metrics
+            for mode, found in rankings.items()
+        },
+        judged=tuple(JudgedRow(n, graded[n], title.get(n), ranks_of(n)) for n in judged),
+        unjudged=tuple(UnjudgedRow(n, title.get(n), ranks_of(n)) for n in shown),
+    )
+
+
+def judgements_of(benchmark: Benchmark, query: str) -> Mapping[str, int]:
+    """The grades of a query by document id.
+
+    Raises:
+        NotFoundError: the split judges no query of that id.
+    """
+    if query not in benchmark.judgements:
+        import difflib
+
+        near = difflib.get_close_matches(query[:80], benchmark.judgements, n=3)
+        raise NotFoundError(
+            f"the split {benchmark.split} of {benchmark.name} has no query {query!r}",
+            remedy=f"nearest: {', '.join(near)}" if near else "ids stand in queries.jsonl",
+        )
+    return benchmark.judgements[query]
+
+
+def titles_in(store: DocumentStore) -> Titles:
+    """Titles from the documents of an index; where one has none, the beginning of its text."""
+
+    def titles(names: Sequence[str]) -> dict[str, str]:
+        labels = store.labels(names)
+        documents = store.get(list(labels.values()))
+        return {
+            name: document.title or document.text[:200]
+            for name, document in zip(labels, documents, strict=True)
+        }
+
+    return titles

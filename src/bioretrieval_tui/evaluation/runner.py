@@ -1,0 +1,825 @@
+"""One evaluation, from a folder to a report: the index, the runs, the scores, and what is kept.
+
+`evaluate_folder` is all that the `eval` verb and the app need. The index of a benchmark is an index
+like any other, named by what it is made of, so that it is built once and found again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
+from bioretrieval_tui.encoding.encoder import (
+    load_encoder,
+    load_query_encoder,
+    prepare_query_encoder,
+)
+from bioretrieval_tui.encoding.recipe import recipe_hash
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    CorpusError,
+    IndexFault,
+    NotFoundError,
+    UsageError,
+)
+from bioretrieval_tui.evaluation import significance
+from bioretrieval_tui.evaluation.benchmark import Benchmark, find_parts, read_benchmark
+from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Measured, Ranking, measure
+from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
+from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view, titles_in
+from bioretrieval_tui.evaluation.records import (
+    FORMAT,
+    EvaluationRecord,
+    find,
+    hardware,
+    record_id,
+    record_now,
+    save,
+    slug,
+    versions,
+)
+from bioretrieval_tui.evaluation.trec import in_order, run_paths, write_run
+from bioretrieval_tui.index.build import build_from, build_lexical
+from bioretrieval_tui.index.intake import feed_files
+from bioretrieval_tui.index.manifest import Manifest
+from bioretrieval_tui.index.registry import manifest_of, open_index
+from bioretrieval_tui.index.vectorise import ModelFacts, embedded_facts, facts_of
+from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.progress import Progress, Reporter, silent
+from bioretrieval_tui.search.engine import SearchEngine
+from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.types import MOST_HITS, Query
+
+RERANK = "rerank"
+MODES = ("dense", "lexical", "hybrid", RERANK)
+DEFAULT_MODES = ("dense", "lexical", "hybrid")
+MOST = MOST_HITS - 1
+"""Documents a query; one more is ranked, in place of the query's own."""
+_WARM = 3
+"""Queries that are run once before, and not timed: the first pays for what is mapped."""
+_PREFIX = "eval"
+_EACH_WAY = 5
+"""Queries that gained, and that lost, named in a comparison."""
+
+Remark = Callable[[str], None]
+"""Takes a line for the user while an evaluation runs, such as what is downloaded."""
+
+
+# What is asked for, and what is reported ------------------------------------------------------
+
+
+class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to evaluate, and which files to write besides the records.
+
+    folder: a benchmark in BEIR's layout; split: None for `test`, or for the only one; modes: of
+    `MODES`, each once; model: hub id or folder, None for the index's own model or else the
+    embedded one; recipe: how it encodes, None for the embedded model's; index: an existing index
+    to use instead of one that is built of the corpus; depth: documents a query, at least 100;
+    keep_own: rank the document that has the query's own id; reranker, reranker_recipe: the
+    cross-encoder, needed for the mode `rerank`; download: fetch what a model lacks; run_file: for
+    the rankings, as TREC runs; per_query: for the scores of each query, as JSON lines; compare:
+    two runs to test against each other, as `A,B`: modes of this evaluation, or ids of records.
+    """
+
+    folder: Path
+    split: str | None = None
+    modes: tuple[str, ...] = DEFAULT_MODES
+    model: str | None = None
+    recipe: Encoding | None = None
+    index: str | None = None
+    device: str = "auto"
+    depth: int = DEPTH
+    keep_own: bool = False
+    reranker: str | None = None
+    reranker_recipe: Encoding | None = None
+    download: bool = False
+    run_file: Path | None = None
+    per_query: Path | None = None
+    compare: str | None = None
+
+    @property
+    def encodes(self) -> bool:
+        """Whether a mode needs the model; BM25 does not."""
+        return any(mode != "lexical" for mode in self.modes)
+
+    def models(self) -> list[tuple[str, Encoding | None]]:
+        """The models that must be on this machine, with their recipes, but for the embedded one."""
+        named = [(self.reranker, self.reranker_recipe)]
+        if self.encodes:
+            named.insert(0, (self.model, self.recipe))
+        return [(one, recipe) for one, recipe in named if one and one != embedded.MODEL_ID]
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Milliseconds a query, one after the other, warm: the median and the 95th percentile."""
+
+    p50: float
+    p95: float
+
+
+class ModeReport(msgspec.Struct, frozen=True):
+    """One mode: means by metric, and the published scores that it may be compared with."""
+
+    mode: str
+    metrics: dict[str, float]
+    latency_ms: Latency
+    published: tuple[Reference, ...] = ()
+
+
+class QueryChange(msgspec.Struct, frozen=True):
+    """A query and its main metric in the two runs of a comparison."""
+
+    query: str
+    text: str
+    first: float
+    second: float
+    difference: float
+
+
+class ComparisonReport(msgspec.Struct, frozen=True):
+    """Two runs over the same queries; see `significance.Comparison`.
+
+    changed: the queries that gained most, then those that lost most.
+    """
+
+    first: str
+    second: str
+    measure: str
+    difference: float
+    p: float
+    permutations: int
+    exact: bool
+    wins: int
+    losses: int
+    ties: int
+    changed: tuple[QueryChange, ...] = ()
+
+
+class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished evaluation, as `eval -f json` prints it.
+
+    model: hub id of the index's model; queries: those that were run; documents: ids of the corpus,
+    those of equal texts counted each; sha256: of corpus, queries and judgements; instruction: put
+    before every query, None for the recipe's own; notes: what should be read beside the scores, a
+    line each.
+    """
+
+    benchmark: str
+    split: str
+    model: str
+    queries: int
+    documents: int
+    runs: tuple[ModeReport, ...]
+    revision: str
+    recipe_hash: str
+    index: str
+    sha256: str
+    depth: int
+    instruction: str | None
+    notes: tuple[str, ...]
+    comparison: ComparisonReport | None = None
+
+
+class NotKeptError(BioRetrievalError):
+    """The evaluation is finished, and a record or a file of it could not be written."""
+
+    def __init__(self, report: EvaluationReport, error: BioRetrievalError) -> None:
+        super().__init__(error.message, remedy=error.remedy)
+        self.report = report
+
+
+# Evaluating -----------------------------------------------------------------------------------
+
+
+def evaluate_folder(
+    request: EvaluationRequest,
+    reporter: Reporter = silent,
+    remark: Remark = lambda _: None,
+    *,
+    catalogue: Catalogue | None = None,
+) -> EvaluationReport:
+    """Run and measure every mode, keep a record of each, and write the files asked for.
+
+    catalogue: for published scores, and for the instruction that a model has for the benchmark;
+    loaded if None.
+
+    Raises: as `check`, `read_benchmark`, `ensure_index` and searching do, and whatever `reporter`
+        raises; ModelError: a model is not here and `download` is False. NotKeptError, with the
+        report: something could not be written.
+    """
+    earlier = check(request)
+    _download(request, reporter, remark)
+    catalogue = catalogue or _catalogue(remark)
+    with opened(request, reporter) as ready:
+        benchmark, manifest = ready.benchmark, ready.manifest
+        match = ready.match(catalogue)
+        instruction = _instruction(request, manifest, match)
+        done: list[tuple[Run, Measured]] = []
+        reports = []
+        for mode in request.modes:
+            run = ready.run(request, benchmark, mode, instruction, reporter)
+            measured = measure(benchmark.judgements, run.rankings)
+            done.append((run, measured))
+            beside = references(catalogue, match, mode, manifest.model, measured.metrics[MAIN])
+            reports.append(ModeReport(mode, dict(measured.metrics), run.latency, tuple(beside)))
+        documents = ready.documents
+        absent = len(benchmark.judged()) - len(ready.store.labels(benchmark.judged()))
+        device = ready.engine.load().device if request.encodes else "cpu"
+    compared = _compared(request, done, earlier)
+    report = EvaluationReport(
+        benchmark=benchmark.name,
+        split=benchmark.split,
+        model=manifest.model,
+        queries=len(benchmark.queries),
+        documents=documents,
+        runs=tuple(reports),
+        revision=manifest.revision,
+        recipe_hash=manifest.recipe_hash,
+        index=manifest.name,
+        sha256=benchmark.sha256,
+        depth=request.depth,
+        instruction=instruction,
+        notes=tuple(_notes(benchmark, absent, [run.own for run, _ in done], match)),
+        comparison=_comparison_report(compared, benchmark),
+    )
+    try:
+        for record in _records(request, report, done, match, device):
+            save(record)
+        _write_runs(request, done)
+        _write_queries(request, benchmark, done, compared)
+    except BioRetrievalError as error:  # a full disk must not cost the scores too
+        raise NotKeptError(report, error) from error
+    return report
+
+
+def view_query(
+    request: EvaluationRequest,
+    query: str,
+    reporter: Reporter = silent,
+    remark: Remark = lambda _: None,
+    *,
+    catalogue: Catalogue | None = None,
+) -> QueryView:
+    """Rank for `query` alone in the modes of `request`, and put its judgements beside.
+
+    Raises: as `evaluate_folder` does; NotFoundError also where the split judges no such query.
+    """
+    check(request)
+    _download(request, reporter, remark)
+    catalogue = catalogue or _catalogue(remark)
+    with opened(request, reporter, query=query) as ready:
+        whole = ready.benchmark
+        one = replace(
+            whole,
+            queries={query: whole.queries[query]},
+            judgements={query: judgements_of(whole, query)},
+        )
+        instruction = _instruction(request, ready.manifest, ready.match(catalogue))
+        rankings = {
+            mode: ready.run(request, one, mode, instruction, reporter).rankings
+            for mode in request.modes
+        }
+        return query_view(one, rankings, query, titles_in(ready.store))
+
+
+def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
+    """Refuse what cannot be evaluated, before anything is read; the scores by query of the records
+    that `compare` names.
+
+    Raises:
+        UsageError: an unknown or repeated mode, none, an impossible depth, no reranker for the mode
+            `rerank`, a folder where a file is due, or a `compare` that names no two comparable
+            runs. NotFoundError: no such index, folder or record. IndexFault: the index is of
+            another model.
+    """
+    modes = f"modes: {', '.join(MODES)}"
+    if not request.modes:
+        raise UsageError("no mode is asked for", remedy=modes)
+    for mode in request.modes:
+        if mode not in MODES:
+            raise UsageError(f"there is no mode {mode!r}", remedy=modes)
+    if len(set(request.modes)) != len(request.modes):
+        raise UsageError("a mode is asked for twice", remedy="name every mode once")
+    if not DEPTH <= request.depth <= MOST:
+        raise UsageError(
+            f"a depth of {request.depth:,} is not possible",
+            remedy=f"use {DEPTH} to {MOST:,}: R@100 needs {DEPTH}",
+        )
+    if RERANK in request.modes and request.reranker is None:
+        raise UsageError("no cross-encoder is named for the mode rerank", remedy="name one")
+    for path, what in ((request.run_file, "run"), (request.per_query, "scores by query")):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise NotFoundError(f"the folder for the {what}, {path.parent}, is not there")
+        if path is not None and path.is_dir():
+            raise UsageError(f"{path} is a folder", remedy=f"name a file for the {what}")
+    if request.index is not None:
+        manifest = manifest_of(request.index)
+        if request.model is not None and manifest.model != request.model:
+            raise IndexFault(
+                f"index {request.index} was built with {manifest.model}, not {request.model}",
+                remedy="leave --model out, or leave --index out to build one with that model",
+            )
+    return _earlier(request)
+
+
+def _catalogue(remark: Remark) -> Catalogue:
+    from bioretrieval_tui.catalog.compiled import load
+
+    loaded = load()
+    for problem in loaded.problems:
+        remark(problem)
+    return loaded.catalogue
+
+
+def _download(request: EvaluationRequest, reporter: Reporter, remark: Remark) -> None:
+    """Fetch what the models lack, where that was asked for; the benchmark is looked at first."""
+    find_parts(request.folder, request.split)
+    if not request.download:
+        return
+    from bioretrieval_tui.encoding.fetching import fetch_model, missing_models, plan_download
+
+    for model, recipe in request.models():
+        for missing in missing_models(model, recipe):
+            plan = plan_download(missing)
+            remark(plan.line())
+            fetch_model(missing, reporter=reporter, plan=plan)
+
+
+def _instruction(request: EvaluationRequest, manifest: Manifest, match: Match | None) -> str | None:
+    """What the model's recipe puts before the queries of just this benchmark; None for its
+    default."""
+    # Instructions are no part of a recipe's hash, so those of the catalogue may be newer.
+    recipe = request.recipe or manifest.recipe
+    return None if match is None else recipe.instructions.get(match.entry.id)
+
+
+def _notes(
+    benchmark: Benchmark, absent: int, own: Sequence[int], match: Match | None
+) -> Iterator[str]:
+    """What should be read beside the scores. absent: judged documents that are not in the corpus;
+    own: queries whose own document was left out, by mode."""
+    yield from benchmark.remarks()
+    if absent:
+        documents = "document is" if absent == 1 else "documents are"
+        yield (
+            f"{absent:,} judged {documents} not in the corpus: counted as not found, as trec_eval"
+            " does"
+        )
+    most = max(own, default=0)
+    if most:
+        yield (
+            f"for {most:,} {'query' if most == 1 else 'queries'} a document with the query's own"
+            " id was left out, as BEIR does; --keep-own ranks it"
+        )
+    if match is not None and match.note:
+        yield match.note
+
+
+# Comparing, and what is kept ------------------------------------------------------------------
+
+
+def _sides(compare: str) -> tuple[str, str]:
+    parts = [part.strip() for part in compare.split(",")]
+    if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
+        raise UsageError(
+            f"--compare does not understand {compare!r}",
+            remedy="name two different runs, as in --compare lexical,hybrid",
+        )
+    return parts[0], parts[1]
+
+
+def _earlier(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
+    """nDCG@10 by query of the records that `compare` names. Raises UsageError, NotFoundError."""
+    found: dict[str, Mapping[str, float]] = {}
+    for side in () if request.compare is None else _sides(request.compare):
+        if side in request.modes:
+            continue
+        if side in MODES:
+            raise UsageError(f"the mode {side} is not run", remedy=f"add: -m {side}")
+        record = find(side)
+        benchmark = read_benchmark(request.folder, request.split)
+        if (record.sha256, record.split) != (benchmark.sha256, benchmark.split):
+            raise UsageError(
+                f"{record.id} is of another benchmark or split"
+                f" ({record.benchmark}, {record.split}, or other bytes of it)",
+                remedy="compare evaluations of the same files",
+            )
+        found[side] = record.per_query
+    return found
+
+
+def _compared(
+    request: EvaluationRequest,
+    done: Sequence[tuple[Run, Measured]],
+    earlier: Mapping[str, Mapping[str, float]],
+) -> significance.Comparison | None:
+    if request.compare is None:
+        return None
+    values = dict(earlier)
+    for run, measured in done:
+        values[run.mode] = {query: one[MAIN] for query, one in measured.by_query.items()}
+    first, second = _sides(request.compare)
+    return significance.compare(first, second, (values[first], values[second]))
+
+
+def _comparison_report(
+    found: significance.Comparison | None, benchmark: Benchmark
+) -> ComparisonReport | None:
+    if found is None:
+        return None
+    gained = [delta for delta in found.deltas if delta.difference > 0][:_EACH_WAY]
+    lost = [delta for delta in found.deltas if delta.difference < 0][-_EACH_WAY:]
+    whole = asdict(found)
+    del whole["deltas"]
+    changed = tuple(
+        QueryChange(
+            one.query, benchmark.queries.get(one.query, ""), one.first, one.second, one.difference
+        )
+        for one in (*gained, *lost)
+    )
+    return ComparisonReport(**whole, changed=changed)
+
+
+def _records(
+    request: EvaluationRequest,
+    report: EvaluationReport,
+    done: Sequence[tuple[Run, Measured]],
+    match: Match | None,
+    device: str,
+) -> Iterator[EvaluationRecord]:
+    """One record a mode, for the list of the user's runs."""
+    machine, made_by, date = hardware(device), versions(), record_now()
+    for run, measured in done:
+        yield EvaluationRecord(
+            format=FORMAT,
+            id=record_id(report.benchmark, report.model, run.mode, f"{date}\n{report.sha256}"),
+            date=date,
+            benchmark=report.benchmark,
+            split=report.split,
+            sha256=report.sha256,
+            model=report.model,
+            revision=report.revision,
+            recipe_hash=report.recipe_hash,
+            mode=run.mode,
+            index=report.index,
+            queries=report.queries,
+            documents=report.documents,
+            depth=report.depth,
+            metrics=dict(measured.metrics),
+            latency_ms={"p50": run.latency.p50, "p95": run.latency.p95},
+            per_query={query: values[MAIN] for query, values in measured.by_query.items()},
+            hardware=machine,
+            versions=made_by,
+            instruction=report.instruction,
+            keep_own=request.keep_own,
+            reranker=request.reranker if run.mode == RERANK else None,
+            catalogue=match.entry.id if match is not None and match.fits else None,
+        )
+
+
+def _write_runs(request: EvaluationRequest, done: Sequence[tuple[Run, Measured]]) -> None:
+    if request.run_file is None:
+        return
+    paths = run_paths(request.run_file, request.modes)
+    for run, _ in done:
+        write_run(paths[run.mode], run.rankings, f"bioretrieval-{run.mode}")
+
+
+def _write_queries(
+    request: EvaluationRequest,
+    benchmark: Benchmark,
+    done: Sequence[tuple[Run, Measured]],
+    comparison: significance.Comparison | None,
+) -> None:
+    path = request.per_query
+    if path is None:
+        return
+    deltas = {} if comparison is None else {one.query: one for one in comparison.deltas}
+    lines = []
+    for query, text in benchmark.queries.items():
+        line: dict[str, object] = {
+            "query": query,
+            "text": text,
+            "metrics": {run.mode: measured.by_query[query] for run, measured in done},
+        }
+        if comparison is not None:
+            delta = deltas[query]
+            line["comparison"] = {
+                comparison.first: delta.first,
+                comparison.second: delta.second,
+                "difference": delta.difference,
+            }
+        lines.append(msgspec.json.encode(line) + b"\n")
+    try:
+        write_atomically(path, b"".join(lines))
+    except OSError as error:
+        raise BioRetrievalError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+# Runs -----------------------------------------------------------------------------------------
+
+
+class Ranker(Protocol):
+    """What is evaluated: something that ranks documents for a query."""
+
+    def rank(
+        self, query: str, k: int, mode: str, *, instruction: str | None = None
+    ) -> Sequence[tuple[str, float]]:
+        """(document id, score), best first, at most `k`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one mode answered. rankings: by query id, every judged query; latency: of a query from
+    its text to its ranking; own: queries whose own document was left out."""
+
+    mode: str
+    rankings: Mapping[str, Ranking]
+    latency: Latency
+    own: int = 0
+
+
+def run_mode(
+    ranker: Ranker,
+    benchmark: Benchmark,
+    mode: str,
+    *,
+    depth: int = DEPTH,
+    aliases: Mapping[str, Sequence[str]] | None = None,
+    keep_own: bool = False,
+    instruction: str | None = None,
+    reporter: Reporter = silent,
+) -> Run:
+    """Run every query of `benchmark` through `ranker`, one after the other.
+
+    depth: documents a query; aliases: see `aliases_of`; keep_own: do not leave out the document
+    that has the query's own id; instruction: for this benchmark, or None for the model's own.
+
+    Raises whatever the ranker or `reporter` raises.
+    """
+    total = len(benchmark.queries)
+    for text in islice(benchmark.queries.values(), _WARM):
+        ranker.rank(text, depth + 1, mode, instruction=instruction)
+    rankings: dict[str, Ranking] = {}
+    seconds: list[float] = []
+    own = 0
+    for done, (query, text) in enumerate(benchmark.queries.items()):
+        reporter(Progress("running", done, total, unit="queries", note=mode))
+        started = time.perf_counter()
+        # One more than asked for, in place of the query's own document.
+        given = ranker.rank(text, depth + 1, mode, instruction=instruction)
+        seconds.append(time.perf_counter() - started)
+        ranking = in_order(given, aliases or {})
+        if not keep_own and query not in benchmark.judgements[query]:
+            others = tuple(one for one in ranking if one[0] != query)
+            own += len(others) < len(ranking)
+            ranking = others
+        rankings[query] = ranking[:depth]
+    reporter(Progress("running", total, total, unit="queries", note=mode))
+    p50, p95 = np.percentile(np.array(seconds) * 1000, (50, 95)).tolist()
+    return Run(mode, rankings, Latency(round(p50, 3), round(p95, 3)), own)
+
+
+def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
+    """For each document that has them, the other ids of its text.
+
+    Raises:
+        IndexFault: the store is damaged.
+    """
+    by_label: dict[int, list[str]] = {}
+    for name, label in store.all_aliases():
+        by_label.setdefault(label, []).append(name)
+    labels = list(by_label)
+    return {
+        name: tuple(by_label[label]) for label, name in zip(labels, store.ids(labels), strict=True)
+    }
+
+
+class _Reranking:
+    """Ranks as the engine does, the top hits in the order of a cross-encoder."""
+
+    def __init__(self, engine: SearchEngine, encoder: CrossEncoder) -> None:
+        self._engine = engine
+        self._encoder = encoder
+
+    def rank(
+        self, query: str, k: int, mode: str, /, *, instruction: str | None = None
+    ) -> list[tuple[str, float]]:
+        """(document id, score), best first, at most `k`; scores are the cross-encoder's, and those
+        of the hits behind fall by 1 from the last one, since they were not read."""
+        first = "hybrid" if mode == RERANK else mode
+        question = Query(text=query, k=k, mode=first, instruction=instruction)
+        hits = reranked(query, self._engine.search(question).hits, self._encoder)
+        found: list[tuple[str, float]] = []
+        floor = 0.0
+        for hit in hits:
+            floor = floor - 1.0 if hit.scores.rerank is None else hit.scores.rerank
+            found.append((hit.id, floor))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A benchmark with the open index to run it on, and the cross-encoder where one is needed."""
+
+    benchmark: Benchmark
+    engine: SearchEngine
+    aliases: Mapping[str, Sequence[str]]
+    reranker: CrossEncoder | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the index."""
+        return self.engine.index.manifest
+
+    @property
+    def store(self) -> DocumentStore:
+        """The documents of the index."""
+        return self.engine.index.documents
+
+    @property
+    def documents(self) -> int:
+        """Ids of the corpus, those of equal texts counted each."""
+        return self.manifest.documents + self.manifest.aliases
+
+    def match(self, catalogue: Catalogue) -> Match | None:
+        """The catalogue's benchmark that this is, or None."""
+        one = self.benchmark
+        return match_benchmark(catalogue, one.name, one.split, len(one.queries), self.documents)
+
+    def run(
+        self,
+        request: EvaluationRequest,
+        benchmark: Benchmark,
+        mode: str,
+        instruction: str | None,
+        reporter: Reporter,
+    ) -> Run:
+        """Run the queries of `benchmark` in one mode."""
+        ranker: Ranker = self.engine
+        if mode == RERANK and self.reranker is not None:
+            ranker = _Reranking(self.engine, self.reranker)
+        return run_mode(
+            ranker,
+            benchmark,
+            mode,
+            depth=request.depth,
+            aliases=self.aliases,
+            keep_own=request.keep_own,
+            instruction=instruction,
+            reporter=reporter,
+        )
+
+
+@contextlib.contextmanager
+def opened(
+    request: EvaluationRequest, reporter: Reporter = silent, *, query: str | None = None
+) -> Iterator[Opened]:
+    """The benchmark, and its index, built where it has to be, and open.
+
+    query: one that must be judged; a slip of the pen is found before an index is built.
+
+    Raises: as `read_benchmark`, `load_cross_encoder`, `ensure_index` and `SearchEngine.open` do;
+        IndexFault also where the index holds none of the judged documents; NotFoundError where
+        there is no such query.
+    """
+    benchmark = read_benchmark(request.folder, request.split)
+    if query is not None:
+        judgements_of(benchmark, query)
+    # Before the index, which may take hours: what is not here is said at once.
+    reranker = None
+    if RERANK in request.modes and request.reranker is not None:
+        reranker = load_cross_encoder(
+            request.reranker, request.reranker_recipe, device=request.device, reporter=reporter
+        )
+    name = request.index
+    if name is None:
+        name = ensure_index(
+            benchmark,
+            request.model or embedded.MODEL_ID,
+            request.recipe,
+            vectors=request.encodes,
+            device=request.device,
+            reporter=reporter,
+        )
+    engine = SearchEngine.open(
+        name, device=request.device, reporter=reporter, ready=request.encodes
+    )
+    try:
+        if not any(engine.index.documents.lookup(one) for one in benchmark.judged()):
+            raise IndexFault(
+                f"none of the judged documents of {benchmark.name} is in the index {name}",
+                remedy="is it an index of this corpus? leave --index out to build one",
+            )
+        yield Opened(benchmark, engine, aliases_of(engine.index.documents), reranker)
+    finally:
+        engine.close()
+
+
+# The index of a benchmark ---------------------------------------------------------------------
+
+
+def ensure_index(
+    benchmark: Benchmark,
+    model: str = embedded.MODEL_ID,
+    recipe: Encoding | None = None,
+    *,
+    vectors: bool = True,
+    device: str = "auto",
+    reporter: Reporter = silent,
+) -> str:
+    """The name of the index over the corpus of `benchmark` by `model`, built where there is none.
+
+    vectors: False where BM25 is all that is run: an index without vectors will do then, nothing
+    is encoded and no model is loaded.
+
+    One that was built from the same bytes by the same model, revision and recipe is taken; one
+    that is damaged or was changed since is built again. A build that is cut short goes on where
+    its vectors end.
+
+    Raises:
+        CorpusError: a line of the corpus is malformed; it is named. ModelError: the model is not
+            here, or how it encodes is not known. IndexFault: the index cannot be written.
+            Whatever `reporter` raises. In every case no index has changed.
+    """
+    facts = _facts(model, recipe, device, reporter) if vectors else _named(model, recipe)
+    identity = _identity(benchmark, facts)
+    name = f"{_PREFIX}-{slug(benchmark.name, 40) or 'benchmark'}-{identity[:8]}"
+    if _is_there(name, identity, benchmark.corpus_sha256, vectors=vectors):
+        return name
+    feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", ReadOptions(), strict=True))
+    try:
+        if vectors:
+            outcome = build_from(
+                name,
+                feed,
+                lambda: load_encoder(model, recipe, device=device, reporter=reporter),
+                reporter=reporter,
+                fingerprint=identity,
+            )
+        else:
+            outcome = build_lexical(name, feed, facts, reporter=reporter, fingerprint=identity)
+    except CorpusError as error:
+        # An index of one's own may do without a record; a figure may not.
+        if "--strict" not in (error.remedy or ""):
+            raise
+        raise CorpusError(error.message, remedy="mend the corpus") from error
+    if [file.sha256 for file in outcome.manifest.inputs] != [benchmark.corpus_sha256]:
+        raise CorpusError(
+            f"{benchmark.parts.corpus} changed while it was read",
+            remedy="try again when nothing writes to it",
+        )
+    if vectors:
+        prepare_query_encoder(model, recipe, reporter=reporter)
+    return name
+
+
+def _facts(model: str, recipe: Encoding | None, device: str, reporter: Reporter) -> ModelFacts:
+    """What the vectors of the corpus depend on."""
+    if model == embedded.MODEL_ID and recipe is None:
+        return embedded_facts()
+    # Only its files tell the revision, and a run needs this encoder anyway.
+    return facts_of(load_query_encoder(model, recipe, device=device, reporter=reporter))
+
+
+def _named(model: str, recipe: Encoding | None) -> ModelFacts:
+    """A model by its name alone: BM25 does not depend on its files, which need not be here."""
+    facts = embedded_facts()
+    if model == embedded.MODEL_ID and recipe is None:
+        return facts
+    recipe = recipe or facts.recipe
+    return msgspec.structs.replace(
+        facts, model=model, revision="", recipe=recipe, recipe_hash=recipe_hash(recipe)
+    )
+
+
+def _identity(benchmark: Benchmark, facts: ModelFacts) -> str:
+    """Hex SHA-256 of everything that a vector of the corpus depends on."""
+    parts = "\n".join((benchmark.corpus_sha256, facts.model, facts.revision, facts.recipe_hash))
+    return hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _is_there(name: str, identity: str, corpus: str, *, vectors: bool) -> bool:
+    try:
+        manifest = manifest_of(name)
+        if manifest.fingerprint != identity or [f.sha256 for f in manifest.inputs] != [corpus]:
+            return False
+        open_index(name, vectors=vectors).close()
+    except (NotFoundError, IndexFault):
+        return False
+    return True

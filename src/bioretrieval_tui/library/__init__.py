@@ -1,1 +1,0 @@
-"""The reader's own marks, in one SQLite file of the data folder."""

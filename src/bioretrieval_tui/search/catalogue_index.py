@@ -1,0 +1,194 @@
+"""The catalogue's entries as documents, and the index over them.
+
+The index is built when it is first needed, and again when the entries, their abstracts, the model
+or its recipe change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import Paper
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.encoder import EncoderFactory
+from bioretrieval_tui.encoding.recipe import recipe_hash
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
+from bioretrieval_tui.index.build import build_from, build_lexical
+from bioretrieval_tui.index.intake import feed_documents
+from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.index.lock import IndexBusy
+from bioretrieval_tui.index.registry import open_index
+from bioretrieval_tui.index.vectorise import embedded_facts
+from bioretrieval_tui.paths import places, write_atomically
+from bioretrieval_tui.progress import Progress, Reporter, silent
+
+
+def catalogue_documents(
+    catalogue: Catalogue, abstracts: Mapping[str, str] | None = None
+) -> list[Document]:
+    """One document an entry: its name (a paper's title), its summary, its page's address.
+
+    abstracts: by id of a paper, behind its summary; those that `fetch abstracts` kept if None.
+    """
+    abstracts = load_abstracts() if abstracts is None else abstracts
+    documents = []
+    for entry in catalogue.entries:
+        name = entry.name
+        if isinstance(entry, Paper):
+            # Titles such as "MedCPT: Contrastive ..." say the name themselves.
+            own = entry.title.casefold().startswith(entry.name.casefold())
+            name = entry.title if own else f"{entry.name}: {entry.title}"
+        metadata: dict[str, object] = {"kind": kind_of(entry)}
+        if entry.year:
+            metadata["year"] = entry.year
+        if entry.links:
+            metadata["url"] = entry.links[0].url
+        parts = [entry.summary, *(note.text for note in entry.notes), abstracts.get(entry.id, "")]
+        text = " ".join(filter(None, parts))
+        documents.append(Document(entry.id, name, text, metadata))
+    return documents
+
+
+def fingerprint(documents: Iterable[Document]) -> str:
+    """SHA-256 over everything that an index of these documents depends on."""
+    digest = hashlib.sha256()
+    for document in documents:
+        for part in (document.id, document.title, document.text, repr(document.metadata)):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big"))
+            digest.update(data)
+    return digest.hexdigest()
+
+
+_MOST_BYTES = 64 * 2**20
+
+
+class Abstract(msgspec.Struct, frozen=True):
+    """One abstract. origin: the service that gave it; day: when, ISO 8601."""
+
+    text: str
+    origin: str
+    day: str
+
+
+def abstracts_path() -> Path:
+    """The file that they are kept in; it may not exist."""
+    return places().data / "abstracts.json"
+
+
+def kept_abstracts() -> dict[str, Abstract]:
+    """What is kept, by the id of the catalogue's entry; nothing where the file is missing or
+    damaged, since it can be fetched again."""
+    try:
+        with abstracts_path().open("rb") as stream:
+            return msgspec.json.decode(stream.read(_MOST_BYTES), type=dict[str, Abstract])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+
+
+def load_abstracts() -> dict[str, str]:
+    """The texts alone."""
+    return {name: one.text for name, one in kept_abstracts().items()}
+
+
+def keep_abstracts(abstracts: Mapping[str, Abstract]) -> None:
+    """Replace what is kept.
+
+    Raises:
+        BioRetrievalError: it cannot be written; what was kept before still is.
+    """
+    path = abstracts_path()
+    try:
+        write_atomically(path, msgspec.json.encode(dict(sorted(abstracts.items()))))
+    except OSError as error:
+        raise BioRetrievalError(
+            f"abstracts cannot be kept in {path.parent}: {error.strerror or error}",
+            remedy="make room, or let the folder be written",
+        ) from error
+
+
+_LONGEST_WAIT = 600.0
+_PAUSE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    """The catalogue's index is there. `built`: it was made now; `note`: why it is out of date,
+    where a newer one could not be written."""
+
+    documents: int
+    built: bool
+    note: str | None = None
+
+
+def ensure_catalogue_index(
+    documents: Iterable[Document],
+    fingerprint: str,
+    encoder_factory: EncoderFactory | None,
+    reporter: Reporter = silent,
+) -> Ensured:
+    """Make sure that the index `catalogue` holds `documents`, whose content `fingerprint` names.
+
+    encoder_factory: None where BM25 is all that is needed: an index without vectors will do then,
+    and nothing is encoded.
+
+    An index with the same fingerprint and the embedded model's identity is left alone; then
+    neither documents nor encoder are touched. Where another process is building it, that one is
+    waited for. Where a newer one cannot be written (a full or read-only disk), an older one
+    that is whole stays in use.
+
+    Raises:
+        IndexFault: there is none and it cannot be written. ModelError, CorpusError as building
+        does. Whatever `reporter` raises.
+    """
+    wanted = _identity(fingerprint)
+    deadline = time.monotonic() + _LONGEST_WAIT
+    while True:
+        present = _present(vectors=encoder_factory is not None)
+        if present is not None and present[0] == wanted:
+            return Ensured(present[1], built=False)
+        try:
+            feed = feed_documents(documents, "catalogue")
+            if encoder_factory is None:
+                outcome = build_lexical(
+                    CATALOGUE, feed, embedded_facts(), reporter=reporter, fingerprint=wanted
+                )
+            else:
+                outcome = build_from(
+                    CATALOGUE, feed, encoder_factory, reporter=reporter, fingerprint=wanted
+                )
+        except IndexBusy as error:
+            if time.monotonic() > deadline:
+                raise
+            reporter(Progress("waiting", 0, note=error.message))
+            time.sleep(_PAUSE)
+            continue
+        except IndexFault as error:
+            if present is None:
+                raise
+            return Ensured(present[1], built=False, note=error.line())
+        return Ensured(outcome.manifest.documents, built=True)
+
+
+def _present(*, vectors: bool) -> tuple[str | None, int] | None:
+    """Fingerprint and size of the index that is there and whole, or None."""
+    try:
+        index = open_index(CATALOGUE, vectors=vectors)
+    except (NotFoundError, IndexFault):
+        return None
+    index.close()
+    return index.manifest.fingerprint, index.manifest.documents
+
+
+def _identity(fingerprint: str) -> str:
+    """The catalogue's content together with the model and recipe that encode it."""
+    parts = (fingerprint, embedded.MODEL_ID, embedded.REVISION, recipe_hash(embedded.RECIPE))
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()

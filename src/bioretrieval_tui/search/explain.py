@@ -1,0 +1,73 @@
+"""Why a document was found: its words, its place in either half, its nearest sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.sentences import sentence_spans
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.index.registry import OpenIndex
+from bioretrieval_tui.search.candidates import Candidates, Floats
+from bioretrieval_tui.search.types import Explanation, Scores
+
+MOST_SENTENCES = 64
+"""Of one document that are compared with the query; what follows them is no abstract any more."""
+
+
+def reasons(
+    index: OpenIndex,
+    query: str,
+    vector: Floats | None,
+    found: Candidates,
+    labels: Sequence[int],
+    encoder: Encoder | None,
+) -> list[Explanation]:
+    """Why each of `labels` was found.
+
+    vector: of the query, float32 (dimension,), None where meaning was not asked; found: what the
+    halves gave, for the ranks; encoder: of the index, to compare sentences with, or None.
+
+    Raises:
+        IndexFault: the index is damaged.
+    """
+    wanted = np.array(labels, dtype=np.int64)
+    by_meaning, by_words = found.by_meaning.ranks(), found.by_words.ranks()
+    asked_words = bool(len(found.by_words.labels))
+    lexical = index.lexical.scores_of(query, wanted).tolist() if asked_words else None
+    dense = index.vectors.similarities(vector, wanted).tolist() if vector is not None else None
+    told = []
+    for at, (label, document) in enumerate(zip(labels, index.documents.get(labels), strict=True)):
+        passage = None
+        if vector is not None and encoder is not None:
+            passage = nearest_sentence(document, vector, encoder)
+        told.append(
+            Explanation(
+                id=document.id,
+                scores=Scores(
+                    dense=dense[at] if dense else None, lexical=lexical[at] if lexical else None
+                ),
+                terms=tuple(index.lexical.explain(query, label)) if asked_words else (),
+                dense_rank=by_meaning.get(label),
+                lexical_rank=by_words.get(label),
+                passage=passage[0] if passage else None,
+                nearness=passage[1] if passage else None,
+            )
+        )
+    return told
+
+
+def nearest_sentence(
+    document: Document, vector: Floats, encoder: Encoder
+) -> tuple[tuple[int, int], float] | None:
+    """(start, end) in the document's text of the sentence nearest to a query's vector, float32
+    (dimension,), with its similarity; None where the text is one sentence or none."""
+    spans = sentence_spans(document.text)[:MOST_SENTENCES]
+    if len(spans) < 2:
+        return None
+    sentences = [Document("", "", document.text[start:end]) for start, end in spans]
+    similarities = encoder.encode_documents(sentences) @ vector
+    best = int(np.argmax(similarities))
+    return spans[best], float(similarities[best])

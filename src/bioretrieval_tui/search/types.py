@@ -1,0 +1,190 @@
+"""What a search is asked and what it answers, and the web address of a document.
+
+Plain values that also cross to the search process. A number is a PMID only where the corpus says
+so: SciFact's ids look just like PMIDs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from bioretrieval_tui.documents.bibliography import document_year as document_year
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.index.manifest import IdKind
+
+Mode = Literal["hybrid", "dense", "lexical"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+"""hybrid: meaning and words together, the default; dense: meaning alone; lexical: words alone."""
+Order = Literal["relevance", "date"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+MOST_HITS = 10_000
+MOST_CHARACTERS = 100_000
+"""Of a query; far more than any model reads, and little enough to tokenise at once."""
+RERANKED = 50
+"""Hits that a reranker reads unless another number is asked for."""
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to look for.
+
+    text: the query; k: how many hits; mode: see `MODES`; where: a filter over the documents'
+    fields, in the catalogue's filter language; order: how the hits are sorted, by date newest
+    first; instruction: replaces the recipe's own task instruction.
+    """
+
+    text: str
+    k: int = 10
+    mode: str = "hybrid"
+    where: str = ""
+    order: str = "relevance"
+    instruction: str | None = None
+
+    def checked(self) -> Query:
+        """The question, cut to what can be encoded.
+
+        Raises:
+            UsageError: an empty query, an unknown mode or order, an impossible number of hits.
+        """
+        if self.mode not in MODES:
+            raise UsageError(
+                f"there is no search mode {self.mode!r}", remedy=f"use {', '.join(MODES)}"
+            )
+        if self.order not in ORDERS:
+            raise UsageError(
+                f"hits cannot be sorted by {self.order!r}", remedy=f"use {' or '.join(ORDERS)}"
+            )
+        if not 1 <= self.k <= MOST_HITS:
+            raise UsageError(f"{self.k} hits cannot be asked for", remedy=f"use 1 to {MOST_HITS:,}")
+        if not any(letter.isprintable() and not letter.isspace() for letter in self.text):
+            raise UsageError("the query is empty", remedy="say what to look for")
+        return msgspec.structs.replace(self, text=self.text[:MOST_CHARACTERS])
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What each way of searching gave a hit; None where it was not asked."""
+
+    dense: float | None = None
+    lexical: float | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document that was found.
+
+    rank: from 1; title and text: as the corpus has them, not cleaned for a terminal; url: the
+    document's page where one is known; score: what the hits are ordered by.
+    """
+
+    rank: int
+    id: str
+    title: str
+    text: str
+    year: int | None
+    url: str | None
+    score: float
+    scores: Scores = field(default_factory=Scores)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a document was found.
+
+    terms: the query's words that it holds, each with its share of the lexical score (adding up to
+    1), largest first; dense_rank and lexical_rank: its place by that half alone, None below the
+    depth that was looked at; passage: (start, end) in the text of the sentence nearest to the
+    query, with its similarity.
+    """
+
+    id: str
+    scores: Scores
+    terms: tuple[tuple[str, float], ...] = ()
+    dense_rank: int | None = None
+    lexical_rank: int | None = None
+    passage: tuple[int, int] | None = None
+    nearness: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The values of one field among the best documents, each with how many have it."""
+
+    field: str
+    counts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first (or newest first), and what stands around them.
+
+    fitting: documents that the filter lets through, None without one; facets: over the best
+    `among` documents; note: what the reader should know, such as a query of stop words only.
+    """
+
+    hits: tuple[Hit, ...]
+    fitting: int | None = None
+    facets: tuple[Facet, ...] = ()
+    among: int = 0
+    note: str | None = None
+
+
+_PMID = re.compile(r"[1-9][0-9]{0,8}")
+_PMC = re.compile(r"PMC[1-9][0-9]{0,8}", re.IGNORECASE)
+_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
+_ARXIV = re.compile(
+    r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})",
+    re.IGNORECASE,
+)
+
+
+def document_url(document: Document, ids: IdKind | None = None) -> str | None:
+    """The page of a document, or None. `ids` says what the ids of its index are."""
+    metadata = {str(key).lower(): value for key, value in document.metadata.items()}
+    own = _web_address(metadata.get("url"))
+    if own is not None:
+        return own
+    pmid = _matched(_PMID, metadata.get("pmid"))
+    if pmid is None and ids == "pmid":
+        pmid = _matched(_PMID, document.id)
+    if pmid is not None:
+        return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
+    for candidate in (metadata.get("pmcid"), metadata.get("pmc"), document.id):
+        pmc = _matched(_PMC, candidate)
+        if pmc is not None:
+            return f"https://pmc.ncbi.nlm.nih.gov/articles/{pmc.upper()}/"
+    doi = _matched(_DOI, metadata.get("doi"))
+    if doi is not None:
+        return f"https://doi.org/{quote(doi, safe='/:;()._-')}"
+    arxiv = _matched(_ARXIV, metadata.get("arxiv") or metadata.get("arxiv_id"))
+    return f"https://arxiv.org/abs/{arxiv}" if arxiv is not None else None
+
+
+def _matched(pattern: re.Pattern[str], value: Any) -> str | None:
+    """The last group (or all) of `pattern` where it fits the whole value."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    found = pattern.fullmatch(str(value).strip())
+    return found.group(found.lastindex or 0) if found else None
+
+
+def _web_address(value: Any) -> str | None:
+    """`value` if it is an http or https address of printable ASCII without blanks."""
+    if not isinstance(value, str) or not value.isascii() or len(value) > 2_000:
+        return None
+    if not value.isprintable() or " " in value:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return value if parts.scheme in ("http", "https") and parts.hostname else None

@@ -1,0 +1,113 @@
+"""The state and the requests of the News pane, without a widget: what the watches found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.watches import News, Watched, mark_read, watches
+from bioretrieval_tui.render.news import Part, news_sheet
+from bioretrieval_tui.render.page import Page
+from bioretrieval_tui.render.sheet import Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class WatchNews:
+    """One record of one watch."""
+
+    watch: str
+    query: str
+    source: str
+    item: News
+    index: str | None = None
+
+    @property
+    def part(self) -> Part:
+        """The record as a part of a sheet."""
+        return Part(self.watch, self.query, self.source, (self.item,))
+
+    def page(self) -> Page:
+        """The page of the record."""
+        from bioretrieval_tui.render.news import news_page
+
+        return news_page(self.part, self.item)
+
+
+class NewsSession:
+    """The news that is shown.
+
+    rows: newest run first, nearest first within a run; everything: news that was read too.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[WatchNews] = []
+        self.everything = False
+
+    def load(self) -> str:
+        """Read the watches again; returns what is wrong with one of them, or ""."""
+        problems: list[str] = []
+        found: Sequence[Watched] = ()
+        try:
+            found = watches(problems.append)
+        except BioRetrievalError as error:
+            problems.append(error.line())
+        self.rows = in_order(found, everything=self.everything)
+        return problems[0] if problems else ""
+
+    @property
+    def unread(self) -> int:
+        """How many of the rows are unread."""
+        return sum(not one.item.read for one in self.rows)
+
+    def mark(self, place: int, *, read: bool) -> bool:
+        """Mark one row as read, or not; it stays where it is. False if it is so already.
+
+        Raises:
+            BioRetrievalError: it cannot be written.
+        """
+        one = self.rows[place]
+        if one.item.read is read:
+            return False
+        mark_read(one.watch, [one.item.id], read=read)
+        self.rows[place] = replace(one, item=msgspec.structs.replace(one.item, read=read))
+        return True
+
+    def mark_all(self, watch: str) -> None:
+        """Mark all news of a watch as read.
+
+        Raises:
+            BioRetrievalError: it cannot be written.
+        """
+        mark_read(watch)
+
+    def sheet(self) -> Sheet:
+        """The rows as a sheet, in the order shown."""
+        return news_sheet([one.part for one in self.rows])
+
+
+def in_order(found: Sequence[Watched], *, everything: bool) -> list[WatchNews]:
+    """News of all watches, the newest run first, nearest first within a run."""
+    rows = [
+        WatchNews(one.watch.name, one.watch.query, one.watch.source, item, one.watch.index)
+        for one in found
+        for item in one.news
+        if everything or not item.read
+    ]
+    rows.sort(key=lambda one: one.item.score if one.item.score is not None else -2.0, reverse=True)
+    rows.sort(key=lambda one: one.item.found, reverse=True)
+    return rows
+
+
+def line_of(one: WatchNews) -> bytes:
+    """A record as a line of BEIR's JSONL, with the metadata that readers give."""
+    item = one.item
+    known = {
+        "authors": list(item.authors), "journal": item.journal, "year": item.year,
+        "date": item.date, "url": item.url, "pmid": item.id if one.source == "pubmed" else None,
+    }  # fmt: skip
+    metadata = {name: value for name, value in known.items() if value}
+    record = {"_id": item.id, "title": item.title, "text": item.text, "metadata": metadata}
+    return msgspec.json.encode(record) + b"\n"

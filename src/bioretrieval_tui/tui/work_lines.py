@@ -1,0 +1,171 @@
+"""Jobs as lines: the one that runs, what waits, what came of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.index.report import Report
+    from bioretrieval_tui.index.verification import Verification
+    from bioretrieval_tui.tui.evaluating import Ask, Evaluations
+
+WIDE = 120
+"""Columns from which speed and reading stand on one line."""
+BAR = 30
+_REJECTIONS = 8
+"""Rejected records whose reasons a page lists."""
+
+
+def gauge(share: float | None, width: int) -> list[Span]:
+    """A bar of `width` cells; an empty one where the share is not known."""
+    filled = round((share or 0) * width)
+    return [Span("━" * filled, "gauge"), Span("─" * (width - filled), "rule")]
+
+
+def job_lines(jobs: JobQueue, width: int) -> list[list[Span]]:
+    """The job that runs: what and how far; how fast, on what, what was read (two lines where
+    `width` is narrow); how to stop it, and what waits."""
+    job, step = jobs.current, jobs.progress
+    if job is None:
+        return []
+    first = [Span(job.title, "strong")]
+    if step is None:
+        return [[*first, Span("  starting", "dim")], _waiting(jobs)]
+    share = step.share if step.share is not None else step.input_share
+    first += [Span(f"  {step.stage}  ", "dim"), *gauge(share, BAR if width >= WIDE else BAR // 2)]
+    if share is not None:
+        of_input = " of the input" if step.share is None else ""
+        first.append(Span(f"  {percent(share)}{of_input}", "strong"))
+    if step.seconds_left is not None:
+        first.append(Span(f"  {time_left(step.seconds_left)}", "dim"))
+    speed, rest = "   ".join(_speed(step)), "   ".join(_rest(step))
+    details = [f"{speed}   {rest}"] if width >= WIDE else [speed, rest]
+    return [first, *([Span(text.strip(), "dim")] for text in details), _waiting(jobs)]
+
+
+def _speed(step: Progress) -> Iterator[str]:
+    total = f" of {step.total:,}" if step.total is not None else ""
+    if step.total is not None or step.done:
+        yield f"{step.done:,}{total} {step.unit}"
+    if step.rate:
+        yield f"{rate(step.rate)} {step.unit}/s"
+    if step.tokens_rate:
+        yield f"{rate(step.tokens_rate)} tokens/s"
+
+
+def _rest(step: Progress) -> Iterator[str]:
+    if step.device:
+        yield f"on {step.device}"
+    if step.read is not None:
+        part = f" ({percent(step.input_share)} of the input)" if step.input_share else ""
+        yield f"{step.read:,} read{part}"
+    if step.note:
+        yield step.note
+
+
+def _waiting(jobs: JobQueue) -> list[Span]:
+    if not jobs.queue:
+        return [Span("s: stop", "faint")]
+    from bioretrieval_tui.backend.jobs import titles
+
+    return [Span("s: stop; then: ", "faint"), Span(titles(jobs.queue), "dim")]
+
+
+def job_hint(jobs: JobQueue) -> str:
+    """The job that runs, in a few words for the status line; "" while there is none."""
+    job, step = jobs.current, jobs.progress
+    if job is None:
+        return ""
+    if step is None:
+        return job.title
+    share = step.share if step.share is not None else step.input_share
+    far = step.stage if share is None else percent(share)
+    left = f", {time_left(step.seconds_left)}" if step.seconds_left is not None else ""
+    return f"{job.title} {far}{left}"
+
+
+# Outcomes ---------------------------------------------------------------------------------------
+
+
+def outcome_lines(outcome: Outcome) -> Iterator[Line]:
+    """What came of a job: its line, the checks of a verification, why records were rejected."""
+    yield line(Span(outcome.line, outcome.role))
+    if outcome.verification is not None:
+        yield from _verification_lines(outcome.verification)
+    if outcome.report is not None:
+        yield from _rejection_lines(outcome.report)
+
+
+def _verification_lines(found: Verification) -> Iterator[Line]:
+    yield line()
+    for check in found.checks:
+        verdict = Span("ok     ", "ok") if check.ok else Span("fault  ", "error")
+        yield line(verdict, Span(check.what, "strong"), Span(f"  {check.found}", "dim"), hang=7)
+        if check.remedy and not check.ok:
+            yield line(Span(check.remedy, "warn"), indent=7)
+
+
+def _rejection_lines(report: Report) -> Iterator[Line]:
+    if not report.rejected:
+        return
+    yield line()
+    yield line(Span(f"{plural(report.rejected, 'record')} rejected", "warn"))
+    for one in report.rejections[:_REJECTIONS]:
+        place = one.file.rpartition("/")[2]
+        if one.line is not None:
+            place += f":{one.line}"
+        elif one.offset is not None:
+            place += f", byte {one.offset:,}"
+        yield line(Span(f"{place}  ", "dim"), one.reason, hang=2)
+    more = report.rejected - min(_REJECTIONS, len(report.rejections))
+    if more:
+        yield line(Span(f"and {more:,} more; index build --report FILE lists them", "faint"))
+
+
+# Evaluations ------------------------------------------------------------------------------------
+
+
+def evaluation_lines(work: Evaluations, width: int) -> list[list[Span]]:
+    """The evaluation that runs: what and how far, what its process said last, how to stop it."""
+    ask, step = work.current, work.progress
+    if ask is None:
+        return []
+    first = [Span(ask.doing, "strong"), Span(f"  {_settings_of(ask)}", "dim")]
+    if step is None:
+        second = [Span("starting", "dim")]
+    else:
+        second = [Span(f"{step.stage}  ", "dim")]
+        second += gauge(step.share, BAR if width >= WIDE else BAR // 2)
+        if step.share is not None:
+            second.append(Span(f"  {percent(step.share)}", "strong"))
+        if step.total:
+            second.append(Span(f"  {step.done:,} of {step.total:,} {step.unit}", "dim"))
+        if step.seconds_left is not None:
+            second.append(Span(f"  {time_left(step.seconds_left)}", "dim"))
+        if step.note:
+            second.append(Span(f"  {step.note}", "dim"))
+    then = f"; then {len(work.queue)} more" if work.queue else ""
+    last = [Span(f"X: stop{then}", "faint"), Span(f"   {work.remark}", "dim")]
+    return [first, second, last]
+
+
+def _settings_of(ask: Ask) -> str:
+    model = "the embedded model" if ask.model is None else ask.model.rstrip("/").rpartition("/")[2]
+    return f"{', '.join(ask.modes)}; {model}"
+
+
+def evaluation_hint(work: Evaluations) -> str:
+    """The evaluation that runs, in a few words for the status line; "" while there is none."""
+    if work.current is None:
+        return ""
+    step = work.progress
+    far = "" if step is None else f" {step.stage}"
+    if step is not None and step.share is not None:
+        far += f" {percent(step.share)}"
+    return f"{work.current.doing}{far}"

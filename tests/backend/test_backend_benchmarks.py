@@ -1,0 +1,132 @@
+"""The open benchmark of the search process: judgements beside stored rankings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "evaluation"))  # folders
+
+from folders import IndexRanker, write_benchmark
+from hashing_encoder import HashingEncoder
+
+from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.backend.client import SearchClient
+from bioretrieval_tui.backend.handlers import LookingUp
+from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.runner import run_mode
+from bioretrieval_tui.evaluation.trec import write_run
+from bioretrieval_tui.index.build import build_from
+from bioretrieval_tui.index.intake import feed_files
+from bioretrieval_tui.index.registry import open_index, remove_index
+
+INDEX = "tiny"
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Benchmark:
+    return read_benchmark(write_benchmark(tmp_path / "tiny"))
+
+
+@pytest.fixture
+def runs(benchmark: Benchmark, tmp_path: Path) -> dict[str, str]:
+    """An index of the benchmark, and what two modes rank on it."""
+    settings = ReadSettings("beir", ReadOptions(), strict=True)
+    build_from(INDEX, feed_files([benchmark.parts.corpus], settings), HashingEncoder)
+    index = open_index(INDEX)
+    found = {}
+    for mode in ("lexical", "dense"):
+        path = tmp_path / f"{mode}.trec"
+        write_run(path, run_mode(IndexRanker(index), benchmark, mode).rankings, mode)
+        found[mode] = str(path)
+    index.close()
+    return found
+
+
+def opening(benchmark: Benchmark, runs: dict[str, str], **other: str) -> protocol.OpenBenchmark:
+    values = {
+        "folder": str(benchmark.parts.folder), "split": "test", "sha256": benchmark.sha256,
+        "index": INDEX,
+    } | other  # fmt: skip
+    return protocol.OpenBenchmark(runs=runs, **values)
+
+
+def ask(lookups: LookingUp, request: protocol.Request) -> protocol.Reply:
+    return lookups(request, lambda _: None, lambda: None)
+
+
+def test_queries_then_one_then_a_document(benchmark: Benchmark, runs: dict[str, str]) -> None:
+    lookups = LookingUp("cpu")
+    opened = ask(lookups, opening(benchmark, runs))
+    assert isinstance(opened, protocol.BenchmarkOpened)
+    assert not opened.stale
+    assert [row.id for row in opened.queries] == ["q1", "q2"]  # q3 has no judgement
+    assert opened.queries[0].judged == opened.queries[0].relevant == 2
+    assert set(opened.queries[0].scores) == {"lexical", "dense"}
+    viewed = ask(lookups, protocol.ViewQuery("q1"))
+    assert isinstance(viewed, protocol.QueryViewed)
+    assert viewed.view.text == "muscle pain"
+    assert [(row.id, row.grade) for row in viewed.view.judged] == [("d1", 2), ("d4", 1)]
+    # BM25 finds d1 alone: d4 says neither muscle nor pain.
+    assert viewed.view.judged[0].ranks["lexical"] == 1
+    assert viewed.view.judged[1].ranks["lexical"] is None
+    assert viewed.view.judged[1].ranks["dense"] is not None
+    assert viewed.view.scores["lexical"]["nDCG@10"] == opened.queries[0].scores["lexical"]
+    read = ask(lookups, protocol.ReadDocument("d1"))
+    assert read == protocol.DocumentRead(("", "statins cause muscle pain"))
+    assert ask(lookups, protocol.ReadDocument("d99")) == protocol.DocumentRead(None)
+
+
+@pytest.mark.parametrize("what", ["sha256", "index", "run"])
+def test_rankings_that_are_no_longer_of_the_files_are_stale(
+    benchmark: Benchmark, runs: dict[str, str], what: str
+) -> None:
+    other: dict[str, str] = {}
+    if what == "sha256":
+        other["sha256"] = "0" * 64
+    elif what == "index":
+        remove_index(INDEX)
+    else:
+        Path(runs["dense"]).unlink()
+    found = ask(LookingUp("cpu"), opening(benchmark, runs, **other))
+    assert found == protocol.BenchmarkOpened(stale=True)
+
+
+def test_what_is_wrong_with_a_benchmark_is_an_error(
+    benchmark: Benchmark, runs: dict[str, str]
+) -> None:
+    lookups = LookingUp("cpu")
+    with pytest.raises(BioRetrievalError, match="no benchmark is open"):
+        ask(lookups, protocol.ViewQuery("q1"))
+    with pytest.raises(BioRetrievalError, match="/nowhere"):
+        ask(lookups, opening(benchmark, runs, folder="/nowhere"))
+    Path(runs["dense"]).write_text("q1 Q0 d1 1 0.5\n")
+    with pytest.raises(BioRetrievalError, match="5 columns where 6 are due"):
+        ask(lookups, opening(benchmark, runs))
+    Path(runs["dense"]).write_text("q1 Q0 d1 1 0.5 x\n")
+    ask(lookups, opening(benchmark, runs))
+    with pytest.raises(BioRetrievalError, match="q99"):
+        ask(lookups, protocol.ViewQuery("q99"))
+
+
+async def test_a_benchmark_through_the_search_process(
+    benchmark: Benchmark, runs: dict[str, str]
+) -> None:
+    client = SearchClient(device="cpu")
+    folder = benchmark.parts.folder
+    try:
+        rows = await client.open_benchmark(folder, "test", benchmark.sha256, INDEX, runs)
+        assert rows is not None
+        assert [row.id for row in rows] == ["q1", "q2"]
+        assert await client.open_benchmark(folder, "test", "0" * 64, INDEX, runs) is None
+        view = await client.view_query("q2")
+        assert view.judged[0].title == "the p53 gene suppresses tumours"
+        assert await client.read_document("d99") is None
+        with pytest.raises(BioRetrievalError, match="/nowhere"):
+            await client.open_benchmark(Path("/nowhere"), "test", "", INDEX, runs)
+    finally:
+        await client.close()

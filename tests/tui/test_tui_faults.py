@@ -1,0 +1,171 @@
+"""No key ends the app: every list sorts by every column, and an exception in a pane is caught."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from driving import Session, home_places, make_app, running
+from scripted import SOUND, Desk, job_of
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.paths import ERROR_LOG
+from bioretrieval_tui.tui.panes.browse import BrowsePane
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+
+PANES = ("papers", "models", "datasets", "benchmarks", "leaderboard", "timeline")
+
+
+@pytest.mark.parametrize("pane", PANES)
+async def test_every_list_sorts_by_every_column_in_both_directions(
+    real: Catalogue, pane: str
+) -> None:
+    async with running(make_app(real), (200, 40), pane=pane) as session:
+        table = session.browse.table
+        for at, column in enumerate(table.columns):
+            table.column = at
+            seen = []
+            for way in ("ascending", "descending"):
+                await session.press("s")
+                assert session.said == f"Sorted by {column.title}, {way}"
+                assert table.sorted_by == (column.key, way == "descending")
+                shown = [table.rows.cells(row)[at].text for row in range(len(table.rows))]
+                empty = [not text for text in shown]
+                assert empty == sorted(empty), "entries without a value come last"
+                seen.append(session.ids[: empty.index(True) if any(empty) else None])
+            assert len(seen[0]) == len(seen[1])
+            await session.press("s")
+            assert session.said == "In catalogue order"
+
+
+@pytest.mark.parametrize(("column", "key"), [(3, "Best result"), (4, "Paper")])
+async def test_recipes_sort_by_the_text_of_a_computed_column(
+    real: Catalogue, column: int, key: str
+) -> None:
+    async with running(make_app(real), (200, 40), pane="leaderboard") as session:
+        await session.press(*[">"] * column, "s")
+        assert session.said.casefold().endswith(", ascending"), key
+        rows = session.browse.table.rows
+        shown = [rows.cells(row)[column].text.rstrip("?") for row in range(len(rows))]
+        filled = [text for text in shown if text]
+        assert filled == sorted(filled, key=str.casefold)
+
+
+async def test_the_matrix_sorts_by_every_column(real: Catalogue) -> None:
+    async with running(make_app(real), (200, 40), pane="leaderboard") as session:
+        await session.press("v")
+        table = session.browse.table
+        for at in range(len(table.columns)):
+            table.column = min(at, len(table.columns) - 1)
+            await session.press("s", "s")
+            assert not session.app.faults
+
+
+class OwnFaultError(Exception):
+    """Raised by these tests."""
+
+
+def _raise(*_: object, **__: object) -> Any:
+    raise OwnFaultError("made by a test")
+
+
+async def _survives(session: Session) -> None:
+    assert [type(fault) for fault in session.app.faults] == [OwnFaultError]
+    log = home_places().state / ERROR_LOG
+    assert session.said.startswith("Error in this pane: OwnFaultError: made by a test")
+    assert "made by a test" in log.read_text()
+    assert "Traceback" in log.read_text()
+    # Keys, other panes and the lists are as they were.
+    await session.press("4")
+    assert session.app.current == "models"
+    await session.press("3", "j")
+    assert session.app.current == "papers"
+    assert session.browse.table.cursor >= 1
+    assert session.app.is_running
+
+
+async def test_an_action_that_raises(small: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        monkeypatch.setattr(BrowsePane, "action_export", _raise)
+        await session.press("e")
+        await _survives(session)
+
+
+async def test_a_handler_that_raises(small: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        with monkeypatch.context() as broken:
+            broken.setattr(BrowsePane, "make_page", _raise)
+            await session.press("j")
+        del session.app.faults[1:]
+        await _survives(session)
+
+
+@pytest.mark.parametrize("thread", [False, True])
+async def test_a_worker_that_raises(small: Catalogue, thread: bool) -> None:
+    async def work() -> None:
+        _raise()
+
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        session.app.pane.run_worker(_raise if thread else work(), thread=thread)
+        await session.until(lambda: session.app.faults)
+        await _survives(session)
+
+
+async def test_a_timer_that_raises(small: Catalogue) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        session.app.pane.set_timer(0.01, _raise)
+        await session.until(lambda: session.app.faults)
+        await _survives(session)
+
+
+async def test_a_canvas_that_cannot_be_painted_is_blank(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        with monkeypatch.context() as broken:
+            broken.setattr(HeadLine, "paint", _raise)
+            session.browse.query_one(HeadLine).repaint()
+            await session.settle()
+            assert "Papers" not in session.rows[1]
+            assert session.app.faults
+        del session.app.faults[1:]
+        session.browse.query_one(HeadLine).repaint()
+        await session.settle()
+        assert "Papers" in session.rows[1]
+        await _survives(session)
+
+
+async def test_a_pane_that_cannot_be_composed_leaves_the_others(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        with monkeypatch.context() as broken:
+            broken.setattr(BrowsePane, "on_mount", _raise)
+            await session.press("4")
+        del session.app.faults[1:]
+        await session.press("3", "j")
+        assert session.app.current == "papers"
+        assert session.app.is_running
+
+
+async def test_a_job_goes_on_after_an_exception(
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        session.app.jobs.submit(job_of("verify", "mine"))
+        await session.settle()
+        monkeypatch.setattr(BrowsePane, "action_export", _raise)
+        await session.press("e")
+        assert session.app.faults
+        assert session.app.jobs.current == job_of("verify", "mine")
+        scripted.verified(SOUND)
+        await session.settle()
+        assert session.app.jobs.outcomes["mine"].done
+        assert session.app.is_running
