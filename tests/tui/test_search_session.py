@@ -13,7 +13,7 @@ from scripted import HITS, Desk, ScriptedClient, info
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.index.fields.reading import schema_of
+from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
 from bioretrieval_tui.tui.search_session import (
     HITS as MOST,

@@ -25,7 +25,7 @@ from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.online.drafts import Draft
+    from bioretrieval_tui.online.drafts import EntryDraft
     from bioretrieval_tui.online.freshness import Subject
     from bioretrieval_tui.online.linkcheck import Checked
     from bioretrieval_tui.render.formats import Format
@@ -220,7 +220,7 @@ def _counted(number: int, thing: str) -> str:
 # Drafts in an editor ------------------------------------------------------------------------------
 
 
-def _edited(draft: Draft) -> Path | None:
+def _edited(draft: EntryDraft) -> Path | None:
     """Open the draft until it is valid or given up; where it is saved, None if it was emptied.
 
     Raises:
@@ -251,7 +251,7 @@ def _edited(draft: Draft) -> Path | None:
             raise BioRetrievalError(f"{work} cannot be written: {error.strerror}") from error
 
 
-def _saved(draft: Draft, text: bytes) -> Path:
+def _saved(draft: EntryDraft, text: bytes) -> Path:
     """Check `text` and save it as the draft's overlay.
 
     Raises:
@@ -280,7 +280,7 @@ def _saved(draft: Draft, text: bytes) -> Path:
     return path
 
 
-def _set_aside(draft: Draft, text: bytes) -> Problem:
+def _set_aside(draft: EntryDraft, text: bytes) -> Problem:
     """Keep an invalid text, and say where."""
     from bioretrieval_tui.paths import places, save_file
 

@@ -25,11 +25,14 @@ from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, fact, 
 from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified, face, shortened
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.evaluation.runner import ComparisonReport, EvaluationReport, ModeReport
+    from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
+    from bioretrieval_tui.evaluation.significance import Comparison
 
 MARK = "\N{BLACK DIAMOND}"
 """Before the name of every run of the user: it shows without colour too."""
 _LATENCIES = ("p50", "p95")
+_EACH_WAY = 5
+"""Queries that gained, and that lost, in the short table."""
 _SPLIT = "test"
 _ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
 
@@ -259,12 +262,12 @@ def reference_fact(one: Reference) -> Fact:
 
 
 def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
-    """The whole evaluation as one object; without the queries that a comparison names."""
+    """The whole evaluation as one object; without the queries of a comparison."""
     whole: dict[str, Any] = msgspec.to_builtins(report)
     if report.comparison is None:
         del whole["comparison"]
     else:
-        del whole["comparison"]["changed"]
+        del whole["comparison"]["deltas"]
     return whole
 
 
@@ -295,7 +298,7 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
     )
 
 
-def comparison_line(found: ComparisonReport) -> str:
+def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
     chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
     flips = "all" if found.exact else "random"
@@ -307,8 +310,10 @@ def comparison_line(found: ComparisonReport) -> str:
     )
 
 
-def comparison_sheet(found: ComparisonReport) -> Sheet:
+def comparison_sheet(found: Comparison) -> Sheet:
     """The queries that gained and lost most."""
+    gained = [delta for delta in found.deltas if delta.difference > 0][:_EACH_WAY]
+    lost = [delta for delta in found.deltas if delta.difference < 0][-_EACH_WAY:]
     return Sheet(
         title=comparison_line(found),
         columns=(
@@ -326,7 +331,7 @@ def comparison_sheet(found: ComparisonReport) -> Sheet:
                 _figure(one.second),
                 shortened(one.text),
             )
-            for one in found.changed
+            for one in (*gained, *lost)
         ],
         records=[],
     )

@@ -18,8 +18,8 @@ import msgspec
 
 from bioretrieval_tui.backend.protocol import Reranker
 from bioretrieval_tui.errors import BioRetrievalError, FilterError, InterruptedByUser, ModelError
-from bioretrieval_tui.index.fields.reading import schema_of
 from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.query import Schema, UnfinishedFilterError, parse
 from bioretrieval_tui.query.ast import Any as AnyOf

@@ -19,9 +19,9 @@ from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.markdown import addresses
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, difference
+from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -40,7 +40,7 @@ _HIGH_GRADE = 2
 """Grade from which a document is more than just relevant."""
 
 
-class QrelsPane(ListPane):
+class QrelsPane(Pane):
     """Queries at the left, the chosen one with its documents at the right, a document over it.
 
     `session` holds the benchmark; this class has the keys, the widgets and the painting.
@@ -216,9 +216,9 @@ class QrelsPane(ListPane):
             spans.append(Span(f"  {session.ask.folder}", "dim"))
         self.query_one(HeadLine).show(*spans)
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """An empty page: documents are rows of a table here."""
-        return Page(())
+        return PaintedPage(())
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the chosen query: its text at once, its documents once the cursor rests."""

@@ -26,9 +26,9 @@ from bioretrieval_tui.tui.hit_list import (
     facet_columns,
     hit_page,
 )
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.search_session import NOTHING, SearchSession, facet_values
+from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -48,7 +48,7 @@ ROOMY = 140
 """Columns from which hits, facets and page fit side by side."""
 
 
-class SearchPane(ListPane):
+class SearchPane(Pane):
     """A query line, hits, and the page of one; a filter line, facets and a second list on demand.
 
     `session` holds what is asked and shown; this class has the keys, the widgets and the painting.
@@ -211,11 +211,11 @@ class SearchPane(ListPane):
             spans = [*spans[:2], Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
         self.query_one(HeadLine).show(*spans)
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """A document's text; an entry's page for hits of the catalogue."""
         hit = self.hit
         if hit is None:
-            return Page(())
+            return PaintedPage(())
         query, why, entry = self.session.shown.text, self.session.reason(hit), self.entry
         if entry is None:
             return hit_page(hit, query, why)
