@@ -16,8 +16,8 @@ from hashing_encoder import HashingEncoder
 from index_help import build_items, path_of, record
 
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index import graph as graphs
-from bioretrieval_tui.index.graph import (
+from bioretrieval_tui.index import hnsw as graphs
+from bioretrieval_tui.index.hnsw import (
     EFS,
     GraphBuilder,
     check_graph_header,
@@ -28,7 +28,7 @@ from bioretrieval_tui.index.graph import (
 )
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import GraphSettings, Manifest
-from bioretrieval_tui.index.matrix import Matrix
+from bioretrieval_tui.index.vectors import Matrix
 from bioretrieval_tui.index.verify import verify_index
 
 NONE = np.empty(0, dtype=np.int64)
@@ -159,7 +159,7 @@ def test_a_graph_that_could_not_be_written_whole(tmp_path: Path) -> None:
     code = """
 import resource, sys
 import numpy as np
-from bioretrieval_tui.index.graph import GraphBuilder
+from bioretrieval_tui.index.hnsw import GraphBuilder
 from bioretrieval_tui.index.manifest import GraphSettings
 from pathlib import Path
 builder = GraphBuilder(12, GraphSettings(), 200)

@@ -1,8 +1,7 @@
-"""Fields through the life of an index: adding, deleting, compacting, older formats, damage."""
+"""Metadata through the life of an index: adding, deleting, compacting, older formats, damage."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -17,15 +16,15 @@ from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index import build
 from bioretrieval_tui.index.build import compact_index
-from bioretrieval_tui.index.fields.arrays import SHAPES
-from bioretrieval_tui.index.fields.reading import MOST_EXTRAS, MOST_VALUES
-from bioretrieval_tui.index.layout import FIELDS, index_folder
+from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, encode_manifest, seal
+from bioretrieval_tui.index.metadata import _KINDS, _Block
+from bioretrieval_tui.index.metadata_fields import MOST_EXTRAS, MOST_VALUES
 from bioretrieval_tui.index.registry import info, manifest_of, open_index
 from bioretrieval_tui.index.verify import verify_index
 
 Answer = TypeVar("Answer")
-FILES = [f"{name}.npy" for name in SHAPES]
+FILE = "block-0000000000.columns"
 
 
 def extend(*items: Item) -> Manifest:
@@ -38,7 +37,7 @@ def extend(*items: Item) -> Manifest:
 def ids(expression: str) -> list[str]:
     """The ids of what a filter finds."""
     index = open_index("demo")
-    fields = index.filterable()
+    fields = index.fields
     found = fields.select(fields.parse(expression))
     assert not np.isin(found, index.vectors.dead).any()  # type: ignore[attr-defined]
     names = [document.id for document in index.documents.get(found.tolist())]
@@ -79,10 +78,8 @@ def test_what_is_added_replaced_and_deleted() -> None:
         assert ids("title -year>=2005") == ["d0", "d1", "d2", "d4"]
         facts = manifest_of("demo").fields
         assert facts is not None
-        held = {one.name: (one.values, one.documents) for one in facts.fields}
-        assert held["mesh"] == (10, 9)
-        assert held["design"] == (3, 10)
-        assert held["id"] == (12, 12)
+        held = {one.name: one.documents for one in facts.fields}
+        assert (held["mesh"], held["design"], held["id"]) == (9, 10, 12)
         assert facts.dated == 11
         assert verify_index("demo").ok
         compact_index("demo")
@@ -91,19 +88,27 @@ def test_what_is_added_replaced_and_deleted() -> None:
 def test_several_additions_give_what_one_build_gives() -> None:
     items = [
         record(f"d{n:02}", f"text {n}", journal=f"J {n % 4}", authors=f"A{n % 5} B, C D")
-        for n in range(40)
+        for n in range(30)
     ]
     build_items("demo", *items[:10])
-    for start in (10, 20, 30):
+    for start in (10, 20):
         manifest = extend(*items[start : start + 10])
     whole = build_items("other", *items).manifest
     assert manifest.fields == whole.fields
-    for name in FILES:
-        added, built = (
-            (index_folder(one.name) / one.path(f"{FIELDS}/{name}")).read_bytes()
-            for one in (manifest, whole)
-        )
-        assert added == built, name
+    added, built = (path_of(one, FILE).read_bytes() for one in (manifest, whole))
+    assert added == built
+
+
+def test_large_blocks_are_shared_and_small_ones_written_together() -> None:
+    build_items("demo", *(record(f"d{n}", f"text {n}", journal=f"J {n % 4}") for n in range(40)))
+    before = path_of(manifest_of("demo"), FILE).stat().st_ino
+    for start in (40, 41, 42):
+        extend(record(f"d{start}", f"text {start}", journal="J 1"))
+    found = sorted(path for path in manifest_of("demo").files if path.endswith(".columns"))
+    assert [path[-18:] for path in found] == ["0000000000.columns", "0000000040.columns"]
+    assert path_of(manifest_of("demo"), FILE).stat().st_ino == before
+    assert len(ids("journal=j1")) == 13
+    assert verify_index("demo").ok
 
 
 def test_a_key_that_came_to_have_too_many_values_is_no_field() -> None:
@@ -142,54 +147,8 @@ def test_a_build_of_deletions_alone() -> None:
     assert verify_index("demo").ok
 
 
-def as_format_2(manifest: Manifest) -> None:
-    """What the index was before there were fields."""
-    folder = index_folder("demo")
-    shutil.rmtree(folder / manifest.path(FIELDS))
-    files = {
-        path: facts
-        for path, facts in manifest.files.items()
-        if not path.startswith(manifest.path(f"{FIELDS}/"))
-    }
-    old = seal(msgspec.structs.replace(manifest, format=2, fields=None, files=files))
-    data = encode_manifest(old)
-    assert b"fields" not in data
-    (folder / "manifest.json").write_bytes(data)
-
-
-def test_an_index_without_fields_still_answers_and_is_mended_by_compacting() -> None:
-    as_format_2(made())
-    index = open_index("demo")
-    assert index.fields is None
-    assert len(index.vectors.search(np.ones(16, dtype=np.float32), 20)[0]) == 12
-    with pytest.raises(IndexFault) as caught:
-        index.filterable()
-    assert "bioretrieval-tui index compact demo" in caught.value.line()
-    index.close()
-    found = info("demo")
-    assert (found.status, found.fields) == ("ok", None)
-    assert verify_index("demo").ok
-    assert compact_index("demo").manifest.format == 3
-    assert ids("journal=j1") == ["d1", "d10", "d4", "d7"]
-
-
-def test_an_addition_to_an_index_without_fields_brings_them_for_all() -> None:
-    as_format_2(made())
-    extend(record("e", "extra", journal="J 1"), deleted("d4"))
-    assert ids("journal=j1") == ["d1", "d10", "d7", "e"]
-    assert verify_index("demo").ok
-
-
-def test_a_manifest_of_format_2_with_fields_is_damaged() -> None:
-    manifest = seal(msgspec.structs.replace(made(), format=2))
-    (index_folder("demo") / "manifest.json").write_bytes(encode_manifest(manifest))
-    with pytest.raises(IndexFault, match="manifest is damaged"):
-        open_index("demo")
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_files_cut_flipped_and_missing(name: str) -> None:
-    manifest = made()
+def test_a_file_cut_flipped_and_missing() -> None:
+    manifest, name = made(), FILE
     path = path_of(manifest, name)
     data = path.read_bytes()
     flipped = bytearray(data)
@@ -224,21 +183,24 @@ def attempt(ask: Callable[[], Answer]) -> tuple[Answer | None, str]:
         return None, error.line()
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", _KINDS)
 @pytest.mark.parametrize("value", [0x00, 0xFF, 0x7F])
 def test_nonsense_with_a_matching_checksum(name: str, value: int) -> None:
-    """Whatever stands in the files: one line or an answer, and verifying sees it."""
+    """Whatever an array holds: one line or an answer, and verifying sees it."""
     manifest = made()
-    path = path_of(manifest, name)
-    data = path.read_bytes()
-    path.write_bytes(data[:128] + bytes([value]) * (len(data) - 128))
+    path = path_of(manifest, FILE)
+    array = _Block(path, "").arrays[name]
+    data = bytearray(path.read_bytes())
+    at = data.index(array.tobytes())
+    data[at : at + array.nbytes] = bytes([value]) * array.nbytes
+    path.write_bytes(data)
     resealed(manifest, path)
     assert not verify_index("demo").ok
     index, line = attempt(lambda: open_index("demo"))
     if index is None:
         assert "is damaged" in line
     else:
-        fields = index.filterable()
+        fields = index.fields
         for ask in (
             lambda: fields.select(fields.parse("journal:j OR mesh=mice -year:2004 has:design")),
             lambda: fields.facets(np.arange(12), "journal"),
@@ -253,3 +215,16 @@ def test_nonsense_with_a_matching_checksum(name: str, value: int) -> None:
     assert "\n" not in line
     compact_index("demo")
     assert verify_index("demo").ok
+
+
+@pytest.mark.parametrize("size", [0, 10, 30, 200, -1])
+def test_a_cut_block_with_a_matching_checksum(size: int) -> None:
+    manifest = made()
+    path = path_of(manifest, FILE)
+    path.write_bytes(path.read_bytes()[:size])
+    resealed(manifest, path)
+    with pytest.raises(IndexFault) as caught:
+        open_index("demo")
+    assert "metadata of the index is damaged" in caught.value.line()
+    assert "index compact demo" in caught.value.line()
+    assert not verify_index("demo").ok

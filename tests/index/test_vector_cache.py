@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bioretrieval_tui.index.pool import VectorPool, pool_key
+from bioretrieval_tui.index.vector_cache import VectorPool, pool_key
 
 DIMENSION = 6
 JOURNAL, HASHES, VECTORS = "journal.jsonl", "hashes", "vectors.f16"

@@ -1,4 +1,4 @@
-"""Fields of an index: what becomes one, filters with words and phrases, facets, dates."""
+"""Metadata of an index: what is a field, filters with words and phrases, facets, dates."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from index_help import build_items, record
 from bioretrieval_tui.documents.bibliography import document_date
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import FilterError, UsageError
-from bioretrieval_tui.index.fields import reading, runs, selecting, values
-from bioretrieval_tui.index.fields.opened import FieldIndex
-from bioretrieval_tui.index.fields.reading import MOST_EXTRAS, MOST_VALUES, field_of, pairs, when
+from bioretrieval_tui.index import metadata, metadata_fields
+from bioretrieval_tui.index.metadata import MetadataIndex
+from bioretrieval_tui.index.metadata_fields import MOST_EXTRAS, MOST_VALUES, field_of, pairs, when
 from bioretrieval_tui.index.registry import OpenIndex, info, open_index
 from bioretrieval_tui.index.verify import verify_index
 
 
-def fields_of(*items: object) -> FieldIndex:
+def fields_of(*items: object) -> MetadataIndex:
     build_items("demo", *items)  # type: ignore[arg-type]
-    return opened().filterable()
+    return opened().fields
 
 
 def opened() -> OpenIndex:
     return open_index("demo")
 
 
-def found(fields: FieldIndex, expression: str) -> list[int]:
+def found(fields: MetadataIndex, expression: str) -> list[int]:
     return fields.select(fields.parse(expression)).tolist()
 
 
@@ -155,7 +155,7 @@ def test_phrases_stand_in_order_and_uncut() -> None:
 
 def test_a_phrase_that_may_stand_in_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = fields_of(*(record(f"d{n}", f"clinical trial {n}", year=2000 + n) for n in range(9)))
-    monkeypatch.setattr(selecting, "MOST_READ", 5)
+    monkeypatch.setattr(metadata, "MOST_READ", 5)
     with pytest.raises(UsageError, match="may stand in 9 documents") as caught:
         found(fields, '"clinical trial"')
     assert "without quotes" in caught.value.line()
@@ -215,18 +215,21 @@ def test_keys_without_end() -> None:
     assert found(fields, "has:key000") == [0, 1]
 
 
-def test_many_small_runs_are_one_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_POSTING_BYTES", 2**20)  # a run every few documents
-    monkeypatch.setattr(values, "RANGE", 7)
-    monkeypatch.setattr(values, "_AT_ONCE", 3)
+def test_many_small_blocks_are_one_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "_POSTING_BYTES", 2**20)  # a block every few documents
+    monkeypatch.setattr(metadata, "_SEARCHED_AT_ONCE", 7)
+    monkeypatch.setattr(metadata, "_COUNTED_AT_ONCE", 3)
     items = [
         record(f"d{n}", f"text {n}", journal=f"J {n % 11}", mesh=[f"M{n % 5}", f"N{n}"], year=2000)
         for n in range(200)
     ]
     fields = fields_of(*items)
+    assert len(fields._blocks) > 5
     assert found(fields, "journal=j3") == list(range(3, 200, 11))
     assert found(fields, "mesh:m4 mesh:n9") == [9, 94, 99]
     assert fields.facets(np.arange(200), "mesh", 2) == [("M0", 40), ("M1", 40)]
+    assert fields.facets(np.arange(200)[::-1], "year") == [("2000", 200)]
+    assert fields.dates(np.array([199, 0, 77])).tolist() == [20000000] * 3
     assert verify_index("demo").ok
 
 
@@ -238,7 +241,7 @@ def test_long_and_hostile_values() -> None:
         record("d", "4", journal={"a": [[1]]}, mesh=[["deep"], None, {"a": 1}]),
     )
     ((longest, _), (other, _)) = sorted(fields.facets(np.arange(4), "journal"), reverse=True)
-    assert longest == "x" * reading.MOST_CHARACTERS
+    assert longest == "x" * metadata_fields.MOST_CHARACTERS
     assert other == "\x1b[31mred\n\x00\u202e"
     assert found(fields, "has:journal") == [0, 1]
     assert found(fields, "journal:xx OR journal:31mred") == [0, 1]

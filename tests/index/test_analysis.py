@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.index.lexical import analysis
-from bioretrieval_tui.index.lexical.analysis import MAX_TERM, chunks, spans, terms_of, tokens
-from bioretrieval_tui.index.lexical.folding import fold, fold_traced
+from bioretrieval_tui.index import analysis
+from bioretrieval_tui.index.analysis import (
+    MAX_TERM,
+    chunks,
+    fold,
+    fold_traced,
+    spans,
+    terms_of,
+    tokens,
+)
 
 # Text in which names, numbers, dashes, Greek and oddities meet more often than by chance.
 PIECES = st.sampled_from(

@@ -1,7 +1,7 @@
-"""What a document's fields are: which key of its metadata counts as which field.
+"""The fields of a document: which key of its metadata is which field, and with which values.
 
-Keys are looked at without regard to case and separators, so that a column "Publication Type" of
-somebody's table is the field `type`. A key that is no field of ours becomes one of its own.
+Case and separators of a key do not count, so that a column "Publication Type" of a table is the
+field `type`. A key that is not one of the standard fields becomes a field of its own name.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from typing import Any
 from bioretrieval_tui.documents.bibliography import document_date
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.query import Field, Schema
+
+VERSION = "fields-1"
+"""How values are read from documents and folded; raise it with any change, since an index keeps
+what was read."""
 
 YEAR = Field("year", "number", doc="year of publication")
 FIELDS = (
@@ -31,14 +35,14 @@ FIELDS = (
     Field("pmid", "text"),
     Field("type", "set", ("types", "pt"), "publication types"),
 )
-"""The fields that every corpus may have, in order of their names; `year` is a column of its own."""
+"""The standard fields, in order of their names; `year` is a column of its own."""
 
 MOST_VALUES = 1_000
-"""Distinct values of a key that is no field of ours: one with more is no field to choose from."""
+"""Distinct values of a key of the corpus: one with more is not a field."""
 MOST_EXTRAS = 64
-"""Keys that are looked at, beyond our own fields."""
+"""Keys of the corpus that are read, beyond the standard fields."""
 MOST_CHARACTERS = 1_000
-"""Of a value that count; what is longer is no name of anything."""
+"""Characters of a value that are kept."""
 
 _OURS = {
     **{name: field.name for field in FIELDS for name in (field.name, *field.aliases)},
@@ -53,7 +57,7 @@ _NEVER = frozenset(
         "is", "url", "pages", "vernacular_title",
     }
 )  # fmt: skip
-"""Keys that are read otherwise, or that nobody filters by."""
+"""Keys that are read in another way, or that filtering by makes no sense."""
 
 _NAME = re.compile(r"[^\W\d_][\w-]{0,63}")
 _SEPARATORS = re.compile(r"[^\w]+")
@@ -61,7 +65,7 @@ _PERSON = re.compile(r"[^\W\d].* [^\W\d_a-z]{1,4}(?: (?:Jr|Sr|2nd|3rd))?|et al")
 
 
 def schema_of(names: Iterable[str]) -> Schema:
-    """What a filter may name: our own fields of these names, the others as keys of the corpus."""
+    """What a filter may name: the standard fields among these names, the others as own keys."""
     ours = {field.name: field for field in (*FIELDS, YEAR)}
     return Schema(
         [ours.get(name, Field(name, "set", doc="a key of the corpus")) for name in sorted(names)]
@@ -69,7 +73,7 @@ def schema_of(names: Iterable[str]) -> Schema:
 
 
 def pairs(document: Document) -> Iterator[tuple[str, str]]:
-    """Field and value, once for each value, the year left out; repeats are possible."""
+    """Field and value for each value but the year; repeats are possible."""
     yield "id", document.id
     if document.text.strip():
         yield "abstract", "yes"
@@ -94,7 +98,7 @@ def when(document: Document) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def field_of(key: str) -> str | None:
-    """The field that a key of the metadata belongs to; None for one that is not looked at."""
+    """The field that a key of the metadata belongs to; None for one that is not read."""
     name = _SEPARATORS.sub("_", key.casefold()).strip("_")
     if name in _OURS and name not in _NEVER:
         return _OURS[name]
@@ -102,7 +106,7 @@ def field_of(key: str) -> str | None:
 
 
 def is_extra(name: str) -> bool:
-    """Whether a field is one of the corpus' own."""
+    """Whether a field is a key of the corpus rather than a standard field."""
     return name not in _STANDARD
 
 
@@ -110,7 +114,7 @@ _STANDARD = frozenset(field.name for field in FIELDS)
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts of a value, as the filter language sees them; what is nested deeper is not one."""
+    """The texts of a value, as the filter language sees them; what is nested deeper has none."""
     if isinstance(value, str):
         if value.strip():
             yield value
