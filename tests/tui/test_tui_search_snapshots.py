@@ -66,7 +66,7 @@ async def building(session: Session, pane: SearchPane, desk: Desk) -> None:
 async def waiting(session: Session, pane: SearchPane, desk: Desk, index: str = "mine") -> None:
     """A query was typed and is not answered."""
     desk.indexes = [info("mine", fields=FIELDS), info("catalogue", fields=("kind", "year"))]
-    pane.index = index
+    pane.owner.index = index
     await pane.session.learn()
     session.line.value = QUERY
     await session.until(lambda: QUERY in desk.waiting)

@@ -79,7 +79,7 @@ _MODES = ("dense", "lexical", "hybrid")
 @click.option(
     "--run",
     "run_file",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="FILE",
     help="Write what was ranked as a TREC run; several modes: one file each.",
 )
@@ -90,7 +90,7 @@ _MODES = ("dense", "lexical", "hybrid")
 )
 @click.option(
     "--per-query",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="FILE",
     help="Write the figures of every query as JSON lines.",
 )
@@ -118,9 +118,9 @@ def evaluate(
     device: str,
     depth: int,
     keep_own: bool,
-    run_file: Path | None,
+    run_file: str | None,
     compare: str | None,
-    per_query: Path | None,
+    per_query: str | None,
     query: str | None,
     listing: bool,
     remove: str | None,
@@ -154,7 +154,7 @@ def evaluate(
     named_model, recipe = _model(model)
     named_reranker, reranker_recipe = _reranker(reranker) if RERANK in wanted else (None, None)
     request = EvaluationRequest(
-        folder=folder,
+        folder=str(folder),
         split=split,
         modes=tuple(wanted),
         model=named_model,
@@ -222,7 +222,7 @@ def _offer_downloads(request: EvaluationRequest, reporter: Reporter) -> None:
     from bioretrieval_tui.cli.downloads import fetch_missing
     from bioretrieval_tui.evaluation.benchmark import find_parts
 
-    find_parts(request.folder, request.split)
+    find_parts(Path(request.folder), request.split)
     for name, recipe in request.models():
         fetch_missing(name, recipe, reporter, download=False)
 
