@@ -277,7 +277,7 @@ def _write_files(parts: Sequence[Part], digest_file: Path | None, jsonl_file: Pa
 
 def _watch_sheet(found: Sequence[Watched]) -> Sheet:
     """The watches, a row each."""
-    from bioretrieval_tui.render.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, record_sheet
 
     columns = (
         Column("name", "name", weight=2, min_width=8),
@@ -305,5 +305,4 @@ def _watch_sheet(found: Sequence[Watched]) -> Sheet:
         }
         for one in found
     ]
-    rows = tuple(tuple(record[one.key] for one in columns) for record in records)
-    return Sheet(title="Watches", columns=columns, rows=rows, records=tuple(records))
+    return record_sheet("Watches", columns, records)
