@@ -30,10 +30,10 @@ import numpy.typing as npt
 from benchmarks.measuring import Report
 from bioretrieval_tui.encoding.encoder import load_encoder
 from bioretrieval_tui.errors import NotFoundError
+from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.lexical.analysis import spans, tokens
-from bioretrieval_tui.index.lexical.bm25 import weighted_terms
-from bioretrieval_tui.index.vectors import HnswStore
+from bioretrieval_tui.index.hnsw import HnswStore
+from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.search import hybrid
 from bioretrieval_tui.search.candidates import Candidates, Floats, gather
 from bioretrieval_tui.search.engine import SearchEngine

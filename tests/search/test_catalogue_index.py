@@ -11,8 +11,7 @@ import pytest
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.errors import IndexFault, InterruptedByUser
-from bioretrieval_tui.index.layout import index_folder
-from bioretrieval_tui.index.lock import writing
+from bioretrieval_tui.index.layout import index_folder, writing
 from bioretrieval_tui.index.registry import manifest_of, open_index
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index

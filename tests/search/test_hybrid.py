@@ -15,8 +15,8 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.distance import EXTRA, extended_documents, extended_queries
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.lexical.bm25 import weighted_terms
 from bioretrieval_tui.index.registry import OpenIndex, open_index
+from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.search import hybrid
 from bioretrieval_tui.search.candidates import gather
 from bioretrieval_tui.search.engine import SearchEngine

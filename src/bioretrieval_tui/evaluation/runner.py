@@ -58,7 +58,7 @@ from bioretrieval_tui.index.build import build_from, build_lexical
 from bioretrieval_tui.index.intake import feed_files
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import manifest_of, open_index
-from bioretrieval_tui.index.vectorise import ModelFacts, embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import ModelFacts, embedded_facts, facts_of
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine

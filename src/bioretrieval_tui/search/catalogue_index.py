@@ -21,8 +21,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
-from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.index.lock import IndexBusy
+from bioretrieval_tui.index.layout import CATALOGUE, IndexBusy
 from bioretrieval_tui.index.registry import open_index
 from bioretrieval_tui.paths import places, write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -150,7 +149,7 @@ def ensure_catalogue_index(
     """
     from bioretrieval_tui.index.build import build_from, build_lexical
     from bioretrieval_tui.index.intake import feed_documents
-    from bioretrieval_tui.index.vectorise import embedded_facts
+    from bioretrieval_tui.index.vector_cache import embedded_facts
 
     wanted = _identity(fingerprint)
     deadline = time.monotonic() + _LONGEST_WAIT

@@ -20,9 +20,9 @@ from bioretrieval_tui.encoding.encoder import (
     load_query_encoder,
 )
 from bioretrieval_tui.errors import IndexFault, NotFoundError
-from bioretrieval_tui.index.lexical.bm25 import weighted_terms
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
+from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, gather
 from bioretrieval_tui.search.explain import explanations
@@ -92,7 +92,7 @@ def facets_of(index: OpenIndex, labels: Labels, most: int = _MOST_VALUES) -> tup
     labels: int64 (n,), in any order. Raises IndexFault where the fields are damaged.
     """
     fields = index.fields
-    if fields is None or not len(labels):
+    if not len(labels):
         return ()
     known = {field.name for field in fields.schema.fields}
     found = []
@@ -172,7 +172,7 @@ class SearchEngine:
         empty = query.mode != "dense" and not weighted_terms(query.text)
         order = np.arange(min(query.k, len(labels)))
         if query.order == "date":
-            order = np.argsort(-self.index.filterable().dates(labels[order]), kind="stable")
+            order = np.argsort(-self.index.fields.dates(labels[order]), kind="stable")
         return SearchResult(
             hits=self._hits(labels[order], scores[order], found, query.mode),
             fitting=None if kept is None else len(kept),
@@ -287,7 +287,7 @@ class SearchEngine:
         if among is not None:
             allowed = np.unique(np.fromiter(among, dtype=np.int64))
         if where.strip():
-            fields = self.index.filterable()
+            fields = self.index.fields
             kept = fields.select(fields.parse(where))
             allowed = kept if allowed is None else np.intersect1d(allowed, kept, assume_unique=True)
         return allowed

@@ -7,18 +7,16 @@ the order and selection of the reader, and reads a query's documents from the se
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
-from bioretrieval_tui.paths import Places
 from bioretrieval_tui.tui.exploring import Stored, keep, prepare, stored, with_run
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.tui.evaluating import Answer, Ask, Evaluations, Result
+    from bioretrieval_tui.tui.evaluating import Answer, Ask, Result
+    from bioretrieval_tui.tui.panes.pane import PaneContext
 
 DELTA = "delta"
 """Key of the column with the difference of two modes."""
@@ -31,19 +29,13 @@ class QrelsFace(Protocol):
     """What a session needs of the pane that shows it."""
 
     @property
-    def places(self) -> Places:
-        """Where rankings are kept."""
+    def owner(self) -> PaneContext:
+        """The app: the search process, the evaluations, messages."""
 
-    @property
-    def client(self) -> SearchClient:
-        """The search process, which reads benchmarks too."""
-
-    @property
-    def evaluations(self) -> Evaluations:
-        """The evaluations that run and wait."""
-
-    def start(self, work: Callable[[], Coroutine[Any, Any, object]], group: str) -> object:
-        """Run `work` and cancel what runs in the same group."""
+    def in_background(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, object]], *args: Any
+    ) -> object:
+        """Run `work(*args)` in place of what runs in the same group."""
 
     def show_benchmark(self) -> None:
         """Show the queries of another benchmark, or none while they are read."""
@@ -56,9 +48,6 @@ class QrelsFace(Protocol):
 
     def show_view(self, problem: str = "") -> None:
         """Show the documents of the chosen query, or why they cannot be shown."""
-
-    def say(self, text: str, role: str = ...) -> None:
-        """Show a message until the next key."""
 
 
 class QrelsSession:
@@ -86,9 +75,9 @@ class QrelsSession:
 
     def open(self, ask: Ask) -> None:
         """Show what `ask` ranks: kept rankings at once, others when they were made."""
-        self.ask = with_run(ask, self.face.places)
+        self.ask = with_run(ask, self.face.owner.where)
         self._show([], None)
-        self.face.start(partial(self._open, self.ask), "explore")
+        self.face.in_background("explore", self._open, self.ask)
 
     async def _open(self, ask: Ask) -> None:
         kept = stored(ask)
@@ -98,7 +87,7 @@ class QrelsSession:
     async def _show_kept(self, ask: Ask, kept: Stored) -> bool:
         """Show the queries; False where the files have changed since they were ranked."""
         try:
-            rows = await self.face.client.open_benchmark(
+            rows = await self.face.owner.client.open_benchmark(
                 ask.folder, kept.answer.split, kept.answer.sha256, kept.answer.index, kept.runs
             )
         except BioRetrievalError as error:
@@ -116,8 +105,8 @@ class QrelsSession:
             self._fail(error.line())
             return
         self.problem = ""
-        if not self.face.evaluations.add([ask]):
-            self.face.say("This is being ranked already, or waits")
+        if not self.face.owner.evaluations.add([ask]):
+            self.face.owner.say("This is being ranked already, or waits")
         self.face.show_message("Ranking; it continues while you look at something else.")
 
     def evaluation_done(self, result: Result) -> None:
@@ -132,7 +121,7 @@ class QrelsSession:
         except BioRetrievalError as error:
             self._fail(error.line())
             return
-        self.face.start(partial(self._show_kept, self.ask, kept), "explore")
+        self.face.in_background("explore", self._show_kept, self.ask, kept)
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
@@ -177,7 +166,7 @@ class QrelsSession:
     def next_pair(self) -> bool:
         """Compare the next two modes; False where there are no other two."""
         if len(pairs(self.modes)) < 2:
-            self.face.say("There are no other two modes to compare")
+            self.face.owner.say("There are no other two modes to compare")
             return False
         self._pair += 1
         self._arrange()
@@ -193,11 +182,11 @@ class QrelsSession:
         self.view = None
         self._chosen = row.id if row is not None else None
         if row is not None and read:
-            self.face.start(partial(self._look_up, row.id), "view")
+            self.face.in_background("view", self._look_up, row.id)
 
     async def _look_up(self, query: str) -> None:
         try:
-            view = await self.face.client.view_query(query)
+            view = await self.face.owner.client.view_query(query)
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
@@ -211,7 +200,7 @@ class QrelsSession:
         Raises:
             BioRetrievalError: it cannot be read.
         """
-        return await self.face.client.read_document(name)
+        return await self.face.owner.client.read_document(name)
 
     # Export ------------------------------------------------------------------------------
 

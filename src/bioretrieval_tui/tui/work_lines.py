@@ -11,8 +11,7 @@ from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobQueue, Outcome
-    from bioretrieval_tui.index.report import Report
-    from bioretrieval_tui.index.verification import Verification
+    from bioretrieval_tui.index.report import Report, Verification
     from bioretrieval_tui.tui.evaluating import Ask, Evaluations
 
 WIDE = 120
