@@ -8,17 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
 from bioretrieval_tui.paths import Places
-from bioretrieval_tui.tui.exploring import Stored, keep, prepare, stored, with_run
+from bioretrieval_tui.tui.kept_rankings import (
+    StoredRankings,
+    keep_rankings,
+    make_folder,
+    stored_rankings,
+    with_run_file,
+)
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.tui.evaluating import Answer, Ask, Evaluations, Result
 
 DELTA = "delta"
 """Key of the column with the difference of two modes."""
@@ -39,8 +47,8 @@ class QrelsFace(Protocol):
         """The search process, which reads benchmarks too."""
 
     @property
-    def evaluations(self) -> Evaluations:
-        """The evaluations that run and wait."""
+    def jobs(self) -> JobQueue:
+        """The queue of jobs."""
 
     def start(self, work: Callable[[], Coroutine[Any, Any, object]], group: str) -> object:
         """Run `work` and cancel what runs in the same group."""
@@ -71,8 +79,8 @@ class QrelsSession:
 
     def __init__(self, face: QrelsFace) -> None:
         self.face = face
-        self.ask: Ask | None = None
-        self.answer: Answer | None = None
+        self.job: EvaluateJob | None = None
+        self.answer: EvaluationSummary | None = None
         self.problem = ""
         self.queries: list[QueryRow] = []
         self.shown: list[QueryRow] = []
@@ -84,61 +92,65 @@ class QrelsSession:
 
     # Opening -----------------------------------------------------------------------------
 
-    def open(self, ask: Ask) -> None:
+    def open(self, job: EvaluateJob) -> None:
         """Show what `ask` ranks: kept rankings at once, others when they were made."""
-        self.ask = with_run(ask, self.face.places)
+        self.job = with_run_file(job, self.face.places)
         self._show([], None)
-        self.face.start(partial(self._open, self.ask), "explore")
+        self.face.start(partial(self._open, self.job), "explore")
 
-    async def _open(self, ask: Ask) -> None:
-        kept = stored(ask)
-        if kept is None or not await self._show_kept(ask, kept):
-            self.rank(ask)
+    async def _open(self, job: EvaluateJob) -> None:
+        kept = stored_rankings(job)
+        if kept is None or not await self._show_kept(job, kept):
+            self.rank(job)
 
-    async def _show_kept(self, ask: Ask, kept: Stored) -> bool:
+    async def _show_kept(self, job: EvaluateJob, kept: StoredRankings) -> bool:
         """Show the queries; False where the files have changed since they were ranked."""
         try:
             rows = await self.face.client.open_benchmark(
-                ask.folder, kept.answer.split, kept.answer.sha256, kept.answer.index, kept.runs
+                Path(job.folder),
+                kept.summary.split,
+                kept.summary.sha256,
+                kept.summary.index,
+                kept.runs,
             )
         except BioRetrievalError as error:
             self._fail(error.line())
             return True
         if rows is not None:
-            self._show(rows, kept.answer)
+            self._show(rows, kept.summary)
         return rows is not None
 
-    def rank(self, ask: Ask) -> None:
+    def rank(self, job: EvaluateJob) -> None:
         """Rank the benchmark, in a process of its own."""
         try:
-            prepare(ask)
+            make_folder(job)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
         self.problem = ""
-        if not self.face.evaluations.add([ask]):
+        if not self.face.jobs.submit(job):
             self.face.say("This is being ranked already, or waits")
         self.face.show_message("Ranking; it continues while you look at something else.")
 
-    def evaluation_done(self, result: Result) -> None:
+    def job_ended(self, outcome: Outcome) -> None:
         """Show the queries of a finished evaluation, if it is the one that was asked."""
-        if self.ask is None or result.ask != self.ask:
+        if self.job is None or outcome.job != self.job:
             return
-        if result.answer is None:
-            self._fail(result.line)
+        if outcome.evaluation is None:
+            self._fail(outcome.line)
             return
         try:
-            kept = keep(self.ask, result.answer)
+            kept = keep_rankings(self.job, outcome.evaluation)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
-        self.face.start(partial(self._show_kept, self.ask, kept), "explore")
+        self.face.start(partial(self._show_kept, self.job, kept), "explore")
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
         self.face.show_message(problem)
 
-    def _show(self, rows: list[QueryRow], answer: Answer | None) -> None:
+    def _show(self, rows: list[QueryRow], answer: EvaluationSummary | None) -> None:
         self.queries, self.answer, self.problem = rows, answer, ""
         self.words, self.order, self._pair, self.view = "", None, 0, None
         self._arrange()
