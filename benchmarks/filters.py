@@ -1,4 +1,4 @@
-"""Filtered search over 172,406 real citations: filter, meaning and words; facets; building.
+"""Filtered search over 172,406 real citations: filter, vectors and BM25; facets; building.
 
     python -m benchmarks.filters [--keep] [--quick] [--home FOLDER]
 
@@ -27,15 +27,15 @@ from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.encoding.embedded import RECIPE
-from bioretrieval_tui.index.fields.building import build_fields
 from bioretrieval_tui.index.importing import import_vectors
+from bioretrieval_tui.index.metadata import write_metadata
 from bioretrieval_tui.index.registry import OpenIndex, index_names, open_index
 
 CORPUS = Path("../shared/data/pubmed-citations/corpus.jsonl.gz")
 DIMENSION = 384
 SHARES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)
 BAR = 20.0
-"""Milliseconds of filter, vectors and words, p95."""
+"""Milliseconds of filter, vectors and BM25, p95."""
 _WORDS = (
     "randomized controlled trial", "covid-19 vaccination in children", "meta-analysis",
     "systematic review of breast cancer", "machine learning for diagnosis", "IL-6 inhibitors",
@@ -66,7 +66,7 @@ def make(name: str) -> None:
 
 def filters(index: OpenIndex) -> list[tuple[str, float]]:
     """For each of SHARES a filter that keeps about so much, and what it keeps."""
-    fields = index.filterable()
+    fields = index.fields
     everything = fields.select(fields.parse(""))
     years = [year for year, _ in fields.facets(everything, "year", 100)]
     tried = [f"year:{a}..{b}" for a in years for b in years if a <= b]
@@ -97,11 +97,11 @@ def both(values: Sequence[float]) -> str:
 def searching(report: Report, index: OpenIndex, rounds: int) -> None:
     """Every filter with other queries each time; select never finds its own answer of before."""
     rng = np.random.default_rng(5)
-    fields = index.filterable()
+    fields = index.fields
     rows = []
     for expression, share in filters(index):
         node = fields.parse(expression)
-        times: dict[str, list[float]] = {name: [] for name in ("select", "vectors", "words")}
+        times: dict[str, list[float]] = {name: [] for name in ("select", "vectors", "BM25")}
         found = hits = 0
         for turn in range(rounds):
             label = int(rng.integers(0, index.manifest.rows))
@@ -113,7 +113,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
             times["select"].append(timed(fields.select, node))
             allowed = fields.select(node)
             times["vectors"].append(timed(index.vectors.search, query, 10, allowed))
-            times["words"].append(timed(index.lexical.search, words, 10, allowed))
+            times["BM25"].append(timed(index.lexical.search, words, 10, allowed))
             if turn < 40:
                 near = index.vectors.search(query, 10, allowed)[0]
                 truth = index.vectors.similarities(query, allowed)
@@ -130,18 +130,18 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
     )
     report.say()
     report.table(
-        ["filter", "keeps", "filter", "vectors", "words", "together", "recall@10 of vectors"], rows
+        ["filter", "keeps", "filter", "vectors", "BM25", "together", "recall@10 of vectors"], rows
     )
 
 
 def forget(index: OpenIndex) -> None:
     """Let the next filter be worked out again, from columns that are open."""
-    index.filterable()._selector._found._kept.clear()
+    index.fields.forget()
 
 
 def others(report: Report, index: OpenIndex) -> None:
     """First use of each field, facets and dates."""
-    fields = index.filterable()
+    fields = index.fields
     rows = []
     everything = fields.select(fields.parse(""))
     rng = random.Random(3)
@@ -150,12 +150,12 @@ def others(report: Report, index: OpenIndex) -> None:
                        "date:2023", "covid vaccine", '"gut microbiota" year:2020',
                        "-journal:j (author:li OR author:wang) year>2021"):  # fmt: skip
         opened = open_index(index.manifest.name)
-        node = opened.filterable().parse(expression)
-        first = timed(opened.filterable().select, node)
+        node = opened.fields.parse(expression)
+        first = timed(opened.fields.select, node)
         again = []
         for _ in range(9):
             forget(opened)
-            again.append(timed(opened.filterable().select, node))
+            again.append(timed(opened.fields.select, node))
         rows.append([f"`{expression}`", f"{first:.1f}", f"{median(again):.1f}"])
         opened.close()
     for name in ("year", "journal", "author"):
@@ -196,8 +196,7 @@ def child(share: float) -> None:
         store = DocumentStore([folder / "store"])
         before = memory("VmRSS")
         start = time.perf_counter()
-        build_fields(folder / "fields", folder / "runs", store, base=None,
-                     dead=np.zeros(0, dtype=np.int64))  # fmt: skip
+        write_metadata(folder / "fields", store, base=None, dead=np.zeros(0, dtype=np.int64))
         seconds = time.perf_counter() - start
         size = sum(path.stat().st_size for path in (folder / "fields").iterdir()) / 2**20
         print(store.rows, f"{seconds:.1f} {before:.0f} {memory('VmHWM'):.0f} {size:.1f}")

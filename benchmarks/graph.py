@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.measuring import Report, median, percentile
-from bioretrieval_tui.index.graph import EFS, GraphBuilder
+from bioretrieval_tui.index.hnsw import EFS, GraphBuilder
 from bioretrieval_tui.index.manifest import GraphSettings
-from bioretrieval_tui.index.matrix import Matrix
 from bioretrieval_tui.index.pipeline import WINDOW
+from bioretrieval_tui.index.vectors import Matrix
 
 DIMENSION = 384
 QUERIES = 1_000

@@ -30,11 +30,11 @@ import numpy.typing as npt
 from benchmarks.measuring import Report
 from bioretrieval_tui.encoding.encoder import load_encoder
 from bioretrieval_tui.errors import NotFoundError
+from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.lexical.analysis import spans, tokens
-from bioretrieval_tui.index.lexical.bm25 import weighted_terms
-from bioretrieval_tui.index.vectors import HnswStore
-from bioretrieval_tui.search import hybrid as fusion
+from bioretrieval_tui.index.hnsw import HnswStore
+from bioretrieval_tui.index.text_index import weighted_terms
+from bioretrieval_tui.search import hybrid
 from bioretrieval_tui.search.candidates import Candidates, Floats, gather
 from bioretrieval_tui.search.engine import SearchEngine
 
@@ -95,7 +95,7 @@ def plain(labels: npt.NDArray[np.int64]) -> list[int]:
 
 def dense(_: SearchEngine, asked: Asked) -> Sequence[int]:
     """Meaning alone."""
-    return plain(asked.found.by_meaning.labels)
+    return plain(asked.found.dense_list.labels)
 
 
 def graph(_: SearchEngine, asked: Asked) -> Sequence[int]:
@@ -105,13 +105,13 @@ def graph(_: SearchEngine, asked: Asked) -> Sequence[int]:
 
 def lexical(_: SearchEngine, asked: Asked) -> Sequence[int]:
     """Words alone."""
-    return plain(asked.found.by_words.labels)
+    return plain(asked.found.lexical_list.labels)
 
 
 def reciprocal(_: SearchEngine, asked: Asked) -> Sequence[int]:
     """Reciprocal rank fusion, k = 60 (Cormack 2009)."""
     scores: defaultdict[int, float] = defaultdict(float)
-    for half in (asked.found.by_meaning, asked.found.by_words):
+    for half in (asked.found.dense_list, asked.found.lexical_list):
         for label, rank in half.ranks().items():
             scores[label] += 1 / (60 + rank)
     return sorted(scores, key=lambda label: (-scores[label], label))
@@ -120,17 +120,17 @@ def reciprocal(_: SearchEngine, asked: Asked) -> Sequence[int]:
 def added(_: SearchEngine, asked: Asked) -> Sequence[int]:
     """Standardised scores, added; no feedback."""
     found = asked.found
-    scores = fusion.standard(found.dense, found.by_meaning.scores)
-    reference = fusion.padded(found.by_words.scores, fusion.DEPTH)
-    scores += fusion.standard(found.lexical, reference)
-    return plain(found.labels[fusion.best_first(found.labels, scores)])
+    scores = hybrid.standardised(found.dense, found.dense_list.scores)
+    reference = hybrid.padded(found.lexical_list.scores, hybrid.DEPTH)
+    scores += hybrid.standardised(found.lexical, reference)
+    return plain(found.labels[hybrid.by_score(found.labels, scores)])
 
 
-def hybrid(engine: SearchEngine, asked: Asked) -> Sequence[int]:
+def default(engine: SearchEngine, asked: Asked) -> Sequence[int]:
     """The default."""
     terms = weighted_terms(asked.text)
-    found, scores = fusion.fused(engine.index, asked.found, asked.vector, terms, None)
-    return plain(found.labels[fusion.best_first(found.labels, scores)])
+    found, scores = hybrid.hybrid_scores(engine.index, asked.found, asked.vector, terms, None)
+    return plain(found.labels[hybrid.by_score(found.labels, scores)])
 
 
 RANKINGS: dict[str, Ranking] = {
@@ -139,7 +139,7 @@ RANKINGS: dict[str, Ranking] = {
     "lexical": lexical,
     "reciprocal ranks": reciprocal,
     "scores added": added,
-    "hybrid (default)": hybrid,
+    "hybrid (default)": default,
 }
 
 
@@ -195,8 +195,8 @@ def ask(engine: SearchEngine, judged: Sequence[tuple[str, dict[str, int]]]) -> l
         grades = {
             labels.get(one, -1 - place): grade for place, (one, grade) in enumerate(of.items())
         }
-        found = gather(engine.index, vector, weighted_terms(text), fusion.DEPTH)
-        by_graph = plain(walked.search(vector, fusion.DEPTH)[0])  # as deep as the engine asks
+        found = gather(engine.index, vector, weighted_terms(text), hybrid.DEPTH)
+        by_graph = plain(walked.search(vector, hybrid.DEPTH)[0])  # as deep as the engine asks
         asked.append(Asked(text, vector, grades, found, by_graph))
     return asked
 

@@ -19,9 +19,8 @@ from bioretrieval_tui.documents.detect import items, recognise
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.index.intake import Intake
-from bioretrieval_tui.index.lexical.merge import write_index
-from bioretrieval_tui.index.lexical.runs import RunWriter
 from bioretrieval_tui.index.pipeline import WINDOW
+from bioretrieval_tui.index.text_index import TextIndexWriter
 
 
 def store(path: Path, limit: int, work: Path) -> dict[str, float]:
@@ -32,13 +31,13 @@ def store(path: Path, limit: int, work: Path) -> dict[str, float]:
         for item in itertools.islice(items(source, recognise(source), ReadOptions()), limit):
             intake.take(item)
         stored = time.perf_counter()
-        runs = RunWriter(work / "runs")
-        label = 0
-        while some := writer.read(label, WINDOW):
-            runs.add(label, some)
-            label += len(some)
-        dead = np.array(sorted(writer.died), dtype=np.int64)
-        write_index(work / "lexical", runs.finish(), base=None, dead=dead, total=writer.next)
+        with TextIndexWriter(work / "text") as text:
+            label = 0
+            while some := writer.read(label, WINDOW):
+                text.add(label, some)
+                label += len(some)
+            dead = np.array(sorted(writer.died), dtype=np.int64)
+            text.finish(dead=dead, documents=writer.next - len(dead), total=writer.next)
         done = time.perf_counter()
         read = intake.report.read
         writer.finish()

@@ -13,7 +13,7 @@ from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.backend.jobs import JobQueue, JobRecord, Outcome, job_records, summary
 from bioretrieval_tui.backend.protocol import BuildJob, CompactJob, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser
-from bioretrieval_tui.index.verification import Check, Verification
+from bioretrieval_tui.index.report import Check, Verification
 from bioretrieval_tui.progress import Progress
 
 ONE, TWO, THREE = VerifyJob("one"), VerifyJob("two"), CompactJob("three")

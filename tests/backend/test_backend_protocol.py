@@ -19,8 +19,7 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.index.report import RejectedRecord, Report
-from bioretrieval_tui.index.verification import Check, Verification
+from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
 from bioretrieval_tui.online.spool import FetchRequest
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, Scores, SearchResult

@@ -27,8 +27,8 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index import pipeline
+from bioretrieval_tui.index.analysis import tokens
 from bioretrieval_tui.index.build import Outcome, add_to_index, build_index, compact_index
-from bioretrieval_tui.index.lexical.analysis import tokens
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.progress import Reporter, silent
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from hashing_encoder import HashingEncoder
 
+from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.manifest import read_manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
-from bioretrieval_tui.index.vectors import HnswStore
 
 DIMENSION = 32
 
@@ -135,15 +135,16 @@ def by_id(home: Path) -> dict[str, Any]:
             for own, (title, text, _, others, vector) in live.items()
             for name in (own, *others)
         }
-        # Equal figures may change places with the labels, so each query's hits are a set; and
-        # sums of floats may differ in their last bit.
+        # Equal scores may change places with the labels, so each query's hits are a set; and
+        # sums of floats may differ in their last bit. BM25 counts deleted documents until they
+        # are compacted away, so only how many documents it finds is the same.
         found = []
         for query, vector in zip(
             QUERIES, HashingEncoder(DIMENSION).encode_queries(QUERIES), strict=True
         ):
-            near, worded = index.vectors.search(vector, 5), index.lexical.search(query, 5)
-            found += [np.round(figures, 4).tolist() for _, figures in (near, worded)]
-        return {"names": names, "live": live, "figures": found}
+            found.append(np.round(index.vectors.search(vector, 5)[1], 4).tolist())
+            found.append(len(index.lexical.search(query, index.manifest.rows)[0]))
+        return {"names": names, "live": live, "found": found}
     finally:
         index.close()
 

@@ -197,7 +197,7 @@ def lines(path: Path) -> int:
 AIMS: dict[str, Callable[[Path], bool]] = {
     "reading": lambda folder: any(folder.glob(".building-*/documents.sqlite")),
     "encoding": lambda folder: lines(folder) > 0,
-    "linking": lambda folder: any(folder.glob(".building-*/generation/lexical")),
+    "linking": lambda folder: any(folder.glob(".building-*/generation/metadata")),
     "saving": lambda folder: any(folder.glob(".building-*/generation/graph.hnsw")),
 }
 

@@ -15,8 +15,8 @@ from pictures import at_home, demo, litter, one_line
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.build import build_index, compact_index
+from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.registry import OpenIndex, list_indexes, open_index, remove_index
-from bioretrieval_tui.index.vectors import HnswStore
 from bioretrieval_tui.index.verify import verify_index
 
 SWAPS = 20

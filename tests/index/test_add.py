@@ -34,8 +34,7 @@ from bioretrieval_tui.index.build import (
     compact_index,
     encoder_factory_of,
 )
-from bioretrieval_tui.index.layout import index_folder
-from bioretrieval_tui.index.lock import IndexBusy, writing
+from bioretrieval_tui.index.layout import IndexBusy, index_folder, writing
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest, encode_manifest, seal
 from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.verify import verify_index

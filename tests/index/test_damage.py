@@ -16,12 +16,12 @@ from index_help import path_of as file_of
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index import manifest as manifests
+from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, SegmentFacts, encode_manifest, seal
 from bioretrieval_tui.index.registry import info, list_indexes, open_index
-from bioretrieval_tui.index.vectors import HnswStore
 
-FILES = ["documents.sqlite", "vectors.f16", "graph.hnsw", "dead.npy", "documents.npy"]
+FILES = ["documents.sqlite", "vectors.f16", "graph.hnsw", "dead.npy", "block-0000000000.columns"]
 
 
 def fault(*, told: bool = True) -> str:
@@ -114,8 +114,8 @@ def test_a_manifest_that_is_none(built: Manifest, data: bytes) -> None:
 
 
 def test_a_manifest_of_a_newer_version(built: Manifest) -> None:
-    (index_folder("demo") / "manifest.json").write_bytes(b'{"format": 4, "shape": "unknown"}')
-    assert "has format 4, this version reads 2 and 3" in fault()
+    (index_folder("demo") / "manifest.json").write_bytes(b'{"format": 5, "shape": "unknown"}')
+    assert "has format 5, this version reads 2 to 4" in fault()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ import numpy as np
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import read_manifest
-from bioretrieval_tui.index.vectors import HnswStore
+from bioretrieval_tui.index.hnsw import HnswStore
 folder = index_folder("demo")
 try:
     HnswStore(read_manifest(folder), folder, exact_below=0).search(np.ones(16, np.float32), 5)

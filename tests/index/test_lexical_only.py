@@ -22,7 +22,7 @@ from bioretrieval_tui.index.build import (
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import info, manifest_of, open_index
-from bioretrieval_tui.index.vectorise import embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Query

@@ -16,11 +16,11 @@ from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import CorpusError, IndexFault, InterruptedByUser, ModelError
 from bioretrieval_tui.index import pipeline
 from bioretrieval_tui.index.build import Reading, build_from, build_index
-from bioretrieval_tui.index.graph import GraphBuilder
+from bioretrieval_tui.index.hnsw import GraphBuilder
 from bioretrieval_tui.index.intake import Intake
-from bioretrieval_tui.index.lexical.runs import RunWriter
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.pipeline import WINDOW
+from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.progress import Progress
 
 COUNT = 3 * WINDOW + 100
@@ -96,7 +96,7 @@ def test_an_encoder_that_is_interrupted(built: Manifest, large: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [(GraphBuilder, "add"), (RunWriter, "add")], ids=["graph", "runs"]
+    "where", [(GraphBuilder, "add"), (TextIndexWriter, "add")], ids=["graph", "text"]
 )
 @pytest.mark.parametrize("at", [1, 2, 4])
 @pytest.mark.parametrize("kind", [OSError, IndexFault])

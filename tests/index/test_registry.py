@@ -15,8 +15,7 @@ from index_help import tree, whole
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.layout import index_folder, indexes_folder
-from bioretrieval_tui.index.lock import IndexBusy, writing
+from bioretrieval_tui.index.layout import IndexBusy, index_folder, indexes_folder, writing
 from bioretrieval_tui.index.manifest import Manifest, encode_manifest, read_manifest
 from bioretrieval_tui.index.registry import (
     index_names,
@@ -101,7 +100,7 @@ def test_a_damaged_index_can_be_removed_and_replaced(built: Manifest, corpus: Pa
 
 HOLD = """
 import sys
-from bioretrieval_tui.index.lock import writing
+from bioretrieval_tui.index.layout import writing
 with writing("demo", "built"):
     print("held", flush=True)
     sys.stdin.read()

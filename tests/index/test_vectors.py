@@ -11,11 +11,12 @@ from hashing_encoder import HashingEncoder
 from index_help import build_items, matrix_of, record
 
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index import vectors
+from bioretrieval_tui.index import hnsw
 from bioretrieval_tui.index.build import build_index
+from bioretrieval_tui.index.hnsw import WALK, HnswStore
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import Manifest
-from bioretrieval_tui.index.vectors import WALK, Allowed, HnswStore, Vector
+from bioretrieval_tui.index.vectors import Allowed, Vector
 
 
 def matrix(manifest: Manifest) -> Vector:
@@ -144,7 +145,7 @@ def test_parts_make_no_difference(
     part: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vectors, "_PART", part)
+    monkeypatch.setattr(hnsw, "_PART", part)
     query = hashing.encode_queries(["old n17 n18"])[0]
     labels, similarities = stores["exact"].search(query, 300)
     assert sorted(labels.tolist()) == list(range(300))

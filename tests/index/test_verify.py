@@ -18,11 +18,11 @@ from bioretrieval_tui.index.build import add_to_index, build_index, compact_inde
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, encode_manifest, seal
 from bioretrieval_tui.index.registry import manifest_of, remove_index
-from bioretrieval_tui.index.verification import Check, Verification
+from bioretrieval_tui.index.report import Check, Verification
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress
 
-MADE = ["graph.hnsw", "dead.npy", "documents.npy"]
+MADE = ["graph.hnsw", "dead.npy", "block-0000000000.columns"]
 GIVEN = ["documents.sqlite", "vectors.f16"]
 
 
@@ -69,14 +69,14 @@ def test_a_sound_index(built: Manifest) -> None:
         "files",
         "documents",
         "vectors",
-        "lexical index",
-        "fields",
+        "text index",
+        "metadata",
         "graph",
     ]
     said = {check.what: check.found for check in found.checks}
     assert said["documents"] == "300 alive, 0 dead"
     assert said["vectors"] == "300 x 16 float16"
-    assert said["lexical index"].startswith("300 documents")
+    assert said["text index"].startswith("300 documents")
     assert "recall@10" in said["graph"]
     assert all(check.remedy is None for check in found.checks)
     assert (steps[-1].done, steps[-1].total) == (5, 5)

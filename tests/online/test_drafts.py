@@ -14,7 +14,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.online.arxiv import ArxivRecord
 from bioretrieval_tui.online.drafts import (
-    Draft,
+    EntryDraft,
     checked,
     from_hub,
     from_paper,
@@ -52,7 +52,7 @@ def record(**more: object) -> ArxivRecord:
     return ArxivRecord(**fields)  # type: ignore[arg-type]
 
 
-def added(draft: Draft) -> Paper | Model | Dataset:
+def added(draft: EntryDraft) -> Paper | Model | Dataset:
     """The entry that the program would show, once the draft is kept as it is."""
     assert checked(draft.text.encode(), PLACE, data_folder(), {}) == []
     before, content = parse(read_folder(data_folder()))

@@ -11,12 +11,11 @@ import pytest
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.errors import IndexFault, InterruptedByUser
-from bioretrieval_tui.index.layout import index_folder
-from bioretrieval_tui.index.lock import writing
+from bioretrieval_tui.index.layout import index_folder, writing
 from bioretrieval_tui.index.registry import manifest_of, open_index
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
-from bioretrieval_tui.search.engine import search_index
+from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Query
 
 ENTRIES = [
@@ -37,7 +36,7 @@ def test_built_once_and_again_on_change(encoder: Encoder) -> None:
     assert (again.documents, again.built) == (2, False)
     changed = ensure_catalogue_index(iter(ENTRIES[:1]), "v2", lambda: encoder)
     assert (changed.documents, changed.built) == (1, True)
-    (hit,) = search_index("catalogue", Query(text="PubMed logs"), device="cpu").hits
+    (hit,) = SearchEngine.open("catalogue", device="cpu").search(Query(text="PubMed logs")).hits
     assert (hit.id, hit.year, hit.url) == ("medcpt", 2023, "https://arxiv.org/abs/2307.00589")
 
 
@@ -98,4 +97,4 @@ def test_an_older_one_stays_in_use_where_none_can_be_written(home: Path, encoder
     ensured = ensure_catalogue_index(ENTRIES[:1], "v2", never)
     assert (ensured.documents, ensured.built) == (2, False)
     assert "index catalogue cannot be written" in (ensured.note or "")
-    assert len(search_index("catalogue", Query(text="claims"), device="cpu").hits) == 2
+    assert len(SearchEngine.open("catalogue", device="cpu").search(Query(text="claims")).hits) == 2

@@ -15,7 +15,7 @@ from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import encode_manifest, read_manifest, seal
 from bioretrieval_tui.index.registry import open_index
-from bioretrieval_tui.search.engine import NO_WORDS, SearchEngine, check_fit, search_index
+from bioretrieval_tui.search.engine import NO_TERMS, SearchEngine, check_fit
 from bioretrieval_tui.search.types import MODES, Hit, Query
 
 RECORDS = [
@@ -87,11 +87,11 @@ def test_words_alone_need_no_model(engine: SearchEngine) -> None:
 
 def test_words_that_are_not_indexed(engine: SearchEngine) -> None:
     answer = engine.search(Query(text="what is the", mode="lexical"))
-    assert (answer.hits, answer.note) == ((), NO_WORDS)
+    assert (answer.hits, answer.note) == ((), NO_TERMS)
     # Meaning answers in their place.
     answer = engine.search(Query(text="what is the"))
     assert len(answer.hits) == 4
-    assert answer.note == NO_WORDS
+    assert answer.note == NO_TERMS
     # A word that no document has is no reason to say so.
     assert engine.search(Query(text="xylophone", mode="lexical")).note is None
 
@@ -113,7 +113,7 @@ def test_a_hit_carries_its_document(engine: SearchEngine) -> None:
 
 def test_ids_that_are_pmids_have_pages(corpus: Path, encoder: Encoder) -> None:
     build_index("demo", [corpus], lambda: encoder, ids="pmid")
-    hits = search_index("demo", Query(text="asthma", k=1), device="cpu").hits
+    hits = SearchEngine.open("demo", device="cpu").search(Query(text="asthma", k=1)).hits
     assert hits[0].url == "https://pubmed.ncbi.nlm.nih.gov/33/"
 
 
@@ -202,9 +202,9 @@ def test_odd_queries_are_answered(engine: SearchEngine, query: str, mode: str) -
 
 def test_faults_of_the_call_cost_no_model_and_no_index() -> None:
     with pytest.raises(UsageError):
-        search_index("none", Query(text=""), device="nonsense")
+        Query(text="").checked()
     with pytest.raises(NotFoundError, match="there is no index none"):
-        search_index("none", Query(text="asthma"), device="nonsense")
+        SearchEngine.open("none", device="nonsense")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_an_index_of_another_revision_is_not_searched(engine: SearchEngine) -> N
     altered = msgspec.structs.replace(read_manifest(folder), revision="f" * 40)
     (folder / "manifest.json").write_bytes(encode_manifest(seal(altered)))
     with pytest.raises(ModelError, match=f"not {'f' * 19}"):
-        search_index("demo", Query(text="asthma"), device="cpu")
+        SearchEngine.open("demo", device="cpu")
 
 
 def test_the_manifest_has_all_that_searching_needs(engine: SearchEngine) -> None:

@@ -17,8 +17,7 @@ from bioretrieval_tui.backend.protocol import Built, CatalogueReady, Reranker
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.index.report import RejectedRecord, Report
-from bioretrieval_tui.index.verification import Check, Verification
+from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.types import Explanation, Hit, Query, Scores, SearchResult
 from bioretrieval_tui.tui.search_session import HitView

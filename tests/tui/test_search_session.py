@@ -13,7 +13,7 @@ from scripted import HITS, Desk, ScriptedClient, info
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.index.fields.reading import schema_of
+from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
 from bioretrieval_tui.tui.search_session import (
     HITS as MOST,
@@ -67,14 +67,20 @@ class Face:
         self.explained: list[str] = []
         self.opened: list[str] = []
 
-    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Task:
+    @property
+    def owner(self) -> Any:
+        return self
+
+    def in_background(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, None]], *args: Any
+    ) -> Task:
         if group in self.tasks:
             self.tasks[group].cancel()
-        self.tasks[group] = Task(work())
+        self.tasks[group] = Task(work(*args))
         return self.tasks[group]
 
-    def later(self, seconds: float, do: Callable[[], None]) -> Pause:
-        self.pauses.append(Pause(do))
+    def set_timer(self, delay: float, callback: Callable[[], None]) -> Pause:
+        self.pauses.append(Pause(callback))
         return self.pauses[-1]
 
     def end_pauses(self) -> int:
@@ -89,7 +95,7 @@ class Face:
         self.shown += 1
         self.cursor = cursor
 
-    def show_head(self) -> None:
+    def head(self) -> None:
         pass
 
     def show_reason(self, document: str) -> None:
@@ -130,7 +136,7 @@ def status(session: SearchSession) -> str:
     return "".join(text for text, _ in session.status())
 
 
-@pytest.mark.parametrize("module", ["search_session"])
+@pytest.mark.parametrize("module", ["search_session", "qrels_session"])
 def test_a_session_imports_no_textual(module: str) -> None:
     code = f"import sys, bioretrieval_tui.tui.{module}; sys.exit('textual' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -109,8 +109,8 @@ async def test_hits(small: Catalogue) -> None:
     async with running(make_app(small), (120, 30), pane="search") as session:
         pane = session.app.pane
         assert isinstance(pane, SearchPane)
-        pane.index = "\x1b[31mscifact"
-        pane.session.show(view(pane.index, HITS, pane.index))
+        pane.owner.index = "\x1b[31mscifact"
+        pane.session.show(view(pane.owner.index, HITS, pane.owner.index))
         await session.press("escape", "j", "j", "enter")
         assert "[bold]BC1[/bold] RNA evil" in session.text
         check(session)

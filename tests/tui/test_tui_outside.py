@@ -311,4 +311,4 @@ async def test_every_list_can_be_written(folder: Path) -> None:
             session.line.value = f"{name}.json"
             await session.press("enter")
             found = json.loads((folder / f"{name}.json").read_text())
-            assert len(found) == len(session.browse.shown)
+            assert len(found) == len(session.entries.shown)

@@ -65,14 +65,14 @@ async def test_from_a_fresh_home_to_the_right_answer(tiny: Catalogue, tmp_path: 
         assert session.links() == {"https://example.org/tumours"}
 
         # An index of one's own, built by the same process, is next.
-        assert isinstance(pane.client, SearchClient)
-        await pane.client.build("mine", [corpus])
+        assert isinstance(pane.owner.client, SearchClient)
+        await pane.owner.client.build("mine", [corpus])
         await session.press("escape", "x")
-        assert pane.index == "mine"
+        assert pane.owner.index == "mine"
         await session.press("slash", "ctrl+u")
         await session.type("blood clots")
         await session.until(lambda: len(pane.hits) == 2)
         assert pane.hits[0].id == "7"
-        pid = pane.client.pid
+        pid = pane.owner.client.pid
         assert pid is not None
     assert not Path(f"/proc/{pid}").exists()

@@ -282,7 +282,7 @@ def _evaluated(
     from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
 
     request = EvaluationRequest(
-        folder=Path(job.folder),
+        folder=job.folder,
         split=job.split,
         modes=job.modes,
         model=job.model,
@@ -291,7 +291,7 @@ def _evaluated(
         reranker=job.reranker,
         reranker_recipe=job.reranker_recipe,
         download=job.download,
-        run_file=Path(job.run_file) if job.run_file else None,
+        run_file=job.run_file,
     )
     report = evaluate_folder(request, reporter, lambda text: send(protocol.Remarked(text)))
     for note in report.notes:

@@ -26,8 +26,7 @@ from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.util.formatting import plural, size
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.index.report import Report
-    from bioretrieval_tui.index.verification import Verification
+    from bioretrieval_tui.index.report import Report, Verification
 
 EVERY = 0.25
 """Seconds between two looks at the progress: what moves faster cannot be read, only paid for."""

@@ -21,8 +21,7 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.verification import Verification
+from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult

@@ -17,6 +17,8 @@ _TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
 NO_SCORE = "without a score here"
 """Why models are left out of a matrix; other reasons leave out scores."""
 MEAN_METRIC = "nDCG@10"
+NO_SCORE = "no score here"
+"""Why models are hidden where a column sorts; the other reasons count scores."""
 
 
 @dataclass(frozen=True, slots=True)

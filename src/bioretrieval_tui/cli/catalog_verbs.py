@@ -11,21 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from bioretrieval_tui.cli.catalogue import catalogue, complete_id
 from bioretrieval_tui.cli.downloads import offline_option, opened, quiet_option
+from bioretrieval_tui.cli.lookups import catalogue, complete_id
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, record_sheet
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.online.drafts import Draft
+    from bioretrieval_tui.online.drafts import EntryDraft
     from bioretrieval_tui.online.freshness import Subject
     from bioretrieval_tui.online.linkcheck import Checked
     from bioretrieval_tui.render.formats import Format
@@ -89,17 +90,12 @@ def refresh(
         }
         put_sheet(_subject_sheet(known.subjects, entries), format_)
     elif changes:
-        records = [
-            {
-                name: getattr(one, name)
-                for name in ("date", "where", "name", "field", "before", "after")
-            }
-            for one in known.changes
-        ]
-        put_sheet(_sheet("Changes", _CHANGE_COLUMNS, records), format_)
+        records = [msgspec.structs.asdict(one) for one in known.changes]
+        put_sheet(record_sheet("Changes", _CHANGE_COLUMNS, records), format_)
     else:
         title = "Differences from the catalogue"
-        put_sheet(_sheet(title, _DIFFERENCE_COLUMNS, [asdict(one) for one in differing]), format_)
+        records = [asdict(one) for one in differing]
+        put_sheet(record_sheet(title, _DIFFERENCE_COLUMNS, records), format_)
     if known.refreshed and not quiet:
         tell(f"{_counted(len(differing), 'difference')}, as of {known.refreshed}")
     if failures:
@@ -220,7 +216,7 @@ def _counted(number: int, thing: str) -> str:
 # Drafts in an editor ------------------------------------------------------------------------------
 
 
-def _edited(draft: Draft) -> Path | None:
+def _edited(draft: EntryDraft) -> Path | None:
     """Open the draft until it is valid or given up; where it is saved, None if it was emptied.
 
     Raises:
@@ -251,7 +247,7 @@ def _edited(draft: Draft) -> Path | None:
             raise BioRetrievalError(f"{work} cannot be written: {error.strerror}") from error
 
 
-def _saved(draft: Draft, text: bytes) -> Path:
+def _saved(draft: EntryDraft, text: bytes) -> Path:
     """Check `text` and save it as the draft's overlay.
 
     Raises:
@@ -280,7 +276,7 @@ def _saved(draft: Draft, text: bytes) -> Path:
     return path
 
 
-def _set_aside(draft: Draft, text: bytes) -> Problem:
+def _set_aside(draft: EntryDraft, text: bytes) -> Problem:
     """Keep an invalid text, and say where."""
     from bioretrieval_tui.paths import places, save_file
 
@@ -359,12 +355,6 @@ _LINK_COLUMNS = (
 )
 
 
-def _sheet(title: str, columns: tuple[Column, ...], records: Sequence[dict[str, Any]]) -> Sheet:
-    """A sheet whose rows are the fields of its records."""
-    rows = tuple(tuple(record[one.key] for one in columns) for record in records)
-    return Sheet(title=title, columns=columns, rows=rows, records=tuple(records))
-
-
 def _subject_sheet(known: Mapping[str, Subject], entries: Mapping[str, Sequence[str]]) -> Sheet:
     """Everything that is known of each subject; entries: a subject's key -> ids that name it."""
     found = [(known[key], ids) for key, ids in entries.items() if key in known]
@@ -380,10 +370,7 @@ def _subject_sheet(known: Mapping[str, Subject], entries: Mapping[str, Sequence[
                 "state": one.state,
                 "now": one.now,
                 "asked": one.asked,
-                "facts": {
-                    name: {"value": fact.value, "date": fact.date}
-                    for name, fact in one.facts.items()
-                },
+                "facts": {name: msgspec.structs.asdict(fact) for name, fact in one.facts.items()},
             }
             for one, ids in found
         ),

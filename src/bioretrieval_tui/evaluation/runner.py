@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -58,7 +58,7 @@ from bioretrieval_tui.index.build import build_from, build_lexical
 from bioretrieval_tui.index.intake import feed_files
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import manifest_of, open_index
-from bioretrieval_tui.index.vectorise import ModelFacts, embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import ModelFacts, embedded_facts, facts_of
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
@@ -73,8 +73,9 @@ MOST = MOST_HITS - 1
 _WARM = 3
 """Queries that are run once before, and not timed: the first pays for what is mapped."""
 _PREFIX = "eval"
-_EACH_WAY = 5
-"""Queries that gained, and that lost, named in a comparison."""
+_OF_THE_REPORT = ("benchmark", "split", "sha256", "model", "revision", "recipe_hash", "index",
+                  "queries", "documents", "depth", "instruction")  # fmt: skip
+"""What a record has in common with the report."""
 
 Remark = Callable[[str], None]
 """Takes a line for the user while an evaluation runs, such as what is downloaded."""
@@ -96,7 +97,7 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     two runs to test against each other, as `A,B`: modes of this evaluation, or ids of records.
     """
 
-    folder: Path
+    folder: str
     split: str | None = None
     modes: tuple[str, ...] = DEFAULT_MODES
     model: str | None = None
@@ -108,8 +109,8 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     reranker: str | None = None
     reranker_recipe: Encoding | None = None
     download: bool = False
-    run_file: Path | None = None
-    per_query: Path | None = None
+    run_file: str | None = None
+    per_query: str | None = None
     compare: str | None = None
 
     @property
@@ -141,35 +142,6 @@ class ModeReport(msgspec.Struct, frozen=True):
     published: tuple[Reference, ...] = ()
 
 
-class QueryChange(msgspec.Struct, frozen=True):
-    """A query and its main metric in the two runs of a comparison."""
-
-    query: str
-    text: str
-    first: float
-    second: float
-    difference: float
-
-
-class ComparisonReport(msgspec.Struct, frozen=True):
-    """Two runs over the same queries; see `significance.Comparison`.
-
-    changed: the queries that gained most, then those that lost most.
-    """
-
-    first: str
-    second: str
-    measure: str
-    difference: float
-    p: float
-    permutations: int
-    exact: bool
-    wins: int
-    losses: int
-    ties: int
-    changed: tuple[QueryChange, ...] = ()
-
-
 class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     """A finished evaluation, as `eval -f json` prints it.
 
@@ -192,7 +164,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     instruction: str | None
     notes: tuple[str, ...]
-    comparison: ComparisonReport | None = None
+    comparison: significance.Comparison | None = None
 
 
 class NotKeptError(BioRetrievalError):
@@ -240,7 +212,7 @@ def evaluate_folder(
         documents = ready.documents
         absent = len(benchmark.judged()) - len(ready.store.labels(benchmark.judged()))
         device = ready.engine.load().device if request.encodes else "cpu"
-    compared = _compared(request, done, earlier)
+    comparison = _compared(request, benchmark, done, earlier)
     report = EvaluationReport(
         benchmark=benchmark.name,
         split=benchmark.split,
@@ -255,13 +227,13 @@ def evaluate_folder(
         depth=request.depth,
         instruction=instruction,
         notes=tuple(_notes(benchmark, absent, [run.own for run, _ in done], match)),
-        comparison=_comparison_report(compared, benchmark),
+        comparison=comparison,
     )
     try:
         for record in _records(request, report, done, match, device):
             save(record)
         _write_runs(request, done)
-        _write_queries(request, benchmark, done, compared)
+        _write_queries(request, benchmark, done, comparison)
     except BioRetrievalError as error:  # a full disk must not cost the scores too
         raise NotKeptError(report, error) from error
     return report
@@ -322,7 +294,8 @@ def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
         )
     if RERANK in request.modes and request.reranker is None:
         raise UsageError("no cross-encoder is named for the mode rerank", remedy="name one")
-    for path, what in ((request.run_file, "run"), (request.per_query, "scores by query")):
+    for named, what in ((request.run_file, "run"), (request.per_query, "scores by query")):
+        path = None if named is None else Path(named)
         if path is not None and not path.absolute().parent.is_dir():
             raise NotFoundError(f"the folder for the {what}, {path.parent}, is not there")
         if path is not None and path.is_dir():
@@ -348,7 +321,7 @@ def _catalogue(remark: Remark) -> Catalogue:
 
 def _download(request: EvaluationRequest, reporter: Reporter, remark: Remark) -> None:
     """Fetch what the models lack, where that was asked for; the benchmark is looked at first."""
-    find_parts(request.folder, request.split)
+    find_parts(Path(request.folder), request.split)
     if not request.download:
         return
     from bioretrieval_tui.encoding.fetching import fetch_model, missing_models, plan_download
@@ -412,7 +385,7 @@ def _earlier(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
         if side in MODES:
             raise UsageError(f"the mode {side} is not run", remedy=f"add: -m {side}")
         record = find(side)
-        benchmark = read_benchmark(request.folder, request.split)
+        benchmark = read_benchmark(Path(request.folder), request.split)
         if (record.sha256, record.split) != (benchmark.sha256, benchmark.split):
             raise UsageError(
                 f"{record.id} is of another benchmark or split"
@@ -425,6 +398,7 @@ def _earlier(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
 
 def _compared(
     request: EvaluationRequest,
+    benchmark: Benchmark,
     done: Sequence[tuple[Run, Measured]],
     earlier: Mapping[str, Mapping[str, float]],
 ) -> significance.Comparison | None:
@@ -434,25 +408,8 @@ def _compared(
     for run, measured in done:
         values[run.mode] = {query: one[MAIN] for query, one in measured.by_query.items()}
     first, second = _sides(request.compare)
-    return significance.compare(first, second, (values[first], values[second]))
-
-
-def _comparison_report(
-    found: significance.Comparison | None, benchmark: Benchmark
-) -> ComparisonReport | None:
-    if found is None:
-        return None
-    gained = [delta for delta in found.deltas if delta.difference > 0][:_EACH_WAY]
-    lost = [delta for delta in found.deltas if delta.difference < 0][-_EACH_WAY:]
-    whole = asdict(found)
-    del whole["deltas"]
-    changed = tuple(
-        QueryChange(
-            one.query, benchmark.queries.get(one.query, ""), one.first, one.second, one.difference
-        )
-        for one in (*gained, *lost)
-    )
-    return ComparisonReport(**whole, changed=changed)
+    sides = (values[first], values[second])
+    return significance.compare(first, second, sides, texts=benchmark.queries)
 
 
 def _records(
@@ -464,38 +421,29 @@ def _records(
 ) -> Iterator[EvaluationRecord]:
     """One record a mode, for the list of the user's runs."""
     machine, made_by, date = hardware(device), versions(), record_now()
+    same = {name: getattr(report, name) for name in _OF_THE_REPORT}
     for run, measured in done:
         yield EvaluationRecord(
             format=FORMAT,
             id=record_id(report.benchmark, report.model, run.mode, f"{date}\n{report.sha256}"),
             date=date,
-            benchmark=report.benchmark,
-            split=report.split,
-            sha256=report.sha256,
-            model=report.model,
-            revision=report.revision,
-            recipe_hash=report.recipe_hash,
             mode=run.mode,
-            index=report.index,
-            queries=report.queries,
-            documents=report.documents,
-            depth=report.depth,
             metrics=dict(measured.metrics),
             latency_ms={"p50": run.latency.p50, "p95": run.latency.p95},
             per_query={query: values[MAIN] for query, values in measured.by_query.items()},
             hardware=machine,
             versions=made_by,
-            instruction=report.instruction,
             keep_own=request.keep_own,
             reranker=request.reranker if run.mode == RERANK else None,
             catalogue=match.entry.id if match is not None and match.fits else None,
+            **same,
         )
 
 
 def _write_runs(request: EvaluationRequest, done: Sequence[tuple[Run, Measured]]) -> None:
     if request.run_file is None:
         return
-    paths = run_paths(request.run_file, request.modes)
+    paths = run_paths(Path(request.run_file), request.modes)
     for run, _ in done:
         write_run(paths[run.mode], run.rankings, f"bioretrieval-{run.mode}")
 
@@ -506,9 +454,9 @@ def _write_queries(
     done: Sequence[tuple[Run, Measured]],
     comparison: significance.Comparison | None,
 ) -> None:
-    path = request.per_query
-    if path is None:
+    if request.per_query is None:
         return
+    path = Path(request.per_query)
     deltas = {} if comparison is None else {one.query: one for one in comparison.deltas}
     lines = []
     for query, text in benchmark.queries.items():
@@ -698,7 +646,7 @@ def opened(
         IndexFault also where the index holds none of the judged documents; NotFoundError where
         there is no such query.
     """
-    benchmark = read_benchmark(request.folder, request.split)
+    benchmark = read_benchmark(Path(request.folder), request.split)
     if query is not None:
         judgements_of(benchmark, query)
     # Before the index, which may take hours: what is not here is said at once.

@@ -20,15 +20,16 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One query: its values in both runs, and second minus first."""
+    """One query: its values in both runs, and its text where that was given."""
 
     query: str
     first: float
     second: float
+    text: str = ""
 
     @property
     def difference(self) -> float:
-        """Above 0 where the second run is better."""
+        """Second minus first: above 0 where the second run is better."""
         return self.second - self.first
 
 
@@ -62,8 +63,9 @@ def compare(
     values: tuple[Mapping[str, float], Mapping[str, float]],
     *,
     measure: str = MAIN,
+    texts: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """Compare two runs by their values per query.
+    """Compare two runs by their values per query; texts: of the queries, to name them by.
 
     Raises:
         UsageError: they are not over the same queries.
@@ -74,7 +76,8 @@ def compare(
             f"{first} and {second} are not over the same queries",
             remedy="compare runs of one benchmark and split",
         )
-    deltas = [Delta(query, before[query], after[query]) for query in before]
+    said = texts or {}
+    deltas = [Delta(one, before[one], after[one], said.get(one, "")) for one in before]
     deltas.sort(key=lambda delta: (-delta.difference, delta.query))
     differences = np.array([delta.difference for delta in deltas])
     p, permutations, exact = randomisation(differences)

@@ -1,7 +1,8 @@
 """Building, extending and compacting an index: always beside the old one, the manifest last.
 
-Whatever stops it (a bad record under --strict, a full disk, the user, kill -9) leaves the old
-index in force, and the vectors that were paid for in a pool for the next attempt.
+Every new state is written in a folder of its own and moved into place. Whatever stops a build (a
+bad record under --strict, a full disk, the user, kill -9) leaves the old index in force, and the
+vectors that were computed in a pool for the next attempt.
 """
 
 from __future__ import annotations
@@ -12,39 +13,69 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from bioretrieval_tui import __version__
+from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, load_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
-from bioretrieval_tui.index.assemble import Base, Settings, assemble
-from bioretrieval_tui.index.intake import Feed, feed_files, feed_store
-from bioretrieval_tui.index.layout import CATALOGUE, DEAD, MANIFEST, check_name, index_folder
-from bioretrieval_tui.index.lock import writing
+from bioretrieval_tui.index.hnsw import GraphBuilder, load_graph, probe
+from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
+from bioretrieval_tui.index.layout import (
+    BUILDING_PREFIX,
+    CATALOGUE,
+    DEAD,
+    DOCUMENTS,
+    GRAPH,
+    MANIFEST,
+    METADATA,
+    SEGMENT_FILES,
+    TEXT,
+    VECTORS,
+    check_name,
+    index_folder,
+    new_token,
+    sync_file,
+    sync_folder,
+    writing,
+)
 from bioretrieval_tui.index.manifest import (
     ANY_REVISION,
+    FORMAT,
+    FileFacts,
+    GraphSettings,
     IdKind,
     Manifest,
+    MetadataFacts,
+    SegmentFacts,
     check_content,
+    encode_manifest,
     fault,
     read_manifest,
+    seal,
 )
-from bioretrieval_tui.index.matrix import open_dead, open_matrix
-from bioretrieval_tui.index.pipeline import WINDOW
-from bioretrieval_tui.index.pool import VectorPool
+from bioretrieval_tui.index.metadata import write_metadata
+from bioretrieval_tui.index.pipeline import WINDOW, fill
+from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.sweep import sweep_index, sweep_removed
-from bioretrieval_tui.index.vectorise import (
+from bioretrieval_tui.index.text_index import TextIndexWriter, is_current
+from bioretrieval_tui.index.vector_cache import (
     ModelFacts,
     ModelVectors,
     NoVectors,
     Vectoriser,
+    VectorPool,
     facts_in,
 )
-from bioretrieval_tui.progress import Reporter, silent
+from bioretrieval_tui.index.vectors import Halves, Labels, Matrix, open_dead, open_matrix
+from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.progress import Progress, Reporter, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +92,29 @@ class Reading:
     """What a build that failed had read: filled while it runs, for a report in any case."""
 
     report: Report = field(default_factory=Report)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An index to build upon: its manifest and folder, its documents and vectors, and the labels
+    that are dead."""
+
+    manifest: Manifest
+    folder: Path
+    store: DocumentStore
+    matrix: Matrix
+    dead: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """base: the index that is extended, None for a whole new one; history: a manifest whose
+    inputs and figures stay true of the new index (compacting)."""
+
+    base: Base | None = None
+    ids: IdKind | None = None
+    fingerprint: str | None = None
+    history: Manifest | None = None
 
 
 def build_index(
@@ -112,7 +166,8 @@ def add_to_index(
     """Add corpus files to an index: new records come in, changed ones replace, deleted ones go.
 
     Only what is new or changed is encoded, by the model that the index was built with, which
-    `factory_of` gives; where nothing is, no model is loaded.
+    `factory_of` gives; where nothing is, no model is loaded. An index of an older version is
+    compacted first.
 
     Raises: as `build_index`; NotFoundError also where there is no such index.
     """
@@ -131,17 +186,11 @@ def add_from(
 ) -> Outcome:
     """Add whatever `feed` gives to an index; see `add_to_index`."""
     _refuse_catalogue(name)
-    folder = index_folder(name)
+    found = read_manifest(index_folder(name))
+    if found.outdated or not is_current(found.lexical):
+        compact_index(name, reporter=reporter)
     with _work(name, "extended"), open_base(name, whole=True) as base:
-        facts = facts_in(base.manifest)
-        vectoriser: Vectoriser = NoVectors(facts)
-        if base.manifest.encoded:
-            vectoriser = ModelVectors(
-                folder,
-                factory_of(base.manifest),
-                facts=facts,
-                old=(facts, base.store, base.matrix),
-            )
+        vectoriser = _of_base(base, factory_of(base.manifest))
         return _assembled(name, feed, vectoriser, Settings(base=base), reporter, reading)
 
 
@@ -176,14 +225,8 @@ def compact_index(name: str, *, reporter: Reporter = silent) -> Outcome:
         NotFoundError: there is none. IndexFault: another process writes it, its documents or
             vectors are damaged, or the disk is full.
     """
-    folder = index_folder(name)
     with _work(name, "compacted"), open_base(name) as base:
-        facts = facts_in(base.manifest)
-        vectoriser: Vectoriser = NoVectors(facts)
-        if base.manifest.encoded:
-            vectoriser = ModelVectors(
-                folder, _no_encoder, facts=facts, old=(facts, base.store, base.matrix)
-            )
+        vectoriser = _of_base(base, _no_encoder)
         settings = Settings(
             ids=base.manifest.ids, fingerprint=base.manifest.fingerprint, history=base.manifest
         )
@@ -250,6 +293,14 @@ def _keep_vectors(base: Base) -> None:
             first += len(documents)
     finally:
         pool.close()
+
+
+def _of_base(base: Base, factory: EncoderFactory) -> Vectoriser:
+    """Vectors for an index that goes on from `base`; none where that has none."""
+    facts = facts_in(base.manifest)
+    if not base.manifest.encoded:
+        return NoVectors(facts)
+    return ModelVectors(base.folder, factory, facts=facts, old=(facts, base.store, base.matrix))
 
 
 def build_with_vectors(
@@ -396,3 +447,178 @@ def _storage_faults(name: str) -> Iterator[None]:
             remedy=f"free or check the disk of {index_folder(name).parent};"
             " what was there before is unchanged, and the next build goes on from here",
         ) from error
+
+
+def assemble(
+    name: str,
+    feed: Feed,
+    vectoriser: Vectoriser,
+    settings: Settings,
+    report: Report,
+    reporter: Reporter,
+    *,
+    started: float,
+) -> Manifest | None:
+    """Build and put in force; None where an extension turned out to change nothing.
+
+    The caller holds the index for writing and sweeps. `started`: perf_counter() at the beginning.
+
+    Raises:
+        CorpusError: nothing that could be found would be left. OSError, sqlite3.Error: the disk.
+        Whatever reading, encoding and `reporter` raise.
+    """
+    folder = index_folder(name)
+    base = settings.base
+    work = folder / f"{BUILDING_PREFIX}{new_token()}"
+    generation = work / "generation"
+    generation.mkdir(parents=True)
+    graph_settings = GraphSettings() if base is None else base.manifest.graph
+    old_text = None if base is None else base.folder / base.manifest.path(TEXT)
+    with (
+        StoreWriter(
+            work / DOCUMENTS,
+            base.store if base is not None else None,
+            base.dead if base is not None else frozenset(),
+        ) as writer,
+        TextIndexWriter(generation / TEXT, base=old_text) as text,
+    ):
+        intake = Intake(writer, report)
+        filled = fill(
+            work,
+            writer,
+            feed,
+            intake,
+            vectoriser,
+            text,
+            lambda facts: _start_graph(facts, graph_settings, base),
+            reporter,
+        )
+        if base is not None and writer.changes == 0:
+            return None
+        writer.finish()
+        died = np.array(sorted(writer.died), dtype=np.int64)
+        dead = np.union1d(died, np.array(sorted(base.dead if base else ()), dtype=np.int64))
+        alive = writer.next - len(dead)
+        if alive <= 0:
+            raise empty_fault(report)
+        reporter(Progress("linking", 0, 4, unit="steps", note="text index"))
+        text_facts = text.finish(dead=died, documents=alive, total=writer.next)
+    matrix = _matrix(work / VECTORS, writer.rows, filled.facts, base)
+    reporter(Progress("linking", 1, 4, unit="steps", note="metadata"))
+    metadata = _write_metadata(work, generation / METADATA, base, dead, reporter)
+    reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
+    if filled.graph is None:
+        (generation / GRAPH).touch()
+    else:
+        filled.graph.bury(died)
+        graph_settings = filled.graph.tuned(
+            graph_settings, probe(matrix, dead, filled.facts.similarity)
+        )
+        reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
+        filled.graph.save(generation / GRAPH)
+    np.save(generation / DEAD, dead)
+    reporter(Progress("linking", 4, 4, unit="steps"))
+
+    segment, token = SegmentFacts(new_token(), writer.rows), new_token()
+    files = {
+        path: facts
+        for path, facts in (base.manifest.files if base is not None else {}).items()
+        if base is not None and not path.startswith(f"{base.manifest.generation}/")
+    }
+    files |= _move(work, folder, segment.id, token, reporter)
+    source = settings.history or (base.manifest if base is not None else None)
+    rate = vectoriser.encoded / vectoriser.seconds if vectoriser.seconds else 0.0
+    if not rate and source is not None:
+        rate = source.docs_per_second  # nothing was encoded: the rate of before stays true
+    manifest = seal(
+        Manifest(
+            format=FORMAT,
+            name=name,
+            generation=token,
+            model=filled.facts.model,
+            revision=filled.facts.revision,
+            recipe=filled.facts.recipe,
+            recipe_hash=filled.facts.recipe_hash,
+            dimension=filled.facts.dimension,
+            dtype="float16",
+            similarity=filled.facts.similarity,
+            normalised=filled.facts.normalised,
+            documents=alive,
+            segments=(*(base.manifest.segments if base is not None else ()), segment),
+            files=files,
+            graph=graph_settings,
+            lexical=text_facts,
+            fields=metadata,
+            built=datetime.now(UTC).isoformat(timespec="seconds"),
+            device=vectoriser.device or (source.device if source is not None else ""),
+            seconds=round(time.perf_counter() - started, 3),
+            docs_per_second=round(rate, 2),
+            app=__version__,
+            aliases=writer.aliases + (base.manifest.aliases if base is not None else 0),
+            inputs=(*(source.inputs if source is not None else ()), *intake.inputs),
+            ids=settings.ids or (base.manifest.ids if base is not None else None),
+            fingerprint=settings.fingerprint,
+        )
+    )
+    # The swap: from here on the new index is the index.
+    write_atomically(folder / MANIFEST, encode_manifest(manifest))
+    sync_folder(folder)
+    return manifest
+
+
+def _start_graph(
+    facts: ModelFacts, settings: GraphSettings, base: Base | None
+) -> GraphBuilder | None:
+    if not facts.dimension:
+        return None
+    if base is None:
+        return GraphBuilder(facts.dimension, settings, WINDOW)
+    return GraphBuilder.grown_from(load_graph(base.manifest, base.folder), settings)
+
+
+def _write_metadata(
+    work: Path, out: Path, base: Base | None, dead: Labels, reporter: Reporter
+) -> MetadataFacts:
+    """Metadata of the old segments and the new one, which is complete but not in its place."""
+    old, paths = None, []
+    if base is not None and base.manifest.fields is not None:
+        old = (base.folder / base.manifest.path(METADATA), base.manifest.fields)
+        paths = [base.folder / path for path in base.manifest.stores()]
+    store = DocumentStore([*paths, work / DOCUMENTS])
+    try:
+        return write_metadata(out, store, base=old, dead=dead, reporter=reporter)
+    finally:
+        store.close()
+
+
+def _matrix(path: Path, rows: int, facts: ModelFacts, base: Base | None) -> Matrix:
+    """The vectors of the old segments and of the new one."""
+    parts: list[Halves] = list(base.matrix.parts) if base is not None else []
+    if rows and facts.dimension:
+        parts.append(np.memmap(path, dtype="<f2", mode="r", shape=(rows, facts.dimension)))
+    return Matrix(parts, facts.dimension)
+
+
+def _move(
+    work: Path, folder: Path, segment: str, generation: str, reporter: Reporter
+) -> dict[str, FileFacts]:
+    """Flush every new file, take its size and checksum, and move both folders into place."""
+    facts: dict[str, FileFacts] = {}
+    made = sorted(path for path in (work / "generation").rglob("*") if path.is_file())
+    new = [(work / name, f"{segment}/{name}") for name in SEGMENT_FILES]
+    new += [
+        (path, f"{generation}/{path.relative_to(work / 'generation').as_posix()}") for path in made
+    ]
+    for number, (path, name) in enumerate(new, start=1):
+        sync_file(path)
+        facts[name] = FileFacts(path.stat().st_size, sha256_of(path))
+        reporter(Progress("saving", number, len(new), unit="files"))
+    (work / "segment").mkdir()
+    for name in SEGMENT_FILES:
+        (work / name).rename(work / "segment" / name)
+    for part, token in (("segment", segment), ("generation", generation)):
+        for inner in {path.parent for path in (work / part).rglob("*")} | {work / part}:
+            sync_folder(inner)
+        (work / part).rename(folder / token)
+    sync_folder(folder)
+    return facts

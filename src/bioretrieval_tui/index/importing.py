@@ -24,8 +24,8 @@ from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.build import Outcome, Reading, build_with_vectors
 from bioretrieval_tui.index.intake import Feed, Intake, feed_files
 from bioretrieval_tui.index.manifest import ANY_REVISION, IdKind
-from bioretrieval_tui.index.matrix import UNREADABLE
-from bioretrieval_tui.index.vectorise import Halves, ModelFacts
+from bioretrieval_tui.index.vector_cache import Halves, ModelFacts
+from bioretrieval_tui.index.vectors import UNREADABLE
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 _LARGEST = float(np.finfo(np.float16).max)

@@ -1,36 +1,44 @@
-"""Where an index lies on disk and what its files are called. Paths only; nothing is read here.
+"""Where an index lies on disk, what its files are called, and the lock of its one writer.
 
     indexes/NAME/manifest.json       says what is in force; replaced atomically
     indexes/NAME/<segment>/          documents and their vectors, written once: documents.sqlite,
                                      vectors.f16
-    indexes/NAME/<generation>/       what is made from all segments: graph.hnsw, dead.npy, lexical/,
-                                     fields/
-    indexes/NAME/.building-<token>/  a build that is not complete, or the ruin of one
-    indexes/NAME/.pool-<key>/        vectors that an unfinished build has paid for already
+    indexes/NAME/<generation>/       what is made from all segments: graph.hnsw, dead.npy, text/,
+                                     metadata/
+    indexes/NAME/.building-<token>/  a build that is not complete, or what is left of one
+    indexes/NAME/.pool-<key>/        vectors that an unfinished build has computed already
     indexes/.removed-NAME-<token>/   an index that is being deleted
-    indexes/.locks/NAME.lock, .json  one writer at a time, and who it is
+    indexes/.locks/NAME.lock, .json  one writer at a time, and which process it is
 
 The manifest is the only pointer: renaming one folder over another is not atomic anywhere, and
-replacing one small file is. A reader that holds an older generation open keeps its files.
+replacing one small file is. A reader that holds an older generation open keeps its files. The
+lock is the kernel's, so it is gone with its process however that ended; the note beside it only
+says who holds it and never decides anything.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.paths import places
+import msgspec
+
+from bioretrieval_tui.errors import IndexFault, UsageError
+from bioretrieval_tui.paths import places, write_atomically
 
 MANIFEST = "manifest.json"
 DOCUMENTS = "documents.sqlite"
 VECTORS = "vectors.f16"
 GRAPH = "graph.hnsw"
 DEAD = "dead.npy"
-LEXICAL = "lexical"
-FIELDS = "fields"
+TEXT = "text"
+METADATA = "metadata"
 SEGMENT_FILES = (DOCUMENTS, VECTORS)
 
 CATALOGUE = "catalogue"
@@ -75,6 +83,15 @@ def new_token() -> str:
     return secrets.token_hex(6)
 
 
+def share_file(source: Path, target: Path) -> None:
+    """Give the file `source`, which is never changed in place, the second name `target`; copy it
+    where the file system has no hard links. Raises OSError."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def sync_folder(path: Path) -> None:
     """Flush a folder's entries, so that a rename within it survives a power loss."""
     try:
@@ -92,3 +109,66 @@ def sync_file(path: Path) -> None:
     """Flush one file to disk. Raises OSError where that fails, as on a full disk."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
+
+
+class IndexBusy(IndexFault):
+    """Another process or thread writes this index; it is whole, and will be."""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """The process that writes an index, and since when (ISO 8601, UTC)."""
+
+    pid: int
+    since: str
+    doing: str
+
+
+@contextlib.contextmanager
+def writing(name: str, doing: str) -> Iterator[None]:
+    """Hold the index `name` for writing; `doing` is a participle, such as "built".
+
+    Raises:
+        IndexBusy: another process or thread holds it. IndexFault: the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = indexes_folder() / ".locks"
+    note = folder / f"{check_name(name)}.json"
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise _busy(name, note) from error
+    except OSError as error:
+        raise IndexFault(
+            f"index {name} cannot be written: {error.strerror or error}",
+            remedy=f"check the folder {indexes_folder()}",
+        ) from error
+    try:
+        _announce(note, doing)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _announce(note: Path, doing: str) -> None:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    with contextlib.suppress(OSError):
+        for left in note.parent.glob(f".{note.name}.*.tmp"):
+            left.unlink(missing_ok=True)  # of a writer that was killed; the lock is ours now
+        # On a full disk the build itself says so; the courtesy must not hide that.
+        write_atomically(note, msgspec.json.encode(Holder(os.getpid(), since, doing)))
+
+
+def _busy(name: str, note: Path) -> IndexBusy:
+    try:
+        holder = msgspec.json.decode(note.read_bytes(), type=Holder)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return IndexBusy(f"index {name} is being written by another process", remedy="wait for it")
+    return IndexBusy(
+        f"index {name} is being {holder.doing} by process {holder.pid} since {holder.since}",
+        remedy="wait for it, or stop that process",
+    )

@@ -16,7 +16,6 @@ from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
-from bioretrieval_tui.index.fields.facts import FieldsFacts
 from bioretrieval_tui.index.layout import (
     DEAD,
     DOCUMENTS,
@@ -26,11 +25,11 @@ from bioretrieval_tui.index.layout import (
     TOKEN,
     VECTORS,
 )
-from bioretrieval_tui.index.lexical.facts import LexicalFacts
 
-FORMAT = 3
-READABLE = (2, FORMAT)
-"""Format 2 knows no fields: everything but filtering works, and compacting brings it up to date."""
+FORMAT = 4
+READABLE = (2, 3, FORMAT)
+"""Formats 2 and 3 had another text index and other metadata. Their documents and vectors are read
+as they are, so that compacting brings them over without encoding anything."""
 REBUILD = "build the index again from its corpus"
 ANY_REVISION = "any"
 """The revision of vectors that others computed: they do not say which, so any may query them."""
@@ -62,6 +61,57 @@ class SegmentFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     id: str
     rows: int
+
+
+class TextFacts(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What the manifest says of the text index.
+
+    analyser: how text was cut into terms; engine: how they are stored, None before format 4;
+    labels: rows, dead ones too; documents: those alive. The others are of older formats.
+    """
+
+    analyser: str
+    labels: int
+    documents: int
+    terms: int | None = None
+    postings: int | None = None
+    title_length: float | None = None
+    text_length: float | None = None
+    engine: str | None = None
+
+
+class FieldFacts(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One field: how many documents have a value of it. The others are of format 3."""
+
+    name: str
+    values: int | None = None
+    postings: int | None = None
+    documents: int
+
+
+class MetadataFacts(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """version: how values were read and folded; labels: rows, dead ones too; fields: in order of
+    their names; dated: documents whose year is known; left_out: keys of the corpus that have too
+    many values to be fields; full: whether there were more keys than are read."""
+
+    version: str
+    labels: int
+    fields: tuple[FieldFacts, ...]
+    dated: int
+    left_out: tuple[str, ...] = ()
+    full: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a filter may name: the fields that some document has, sorted."""
+        found = [one.name for one in self.fields if one.documents]
+        return tuple(sorted([*found, "year"] if self.dated else found))
 
 
 class GraphSettings(
@@ -107,9 +157,9 @@ class Manifest(
     files: dict[str, FileFacts]
     """By path within the index's folder, with `/`."""
     graph: GraphSettings
-    lexical: LexicalFacts
-    fields: FieldsFacts | None = None
-    """None in format 2."""
+    lexical: TextFacts
+    fields: MetadataFacts | None = None
+    """The metadata; None in format 2."""
     built: str
     """ISO 8601, UTC."""
     device: str
@@ -136,6 +186,14 @@ class Manifest(
     def rows(self) -> int:
         """Labels in all: documents that are alive, and those that are dead until compacting."""
         return sum(segment.rows for segment in self.segments)
+
+    @property
+    def outdated(self) -> str | None:
+        """Why this version cannot search the index though its documents and vectors are sound;
+        None where it can."""
+        if self.format != FORMAT:
+            return f"it has the older format {self.format}"
+        return None
 
     def path(self, name: str) -> str:
         """A file of the generation, as `files` names it."""
@@ -242,8 +300,7 @@ def _parse(name: str, data: bytes) -> Manifest:
         found = msgspec.json.decode(data, type=_Versioned).format
         if found not in READABLE:
             raise IndexFault(
-                f"index {name} has format {found}, this version reads"
-                f" {' and '.join(map(str, READABLE))}",
+                f"index {name} has format {found}, this version reads {READABLE[0]} to {FORMAT}",
                 remedy="use the version that built it, or build it again",
             )
         manifest = msgspec.json.decode(data, type=Manifest)
@@ -257,7 +314,7 @@ def _parse(name: str, data: bytes) -> Manifest:
         and manifest.dimension >= 0
         and (manifest.encoded or not any(manifest.files[one].bytes for one in manifest.matrices()))
         and 0 < manifest.documents <= manifest.rows
-        and (manifest.fields is not None) == (manifest.format == FORMAT)
+        and (manifest.fields is not None) == (manifest.format > 2)
     )
     if not sound:
         raise damaged

@@ -20,11 +20,11 @@ import numpy as np
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.writer import StoreWriter
-from bioretrieval_tui.index.graph import GraphBuilder
+from bioretrieval_tui.index.hnsw import GraphBuilder
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault
 from bioretrieval_tui.index.layout import VECTORS
-from bioretrieval_tui.index.lexical.runs import RunWriter
-from bioretrieval_tui.index.vectorise import Halves, ModelFacts, Vectoriser
+from bioretrieval_tui.index.text_index import TextIndexWriter
+from bioretrieval_tui.index.vector_cache import Halves, ModelFacts, Vectoriser
 from bioretrieval_tui.progress import Progress, Reporter
 
 WINDOW = 512
@@ -60,7 +60,7 @@ def fill(
     feed: Feed,
     intake: Intake,
     vectoriser: Vectoriser,
-    runs: RunWriter,
+    text: TextIndexWriter,
     start_graph: GraphStarter,
     reporter: Reporter,
 ) -> Filled:
@@ -78,7 +78,7 @@ def fill(
             raise empty_fault(intake.report)  # before a model is loaded for nothing
         facts = vectoriser.start()
         graph = start_graph(facts)
-        sink = _Sink(folder / VECTORS, graph, runs)
+        sink = _Sink(folder / VECTORS, graph, text)
         sink.start()
         _encode_all(writer, reader, vectoriser, sink, _Teller(intake, reader, vectoriser, reporter))
         sink.finish()
@@ -162,11 +162,11 @@ class _Reader(threading.Thread):
 class _Sink(threading.Thread):
     """Writes vectors, grows the graph and cuts words, window by window in order."""
 
-    def __init__(self, path: Path, graph: GraphBuilder | None, runs: RunWriter) -> None:
+    def __init__(self, path: Path, graph: GraphBuilder | None, text: TextIndexWriter) -> None:
         super().__init__(name="inserting", daemon=True)
         self._path = path
         self._graph = graph
-        self._runs = runs
+        self._text = text
         self._total = 0
         self._error: BaseException | None = None
         self._waiting: queue.Queue[tuple[int, Sequence[Document], Halves] | None] = queue.Queue(
@@ -210,7 +210,7 @@ class _Sink(threading.Thread):
                         if self._total:
                             self._graph.expect(self._total)
                         self._graph.add(vectors.astype(np.float32), first)
-                    self._runs.add(first, documents)
+                    self._text.add(first, documents)
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             self._error = error
 

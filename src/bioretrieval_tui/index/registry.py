@@ -1,4 +1,4 @@
-"""The indexes of this user: list, look at, open, remove.
+"""The indexes of this user: list, look at, open, remove, and sweep what killed processes left.
 
 Listing reads manifests and sizes only and imports neither numpy nor hnswlib.
 """
@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import os
 import secrets
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,44 +17,50 @@ from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index.layout import (
-    FIELDS,
+    BUILDING_PREFIX,
     GRAPH,
-    LEXICAL,
     MANIFEST,
+    METADATA,
     POOL_HASH_BYTES,
     POOL_HASHES,
     POOL_PREFIX,
     REMOVED_PREFIX,
+    TEXT,
     check_name,
     index_folder,
     indexes_folder,
+    writing,
 )
-from bioretrieval_tui.index.lock import writing
 from bioretrieval_tui.index.manifest import (
     REBUILD,
     Manifest,
     check_content,
     check_contents,
     check_sizes,
+    fault,
     read_manifest,
 )
-from bioretrieval_tui.index.sweep import sweep_removed
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.store import DocumentStore
-    from bioretrieval_tui.index.fields.opened import FieldIndex
-    from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
+    from bioretrieval_tui.index.metadata import MetadataIndex
+    from bioretrieval_tui.index.text_index import TextIndex
     from bioretrieval_tui.index.vectors import VectorStore
 
+
 _TRIES = 5
+_COMPACT = "bioretrieval-tui index compact {}"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """One index at a glance. `status` is "ok", "damaged: " and why, or "unfinished: " and how far
-    a first build has come; what a damaged manifest cannot tell is None. `dead_share`: documents
-    that were replaced or deleted and still take room, of all; `segments`: builds and additions
-    since it was last compacted."""
+    """One index at a glance.
+
+    status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how far
+    a first build has come; what a damaged manifest cannot tell is None. dead_share: documents that
+    were replaced or deleted and still take room, of all; segments: builds and additions since it
+    was last compacted.
+    """
 
     name: str
     documents: int | None
@@ -71,22 +78,19 @@ class IndexInfo:
     recall: float | None = None
     """recall@10 of the graph against exact search, measured when it was built."""
     fields: tuple[str, ...] | None = None
-    """What a filter may name; None for an index that is too old for filters."""
+    """What a filter may name; None where that is not known."""
 
 
 class OpenIndex:
-    """A complete index, open for reading, whose files were compared with the manifest.
-
-    fields: None for an index that is too old for filters; see `filterable`.
-    """
+    """A complete index, open for reading, whose files were compared with the manifest."""
 
     def __init__(
         self,
         manifest: Manifest,
         folder: Path,
         documents: DocumentStore,
-        lexical: LexicalIndex,
-        fields: FieldIndex | None,
+        lexical: TextIndex,
+        fields: MetadataIndex,
     ) -> None:
         self.manifest = manifest
         self.folder = folder
@@ -115,17 +119,8 @@ class OpenIndex:
                     ) from error
             return self._vectors
 
-    def filterable(self) -> FieldIndex:
-        """The fields, where there must be some. Raises IndexFault for an index without."""
-        if self.fields is None:
-            raise IndexFault(
-                f"index {self.manifest.name} is of an older version and cannot be filtered",
-                remedy=f"run once: bioretrieval-tui index compact {self.manifest.name}",
-            )
-        return self.fields
-
     def close(self) -> None:
-        """Let go of the documents; vectors and words go with the last reference."""
+        """Close the documents; everything else goes with the last reference."""
         self.documents.close()
 
 
@@ -202,24 +197,30 @@ def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
     does. A build that completes meanwhile is no fault: the newer generation is opened then.
 
     Raises:
-        NotFoundError: there is none. IndexFault: it is damaged, or has no vectors though they are
-            asked for. UsageError: an impossible name.
+        NotFoundError: there is none. IndexFault: it is damaged, of an older format, or has no
+            vectors though they are asked for. UsageError: an impossible name.
     """
     from bioretrieval_tui.documents.store import DocumentStore
-    from bioretrieval_tui.index.fields.opened import FieldIndex
-    from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
-    from bioretrieval_tui.index.matrix import open_dead
+    from bioretrieval_tui.index.metadata import MetadataIndex
+    from bioretrieval_tui.index.text_index import TextIndex
+    from bioretrieval_tui.index.vectors import open_dead
 
     folder = index_folder(name)
     for _ in range(_TRIES):
         manifest = manifest_of(name)
+        if manifest.outdated:
+            raise IndexFault(
+                f"index {name} cannot be searched by this version: {manifest.outdated}",
+                remedy=f"run once: {_COMPACT.format(name)} (encodes nothing)",
+            )
         documents: DocumentStore | None = None
         try:
             check_sizes(manifest, folder)
-            dense = _dense_files(manifest)
+            dense, native = _dense_files(manifest), manifest.path(f"{TEXT}/")
             for path in manifest.files:
                 if path not in dense:
-                    check_content(manifest, folder, path, fresh=False)
+                    # What goes to native code is read now, whatever is remembered of it.
+                    check_content(manifest, folder, path, fresh=path.startswith(native))
             documents = DocumentStore([folder / path for path in manifest.stores()])
             if documents.rows != manifest.rows:
                 raise IndexFault(
@@ -227,18 +228,18 @@ def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
                     f" not {manifest.rows:,}",
                     remedy=REBUILD,
                 )
-            words = LexicalIndex(folder / manifest.path(LEXICAL), manifest.lexical, name=name)
-            fields = None
-            if manifest.fields is not None:
-                fields = FieldIndex(
-                    folder / manifest.path(FIELDS),
-                    manifest.fields,
-                    name=name,
-                    dead=open_dead(manifest, folder),
-                    lexical=words,
-                    documents=documents,
-                )
-            index = OpenIndex(manifest, folder, documents, words, fields)
+            text = TextIndex(folder / manifest.path(TEXT), manifest.lexical, name=name)
+            if manifest.fields is None:
+                raise fault(manifest, "its manifest lacks the metadata")
+            fields = MetadataIndex(
+                folder / manifest.path(METADATA),
+                manifest.fields,
+                name=name,
+                dead=open_dead(manifest, folder),
+                text=text,
+                documents=documents,
+            )
+            index = OpenIndex(manifest, folder, documents, text, fields)
             if vectors:
                 # Now, and not at the first search: by then a newer build may have swept the files.
                 _ = index.vectors
@@ -265,7 +266,7 @@ def _open_vectors(manifest: Manifest, folder: Path) -> VectorStore:
     Raises:
         IndexFault: there are none, or they are damaged. FileNotFoundError: they were swept.
     """
-    from bioretrieval_tui.index.vectors import HnswStore
+    from bioretrieval_tui.index.hnsw import HnswStore
 
     if not manifest.encoded:
         raise IndexFault(
@@ -324,6 +325,8 @@ def _look_at(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
         status = _damaged(error.message)
     except FileNotFoundError as error:
         status = _damaged(_lacks_file(manifest, error).message)
+    if status == "ok" and manifest.outdated:
+        status = f"outdated: {manifest.outdated}; run: {_COMPACT.format(manifest.name)}"
     return IndexInfo(
         name=manifest.name,
         documents=manifest.documents,
@@ -383,3 +386,54 @@ def _missing(name: str) -> NotFoundError:
     near = difflib.get_close_matches(check_name(name), index_names(), n=3)
     remedy = f"did you mean {', '.join(near)}?" if near else "see `index list`"
     return NotFoundError(f"there is no index {name}", remedy=remedy)
+
+
+def sweep_index(folder: Path, *, pools: bool = False) -> None:
+    """Remove from one index all but its manifest and what that names; vectors of unfinished
+    builds go only with `pools`, once a build was finished.
+
+    The caller holds the index for writing, so whatever else lies there belongs to nobody. Where
+    the manifest cannot be read, folders are kept: a newer version may understand it.
+    """
+    if not folder.is_dir():
+        return
+    keep: set[str] | None = {MANIFEST}
+    if (folder / MANIFEST).exists():
+        try:
+            manifest = read_manifest(folder)
+            segments = (segment.id for segment in manifest.segments)
+            keep = {MANIFEST, manifest.generation, *segments}
+        except BioRetrievalError:
+            keep = None
+    for path in folder.iterdir():
+        if path.name.startswith(POOL_PREFIX):
+            if pools or not _holds_vectors(path):
+                _discard(path)
+            continue
+        ruin = path.name.startswith((BUILDING_PREFIX, f".{MANIFEST}."))
+        if ruin or (keep is not None and path.name not in keep):
+            _discard(path)
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # succeeds only where nothing is left
+
+
+def sweep_removed() -> None:
+    """Finish every removal that was cut short. Two processes may do so at once."""
+    for path in indexes_folder().glob(f"{REMOVED_PREFIX}*"):
+        _discard(path)
+
+
+def _holds_vectors(pool: Path) -> bool:
+    try:
+        return any(path.stat().st_size for path in pool.iterdir())
+    except OSError:
+        return True
+
+
+def _discard(path: Path) -> None:
+    """Delete a file or folder; what cannot be deleted now is left for the next sweep."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()

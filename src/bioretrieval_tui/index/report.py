@@ -1,6 +1,8 @@
-"""What a build has read, and what became of it: for the line at its end and for `--report`."""
+"""What a build has read and what a verification has found: plain values, light to import."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import msgspec
 
@@ -83,3 +85,26 @@ class Report(msgspec.Struct):
             if count:
                 parts.append(f"{count:,} {what}")
         return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what, whether it is right, what was found, what to do."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All checks of one index, in order."""
+
+    name: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(check.ok for check in self.checks)

@@ -1,39 +1,147 @@
-"""The vectors of one index, searched: the seam behind which another engine may stand one day.
+"""The vectors of an index: float16 matrices, mapped and searched exactly or by the HNSW graph.
 
-Exact search for fewer than 50,000 vectors and where a filter keeps few, the HNSW graph otherwise.
+Exact search serves fewer than 50,000 vectors and filters that keep few; the graph serves the rest.
 Labels are those of the document store; similarities are inner products, so cosine for vectors of
-length 1.
+length 1. All computing is float32; half the bytes are kept because the numbers that a model gives
+are not more exact than that.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection
+import tokenize
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.index.graph import load_graph
-from bioretrieval_tui.index.manifest import Manifest
-from bioretrieval_tui.index.matrix import check_query, open_dead, open_matrix
-
-EXACT_BELOW = 50_000
-WALK = 5
-"""What a walk through the graph costs for each document that it passes, as the number of vectors
-that could be compared meanwhile. To find `ef` that are allowed, it passes `ef` / share of them."""
-
-_WIDE = 6
-"""Candidates that are kept for each document wanted, where nothing is filtered."""
-_PART = 512 * 384
-"""Numbers that are multiplied in one call."""
-_GATHERED = 512
-"""Rows that are gathered and multiplied at a time: they fit the cache."""
+from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index.layout import DEAD, VECTORS
+from bioretrieval_tui.index.manifest import Manifest, fault
 
 Vector = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Allowed = Collection[int] | Labels
+
+
+Vectors = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
+
+UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
+"""What numpy raises for a damaged .npy: it reads the header with Python's own parser."""
+BLOCK = 2_048
+"""Rows that are widened to float32 at once: they fit the cache, and no copy of all is made."""
+
+
+class Matrix:
+    """float16 (rows, dimension) over one or more files; a row's number is its label."""
+
+    def __init__(self, parts: Sequence[Halves], dimension: int) -> None:
+        self.dimension = dimension
+        self.parts = [part for part in parts if len(part)]
+        self._firsts = np.cumsum([0, *(len(part) for part in self.parts)])
+        self.rows = int(self._firsts[-1])
+
+    def take(self, labels: Labels) -> Vectors:
+        """float32 (n, dimension) of these labels, in their order."""
+        if len(self.parts) == 1:
+            return self.parts[0][labels].astype(np.float32)
+        taken = np.empty((len(labels), self.dimension), dtype=np.float32)
+        for first, part in zip(self._firsts, self.parts, strict=False):
+            inside = (labels >= first) & (labels < first + len(part))
+            taken[inside] = part[labels[inside] - first]
+        return taken
+
+    def halves(self, labels: Labels) -> Halves:
+        """float16 (n, dimension) of these labels, in their order; bits as they are kept."""
+        taken = np.empty((len(labels), self.dimension), dtype=np.float16)
+        for first, part in zip(self._firsts, self.parts, strict=False):
+            inside = (labels >= first) & (labels < first + len(part))
+            taken[inside] = part[labels[inside] - first]
+        return taken
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, Vectors]]:
+        """All rows, `size` at a time: the first label of the block, and float32 vectors."""
+        for first, part in zip(self._firsts, self.parts, strict=False):
+            for start in range(0, len(part), size):
+                yield int(first) + start, part[start : start + size].astype(np.float32)
+
+    def nearest(self, queries: Vectors, k: int, dead: Labels) -> tuple[Labels, Vectors]:
+        """Exact search of several queries: labels and inner products, (n, k), best first.
+
+        Fewer columns than `k` come back where fewer rows are alive.
+        """
+        k = min(k, self.rows - len(dead))
+        best = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        labels = np.full((len(queries), k), -1, dtype=np.int64)
+        for first, block in self.blocks():
+            products = queries @ block.T
+            buried = dead[(dead >= first) & (dead < first + len(block))] - first
+            products[:, buried] = -np.inf
+            names = np.broadcast_to(np.arange(first, first + len(block)), products.shape)
+            if len(block) > k:
+                near = np.argpartition(-products, k - 1, axis=1)[:, :k]
+                products = np.take_along_axis(products, near, axis=1)
+                names = np.take_along_axis(names, near, axis=1)
+            best = np.concatenate([best, products], axis=1)
+            labels = np.concatenate([labels, names], axis=1)
+            order = np.lexsort((labels, -best), axis=1)[:, :k]
+            best = np.take_along_axis(best, order, axis=1)
+            labels = np.take_along_axis(labels, order, axis=1)
+        return labels, best
+
+
+def open_matrix(manifest: Manifest, folder: Path) -> Matrix:
+    """Map the vectors of an index. Raises IndexFault where a file does not fit the manifest."""
+    parts = []
+    for segment, name in zip(manifest.segments, manifest.matrices(), strict=True):
+        path = folder / name
+        expected = 2 * segment.rows * manifest.dimension
+        try:
+            size = path.stat().st_size
+            if size != expected:
+                raise fault(manifest, f"{VECTORS} has {size:,} bytes, not {expected:,}")
+            if segment.rows and manifest.encoded:
+                shape = (segment.rows, manifest.dimension)
+                parts.append(np.memmap(path, dtype="<f2", mode="r", shape=shape))
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as error:
+            raise fault(manifest, f"{VECTORS} cannot be read") from error
+    return Matrix(parts, manifest.dimension)
+
+
+def open_dead(manifest: Manifest, folder: Path) -> Labels:
+    """The labels that are dead, ascending: int64 (n,). Raises IndexFault if they do not fit."""
+    try:
+        dead = np.load(folder / manifest.path(DEAD), allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        raise fault(manifest, f"{DEAD} cannot be read") from error
+    sound = (
+        dead.dtype == np.int64
+        and dead.ndim == 1
+        and len(dead) == manifest.rows - manifest.documents
+        and (np.diff(dead) > 0).all()
+        and (len(dead) == 0 or (dead[0] >= 0 and dead[-1] < manifest.rows))
+    )
+    if not sound:
+        raise fault(manifest, f"{DEAD} does not fit the documents")
+    found: Labels = dead
+    return found
+
+
+def check_query(manifest: Manifest, query: Vectors) -> Vectors:
+    """The query as contiguous float32 (dimension,). Raises IndexFault for another dimension."""
+    if query.shape != (manifest.dimension,):
+        raise IndexFault(
+            f"the query has {query.shape[-1]} dimensions, index {manifest.name} has"
+            f" {manifest.dimension}",
+            remedy="search with the model that built the index",
+        )
+    return np.ascontiguousarray(query, dtype=np.float32)
 
 
 class VectorStore(Protocol):
@@ -59,169 +167,3 @@ class VectorStore(Protocol):
 
     def take(self, labels: Labels) -> Vector:
         """float32 (n, dimension): the vectors of these labels, in their order."""
-
-
-class HnswStore:
-    """The vectors of one index on disk: memory-mapped matrices and an hnswlib graph.
-
-    Opening looks at sizes only; the graph is checked and loaded by `ready`, or when a search first
-    needs it.
-
-    Raises (on construction and search):
-        IndexFault: the files do not fit the manifest.
-        FileNotFoundError: the generation is gone.
-    """
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        folder: Path,
-        *,
-        exact_below: int = EXACT_BELOW,
-        walk: float = WALK,
-    ) -> None:
-        self._manifest = manifest
-        self._folder = folder
-        self._exact_below = exact_below
-        self._walk = walk
-        self._loading = threading.Lock()
-        self._graph: Any = None
-        self._wide: Vector | None = None
-        self.matrix = open_matrix(manifest, folder)
-        self.dead = open_dead(manifest, folder)
-
-    @property
-    def count(self) -> int:
-        """How many vectors are alive."""
-        return self.matrix.rows - len(self.dead)
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        return self.matrix.dimension
-
-    def search(
-        self, query: Vector, k: int, allowed: Allowed | None = None
-    ) -> tuple[Labels, Vector]:
-        """See `VectorStore.search`."""
-        query = check_query(self._manifest, query)
-        if k <= 0:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        kept = None if allowed is None else self._kept(allowed)
-        if self.count < self._exact_below or (kept is not None and self._few(kept, k)):
-            return self._exact(query, k, kept)
-        return self._approximate(query, k, kept)
-
-    def ready(self) -> None:
-        """Load the graph if searches without a filter will walk it."""
-        if self.count >= self._exact_below:
-            self._open_graph()
-
-    def similarities(self, query: Vector, labels: Labels) -> Vector:
-        """Inner products of `query` with the vectors of these labels, in their order."""
-        return self._of(check_query(self._manifest, query), labels)
-
-    def take(self, labels: Labels) -> Vector:
-        """See `VectorStore.take`."""
-        return self.matrix.take(labels)
-
-    def _kept(self, allowed: Allowed) -> Labels:
-        if not isinstance(allowed, np.ndarray):
-            allowed = np.fromiter(allowed, dtype=np.int64, count=len(allowed))
-        labels = allowed.astype(np.int64, copy=False)
-        if not np.all(labels[1:] > labels[:-1]):
-            labels = np.unique(labels)
-        labels = labels[(labels >= 0) & (labels < self.matrix.rows)]
-        return np.setdiff1d(labels, self.dead, assume_unique=True) if len(self.dead) else labels
-
-    def _few(self, kept: Labels, k: int) -> bool:
-        """Whether it costs less to compare all of `kept` than to walk past the others."""
-        ef = max(self._manifest.graph.ef, k)
-        return len(kept) ** 2 <= self._walk * ef * self.count
-
-    def _exact(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
-        if kept is not None:
-            similarities = self._of(query, kept)
-            best = _best(similarities, k)
-            return kept[best], similarities[best]
-        similarities = self._all(query)
-        similarities[self.dead] = -np.inf
-        best = _best(similarities, min(k, self.count))
-        return best, similarities[best]
-
-    def _of(self, query: Vector, labels: Labels) -> Vector:
-        """The products of these rows, widened a part at a time: no copy of all is made."""
-        if self._wide is not None and 4 * len(labels) > len(self._wide):
-            return self._all(query)[labels]
-        products = np.empty(len(labels), dtype=np.float32)
-        for start in range(0, len(labels), _GATHERED):
-            some = labels[start : start + _GATHERED]
-            products[start : start + len(some)] = self.matrix.take(some) @ query
-        return products
-
-    def _all(self, query: Vector) -> Vector:
-        """The products of all rows, dead ones too."""
-        if self.matrix.rows < self._exact_below:
-            # So few are widened once and kept: that costs ten times what multiplying does.
-            if self._wide is None:
-                self._wide = self.matrix.take(np.arange(self.matrix.rows))
-            return _products(self._wide, query)
-        parts = [block @ query for _, block in self.matrix.blocks()]
-        return np.concatenate(parts)
-
-    def _approximate(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
-        graph = self._open_graph()
-        k = min(k, self.count if kept is None else len(kept))
-        allow = None
-        if kept is not None:
-            # Asked for every document that the walk passes: nothing of Python's is quicker.
-            marks = np.zeros(self.matrix.rows, dtype=np.uint8)
-            marks[kept] = 1
-            allow = marks.tobytes().__getitem__
-        with self._loading:
-            # `ef` belongs to the graph, not to the query: one search at a time sets it.
-            # `ef` was measured for ten neighbours of documents. A query lies apart from them all,
-            # and one near document in ten thousand is found by a wide look only, which costs a
-            # millisecond; but not where each document passed is a call of the filter.
-            wide = _WIDE * k if allow is None else k + k // 2
-            graph.set_ef(max(self._manifest.graph.ef, wide))
-            try:
-                found, distances = graph.knn_query(query, k=k, num_threads=1, filter=allow)
-            except RuntimeError:
-                # The graph could not reach k of them; the matrix can.
-                return self._exact(query, k, kept)
-        labels = found[0].astype(np.int64)
-        similarities = np.asarray(1.0 - distances[0], dtype=np.float32)
-        order = np.lexsort((labels, -similarities))
-        return labels[order], similarities[order]
-
-    def _open_graph(self) -> Any:
-        with self._loading:
-            if self._graph is None:
-                self._graph = load_graph(self._manifest, self._folder)
-            return self._graph
-
-
-def _products(rows: Vector, query: Vector) -> Vector:
-    """The inner product of every row with `query`, in parts too small for BLAS to share out.
-
-    A product of a millisecond gains little from a second thread, and on a busy machine it waits
-    for that thread to get its turn: 14 ms rather than 0.3 ms for 5,000 rows.
-    """
-    products = np.empty(len(rows), dtype=np.float32)
-    step = max(1, _PART // max(1, rows.shape[1]))
-    for start in range(0, len(rows), step):
-        products[start : start + step] = rows[start : start + step] @ query
-    return products
-
-
-def _best(similarities: Vector, k: int) -> Labels:
-    """Positions of the `k` largest, largest first, equal ones in order of position."""
-    if k < len(similarities):
-        # All that tie with the k-th must be seen before the order decides among them.
-        least = np.partition(similarities, len(similarities) - k)[len(similarities) - k]
-        near = np.flatnonzero(similarities >= least)
-    else:
-        near = np.arange(len(similarities))
-    order = np.lexsort((near, -similarities[near]))[:k]
-    return near[order].astype(np.int64)

@@ -13,9 +13,7 @@ import numpy as np
 
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
-from bioretrieval_tui.index.fields.checking import check_fields
-from bioretrieval_tui.index.fields.opened import FieldIndex
-from bioretrieval_tui.index.graph import (
+from bioretrieval_tui.index.hnsw import (
     FAILING_RECALL,
     NEAREST,
     TARGET_RECALL,
@@ -24,12 +22,13 @@ from bioretrieval_tui.index.graph import (
     reaching,
     recall_at,
 )
-from bioretrieval_tui.index.layout import FIELDS, GRAPH, LEXICAL, index_folder
-from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
+from bioretrieval_tui.index.layout import GRAPH, METADATA, TEXT, index_folder
 from bioretrieval_tui.index.manifest import Manifest, check_content
-from bioretrieval_tui.index.matrix import Labels, Matrix, open_dead, open_matrix
+from bioretrieval_tui.index.metadata import MetadataIndex
 from bioretrieval_tui.index.registry import manifest_of
-from bioretrieval_tui.index.verification import Check, Verification
+from bioretrieval_tui.index.report import Check, Verification
+from bioretrieval_tui.index.text_index import TextIndex
+from bioretrieval_tui.index.vectors import Labels, Matrix, open_dead, open_matrix
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 _LENGTH_WITHIN = 5e-3
@@ -77,7 +76,7 @@ def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
         size = sum(facts.bytes for facts in manifest.files.values())
         checks.append(Check("files", True, f"{len(sound)} files, {size:,} bytes, all unaltered"))
     parts = _Parts(manifest, folder, sound)
-    made = (parts.documents, parts.vectors, parts.words, parts.fields, parts.graph)
+    made = (parts.documents, parts.vectors, parts.text, parts.metadata, parts.graph)
     for number, part in enumerate(made):
         reporter(Progress("checking", number, len(made), unit="parts"))
         checks.extend(_guarded(name, part))
@@ -140,6 +139,7 @@ class _Parts:
         self._dead: Labels | None = None
         self._matrix: Matrix | None = None
         self._store: DocumentStore | None = None
+        self._text: TextIndex | None = None
 
     def close(self) -> None:
         if self._store is not None:
@@ -200,47 +200,40 @@ class _Parts:
             shape = f"{matrix.rows:,} x {matrix.dimension} {manifest.dtype}"
             yield Check("vectors", True, shape)
 
-    def words(self) -> Iterator[Check]:
-        """The lexical index: opens, and holds the documents that are alive."""
+    def text(self) -> Iterator[Check]:
+        """The text index: opens, and holds the documents that are alive."""
         manifest = self._manifest
-        if not self._sounds(LEXICAL):
+        if manifest.outdated:
+            yield Check("text index", False, manifest.outdated, _COMPACT.format(manifest.name))
             return
-        folder = self._folder / manifest.path(LEXICAL)
-        LexicalIndex(folder, manifest.lexical, name=manifest.name)
-        remedy = _COMPACT.format(manifest.name)
+        if not self._sounds(TEXT):
+            return
+        folder = self._folder / manifest.path(TEXT)
+        self._text = TextIndex(folder, manifest.lexical, name=manifest.name)
         count = manifest.lexical.documents
-        if count != manifest.documents:
-            found = f"{count:,} documents, not {manifest.documents:,}"
-            yield Check("lexical index", False, found, remedy)
-        else:
-            found = f"{count:,} documents, {manifest.lexical.terms:,} terms"
-            yield Check("lexical index", True, found)
+        ok = count == manifest.documents
+        found = f"{count:,} documents" + ("" if ok else f", not {manifest.documents:,}")
+        yield Check("text index", ok, found, None if ok else _COMPACT.format(manifest.name))
 
-    def fields(self) -> Iterator[Check]:
-        """The fields: open, and say of a sample of documents what the documents say."""
-        manifest, remedy = self._manifest, _COMPACT.format(self._manifest.name)
-        if manifest.fields is None:
-            yield Check("fields", True, f"none in format {manifest.format}: no filters")
+    def metadata(self) -> Iterator[Check]:
+        """The metadata: opens, and says of a sample of documents what the documents say."""
+        manifest, facts = self._manifest, self._manifest.fields
+        if self._store is None or self._dead is None or self._text is None or facts is None:
             return
-        if (
-            self._store is None
-            or self._dead is None
-            or not (self._sounds(FIELDS) and self._sounds(LEXICAL))
-        ):
+        if not self._sounds(METADATA):
             return
-        index = FieldIndex(
-            self._folder / manifest.path(FIELDS),
-            manifest.fields,
+        index = MetadataIndex(
+            self._folder / manifest.path(METADATA),
+            facts,
             name=manifest.name,
             dead=self._dead,
-            lexical=LexicalIndex(
-                self._folder / manifest.path(LEXICAL), manifest.lexical, name=manifest.name
-            ),
+            text=self._text,
             documents=self._store,
         )
-        wrong = check_fields(index, self._store, self._dead)
-        shown = f"{len(manifest.fields.names)} fields, {', '.join(manifest.fields.names)}"
-        yield Check("fields", wrong is None, wrong or shown, None if wrong is None else remedy)
+        wrong = index.check(self._store)
+        shown = f"{len(facts.names)} fields, {', '.join(facts.names)}"
+        remedy = None if wrong is None else _COMPACT.format(manifest.name)
+        yield Check("metadata", wrong is None, wrong or shown, remedy)
 
     def _sounds(self, folder: str) -> bool:
         """Whether all files of a folder of the generation are what they should be."""

@@ -335,10 +335,17 @@ def unpack(
     try:
         with zipfile.ZipFile(archive) as packed:
             members = _checked(archive.name, packed, most_bytes, most_files)
-            total = sum(size for _, _, size in members)
+            total = sum(member.file_size for member, _ in members)
             done = 0
-            for member, place, size in members:
-                done = _unpack_one(packed, member, beside / place, size, done, total, tell)
+            for member, place in members:
+                path = beside / place
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # zipfile reads no more than the declared size, and compares the checksum.
+                with packed.open(member) as source, path.open("xb") as out:
+                    while data := source.read(_STEP):
+                        out.write(data)
+                        done += len(data)
+                        tell(done, total)
         beside.mkdir(exist_ok=True)
         beside.replace(target)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -357,7 +364,7 @@ def unpack(
 
 def _checked(
     name: str, packed: zipfile.ZipFile, most_bytes: int, most_files: int
-) -> list[tuple[zipfile.ZipInfo, PurePosixPath, int]]:
+) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
     """The files of an archive with their paths; all are checked before the first is written."""
 
     def refused(why: str) -> BioRetrievalError:
@@ -389,27 +396,4 @@ def _checked(
         places = [PurePosixPath(*place.parts[1:]) for place in places]
     if len({str(place).casefold() for place in places}) != len(places):
         raise refused("it holds a path twice")
-    return [(one, place, one.file_size) for one, place in zip(entries, places, strict=True)]
-
-
-def _unpack_one(
-    packed: zipfile.ZipFile,
-    member: zipfile.ZipInfo,
-    path: Path,
-    size: int,
-    done: int,
-    total: int,
-    tell: Tell,
-) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    left = size
-    with packed.open(member) as source, path.open("xb") as out:
-        # No more than declared: the check added up the declared sizes.
-        while data := source.read(_STEP):
-            left -= len(data)
-            if left < 0:
-                raise zipfile.BadZipFile("longer than it says")
-            out.write(data)
-            done += len(data)
-            tell(done, total)
-    return done
+    return list(zip(entries, places, strict=True))

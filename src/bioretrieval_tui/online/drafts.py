@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
+from bioretrieval_tui.catalog.models import AnyEntry, Paper
 from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document, Record
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.errors import NotFoundError, Problem, UsageError
 from bioretrieval_tui.online import hub
+from bioretrieval_tui.online.freshness import subjects_of
 from bioretrieval_tui.terminal.clean import clean
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class WorkReference:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class EntryDraft:
     """The id of an entry, its section of the overlay, and the text of the overlay."""
 
     id: str
@@ -90,24 +91,20 @@ def reference(text: str) -> WorkReference:
 
 def held(catalogue: Catalogue, what: WorkReference) -> AnyEntry | None:
     """The entry of this work in the catalogue, or None."""
-    name = what.name.casefold()
-    for entry in catalogue.entries:
-        if isinstance(entry, Paper):
-            same = (what.scheme == "arxiv" and entry.arxiv == what.name) or (
-                what.scheme == "pmid" and str(entry.pmid) == what.name
-            )
-        elif isinstance(entry, Model | Dataset):
-            kind = Dataset if what.dataset else Model
-            hubs = {one.casefold() for one in entry.hub}
-            same = what.scheme == "hub" and isinstance(entry, kind) and name in hubs
-        else:
-            same = False
-        if same:
-            return entry
+    if what.scheme == "pmid":
+        papers = catalogue.of_type(Paper)
+        return next((one for one in papers if str(one.pmid) == what.name), None)
+    kind = "arxiv" if what.scheme == "arxiv" else "dataset" if what.dataset else "model"
+    wanted = (kind, what.name.casefold())
+    for (where, name), entries in subjects_of(catalogue).items():
+        if (where, name.casefold()) == wanted:
+            return entries[0]
     return None
 
 
-def draft_of(client: HttpClient, what: WorkReference, catalogue: Catalogue, *, day: str) -> Draft:
+def draft_of(
+    client: HttpClient, what: WorkReference, catalogue: Catalogue, *, day: str
+) -> EntryDraft:
     """Fetch a work's description and draft its entry; day: today, ISO 8601.
 
     Raises:
@@ -134,7 +131,7 @@ def draft_of(client: HttpClient, what: WorkReference, catalogue: Catalogue, *, d
     return from_hub(what, found.card, catalogue, day=day)
 
 
-def from_paper(document: Document, catalogue: Catalogue, *, day: str) -> Draft:
+def from_paper(document: Document, catalogue: Catalogue, *, day: str) -> EntryDraft:
     """Draft a paper from the record of arXiv or PubMed; day: of reading, ISO 8601."""
     metadata = document.metadata
     arxiv = metadata.get("arxiv")
@@ -162,7 +159,7 @@ def from_paper(document: Document, catalogue: Catalogue, *, day: str) -> Draft:
 
 def from_hub(
     what: WorkReference, card: Mapping[str, Any], catalogue: Catalogue, *, day: str
-) -> Draft:
+) -> EntryDraft:
     """Draft a model or data set from the decoded JSON of the hub's API."""
     place = "datasets/" if what.dataset else ""
     address = f"https://huggingface.co/{place}{what.name}"
@@ -219,7 +216,7 @@ def checked(
 
 def _draft(
     section: str, entry: dict[str, Any], catalogue: Catalogue, *, page: str, of: str, day: str
-) -> Draft:
+) -> EntryDraft:
     import yaml
 
     identifier = _free_id(entry["name"], section, catalogue)
@@ -244,7 +241,7 @@ def _draft(
         "# Correct what is wrong, and write the summary in your own words. The saved text becomes\n"
         "# part of your catalogue; an empty file adds nothing.\n"
     )
-    return Draft(identifier, section, head + body)
+    return EntryDraft(identifier, section, head + body)
 
 
 def _free_id(name: str, section: str, catalogue: Catalogue) -> str:

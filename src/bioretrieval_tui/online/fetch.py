@@ -198,75 +198,68 @@ def batches_of(
     return search(client, request, mark)
 
 
+@dataclass
 class _Fetch:
-    """One run of `fetch`."""
+    """One run of `fetch`; see there."""
 
-    def __init__(
-        self,
-        request: FetchRequest,
-        client: HttpClient,
-        reporter: Reporter,
-        remark: Callable[[str], None],
-        each: Callable[[Document], None],
-    ) -> None:
-        self._request = request
-        self._client = client
-        self._reporter = reporter
-        self._remark = remark
-        self._each = each
-        self._by_ids = request.source == "ids"
-        self._service = (
-            services_of(request.ids) if request.source == "ids" else SERVICE_NAMES[request.source]
-        )
-        self._nothing = self._nothing_found()
-        self._answered: set[tuple[str, str]] = set()
-        self._began = time.perf_counter()
-        self._resumed_at = 0
+    request: FetchRequest
+    client: HttpClient
+    reporter: Reporter
+    remark: Callable[[str], None]
+    each: Callable[[Document], None]
+
+    def __post_init__(self) -> None:
+        source = self.request.source
+        self.service = services_of(self.request.ids) if source == "ids" else SERVICE_NAMES[source]
+        self.nothing = self._nothing_found()
+        self.answered: set[tuple[str, str]] | None = set() if source == "ids" else None
+        self.began = time.perf_counter()
+        self.resumed_at = 0
 
     def run(self) -> FetchResult:
         """Fetch and put away."""
-        path = spool_path(self._request)
+        path = spool_path(self.request)
         if path is None:
             return self._handed_over()
         with (
-            Spool(path, self._request.key, restart=self._request.restart) as spool,
+            Spool(path, self.request.key, restart=self.request.restart) as spool,
             self._noting_what_is_kept(spool),
         ):
             if spool.records:
-                self._remark(f"{spool.records:,} records had arrived before; resuming behind them")
-            self._resumed_at = spool.mark.done
+                self.remark(f"{spool.records:,} records had arrived before; resuming behind them")
+            self.resumed_at = spool.mark.done
             resumed = spool.records
-            if self._request.index is None:
+            if self.request.index is None:
                 for document in spool.documents():
                     self._take(document)
                 for _ in self._arriving(spool):
                     pass
                 if not spool.records:
-                    raise self._nothing
+                    raise self.nothing
                 result = self._result(spool.records, spool.mark, resumed=resumed)
-                spool.move(Path(self._request.output or ""))
+                spool.move(Path(self.request.output or ""))
                 return result
-            outcome = self._indexed(self._request.index, spool)
+            outcome = self._indexed(self.request.index, spool)
             result = self._result(spool.records, spool.mark, resumed=resumed, outcome=outcome)
             spool.move(None)
             return result
 
     def _handed_over(self) -> FetchResult:
         count, mark = 0, Mark()
-        for batch in batches_of(self._client, self._request):
+        for batch in batches_of(self.client, self.request):
             for document in batch.documents:
                 self._take(document)
             count, mark = count + len(batch.documents), batch.mark
             self._report(mark)
         if not count:
-            raise self._nothing
+            raise self.nothing
         return self._result(count, mark)
 
     def _arriving(self, spool: Spool) -> Iterator[tuple[FetchBatch, list[Document]]]:
         """Fetch what the spool has not yet; every batch is on disk before it is yielded."""
         if spool.complete:
             return
-        for batch in batches_of(self._client, self._request, spool.mark):
+        for batch in batches_of(self.client, self.request, spool.mark):
             fresh = spool.add(batch)
             for document in fresh:
                 self._take(document)
@@ -281,9 +274,9 @@ class _Fetch:
         from bioretrieval_tui.index.build import add_from, build_from, encoder_factory_of
         from bioretrieval_tui.index.registry import index_names
 
-        request, reporter, feed = self._request, self._reporter, self._feed(spool)
+        request, reporter, feed = self.request, self.reporter, self._feed(spool)
         # The build reports progress of its own.
-        self._reporter = silent
+        self.reporter = silent
         if name in index_names():
             factory_of = encoder_factory_of(request.device, reporter)
             return add_from(name, feed, factory_of, reporter=reporter)
@@ -304,14 +297,14 @@ class _Fetch:
 
         def feed(intake: Intake) -> None:
             # Stopping the build must end the waiting for the service, too.
-            self._client.step = intake.step
-            intake.file = self._service
+            self.client.step = intake.step
+            intake.file = self.service
             number = 0
 
             def take(document: Document) -> None:
                 nonlocal number
                 number += 1
-                intake.take(Record(document, Place(self._service, line=number)))
+                intake.take(Record(document, Place(self.service, line=number)))
 
             for document in spool.documents():
                 self._take(document)
@@ -324,23 +317,23 @@ class _Fetch:
                 if batch.mark.total:
                     intake.share = min(1.0, batch.mark.done / batch.mark.total)
             if not spool.records:
-                raise self._nothing
+                raise self.nothing
             intake.share = 1.0
 
         return feed
 
     def _take(self, document: Document) -> None:
-        if self._by_ids:
-            self._answered |= names_of(document)
-        self._each(document)
+        if self.answered is not None:
+            self.answered |= names_of(document)
+        self.each(document)
 
     def _report(self, mark: Mark) -> None:
         """Report progress; the rate is that of this run alone."""
-        seconds, came = time.perf_counter() - self._began, mark.done - self._resumed_at
+        seconds, came = time.perf_counter() - self.began, mark.done - self.resumed_at
         rate = came / seconds if came and seconds > 0 else None
-        self._reporter(
+        self.reporter(
             Progress(
-                "fetching", mark.done, mark.total, unit="records", rate=rate, note=self._service
+                "fetching", mark.done, mark.total, unit="records", rate=rate, note=self.service
             )
         )
 
@@ -349,30 +342,30 @@ class _Fetch:
     ) -> FetchResult:
         absent = [
             one
-            for one in self._request.ids
-            if (one.kind, one.name.casefold()) not in self._answered
+            for one in self.request.ids
+            if self.answered is not None and (one.kind, one.name.casefold()) not in self.answered
         ]
         return FetchResult(
-            service=self._service,
+            service=self.service,
             records=records,
             resumed=resumed,
             total=mark.total,
-            seconds=time.perf_counter() - self._began,
+            seconds=time.perf_counter() - self.began,
             absent=tuple(absent),
-            output=self._request.output,
-            index=self._request.index,
+            output=self.request.output,
+            index=self.request.index,
             documents=None if outcome is None else outcome.manifest.documents,
             changed=outcome is not None and outcome.changed,
         )
 
     def _nothing_found(self) -> BioRetrievalError:
-        if self._by_ids:
+        if self.request.source == "ids":
             return BioRetrievalError(
-                f"no service knows any of the {len(self._request.ids):,} ids", remedy="check them"
+                f"no service knows any of the {len(self.request.ids):,} ids", remedy="check them"
             )
-        since = self._request.since
+        since = self.request.since
         return BioRetrievalError(
-            f"{self._service} has nothing for '{self._request.query[:100]}'"
+            f"{self.service} has nothing for '{self.request.query[:100]}'"
             + (f" since {since}" if since else ""),
             remedy="try the query on its website" + (", or an earlier day" if since else ""),
         )
@@ -382,7 +375,7 @@ class _Fetch:
         try:
             yield
         except BaseException as error:
-            if spool.records and error is not self._nothing:
+            if spool.records and error is not self.nothing:
                 of = f" of {spool.mark.total:,}" if spool.mark.total else ""
                 error.add_note(
                     f"{spool.mark.done:,}{of} records have arrived; the same call resumes there"

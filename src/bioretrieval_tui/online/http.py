@@ -94,19 +94,6 @@ class _Call:
     sent: list[str] = field(default_factory=list)
 
 
-class BrokenBody(Exception):
-    """A body cannot be received any further; `args[0]` is the reason, as the predicate of a
-    sentence. slow: it ran out of time."""
-
-    def __init__(self, reason: str, *, slow: bool = False) -> None:
-        super().__init__(reason)
-        self.slow = slow
-
-
-class OversizedBody(Exception):
-    """More arrived than the call allows."""
-
-
 class HttpClient:
     """One client for all services, usable from several threads; a context manager.
 
@@ -256,7 +243,7 @@ class HttpClient:
             total = begins + int(length[:15]) if length.isascii() and length.isdigit() else None
             skip = start - begins
             call.most_bytes += skip
-            yield total, _without(self._parts(call, response), skip)
+            yield total, _without(response.iter_raw(), skip)
 
     def _sent(
         self,
@@ -289,10 +276,6 @@ class HttpClient:
                 extensions={"call": call},
             )
             response = self._client.send(request, stream=True, follow_redirects=call.follow)
-        except OversizedBody as error:
-            raise _oversized(call) from error
-        except BrokenBody as error:
-            raise _broke_off(service, error) from error
         except httpx.TooManyRedirects as error:
             raise OnlineError(
                 f"{service.name} redirects in circles from {plain_address(address)}",
@@ -304,14 +287,6 @@ class HttpClient:
             response.close()
             raise refused(service, response.status_code)
         return response
-
-    def _parts(self, call: _Call, response: httpx.Response) -> Iterator[bytes]:
-        try:
-            yield from response.iter_raw()
-        except OversizedBody as error:
-            raise _oversized(call) from error
-        except BrokenBody as error:
-            raise _broke_off(call.service, error) from error
 
 
 def user_agent() -> str:
@@ -411,7 +386,7 @@ class RetryTransport(_Layer):
         def stop(state: tenacity.RetryCallState) -> bool:
             nonlocal slow
             error = state.outcome.exception() if state.outcome else None
-            slow += isinstance(error, BrokenBody) and error.slow
+            slow += isinstance(error, OnlineError) and error.slow
             unconnected = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             return (
                 state.attempt_number >= call.attempts
@@ -469,7 +444,7 @@ class BoundedTransport(_Layer):
     """Unpacks bodies in steps of 64 kB, and bounds their bytes and their time.
 
     httpx would unpack whatever it receives in one piece, and gzip packs a thousandfold. Reading a
-    body raises BrokenBody, OversizedBody, and whatever `step` raises.
+    body raises OnlineError, and whatever `step` raises.
     """
 
     def __init__(
@@ -491,13 +466,13 @@ class BoundedTransport(_Layer):
     def _content(self, stream: httpx.SyncByteStream, packing: str, call: _Call) -> Iterator[bytes]:
         try:
             packed = _counted(self._timely(stream, call), call)
-            yield from _counted(_unpacked(packed, packing), call)
+            yield from _counted(_unpacked(packed, packing, call), call)
         except httpx.TimeoutException as error:
-            raise BrokenBody("takes too long", slow=True) from error
+            raise _broke_off(call, "takes too long", slow=True) from error
         except httpx.TransportError as error:
-            raise BrokenBody("ends the connection") from error
+            raise _broke_off(call, "ends the connection") from error
         except zlib.error as error:
-            raise BrokenBody("sends data that cannot be unpacked") from error
+            raise _broke_off(call, "sends data that cannot be unpacked") from error
 
     def _timely(self, parts: Iterable[bytes], call: _Call) -> Iterator[bytes]:
         """The parts as they arrive, while they are fast enough."""
@@ -508,11 +483,11 @@ class BoundedTransport(_Layer):
             self._step()
             now = time.monotonic()
             if call.whole and now - began > limits.whole:
-                raise BrokenBody("takes too long", slow=True)
+                raise _broke_off(call, "takes too long", slow=True)
             arrived += len(part)
             if now - checked > limits.read:
                 if arrived < limits.slowest * (now - checked):
-                    raise BrokenBody("is too slow", slow=True)
+                    raise _broke_off(call, "is too slow", slow=True)
                 checked, arrived = now, 0
             yield part
 
@@ -537,17 +512,20 @@ def _counted(parts: Iterable[bytes], call: _Call) -> Iterator[bytes]:
     for part in parts:
         count += len(part)
         if count > call.most_bytes:
-            raise OversizedBody
+            raise OnlineError(
+                f"{call.service.name} sent more than {call.most_bytes:,} bytes",
+                remedy="request less at a time, or see whether a newer version exists",
+            )
         yield part
 
 
-def _unpacked(parts: Iterable[bytes], packing: str) -> Iterator[bytes]:
+def _unpacked(parts: Iterable[bytes], packing: str, call: _Call) -> Iterator[bytes]:
     """The content of what arrives, in steps of 64 kB whatever it unpacks to."""
     if packing in ("", "identity"):
         yield from parts
         return
     if packing not in ("gzip", "x-gzip"):
-        raise BrokenBody("packs its response in a way that was not requested")
+        raise _broke_off(call, "packs its response in a way that was not requested")
     unpacker, arrived = zlib.decompressobj(_GZIP), False
     for part in parts:
         waiting, full, arrived = part, True, True
@@ -558,9 +536,9 @@ def _unpacked(parts: Iterable[bytes], packing: str) -> Iterator[bytes]:
                 yield piece
             if unpacker.unused_data:
                 # zlib would keep whatever follows the end, uncounted.
-                raise BrokenBody("sends more than it packed")
+                raise _broke_off(call, "sends more than it packed")
     if arrived and not unpacker.eof:
-        raise BrokenBody("ends the connection")
+        raise _broke_off(call, "ends the connection")
 
 
 class EnvironmentTransport(httpx.BaseTransport):
@@ -605,7 +583,7 @@ def _lane(request: httpx.Request) -> str:
 def _is_transient(error: BaseException) -> bool:
     if isinstance(error, httpx.TransportError):
         return _reason(error)[1] is None
-    return isinstance(error, BrokenBody)
+    return isinstance(error, OnlineError) and error.broken
 
 
 def _without(parts: Iterator[bytes], skip: int) -> Iterator[bytes]:
@@ -721,18 +699,12 @@ def _unreachable(service: Service, error: Exception) -> OnlineError:
     )
 
 
-def _broke_off(service: Service, error: BrokenBody) -> OnlineError:
+def _broke_off(call: _Call, reason: str, *, slow: bool = False) -> OnlineError:
     return OnlineError(
-        f"{service.name} broke off: it {error.args[0]}",
+        f"{call.service.name} broke off: it {reason}",
         remedy="try again; records and files that arrived are kept",
         broken=True,
-    )
-
-
-def _oversized(call: _Call) -> OnlineError:
-    return OnlineError(
-        f"{call.service.name} sent more than {call.most_bytes:,} bytes",
-        remedy="request less at a time, or see whether a newer version of this program exists",
+        slow=slow,
     )
 
 

@@ -187,7 +187,7 @@ class OnlineError(BioRetrievalError):
     """A service cannot be reached, refuses, or gives an unexpected response.
 
     status: of the response, where that is the reason; broken: the response ended early, and
-    requesting the rest may bring it.
+    requesting the rest may bring it; slow: because it ran out of time.
     """
 
     def __init__(
@@ -197,10 +197,12 @@ class OnlineError(BioRetrievalError):
         remedy: str | None = None,
         status: int | None = None,
         broken: bool = False,
+        slow: bool = False,
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.status = status
         self.broken = broken
+        self.slow = slow
 
 
 class OfflineError(OnlineError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -181,8 +180,7 @@ class Spool:
         self._state = _SpoolState(FORMAT, key, 0, 0, Mark())
         self._file: BinaryIO | None = None
         self._lock = FileLock(path.with_name(path.name + ".lock"))
-        self._recent: deque[str] = deque(maxlen=_RECENT)
-        self._known: set[str] = set()
+        self._recent: dict[str, None] = {}
 
     @property
     def state_path(self) -> Path:
@@ -327,12 +325,11 @@ class Spool:
             raise
 
     def _is_fresh(self, identifier: str) -> bool:
-        if identifier in self._known:
+        if identifier in self._recent:
             return False
-        if len(self._recent) == _RECENT:
-            self._known.discard(self._recent[0])
-        self._recent.append(identifier)
-        self._known.add(identifier)
+        self._recent[identifier] = None
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
         return True
 
     @contextlib.contextmanager

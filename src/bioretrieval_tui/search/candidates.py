@@ -1,7 +1,7 @@
-"""The documents that may answer a question, with every half's score of each.
+"""The candidates of a query, each with its dense and its lexical score.
 
-Each half gives its best; what only one of them found is then scored by the other too, so that a
-document is never worse for having been missed.
+Each retriever gives its top documents; what only one of them found is then scored by the other
+too, so that a document is never worse for having been missed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Terms = Sequence[tuple[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Half:
-    """What one half of the search found: labels and scores, best first."""
+class RankedList:
+    """What one retriever found: labels and scores, best first."""
 
     labels: Labels
     scores: Floats
 
     @classmethod
-    def none(cls) -> Half:
-        """Nothing was found, or nothing asked."""
+    def none(cls) -> RankedList:
+        """An empty list."""
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
 
     def ranks(self) -> dict[int, int]:
@@ -38,14 +38,17 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """labels: ascending, int64 (n,); dense and lexical: the score of each by either half, float32
-    (n,); by_meaning and by_words: what the halves themselves found."""
+    """Documents with both scores.
+
+    labels: ascending, int64 (n,); dense, lexical: the score of each, float32 (n,), zeros for a
+    retriever that was not asked; dense_list, lexical_list: what each retriever found by itself.
+    """
 
     labels: Labels
     dense: Floats
     lexical: Floats
-    by_meaning: Half
-    by_words: Half
+    dense_list: RankedList
+    lexical_list: RankedList
 
 
 def gather(
@@ -55,31 +58,32 @@ def gather(
     depth: int,
     allowed: Labels | None = None,
 ) -> Candidates:
-    """The best `depth` of each half over `index`.
+    """The top `depth` of each retriever.
 
-    vector: float32 (dimension,), or None to leave meaning out; terms: of the lexical analyser with
-    their weights, empty to leave words out; allowed: labels that may be answered, None for all.
+    vector: of the query, float32 (dimension,), None to leave dense retrieval out; terms: of the
+    lexical analyser with their weights, empty to leave BM25 out; allowed: labels that may be
+    given, None for all.
 
     Raises:
         IndexFault: the index is damaged, or the vector is of another dimension.
     """
-    by_meaning, by_words = Half.none(), Half.none()
+    dense_list, lexical_list = RankedList.none(), RankedList.none()
     if vector is not None:
-        by_meaning = Half(*index.vectors.search(vector, depth, allowed))
+        dense_list = RankedList(*index.vectors.search(vector, depth, allowed))
     if terms:
-        by_words = Half(*index.lexical.search_weighted(terms, depth, allowed))
-    if vector is None:  # what words found is scored by words already
-        order = np.argsort(by_words.labels)
-        labels, lexical = by_words.labels[order], by_words.scores[order]
-        return Candidates(labels, np.zeros_like(lexical), lexical, by_meaning, by_words)
-    labels = np.union1d(by_meaning.labels, by_words.labels)
-    return Candidates(labels, *_scores(index, labels, vector, terms), by_meaning, by_words)
+        lexical_list = RankedList(*index.lexical.search_weighted(terms, depth, allowed))
+    if vector is None:
+        order = np.argsort(lexical_list.labels)
+        labels, lexical = lexical_list.labels[order], lexical_list.scores[order]
+        return Candidates(labels, np.zeros_like(lexical), lexical, dense_list, lexical_list)
+    labels = np.union1d(dense_list.labels, lexical_list.labels)
+    return Candidates(labels, *_scores(index, labels, vector, terms), dense_list, lexical_list)
 
 
 def extended(
     index: OpenIndex, found: Candidates, labels: Labels, vector: Floats | None, terms: Terms
 ) -> Candidates:
-    """`found` and further documents, scored by both halves too. Raises as `gather`."""
+    """`found` and further documents, with both scores too. Raises as `gather`."""
     new = np.setdiff1d(labels, found.labels)
     if not len(new):
         return found
@@ -90,15 +94,15 @@ def extended(
         together[order],
         np.concatenate([found.dense, dense])[order],
         np.concatenate([found.lexical, lexical])[order],
-        found.by_meaning,
-        found.by_words,
+        found.dense_list,
+        found.lexical_list,
     )
 
 
 def _scores(
     index: OpenIndex, labels: Labels, vector: Floats | None, terms: Terms
 ) -> tuple[Floats, Floats]:
-    """The score of each label by either half; zeros where a half was not asked."""
+    """The dense and the lexical score of each label; zeros where one was not asked for."""
     dense = np.zeros(len(labels), dtype=np.float32)
     if vector is not None:
         dense = index.vectors.similarities(vector, labels)

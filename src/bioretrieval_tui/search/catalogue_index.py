@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,17 +19,21 @@ from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import Paper
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import EncoderFactory
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
-from bioretrieval_tui.index.build import build_from, build_lexical
-from bioretrieval_tui.index.intake import feed_documents
-from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.index.lock import IndexBusy
+from bioretrieval_tui.index.layout import CATALOGUE, IndexBusy
 from bioretrieval_tui.index.registry import open_index
-from bioretrieval_tui.index.vectorise import embedded_facts
 from bioretrieval_tui.paths import places, write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.encoding.encoder import EncoderFactory
+
+
+_MOST_BYTES = 64 * 2**20
+_LONGEST_WAIT = 600.0
+"""Seconds that another process's build is waited for."""
+_PAUSE = 0.25
 
 
 def catalogue_documents(
@@ -66,9 +71,6 @@ def fingerprint(documents: Iterable[Document]) -> str:
             digest.update(len(data).to_bytes(8, "big"))
             digest.update(data)
     return digest.hexdigest()
-
-
-_MOST_BYTES = 64 * 2**20
 
 
 class Abstract(msgspec.Struct, frozen=True):
@@ -115,10 +117,6 @@ def keep_abstracts(abstracts: Mapping[str, Abstract]) -> None:
         ) from error
 
 
-_LONGEST_WAIT = 600.0
-_PAUSE = 0.25
-
-
 @dataclass(frozen=True, slots=True)
 class Ensured:
     """The catalogue's index is there. `built`: it was made now; `note`: why it is out of date,
@@ -149,6 +147,10 @@ def ensure_catalogue_index(
         IndexFault: there is none and it cannot be written. ModelError, CorpusError as building
         does. Whatever `reporter` raises.
     """
+    from bioretrieval_tui.index.build import build_from, build_lexical
+    from bioretrieval_tui.index.intake import feed_documents
+    from bioretrieval_tui.index.vector_cache import embedded_facts
+
     wanted = _identity(fingerprint)
     deadline = time.monotonic() + _LONGEST_WAIT
     while True:

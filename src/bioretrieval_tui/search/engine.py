@@ -20,13 +20,13 @@ from bioretrieval_tui.encoding.encoder import (
     load_query_encoder,
 )
 from bioretrieval_tui.errors import IndexFault, NotFoundError
-from bioretrieval_tui.index.lexical.bm25 import weighted_terms
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
+from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, gather
-from bioretrieval_tui.search.explain import reasons
-from bioretrieval_tui.search.hybrid import DEPTH, best_first, fused, query_like
+from bioretrieval_tui.search.explain import explanations
+from bioretrieval_tui.search.hybrid import DEPTH, by_score, hybrid_scores, query_like
 from bioretrieval_tui.search.types import (
     Explanation,
     Facet,
@@ -37,6 +37,13 @@ from bioretrieval_tui.search.types import (
     document_url,
     document_year,
 )
+
+FACETS = ("year", "journal", "mesh", "type", "language")
+_MOST_VALUES = 12
+"""Values of a facet; more would be a list to search."""
+NO_TERMS = "the query has no searchable terms"
+NEIGHBOURS = 3
+"""Documents of an index that one is compared with: a single one may be there by accident."""
 
 
 def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
@@ -79,18 +86,13 @@ def _short(value: object) -> str:
     return f"{text[:16]}..." if len(text) > 60 else text
 
 
-FACETS = ("year", "journal", "mesh", "type", "language")
-_MOST = 12
-"""Values of a facet; more would be a list to search rather than one to look at."""
-
-
-def facets_of(index: OpenIndex, labels: Labels, most: int = _MOST) -> tuple[Facet, ...]:
+def facets_of(index: OpenIndex, labels: Labels, most: int = _MOST_VALUES) -> tuple[Facet, ...]:
     """The facets of these documents; a field that none of them has is left out.
 
     labels: int64 (n,), in any order. Raises IndexFault where the fields are damaged.
     """
     fields = index.fields
-    if fields is None or not len(labels):
+    if not len(labels):
         return ()
     known = {field.name for field in fields.schema.fields}
     found = []
@@ -101,24 +103,20 @@ def facets_of(index: OpenIndex, labels: Labels, most: int = _MOST) -> tuple[Face
     return tuple(found)
 
 
-NO_WORDS = "none of the query's words is indexed: they are too common, or no words"
+_NO_LABEL = -1
 
 
 class SearchEngine:
     """One open index with the encoder that fits it; usable from several threads.
 
-    encoder: loaded on `device` when a question first needs meaning, if None.
+    encoder: loaded on `device` when a query first needs it, if None.
 
     Raises (on construction, and when the encoder is loaded):
         IndexFault: the encoder is not the one that the index was built with.
     """
 
     def __init__(
-        self,
-        index: OpenIndex,
-        encoder: Encoder | None = None,
-        *,
-        device: str = "auto",
+        self, index: OpenIndex, encoder: Encoder | None = None, *, device: str = "auto"
     ) -> None:
         if encoder is not None:
             check_fit(index.manifest, encoder)
@@ -133,8 +131,8 @@ class SearchEngine:
     ) -> Self:
         """Open the index `name`.
 
-        ready: load its vectors and the model that it was built with now; otherwise a question
-        that needs them does, and BM25 needs neither.
+        ready: load its vectors and its model now; otherwise a query that needs them does, and BM25
+        needs neither.
 
         Raises:
             NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
@@ -160,29 +158,27 @@ class SearchEngine:
                 self._encoder = encoder
             return self._encoder
 
-    def search(self, question: Query, allowed: Iterable[int] | None = None) -> SearchResult:
-        """What answers `question`; `allowed` are the labels that may be given, None for all.
+    def search(self, query: Query, allowed: Iterable[int] | None = None) -> SearchResult:
+        """The hits of a query; `allowed` are the labels that may be given, None for all.
 
         Raises:
-            UsageError: the question makes no sense (see `Query.checked`) or its filter does
-            not parse. IndexFault: the index is damaged. ModelError: its model does not load.
+            UsageError: an impossible query (see `Query.checked`) or a filter that does not parse.
+            IndexFault: the index is damaged. ModelError: its model does not load.
         """
-        question = question.checked()
-        kept = self._kept(question.where, allowed)
-        labels, scores, found = self._ranked(question, kept)
-        among = labels[: max(DEPTH, question.k)]
-        note = None
-        if question.mode != "dense" and not len(found.by_words.labels):
-            note = NO_WORDS if not weighted_terms(question.text) else None
-        order = np.arange(min(question.k, len(labels)))
-        if question.order == "date":
-            order = np.argsort(-self.index.filterable().dates(labels[order]), kind="stable")
+        query = query.checked()
+        kept = self._allowed(query.where, allowed)
+        labels, scores, found = self._ranked(query, kept)
+        among = labels[: max(DEPTH, query.k)]
+        empty = query.mode != "dense" and not weighted_terms(query.text)
+        order = np.arange(min(query.k, len(labels)))
+        if query.order == "date":
+            order = np.argsort(-self.index.fields.dates(labels[order]), kind="stable")
         return SearchResult(
-            hits=self._hits(labels[order], scores[order], found, question.mode),
+            hits=self._hits(labels[order], scores[order], found, query.mode),
             fitting=None if kept is None else len(kept),
             facets=facets_of(self.index, among),
             among=len(among),
-            note=note,
+            note=NO_TERMS if empty else None,
         )
 
     def rank(
@@ -192,13 +188,13 @@ class SearchEngine:
 
         Raises as `search` does.
         """
-        question = Query(text=text, k=k, mode=mode, instruction=instruction).checked()
-        labels, scores, _ = self._ranked(question, None)
+        query = Query(text=text, k=k, mode=mode, instruction=instruction).checked()
+        labels, scores, _ = self._ranked(query, None)
         ids = self.index.documents.ids(labels[:k].tolist())
         return list(zip(ids, scores[:k].tolist(), strict=True))
 
     def similar(self, identifier: str, k: int = 10, where: str = "") -> SearchResult:
-        """The documents most like the one of this id, itself left out, by meaning and words.
+        """The documents most like the one of this id, itself left out; hybrid.
 
         Raises:
             NotFoundError: no document of this id. Otherwise as `search`.
@@ -211,25 +207,20 @@ class SearchEngine:
     def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:
         """The documents most like one that is not of this index. Raises as `search` does."""
         vector = query_like(self.index, self.load().encode_documents([document])[0])
-        return self._like(document, vector, k, where, own=None)
+        return self._like(document, vector, k, where, own=_NO_LABEL)
 
-    def why(self, question: Query, identifiers: Sequence[str]) -> list[Explanation]:
+    def why(self, query: Query, identifiers: Sequence[str]) -> list[Explanation]:
         """Why documents were found, in the order of `identifiers`; unknown ids are left out.
 
         Raises as `search` does.
         """
-        question = question.checked()
-        labels = [
-            label
-            for identifier in identifiers
-            if (label := self.index.documents.labels([identifier]).get(identifier)) is not None
-        ]
-        vector = None if question.mode == "lexical" else self._vector(question)
-        kept = self._kept(question.where, None)
-        terms = [] if question.mode == "dense" else weighted_terms(question.text)
-        found = gather(self.index, vector, terms, DEPTH, kept)
+        query = query.checked()
+        found = self.index.documents.labels(identifiers)
+        labels = [found[one] for one in identifiers if one in found]
+        vector, terms = self._vector(query), self._terms(query)
+        candidates = gather(self.index, vector, terms, DEPTH, self._allowed(query.where))
         encoder = None if vector is None else self.load()
-        return reasons(self.index, question.text, vector, found, labels, encoder)
+        return explanations(self.index, query.text, vector, candidates, labels, encoder)
 
     def document_named(self, identifier: str) -> Document:
         """The document of an id. Raises NotFoundError if there is none."""
@@ -248,54 +239,58 @@ class SearchEngine:
             )
         return found
 
-    def _ranked(self, question: Query, kept: Labels | None) -> tuple[Labels, Floats, Candidates]:
+    def _ranked(self, query: Query, allowed: Labels | None) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
-        depth = max(DEPTH, question.k)
-        vector = None if question.mode == "lexical" else self._vector(question)
-        terms = [] if question.mode == "dense" else weighted_terms(question.text)
-        found = gather(self.index, vector, terms, depth, kept)
-        if question.mode == "dense" or (
-            question.mode == "hybrid" and not len(found.by_words.labels)
-        ):
-            return found.by_meaning.labels, found.by_meaning.scores, found
-        if question.mode == "lexical":
-            return found.by_words.labels, found.by_words.scores, found
+        depth = max(DEPTH, query.k)
+        vector, terms = self._vector(query), self._terms(query)
+        found = gather(self.index, vector, terms, depth, allowed)
         if vector is None:
-            raise TypeError("a hybrid question without a vector")
-        found, scores = fused(self.index, found, vector, terms, kept)
-        order = best_first(found.labels, scores)
+            return found.lexical_list.labels, found.lexical_list.scores, found
+        if not len(found.lexical_list.labels):
+            return found.dense_list.labels, found.dense_list.scores, found
+        return self._hybrid(found, vector, terms, allowed)
+
+    def _hybrid(
+        self, found: Candidates, vector: Floats, terms: Terms, allowed: Labels | None
+    ) -> tuple[Labels, Floats, Candidates]:
+        found, scores = hybrid_scores(self.index, found, vector, terms, allowed)
+        order = by_score(found.labels, scores)
         return found.labels[order], scores[order], found
 
     def _like(
-        self, document: Document, vector: Floats, k: int, where: str, own: int | None
+        self, document: Document, vector: Floats, k: int, where: str, own: int
     ) -> SearchResult:
-        question = Query(text=f"{document.title} {document.text}", k=k, where=where).checked()
-        kept = self._kept(where, None)
-        terms: Terms = weighted_terms(question.text)
-        found = gather(self.index, vector, terms, max(DEPTH, k + 1), kept)
-        found, scores = fused(self.index, found, vector, terms, kept)
-        order = best_first(found.labels, scores)
-        order = order[found.labels[order] != (-1 if own is None else own)][:k]
+        query = Query(text=f"{document.title} {document.text}", k=k, where=where).checked()
+        allowed, terms = self._allowed(where), self._terms(query)
+        found = gather(self.index, vector, terms, max(DEPTH, k + 1), allowed)
+        labels, scores, found = self._hybrid(found, vector, terms, allowed)
+        others = np.flatnonzero(labels != own)[:k]
         return SearchResult(
-            hits=self._hits(found.labels[order], scores[order], found, question.mode),
-            fitting=None if kept is None else len(kept),
+            hits=self._hits(labels[others], scores[others], found, query.mode),
+            fitting=None if allowed is None else len(allowed),
         )
 
-    def _vector(self, question: Query) -> Floats:
-        encoded: Floats = self.load().encode_queries(
-            [question.text], instruction=question.instruction
-        )[0]
-        return encoded
+    def _vector(self, query: Query) -> Floats | None:
+        """Of the query, float32 (dimension,); None where BM25 alone is asked."""
+        if query.mode == "lexical":
+            return None
+        texts, instruction = [query.text], query.instruction
+        vector: Floats = self.load().encode_queries(texts, instruction=instruction)[0]
+        return vector
 
-    def _kept(self, where: str, allowed: Iterable[int] | None) -> Labels | None:
-        kept = None
-        if allowed is not None:
-            kept = np.unique(np.fromiter(allowed, dtype=np.int64))
+    def _terms(self, query: Query) -> Terms:
+        return [] if query.mode == "dense" else weighted_terms(query.text)
+
+    def _allowed(self, where: str, among: Iterable[int] | None = None) -> Labels | None:
+        """The labels that the filter keeps, of `among`, ascending; None for all."""
+        allowed = None
+        if among is not None:
+            allowed = np.unique(np.fromiter(among, dtype=np.int64))
         if where.strip():
-            fields = self.index.filterable()
-            fitting = fields.select(fields.parse(where))
-            kept = fitting if kept is None else np.intersect1d(kept, fitting, assume_unique=True)
-        return kept
+            fields = self.index.fields
+            kept = fields.select(fields.parse(where))
+            allowed = kept if allowed is None else np.intersect1d(allowed, kept, assume_unique=True)
+        return allowed
 
     def _hits(
         self, labels: Labels, scores: Floats, found: Candidates, mode: str
@@ -323,24 +318,6 @@ class SearchEngine:
                 zip(documents, scores.tolist(), strict=True), start=1
             )
         )
-
-
-def search_index(
-    name: str, question: Query, *, device: str = "auto", reporter: Reporter = silent
-) -> SearchResult:
-    """Open, search and close: what the command line does. Raises as `open` and `search` do."""
-    question = question.checked()
-    engine = SearchEngine.open(
-        name, device=device, reporter=reporter, ready=question.mode != "lexical"
-    )
-    try:
-        return engine.search(question)
-    finally:
-        engine.close()
-
-
-NEIGHBOURS = 3
-"""Documents of an index that one is compared with: a single one may be there by accident."""
 
 
 def near_query(

@@ -1,4 +1,4 @@
-"""Why a document was found: its words, its place in either half, its nearest sentence."""
+"""Why a document was found: its terms, its rank by each retriever, its nearest sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_SENTENCES = 64
 """Of one document that are compared with the query; what follows them is no abstract any more."""
 
 
-def reasons(
+def explanations(
     index: OpenIndex,
     query: str,
     vector: Floats | None,
@@ -27,16 +27,16 @@ def reasons(
 ) -> list[Explanation]:
     """Why each of `labels` was found.
 
-    vector: of the query, float32 (dimension,), None where meaning was not asked; found: what the
-    halves gave, for the ranks; encoder: of the index, to compare sentences with, or None.
+    vector: of the query, float32 (dimension,), None where BM25 alone was asked; found: what the
+    retrievers gave, for the ranks; encoder: of the index, to compare sentences with, or None.
 
     Raises:
         IndexFault: the index is damaged.
     """
     wanted = np.array(labels, dtype=np.int64)
-    by_meaning, by_words = found.by_meaning.ranks(), found.by_words.ranks()
-    asked_words = bool(len(found.by_words.labels))
-    lexical = index.lexical.scores_of(query, wanted).tolist() if asked_words else None
+    dense_list, lexical_list = found.dense_list.ranks(), found.lexical_list.ranks()
+    by_bm25 = bool(len(found.lexical_list.labels))
+    lexical = index.lexical.scores_of(query, wanted).tolist() if by_bm25 else None
     dense = index.vectors.similarities(vector, wanted).tolist() if vector is not None else None
     told = []
     for at, (label, document) in enumerate(zip(labels, index.documents.get(labels), strict=True)):
@@ -49,9 +49,9 @@ def reasons(
                 scores=Scores(
                     dense=dense[at] if dense else None, lexical=lexical[at] if lexical else None
                 ),
-                terms=tuple(index.lexical.explain(query, label)) if asked_words else (),
-                dense_rank=by_meaning.get(label),
-                lexical_rank=by_words.get(label),
+                terms=tuple(index.lexical.explain(query, label)) if by_bm25 else (),
+                dense_rank=dense_list.get(label),
+                lexical_rank=lexical_list.get(label),
                 passage=passage[0] if passage else None,
                 nearness=passage[1] if passage else None,
             )

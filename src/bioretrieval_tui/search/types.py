@@ -17,25 +17,24 @@ import msgspec
 from bioretrieval_tui.documents.bibliography import document_year as document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.index.manifest import IdKind
 
 Mode = Literal["hybrid", "dense", "lexical"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-"""hybrid: meaning and words together, the default; dense: meaning alone; lexical: words alone."""
+"""hybrid, the default: dense and BM25 together; dense: vectors alone; lexical: BM25 alone."""
 Order = Literal["relevance", "date"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 MOST_HITS = 10_000
 MOST_CHARACTERS = 100_000
-"""Of a query; far more than any model reads, and little enough to tokenise at once."""
+"""Of a query; far more than any model reads."""
 RERANKED = 50
 """Hits that a reranker reads unless another number is asked for."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What to look for.
+    """A query.
 
-    text: the query; k: how many hits; mode: see `MODES`; where: a filter over the documents'
+    text: what to look for; k: how many hits; mode: see `MODES`; where: a filter over the documents'
     fields, in the catalogue's filter language; order: how the hits are sorted, by date newest
     first; instruction: replaces the recipe's own task instruction.
     """
@@ -48,7 +47,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instruction: str | None = None
 
     def checked(self) -> Query:
-        """The question, cut to what can be encoded.
+        """The query, cut to what can be encoded.
 
         Raises:
             UsageError: an empty query, an unknown mode or order, an impossible number of hits.
@@ -70,7 +69,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What each way of searching gave a hit; None where it was not asked."""
+    """The score of a hit by each retriever and the reranker; None where one was not asked."""
 
     dense: float | None = None
     lexical: float | None = None
@@ -147,7 +146,7 @@ _ARXIV = re.compile(
 )
 
 
-def document_url(document: Document, ids: IdKind | None = None) -> str | None:
+def document_url(document: Document, ids: str | None = None) -> str | None:
     """The page of a document, or None. `ids` says what the ids of its index are."""
     metadata = {str(key).lower(): value for key, value in document.metadata.items()}
     own = _web_address(metadata.get("url"))

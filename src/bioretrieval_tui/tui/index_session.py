@@ -88,7 +88,9 @@ class IndexesSession:
                 return "not begun", "warn"
             return "failed" if outcome.role == "error" else "stopped", "warn"
         if info.status != "ok":
-            return info.status, "warn" if info.status.startswith(UNFINISHED) else "error"
+            return info.status, "warn" if info.status.startswith(
+                (UNFINISHED, "outdated")
+            ) else "error"
         if info.dead_share:
             role = "warn" if info.dead_share >= MUCH_DEAD else "ok"
             return f"ok, {info.dead_share:.0%} dead", role

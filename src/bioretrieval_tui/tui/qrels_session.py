@@ -7,13 +7,11 @@ the order and selection of the reader, and reads a query's documents from the se
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
-from bioretrieval_tui.paths import Places
 from bioretrieval_tui.tui.kept_rankings import (
     StoredRankings,
     keep_rankings,
@@ -23,10 +21,10 @@ from bioretrieval_tui.tui.kept_rankings import (
 )
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.backend.jobs import Outcome
     from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
     from bioretrieval_tui.render.sheet import Sheet
+    from bioretrieval_tui.tui.panes.pane import PaneContext
 
 DELTA = "delta"
 """Key of the column with the difference of two modes."""
@@ -39,19 +37,13 @@ class QrelsFace(Protocol):
     """What a session needs of the pane that shows it."""
 
     @property
-    def places(self) -> Places:
-        """Where rankings are kept."""
+    def owner(self) -> PaneContext:
+        """The app: the search process, the evaluations, messages."""
 
-    @property
-    def client(self) -> SearchClient:
-        """The search process, which reads benchmarks too."""
-
-    @property
-    def jobs(self) -> JobQueue:
-        """The queue of jobs."""
-
-    def start(self, work: Callable[[], Coroutine[Any, Any, object]], group: str) -> object:
-        """Run `work` and cancel what runs in the same group."""
+    def in_background(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, object]], *args: Any
+    ) -> object:
+        """Run `work(*args)` in place of what runs in the same group."""
 
     def show_benchmark(self) -> None:
         """Show the queries of another benchmark, or none while they are read."""
@@ -64,9 +56,6 @@ class QrelsFace(Protocol):
 
     def show_view(self, problem: str = "") -> None:
         """Show the documents of the chosen query, or why they cannot be shown."""
-
-    def say(self, text: str, role: str = ...) -> None:
-        """Show a message until the next key."""
 
 
 class QrelsSession:
@@ -94,9 +83,9 @@ class QrelsSession:
 
     def open(self, job: EvaluateJob) -> None:
         """Show what `ask` ranks: kept rankings at once, others when they were made."""
-        self.job = with_run_file(job, self.face.places)
+        self.job = with_run_file(job, self.face.owner.where)
         self._show([], None)
-        self.face.start(partial(self._open, self.job), "explore")
+        self.face.in_background("explore", self._open, self.job)
 
     async def _open(self, job: EvaluateJob) -> None:
         kept = stored_rankings(job)
@@ -106,7 +95,7 @@ class QrelsSession:
     async def _show_kept(self, job: EvaluateJob, kept: StoredRankings) -> bool:
         """Show the queries; False where the files have changed since they were ranked."""
         try:
-            rows = await self.face.client.open_benchmark(
+            rows = await self.face.owner.client.open_benchmark(
                 Path(job.folder),
                 kept.summary.split,
                 kept.summary.sha256,
@@ -128,8 +117,8 @@ class QrelsSession:
             self._fail(error.line())
             return
         self.problem = ""
-        if not self.face.jobs.submit(job):
-            self.face.say("This is being ranked already, or waits")
+        if not self.face.owner.jobs.submit(job):
+            self.face.owner.say("This is being ranked already, or waits")
         self.face.show_message("Ranking; it continues while you look at something else.")
 
     def job_ended(self, outcome: Outcome) -> None:
@@ -144,7 +133,7 @@ class QrelsSession:
         except BioRetrievalError as error:
             self._fail(error.line())
             return
-        self.face.start(partial(self._show_kept, self.job, kept), "explore")
+        self.face.in_background("explore", self._show_kept, self.job, kept)
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
@@ -189,7 +178,7 @@ class QrelsSession:
     def next_pair(self) -> bool:
         """Compare the next two modes; False where there are no other two."""
         if len(pairs(self.modes)) < 2:
-            self.face.say("There are no other two modes to compare")
+            self.face.owner.say("There are no other two modes to compare")
             return False
         self._pair += 1
         self._arrange()
@@ -205,11 +194,11 @@ class QrelsSession:
         self.view = None
         self._chosen = row.id if row is not None else None
         if row is not None and read:
-            self.face.start(partial(self._look_up, row.id), "view")
+            self.face.in_background("view", self._look_up, row.id)
 
     async def _look_up(self, query: str) -> None:
         try:
-            view = await self.face.client.view_query(query)
+            view = await self.face.owner.client.view_query(query)
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
@@ -223,7 +212,7 @@ class QrelsSession:
         Raises:
             BioRetrievalError: it cannot be read.
         """
-        return await self.face.client.read_document(name)
+        return await self.face.owner.client.read_document(name)
 
     # Export ------------------------------------------------------------------------------
 

@@ -12,8 +12,7 @@ from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobQueue, Outcome
     from bioretrieval_tui.backend.protocol import EvaluateJob
-    from bioretrieval_tui.index.report import Report
-    from bioretrieval_tui.index.verification import Verification
+    from bioretrieval_tui.index.report import Report, Verification
 
 WIDE = 120
 """Columns from which speed and reading stand on one line."""

@@ -26,7 +26,7 @@ OUTSIDE = 5
 """Changes of the world outside that are shown."""
 
 
-class HomePane(Pane):
+class HomePane(Pane, inherit_bindings=False):
     """One page; letters jump to the latest entries."""
 
     SCOPES: ClassVar[tuple[str, ...]] = ("detail", "everywhere")

@@ -24,7 +24,7 @@ from bioretrieval_tui.tui.index_session import (
     model_entry,
     short_model,
 )
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
@@ -84,7 +84,7 @@ class IndexRows:
         ]
 
 
-class IndexesPane(ListPane):
+class IndexesPane(Pane):
     """The list of indexes, the job that runs above it, the page of one beside it."""
 
     BINDINGS = bindings("indexes")

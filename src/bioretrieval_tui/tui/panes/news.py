@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.news_session import NewsSession, WatchNews, line_of
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
@@ -55,7 +55,7 @@ class NewsRows:
         ]
 
 
-class NewsPane(ListPane):
+class NewsPane(Pane):
     """A list of records at the left, the record at the right."""
 
     TITLE = "News"

@@ -4,27 +4,24 @@ ranked the judged documents of a query."""
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
-from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.metrics import MEASURES
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView, UnjudgedRow
-from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.markdown import addresses
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, difference
+from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -33,8 +30,7 @@ from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.backend.jobs import Outcome
     from bioretrieval_tui.backend.protocol import EvaluateJob
 
 EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR format will do."
@@ -45,7 +41,7 @@ _HIGH_GRADE = 2
 """Grade from which a document is more than just relevant."""
 
 
-class QrelsPane(ListPane):
+class QrelsPane(Pane):
     """Queries at the left, the chosen one with its documents at the right, a document over it.
 
     `session` holds the benchmark; this class has the keys, the widgets and the painting.
@@ -151,29 +147,6 @@ class QrelsPane(ListPane):
 
     # What the session needs (QrelsFace) --------------------------------------------------
 
-    @property
-    def places(self) -> Places:
-        """Where rankings are kept."""
-        return self.owner.where
-
-    @property
-    def client(self) -> SearchClient:
-        """The search process, which reads benchmarks too."""
-        return self.owner.client
-
-    @property
-    def jobs(self) -> JobQueue:
-        """The queue of jobs."""
-        return self.owner.jobs
-
-    def start(self, work: Callable[[], Coroutine[Any, Any, object]], group: str) -> Worker[object]:
-        """Run `work` and cancel what runs in the same group."""
-        return self.run_worker(work, group=group, exclusive=True)
-
-    def say(self, text: str, role: str = "bar.strong") -> None:
-        """Show a message until the next key."""
-        self.owner.say(text, role)
-
     def show_benchmark(self) -> None:
         """Show the queries of another benchmark, and no document yet."""
         session = self.session
@@ -244,9 +217,9 @@ class QrelsPane(ListPane):
             spans.append(Span(f"  {session.job.folder}", "dim"))
         self.query_one(HeadLine).show(*spans)
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """An empty page: documents are rows of a table here."""
-        return Page(())
+        return PaintedPage(())
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the chosen query: its text at once, its documents once the cursor rests."""
@@ -281,7 +254,7 @@ class QrelsPane(ListPane):
     async def action_filter(self) -> None:
         """Open the filter line."""
         if not self.session.queries:
-            self.say("No benchmark is open: b chooses one")
+            self.owner.say("No benchmark is open: b chooses one")
             return
         found = self.query(QueryLine)
         if found:
@@ -331,13 +304,13 @@ class QrelsPane(ListPane):
             return
         rows = DocumentRows(self.session.view, self.session.modes).rows
         if rows and not self.has_class("-document"):
-            self.start(partial(self._read, rows[self.documents.cursor]), "document")
+            self.in_background("document", self._read, rows[self.documents.cursor])
 
     async def _read(self, row: FoundRow) -> None:
         try:
             document = await self.session.document(row.id)
         except BioRetrievalError as error:
-            self.say(error.line(), "error")
+            self.owner.say(error.line(), "error")
             return
         self.detail.show(document_lines(row, self.session.modes, document))
         self.add_class("-document")
@@ -372,7 +345,7 @@ class QrelsPane(ListPane):
     def action_again(self) -> None:
         """Rank the benchmark again."""
         if self.session.job is None:
-            self.say("No benchmark is open: b chooses one")
+            self.owner.say("No benchmark is open: b chooses one")
         else:
             self.session.rank(self.session.job)
 

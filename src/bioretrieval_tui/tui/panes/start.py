@@ -13,10 +13,13 @@ from textual.containers import Horizontal
 
 from bioretrieval_tui.catalog.models import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.browse import BrowsePane, entry_columns
+from bioretrieval_tui.tui.panes.browse import entry_columns, show_entries, title_of
+from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -32,10 +35,10 @@ _LEAD = 4
 """Lines of a page before what can be run: name, what it is, an empty one, the summary."""
 
 
-class StartPane(BrowsePane):
+class StartPane(Pane):
     """The learning path."""
 
-    BINDINGS = bindings("start")
+    BINDINGS = bindings("start", "browse")
     SCOPES: ClassVar[tuple[str, ...]] = ("start", "list", "browse", "everywhere")
     MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
 
@@ -49,7 +52,7 @@ class StartPane(BrowsePane):
         yield HeadLine()
         yield WorkBar()
         with Horizontal():
-            yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
+            yield VirtualTable(entry_columns("path"), empty="No entry matches.")
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
@@ -59,7 +62,8 @@ class StartPane(BrowsePane):
         except BioRetrievalError as error:
             # Once the pane is shown: showing it brings back the key hints.
             self.call_after_refresh(self.owner.say, error.line(), "error")
-        super().on_mount()
+        self.entry_list = EntrySession(self.catalogue.section("path"), self.catalogue)
+        self.refill()
         self.jobs_changed()
 
     def activate(self) -> None:
@@ -94,20 +98,25 @@ class StartPane(BrowsePane):
         else:
             self.owner.say("This step has no command")
 
+    def refill(self, keep: str | None = None) -> None:
+        show_entries(self, keep, self.mark)
+
     def head(self) -> None:
-        super().head()
-        if not self.problem and not self.letters and not self.expression:
-            steps = [entry.id for entry in self.entries]
-            done = sum(step in self.done for step in steps)
-            self.query_one(HeadLine).show(
-                Span(self.title_text, "strong"), Span(f"  {done} of {len(steps)} done", "dim")
-            )
+        found = self.entry_list
+        if found is None:
+            return
+        spans = self.list_head(title_of(self.pane_name))
+        if not found.problem and not self.letters and not found.expression:
+            done = sum(entry.id in self.done for entry in found.entries)
+            spans[1:] = [Span(f"  {done} of {len(found.entries)} done", "dim")]
+        self.query_one(HeadLine).show(*spans)
 
     # What a step needs, and what came of it ----------------------------------------------
 
     def look(self) -> None:
         """Look for folders, weights and figures, in a thread: disks may be slow."""
-        steps = [entry for entry in self.entries if isinstance(entry, Step) and _runs(entry)]
+        entries = self.entry_list.entries if self.entry_list else ()
+        steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
             chosen = {step.id: self.owner.remembered_folder(_setting(step)) for step in steps}
             work = partial(self._look, steps, chosen)
@@ -135,9 +144,11 @@ class StartPane(BrowsePane):
             self.states = found
             self.show_page()
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """The page of a step, with what can be run behind its summary."""
-        page = super().make_page()
+        if self.current is None:
+            return PaintedPage(())
+        page = paint(entry_page(self.current, self.catalogue))
         state = self.states.get(self.current.id) if self.current else None
         if state is None:
             return page
@@ -234,7 +245,9 @@ class StartPane(BrowsePane):
 
     def action_clear(self) -> None:
         """Out of what is open; then, where the step runs, ask whether to stop it."""
-        open_before = self.has_class("-reading") or self.letters or self.expression or self.problem
+        found = self.entry_list
+        filtered = found is not None and (found.expression or found.problem)
+        open_before = self.has_class("-reading") or self.letters or filtered
         super().action_clear()
         running = self.owner.jobs.evaluation
         if not open_before and running is not None and running.purpose == self.current_id:

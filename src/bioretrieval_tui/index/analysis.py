@@ -1,0 +1,327 @@
+"""From text to the terms of the text index: English stems, biomedical names whole.
+
+A name of several parts gives the parts joined and each part that is a word: "TNF-alpha",
+"TNF\u03b1" and "TNF alpha" all give `tnfa` and `tnf`; "IL-6", "IL6" and "IL 6" give `il6` and
+`il`. Whatever changes here changes what an index holds: raise `ANALYSER` with it.
+
+Text is folded first: one case, no accents, plain hyphens, letters instead of ligatures. Folding
+goes character by character (what a character becomes never depends on its neighbours), so that a
+place in the folded text can be traced back to the text as it was.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+ANALYSER = "biomedical-english-1"
+
+MAX_TERM = 64
+"""Characters of a term that count; what is longer is no word of a language."""
+
+_CACHED = 200_000
+_MAX_CACHED_CHUNK = 40
+_MAX_PARTS = 6
+
+STOP_WORDS = frozenset(
+    "a about above after again all also although am among an and any are as at be because been"
+    " before being between both but by can could did do does doing done due during each either et"
+    " etc few for from further had has have having he her here hers him his how however i if in"
+    " into is it its itself just may me might more most must my nor of off on once only or other"
+    " our ours out over own per rather s same she should since so some such t than that the their"
+    " theirs them then there these they this those through thus to too under until upon up us very"
+    " via was we were what when where whether which while who whom whose why will with within"
+    " would you your".split()
+)
+"""Not indexed. "no", "not" and "without" stay: claims are about them."""
+
+_GREEK = dict(
+    zip(
+        "\u03b1\u03b2\u03b3\u03b4\u03b5\u03b6\u03b7\u03b8\u03b9\u03ba\u03bb\u03bc\u03bd\u03be\u03bf"
+        "\u03c0\u03c1\u03c2\u03c3\u03c4\u03c5\u03c6\u03c7\u03c8\u03c9",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho"
+        " sigma sigma tau upsilon phi chi psi omega".split(),
+        strict=True,
+    )
+)
+_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7",
+          "viii": "8", "ix": "9", "x": "10"}  # fmt: skip
+_NUMBERED = "type|phase|stage|grade|class|group|factor"
+
+# A blank within a name ("IL 6", "type II", "TNF alpha") or within a p-value becomes this, so that
+# the text can be cut at its blanks: chunks repeat, and what a chunk gives is remembered.
+_JOINT = "\x01"
+_END = r"(?![\w-]|[.,']\w)"
+_LETTERED = "vitamin|vitamins|hepatitis|influenza|coenzyme"
+_AFTER_NOUN = "|".join(f"(?<={noun} )" for noun in f"{_NUMBERED}|{_LETTERED}".split("|"))
+# Nearly every blank is none of these: each branch first looks at the very next characters.
+_BLANK = re.compile(
+    r" (?:(?=[^a-z])"
+    rf"(?:(?=(?:\d{{1,3}}[a-z]?|[\u03b1-\u03b4\u03ba]){_END})"
+    r"|(?=[<>=\u2264\u2265])(?<=\bp )"
+    r"|(?=0?\.\d)(?<=[<>=\u2264\u2265] ))"
+    rf"|(?=[abgdk][ael][lmpt][ahmpt])(?=(?:alpha|beta|gamma|delta|kappa){_END})"
+    r"|(?=[a-z](?![a-z])|[ivx][ivx])"
+    rf"(?=(?:[a-z]\d{{0,2}}|[ivx]{{2,4}}){_END})(?:{_AFTER_NOUN}|(?<=kappa )|(?<=\u03ba )))"
+)
+
+# In this order: a p-value (dropped: its digits are noise, and there is no end of them); what is
+# one name though a blank stands in it; a word, its parts held together by hyphens.
+_WORD = re.compile(
+    r"\bp\x01?[<>=\u2264\u2265]\x01?0?\.\d+"
+    rf"|\b(?:{_NUMBERED})\x01(?:[ivx]{{1,4}}|[a-z]|\d{{1,3}}[a-z]?){_END}"
+    rf"|\b(?:{_LETTERED})\x01[a-z]\d{{0,2}}{_END}"
+    r"|\bnf[-\x01]?(?:kappa|\u03ba)[-\x01]?b\b"
+    rf"|\b[a-z]{{1,10}}-?\d{{0,2}}\x01(?:alpha|beta|gamma|delta|kappa|[\u03b1-\u03b4\u03ba]){_END}"
+    rf"|\b(?:\d{{1,2}}-)?[a-z]{{1,6}}\x01\d{{1,3}}[a-z]?{_END}"
+    r"|[^\W_]+(?:(?:-|(?<=\d)[.,](?=\d))[^\W_]+)*(?:'s\b)?"
+)
+_P_VALUE = re.compile(r"p\x01?[<>=\u2264\u2265]")
+_CHUNK = re.compile(r"\S+")
+_NUMBER = re.compile(r"[\d.,]+")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_SEPARATORS = re.compile(r"[-\x01]+")
+_GREEK_LETTER = re.compile(r"[\u03b1-\u03c9]")
+_GREEK_NAME = re.compile(r"(?<=[a-z0-9])(?:alpha|beta|gamma|delta|kappa)")
+_GLUED = re.compile(r"([a-z]{1,6})\d{1,4}[a-z]?")
+
+# British and American, Latin and Greek plurals: one form each before the stemmer sees them.
+_SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"ae(?!r)|oe"), "e"),
+    (re.compile(r"(?<=[a-z]{2})our(?=s?$|ed$|ing$|al)"), "or"),
+    (re.compile(r"is(?=(?:e[sd]?|ing|ations?)$)"), "iz"),
+    (re.compile(r"sis$"), "ses"),
+    (re.compile(r"terium$"), "teria"),
+    (re.compile(r"drion$"), "dria"),
+)
+_RESPELT = re.compile(r"ae|oe|our|is|terium|drion")
+_LATIN = re.compile(r"[a-z]{6,}")
+
+
+def _make_stemmer() -> Callable[[str], str]:
+    from Stemmer import Stemmer  # type: ignore[import-not-found,unused-ignore]
+
+    # Its own cache is switched off: the cache of words below holds finished terms.
+    stem: Callable[[str], str] = Stemmer("english", 0).stemWord
+    return stem
+
+
+class _Chunks(dict[str, tuple[str, ...]]):
+    """The terms of each chunk, worked out when first met; forgets when it grows too large.
+
+    Chunks differ by their brackets and commas more than by their words, so that the terms of
+    words are remembered too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words: dict[str, tuple[str, ...]] = {}
+        self._stem: Callable[[str], str] | None = None
+        self._lock = threading.Lock()
+
+    def __missing__(self, chunk: str) -> tuple[str, ...]:
+        # A stemmer may serve one thread at a time, and two threads may miss together.
+        with self._lock:
+            found: list[str] = []
+            for word in _WORD.findall(chunk):
+                found += self._words.get(word) or self._of_word(word)
+            kept = tuple(found)
+            if len(chunk) <= _MAX_CACHED_CHUNK:
+                if len(self) >= _CACHED:
+                    self.clear()
+                self[chunk] = kept
+        return kept
+
+    def _of_word(self, word: str) -> tuple[str, ...]:
+        if self._stem is None:
+            self._stem = _make_stemmer()
+        found = tuple(_terms(word, self._stem))
+        # Of numbers there is no end, and they take no stemmer.
+        if len(word) <= _MAX_CACHED_CHUNK and not word[0].isdigit():
+            if len(self._words) >= _CACHED:
+                self._words.clear()
+            self._words[word] = found
+        return found
+
+
+def _terms(word: str, stem: Callable[[str], str]) -> Iterator[str]:
+    """The terms of one match of `_WORD`, most telling first."""
+    if word[0] == "p" and _P_VALUE.match(word):
+        return
+    word = _without_stop_word(word.removesuffix("'s"))
+    if word in STOP_WORDS:
+        return
+    if word[0].isdigit() and _NUMBER.fullmatch(word):
+        yield from _number(word)
+        return
+    parts = _parts(word)
+    if len(parts) == 1:
+        yield _term(parts[0], stem)
+        glued = _GLUED.fullmatch(parts[0])
+        if glued and len(glued[1]) > 1 and glued[1] not in STOP_WORDS:
+            yield _term(glued[1], stem)
+        return
+    numbers = [_NUMBER.fullmatch(part) is not None for part in parts]
+    if len(parts) <= _MAX_PARTS and not all(numbers):
+        yield _term("".join(parts).replace(",", ""), stem)
+    for part, number in zip(parts, numbers, strict=True):
+        if number:
+            # The 6 of IL-6 alone says nothing; the years of 1990-1995 do.
+            if all(numbers):
+                yield from _number(part)
+        elif part not in STOP_WORDS and (len(part) > 1 or len(parts) > _MAX_PARTS):
+            yield _term(part, stem)
+
+
+def _parts(word: str) -> list[str]:
+    """The parts of a name: Greek letters spelt out, Roman numbers of types and phases as digits."""
+    if _GREEK_LETTER.search(word) and len(word) <= MAX_TERM:
+        rest = _GREEK_LETTER.sub("", word)
+        # A word of Greek is left alone: only single letters stand for a name.
+        if rest or len(word) == 1:
+            word = _GREEK_LETTER.sub(lambda found: f"-{_GREEK.get(found[0], found[0])}-", word)
+    parts = [part for part in _SEPARATORS.split(word) if part]
+    if (
+        len(parts) == 2
+        and _JOINT in word
+        and parts[1] in _ROMAN
+        and parts[0] in _NUMBERED.split("|")
+    ):
+        parts[1] = _ROMAN[parts[1]]
+    return parts
+
+
+def _number(text: str) -> Iterator[str]:
+    """A number as one term without its thousands' commas; a list of numbers as several."""
+    if "," not in text or _THOUSANDS.fullmatch(text):
+        yield text.replace(",", "")[:MAX_TERM]
+    else:
+        yield from (part[:MAX_TERM] for part in text.split(",") if part)
+
+
+def _term(word: str, stem: Callable[[str], str]) -> str:
+    word = word[:MAX_TERM]
+    # "tnfalpha" is also written "tnfa", "nfkappab" also "nfkb".
+    word = _GREEK_NAME.sub(lambda found: found[0][0], word)
+    if _RESPELT.search(word) and _LATIN.fullmatch(word):
+        for pattern, spelling in _SPELLINGS:
+            word = pattern.sub(spelling, word)
+    return stem(word)
+
+
+def _without_stop_word(word: str) -> str:
+    """What is left of a joint whose first half is a stop word: "in 3" is no name."""
+    first, joint, rest = word.partition(_JOINT)
+    return rest if joint and first in STOP_WORDS else word
+
+
+_CHUNKS = _Chunks()
+
+
+def chunks(text: str) -> list[str]:
+    """`text` folded and cut at its blanks; `terms_of` makes terms of each."""
+    return _BLANK.sub(_JOINT, fold(text)).split()
+
+
+def terms_of(chunk: str) -> tuple[str, ...]:
+    """The terms of one of `chunks`' chunks, in order; often none."""
+    return _CHUNKS[chunk]
+
+
+def tokens(text: str) -> list[str]:
+    """The terms of `text` in order, each as often as it stands there."""
+    return list(chain.from_iterable(map(_CHUNKS.__getitem__, chunks(text))))
+
+
+def spans(text: str) -> list[tuple[str, int, int]]:
+    """The terms of `text` as (term, start, end): `text[start:end]` is the word it came from.
+
+    Several terms of one word share its place.
+    """
+    folded, places = fold_traced(text)
+    found: list[tuple[str, int, int]] = []
+    for chunk in _CHUNK.finditer(_BLANK.sub(_JOINT, folded)):
+        for match in _WORD.finditer(chunk[0]):
+            end = chunk.start() + match.end()
+            start = end - len(_without_stop_word(match[0]))
+            begin, beyond = places[start], places[end - 1] + 1
+            found.extend((term, begin, beyond) for term in _CHUNKS[match[0]])
+    return found
+
+
+_CACHED = 20_000
+
+# Dashes that Unicode does not count as such, and marks that stand for an apostrophe.
+_SINGLE = {
+    "\u2212": "-", "\u2043": "-", "\u02d7": "-", "\u00ad": "", "\u2019": "'", "\u02bc": "'",
+    "\u2032": "'", "\u200b": "", "\u200c": "", "\u200d": "", "\u2060": "", "\ufeff": "",
+}  # fmt: skip
+
+# Written without blanks between words: each character becomes a word of its own.
+_UNSPACED = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF),
+             (0x20000, 0x323AF))  # fmt: skip
+
+
+def _folded(code: int) -> str:
+    """What one character becomes: taken apart, each part folded, as often as anything changes."""
+    folded = chr(code)
+    for _ in range(4):
+        apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", folded).casefold())
+        again = "".join(map(_part, apart))
+        if again.split() == folded.split():
+            return again
+        folded = again
+    return folded
+
+
+def _part(char: str) -> str:
+    """What one character of a decomposition becomes."""
+    single = _SINGLE.get(char)
+    if single is not None:
+        return single
+    if unicodedata.category(char) == "Pd":
+        return "-"
+    if any(first <= ord(char) <= last for first, last in _UNSPACED):
+        return f" {char} "
+    return "" if unicodedata.combining(char) else char
+
+
+class _Folds(dict[int, str]):
+    """What each code point becomes, worked out when first met; forgets when it grows too large."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _CACHED:
+            self.clear()
+        self[code] = folded = _folded(code)
+        return folded
+
+
+_FOLDS = _Folds()
+
+
+def fold(text: str) -> str:
+    """`text` in the form in which words are compared.
+
+    "TNF\u2013\u03b1 in na\u00efve CD4\u207a" becomes "tnf-\u03b1 in naive cd4+".
+    """
+    return text.lower() if text.isascii() else text.translate(_FOLDS)
+
+
+def fold_traced(text: str) -> tuple[str, list[int]]:
+    """`fold(text)`, and for each of its characters the place in `text` that it comes from.
+
+    The list has one more item, the length of `text`.
+    """
+    if text.isascii():
+        return text.lower(), list(range(len(text) + 1))
+    pieces: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        piece = _FOLDS[ord(char)]
+        pieces.append(piece)
+        places.extend([place] * len(piece))
+    places.append(len(text))
+    return "".join(pieces), places

@@ -1,0 +1,142 @@
+"""The fields of a document: which key of its metadata is which field, and with which values.
+
+Case and separators of a key do not count, so that a column "Publication Type" of a table is the
+field `type`. A key that is not one of the standard fields becomes a field of its own name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from bioretrieval_tui.documents.bibliography import document_date
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.query import Field, Schema
+
+VERSION = "fields-1"
+"""How values are read from documents and folded; raise it with any change, since an index keeps
+what was read."""
+
+YEAR = Field("year", "number", doc="year of publication")
+FIELDS = (
+    Field("abstract", "bool", doc="whether there is a text beside the title"),
+    Field("author", "set", ("authors",), "people, as the corpus writes them"),
+    Field("date", "text", (), "date of publication, ISO 8601, as exact as it is known"),
+    Field("doi", "text"),
+    Field("id", "text", (), "as the corpus names the document"),
+    Field("journal", "text"),
+    Field("keyword", "set", ("keywords",), "the authors' own"),
+    Field("language", "set", ("lang",)),
+    Field("major", "set", ("mesh_major",), "MeSH headings that the document is mainly about"),
+    Field("mesh", "set", ("topic",), "MeSH headings"),
+    Field("pmcid", "text", ("pmc",)),
+    Field("pmid", "text"),
+    Field("type", "set", ("types", "pt"), "publication types"),
+)
+"""The standard fields, in order of their names; `year` is a column of its own."""
+
+MOST_VALUES = 1_000
+"""Distinct values of a key of the corpus: one with more is not a field."""
+MOST_EXTRAS = 64
+"""Keys of the corpus that are read, beyond the standard fields."""
+MOST_CHARACTERS = 1_000
+"""Characters of a value that are kept."""
+
+_OURS = {
+    **{name: field.name for field in FIELDS for name in (field.name, *field.aliases)},
+    "publication_type": "type",
+    "publication_types": "type",
+    "mesh_terms": "mesh",
+    "mesh_headings": "mesh",
+}
+_NEVER = frozenset(
+    {
+        "year", "date", "pubdate", "publication_date", "abstract", "id", "title", "text", "has",
+        "is", "url", "pages", "vernacular_title",
+    }
+)  # fmt: skip
+"""Keys that are read in another way, or that filtering by makes no sense."""
+
+_NAME = re.compile(r"[^\W\d_][\w-]{0,63}")
+_SEPARATORS = re.compile(r"[^\w]+")
+_PERSON = re.compile(r"[^\W\d].* [^\W\d_a-z]{1,4}(?: (?:Jr|Sr|2nd|3rd))?|et al")
+
+
+def schema_of(names: Iterable[str]) -> Schema:
+    """What a filter may name: the standard fields among these names, the others as own keys."""
+    ours = {field.name: field for field in (*FIELDS, YEAR)}
+    return Schema(
+        [ours.get(name, Field(name, "set", doc="a key of the corpus")) for name in sorted(names)]
+    )
+
+
+def pairs(document: Document) -> Iterator[tuple[str, str]]:
+    """Field and value for each value but the year; repeats are possible."""
+    yield "id", document.id
+    if document.text.strip():
+        yield "abstract", "yes"
+    date = document_date(document.metadata)
+    if date is not None:
+        yield "date", date
+    for key, value in document.metadata.items():
+        name = field_of(key)
+        if name is None:
+            continue
+        for text in _names(value) if name == "author" else _texts(value):
+            yield name, text[:MOST_CHARACTERS]
+
+
+def when(document: Document) -> tuple[int, int]:
+    """Year, and date as the number YYYYMMDD with 0 for unknown parts; -1 where unknown."""
+    date = document_date(document.metadata)
+    if date is None:
+        return -1, -1
+    return int(date[:4]), int(date.replace("-", "").ljust(8, "0"))
+
+
+@lru_cache(maxsize=4096)
+def field_of(key: str) -> str | None:
+    """The field that a key of the metadata belongs to; None for one that is not read."""
+    name = _SEPARATORS.sub("_", key.casefold()).strip("_")
+    if name in _OURS and name not in _NEVER:
+        return _OURS[name]
+    return None if name in _NEVER or not _NAME.fullmatch(name) else name
+
+
+def is_extra(name: str) -> bool:
+    """Whether a field is a key of the corpus rather than a standard field."""
+    return name not in _STANDARD
+
+
+_STANDARD = frozenset(field.name for field in FIELDS)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts of a value, as the filter language sees them; what is nested deeper has none."""
+    if isinstance(value, str):
+        if value.strip():
+            yield value
+    elif isinstance(value, bool):
+        yield "yes" if value else "no"
+    elif isinstance(value, int | float):
+        yield str(value)
+    elif isinstance(value, list):
+        for item in value:
+            if not isinstance(item, list):
+                yield from _texts(item)
+
+
+def _names(value: Any) -> Iterator[str]:
+    """People: of a list as they are, of one text cut at its semicolons, or at its commas where
+    all that stands between them is "Family AB"."""
+    if not isinstance(value, str):
+        yield from _texts(value)
+        return
+    people = [part.strip() for part in value.split(";")]
+    if len(people) == 1:
+        parts = [part.strip() for part in value.strip().removesuffix(".").split(",")]
+        if all(map(_PERSON.fullmatch, parts)):
+            people = parts
+    yield from filter(None, people)

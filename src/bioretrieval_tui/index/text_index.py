@@ -1,0 +1,422 @@
+"""The text index: BM25 by tantivy over the terms of the analyser of this package.
+
+tantivy stores one field of terms, the title's `TITLE_WEIGHT` times, so that the score of a
+document is the sum over the query's terms of
+
+    weight * idf * (k1 + 1) * tf / (tf + k1 * (1 - b + b * length / average length))
+
+with one saturation over title and text (as in BM25F), k1 = 1.2, b = 0.75 and
+idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for n of N documents with the term. Lengths above 40 terms
+are kept to about three binary digits. Documents that were deleted count in N, n and the average
+until their segment is merged or the index is compacted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index.analysis import ANALYSER, spans, tokens
+from bioretrieval_tui.index.layout import share_file
+from bioretrieval_tui.index.manifest import TextFacts
+
+if TYPE_CHECKING:
+    from tantivy import Query
+
+ENGINE = "tantivy-1"
+"""How terms are laid out in tantivy's segments; raise it with the schema or `TITLE_WEIGHT`."""
+TITLE_WEIGHT = 2
+"""How often a title's terms count; tuned, see `benchmarks/results/text_index.md`."""
+MAX_QUERY_CHARACTERS = 200_000
+MAX_QUERY_TERMS = 256
+"""A longer query keeps the terms that can count most: the others hardly change the order."""
+MAX_LABELS = 2**32 - 1
+
+_MEMORY = 64 * 2**20
+"""Bytes of postings that tantivy gathers before it writes a segment."""
+_FEW = 200
+"""So few labels are a condition of the query; more are looked for among the best documents."""
+_COSTLIER = 4
+"""A label in a condition takes as long as so many of the best documents."""
+_SPARE = 16
+_READ_LOCK = ".tantivy-meta.lock"
+"""tantivy makes this empty file wherever it opens an index, so it is part of the index."""
+_WRITE_LOCK = ".tantivy-writer.lock"
+_OS_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
+
+Labels = NDArray[np.int64]
+Scores = NDArray[np.float32]
+Terms = Sequence[tuple[str, float]]
+
+
+def weighted_terms(query: str) -> list[tuple[str, float]]:
+    """Each term of `query` with the number of times that it occurs there."""
+    counted = Counter(tokens(query[:MAX_QUERY_CHARACTERS]))
+    return [(term, float(count)) for term, count in counted.items()]
+
+
+def is_current(facts: TextFacts) -> bool:
+    """Whether this version can read and extend a text index with these facts."""
+    return (facts.analyser, facts.engine) == (ANALYSER, ENGINE)
+
+
+class TextIndexWriter:
+    """Writes a text index into a new folder, alone or as the continuation of another one.
+
+    Raises (by all methods):
+        OSError: the disk is full or gone.
+    """
+
+    def __init__(self, folder: Path, *, base: Path | None = None) -> None:
+        """folder: is made; base: the folder of the index to continue, whose segments are shared
+        by hard links where the file system has them. Segments are never changed in place."""
+        import tantivy
+
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._first: int | None = None
+        if base is not None:
+            for path in base.iterdir():
+                if path.name not in (_READ_LOCK, _WRITE_LOCK):
+                    share_file(path, folder / path.name)
+        with _as_os_errors():
+            if base is None:
+                schema = tantivy.SchemaBuilder()
+                schema.add_unsigned_field("label", indexed=True, fast=True)
+                schema.add_text_field("terms", tokenizer_name="whitespace", index_option="freq")
+                self._index = tantivy.Index(schema.build(), path=str(folder))
+            else:
+                self._index = tantivy.Index.open(str(folder))
+            # Otherwise a thread of tantivy opens the folder again at some time after a commit.
+            self._index.config_reader("manual")
+            # With one thread, segments are the same on every run.
+            self._writer: Any = self._index.writer(heap_size=_MEMORY, num_threads=1)
+
+    def add(self, first_label: int, documents: Sequence[Document]) -> None:
+        """Index `documents` under `first_label` and the labels after it.
+
+        Raises:
+            ValueError: `first_label` is not the one after the last; the caller's defect.
+        """
+        import tantivy
+
+        if self._first is not None and first_label != self._first:
+            raise ValueError(f"label {first_label} where {self._first} is due")
+        self._first = first_label + len(documents)
+        if first_label < 0 or self._first > MAX_LABELS:
+            raise ValueError(f"labels from {first_label} do not fit 32 bits")
+        with _as_os_errors():
+            for label, document in enumerate(documents, start=first_label):
+                terms = " ".join(TITLE_WEIGHT * tokens(document.title) + tokens(document.text))
+                row = tantivy.Document()
+                row.add_unsigned("label", label)
+                row.add_text("terms", _encodable(terms))
+                self._writer.add_document(row)
+
+    def finish(self, *, dead: Labels, documents: int, total: int) -> TextFacts:
+        """Delete the labels `dead`, write everything and close.
+
+        documents: how many must be alive then; total: labels in all, dead ones too.
+        """
+        import tantivy
+
+        with _as_os_errors():
+            if len(dead):
+                query = tantivy.Query.term_set_query(self._index.schema, "label", dead.tolist())
+                self._writer.delete_documents_by_query(query)
+            self._writer.commit()
+            self._writer.wait_merging_threads()
+            self._writer = None
+            self._index.reload()
+            count = self._index.searcher().num_docs
+        (self._folder / _WRITE_LOCK).unlink(missing_ok=True)
+        (self._folder / _READ_LOCK).touch()
+        if count != documents:
+            raise IndexFault(
+                f"the text index holds {count:,} documents, not {documents:,}",
+                remedy="build the index again",
+            )
+        return TextFacts(analyser=ANALYSER, engine=ENGINE, labels=total, documents=count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            # The folder is about to be deleted: what tantivy says of it now does not matter.
+            with contextlib.suppress(ValueError):
+                self._writer.rollback()
+                self._writer.wait_merging_threads()
+            self._writer = None
+
+
+class TextIndex:
+    """One text index, open for reading. Any number of threads may search at a time.
+
+    The caller has compared the SHA-256 of every file with the manifest: tantivy checks only what
+    it needs to open them.
+    """
+
+    def __init__(self, folder: Path, facts: TextFacts, *, name: str) -> None:
+        """Open `folder`; `facts` is what `TextIndexWriter.finish` returned.
+
+        Raises:
+            IndexFault: the files are damaged, do not fit `facts`, or were made by another
+                analyser or engine. `name` is what the remedy calls the index.
+        """
+        import tantivy
+
+        self._tantivy = tantivy
+        self._facts = facts
+        self._name = name
+        self._remedy = remedy = f"run: bioretrieval-tui index compact {name}"
+        if not is_current(facts):
+            raise IndexFault(
+                f"the text index of {name} was made by {facts.analyser} and {facts.engine},"
+                f" this version reads {ANALYSER} and {ENGINE}",
+                remedy=remedy,
+            )
+        with self._native():
+            self._index = tantivy.Index.open(str(folder))
+            self._index.config_reader("manual")
+            self._searcher = self._index.searcher()
+            self._schema = self._index.schema
+        if self._searcher.num_docs != facts.documents or facts.documents > facts.labels:
+            raise IndexFault(
+                f"the text index of {name} is damaged: it holds {self._searcher.num_docs:,}"
+                f" documents, not {facts.documents:,}",
+                remedy=remedy,
+            )
+
+    @property
+    def facts(self) -> TextFacts:
+        """What the manifest says of the index."""
+        return self._facts
+
+    def search(self, query: str, k: int, allowed: Labels | None = None) -> tuple[Labels, Scores]:
+        """The `k` best documents for `query` and their scores, best first, ties by label.
+
+        A word that is repeated counts again. Only documents with at least one term of the query
+        are given, and only labels in `allowed` (any order, may hold labels that do not exist)
+        unless it is None. A query of stop words only, or an empty one, finds nothing.
+        """
+        return self.search_weighted(weighted_terms(query), k, allowed)
+
+    def search_weighted(
+        self, terms: Terms, k: int, allowed: Labels | None = None
+    ) -> tuple[Labels, Scores]:
+        """As `search`, for terms as `analysis.tokens` gives them, each with its weight.
+
+        Weights of the same term are added; terms whose weight is not above 0 do not count.
+        """
+        query = self._query(terms)
+        if query is None or k <= 0 or not self._facts.documents:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        k = min(k, self._facts.documents)
+        if allowed is None:
+            return self._best(query, k, k + _SPARE, None)
+        allowed = self._existing(allowed)
+        if not len(allowed):
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        # The best allowed documents are expected among so many of the best of all.
+        limit = int(1.5 * (k + _SPARE) * self._facts.labels / len(allowed))
+        if len(allowed) <= max(_FEW, limit // _COSTLIER):
+            return self._best(self._within(query, allowed), k, k + _SPARE, None)
+        return self._best(query, k, limit, allowed)
+
+    def scores_of(self, query: str, labels: Labels) -> Scores:
+        """The score of each of `labels` for `query`, in their order; 0 where the document has no
+        term of the query or does not exist."""
+        return self.scores_weighted(weighted_terms(query), labels)
+
+    def scores_weighted(self, terms: Terms, labels: Labels) -> Scores:
+        """As `scores_of`, for terms with weights as `search_weighted` takes them."""
+        labels = np.asarray(labels, dtype=np.int64)
+        scores = np.zeros(len(labels), np.float32)
+        query, wanted = self._query(terms), self._existing(labels)
+        if query is None or not len(wanted):
+            return scores
+        found, given = self._hits(self._within(query, wanted), len(wanted))
+        if len(found):
+            order = np.argsort(found)
+            found, given = found[order], given[order]
+            places = np.minimum(np.searchsorted(found, labels), len(found) - 1)
+            hit = found[places] == labels
+            scores[hit] = given[places[hit]]
+        return scores
+
+    def explain(self, query: str, label: int) -> list[tuple[str, float]]:
+        """The words of `query` that found document `label`, as they were typed, each with its
+        share of the score (they add up to 1), largest first; empty if none did.
+
+        Where two words of the query are one term, the first stands for both.
+        """
+        typed: dict[str, str] = {}
+        query = query[:MAX_QUERY_CHARACTERS]
+        for term, start, end in spans(query):
+            typed.setdefault(term, query[start:end])
+        shares: dict[str, float] = {}
+        one = np.array([label], dtype=np.int64)
+        for term, weight in self._strongest(weighted_terms(query)):
+            score = float(self.scores_weighted([(term, weight)], one)[0])
+            if score > 0:
+                shares[typed[term]] = shares.get(typed[term], 0.0) + score
+        whole = sum(shares.values())
+        ordered = sorted(shares.items(), key=lambda item: -item[1])
+        return [(word, score / whole) for word, score in ordered]
+
+    def document_frequency(self, term: str) -> int:
+        """In how many documents a term (as `analysis.tokens` gives it) occurs."""
+        with self._native():
+            return int(self._searcher.doc_freq("terms", _encodable(term)))
+
+    def labels_with(self, term: str) -> Labels:
+        """The documents with a term (as `analysis.tokens` gives it), ascending."""
+        count = self.document_frequency(term)
+        if not count:
+            return np.zeros(0, np.int64)
+        query = self._term(term, 1.0)
+        asc = self._tantivy.Order.Asc
+        with self._native():
+            hits = self._searcher.search(
+                query, count, False, order_by_field="label", order=asc
+            ).hits
+        return np.fromiter((hit[0] for hit in hits), np.int64, len(hits))
+
+    @contextlib.contextmanager
+    def _native(self) -> Iterator[None]:
+        """Turn errors and panics of tantivy, which mean damaged files, into an IndexFault."""
+        try:
+            yield
+        except BaseException as error:
+            # A panic has a type that cannot be imported and is no Exception.
+            if isinstance(error, ValueError) or type(error).__name__ == "PanicException":
+                raise IndexFault(
+                    f"the text index of {self._name} is damaged", remedy=self._remedy
+                ) from error
+            raise
+
+    def _term(self, term: str, weight: float) -> Query:
+        query = self._tantivy.Query
+        found = query.term_query(self._schema, "terms", _encodable(term), "freq")
+        return found if weight == 1.0 else query.boost_query(found, weight)
+
+    def _query(self, terms: Terms) -> Query | None:
+        """The query of all terms with a weight; None where there are none."""
+        strongest = self._strongest(terms)
+        if not strongest:
+            return None
+        should = self._tantivy.Occur.Should
+        parts = [(should, self._term(term, weight)) for term, weight in strongest]
+        return self._tantivy.Query.boolean_query(parts)
+
+    def _strongest(self, terms: Terms) -> Terms:
+        """Each term once, with the sum of its weights; of very many, those that can count most."""
+        weights: dict[str, float] = {}
+        for term, weight in terms:
+            weights[term] = weights.get(term, 0.0) + weight
+        found = [(term, weight) for term, weight in weights.items() if 0 < weight < math.inf]
+        if len(found) <= MAX_QUERY_TERMS:
+            return found
+        total = self._facts.documents
+        impacts = []
+        for place, (term, weight) in enumerate(found):
+            count = self.document_frequency(term)
+            if count:
+                idf = math.log1p(max(0.0, total - count + 0.5) / (count + 0.5))
+                impacts.append((-weight * idf, place))
+        return [found[place] for _, place in sorted(impacts)[:MAX_QUERY_TERMS]]
+
+    def _within(self, query: Query, labels: Labels) -> Query:
+        """`query` restricted to these labels; scores stay the same."""
+        queries, occur = self._tantivy.Query, self._tantivy.Occur
+        # One query a label takes a third of the time of one query of a set of labels.
+        each = [
+            (occur.Should, queries.term_query(self._schema, "label", label))
+            for label in labels.tolist()
+        ]
+        allowed = queries.const_score_query(queries.boolean_query(each), 0.0)
+        return queries.boolean_query([(occur.Must, allowed), (occur.Must, query)])
+
+    def _existing(self, labels: Labels) -> Labels:
+        """The labels of the index among these, ascending, each once."""
+        labels = np.asarray(labels, dtype=np.int64)
+        if not np.all(labels[1:] > labels[:-1]):
+            labels = np.unique(labels)
+        return labels[(labels >= 0) & (labels < self._facts.labels)]
+
+    def _best(
+        self, query: Query, k: int, limit: int, allowed: Labels | None
+    ) -> tuple[Labels, Scores]:
+        """The `k` best labels and scores among `allowed`, by looking at the `limit` best, and at
+        more until it is certain that no other document belongs to them."""
+        mask = None
+        if allowed is not None:
+            mask = np.zeros(self._facts.labels, dtype=np.bool_)
+            mask[allowed] = True
+        while True:
+            limit = min(limit, self._facts.documents)
+            labels, scores = self._hits(query, limit)
+            complete = len(labels) < limit or limit == self._facts.documents
+            last = scores.min(initial=np.inf)
+            if mask is not None:
+                kept = mask[labels]
+                labels, scores = labels[kept], scores[kept]
+            order = np.lexsort((labels, -scores))[:k]
+            # Of documents with the same score the smallest labels are due, so all must be seen.
+            if complete or (len(order) == k and scores[order[-1]] > last):
+                return labels[order], scores[order]
+            limit *= 4
+            if allowed is not None and len(allowed) < limit // _COSTLIER:
+                return self._best(self._within(query, allowed), k, k + _SPARE, None)
+
+    def _hits(self, query: Query, limit: int) -> tuple[Labels, Scores]:
+        """The labels and scores of the `limit` best, in no certain order where scores are equal."""
+        with self._native():
+            hits = self._searcher.search(query, limit, False).hits
+            labels = self._searcher.fast_field_values("label", [hit[1] for hit in hits])
+        scores = np.fromiter((hit[0] for hit in hits), np.float32, len(hits))
+        # tantivy adds the terms in different orders: what differs by rounding only is the same.
+        bits = (scores.view(np.int32) + np.int32(32)) & np.int32(-64)
+        return np.array(labels, dtype=np.int64), bits.view(np.float32)
+
+
+def _encodable(text: str) -> str:
+    """`text` with a question mark for each half of a surrogate pair, which tantivy cannot store."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+@contextlib.contextmanager
+def _as_os_errors() -> Iterator[None]:
+    """Turn what tantivy raises for a failing disk, a ValueError, into an OSError."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        raise
+    except ValueError as error:
+        number = _OS_ERROR.search(str(error))
+        if number is not None:
+            code = int(number[1] or number[2])
+            raise OSError(code, os.strerror(code)) from error
+        raise OSError(None, f"the text index cannot be written: {error}") from error

@@ -1,0 +1,228 @@
+"""Evaluating a folder: its index, its runs, the report, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from folders import CORPUS, IndexRanker, write_benchmark
+from hashing_encoder import HashingEncoder
+
+from bioretrieval_tui.errors import BioRetrievalError, CorpusError, InterruptedByUser, ModelError
+from bioretrieval_tui.evaluation import records, runner
+from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.metrics import measure
+from bioretrieval_tui.evaluation.runner import (
+    EvaluationReport,
+    EvaluationRequest,
+    NotKeptError,
+    aliases_of,
+    ensure_index,
+    evaluate_folder,
+    in_order,
+    run_mode,
+)
+from bioretrieval_tui.index.build import build_index, compact_index
+from bioretrieval_tui.index.layout import VECTORS, index_folder
+from bioretrieval_tui.index.registry import OpenIndex, index_names, manifest_of, open_index
+from bioretrieval_tui.progress import Progress
+from homes import share_encoders
+
+
+@pytest.fixture(autouse=True)
+def _prepared(home: Path) -> None:
+    share_encoders(home)
+
+
+def built(benchmark: Benchmark) -> tuple[str, bool]:
+    """The index of a benchmark, and whether it was built now."""
+    before = {name: manifest_of(name).generation for name in index_names()}
+    name = ensure_index(benchmark, device="cpu")
+    return name, before.get(name) != manifest_of(name).generation
+
+
+def test_the_same_bytes_are_indexed_once(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "My Tiny"))
+    first, new = built(made)
+    assert new
+    assert first.startswith("eval-my-tiny-")
+    again = read_benchmark(write_benchmark(tmp_path / "elsewhere" / "My Tiny"))
+    assert built(again) == (first, False)
+    compact_index(first)
+    assert built(made) == (first, False)
+    other = read_benchmark(write_benchmark(tmp_path / "x" / "My Tiny", {**CORPUS, "d9": "new"}))
+    assert built(other)[0] != first
+    assert len(index_names()) == 2
+
+
+def test_a_packed_corpus_is_indexed_as_it_lies(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "packed", packed=True))
+    name = ensure_index(made, device="cpu")
+    assert manifest_of(name).documents == len(CORPUS)
+    assert [file.sha256 for file in manifest_of(name).inputs] == [made.corpus_sha256]
+
+
+def test_a_damaged_index_is_built_again(tmp_path: Path) -> None:
+    made = read_benchmark(write_benchmark(tmp_path / "tiny"))
+    name = ensure_index(made, device="cpu")
+    (vectors,) = index_folder(name).glob(f"*/{VECTORS}")
+    data = bytearray(vectors.read_bytes())
+    data[0] ^= 1
+    vectors.write_bytes(data)
+    assert ensure_index(made, vectors=False) == name  # BM25 reads no vectors
+    assert built(made) == (name, True)
+    assert built(made) == (name, False)
+
+
+def test_what_stops_it_leaves_no_index(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path / "tiny")
+
+    def stop(step: Progress) -> None:
+        if step.stage == "encoding":
+            raise InterruptedByUser("stopped")
+
+    with pytest.raises(InterruptedByUser):
+        ensure_index(read_benchmark(folder), device="cpu", reporter=stop)
+    with pytest.raises(ModelError, match=r"is not on this machine|is not known"):
+        ensure_index(read_benchmark(folder), "org/none", device="cpu")
+    with (folder / "corpus.jsonl").open("a") as out:
+        out.write('{"_id": 5}\n')
+    with pytest.raises(CorpusError, match=r"corpus\.jsonl:5: ") as caught:
+        ensure_index(read_benchmark(folder), device="cpu")
+    assert "--strict" not in caught.value.line()
+    assert index_names() == []
+
+
+class Fixed:
+    """A ranker that always gives the same, and notes what it was asked."""
+
+    def __init__(self, *given: tuple[str, float]) -> None:
+        self.given = given
+        self.asked: list[tuple[str, int, str, str | None]] = []
+
+    def rank(
+        self, query: str, k: int, mode: str, /, *, instruction: str | None = None
+    ) -> list[tuple[str, float]]:
+        self.asked.append((query, k, mode, instruction))
+        return list(self.given[:k])
+
+
+@pytest.fixture
+def benchmark_(tmp_path: Path) -> Benchmark:
+    return read_benchmark(write_benchmark(tmp_path / "tiny"))
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[OpenIndex]:
+    """The corpus of the tiny benchmark, with d1 and d2 there under further names."""
+    corpus = {**CORPUS, "again": CORPUS["d1"], "b": CORPUS["d2"], "c": CORPUS["d2"]}
+    folder = write_benchmark(tmp_path / "aliased", corpus=corpus)
+    build_index("aliased", [folder / "corpus.jsonl"], HashingEncoder)
+    found = open_index("aliased")
+    yield found
+    found.close()
+
+
+def test_every_judged_query_is_run_and_no_other(benchmark_: Benchmark) -> None:
+    ranker = Fixed(("d1", 2.0), ("d2", 1.0))
+    run = run_mode(ranker, benchmark_, "dense", instruction="Find it")
+    assert set(run.rankings) == {"q1", "q2"}
+    assert run.rankings["q1"] == (("d1", 2.0), ("d2", 1.0))
+    assert {asked[0] for asked in ranker.asked} == {"muscle pain", "tumour gene"}
+    assert {asked[1:] for asked in ranker.asked} == {(101, "dense", "Find it")}
+    assert 0 <= run.latency.p50 <= run.latency.p95
+
+
+def test_a_ranking_is_cut_at_its_depth(benchmark_: Benchmark) -> None:
+    ranker = Fixed(*((f"x{n:03}", 1.0 - n / 1000) for n in range(200)))
+    run = run_mode(ranker, benchmark_, "dense", depth=150)
+    assert [name for name, _ in run.rankings["q1"]] == [f"x{n:03}" for n in range(150)]
+
+
+def test_the_querys_own_document_is_left_out(tmp_path: Path) -> None:
+    qrels = {"d1": {"d2": 1}, "d2": {"d2": 1}}
+    folder = write_benchmark(tmp_path, queries={"d1": "one", "d2": "two"}, qrels=qrels)
+    ranker = Fixed(("d1", 3.0), ("d2", 2.0), ("d3", 1.0))
+    run = run_mode(ranker, read_benchmark(folder), "dense", depth=100)
+    assert [name for name, _ in run.rankings["d1"]] == ["d2", "d3"]
+    # Judged for the query itself, so it is meant to be found.
+    assert [name for name, _ in run.rankings["d2"]] == ["d1", "d2", "d3"]
+    assert run.own == 1
+    kept = run_mode(ranker, read_benchmark(folder), "dense", keep_own=True)
+    assert [name for name, _ in kept.rankings["d1"]] == ["d1", "d2", "d3"]
+    assert kept.own == 0
+
+
+def test_leaving_it_out_costs_no_place(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path, queries={"x000": "one"}, qrels={"x000": {"d1": 1}})
+    ranker = Fixed(*((f"x{n:03}", 1.0 - n / 1000) for n in range(200)))
+    run = run_mode(ranker, read_benchmark(folder), "dense")
+    assert [name for name, _ in run.rankings["x000"]] == [f"x{n:03}" for n in range(1, 101)]
+
+
+def test_ids_of_one_text_stand_together_with_one_score() -> None:
+    aliases = {"b": ("a", "z")}
+    found = in_order([("c", 3.0), ("b", 2.0), ("d", 1.0)], aliases)
+    assert found == (("c", 3.0), ("z", 2.0), ("b", 2.0), ("a", 2.0), ("d", 1.0))
+    # A ranker that knows them already gives none twice.
+    assert in_order([("b", 2.0), ("a", 2.0)], aliases) == found[1:4]
+
+
+def test_every_id_of_the_corpus_can_be_found(index: OpenIndex, tmp_path: Path) -> None:
+    aliases = aliases_of(index.documents)
+    groups = {frozenset((name, *others)) for name, others in aliases.items()}
+    assert groups == {frozenset({"d1", "again"}), frozenset({"d2", "b", "c"})}
+    qrels = {"q1": {"again": 1}, "q2": {"b": 1, "c": 1, "d2": 1}}
+    made = read_benchmark(write_benchmark(tmp_path / "made", qrels=qrels))
+    for mode in ("dense", "lexical"):
+        run = run_mode(IndexRanker(index), made, mode, aliases=aliases)
+        assert measure(made.judgements, run.rankings).metrics["R@100"] == 1.0
+        plain = run_mode(IndexRanker(index), made, mode)
+        assert measure(made.judgements, plain.rankings).metrics["R@100"] < 1.0
+
+
+def test_a_reporter_hears_each_query_and_can_stop(benchmark_: Benchmark) -> None:
+    heard: list[Progress] = []
+    run_mode(Fixed(("d1", 1.0)), benchmark_, "dense", reporter=heard.append)
+    assert [(step.done, step.total) for step in heard] == [(0, 2), (1, 2), (2, 2)]
+
+    def stop(step: Progress) -> None:
+        if step.done == 1:
+            raise InterruptedByUser("stopped")
+
+    with pytest.raises(InterruptedByUser):
+        run_mode(Fixed(("d1", 1.0)), benchmark_, "dense", reporter=stop)
+
+
+def test_a_folder_is_evaluated_by_one_typed_call(tmp_path: Path) -> None:
+    out = tmp_path / "out.trec"
+    request = EvaluationRequest(
+        folder=str(write_benchmark(tmp_path / "tiny")), modes=("lexical",), run_file=str(out)
+    )
+    steps: list[Progress] = []
+    report = evaluate_folder(request, steps.append)
+    assert (report.benchmark, report.split, report.queries) == ("tiny", "test", 2)
+    assert report.runs[0].mode == "lexical"
+    assert msgspec.json.decode(msgspec.json.encode(report), type=EvaluationReport) == report
+    assert msgspec.json.decode(msgspec.json.encode(request), type=EvaluationRequest) == request
+    (record,) = records.records()
+    assert (record.index, record.sha256) == (report.index, report.sha256)
+    assert record.metrics == report.runs[0].metrics
+    assert out.read_text().startswith("q1 Q0 d1 1 ")
+    assert steps[-1].stage == "running"
+
+
+def test_what_cannot_be_written_costs_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise BioRetrievalError("the disk is full", remedy="make room")
+
+    monkeypatch.setattr(runner, "save", refuse)
+    request = EvaluationRequest(folder=str(write_benchmark(tmp_path / "tiny")), modes=("lexical",))
+    with pytest.raises(NotKeptError, match="the disk is full") as caught:
+        evaluate_folder(request)
+    assert caught.value.report.runs[0].mode == "lexical"
+    assert caught.value.remedy == "make room"

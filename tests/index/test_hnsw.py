@@ -1,0 +1,227 @@
+"""The graph: what recall is measured on, how `ef` is chosen, and what is never loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hnswlib
+import msgspec
+import numpy as np
+import pytest
+from hashing_encoder import HashingEncoder
+from index_help import build_items, path_of, record
+
+from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index import hnsw as graphs
+from bioretrieval_tui.index.hnsw import (
+    EFS,
+    GraphBuilder,
+    check_graph_header,
+    load_graph,
+    probe,
+    reaching,
+    recall_at,
+)
+from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.manifest import GraphSettings, Manifest
+from bioretrieval_tui.index.vectors import Matrix
+from bioretrieval_tui.index.verify import verify_index
+
+NONE = np.empty(0, dtype=np.int64)
+
+
+def halves(count: int, dimension: int = 12, seed: int = 0) -> np.ndarray:
+    made = np.random.default_rng(seed).standard_normal((count, dimension))
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float16)
+
+
+def graph_of(rows: np.ndarray, **settings: Any) -> GraphBuilder:
+    builder = GraphBuilder(rows.shape[1], GraphSettings(**settings), 1)
+    builder.add(rows.astype(np.float32), 0)
+    return builder
+
+
+def test_the_probe_is_drawn_the_same_way_each_time_and_leaves_itself_out() -> None:
+    matrix = Matrix([halves(900)], 12)
+    one, two = probe(matrix, NONE), probe(matrix, NONE)
+    assert one.labels.tolist() == two.labels.tolist() == sorted(set(one.labels.tolist()))
+    assert (len(one.labels), one.truth.shape) == (200, (200, 10))
+    products = one.queries @ matrix.take(np.arange(900)).T
+    products[np.arange(200), one.labels] = -np.inf
+    np.testing.assert_array_equal(one.truth, np.argsort(-products, axis=1)[:, :10])
+    np.testing.assert_allclose(one.least, np.sort(products, axis=1)[:, -10], atol=1e-6)
+
+
+def test_the_dead_are_neither_asked_for_nor_near() -> None:
+    dead = np.arange(0, 300, 2)
+    found = probe(Matrix([halves(100), halves(200, seed=1)], 12), dead)
+    assert len(found.labels) == 150
+    assert not np.isin(found.labels, dead).any()
+    assert not np.isin(found.truth, dead).any()
+
+
+@pytest.mark.parametrize(("alive", "near"), [(1, 0), (2, 1), (5, 4), (11, 10), (12, 10)])
+def test_fewer_documents_than_neighbours(alive: int, near: int) -> None:
+    rows = halves(12)
+    dead = np.arange(alive, 12)
+    found = probe(Matrix([rows], 12), dead)
+    assert found.truth.shape == (alive, near)
+    builder = graph_of(rows)
+    builder.bury(dead)
+    tuned = builder.tuned(GraphSettings(), found)
+    assert (tuned.recall, tuned.sampled, tuned.ef) == (1.0, alive, EFS[0])
+
+
+def test_nobody_alive_is_measured_as_nothing() -> None:
+    rows = halves(3)
+    builder = graph_of(rows)
+    found = probe(Matrix([rows], 12), np.arange(3))
+    tuned = builder.tuned(GraphSettings(ef=77), found)
+    assert (tuned.recall, tuned.sampled, tuned.ef) == (None, 0, 77)
+
+
+def test_ef_is_the_smallest_that_reaches_the_target() -> None:
+    rows = halves(3_000, 32)
+    builder = graph_of(rows, m=3, ef_construction=12)  # a poor graph, so that ef has work to do
+    sampled = probe(Matrix([rows], 32), NONE)
+    ef, recall = reaching(builder._graph, sampled, 0.9)
+    assert ef in EFS
+    assert recall >= 0.9
+    assert ef > EFS[0]
+    smaller = EFS[EFS.index(ef) - 1]
+    assert recall_at(builder._graph, sampled, smaller) < 0.9
+    assert builder.tuned(GraphSettings(m=3), sampled).m == 3
+
+
+def test_a_target_out_of_reach_gives_the_largest_ef(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = halves(400)
+    monkeypatch.setattr(graphs, "EFS", (11, 12))
+    builder = graph_of(rows, m=2, ef_construction=2)
+    ef, recall = reaching(builder._graph, probe(Matrix([rows], 12), NONE), 1.1)
+    assert ef == 12
+    assert recall <= 1
+
+
+def test_recall_counts_what_numpy_counts() -> None:
+    rows = halves(2_000, 32)
+    builder = graph_of(rows, m=3, ef_construction=10)
+    sampled = probe(Matrix([rows], 32), NONE)
+    builder._graph.set_ef(20)
+    found, _ = builder._graph.knn_query(sampled.queries, k=11, num_threads=1)
+    hits = 0
+    for own, near, truth in zip(sampled.labels, found.tolist(), sampled.truth, strict=True):
+        others = [label for label in near if label != own][:10]
+        hits += len(set(others) & set(truth.tolist()))
+    assert recall_at(builder._graph, sampled, 20) == pytest.approx(hits / 2_000, abs=1e-3)
+
+
+def test_documents_that_say_the_same_are_no_fault_of_the_graph() -> None:
+    """Any ten of a hundred equal ones are the nearest: "Editorial" is the title of thousands."""
+    built = build_items("demo", *(record(str(n), "", "Editorial") for n in range(400))).manifest
+    assert (built.documents, built.graph.recall) == (400, 1.0)
+    assert built.graph.ef == EFS[0]
+    assert verify_index("demo").ok
+
+
+def test_documents_without_a_word_are_no_fault_either() -> None:
+    built = build_items("demo", *(record(str(n)) for n in range(40))).manifest
+    assert built.documents == 40
+    assert verify_index("demo").ok
+
+
+def test_a_graph_grows_beyond_what_was_expected() -> None:
+    rows = halves(500).astype(np.float32)
+    builder = GraphBuilder(12, GraphSettings(), 0)
+    for start in range(0, 500, 50):
+        builder.add(rows[start : start + 50], start)
+    builder.expect(3)
+    assert builder.count == 500
+    assert sorted(builder._graph.get_ids_list()) == list(range(500))
+
+
+def test_the_buried_are_not_answered_after_saving(tmp_path: Path) -> None:
+    rows = halves(50)
+    builder = graph_of(rows)
+    builder.bury(np.array([7, 8]))
+    builder.save(tmp_path / "g")
+    loaded = hnswlib.Index(space="ip", dim=12)
+    loaded.load_index(str(tmp_path / "g"))
+    loaded.set_ef(100)
+    found, _ = loaded.knn_query(rows[7].astype(np.float32), k=48)
+    assert set(found[0].tolist()) == set(range(50)) - {7, 8}
+
+
+def test_a_graph_that_could_not_be_written_whole(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+import numpy as np
+from bioretrieval_tui.index.hnsw import GraphBuilder
+from bioretrieval_tui.index.manifest import GraphSettings
+from pathlib import Path
+builder = GraphBuilder(12, GraphSettings(), 200)
+builder.add(np.ones((200, 12), np.float32), 0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))
+try:
+    builder.save(Path(sys.argv[1]))
+except OSError as error:
+    print(error.strerror)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "g")], capture_output=True, text=True
+    )
+    assert "could not be written whole" in done.stdout, done.stderr
+
+
+def test_settings_are_kept_when_an_index_is_extended(built: Manifest) -> None:
+    graph = load_graph(built, index_folder("demo"), capacity=1_000)
+    assert graph.get_max_elements() == 1_000
+    grown = GraphBuilder.grown_from(graph, built.graph)
+    assert grown.count == 300
+    grown.add(HashingEncoder().encode_queries(["more"]), 300)
+    assert grown.count == 301
+
+
+def altered(place: int, value: bytes) -> Callable[[bytes], bytes]:
+    return lambda data: data[:place] + value + data[place + len(value) :]
+
+
+def number(value: int, size: int = 8) -> bytes:
+    return value.to_bytes(size, sys.byteorder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: data[:55], "cut off"),
+        (lambda data: b"", "cut off"),
+        (altered(16, number(299)), "does not hold 300 vectors"),
+        (altered(16, number(2**40)), "does not hold 300 vectors"),
+        (altered(52, number(300, 4)), "does not hold 300 vectors"),
+        (altered(52, number(2**32 - 1, 4)), "does not hold 300 vectors"),
+        (altered(32, number(0)), "another dimension"),
+        (lambda data: b"\xff" * len(data), "another dimension"),
+    ],
+)
+def test_a_header_that_does_not_fit(
+    built: Manifest, change: Callable[[bytes], bytes], said: str
+) -> None:
+    folder, path = index_folder("demo"), path_of(built, "graph.hnsw")
+    check_graph_header(built, folder)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(IndexFault) as caught:
+        check_graph_header(built, folder)
+    assert said in caught.value.message
+    assert "index compact demo" in caught.value.line()
+    # And with its checksum no longer right it is not even looked at.
+    with pytest.raises(IndexFault):
+        load_graph(built, folder)
+
+
+def test_a_graph_of_another_dimension(built: Manifest) -> None:
+    other = msgspec.structs.replace(built, dimension=8)
+    with pytest.raises(IndexFault, match="another dimension"):
+        load_graph(other, index_folder("demo"))

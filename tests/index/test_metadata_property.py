@@ -1,0 +1,185 @@
+"""Filters over an index against the catalogue's own evaluator over the same rows."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bioretrieval_tui.documents.document import Document, Place, Record
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.writer import StoreWriter
+from bioretrieval_tui.index.metadata import MetadataIndex, write_metadata
+from bioretrieval_tui.index.metadata_fields import FIELDS, YEAR, pairs, when
+from bioretrieval_tui.index.text_index import TextIndex, TextIndexWriter
+from bioretrieval_tui.query import Filter, Row, Schema
+
+WORDS = st.sampled_from(
+    ["Nature", "nature", "BioHiCL", "bio-hicl", "Bio_HiCL", "cc-by", "J. Clin", "2020-05", "3",
+     "na\u00efve", "\u00d6zil", "A/B", "(x)", "x", "C++", "-", "\u03b2-blocker", "aa", "a a a",
+     "ba a a", "\u4e2d\u6587", "tab\there", "\u0130stanbul", "\ufb01x", "\u2014dash"]
+)  # fmt: skip
+VALUES = st.builds(" ".join, st.lists(WORDS, min_size=1, max_size=3)) | st.text(max_size=6)
+LISTS = st.lists(VALUES, max_size=3)
+METADATA = st.fixed_dictionaries(
+    {},
+    optional={
+        "journal": VALUES,
+        "mesh": LISTS,
+        "types": LISTS,
+        "language": st.sampled_from(["eng", "ger", ["eng", "fre"]]),
+        "authors": LISTS | st.sampled_from(["Doe J, Roe AB.", "Doe, Jane", "Li X; Wu, Y"]),
+        "year": st.integers(1998, 2003) | st.sampled_from(["1999", "no year", True, None, 0]),
+        "date": st.sampled_from(["2001-02-03", "2001 Feb", "1999-12-31", "2002", "x"]),
+        "Own Key": st.booleans() | st.integers(0, 3) | VALUES,
+        "nested": st.just({"a": 1}),
+    },
+)
+DOCUMENTS = st.lists(
+    st.tuples(METADATA, st.sampled_from(["", " ", "a text"])), min_size=1, max_size=8
+)
+
+NAMES = [field.name for field in FIELDS if field.type != "bool"] + ["own_key"]
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+TERMS = st.one_of(
+    st.builds(
+        lambda name, sign, value: f"{name}{sign}{quoted(value)}",
+        st.sampled_from(NAMES), st.sampled_from([":", "="]), VALUES,
+    ),
+    st.builds(
+        lambda name, values: f"{name}:{','.join(map(quoted, values))}",
+        st.sampled_from(NAMES), st.lists(VALUES, min_size=2, max_size=3),
+    ),
+    st.builds(lambda name: f"has:{name}", st.sampled_from([*NAMES, "year", "abstract"])),
+    st.builds(
+        lambda sign, year: f"year{sign}{year}",
+        st.sampled_from([":", "=", ">", ">=", "<", "<=", "!="]), st.integers(1997, 2004),
+    ),
+    st.sampled_from(["year:1999..2001", "year:..2000", "year:2001..", "year:2K", "year:1.999k",
+                     "year:1999,2002", "is:abstract", "year<99999999999999999999", ""]),
+)  # fmt: skip
+EXPRESSIONS = st.recursive(
+    TERMS,
+    lambda inner: st.one_of(
+        st.builds("({} {})".format, inner, inner),
+        st.builds("({} OR {})".format, inner, inner),
+        st.builds("-({})".format, inner),
+    ),
+    max_leaves=5,
+)
+
+
+def store_of(path: Path, documents: Sequence[Document], base: DocumentStore | None = None) -> None:
+    with StoreWriter(path, base, frozenset()) as writer:
+        for document in documents:
+            writer.add(Record(document, Place("made.jsonl")))
+        writer.finish()
+
+
+def index_of(
+    folder: Path, parts: Sequence[Sequence[Document]], dead: np.ndarray, budget: int
+) -> MetadataIndex:
+    """The fields of several segments, each added to those before."""
+    base = None
+    paths: list[Path] = []
+    for number, documents in enumerate(parts):
+        path = folder / f"{number}.sqlite"
+        before = DocumentStore(paths) if paths else None
+        store_of(path, documents, before)
+        paths.append(path)
+        store = DocumentStore(paths)
+        out = folder / f"metadata-{number}"
+        gone = dead[dead < store.rows]
+        facts = write_metadata(out, store, base=base, dead=gone, budget=budget)
+        base = (out, facts)
+        if before is not None:
+            before.close()
+        if number < len(parts) - 1:
+            store.close()
+    with TextIndexWriter(folder / "text") as writer:
+        writer.add(0, [document for documents in parts for document in documents])
+        found = writer.finish(dead=dead, documents=store.rows - len(dead), total=store.rows)
+    text = TextIndex(folder / "text", found, name="demo")
+    return MetadataIndex(out, facts, name="demo", dead=dead, text=text, documents=store)
+
+
+def row_of(label: int, document: Document) -> Row:
+    """What the catalogue's evaluator is to know of a document."""
+    values: dict[str, object] = {}
+    for name, text in pairs(document):
+        if name == "abstract":
+            values[name] = True
+        else:
+            values.setdefault(name, []).append(text)  # type: ignore[attr-defined]
+    year = when(document)[0]
+    if year >= 0:
+        values["year"] = year
+    return Row(str(label), "", (), "", values)
+
+
+@settings(max_examples=60, deadline=None)
+@given(DOCUMENTS, DOCUMENTS, st.lists(EXPRESSIONS, min_size=1, max_size=8), st.data())
+def test_a_filter_finds_what_the_catalogue_would(
+    first: list[tuple[dict[str, object], str]],
+    second: list[tuple[dict[str, object], str]],
+    expressions: list[str],
+    data: st.DataObject,
+) -> None:
+    documents = [
+        Document(f"d{number}", f"title {number}", f"{text}{number}" if text.strip() else text, held)
+        for number, (held, text) in enumerate([*first, *second])
+    ]
+    total = len(documents)
+    dead = np.array(sorted(data.draw(st.sets(st.integers(0, total - 1), max_size=3))), np.int64)
+    if len(dead) == total:
+        dead = dead[:-1]
+    alive = [label for label in range(total) if label not in set(dead.tolist())]
+    schema = Schema([*FIELDS, YEAR, type(YEAR)("own_key", "set")])
+    reference = Filter([row_of(label, documents[label]) for label in alive], schema)
+    budget = data.draw(st.sampled_from([1, 2_000, 1 << 20]))
+    parts = [documents[: len(first)], documents[len(first) :]]
+    with tempfile.TemporaryDirectory() as name:
+        index = index_of(Path(name), parts, dead, budget)
+        for expression in expressions:
+            node = try_parse(expression, schema)
+            if node is None:
+                continue
+            expected = [alive[place] for place in reference.apply(expression)]
+            known = {field.name for field in index.schema.fields}
+            if fields_of(node) <= known:
+                found = index.select(index.parse(expression))
+                assert found.tolist() == expected, expression
+            else:
+                # A field that nobody has is refused by its name, not answered with nothing.
+                missing = next(iter(fields_of(node) - known))
+                assert not reference.apply(f"has:{missing}")
+        for label in alive:
+            assert set(index.values_of(label)) == set(pairs(documents[label]))
+        assert not np.isin(index.select(index.parse("")), dead).any()
+        index._documents.close()
+
+
+def try_parse(expression: str, schema: Schema) -> object:
+    from bioretrieval_tui.errors import FilterError
+    from bioretrieval_tui.query import parse
+
+    try:
+        return parse(expression, schema)
+    except FilterError:
+        return None  # a value without a letter or digit
+
+
+def fields_of(node: object) -> set[str]:
+    """The names of all fields in a tree of nodes."""
+    inner = getattr(node, "nodes", None) or ([node.node] if hasattr(node, "node") else [])
+    own = {node.field} if hasattr(node, "field") else set()
+    return own.union(*map(fields_of, inner))
