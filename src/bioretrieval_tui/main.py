@@ -46,7 +46,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _call(argv: list[str]) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
-        from bioretrieval_tui.cli.completion import answer
+        from bioretrieval_tui.cli.program_verbs import answer
 
         return answer(instruction)
     if argv == ["--offline"]:

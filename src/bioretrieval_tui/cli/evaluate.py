@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioretrieval_tui.cli.catalogue import complete_index, complete_model
 from bioretrieval_tui.cli.index import device_option, telling_options
+from bioretrieval_tui.cli.lookups import complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, UsageError

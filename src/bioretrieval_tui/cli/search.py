@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.catalogue import catalogue, complete_index, complete_model
 from bioretrieval_tui.cli.downloads import quiet_option
+from bioretrieval_tui.cli.lookups import catalogue, complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.output import format_option, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
