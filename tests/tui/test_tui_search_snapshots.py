@@ -109,7 +109,7 @@ async def hostile(session: Session, pane: SearchPane, desk: Desk) -> None:
 async def lexical(session: Session, pane: SearchPane, desk: Desk) -> None:
     await found(session, pane, desk)
     await session.press("m", "m", "s")
-    note = "none of the query's words is indexed: they are too common, or no words"
+    note = "the query has no searchable terms"
     await again(session, desk, SearchResult((), note=note))
 
 
