@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.catalogue import (
-    catalogue,
-    complete_benchmark,
-    complete_index,
-    complete_model,
-    entry_of_kind,
-)
 from bioretrieval_tui.cli.downloads import (
     day_of,
     keep_offline,
     offline_option,
     opened,
     quiet_option,
+)
+from bioretrieval_tui.cli.lookups import (
+    catalogue,
+    complete_benchmark,
+    complete_index,
+    complete_model,
+    entry_of_kind,
 )
 from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
 from bioretrieval_tui.cli.output import put

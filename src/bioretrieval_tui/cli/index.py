@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.catalogue import complete_index, complete_model
+from bioretrieval_tui.cli.lookups import complete_index, complete_model
 from bioretrieval_tui.cli.models import chosen_model, whose_vectors
 from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
 from bioretrieval_tui.cli.output import format_option, put_sheet

@@ -47,7 +47,7 @@ def whose_vectors(model: str) -> tuple[str, Encoding, int | None]:
 def _model_entry(model: str) -> Model | None:
     """The catalogue's entry of a model named by id or hub id; None for a folder of the user's."""
     from bioretrieval_tui.catalog.models import Model
-    from bioretrieval_tui.cli.catalogue import catalogue, entry_of_kind
+    from bioretrieval_tui.cli.lookups import catalogue, entry_of_kind
 
     found = catalogue()
     entry = next((one for one in found.of_type(Model) if model in one.hub), None)

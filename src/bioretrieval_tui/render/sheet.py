@@ -179,3 +179,11 @@ def datum(cell: Cell) -> tuple[Plain, bool]:
 def shown(sheet: Sheet) -> list[int]:
     """Positions of the columns that readers see."""
     return [place for place, column in enumerate(sheet.columns) if not column.data_only]
+
+
+def record_sheet(
+    title: str, columns: tuple[Column, ...], records: Sequence[dict[str, Any]]
+) -> Sheet:
+    """Make a sheet whose rows are fields of its records, by the keys of the columns."""
+    rows = tuple(tuple(record[one.key] for one in columns) for record in records)
+    return Sheet(title=title, columns=columns, rows=rows, records=tuple(records))

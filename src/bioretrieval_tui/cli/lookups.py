@@ -1,4 +1,4 @@
-"""The catalogue as the verbs get it: loaded, its troubles told, its names resolved."""
+"""The catalogue for verbs: loading it, resolving kinds and ids, completing arguments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ALSO = {
 
 
 def catalogue() -> Catalogue:
-    """The catalogue; overlays that were left out are told on stderr, a line each.
+    """Load the catalogue; overlays that were left out are reported on stderr, a line each.
 
     Raises:
         CatalogueError, NotFoundError: there is none.
@@ -45,7 +45,7 @@ def catalogue() -> Catalogue:
 
 
 def kind_section(word: str) -> str:
-    """The section that KIND names, in the plural or the singular.
+    """Return the section that KIND names, in the plural or the singular.
 
     Raises:
         UsageError: there is none; the nearest is named.
@@ -67,7 +67,7 @@ def kind_section(word: str) -> str:
 
 
 def entry_of_kind(catalogue: Catalogue, identifier: str, section: str) -> AnyEntry:
-    """The entry of that id, which must be of that section.
+    """Return the entry of that id, which must be of that section.
 
     Raises:
         NotFoundError: there is no such entry, or it is of another kind.
@@ -101,34 +101,34 @@ def _is_of(catalogue: Catalogue, identifier: str, section: str) -> bool:
 
 
 def complete_kind(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Names of kinds."""
+    """Complete names of kinds."""
     return [kind for kind in KINDS if kind.startswith(begun)]
 
 
 def complete_id(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Ids of entries."""
+    """Complete ids of entries."""
     return _ids(begun)
 
 
 def complete_model(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Ids of models."""
+    """Complete ids of models."""
     return _ids(begun, "models")
 
 
 def complete_benchmark(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Ids of benchmarks."""
+    """Complete ids of benchmarks."""
     return _ids(begun, "benchmarks")
 
 
 def complete_field(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Names of fields to sort by."""
+    """Complete names of fields."""
     from bioretrieval_tui.catalog.fields import TABLE
 
     return [row.name for row in TABLE.rows if row.type and row.name.startswith(begun)]
 
 
 def complete_index(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Names of indexes."""
+    """Complete names of indexes."""
     from bioretrieval_tui.index.registry import index_names
 
     try:
@@ -138,7 +138,7 @@ def complete_index(_: click.Context, __: click.Parameter, begun: str) -> list[st
 
 
 def _ids(begun: str, section: str | None = None) -> list[str]:
-    """Ids that begin so. While one completes there is nobody to tell of a broken catalogue."""
+    """Return ids that begin so; none where the catalogue is broken."""
     from bioretrieval_tui.catalog.compiled import load
 
     try:

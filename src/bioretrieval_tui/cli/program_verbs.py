@@ -1,4 +1,4 @@
-"""`config`: where everything is kept, which values are in force, and what set them."""
+"""`keys`, `config` and `completion`: what the program says of itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,56 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM
+from bioretrieval_tui.cli.output import format_option, put, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError
 
 if TYPE_CHECKING:
+    from click.shell_completion import ShellComplete
+
     from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.render.sheet import Sheet
+
+
+@click.command()
+@format_option(without=("bibtex",))
+def keys(format_: Format) -> None:
+    """List the keys of the app."""
+    put_sheet(key_sheet(), format_)
+
+
+def key_sheet() -> Sheet:
+    """Return the actions with keys: where they work, their keys, what they do."""
+    from bioretrieval_tui.actions import ACTIONS, SCOPES, shown_key
+    from bioretrieval_tui.render.sheet import Column, Sheet
+
+    listed = [action for scope in SCOPES for action in ACTIONS if action.scope == scope]
+    shown = [[shown_key(key) for key in action.keys] for action in listed]
+    return Sheet(
+        title="Keys",
+        columns=(
+            Column("id", "id", data_only=True),
+            Column("scope", "where", min_width=10),
+            Column("keys", "keys", min_width=12),
+            Column("action", "action", min_width=12),
+            Column("help", "what it does", weight=4, min_width=20),
+        ),
+        rows=tuple(
+            (action.id, SCOPES[action.scope], " ".join(names), action.label, action.help)
+            for action, names in zip(listed, shown, strict=True)
+        ),
+        records=tuple(
+            {
+                "id": action.id,
+                "scope": action.scope,
+                "keys": names,
+                "action": action.label,
+                "help": action.help,
+            }
+            for action, names in zip(listed, shown, strict=True)
+        ),
+    )
+
 
 DEFAULT = "default"
 
@@ -108,3 +153,53 @@ def _variable(name: str, meaning: str | None, otherwise: str) -> Setting:
     if not value or off:
         return Setting(name, otherwise, DEFAULT)
     return Setting(name, meaning or value, name)
+
+
+SHELLS = ("bash", "zsh", "fish")
+
+HOW = {
+    "bash": 'Put this into ~/.bashrc:  eval "$(bioretrieval-tui completion bash)"',
+    "zsh": 'Put this into ~/.zshrc, after compinit:  eval "$(bioretrieval-tui completion zsh)"',
+    "fish": "Run once:  bioretrieval-tui completion fish"
+    " > ~/.config/fish/completions/bioretrieval-tui.fish",
+}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print a completion script for your shell.
+
+    Its first line says where to put it. Kinds, ids, fields, formats and index names complete.
+    """
+    made = _completer(shell)
+    # `source()` would first start a bash to ask its version.
+    script = made.source_template % made.source_vars()
+    put([f"# {HOW[shell]}\n", script.strip("\n") + "\n"])
+
+
+def answer(instruction: str) -> int:
+    """Answer the completion function of a shell; `instruction` as `bash_complete`.
+
+    Errors are silent: the user is in the middle of a line.
+    """
+    shell, _, what = instruction.partition("_")
+    if shell not in SHELLS or what != "complete":
+        return 1
+    try:
+        completed = _completer(shell).complete()
+    except (KeyError, ValueError, BioRetrievalError):  # called by hand, or half an input
+        return 1
+    put([completed + "\n"])
+    return 0
+
+
+def _completer(shell: str) -> ShellComplete:
+    from click.shell_completion import get_completion_class
+
+    from bioretrieval_tui.cli.root import root
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise LookupError(f"click completes no {shell}")
+    return found(root, {}, PROGRAM, COMPLETION_VARIABLE)
