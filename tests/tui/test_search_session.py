@@ -12,14 +12,19 @@ from typing import Any
 import pytest
 from scripted import HITS, Desk, ScriptedClient, info
 
+from bioretrieval_tui.backend.jobs import Outcome
+from bioretrieval_tui.backend.protocol import (
+    Evaluated,
+    EvaluateJob,
+    EvaluationSummary,
+    ModeScores,
+)
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
-from bioretrieval_tui.tui.evaluating import Answer as EvaluationAnswer
-from bioretrieval_tui.tui.evaluating import Ask, Figures, Result
 from bioretrieval_tui.tui.qrels_session import QrelsSession
 from bioretrieval_tui.tui.search_session import (
     HITS as MOST,
@@ -285,9 +290,9 @@ QUERIES = [
     QueryRow("2", "a tumour gene", 1, 1, {"lexical": 1.0, "dense": 0.1}),
     QueryRow("3", "asthma in children", 3, 1, {"lexical": 0.5, "dense": 0.5}),
 ]
-RANKED = EvaluationAnswer(
+RANKED = EvaluationSummary(
     "tiny", "test", "lab/alpha", 3, 9,
-    [Figures("lexical", {}, {}), Figures("dense", {}, {})], "eval-tiny", "ab" * 32,
+    (ModeScores("lexical", {}), ModeScores("dense", {})), "eval-tiny", "ab" * 32,
 )  # fmt: skip
 
 
@@ -298,9 +303,9 @@ class Explorer:
         self.rows = rows
         self.owner: Any = self
         self.client: Any = self
-        self.evaluations: Any = self
+        self.jobs: Any = self
         self.where = places()
-        self.asked: list[Ask] = []
+        self.asked: list[object] = []
         self.told: list[str] = []
         self.tasks: list[Task] = []
         self.viewed = 0
@@ -317,8 +322,8 @@ class Explorer:
     async def view_query(self, query: str) -> QueryView:
         return QueryView(query, "text", {}, (), ())
 
-    def add(self, asks: list[Ask]) -> bool:
-        self.asked += asks
+    def submit(self, job: EvaluateJob) -> bool:
+        self.asked.append(job)
         return True
 
     def show_benchmark(self) -> None:
@@ -340,21 +345,21 @@ class Explorer:
 async def test_a_benchmark_without_kept_rankings_is_ranked(tmp_path: Path) -> None:
     explorer = Explorer(QUERIES)
     session = QrelsSession(explorer)
-    session.open(Ask(tmp_path, ("lexical", "dense"), purpose="explore"))
+    session.open(EvaluateJob(str(tmp_path), ("lexical", "dense"), purpose="explore"))
     await turns()
-    assert explorer.asked == [session.ask]
-    assert session.ask is not None
-    session.evaluation_done(Result(session.ask, "it failed", "error"))
+    assert explorer.asked == [session.job]
+    assert session.job is not None
+    session.job_ended(Outcome(session.job, "it failed", "error", done=False))
     assert (session.problem, explorer.told[-1]) == ("it failed", "it failed")
-    session.evaluation_done(Result(session.ask, "done", answer=RANKED))
+    session.job_ended(Outcome(session.job, "done", result=Evaluated(RANKED)))
     await turns()
     assert (session.problem, session.shown) == ("", QUERIES)
     # The next time the rankings are there; where the files have changed they are made again.
-    session.open(Ask(tmp_path, ("dense",), purpose="explore"))
+    session.open(EvaluateJob(str(tmp_path), ("dense",), purpose="explore"))
     await turns()
     assert len(explorer.asked) == 1
     explorer.rows = None
-    session.open(Ask(tmp_path, ("dense",), purpose="explore"))
+    session.open(EvaluateJob(str(tmp_path), ("dense",), purpose="explore"))
     await turns()
     assert len(explorer.asked) == 2
 
