@@ -160,7 +160,7 @@ async def on_step(session: Session, identifier: str) -> StartPane:
 
 async def finished(session: Session) -> None:
     async with asyncio.timeout(150):
-        while session.app.evaluations.current is not None:
+        while session.app.jobs.evaluation is not None:
             await asyncio.sleep(0.05)
             await session.settle()
     await session.settle()
@@ -217,7 +217,7 @@ async def test_a_step_that_runs_is_stopped_after_a_question(steps: Catalogue, fo
         await session.press("y")
         await finished(session)
         assert "Stopped" in session.said
-        assert session.app.evaluations.current is None
+        assert session.app.jobs.evaluation is None
 
 
 async def test_weights_that_are_missing_are_asked_for_first(
@@ -233,11 +233,11 @@ async def test_weights_that_are_missing_are_asked_for_first(
         assert "Fetch lab/alpha?" in session.text
         assert "Licence: mit" in session.text
         await session.press("n")
-        assert session.app.evaluations.current is None
+        assert session.app.jobs.evaluation is None
         monkeypatch.setenv("BIORETRIEVAL_OFFLINE", "1")
         await session.press("b")
         assert "the network is kept out" in session.said
-        assert session.app.evaluations.current is None
+        assert session.app.jobs.evaluation is None
 
 
 async def test_other_steps_evaluate_nothing(steps: Catalogue) -> None:

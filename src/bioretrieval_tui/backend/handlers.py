@@ -251,6 +251,8 @@ def run_job(job: protocol.Job, device: str, send: Send, reporter: Reporter) -> p
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():
             return protocol.Removed(remove_index(job.name))
+        case protocol.EvaluateJob():
+            return _evaluated(job, device, send, reporter)
         case protocol.FetchJob() | protocol.LookUpJob():
             return _fetched(job, send, reporter)
 
@@ -269,6 +271,30 @@ def _imported(job: protocol.ImportJob, reporter: Reporter) -> Outcome:
         settings=job.reading,
         reporter=reporter,
     )
+
+
+def _evaluated(
+    job: protocol.EvaluateJob, device: str, send: Send, reporter: Reporter
+) -> protocol.Evaluated:
+    from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
+
+    request = EvaluationRequest(
+        folder=job.folder,
+        split=job.split,
+        modes=job.modes,
+        model=job.model,
+        recipe=job.recipe,
+        device=device,
+        reranker=job.reranker,
+        reranker_recipe=job.reranker_recipe,
+        download=job.download,
+        run_file=job.run_file,
+    )
+    report = evaluate_folder(request, reporter, lambda text: send(protocol.Remarked(text)))
+    for note in report.notes:
+        send(protocol.Remarked(note))
+    facts = msgspec.to_builtins(report)
+    return protocol.Evaluated(msgspec.convert(facts, protocol.EvaluationSummary))
 
 
 def _fetched(

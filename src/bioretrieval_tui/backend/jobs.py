@@ -82,6 +82,11 @@ class Outcome:
         return self.result.verification if isinstance(self.result, protocol.Verified) else None
 
     @property
+    def evaluation(self) -> protocol.EvaluationSummary | None:
+        """What was measured, of an evaluation."""
+        return self.result.summary if isinstance(self.result, protocol.Evaluated) else None
+
+    @property
     def removed(self) -> str | None:
         """The name of the index that is removed, or None."""
         return self.job.name if isinstance(self.job, protocol.RemoveJob) and self.done else None
@@ -167,10 +172,26 @@ class JobQueue:
                 found.pop(job.target, None)
         return list(found)
 
+    @property
+    def evaluation(self) -> protocol.EvaluateJob | None:
+        """The job that runs, if it is an evaluation."""
+        return self.current if isinstance(self.current, protocol.EvaluateJob) else None
+
+    def of_purpose(self, purpose: str) -> list[protocol.EvaluateJob]:
+        """The evaluations of a purpose: the one that runs, then those that wait."""
+        return [
+            job for job in self.all
+            if isinstance(job, protocol.EvaluateJob) and job.purpose == purpose
+        ]  # fmt: skip
+
     def stop(self) -> None:
-        """Stop the job that runs; the next one begins."""
-        if self._task is not None:
-            self._task.cancel()
+        """Stop the job that runs; the next one begins. Evaluations of its purpose are dropped."""
+        if self._task is None:
+            return
+        if self.evaluation is not None:
+            for job in self.of_purpose(self.evaluation.purpose)[1:]:
+                self.drop(job)
+        self._task.cancel()
 
     def drop(self, job: protocol.Job) -> None:
         """Take a job that waits out of the queue."""
@@ -329,12 +350,20 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> tuple[str, str]:
             return f"Removed {job.target}: {size(result.bytes)} freed", "ok"
         case protocol.Verified():
             return _verified(job.target, result.verification)
+        case protocol.Evaluated():
+            return evaluation_line(result.summary), "ok"
         case protocol.Fetched():
             came = f"{plural(result.records, 'record')} of {result.service}"
             if result.index is None:
                 return came, "ok"
             now = plural(result.documents or 0, "document") if result.changed else "unchanged"
             return f"{came} fetched; index {result.index}: {now}", "ok"
+
+
+def evaluation_line(found: protocol.EvaluationSummary) -> str:
+    """The scores of an evaluation: `scifact: nDCG@10 lexical 0.6786, dense 0.6451`."""
+    scores = ", ".join(f"{run.mode} {run.metrics.get('nDCG@10', 0):.4f}" for run in found.runs)
+    return f"{found.benchmark}: nDCG@10 {scores}"
 
 
 def _built(job: protocol.Job, built: protocol.Built) -> str:

@@ -346,7 +346,7 @@ def _notes(
 ) -> Iterator[str]:
     """What should be read beside the scores. absent: judged documents that are not in the corpus;
     own: queries whose own document was left out, by mode."""
-    yield from benchmark.remarks()
+    yield from benchmark.notes
     if absent:
         documents = "document is" if absent == 1 else "documents are"
         yield (

@@ -7,15 +7,23 @@ the order and selection of the reader, and reads a query's documents from the se
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
-from bioretrieval_tui.tui.exploring import Stored, keep, prepare, stored, with_run
+from bioretrieval_tui.tui.kept_rankings import (
+    StoredRankings,
+    keep_rankings,
+    make_folder,
+    stored_rankings,
+    with_run_file,
+)
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.jobs import Outcome
+    from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.tui.evaluating import Answer, Ask, Result
     from bioretrieval_tui.tui.panes.pane import PaneContext
 
 DELTA = "delta"
@@ -60,8 +68,8 @@ class QrelsSession:
 
     def __init__(self, face: QrelsFace) -> None:
         self.face = face
-        self.ask: Ask | None = None
-        self.answer: Answer | None = None
+        self.job: EvaluateJob | None = None
+        self.answer: EvaluationSummary | None = None
         self.problem = ""
         self.queries: list[QueryRow] = []
         self.shown: list[QueryRow] = []
@@ -73,61 +81,65 @@ class QrelsSession:
 
     # Opening -----------------------------------------------------------------------------
 
-    def open(self, ask: Ask) -> None:
+    def open(self, job: EvaluateJob) -> None:
         """Show what `ask` ranks: kept rankings at once, others when they were made."""
-        self.ask = with_run(ask, self.face.owner.where)
+        self.job = with_run_file(job, self.face.owner.where)
         self._show([], None)
-        self.face.in_background("explore", self._open, self.ask)
+        self.face.in_background("explore", self._open, self.job)
 
-    async def _open(self, ask: Ask) -> None:
-        kept = stored(ask)
-        if kept is None or not await self._show_kept(ask, kept):
-            self.rank(ask)
+    async def _open(self, job: EvaluateJob) -> None:
+        kept = stored_rankings(job)
+        if kept is None or not await self._show_kept(job, kept):
+            self.rank(job)
 
-    async def _show_kept(self, ask: Ask, kept: Stored) -> bool:
+    async def _show_kept(self, job: EvaluateJob, kept: StoredRankings) -> bool:
         """Show the queries; False where the files have changed since they were ranked."""
         try:
             rows = await self.face.owner.client.open_benchmark(
-                ask.folder, kept.answer.split, kept.answer.sha256, kept.answer.index, kept.runs
+                Path(job.folder),
+                kept.summary.split,
+                kept.summary.sha256,
+                kept.summary.index,
+                kept.runs,
             )
         except BioRetrievalError as error:
             self._fail(error.line())
             return True
         if rows is not None:
-            self._show(rows, kept.answer)
+            self._show(rows, kept.summary)
         return rows is not None
 
-    def rank(self, ask: Ask) -> None:
+    def rank(self, job: EvaluateJob) -> None:
         """Rank the benchmark, in a process of its own."""
         try:
-            prepare(ask)
+            make_folder(job)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
         self.problem = ""
-        if not self.face.owner.evaluations.add([ask]):
+        if not self.face.owner.jobs.submit(job):
             self.face.owner.say("This is being ranked already, or waits")
         self.face.show_message("Ranking; it continues while you look at something else.")
 
-    def evaluation_done(self, result: Result) -> None:
+    def job_ended(self, outcome: Outcome) -> None:
         """Show the queries of a finished evaluation, if it is the one that was asked."""
-        if self.ask is None or result.ask != self.ask:
+        if self.job is None or outcome.job != self.job:
             return
-        if result.answer is None:
-            self._fail(result.line)
+        if outcome.evaluation is None:
+            self._fail(outcome.line)
             return
         try:
-            kept = keep(self.ask, result.answer)
+            kept = keep_rankings(self.job, outcome.evaluation)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
-        self.face.in_background("explore", self._show_kept, self.ask, kept)
+        self.face.in_background("explore", self._show_kept, self.job, kept)
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
         self.face.show_message(problem)
 
-    def _show(self, rows: list[QueryRow], answer: Answer | None) -> None:
+    def _show(self, rows: list[QueryRow], answer: EvaluationSummary | None) -> None:
         self.queries, self.answer, self.problem = rows, answer, ""
         self.words, self.order, self._pair, self.view = "", None, 0, None
         self._arrange()

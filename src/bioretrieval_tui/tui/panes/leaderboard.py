@@ -38,8 +38,8 @@ from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.jobs import Outcome
     from bioretrieval_tui.evaluation.records import EvaluationRecord
-    from bioretrieval_tui.tui.evaluating import Result as Outcome
 
 
 class LeaderboardPane(Pane):
@@ -299,9 +299,9 @@ class LeaderboardPane(Pane):
             self.own_detail.focus()
         self._read_runs()
 
-    def evaluation_done(self, result: Outcome) -> None:
+    def job_ended(self, outcome: Outcome) -> None:
         """Read the runs again: an evaluation has left its records."""
-        if result.answer is not None:
+        if outcome.evaluation is not None:
             self._read_runs()
 
     def _read_runs(self) -> None:

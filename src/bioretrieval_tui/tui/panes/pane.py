@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
-    from bioretrieval_tui.tui.evaluating import Evaluations, Result
     from bioretrieval_tui.tui.found_session import FoundSession
 
 _P = ParamSpec("_P")
@@ -72,8 +71,6 @@ class PaneContext(Protocol):
     def client(self) -> SearchClient: ...
     @property
     def jobs(self) -> JobQueue: ...
-    @property
-    def evaluations(self) -> Evaluations: ...
     @property
     def found(self) -> FoundSession: ...
 
@@ -182,12 +179,6 @@ class Pane(Widget):
 
     def job_ended(self, outcome: Outcome) -> None:
         """Take in the outcome of a job."""
-
-    def evaluation_changed(self) -> None:
-        """An evaluation began, went on or ended."""
-
-    def evaluation_done(self, result: Result) -> None:
-        """Take in the outcome of an evaluation."""
 
     def redraw(self) -> None:
         """Draw everything again, after a change of look."""

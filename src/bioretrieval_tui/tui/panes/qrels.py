@@ -30,7 +30,8 @@ from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.tui.evaluating import Ask, Result
+    from bioretrieval_tui.backend.jobs import Outcome
+    from bioretrieval_tui.backend.protocol import EvaluateJob
 
 EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR format will do."
 _QUERIES_WIDTH = 60
@@ -82,27 +83,27 @@ class QrelsPane(Pane):
         """Nothing is open yet."""
         self.query_one("#query", Detail).can_focus = False
         self.head()
-        self.evaluation_changed()
+        self.jobs_changed()
 
     def on_resize(self) -> None:
         """The query has the rule that the document has."""
         query = self.query_one("#query", Detail)
         query.rule = self.wide
         query.repaint()
-        self.evaluation_changed()
+        self.jobs_changed()
 
-    def open(self, ask: Ask) -> None:
-        """Show what `ask` ranks."""
-        self.session.open(ask)
+    def open(self, job: EvaluateJob) -> None:
+        """Show what a job ranks."""
+        self.session.open(job)
 
-    def evaluation_changed(self) -> None:
+    def jobs_changed(self) -> None:
         """Show the progress of the evaluation that runs."""
-        rows = evaluation_lines(self.owner.evaluations, self.app.size.width)
+        rows = evaluation_lines(self.owner.jobs, self.app.size.width)
         self.query_one(WorkBar).show(rows)
 
-    def evaluation_done(self, result: Result) -> None:
+    def job_ended(self, outcome: Outcome) -> None:
         """Show its queries, if it is of this benchmark."""
-        self.session.evaluation_done(result)
+        self.session.job_ended(outcome)
 
     # Parts -------------------------------------------------------------------------------
 
@@ -212,8 +213,8 @@ class QrelsPane(Pane):
                 spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
             if session.words:
                 spans += [Span("  filter ", "faint"), Span(session.words, "ok")]
-        elif session.ask is not None:
-            spans.append(Span(f"  {session.ask.folder}", "dim"))
+        elif session.job is not None:
+            spans.append(Span(f"  {session.job.folder}", "dim"))
         self.query_one(HeadLine).show(*spans)
 
     def make_page(self) -> PaintedPage:
@@ -334,7 +335,7 @@ class QrelsPane(Pane):
         session = self.session
         if session.words:
             session.filter_by("")
-        elif session.ask is not None and session.ask == self.owner.evaluations.current:
+        elif session.job is not None and session.job == self.owner.jobs.current:
             self.owner.action_stop_evaluation()
 
     def action_another(self) -> None:
@@ -343,10 +344,10 @@ class QrelsPane(Pane):
 
     def action_again(self) -> None:
         """Rank the benchmark again."""
-        if self.session.ask is None:
+        if self.session.job is None:
             self.owner.say("No benchmark is open: b chooses one")
         else:
-            self.session.rank(self.session.ask)
+            self.session.rank(self.session.job)
 
     def action_export(self) -> None:
         """Write the queries that are shown to a file."""

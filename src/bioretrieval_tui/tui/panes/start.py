@@ -27,8 +27,8 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.jobs import Outcome
     from bioretrieval_tui.tui.dialogs.files import ChosenBenchmark as Chosen
-    from bioretrieval_tui.tui.evaluating import Ask, Result
     from bioretrieval_tui.tui.step_session import State
 
 _LEAD = 4
@@ -64,7 +64,7 @@ class StartPane(Pane):
             self.call_after_refresh(self.owner.say, error.line(), "error")
         self.entry_list = EntrySession(self.catalogue.section("path"), self.catalogue)
         self.refill()
-        self.evaluation_changed()
+        self.jobs_changed()
 
     def activate(self) -> None:
         """Shown: folders, weights and figures may have come meanwhile."""
@@ -172,12 +172,12 @@ class StartPane(Pane):
             busy = isinstance(step, Step) and _runs(step)
             self.owner.say("Looking for its folder" if busy else "This step evaluates nothing")
             return
-        waiting = self.owner.evaluations.all_of(step.id)
+        waiting = self.owner.jobs.of_purpose(step.id)
         if waiting:
-            if waiting[0] == self.owner.evaluations.current:
+            if waiting[0] is self.owner.jobs.current:
                 self.owner.action_stop_evaluation()
             else:
-                self.owner.say(f"It waits for another evaluation: {step.name}")
+                self.owner.say(f"It waits for another job: {step.name}")
             return
         if all(place.folder is None for place in state.places):
             self.owner.say("Its benchmark was not found: f chooses a folder", "warn")
@@ -188,16 +188,19 @@ class StartPane(Pane):
             self._run(step, state, download=False)
 
     def _run(self, step: Step, state: State, *, download: bool) -> None:
-        from bioretrieval_tui.tui.evaluating import Ask
+        from bioretrieval_tui.backend.protocol import EvaluateJob
+        from bioretrieval_tui.tui.kept_rankings import encoder_of
 
-        asks: list[Ask] = [
-            Ask(place.folder, place.call.modes, place.call.model, download=download,
-                purpose=step.id)
+        jobs = [
+            EvaluateJob(
+                str(place.folder), place.call.modes, *encoder_of(self.catalogue, place.call.model),
+                download=download, purpose=step.id,
+            )
             for place in state.places
             if place.folder is not None
         ]  # fmt: skip
-        self.owner.evaluations.add(asks)
-        self.owner.say(asks[0].doing)
+        self.owner.jobs.submit(*jobs)
+        self.owner.say(jobs[0].title)
 
     def _ask_to_fetch(self, step: Step, state: State) -> None:
         from bioretrieval_tui.encoding.device import offline
@@ -246,18 +249,18 @@ class StartPane(Pane):
         filtered = found is not None and (found.expression or found.problem)
         open_before = self.has_class("-reading") or self.letters or filtered
         super().action_clear()
-        running = self.owner.evaluations.current
+        running = self.owner.jobs.evaluation
         if not open_before and running is not None and running.purpose == self.current_id:
             self.owner.action_stop_evaluation()
 
-    def evaluation_changed(self) -> None:
-        """Show how far the one that runs is."""
-        rows = evaluation_lines(self.owner.evaluations, self.app.size.width)
-        self.query_one(WorkBar).show(rows)
+    def jobs_changed(self) -> None:
+        """Show how far the evaluation that runs is."""
+        self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
-    def evaluation_done(self, result: Result) -> None:  # noqa: ARG002 - the record is read
-        """Show its figures."""
-        self.look()
+    def job_ended(self, outcome: Outcome) -> None:
+        """Show the scores of an evaluation."""
+        if outcome.evaluation is not None or not outcome.done:
+            self.look()
 
 
 def _runs(step: Step) -> bool:
