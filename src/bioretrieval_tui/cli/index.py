@@ -14,7 +14,7 @@ import click
 from bioretrieval_tui.cli.lookups import complete_index, complete_model
 from bioretrieval_tui.cli.model_choice import chosen_model, whose_vectors
 from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
-from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 
@@ -119,7 +119,7 @@ def list_(format_: Format) -> None:
 @format_option(without=("bibtex",))
 def info(name: str, format_: Format) -> None:
     """Tell about one index, after comparing each of its files with its checksum."""
-    from bioretrieval_tui.cli.output import put
+    from bioretrieval_tui.cli.printing import put
     from bioretrieval_tui.index import registry
     from bioretrieval_tui.render.formats import object_text
     from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
