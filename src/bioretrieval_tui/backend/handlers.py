@@ -14,11 +14,8 @@ import msgspec
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import (
-    load_cross_encoder,
-    load_encoder,
-    prepare_query_encoder,
-)
+from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
 from bioretrieval_tui.evaluation.qrels import Rankings, query_rows, query_view, titles_in

@@ -59,7 +59,7 @@ def doctor(model: str | None, download: bool, offline: bool, format_: Format) ->
     that torch needs to load. With --model, exit code 1 if the model is not here or does not do as
     its recipe says, 3 if the catalogue does not know it.
     """
-    from bioretrieval_tui.cli.downloads import keep_offline
+    from bioretrieval_tui.cli.options import keep_offline
 
     if offline:
         keep_offline()
@@ -84,8 +84,8 @@ def _machine() -> Iterator[Finding]:
 
 def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[Finding]:
     """Findings about one model. Raises NotFoundError where the catalogue does not know it."""
-    from bioretrieval_tui.cli.downloads import fetch_missing
-    from bioretrieval_tui.encoding.checking import check_model
+    from bioretrieval_tui.cli.model_choice import fetch_missing
+    from bioretrieval_tui.encoding.recipe_check import check_model
 
     hub, recipe, dimension = _known(model)
     if download:
@@ -373,7 +373,7 @@ def devices() -> Iterator[Finding]:
 def processor() -> Iterator[Finding]:
     """In what OpenVINO would encode on this processor, asked in a child like torch."""
     program = (
-        "from bioretrieval_tui.encoding.openvino_runtime import DTYPES, chip\n"
+        "from bioretrieval_tui.encoding.openvino_encoder import DTYPES, chip\n"
         "found = chip()\n"
         "if found is None: raise SystemExit('there is no bfloat16, which is asked for')\n"
         "print(found.openvino.partition('-')[0], DTYPES[found.precision])"

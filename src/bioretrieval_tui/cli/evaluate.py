@@ -193,7 +193,7 @@ def _records(remove: str | None, format_: Format) -> None:
 
 def _offer_downloads(request: EvaluationRequest, reporter: Reporter) -> None:
     """Ask on a terminal whether to fetch what the models lack; the benchmark is looked at first."""
-    from bioretrieval_tui.cli.downloads import fetch_missing
+    from bioretrieval_tui.cli.model_choice import fetch_missing
     from bioretrieval_tui.evaluation.benchmark import find_parts
 
     find_parts(Path(request.folder), request.split)
@@ -205,7 +205,7 @@ def _model(model: str | None) -> tuple[str | None, Encoding | None]:
     """Hub id and recipe of --model; None without one, so that an index keeps its own."""
     if model is None:
         return None, None
-    from bioretrieval_tui.cli.models import chosen_model
+    from bioretrieval_tui.cli.model_choice import chosen_model
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
     found = chosen_model(model)
@@ -213,7 +213,7 @@ def _model(model: str | None) -> tuple[str | None, Encoding | None]:
 
 
 def _reranker(name: str) -> tuple[str, Encoding | None]:
-    from bioretrieval_tui.cli.models import chosen_model
+    from bioretrieval_tui.cli.model_choice import chosen_model
 
     found = chosen_model(name)
     if found is None:

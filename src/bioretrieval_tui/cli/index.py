@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from bioretrieval_tui.cli.lookups import complete_index, complete_model
-from bioretrieval_tui.cli.models import chosen_model, whose_vectors
+from bioretrieval_tui.cli.model_choice import chosen_model, whose_vectors
 from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
 from bioretrieval_tui.cli.output import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
@@ -271,9 +271,9 @@ def build(
     check_name(device)
     settings = settings_of(reader, mapping, strict)
     chosen = chosen_model(model)
-    from bioretrieval_tui.cli.downloads import fetch_missing
+    from bioretrieval_tui.cli.model_choice import fetch_missing
     from bioretrieval_tui.encoding.embedded import MODEL_ID
-    from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
+    from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
     from bioretrieval_tui.index.build import build_index
 
     hub, recipe = chosen if chosen is not None else (MODEL_ID, None)

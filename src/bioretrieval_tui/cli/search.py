@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.downloads import quiet_option
 from bioretrieval_tui.cli.lookups import catalogue, complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
+from bioretrieval_tui.cli.options import quiet_option
 from bioretrieval_tui.cli.output import format_option, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
@@ -211,7 +211,7 @@ def _searched(
 
     found, note = None, None
     if name in (None, CATALOGUE):
-        from bioretrieval_tui.encoding.encoder import load_encoder
+        from bioretrieval_tui.encoding.encoder_registry import load_encoder
         from bioretrieval_tui.search import catalogue_index
 
         found = catalogue()
@@ -231,7 +231,7 @@ def _searched(
 
 def _reranker(name: str) -> tuple[str, Encoding | None]:
     """Hub id or folder, and recipe, of a cross-encoder. Raises UsageError for any other model."""
-    from bioretrieval_tui.cli.models import chosen_model
+    from bioretrieval_tui.cli.model_choice import chosen_model
 
     chosen = chosen_model(name)
     if chosen is None or (chosen[1] is not None and chosen[1].type != "cross-encoder"):
@@ -248,8 +248,8 @@ def _reranked(
     device: str,
     reporter: Reporter,
 ) -> Sequence[Hit]:
-    from bioretrieval_tui.cli.downloads import fetch_missing
-    from bioretrieval_tui.encoding.encoder import load_cross_encoder
+    from bioretrieval_tui.cli.model_choice import fetch_missing
+    from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
     from bioretrieval_tui.search.rerank import reranked
 
     fetch_missing(model, recipe, reporter, download=False)

@@ -202,7 +202,7 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
         ModelError: none is here; the remedy says how to get the first one.
     """
     from bioretrieval_tui.catalog.models import Model
-    from bioretrieval_tui.encoding.fetching import missing_models
+    from bioretrieval_tui.encoding.download import missing_models
 
     first: Model | None = None
     for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST_RERANKER):

@@ -1,24 +1,34 @@
-"""Getting a model's files from the hub, when the user has asked for it and never otherwise.
+"""Download the files of a model from the hub, when the user has asked for it and never otherwise.
 
 Only what is needed is fetched: safetensors weights, settings and tokenizer files, all of one
-commit. What a broken connection left is continued. huggingface_hub is imported within functions.
+commit. The hub's library discards a partial file when the connection breaks; weights have
+gigabytes, so large files are gathered here, continued by the next call, and put into the hub cache
+complete and checked. huggingface_hub is imported within functions.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from urllib.parse import urlsplit
+
+from filelock import FileLock
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.encoding import adapters
 from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
-from bioretrieval_tui.encoding.hub import COMPANIONS, SHARDS, adapter_folder, model_folder
+from bioretrieval_tui.encoding.model_files import (
+    ADAPTER_WEIGHTS,
+    COMPANIONS,
+    SHARDS,
+    adapter_folder,
+    model_folder,
+)
 from bioretrieval_tui.encoding.recipe import parts_of
-from bioretrieval_tui.encoding.resuming import LARGE, gather
-from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.errors import BioRetrievalError, ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 STAGE = "downloading"
@@ -122,9 +132,7 @@ def fetch_model(
             told.begin(name)
             if what.files[name] >= LARGE:
                 gather(model, name, what.revision, told.add)
-            path = hf_hub_download(
-                model, name, revision=what.revision, tqdm_class=_bar(told), library_name=None
-            )
+            path = hf_hub_download(model, name, revision=what.revision, library_name=None)
             folder = Path(path).parents[len(PurePosixPath(name).parts) - 1]
             told.end(name)
         if folder is not None and what.branch != what.revision:
@@ -145,7 +153,6 @@ class _Told:
         self._tell(what.line())
 
     def begin(self, name: str) -> None:
-        self._part = 0
         self._tell(f"{self._what.model} {name}")
 
     def add(self, count: int) -> None:
@@ -153,7 +160,6 @@ class _Told:
         self._tell(self._what.model)
 
     def end(self, name: str) -> None:
-        # A file that was here already moved no bar.
         self._whole += self._what.files[name]
         self._part = 0
         self._tell(self._what.model)
@@ -165,35 +171,12 @@ class _Told:
         self._reporter(Progress(STAGE, shown, total, unit="MB", note=note))
 
 
-def _bar(told: _Told) -> Any:
-    """What the hub's library takes for its bar: one that draws nothing and tells `told`."""
-
-    class Bar:
-        def __init__(self, *_: Any, initial: int = 0, **__: Any) -> None:
-            if initial:
-                told.add(int(initial))
-
-        def update(self, count: float | None = 1) -> None:
-            told.add(int(count or 0))
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            return None
-
-        def __getattr__(self, _: str) -> Any:
-            return lambda *__, **___: None
-
-    return Bar
-
-
 def _wanted(model: str, names: dict[str, int]) -> list[str]:
     """The files to fetch. Raises ModelError where there are no weights that may be loaded."""
     if "model.safetensors" in names:
         weights = ["model.safetensors"]
-    elif adapters.WEIGHTS in names:
-        weights = [adapters.WEIGHTS]
+    elif ADAPTER_WEIGHTS in names:
+        weights = [ADAPTER_WEIGHTS]
     else:
         weights = sorted(
             name for name in names if name.startswith("model-") and name.endswith(".safetensors")
@@ -227,40 +210,113 @@ def _explained(model: str) -> Iterator[None]:
 
     try:
         yield
-    except errors.GatedRepoError as error:
-        raise ModelError(
-            f"{model} is gated: its authors want their terms accepted first",
-            remedy=f"accept them on https://huggingface.co/{model}, then: hf auth login",
-        ) from error
-    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
-        raise ModelError(
-            f"the hub has no model {model}, or shows it only to some",
-            remedy="correct its name, or: hf auth login",
-        ) from error
-    except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
-        raise ModelError(
-            f"the hub has no such revision or file of {model}", remedy="correct the revision"
-        ) from error
-    except errors.OfflineModeIsEnabled as error:
-        raise ModelError(
-            f"{model} is not fetched: HF_HUB_OFFLINE keeps the network out", remedy="unset it"
-        ) from error
-    except OSError as error:
-        # The library's errors of the network are OSErrors, as those of a disk are.
-        raise ModelError(
-            f"{model} could not be fetched: {_reason(error)}",
-            remedy="try again: what has come is kept, and the rest follows",
-        ) from error
     except Exception as error:
-        # Which HTTP client the library brings along is its own affair; all are called so.
-        if not type(error).__module__.startswith("http"):
-            raise
-        raise ModelError(
-            f"{model} could not be fetched: the hub does not answer ({_reason(error)})",
-            remedy="look at the network and try again: what has come is kept",
-        ) from error
+        match error:
+            case BioRetrievalError():
+                raise
+            case errors.GatedRepoError():
+                said = f"{model} is gated: its authors want their terms accepted first"
+                remedy = f"accept them on https://huggingface.co/{model}, then: hf auth login"
+            case errors.RepositoryNotFoundError() | errors.HFValidationError():
+                said = f"the hub has no model {model}, or shows it only to some"
+                remedy = "correct its name, or: hf auth login"
+            case errors.RevisionNotFoundError() | errors.EntryNotFoundError():
+                said = f"the hub has no such revision or file of {model}"
+                remedy = "correct the revision"
+            case errors.OfflineModeIsEnabled():
+                said = f"{model} is not fetched: HF_HUB_OFFLINE keeps the network out"
+                remedy = "unset it"
+            case OSError():  # the library's errors of the network are so, as those of a disk are
+                said = f"{model} could not be fetched: {_reason(error)}"
+                remedy = "try again: what has come is kept, and the rest follows"
+            case _ if type(error).__module__.startswith("http"):
+                # Which HTTP client the library brings along is its own affair.
+                said = f"{model} could not be fetched: the hub does not answer ({_reason(error)})"
+                remedy = "look at the network and try again: what has come is kept"
+            case _:
+                raise
+        raise ModelError(said, remedy=remedy) from error
 
 
 def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]
+
+
+LARGE = 8 * 2**20
+"""Bytes from which on a file is worth continuing."""
+_PART = 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def gather(model: str, name: str, revision: str, told: Callable[[int], None]) -> None:
+    """Have the file `name` of a model's `revision` in the hub cache, by its content.
+
+    told: hears how many more bytes there are, those of an earlier attempt first; what it raises
+    stops the work, and what has come is kept. Files that the hub does not name by their SHA-256
+    are left to its library.
+
+    Raises:
+        ModelError: what came is not what the hub announced. Whatever the hub's library raises.
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+
+    url = hf_hub_url(model, name, revision=revision)
+    facts = get_hf_file_metadata(url)
+    if facts.etag is None or not _SHA256.fullmatch(facts.etag):
+        return
+    blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model, repo_type="model")
+    place = blobs / "blobs" / facts.etag
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f"{facts.etag}.bioretrieval.part")
+    with FileLock(part.with_suffix(".lock")):
+        if not place.exists():
+            _continue(facts.location, url, part, told)
+            _check(model, name, part, facts.etag)
+            part.replace(place)
+    with contextlib.suppress(OSError):
+        part.with_suffix(".lock").unlink()
+
+
+def _continue(location: str, url: str, part: Path, told: Callable[[int], None]) -> None:
+    """Append to `part` what it lacks of the file at `location`, where `url` leads."""
+    from huggingface_hub import get_session, hf_raise_for_status
+    from huggingface_hub.utils._headers import build_hf_headers
+
+    headers = build_hf_headers()
+    if urlsplit(location).netloc != urlsplit(url).netloc:
+        # The token is for the hub, not for whoever keeps its files.
+        headers.pop("authorization", None)
+    have = part.stat().st_size if part.exists() else 0
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    with get_session().stream(
+        "GET", location, headers=headers, follow_redirects=True, timeout=60
+    ) as answer:
+        if answer.status_code == 416:
+            # There is nothing behind what we have: it is complete, or it is not this file.
+            told(have)
+            return
+        hf_raise_for_status(answer)
+        if answer.status_code != 206:
+            have = 0
+        told(have)
+        with part.open("r+b" if have else "wb") as out:
+            out.seek(have)
+            for data in answer.iter_bytes(_PART):
+                out.write(data)
+                told(len(data))
+
+
+def _check(model: str, name: str, part: Path, expected: str) -> None:
+    digest = hashlib.sha256()
+    with part.open("rb") as stream:
+        while data := stream.read(_PART):
+            digest.update(data)
+    if digest.hexdigest() != expected:
+        part.unlink()
+        raise ModelError(
+            f"{model}: {name} came damaged (its SHA-256 is not the hub's)",
+            remedy="fetch it again",
+        )

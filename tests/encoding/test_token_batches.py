@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.encoding.batches import Batch, ahead, token_batches
+from bioretrieval_tui.encoding.device import PriorityLock
 from bioretrieval_tui.encoding.recipe import SideInput
-from bioretrieval_tui.encoding.tokenising import Tokens
-from bioretrieval_tui.encoding.torch_lane import pieces
-from bioretrieval_tui.encoding.turns import Turns
+from bioretrieval_tui.encoding.token_batches import Batch, Tokens, ahead, token_batches
 
 
 def lengths_of_words(text: str) -> list[int]:
@@ -59,27 +57,29 @@ def test_the_budget_may_shrink_on_the_way() -> None:
 
 
 def test_padding_stands_on_the_right_and_is_masked() -> None:
-    ids, mask = Batch((4, 2, 9), ([7, 8, 9], [5], [])).padded(1)
+    ids, mask = Batch((4, 2, 9), ([7, 8, 9], [5], [])).inputs(1, types=False).values()
     np.testing.assert_array_equal(ids, [[7, 8, 9], [5, 1, 1], [1, 1, 1]])
     np.testing.assert_array_equal(mask, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
-    ids, mask = Batch((0,), ([],)).padded(1)
+    ids, mask = Batch((0,), ([],)).inputs(1, types=False).values()
     assert (ids.shape, int(mask.sum())) == ((1, 1), 0)
 
 
 def test_segments_are_padded_and_halved_with_their_tokens() -> None:
     batch = Batch.of([4, 2], [Tokens([7, 8, 9], [0, 1, 1]), Tokens([5, 6], [0, 1])])
-    np.testing.assert_array_equal(batch.padded_types(), [[0, 1, 1], [0, 1, 0]])
+    np.testing.assert_array_equal(
+        batch.inputs(1, types=True)["token_type_ids"], [[0, 1, 1], [0, 1, 0]]
+    )
     first, second = batch.halves()
     assert (first.types, second.types) == (([0, 1, 1],), ([0, 1],))
     plain = Batch.of([0], [Tokens([7, 8])])
     assert plain.types is None
-    np.testing.assert_array_equal(plain.padded_types(), [[0, 0]])
+    np.testing.assert_array_equal(plain.inputs(1, types=True)["token_type_ids"], [[0, 0]])
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=9), st.integers(1, 30))
-def test_pieces_of_a_batch_keep_to_the_budget(lengths: list[int], budget: int) -> None:
+def test_parts_of_a_batch_keep_to_the_budget(lengths: list[int], budget: int) -> None:
     batch = Batch(tuple(range(len(lengths))), tuple([1] * length for length in lengths))
-    parts = list(pieces(batch, budget))
+    parts = list(batch.parts(budget))
     assert [row for part in parts for row in part.rows] == list(batch.rows)
     for part in parts:
         longest = max(1, *map(len, part.sequences))
@@ -93,15 +93,15 @@ def test_ahead_makes_a_few_and_waits() -> None:
     def items() -> Iterator[int]:
         for number in range(50):
             made.append(number)
-            if number == 3:
+            if number == 2:
                 third.set()
             yield number
 
     source = ahead(items(), depth=2)
     assert next(source) == 0
     assert third.wait(10)
-    # One is taken, two wait in the queue, and one more is in the maker's hand.
-    assert len(made) == 4
+    # One is taken and two are made in advance.
+    assert len(made) == 3
     assert list(source) == list(range(1, 50))
 
 
@@ -122,7 +122,7 @@ def test_ahead_hands_errors_on_and_ends_its_thread() -> None:
 
 
 def test_the_urgent_go_first() -> None:
-    turns = Turns()
+    turns = PriorityLock()
     order: list[str] = []
     waiting = threading.Semaphore(0)
 

@@ -1,14 +1,20 @@
-"""Which model --model means, and how it encodes: a catalogue id, a hub id or a folder."""
+"""Which model --model means (a catalogue id, a hub id or a folder), how it encodes, and asking
+before it is downloaded."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from bioretrieval_tui.cli.narration import tell
 from bioretrieval_tui.errors import ModelError, NotFoundError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding, Model
+    from bioretrieval_tui.progress import Reporter
 
 
 def chosen_model(model: str | None) -> tuple[str, Encoding | None] | None:
@@ -42,6 +48,32 @@ def whose_vectors(model: str) -> tuple[str, Encoding, int | None]:
         )
     hub, recipe = _hub_and_recipe(entry)
     return hub, recipe, entry.dimension
+
+
+def fetch_missing(
+    model: str, recipe: Encoding | None, reporter: Reporter, *, download: bool, ask: bool = True
+) -> None:
+    """Download what `model` needs and this machine lacks, if the user agrees.
+
+    Each model is announced in one line first: files, size, licence, and whether it is gated.
+    download: the user has agreed already; otherwise, if `ask`, a question is put on a terminal.
+    Without an answer nothing is downloaded and the network is not used.
+
+    Raises:
+        ModelError: it cannot be downloaded, or the user declined.
+    """
+    from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
+
+    missing = missing_models(model, recipe)
+    asking = ask and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    if not missing or not (download or asking):
+        return
+    for name in missing:
+        plan = plan_download(name)
+        tell(plan.line())
+        if not download and not click.confirm("Fetch it?", default=False, err=True):
+            raise ModelError(f"{name} is not on this machine", remedy="say --download to fetch it")
+        fetch_model(name, reporter=reporter, plan=plan)
 
 
 def _model_entry(model: str) -> Model | None:

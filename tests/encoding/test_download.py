@@ -14,16 +14,16 @@ import pytest
 from hub_server import COMMIT, Hub, hub
 from tiny_models import save_adapter, save_bert
 
-from bioretrieval_tui.encoding.fetching import missing_models
-from bioretrieval_tui.encoding.hub import is_here, model_folder
+from bioretrieval_tui.encoding.download import missing_models
+from bioretrieval_tui.encoding.model_files import is_here, model_folder
 from bioretrieval_tui.errors import ModelError
 
 MODEL = "someone/tiny"
 START = """
 import json, os
 from pathlib import Path
-from bioretrieval_tui.encoding.fetching import fetch_model, missing_models, plan_download
-from bioretrieval_tui.encoding.hub import is_here, model_folder, weights_revision
+from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
+from bioretrieval_tui.encoding.model_files import is_here, model_folder, revision_of
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 steps = []
 def keep(step): steps.append((step.stage, step.done, step.total, step.unit, step.note))
@@ -81,7 +81,7 @@ out["requests"] = 0
 folder = fetch_model("{MODEL}", reporter=keep, plan=plan)
 out["there"] = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 out["same"] = str(model_folder("{MODEL}")) == str(folder)
-out["revision"] = weights_revision("{MODEL}", folder)
+out["revision"] = revision_of("{MODEL}", folder)
 out["after"] = is_here("{MODEL}"), missing_models("{MODEL}", None)
 out["pinned"] = is_here("{MODEL}", "{COMMIT}"), is_here("{MODEL}", "b" * 40)
 out["steps"] = list(steps)

@@ -14,13 +14,11 @@ import numpy as np
 
 from bioretrieval_tui.catalog.models import CheckVector, Encoding
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.base import BaseEncoder
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-from bioretrieval_tui.encoding.modules import said_pooling
-from bioretrieval_tui.encoding.recipe import Part, SideName, parts_of
-from bioretrieval_tui.encoding.sources import ModelFiles, source_of
-from bioretrieval_tui.encoding.support import refuse_unsupported
-from bioretrieval_tui.encoding.weights import weight_names
+from bioretrieval_tui.encoding.encoder import BaseEncoder
+from bioretrieval_tui.encoding.model_files import ModelFiles, source_of, weight_names
+from bioretrieval_tui.encoding.recipe import ModelPart, SideName, parts_of, refuse_unsupported
+from bioretrieval_tui.encoding.torch_modules import said_pooling
 from bioretrieval_tui.errors import ModelError
 
 TOLERANCE = 1e-3
@@ -35,7 +33,7 @@ _OTHER = Document("", "Bees of the Alps", "Wild bees were counted on two hundred
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class RecipeCheck:
     """One thing looked at: what it is, how it is, what was found, what to do."""
 
     name: str
@@ -44,7 +42,9 @@ class Check:
     remedy: str | None = None
 
 
-def check_model(model: str, recipe: Encoding, *, dimension: int | None = None) -> Iterator[Check]:
+def check_model(
+    model: str, recipe: Encoding, *, dimension: int | None = None
+) -> Iterator[RecipeCheck]:
     """What is right and what is wrong with `model`, one line each; raises nothing for a user.
 
     dimension: what the catalogue says. A `missing` check is one that keeps the model from use.
@@ -53,18 +53,18 @@ def check_model(model: str, recipe: Encoding, *, dimension: int | None = None) -
         yield from _checks(model, recipe, dimension)
     except ModelError as error:
         remedy = error.remedy or "get its files again, or correct its encoding in your overlay"
-        yield Check(model, "missing", error.message, remedy)
+        yield RecipeCheck(model, "missing", error.message, remedy)
 
 
-def _checks(model: str, recipe: Encoding, dimension: int | None) -> Iterator[Check]:
+def _checks(model: str, recipe: Encoding, dimension: int | None) -> Iterator[RecipeCheck]:
     reranks = recipe.type == "cross-encoder"
     if not reranks:
         refuse_unsupported(model, recipe)
     if recipe.unverified:
         fields = ", ".join(recipe.unverified)
-        yield Check("recipe", "note", f"grade {recipe.grade}, not verified: {fields}")
+        yield RecipeCheck("recipe", "note", f"grade {recipe.grade}, not verified: {fields}")
     else:
-        yield Check("recipe", "ok", f"grade {recipe.grade}, every field has a source")
+        yield RecipeCheck("recipe", "ok", f"grade {recipe.grade}, every field has a source")
     yield from _version(recipe.requires)
     query, document = parts_of(model, recipe)
     if reranks:
@@ -85,7 +85,7 @@ def _checks(model: str, recipe: Encoding, dimension: int | None) -> Iterator[Che
         yield _published(found[recipe.check.side], recipe.check)
 
 
-def _version(requires: str | None) -> Iterator[Check]:
+def _version(requires: str | None) -> Iterator[RecipeCheck]:
     name, _, wanted = (requires or "").partition("==")
     if not wanted:
         return
@@ -96,41 +96,41 @@ def _version(requires: str | None) -> Iterator[Check]:
     except PackageNotFoundError:
         here = "not installed"
     if here != wanted:
-        yield Check(
+        yield RecipeCheck(
             "versions", "note", f"its authors insist on {requires}; here it is {here}",
             "compare its scores with the published ones: bioretrieval-tui eval",
         )  # fmt: skip
 
 
-def _files(part: Part, files: ModelFiles) -> Iterator[Check]:
+def _files(part: ModelPart, files: ModelFiles) -> Iterator[RecipeCheck]:
     names = weight_names(files.folder)
     size = sum(path.stat().st_size for path in files.folder.glob("*.safetensors"))
-    yield Check(
+    yield RecipeCheck(
         "files",
         "ok",
         f"{part.model}: {len(names)} weights, {size / 1e6:,.1f} MB of safetensors,"
         f" revision {files.revision[:19]}, in {files.folder}",
     )
     if files.adapter is not None:
-        yield Check("adapter", "ok", f"{part.adapter}, in {files.adapter}")
+        yield RecipeCheck("adapter", "ok", f"{part.adapter}, in {files.adapter}")
 
 
-def _pooling(part: Part, files: ModelFiles) -> Iterator[Check]:
+def _pooling(part: ModelPart, files: ModelFiles) -> Iterator[RecipeCheck]:
     """Whether the authors' own file, where there is one, pools as the recipe does."""
     said = said_pooling(files.folder)
     if said is None or part.recipe.pooling is None:
         return
     if said == part.recipe.pooling:
-        yield Check("pooling", "ok", f"{said}, as its own 1_Pooling/config.json says")
+        yield RecipeCheck("pooling", "ok", f"{said}, as its own 1_Pooling/config.json says")
     else:
-        yield Check(
+        yield RecipeCheck(
             "pooling", "missing",
             f"its own 1_Pooling/config.json says {said}, the recipe {part.recipe.pooling}",
             "correct `pooling` in its encoding in your overlay",
         )  # fmt: skip
 
 
-def _loaded(part: Part, files: ModelFiles) -> BaseEncoder:
+def _loaded(part: ModelPart, files: ModelFiles) -> BaseEncoder:
     if part.recipe.type == "static":
         from bioretrieval_tui.encoding.static_encoder import load_static_encoder
 
@@ -140,27 +140,27 @@ def _loaded(part: Part, files: ModelFiles) -> BaseEncoder:
     return load_torch_encoder(part.model, files, part.recipe, "cpu", dtype="float32")
 
 
-def _vectors(found: dict[SideName, BaseEncoder], dimension: int | None) -> Iterator[Check]:
+def _vectors(found: dict[SideName, BaseEncoder], dimension: int | None) -> Iterator[RecipeCheck]:
     queries = found["query"].plain_queries([_SAMPLE.title, _OTHER.title])
     documents = found["document"].plain_documents([_SAMPLE, _OTHER])
     for side, vectors in zip(_SIDES, (queries, documents), strict=True):
         width = vectors.shape[1]
         if dimension is not None and width != dimension:
-            yield Check(
+            yield RecipeCheck(
                 "dimension", "missing", f"{width} for a {side}, the catalogue says {dimension}",
                 "get the files of the model that the catalogue means, or correct the entry",
             )  # fmt: skip
         else:
-            yield Check("dimension", "ok", f"{width} for a {side}")
+            yield RecipeCheck("dimension", "ok", f"{width} for a {side}")
         if np.allclose(vectors[0], vectors[1], atol=1e-4):
-            yield Check(
+            yield RecipeCheck(
                 "vectors", "missing", f"two unlike texts have one vector as a {side}",
                 "get its files again",
             )  # fmt: skip
     yield _ranking(found["document"], queries, documents)
 
 
-def _ranking(encoder: BaseEncoder, queries: np.ndarray, documents: np.ndarray) -> Check:
+def _ranking(encoder: BaseEncoder, queries: np.ndarray, documents: np.ndarray) -> RecipeCheck:
     """Whether each of two titles finds its own text, which any retriever manages."""
     if encoder.similarity == "l2":
         scores = -((queries[:, None] - documents[None]) ** 2).sum(axis=2)
@@ -168,14 +168,14 @@ def _ranking(encoder: BaseEncoder, queries: np.ndarray, documents: np.ndarray) -
         scores = queries @ documents.T
     right = int((scores.argmax(axis=1) == np.arange(len(scores))).sum())
     if right == len(scores):
-        return Check("ranking", "ok", "each of two titles finds its own text")
-    return Check(
+        return RecipeCheck("ranking", "ok", "each of two titles finds its own text")
+    return RecipeCheck(
         "ranking", "note", f"{right} of 2 titles find their own text",
         "compare its scores with the published ones: bioretrieval-tui eval",
     )  # fmt: skip
 
 
-def _published(encoder: BaseEncoder, check: CheckVector) -> Check:
+def _published(encoder: BaseEncoder, check: CheckVector) -> RecipeCheck:
     if check.side == "query":
         vector = encoder.plain_queries([check.text])[0]
     else:
@@ -184,19 +184,21 @@ def _published(encoder: BaseEncoder, check: CheckVector) -> Check:
     found = vector[: len(starts)]
     said = ", ".join(f"{value:.4f}" for value in found)
     if len(found) == len(starts) and float(np.abs(found - starts).max()) <= TOLERANCE:
-        return Check("check vector", "ok", f"{check.text!r} starts {said}, as its authors say")
+        return RecipeCheck(
+            "check vector", "ok", f"{check.text!r} starts {said}, as its authors say"
+        )
     published = ", ".join(f"{value:.4f}" for value in starts)
-    return Check(
+    return RecipeCheck(
         "check vector", "missing", f"{check.text!r} starts {said}, not {published}",
         "get its files again, or correct its encoding in your overlay",
     )  # fmt: skip
 
 
-def _reranking(model: str, recipe: Encoding) -> Iterator[Check]:
+def _reranking(model: str, recipe: Encoding) -> Iterator[RecipeCheck]:
     encoder = load_cross_encoder(model, recipe, device="cpu")
     fitting, other = encoder.scores("metformin for type 2 diabetes", [_SAMPLE, _OTHER]).tolist()
     said = f"{fitting:.2f} for a fitting text, {other:.2f} for another"
     if fitting > other:
-        yield Check("scores", "ok", said)
+        yield RecipeCheck("scores", "ok", said)
     else:
-        yield Check("scores", "note", said, "get its files again, or correct its encoding")
+        yield RecipeCheck("scores", "note", said, "get its files again, or correct its encoding")

@@ -18,13 +18,20 @@ from tiny_models import recipe, save_bert
 
 from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding import embedded, openvino_export, openvino_runtime, prepared
-from bioretrieval_tui.encoding.encoder import prepare_query_encoder
+from bioretrieval_tui.encoding import embedded, openvino_encoder, openvino_export
+from bioretrieval_tui.encoding.encoder_registry import prepare_query_encoder
+from bioretrieval_tui.encoding.model_files import ModelFiles, ModelSource
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
-from bioretrieval_tui.encoding.openvino_export import ConversionRefused, lowest_cosine
-from bioretrieval_tui.encoding.prepared import Key, Note, Prepared
-from bioretrieval_tui.encoding.preparing import STAGE, ensure, openvino_encoder
-from bioretrieval_tui.encoding.sources import ModelFiles, Source
+from bioretrieval_tui.encoding.openvino_export import (
+    STAGE,
+    ConversionRefused,
+    Prepared,
+    PreparedKey,
+    PreparedNote,
+    find_or_prepare,
+    lowest_cosine,
+    prepared_encoder,
+)
 from bioretrieval_tui.progress import Progress
 
 FILES = ["graph.blob", "note.json", "tokenizer.json", "words.npy"]
@@ -43,7 +50,7 @@ def tiny_home(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIORETRIEVAL_HOME", str(folder))
         patch.setenv("BIORETRIEVAL_PRECISION", FLOAT32.name)
-        assert ensure(source_of(tiny), lambda _: None) is not None
+        assert find_or_prepare(source_of(tiny), lambda _: None) is not None
     return folder
 
 
@@ -55,13 +62,13 @@ def cache(tiny_home: Path, home: Path) -> Path:
     return folder
 
 
-def source_of(folder: Path) -> Source:
-    return Source("tiny", RECIPE, "sha256:1", lambda: ModelFiles(folder, "sha256:1"))
+def source_of(folder: Path) -> ModelSource:
+    return ModelSource("tiny", RECIPE, "sha256:1", lambda: ModelFiles(folder, "sha256:1"))
 
 
-def stages(source: Source) -> tuple[Prepared | None, list[str]]:
+def stages(source: ModelSource) -> tuple[Prepared | None, list[str]]:
     steps: list[Progress] = []
-    found = ensure(source, steps.append)
+    found = find_or_prepare(source, steps.append)
     return found, [step.stage for step in steps]
 
 
@@ -71,7 +78,7 @@ def test_a_prepared_one_is_found_without_its_model(cache: Path, tmp_path: Path) 
     assert found is not None
     assert seen == []
     assert found.note.worst >= FLOAT32.least
-    assert openvino_encoder(source_of(tmp_path / "gone"), lambda _: None) is not None
+    assert prepared_encoder(source_of(tmp_path / "gone"), lambda _: None) is not None
 
 
 def cut(path: Path) -> None:
@@ -92,10 +99,10 @@ def empty(path: Path) -> None:
 @pytest.mark.parametrize("damage", [cut, flip, empty, Path.unlink])
 def test_a_damaged_one_is_not_found(cache: Path, name: str, damage: Callable[[Path], None]) -> None:
     (kept,) = (msgspec.json.decode((cache / "note.json").read_bytes().partition(b"\n")[2])["key"],)
-    key = Key(**kept)
-    assert prepared.find(key) is not None
+    key = PreparedKey(**kept)
+    assert openvino_export.find(key) is not None
     damage(cache / name)
-    assert prepared.find(key) is None
+    assert openvino_export.find(key) is None
 
 
 def test_a_damaged_one_is_prepared_again(cache: Path, tiny: Path) -> None:
@@ -110,7 +117,7 @@ def test_a_damaged_one_is_prepared_again(cache: Path, tiny: Path) -> None:
 
 @pytest.mark.parametrize("field", ["openvino", "processor", "precision", "format", "recipe"])
 def test_one_of_another_kind_has_another_name(field: str) -> None:
-    key = Key("m", "r", "h", "1", "p", "f32")
+    key = PreparedKey("m", "r", "h", "1", "p", "f32")
     changed = msgspec.structs.replace(key, **{field: 2 if field == "format" else "other"})
     assert changed.name != key.name
 
@@ -118,9 +125,9 @@ def test_one_of_another_kind_has_another_name(field: str) -> None:
 def test_another_openvino_prepares_its_own(
     cache: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chip = openvino_runtime.chip()
-    other = openvino_runtime.Chip("2099.1", chip.processor, chip.precision)
-    monkeypatch.setattr(openvino_runtime, "chip", lambda: other)
+    chip = openvino_encoder.chip()
+    other = openvino_encoder.Chip("2099.1", chip.processor, chip.precision)
+    monkeypatch.setattr(openvino_export, "chip", lambda: other)
     found, seen = stages(source_of(tiny))
     assert found is not None
     assert found.folder != cache
@@ -128,10 +135,12 @@ def test_another_openvino_prepares_its_own(
 
 
 def test_a_note_that_was_moved_is_not_believed(cache: Path) -> None:
-    note = msgspec.json.decode((cache / "note.json").read_bytes().partition(b"\n")[2], type=Note)
+    note = msgspec.json.decode(
+        (cache / "note.json").read_bytes().partition(b"\n")[2], type=PreparedNote
+    )
     other = msgspec.structs.replace(note.key, revision="sha256:2")
     cache.rename(cache.parent / other.name)
-    assert prepared.find(other) is None
+    assert openvino_export.find(other) is None
 
 
 def test_what_a_dead_process_left_is_cleared(cache: Path, tiny: Path) -> None:
@@ -149,7 +158,7 @@ def test_a_cancel_while_preparing_leaves_nothing(home: Path, tiny: Path) -> None
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ensure(source_of(tiny), stop)
+        find_or_prepare(source_of(tiny), stop)
     assert [path for path in (home / "cache" / "encoders").iterdir() if path.is_dir()] == []
 
 
@@ -157,7 +166,7 @@ def test_a_cache_that_cannot_be_written_costs_only_speed(home: Path, tiny: Path)
     home.mkdir()
     (home / "cache").write_text("a file where the folder should be")
     notes: list[str | None] = []
-    assert openvino_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
+    assert prepared_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
     assert "cannot be written" in str(notes[-1])
 
 
@@ -167,7 +176,7 @@ def test_vectors_that_differ_are_refused_once(
     strict = dict.fromkeys(openvino_export.LEAST_COSINE, 1.1)
     monkeypatch.setattr(openvino_export, "LEAST_COSINE", strict)
     notes: list[str | None] = []
-    assert openvino_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
+    assert prepared_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
     assert "differ from sentence-transformers" in str(notes[-1])
     assert len(notes) == 4
     # The next process does not try again, and needs no model to know.
@@ -177,8 +186,8 @@ def test_vectors_that_differ_are_refused_once(
 def test_a_model_that_bfloat16_blurs_is_prepared_in_float32(
     home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = openvino_runtime.Chip("2099.1", "p", "bf16")
-    monkeypatch.setattr(openvino_runtime, "_quickest", lambda: quick)
+    quick = openvino_encoder.Chip("2099.1", "p", "bf16")
+    monkeypatch.setattr(openvino_encoder, "_quickest", lambda: quick)
     monkeypatch.setattr(openvino_export, "LEAST_COSINE", {"bf16": 1.1, "f32": 0.999999})
     monkeypatch.delenv("BIORETRIEVAL_PRECISION")
     found, seen = stages(source_of(tiny))
@@ -203,7 +212,7 @@ def test_a_model_that_cannot_be_traced_is_refused(
 
     monkeypatch.setattr(BertModel, "forward", refuse)
     notes: list[str | None] = []
-    assert openvino_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
+    assert prepared_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
     assert "cannot be converted" in str(notes[-1])
 
 
@@ -223,10 +232,10 @@ def test_two_processes_that_prepare_at_once(home: Path, tiny: Path) -> None:
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_prepared import source_of
-from bioretrieval_tui.encoding.preparing import openvino_encoder
+from test_openvino import source_of
+from bioretrieval_tui.encoding.openvino_export import prepared_encoder
 seen = []
-encoder = openvino_encoder(source_of(Path(sys.argv[1])), lambda step: seen.append(step.stage))
+encoder = prepared_encoder(source_of(Path(sys.argv[1])), lambda step: seen.append(step.stage))
 print(len(seen), encoder.encode_queries(["the liver"])[0, :4].round(4).tolist())
 """
     here = str(Path(__file__).parent)
@@ -250,7 +259,7 @@ def refuse(*a, **k):
     raise AssertionError(f"a connection was tried: {a}")
 socket.socket.connect = socket.getaddrinfo = refuse
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.encoder import load_query_encoder, prepare_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_query_encoder, prepare_query_encoder
 encoder = load_query_encoder()
 prepare_query_encoder()
 vectors = encoder.encode_queries(["Does metformin lower the risk of colorectal cancer?"])
@@ -284,13 +293,13 @@ def test_preparing_is_nothing_where_it_is_done(prepared_home: Path, monkeypatch)
 def test_what_is_prepared_keeps_to_its_precision(
     home: Path, tiny: Path, precision: Precision
 ) -> None:
-    chip = openvino_runtime.chip()
+    chip = openvino_encoder.chip()
     if chip is None:  # no bfloat16 here, so nothing is prepared in it
         assert stages(source_of(tiny)) == (None, ["loading model"])
         return
     found, _ = stages(source_of(tiny))
     assert found is not None
-    assert openvino_runtime.DTYPES[chip.precision] == precision.name
+    assert openvino_encoder.DTYPES[chip.precision] == precision.name
     assert found.note.key.precision == chip.precision
     assert precision.least <= found.note.worst <= 1.0000001
 
@@ -298,7 +307,7 @@ def test_what_is_prepared_keeps_to_its_precision(
 def test_the_engine_may_be_torch(
     home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
-    from bioretrieval_tui.encoding.encoder import load_encoder
+    from bioretrieval_tui.encoding.encoder_registry import load_encoder
     from bioretrieval_tui.encoding.torch_encoder import TorchEncoder
     from bioretrieval_tui.errors import UsageError
 
@@ -309,7 +318,7 @@ def test_the_engine_may_be_torch(
     assert not (home / "cache" / "encoders").exists()
     monkeypatch.delenv("BIORETRIEVAL_ENGINE")
     quick = load_encoder(str(tiny), RECIPE, device="cpu")
-    assert isinstance(quick, OpenVinoEncoder) == (openvino_runtime.chip() is not None)
+    assert isinstance(quick, OpenVinoEncoder) == (openvino_encoder.chip() is not None)
     documents = [Document("1", "", "the liver"), Document("2", "Title", "x " * 90)]
     precision.agree(quick.encode_documents(documents), forced.encode_documents(documents))
     assert forced.tokens == quick.tokens
