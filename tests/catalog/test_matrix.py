@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, build
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, ResultMatrix, build
 from bioretrieval_tui.catalog.models import Benchmark, Content, Model, Result
 
 MODELS = ("able", "baker", "charlie", "delta")
@@ -26,7 +26,7 @@ def figure(model: str, benchmark: str, value: float, **other: Any) -> Result:
     return Result(model=model, benchmark=benchmark, value=value, source="card", **other)
 
 
-def order(matrix: Matrix) -> list[str]:
+def order(matrix: ResultMatrix) -> list[str]:
     return [row.model for row in matrix.rows]
 
 

@@ -252,8 +252,8 @@ async def test_an_existing_file_needs_a_second_enter(small: Catalogue, folder: P
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("out.pdf", "'.pdf' is no ending for an export; use one of .md"),
-        ("out", "is no ending for an export"),
+        ("out.pdf", "no format has the extension '.pdf'; use one of .md"),
+        ("out", "no format has the extension"),
         ("", "Type a file name"),
         ("   ", "Type a file name"),
         ("file/out.md", "cannot write"),

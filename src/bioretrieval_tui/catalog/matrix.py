@@ -39,7 +39,7 @@ class MatrixRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class ResultMatrix:
     """`common`: the columns that the means are over; `hidden`: figures left out, by reason."""
 
     axes: tuple[Axis, ...]
@@ -56,7 +56,7 @@ def build(
     sort: Axis | str | None = None,
     within: Axis | None = None,
     reverse: bool = False,
-) -> Matrix:
+) -> ResultMatrix:
     """The matrix of whole-benchmark figures.
 
     models: ids to show (None: all with figures); sort: an axis, "mean", "model" or None (by the
@@ -90,7 +90,7 @@ def build(
     common = common_axes(cells.values(), axes)
     rows = [MatrixRow(m, figures, _mean(figures, common)) for m, figures in cells.items()]
     rows.sort(key=lambda row: _order(row, sort, catalogue), reverse=reverse)
-    return Matrix(tuple(axes), tuple(rows), common, {k: n for k, n in hidden.items() if n})
+    return ResultMatrix(tuple(axes), tuple(rows), common, {k: n for k, n in hidden.items() if n})
 
 
 def _axes(rows: Iterable[dict[Axis, Result]]) -> list[Axis]:

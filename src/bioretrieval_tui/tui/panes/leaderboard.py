@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, MatrixRow, ResultMatrix, build
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.render.entries import entry_page, result_remarks
@@ -65,7 +65,7 @@ class LeaderboardPane(Pane):
         self.axis: Axis | None = None
         """The last axis that sorted: the mean keeps to the models that have a figure there."""
         self.reverse = False
-        self.matrix = Matrix((), (), (), {})
+        self.matrix = ResultMatrix((), (), (), {})
         self.own = OwnRows()
         self.with_own = True
         """Runs are shown."""
