@@ -216,7 +216,7 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         found = await ranked(session)
         assert found.session.modes == ("lexical", "dense", "hybrid")
         assert found.session.job is not None
-        assert found.session.job.folder == benchmark
+        assert found.session.job.folder == str(benchmark)
 
 
 async def test_hostile_queries_and_documents_are_text(
