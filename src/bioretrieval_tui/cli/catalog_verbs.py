@@ -19,7 +19,7 @@ import msgspec
 from bioretrieval_tui.cli.lookups import catalogue, complete_id
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.options import offline_option, opened, quiet_option
-from bioretrieval_tui.cli.output import format_option, put, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
 from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, record_sheet

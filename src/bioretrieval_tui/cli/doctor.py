@@ -19,7 +19,7 @@ import click
 
 from bioretrieval_tui.cli.lookups import complete_model
 from bioretrieval_tui.cli.narration import narrated, size
-from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.errors import (
     EXIT_FAILED,
     BioRetrievalError,

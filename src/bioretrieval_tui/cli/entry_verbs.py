@@ -19,7 +19,7 @@ from bioretrieval_tui.cli.lookups import (
     kind_section,
 )
 from bioretrieval_tui.cli.narration import tell
-from bioretrieval_tui.cli.output import format_option, put, put_page, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put, put_page, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 
 if TYPE_CHECKING:

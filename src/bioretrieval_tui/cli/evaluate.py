@@ -11,7 +11,7 @@ import click
 from bioretrieval_tui.cli.index import device_option, telling_options
 from bioretrieval_tui.cli.lookups import complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.output import format_option, put, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:

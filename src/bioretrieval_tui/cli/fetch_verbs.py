@@ -26,7 +26,7 @@ from bioretrieval_tui.cli.options import (
     opened,
     quiet_option,
 )
-from bioretrieval_tui.cli.output import put
+from bioretrieval_tui.cli.printing import put
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, NotFoundError, UsageError
 

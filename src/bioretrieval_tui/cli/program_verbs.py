@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM
-from bioretrieval_tui.cli.output import format_option, put, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import click
 from bioretrieval_tui.cli.lookups import catalogue, complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.options import quiet_option
-from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import click
 from bioretrieval_tui.cli.lookups import complete_index
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.options import day_of, offline_option, opened, quiet_option
-from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, UsageError
 

@@ -139,16 +139,6 @@ def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) ->
     return found
 
 
-def parameters(count: int | None) -> Cell:
-    """Parameters in three figures; the number itself for csv."""
-    return None if count is None else Figure(count, short(count))
-
-
-def grouped(count: int | None) -> Cell:
-    """A count with its thousands parted for readers; the number itself for csv."""
-    return None if count is None else Figure(count, f"{count:,}")
-
-
 # Records --------------------------------------------------------------------------------------
 
 

@@ -38,7 +38,7 @@ class QrelsFace(Protocol):
 
     @property
     def owner(self) -> PaneContext:
-        """The app: the search process, the evaluations, messages."""
+        """The app: the search process, the jobs, messages."""
 
     def in_background(
         self, group: str, work: Callable[..., Coroutine[Any, Any, object]], *args: Any
@@ -61,7 +61,7 @@ class QrelsFace(Protocol):
 class QrelsSession:
     """A benchmark with its queries.
 
-    ask: what was asked to be ranked; answer: what the queries shown were ranked by; queries: all
+    job: what was asked to be ranked; answer: what the queries shown were ranked by; queries: all
     of them, `shown` those that the filter `words` keeps, in `order`; view: the chosen query with
     its documents, None until they are read; problem: why there is nothing to show.
     """
@@ -82,7 +82,7 @@ class QrelsSession:
     # Opening -----------------------------------------------------------------------------
 
     def open(self, job: EvaluateJob) -> None:
-        """Show what `ask` ranks: kept rankings at once, others when they were made."""
+        """Show what `job` ranks: kept rankings at once, others when they were made."""
         self.job = with_run_file(job, self.face.owner.where)
         self._show([], None)
         self.face.in_background("explore", self._open, self.job)

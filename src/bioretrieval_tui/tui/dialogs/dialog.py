@@ -16,7 +16,7 @@ from textual.widgets import Input
 from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import write_atomically
-from bioretrieval_tui.tui.markdown import addresses
+from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, layout, line
 from bioretrieval_tui.tui.widgets.buttons import Buttons
 from bioretrieval_tui.tui.widgets.document import Detail

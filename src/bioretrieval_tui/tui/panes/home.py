@@ -15,8 +15,8 @@ from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.freshness import SubjectChange, load_freshness
 from bioretrieval_tui.online.watches import Watched, watches
-from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.spans import inline
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.util.formatting import count

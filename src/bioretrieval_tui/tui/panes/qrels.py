@@ -18,10 +18,9 @@ from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView, UnjudgedRow
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.markdown import addresses
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, difference
-from bioretrieval_tui.tui.spans import PaintedPage
+from bioretrieval_tui.tui.spans import PaintedPage, addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
