@@ -16,7 +16,7 @@ from benchmarks import write_benchmark
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.client import SearchClient, run_job
-from bioretrieval_tui.backend.jobs import JobQueue, Outcome, evaluation_line
+from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue, evaluation_line
 from bioretrieval_tui.backend.protocol import EvaluateJob
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation import records
@@ -48,7 +48,7 @@ async def evaluated(job: EvaluateJob, *heard: list[protocol.Event]) -> protocol.
     return found.summary
 
 
-class Told(list[Outcome]):
+class Told(list[JobOutcome]):
     """A queue and its outcomes."""
 
     def __init__(self) -> None:

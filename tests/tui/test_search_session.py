@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from scripted import HITS, Desk, ScriptedClient, info
 
-from bioretrieval_tui.backend.jobs import Outcome
+from bioretrieval_tui.backend.jobs import JobOutcome
 from bioretrieval_tui.backend.protocol import (
     Evaluated,
     EvaluateJob,
@@ -349,9 +349,9 @@ async def test_a_benchmark_without_kept_rankings_is_ranked(tmp_path: Path) -> No
     await turns()
     assert explorer.asked == [session.job]
     assert session.job is not None
-    session.job_ended(Outcome(session.job, "it failed", "error", done=False))
+    session.job_ended(JobOutcome(session.job, "it failed", "error", done=False))
     assert (session.problem, explorer.told[-1]) == ("it failed", "it failed")
-    session.job_ended(Outcome(session.job, "done", result=Evaluated(RANKED)))
+    session.job_ended(JobOutcome(session.job, "done", result=Evaluated(RANKED)))
     await turns()
     assert (session.problem, session.shown) == ("", QUERIES)
     # The next time the rankings are there; where the files have changed they are made again.

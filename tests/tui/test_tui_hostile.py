@@ -16,7 +16,7 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.terminal.clean import clean, safe_url
-from bioretrieval_tui.tui.dialogs.base import TextDialog
+from bioretrieval_tui.tui.dialogs.dialog import TextDialog
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.spans import paint

@@ -11,7 +11,7 @@ from bioretrieval_tui.actions import ACTIONS
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import SECTIONS
 from bioretrieval_tui.tui.app import PANE_OF_SECTION
-from bioretrieval_tui.tui.dialogs.base import HelpDialog
+from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.widgets.document import Detail

@@ -15,8 +15,8 @@ from bioretrieval_tui.backend.protocol import EvaluateJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
-from bioretrieval_tui.tui.dialogs.base import Confirm
-from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+from bioretrieval_tui.tui.dialogs.dialog import Confirm
+from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
 from bioretrieval_tui.tui.kept_rankings import with_run_file
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.qrels_session import arranged, pairs
@@ -215,8 +215,8 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         await session.press("x")
         found = await ranked(session)
         assert found.session.modes == ("lexical", "dense", "hybrid")
-        assert found.session.ask is not None
-        assert found.session.ask.folder == benchmark
+        assert found.session.job is not None
+        assert found.session.job.folder == str(benchmark)
 
 
 async def test_hostile_queries_and_documents_are_text(

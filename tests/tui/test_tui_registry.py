@@ -25,7 +25,7 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.dialogs.base import (
+from bioretrieval_tui.tui.dialogs.dialog import (
     Confirm,
     Dialog,
     ExportDialog,
@@ -34,15 +34,20 @@ from bioretrieval_tui.tui.dialogs.base import (
     TextDialog,
     help_lines,
 )
-from bioretrieval_tui.tui.dialogs.fetch import FetchDialog, Form, IntoDialog
-from bioretrieval_tui.tui.dialogs.files import AddDialog, BenchmarkDialog, BuildDialog, FilesDialog
+from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, Form, IntoDialog
+from bioretrieval_tui.tui.dialogs.file_dialogs import (
+    AddDialog,
+    BenchmarkDialog,
+    BuildDialog,
+    FilesDialog,
+)
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
-from bioretrieval_tui.tui.panes.indexes import IndexesPane
+from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
-from bioretrieval_tui.tui.panes.news import NewsPane
+from bioretrieval_tui.tui.panes.news_list import NewsPane
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.panes.search import SearchPane

@@ -59,7 +59,7 @@ class JobRecord(msgspec.Struct, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """What came of a job: one line for the user and its role ("ok", "warn", "error").
 
     done: neither stopped nor failed; result: of a job that is done.
@@ -103,7 +103,7 @@ class JobQueue:
         self,
         folder: Path | None,
         changed: Callable[[], None],
-        ended: Callable[[Outcome], None],
+        ended: Callable[[JobOutcome], None],
     ) -> None:
         self._folder = folder
         self._changed = changed
@@ -116,7 +116,7 @@ class JobQueue:
         self._closed = False
         self.remark = ""
         """What the job that runs said last, such as which model it downloads."""
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, JobOutcome] = {}
         """The last outcome by target."""
 
     @property
@@ -220,18 +220,20 @@ class JobQueue:
 
     async def _run(self, record: JobRecord) -> None:
         job = record.job
-        stopped = Outcome(job, f"Stopped: {_lower(job.title)}; {job.KEPT}", "warn", done=False)
+        stopped = JobOutcome(job, f"Stopped: {_lower(job.title)}; {job.KEPT}", "warn", done=False)
         try:
             result = await client.run_job(job, self._hear, started=self._begun)
-            outcome = Outcome(job, *summary(job, result), result=result)
+            outcome = JobOutcome(job, *summary(job, result), result=result)
         except (asyncio.CancelledError, InterruptedByUser):
             outcome = stopped
         except BioRetrievalError as error:
             kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-            outcome = Outcome(job, f"{job.title} failed: {error.line()}{kept}", "error", done=False)
+            outcome = JobOutcome(
+                job, f"{job.title} failed: {error.line()}{kept}", "error", done=False
+            )
         except Exception as error:  # noqa: BLE001 - the queue must go on
             said = f"unexpected {type(error).__name__}: {error}"
-            outcome = Outcome(job, f"{job.title} failed: {said}", "error", done=False)
+            outcome = JobOutcome(job, f"{job.title} failed: {said}", "error", done=False)
         record.result = outcome.result
         state: State = "done" if outcome.done else "stopped" if outcome.role == "warn" else "failed"
         self._finish(record, state, outcome.line)

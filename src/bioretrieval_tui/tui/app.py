@@ -38,7 +38,7 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.clipboard import CopyResult
-    from bioretrieval_tui.tui.dialogs.fetch import Wish
-    from bioretrieval_tui.tui.dialogs.files import ChosenBenchmark
+    from bioretrieval_tui.tui.dialogs.fetch_dialogs import Wish
+    from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
 
 PANE_OF_SECTION = {"recipes": "leaderboard"}
@@ -58,9 +58,9 @@ PANE_CLASSES: dict[str, tuple[str, ...]] = {
     "leaderboard": ("leaderboard", "LeaderboardPane", "recipes"),
     "path": ("start", "StartPane"),
     "search": ("search", "SearchPane"),
-    "indexes": ("indexes", "IndexesPane"),
+    "indexes": ("index_list", "IndexesPane"),
     "qrels": ("qrels", "QrelsPane"),
-    "news": ("news", "NewsPane"),
+    "news": ("news_list", "NewsPane"),
     "found": ("found", "FoundPane"),
 }
 """(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
@@ -289,7 +289,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Quit; while work runs, after a question (and when asked again during it, at once)."""
-        from bioretrieval_tui.tui.dialogs.base import Confirm
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         job = self._jobs.current if self._jobs else None
         asked = isinstance(self.screen, Confirm) and self.screen is self._quitting
@@ -415,7 +415,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             return True
         return jobs.evaluation is not None and self.current in PANES_WITH_EVALUATION
 
-    def _job_ended(self, outcome: Outcome) -> None:
+    def _job_ended(self, outcome: JobOutcome) -> None:
         if not self.screen_stack:
             return
         self.say(outcome.line, "bar.strong" if outcome.role == "ok" else outcome.role)
@@ -442,7 +442,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def action_explore(self) -> None:
         """Ask for a benchmark, then show its queries and judgements."""
-        from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.index_session import model_choices
 
         dialog = BenchmarkDialog(
@@ -516,7 +516,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     ) -> None:
         """Ask what to fetch: `before` is what was asked last, else a query and an index."""
         from bioretrieval_tui.online.spool import FetchRequest
-        from bioretrieval_tui.tui.dialogs.fetch import USUAL, FetchDialog
+        from bioretrieval_tui.tui.dialogs.fetch_dialogs import USUAL, FetchDialog
 
         request = before or FetchRequest("pubmed", query, most=USUAL, index=index or None)
         self.push_screen(FetchDialog(self._index_names(), request), self._wished)
@@ -542,7 +542,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def ask_into(self, index: str | None, count: str, put: Callable[[str], None]) -> None:
         """Ask which index `count` papers go into; `index` is suggested."""
-        from bioretrieval_tui.tui.dialogs.fetch import IntoDialog
+        from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 
         def answered(name: str | None) -> None:
             if name is not None:
@@ -700,7 +700,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """A dialog with raw text that a mouse can select."""
-        from bioretrieval_tui.tui.dialogs.base import TextDialog
+        from bioretrieval_tui.tui.dialogs.dialog import TextDialog
 
         self.push_screen(TextDialog(title, text, note))
 
@@ -715,7 +715,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         if not count:
             self.say("Nothing to export")
             return
-        from bioretrieval_tui.tui.dialogs.base import ExportDialog
+        from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 
         self.push_screen(ExportDialog(make, f"bioretrieval-{stem}.md", count), self._exported)
 
@@ -727,7 +727,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
     ) -> None:
         """Ask a question; `then` says what follows, `labels` name yes and no."""
-        from bioretrieval_tui.tui.dialogs.base import Confirm
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -739,7 +739,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def action_help(self) -> None:
         """The keys of this pane."""
-        from bioretrieval_tui.tui.dialogs.base import HelpDialog
+        from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
 
         title = next((title for name, title, _ in PANES if name == self.current), self.pane.TITLE)
         self.push_screen(HelpDialog(title, (*self.pane.SCOPES, *self.pane.MORE_SCOPES)))

@@ -21,7 +21,7 @@ from bioretrieval_tui.tui.kept_rankings import (
 )
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.tui.panes.pane import PaneContext
@@ -121,7 +121,7 @@ class QrelsSession:
             self.face.owner.say("This is being ranked already, or waits")
         self.face.show_message("Ranking; it continues while you look at something else.")
 
-    def job_ended(self, outcome: Outcome) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Show the queries of a finished evaluation, if it is the one that was asked."""
         if self.job is None or outcome.job != self.job:
             return

@@ -10,7 +10,7 @@ from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob
     from bioretrieval_tui.index.report import Report, Verification
 
@@ -105,7 +105,7 @@ def job_hint(jobs: JobQueue) -> str:
 # Outcomes ---------------------------------------------------------------------------------------
 
 
-def outcome_lines(outcome: Outcome) -> Iterator[Line]:
+def outcome_lines(outcome: JobOutcome) -> Iterator[Line]:
     """What came of a job: its line, the checks of a verification, why records were rejected."""
     yield line(Span(outcome.line, outcome.role))
     if outcome.verification is not None:

@@ -38,7 +38,7 @@ from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.evaluation.records import EvaluationRecord
 
 
@@ -299,7 +299,7 @@ class LeaderboardPane(Pane):
             self.own_detail.focus()
         self._read_runs()
 
-    def job_ended(self, outcome: Outcome) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Read the runs again: an evaluation has left its records."""
         if outcome.evaluation is not None:
             self._read_runs()
@@ -359,7 +359,7 @@ class LeaderboardPane(Pane):
         then = f"{record.id}; its index stays."
         if earlier:
             then += f" The run of {earlier[0].date[:10]} is shown instead."
-        from bioretrieval_tui.tui.dialogs.base import Confirm
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         question = Confirm(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
         self.app.push_screen(question, answered)

@@ -34,7 +34,7 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
     from bioretrieval_tui.backend.protocol import Job
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
@@ -176,7 +176,7 @@ class Pane(Widget):
     def jobs_changed(self) -> None:
         """A job began, went on or ended."""
 
-    def job_ended(self, outcome: Outcome) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Take in the outcome of a job."""
 
     def redraw(self) -> None:

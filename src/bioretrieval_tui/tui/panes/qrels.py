@@ -29,7 +29,7 @@ from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.backend.protocol import EvaluateJob
 
 EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR format will do."
@@ -100,7 +100,7 @@ class QrelsPane(Pane):
         rows = evaluation_lines(self.owner.jobs, self.app.size.width)
         self.query_one(WorkBar).show(rows)
 
-    def job_ended(self, outcome: Outcome) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Show its queries, if it is of this benchmark."""
         self.session.job_ended(outcome)
 

@@ -36,7 +36,7 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.catalog.models import AnyEntry
 
 FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
@@ -423,7 +423,7 @@ class SearchPane(Pane):
         self.session.search_in(name)
         self._close_filter()
 
-    def job_ended(self, outcome: Outcome) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Leave an index that was removed. Hits of one that has changed stay: they must not move
         while one reads."""
         self.in_background("learn", self.session.learn)

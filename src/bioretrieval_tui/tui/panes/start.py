@@ -27,9 +27,9 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import Outcome
-    from bioretrieval_tui.tui.dialogs.files import ChosenBenchmark as Chosen
-    from bioretrieval_tui.tui.step_session import State
+    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark as Chosen
+    from bioretrieval_tui.tui.step_session import StepState
 
 _LEAD = 4
 """Lines of a page before what can be run: name, what it is, an empty one, the summary."""
@@ -45,7 +45,7 @@ class StartPane(Pane):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.done: frozenset[str] = frozenset()
-        self.states: dict[str, State] = {}
+        self.states: dict[str, StepState] = {}
 
     def compose(self) -> ComposeResult:
         """The list and the page, under the evaluation that runs."""
@@ -124,10 +124,10 @@ class StartPane(Pane):
 
     def _look(self, steps: list[Step], chosen: dict[str, Path | None]) -> None:
         from bioretrieval_tui.evaluation.records import records
-        from bioretrieval_tui.tui.step_session import State, missing_of, newest_of, placed
+        from bioretrieval_tui.tui.step_session import StepState, missing_of, newest_of, placed
 
         near = list(dict.fromkeys(folder.parent for folder in chosen.values() if folder))
-        found: dict[str, State] = {}
+        found: dict[str, StepState] = {}
         try:
             kept = records()
         except BioRetrievalError:
@@ -135,11 +135,11 @@ class StartPane(Pane):
         for step in steps:
             places = placed(step, chosen[step.id], near)
             missing = missing_of([place.call for place in places], self.catalogue)
-            found[step.id] = State(places, missing, newest_of(places, kept, self.catalogue))
+            found[step.id] = StepState(places, missing, newest_of(places, kept, self.catalogue))
         if self.is_attached:
             self.app.call_from_thread(self._looked, found)
 
-    def _looked(self, found: dict[str, State]) -> None:
+    def _looked(self, found: dict[str, StepState]) -> None:
         if found != self.states:
             self.states = found
             self.show_page()
@@ -187,7 +187,7 @@ class StartPane(Pane):
         else:
             self._run(step, state, download=False)
 
-    def _run(self, step: Step, state: State, *, download: bool) -> None:
+    def _run(self, step: Step, state: StepState, *, download: bool) -> None:
         from bioretrieval_tui.backend.protocol import EvaluateJob
         from bioretrieval_tui.tui.kept_rankings import encoder_of
 
@@ -202,9 +202,9 @@ class StartPane(Pane):
         self.owner.jobs.submit(*jobs)
         self.owner.say(jobs[0].title)
 
-    def _ask_to_fetch(self, step: Step, state: State) -> None:
+    def _ask_to_fetch(self, step: Step, state: StepState) -> None:
         from bioretrieval_tui.encoding.device import offline
-        from bioretrieval_tui.tui.dialogs.base import Confirm
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         what = ", ".join(state.missing)
         if offline():
@@ -228,7 +228,7 @@ class StartPane(Pane):
         if not isinstance(step, Step) or not _runs(step):
             self.owner.say("This step evaluates nothing")
             return
-        from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.step_session import check_folder
 
         dialog = BenchmarkDialog(
@@ -257,7 +257,7 @@ class StartPane(Pane):
         """Show how far the evaluation that runs is."""
         self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
-    def job_ended(self, outcome: Outcome) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Show the scores of an evaluation."""
         if outcome.evaluation is not None or not outcome.done:
             self.look()

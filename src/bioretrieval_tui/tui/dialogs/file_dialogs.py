@@ -18,7 +18,7 @@ from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.tui.dialogs.base import Dialog
+from bioretrieval_tui.tui.dialogs.dialog import Dialog
 from bioretrieval_tui.tui.index_session import ModelChoice, name_problem, suggested_name
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine

@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from bioretrieval_tui.backend.jobs import JobQueue, Outcome, titles
+from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue, titles
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -220,7 +220,7 @@ class IndexesPane(Pane):
             if self.row is not None and self.jobs.of(self.row.name):
                 self.show_page()
 
-    def job_ended(self, outcome: Outcome) -> None:  # noqa: ARG002 - the queue keeps it
+    def job_ended(self, outcome: JobOutcome) -> None:  # noqa: ARG002 - the queue keeps it
         """Show what came of it."""
         self.refresh_list()
 
@@ -244,7 +244,7 @@ class IndexesPane(Pane):
 
     def action_build(self) -> None:
         """Ask what to build; an unfinished one is suggested again."""
-        from bioretrieval_tui.tui.dialogs.files import BuildDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import BuildDialog
 
         info = self.row.info if self.row else None
         name = info.name if info and info.status.startswith(UNFINISHED) else ""
@@ -254,7 +254,7 @@ class IndexesPane(Pane):
 
     def action_add_files(self) -> None:
         """Ask which files to add."""
-        from bioretrieval_tui.tui.dialogs.files import AddDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import AddDialog
 
         try:
             info = self.session.checked(self.row, "add to", "complete")
@@ -265,7 +265,7 @@ class IndexesPane(Pane):
         self.app.push_screen(dialog, partial(self._chosen_files, dialog))
 
     def _chosen_files(self, dialog: object, job: Job | None) -> None:
-        from bioretrieval_tui.tui.dialogs.files import FilesDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         if job is not None and isinstance(dialog, FilesDialog):
             self.folder = dialog.folder

@@ -16,7 +16,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from bioretrieval_tui.online.spool import FetchRequest, SourceName
-from bioretrieval_tui.tui.dialogs.base import Dialog
+from bioretrieval_tui.tui.dialogs.dialog import Dialog
 from bioretrieval_tui.tui.found_session import EXAMPLES, MOST_SHOWN
 from bioretrieval_tui.tui.index_session import name_problem, slug
 from bioretrieval_tui.tui.text import Span
