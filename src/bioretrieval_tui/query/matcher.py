@@ -156,10 +156,12 @@ class _Words:
         self._texts = texts
         self._inner = inner
         self._strings = [spaced_words(each, inner=inner) for each in texts]
-        self.rows_of: dict[str, list[int]] = {}
+        rows_of: dict[str, list[int]] = {}
         for number, words in enumerate(self._strings):
             for word in frozenset(words.split()):
-                self.rows_of.setdefault(word, []).append(number)
+                rows_of.setdefault(word, []).append(number)
+        # Tuples of numbers, unlike lists, cost the garbage collector nothing.
+        self.rows_of = {word: tuple(numbers) for word, numbers in rows_of.items()}
         self._forms: dict[int, str] = {}
         self._held: Recent[str, list[str]] = Recent(_REMEMBERED)
 
@@ -171,10 +173,8 @@ class _Words:
             held = [number for number in rows if needle in self._form(number)]
             return [number for number in held if begins_word(self._form(number), needle)], held
         words = self._held.get(needle, self._holding)
-        begun = self._rows(word for word in words if word.startswith(needle))
-        if len(needle) == 1:  # nearly every word has it: the rows are sooner looked through
-            return begun, [n for n, text in enumerate(self._strings) if needle in text]
-        return begun, self._rows(words)
+        begun = [word for word in words if word.startswith(needle)]
+        return self._rows(begun, f" {needle}"), self._rows(words, needle)
 
     def whole(self, needle: str) -> Iterable[int]:
         """Rows where `needle` stands with no word cut at either end."""
@@ -189,8 +189,12 @@ class _Words:
         wider = self._held.peek(needle[:-1])
         return [word for word in (self.rows_of if wider is None else wider) if needle in word]
 
-    def _rows(self, words: Iterable[str]) -> set[int]:
-        return set().union(*[self.rows_of[word] for word in words])
+    def _rows(self, words: Sequence[str], part: str) -> Iterable[int]:
+        """Rows with one of the words, which are those that hold `part`."""
+        found = [self.rows_of[word] for word in words]
+        if sum(map(len, found)) > len(self._texts):  # frequent: soon found in a row's string
+            return [number for number, text in enumerate(self._strings) if part in text]
+        return set().union(*found)
 
     def _form(self, number: int) -> str:
         if number not in self._forms:
