@@ -1,14 +1,14 @@
-# Everything that a checkout needs: `make run` and `make test` make their own environment on a
-# machine with Python 3.11 to 3.13, make and a C++ compiler. `make help` lists the rest.
+# All tasks of a checkout. `make run` and `make test` create their own environment on a machine with
+# Python 3.11 to 3.13, make and a C++ compiler. `make help` lists the rest.
 
 VENV ?= .venv
 # The first Python that starts, is new enough and can make environments (a shim may do neither).
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	>/dev/null 2>&1 && echo "$$name" && break; done)
-# PyTorch's own index of CPU builds; asked on Linux without an NVIDIA card, after local wheels.
+# PyTorch's index of CPU builds, used on Linux without an NVIDIA card, after local wheels.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# What `make run` passes on, what `make test` runs, and in how many processes.
+# Arguments of `make run`; tests of `make test`, and the number of its processes.
 ARGS ?=
 TESTS ?= tests
 JOBS ?= 2
@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 MADE_OF := pyproject.toml constraints.txt hatch_build.py scripts/environment.py
 CODE := src tests scripts benchmarks hatch_build.py
-# A module that can be run says so at its end.
+# The benchmarks that can be run as modules.
 BENCHES := $(basename $(notdir $(shell grep -ls '^if __name__ == "__main__":' benchmarks/*.py)))
 
 .DELETE_ON_ERROR:
@@ -33,39 +33,39 @@ run: $(STAMPS)/run ## Start the app; ARGS="list models" for a verb
 test: $(STAMPS)/dev ## Run the tests; TESTS=tests/render for some of them
 	@$(BIN)/python -m pytest -q -n $(JOBS) --durations=30 $(TESTS)
 
-thorough: $(STAMPS)/dev ## The tests with many more examples, then faults at length
+thorough: $(STAMPS)/dev ## Run the tests with many more examples, then the long fault tests
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
 	@$(MAKE) --no-print-directory faults
 
-faults: $(STAMPS)/dev ## Kill, fill and damage at length: what the tests of faults do in short
+faults: $(STAMPS)/dev ## Run the long fault tests: killed processes, full disks, damaged files
 	@BIORETRIEVAL_FAULTS=long $(BIN)/python -m pytest -q tests/faults
 
-environment: $(STAMPS)/dev ## Make the environment and nothing else
+environment: $(STAMPS)/dev ## Only create the environment
 
-check: lint types imports ## Everything but the tests
+check: lint types imports ## Check style, types and imports
 
 lint: $(STAMPS)/dev ## Style and format
 	@$(BIN)/ruff check --quiet --output-format concise $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE) || \
 		{ echo "lint: the format differs; see it with ruff format --diff, or run: make format" >&2; exit 1; }
 
-types: $(STAMPS)/dev ## Types, strictly
+types: $(STAMPS)/dev ## Strict types
 	@$(BIN)/mypy --strict --no-error-summary
 
-imports: $(STAMPS)/dev ## Which room may import which
+imports: $(STAMPS)/dev ## Which package may import which
 	@$(BIN)/lint-imports --no-logo --no-cache
 
-format: $(STAMPS)/dev ## Put all code into the one format
+format: $(STAMPS)/dev ## Format the code
 	@$(BIN)/ruff format $(CODE)
 
-snapshots: $(STAMPS)/dev ## Write screens and golden files anew; read the difference before a commit
+snapshots: $(STAMPS)/dev ## Rewrite screens and golden files; read the difference before a commit
 	@BIORETRIEVAL_GOLDEN=write $(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
 
-catalogue: $(STAMPS)/dev ## Check data/ and write its JSON Schema anew
+catalogue: $(STAMPS)/dev ## Check data/ and rewrite its JSON Schema
 	@$(BIN)/python -m bioretrieval_tui.catalog.json_schema data
 	@$(BIN)/python -m bioretrieval_tui.catalog.loader data
 
-bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes what they found into benchmarks/results
+bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes the results into benchmarks/results
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
 
 wheel: $(STAMPS)/dev ## Build dist/*.whl
@@ -74,7 +74,7 @@ wheel: $(STAMPS)/dev ## Build dist/*.whl
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# The environment: for running, or for everything. Renewed when what it is made of changes.
+# The environment for running, or for development. Renewed when its inputs change.
 $(STAMPS)/run: $(MADE_OF)
 	@$(MAKE_ENVIRONMENT)
 	@mkdir -p $(STAMPS) && touch $@

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from benchmarks.measuring import Report, interleaved, median, percentile
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
 
 Vectors = npt.NDArray[np.float32]
 BATCH = 32

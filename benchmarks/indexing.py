@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import cold, embedding, reading
 from benchmarks.measuring import Report
-from bioretrieval_tui.encoding.encoder import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import index_names, open_index
 

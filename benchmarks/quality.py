@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.measuring import Report
-from bioretrieval_tui.encoding.encoder import load_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.build import build_index

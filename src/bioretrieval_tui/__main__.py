@@ -1,4 +1,4 @@
-"""`python -m bioretrieval_tui` is the command itself."""
+"""`python -m bioretrieval_tui` runs the command."""
 
 import sys
 

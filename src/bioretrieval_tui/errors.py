@@ -1,7 +1,7 @@
-"""Errors that a user may see: one clear line, where it happened, what to do, an exit code.
+"""Errors that users see: one line with the fault, its place and the remedy, and an exit code.
 
-Everything that can go wrong through input, files or the environment is raised as one of these;
-anything else that escapes is a defect of ours. This module knows nobody.
+Faults of input, files and environment are raised as one of these. Any other exception that escapes
+is a bug. This module imports no other module of the package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NOT_FOUND = 3
 EXIT_NO_NEWS = 4
-"""Of `watch run` alone: all went well, and there was nothing new."""
+"""Only for `watch run`: it succeeded and found no news."""
 EXIT_INTERRUPTED = 130
 
 
@@ -22,8 +22,8 @@ class BioRetrievalError(Exception):
     """Base of all errors with a message for the user.
 
     Args:
-        message: what is wrong, one line.
-        remedy: what the user can do about it, one line, or None.
+        message: the fault, one line.
+        remedy: what the user can do, one line, or None.
     """
 
     exit_code = EXIT_FAILED
@@ -34,25 +34,25 @@ class BioRetrievalError(Exception):
         self.remedy = remedy
 
     def line(self) -> str:
-        """The whole error as one line: message, then the remedy behind a semicolon."""
+        """The error as one line: message, semicolon, remedy."""
         text = self.message if not self.remedy else f"{self.message}; {self.remedy}"
         return " ".join(text.split())
 
 
 class UsageError(BioRetrievalError):
-    """The words of the call are wrong."""
+    """Wrong arguments."""
 
     exit_code = EXIT_USAGE
 
 
 class NotFoundError(BioRetrievalError):
-    """No such entry, index or file."""
+    """An entry, index or file that does not exist."""
 
     exit_code = EXIT_NOT_FOUND
 
 
 class InterruptedByUser(BioRetrievalError):
-    """The user cancelled; nothing is half-written."""
+    """Cancelled by the user; no file is half-written."""
 
     exit_code = EXIT_INTERRUPTED
 
@@ -72,13 +72,13 @@ class FilterError(UsageError):
         return where + super().line()
 
     def pointer(self) -> str:
-        """The expression with a caret under the place, as two lines."""
+        """Two lines: the expression, and a caret under the column."""
         return f"{self.expression}\n{' ' * self.column}^"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One defect of an input file: where it stands, what is wrong, what to do."""
+    """One defect of an input file, with its place."""
 
     file: Path | str
     message: str
@@ -97,7 +97,7 @@ class Problem:
 
 
 class CatalogueError(BioRetrievalError):
-    """A catalogue file that does not validate; carries every problem, not only the first."""
+    """An invalid catalogue file, with all its problems."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -107,12 +107,12 @@ class CatalogueError(BioRetrievalError):
 
 
 class CorpusError(BioRetrievalError):
-    """A corpus file that cannot be read or a record that is malformed."""
+    """An unreadable corpus file or a malformed record."""
 
 
 class IndexFault(BioRetrievalError):
-    """An index that is missing, busy, damaged or does not fit."""
+    """An index that is missing, busy, damaged or incompatible."""
 
 
 class ModelError(BioRetrievalError):
-    """A model whose files are missing, altered or not loadable."""
+    """A model whose files are missing, altered or cannot be loaded."""

@@ -1,8 +1,8 @@
-"""ctrl+c is heard wherever Python happens to be, and by the app's own children.
+"""Reliable ctrl+c, in this process and in its children.
 
-Python raises an interrupt at whatever runs next. Where that is a finaliser or the callback of a
-weak reference, of which an import of torch has thousands, nothing can be raised: the interrupt is
-printed as "ignored", and a build goes on that its user has ended.
+Python raises KeyboardInterrupt in the code that runs next. In a finaliser or the callback of a weak
+reference (an import of torch runs thousands) it cannot be raised: Python prints it as "ignored" and
+a build that the user stopped would continue.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import time
 from collections.abc import Iterator
 
 _AGAIN = 0.02
-"""Seconds: long past the callback that lost it."""
+"""Seconds until the interrupt is raised again: the callback has ended by then."""
 
 
 def keep_interrupts() -> None:
-    """Raise an interrupt again, a moment later, where it could not be raised."""
+    """Raise an interrupt again, a moment later, if it could not be raised."""
     before, main = sys.unraisablehook, _thread.get_ident()
 
     def hook(lost: sys.UnraisableHookArgs, /) -> None:
         if issubclass(lost.exc_type, KeyboardInterrupt):
-            # From another thread, since what is raised in this hook is lost as well.
+            # From another thread: an exception in this hook would be lost as well.
             _thread.start_new_thread(_again, (main,))
         else:
             before(lost)
@@ -35,16 +35,16 @@ def keep_interrupts() -> None:
 
 @contextlib.contextmanager
 def interruptible_children() -> Iterator[None]:
-    """Let children that are started here be interrupted, even if this process ignores ctrl+c.
+    """Make children that are started within interruptible, even if this process ignores SIGINT.
 
-    What a script starts in its background (`&`, nohup) ignores SIGINT, and so would the children:
-    the app could stop a job only by killing it. The process itself goes on ignoring it.
+    A process that a script starts in the background (`&`, nohup) ignores SIGINT, and its children
+    inherit that: a job could be stopped only by killing it. This process itself still ignores it.
     """
     on_main = threading.current_thread() is threading.main_thread()
     if not on_main or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         yield
         return
-    # A handler does not outlive an exec, so a child begins with the system's default.
+    # An exec resets handlers, so a child starts with the system's default.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -54,4 +54,4 @@ def interruptible_children() -> Iterator[None]:
 
 def _again(main: int) -> None:
     time.sleep(_AGAIN)
-    signal.pthread_kill(main, signal.SIGINT)  # wakes a call that waits, which a flag would not
+    signal.pthread_kill(main, signal.SIGINT)  # also wakes a blocking call, which a flag would not

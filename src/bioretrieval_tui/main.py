@@ -1,8 +1,8 @@
-"""The command `bioretrieval-tui`: which face a call gets, and how every call ends.
+"""Entry point of `bioretrieval-tui`: choose the app or the command line, handle every error.
 
-It stands above `cli` and `tui`, which may not know each other. Whatever goes wrong below ends
-here as one line on stderr and an exit code; a traceback goes to a file, never to a terminal.
-Imports are within functions: an interrupt while they load must end as quietly as any other.
+This module imports `cli` and `tui`, which must not import each other. Every error ends here as one
+line on stderr and an exit code. Tracebacks are written to a file, never to the terminal. Imports
+are within functions, so that an interrupt during an import is handled too.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _WHILE_WRITING = frozenset(
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Run one call and return its exit code; `argv` are its words, those of the process if None.
+    """Run the command with the arguments `argv` (default: `sys.argv`) and return its exit code.
 
-    Exit codes: 0 done, or the reader of a pipe went away; 1 it failed; 2 wrong usage; 3 no such
-    id, index or file; 130 interrupted.
+    Exit codes: 0 success, or the reader closed the pipe; 1 failure; 2 wrong usage; 3 id, index or
+    file not found; 130 interrupted.
     """
     code = 1
     try:
@@ -37,7 +37,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         code = 0
     except KeyboardInterrupt:
         code = 130
-    except Exception as error:  # noqa: BLE001 - the one place where everything ends
+    except Exception as error:  # noqa: BLE001 - the outermost level
         code = _explain(error)
     finally:
         _settle_streams()
@@ -46,7 +46,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _call(argv: list[str]) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
-        from bioretrieval_tui.cli.completion import answer
+        from bioretrieval_tui.cli.program_verbs import answer
 
         return answer(instruction)
     if argv == ["--offline"]:
@@ -62,18 +62,19 @@ def _call(argv: list[str]) -> int:
 
 
 def _app_can_run() -> bool:
-    """Whether stdout is a terminal that can move its cursor, and keys can reach us."""
+    """Whether stdout is a terminal with a movable cursor and the keyboard is readable."""
     if not sys.stdout.isatty():
         return False
     term = os.environ.get("TERM", "")
     if term in ("", "dumb") and os.name == "posix":
-        _tell(f"the app cannot be drawn here (TERM is {term or 'not set'}); this is the listing")
+        shown = term or "not set"
+        _tell(f"the terminal cannot show the app (TERM is {shown}); listing the catalogue")
         return False
     return _take_keyboard()
 
 
 def _take_keyboard() -> bool:
-    """Make stdin the terminal where it is something else, as in `... | bioretrieval-tui`."""
+    """Connect stdin to the terminal if it is something else, as in `... | bioretrieval-tui`."""
     if sys.stdin is not None and sys.stdin.isatty():
         return True
     try:
@@ -86,19 +87,19 @@ def _take_keyboard() -> bool:
 
 
 def launch() -> int:
-    """Run the app until it is left.
+    """Run the app until the user quits, and return its exit code.
 
     Raises:
-        CatalogueError, NotFoundError: there is no catalogue to show.
+        CatalogueError, NotFoundError: no catalogue can be loaded.
     """
     import io
 
     from bioretrieval_tui.catalog.compiled import load
 
     loaded = load()
-    # Textual paints at most so many times a second: at its 60 a key waits up to 17 ms for its turn.
+    # Frames a second that Textual paints at most: at its default, 60, a key waits up to 17 ms.
     os.environ.setdefault("TEXTUAL_FPS", "240")
-    # A frame is written by a thread, which would wait 5 ms for a busy main thread.
+    # Frames are written by a thread. By default it waits up to 5 ms for a busy main thread.
     sys.setswitchinterval(0.001)
     from rich.console import Console
 
@@ -106,20 +107,20 @@ def launch() -> int:
     from bioretrieval_tui.tui.app import BioRetrievalApp
 
     app = BioRetrievalApp(loaded.catalogue, problems=loaded.problems)
-    # Textual prints the traceback of whatever it caught; it belongs into the log.
+    # Textual prints the traceback of an error; it belongs in the log.
     caught = io.StringIO()
     app.error_console = Console(file=caught, width=100, color_system=None)
     app.run()
     if app.return_code and caught.getvalue():
-        _tell(f"the app stopped by an error of its own; {keep_report(caught.getvalue())}")
+        _tell(f"the app crashed; {keep_report(caught.getvalue())}")
     return app.return_code or 0
 
 
-# How calls end --------------------------------------------------------------------------------
+# Errors ---------------------------------------------------------------------------------------
 
 
 def _explain(error: Exception) -> int:
-    """Say in one line what went wrong (in several what is wrong with a catalogue or filter)."""
+    """Report an error in one line (several for a catalogue or filter); return the exit code."""
     from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, FilterError
     from bioretrieval_tui.paths import full_traceback, keep_report
 
@@ -135,10 +136,9 @@ def _explain(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, OSError):
         if error.filename is None and error.errno in _WHILE_WRITING:
-            # The rooms speak for their own files, so it is stdout.
+            # Other packages name the file in their errors, so this one is about stdout.
             _tell(f"the output cannot be written: {error.strerror}")
             return EXIT_FAILED
-        # The machine's fault rather than ours: what happened and where is all there is to say.
         where = f"{error.filename}: " if error.filename else ""
         _tell(f"{where}{error.strerror or error}; {keep_report(full_traceback(error))}")
         return EXIT_FAILED
@@ -158,16 +158,16 @@ def _tell(text: str, *, name: bool = True) -> None:
 
 
 def _guard_streams() -> None:
-    """Give closed standard streams a place, and let no character of the output be refused.
+    """Replace closed standard streams, and make the output accept every character.
 
     A file opened while descriptor 1 is closed would become descriptor 1, and a library that
-    writes to stdout would write into it. The stand-in for stdout refuses to be written to, so
-    that output with nowhere to go is an error and not a silence.
+    writes to stdout would write into it. The replacement of stdout is read-only, so that lost
+    output is an error.
     """
     stand_ins = (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))
     for number, (name, mode) in enumerate(stand_ins):
         if getattr(sys, name) is None and _is_closed(number):
-            os.open(os.devnull, mode)  # the lowest free descriptor, which is this one
+            os.open(os.devnull, mode)  # takes the lowest free descriptor: this one
             if number:
                 setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -175,7 +175,7 @@ def _guard_streams() -> None:
         if reconfigure is None:
             continue
         if stream is sys.stdout and not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
-            # What programs read is UTF-8 whatever the locale says, as JSON demands.
+            # Programs read UTF-8 in every locale, as JSON demands.
             reconfigure(encoding="utf-8")
         reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
 
@@ -189,7 +189,7 @@ def _is_closed(descriptor: int) -> bool:
 
 
 def _settle_streams() -> None:
-    """Write out what is buffered; where nobody takes it, the interpreter must not try again."""
+    """Flush the streams; redirect those that fail, so that the interpreter does not flush again."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
             continue

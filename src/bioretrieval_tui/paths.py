@@ -1,6 +1,6 @@
-"""Where everything is kept: the platform's folders, or one folder under BIORETRIEVAL_HOME.
+"""Folders of the user (the platform's, or one below BIORETRIEVAL_HOME) and atomic writing.
 
-Nothing is created on import or by asking for a path; writers create what they need.
+Only writing creates folders; importing this module and reading a path do not.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ ERROR_LOG = "last-error.log"
 class Places:
     """The folders of one user.
 
-    config: `config.toml` and `catalog.d/*.yaml`; data: indexes, done marks; cache: what can be
-    made again; state: logs and histories.
+    config: `config.toml` and `catalog.d/*.yaml`; data: indexes, evaluations, watches, settings;
+    cache: files that can be recreated; state: logs, jobs, unfinished fetches.
     """
 
     config: Path
@@ -37,20 +37,20 @@ class Places:
 
     @property
     def indexes(self) -> Path:
-        """Folder that holds one folder an index."""
+        """Folder with one subfolder for each index."""
         return self.data / "indexes"
 
     @property
     def compiled(self) -> Path:
-        """Folder of compiled catalogues, named by the content that they came from."""
+        """Folder of compiled catalogues, named by the hash of their source."""
         return self.cache / "catalogue"
 
 
 def places() -> Places:
-    """The folders in force: BIORETRIEVAL_HOME first, else the platform's own.
+    """The current folders: those below BIORETRIEVAL_HOME if it is set, else the platform's.
 
     Raises:
-        BioRetrievalError: BIORETRIEVAL_HOME names the home of a user who is not there.
+        BioRetrievalError: BIORETRIEVAL_HOME refers to the home of an unknown user.
     """
     home = os.environ.get(HOME_VARIABLE)
     if home:
@@ -58,7 +58,7 @@ def places() -> Places:
             root = Path(home).expanduser().absolute()
         except RuntimeError as error:
             raise BioRetrievalError(
-                f"{HOME_VARIABLE} names no folder: {home}", remedy="set it to a path"
+                f"{HOME_VARIABLE} is not a valid folder: {home}", remedy="set it to a path"
             ) from error
         return Places(root / "config", root / "data", root / "cache", root / "state")
     import platformdirs
@@ -75,7 +75,7 @@ def save_file(path: Path, data: bytes, what: str) -> None:
     """Replace a file atomically; `what` names it in the error.
 
     Raises:
-        BioRetrievalError: it cannot be written; the previous one is untouched.
+        BioRetrievalError: the file cannot be written; the previous one is unchanged.
     """
     try:
         write_atomically(path, data)
@@ -90,7 +90,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, flush it to disk and rename it into place.
 
     Raises:
-        OSError: the folder cannot be made or written, or the disk is full; `path` is untouched.
+        OSError: the folder cannot be created or written, or the disk is full; `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -106,14 +106,14 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def full_traceback(error: BaseException) -> str:
-    """The traceback of an error as Python prints it."""
+    """The traceback of an error, as Python prints it."""
     import traceback
 
     return "".join(traceback.format_exception(error))
 
 
 def keep_report(report: str) -> str:
-    """Write a report of an error to the error log; say where it is, or why it is not."""
+    """Write a report to the error log; return a message with its path, or why it failed."""
     import platform
     import sys
     from datetime import UTC, datetime

@@ -1,7 +1,7 @@
-"""How long work reports itself: one frozen value a step, one callable that takes it.
+"""Progress of long tasks: a frozen value for each step, passed to a callable.
 
-Rooms that work (index, encoding) call a `Reporter`; faces (a bar on stderr, a bar in the app)
-provide it. A reporter may raise `InterruptedByUser` to stop the work at the next step.
+Tasks (index, encoding) call a `Reporter`; the command line and the app provide one that draws a
+bar. A reporter may raise `InterruptedByUser` to stop the task at the next step.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` units in `stage`; `total` is None while it is not known.
+    """One step of a task.
 
-    `rate` is units a second over the whole stage, None until it means something; `tokens_rate`
-    tokens a second where a model encodes on `device`; `read` the documents read so far where
-    reading goes on beside the stage, and `input_share` how much of the input that is.
+    stage: what is being done.
+    done, total: units; total is None while unknown.
+    unit: name of the units, plural.
+    rate: units a second over the whole stage, None until it is meaningful.
+    note: a short remark.
+    tokens_rate, device: tokens a second that a model encodes, and its device.
+    read, input_share: documents read so far by a reader that runs ahead, and the share of the
+        input that they are (0 to 1).
     """
 
     stage: str
@@ -32,12 +37,12 @@ class Progress:
 
     @property
     def share(self) -> float | None:
-        """Done as a fraction of the total, or None."""
+        """`done` as a fraction of `total`, or None."""
         return None if not self.total else min(1.0, self.done / self.total)
 
     @property
     def seconds_left(self) -> float | None:
-        """At the rate so far, or None where rate or total are not known."""
+        """Estimate from the rate, None where rate or total are unknown."""
         if not self.rate or self.total is None:
             return None
         return max(0, self.total - self.done) / self.rate
@@ -47,4 +52,4 @@ Reporter = Callable[[Progress], None]
 
 
 def silent(_: Progress) -> None:
-    """A reporter that says nothing."""
+    """Ignore all progress."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from homes import share_encoders
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "index"))  # hashing_encoder

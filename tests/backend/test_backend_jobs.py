@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from bioretrieval_tui.backend import client, protocol
-from bioretrieval_tui.backend.jobs import JobQueue, JobRecord, Outcome, job_records, summary
+from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue, JobRecord, job_records, summary
 from bioretrieval_tui.backend.protocol import BuildJob, CompactJob, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser
 from bioretrieval_tui.index.report import Check, Verification
@@ -63,7 +63,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
     return found
 
 
-class Heard(list[Outcome]):
+class Heard(list[JobOutcome]):
     """Outcomes, and how often something changed."""
 
     changes = 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, build
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, ResultMatrix, build
 from bioretrieval_tui.catalog.models import Benchmark, Content, Model, Result
 
 MODELS = ("able", "baker", "charlie", "delta")
@@ -26,7 +26,7 @@ def figure(model: str, benchmark: str, value: float, **other: Any) -> Result:
     return Result(model=model, benchmark=benchmark, value=value, source="card", **other)
 
 
-def order(matrix: Matrix) -> list[str]:
+def order(matrix: ResultMatrix) -> list[str]:
     return [row.model for row in matrix.rows]
 
 
@@ -118,7 +118,7 @@ def test_one_row_has_no_mean(three: Catalogue) -> None:
 def test_sorting_by_a_column_hides_the_rows_without_it(three: Catalogue) -> None:
     matrix = build(three, sort=COVID)
     assert order(matrix) == ["able", "baker"]
-    assert matrix.hidden == {"without a figure here": 1}
+    assert matrix.hidden == {"no score here": 1}
     assert matrix.common == (COVID, FACTS)
     assert order(build(three, sort=COVID, reverse=True)) == ["baker", "able"]
     assert order(build(three, sort=FACTS)) == ["baker", "charlie", "able"]
@@ -135,7 +135,7 @@ def test_the_mean_keeps_within_a_column(three: Catalogue) -> None:
     matrix = build(three, sort="mean", within=COVID)
     assert order(matrix) == ["able", "baker"]
     assert matrix.common == (COVID, FACTS)
-    assert matrix.hidden == {"without a figure here": 1}
+    assert matrix.hidden == {"no score here": 1}
     # An order by a column is within that column.
     assert order(build(three, sort=FACTS, within=COVID)) == ["baker", "charlie", "able"]
 

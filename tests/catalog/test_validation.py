@@ -233,7 +233,7 @@ def test_nothing_but_values_comes_out_of_a_file(tmp_path: Path) -> None:
         "on: 0o17\n"
     )
     document = checked_yaml.compose(tmp_path / "x.yaml", text.encode())
-    assert isinstance(document, checked_yaml.Document)
+    assert isinstance(document, checked_yaml.YamlDocument)
     assert document.root is not None
     assert checked_yaml.plain(document.root) == {
         "a": [f"touch {marker}"],

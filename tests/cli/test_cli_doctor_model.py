@@ -104,7 +104,7 @@ def test_a_model_that_does_as_its_recipe_says(cli: Call, own_home: Path) -> None
         ("tiny-mean", "check vector", "'diabetes treatment' starts"),
         ("tiny-wide", "dimension", "32 for a query, the catalogue says 768"),
         ("tiny-gone", None, "is not on this machine"),
-        ("tiny-broken", None, "is no safetensors file"),
+        ("tiny-broken", None, "is not a safetensors file"),
         ("biobert", None, "must be fine-tuned before it retrieves"),
     ],
 )

@@ -274,7 +274,7 @@ def test_a_home_that_nobody_has_is_one_line(cli: Call) -> None:
     called = cli("config", env={"BIORETRIEVAL_HOME": "~nobody-of-this-name/here"})
     assert (called.code, called.out) == (1, "")
     assert len(called.lines) == 1
-    assert "BIORETRIEVAL_HOME names no folder: ~nobody-of-this-name/here" in called.err
+    assert "BIORETRIEVAL_HOME is not a valid folder: ~nobody-of-this-name/here" in called.err
 
 
 def test_a_failing_machine_is_one_line(cli: Call) -> None:

@@ -141,7 +141,7 @@ def test_a_cross_encoder_over_the_hybrid_mode(call: Call, folder: Path) -> None:
     assert ended.code == 0, ended.err
     assert [one["mode"] for one in ended.json["runs"]] == ["hybrid", "rerank"]
     from bioretrieval_tui.documents.document import Document
-    from bioretrieval_tui.encoding.encoder import load_cross_encoder
+    from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 
     judge = load_cross_encoder(str(folder / "judge"), device="cpu")
     documents = [Document(name, "", text) for name, text in CORPUS.items()]

@@ -85,7 +85,6 @@ async def test_the_search_process_answers_by_bm25_without_a_model(
     home = tmp_path / "home"
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(home))
     client = SearchClient(device="cpu")
-    await client.start()
     try:
         documents = [Document(name, "", text) for name, text in TEXTS.items()]
         ensured = await client.ensure_catalogue(documents, "v1", vectors=False)

@@ -260,7 +260,7 @@ def test_documents_can_be_cited(answers: dict[str, Answer]) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("no words", 0, "none of the query's words is indexed"),
+        ("no words", 0, "the query has no searchable terms"),
         ("bad filter", 2, 'filter, column 1: "yeer" is not a field'),
         ("bad mode", 2, "there is no search mode 'fuzzy'; use hybrid, dense, lexical"),
         ("bad order", 2, "hits cannot be sorted by 'size'; use relevance or date"),

@@ -105,7 +105,7 @@ def test_a_terminal_that_cannot_draw_gets_the_listing(terminal: Call) -> None:
     assert seen.code == 0
     lines = seen.out.splitlines()
     assert lines[0] == (
-        "bioretrieval-tui: the app cannot be drawn here (TERM is dumb); this is the listing"
+        "bioretrieval-tui: the terminal cannot show the app (TERM is dumb); listing the catalogue"
     )
     assert lines[1].split()[:2] == ["kind", "name"]
 
@@ -120,9 +120,7 @@ def test_a_defect_of_the_app_is_one_line_and_a_log(terminal: Call, tmp_path: Pat
     log = tmp_path / "state" / "last-error.log"
     assert seen.code == 1
     assert "ZeroDivisionError" not in seen.out
-    assert plain(seen.out)[-1].endswith(
-        f"bioretrieval-tui: the app stopped by an error of its own; details: {log}"
-    )
+    assert plain(seen.out)[-1].endswith(f"bioretrieval-tui: the app crashed; details: {log}")
     assert "ZeroDivisionError" in log.read_text(encoding="utf-8")
 
 

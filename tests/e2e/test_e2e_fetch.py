@@ -61,7 +61,7 @@ def test_the_network_is_cut_in_the_middle_of_a_fetch(home: Path, start: Start) -
         session.settle()
         fetch_owls(session)
         session.wait(lambda _: arrived(home) >= 400)
-    # Nobody is there any more. What had arrived is encoded meanwhile, and keys are answered.
+    # The server is gone. What had arrived is encoded meanwhile, and keys still work.
     session.send("3")
     session.wait("DPR")
     session.send("j")
@@ -70,7 +70,7 @@ def test_the_network_is_cut_in_the_middle_of_a_fetch(home: Path, start: Start) -
     came = arrived(home)
     assert 400 <= came < COUNT
     session.send("0")
-    session.wait("has arrived is kept, and the same fetch goes on from there")
+    session.wait("the same call resumes there")
     listed = json.loads(run(session, "index", "list", "-f", "json").stdout)
     assert [one["name"] for one in listed if one["name"] == "owls" and one["status"] == "ok"] == []
 

@@ -99,7 +99,7 @@ def test_a_terminal_that_cannot_be_drawn_on_gets_the_listing(
     session = start(env={"TERM": term, "COLORTERM": None}, size=(100, 400))
     assert session.ended() == 0
     text = session.output.decode().replace("\r\n", "\n")
-    assert f"the app cannot be drawn here (TERM is {term or 'not set'})" in text
+    assert f"the terminal cannot show the app (TERM is {term or 'not set'})" in text
     assert "\x1b[?1049h" not in text
     kinds = {line.split(None, 1)[0] for line in text.splitlines() if line.strip()}
     assert kinds >= {"paper", "model", "dataset", "benchmark", "recipe", "milestone", "step"}

@@ -114,7 +114,7 @@ def test_an_interrupted_index_is_built_by_the_next_start_and_two_at_once_agree(
     for session in both:
         session.send("hard negatives from citation links")
     for session in both:
-        session.wait("best 100", seconds=240)
+        session.wait("top 100 of", seconds=240)
     for session in both:
         # Two papers of the catalogue are about just this; nothing else in it is nearer.
         session.wait(lambda screen: FIRST.search(screen.text) is not None)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from precisions import BFLOAT16, FLOAT32, Precision
 
-from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ import pytest
 from tiny_models import recipe, save_adapter, save_long_bert, save_mpnet
 
 from bioretrieval_tui.catalog.models import Encoding, Side
-from bioretrieval_tui.encoding.checking import check_model
-from bioretrieval_tui.encoding.encoder import load_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
+from bioretrieval_tui.encoding.recipe_check import check_model
 from bioretrieval_tui.errors import ModelError
 
 

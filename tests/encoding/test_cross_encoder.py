@@ -13,7 +13,7 @@ from tiny_models import recipe, save_long_bert
 
 from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.encoder import CrossEncoder, load_cross_encoder
+from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.progress import Progress
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from precisions import BFLOAT16, Precision
-from tiny_models import recipe, reference, save_bert
+from tiny_models import SAVE, recipe, reference, save_bert
 
 from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding import embedded, openvino_runtime
+from bioretrieval_tui.encoding import embedded, openvino_encoder
 from bioretrieval_tui.encoding.device import pick, usable_cores
-from bioretrieval_tui.encoding.encoder import Encoder, load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
@@ -190,7 +191,7 @@ def test_another_revision_is_refused() -> None:
 
 
 def test_a_precision_that_is_forced(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    can = openvino_runtime.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    can = openvino_encoder.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     found = {}
     for name in ("float32", "bfloat16", ""):
         monkeypatch.setenv("BIORETRIEVAL_PRECISION", name)
@@ -208,8 +209,8 @@ def test_a_precision_that_is_forced(tiny: Path, monkeypatch: pytest.MonkeyPatch)
 def test_bfloat16_that_the_processor_has_not_is_emulated_by_torch(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = openvino_runtime.Chip("1", "an old one", "f32")
-    monkeypatch.setattr(openvino_runtime, "_quickest", lambda: without)
+    without = openvino_encoder.Chip("1", "an old one", "f32")
+    monkeypatch.setattr(openvino_encoder, "_quickest", lambda: without)
     monkeypatch.setenv("BIORETRIEVAL_PRECISION", "bfloat16")
     notes: list[str | None] = []
     encoder = load_encoder(
@@ -408,9 +409,71 @@ import socket, sys
 def refuse(*a, **k):
     raise AssertionError(f"a connection was tried: {a}")
 socket.socket.connect = socket.getaddrinfo = refuse
-from bioretrieval_tui.encoding.encoder import load_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 assert "torch" not in sys.modules
 assert load_encoder(device="cpu").encode_queries(["x"]).shape == (1, 384)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+TEXTS = ["the liver", "statin muscle pain in a trial of heart failure", "p53", "", "cell " * 90]
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("family", SAVE)
+def test_vectors_of_a_family(
+    family: str, pooling: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SAVE[family](tmp_path / family)
+    monkeypatch.setenv("BIORETRIEVAL_ENGINE", engine)
+    encoder = load_encoder(str(folder), recipe(pooling=pooling), device="cpu")
+    assert isinstance(encoder, OpenVinoEncoder) == (engine == "auto")
+    documents = [Document(str(n), "a title", text) for n, text in enumerate(TEXTS)]
+    separator = "[SEP]" if family == "bert" else "</s>"
+    inputs = [f"passage: a title{separator}{text}".strip() for text in TEXTS]
+    queries = [f"query: {text}".strip() for text in TEXTS]
+    exact = encoder.dtype == "float32"
+    for ours, theirs in (
+        (encoder.encode_documents(documents), reference(inputs, folder, 40, pooling)),
+        (encoder.encode_queries(TEXTS), reference(queries, folder, 12, pooling)),
+        (encoder.encode_queries(TEXTS[:1]), reference(queries[:1], folder, 12, pooling)),
+    ):
+        assert (ours * theirs).sum(axis=1).min() > (0.999999 if exact else 0.999)
+
+
+def test_the_precision_is_what_the_chip_is_quick_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BIORETRIEVAL_PRECISION")
+    can = openvino_encoder.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert openvino_encoder.chip().precision == ("bf16" if "BF16" in can else "f32")
+    for queries in (True, False):
+        settings = openvino_encoder.settings("f32", queries=queries)
+        assert settings["INFERENCE_PRECISION_HINT"] == "f32"
+
+
+def test_embedded_model_on_real_abstracts_agrees_with_sentence_transformers(
+    encoder, torch_encoder
+) -> None:
+    import json
+
+    data = Path(__file__).resolve().parents[3] / "shared" / "data" / "scifact" / "corpus.jsonl"
+    if not data.is_file():
+        pytest.skip("the real data is not here")
+    with data.open(encoding="utf-8") as lines:
+        records = [json.loads(line) for _, line in zip(range(24), lines, strict=False)]
+    documents = [Document(one["_id"], one["title"], one["text"]) for one in records]
+    from sentence_transformers import SentenceTransformer
+
+    from bioretrieval_tui.encoding import embedded
+
+    plain = SentenceTransformer(str(embedded.locate().folder), device="cpu")
+    plain.max_seq_length = 256
+    texts = [f"{one.title} {one.text}" for one in documents]
+    expected = plain.encode(texts, batch_size=8, normalize_embeddings=True)
+    by_torch = (torch_encoder.encode_documents(documents) * expected).sum(axis=1)
+    assert by_torch.min() > 0.999999
+    ours = (encoder.encode_documents(documents) * expected).sum(axis=1)
+    least, mean = (0.999999, 0.999999) if encoder.dtype == "float32" else (0.999, 0.9998)
+    assert ours.min() >= least
+    assert np.mean(ours) >= mean

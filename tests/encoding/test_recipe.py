@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
+import yaml
 
 from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.document import Document
@@ -108,3 +111,15 @@ def test_two_spellings_hash_alike() -> None:
 )
 def test_what_changes_a_vector_changes_the_hash(changed: Encoding) -> None:
     assert recipe_hash(changed) != recipe_hash(BASE)
+
+
+MODELS = Path(__file__).resolve().parents[2] / "data" / "models.yaml"
+
+
+def test_the_catalogues_recipe_of_the_embedded_model_is_the_one_that_runs() -> None:
+    models = yaml.load(MODELS.read_text(), yaml.CSafeLoader)["models"]
+    (model,) = [model for model in models if embedded.MODEL_ID in model.get("hub", ())]
+    recipe = msgspec.convert(model["encoding"], Encoding)
+    assert recipe_hash(recipe) == recipe_hash(embedded.RECIPE)
+    assert model["dimension"] == embedded.DIMENSION
+    assert model["licence"].lower() == embedded.LICENCE.lower()

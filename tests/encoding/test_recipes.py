@@ -26,8 +26,14 @@ from tiny_models import (
 
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding import distance
-from bioretrieval_tui.encoding.encoder import Encoder, load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder import (
+    EXTRA,
+    Encoder,
+    as_queries,
+    extended_documents,
+    extended_queries,
+)
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import ModelError
 from references import Authors
@@ -300,9 +306,9 @@ def plainly(encoder: Encoder, side: str) -> np.ndarray:
     """Vectors as the authors have them: of l2, what is added for the index is taken away."""
     if side == "query":
         found = encoder.encode_queries(QUERIES)
-        return found if encoder.similarity != "l2" else found[:, : -distance.EXTRA] / 2
+        return found if encoder.similarity != "l2" else found[:, :-EXTRA] / 2
     found = encoder.encode_documents(DOCUMENTS)
-    return found if encoder.similarity != "l2" else found[:, : -distance.EXTRA]
+    return found if encoder.similarity != "l2" else found[:, :-EXTRA]
 
 
 def close(ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -407,7 +413,7 @@ def test_specter2_puts_its_adapters_on(
     papers = Authors(base, singles(SEPARATED), 512, "cls", adapter=twins("adapter-1"), types=False)
     close(queries, asked.vectors())
     close(documents, papers.vectors())
-    assert encoder.dimension == 32 + distance.EXTRA
+    assert encoder.dimension == 32 + EXTRA
     for adapter in (None, twins("adapter-2")):
         apart(documents, papers.but(adapter=adapter).vectors(), f"with {adapter}")
     other = twins("adapter-1" if of_queries == "adapter-2" else "adapter-2")
@@ -510,8 +516,8 @@ def test_vectors_of_many_lengths_are_ranked_by_distance() -> None:
     documents = rng.uniform(5, 25, (400, 1)) * direction + rng.standard_normal((400, 768)) / 10
     documents = documents.astype(np.float32)
     queries = documents[:20] + rng.standard_normal((20, 768)).astype(np.float32) / 20
-    kept = distance.extended_documents(documents).astype(np.float16).astype(np.float32)
-    scores = distance.extended_queries(queries) @ kept.T
+    kept = extended_documents(documents).astype(np.float16).astype(np.float32)
+    scores = extended_queries(queries) @ kept.T
     halves = documents.astype(np.float16).astype(np.float64)
     exact = -((queries[:, None].astype(np.float64) - halves[None]) ** 2).sum(axis=2)
     # A squared length of 600 in half precision would be off by a quarter.
@@ -519,7 +525,7 @@ def test_vectors_of_many_lengths_are_ranked_by_distance() -> None:
     assert (scores.argmax(axis=1) == np.arange(20)).all()
     by_product = (queries @ documents.T).argmax(axis=1)
     assert (by_product != np.arange(20)).any()
-    itself = distance.as_queries(kept) @ kept.T
+    itself = as_queries(kept) @ kept.T
     np.testing.assert_allclose(itself.diagonal(), 0, atol=5e-3)
     assert (itself.argmax(axis=1) == np.arange(400)).all()
 
@@ -588,9 +594,8 @@ def save_wide(folder: Path) -> Path:
 def test_openvino_makes_the_same_vectors(
     identifier: str, precision: str, twins: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
-    from bioretrieval_tui.encoding.openvino_runtime import chip
-    from bioretrieval_tui.encoding.two_sided import TwoSidedEncoder
+    from bioretrieval_tui.encoding.encoder_registry import TwoSidedEncoder
+    from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder, chip
 
     base = twins("bert")
     if identifier == "medcpt":

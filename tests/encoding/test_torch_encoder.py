@@ -15,11 +15,10 @@ import pytest
 from tiny_models import SAVE, recipe, save_bert
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding import packing
-from bioretrieval_tui.encoding.batches import Batch
-from bioretrieval_tui.encoding.modules import load_modules, shape_of
-from bioretrieval_tui.encoding.torch_encoder import TorchEncoder, _tokeniser
-from bioretrieval_tui.encoding.torch_lane import Lane, best_dtype
+from bioretrieval_tui.encoding import torch_encoder
+from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer
+from bioretrieval_tui.encoding.torch_encoder import Lane, TorchEncoder, best_dtype
+from bioretrieval_tui.encoding.torch_modules import load_modules, shape_of
 from bioretrieval_tui.errors import InterruptedByUser, ModelError
 from bioretrieval_tui.progress import Progress
 
@@ -66,7 +65,7 @@ def encoder_with(small: Small, devices: list[str]) -> TorchEncoder:
         "r",
         recipe(),
         shape_of("tiny", modules, recipe()),
-        tokenise=_tokeniser(modules.tokenizer, 0),
+        tokenizer=TextTokenizer.of("tiny", modules.tokenizer),
         devices=devices,
         make=small,
     )
@@ -187,7 +186,7 @@ def test_packed_texts_have_the_vectors_of_padded_ones(
     modules = load_modules("tiny", folder, recipe(pooling=pooling), "cpu")
     lane = Lane(modules, "cpu", int(modules.tokenizer.pad_token_id), pack=True)
     assert lane.packed
-    assert modules[0].model.config._attn_implementation == packing.NAME
+    assert modules[0].model.config._attn_implementation == torch_encoder.PACKED
     other = load_modules("tiny", folder, recipe(pooling=pooling), "cpu")
     padded = Lane(other, "cpu", int(other.tokenizer.pad_token_id))
     assert not padded.packed
@@ -212,13 +211,13 @@ def test_a_model_that_cannot_be_packed_is_padded(tmp_path: Path) -> None:
 def test_packing_that_gives_other_vectors_is_not_used(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = packing._attention
+    right = torch_encoder._attention
 
     def wrong(*args: Any, **kwargs: Any) -> Any:
         out, weights = right(*args, **kwargs)
         return out.flip(1), weights
 
-    monkeypatch.setattr(packing, "_attention", wrong)
+    monkeypatch.setattr(torch_encoder, "_attention", wrong)
     modules = load_modules("tiny", tiny, recipe(), "cpu")
     before = modules[0].model.config._attn_implementation
     lane = Lane(modules, "cpu", 0, pack=True)

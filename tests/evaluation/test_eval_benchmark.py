@@ -34,9 +34,8 @@ def test_a_folder_is_read_packed_or_not(tmp_path: Path, packed: bool) -> None:
     assert dict(found.queries) == {"q1": "muscle pain", "q2": "tumour gene"}
     assert found.judgements == QRELS
     assert found.judged() == ["d1", "d4", "d2"]
-    assert found.counts.unjudged == 1
-    assert found.counts.graded == 1
-    assert any("1 query is without a judgement" in line for line in found.remarks())
+    assert any("1 query is without a judgement" in line for line in found.notes)
+    assert any("1 of grade 2 or more, 0 of grade 0" in line for line in found.notes)
 
 
 def test_the_checksum_is_of_all_three_files(tmp_path: Path) -> None:
@@ -56,14 +55,11 @@ def test_the_checksum_is_of_all_three_files(tmp_path: Path) -> None:
 def test_what_has_no_part_in_the_figures_is_counted_and_said(tmp_path: Path) -> None:
     qrels = "q1\td1\t1\nq1\td1\t1\nq1\td1\t2\nq2\td2\t0\nq9\td1\t1\nq1\tgone\t-1\n"
     found = read_benchmark(write_benchmark(tmp_path, qrels=qrels))
-    counts = found.counts
     assert found.judgements == {"q1": {"d1": 2, "gone": -1}, "q2": {"d2": 0}}
-    assert (counts.repeated, counts.contradicting) == (2, 1)
-    assert (counts.unknown, counts.unjudged, counts.without_relevant) == (1, 1, 1)
-    assert (counts.zeros, counts.graded) == (2, 1)
-    said = "\n".join(found.remarks())
+    said = "\n".join(found.notes)
     for words in (
         "1 query is judged but not in queries.jsonl",
+        "1 query is without a judgement in the split test: not run",
         "1 query is without a relevant document: scored 0",
         "2 judgements are given again, 1 of them with another grade: the last one counts",
         "1 of grade 2 or more, 2 of grade 0 or less",
@@ -73,7 +69,7 @@ def test_what_has_no_part_in_the_figures_is_counted_and_said(tmp_path: Path) -> 
 
 def test_nothing_is_said_of_a_plain_benchmark(tmp_path: Path) -> None:
     qrels = {name: {"d1": 1} for name in QUERIES}
-    assert read_benchmark(write_benchmark(tmp_path, qrels=qrels)).remarks() == []
+    assert read_benchmark(write_benchmark(tmp_path, qrels=qrels)).notes == ()
 
 
 @pytest.mark.parametrize("header", ["", "query-id\tcorpus-id\tscore\n", "Query-ID\ta\tb\r\n"])
@@ -167,7 +163,7 @@ def test_splits(tmp_path: Path) -> None:
     folder = write_benchmark(tmp_path, split="dev")
     only = read_benchmark(folder)
     assert only.split == "dev"
-    assert "there is no split test; dev is the only one" in only.remarks()
+    assert "there is no split test; dev is the only one" in only.notes
     with pytest.raises(NotFoundError, match="has no split test") as caught:
         find_parts(folder, "test")
     assert (caught.value.exit_code, caught.value.remedy) == (3, "its splits: dev")

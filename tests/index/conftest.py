@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hashing_encoder import HashingEncoder, write_corpus
 
-from bioretrieval_tui.encoding.encoder import Encoder, load_encoder
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.manifest import Manifest
 from homes import share_encoders

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from bioretrieval_tui.render.formats import render
 from bioretrieval_tui.render.sheet import Cell, Column, Linked, Sheet, Unverified, shortened
-from bioretrieval_tui.render.table import GAP, cells, cut, fit
+from bioretrieval_tui.render.terminal_table import GAP, cells, cut, fit
 
 COLUMNS = (
     Column("a", "name", weight=3, min_width=8),

@@ -187,7 +187,7 @@ def test_a_field_added_to_the_table_is_everywhere(one: AnyEntry) -> None:
 
 
 def test_a_field_added_to_the_table_is_shown_by_the_command(one: AnyEntry) -> None:
-    from bioretrieval_tui.cli.entry import show
+    from bioretrieval_tui.cli.entry_verbs import show
 
     for form in ("markdown", "json", "csv"):
         said = CliRunner().invoke(show, [one.id, "-f", form])

@@ -12,7 +12,7 @@ from tests.index.hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.distance import EXTRA, extended_documents, extended_queries
+from bioretrieval_tui.encoding.encoder import EXTRA, extended_documents, extended_queries
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import OpenIndex, open_index

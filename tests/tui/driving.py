@@ -26,8 +26,8 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import Places, places
 from bioretrieval_tui.terminal.capabilities import Capabilities, detect
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.panes.browse import BrowsePane
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
@@ -145,7 +145,7 @@ class Session:
     async def rest(self) -> None:
         """As if the cursor had rested: the page beside the list is shown whole, no timer runs."""
         pane = self.app.pane
-        if isinstance(pane, ListPane):
+        if isinstance(pane, Pane) and pane.has_class("-list"):
             pane._settle()
         await self.settle()
 
@@ -175,10 +175,16 @@ class Session:
         }
 
     @property
-    def browse(self) -> BrowsePane:
-        """The pane that is shown, typed."""
-        assert isinstance(self.app.pane, BrowsePane)
+    def browse(self) -> Pane:
+        """The pane that is shown, a list of entries."""
+        assert self.app.pane.entry_list is not None
         return self.app.pane
+
+    @property
+    def entries(self) -> EntrySession:
+        """Its entries as they are filtered and sorted."""
+        assert self.app.pane.entry_list is not None
+        return self.app.pane.entry_list
 
     @property
     def at(self) -> str | None:
@@ -188,7 +194,7 @@ class Session:
     @property
     def ids(self) -> list[str]:
         """The ids of the rows that are shown."""
-        return [entry.id for entry in self.browse.shown]
+        return [entry.id for entry in self.entries.shown]
 
     @property
     def said(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from driving import Session
 
-from bioretrieval_tui.tui.dialogs.fetch import FetchDialog
+from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.widgets.buttons import Buttons
 

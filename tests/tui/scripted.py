@@ -94,8 +94,12 @@ class Desk:
     async def work(
         self, job: protocol.Job, hear: Hear, *, started: Callable[[int], None] = lambda _: None
     ) -> protocol.JobResult:
-        """A job that lasts until a test ends it; those of a service are real if it is there."""
-        if self.fetches and isinstance(job, protocol.FetchJob | protocol.LookUpJob):
+        """A job that lasts until a test ends it.
+
+        Evaluations are real, and so is what asks a service if the test has one.
+        """
+        fetches = self.fetches and isinstance(job, protocol.FetchJob | protocol.LookUpJob)
+        if fetches or isinstance(job, protocol.EvaluateJob):
             return await REAL_RUN_JOB(job, hear, started=started)
         self.began.append(job)
         self._hear = hear

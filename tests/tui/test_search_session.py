@@ -6,15 +6,26 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted import HITS, Desk, ScriptedClient, info
 
+from bioretrieval_tui.backend.jobs import JobOutcome
+from bioretrieval_tui.backend.protocol import (
+    Evaluated,
+    EvaluateJob,
+    EvaluationSummary,
+    ModeScores,
+)
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.metadata_fields import schema_of
+from bioretrieval_tui.paths import places
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
+from bioretrieval_tui.tui.qrels_session import QrelsSession
 from bioretrieval_tui.tui.search_session import (
     HITS as MOST,
 )
@@ -67,14 +78,20 @@ class Face:
         self.explained: list[str] = []
         self.opened: list[str] = []
 
-    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Task:
+    @property
+    def owner(self) -> Any:
+        return self
+
+    def in_background(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, None]], *args: Any
+    ) -> Task:
         if group in self.tasks:
             self.tasks[group].cancel()
-        self.tasks[group] = Task(work())
+        self.tasks[group] = Task(work(*args))
         return self.tasks[group]
 
-    def later(self, seconds: float, do: Callable[[], None]) -> Pause:
-        self.pauses.append(Pause(do))
+    def set_timer(self, delay: float, callback: Callable[[], None]) -> Pause:
+        self.pauses.append(Pause(callback))
         return self.pauses[-1]
 
     def end_pauses(self) -> int:
@@ -89,7 +106,7 @@ class Face:
         self.shown += 1
         self.cursor = cursor
 
-    def show_head(self) -> None:
+    def head(self) -> None:
         pass
 
     def show_reason(self, document: str) -> None:
@@ -130,7 +147,7 @@ def status(session: SearchSession) -> str:
     return "".join(text for text, _ in session.status())
 
 
-@pytest.mark.parametrize("module", ["search_session"])
+@pytest.mark.parametrize("module", ["search_session", "qrels_session"])
 def test_a_session_imports_no_textual(module: str) -> None:
     code = f"import sys, bioretrieval_tui.tui.{module}; sys.exit('textual' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -264,3 +281,113 @@ def test_a_facet_is_a_clause_of_the_filter() -> None:
     assert toggled_clause(where, year.clause, schema) == mesh.clause
     # Where the fields are not known, what is there is kept as one.
     assert toggled_clause("a or b", mesh.clause, None) == "(a or b) mesh=Brain"
+
+
+# The query explorer ---------------------------------------------------------------------------
+
+QUERIES = [
+    QueryRow("1", "Muscle pain", 2, 2, {"lexical": 0.2, "dense": 0.9}),
+    QueryRow("2", "a tumour gene", 1, 1, {"lexical": 1.0, "dense": 0.1}),
+    QueryRow("3", "asthma in children", 3, 1, {"lexical": 0.5, "dense": 0.5}),
+]
+RANKED = EvaluationSummary(
+    "tiny", "test", "lab/alpha", 3, 9,
+    (ModeScores("lexical", {}), ModeScores("dense", {})), "eval-tiny", "ab" * 32,
+)  # fmt: skip
+
+
+class Explorer:
+    """What the pane of the explorer would be told."""
+
+    def __init__(self, rows: list[QueryRow] | None) -> None:
+        self.rows = rows
+        self.owner: Any = self
+        self.client: Any = self
+        self.jobs: Any = self
+        self.where = places()
+        self.asked: list[object] = []
+        self.told: list[str] = []
+        self.tasks: list[Task] = []
+        self.viewed = 0
+
+    def in_background(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, Any]], *args: Any
+    ) -> Task:
+        self.tasks.append(Task(work(*args)))
+        return self.tasks[-1]
+
+    async def open_benchmark(self, *words: object) -> list[QueryRow] | None:
+        return self.rows
+
+    async def view_query(self, query: str) -> QueryView:
+        return QueryView(query, "text", {}, (), ())
+
+    def submit(self, job: EvaluateJob) -> bool:
+        self.asked.append(job)
+        return True
+
+    def show_benchmark(self) -> None:
+        self.told.append("benchmark")
+
+    def show_queries(self, at: str | None = None) -> None:
+        self.told.append("queries")
+
+    def show_message(self, text: str) -> None:
+        self.told.append(text)
+
+    def show_view(self, problem: str = "") -> None:
+        self.viewed += 1
+
+    def say(self, text: str, role: str = "") -> None:
+        self.told.append(text)
+
+
+async def test_a_benchmark_without_kept_rankings_is_ranked(tmp_path: Path) -> None:
+    explorer = Explorer(QUERIES)
+    session = QrelsSession(explorer)
+    session.open(EvaluateJob(str(tmp_path), ("lexical", "dense"), purpose="explore"))
+    await turns()
+    assert explorer.asked == [session.job]
+    assert session.job is not None
+    session.job_ended(JobOutcome(session.job, "it failed", "error", done=False))
+    assert (session.problem, explorer.told[-1]) == ("it failed", "it failed")
+    session.job_ended(JobOutcome(session.job, "done", result=Evaluated(RANKED)))
+    await turns()
+    assert (session.problem, session.shown) == ("", QUERIES)
+    # The next time the rankings are there; where the files have changed they are made again.
+    session.open(EvaluateJob(str(tmp_path), ("dense",), purpose="explore"))
+    await turns()
+    assert len(explorer.asked) == 1
+    explorer.rows = None
+    session.open(EvaluateJob(str(tmp_path), ("dense",), purpose="explore"))
+    await turns()
+    assert len(explorer.asked) == 2
+
+
+async def test_queries_are_sorted_filtered_and_compared(tmp_path: Path) -> None:
+    explorer = Explorer(QUERIES)
+    session = QrelsSession(explorer)
+    session._show(QUERIES, RANKED)
+    orders = []
+    for _ in range(3):
+        session.sort_by("lexical")
+        orders.append([row.id for row in session.shown])
+    assert orders == [["1", "3", "2"], ["2", "3", "1"], ["1", "2", "3"]]
+    session.filter_by("IN asthma")
+    assert [row.id for row in session.shown] == ["3"]
+    assert session.pair == ("lexical", "dense")
+    assert not session.next_pair()
+    assert "no other two modes" in explorer.told[-1]
+
+
+async def test_only_the_chosen_query_is_shown(tmp_path: Path) -> None:
+    explorer = Explorer(QUERIES)
+    session = QrelsSession(explorer)
+    session.choose(QUERIES[0], read=True)
+    session.choose(QUERIES[1], read=False)  # the cursor moved on
+    await turns()
+    assert (session.view, explorer.viewed) == (None, 0)
+    session.choose(QUERIES[1], read=True)
+    await turns()
+    assert session.view is not None
+    assert session.view.id == "2"

@@ -15,17 +15,18 @@ from test_tui_snapshots import NARROW, USUAL, Compare, arrived
 from test_tui_steps import steps  # noqa: F401 - a fixture
 from textual.pilot import Pilot
 
+from bioretrieval_tui.backend.jobs import JobRecord
+from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary, ModeScores
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryView, UnjudgedRow
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.evaluating import Answer, Ask, Figures
 from bioretrieval_tui.tui.panes.qrels import QrelsPane, document_lines
 
 MODES = ("lexical", "dense")
-ANSWER = Answer(
-    "facts", "test", "lab/alpha", 3, 5_000, [Figures(mode, {"nDCG@10": 0.5}, {}) for mode in MODES],
-    "eval-facts-12345678", "ab" * 32,
+ANSWER = EvaluationSummary(
+    "facts", "test", "lab/alpha", 3, 5_000,
+    tuple(ModeScores(mode, {"nDCG@10": 0.5}) for mode in MODES), "eval-facts-12345678", "ab" * 32,
 )  # fmt: skip
 VIEW = QueryView(
     "1", "Muscle pain",
@@ -89,10 +90,11 @@ async def document(session: Session) -> None:
 
 
 async def ranking(session: Session) -> None:
-    work = session.app.evaluations
-    work.current = Ask(Path("/data/facts"), MODES, purpose="explore")
-    work.progress = Progress("encoding", 1_024, 5_000, rate=98.2, device="cpu")
-    session.app._evaluation_changed()
+    jobs = session.app.jobs
+    job = EvaluateJob("/data/facts", MODES, purpose="explore")
+    step = Progress("encoding", 1_024, 5_000, rate=98.2, device="cpu")
+    jobs._running = JobRecord(id="1", job=job, state="running", progress=step)
+    session.app._jobs_changed()
     await session.settle()
 
 

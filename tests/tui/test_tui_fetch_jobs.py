@@ -19,7 +19,7 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import starred_path
-from bioretrieval_tui.tui.dialogs.base import Confirm
+from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
 WIDE, NARROW = (120, 30), (80, 24)
 

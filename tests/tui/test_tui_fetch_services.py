@@ -14,7 +14,7 @@ from test_tui_hostile import bad_characters, check
 from bioretrieval_tui.backend.protocol import Came
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.tui.panes.indexes import IndexesPane
+from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.widgets.buttons import Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)

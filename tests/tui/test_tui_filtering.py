@@ -70,9 +70,9 @@ async def test_a_mistake_shows_its_column_and_keeps_the_rows(
         for character in text:
             before = session.ids
             await session.press(character)
-            if session.browse.problem:
+            if session.entries.problem:
                 assert session.ids == before
-        assert session.browse.problem is not None
+        assert session.entries.problem is not None
         assert f"filter, column {column}: " in session.head
         assert f"filter, column {column}: " in session.rows[1]
         # Enter does not leave the line with a filter that is none.
@@ -93,7 +93,7 @@ async def test_escape_restores_all_rows_and_the_list(small: Catalogue) -> None:
         await filtered(session, "beta year>")
         await session.press("escape")
         assert session.ids == everything
-        assert session.browse.problem is None
+        assert session.entries.problem is None
         assert session.head == f"Papers  {len(everything)}"
         assert isinstance(session.focused, VirtualTable)
         assert not session.browse.query_one(QueryLine).display

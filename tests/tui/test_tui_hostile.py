@@ -16,7 +16,7 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.terminal.clean import clean, safe_url
-from bioretrieval_tui.tui.dialogs.base import TextDialog
+from bioretrieval_tui.tui.dialogs.dialog import TextDialog
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.spans import paint
@@ -109,8 +109,8 @@ async def test_hits(small: Catalogue) -> None:
     async with running(make_app(small), (120, 30), pane="search") as session:
         pane = session.app.pane
         assert isinstance(pane, SearchPane)
-        pane.index = "\x1b[31mscifact"
-        pane.session.show(view(pane.index, HITS, pane.index))
+        pane.owner.index = "\x1b[31mscifact"
+        pane.session.show(view(pane.owner.index, HITS, pane.owner.index))
         await session.press("escape", "j", "j", "enter")
         assert "[bold]BC1[/bold] RNA evil" in session.text
         check(session)

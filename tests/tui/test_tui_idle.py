@@ -9,7 +9,7 @@ from driving import Recorder, Session, make_app, running
 from scripted import Desk
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.tui.panes.listing import REST
+from bioretrieval_tui.tui.panes.pane import REST
 
 IDLE = 1.5
 """Seconds; longer than any timer of the app, and than a cursor that blinks."""

@@ -14,8 +14,8 @@ from bioretrieval_tui.backend.jobs import EVERY
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.tui.dialogs.base import Confirm
-from bioretrieval_tui.tui.panes.indexes import IndexesPane
+from bioretrieval_tui.tui.dialogs.dialog import Confirm
+from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
 WIDE, NARROW = (120, 30), (80, 24)

@@ -11,7 +11,7 @@ from bioretrieval_tui.actions import ACTIONS
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import SECTIONS
 from bioretrieval_tui.tui.app import PANE_OF_SECTION
-from bioretrieval_tui.tui.dialogs.base import HelpDialog
+from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -79,13 +79,13 @@ async def test_a_jump_lifts_a_filter_that_hides_its_goal(small: Catalogue) -> No
         way = letter(small, "alpha-paper", "alpha-110m")
         await session.press("enter", "3", "r", way)
         assert (session.app.current, session.at) == ("models", "alpha-110m")
-        assert session.browse.expression == ""
+        assert session.entries.expression == ""
         await session.press("4", "slash")
         await session.type("alpha")
         await session.press("enter", "3")
         await session.press("r", way)
         # A filter that shows the goal stays.
-        assert (session.at, session.browse.expression) == ("alpha-110m", "alpha")
+        assert (session.at, session.entries.expression) == ("alpha-110m", "alpha")
 
 
 async def test_letters_that_lead_nowhere(small: Catalogue) -> None:

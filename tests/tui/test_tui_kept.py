@@ -158,19 +158,19 @@ async def test_the_cursor_of_the_line_is_seen(small: Catalogue, theme: str) -> N
         assert swapped
 
 
-async def test_a_library_that_cannot_be_written_is_told(small: Catalogue, home: Path) -> None:
+async def test_a_settings_file_that_cannot_be_written_is_told(small: Catalogue, home: Path) -> None:
     home.mkdir()
     (home / "data").write_text("a file where a folder should be")
     async with running(make_app(small), WIDE, pane="path") as session:
         for key in ("t", "space"):
             await session.press(key)
-            assert "the library" in session.said
+            assert "the settings file" in session.said
             assert session.app.status.role == "error"
         assert session.app.look.name == "light"  # the theme is taken all the same
         assert "[x]" not in session.text
 
 
-async def test_a_library_that_is_none_is_told_and_the_app_starts(
+async def test_a_settings_file_that_is_none_is_told_and_the_app_starts(
     small: Catalogue, home: Path
 ) -> None:
     (home / "data").mkdir(parents=True)
@@ -178,7 +178,7 @@ async def test_a_library_that_is_none_is_told_and_the_app_starts(
     async with running(make_app(small), WIDE) as session:
         assert session.app.look.name == "dark"
         await session.press("8")
-        assert "the library" in session.said
+        assert "the settings file" in session.said
         assert "0 of 5 done" in session.head
 
 
@@ -250,7 +250,7 @@ async def test_home_counts_what_there_is(small: Catalogue) -> None:
         for digit, section in (("3", "papers"), ("4", "models"), ("8", "path")):
             row = next(row for row in session.rows[1:] if row.strip().startswith(f"{digit}  "))
             assert f" {len(small.section(section))} " in row
-        assert f"{len(small.results)} published figures" in session.text
+        assert f"{len(small.results)} published results" in session.text
         assert "Updated 2026-02-05" in session.text
         changes = [session.text.index(date) for date in ("2026-02-05  ", "2026-01-05  ")]
         assert changes == sorted(changes)

@@ -142,7 +142,7 @@ async def test_a_mark_in_a_hit_keeps_its_link(small: Catalogue) -> None:
     async with running(make_app(small), (120, 40), pane="search") as session:
         pane = session.app.pane
         assert isinstance(pane, SearchPane)
-        pane.index = "mine"
+        pane.owner.index = "mine"
         pane.session.show(view("example scan", HITS))
         await session.settle()
         assert session.links() == {"https://example.org/scan", HITS[0].url}

@@ -19,7 +19,7 @@ FILLERS = 20
 
 
 def years(session: Session) -> list[int]:
-    return [entry.year or 0 for entry in session.browse.shown]
+    return [entry.year or 0 for entry in session.entries.shown]
 
 
 async def test_keys_that_move_in_a_list(small: Catalogue) -> None:
@@ -177,7 +177,7 @@ async def test_digits_switch_panes_and_each_keeps_its_state(small: Catalogue) ->
         where = session.at
         await session.press("4", "j", "7", "3")
         assert session.at == where
-        assert session.browse.expression == "filler"
+        assert session.entries.expression == "filler"
         assert session.browse.table.sorted_by == ("year", False)
         assert isinstance(session.focused, Detail)
         await session.press("4")

@@ -13,7 +13,7 @@ from scripted import Desk, verb_of
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.online.freshness import Freshness, SubjectChange, save_freshness
 from bioretrieval_tui.online.watches import News, Watch, Watched, save, watched
-from bioretrieval_tui.tui.panes.news import NewsPane
+from bioretrieval_tui.tui.panes.news_list import NewsPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
 WIDE, NARROW = (120, 30), (60, 20)

@@ -11,7 +11,7 @@ from fixed_catalogue import fixed_catalogue
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
-from bioretrieval_tui.tui.dialogs.base import EXPORT_FORMATS, ExportDialog, TextDialog
+from bioretrieval_tui.tui.dialogs.dialog import EXPORT_FORMATS, ExportDialog, TextDialog
 from bioretrieval_tui.tui.widgets.document import Detail
 
 WIDE = (120, 30)
@@ -252,8 +252,8 @@ async def test_an_existing_file_needs_a_second_enter(small: Catalogue, folder: P
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("out.pdf", "'.pdf' is no ending for an export; use one of .md"),
-        ("out", "is no ending for an export"),
+        ("out.pdf", "no format has the extension '.pdf'; use one of .md"),
+        ("out", "no format has the extension"),
         ("", "Type a file name"),
         ("   ", "Type a file name"),
         ("file/out.md", "cannot write"),
@@ -311,4 +311,4 @@ async def test_every_list_can_be_written(folder: Path) -> None:
             session.line.value = f"{name}.json"
             await session.press("enter")
             found = json.loads((folder / f"{name}.json").read_text())
-            assert len(found) == len(session.browse.shown)
+            assert len(found) == len(session.entries.shown)

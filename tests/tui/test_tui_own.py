@@ -14,7 +14,7 @@ from bioretrieval_tui.catalog.matrix import Axis, build
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.render.evaluations import published_scores
 from bioretrieval_tui.tui.board import MatrixRows, OwnRow, merged, own_rows
-from bioretrieval_tui.tui.dialogs.base import Confirm
+from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 
 WIDE, NARROW = (120, 30), (80, 24)

@@ -15,8 +15,8 @@ from textual import events
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.tui.dialogs.files import AddDialog
-from bioretrieval_tui.tui.folders import Entry, completed, entries, folder_of, matching, short
+from bioretrieval_tui.tui.dialogs.file_dialogs import AddDialog
+from bioretrieval_tui.tui.folders import FolderEntry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.index_session import model_choices, suggested_name
 from bioretrieval_tui.tui.widgets import picker
 from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
@@ -288,7 +288,7 @@ async def test_keys_that_come_at_once_wait_for_the_folder(
     """As a paste into the terminal: folders are still being read when tab and enter arrive."""
     quick = picker.entries
 
-    def slowly(folder: Path) -> list[Entry]:
+    def slowly(folder: Path) -> list[FolderEntry]:
         time.sleep(slow)
         return quick(folder)
 

@@ -11,13 +11,13 @@ from benchmarks import write_benchmark
 from driving import Session, make_app, running
 from test_tui_hostile import check
 
+from bioretrieval_tui.backend.protocol import EvaluateJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
-from bioretrieval_tui.tui.dialogs.base import Confirm
-from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
-from bioretrieval_tui.tui.evaluating import Ask
-from bioretrieval_tui.tui.exploring import with_run
+from bioretrieval_tui.tui.dialogs.dialog import Confirm
+from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
+from bioretrieval_tui.tui.kept_rankings import with_run_file
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.qrels_session import arranged, pairs
 from homes import share_encoders
@@ -69,7 +69,7 @@ def pane_of(session: Session) -> QrelsPane:
 async def ranked(session: Session) -> QrelsPane:
     """Wait for the child and for what it ranked."""
     async with asyncio.timeout(150):
-        while session.app.evaluations.current is not None:
+        while session.app.jobs.evaluation is not None:
             await asyncio.sleep(0.05)
             await session.settle()
     await session.settle()
@@ -142,7 +142,7 @@ async def test_from_the_palette_to_a_document(small: Catalogue, benchmark: Path)
 async def test_kept_rankings_are_shown_at_once_and_others_made_anew(
     small: Catalogue, benchmark: Path
 ) -> None:
-    ask = Ask(benchmark, ("lexical",), purpose="explore")
+    ask = EvaluateJob(str(benchmark), ("lexical",), purpose="explore")
     async with running(make_app(small), NARROW) as session:
         session.app.explore(ask)
         await session.settle()
@@ -153,19 +153,19 @@ async def test_kept_rankings_are_shown_at_once_and_others_made_anew(
         await session.press("1")
         session.app.explore(ask)
         await session.settle()
-        assert session.app.evaluations.current is None
+        assert session.app.jobs.evaluation is None
         assert ids(pane.session.shown) == ["1", "2", "3"]
         # Other judgements: what is kept is not of these files.
         (benchmark / "qrels" / "test.tsv").write_text("2\td2\t1\n")
         session.app.explore(ask)
         await session.settle()
-        assert session.app.evaluations.current == with_run(ask, session.app.where)
+        assert session.app.jobs.evaluation == with_run_file(ask, session.app.where)
         pane = await ranked(session)
         assert ids(pane.session.shown) == ["2"]
         await session.press("enter", "enter")
         assert "p53 gene suppresses" in session.text
         await session.press("a")
-        assert session.app.evaluations.current is not None
+        assert session.app.jobs.evaluation is not None
         await ranked(session)
         assert ids(pane.session.shown) == ["2"]
 
@@ -173,7 +173,7 @@ async def test_kept_rankings_are_shown_at_once_and_others_made_anew(
 async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -> None:
     bad = write_benchmark(tmp_path / "bad", "1\td1\tmuch\n")
     async with running(make_app(small), NARROW) as session:
-        session.app.explore(Ask(bad, ("lexical",), purpose="explore"))
+        session.app.explore(EvaluateJob(str(bad), ("lexical",), purpose="explore"))
         await session.settle()
         await ranked(session)
         assert "test.tsv:1" in session.text
@@ -187,12 +187,12 @@ async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
     async with running(make_app(small), NARROW) as session:
         await session.press("X")
         assert session.said == "No evaluation is running"
-        session.app.explore(Ask(benchmark, ("lexical",), purpose="explore"))
+        session.app.explore(EvaluateJob(str(benchmark), ("lexical",), purpose="explore"))
         await session.settle()
         await session.press("escape")
         assert isinstance(session.app.screen, Confirm)
         await session.press("n")
-        assert session.app.evaluations.current is not None
+        assert session.app.jobs.evaluation is not None
         await session.press("q")
         assert isinstance(session.app.screen, Confirm)
         assert "Quit?" in session.text
@@ -203,7 +203,7 @@ async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
 
 async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path) -> None:
     async with running(make_app(small), WIDE) as session:
-        session.app.explore(Ask(benchmark, ("lexical",), purpose="explore"))
+        session.app.explore(EvaluateJob(str(benchmark), ("lexical",), purpose="explore"))
         await session.settle()
         await ranked(session)
         await session.press("7", "v")
@@ -215,8 +215,8 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         await session.press("x")
         found = await ranked(session)
         assert found.session.modes == ("lexical", "dense", "hybrid")
-        assert found.session.ask is not None
-        assert found.session.ask.folder == benchmark
+        assert found.session.job is not None
+        assert found.session.job.folder == str(benchmark)
 
 
 async def test_hostile_queries_and_documents_are_text(
@@ -231,7 +231,7 @@ async def test_hostile_queries_and_documents_are_text(
         out.write(json.dumps({"_id": evil, "title": evil, "text": evil + "pain"}) + "\n")
     (place / "qrels" / "test.tsv").write_text("1\td1\t1\n")
     async with running(make_app(small), WIDE) as session:
-        session.app.explore(Ask(place, ("lexical",), purpose="explore"))
+        session.app.explore(EvaluateJob(str(place), ("lexical",), purpose="explore"))
         await session.settle()
         pane = await ranked(session)
         if pane.session.problem:  # an id with blanks cannot stand in a run file, and that is said

@@ -25,7 +25,7 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.dialogs.base import (
+from bioretrieval_tui.tui.dialogs.dialog import (
     Confirm,
     Dialog,
     ExportDialog,
@@ -34,16 +34,20 @@ from bioretrieval_tui.tui.dialogs.base import (
     TextDialog,
     help_lines,
 )
-from bioretrieval_tui.tui.dialogs.fetch import FetchDialog, Form, IntoDialog
-from bioretrieval_tui.tui.dialogs.files import AddDialog, BenchmarkDialog, BuildDialog, FilesDialog
+from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, Form, IntoDialog
+from bioretrieval_tui.tui.dialogs.file_dialogs import (
+    AddDialog,
+    BenchmarkDialog,
+    BuildDialog,
+    FilesDialog,
+)
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
-from bioretrieval_tui.tui.panes.indexes import IndexesPane
+from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
-from bioretrieval_tui.tui.panes.listing import ListPane
-from bioretrieval_tui.tui.panes.news import NewsPane
+from bioretrieval_tui.tui.panes.news_list import NewsPane
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.panes.search import SearchPane
@@ -83,7 +87,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
 """The classes in which the actions of a scope run."""
 
 EVERY_CLASS: tuple[type, ...] = (
-    BioRetrievalApp, Pane, HomePane, ListPane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
+    BioRetrievalApp, Pane, HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Confirm,
@@ -152,7 +156,7 @@ def test_the_list_of_classes_is_whole() -> None:
         for cls in _subclasses(Widget) | _subclasses(BioRetrievalApp) | {BioRetrievalApp}
         if cls.__module__.startswith("bioretrieval_tui.") and not cls.__name__.startswith("_")
     }
-    bases = {"EvaluatingApp", "OwnPane", "OpeningPane", "QueriesPane",
+    bases = {"EvaluatingApp", "OpeningPane", "QueriesPane",
         "Canvas", "DocumentView", "WorkingApp",
         "AskingPane", "FollowingPane", "NarrowingPane", "ShowingPane", "WordingPane",
     }  # fmt: skip
@@ -167,7 +171,7 @@ def _subclasses(cls: type) -> set[type]:
 def test_a_bound_key_leads_somewhere() -> None:
     """Bindings without a handler are dead keys: Textual passes over them in silence."""
     for cls in EVERY_CLASS:
-        if cls is ListPane:
+        if cls is Pane:
             continue  # never shown itself
         for bound in chain.from_iterable(cls._merge_bindings().key_to_bindings.values()):
             name = bound.action.partition("(")[0]

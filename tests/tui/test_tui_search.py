@@ -37,7 +37,7 @@ async def asked(session: Session, desk: Desk, query: str) -> None:
 
 async def answered(session: Session, desk: Desk, query: str = "newborn cerebral") -> None:
     """Ask a query of an index of documents and answer it."""
-    pane_of(session).index = "scifact"
+    pane_of(session).owner.index = "scifact"
     await asked(session, desk, query)
     desk.answer(query, HITS)
     await session.settle()
@@ -108,7 +108,7 @@ async def test_hits_appear_as_one_pauses(small: Catalogue, scripted: Desk) -> No
         # Whatever was asked on the way was dropped when the next letter came.
         assert scripted.asked[-1] == ("catalogue", "newborn")
         assert list(scripted.waiting) == ["newborn"]
-        pane_of(session).index = "scifact"
+        pane_of(session).owner.index = "scifact"
         scripted.asked.clear()
         await asked(session, scripted, "newborn c")
         scripted.answer("newborn c", HITS)
@@ -124,7 +124,7 @@ async def test_an_older_answer_never_overwrites_a_newer_one(
     old, new = [hit(1, "old", "Old answer", "")], [hit(1, "new", "New answer", "")]
     async with running(make_app(small), WIDE, pane="search") as session:
         pane = pane_of(session)
-        pane.index = "mine"
+        pane.owner.index = "mine"
         await asked(session, scripted, "one")
         waiting = scripted.waiting["one"]
         # It comes while the newer query stands in the line and is not yet asked.
@@ -150,9 +150,9 @@ async def test_an_older_answer_never_overwrites_a_newer_one(
 async def test_an_answer_of_another_index_is_not_shown(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         pane = pane_of(session)
-        pane.index = "mine"
+        pane.owner.index = "mine"
         await asked(session, scripted, "one")
-        pane.index = "other"
+        pane.owner.index = "other"
         scripted.answer("one", HITS)
         await session.settle()
         assert pane.hits == ()
@@ -179,7 +179,7 @@ async def test_an_error_is_one_line(small: Catalogue, scripted: Desk) -> None:
 
 async def test_escape_cancels_and_keeps_the_query(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
-        pane_of(session).index = "mine"
+        pane_of(session).owner.index = "mine"
         await asked(session, scripted, "heart")
         assert "searching" in session.head
         await session.press("escape")
@@ -197,7 +197,7 @@ async def test_escape_cancels_and_keeps_the_query(small: Catalogue, scripted: De
 
 async def test_enter_asks_at_once(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
-        pane_of(session).index = "mine"
+        pane_of(session).owner.index = "mine"
         session.line.value = "heart"
         await session.press("enter")
         assert "heart" in scripted.waiting
@@ -308,13 +308,13 @@ async def test_x_goes_round_the_indexes(small: Catalogue, scripted: Desk) -> Non
         names = []
         for _ in range(4):
             await session.press("x")
-            names.append(pane_of(session).index)
+            names.append(pane_of(session).owner.index)
             assert f"Search  {names[-1]}" in session.head
         assert names == ["mine", "other", "catalogue", "mine"]
         scripted.indexes = BioRetrievalError("the search process ended by SIGKILL")
         await session.press("x")
         assert session.said == "the search process ended by SIGKILL"
-        assert pane_of(session).index == "mine"
+        assert pane_of(session).owner.index == "mine"
 
 
 async def test_another_index_is_asked_the_same(small: Catalogue, scripted: Desk) -> None:
@@ -323,7 +323,7 @@ async def test_another_index_is_asked_the_same(small: Catalogue, scripted: Desk)
         scripted.indexes = [info("mine"), info("scifact")]
         await session.press("escape", "x")
         assert scripted.asked[-1] == ("catalogue", "newborn cerebral") or (
-            pane_of(session).index == "catalogue"
+            pane_of(session).owner.index == "catalogue"
         )
         await session.press("x")
         await session.until(lambda: scripted.asked[-1] == ("mine", "newborn cerebral"))

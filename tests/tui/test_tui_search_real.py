@@ -10,6 +10,7 @@ import pytest
 from driving import make_app, running
 
 from bioretrieval_tui.backend.client import SearchClient
+from bioretrieval_tui.backend.protocol import BuildJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
 from bioretrieval_tui.tui.panes.search import SearchPane
@@ -50,13 +51,10 @@ async def test_from_a_fresh_home_to_the_right_answer(tiny: Catalogue, tmp_path: 
         async with asyncio.timeout(120):
             # Typed before there is an index: asked as soon as there is.
             await session.type("cancer gene")
-            await session.app.workers.wait_for_complete(
-                [worker for worker in session.app.workers if worker.group == "prepare"]
-            )
-            assert pane.session.ready
             while not pane.hits:
                 await asyncio.sleep(0.01)
                 await session.settle()
+        assert pane.session.ready
         assert pane.hits[0].id == "tumours"
         assert len(pane.hits) == len(PAPERS)
         await session.press("enter", "enter")
@@ -64,15 +62,18 @@ async def test_from_a_fresh_home_to_the_right_answer(tiny: Catalogue, tmp_path: 
         assert "p53" in session.text
         assert session.links() == {"https://example.org/tumours"}
 
-        # An index of one's own, built by the same process, is next.
-        assert isinstance(pane.client, SearchClient)
-        await pane.client.build("mine", [corpus])
+        # An index of one's own, built by a job, is next.
+        assert isinstance(pane.owner.client, SearchClient)
+        assert pane.owner.begin_job(BuildJob("mine", (str(corpus),)))
+        async with asyncio.timeout(120):
+            while pane.owner.jobs.current is not None:
+                await asyncio.sleep(0.05)
         await session.press("escape", "x")
-        assert pane.index == "mine"
+        assert pane.owner.index == "mine"
         await session.press("slash", "ctrl+u")
         await session.type("blood clots")
         await session.until(lambda: len(pane.hits) == 2)
         assert pane.hits[0].id == "7"
-        pid = pane.client.pid
+        pid = pane.owner.client.pid
         assert pid is not None
     assert not Path(f"/proc/{pid}").exists()

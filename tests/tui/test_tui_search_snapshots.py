@@ -66,7 +66,7 @@ async def building(session: Session, pane: SearchPane, desk: Desk) -> None:
 async def waiting(session: Session, pane: SearchPane, desk: Desk, index: str = "mine") -> None:
     """A query was typed and is not answered."""
     desk.indexes = [info("mine", fields=FIELDS), info("catalogue", fields=("kind", "year"))]
-    pane.index = index
+    pane.owner.index = index
     await pane.session.learn()
     session.line.value = QUERY
     await session.until(lambda: QUERY in desk.waiting)
@@ -109,7 +109,7 @@ async def hostile(session: Session, pane: SearchPane, desk: Desk) -> None:
 async def lexical(session: Session, pane: SearchPane, desk: Desk) -> None:
     await found(session, pane, desk)
     await session.press("m", "m", "s")
-    note = "none of the query's words is indexed: they are too common, or no words"
+    note = "the query has no searchable terms"
     await again(session, desk, SearchResult((), note=note))
 
 

@@ -37,7 +37,7 @@ async def ask(session: Session, desk: Desk, query: str = QUERY, index: str = "mi
     """Ask a query of an index whose fields are known."""
     desk.indexes = [info("mine", fields=FIELDS), info("catalogue", fields=("kind", "year"))]
     pane = pane_of(session)
-    pane.index = index
+    pane.owner.index = index
     await pane.session.learn()
     session.line.value = query
     await session.until(lambda: query in desk.waiting)

@@ -16,13 +16,13 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Content, Loaders, Step
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.tui.dialogs.base import Confirm
-from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+from bioretrieval_tui.tui.dialogs.dialog import Confirm
+from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.step_session import (
-    Call,
-    Place,
-    State,
+    EvalCommand,
+    StepPlace,
+    StepState,
     calls_of,
     check_folder,
     newest_of,
@@ -67,11 +67,11 @@ def steps(small: Catalogue) -> Catalogue:
 @pytest.mark.parametrize(
     ("command", "call"),
     [
-        ("bioretrieval-tui eval a -m lexical", Call("a", ("lexical",))),
-        ("bioretrieval-tui eval a", Call("a", ("dense", "lexical", "hybrid"))),
+        ("bioretrieval-tui eval a -m lexical", EvalCommand("a", ("lexical",))),
+        ("bioretrieval-tui eval a", EvalCommand("a", ("dense", "lexical", "hybrid"))),
         (
             "bioretrieval-tui eval a --model m -m dense --mode lexical",
-            Call("a", ("dense", "lexical"), "m"),
+            EvalCommand("a", ("dense", "lexical"), "m"),
         ),
         ("bioretrieval-tui eval a --run /etc/passwd", None),
         ("bioretrieval-tui eval a --download", None),
@@ -81,7 +81,7 @@ def steps(small: Catalogue) -> Catalogue:
         ("rm -r a", None),
     ],
 )
-def test_only_plain_evaluations_are_run(command: str, call: Call | None) -> None:
+def test_only_plain_evaluations_are_run(command: str, call: EvalCommand | None) -> None:
     assert calls_of(step(command)) == ([] if call is None else [call])
 
 
@@ -116,7 +116,7 @@ def test_folders_are_found_where_they_may_be(
     assert [p.folder for p in placed(two, None, [tmp_path / "else"])] == [one, other]
     assert [p.folder for p in placed(two, tmp_path / "else", [])] == [one, other]
     # A benchmark itself stands for whatever the step names, once.
-    assert placed(two, other, []) == (Place(Call("two", ("lexical",)), other),)
+    assert placed(two, other, []) == (StepPlace(EvalCommand("two", ("lexical",)), other),)
     check_folder(two, other)
     check_folder(two, tmp_path / "else")
     with pytest.raises(NotFoundError) as caught:
@@ -125,7 +125,7 @@ def test_folders_are_found_where_they_may_be(
 
 
 def test_figures_are_the_newest_of_the_same_kind(steps: Catalogue) -> None:
-    places = (Place(Call("facts-set", ("lexical", "dense")), None),)
+    places = (StepPlace(EvalCommand("facts-set", ("lexical", "dense")), None),)
     new = record("lexical", value=0.5, day=9, model=MODEL_ID)
     old = record("lexical", value=0.4, day=2, model=MODEL_ID)
     other = record("dense", day=3, model="lab/alpha")
@@ -133,11 +133,11 @@ def test_figures_are_the_newest_of_the_same_kind(steps: Catalogue) -> None:
     elsewhere = record("dense", day=8, model=MODEL_ID, catalogue=None, benchmark="other")
     kept = [new, elsewhere, other, old, mine]
     assert newest_of(places, kept, steps) == (new, mine)
-    by_model = (Place(Call("facts-set", ("dense",), "alpha-110m"), None),)
+    by_model = (StepPlace(EvalCommand("facts-set", ("dense",), "alpha-110m"), None),)
     assert newest_of(by_model, kept, steps) == (other,)
     text = "\n".join(
         "".join(span.text for span in row.spans)
-        for row in step_lines(State(by_model, ("lab/alpha",), (other,)), steps)
+        for row in step_lines(StepState(by_model, ("lab/alpha",), (other,)), steps)
     )
     assert ZIP in text
     assert "0" * 32 in text
@@ -160,7 +160,7 @@ async def on_step(session: Session, identifier: str) -> StartPane:
 
 async def finished(session: Session) -> None:
     async with asyncio.timeout(150):
-        while session.app.evaluations.current is not None:
+        while session.app.jobs.evaluation is not None:
             await asyncio.sleep(0.05)
             await session.settle()
     await session.settle()
@@ -217,7 +217,7 @@ async def test_a_step_that_runs_is_stopped_after_a_question(steps: Catalogue, fo
         await session.press("y")
         await finished(session)
         assert "Stopped" in session.said
-        assert session.app.evaluations.current is None
+        assert session.app.jobs.evaluation is None
 
 
 async def test_weights_that_are_missing_are_asked_for_first(
@@ -233,11 +233,11 @@ async def test_weights_that_are_missing_are_asked_for_first(
         assert "Fetch lab/alpha?" in session.text
         assert "Licence: mit" in session.text
         await session.press("n")
-        assert session.app.evaluations.current is None
+        assert session.app.jobs.evaluation is None
         monkeypatch.setenv("BIORETRIEVAL_OFFLINE", "1")
         await session.press("b")
         assert "the network is kept out" in session.said
-        assert session.app.evaluations.current is None
+        assert session.app.jobs.evaluation is None
 
 
 async def test_other_steps_evaluate_nothing(steps: Catalogue) -> None:

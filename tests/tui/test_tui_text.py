@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.hit_list import marked, query_words
-from bioretrieval_tui.tui.markdown import addresses, inline
+from bioretrieval_tui.tui.spans import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, wrap
 from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
 

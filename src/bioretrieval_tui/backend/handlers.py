@@ -14,11 +14,8 @@ import msgspec
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import (
-    load_cross_encoder,
-    load_encoder,
-    prepare_query_encoder,
-)
+from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
 from bioretrieval_tui.evaluation.qrels import Rankings, query_rows, query_view, titles_in
@@ -254,6 +251,8 @@ def run_job(job: protocol.Job, device: str, send: Send, reporter: Reporter) -> p
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():
             return protocol.Removed(remove_index(job.name))
+        case protocol.EvaluateJob():
+            return _evaluated(job, device, send, reporter)
         case protocol.FetchJob() | protocol.LookUpJob():
             return _fetched(job, send, reporter)
 
@@ -272,6 +271,30 @@ def _imported(job: protocol.ImportJob, reporter: Reporter) -> Outcome:
         settings=job.reading,
         reporter=reporter,
     )
+
+
+def _evaluated(
+    job: protocol.EvaluateJob, device: str, send: Send, reporter: Reporter
+) -> protocol.Evaluated:
+    from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
+
+    request = EvaluationRequest(
+        folder=job.folder,
+        split=job.split,
+        modes=job.modes,
+        model=job.model,
+        recipe=job.recipe,
+        device=device,
+        reranker=job.reranker,
+        reranker_recipe=job.reranker_recipe,
+        download=job.download,
+        run_file=job.run_file,
+    )
+    report = evaluate_folder(request, reporter, lambda text: send(protocol.Remarked(text)))
+    for note in report.notes:
+        send(protocol.Remarked(note))
+    facts = msgspec.to_builtins(report)
+    return protocol.Evaluated(msgspec.convert(facts, protocol.EvaluationSummary))
 
 
 def _fetched(

@@ -59,7 +59,7 @@ class JobRecord(msgspec.Struct, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """What came of a job: one line for the user and its role ("ok", "warn", "error").
 
     done: neither stopped nor failed; result: of a job that is done.
@@ -82,6 +82,11 @@ class Outcome:
         return self.result.verification if isinstance(self.result, protocol.Verified) else None
 
     @property
+    def evaluation(self) -> protocol.EvaluationSummary | None:
+        """What was measured, of an evaluation."""
+        return self.result.summary if isinstance(self.result, protocol.Evaluated) else None
+
+    @property
     def removed(self) -> str | None:
         """The name of the index that is removed, or None."""
         return self.job.name if isinstance(self.job, protocol.RemoveJob) and self.done else None
@@ -98,7 +103,7 @@ class JobQueue:
         self,
         folder: Path | None,
         changed: Callable[[], None],
-        ended: Callable[[Outcome], None],
+        ended: Callable[[JobOutcome], None],
     ) -> None:
         self._folder = folder
         self._changed = changed
@@ -111,7 +116,7 @@ class JobQueue:
         self._closed = False
         self.remark = ""
         """What the job that runs said last, such as which model it downloads."""
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, JobOutcome] = {}
         """The last outcome by target."""
 
     @property
@@ -167,10 +172,26 @@ class JobQueue:
                 found.pop(job.target, None)
         return list(found)
 
+    @property
+    def evaluation(self) -> protocol.EvaluateJob | None:
+        """The job that runs, if it is an evaluation."""
+        return self.current if isinstance(self.current, protocol.EvaluateJob) else None
+
+    def of_purpose(self, purpose: str) -> list[protocol.EvaluateJob]:
+        """The evaluations of a purpose: the one that runs, then those that wait."""
+        return [
+            job for job in self.all
+            if isinstance(job, protocol.EvaluateJob) and job.purpose == purpose
+        ]  # fmt: skip
+
     def stop(self) -> None:
-        """Stop the job that runs; the next one begins."""
-        if self._task is not None:
-            self._task.cancel()
+        """Stop the job that runs; the next one begins. Evaluations of its purpose are dropped."""
+        if self._task is None:
+            return
+        if self.evaluation is not None:
+            for job in self.of_purpose(self.evaluation.purpose)[1:]:
+                self.drop(job)
+        self._task.cancel()
 
     def drop(self, job: protocol.Job) -> None:
         """Take a job that waits out of the queue."""
@@ -199,18 +220,20 @@ class JobQueue:
 
     async def _run(self, record: JobRecord) -> None:
         job = record.job
-        stopped = Outcome(job, f"Stopped: {_lower(job.title)}; {job.KEPT}", "warn", done=False)
+        stopped = JobOutcome(job, f"Stopped: {_lower(job.title)}; {job.KEPT}", "warn", done=False)
         try:
             result = await client.run_job(job, self._hear, started=self._begun)
-            outcome = Outcome(job, *summary(job, result), result=result)
+            outcome = JobOutcome(job, *summary(job, result), result=result)
         except (asyncio.CancelledError, InterruptedByUser):
             outcome = stopped
         except BioRetrievalError as error:
             kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-            outcome = Outcome(job, f"{job.title} failed: {error.line()}{kept}", "error", done=False)
+            outcome = JobOutcome(
+                job, f"{job.title} failed: {error.line()}{kept}", "error", done=False
+            )
         except Exception as error:  # noqa: BLE001 - the queue must go on
             said = f"unexpected {type(error).__name__}: {error}"
-            outcome = Outcome(job, f"{job.title} failed: {said}", "error", done=False)
+            outcome = JobOutcome(job, f"{job.title} failed: {said}", "error", done=False)
         record.result = outcome.result
         state: State = "done" if outcome.done else "stopped" if outcome.role == "warn" else "failed"
         self._finish(record, state, outcome.line)
@@ -329,12 +352,20 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> tuple[str, str]:
             return f"Removed {job.target}: {size(result.bytes)} freed", "ok"
         case protocol.Verified():
             return _verified(job.target, result.verification)
+        case protocol.Evaluated():
+            return evaluation_line(result.summary), "ok"
         case protocol.Fetched():
             came = f"{plural(result.records, 'record')} of {result.service}"
             if result.index is None:
                 return came, "ok"
             now = plural(result.documents or 0, "document") if result.changed else "unchanged"
             return f"{came} fetched; index {result.index}: {now}", "ok"
+
+
+def evaluation_line(found: protocol.EvaluationSummary) -> str:
+    """The scores of an evaluation: `scifact: nDCG@10 lexical 0.6786, dense 0.6451`."""
+    scores = ", ".join(f"{run.mode} {run.metrics.get('nDCG@10', 0):.4f}" for run in found.runs)
+    return f"{found.benchmark}: nDCG@10 {scores}"
 
 
 def _built(job: protocol.Job, built: protocol.Built) -> str:

@@ -212,6 +212,33 @@ class ImportJob(_Job, frozen=True, tag="import"):
     reading: ReadSettings = ReadSettings()
 
 
+class EvaluateJob(_Job, frozen=True, tag="evaluate"):
+    """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
+
+    model, reranker: hub id or folder, with its recipe; None for the embedded one; download: fetch
+    what they lack; run_file: where the rankings go; purpose: what it is for, such as a step's id:
+    evaluations of one purpose are stopped together.
+    """
+
+    DOING = "Evaluating"
+    KEPT = "vectors already made are kept; the results come when it is run again"
+    folder: str
+    modes: tuple[str, ...]
+    model: str | None = None
+    recipe: Encoding | None = None
+    split: str | None = None
+    download: bool = False
+    reranker: str | None = None
+    reranker_recipe: Encoding | None = None
+    run_file: str | None = None
+    purpose: str = ""
+
+    @property
+    def target(self) -> str:
+        """The name of the benchmark's folder."""
+        return Path(self.folder).name or self.folder
+
+
 class LookUpJob(_Job, frozen=True, tag="look_up"):
     """Fetch records of a service to look at; they arrive as `Came` and go into no index."""
 
@@ -226,7 +253,8 @@ class LookUpJob(_Job, frozen=True, tag="look_up"):
 
 
 Job = (
-    BuildJob | AddJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob | LookUpJob
+    BuildJob | AddJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob | EvaluateJob
+    | LookUpJob
 )  # fmt: skip
 MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
 """Jobs whose index need not exist yet."""
@@ -348,6 +376,33 @@ class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
     changed: bool = False
 
 
+class ModeScores(msgspec.Struct, frozen=True):
+    """The metrics of one mode, by ir-measures' names."""
+
+    mode: str
+    metrics: dict[str, float]
+
+
+class EvaluationSummary(msgspec.Struct, frozen=True):
+    """What the app shows of `evaluation.runner.EvaluationReport`."""
+
+    benchmark: str
+    split: str
+    model: str
+    queries: int
+    documents: int
+    runs: tuple[ModeScores, ...]
+    index: str
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+class Evaluated(msgspec.Struct, frozen=True, tag="evaluated"):
+    """An evaluation is finished and recorded."""
+
+    summary: EvaluationSummary
+
+
 class Verified(msgspec.Struct, frozen=True, tag="verified"):
     """The checks of an index."""
 
@@ -389,7 +444,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return rebuilt
 
 
-JobResult = Built | Fetched | Verified | Removed
+JobResult = Built | Fetched | Evaluated | Verified | Removed
 Event = Progressed | Remarked | Came | Partial
 """Replies that come before the last one of a request."""
 Reply = (

@@ -125,7 +125,7 @@ def _defect(identifier: int, error: Exception) -> protocol.Failed:
 # The search process -----------------------------------------------------------------------------
 
 
-class Lane(threading.Thread):
+class RequestQueue(threading.Thread):
     """Answers requests one after another; a newer search supersedes one that waits."""
 
     def __init__(self, handler: Handler, wire: Wire) -> None:
@@ -185,32 +185,35 @@ class Lane(threading.Thread):
 def serve_searches(wire: Wire, device: str) -> None:
     """SearchResult requests until stdin closes, or a message says so.
 
-    Searches have a lane of their own; what reads stored things, or builds the catalogue's index,
+    Searches have a queue of their own; what reads stored things, or builds the catalogue's index,
     has the other, so that a search never waits for it.
 
     Raises:
         ProtocolError: what came is no request.
     """
-    searching, looking_up = Lane(Searching(device), wire), Lane(LookingUp(device), wire)
-    lanes = (searching, looking_up)
-    for lane in lanes:
-        lane.start()
+    searching, looking_up = (
+        RequestQueue(Searching(device), wire),
+        RequestQueue(LookingUp(device), wire),
+    )
+    queues = (searching, looking_up)
+    for queue in queues:
+        queue.start()
     with contextlib.suppress(OSError):
         while (received := wire.receive()) is not None:
             identifier, request = received
             if isinstance(request, protocol.Shutdown):
                 break
             if isinstance(request, protocol.Cancel):
-                for lane in lanes:
-                    lane.cancel(identifier)
+                for queue in queues:
+                    queue.cancel(identifier)
             else:
                 (searching if isinstance(request, protocol.SearchRequest) else looking_up).put(
                     identifier, request
                 )
-    for lane in lanes:
-        lane.stop()
-    for lane in lanes:
-        lane.join(_FAREWELL)
+    for queue in queues:
+        queue.stop()
+    for queue in queues:
+        queue.join(_FAREWELL)
 
 
 def _same_stream(one: protocol.Request, other: protocol.SearchRequest) -> bool:

@@ -32,14 +32,14 @@ _FALSE = frozenset({"no", "false", "off"})
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """One YAML file, composed. `root` is None for an empty file."""
 
     path: Path
     root: yaml.Node | None
 
 
-def compose(path: Path, data: bytes) -> Document | Problem:
+def compose(path: Path, data: bytes) -> YamlDocument | Problem:
     """Compose `data`, the content of `path`; a syntax error comes back as a Problem."""
     if len(data) > MAX_BYTES:
         return Problem(path, f"is larger than {MAX_BYTES // 2**20} MiB")
@@ -62,7 +62,7 @@ def compose(path: Path, data: bytes) -> Document | Problem:
         return Problem(path, f"is not valid YAML: {error}")
     if root is not None and _too_large(root, len(text)):
         return Problem(path, "grows too large or refers to itself through its aliases (*name)")
-    return Document(path, root)
+    return YamlDocument(path, root)
 
 
 def _line_too_deep(text: str) -> int | None:

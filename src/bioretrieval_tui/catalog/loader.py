@@ -48,7 +48,7 @@ ENTRY_FILE_KEYS = ("version", "updated", "include")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class YamlPlace:
     """Where a record was read."""
 
     file: Path
@@ -59,8 +59,10 @@ class Place:
 class Draft:
     """Records under assembly. Values are plain; they become structs in `content`."""
 
-    entries: dict[str, tuple[str, dict[str, Any], Place]] = dataclasses.field(default_factory=dict)
-    lists: dict[str, list[tuple[dict[str, Any], Place]]] = dataclasses.field(
+    entries: dict[str, tuple[str, dict[str, Any], YamlPlace]] = dataclasses.field(
+        default_factory=dict
+    )
+    lists: dict[str, list[tuple[dict[str, Any], YamlPlace]]] = dataclasses.field(
         default_factory=lambda: {name: [] for name in LISTS}
     )
     problems: list[Problem] = dataclasses.field(default_factory=list)
@@ -149,7 +151,7 @@ def _header_fault(key: str, node: yaml.Node) -> str | None:
 
 
 def _add_entry(draft: Draft, path: Path, section: str, node: yaml.Node, overlay: bool) -> None:
-    place = Place(path, line_of(node))
+    place = YamlPlace(path, line_of(node))
     if not isinstance(node, yaml.MappingNode):
         draft.problems.append(Problem(path, f"an item of '{section}' expects keys", place.line))
         return
@@ -190,14 +192,14 @@ def _add_list(
         if section == "sources" and isinstance(item, yaml.MappingNode):
             label = shown(str(plain(item).get("id") or label))
         record = Walk(path, label, draft.problems).record(item, LISTS[section])
-        draft.lists[section].append((record, Place(path, line_of(item))))
+        draft.lists[section].append((record, YamlPlace(path, line_of(item))))
     if section == "sources":
         _check_sources(draft, path, overlay)
 
 
 def _check_sources(draft: Draft, path: Path, overlay: bool) -> None:
-    """Ids used twice; an overlay may give a source of another file anew."""
-    seen: dict[str, Place] = {}
+    """Report ids used twice; an overlay may replace a source of another file."""
+    seen: dict[str, YamlPlace] = {}
     for record, place in draft.lists["sources"]:
         identifier = record.get("id")
         if identifier is None or (overlay and place.file != path):
@@ -207,7 +209,7 @@ def _check_sources(draft: Draft, path: Path, overlay: bool) -> None:
             draft.problems.append(_used_twice(identifier, identifier, place, before))
 
 
-def _used_twice(identifier: str, label: str, place: Place, before: Place) -> Problem:
+def _used_twice(identifier: str, label: str, place: YamlPlace, before: YamlPlace) -> Problem:
     other = f"{before.file.name}:{before.line}"
     message = f"id '{identifier}' is already used at {other}"
     return Problem(place.file, message, place.line, label, "id")
@@ -252,12 +254,12 @@ class Checks:
         """Every problem, in the order of the records."""
         for identifier, (section, record, place) in self.draft.entries.items():
             self._entry(identifier, section, record, place)
-        seen: dict[tuple[Any, ...], Place] = {}
+        seen: dict[tuple[Any, ...], YamlPlace] = {}
         for number, (record, place) in enumerate(self.draft.lists["results"], 1):
             self._result(f"results[{number}]", record, place, seen)
         return self.problems
 
-    def _say(self, place: Place, entry: str, field: str, message: str) -> None:
+    def _say(self, place: YamlPlace, entry: str, field: str, message: str) -> None:
         self.problems.append(Problem(place.file, message, place.line, shown(entry), field))
 
     def _hint(self, word: str, known: Collection[str]) -> str:
@@ -265,7 +267,7 @@ class Checks:
         return nearest(word, known) if self._comparisons <= _COMPARISONS else ""
 
     def _refers(
-        self, place: Place, entry: str, field: str, target: str, section: str | None = None
+        self, place: YamlPlace, entry: str, field: str, target: str, section: str | None = None
     ) -> None:
         if target not in self.sections:
             hint = self._hint(target, self.sections)
@@ -274,12 +276,12 @@ class Checks:
             message = f"'{shown(target)}' is one of {self.sections[target]}, not of {section}"
             self._say(place, entry, field, message)
 
-    def _sourced(self, place: Place, entry: str, field: str, source: str) -> None:
+    def _sourced(self, place: YamlPlace, entry: str, field: str, source: str) -> None:
         if source not in self.sources:
             hint = self._hint(source, [str(known) for known in self.sources])
             self._say(place, entry, field, f"no source has the id '{shown(source)}'{hint}")
 
-    def _entry(self, entry: str, section: str, record: dict[str, Any], place: Place) -> None:
+    def _entry(self, entry: str, section: str, record: dict[str, Any], place: YamlPlace) -> None:
         for target in record.get("relations", ()):
             self._refers(place, entry, "relations", target)
             if target == entry:
@@ -297,7 +299,7 @@ class Checks:
         if isinstance(record.get("encoding"), dict):
             self._encoding(entry, record["encoding"], place)
 
-    def _statuses(self, entry: str, section: str, record: dict[str, Any], place: Place) -> None:
+    def _statuses(self, entry: str, section: str, record: dict[str, Any], place: YamlPlace) -> None:
         known = {f.encode_name for f in shape_of(SECTIONS[section]).fields} - {EXTRA}
         known |= extra_types(section).keys()
         for field in record.get("statuses", {}):
@@ -305,12 +307,12 @@ class Checks:
                 hint = self._hint(field, known)
                 self._say(place, entry, "statuses", f"unknown field '{shown(field)}'{hint}")
 
-    def _labels(self, entry: str, record: dict[str, Any], place: Place) -> None:
+    def _labels(self, entry: str, record: dict[str, Any], place: YamlPlace) -> None:
         labels = [str(link.get("label", "")).casefold() for link in record.get("links", ())]
         for label in sorted({label for label in labels if labels.count(label) > 1}):
             self._say(place, entry, "links", f"label '{shown(label)}' is used twice")
 
-    def _encoding(self, entry: str, recipe: dict[str, Any], place: Place) -> None:
+    def _encoding(self, entry: str, recipe: dict[str, Any], place: YamlPlace) -> None:
         known = {f.encode_name for f in shape_of(Encoding).fields}
         known |= {f"{side}.{f}" for side in ("query", "document") for f in _SIDE_FIELDS}
         for field in recipe.get("unverified", ()):
@@ -332,8 +334,8 @@ class Checks:
         self,
         label: str,
         record: dict[str, Any],
-        place: Place,
-        seen: dict[tuple[Any, ...], Place],
+        place: YamlPlace,
+        seen: dict[tuple[Any, ...], YamlPlace],
     ) -> None:
         for field, section in (("model", "models"), ("benchmark", "benchmarks")):
             if field in record:
@@ -347,7 +349,7 @@ class Checks:
         key = tuple(record.get(f) for f in _RESULT_KEY)
         if key in seen:
             other = seen[key]
-            message = f"the same figure stands at {other.file.name}:{other.line}"
+            message = f"the same result is at {other.file.name}:{other.line}"
             self._say(place, label, "value", message)
         seen[key] = place
 

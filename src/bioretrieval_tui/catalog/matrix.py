@@ -1,4 +1,4 @@
-"""Published figures as a table, models by benchmarks, in which only like is set beside like.
+"""Published results as a matrix of models by benchmarks; only comparable scores share a column.
 
 A column is one benchmark in one measure. Figures that are not comparable are counted, not
 ranked; the mean is taken only over columns of one measure that every shown row has.
@@ -17,6 +17,8 @@ _TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
 NO_SCORE = "without a score here"
 """Why models are left out of a matrix; other reasons leave out scores."""
 MEAN_METRIC = "nDCG@10"
+NO_SCORE = "no score here"
+"""Why models are hidden where a column sorts; the other reasons count scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """One model: its figure in each column that it has, and its mean over the common ones."""
+    """One model: its result in each column that it has, and its mean over the common ones."""
 
     model: str
     figures: dict[Axis, Result]
@@ -37,8 +39,8 @@ class MatrixRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
-    """`common`: the columns that the means are over; `hidden`: figures left out, by reason."""
+class ResultMatrix:
+    """`common`: the columns that the means are over; `hidden`: results left out, by reason."""
 
     axes: tuple[Axis, ...]
     rows: tuple[MatrixRow, ...]
@@ -54,12 +56,12 @@ def build(
     sort: Axis | str | None = None,
     within: Axis | None = None,
     reverse: bool = False,
-) -> Matrix:
-    """The matrix of whole-benchmark figures.
+) -> ResultMatrix:
+    """Build the matrix of whole-benchmark results.
 
-    models: ids to show (None: all with figures); sort: an axis, "mean", "model" or None (by the
-    number of figures). Sorting by an axis hides the models that have no figure there; a mean is
-    recomputed over the rows that stay. within: hide the models that have no figure there, whatever
+    models: ids to show (None: all with results); sort: an axis, "mean", "model" or None (by the
+    number of results). Sorting by an axis hides the models that have no result there; a mean is
+    recomputed over the rows that stay. within: hide the models that have no result there, whatever
     the order: without it the mean is over what all models share, which is soon nothing.
     reverse: ascending values (best first is the default).
     """
@@ -88,11 +90,11 @@ def build(
     common = common_axes(cells.values(), axes)
     rows = [MatrixRow(m, figures, _mean(figures, common)) for m, figures in cells.items()]
     rows.sort(key=lambda row: _order(row, sort, catalogue), reverse=reverse)
-    return Matrix(tuple(axes), tuple(rows), common, {k: n for k, n in hidden.items() if n})
+    return ResultMatrix(tuple(axes), tuple(rows), common, {k: n for k, n in hidden.items() if n})
 
 
 def _axes(rows: Iterable[dict[Axis, Result]]) -> list[Axis]:
-    """Columns with a figure, those with most first."""
+    """Return the columns with a result, those with most first."""
     counts = Counter(axis for row in rows for axis in row)
     return sorted(counts, key=lambda axis: (-counts[axis], axis.benchmark))
 

@@ -11,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from bioretrieval_tui.cli.catalogue import catalogue, complete_id
-from bioretrieval_tui.cli.downloads import offline_option, opened, quiet_option
+from bioretrieval_tui.cli.lookups import catalogue, complete_id
 from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.output import format_option, put, put_sheet
+from bioretrieval_tui.cli.options import offline_option, opened, quiet_option
+from bioretrieval_tui.cli.printing import format_option, put, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet
+from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, record_sheet
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
@@ -89,17 +90,12 @@ def refresh(
         }
         put_sheet(_subject_sheet(known.subjects, entries), format_)
     elif changes:
-        records = [
-            {
-                name: getattr(one, name)
-                for name in ("date", "where", "name", "field", "before", "after")
-            }
-            for one in known.changes
-        ]
-        put_sheet(_sheet("Changes", _CHANGE_COLUMNS, records), format_)
+        records = [msgspec.structs.asdict(one) for one in known.changes]
+        put_sheet(record_sheet("Changes", _CHANGE_COLUMNS, records), format_)
     else:
         title = "Differences from the catalogue"
-        put_sheet(_sheet(title, _DIFFERENCE_COLUMNS, [asdict(one) for one in differing]), format_)
+        records = [asdict(one) for one in differing]
+        put_sheet(record_sheet(title, _DIFFERENCE_COLUMNS, records), format_)
     if known.refreshed and not quiet:
         tell(f"{_counted(len(differing), 'difference')}, as of {known.refreshed}")
     if failures:
@@ -359,12 +355,6 @@ _LINK_COLUMNS = (
 )
 
 
-def _sheet(title: str, columns: tuple[Column, ...], records: Sequence[dict[str, Any]]) -> Sheet:
-    """A sheet whose rows are the fields of its records."""
-    rows = tuple(tuple(record[one.key] for one in columns) for record in records)
-    return Sheet(title=title, columns=columns, rows=rows, records=tuple(records))
-
-
 def _subject_sheet(known: Mapping[str, Subject], entries: Mapping[str, Sequence[str]]) -> Sheet:
     """Everything that is known of each subject; entries: a subject's key -> ids that name it."""
     found = [(known[key], ids) for key, ids in entries.items() if key in known]
@@ -380,10 +370,7 @@ def _subject_sheet(known: Mapping[str, Subject], entries: Mapping[str, Sequence[
                 "state": one.state,
                 "now": one.now,
                 "asked": one.asked,
-                "facts": {
-                    name: {"value": fact.value, "date": fact.date}
-                    for name, fact in one.facts.items()
-                },
+                "facts": {name: msgspec.structs.asdict(fact) for name, fact in one.facts.items()},
             }
             for one, ids in found
         ),

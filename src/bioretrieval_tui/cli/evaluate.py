@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioretrieval_tui.cli.catalogue import complete_index, complete_model
+from bioretrieval_tui.cli.index import device_option, telling_options
+from bioretrieval_tui.cli.lookups import complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.output import format_option, put, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ _MODES = ("dense", "lexical", "hybrid")
 
 @click.command("eval")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--split", metavar="NAME", help="Of qrels/NAME.tsv; test if not said.")
+@click.option("--split", metavar="NAME", help="Of qrels/NAME.tsv; default: test.")
 @click.option(
     "--model",
     metavar="ID",
     shell_complete=complete_model,
-    help="Encode with this model (catalogue id, hub id or folder); the embedded one if not said.",
+    help="Catalogue id, hub id or folder; default: the embedded model.",
 )
 @click.option(
     "-m",
@@ -40,32 +41,27 @@ _MODES = ("dense", "lexical", "hybrid")
     "modes",
     metavar="MODE",
     multiple=True,
-    help="dense, lexical or hybrid; all three if not said. May be given again.",
+    help="dense, lexical (BM25) or hybrid; repeatable; default: all three.",
 )
-@click.option("--rerank", is_flag=True, help="Also the mode rerank: a cross-encoder over hybrid.")
+@click.option(
+    "--rerank", is_flag=True, help="Also rerank the top hybrid hits with a cross-encoder."
+)
 @click.option(
     "--reranker",
     metavar="ID",
     default=RERANKER,
     show_default=True,
     shell_complete=complete_model,
-    help="The cross-encoder.",
+    help="Model for --rerank.",
 )
-@click.option("--download", is_flag=True, help="Fetch what a model lacks; its licence is told.")
+@click.option("--download", is_flag=True, help="Download a missing model; shows its licence.")
 @click.option(
     "--index",
-    "index",
     metavar="NAME",
     shell_complete=complete_index,
-    help="Take this index instead of one that is made of the corpus.",
+    help="Use this index instead of building one of the corpus.",
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="DEVICE",
-    help="auto, cpu, cuda, cuda:N or mps.",
-)
+@device_option
 @click.option(
     "-k",
     "depth",
@@ -75,63 +71,48 @@ _MODES = ("dense", "lexical", "hybrid")
     metavar="N",
     help="Documents a query, at least 100.",
 )
-@click.option("--keep-own", is_flag=True, help="Rank also the document with the query's own id.")
+@click.option("--keep-own", is_flag=True, help="Also rank the document with the query's own id.")
 @click.option(
     "--run",
     "run_file",
     type=click.Path(),
     metavar="FILE",
-    help="Write what was ranked as a TREC run; several modes: one file each.",
+    help="Write the rankings as TREC runs, one file a mode.",
 )
 @click.option(
     "--compare",
     metavar="A,B",
-    help="Test whether B differs from A by chance: modes of this run, or records of --list.",
+    help="Paired randomisation test of B against A: modes, or records of --list.",
 )
 @click.option(
     "--per-query",
     type=click.Path(),
     metavar="FILE",
-    help="Write the figures of every query as JSON lines.",
+    help="Write the scores of every query as JSON lines.",
 )
-@click.option("--query", metavar="ID", help="Only show what one query found of what was judged.")
-@click.option("--list", "listing", is_flag=True, help="List what was evaluated on this machine.")
-@click.option("--remove", metavar="RECORD", help="Forget one evaluation of --list.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr while it works.")
-@click.option(
-    "--progress",
-    type=click.Choice(["auto", "json"]),
-    default="auto",
-    show_default=True,
-    help="How progress is told on stderr; json is one object a line.",
-)
+@click.option("--query", metavar="ID", help="Show one query: its judged documents and their ranks.")
+@click.option("--list", "listing", is_flag=True, help="List the evaluations of this machine.")
+@click.option("--remove", metavar="RECORD", help="Delete one evaluation of --list.")
+@telling_options
 @format_option(without=("bibtex",))
 def evaluate(
     folder: Path | None,
-    split: str | None,
     model: str | None,
     modes: Sequence[str],
     rerank: bool,
     reranker: str,
-    download: bool,
-    index: str | None,
-    device: str,
-    depth: int,
-    keep_own: bool,
-    run_file: str | None,
-    compare: str | None,
-    per_query: str | None,
     query: str | None,
     listing: bool,
     remove: str | None,
     quiet: bool,
     progress: str,
     format_: Format,
+    **same: Any,
 ) -> None:
-    """Measure a model, or an index, on a benchmark in BEIR's form.
+    """Evaluate a model or an index on a benchmark in BEIR's layout.
 
-    FOLDER holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv. The corpus is indexed once, under
-    a name of its own; published figures stand beside, and every evaluation is kept for --list.
+    FOLDER holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv. The corpus is indexed once.
+    Published scores are shown beside, and every evaluation is kept for --list.
 
     \b
     bioretrieval-tui eval datasets/scifact
@@ -149,30 +130,23 @@ def evaluate(
     from bioretrieval_tui.encoding.device import check_name
     from bioretrieval_tui.evaluation.runner import RERANK, EvaluationRequest, check
 
-    check_name(device)
+    check_name(same["device"])
     wanted = (*(modes or _MODES), *((RERANK,) if rerank and RERANK not in modes else ()))
     named_model, recipe = _model(model)
     named_reranker, reranker_recipe = _reranker(reranker) if RERANK in wanted else (None, None)
+    # The other options are called as the fields of the request.
     request = EvaluationRequest(
         folder=str(folder),
-        split=split,
         modes=tuple(wanted),
         model=named_model,
         recipe=recipe,
-        index=index,
-        device=device,
-        depth=depth,
-        keep_own=keep_own,
         reranker=named_reranker,
         reranker_recipe=reranker_recipe,
-        download=download,
-        run_file=run_file,
-        per_query=per_query,
-        compare=compare,
+        **same,
     )
     check(request)
     with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
-        if not download:
+        if not request.download:
             _offer_downloads(request, reporter)
         if query is not None:
             from bioretrieval_tui.evaluation.runner import view_query
@@ -219,7 +193,7 @@ def _records(remove: str | None, format_: Format) -> None:
 
 def _offer_downloads(request: EvaluationRequest, reporter: Reporter) -> None:
     """Ask on a terminal whether to fetch what the models lack; the benchmark is looked at first."""
-    from bioretrieval_tui.cli.downloads import fetch_missing
+    from bioretrieval_tui.cli.model_choice import fetch_missing
     from bioretrieval_tui.evaluation.benchmark import find_parts
 
     find_parts(Path(request.folder), request.split)
@@ -231,7 +205,7 @@ def _model(model: str | None) -> tuple[str | None, Encoding | None]:
     """Hub id and recipe of --model; None without one, so that an index keeps its own."""
     if model is None:
         return None, None
-    from bioretrieval_tui.cli.models import chosen_model
+    from bioretrieval_tui.cli.model_choice import chosen_model
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
     found = chosen_model(model)
@@ -239,7 +213,7 @@ def _model(model: str | None) -> tuple[str | None, Encoding | None]:
 
 
 def _reranker(name: str) -> tuple[str, Encoding | None]:
-    from bioretrieval_tui.cli.models import chosen_model
+    from bioretrieval_tui.cli.model_choice import chosen_model
 
     found = chosen_model(name)
     if found is None:

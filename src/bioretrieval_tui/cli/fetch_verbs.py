@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.catalogue import (
+from bioretrieval_tui.cli.lookups import (
     catalogue,
     complete_benchmark,
     complete_index,
     complete_model,
     entry_of_kind,
 )
-from bioretrieval_tui.cli.downloads import (
+from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
+from bioretrieval_tui.cli.options import (
     day_of,
     keep_offline,
     offline_option,
     opened,
     quiet_option,
 )
-from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
-from bioretrieval_tui.cli.output import put
+from bioretrieval_tui.cli.printing import put
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, NotFoundError, UsageError
 
@@ -394,7 +394,7 @@ def _destination_of(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model(model: str | None) -> tuple[str | None, Encoding | None]:
-    from bioretrieval_tui.cli.models import chosen_model
+    from bioretrieval_tui.cli.model_choice import chosen_model
 
     return (chosen_model(model) if model is not None else None) or (None, None)
 

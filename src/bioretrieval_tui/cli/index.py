@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.catalogue import complete_index, complete_model
-from bioretrieval_tui.cli.models import chosen_model, whose_vectors
+from bioretrieval_tui.cli.lookups import complete_index, complete_model
+from bioretrieval_tui.cli.model_choice import chosen_model, whose_vectors
 from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
-from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.formats import Format
 
 
-FORMATS = (
-    "auto beir pubmed-xml medline ris wos medrag jats europepmc medcpt-chunk csv tsv parquet"
-).split()
+_FORMAT_NAMES = ("auto", *(each.name for each in FORMATS))
 _TOLD = 5
 """Rejected records that are told on stderr; the report has them all."""
 
@@ -52,11 +51,11 @@ reading_options = options(
     click.option(
         "--format",
         "reader",
-        type=click.Choice(FORMATS),
+        type=click.Choice(_FORMAT_NAMES),
         default="auto",
         show_default=True,
         metavar="FORMAT",
-        help=f"How the files are written: {', '.join(FORMATS)}.",
+        help=f"Format of the files: {', '.join(_FORMAT_NAMES)}.",
     ),
     click.option(
         "--map",
@@ -119,7 +118,7 @@ def list_(format_: Format) -> None:
 @format_option(without=("bibtex",))
 def info(name: str, format_: Format) -> None:
     """Tell about one index, after comparing each of its files with its checksum."""
-    from bioretrieval_tui.cli.output import put
+    from bioretrieval_tui.cli.printing import put
     from bioretrieval_tui.index import registry
     from bioretrieval_tui.render.formats import object_text
     from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
@@ -271,9 +270,9 @@ def build(
     check_name(device)
     settings = settings_of(reader, mapping, strict)
     chosen = chosen_model(model)
-    from bioretrieval_tui.cli.downloads import fetch_missing
+    from bioretrieval_tui.cli.model_choice import fetch_missing
     from bioretrieval_tui.encoding.embedded import MODEL_ID
-    from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
+    from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
     from bioretrieval_tui.index.build import build_index
 
     hub, recipe = chosen if chosen is not None else (MODEL_ID, None)

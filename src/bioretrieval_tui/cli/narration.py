@@ -104,7 +104,7 @@ class _Updating:
         if step.stage == self._stage and not last and now - self._shown_at < _EVERY:
             return
         self._stage, self._shown_at = step.stage, now
-        from bioretrieval_tui.render.table import cut
+        from bioretrieval_tui.render.terminal_table import cut
 
         # A line as wide as the terminal would wrap on some of them and could not be taken back.
         _write(f"\r{cut(described(step), _columns() - 1)}\x1b[K")

@@ -19,10 +19,10 @@ from bioretrieval_tui.errors import UsageError
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 VERBS: dict[str, tuple[str, str]] = {
-    "list": ("listing:list_entries", "List entries of the catalogue."),
-    "show": ("entry:show", "Show one entry, whole, with its relations and figures."),
-    "open": ("entry:open_entry", "Open an entry's page in the browser."),
-    "results": ("results:results", "List published figures."),
+    "list": ("entry_verbs:list_entries", "List entries of the catalogue."),
+    "show": ("entry_verbs:show", "Show one entry with its relations and results."),
+    "open": ("entry_verbs:open_entry", "Open an entry's page in the browser."),
+    "results": ("entry_verbs:results", "List published results."),
     "search": ("search:search", "Search the catalogue or an index."),
     "similar": ("search:similar", "Find the documents most similar to a document."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
@@ -33,10 +33,10 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("watch_verbs:watch", "Watch the literature, and read only what is new."),
-    "keys": ("keys:keys", "List the keys of the app."),
+    "keys": ("program_verbs:keys", "List the keys of the app."),
     "doctor": ("doctor:doctor", "Check what this machine has and lacks."),
-    "config": ("config:config", "Show where everything is kept and what is in force."),
-    "completion": ("completion:completion", "Print a completion script for your shell."),
+    "config": ("program_verbs:config", "Show where everything is kept and what is in force."),
+    "completion": ("program_verbs:completion", "Print a completion script for your shell."),
 }
 """Verb -> where its command is (module of `cli`, name in it), and the help's line for it."""
 
@@ -131,7 +131,7 @@ def call(words: Sequence[str]) -> int:
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
-    """click's error as one of ours, with the command whose help to read."""
+    """Return click's error as a UsageError that names the command whose help to read."""
     said = error.format_message().strip().rstrip(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else PROGRAM

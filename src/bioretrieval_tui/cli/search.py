@@ -1,16 +1,18 @@
-"""`search` and `similar`: a question, or a document, over the catalogue or an index."""
+"""`search` and `similar`: a query, or a document, over the catalogue or an index."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.catalogue import catalogue, complete_index, complete_model
+from bioretrieval_tui.cli.lookups import catalogue, complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.cli.options import quiet_option
+from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
@@ -18,12 +20,11 @@ if TYPE_CHECKING:
 
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.catalog.models import Encoding
-    from bioretrieval_tui.encoding.encoder import CrossEncoder
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
-    from bioretrieval_tui.search.types import Explanation, Hit, Query, SearchResult
+    from bioretrieval_tui.search.types import Explanation, Hit, SearchResult
 
 RERANKER = "medcpt-cross-encoder"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -33,7 +34,7 @@ def _shared(command: _Command) -> _Command:
     """The options that both verbs take."""
     for option in (
         format_option(),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr while it works."),
+        quiet_option,
         click.option(
             "--device",
             default="auto",
@@ -123,36 +124,29 @@ def search(
     bioretrieval-tui search 'statins and memory' -i scifact -k 20 -f json
     bioretrieval-tui search 'IL-6 blockade' -i mine -w 'year:2019.. type:review' --why
     """
+    import msgspec
+
     from bioretrieval_tui.encoding.device import check_name
-    from bioretrieval_tui.index.layout import CATALOGUE
+    from bioretrieval_tui.render.hits import mode_name
     from bioretrieval_tui.search.types import RERANKED, Query
 
     check_name(device)
-    question = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
+    dense = mode != "lexical"
+    asked = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
     chosen = _reranker(reranker) if rerank else None
-    read = question if chosen is None else _deeper(question, RERANKED)
-    name = name or CATALOGUE
-    with narrated(quiet=quiet) as reporter:
-        model = mode != "lexical"
-        found, note = _catalogue_ready(name, device, reporter, model=model)
-        engine = _opened(name, device, reporter, model=model)
-        try:
-            answer = engine.search(read)
-            hits: Sequence[Hit] = answer.hits
-            if chosen is not None and hits:
-                from bioretrieval_tui.search.rerank import reranked
-
-                encoder = _cross_encoder(*chosen, device=device, reporter=reporter)
-                hits = reranked(query, hits, encoder, reporter=reporter)[:count]
-            reasons = engine.why(question, [hit.id for hit in hits]) if why else ()
-        finally:
-            engine.close()
-    _tell_notes(note, answer)
-    if not quiet and sys.stderr.isatty():
-        from bioretrieval_tui.render.hits import mode_name
-
-        words = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
-        tell(_stated(words, name, answer))
+    how = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
+    with (
+        narrated(quiet=quiet) as reporter,
+        _searched(name, device, reporter, model=dense, encodes=dense) as (engine, found, note),
+    ):
+        answer = engine.search(
+            msgspec.structs.replace(asked, k=max(count, RERANKED) if chosen else count)
+        )
+        hits: Sequence[Hit] = answer.hits
+        if chosen is not None and hits:
+            hits = _reranked(query, hits, *chosen, device=device, reporter=reporter)[:count]
+        reasons = engine.why(asked, [hit.id for hit in hits]) if why else ()
+    _tell(how, engine, answer, note, quiet=quiet)
     _put(hits, reasons, f"Search: {query}", found, format_)
 
 
@@ -185,78 +179,59 @@ def similar(
     bioretrieval-tui similar 4983 -i scifact --into catalogue
     """
     from bioretrieval_tui.encoding.device import check_name
-    from bioretrieval_tui.index.layout import CATALOGUE
 
     check_name(device)
-    name = name or CATALOGUE
-    target = into or name
-    with narrated(quiet=quiet) as reporter:
-        found, note = None, None
-        for needed in {name, target}:
-            made, told = _catalogue_ready(needed, device, reporter, model=True)
-            found, note = made or found, told or note
-        engine = _opened(name, device, reporter, model=False)
-        try:
-            if target == name:
-                answer = engine.similar(document, count, where)
-            else:
-                given = engine.document_named(document)
-                other = _opened(target, device, reporter, model=True)
-                try:
-                    answer = other.like(given, count, where)
-                finally:
-                    other.close()
-        finally:
-            engine.close()
-    _tell_notes(note, answer)
-    if not quiet and sys.stderr.isatty():
-        tell(_stated(f"similar to {document} of {name}", target, answer))
-    _put(answer.hits, (), f"Similar to {document}", found if target == CATALOGUE else None, format_)
+    with (
+        narrated(quiet=quiet) as reporter,
+        _searched(name, device, reporter, model=False) as (engine, found, note),
+    ):
+        if into is None or into == engine.index.manifest.name:
+            answer = engine.similar(document, count, where)
+        else:
+            given = engine.document_named(document)
+            with _searched(into, device, reporter, model=True) as (engine, found, stale):
+                answer = engine.like(given, count, where)
+            note = note or stale
+    of = f"similar to {document} of {name or 'catalogue'}"
+    _tell(of, engine, answer, note, quiet=quiet)
+    _put(answer.hits, (), f"Similar to {document}", found, format_)
 
 
-def _deeper(question: Query, depth: int) -> Query:
-    """The question, asked for as many hits as a reranker reads."""
-    import msgspec
+@contextlib.contextmanager
+def _searched(
+    name: str | None, device: str, reporter: Reporter, *, model: bool, encodes: bool = True
+) -> Iterator[tuple[SearchEngine, Catalogue | None, str | None]]:
+    """Open an index, by default the catalogue's, which is brought up to date first: with the
+    catalogue, and why it had to stay as it was.
 
-    return msgspec.structs.replace(question, k=max(question.k, depth))
-
-
-def _opened(name: str, device: str, reporter: Reporter, *, model: bool) -> SearchEngine:
+    model: load the model of the index now; encodes: False where BM25 alone is asked.
+    """
+    from bioretrieval_tui.index.layout import CATALOGUE
     from bioretrieval_tui.search.engine import SearchEngine
 
-    return SearchEngine.open(name, device=device, reporter=reporter, ready=model)
+    found, note = None, None
+    if name in (None, CATALOGUE):
+        from bioretrieval_tui.encoding.encoder_registry import load_encoder
+        from bioretrieval_tui.search import catalogue_index
 
-
-def _catalogue_ready(
-    name: str, device: str, reporter: Reporter, *, model: bool
-) -> tuple[Catalogue | None, str | None]:
-    """Where `name` is the catalogue: it, after its index was brought up to date, and why that
-    could not be done where it had to stay as it was."""
-    from bioretrieval_tui.index.layout import CATALOGUE
-
-    if name != CATALOGUE:
-        return None, None
-    from bioretrieval_tui.encoding.encoder import load_encoder
-    from bioretrieval_tui.search.catalogue_index import (
-        catalogue_documents,
-        ensure_catalogue_index,
-        fingerprint,
-    )
-
-    found = catalogue()
-    documents = catalogue_documents(found)
-    ensured = ensure_catalogue_index(
-        documents,
-        fingerprint(documents),
-        (lambda: load_encoder(device=device, reporter=reporter)) if model else None,
-        reporter,
-    )
-    return found, ensured.note
+        found = catalogue()
+        documents = catalogue_index.catalogue_documents(found)
+        note = catalogue_index.ensure_catalogue_index(
+            documents,
+            catalogue_index.fingerprint(documents),
+            (lambda: load_encoder(device=device, reporter=reporter)) if encodes else None,
+            reporter,
+        ).note
+    engine = SearchEngine.open(name or CATALOGUE, device=device, reporter=reporter, ready=model)
+    try:
+        yield engine, found, note
+    finally:
+        engine.close()
 
 
 def _reranker(name: str) -> tuple[str, Encoding | None]:
     """Hub id or folder, and recipe, of a cross-encoder. Raises UsageError for any other model."""
-    from bioretrieval_tui.cli.models import chosen_model
+    from bioretrieval_tui.cli.model_choice import chosen_model
 
     chosen = chosen_model(name)
     if chosen is None or (chosen[1] is not None and chosen[1].type != "cross-encoder"):
@@ -264,29 +239,35 @@ def _reranker(name: str) -> tuple[str, Encoding | None]:
     return chosen
 
 
-def _cross_encoder(
-    model: str, recipe: Encoding | None, *, device: str, reporter: Reporter
-) -> CrossEncoder:
-    from bioretrieval_tui.cli.downloads import fetch_missing
-    from bioretrieval_tui.encoding.encoder import load_cross_encoder
+def _reranked(
+    query: str,
+    hits: Sequence[Hit],
+    model: str,
+    recipe: Encoding | None,
+    *,
+    device: str,
+    reporter: Reporter,
+) -> Sequence[Hit]:
+    from bioretrieval_tui.cli.model_choice import fetch_missing
+    from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+    from bioretrieval_tui.search.rerank import reranked
 
     fetch_missing(model, recipe, reporter, download=False)
-    return load_cross_encoder(model, recipe, device=device, reporter=reporter)
+    encoder = load_cross_encoder(model, recipe, device=device, reporter=reporter)
+    return reranked(query, hits, encoder, reporter=reporter)
 
 
-def _tell_notes(note: str | None, answer: SearchResult) -> None:
+def _tell(
+    how: str, engine: SearchEngine, answer: SearchResult, note: str | None, *, quiet: bool
+) -> None:
+    """Notes; on a terminal also how it was searched: index, size, model, what the filter kept."""
     for text in (note, answer.note):
         if text:
             tell(text)
-
-
-def _stated(what: str, name: str, answer: SearchResult) -> str:
-    """What answered: mode, index, size, model, and how many the filter kept."""
-    from bioretrieval_tui.index.registry import manifest_of
-
-    manifest = manifest_of(name)
-    kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"
-    return f"{what} of {name}, {manifest.documents:,} documents, {manifest.model}{kept}"
+    if not quiet and sys.stderr.isatty():
+        manifest = engine.index.manifest
+        kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"
+        tell(f"{how} of {manifest.name}, {manifest.documents:,} documents, {manifest.model}{kept}")
 
 
 def _put(

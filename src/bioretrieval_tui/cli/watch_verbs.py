@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioretrieval_tui.cli.catalogue import complete_index
-from bioretrieval_tui.cli.downloads import day_of, offline_option, opened, quiet_option
+from bioretrieval_tui.cli.lookups import complete_index
 from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.output import format_option, put_sheet
+from bioretrieval_tui.cli.options import day_of, offline_option, opened, quiet_option
+from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, UsageError
 
@@ -277,7 +277,7 @@ def _write_files(parts: Sequence[Part], digest_file: Path | None, jsonl_file: Pa
 
 def _watch_sheet(found: Sequence[Watched]) -> Sheet:
     """The watches, a row each."""
-    from bioretrieval_tui.render.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, record_sheet
 
     columns = (
         Column("name", "name", weight=2, min_width=8),
@@ -305,5 +305,4 @@ def _watch_sheet(found: Sequence[Watched]) -> Sheet:
         }
         for one in found
     ]
-    rows = tuple(tuple(record[one.key] for one in columns) for record in records)
-    return Sheet(title="Watches", columns=columns, rows=rows, records=tuple(records))
+    return record_sheet("Watches", columns, records)

@@ -1,24 +1,21 @@
-"""What a cross-encoder is, and how one is had: it reads a query and a document together and gives
-one score, which reranks what an index found.
+"""Cross-encoders: a query and a document are read together and get one score, which reranks what an
+index found.
 
 torch and transformers are imported within functions.
 """
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.batches import Batch, Tokenise, token_batches
 from bioretrieval_tui.encoding.device import (
     check_name,
     limit_threads,
@@ -26,10 +23,16 @@ from bioretrieval_tui.encoding.device import (
     prepare_environment,
     silence,
 )
-from bioretrieval_tui.encoding.recipe import Part, recipe_hash, reranking_recipe
-from bioretrieval_tui.encoding.sources import ModelFiles, source_of
-from bioretrieval_tui.encoding.support import refuse_reranking
-from bioretrieval_tui.encoding.tokenising import TextTokenizer
+from bioretrieval_tui.encoding.model_files import ModelFiles, source_of
+from bioretrieval_tui.encoding.recipe import (
+    ModelPart,
+    SideRecipe,
+    recipe_hash,
+    refuse_reranking,
+    reranking_recipe,
+)
+from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer, token_batches
+from bioretrieval_tui.encoding.torch_modules import takes_types
 from bioretrieval_tui.errors import BioRetrievalError, ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -40,35 +43,7 @@ _BUDGETS = {"cpu": 4096, "cuda": 32_768, "mps": 8192}
 _ENDLESS = 10**9
 
 
-class CrossEncoder(Protocol):
-    """Scores a query with documents. What was compared with it must have its revision and hash."""
-
-    @property
-    def model_id(self) -> str:
-        """Hub id, or the folder as the user named it."""
-
-    @property
-    def revision(self) -> str:
-        """Commit of the hub, or `sha256:...` of a local folder's weights."""
-
-    @property
-    def recipe_hash(self) -> str: ...
-
-    @property
-    def device(self) -> str:
-        """As the user would name it: cpu, mps, cuda, cuda:0."""
-
-    def scores(
-        self, query: str, documents: Sequence[Document], progress: Reporter = silent
-    ) -> Scores:
-        """float32 (n,): one raw logit a document, in their order; higher is better.
-
-        `progress` hears after each batch how many are done; what it raises stops the work there.
-        """
-
-
-_Key = tuple[str, str | None, str, str]
-_loaded: dict[_Key, CrossEncoder] = {}
+_loaded: dict[tuple[str, str | None, str, str], CrossEncoder] = {}
 _loading = threading.Lock()
 _DEFAULT = Encoding(type="cross-encoder", grade="C")
 
@@ -99,57 +74,65 @@ def load_cross_encoder(
         found = _loaded.get(key)
         if found is None:
             _loaded.clear()
-            files = source_of(Part(model, None, chosen), revision).files()
-            found = _loaded[key] = _load(model, files, chosen, device)
+            files = source_of(ModelPart(model, None, chosen), revision).files()
+            where = pick(device).partition(",")[0]
+            limit_threads()
+            found = _loaded[key] = CrossEncoder(model, files, chosen, where)
     reporter(Progress("loading model", 1, 1, unit="models", note=model))
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A model of transformers in float32 on its device, its tokenizer, and its length."""
+class CrossEncoder:
+    """Scores a query with documents, by torch in float32; see `load_cross_encoder`.
 
-    model: Any
-    tokenise: Tokenise
-    pad: int
-    separator: str
-    types: bool
-
-
-class TorchCrossEncoder:
-    """A cross-encoder by torch in float32; see `CrossEncoder` for its members.
-
-    Safe to call from several threads, which take turns.
+    What was compared with it must have its revision and recipe_hash; device: as the user would
+    name it (cpu, mps, cuda, cuda:0). Safe to call from several threads, which take turns.
     """
 
-    def __init__(
-        self, model_id: str, revision: str, recipe: Encoding, device: str, loaded: _Loaded
-    ) -> None:
+    def __init__(self, model_id: str, files: ModelFiles, recipe: Encoding, device: str) -> None:
         self.model_id = model_id
-        self.revision = revision
+        self.revision = files.revision
         self.recipe_hash = recipe_hash(recipe)
         self.device = device
         self._side = reranking_recipe(recipe)
-        self._loaded = loaded
+        model, tokenizer = _from_files(model_id, files.folder)
+        if model.config.num_labels != 1:
+            raise ModelError(
+                f"{model_id} gives {model.config.num_labels} scores for a document, not one",
+                remedy="use a cross-encoder that was trained to rank",
+            )
+        self._length = _length(model_id, self._side, tokenizer, model)
+        self._tokenizer = TextTokenizer.of(model_id, tokenizer)
+        self._separator = str(tokenizer.sep_token or "")
+        self._types = recipe.token_type_ids is not False and takes_types(model, tokenizer)
+        self._model = model.to(device).eval()
         self._budget = _BUDGETS[device.partition(":")[0]]
         self._turn = threading.Lock()
 
     def scores(
         self, query: str, documents: Sequence[Document], progress: Reporter = silent
     ) -> Scores:
-        """See `CrossEncoder.scores`."""
+        """float32 (n,): one raw logit a document, in their order; higher is better.
+
+        `progress` hears after each batch how many are done; what it raises stops the work there.
+        """
         scores = np.zeros(len(documents), dtype=np.float32)
-        separator = self._loaded.separator
-        inputs = [self._side.document(one, separator=separator, query=query) for one in documents]
+        inputs = [
+            self._side.document(one, separator=self._separator, query=query) for one in documents
+        ]
         done = 0
         with self._turn:
-            for batch in token_batches(inputs, self._loaded.tokenise, lambda: self._budget):
+            for batch in token_batches(
+                inputs,
+                lambda some: self._tokenizer.tokens(some, self._length),
+                lambda: self._budget,
+            ):
                 scores[list(batch.rows)] = self._run(batch)
                 done += len(batch.rows)
                 progress(Progress("reranking", done, len(documents), device=self.device))
         if not np.isfinite(scores).all():
             raise ModelError(
-                f"{self.model_id} gave values that are no numbers on {self.device}",
+                f"{self.model_id} gave values that are not numbers on {self.device}",
                 remedy="use --device cpu",
             )
         return scores
@@ -165,51 +148,17 @@ class TorchCrossEncoder:
                     f"there is too little memory for {self.model_id} on {self.device}",
                     remedy="use --device cpu, or rerank fewer documents",
                 ) from error
-        longest = max(1, *map(len, batch.sequences))
-        self._budget = max(1, longest * len(batch.rows) // 2)
+        self._budget = max(1, batch.padded_tokens // 2)
         return np.concatenate([self._run(half) for half in batch.halves()])
 
     def _logits(self, batch: Batch) -> Scores:
         import torch
 
-        ids, mask = (
-            torch.from_numpy(array).to(self.device) for array in batch.padded(self._loaded.pad)
-        )
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        if self._loaded.types:
-            inputs["token_type_ids"] = torch.from_numpy(batch.padded_types()).to(self.device)
+        arrays = batch.inputs(self._tokenizer.pad, types=self._types)
+        inputs = {name: torch.from_numpy(one).to(self.device) for name, one in arrays.items()}
         with torch.inference_mode():
-            logits = self._loaded.model(**inputs).logits[:, 0]
+            logits = self._model(**inputs).logits[:, 0]
         return np.array(logits.float().cpu().numpy(), dtype=np.float32)
-
-
-def _load(model_id: str, files: ModelFiles, recipe: Encoding, device: str) -> TorchCrossEncoder:
-    where = pick(device).partition(",")[0]
-    limit_threads()
-    model, tokenizer = _from_files(model_id, files.folder)
-    if model.config.num_labels != 1:
-        raise ModelError(
-            f"{model_id} gives {model.config.num_labels} scores for a document, not one",
-            remedy="use a cross-encoder that was trained to rank",
-        )
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is None:
-        raise ModelError(f"{model_id}: its tokenizer has no fast form, which reranking needs")
-    length = _length(model_id, recipe, tokenizer, model)
-    from tokenizers import Tokenizer
-
-    pad = int(tokenizer.pad_token_id or 0)
-    ours = TextTokenizer(Tokenizer.from_str(fast.to_str()), pad)
-    known = inspect.signature(model.forward).parameters
-    types = "token_type_ids" in tokenizer.model_input_names and "token_type_ids" in known
-    loaded = _Loaded(
-        model.to(where).eval(),
-        lambda inputs: ours.tokens(inputs, length),
-        pad,
-        str(tokenizer.sep_token or ""),
-        types and recipe.token_type_ids is not False,
-    )
-    return TorchCrossEncoder(model_id, files.revision, recipe, where, loaded)
 
 
 def _from_files(model_id: str, folder: Path) -> tuple[Any, Any]:
@@ -245,8 +194,7 @@ def _from_files(model_id: str, folder: Path) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _length(model_id: str, recipe: Encoding, tokenizer: Any, model: Any) -> int:
-    side = reranking_recipe(recipe)
+def _length(model_id: str, side: SideRecipe, tokenizer: Any, model: Any) -> int:
     limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
     longest = min((int(one) for one in limits if one and one < _ENDLESS), default=None)
     length = side.max_length or longest

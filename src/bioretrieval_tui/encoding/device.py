@@ -1,14 +1,17 @@
-"""Which device encodes, with how many threads, and how the model libraries are kept quiet.
+"""Devices: which one encodes, in which precision, with how many threads, and who uses it next.
 
 torch is imported within functions only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from bioretrieval_tui.errors import ModelError, UsageError
@@ -160,3 +163,33 @@ def silence() -> None:
     transformers_logging.disable_progress_bar()
     for name in ("sentence_transformers", "huggingface_hub", "transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+class PriorityLock:
+    """A device is used by one caller at a time; an urgent one goes before those that wait.
+
+    Work that is long takes the lock for each of its batches, so that a query waits for one batch
+    at most.
+    """
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._busy = False
+        self._urgent = 0
+
+    @contextlib.contextmanager
+    def take(self, *, urgent: bool) -> Iterator[None]:
+        """Wait for the lock and hold it."""
+        with self._free:
+            self._urgent += urgent
+            try:
+                self._free.wait_for(lambda: not self._busy and (urgent or not self._urgent))
+            finally:
+                self._urgent -= urgent
+            self._busy = True
+        try:
+            yield
+        finally:
+            with self._free:
+                self._busy = False
+                self._free.notify_all()

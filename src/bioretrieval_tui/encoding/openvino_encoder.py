@@ -1,36 +1,311 @@
 """The encoder of the CPU: a model prepared for OpenVINO, loaded without torch in a fraction of a
-second.
+second; and the cache folder where prepared models are kept.
 
-Neither torch nor sentence-transformers is imported here: `preparing` does that, once a model.
+A prepared model is a folder of files and a note that says what they are and how they must hash.
+Nothing is handed to native code before all of it was compared. `openvino_export` makes them.
+openvino is imported within functions, without its telemetry, and is always told its precision.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
-import numpy.typing as npt
+from filelock import FileLock
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.encoding import openvino_runtime as device
-from bioretrieval_tui.encoding.base import BaseEncoder, Vectors
-from bioretrieval_tui.encoding.batches import Batch, ahead, token_batches
-from bioretrieval_tui.encoding.prepared import Prepared
+from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
+from bioretrieval_tui.encoding.device import PriorityLock, precision, usable_cores
+from bioretrieval_tui.encoding.encoder import BaseEncoder, Shape, Vectors
 from bioretrieval_tui.encoding.recipe import SideInput
-from bioretrieval_tui.encoding.tokenising import TextTokenizer
-from bioretrieval_tui.encoding.turns import Turns
+from bioretrieval_tui.encoding.token_batches import (
+    Batch,
+    Ids,
+    TextTokenizer,
+    ahead,
+    token_batches,
+)
 from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
+_log = logging.getLogger(__name__)
+
+Precision = Literal["bf16", "f32"]
+DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "f32": "float32"}
+FORMAT = 1
+"""Of the note and the files; another number is another key, so old ones are never loaded."""
+GRAPH = "graph.blob"
+TOKENIZER = "tokenizer.json"
+WORDS = "words.npy"
+NOTE = "note.json"
 BATCH_TOKENS = 1024
 """Tokens a batch, padding counted: what was fastest on two cores, and little to wait for."""
 _FEW = 4
 """So few queries are run one after the other, each on all cores."""
+_MOST_STREAMS = 32
+_MOST_KEPT = 8
+"""Prepared models that are kept; each is as large as its model."""
+_CONVERTER = "openvino.tools.ovc"
+_importing = threading.Lock()
+
+
+# OpenVINO -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """What decides which prepared encoder fits: OpenVINO's version, processor and precision."""
+
+    openvino: str
+    processor: str
+    precision: Precision
+
+
+def runtime() -> Any:
+    """The module `openvino`.
+
+    Raises:
+        ImportError: it is not installed, or not for this machine.
+    """
+    # Importing its command-line converter sends a usage report over the network and leaves files in
+    # the user's home, asked or not; openvino does without it, and starts 0.1 s sooner.
+    with _importing, _not_importable(_CONVERTER):
+        import openvino
+    return openvino
+
+
+@contextlib.contextmanager
+def _not_importable(module: str) -> Iterator[None]:
+    """Make a module that is not imported yet fail to be imported."""
+    modules: dict[str, Any] = sys.modules
+    mine = module not in modules
+    if mine:
+        modules[module] = None
+    try:
+        yield
+    finally:
+        if mine:
+            del modules[module]
+
+
+@functools.cache
+def core() -> Any:
+    """OpenVINO's entry point, one a process. Raises ImportError as `runtime` does."""
+    return runtime().Core()
+
+
+def chip() -> Chip | None:
+    """This machine as OpenVINO sees it, in the precision to use; None if that one is forced and
+    the processor does not have it. Raises ImportError as `runtime` does."""
+    found, forced = _quickest(), precision()
+    if forced == "float32":
+        return replace(found, precision="f32")
+    return None if forced == "bfloat16" and found.precision != "bf16" else found
+
+
+@functools.cache
+def _quickest() -> Chip:
+    # What the chip multiplies in bf16 it multiplies twice as fast, at a cosine of 0.9999; int8
+    # would be faster still and is not exact enough to be chosen for anyone.
+    can = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    name = f"{core().get_property('CPU', 'FULL_DEVICE_NAME')} {platform.machine()} {_flags()}"
+    return Chip(str(runtime().__version__), name, "bf16" if "BF16" in can else "f32")
+
+
+def _flags() -> str:
+    """The processor's instruction sets, where the system says: names alone tell too little."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                if line.startswith(("flags", "Features")):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        return ""
+    return ""
+
+
+def settings(kind: Precision, *, queries: bool) -> dict[str, Any]:
+    """How OpenVINO is to compile a model.
+
+    For queries all cores work on one text, each thread kept on its own core, which spares a fifth
+    of the time: work so short is over before the system has moved a thread. For documents each core
+    has a batch, which wastes less on waiting than sharing; two long builds that are pinned to the
+    same core would leave another one idle.
+    """
+    return {
+        # Without it OpenVINO computes in bf16 wherever it can and calls it float32.
+        "INFERENCE_PRECISION_HINT": kind,
+        "NUM_STREAMS": 1 if queries else min(usable_cores(), _MOST_STREAMS),
+        "INFERENCE_NUM_THREADS": usable_cores(),
+        "ENABLE_CPU_PINNING": queries,
+    }
+
+
+# The cache folder ------------------------------------------------------------------------------
+
+
+class PreparedKey(msgspec.Struct, frozen=True):
+    """All that decides whether a prepared encoder may be used."""
+
+    model: str
+    revision: str
+    recipe: str
+    openvino: str
+    processor: str
+    precision: Precision
+    format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        canonical = msgspec.json.encode(self, order="deterministic")
+        return hashlib.sha256(canonical).hexdigest()[:32]
+
+
+class PreparedNote(msgspec.Struct, frozen=True):
+    """What the folder holds. `refused` says why there is nothing in it: it was tried and failed.
+
+    worst: the lowest cosine to sentence-transformers that was found when it was prepared.
+    """
+
+    key: PreparedKey
+    files: dict[str, str] = {}
+    dimension: int = 0
+    query_length: int = 0
+    document_length: int = 0
+    separator: str = ""
+    pad: int = 0
+    worst: float = 0.0
+    refused: str | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """What an encoder must know of the model."""
+        return Shape(self.dimension, self.query_length, self.document_length, self.separator)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A folder whose every file was compared with its note, or a refusal without files."""
+
+    folder: Path
+    note: PreparedNote
+
+
+def find(key: PreparedKey) -> Prepared | None:
+    """The prepared encoder of `key`, or None where there is none that is whole."""
+    folder = _root() / key.name
+    note = _read_note(folder / NOTE)
+    if note is None or note.key != key:
+        return None
+    try:
+        for name, expected in note.files.items():
+            if remembered_sha256(folder / name) != expected:
+                _log.info("the prepared encoder %s is damaged in %s", folder, name)
+                return None
+    except OSError as error:
+        _log.info("the prepared encoder %s cannot be read: %s", folder, error)
+        return None
+    return Prepared(folder, note)
+
+
+@contextlib.contextmanager
+def alone(key: PreparedKey) -> Iterator[None]:
+    """Hold the right to write `key`; others, in this process or another, wait.
+
+    Raises:
+        OSError: the cache folder cannot be written.
+    """
+    _root().mkdir(parents=True, exist_ok=True)
+    with FileLock(_root() / f"{key.name}.lock"):
+        # Whoever left these behind is dead, since we hold the lock.
+        for left in _root().glob(f".{key.name}.*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def store(key: PreparedKey, make: Callable[[Path], PreparedNote]) -> Prepared:
+    """Have the encoder of `key` made beside its place and put it there; call within `alone`.
+
+    make: writes the files into the folder that it is given, and returns the note for them.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written. Whatever `make` raises.
+    """
+    target = _root() / key.name
+    beside = _root() / f".{key.name}.{os.getpid()}"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        note = make(beside)
+        _write_note(beside / NOTE, note)
+        # What stands there is damaged, and a folder cannot be renamed onto one that has files.
+        shutil.rmtree(target, ignore_errors=True)
+        beside.rename(target)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    _forget_oldest()
+    return Prepared(target, note)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file in `folder`, flushed to disk first. Raises OSError."""
+    sums = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        sums[path.name] = sha256_of(path)
+    return sums
+
+
+def _root() -> Path:
+    return places().cache / "encoders"
+
+
+def _write_note(path: Path, note: PreparedNote) -> None:
+    # The checksum of the note comes first: a flipped byte in a length or a padding id would give
+    # wrong vectors as surely as one in the weights.
+    data = msgspec.json.encode(note)
+    path.write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _read_note(path: Path) -> PreparedNote | None:
+    try:
+        digest, _, data = path.read_bytes().partition(b"\n")
+        if digest != hashlib.sha256(data).hexdigest().encode():
+            return None
+        return msgspec.json.decode(data, type=PreparedNote)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _forget_oldest() -> None:
+    """Remove the folders that were prepared longest ago; who has one open keeps what it mapped."""
+    with contextlib.suppress(OSError):  # another process may remove one at the same time
+        kept = [one for one in _root().glob("[!.]*") if one.is_dir()]
+        for folder in sorted(kept, key=lambda one: one.stat().st_mtime_ns)[:-_MOST_KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+# The encoder ------------------------------------------------------------------------------------
 
 
 class OpenVinoEncoder(BaseEncoder):
@@ -44,26 +319,27 @@ class OpenVinoEncoder(BaseEncoder):
 
     def __init__(self, found: Prepared, recipe: Encoding) -> None:
         note = found.note
-        self._precision: device.Precision = "bf16" if note.key.precision == "bf16" else "f32"
+        self._precision = note.key.precision
         super().__init__(
             note.key.model,
             note.key.revision,
             recipe,
             note.shape,
             device="cpu",
-            dtype=device.DTYPES[self._precision],
+            dtype=DTYPES[self._precision],
         )
         self._folder = found.folder
-        self._tokenizer = TextTokenizer.from_file(_file(found, "tokenizer.json"), note.pad)
+        self._tokenizer = TextTokenizer.from_file(found.folder / TOKENIZER, note.pad)
         try:
             # Copy-on-write maps: OpenVINO wants to be able to write and never does. It reads from
             # this map for as long as it runs, and does not keep it: the encoder must.
-            self._graph = np.memmap(_file(found, "graph.blob"), dtype=np.uint8, mode="c")
-            words = found.path("words.npy")
-            self._words = None if words is None else np.load(words, mmap_mode="r")
+            self._graph = np.memmap(found.folder / GRAPH, dtype=np.uint8, mode="c")
+            self._words = (
+                np.load(found.folder / WORDS, mmap_mode="r") if WORDS in note.files else None
+            )
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             raise ModelError(f"{found.folder} cannot be read: {error}") from error
-        self._turns = Turns()
+        self._turns = PriorityLock()
         self._compiling = threading.Lock()
         self._compiled: dict[str, Any] = {}
         self._asking = threading.Lock()
@@ -104,7 +380,7 @@ class OpenVinoEncoder(BaseEncoder):
         streams = int(model.get_property("NUM_STREAMS"))
         idle = [model.create_infer_request() for _ in range(streams + 1)]
         running: deque[tuple[Any, Batch]] = deque()
-        batches: Generator[tuple[Batch, dict[str, Any]], None, None] = ahead(
+        batches = ahead(
             (batch, self._feed(batch))
             for batch in token_batches(
                 inputs, lambda some: self._tokenizer.tokens(some, max_length), lambda: BATCH_TOKENS
@@ -142,33 +418,23 @@ class OpenVinoEncoder(BaseEncoder):
                         request.wait()
         return vectors
 
-    def _feed(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
-        ids, mask = batch.padded(self._tokenizer.pad)
-        feed: dict[str, npt.NDArray[Any]] = {"input_ids": ids, "attention_mask": mask}
-        if "token_type_ids" in self._inputs:
-            feed["token_type_ids"] = batch.padded_types()
+    def _feed(self, batch: Batch) -> dict[str, Ids | Vectors]:
+        inputs = batch.inputs(self._tokenizer.pad, types="token_type_ids" in self._inputs)
+        feed: dict[str, Ids | Vectors] = {**inputs}
         if self._words is not None:
-            feed["words"] = np.take(self._words, ids, axis=0)
+            feed["words"] = np.take(self._words, inputs["input_ids"], axis=0)
         return {name: array for name, array in feed.items() if name in self._inputs}
 
     def _model(self, use: str) -> Any:
         """The model compiled for queries or documents, at the first need of either."""
         with self._compiling:
             if use not in self._compiled:
-                settings = device.one_by_one if use == "queries" else device.many
-                shared = device.runtime().Tensor(self._graph, shared_memory=True)
+                shared = runtime().Tensor(self._graph, shared_memory=True)
                 try:
-                    self._compiled[use] = device.core().import_model(
-                        shared, "CPU", settings(self._precision)
+                    self._compiled[use] = core().import_model(
+                        shared, "CPU", settings(self._precision, queries=use == "queries")
                     )
                 except RuntimeError as error:
                     reason = str(error).strip().splitlines()[-1]
                     raise ModelError(f"OpenVINO does not load {self._folder}: {reason}") from error
             return self._compiled[use]
-
-
-def _file(found: Prepared, name: str) -> Path:
-    path = found.path(name)
-    if path is None:
-        raise ModelError(f"the prepared encoder {found.folder} has no {name}")
-    return path

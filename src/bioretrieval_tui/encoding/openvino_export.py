@@ -1,6 +1,7 @@
-"""A sentence-transformers model converted to OpenVINO, once, and compared with itself.
+"""Convert a model for OpenVINO, once, and compare it with sentence-transformers before it is used.
 
-The one place where both torch and openvino are loaded; both are imported within functions.
+torch, sentence-transformers and openvino are imported within functions, and only where a model is
+not in the cache yet.
 """
 
 from __future__ import annotations
@@ -8,75 +9,104 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bioretrieval_tui.encoding.base import Shape
-from bioretrieval_tui.encoding.openvino_runtime import Precision, core, one_by_one, runtime
-from bioretrieval_tui.encoding.prepared import Key, Note
-from bioretrieval_tui.encoding.torch_lane import takes_types
+from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.encoding.device import limit_threads, precision
+from bioretrieval_tui.encoding.encoder import Shape, Vectors, unit_length
+from bioretrieval_tui.encoding.model_files import ModelFiles, ModelSource
+from bioretrieval_tui.encoding.openvino_encoder import (
+    GRAPH,
+    TOKENIZER,
+    WORDS,
+    Chip,
+    OpenVinoEncoder,
+    Precision,
+    Prepared,
+    PreparedKey,
+    PreparedNote,
+    alone,
+    checksums,
+    chip,
+    core,
+    find,
+    runtime,
+    settings,
+    store,
+)
+from bioretrieval_tui.encoding.recipe import SideInput, recipe_hash, side_recipe
+from bioretrieval_tui.encoding.token_batches import encodable
+from bioretrieval_tui.encoding.torch_modules import load_modules, shape_of, takes_types
+from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.progress import Progress, Reporter
 
 _log = logging.getLogger(__name__)
 
-GRAPH = "graph.blob"
-TOKENIZER = "tokenizer.json"
-WORDS = "words.npy"
-
+STAGE = "preparing the query encoder"
+_STEPS = 3
 LEAST_COSINE: dict[Precision, float] = {"bf16": 0.999, "f32": 0.999999}
 """To sentence-transformers in float32, for each of the texts that are tried."""
 _LENGTH_TOLERANCE: dict[Precision, float] = {"bf16": 2e-2, "f32": 1e-4}
 """How far a vector's length may be off, as a share: dot products rank by it."""
 
 
+_MIDDLE = (
+    "Heart failure with preserved ejection fraction is common in older adults, and few treatments"
+    " have been shown to lengthen life. We reviewed trials of four classes of drug."
+)
+_OTHER = (
+    "MicroRNA-21 is expressed in tumour tissue. Its knock-down slowed growth of the cells in"
+    " culture and in mice, which suggests that it could serve as a target."
+)
+_LONG = (
+    "Participants with type 2 diabetes were assigned at random to metformin or placebo and"
+    " followed for two years; glycated haemoglobin, body weight and renal function were measured"
+    " every three months, and adverse events were recorded by assessors who did not know the"
+    " treatment. "
+)
+PARITY_TEXTS = (
+    "",
+    "p53",
+    "aspirin",
+    "Does smoking cause lung cancer?",
+    "BRCA1 and BRCA2 mutations raise the risk of ovarian cancer.",
+    "interleukin-6 (IL-6), TNF-\u03b1 and IFN-\u03b3 in 12.5% of samples; P < 0.001 [95% CI]",
+    "\u00c9tude de la maladie de Beh\u00e7et chez l'adulte",
+    _MIDDLE,
+    _OTHER,
+    "x" * 300,
+    _LONG,
+    _LONG * 3,
+    _LONG * 40,
+)
+"""On which a prepared encoder is compared with sentence-transformers: our own sentences, nothing,
+one word, symbols, accents, and more than any model takes."""
+
+
 class ConversionRefused(Exception):
     """The model cannot be had in OpenVINO, or not exactly enough; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
-    """graph: the compiled model as OpenVINO exports it; words: the table of word vectors, float32
-    (ids, width), if it could be taken out of the graph; tokenizer: a tokenizer.json."""
-
-    graph: bytes
-    words: npt.NDArray[np.float32] | None
-    tokenizer: str
-    pad: int
-
-    def write(self, folder: Path) -> None:
-        """Write the files of a prepared encoder. Raises OSError."""
-        (folder / GRAPH).write_bytes(self.graph)
-        (folder / TOKENIZER).write_text(self.tokenizer, encoding="utf-8")
-        if self.words is not None:
-            np.save(folder / WORDS, self.words)
-
-    def note(self, key: Key, shape: Shape, sums: Mapping[str, str]) -> Note:
-        """The note for these files."""
-        return Note(
-            key=key,
-            files=dict(sums),
-            dimension=shape.dimension,
-            query_length=shape.query_length,
-            document_length=shape.document_length,
-            separator=shape.separator,
-            pad=self.pad,
-        )
-
-
 def convert(
-    modules: Any, precision: Precision, *, types: bool = True, pairs: bool = False
-) -> Converted:
-    """Convert a SentenceTransformer: from token ids and mask to one vector a text.
+    modules: Any, precision: Precision, folder: Path, *, types: bool = True, pairs: bool = False
+) -> None:
+    """Convert a SentenceTransformer (from token ids and mask to one vector a text) into `folder`.
 
-    types: whether the recipe gives segments to a model that knows them; pairs: whether there are
-    inputs of two segments, so that the graph must be told which token is of which.
+    Writes GRAPH, the compiled model as OpenVINO exports it; TOKENIZER; and WORDS, the table of word
+    vectors (ids, width) in float32, if it could be taken out of the graph. types: whether the
+    recipe gives segments to a model that knows them; pairs: whether there are inputs of two
+    segments, so that the graph must be told which token is of which.
 
     Raises:
-        ConversionRefused: OpenVINO or the tracing of the model does not manage it.
+        ConversionRefused: OpenVINO or the tracing of the model does not manage it. OSError.
     """
     tokenizer = getattr(modules.tokenizer, "backend_tokenizer", None)
     if tokenizer is None:
@@ -84,9 +114,10 @@ def convert(
     if modules.tokenizer.pad_token_id is None:
         raise ConversionRefused("its tokenizer has no padding token")
     try:
-        model = _traced(modules, types=types and takes_types(modules), pairs=pairs)
+        known = types and takes_types(modules[0].model, modules.tokenizer)
+        model = _traced(modules, types=known, pairs=pairs)
         words = _take_words_out(model)
-        compiled = core().compile_model(model, "CPU", one_by_one(precision))
+        compiled = core().compile_model(model, "CPU", settings(precision, queries=True))
         graph = io.BytesIO()
         compiled.export_model(graph)
     except Exception as error:
@@ -95,9 +126,10 @@ def convert(
         raise ConversionRefused(f"it cannot be converted: {reason}") from error
     if words is not None and max(tokenizer.get_vocab().values(), default=0) >= len(words):
         raise ConversionRefused("its tokenizer knows more words than the model")
-    return Converted(
-        graph.getvalue(), words, tokenizer.to_str(), int(modules.tokenizer.pad_token_id)
-    )
+    (folder / GRAPH).write_bytes(graph.getvalue())
+    (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
+    if words is not None:
+        np.save(folder / WORDS, words)
 
 
 def _traced(modules: Any, *, types: bool, pairs: bool) -> Any:
@@ -213,3 +245,179 @@ def lowest_cosine(
     if lengths and not bool((off <= _LENGTH_TOLERANCE[precision]).all()):
         raise ConversionRefused(f"the lengths of its vectors are off by {off.max():.1%}")
     return worst
+
+
+def prepared_encoder(source: ModelSource, reporter: Reporter) -> OpenVinoEncoder | None:
+    """The encoder of `source` for the CPU, prepared first if the cache has none that is whole.
+
+    None where the model is not for OpenVINO, or OpenVINO not for this machine: then the reason is
+    in the log and in a note to `reporter`.
+
+    Raises:
+        ModelError: the model's files are missing, altered or of another revision.
+    """
+    found = find_or_prepare(source, reporter)
+    if found is None:
+        return None
+    try:
+        return OpenVinoEncoder(found, source.recipe)
+    except ModelError as error:
+        # Every byte is as it was when it was compared; so it is OpenVINO that does not want it.
+        _tell(reporter, source.model, error.line())
+        return None
+
+
+def find_or_prepare(source: ModelSource, reporter: Reporter) -> Prepared | None:
+    """The prepared encoder of `source`, whole; raises and reports as `prepared_encoder` does."""
+    if source.recipe.pooling == "last" or source.recipe.append is not None:
+        # Such models are large and read from left to right, for which nothing is gained yet.
+        source.files()
+        _tell(reporter, source.model, "its last token is what is pooled")
+        return None
+    try:
+        machine = chip()
+    except (ImportError, RuntimeError) as error:
+        _tell(reporter, source.model, f"OpenVINO does not run here: {error}")
+        return None
+    if machine is None:
+        _tell(reporter, source.model, "this processor has no bfloat16, which is asked for")
+        return None
+    if source.revision is None:
+        here = source.files()
+        source = replace(source, revision=here.revision, files=lambda: here)
+    try:
+        found = _of_chip(machine, source, reporter)
+        if found.note.refused and machine.precision == "bf16" and precision() == "auto":
+            # A model that bfloat16 blurs is still quicker here than by torch.
+            _log.info("%s is encoded in float32: %s", source.model, found.note.refused)
+            found = _of_chip(replace(machine, precision="f32"), source, reporter)
+    except OSError as error:
+        reason = f"the cache folder cannot be written: {error.strerror or error}"
+        _tell(reporter, source.model, reason)
+        return None
+    if found.note.refused is not None:
+        _tell(reporter, source.model, found.note.refused)
+        return None
+    return found
+
+
+def _of_chip(machine: Chip, source: ModelSource, reporter: Reporter) -> Prepared:
+    """The prepared encoder of `source`, whose revision is known, or the refusal of one."""
+    key = PreparedKey(
+        source.model,
+        source.revision or "",
+        recipe_hash(source.recipe),
+        machine.openvino,
+        machine.processor,
+        machine.precision,
+    )
+    found = find(key)
+    if found is None:
+        here = source.files()
+        with alone(key):
+            # Another process may have prepared it while we waited.
+            found = find(key) or _prepare(key, here, source.recipe, reporter)
+    return found
+
+
+def _tell(reporter: Reporter, model: str, reason: str) -> None:
+    _log.info("%s is encoded by torch: %s", model, reason)
+    reporter(Progress("loading model", 0, None, unit="models", note=f"with torch: {reason}"))
+
+
+def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Reporter) -> Prepared:
+    """Convert, compare and store; a refusal is stored too, so that it is not tried every time."""
+
+    def step(done: int) -> None:
+        reporter(Progress(STAGE, done, _STEPS, unit="steps", note=key.model))
+
+    step(0)
+    limit_threads()
+    modules = load_modules(key.model, files.folder, recipe, "cpu", adapter=files.adapter)
+    shape = shape_of(key.model, modules, recipe)
+    pairs = any(side.pair for side in (recipe.query, recipe.document) if side is not None)
+
+    def make(beside: Path) -> PreparedNote:
+        step(1)
+        convert(
+            modules, key.precision, beside, types=recipe.token_type_ids is not False, pairs=pairs
+        )
+        step(2)
+        note = PreparedNote(
+            key=key,
+            files=checksums(beside),
+            dimension=shape.dimension,
+            query_length=shape.query_length,
+            document_length=shape.document_length,
+            separator=shape.separator,
+            pad=int(modules.tokenizer.pad_token_id),
+        )
+        try:
+            encoder = OpenVinoEncoder(Prepared(beside, note), recipe)
+            worst = _compare(encoder, modules, shape)
+        except (ModelError, RuntimeError) as error:
+            raise ConversionRefused(str(error)) from error
+        return msgspec.structs.replace(note, worst=worst)
+
+    try:
+        found = store(key, make)
+    except ConversionRefused as error:
+        reason = " ".join(str(error).split())
+        return store(key, lambda _: PreparedNote(key=key, refused=reason))
+    step(_STEPS)
+    return found
+
+
+def _compare(encoder: OpenVinoEncoder, modules: Any, shape: Shape) -> float:
+    """The lowest cosine to sentence-transformers over queries, alone and many, and documents.
+
+    Raises:
+        ConversionRefused: the vectors are not the same.
+    """
+    texts = PARITY_TEXTS
+    query, document = (side_recipe(encoder.recipe, side) for side in ("query", "document"))
+    queries = [query.query(text, separator=shape.separator) for text in texts]
+    documents = [Document("", "A title", text) for text in texts]
+    inputs = [document.document(one, separator=shape.separator) for one in documents]
+    of_queries = _reference(modules, queries, shape.query_length, encoder.recipe)
+    pairs = (
+        (encoder.plain_queries(texts), of_queries),
+        (np.concatenate([encoder.plain_queries([text]) for text in texts]), of_queries),
+        (
+            encoder.plain_documents(documents),
+            _reference(modules, inputs, shape.document_length, encoder.recipe),
+        ),
+    )
+    return min(
+        lowest_cosine(
+            ours,
+            unit_length(theirs) if encoder.normalised else theirs,
+            "bf16" if encoder.dtype == "bfloat16" else "f32",
+            lengths=not encoder.normalised,
+        )
+        for ours, theirs in pairs
+    )
+
+
+def _reference(
+    modules: Any, inputs: Sequence[SideInput], max_length: int, recipe: Encoding
+) -> Vectors:
+    """The vectors by torch, one input after the other, tokenised by the model's own tokenizer."""
+    import torch
+
+    vectors = []
+    for one in inputs:
+        first = encodable(one.first)
+        # As a list of one: a lone pair whose second text is empty is taken for a single text.
+        given = first if one.second is None else [first, encodable(one.second)]
+        features: Any = modules.tokenizer(
+            [given], truncation=True, max_length=max_length, return_tensors="pt"
+        )
+        features = dict(features)
+        if recipe.token_type_ids is False or not takes_types(modules[0].model, modules.tokenizer):
+            features.pop("token_type_ids", None)
+        with torch.inference_mode():
+            for part in modules:
+                features = part(features)
+        vectors.append(features["sentence_embedding"][0].float().numpy())
+    return np.stack(vectors)

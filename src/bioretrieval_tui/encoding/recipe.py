@@ -1,20 +1,24 @@
-"""From the catalogue's `Encoding` to the inputs of one side, and to a hash that names a recipe.
+"""Recipes: how a model encodes, as data; what one side of a recipe gives to the tokenizer; the hash
+that names a recipe; and what the encoders here refuse, by name.
 
-Pure functions over text; no model is loaded here. What a recipe asks for and the encoders here
-cannot do is refused by `support.py`, never approximated.
+Pure functions over text. A vector that is nearly right ranks wrongly and the user cannot see it, so
+a recipe that is not supported is refused and never approximated.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from bioretrieval_tui.catalog.models import Encoding, Side
+from bioretrieval_tui.catalog.models import Encoding, Side, Similarity
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import ModelError
 
@@ -85,7 +89,7 @@ class SideRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ModelPart:
     """One model of a recipe, with the recipe as that model alone follows it.
 
     model: hub id or folder; adapter: likewise, or None.
@@ -96,7 +100,7 @@ class Part:
     recipe: Encoding
 
 
-def parts_of(model: str, recipe: Encoding) -> tuple[Part, Part]:
+def parts_of(model: str, recipe: Encoding) -> tuple[ModelPart, ModelPart]:
     """What encodes queries, and what encodes documents; equal where one model does both.
 
     model: stands in for the recipe's own name where one model does both (it may be a folder), and
@@ -108,11 +112,11 @@ def parts_of(model: str, recipe: Encoding) -> tuple[Part, Part]:
     else:
         names = (query.model or model, document.model or model)
     if names[0] == names[1] and query.adapter == document.adapter:
-        part = Part(model, document.adapter, recipe)
+        part = ModelPart(model, document.adapter, recipe)
         return part, part
     return (
-        Part(names[0], query.adapter, _one_sided(recipe, _as_document(query))),
-        Part(names[1], document.adapter, _one_sided(recipe, document)),
+        ModelPart(names[0], query.adapter, _one_sided(recipe, _as_document(query))),
+        ModelPart(names[1], document.adapter, _one_sided(recipe, document)),
     )
 
 
@@ -226,3 +230,121 @@ def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
 
 def _says_something(literal: str) -> bool:
     return any(character.isalnum() for character in literal)
+
+
+_LIBRARIES = ("transformers", "sentence-transformers", "tokenizers", "torch")
+"""Packages whose version a recipe may ask for: they are what encodes here."""
+_NOT_VECTORS = {
+    "none": (
+        "it predicts masked words, and must be fine-tuned before it retrieves",
+        "use a model that was trained for it: bioretrieval-tui list models -w role=retriever",
+    ),
+    "lexical": (
+        "it matches words and makes no vectors of the kind an index keeps",
+        "every index answers by words already; use a model that makes dense vectors",
+    ),
+    "cross-encoder": (
+        "it is a cross-encoder, which scores a query and a document together",
+        "use it to rerank, and another model for the index",
+    ),
+}
+
+
+def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
+    """Raise a ModelError that names all that `recipe` asks for and no encoder here can do."""
+    if recipe.type in _NOT_VECTORS:
+        reason, remedy = _NOT_VECTORS[recipe.type]
+        raise ModelError(f"{model_id} cannot be used for search: {reason}", remedy=remedy)
+    faults = _static_faults(recipe) if recipe.type == "static" else _faults(recipe)
+    faults[f"it is a {recipe.type}"] = recipe.type not in ("static", "bi-encoder")
+    found = [reason for reason, holds in faults.items() if holds]
+    if found:
+        raise ModelError(
+            f"{model_id} cannot be used for search yet: {', '.join(found)}",
+            remedy="use the embedded model",
+        )
+
+
+def refuse_reranking(model_id: str, recipe: Encoding) -> None:
+    """Raise a ModelError where `recipe` is not that of a cross-encoder."""
+    if recipe.type != "cross-encoder":
+        raise ModelError(
+            f"{model_id} cannot rerank: it is a {recipe.type}, not a cross-encoder",
+            remedy="use a cross-encoder, such as ncbi/MedCPT-Cross-Encoder",
+        )
+
+
+def _faults(recipe: Encoding) -> dict[str, bool]:
+    sides = [side for side in (recipe.query, recipe.document) if side is not None]
+    adapted = any(side.adapter for side in sides)
+    package = _package(recipe.requires)
+    return {
+        f"it needs {recipe.library}": recipe.library == "model2vec",
+        f"it needs the package {package}": package is not None,
+        "its recipe names no adapter": recipe.library == "adapters" and not adapted,
+        # Of what is pooled by its last token the side of the padding is no matter, and nothing
+        # else that is known pads on the left.
+        f"it pads on the left and pools by {recipe.pooling}": (
+            recipe.padding_side == "left" and recipe.pooling != "last"
+        ),
+        "its pooling is not known": (
+            recipe.pooling is None and (recipe.library != "sentence-transformers" or adapted)
+        ),
+    }
+
+
+def _static_faults(recipe: Encoding) -> dict[str, bool]:
+    sides = [side for side in (recipe.query, recipe.document) if side is not None]
+    return {
+        "it encodes title and text as a pair": any(side.pair for side in sides),
+        "it uses an adapter": any(side.adapter for side in sides),
+        "it appends a token to every text": recipe.append is not None,
+        f"it pools by {recipe.pooling}": recipe.pooling not in (None, "mean"),
+    }
+
+
+def _package(requires: str | None) -> str | None:
+    """The package that a requirement names, unless it is one that is here."""
+    name = re.split(r"[\s<>=!~\[;]", requires.strip(), maxsplit=1)[0] if requires else ""
+    return name if name and name.casefold().replace("_", "-") not in _LIBRARIES else None
+
+
+_SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
+
+
+def recipe_of_folder(folder: Path) -> Encoding | None:
+    """What the folder's own files say, or None where they do not say how it pools."""
+    if not (folder / "modules.json").is_file():
+        return None
+    settings = read_settings(folder / "config_sentence_transformers.json")
+    length = read_settings(folder / "sentence_bert_config.json").get("max_seq_length")
+    longest = length if isinstance(length, int) and length > 0 else None
+    named = str(settings.get("similarity_fn_name") or "cosine")
+    if named not in _SIMILARITIES:
+        return None
+    prompts = settings.get("prompts")
+    prompts = prompts if isinstance(prompts, dict) else {}
+    query, document = _prompt(prompts, "query"), _prompt(prompts, "document", "passage")
+    return Encoding(
+        type="bi-encoder",
+        grade="A",
+        library="sentence-transformers",
+        query=Side(template=query + "{query}", max_length=longest),
+        document=Side(template=document + "{title} {text}", max_length=longest),
+        similarity=_SIMILARITIES[named],
+    )
+
+
+def _prompt(prompts: dict[Any, Any], *names: str) -> str:
+    """The first prompt of these names, as a template's literal text."""
+    found = next((prompts[name] for name in names if isinstance(prompts.get(name), str)), "")
+    return str(found).replace("{", "{{").replace("}", "}}")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a JSON file of a model's; none where it is missing or damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.encoding.base import BaseEncoder, Shape, Vectors
-from bioretrieval_tui.encoding.recipe import SideInput, side_recipe
-from bioretrieval_tui.encoding.sources import ModelFiles
-from bioretrieval_tui.encoding.tokenising import encodable
+from bioretrieval_tui.encoding.encoder import BaseEncoder, Shape, Vectors
+from bioretrieval_tui.encoding.model_files import ModelFiles
+from bioretrieval_tui.encoding.recipe import SideInput, read_settings, side_recipe
+from bioretrieval_tui.encoding.token_batches import encodable
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -60,7 +60,9 @@ def load_static_encoder(model_id: str, files: ModelFiles, recipe: Encoding) -> S
     known = len(table.vectors) if table.rows is None else len(table.rows)
     if max(tokenizer.get_vocab().values(), default=-1) >= known:
         raise ModelError(f"{model_id}: its tokenizer knows more words than its table has rows")
-    normalise = recipe.normalise if recipe.normalise is not None else _says_normalise(folder)
+    normalise = recipe.normalise
+    if normalise is None:
+        normalise = bool(read_settings(folder / "config.json").get("normalize"))
     return StaticEncoder(model_id, files.revision, recipe, tokenizer, table, normalise)
 
 
@@ -95,22 +97,21 @@ class StaticEncoder(BaseEncoder):
         self._unknown = _unknown(tokenizer)
 
     def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors:
-        return self._encode(inputs, max_length, silent)
+        return self._encode(inputs, max_length, silent)[0]
 
     def _encode_documents(
         self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
     ) -> Vectors:
-        return self._encode(inputs, max_length, progress, count=True)
+        vectors, tokens = self._encode(inputs, max_length, progress)
+        self._count(tokens)
+        return vectors
 
     def _encode(
-        self,
-        inputs: Sequence[SideInput],
-        max_length: int,
-        progress: Reporter,
-        *,
-        count: bool = False,
-    ) -> Vectors:
+        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
+    ) -> tuple[Vectors, int]:
+        """Vectors, and the number of their tokens."""
         vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
+        tokens = 0
         for start in range(0, len(inputs), _CHUNK):
             some = inputs[start : start + _CHUNK]
             encoded = self._tokenizer.encode_batch_fast(
@@ -120,12 +121,11 @@ class StaticEncoder(BaseEncoder):
                 # What is not known is left out before the text is cut, as model2vec does.
                 ids = np.array([id_ for id_ in one.ids if id_ != self._unknown], dtype=np.int64)
                 ids = ids[:max_length]
+                tokens += len(ids)
                 if len(ids):
                     vectors[row] = self._mean(ids)
-                if count:
-                    self._count(len(ids))
             progress(Progress("encoding", start + len(some), len(inputs)))
-        return vectors
+        return vectors, tokens
 
     def _mean(self, ids: npt.NDArray[np.int64]) -> Vectors:
         rows = ids if self._table.rows is None else self._table.rows[ids]
@@ -161,13 +161,6 @@ def _table(model_id: str, folder: Path) -> _Table:
         None if rows is None else rows.astype(np.int64),
         None if weights is None else weights.astype(np.float32),
     )
-
-
-def _says_normalise(folder: Path) -> bool:
-    try:
-        return bool(json.loads((folder / "config.json").read_bytes()).get("normalize"))
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return False
 
 
 def _unknown(tokenizer: Any) -> int | None:

@@ -1,37 +1,309 @@
-"""The encoder of accelerators, and of the CPU where OpenVINO does not do: one or more lanes.
+"""The encoder of accelerators, and of the CPU where OpenVINO does not do: one lane a device.
 
-torch and sentence_transformers are imported within functions.
+A lane holds a copy of the model and its token budget. Where the model allows it, texts are packed
+one after another into a single row, each attending to itself alone: padding costs as much as text,
+and an accelerator has a kernel for rows of unlike length. Which models pass their arguments through
+to such a kernel is not documented well enough, so packing is compared with padding first.
+
+torch, transformers and sentence_transformers are imported within functions.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.encoding.base import BaseEncoder, Shape, Vectors
-from bioretrieval_tui.encoding.batches import Batch, Tokenise, ahead, token_batches
-from bioretrieval_tui.encoding.device import limit_threads, pick
-from bioretrieval_tui.encoding.modules import end_token, load_modules, shape_of
+from bioretrieval_tui.encoding.device import PriorityLock, limit_threads, pick, precision
+from bioretrieval_tui.encoding.encoder import BaseEncoder, Shape, Vectors, unit_length
+from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.recipe import SideInput
-from bioretrieval_tui.encoding.sources import ModelFiles
-from bioretrieval_tui.encoding.tokenising import TextTokenizer, Tokens, encodable, ended
-from bioretrieval_tui.encoding.torch_lane import Lane, Launched, OutOfDeviceMemory, pieces
+from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer, ahead, token_batches
+from bioretrieval_tui.encoding.torch_modules import (
+    end_token,
+    load_modules,
+    shape_of,
+    takes_types,
+)
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
+if TYPE_CHECKING:
+    import torch
+
+_log = logging.getLogger(__name__)
+
+PACKED = "bioretrieval_packed"
+BUDGETS = {"cpu": 2048, "cuda": 32_768, "mps": 8192}
+"""Tokens a batch, padding counted. Small on the CPU: larger ones only add padding and wait longer
+for a cancel; on CUDA enough to fill a large card, and halved where the memory says no."""
+_LEAST = 64
 _FEW = 4
 """So few queries run on one thread. Ten words gain nothing from more, and on a busy machine
 every layer would wait for the slowest thread's turn: seen, 1 s rather than 0.1 s."""
+_OFFSETS = ("roberta", "xlm-roberta", "camembert")
+"""Models that count positions from the number after the padding's."""
+_FIRST_WORD = 5
+"""No model has its padding among the ids from here on, and every vocabulary has some."""
+_ENOUGH = {"float32": 0.999999, "bfloat16": 0.999, "float16": 0.999}
+"""Lowest cosine of packed to padded vectors."""
 
-MakeLane = Callable[[str], Lane]
-TokeniserOfLength = Callable[[int], Tokenise]
+
+class OutOfDeviceMemory(Exception):
+    """The device could not hold the batch."""
+
+
+# One device -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Launched:
+    """A batch whose vectors are on the way; `done` is an event of the device, or None."""
+
+    batch: Batch
+    vectors: torch.Tensor
+    done: Any
+
+
+class Lane:
+    """A model on one device, in the device's best precision. One thread at a time runs it.
+
+    modules: a SentenceTransformer in float32 on the CPU, which this lane takes over; pack: whether
+    to try packing, None for what suits the device; types: whether the recipe lets a model that
+    knows segments have them; dtype: stands in for the best precision.
+    """
+
+    def __init__(
+        self,
+        modules: Any,
+        device: str,
+        pad: int,
+        *,
+        pack: bool | None = None,
+        types: bool = True,
+        dtype: str | None = None,
+    ) -> None:
+        import torch
+
+        self.device = device
+        self.dtype = dtype or best_dtype(device)
+        self.budget = BUDGETS[device.partition(":")[0]]
+        self.turns = PriorityLock()
+        self._pad = pad
+        self._modules = modules.to(device=device, dtype=getattr(torch, self.dtype)).eval()
+        self._types = types and takes_types(modules[0].model, modules.tokenizer)
+        config = modules[0].model.config
+        offset = config.model_type in _OFFSETS and config.pad_token_id is not None
+        self._first = int(config.pad_token_id) + 1 if offset else 0
+        wanted = device.startswith("cuda") if pack is None else pack
+        self.packed = False
+        self.packed = wanted and self._try_packing()
+
+    def launch(self, batch: Batch) -> Launched:
+        """Start a batch.
+
+        Raises:
+            OutOfDeviceMemory: nothing was computed.
+        """
+        import torch
+
+        try:
+            with torch.inference_mode():
+                vectors = self._packed(batch) if self.packed else self._padded(batch)
+                if not vectors.is_cuda:
+                    return Launched(batch, vectors.cpu(), None)
+                host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
+                host.copy_(vectors, non_blocking=True)
+                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                done.record(torch.cuda.current_stream(vectors.device))
+                return Launched(batch, host, done)
+        except torch.OutOfMemoryError as error:
+            raise OutOfDeviceMemory(str(error)) from error
+        except RuntimeError as error:
+            # Apple's backend has no error class of its own for it.
+            if "out of memory" not in str(error):
+                raise
+            raise OutOfDeviceMemory(str(error)) from error
+
+    def collect(self, launched: Launched) -> Vectors:
+        """Wait for a batch: float32 (texts, dimension)."""
+        if launched.done is not None:
+            launched.done.synchronize()
+        return np.array(launched.vectors.numpy(), dtype=np.float32)
+
+    def run(self, batch: Batch) -> Vectors:
+        """Encode a batch. Raises OutOfDeviceMemory as `launch` does."""
+        return self.collect(self.launch(batch))
+
+    def shrink(self, batch: Batch) -> bool:
+        """Halve the budget after `batch` did not fit; False if it was a single text."""
+        import torch
+
+        self.budget = max(_LEAST, min(self.budget, batch.padded_tokens) // 2)
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        return len(batch.rows) > 1
+
+    def _padded(self, batch: Batch) -> torch.Tensor:
+        import torch
+
+        features: Any = {
+            name: self._there(torch.from_numpy(array))
+            for name, array in batch.inputs(self._pad, types=self._types).items()
+        }
+        for part in self._modules:
+            features = part(features)
+        vectors: torch.Tensor = features["sentence_embedding"].float()
+        return vectors
+
+    def _packed(self, batch: Batch) -> torch.Tensor:
+        """The same of a batch without empty texts, packed into one row."""
+        import torch
+
+        lengths = [len(sequence) for sequence in batch.sequences]
+
+        def row(parts: Sequence[Any], dtype: torch.dtype = torch.int64) -> torch.Tensor:
+            whole = np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
+            return self._there(torch.from_numpy(whole).to(dtype))
+
+        edges = row([[0], np.cumsum(lengths)], torch.int32)
+        inputs: dict[str, Any] = {
+            "input_ids": row(batch.sequences)[None],
+            "position_ids": row([np.arange(length) + self._first for length in lengths])[None],
+            "cu_seq_lens_q": edges,
+            "max_length_q": max(lengths),
+        }
+        if self._types and batch.types is not None:
+            inputs["token_type_ids"] = row(batch.types)[None]
+        elif self._types:
+            inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
+        states = self._modules[0].model(**inputs).last_hidden_state[0].float()
+        if _pooling(self._modules) == "cls":
+            vectors = states[edges[:-1].long()]
+        else:
+            texts = row([np.repeat(np.arange(len(lengths)), lengths)])
+            sums = torch.zeros(len(lengths), states.shape[1], device=states.device)
+            vectors = sums.index_add_(0, texts, states) / edges.diff()[:, None]
+        if len(self._modules) > 2:
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        return cast("torch.Tensor", vectors)
+
+    def _there(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The tensor on this device; to CUDA from pinned memory, without waiting for the copy."""
+        if self.device.startswith("cuda"):
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def _try_packing(self) -> bool:
+        """Switch to packing if it gives the vectors that padding gives."""
+        from sentence_transformers.sentence_transformer.modules import (
+            Normalize,
+            Pooling,
+            Transformer,
+        )
+        from transformers import AttentionInterface
+
+        kinds = [type(part) for part in self._modules]
+        if kinds not in ([Transformer, Pooling], [Transformer, Pooling, Normalize]):
+            return False
+        if _pooling(self._modules) not in ("cls", "mean"):
+            return False
+        model = self._modules[0].model
+        before = str(model.config._attn_implementation)
+        known = min(50, int(model.config.vocab_size) - _FIRST_WORD)
+        probes = [
+            [_FIRST_WORD + (7 * place) % known for place in range(length)]
+            for length in (9, 2, 33, 17, 3)
+        ]
+        batch = Batch(tuple(range(5)), tuple(probes))
+        try:
+            expected = self.run(batch)
+            AttentionInterface.register(PACKED, _attention)
+            model.set_attn_implementation(PACKED)
+            self.packed = True
+            cosines = (unit_length(self.run(batch)) * unit_length(expected)).sum(axis=1)
+            if float(cosines.min()) >= _ENOUGH[self.dtype] - 1e-6:
+                return True
+            reason: object = "packed ones differ"
+        except (
+            ImportError,
+            KeyError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OutOfDeviceMemory,
+        ) as error:
+            # Each model refuses what it does not know in its own way; padding always works.
+            reason = error
+        _log.info("texts are padded on %s: %s", self.device, reason)
+        with contextlib.suppress(ValueError, AttributeError):  # it has no exchangeable attention
+            model.set_attn_implementation(before)
+        return False
+
+
+def best_dtype(device: str) -> str:
+    """The precision that is forced, or the one that `device` is quick and exact enough in."""
+    import torch
+
+    forced = precision()
+    if forced != "auto":
+        return forced  # torch emulates bfloat16 where the device does not have it
+    if not device.startswith("cuda"):
+        return "float32"
+    with torch.cuda.device(device):
+        # Without hardware for it bf16 is emulated, and slower than anything.
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if native else "float16"
+
+
+def _pooling(modules: Any) -> str:
+    mode = modules[1].pooling_mode
+    return mode if isinstance(mode, str) else "+".join(mode)
+
+
+def _attention(
+    _module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention within each text of the row.
+
+    Shapes: (1, heads, tokens, width) in, (1, tokens, heads, width) out.
+    On CUDA by the kernel for unlike lengths; elsewhere text by text, which is how this is tested.
+    """
+    import torch
+
+    edges, longest = kwargs["cu_seq_lens_q"], kwargs["max_length_q"]
+    if attention_mask is not None or len(query) != 1:
+        raise ValueError("texts in one row have no mask")
+    if query.is_cuda:
+        from torch.nn.attention.varlen import varlen_attn
+
+        q, k, v = (each[0].transpose(0, 1).contiguous() for each in (query, key, value))
+        out = varlen_attn(q, k, v, edges, edges, longest, longest, scale=scaling)
+        return cast("torch.Tensor", out)[None], None
+    parts = [
+        torch.nn.functional.scaled_dot_product_attention(
+            query[:, :, start:end], key[:, :, start:end], value[:, :, start:end], scale=scaling
+        )
+        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    ]
+    return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+# All devices ----------------------------------------------------------------------------------
 
 
 def load_torch_encoder(
@@ -51,27 +323,27 @@ def load_torch_encoder(
     """
     devices = pick(device).split(",")
     limit_threads()
-    first = load_modules(model_id, files.folder, recipe, "cpu", adapter=files.adapter)
-    shape = shape_of(model_id, first, recipe)
-    pad = int(first.tokenizer.pad_token_id or 0)
-    tokenise = _tokeniser(first.tokenizer, pad, end_token(model_id, first.tokenizer, recipe))
-    spare = [first]
+
+    def load() -> Any:
+        return load_modules(model_id, files.folder, recipe, "cpu", adapter=files.adapter)
+
+    spare = [load()]
+    shape = shape_of(model_id, spare[0], recipe)
+    end = end_token(model_id, spare[0].tokenizer, recipe)
+    tokenizer = TextTokenizer.of(model_id, spare[0].tokenizer, end)
 
     def make(name: str) -> Lane:
-        modules = (
-            spare.pop()
-            if spare
-            else load_modules(model_id, files.folder, recipe, "cpu", adapter=files.adapter)
-        )
+        modules = spare.pop() if spare else load()
+        types = recipe.token_type_ids is not False
         try:
-            return Lane(modules, name, pad, types=recipe.token_type_ids is not False, dtype=dtype)
+            return Lane(modules, name, tokenizer.pad, types=types, dtype=dtype)
         except OutOfDeviceMemory as error:
             raise ModelError(
                 f"{name} has too little memory for {model_id}", remedy="use --device cpu"
             ) from error
 
     return TorchEncoder(
-        model_id, files.revision, recipe, shape, tokenise=tokenise, devices=devices, make=make
+        model_id, files.revision, recipe, shape, tokenizer=tokenizer, devices=devices, make=make
     )
 
 
@@ -88,9 +360,10 @@ class _Done:
 class TorchEncoder(BaseEncoder):
     """An encoder of one model on one or several devices; see `encoder.Encoder` for the members.
 
-    Safe to call from several threads. Documents are shared among the lanes as each gets ready for
-    more; a batch that does not fit is halved, down to one text, which the CPU takes last. A
-    waiting query goes before the next batch of the first lane.
+    make: makes the lane of a device; the first name in `devices` encodes queries. Safe to call
+    from several threads. Documents are shared among the lanes as each gets ready for more; a batch
+    that does not fit is halved, down to one text, which the CPU takes last. A waiting query goes
+    before the next batch of the first lane.
     """
 
     def __init__(
@@ -100,13 +373,13 @@ class TorchEncoder(BaseEncoder):
         recipe: Encoding,
         shape: Shape,
         *,
-        tokenise: TokeniserOfLength,
+        tokenizer: TextTokenizer,
         devices: Sequence[str],
-        make: MakeLane,
+        make: Callable[[str], Lane],
     ) -> None:
         self._make = make
         self._lanes = [make(name) for name in devices]
-        self._tokenise = tokenise
+        self._tokenizer = tokenizer
         self._last: Lane | None = None
         self._making_last = threading.Lock()
         self._threads = limit_threads()
@@ -124,7 +397,7 @@ class TorchEncoder(BaseEncoder):
             return self._stream(inputs, max_length, urgent=True, progress=silent)
         vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         if inputs:
-            batch = Batch.of(range(len(inputs)), self._tokenise(max_length)(inputs))
+            batch = Batch.of(range(len(inputs)), self._tokenizer.tokens(inputs, max_length))
             with self._lanes[0].turns.take(urgent=True), _threads(1):
                 vectors[:] = self._run(self._lanes[0], batch, [])
         return vectors
@@ -140,14 +413,15 @@ class TorchEncoder(BaseEncoder):
         vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         if not inputs:
             return vectors
-        batches = ahead(
-            token_batches(
-                inputs,
-                self._tokenise(max_length),
-                lambda: min(lane.budget for lane in self._lanes),
+        shared = _SharedBatches(
+            ahead(
+                token_batches(
+                    inputs,
+                    lambda some: self._tokenizer.tokens(some, max_length),
+                    lambda: min(lane.budget for lane in self._lanes),
+                )
             )
         )
-        shared = _Shared(batches)
         results: queue.Queue[_Done] = queue.Queue()
         workers = [
             threading.Thread(
@@ -178,36 +452,34 @@ class TorchEncoder(BaseEncoder):
                 worker.join()
         return vectors
 
-    def _work(self, lane: Lane, shared: _Shared, results: queue.Queue[_Done], urgent: bool) -> None:
+    def _work(
+        self, lane: Lane, shared: _SharedBatches, results: queue.Queue[_Done], urgent: bool
+    ) -> None:
         """Run batches until there are none, one under way while the one before is read."""
         notes: list[str] = []
-        under_way: Launched | None = None
+        under_way: list[Launched] = []
 
-        def hand_over(launched: Launched) -> None:
-            found = lane.collect(launched)
-            note = notes.pop() if notes else None
-            results.put(_Done(launched.batch, found, note=note))
+        def hand_over(batch: Batch, vectors: Vectors) -> None:
+            results.put(_Done(batch, vectors, note=notes.pop() if notes else None))
+
+        def hand_over_under_way() -> None:
+            while under_way:
+                launched = under_way.pop()
+                hand_over(launched.batch, lane.collect(launched))
 
         try:
             with _threads(self._threads):
-                for batch in shared:
-                    for piece in pieces(batch, lane.budget):
-                        with lane.turns.take(urgent=urgent):
-                            try:
-                                launched = lane.launch(piece)
-                            except OutOfDeviceMemory:
-                                if under_way is not None:
-                                    hand_over(under_way)
-                                    under_way = None
-                                vectors = self._run(lane, piece, notes)
-                                note = notes.pop() if notes else None
-                                results.put(_Done(piece, vectors, note=note))
-                                continue
-                        if under_way is not None:
-                            hand_over(under_way)
-                        under_way = launched
-                if under_way is not None:
-                    hand_over(under_way)
+                for piece in (part for batch in shared for part in batch.parts(lane.budget)):
+                    launched = None
+                    with lane.turns.take(urgent=urgent):
+                        try:
+                            launched = lane.launch(piece)
+                        except OutOfDeviceMemory:
+                            hand_over_under_way()
+                            hand_over(piece, self._run(lane, piece, notes))
+                    hand_over_under_way()
+                    under_way += [launched] if launched is not None else []
+                hand_over_under_way()
             results.put(_Done())
         except BaseException as error:  # noqa: BLE001
             # It belongs to the caller, on whose thread it is raised again.
@@ -228,8 +500,7 @@ class TorchEncoder(BaseEncoder):
                 return self._run(self._cpu(), batch, notes)
         if not any("out of memory" in note for note in notes):
             notes[:] = [f"{lane.device} is short of memory: batches of {lane.budget:,} tokens now"]
-        halves = [self._run(lane, half, notes) for half in batch.halves()]
-        return np.concatenate(halves)
+        return np.concatenate([self._run(lane, half, notes) for half in batch.halves()])
 
     def _cpu(self) -> Lane:
         with self._making_last:
@@ -238,8 +509,8 @@ class TorchEncoder(BaseEncoder):
             return self._last
 
 
-class _Shared:
-    """Batches that several lanes take from."""
+class _SharedBatches:
+    """Batches that several lanes take from; `batches` is closed when they are to stop."""
 
     def __init__(self, batches: Any) -> None:
         self._batches = batches
@@ -272,34 +543,3 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _tokeniser(tokenizer: Any, pad: int, append: int | None = None) -> TokeniserOfLength:
-    """How the model's tokenizer cuts inputs of a length into tokens; `append` ends each."""
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is not None:
-        from tokenizers import Tokenizer
-
-        ours = TextTokenizer(Tokenizer.from_str(fast.to_str()), pad, append)
-        return lambda length: lambda inputs: ours.tokens(inputs, length)
-
-    def of_length(length: int) -> Tokenise:
-        def tokens(inputs: Sequence[SideInput]) -> list[Tokens]:
-            given = [
-                encodable(one.first)
-                if one.second is None
-                else [encodable(one.first), encodable(one.second)]
-                for one in inputs
-            ]
-            made = tokenizer(given, truncation=True, max_length=length - (append is not None))
-            pairs = any(one.second is not None for one in inputs)
-            types = made.get("token_type_ids") if pairs else None
-            found = [
-                Tokens(list(ids), None if types is None else list(types[row]))
-                for row, ids in enumerate(made["input_ids"])
-            ]
-            return found if append is None else [ended(one, append) for one in found]
-
-        return tokens
-
-    return of_length

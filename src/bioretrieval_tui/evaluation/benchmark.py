@@ -229,42 +229,21 @@ def _refuse(path: Path, line: int, reason: str, remedy: str | None = None) -> No
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What a reader of the figures should know about the files.
-
-    unjudged: queries without a judgement in this split, which are not run; unknown: judged
-    queries that queries.jsonl does not have, which cannot be run; without_relevant: judged
-    queries with no document of grade 1 or more, which score 0 everywhere; zeros: judgements of
-    grade 0 or less; graded: of grade 2 or more; repeated: lines that judge a pair again, the last
-    of which counts; contradicting: those of them with another grade; repeated_queries: lines of
-    queries.jsonl that stand there again.
-    """
-
-    unjudged: int = 0
-    unknown: int = 0
-    without_relevant: int = 0
-    zeros: int = 0
-    graded: int = 0
-    repeated: int = 0
-    contradicting: int = 0
-    repeated_queries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Benchmark:
     """One split of a BEIR folder.
 
     queries: text by id, in the order of queries.jsonl, only those with judgements; judgements:
     grade by query id and document id, of just these queries; corpus_sha256: of the corpus file as
-    it is stored; sha256: of corpus, queries and judgements together.
+    it is stored; sha256: of corpus, queries and judgements together; notes: what should be read
+    beside the scores, a line each, empty for a plain benchmark.
     """
 
     parts: Parts
     queries: Mapping[str, str]
     judgements: Mapping[str, Mapping[str, int]]
-    counts: Counts
     corpus_sha256: str
     sha256: str
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -279,39 +258,6 @@ class Benchmark:
     def judged(self) -> list[str]:
         """The ids of all judged documents, each once, in the order of the judgements."""
         return list(dict.fromkeys(one for graded in self.judgements.values() for one in graded))
-
-    def remarks(self) -> list[str]:
-        """What should be said beside the figures, a line each; empty for a plain benchmark."""
-        said = []
-        counts = self.counts
-        if self.split != DEFAULT_SPLIT and len(self.parts.splits) == 1:
-            said.append(f"there is no split {DEFAULT_SPLIT}; {self.split} is the only one")
-        if counts.unjudged:
-            said.append(
-                f"{_queries(counts.unjudged)} without a judgement in the split {self.split}:"
-                " not run"
-            )
-        if counts.unknown:
-            said.append(f"{_queries(counts.unknown)} judged but not in queries.jsonl: left out")
-        if counts.without_relevant:
-            said.append(
-                f"{_queries(counts.without_relevant)} without a relevant document: scored 0,"
-                " as trec_eval does"
-            )
-        if counts.repeated:
-            other = f", {counts.contradicting:,} of them with another grade"
-            said.append(
-                f"{counts.repeated:,} judgements are given again"
-                f"{other if counts.contradicting else ''}: the last one counts"
-            )
-        if counts.graded or counts.zeros:
-            said.append(
-                f"judgements: {counts.graded:,} of grade 2 or more, {counts.zeros:,} of grade 0"
-                " or less"
-            )
-        if counts.repeated_queries:
-            said.append(f"{counts.repeated_queries:,} lines of queries.jsonl are given again")
-        return said
 
 
 def read_benchmark(folder: Path, split: str | None = None) -> Benchmark:
@@ -342,26 +288,38 @@ def read_benchmark(folder: Path, split: str | None = None) -> Benchmark:
         parts=parts,
         queries=kept,
         judgements=grades,
-        counts=_counted(queries, judged, grades),
         corpus_sha256=corpus,
         sha256=hashlib.sha256(whole.encode()).hexdigest(),
+        notes=tuple(_notes(parts, queries, judged, grades)),
     )
 
 
-def _counted(
-    queries: Queries, judged: Judgements, grades: Mapping[str, Mapping[str, int]]
-) -> Counts:
+def _notes(
+    parts: Parts,
+    queries: Queries,
+    judged: Judgements,
+    grades: Mapping[str, Mapping[str, int]],
+) -> Iterator[str]:
+    """What stands in the files and has no part in the scores, or needs to be known with them."""
+    if parts.split != DEFAULT_SPLIT and len(parts.splits) == 1:
+        yield f"there is no split {DEFAULT_SPLIT}; {parts.split} is the only one"
+    if unjudged := len(queries.texts) - len(grades):
+        yield f"{_queries(unjudged)} without a judgement in the split {parts.split}: not run"
+    if unknown := len(judged.grades) - len(grades):
+        yield f"{_queries(unknown)} judged but not in queries.jsonl: left out"
+    if irrelevant := sum(max(graded.values()) < 1 for graded in grades.values()):
+        said = "without a relevant document: scored 0, as trec_eval does"
+        yield f"{_queries(irrelevant)} {said}"
+    if judged.repeated:
+        other = f", {judged.contradicting:,} of them with another grade"
+        said = f"{judged.repeated:,} judgements are given again"
+        yield f"{said}{other if judged.contradicting else ''}: the last one counts"
     every = [grade for graded in grades.values() for grade in graded.values()]
-    return Counts(
-        unjudged=len(queries.texts) - len(grades),
-        unknown=len(judged.grades) - len(grades),
-        without_relevant=sum(max(graded.values()) < 1 for graded in grades.values()),
-        zeros=sum(grade < 1 for grade in every),
-        graded=sum(grade > 1 for grade in every),
-        repeated=judged.repeated,
-        contradicting=judged.contradicting,
-        repeated_queries=queries.repeated,
-    )
+    high, low = sum(grade > 1 for grade in every), sum(grade < 1 for grade in every)
+    if high or low:
+        yield f"judgements: {high:,} of grade 2 or more, {low:,} of grade 0 or less"
+    if queries.repeated:
+        yield f"{queries.repeated:,} lines of queries.jsonl are given again"
 
 
 def _queries(count: int) -> str:

@@ -24,7 +24,7 @@ from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
-from bioretrieval_tui.encoding.encoder import (
+from bioretrieval_tui.encoding.encoder_registry import (
     load_encoder,
     load_query_encoder,
     prepare_query_encoder,
@@ -324,7 +324,7 @@ def _download(request: EvaluationRequest, reporter: Reporter, remark: Remark) ->
     find_parts(Path(request.folder), request.split)
     if not request.download:
         return
-    from bioretrieval_tui.encoding.fetching import fetch_model, missing_models, plan_download
+    from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
 
     for model, recipe in request.models():
         for missing in missing_models(model, recipe):
@@ -346,7 +346,7 @@ def _notes(
 ) -> Iterator[str]:
     """What should be read beside the scores. absent: judged documents that are not in the corpus;
     own: queries whose own document was left out, by mode."""
-    yield from benchmark.remarks()
+    yield from benchmark.notes
     if absent:
         documents = "document is" if absent == 1 else "documents are"
         yield (

@@ -23,7 +23,8 @@ from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.writer import StoreWriter
-from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, load_encoder
+from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index.hnsw import GraphBuilder, load_graph, probe
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store

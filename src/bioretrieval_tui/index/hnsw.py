@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Similarity
 from bioretrieval_tui.encoding.device import usable_cores
-from bioretrieval_tui.encoding.distance import as_queries
+from bioretrieval_tui.encoding.encoder import as_queries
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.layout import GRAPH
 from bioretrieval_tui.index.manifest import GraphSettings, Manifest, check_content, fault

@@ -270,7 +270,7 @@ class _Fetch:
     def _indexed(self, name: str, spool: Spool) -> Outcome:
         """Build or extend the index while records arrive."""
         from bioretrieval_tui.encoding.embedded import MODEL_ID
-        from bioretrieval_tui.encoding.encoder import load_encoder, prepare_query_encoder
+        from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
         from bioretrieval_tui.index.build import add_from, build_from, encoder_factory_of
         from bioretrieval_tui.index.registry import index_names
 

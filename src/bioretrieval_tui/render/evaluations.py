@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -148,39 +148,18 @@ def own_results(
 # The fields of a record -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RecordField:
-    """One fact of a record: its column in a list, whose title is its label on a page."""
-
-    column: Column
-    cell: Callable[[EvaluationRecord], Cell]
-
-
-def _field(
-    key: str,
-    label: str,
-    cell: Callable[[EvaluationRecord], Cell],
-    *,
-    align: Literal["left", "right"] = "left",
-    weight: int = 1,
-    width: int = 4,
-    data_only: bool = False,
-) -> RecordField:
-    return RecordField(Column(key, label, align, weight, width, data_only), cell)
-
-
 def _key(measure: str) -> str:
     return measure.casefold().replace("@", "_")
 
 
 def _measure(name: str) -> RecordField:
-    return _field(_key(name), name, lambda one: _known(one.metrics.get(name), 4), align="right")
+    column = Column(_key(name), name, "right")
+    return column, lambda one: _known(one.metrics.get(name), 4)
 
 
 def _latency(name: str) -> RecordField:
-    return _field(
-        f"{name}_ms", f"{name} ms", lambda one: _known(one.latency_ms.get(name), 1), align="right"
-    )
+    column = Column(f"{name}_ms", f"{name} ms", "right")
+    return column, lambda one: _known(one.latency_ms.get(name), 1)
 
 
 def _of_model(record: EvaluationRecord, value: str) -> Cell:
@@ -188,35 +167,36 @@ def _of_model(record: EvaluationRecord, value: str) -> Cell:
     return Figure(value, "" if record.mode == "lexical" else value)
 
 
+RecordField = tuple[Column, Callable[[EvaluationRecord], Cell]]
+"""One fact of a record: its column in a list, whose title is its label on a page, and its cell."""
 RECORD_FIELDS: tuple[RecordField, ...] = (
-    _field("id", "id", lambda one: one.id, weight=3, width=16),
-    _field("benchmark", "benchmark", lambda one: one.benchmark, width=9),
-    _field("split", "split", lambda one: one.split, width=5),
-    _field("mode", "mode", lambda one: Figure(one.mode, mode_name(one.mode)), width=7),
+    (Column("id", "id", weight=3, min_width=16), lambda one: one.id),
+    (Column("benchmark", "benchmark", min_width=9), lambda one: one.benchmark),
+    (Column("split", "split", min_width=5), lambda one: one.split),
+    (Column("mode", "mode", min_width=7), lambda one: Figure(one.mode, mode_name(one.mode))),
     *(_measure(name) for name in MEASURES),
     *(_latency(name) for name in _LATENCIES),
-    _field("model", "model", lambda one: _of_model(one, one.model), weight=2, width=12),
-    _field("date", "date (UTC)", lambda one: Figure(one.date, _minute(one.date)), width=10),
-    _field("queries", "queries", lambda one: _count(one.queries), align="right"),
-    _field("documents", "documents", lambda one: _count(one.documents), align="right"),
-    _field("hardware", "hardware", lambda one: one.hardware, weight=2, width=10),
-    _field("revision", "revision", lambda one: _of_model(one, one.revision), data_only=True),
-    _field("recipe_hash", "recipe", lambda one: _of_model(one, one.recipe_hash), data_only=True),
-    _field("sha256", "sha256", lambda one: one.sha256, data_only=True),
-    _field("index", "index", lambda one: one.index, data_only=True),
-    _field("depth", "depth", lambda one: _count(one.depth), data_only=True),
-    _field("catalogue", "catalogue", lambda one: one.catalogue, data_only=True),
-    _field("reranker", "reranker", lambda one: one.reranker, data_only=True),
-    _field("instruction", "instruction", lambda one: one.instruction, data_only=True),
-    _field("keep_own", "own documents", lambda one: _kept(one.keep_own), data_only=True),
-    _field("versions", "versions", lambda one: _versions(one.versions), data_only=True),
+    (Column("model", "model", weight=2, min_width=12), lambda one: _of_model(one, one.model)),
+    (
+        Column("date", "date (UTC)", min_width=10),
+        lambda one: Figure(one.date, one.date[:16].replace("T", " ")),
+    ),
+    (Column("queries", "queries", align="right"), lambda one: _count(one.queries)),
+    (Column("documents", "documents", align="right"), lambda one: _count(one.documents)),
+    (Column("hardware", "hardware", weight=2, min_width=10), lambda one: one.hardware),
+    (Column("revision", "revision", data_only=True), lambda one: _of_model(one, one.revision)),
+    (Column("recipe_hash", "recipe", data_only=True), lambda one: _of_model(one, one.recipe_hash)),
+    (Column("sha256", "sha256", data_only=True), lambda one: one.sha256),
+    (Column("index", "index", data_only=True), lambda one: one.index),
+    (Column("depth", "depth", data_only=True), lambda one: _count(one.depth)),
+    (Column("catalogue", "catalogue", data_only=True), lambda one: one.catalogue),
+    (Column("reranker", "reranker", data_only=True), lambda one: one.reranker),
+    (Column("instruction", "instruction", data_only=True), lambda one: one.instruction),
+    (Column("keep_own", "own documents", data_only=True), lambda one: _kept(one.keep_own)),
+    (Column("versions", "versions", data_only=True), lambda one: _versions(one.versions)),
 )
 """Every fact of a record, in the order of the columns of csv."""
 _MEASURED = frozenset((*map(_key, MEASURES), *(f"{name}_ms" for name in _LATENCIES)))
-
-
-def _minute(date: str) -> str:
-    return date[:16].replace("T", " ")
 
 
 def _count(value: int) -> Figure:
@@ -235,8 +215,8 @@ def record_sheet(found: Sequence[EvaluationRecord]) -> Sheet:
     """The local leaderboard, a row a record; whole records for json and jsonl."""
     return Sheet(
         title="Your runs",
-        columns=tuple(field.column for field in RECORD_FIELDS),
-        rows=[tuple(field.cell(record) for field in RECORD_FIELDS) for record in found],
+        columns=tuple(column for column, _ in RECORD_FIELDS),
+        rows=[tuple(cell(record) for _, cell in RECORD_FIELDS) for record in found],
         records=[msgspec.to_builtins(record) for record in found],
     )
 
@@ -244,9 +224,9 @@ def record_sheet(found: Sequence[EvaluationRecord]) -> Sheet:
 def run_page(run: OwnRun) -> Page:
     """The page of a run: its results, published results, its facts, earlier runs of its kind."""
     pairs = [
-        (field.column.key, fact(field.column.title, shown))
-        for field in RECORD_FIELDS
-        if (shown := face(field.cell(run.record)).text)
+        (column.key, fact(column.title, shown))
+        for column, cell in RECORD_FIELDS
+        if (shown := face(cell(run.record)).text)
     ]
     earlier = (
         (one.date[:10], f"{one.metrics.get(MAIN, 0.0):.4f}  {one.id}") for one in run.earlier
@@ -294,20 +274,11 @@ def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
 def evaluation_sheet(report: EvaluationReport) -> Sheet:
     """A row a mode, each with the published scores below it."""
     rows: list[tuple[Cell, ...]] = []
-    records: list[dict[str, Any]] = []
     for run in report.runs:
         rows.append(_run_row(run, report.model))
-        record = msgspec.to_builtins(run)
-        records.append(
-            {
-                "mode": record.pop("mode"),
-                "benchmark": report.benchmark,
-                "split": report.split,
-                "model": report.model,
-                **record,
-            }
-        )
         rows += [_reference_row(run.mode, one) for one in run.published]
+    about = {"benchmark": report.benchmark, "split": report.split, "model": report.model}
+    records = [{"mode": run.mode, **about, **msgspec.to_builtins(run)} for run in report.runs]
     return Sheet(
         title=f"{report.benchmark} ({report.split}): {report.queries:,} queries,"
         f" {report.documents:,} documents",

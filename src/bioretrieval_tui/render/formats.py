@@ -61,9 +61,9 @@ def render(
     `width`, `colour` and `links` are for table; the other formats look the same everywhere.
     """
     if format == "table":
-        from bioretrieval_tui.render import table
+        from bioretrieval_tui.render import terminal_table
 
-        return table.render(sheet, width=width, colour=colour, links=links)
+        return terminal_table.render(sheet, width=width, colour=colour, links=links)
     if format == "markdown":
         from bioretrieval_tui.render import markdown
 

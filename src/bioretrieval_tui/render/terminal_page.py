@@ -18,7 +18,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from bioretrieval_tui.render.sheet import Column
-from bioretrieval_tui.render.table import GAP, cut, fit
+from bioretrieval_tui.render.terminal_table import GAP, cut, fit
 
 WIDEST = 100
 """Longer lines are hard to read, however wide the terminal."""

@@ -14,11 +14,8 @@ import numpy as np
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import (
-    Encoder,
-    load_encoder,
-    load_query_encoder,
-)
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index

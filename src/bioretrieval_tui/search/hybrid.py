@@ -27,7 +27,7 @@ import math
 
 import numpy as np
 
-from bioretrieval_tui.encoding.distance import EXTRA, as_queries, extended_queries
+from bioretrieval_tui.encoding.encoder import EXTRA, as_queries, extended_queries
 from bioretrieval_tui.index.registry import OpenIndex
 from bioretrieval_tui.search.candidates import (
     Candidates,

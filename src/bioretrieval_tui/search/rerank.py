@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.encoder import CrossEncoder
+from bioretrieval_tui.encoding.cross_encoder import CrossEncoder
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.types import RERANKED, Hit
 

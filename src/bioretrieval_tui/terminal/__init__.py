@@ -1,6 +1,5 @@
-"""The terminal and what surrounds it: hostile text, links, the clipboard, opening, capabilities.
+"""The terminal: capabilities, output, hostile text, links, clipboard, browser.
 
-Text from files and from the network passes through `clean` here and nowhere else. This room knows
-of environment variables, escape sequences and child processes; it knows nothing of the catalogue,
-of rich or of textual.
+All text from files and from the network is cleaned by `clean`. This package handles environment
+variables, escape sequences and child processes. It knows neither the catalogue nor textual.
 """

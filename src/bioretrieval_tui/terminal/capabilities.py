@@ -1,7 +1,7 @@
-"""What the terminal and the machine around it can do, read from the environment.
+"""Capabilities of the terminal and its machine, derived from the environment.
 
-`detect` is a pure function of its arguments; `here` fills them in for this process. Nothing is
-asked of the terminal itself: an answer may never come, and start-up does not wait for one.
+`detect` is a pure function; `here` calls it with the values of this process. The terminal itself
+is not queried: it may not reply, and start-up must not wait.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bioretrieval_tui.terminal.links import links_wanted
 
 
 class ColourDepth(IntEnum):
-    """How many colours may be used; ordered, so `>=` asks for "at least"."""
+    """Number of colours that may be used; ordered, so `>=` means "at least"."""
 
     NONE = 0
     ANSI = 16
@@ -31,11 +31,11 @@ class ColourDepth(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """One terminal as it was found.
+    """The capabilities of one terminal.
 
-    `size` is (columns, rows) in cells, None where the terminal does not say. `x11` and `wayland`
-    say that a display variable is set; over `ssh` that display may be a forwarded one, so
-    `desktop` (a browser can appear before the person at the keyboard) is then false.
+    size: (columns, rows) in cells, None if unknown.
+    x11, wayland: a display variable is set. Over `ssh` it may be a forwarded display, so `desktop`
+        is then false.
     """
 
     term: str
@@ -54,13 +54,13 @@ class Capabilities:
 
     @property
     def desktop(self) -> bool:
-        """Whether this process runs on the desktop of the person who sees it."""
+        """Whether this process runs on the user's own desktop, where a browser can open."""
         if self.ssh:
             return False
         return self.platform in {"darwin", "win32"} or self.wsl or self.x11 or self.wayland
 
     def facts(self) -> tuple[tuple[str, str], ...]:
-        """Name and value of each capability, in words, for `doctor`."""
+        """Name and value of each capability, for `doctor`."""
         inside = [name for name, yes in (("tmux", self.tmux), ("screen", self.screen)) if yes]
         where = "over SSH" if self.ssh else "local desktop" if self.desktop else "local, no desktop"
         return (
@@ -84,15 +84,15 @@ def detect(
     release: str = "",
     encoding: str = "utf-8",
 ) -> Capabilities:
-    """The capabilities that these facts add up to.
+    """Derive the capabilities.
 
     Args:
         env: environment variables.
-        isatty: whether the stream that is written to is a terminal.
+        isatty: whether the output stream is a terminal.
         size: columns and rows; zeros, which some serial lines report, count as unknown.
         platform: as `sys.platform`.
-        release: of the kernel, as `os.uname().release`; tells WSL from Linux.
-        encoding: of the stream, used where no locale variable is set.
+        release: of the kernel, as `os.uname().release`; distinguishes WSL from Linux.
+        encoding: of the stream, used if no locale variable is set.
     """
     term = env.get("TERM", "")
     wsl = platform == "linux" and (
@@ -116,7 +116,7 @@ def detect(
 
 
 def here(stream: TextIO | None = None, env: Mapping[str, str] | None = None) -> Capabilities:
-    """The capabilities of this process as it writes to `stream` (stdout unless told)."""
+    """The capabilities of this process with the output `stream` (default: stdout)."""
     stream = sys.stdout if stream is None else stream
     size: tuple[int, int] | None = None
     isatty = False
@@ -145,7 +145,7 @@ _TRUE_TERMS = ("alacritty", "contour", "foot", "ghostty", "kitty", "wezterm", "r
 
 
 def _colours(env: Mapping[str, str], isatty: bool, term: str, platform: str) -> ColourDepth:
-    """NO_COLOR is a refusal and wins; FORCE_COLOR sets a floor (0: none at all)."""
+    """NO_COLOR takes precedence; FORCE_COLOR sets a minimum (0: no colours)."""
     if env.get("NO_COLOR"):
         return ColourDepth.NONE
     found = _colours_of_terminal(env, term, platform) if isatty else ColourDepth.NONE
@@ -171,7 +171,7 @@ def _colours_of_terminal(env: Mapping[str, str], term: str, platform: str) -> Co
 
 
 def _unicode(env: Mapping[str, str], encoding: str) -> bool:
-    """The first locale variable that is set decides, as in the C library; else the stream."""
+    """The first locale variable that is set decides, as in the C library, else the stream."""
     locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG")
     name = locale or encoding
     return name.lower().replace("-", "").partition("@")[0].endswith("utf8")

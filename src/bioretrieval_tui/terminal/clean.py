@@ -1,8 +1,7 @@
-"""Hostile text made safe to show: `clean` for words, `safe_url` for addresses.
+"""Sanitising of text (`clean`) and URLs (`safe_url`) from files and from the network.
 
-Whatever comes from a file or from the network may carry escape sequences that rename the window,
-write to the clipboard or repaint the screen, and characters that hide or reorder what is read.
-Both functions are pure; neither raises on any string.
+Such text may contain escape sequences that rename the window, write to the clipboard or repaint
+the screen, and characters that hide or reorder text. Both functions are pure and never raise.
 """
 
 from __future__ import annotations
@@ -13,14 +12,13 @@ from functools import cache, lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
 MAX_URL = 2048
-"""Longest address let through, in characters after encoding: VTE stops at 2,083."""
+"""Longest accepted URL, in characters after encoding: VTE stops at 2,083."""
 
-# Characters that draw nothing: Unicode's Default_Ignorable_Code_Point (zero-width, bidi controls,
-# tags, variation selectors, fillers), the annotation marks, and what only a codec error leaves
-# behind (lone surrogates). The joiner and the variation selectors go as well, although emoji use
-# them: terminals disagree on the width of what they join, which tears the columns of a table, and
-# long runs of selectors can smuggle bytes. What stays is the same letters and pictures, side by
-# side. The stored text keeps them; only what is shown loses them.
+# Invisible characters: Unicode's Default_Ignorable_Code_Point (zero-width, bidi controls, tags,
+# variation selectors, fillers), annotation marks, and lone surrogates, which codec errors leave.
+# The joiner and the variation selectors are removed too, although emoji use them: terminals
+# disagree on the width of joined characters, which breaks the columns of tables, and long runs of
+# selectors can hide bytes. Only the shown text loses them, not the stored one.
 _UNSEEN = (
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
@@ -29,11 +27,10 @@ _UNSEEN = (
 _SUSPECT = f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}]"
 _SUSPECT_BUT_NEWLINE = f"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}]"
 
-# Sequences go whole, as a terminal would swallow them, in their 7-bit (ESC [) and 8-bit (0x9b)
-# forms; the 8-bit ones also as the surrogates that the surrogateescape handler makes of them. A
-# string that never ends loses its introducer only: nothing that a reader should see may vanish
-# because of one stray byte. The body of a string excludes every C1 byte, so that a long row of
-# introducers is still read in linear time.
+# Sequences are removed whole, in their 7-bit (ESC [) and 8-bit (0x9b) forms; the 8-bit forms also
+# as the surrogates that the surrogateescape handler makes of them. An unterminated string loses
+# only its introducer, so that one stray byte hides no text. The body of a string excludes every C1
+# byte, so that a long run of introducers is matched in linear time.
 _DIRT = (
     "(?P<break>\r\n?|[\n\x0b\x0c\x85\u2028\u2029])"
     "|(?P<tab>\t)"
@@ -45,19 +42,19 @@ _DIRT = (
 )
 
 
-# Compiled when first needed: these classes take milliseconds, and plain text needs none of them.
+# Compiled on first use: these classes take milliseconds, and plain text needs none of them.
 _compiled = cache(re.compile)
 
 
 def clean(text: str, *, newlines: bool = False) -> str:
-    """`text` with nothing in it that acts on a terminal, hides or reorders.
+    """Return `text` without anything that controls a terminal, hides or reorders text.
 
-    Escape sequences (CSI, OSC, DCS and the rest, whole), control characters, bidi controls,
+    Escape sequences (CSI, OSC, DCS and others, whole), control characters, bidi controls,
     zero-width and tag characters, variation selectors and lone surrogates are removed; a tab
     becomes a space; a line break of any kind becomes a space, or a newline with `newlines`.
-    Idempotent. Text with nothing to remove is returned as it is, after one scan.
+    Idempotent. Clean text is returned unchanged, after one scan.
     """
-    if text.isascii() and text.isprintable():  # both run at memory speed: most rows end here
+    if text.isascii() and text.isprintable():  # fast, and true for most rows
         return text
     suspect = _SUSPECT_BUT_NEWLINE if newlines else _SUSPECT
     if _compiled(suspect).search(text) is None:
@@ -78,15 +75,15 @@ _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _KEPT = "!$&'()*+,;=:@/?~-._%"  # RFC 3986: sub-delims, pchar, and % of what is encoded already
 
 
-@lru_cache(maxsize=4096)  # lists show the same links again and again
+@lru_cache(maxsize=4096)  # lists show the same links repeatedly
 def safe_url(text: str) -> str | None:
-    """`text` as an address that may be shown, linked and opened, or None if it may not be.
+    """Return `text` as a URL that is safe to show, link and open, or None.
 
-    Let through: http and https with a plain host (a name, made ASCII if it is international so
-    that look-alike letters show; or an IP address), a valid port, and at most `MAX_URL` characters.
-    Refused: any other scheme, control or invisible characters, spaces and backslashes inside, and
-    user names before the host, which make `https://pubmed.gov@evil.example` look like another site.
-    The path, query and fragment are percent-encoded where RFC 3986 wants it. Idempotent.
+    Accepted: http and https with a plain host (an IP address, or a name, in ASCII so that
+    look-alike letters are visible), a valid port, and at most `MAX_URL` characters. Rejected: other
+    schemes, control and invisible characters, spaces, backslashes, and user names before the host
+    (`https://pubmed.gov@evil.example` looks like another site). Path, query and fragment are
+    percent-encoded as RFC 3986 requires. Idempotent.
     """
     text = text.strip(" \t\r\n")
     if len(text) > MAX_URL or not _SCHEME.match(text) or "\\" in text or " " in text:
@@ -112,7 +109,7 @@ def safe_url(text: str) -> str | None:
 
 
 def _host(name: str) -> str | None:
-    """A host in the form that goes into an address, or None if it is no host."""
+    """A host as it is written in a URL, or None if it is invalid."""
     if ":" in name:
         try:
             return f"[{ipaddress.IPv6Address(name)}]" if "%" not in name else None

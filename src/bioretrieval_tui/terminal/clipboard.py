@@ -1,12 +1,12 @@
-"""Copying: a chain of routes, tried in turn until one takes the text, within 200 ms in all.
+"""Copying to the clipboard: routes are tried in order until one succeeds, within 200 ms.
 
-1. Inside tmux, `tmux load-buffer -w -`: tmux keeps the text and hands it to the terminal outside,
-   at its default configuration (which ignores the OSC 52 of the programs inside it).
-2. Over SSH, OSC 52: the terminal of the person at the keyboard sets its own clipboard.
+1. Inside tmux, `tmux load-buffer -w -`: tmux stores the text and passes it to the outer terminal.
+   This works with tmux's default configuration, which ignores OSC 52 from programs inside.
+2. Over SSH, OSC 52: the user's terminal sets its own clipboard.
 3. Locally, the native tool.
-4. Otherwise the caller shows the raw text in a dialog.
+4. Otherwise the caller shows the text in a dialog.
 
-A route that nobody confirms says "sent", never "copied".
+A message says "copied" only if the clipboard confirmed it, otherwise "sent".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.terminal.processes import run_bounded
 
 BUDGET = 0.18
-"""Seconds that programs may take in `copy`, together; with their start it stays under 0.2."""
+"""Seconds for all programs that `copy` runs; with their start it stays under 0.2."""
 
 OSC52_LIMIT = 74_994
 """Bytes of text that fit in OSC 52: several terminals drop a sequence of more than 100,000."""
@@ -37,7 +37,7 @@ Write = Callable[[str], None]
 
 
 class Route(StrEnum):
-    """How a text left, or DIALOG if it did not."""
+    """The route of a copied text; DIALOG if none succeeded."""
 
     TMUX = "tmux"
     OSC52 = "osc52"
@@ -47,7 +47,7 @@ class Route(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """`confirmed` only where the clipboard itself said yes; `message` is one line to show."""
+    """confirmed: the clipboard program reported success; message: one line to show."""
 
     route: Route
     confirmed: bool
@@ -56,7 +56,7 @@ class CopyResult:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program that owns the desktop's clipboard: the words to run it, the encoding it reads."""
+    """A clipboard program: its command line and the encoding that it reads."""
 
     words: tuple[str, ...]
     encoding: str = "utf-8"
@@ -74,13 +74,13 @@ def copy(
     env: Mapping[str, str] | None = None,
     budget: float = BUDGET,
 ) -> CopyResult:
-    """Copy `text` by the first route that takes it; never raises for want of one.
+    """Copy `text` by the first route that succeeds; never raises if none does.
 
-    Escape sequences and hidden characters are removed first, so that a paste into a shell is what
-    was seen; newlines and tabs stay.
+    Escape sequences and hidden characters are removed first, so that pasting gives the text that
+    was shown; newlines and tabs stay.
 
     Args:
-        caps: of the terminal that the user sees.
+        caps: of the user's terminal.
         write: sends raw text to that terminal (the app's driver); None opens `/dev/tty`.
         env: environment for finding and running the tools.
         budget: seconds for everything.
@@ -109,14 +109,14 @@ def copy(
             if run_bounded(tool.words, seconds=seconds, data=data, env=env).code == 0:
                 return CopyResult(Route.NATIVE, True, f"copied with {tool.name}")
         if tools:
-            why = f"{' and '.join(tool.name for tool in tools)} did not take it"
+            why = f"{' and '.join(tool.name for tool in tools)} failed"
     return CopyResult(
         Route.DIALOG, False, f"{why or 'no clipboard found'}: select the text by hand"
     )
 
 
 def likely_route(caps: Capabilities, env: Mapping[str, str] | None = None) -> tuple[Route, str]:
-    """The route that `copy` would try first, and its means or what is missing, for `doctor`."""
+    """The route that `copy` would try first, and its tool or what is missing, for `doctor`."""
     env = os.environ if env is None else env
     if caps.tmux and _find("tmux", env):
         return Route.TMUX, "tmux load-buffer -w (tmux 3.2 or later)"
@@ -135,14 +135,14 @@ def likely_route(caps: Capabilities, env: Mapping[str, str] | None = None) -> tu
 
 
 def native_tools(caps: Capabilities, env: Mapping[str, str]) -> tuple[Tool, ...]:
-    """The clipboard programs that are installed and whose display is there, best first."""
+    """The installed clipboard programs whose display is available, best first."""
     wanted: list[Tool] = []
     if caps.platform == "darwin":
         wanted.append(Tool(("pbcopy",)))
     if caps.wsl or caps.platform == "win32":
         wanted.append(Tool(("clip.exe",), "utf-16-le"))
     if caps.wayland:
-        # With the type told, wl-copy does not start xdg-mime to guess it.
+        # With the type given, wl-copy does not start xdg-mime to guess it.
         wanted.append(Tool(("wl-copy", "--type", "text/plain")))
     if caps.x11:
         wanted.append(Tool(("xclip", "-selection", "clipboard", "-in")))
@@ -159,8 +159,8 @@ def osc52(text: str, *, tmux: bool = False, screen: bool = False) -> str:
     """The sequence that sets the terminal's clipboard to `text`.
 
     Args:
-        tmux: wrap it for a tmux before 3.2, which passes wrapped sequences on unasked.
-        screen: wrap it for GNU screen, in pieces that screen accepts.
+        tmux: wrap it for a tmux before 3.2, which passes on wrapped sequences by default.
+        screen: wrap it for GNU screen, in pieces of the size that screen accepts.
     """
     encoded = base64.b64encode(text.encode()).decode("ascii")
     sequence = f"\x1b]52;c;{encoded}\x07"  # BEL, since ESC \ inside would end the wrapping
@@ -174,7 +174,7 @@ def osc52(text: str, *, tmux: bool = False, screen: bool = False) -> str:
 
 
 def _share(until: float) -> float:
-    """Seconds for a route that has others behind it: one that hangs leaves them their time."""
+    """Seconds for a route that is not the last: if it hangs, the others have time left."""
     return 0.6 * max(0.0, until - time.monotonic())
 
 
@@ -183,7 +183,7 @@ def _find(name: str, env: Mapping[str, str]) -> str | None:
 
 
 def _through_tmux(text: str, env: Mapping[str, str], seconds: float) -> tuple[bool, bool]:
-    """Whether tmux took the text, and whether it is there but too old for `-w`."""
+    """Whether tmux accepted the text, and whether tmux is too old for `-w`."""
     tmux = _find("tmux", env)
     if tmux is None:
         return False, False
@@ -194,8 +194,8 @@ def _through_tmux(text: str, env: Mapping[str, str], seconds: float) -> tuple[bo
         env=env,
         read_errors=True,  # the client does not fork
     )
-    # Before 3.2 the flag is unknown and tmux answers with its usage. Any other failure means that
-    # no server answers (a TMUX variable from elsewhere), so nothing would unwrap our wrapping.
+    # Before 3.2 the flag is unknown and tmux prints its usage. Any other failure means that no
+    # server runs (TMUX was inherited), so nothing would unwrap the sequence.
     errors = outcome.errors.lower()
     return outcome.code == 0, bool(outcome.code) and ("usage" in errors or "option" in errors)
 
@@ -207,7 +207,7 @@ def _takes_osc52(caps: Capabilities) -> bool:
 def _through_osc52(
     text: str, caps: Capabilities, write: Write | None, until: float, *, old_tmux: bool
 ) -> str | None:
-    """Send the text by OSC 52; why it could not be sent, or None."""
+    """Send the text by OSC 52; return the reason if that fails, else None."""
     if not _takes_osc52(caps):
         return "this terminal has no clipboard"
     size = len(text.encode())
@@ -227,16 +227,16 @@ def _through_osc52(
 def _osc52_message(caps: Capabilities) -> str:
     sent = "sent to your terminal's clipboard"
     if caps.term.startswith("tmux") and not caps.tmux:
-        # A tmux on the near side of the SSH connection: its default drops OSC 52.
+        # A tmux on the user's side of the SSH connection drops OSC 52 by default.
         return f"{sent}; the tmux at your end needs 'set -g set-clipboard on'"
     return sent
 
 
 def _write_to_terminal(data: str, until: float) -> None:
-    """Write to `/dev/tty`, without waiting for a terminal that is stopped (ctrl+s).
+    """Write to `/dev/tty`, without blocking on a stopped terminal (ctrl+s).
 
     Raises:
-        OSError: there is no terminal, or it took not everything in time.
+        OSError: there is no terminal, or it did not accept everything in time.
     """
     rest = memoryview(data.encode())
     terminal = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
@@ -244,7 +244,7 @@ def _write_to_terminal(data: str, until: float) -> None:
         while rest:
             _, ready, _ = select.select([], [terminal], [], max(0.0, until - time.monotonic()))
             if not ready:
-                raise TimeoutError("it does not read")
+                raise TimeoutError("it does not respond")
             rest = rest[os.write(terminal, rest) :]
     finally:
         os.close(terminal)

@@ -1,7 +1,4 @@
-"""OSC 8 hyperlinks for the command line, and when to write them.
-
-The app writes its links through its own renderer; this is for plain output.
-"""
+"""OSC 8 hyperlinks in plain output of the command line; the app renders its own."""
 
 from __future__ import annotations
 
@@ -12,18 +9,18 @@ from collections.abc import Mapping
 from bioretrieval_tui.terminal.clean import clean, safe_url
 
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9._-]")
-_MAX_ID = 64  # terminals cut at 250; ours are entry ids
-# The kernel's console has nothing to click, and its older versions print the address.
+_MAX_ID = 64  # terminals cut at 250; the ids here are those of entries
+# The Linux console has no mouse; its older versions print the URL.
 _NO_LINKS = frozenset({"", "dumb", "linux", "unknown"})
 
 
 def osc8(text: str, url: str, id: str | None = None) -> str:  # noqa: A002 - OSC 8's own word
-    """`text` as a link to `url`; both are cleaned, and an unsafe `url` gives the text alone.
+    """Return `text` as a link to `url`, both cleaned; an unsafe `url` gives the text alone.
 
     Args:
-        text: one line; escape sequences in it are removed, so style it outside.
+        text: one line; escape sequences are removed from it, so add styles outside.
         url: http or https (see `safe_url`).
-        id: joins the pieces of one link that is written in several places, such as two lines.
+        id: joins the parts of one link that spans several lines.
     """
     shown = clean(text)
     target = safe_url(url)
@@ -37,9 +34,8 @@ def osc8(text: str, url: str, id: str | None = None) -> str:  # noqa: A002 - OSC
 def links_wanted(isatty: bool, env: Mapping[str, str] | None = None) -> bool:
     """Whether links may be written to a stream.
 
-    `FORCE_HYPERLINK` decides if set (0: never, anything else: always). Otherwise the stream must
-    be a terminal, not a dumb one, and not the log of a CI job. NO_COLOR is about colour and
-    forbids no link.
+    `FORCE_HYPERLINK` decides if set (0: never, otherwise always). Without it the stream must be a
+    terminal, not a dumb one, and not the log of a CI job. NO_COLOR does not affect links.
     """
     env = os.environ if env is None else env
     forced = env.get("FORCE_HYPERLINK")
@@ -47,5 +43,5 @@ def links_wanted(isatty: bool, env: Mapping[str, str] | None = None) -> bool:
         return forced.strip().lower() not in {"0", "false", "no"}
     if not isatty or env.get("CI"):
         return False
-    # Windows sets no TERM; its terminal says who it is in WT_SESSION.
+    # Windows sets no TERM; Windows Terminal sets WT_SESSION.
     return env.get("TERM", "") not in _NO_LINKS or bool(env.get("WT_SESSION"))

@@ -1,9 +1,9 @@
-"""Opening an address: $BROWSER, else the desktop's browser, else it is for the caller to show.
+"""Opening a URL: by $BROWSER, else by the desktop's browser, else the caller shows it.
 
-Python's `webbrowser` is not used: where it finds no graphical browser it starts lynx or w3m in the
-terminal that the app occupies, it waits for them, and over SSH it opens a window on a machine
-where nobody sits. Here every child runs in a session of its own with the null device for its
-streams, so that even a text browser that hides behind another name has no terminal to draw on.
+Python's `webbrowser` is not used: without a graphical browser it runs lynx or w3m in the terminal
+of the app and waits for it, and over SSH it opens a window on the remote machine. Here every child
+runs in its own session with the null device as its streams, so that no text browser can draw on
+the terminal.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bioretrieval_tui.terminal.clean import clean, safe_url
 from bioretrieval_tui.terminal.processes import run_bounded
 
 BUDGET = 0.18
-"""Seconds that programs may take in `open_url`, together; with their start it stays under 0.2."""
+"""Seconds for all programs that `open_url` runs; with their start it stays under 0.2."""
 
 _TEXT_BROWSERS = frozenset(
     ["browsh", "carbonyl", "cha", "chawan", "edbrowse", "elinks", "links", "links2", "lynx"]
 ) | {"netrik", "retawq", "w3m", "www-browser", "sensible-browser"}  # the last may start the others
-# What xdg-open is told to choose from: its own list ends in text browsers.
+# The choice given to xdg-open, whose own list ends in text browsers.
 _GRAPHICAL = (
     "x-www-browser:firefox:chromium:chromium-browser:google-chrome:brave-browser:microsoft-edge"
     ":epiphany:konqueror:falkon"
@@ -36,10 +36,10 @@ _GRAPHICAL = (
 
 @dataclass(frozen=True, slots=True)
 class OpenResult:
-    """What was done, the address, and one line to show.
+    """The outcome, the URL, and one line to show.
 
-    opened: a browser took `url`. show: none did; show `url` whole and copy it. refused: it is no
-    address to open; `url` is then empty, so that it cannot be shown or copied as one.
+    opened: a browser opened `url`. show: none did; show and copy `url`. refused: the URL is not
+    acceptable; `url` is then empty.
     """
 
     action: Literal["opened", "show", "refused"]
@@ -54,13 +54,13 @@ def open_url(
     *,
     budget: float = BUDGET,
 ) -> OpenResult:
-    """Open `url` where the person at the keyboard will see it.
+    """Open `url` in a browser that the user can see.
 
-    $BROWSER comes first: programs separated by colons, each split as a shell would but never run
-    by one, with `%s` for the address or the address appended, tried in turn; text browsers are
-    passed over. Without it a local desktop's browser is used; over SSH, even with X forwarding,
-    the caller shows the address. A program that fails within `budget` seconds counts as none; one
-    that still runs then has opened.
+    $BROWSER comes first: commands separated by colons, split as a shell would, run without one,
+    with `%s` for the URL or the URL appended, tried in order. Text browsers are skipped. Without
+    $BROWSER the browser of a local desktop is used; over SSH, even with X forwarding, the caller
+    shows the URL. A program that fails within `budget` seconds is skipped; one that still runs
+    then counts as opened.
     """
     env = os.environ if env is None else env
     target = safe_url(url)
@@ -85,7 +85,7 @@ def open_url(
 def _commands(
     url: str, caps: Capabilities, env: Mapping[str, str]
 ) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """The commands to try, best first, each with the variables it needs besides `env`."""
+    """The commands to try, best first, each with its additional variables."""
     for words in _from_browser_variable(url, env.get("BROWSER", "")):
         yield words, {}
     if not caps.desktop:
@@ -95,8 +95,7 @@ def _commands(
     if caps.wsl:
         yield ["wslview", url], {}
     if caps.wsl or caps.platform == "win32":
-        # What `cmd /c start` ends up calling, without cmd, to which & and % in an address are
-        # syntax.
+        # The same as `cmd /c start`, without cmd, which interprets & and % in a URL.
         yield ["rundll32.exe", "url.dll,FileProtocolHandler", url], {}
     if caps.x11 or caps.wayland:
         yield ["xdg-open", url], {"BROWSER": _GRAPHICAL}
@@ -104,13 +103,13 @@ def _commands(
 
 
 def _from_browser_variable(url: str, value: str) -> Iterator[list[str]]:
-    """The commands in $BROWSER that name no text browser; those that do not parse are left out."""
+    """The commands in $BROWSER, without text browsers and commands that do not parse."""
     for entry in value.split(os.pathsep):
         try:
             words = shlex.split(entry, posix=os.name != "nt")
         except ValueError:  # an open quotation mark
             continue
-        if words and words[-1] == "&":  # "in the background", as webbrowser reads it: we always do
+        if words and words[-1] == "&":  # "in the background", as in webbrowser: always so here
             words.pop()
         if not words or _is_text_browser(words[0]):
             continue
@@ -121,6 +120,6 @@ def _from_browser_variable(url: str, value: str) -> Iterator[list[str]]:
 
 
 def _is_text_browser(program: str) -> bool:
-    """Whether a program is one that draws on the terminal, by its name or by what it links to."""
+    """Whether a program draws on the terminal, by its name or its link target."""
     names = {Path(program).name, Path(os.path.realpath(program)).name}
     return any(name.lower().removesuffix(".exe") in _TEXT_BROWSERS for name in names)

@@ -1,13 +1,13 @@
-"""Screen output in fewer bytes: only the cells that changed, by the shortest attributes.
+"""Screen output in few bytes: only changed cells, with the shortest attribute sequences.
 
-Textual repaints whole widgets and closes every piece of text with a full reset; over SSH that is
-most of what is sent. `ScreenWriter` reads each frame that Textual writes, compares it cell by cell
-with the screen that the frames before it have drawn, and writes the difference: runs of changed
-cells grouped by attribute, and blanks as erasures where the terminal erases with the current
-background. What it cannot read it passes on untouched, and then assumes nothing about the screen.
+Textual repaints whole widgets and ends every piece of text with a full reset, which is most of the
+output over SSH. `ScreenWriter` parses each frame that Textual writes, compares it cell by cell with
+the screen drawn so far, and writes the difference: runs of changed cells grouped by attribute, and
+blanks as erasures if the terminal erases with the current background. Output that it cannot parse
+passes unchanged; after that it assumes nothing about the screen.
 
-A frame is a text that begins and ends by placing the cursor and holds nothing but cursor
-placements, attributes (SGR), links (OSC 8), newlines before a placement and printable text.
+A frame begins and ends with a cursor placement and contains only cursor placements, attributes
+(SGR), links (OSC 8), newlines before a placement, and printable text.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from typing import NamedTuple
 from unicodedata import category
 
 GAP = 5
-"""Unchanged cells that are cheaper to write again than to step over."""
+"""Longest run of unchanged cells that is cheaper to rewrite than to skip."""
 ERASE = 12
-"""Blanks from which an erasure of its own is cheaper than writing them."""
+"""Fewest blanks for which an erasure is cheaper than writing them."""
 ERASE_LINE = 8
-"""The same, where the blanks reach the end of the line."""
+"""The same for blanks at the end of the line."""
 
 Attribute = tuple[str, str]
-"""SGR parameters from a reset, and the address of a link."""
+"""SGR parameters after a reset, and the URL of a link."""
 PLAIN: Attribute = ("", "")
 Cell = tuple[str, Attribute]
 _Blank = tuple[str, Attribute | None]
-"""A blank cell, if there is one for its attribute."""
+"""A blank cell; None as attribute if a blank would show more than its background."""
 _RESET = "\x1b]8;;\x1b\\\x1b[0m"
-"""Neither a link nor attributes."""
+"""No link and no attributes."""
 
 
 class ScreenWriter:
@@ -45,7 +45,7 @@ class ScreenWriter:
     def __init__(self, *, erases: bool = True) -> None:
         self.erases = erases
         self._size = (0, 0)
-        self._rows: list[list[Cell | None]] = []  # None: nothing is known of this cell
+        self._rows: list[list[Cell | None]] = []  # None: the cell is unknown
         self._cursor: tuple[int, int] | None = None
 
     def forget(self) -> None:
@@ -54,9 +54,9 @@ class ScreenWriter:
         self._cursor = None
 
     def feed(self, data: str, width: int, height: int) -> str:
-        """The difference that `data` makes on a screen of this size, in cells.
+        """Return the bytes that change a screen of this size (in cells) as `data` would.
 
-        Data that is no frame comes back as it is; so does a frame that is shorter as it is.
+        Data that is no frame is returned unchanged; so is a frame that is shorter than its diff.
         """
         if not _BEGINNING.match(data):
             if not _HARMLESS.fullmatch(data):
@@ -81,11 +81,11 @@ class ScreenWriter:
         unread = _as_written(piece for piece in frame.pieces if piece.y in odd)
         runs = [run for y in sorted(changed) for run in self._runs(y, sorted(changed[y]))]
         shorter = min(unread + _sequence(runs, frame.cursor), data, key=len)
-        # What was there before may have left attributes.
+        # Earlier output may have left attributes.
         return shorter if known else f"{_RESET}{shorter}"
 
     def _remember(self, pieces: Iterable[_Piece]) -> dict[int, set[int]]:
-        """Keep what is written; the columns that changed, by row."""
+        """Store what is written; return the changed columns by row."""
         changed: dict[int, set[int]] = {}
         for piece in pieces:
             row, x = self._rows[piece.y], piece.x
@@ -100,8 +100,8 @@ class ScreenWriter:
     def _runs(self, y: int, changed: list[int]) -> Iterator[_Run]:
         """Runs of one attribute that cover the changed cells, and erasures."""
         row = self._rows[y]
-        # Where cells are unknown, half of a wide character may stand beside those that are
-        # written: writing over its other half removes it, not every terminal's erasing does.
+        # Among unknown cells there may be half of a wide character beside the written ones.
+        # Overwriting its other half removes it; erasing does not in every terminal.
         erases = None not in row
         start = end = -1
         attribute, blank = PLAIN, _blank_cell(PLAIN)
@@ -136,7 +136,7 @@ class ScreenWriter:
     def _finish(
         self, y: int, start: int, end: int, attribute: Attribute, erases: bool
     ) -> Iterator[_Run]:
-        """One run; its trailing blanks as an erasure where that is shorter and allowed."""
+        """One run; its trailing blanks as an erasure if that is shorter and allowed."""
         row = self._rows[y]
         text = "".join([cell[0] for cell in row[start:end] if cell])
         blank = _blank_of(attribute)
@@ -153,7 +153,7 @@ class ScreenWriter:
         last = end - blanks
         if last > start:
             yield _Run(attribute, y, start, last, text[:-blanks])
-        # Erasing leaves the cursor where it is.
+        # Erasing does not move the cursor.
         yield _Run(blank, y, last, last, "\x1b[K" if to_the_end else f"\x1b[{blanks}X")
 
 
@@ -168,7 +168,7 @@ _TOKEN = re.compile(
     r"|(?P<newline>\n)"
     r"|(?P<other>[\s\S])"
 )
-# Sequences that touch no cell and no attribute: modes of the cursor, the mouse, keys, wrapping and
+# Sequences that change no cell and no attribute: modes of the cursor, the mouse, keys, wrapping and
 # synchronised output (not those that clear, shift or swap the screen), titles, colours, clipboard
 # (not links, not pictures), keyboard protocols, reports, the cursor's shape, the bell.
 _MODE = "(?:1|7|12|25|100[0-7]|101[56]|2004|202[67]|2031|2048)"
@@ -181,25 +181,25 @@ _HARMLESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Text of one attribute as the frame has it, at row `y` from column `x`, both from 0."""
+    """Text of one attribute in a frame, at row `y` and column `x`, both from 0."""
 
     y: int
     x: int
     text: str
     attribute: Attribute
     placed: bool
-    """The cursor was placed for it; else it follows the piece before it."""
+    """The cursor was placed for it; otherwise it follows the previous piece."""
 
 
 class _Frame(NamedTuple):
-    """What is written, in its order, and where (row, column) the cursor is left."""
+    """The written pieces in order, and the final cursor (row, column)."""
 
     pieces: list[_Piece]
     cursor: tuple[int, int]
 
 
 def _read_frame(data: str, width: int, height: int) -> _Frame | None:
-    """What a frame writes on a screen of this size, in cells; None if it cannot be read."""
+    """Parse a frame for a screen of this size, in cells; None if it cannot be parsed."""
     pieces: list[_Piece] = []
     y, x = 0, None
     placed = False
@@ -221,35 +221,35 @@ def _read_frame(data: str, width: int, height: int) -> _Frame | None:
                 return None
             attribute = (styled, attribute[1])
         elif kind == "column":
-            # A place beyond the edge is the edge, as the terminal has it.
+            # A position beyond the edge is the edge, as in terminals.
             y = min(max(1, int(match["row"])), height) - 1
             x = min(max(1, int(match["column"])), width) - 1
             placed = True
         elif kind == "link":
             attribute = (attribute[0], match["link"])
         elif kind == "newline" and y + 1 < height:
-            # Textual ends a row so before it places the cursor for the next one; which column
-            # that leaves depends on the terminal.
+            # Textual ends a row like this before it places the cursor for the next one; the column
+            # in between depends on the terminal.
             y, x = y + 1, None
         else:
             return None
     if attribute != PLAIN or kind != "column" or x is None:
-        return None  # a style that runs on beyond the frame, or a cursor left anywhere
+        return None  # a style that continues after the frame, or an unknown cursor
     return _Frame(pieces, (y, x))
 
 
 def _is_plain(text: str) -> bool:
-    """Every character takes one cell in every terminal.
+    """Whether every character takes one cell in every terminal.
 
-    A row with others (wide, combining, measured differently by terminals) is written as it came:
-    half of a character must not be replaced, and what follows stands where the terminal puts it.
+    A row with other characters (wide, combining, of a width that terminals disagree on) is written
+    unchanged: half of a character must not be replaced, and the following columns are uncertain.
     """
     return text.isascii() or all(character.isascii() or _single(character) for character in text)
 
 
 @lru_cache(maxsize=4096)
 def _single(character: str) -> bool:
-    # A soft hyphen and the like (Cf) is drawn by some; regional indicators pair up to flags.
+    # Some terminals draw a soft hyphen and the like (Cf); regional indicators pair up to flags.
     return (
         _width(character) == 1
         and category(character) not in ("Cf", "Mn", "Me", "Mc")
@@ -258,7 +258,7 @@ def _single(character: str) -> bool:
 
 
 def _width(text: str) -> int:
-    """Cells of a text."""
+    """Width of a text in cells."""
     from rich.cells import cell_len
 
     return cell_len(text)
@@ -266,9 +266,9 @@ def _width(text: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _cells(text: str, attribute: Attribute) -> list[Cell]:
-    """The cells of plain text; blanks with what shows of the attribute on them. Not to be changed.
+    """The cells of plain text; blanks have only the visible part of the attribute. Do not modify.
 
-    Cached: a screen repeats its pieces, and equal lists of the same cells are compared quickly.
+    Cached: screens repeat pieces, and lists of identical cells compare quickly.
     """
     space = (" ", _blank_of(attribute) or attribute)
     return [space if character == " " else (character, attribute) for character in text]
@@ -277,15 +277,15 @@ def _cells(text: str, attribute: Attribute) -> list[Cell]:
 # Attributes -----------------------------------------------------------------------------------
 
 _ENDS = {1: 22, 2: 22, 3: 23, 4: 24, 21: 24, 5: 25, 6: 25, 7: 27, 8: 28, 9: 29, 53: 55}
-"""The code that ends each flag; bold and dim, and the two underlines, share theirs."""
+"""Flag -> the code that ends it; bold and dim share one, as do the two underlines."""
 _SHOWING = frozenset({4, 5, 6, 7, 9, 21, 53})
-"""Flags that show on a blank cell: lines, blinking, reversed colours."""
+"""Flags that are visible on a blank cell: lines, blinking, reversed colours."""
 _FORE = frozenset({*range(30, 40), *range(90, 98)})
 _BACK = frozenset({*range(40, 50), *range(100, 108)})
 
 
 class _Style(NamedTuple):
-    """What SGR parameters ask for; a colour is "" where it is the terminal's own."""
+    """The style of SGR parameters; a colour is "" if it is the terminal's default."""
 
     fore: str = ""
     back: str = ""
@@ -294,8 +294,8 @@ class _Style(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _styled(before: str, parameters: str) -> str | None:
-    """The SGR parameters in force after some more, in one order and without repetitions; None if
-    these are not understood."""
+    """The SGR parameters in force after `parameters`, in one order and without repetitions; None
+    if they are not understood."""
     codes = list(_codes(parameters))
     if None in codes:
         return None
@@ -306,7 +306,7 @@ def _styled(before: str, parameters: str) -> str | None:
 
 
 def _codes(parameters: str) -> Iterator[str | None]:
-    """Each code, a colour with its numbers; None for what is not understood."""
+    """Each code, a colour with its numbers; None for an unknown one."""
     words = iter(parameters.split(";"))
     for word in words:
         code = int(word or 0)
@@ -323,7 +323,7 @@ def _codes(parameters: str) -> Iterator[str | None]:
 
 @lru_cache(maxsize=4096)
 def _style_of(parameters: str) -> _Style:
-    """What parameters without a reset amount to."""
+    """The style of parameters without a reset."""
     fore = back = ""
     flags: set[int] = set()
     for code in _codes(parameters) if parameters else ():
@@ -341,7 +341,7 @@ def _style_of(parameters: str) -> _Style:
 
 @lru_cache(maxsize=4096)
 def _blank_of(attribute: Attribute) -> Attribute | None:
-    """What an attribute is on a blank cell: its background. None if a blank shows more of it."""
+    """The attribute of a blank cell: the background. None if a blank shows more than that."""
     style = _style_of(attribute[0])
     return None if attribute[1] or style.flags & _SHOWING else (style.back, "")
 
@@ -353,7 +353,7 @@ def _blank_cell(attribute: Attribute) -> _Blank:
 
 @lru_cache(maxsize=8192)
 def _change(sent: str, wanted: str) -> str:
-    """The shortest SGR sequence from one set of attributes to another."""
+    """The shortest SGR sequence that changes one set of attributes to another."""
     if not wanted:
         return "\x1b[m"
     if not sent:
@@ -374,7 +374,7 @@ def _change(sent: str, wanted: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What is written at (`y`, `start`) in one attribute; `end` is where the cursor is left."""
+    """Text written at (`y`, `start`) in one attribute; `end` is the final column of the cursor."""
 
     attribute: Attribute
     y: int
@@ -384,7 +384,7 @@ class _Run:
 
 
 def _as_written(pieces: Iterable[_Piece]) -> str:
-    """Pieces as they came, in their order."""
+    """The sequence of pieces, unchanged and in order."""
     out: list[str] = []
     before: _Piece | None = None
     for piece in pieces:
@@ -398,7 +398,7 @@ def _as_written(pieces: Iterable[_Piece]) -> str:
 
 
 def _sequence(runs: list[_Run], cursor: tuple[int, int]) -> str:
-    """The runs, those of one attribute together: a cursor movement is shorter than a colour."""
+    """The runs as one sequence, grouped by attribute: a cursor move is shorter than a colour."""
     groups: dict[Attribute, list[_Run]] = {}
     for run in runs:
         groups.setdefault(run.attribute, []).append(run)
@@ -428,6 +428,6 @@ def _sequence(runs: list[_Run], cursor: tuple[int, int]) -> str:
 
 
 def _likeness(attribute: Attribute) -> tuple[str, str, str]:
-    """Sorts attributes of one background together, so that each change is small."""
+    """Sort key that groups attributes by background, so that each change is short."""
     blank = _blank_of((attribute[0], ""))
     return (blank[0] if blank else attribute[0], attribute[0], attribute[1])

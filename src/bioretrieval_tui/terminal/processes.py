@@ -1,7 +1,7 @@
-"""Child processes that may not hold up or disturb the terminal: bounded, detached, silent.
+"""Child processes that cannot block or disturb the terminal: bounded in time, detached, silent.
 
-No shell, ever: a command is a list of words. Each child gets a session of its own, hence no
-controlling terminal to draw on, and the null device in place of our streams.
+A command is a list of arguments; no shell is used. Each child has its own session, hence no
+controlling terminal, and the null device as its streams.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_GRACE = 0.02  # seconds for a killed child to be reaped before it is left for the next call
+_GRACE = 0.02  # seconds to wait for a killed child; else the next call reaps it
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`code` is the exit status, None while the child still ran when the time was up.
+    """The end of a child.
 
-    `started` is false where the program could not be run at all; `errors` is what it wrote to
-    stderr, if that was asked for.
+    started: False if the program could not be run.
+    code: exit status, None if it still ran when the time was up.
+    errors: its stderr, if `read_errors` was set.
     """
 
     started: bool
@@ -29,8 +30,7 @@ class Outcome:
     errors: str = ""
 
 
-# Children that outlived their call (a browser). Polled at the next call, so that those that ended
-# do not stay behind as zombies.
+# Children that outlived their call (browsers). The next call polls them, so that none is a zombie.
 _running: list[subprocess.Popen[bytes]] = []
 
 
@@ -43,11 +43,11 @@ def run_bounded(
     leave_running: bool = False,
     read_errors: bool = False,
 ) -> Outcome:
-    """Run a program for at most `seconds`, giving it `data` on stdin.
+    """Run a program for at most `seconds`, with `data` on stdin.
 
-    When the time is up the child and its process group are killed, or left alone with
-    `leave_running`. `read_errors` is only for programs that do not fork: a daemon that keeps the
-    pipe open would use up the whole time.
+    When the time is up the child and its process group are killed, or continue with
+    `leave_running`. Use `read_errors` only for programs that do not fork: a daemon would keep the
+    pipe open for the whole time.
     """
     _running[:] = [child for child in _running if child.poll() is None]
     try:
@@ -59,7 +59,7 @@ def run_bounded(
             env=None if env is None else dict(env),
             start_new_session=True,
         )
-    except (OSError, ValueError):  # not there, not executable, arguments too long or with a NUL
+    except (OSError, ValueError):  # missing, not executable, arguments too long or with a NUL
         return Outcome(started=False)
     try:
         _, errors = child.communicate(data, timeout=max(0.0, seconds))
@@ -73,8 +73,8 @@ def run_bounded(
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the child and what it started, then let go of its pipes."""
-    with contextlib.suppress(OSError):  # it ended by itself meanwhile
+    """Kill the child and its process group, and close its pipes."""
+    with contextlib.suppress(OSError):  # it has ended meanwhile
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)
         else:

@@ -7,7 +7,7 @@ export, the search process and the queue of jobs) and nothing of what they show.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +21,7 @@ from textual.events import Key, Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.worker import Worker, WorkerFailed
+from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, PANES, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
@@ -38,31 +38,29 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
-    from bioretrieval_tui.backend.protocol import Job
+    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
+    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.clipboard import CopyResult
-    from bioretrieval_tui.tui.dialogs.fetch import Wish
-    from bioretrieval_tui.tui.dialogs.files import ChosenBenchmark
-    from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result
+    from bioretrieval_tui.tui.dialogs.fetch_dialogs import Wish
+    from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
 
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANES_WITH_EVALUATION = ("path", "qrels")
 """Panes that show the evaluation that runs, whole."""
-EVALUATION_KEPT = "vectors already made are kept; the results come when it is run again"
 PANE_CLASSES: dict[str, tuple[str, ...]] = {
     "home": ("home", "HomePane"),
     "leaderboard": ("leaderboard", "LeaderboardPane", "recipes"),
     "path": ("start", "StartPane"),
     "search": ("search", "SearchPane"),
-    "indexes": ("indexes", "IndexesPane"),
+    "indexes": ("index_list", "IndexesPane"),
     "qrels": ("qrels", "QrelsPane"),
-    "news": ("news", "NewsPane"),
+    "news": ("news_list", "NewsPane"),
     "found": ("found", "FoundPane"),
 }
 """(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
@@ -133,7 +131,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self._settings: SettingsStore | None = None
         self._client: SearchClient | None = None
         self._jobs: JobQueue | None = None
-        self._evaluations: Evaluations | None = None
         self._found: FoundSession | None = None
         self._quitting: Screen[bool] | None = None
         for look in LOOKS.values():
@@ -273,17 +270,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         return self._jobs
 
     @property
-    def evaluations(self) -> Evaluations:
-        """The evaluation that runs, and those that wait."""
-        if self._evaluations is None:
-            from bioretrieval_tui.tui.evaluating import Evaluations
-
-            self._evaluations = Evaluations(
-                self._start_evaluation, self._evaluation_changed, self._evaluated
-            )
-        return self._evaluations
-
-    @property
     def found(self) -> FoundSession:
         """The papers that a service was asked for, whatever is shown."""
         if self._found is None:
@@ -294,7 +280,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         """End the child processes with the app."""
-        for one in (self._jobs, self._evaluations, self._found):
+        for one in (self._jobs, self._found):
             if one is not None:
                 await one.close()
         self.workers.cancel_all()
@@ -303,18 +289,15 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Quit; while work runs, after a question (and when asked again during it, at once)."""
-        from bioretrieval_tui.tui.dialogs.base import Confirm
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         job = self._jobs.current if self._jobs else None
-        ask = self._evaluations.current if self._evaluations else None
-        title = job.title if job else ask.doing if ask else ""
         asked = isinstance(self.screen, Confirm) and self.screen is self._quitting
-        if not title or asked:
+        if job is None or asked:
             self.exit()
             return
-        kept = job.KEPT if job else EVALUATION_KEPT
         self._quitting = Confirm(
-            f"Quit? {title} stops.", f"{sentence(kept)}.", "Quit", "Keep running"
+            f"Quit? {job.title} stops.", f"{sentence(job.KEPT)}.", "Quit", "Keep running"
         )
         self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
 
@@ -419,17 +402,20 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def _show_work(self) -> None:
         """Show the work that runs at the end of the status line: it has room for one."""
-        from bioretrieval_tui.tui.work_lines import evaluation_hint, job_hint
+        from bioretrieval_tui.tui.work_lines import job_hint
 
         hint = ""
-        if self._evaluations is not None and self._evaluations.current is not None:
-            shown_whole = self.current in PANES_WITH_EVALUATION
-            hint = "" if shown_whole else evaluation_hint(self._evaluations)
-        elif self._jobs is not None and self.current != "indexes":
+        if self._jobs is not None and not self._shows_work(self._jobs):
             hint = job_hint(self._jobs)
         self.screen_stack[0].query_one(StatusBar).working(hint)
 
-    def _job_ended(self, outcome: Outcome) -> None:
+    def _shows_work(self, jobs: JobQueue) -> bool:
+        """The current pane shows the job that runs, whole."""
+        if self.current == "indexes":
+            return True
+        return jobs.evaluation is not None and self.current in PANES_WITH_EVALUATION
+
+    def _job_ended(self, outcome: JobOutcome) -> None:
         if not self.screen_stack:
             return
         self.say(outcome.line, "bar.strong" if outcome.role == "ok" else outcome.role)
@@ -440,40 +426,23 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     # Evaluations -------------------------------------------------------------------------
 
-    def _start_evaluation(self, work: Coroutine[None, None, None]) -> Worker[None]:
-        return self.run_worker(work, group="work")
-
-    def _evaluation_changed(self) -> None:
-        if not self.screen_stack:
-            return
-        self._show_work()
-        for pane in self.screen_stack[0].query(Pane):
-            pane.evaluation_changed()
-
-    def _evaluated(self, result: Result) -> None:
-        if not self.screen_stack:
-            return
-        self.say(result.line, "bar.strong" if result.role == "ok" else result.role)
-        for pane in self.screen_stack[0].query(Pane):
-            pane.evaluation_done(result)
-
     def action_stop_evaluation(self) -> None:
         """Stop the evaluation that runs, after a question."""
-        ask = self.evaluations.current
-        if ask is None:
+        job = self.jobs.evaluation
+        if job is None:
             self.say("No evaluation is running")
             return
 
         def stop() -> None:
-            if self.evaluations.current is ask:
-                self.evaluations.stop()
+            if self.jobs.evaluation is job:
+                self.jobs.stop()
 
-        question = f"Stop {uncapitalised(ask.doing)}?"
-        self.confirm(question, f"{sentence(EVALUATION_KEPT)}.", ("Stop", "Keep running"), stop)
+        question = f"Stop {uncapitalised(job.title)}?"
+        self.confirm(question, f"{sentence(job.KEPT)}.", ("Stop", "Keep running"), stop)
 
     def action_explore(self) -> None:
         """Ask for a benchmark, then show its queries and judgements."""
-        from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.index_session import model_choices
 
         dialog = BenchmarkDialog(
@@ -483,30 +452,31 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.push_screen(dialog, self._chosen_benchmark)
 
     def _chosen_benchmark(self, chosen: ChosenBenchmark | None) -> None:
-        from bioretrieval_tui.tui.evaluating import Ask
+        from bioretrieval_tui.tui.kept_rankings import exploring_job
 
         if chosen is not None:
             self.remember_folder(BENCHMARK_FOLDER, chosen.folder)
-            self.explore(Ask(chosen.folder, chosen.modes, chosen.model, purpose="explore"))
+            job = exploring_job(self.catalogue, chosen.folder, chosen.modes, chosen.model)
+            self.explore(job)
 
-    def explore(self, ask: Ask) -> None:
-        """Go to the explorer and show what `ask` ranks; it runs unless its rankings are kept."""
+    def explore(self, job: EvaluateJob) -> None:
+        """Go to the explorer and show what a job ranks; it runs unless its rankings are kept."""
         self._remember()
-        self.run_worker(self._explore(ask))
+        self.run_worker(self._explore(job))
 
-    async def _explore(self, ask: Ask) -> None:
+    async def _explore(self, job: EvaluateJob) -> None:
         from bioretrieval_tui.tui.panes.qrels import QrelsPane
 
         pane = await self.show_pane("qrels")
         if isinstance(pane, QrelsPane):
-            pane.open(ask)
+            pane.open(job)
 
     def explore_record(self, record: EvaluationRecord) -> None:
         """Explore the benchmark of an evaluation, from the folder that its index was built from."""
-        from bioretrieval_tui.tui.evaluating import ask_of_record
+        from bioretrieval_tui.tui.kept_rankings import job_of_record
 
         try:
-            self.explore(ask_of_record(record))
+            self.explore(job_of_record(record, self.catalogue))
         except BioRetrievalError as error:
             self.say(f"{error.line()}: choose its folder with E", "error")
 
@@ -546,7 +516,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     ) -> None:
         """Ask what to fetch: `before` is what was asked last, else a query and an index."""
         from bioretrieval_tui.online.spool import FetchRequest
-        from bioretrieval_tui.tui.dialogs.fetch import USUAL, FetchDialog
+        from bioretrieval_tui.tui.dialogs.fetch_dialogs import USUAL, FetchDialog
 
         request = before or FetchRequest("pubmed", query, most=USUAL, index=index or None)
         self.push_screen(FetchDialog(self._index_names(), request), self._wished)
@@ -572,7 +542,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def ask_into(self, index: str | None, count: str, put: Callable[[str], None]) -> None:
         """Ask which index `count` papers go into; `index` is suggested."""
-        from bioretrieval_tui.tui.dialogs.fetch import IntoDialog
+        from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 
         def answered(name: str | None) -> None:
             if name is not None:
@@ -730,7 +700,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """A dialog with raw text that a mouse can select."""
-        from bioretrieval_tui.tui.dialogs.base import TextDialog
+        from bioretrieval_tui.tui.dialogs.dialog import TextDialog
 
         self.push_screen(TextDialog(title, text, note))
 
@@ -745,7 +715,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         if not count:
             self.say("Nothing to export")
             return
-        from bioretrieval_tui.tui.dialogs.base import ExportDialog
+        from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 
         self.push_screen(ExportDialog(make, f"bioretrieval-{stem}.md", count), self._exported)
 
@@ -757,7 +727,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
     ) -> None:
         """Ask a question; `then` says what follows, `labels` name yes and no."""
-        from bioretrieval_tui.tui.dialogs.base import Confirm
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -769,7 +739,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def action_help(self) -> None:
         """The keys of this pane."""
-        from bioretrieval_tui.tui.dialogs.base import HelpDialog
+        from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
 
         title = next((title for name, title, _ in PANES if name == self.current), self.pane.TITLE)
         self.push_screen(HelpDialog(title, (*self.pane.SCOPES, *self.pane.MORE_SCOPES)))

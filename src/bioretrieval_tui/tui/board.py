@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, NO_SCORE, Axis, Matrix, MatrixRow
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, NO_SCORE, Axis, MatrixRow, ResultMatrix
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.evaluation.records import EvaluationRecord
@@ -74,14 +74,14 @@ def axis_key(axis: Axis) -> str:
     return f"{axis.benchmark} {axis.metric}"
 
 
-def axes_of(matrix: Matrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
+def axes_of(matrix: ResultMatrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
     """The published columns, and behind them those that only own rows have."""
     more = dict.fromkeys(axis for row in own for axis in row.figures)
     return (*matrix.axes, *(axis for axis in more if axis not in matrix.axes))
 
 
 def columns_of(
-    matrix: Matrix, catalogue: Catalogue, own: Sequence[OwnRow], titles: Mapping[Axis, str]
+    matrix: ResultMatrix, catalogue: Catalogue, own: Sequence[OwnRow], titles: Mapping[Axis, str]
 ) -> list[Column]:
     """The model's name (frozen), what own rows are, the mean, and one column an axis."""
     columns = [Column("model", "Model", MODEL_WIDTH, frozen=True)]
@@ -103,7 +103,7 @@ def mean_title(common: Sequence[Axis], catalogue: Catalogue) -> str:
     return f"Mean ({', '.join(names)})" if len(names) < 3 else f"Mean of {len(names)}"
 
 
-def hidden_note(matrix: Matrix) -> str:
+def hidden_note(matrix: ResultMatrix) -> str:
     """What the matrix leaves out: `4 scores hidden (not comparable)`; "" for nothing."""
     said = []
     for why, count in matrix.hidden.items():
@@ -119,7 +119,7 @@ class MatrixRows:
 
     def __init__(
         self,
-        matrix: Matrix,
+        matrix: ResultMatrix,
         catalogue: Catalogue,
         rows: Sequence[MatrixRow | OwnRow],
         own: Sequence[OwnRow],
@@ -194,7 +194,7 @@ def fitting(
 
 
 def merged(
-    matrix: Matrix,
+    matrix: ResultMatrix,
     own: Sequence[OwnRow],
     catalogue: Catalogue,
     *,

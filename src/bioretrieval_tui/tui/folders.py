@@ -21,7 +21,7 @@ BENCHMARK_FOLDER = "benchmark-folder"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderEntry:
     """A file or a folder. `problem`: why it cannot be taken; `size` in bytes, None for folders."""
 
     name: str
@@ -36,7 +36,7 @@ class Entry:
         return clean(self.name)
 
 
-def entries(folder: Path) -> list[Entry]:
+def entries(folder: Path) -> list[FolderEntry]:
     """What lies in a folder: folders first, then by name. What is hidden is there too.
 
     Raises:
@@ -50,24 +50,26 @@ def entries(folder: Path) -> list[Entry]:
     return sorted(listed, key=lambda entry: (not entry.folder, entry.shown.casefold(), entry.name))
 
 
-def _entry(folder: Path, item: os.DirEntry[str]) -> Entry:
+def _entry(folder: Path, item: os.DirEntry[str]) -> FolderEntry:
     path = folder / item.name
     try:
         item.name.encode()
     except UnicodeEncodeError:
-        return Entry(item.name, path, folder=False, problem="its name is no UTF-8: rename it")
+        return FolderEntry(item.name, path, folder=False, problem="its name is no UTF-8: rename it")
     try:
         facts = item.stat()
     except OSError as error:
-        return Entry(item.name, path, folder=False, problem=error.strerror or "cannot be read")
+        return FolderEntry(
+            item.name, path, folder=False, problem=error.strerror or "cannot be read"
+        )
     if stat.S_ISDIR(facts.st_mode):
-        return Entry(item.name, path, folder=True)
+        return FolderEntry(item.name, path, folder=True)
     if not stat.S_ISREG(facts.st_mode):
-        return Entry(item.name, path, folder=False, problem="no plain file")
-    return Entry(item.name, path, folder=False, size=facts.st_size)
+        return FolderEntry(item.name, path, folder=False, problem="no plain file")
+    return FolderEntry(item.name, path, folder=False, size=facts.st_size)
 
 
-def matching(found: Sequence[Entry], rest: str, *, hidden: bool) -> list[Entry]:
+def matching(found: Sequence[FolderEntry], rest: str, *, hidden: bool) -> list[FolderEntry]:
     """The entries whose name holds `rest` (any case), or fits it as a pattern with * and ?.
 
     Hidden ones are shown where `hidden` says so or `rest` begins with their dot.
@@ -85,7 +87,7 @@ def is_pattern(rest: str) -> bool:
     return "*" in rest or "?" in rest
 
 
-def completed(found: Sequence[Entry], rest: str) -> str:
+def completed(found: Sequence[FolderEntry], rest: str) -> str:
     """`rest` with all that the names which begin so have in common; a lone folder gets its `/`."""
     near = [e for e in found if e.shown.startswith(rest)]
     if not near:

@@ -182,7 +182,7 @@ class ModelChoice:
 def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
     """The embedded model, then those of the catalogue whose recipe the encoders here can run."""
     from bioretrieval_tui.encoding import embedded
-    from bioretrieval_tui.encoding.support import refuse_unsupported
+    from bioretrieval_tui.encoding.recipe import refuse_unsupported
 
     found = [ModelChoice(short_model(embedded.MODEL_ID), note="comes with the app")]
     for entry in catalogue.of_type(Model):

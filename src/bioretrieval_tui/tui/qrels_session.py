@@ -7,18 +7,24 @@ the order and selection of the reader, and reads a query's documents from the se
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
-from bioretrieval_tui.paths import Places
-from bioretrieval_tui.tui.exploring import Stored, keep, prepare, stored, with_run
+from bioretrieval_tui.tui.kept_rankings import (
+    StoredRankings,
+    keep_rankings,
+    make_folder,
+    stored_rankings,
+    with_run_file,
+)
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.tui.evaluating import Answer, Ask, Evaluations, Result
+    from bioretrieval_tui.tui.panes.pane import PaneContext
 
 DELTA = "delta"
 """Key of the column with the difference of two modes."""
@@ -31,19 +37,13 @@ class QrelsFace(Protocol):
     """What a session needs of the pane that shows it."""
 
     @property
-    def places(self) -> Places:
-        """Where rankings are kept."""
+    def owner(self) -> PaneContext:
+        """The app: the search process, the jobs, messages."""
 
-    @property
-    def client(self) -> SearchClient:
-        """The search process, which reads benchmarks too."""
-
-    @property
-    def evaluations(self) -> Evaluations:
-        """The evaluations that run and wait."""
-
-    def start(self, work: Callable[[], Coroutine[Any, Any, object]], group: str) -> object:
-        """Run `work` and cancel what runs in the same group."""
+    def in_background(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, object]], *args: Any
+    ) -> object:
+        """Run `work(*args)` in place of what runs in the same group."""
 
     def show_benchmark(self) -> None:
         """Show the queries of another benchmark, or none while they are read."""
@@ -57,22 +57,19 @@ class QrelsFace(Protocol):
     def show_view(self, problem: str = "") -> None:
         """Show the documents of the chosen query, or why they cannot be shown."""
 
-    def say(self, text: str, role: str = ...) -> None:
-        """Show a message until the next key."""
-
 
 class QrelsSession:
     """A benchmark with its queries.
 
-    ask: what was asked to be ranked; answer: what the queries shown were ranked by; queries: all
+    job: what was asked to be ranked; answer: what the queries shown were ranked by; queries: all
     of them, `shown` those that the filter `words` keeps, in `order`; view: the chosen query with
     its documents, None until they are read; problem: why there is nothing to show.
     """
 
     def __init__(self, face: QrelsFace) -> None:
         self.face = face
-        self.ask: Ask | None = None
-        self.answer: Answer | None = None
+        self.job: EvaluateJob | None = None
+        self.answer: EvaluationSummary | None = None
         self.problem = ""
         self.queries: list[QueryRow] = []
         self.shown: list[QueryRow] = []
@@ -84,61 +81,65 @@ class QrelsSession:
 
     # Opening -----------------------------------------------------------------------------
 
-    def open(self, ask: Ask) -> None:
-        """Show what `ask` ranks: kept rankings at once, others when they were made."""
-        self.ask = with_run(ask, self.face.places)
+    def open(self, job: EvaluateJob) -> None:
+        """Show what `job` ranks: kept rankings at once, others when they were made."""
+        self.job = with_run_file(job, self.face.owner.where)
         self._show([], None)
-        self.face.start(partial(self._open, self.ask), "explore")
+        self.face.in_background("explore", self._open, self.job)
 
-    async def _open(self, ask: Ask) -> None:
-        kept = stored(ask)
-        if kept is None or not await self._show_kept(ask, kept):
-            self.rank(ask)
+    async def _open(self, job: EvaluateJob) -> None:
+        kept = stored_rankings(job)
+        if kept is None or not await self._show_kept(job, kept):
+            self.rank(job)
 
-    async def _show_kept(self, ask: Ask, kept: Stored) -> bool:
+    async def _show_kept(self, job: EvaluateJob, kept: StoredRankings) -> bool:
         """Show the queries; False where the files have changed since they were ranked."""
         try:
-            rows = await self.face.client.open_benchmark(
-                ask.folder, kept.answer.split, kept.answer.sha256, kept.answer.index, kept.runs
+            rows = await self.face.owner.client.open_benchmark(
+                Path(job.folder),
+                kept.summary.split,
+                kept.summary.sha256,
+                kept.summary.index,
+                kept.runs,
             )
         except BioRetrievalError as error:
             self._fail(error.line())
             return True
         if rows is not None:
-            self._show(rows, kept.answer)
+            self._show(rows, kept.summary)
         return rows is not None
 
-    def rank(self, ask: Ask) -> None:
+    def rank(self, job: EvaluateJob) -> None:
         """Rank the benchmark, in a process of its own."""
         try:
-            prepare(ask)
+            make_folder(job)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
         self.problem = ""
-        if not self.face.evaluations.add([ask]):
-            self.face.say("This is being ranked already, or waits")
+        if not self.face.owner.jobs.submit(job):
+            self.face.owner.say("This is being ranked already, or waits")
         self.face.show_message("Ranking; it continues while you look at something else.")
 
-    def evaluation_done(self, result: Result) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Show the queries of a finished evaluation, if it is the one that was asked."""
-        if self.ask is None or result.ask != self.ask:
+        if self.job is None or outcome.job != self.job:
             return
-        if result.answer is None:
-            self._fail(result.line)
+        if outcome.evaluation is None:
+            self._fail(outcome.line)
             return
         try:
-            kept = keep(self.ask, result.answer)
+            kept = keep_rankings(self.job, outcome.evaluation)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
-        self.face.start(partial(self._show_kept, self.ask, kept), "explore")
+        self.face.in_background("explore", self._show_kept, self.job, kept)
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
         self.face.show_message(problem)
 
-    def _show(self, rows: list[QueryRow], answer: Answer | None) -> None:
+    def _show(self, rows: list[QueryRow], answer: EvaluationSummary | None) -> None:
         self.queries, self.answer, self.problem = rows, answer, ""
         self.words, self.order, self._pair, self.view = "", None, 0, None
         self._arrange()
@@ -177,7 +178,7 @@ class QrelsSession:
     def next_pair(self) -> bool:
         """Compare the next two modes; False where there are no other two."""
         if len(pairs(self.modes)) < 2:
-            self.face.say("There are no other two modes to compare")
+            self.face.owner.say("There are no other two modes to compare")
             return False
         self._pair += 1
         self._arrange()
@@ -193,11 +194,11 @@ class QrelsSession:
         self.view = None
         self._chosen = row.id if row is not None else None
         if row is not None and read:
-            self.face.start(partial(self._look_up, row.id), "view")
+            self.face.in_background("view", self._look_up, row.id)
 
     async def _look_up(self, query: str) -> None:
         try:
-            view = await self.face.client.view_query(query)
+            view = await self.face.owner.client.view_query(query)
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
@@ -211,7 +212,7 @@ class QrelsSession:
         Raises:
             BioRetrievalError: it cannot be read.
         """
-        return await self.face.client.read_document(name)
+        return await self.face.owner.client.read_document(name)
 
     # Export ------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -30,12 +29,11 @@ from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.protocol import CatalogueReady
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
+    from bioretrieval_tui.tui.panes.pane import PaneContext
 
 HITS = 100
 """Hits that a search asks for."""
@@ -76,39 +74,33 @@ class Stoppable(Protocol):
 class SearchFace(Protocol):
     """What a session needs of the pane that shows it."""
 
-    index: str
-    """Name of the index that is searched; panes share it."""
-
     @property
-    def catalogue(self) -> Catalogue: ...
-
-    @property
-    def client(self) -> SearchClient: ...
+    def owner(self) -> PaneContext:
+        """The app: the index that is searched, the search process, messages."""
 
     @property
     def cursor(self) -> int:
         """Row of the cursor in the list in use."""
 
-    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Running:
-        """Run `work` and cancel what runs in the same group."""
+    def in_background(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, None]], *args: Any
+    ) -> Running:
+        """Run `work(*args)` in place of what runs in the same group."""
 
-    def later(self, seconds: float, do: Callable[[], None]) -> Stoppable:
-        """Call `do` after a pause."""
+    def set_timer(self, delay: float, callback: Callable[[], None]) -> Stoppable:
+        """Call `callback` after a pause in seconds."""
+
+    def head(self) -> None:
+        """Show the status line again."""
 
     def show_hits(self, cursor: int = 0) -> None:
         """Show other hits."""
-
-    def show_head(self) -> None:
-        """Show the status line again."""
 
     def show_reason(self, document: str) -> None:
         """Show a page again, if it is of this document: more is known of it."""
 
     def opened_similar(self, document: str) -> None:
         """Hits similar to this document are shown; `back` returns to it."""
-
-    def say(self, text: str, role: str = ...) -> None:
-        """Show a message until the next key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,37 +194,30 @@ def _clause_place(where: str, clause: str) -> tuple[int, int] | None:
 # Rerankers ------------------------------------------------------------------------------------
 
 
-def rerankers(catalogue: Catalogue) -> list[tuple[Model, Reranker]]:
-    """Every cross-encoder of the catalogue with a recipe, as the search process wants it."""
-    from bioretrieval_tui.catalog.models import Model
+def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
+    """Name and request of the first cross-encoder of the catalogue that has a recipe and its files
+    on this machine. Reads the disk.
 
-    found = []
+    Raises:
+        ModelError: none is here; the remedy says how to get the first one.
+    """
+    from bioretrieval_tui.catalog.models import Model
+    from bioretrieval_tui.encoding.download import missing_models
+
+    first: Model | None = None
     for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST_RERANKER):
         recipe = entry.encoding
         if entry.role != "reranker" or recipe is None or recipe.type != "cross-encoder":
             continue
         side = recipe.document or recipe.query
         hub = (side.model if side else None) or next(iter(entry.hub), None)
-        if hub is not None:
-            found.append((entry, Reranker(hub, recipe)))
-    return found
-
-
-def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
-    """Name and request of the first reranker with its files on this machine. Reads the disk.
-
-    Raises:
-        ModelError: none is here; the remedy says how to get the first one.
-    """
-    from bioretrieval_tui.encoding.fetching import missing_models
-
-    known = rerankers(catalogue)
-    for entry, reranker in known:
-        if not missing_models(reranker.model, reranker.recipe):
-            return entry.name, reranker
-    if not known:
+        if hub is None:
+            continue
+        if not missing_models(hub, recipe):
+            return entry.name, Reranker(hub, recipe)
+        first = first or entry
+    if first is None:
         raise ModelError("the catalogue has no reranker with a recipe")
-    first = known[0][0]
     raise ModelError(
         f"{first.name} is not on this machine",
         remedy=f"get it: bioretrieval-tui doctor --model {first.id} --download",
@@ -271,6 +256,11 @@ class SearchSession:
         self._pause: Stoppable | None = None
         self._running: Running | None = None
 
+    @property
+    def owner(self) -> PaneContext:
+        """The app, which panes share."""
+        return self.face.owner
+
     # What is shown -----------------------------------------------------------------------
 
     @property
@@ -286,13 +276,13 @@ class SearchSession:
     @property
     def model(self) -> str:
         """Name of the model of the index that is searched, "" while unknown."""
-        info = self.infos.get(self.face.index)
+        info = self.infos.get(self.owner.index)
         return (info.model or "").rstrip("/").rpartition("/")[2] if info else ""
 
     @property
     def schema(self) -> Schema | None:
         """The fields that a filter may name; None while unknown."""
-        info = self.infos.get(self.face.index)
+        info = self.infos.get(self.owner.index)
         return schema_of(info.fields) if info and info.fields is not None else None
 
     @property
@@ -317,7 +307,7 @@ class SearchSession:
     def tell(self, *parts: StatusPart) -> None:
         """Say what the search is doing, at the end of the status line."""
         self.state = parts
-        self.face.show_head()
+        self.face.head()
 
     def tell_progress(self, progress: Progress) -> None:
         """Show a step of what the search process does."""
@@ -336,7 +326,7 @@ class SearchSession:
         if self.problem is not None:
             unfinished = isinstance(self.problem, UnfinishedFilterError)
             return [(self.problem.line(), "dim" if unfinished else "error")]
-        parts = [("Search", "strong"), (f"  {self.face.index}", "ok")]
+        parts = [("Search", "strong"), (f"  {self.owner.index}", "ok")]
         if self.state:
             return [*parts, ("   ", "text"), *self.state]
         if self.two_lists:
@@ -396,7 +386,7 @@ class SearchSession:
         ):
             return
         self._with_vectors, self.ready = vectors, False
-        self.face.start(partial(self._prepare, vectors), "prepare")
+        self.face.in_background("prepare", self._prepare, vectors)
 
     async def _prepare(self, vectors: bool) -> None:
         """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
@@ -412,60 +402,60 @@ class SearchSession:
         if self.text.strip():
             self.send()
         elif vectors:
-            self._running = self.face.start(self._warm_up, "search")
+            self._running = self.face.in_background("search", self._warm_up)
 
     async def _ensure_catalogue(self, *, vectors: bool) -> CatalogueReady:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
 
-        documents = catalogue_documents(self.face.catalogue)
-        return await self.face.client.ensure_catalogue(
+        documents = catalogue_documents(self.owner.catalogue)
+        return await self.owner.client.ensure_catalogue(
             documents, fingerprint(documents), vectors=vectors, on_progress=self.tell_progress
         )
 
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
         try:
-            await self.face.client.search(Query(text="warm", k=1), index=CATALOGUE)
+            await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
         except BioRetrievalError:
             return  # the first query of the user reports it
 
     async def learn(self) -> None:
         """Read what is known of the indexes: model, fields, number of documents."""
         try:
-            self.infos = {info.name: info for info in await self.face.client.list_indexes()}
+            self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
         except BioRetrievalError:
             return  # a search reports it
-        self.face.show_head()
+        self.face.head()
 
     async def next_index(self) -> str | None:
         """Name of the index to search next, None where there is no other."""
         try:
-            self.infos = {info.name: info for info in await self.face.client.list_indexes()}
+            self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
         except BioRetrievalError as error:
-            self.face.say(error.line(), "error")
+            self.owner.say(error.line(), "error")
             return None
         known = [info.name for info in self.infos.values() if info.status == "ok"]
         names = [CATALOGUE, *(name for name in known if name != CATALOGUE)]
         if len(names) == 1:
-            self.face.say("No index of your own yet: press 0 to build one")
+            self.owner.say("No index of your own yet: press 0 to build one")
             return None
-        now = self.face.index
+        now = self.owner.index
         return names[((names.index(now) if now in names else -1) + 1) % len(names)]
 
     def search_in(self, name: str) -> None:
         """Search another index for what the query line holds."""
-        self.face.index = name
+        self.owner.index = name
         self.show(NOTHING)
         try:
             self._check(self.where)
         except FilterError as problem:
             # Another index may not have the fields that the filter names.
             self.where = ""
-            self.face.say(f"The filter was removed: {problem.message}")
+            self.owner.say(f"The filter was removed: {problem.message}")
         self.problem = None
         self.send()
         if name not in self.infos:
-            self.face.start(self.learn, "learn")
+            self.face.in_background("learn", self.learn)
 
     # Searching ---------------------------------------------------------------------------
 
@@ -492,31 +482,31 @@ class SearchSession:
         self.beside = False
         self.prepare()
         self.send()
-        self.face.show_head()
+        self.face.head()
 
     def next_order(self) -> None:
         """Sort by relevance or by date."""
         self.order = "relevance" if self.order == "date" else "date"
         self.send()
-        self.face.show_head()
+        self.face.head()
         if not self.text.strip():
-            self.face.say("Newest first" if self.order == "date" else "Best first")
+            self.owner.say("Newest first" if self.order == "date" else "Best first")
 
     def send(self) -> None:
         """Search for the query; an older search that still runs is cancelled."""
         self.no_pause()
         if not self.text.strip():
-            self.face.show_head()
+            self.face.head()
             return
-        if not self.ready and self.face.index == CATALOGUE:
+        if not self.ready and self.owner.index == CATALOGUE:
             return  # sent when the index is there
         question = self._question()
         search = self._search_two if self.beside else self._search_one
-        self._running = self.face.start(partial(search, question), "search")
+        self._running = self.face.in_background("search", search, question)
 
     def _send_soon(self) -> None:
         self.no_pause()
-        self._pause = self.face.later(PAUSE, self.send)
+        self._pause = self.face.set_timer(PAUSE, self.send)
 
     def no_pause(self) -> None:
         """Send nothing when the pause ends."""
@@ -545,13 +535,13 @@ class SearchSession:
 
     def _current(self, question: Query, index: str) -> bool:
         """Whether this is still asked."""
-        return question.text == self.text and index == self.face.index
+        return question.text == self.text and index == self.owner.index
 
     async def _search_one(self, question: Query) -> None:
-        index = self.face.index
+        index = self.owner.index
         self.tell(("searching", "dim"))
         try:
-            answer = await self.face.client.search(question, index=index)
+            answer = await self.owner.client.search(question, index=index)
         except InterruptedByUser:
             return
         except BioRetrievalError as error:
@@ -561,13 +551,13 @@ class SearchSession:
             self.show(HitView(index, question, answer, question.where))
 
     async def _search_two(self, question: Query) -> None:
-        index = self.face.index
+        index = self.owner.index
         views = []
         self.tell(("searching", "dim"))
         try:
             for mode, stream in (("lexical", "left"), ("dense", "right")):
                 asked = msgspec.structs.replace(question, mode=mode)
-                answer = await self.face.client.search(asked, index=index, stream=stream)
+                answer = await self.owner.client.search(asked, index=index, stream=stream)
                 views.append(HitView(index, asked, answer, asked.where))
         except InterruptedByUser:
             return
@@ -592,7 +582,7 @@ class SearchSession:
             # Half-typed: show where, and keep what was last right.
             self.problem = problem
             self.no_pause()
-            self.face.show_head()
+            self.face.head()
             return
         self.problem = None
         if not whole and self._starts_field(where):
@@ -600,13 +590,13 @@ class SearchSession:
         elif where.strip() != self.where:
             self.where = where.strip()
             self._send_soon()
-        self.face.show_head()
+        self.face.head()
 
     def accept_filter(self, where: str) -> bool:
         """Filter by what was typed, now; False where it is wrong, which is said."""
         self.filter_by(where, whole=True)
         if self.problem:
-            self.face.say(self.problem.line(), "error")
+            self.owner.say(self.problem.line(), "error")
             return False
         if self._pause:
             self.send()
@@ -639,14 +629,14 @@ class SearchSession:
     def rerank(self) -> None:
         """Have a cross-encoder rerank the top hits."""
         if self.view.question is None or not self.view.hits:
-            self.face.say("There are no hits to rerank")
+            self.owner.say("There are no hits to rerank")
             return
         self.beside = False
         question = msgspec.structs.replace(self._question(), order="relevance")
-        self._running = self.face.start(partial(self._rerank, question), "search")
+        self._running = self.face.in_background("search", self._rerank, question)
 
     async def _rerank(self, question: Query) -> None:
-        index = self.face.index
+        index = self.owner.index
 
         def before(answer: SearchResult) -> None:
             """Show the hits that are about to be reranked."""
@@ -657,9 +647,9 @@ class SearchSession:
 
         self.tell(("looking for a reranker", "dim"))
         try:
-            name, reranker = await asyncio.to_thread(installed_reranker, self.face.catalogue)
+            name, reranker = await asyncio.to_thread(installed_reranker, self.owner.catalogue)
             self.tell(("reranking the top hits, esc cancels", "dim"))
-            answer = await self.face.client.search(
+            answer = await self.owner.client.search(
                 question, index=index, reranker=reranker, on_progress=self.tell_progress,
                 on_part=before,
             )  # fmt: skip
@@ -670,7 +660,7 @@ class SearchSession:
             # The hits stay. The remedy has a line of its own, which a narrow window shows whole.
             self.tell((error.message, "error"))
             if error.remedy:
-                self.face.say(error.remedy, "error")
+                self.owner.say(error.remedy, "error")
             return
         if self._current(question, index):
             self.show(HitView(index, question, answer, question.where, reranker=name))
@@ -679,12 +669,12 @@ class SearchSession:
         """Look for documents similar to a hit; `near`: it is an entry listed after the hits."""
         self.no_pause()
         index = CATALOGUE if near else self.shown.index
-        self._running = self.face.start(partial(self._similar, hit, index), "search")
+        self._running = self.face.in_background("search", self._similar, hit, index)
 
     async def _similar(self, hit: Hit, index: str) -> None:
         self.tell(("looking for similar documents", "dim"))
-        client = self.face.client
-        where = self.where if index == self.face.index else ""
+        client = self.owner.client
+        where = self.where if index == self.owner.index else ""
         near: tuple[Hit, ...] = ()
         try:
             if index == CATALOGUE and self._with_vectors is False:
@@ -695,7 +685,7 @@ class SearchSession:
             return
         except BioRetrievalError as error:
             self.tell()
-            self.face.say(error.line(), "error")
+            self.owner.say(error.line(), "error")
             return
         if index != CATALOGUE and self.ready and self._with_vectors:
             try:
@@ -726,14 +716,14 @@ class SearchSession:
     def explain(self, hit: Hit) -> None:
         """Ask why a hit was found."""
         if self.view.question is not None:
-            self.face.start(partial(self._explain, hit, self.view, self.view.question), "why")
+            self.face.in_background("why", self._explain, hit, self.view, self.view.question)
 
     async def _explain(self, hit: Hit, view: HitView, question: Query) -> None:
         # Both halves are worth knowing, except where no model was asked and none should load.
         if question.mode != "lexical" or self.beside:
             question = msgspec.structs.replace(question, mode="hybrid")
         try:
-            told = await self.face.client.why(question, [hit.id], index=view.index)
+            told = await self.owner.client.why(question, [hit.id], index=view.index)
         except BioRetrievalError:
             return  # the page is complete without it
         if self.view is view and told:
@@ -751,7 +741,7 @@ class SearchSession:
         if view.like is not None:
             title = f"Similar to {view.like.title or view.like.id}"
         hits = list(view.answer.hits)
-        catalogue = self.face.catalogue if view.index == CATALOGUE else None
+        catalogue = self.owner.catalogue if view.index == CATALOGUE else None
         return hit_sheet(hits, title=title, citations=hit_citations(hits, catalogue))
 
 

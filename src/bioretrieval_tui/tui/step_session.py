@@ -11,7 +11,7 @@ from pathlib import Path
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Model, Step
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.fetching import missing_models
+from bioretrieval_tui.encoding.download import missing_models
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.evaluation.metrics import MAIN
@@ -31,7 +31,7 @@ _PLACES = ("", "datasets", "data")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class EvalCommand:
     """One `eval` of a step. benchmark: the catalogue's id; model: its id, None for the embedded
     one."""
 
@@ -41,30 +41,30 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StepPlace:
     """A call, and the folder that it would run on; None where none was found."""
 
-    call: Call
+    call: EvalCommand
     folder: Path | None
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StepState:
     """What can be said of a step now. missing: hub ids that its models lack on this machine;
     found: the newest records of its calls, in their order."""
 
-    places: tuple[Place, ...]
+    places: tuple[StepPlace, ...]
     missing: tuple[str, ...] = ()
     found: tuple[EvaluationRecord, ...] = ()
 
 
-def calls_of(step: Step) -> list[Call]:
+def calls_of(step: Step) -> list[EvalCommand]:
     """The `eval` commands of a step that name a benchmark, modes and a model and nothing else."""
     found = [_call(command) for command in step.commands]
     return [call for call in found if call is not None]
 
 
-def _call(command: str) -> Call | None:
+def _call(command: str) -> EvalCommand | None:
     try:
         words = shlex.split(command)
     except ValueError:
@@ -80,7 +80,7 @@ def _call(command: str) -> Call | None:
             model = value
         else:
             return None
-    return Call(words[2], tuple(modes) or ("dense", "lexical", "hybrid"), model)
+    return EvalCommand(words[2], tuple(modes) or ("dense", "lexical", "hybrid"), model)
 
 
 # Folders -----------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def check_folder(step: Step, folder: Path) -> None:
         raise NotFoundError(error.message, remedy=f"or choose one that holds {named}") from error
 
 
-def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[Place, ...]:
+def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[StepPlace, ...]:
     """The calls of a step with their folders.
 
     chosen: the folder that the reader chose for the step: a benchmark, which then stands for all
@@ -121,13 +121,16 @@ def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[Place
     calls = calls_of(step)
     if chosen is not None and is_benchmark(chosen):
         kinds = dict.fromkeys((call.model, call.modes) for call in calls)
-        return tuple(Place(Call(chosen.name, modes, model), chosen) for model, modes in kinds)
+        return tuple(
+            StepPlace(EvalCommand(chosen.name, modes, model), chosen) for model, modes in kinds
+        )
     roots = [*([chosen] if chosen is not None else []), *near, *usual_roots()]
-    return tuple(
-        Place(call, next((r / call.benchmark for r in roots if is_benchmark(r / call.benchmark)),
-                         None))
-        for call in calls
-    )  # fmt: skip
+
+    def found(call: EvalCommand) -> Path | None:
+        folders = (root / call.benchmark for root in roots)
+        return next((folder for folder in folders if is_benchmark(folder)), None)
+
+    return tuple(StepPlace(call, found(call)) for call in calls)
 
 
 def usual_roots() -> list[Path]:
@@ -144,7 +147,7 @@ def usual_roots() -> list[Path]:
 # Models and figures ------------------------------------------------------------------------
 
 
-def missing_of(calls: Sequence[Call], catalogue: Catalogue) -> tuple[str, ...]:
+def missing_of(calls: Sequence[EvalCommand], catalogue: Catalogue) -> tuple[str, ...]:
     """What the models of these calls lack on this machine."""
     missing: dict[str, None] = {}
     for call in calls:
@@ -159,7 +162,7 @@ def missing_of(calls: Sequence[Call], catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def newest_of(
-    places: Sequence[Place], records: Sequence[EvaluationRecord], catalogue: Catalogue
+    places: Sequence[StepPlace], records: Sequence[EvaluationRecord], catalogue: Catalogue
 ) -> tuple[EvaluationRecord, ...]:
     """The newest record of every call and mode; `records` are newest first."""
     found = []
@@ -182,7 +185,7 @@ def newest_of(
 # The page ----------------------------------------------------------------------------------
 
 
-def step_lines(state: State, catalogue: Catalogue) -> Iterator[Line]:
+def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
     """What can be run, what is missing and how to get it, and what came of it."""
     yield line()
     yield line(
@@ -201,7 +204,7 @@ def _labelled(label: str, *spans: Span) -> Line:
     return line(Span(f"{label:<{LABEL}}", "dim"), *spans, hang=LABEL)
 
 
-def _place_lines(place: Place, catalogue: Catalogue) -> Iterator[Line]:
+def _place_lines(place: StepPlace, catalogue: Catalogue) -> Iterator[Line]:
     name = catalogue.names.get(place.call.benchmark, place.call.benchmark)
     if place.folder is not None:
         yield _labelled("benchmark", Span(name, "benchmark"), Span(f"  {short(place.folder)}"))

@@ -10,9 +10,9 @@ from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobQueue, Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
+    from bioretrieval_tui.backend.protocol import EvaluateJob
     from bioretrieval_tui.index.report import Report, Verification
-    from bioretrieval_tui.tui.evaluating import Ask, Evaluations
 
 WIDE = 120
 """Columns from which speed and reading stand on one line."""
@@ -27,15 +27,18 @@ def gauge(share: float | None, width: int) -> list[Span]:
     return [Span("━" * filled, "gauge"), Span("─" * (width - filled), "rule")]
 
 
-def job_lines(jobs: JobQueue, width: int) -> list[list[Span]]:
+def job_lines(jobs: JobQueue, width: int, stop: str = "s") -> list[list[Span]]:
     """The job that runs: what and how far; how fast, on what, what was read (two lines where
-    `width` is narrow); how to stop it, and what waits."""
+    `width` is narrow); how to stop it (a key), what waits, and what the job said last."""
     job, step = jobs.current, jobs.progress
     if job is None:
         return []
     first = [Span(job.title, "strong")]
+    last = [*_waiting(jobs, stop), Span(f"   {jobs.remark}" if jobs.remark else "", "dim")]
+    if jobs.evaluation is not None:
+        first.append(Span(f"  {_settings_of(jobs.evaluation)}", "dim"))
     if step is None:
-        return [[*first, Span("  starting", "dim")], _waiting(jobs)]
+        return [[*first, Span("  starting", "dim")], last]
     share = step.share if step.share is not None else step.input_share
     first += [Span(f"  {step.stage}  ", "dim"), *gauge(share, BAR if width >= WIDE else BAR // 2)]
     if share is not None:
@@ -45,7 +48,7 @@ def job_lines(jobs: JobQueue, width: int) -> list[list[Span]]:
         first.append(Span(f"  {time_left(step.seconds_left)}", "dim"))
     speed, rest = "   ".join(_speed(step)), "   ".join(_rest(step))
     details = [f"{speed}   {rest}"] if width >= WIDE else [speed, rest]
-    return [first, *([Span(text.strip(), "dim")] for text in details), _waiting(jobs)]
+    return [first, *([Span(text.strip(), "dim")] for text in details), last]
 
 
 def _speed(step: Progress) -> Iterator[str]:
@@ -68,12 +71,22 @@ def _rest(step: Progress) -> Iterator[str]:
         yield step.note
 
 
-def _waiting(jobs: JobQueue) -> list[Span]:
+def _settings_of(job: EvaluateJob) -> str:
+    model = "the embedded model" if job.model is None else job.model.rstrip("/").rpartition("/")[2]
+    return f"{', '.join(job.modes)}; {model}"
+
+
+def evaluation_lines(jobs: JobQueue, width: int) -> list[list[Span]]:
+    """The evaluation that runs, as `job_lines`; none while something else runs."""
+    return job_lines(jobs, width, "X") if jobs.evaluation is not None else []
+
+
+def _waiting(jobs: JobQueue, stop: str) -> list[Span]:
     if not jobs.queue:
-        return [Span("s: stop", "faint")]
+        return [Span(f"{stop}: stop", "faint")]
     from bioretrieval_tui.backend.jobs import titles
 
-    return [Span("s: stop; then: ", "faint"), Span(titles(jobs.queue), "dim")]
+    return [Span(f"{stop}: stop; then: ", "faint"), Span(titles(jobs.queue), "dim")]
 
 
 def job_hint(jobs: JobQueue) -> str:
@@ -92,7 +105,7 @@ def job_hint(jobs: JobQueue) -> str:
 # Outcomes ---------------------------------------------------------------------------------------
 
 
-def outcome_lines(outcome: Outcome) -> Iterator[Line]:
+def outcome_lines(outcome: JobOutcome) -> Iterator[Line]:
     """What came of a job: its line, the checks of a verification, why records were rejected."""
     yield line(Span(outcome.line, outcome.role))
     if outcome.verification is not None:
@@ -125,46 +138,3 @@ def _rejection_lines(report: Report) -> Iterator[Line]:
     more = report.rejected - min(_REJECTIONS, len(report.rejections))
     if more:
         yield line(Span(f"and {more:,} more; index build --report FILE lists them", "faint"))
-
-
-# Evaluations ------------------------------------------------------------------------------------
-
-
-def evaluation_lines(work: Evaluations, width: int) -> list[list[Span]]:
-    """The evaluation that runs: what and how far, what its process said last, how to stop it."""
-    ask, step = work.current, work.progress
-    if ask is None:
-        return []
-    first = [Span(ask.doing, "strong"), Span(f"  {_settings_of(ask)}", "dim")]
-    if step is None:
-        second = [Span("starting", "dim")]
-    else:
-        second = [Span(f"{step.stage}  ", "dim")]
-        second += gauge(step.share, BAR if width >= WIDE else BAR // 2)
-        if step.share is not None:
-            second.append(Span(f"  {percent(step.share)}", "strong"))
-        if step.total:
-            second.append(Span(f"  {step.done:,} of {step.total:,} {step.unit}", "dim"))
-        if step.seconds_left is not None:
-            second.append(Span(f"  {time_left(step.seconds_left)}", "dim"))
-        if step.note:
-            second.append(Span(f"  {step.note}", "dim"))
-    then = f"; then {len(work.queue)} more" if work.queue else ""
-    last = [Span(f"X: stop{then}", "faint"), Span(f"   {work.remark}", "dim")]
-    return [first, second, last]
-
-
-def _settings_of(ask: Ask) -> str:
-    model = "the embedded model" if ask.model is None else ask.model.rstrip("/").rpartition("/")[2]
-    return f"{', '.join(ask.modes)}; {model}"
-
-
-def evaluation_hint(work: Evaluations) -> str:
-    """The evaluation that runs, in a few words for the status line; "" while there is none."""
-    if work.current is None:
-        return ""
-    step = work.progress
-    far = "" if step is None else f" {step.stage}"
-    if step is not None and step.share is not None:
-        far += f" {percent(step.share)}"
-    return f"{work.current.doing}{far}"

@@ -1,1 +1,1 @@
-"""Helpers without knowledge of the field: formatting, text, processes."""
+"""Helpers that know nothing of retrieval: text folding and number formatting."""

@@ -1,4 +1,4 @@
-"""Counts and values as readers write them: 353.8M parameters, 1,523,878 documents, .7240."""
+"""Numbers formatted for readers: 354M parameters, 1,523,878 documents, 0.724, 8.1 MB."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def count(value: int | None) -> str:
-    """Thousands separated; nothing for None."""
+    """Format with thousands separators; "" for None."""
     return "" if value is None else f"{value:,}"
 
 
 def short(value: int | None) -> str:
-    """A size in three figures: 109M, 2.51B, 171K; nothing for None."""
+    """Format with three significant digits: 109M, 2.51B, 171K; "" for None."""
     if value is None:
         return ""
     for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
-        # From 999.5 of the unit below, three figures round up into this one.
+        # From 999.5 of the unit below, three digits round up to this one.
         if value >= limit - limit // 2000:
             scaled = value / limit
             digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
@@ -25,18 +25,18 @@ def short(value: int | None) -> str:
 
 
 def figure(value: float) -> str:
-    """A published value: at least three decimals, never more than were published."""
+    """Format a score with at least three decimals, and no more than were published."""
     whole, _, decimals = f"{value:.6f}".partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<3}"
 
 
 def plural(count: int, what: str) -> str:
-    """`1 file`, `1,024 files`."""
+    """Format a count with its noun: `1 file`, `1,024 files`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def size(count: int) -> str:
-    """Bytes in three figures at most: 512 B, 8.1 MB, 1.7 GB."""
+    """Format bytes with at most three digits: 512 B, 8.1 MB, 1.7 GB."""
     power = 0
     while power + 1 < len(_UNITS) and count / 1000**power >= 999.5:
         power += 1
@@ -46,7 +46,7 @@ def size(count: int) -> str:
 
 
 def time_left(seconds: float) -> str:
-    """A rough time, as rough as such a guess is: `40 s left`, `3 min left`, `2 h 10 min left`."""
+    """Format a remaining time roughly: `40 s left`, `3 min left`, `2 h 10 min left`."""
     if seconds < 90:
         return f"{round(seconds)} s left"
     minutes = round(seconds / 60)
@@ -57,10 +57,10 @@ def time_left(seconds: float) -> str:
 
 
 def rate(value: float) -> str:
-    """Something a second: 0.4, 98, 24,100."""
+    """Format a rate a second: 0.4, 98, 24,100."""
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 
 def percent(share: float) -> str:
-    """A share, never 100 % before it is all: 0%, 43%, 99%, 100%."""
+    """Format a share (0 to 1), with 100% only when complete: 0%, 43%, 99%, 100%."""
     return "100%" if share >= 1 else f"{min(99, int(share * 100))}%"

@@ -13,7 +13,7 @@ from bioretrieval_tui.actions import Action, shown_key
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import Field, Filter, Row, Schema
-from bioretrieval_tui.tui.dialogs.base import Dialog
+from bioretrieval_tui.tui.dialogs.dialog import Dialog
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import Column, VirtualTable

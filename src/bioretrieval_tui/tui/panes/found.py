@@ -12,8 +12,8 @@ from textual.containers import Horizontal
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundPaper, FoundSession, service_of
 from bioretrieval_tui.tui.hit_list import hit_page
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -57,7 +57,7 @@ class FoundRows:
         ]
 
 
-class FoundPane(ListPane):
+class FoundPane(Pane):
     """A list of papers at the left, the paper at the right."""
 
     TITLE = "Found"
@@ -127,10 +127,10 @@ class FoundPane(ListPane):
         at = self.table.cursor
         return self.session.papers[at] if 0 <= at < len(self.session.papers) else None
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """The paper whole, with the words of the query marked."""
         if self.paper is None or self.session.request is None:
-            return Page(())
+            return PaintedPage(())
         return hit_page(self.paper.hit, self.session.request.query, scored=False)
 
     def place(self) -> str | None:

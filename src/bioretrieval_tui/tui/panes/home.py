@@ -15,8 +15,8 @@ from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.freshness import SubjectChange, load_freshness
 from bioretrieval_tui.online.watches import Watched, watches
-from bioretrieval_tui.tui.markdown import inline
 from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.spans import inline
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.util.formatting import count
@@ -26,7 +26,7 @@ OUTSIDE = 5
 """Changes of the world outside that are shown."""
 
 
-class HomePane(Pane):
+class HomePane(Pane, inherit_bindings=False):
     """One page; letters jump to the latest entries."""
 
     SCOPES: ClassVar[tuple[str, ...]] = ("detail", "everywhere")
@@ -94,7 +94,7 @@ def home_lines(
         line(
             Span(
                 "Papers, models, datasets, benchmarks and training recipes for dense retrieval "
-                "in biomedicine, each figure with its source; and search over your own abstracts.",
+                "in biomedicine, each value with its source; and search over your own abstracts.",
                 "dim",
             )
         ),
@@ -119,7 +119,7 @@ def home_lines(
     figures = count(len(catalogue.results))
     lines += [
         line(),
-        line(Span(f"{figures} published figures", "strong"),
+        line(Span(f"{figures} published results", "strong"),
              Span(f", each with its source. Updated {catalogue.updated or 'never'}.", "dim")),
         line(),
         line(Span("Latest", "header")),
@@ -140,7 +140,7 @@ def home_lines(
             line(Span(f"{change.date}  ", "dim"), change.line(), hang=12)
             for change in found[:OUTSIDE]
         ]
-        lines.append(line(Span("catalog refresh asks again and lists the rest", "faint")))
+        lines.append(line(Span("catalog refresh looks again and lists the rest", "faint")))
     lines += _news_lines(watched)
     lines += [
         line(),
@@ -149,7 +149,7 @@ def home_lines(
         line(Span(" 9 ", "key"), " search everything here by meaning, offline", hang=4),
         line(Span(" 0 ", "key"), " build an index over abstracts of your own", hang=4),
         line(Span(" / ", "key"), " filters any list, ", Span(" ? ", "key"), " shows the keys, ",
-             Span(" q ", "key"), " leaves", hang=4),
+             Span(" q ", "key"), " quits", hang=4),
     ]  # fmt: skip
     return lines
 

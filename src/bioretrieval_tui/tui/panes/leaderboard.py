@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, Matrix, MatrixRow, build
+from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, MatrixRow, ResultMatrix, build
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.render.entries import result_remarks
+from bioretrieval_tui.render.entries import entry_page, result_remarks
 from bioretrieval_tui.render.evaluations import MARK, run_page
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.board import (
@@ -25,8 +27,10 @@ from bioretrieval_tui.tui.board import (
     merged,
     own_rows,
 )
-from bioretrieval_tui.tui.panes.browse import BrowsePane
-from bioretrieval_tui.tui.spans import paint
+from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.panes.browse import entry_columns, show_entries, title_of
+from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -34,14 +38,14 @@ from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.evaluation.records import EvaluationRecord
-    from bioretrieval_tui.tui.evaluating import Result as Outcome
 
 
-class LeaderboardPane(BrowsePane):
+class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, with your runs among the published results."""
 
-    BINDINGS = bindings("leaderboard")
+    BINDINGS = bindings("leaderboard", "browse")
     SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
     DEFAULT_CSS = """
     LeaderboardPane #matrix { display: none; }
@@ -53,14 +57,15 @@ class LeaderboardPane(BrowsePane):
     """
 
     def __init__(self, name: str, section: str) -> None:
-        super().__init__(name, section)
+        super().__init__(name)
+        self.section = section
         self.zero_shot_only = False
         self.sort: Axis | str | None = None
-        """None: by the number of figures."""
+        """None: by the number of results."""
         self.axis: Axis | None = None
-        """The last axis that sorted: the mean keeps to the models that have a figure there."""
+        """The last axis that sorted: the mean covers the models that have a result there."""
         self.reverse = False
-        self.matrix = Matrix((), (), (), {})
+        self.matrix = ResultMatrix((), (), (), {})
         self.own = OwnRows()
         self.with_own = True
         """Runs are shown."""
@@ -70,13 +75,21 @@ class LeaderboardPane(BrowsePane):
         """The runs that the filter keeps, whatever the order hides."""
 
     def compose(self) -> ComposeResult:
-        """The list of recipes, and the matrix under it until it is asked for."""
-        yield from super().compose()
+        """The list of recipes, and the matrix, hidden at first."""
+        yield HeadLine()
+        with Horizontal():
+            yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
+            yield Detail(rule=True)
         yield VirtualTable(
             [Column("model", "Model", MODEL_WIDTH, frozen=True)],
-            id="matrix", squeeze=False, empty="No figure is left: lift the filter.",
+            id="matrix", squeeze=False, empty="No result is left: clear the filter.",
         )  # fmt: skip
         yield Detail("own")
+
+    def on_mount(self) -> None:
+        """Fill the list of recipes."""
+        self.entry_list = EntrySession(self.catalogue.section(self.section), self.catalogue)
+        self.refill()
 
     @property
     def in_matrix(self) -> bool:
@@ -127,19 +140,18 @@ class LeaderboardPane(BrowsePane):
         """Recipes or matrix."""
         self._close_own()
         self._close_filter()
-        self.expression = ""
-        self._filter = None
         self.toggle_class("-matrix")
         if self.sort is None:
             self.sort = self.axis = next(iter(build(self.catalogue).axes), None)
         self.remove_class("-reading")
         models = [m for m in self.catalogue.of_type(Model) if self.catalogue.results_of(m.id)]
-        self.entries = models if self.in_matrix else self.catalogue.section(self.section)
+        entries = models if self.in_matrix else self.catalogue.section(self.section)
+        self.entry_list = EntrySession(entries, self.catalogue)
         self.refill()
         self.table.focus()
 
     def action_zero_shot(self) -> None:
-        """Only figures that are known to be zero-shot."""
+        """Show only results known to be zero-shot."""
         if not self.in_matrix:
             self.owner.say("Zero-shot is a choice of the results matrix: press v")
             return
@@ -147,20 +159,21 @@ class LeaderboardPane(BrowsePane):
         self.refill()
 
     def refill(self, keep: str | None = None) -> None:
-        if not self.in_matrix:
-            super().refill(keep)
+        session = self.entry_list
+        if not self.in_matrix or session is None:
+            show_entries(self, keep)
             return
         keep = keep or self.current_id
         if not self._sortable():
             self.sort, self.reverse = self.axis, False
-        ids = [entry.id for entry in self._matching(self.expression)]
+        ids = [entry.id for entry in session.matching(session.expression)]
         self.matrix = build(
             self.catalogue, models=ids, zero_shot_only=self.zero_shot_only,
             sort=self.sort, within=self.axis if self.sort == "mean" else None,
             reverse=self.reverse,
         )  # fmt: skip
-        kept = frozenset(ids) if self.expression.strip() else None
-        own = fitting(self.own, kept, self.expression, zero_shot_only=self.zero_shot_only)
+        kept = frozenset(ids) if session.expression.strip() else None
+        own = fitting(self.own, kept, session.expression, zero_shot_only=self.zero_shot_only)
         self.shown_own = own if self.with_own else []
         self.rows = merged(
             self.matrix, self.shown_own, self.catalogue, sort=self.sort, reverse=self.reverse
@@ -176,7 +189,7 @@ class LeaderboardPane(BrowsePane):
         # Best first is the arrow down; reversed is worst first.
         table.sorted_by = (key, not self.reverse) if key else None
         by_id = self.catalogue.by_id
-        self.shown = [by_id[row.model] for row in self.matrix.rows]
+        session.shown = [by_id[row.model] for row in self.matrix.rows]
         cursor = next((i for i, row in enumerate(self.rows) if _id(row) == keep), 0)
         rows = MatrixRows(self.matrix, self.catalogue, self.rows, self.shown_own)
         table.show(rows, cursor)
@@ -206,7 +219,7 @@ class LeaderboardPane(BrowsePane):
         self.refill()
 
     def action_column(self, by: int) -> None:
-        """Choose a column; the head says what the figure under the cursor is."""
+        """Choose a column; the head describes the result under the cursor."""
         super().action_column(by)
         self.head()
 
@@ -215,11 +228,20 @@ class LeaderboardPane(BrowsePane):
         if self.in_matrix:
             self.head()
 
+    def make_page(self) -> PaintedPage:
+        """The page of the entry under the cursor."""
+        if self.current is None:
+            return PaintedPage(())
+        return paint(entry_page(self.current, self.catalogue))
+
     def head(self) -> None:
-        if not self.in_matrix or self.problem or self.letters:
-            super().head()
+        session = self.entry_list
+        if session is None:
             return
-        spans = [Span("Results", "strong"), Span(f"  {len(self.shown)} models", "dim")]
+        if not self.in_matrix or session.problem or self.letters:
+            self.query_one(HeadLine).show(*self.list_head(title_of(self.pane_name)))
+            return
+        spans = [Span("Results", "strong"), Span(f"  {len(session.shown)} models", "dim")]
         shown = sum(isinstance(row, OwnRow) for row in self.rows)
         if shown:
             spans.append(Span(f"  {MARK} your runs: {shown}", "own"))
@@ -239,8 +261,8 @@ class LeaderboardPane(BrowsePane):
                 Span(f"  {self.own_row.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
                 Span(f"  {self.own_row.run.how}, measured here; enter: its page", "dim"),
             ]
-        elif self.expression:
-            spans += [Span("  filter ", "faint"), Span(self.expression, "ok")]
+        elif session.expression:
+            spans += [Span("  filter ", "faint"), Span(session.expression, "ok")]
         if self.zero_shot_only:
             spans.append(Span("  zero-shot only", "warn"))
         off = "  ! differs by more than 0.01" if self.shown_own else ""
@@ -254,7 +276,7 @@ class LeaderboardPane(BrowsePane):
         self.query_one(HeadLine).show(*spans)
 
     def figure_under_cursor(self) -> Result | None:
-        """The published figure at the cursor's row and column."""
+        """The published result at the cursor's row and column."""
         table = self.table
         row = self.rows[table.cursor] if 0 <= table.cursor < len(self.rows) else None
         if not isinstance(row, MatrixRow):
@@ -262,37 +284,24 @@ class LeaderboardPane(BrowsePane):
         key = table.columns[table.column].key
         return next((r for axis, r in row.figures.items() if axis_key(axis) == key), None)
 
-    def action_match(self, by: int) -> None:
-        """Next or previous published row that matches the last filter."""
+    def row_ids(self) -> Sequence[str]:
+        """The ids of the rows; runs match no filter of entries."""
         if not self.in_matrix:
-            super().action_match(by)
-            return
-        expression = self.expression or self.last_expression
-        if not expression:
-            self.owner.say("No filter yet: press / first")
-            return
-        matching = {entry.id for entry in self._matching(expression)}
-        count = len(self.rows)
-        for step in range(1, count + 1):
-            index = (self.table.cursor + by * step) % count
-            row = self.rows[index]
-            if isinstance(row, MatrixRow) and row.model in matching:
-                self.table.move_to(index)
-                return
-        self.owner.say(f"No row matches {expression}")
+            return super().row_ids()
+        return [row.model if isinstance(row, MatrixRow) else "" for row in self.rows]
 
     # Runs of the user --------------------------------------------------------------------
 
     def activate(self) -> None:
-        """Read the runs again: something may have been evaluated meanwhile."""
+        """Read the runs again: an evaluation may have ended."""
         super().activate()
         if self.has_class("-own"):
             self.own_detail.focus()
         self._read_runs()
 
-    def evaluation_done(self, result: Outcome) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Read the runs again: an evaluation has left its records."""
-        if result.answer is not None:
+        if outcome.evaluation is not None:
             self._read_runs()
 
     def _read_runs(self) -> None:
@@ -350,7 +359,7 @@ class LeaderboardPane(BrowsePane):
         then = f"{record.id}; its index stays."
         if earlier:
             then += f" The run of {earlier[0].date[:10]} is shown instead."
-        from bioretrieval_tui.tui.dialogs.base import Confirm
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         question = Confirm(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
         self.app.push_screen(question, answered)
@@ -416,7 +425,7 @@ class LeaderboardPane(BrowsePane):
             super().action_relations()
 
     def action_export(self) -> None:
-        """The figures that are shown, as records; or the recipes."""
+        """Export the shown results as records, or the recipes."""
         if not self.in_matrix:
             super().action_export()
             return

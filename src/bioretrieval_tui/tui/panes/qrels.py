@@ -4,27 +4,23 @@ ranked the judged documents of a query."""
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
-from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.metrics import MEASURES
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView, UnjudgedRow
-from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.markdown import addresses
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, difference
+from bioretrieval_tui.tui.spans import PaintedPage, addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -33,8 +29,8 @@ from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.tui.evaluating import Ask, Evaluations, Result
+    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.protocol import EvaluateJob
 
 EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR format will do."
 _QUERIES_WIDTH = 60
@@ -44,7 +40,7 @@ _HIGH_GRADE = 2
 """Grade from which a document is more than just relevant."""
 
 
-class QrelsPane(ListPane):
+class QrelsPane(Pane):
     """Queries at the left, the chosen one with its documents at the right, a document over it.
 
     `session` holds the benchmark; this class has the keys, the widgets and the painting.
@@ -86,27 +82,27 @@ class QrelsPane(ListPane):
         """Nothing is open yet."""
         self.query_one("#query", Detail).can_focus = False
         self.head()
-        self.evaluation_changed()
+        self.jobs_changed()
 
     def on_resize(self) -> None:
         """The query has the rule that the document has."""
         query = self.query_one("#query", Detail)
         query.rule = self.wide
         query.repaint()
-        self.evaluation_changed()
+        self.jobs_changed()
 
-    def open(self, ask: Ask) -> None:
-        """Show what `ask` ranks."""
-        self.session.open(ask)
+    def open(self, job: EvaluateJob) -> None:
+        """Show what a job ranks."""
+        self.session.open(job)
 
-    def evaluation_changed(self) -> None:
+    def jobs_changed(self) -> None:
         """Show the progress of the evaluation that runs."""
-        rows = evaluation_lines(self.owner.evaluations, self.app.size.width)
+        rows = evaluation_lines(self.owner.jobs, self.app.size.width)
         self.query_one(WorkBar).show(rows)
 
-    def evaluation_done(self, result: Result) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Show its queries, if it is of this benchmark."""
-        self.session.evaluation_done(result)
+        self.session.job_ended(outcome)
 
     # Parts -------------------------------------------------------------------------------
 
@@ -149,29 +145,6 @@ class QrelsPane(ListPane):
         self.show_queries(place)
 
     # What the session needs (QrelsFace) --------------------------------------------------
-
-    @property
-    def places(self) -> Places:
-        """Where rankings are kept."""
-        return self.owner.where
-
-    @property
-    def client(self) -> SearchClient:
-        """The search process, which reads benchmarks too."""
-        return self.owner.client
-
-    @property
-    def evaluations(self) -> Evaluations:
-        """The evaluations that run and wait."""
-        return self.owner.evaluations
-
-    def start(self, work: Callable[[], Coroutine[Any, Any, object]], group: str) -> Worker[object]:
-        """Run `work` and cancel what runs in the same group."""
-        return self.run_worker(work, group=group, exclusive=True)
-
-    def say(self, text: str, role: str = "bar.strong") -> None:
-        """Show a message until the next key."""
-        self.owner.say(text, role)
 
     def show_benchmark(self) -> None:
         """Show the queries of another benchmark, and no document yet."""
@@ -239,13 +212,13 @@ class QrelsPane(ListPane):
                 spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
             if session.words:
                 spans += [Span("  filter ", "faint"), Span(session.words, "ok")]
-        elif session.ask is not None:
-            spans.append(Span(f"  {session.ask.folder}", "dim"))
+        elif session.job is not None:
+            spans.append(Span(f"  {session.job.folder}", "dim"))
         self.query_one(HeadLine).show(*spans)
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """An empty page: documents are rows of a table here."""
-        return Page(())
+        return PaintedPage(())
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the chosen query: its text at once, its documents once the cursor rests."""
@@ -280,7 +253,7 @@ class QrelsPane(ListPane):
     async def action_filter(self) -> None:
         """Open the filter line."""
         if not self.session.queries:
-            self.say("No benchmark is open: b chooses one")
+            self.owner.say("No benchmark is open: b chooses one")
             return
         found = self.query(QueryLine)
         if found:
@@ -330,13 +303,13 @@ class QrelsPane(ListPane):
             return
         rows = DocumentRows(self.session.view, self.session.modes).rows
         if rows and not self.has_class("-document"):
-            self.start(partial(self._read, rows[self.documents.cursor]), "document")
+            self.in_background("document", self._read, rows[self.documents.cursor])
 
     async def _read(self, row: FoundRow) -> None:
         try:
             document = await self.session.document(row.id)
         except BioRetrievalError as error:
-            self.say(error.line(), "error")
+            self.owner.say(error.line(), "error")
             return
         self.detail.show(document_lines(row, self.session.modes, document))
         self.add_class("-document")
@@ -361,7 +334,7 @@ class QrelsPane(ListPane):
         session = self.session
         if session.words:
             session.filter_by("")
-        elif session.ask is not None and session.ask == self.owner.evaluations.current:
+        elif session.job is not None and session.job == self.owner.jobs.current:
             self.owner.action_stop_evaluation()
 
     def action_another(self) -> None:
@@ -370,10 +343,10 @@ class QrelsPane(ListPane):
 
     def action_again(self) -> None:
         """Rank the benchmark again."""
-        if self.session.ask is None:
-            self.say("No benchmark is open: b chooses one")
+        if self.session.job is None:
+            self.owner.say("No benchmark is open: b chooses one")
         else:
-            self.session.rank(self.session.ask)
+            self.session.rank(self.session.job)
 
     def action_export(self) -> None:
         """Write the queries that are shown to a file."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import Input
-from textual.worker import Worker
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -28,9 +26,9 @@ from bioretrieval_tui.tui.hit_list import (
     facet_columns,
     hit_page,
 )
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.listing import ListPane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.search_session import NOTHING, SearchSession, facet_values
+from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -38,8 +36,7 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import Outcome
+    from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.catalog.models import AnyEntry
 
 FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
@@ -51,7 +48,7 @@ ROOMY = 140
 """Columns from which hits, facets and page fit side by side."""
 
 
-class SearchPane(ListPane):
+class SearchPane(Pane):
     """A query line, hits, and the page of one; a filter line, facets and a second list on demand.
 
     `session` holds what is asked and shown; this class has the keys, the widgets and the painting.
@@ -99,7 +96,7 @@ class SearchPane(ListPane):
         """Index the catalogue in the background, on this first need."""
         self.head()
         self.session.prepare()
-        self.start(self.session.learn, "learn")
+        self.in_background("learn", self.session.learn)
         self.run_worker(self._load_queries, thread=True, group="history")
 
     def on_unmount(self) -> None:
@@ -168,35 +165,9 @@ class SearchPane(ListPane):
     # What the session needs (SearchFace) -------------------------------------------------
 
     @property
-    def client(self) -> SearchClient:
-        """The search process, which all panes share."""
-        return self.owner.client
-
-    @property
-    def index(self) -> str:
-        """Name of the index that is searched; the Indexes pane may choose it too."""
-        return self.owner.index
-
-    @index.setter
-    def index(self, name: str) -> None:
-        self.owner.index = name
-
-    @property
     def cursor(self) -> int:
         """Row of the cursor in the list in use."""
         return self.list_of_hits.cursor
-
-    def start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> Worker[None]:
-        """Run `work` and cancel what runs in the same group."""
-        return self.run_worker(work, group=group, exclusive=True)
-
-    def later(self, seconds: float, do: Callable[[], None]) -> Timer:
-        """Call `do` after a pause."""
-        return self.set_timer(seconds, do)
-
-    def say(self, text: str, role: str = "bar.strong") -> None:
-        """Show a message until the next key."""
-        self.owner.say(text, role)
 
     def show_hits(self, cursor: int = 0) -> None:
         """Show one list, or two with the rank of each hit in the other."""
@@ -219,10 +190,6 @@ class SearchPane(ListPane):
         super().show_page()
         self._follow()
 
-    def show_head(self) -> None:
-        """Show the status line again."""
-        self.head()
-
     def show_reason(self, document: str) -> None:
         """Show the page of a hit again where it was scrolled to: it is explained now."""
         if self.hit is not None and self.hit.id == document:
@@ -244,11 +211,11 @@ class SearchPane(ListPane):
             spans = [*spans[:2], Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
         self.query_one(HeadLine).show(*spans)
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """A document's text; an entry's page for hits of the catalogue."""
         hit = self.hit
         if hit is None:
-            return Page(())
+            return PaintedPage(())
         query, why, entry = self.session.shown.text, self.session.reason(hit), self.entry
         if entry is None:
             return hit_page(hit, query, why)
@@ -330,7 +297,7 @@ class SearchPane(ListPane):
     @on(AskLine.NoneFound)
     def _no_earlier_query(self, event: AskLine.NoneFound) -> None:
         event.stop()
-        self.say("No earlier query is like that")
+        self.owner.say("No earlier query is like that")
 
     def _leave_line(self) -> None:
         self.list_of_hits.focus()
@@ -343,7 +310,7 @@ class SearchPane(ListPane):
         try:
             self.owner.settings.keep_query(query)
         except BioRetrievalError as error:
-            self.app.call_from_thread(self.say, error.line(), "error")
+            self.app.call_from_thread(self.owner.say, error.line(), "error")
 
     def _load_queries(self) -> None:
         """Load earlier queries, in a thread. A library that cannot be read is reported when a
@@ -399,9 +366,9 @@ class SearchPane(ListPane):
         if self.has_class("-facets"):
             self._close_facets()
         elif self.session.two_lists:
-            self.say("Facets belong to one list: v closes the other")
+            self.owner.say("Facets belong to one list: v closes the other")
         elif not self.session.view.answer.facets:
-            self.say("These hits have no years, journals or headings")
+            self.owner.say("These hits have no years, journals or headings")
         else:
             self.remove_class("-reading")
             self.add_class("-facets")
@@ -456,11 +423,11 @@ class SearchPane(ListPane):
         self.session.search_in(name)
         self._close_filter()
 
-    def job_ended(self, outcome: Outcome) -> None:
+    def job_ended(self, outcome: JobOutcome) -> None:
         """Leave an index that was removed. Hits of one that has changed stay: they must not move
         while one reads."""
-        self.start(self.session.learn, "learn")
-        if outcome.removed == self.index:
+        self.in_background("learn", self.session.learn)
+        if outcome.removed == self.owner.index:
             self.search_in(CATALOGUE)
 
     def action_mode(self) -> None:
@@ -474,7 +441,7 @@ class SearchPane(ListPane):
     def action_beside(self) -> None:
         """BM25 and dense side by side, or one list again."""
         if not self.session.text.strip():
-            self.say("Type a query first: press /")
+            self.owner.say("Type a query first: press /")
             return
         self.session.beside = not self.session.beside
         self.session.prepare()
@@ -504,7 +471,7 @@ class SearchPane(ListPane):
 
     def action_fetch(self) -> None:
         """Ask a service for what the query line holds."""
-        own = self.index if self.index != CATALOGUE else ""
+        own = self.owner.index if self.owner.index != CATALOGUE else ""
         self.owner.ask_what_to_fetch(query=self.session.text.strip(), index=own)
 
     # Similar documents -------------------------------------------------------------------
@@ -512,7 +479,7 @@ class SearchPane(ListPane):
     def action_similar(self) -> None:
         """Documents similar to the hit under the cursor."""
         if self.hit is None:
-            self.say("There is no hit under the cursor")
+            self.owner.say("There is no hit under the cursor")
         else:
             self.session.find_similar(self.hit, near=self.session.shown.is_near(self.cursor))
 
@@ -569,12 +536,12 @@ class SearchPane(ListPane):
     def action_relations(self) -> None:
         """Related entries, for hits of the catalogue."""
         if self.entry is None:
-            self.say("Documents of an index have no relations")
+            self.owner.say("Documents of an index have no relations")
         else:
             super().action_relations()
 
     def action_export(self) -> None:
         """Write the hits to a file."""
         view = self.session.shown
-        stem = f"search-{view.index or self.index}"
+        stem = f"search-{view.index or self.owner.index}"
         self.owner.export_sheet(self.session.sheet, stem, len(view.answer.hits))

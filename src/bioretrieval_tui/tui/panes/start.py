@@ -13,10 +13,13 @@ from textual.containers import Horizontal
 
 from bioretrieval_tui.catalog.models import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER
-from bioretrieval_tui.tui.pages import Page
-from bioretrieval_tui.tui.panes.browse import BrowsePane, entry_columns
+from bioretrieval_tui.tui.panes.browse import entry_columns, show_entries, title_of
+from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -24,32 +27,32 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.tui.dialogs.files import ChosenBenchmark as Chosen
-    from bioretrieval_tui.tui.evaluating import Ask, Result
-    from bioretrieval_tui.tui.step_session import State
+    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark as Chosen
+    from bioretrieval_tui.tui.step_session import StepState
 
 _LEAD = 4
 """Lines of a page before what can be run: name, what it is, an empty one, the summary."""
 
 
-class StartPane(BrowsePane):
+class StartPane(Pane):
     """The learning path."""
 
-    BINDINGS = bindings("start")
+    BINDINGS = bindings("start", "browse")
     SCOPES: ClassVar[tuple[str, ...]] = ("start", "list", "browse", "everywhere")
     MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.done: frozenset[str] = frozenset()
-        self.states: dict[str, State] = {}
+        self.states: dict[str, StepState] = {}
 
     def compose(self) -> ComposeResult:
         """The list and the page, under the evaluation that runs."""
         yield HeadLine()
         yield WorkBar()
         with Horizontal():
-            yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
+            yield VirtualTable(entry_columns("path"), empty="No entry matches.")
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
@@ -59,8 +62,9 @@ class StartPane(BrowsePane):
         except BioRetrievalError as error:
             # Once the pane is shown: showing it brings back the key hints.
             self.call_after_refresh(self.owner.say, error.line(), "error")
-        super().on_mount()
-        self.evaluation_changed()
+        self.entry_list = EntrySession(self.catalogue.section("path"), self.catalogue)
+        self.refill()
+        self.jobs_changed()
 
     def activate(self) -> None:
         """Shown: folders, weights and figures may have come meanwhile."""
@@ -94,20 +98,25 @@ class StartPane(BrowsePane):
         else:
             self.owner.say("This step has no command")
 
+    def refill(self, keep: str | None = None) -> None:
+        show_entries(self, keep, self.mark)
+
     def head(self) -> None:
-        super().head()
-        if not self.problem and not self.letters and not self.expression:
-            steps = [entry.id for entry in self.entries]
-            done = sum(step in self.done for step in steps)
-            self.query_one(HeadLine).show(
-                Span(self.title_text, "strong"), Span(f"  {done} of {len(steps)} done", "dim")
-            )
+        found = self.entry_list
+        if found is None:
+            return
+        spans = self.list_head(title_of(self.pane_name))
+        if not found.problem and not self.letters and not found.expression:
+            done = sum(entry.id in self.done for entry in found.entries)
+            spans[1:] = [Span(f"  {done} of {len(found.entries)} done", "dim")]
+        self.query_one(HeadLine).show(*spans)
 
     # What a step needs, and what came of it ----------------------------------------------
 
     def look(self) -> None:
         """Look for folders, weights and figures, in a thread: disks may be slow."""
-        steps = [entry for entry in self.entries if isinstance(entry, Step) and _runs(entry)]
+        entries = self.entry_list.entries if self.entry_list else ()
+        steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
             chosen = {step.id: self.owner.remembered_folder(_setting(step)) for step in steps}
             work = partial(self._look, steps, chosen)
@@ -115,10 +124,10 @@ class StartPane(BrowsePane):
 
     def _look(self, steps: list[Step], chosen: dict[str, Path | None]) -> None:
         from bioretrieval_tui.evaluation.records import records
-        from bioretrieval_tui.tui.step_session import State, missing_of, newest_of, placed
+        from bioretrieval_tui.tui.step_session import StepState, missing_of, newest_of, placed
 
         near = list(dict.fromkeys(folder.parent for folder in chosen.values() if folder))
-        found: dict[str, State] = {}
+        found: dict[str, StepState] = {}
         try:
             kept = records()
         except BioRetrievalError:
@@ -126,18 +135,20 @@ class StartPane(BrowsePane):
         for step in steps:
             places = placed(step, chosen[step.id], near)
             missing = missing_of([place.call for place in places], self.catalogue)
-            found[step.id] = State(places, missing, newest_of(places, kept, self.catalogue))
+            found[step.id] = StepState(places, missing, newest_of(places, kept, self.catalogue))
         if self.is_attached:
             self.app.call_from_thread(self._looked, found)
 
-    def _looked(self, found: dict[str, State]) -> None:
+    def _looked(self, found: dict[str, StepState]) -> None:
         if found != self.states:
             self.states = found
             self.show_page()
 
-    def make_page(self) -> Page:
+    def make_page(self) -> PaintedPage:
         """The page of a step, with what can be run behind its summary."""
-        page = super().make_page()
+        if self.current is None:
+            return PaintedPage(())
+        page = paint(entry_page(self.current, self.catalogue))
         state = self.states.get(self.current.id) if self.current else None
         if state is None:
             return page
@@ -161,12 +172,12 @@ class StartPane(BrowsePane):
             busy = isinstance(step, Step) and _runs(step)
             self.owner.say("Looking for its folder" if busy else "This step evaluates nothing")
             return
-        waiting = self.owner.evaluations.all_of(step.id)
+        waiting = self.owner.jobs.of_purpose(step.id)
         if waiting:
-            if waiting[0] == self.owner.evaluations.current:
+            if waiting[0] is self.owner.jobs.current:
                 self.owner.action_stop_evaluation()
             else:
-                self.owner.say(f"It waits for another evaluation: {step.name}")
+                self.owner.say(f"It waits for another job: {step.name}")
             return
         if all(place.folder is None for place in state.places):
             self.owner.say("Its benchmark was not found: f chooses a folder", "warn")
@@ -176,21 +187,24 @@ class StartPane(BrowsePane):
         else:
             self._run(step, state, download=False)
 
-    def _run(self, step: Step, state: State, *, download: bool) -> None:
-        from bioretrieval_tui.tui.evaluating import Ask
+    def _run(self, step: Step, state: StepState, *, download: bool) -> None:
+        from bioretrieval_tui.backend.protocol import EvaluateJob
+        from bioretrieval_tui.tui.kept_rankings import encoder_of
 
-        asks: list[Ask] = [
-            Ask(place.folder, place.call.modes, place.call.model, download=download,
-                purpose=step.id)
+        jobs = [
+            EvaluateJob(
+                str(place.folder), place.call.modes, *encoder_of(self.catalogue, place.call.model),
+                download=download, purpose=step.id,
+            )
             for place in state.places
             if place.folder is not None
         ]  # fmt: skip
-        self.owner.evaluations.add(asks)
-        self.owner.say(asks[0].doing)
+        self.owner.jobs.submit(*jobs)
+        self.owner.say(jobs[0].title)
 
-    def _ask_to_fetch(self, step: Step, state: State) -> None:
+    def _ask_to_fetch(self, step: Step, state: StepState) -> None:
         from bioretrieval_tui.encoding.device import offline
-        from bioretrieval_tui.tui.dialogs.base import Confirm
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         what = ", ".join(state.missing)
         if offline():
@@ -214,7 +228,7 @@ class StartPane(BrowsePane):
         if not isinstance(step, Step) or not _runs(step):
             self.owner.say("This step evaluates nothing")
             return
-        from bioretrieval_tui.tui.dialogs.files import BenchmarkDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.step_session import check_folder
 
         dialog = BenchmarkDialog(
@@ -231,20 +245,22 @@ class StartPane(BrowsePane):
 
     def action_clear(self) -> None:
         """Out of what is open; then, where the step runs, ask whether to stop it."""
-        open_before = self.has_class("-reading") or self.letters or self.expression or self.problem
+        found = self.entry_list
+        filtered = found is not None and (found.expression or found.problem)
+        open_before = self.has_class("-reading") or self.letters or filtered
         super().action_clear()
-        running = self.owner.evaluations.current
+        running = self.owner.jobs.evaluation
         if not open_before and running is not None and running.purpose == self.current_id:
             self.owner.action_stop_evaluation()
 
-    def evaluation_changed(self) -> None:
-        """Show how far the one that runs is."""
-        rows = evaluation_lines(self.owner.evaluations, self.app.size.width)
-        self.query_one(WorkBar).show(rows)
+    def jobs_changed(self) -> None:
+        """Show how far the evaluation that runs is."""
+        self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
-    def evaluation_done(self, result: Result) -> None:  # noqa: ARG002 - the record is read
-        """Show its figures."""
-        self.look()
+    def job_ended(self, outcome: JobOutcome) -> None:
+        """Show the scores of an evaluation."""
+        if outcome.evaluation is not None or not outcome.done:
+            self.look()
 
 
 def _runs(step: Step) -> bool:

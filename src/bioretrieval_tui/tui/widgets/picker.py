@@ -22,7 +22,7 @@ from textual.widgets import Input
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.folders import (
-    Entry,
+    FolderEntry,
     completed,
     entries,
     folder_of,
@@ -59,7 +59,7 @@ class PathLine(QueryLine):
 class FolderRows:
     """The entries of a folder as rows; `selected` are marked."""
 
-    def __init__(self, shown: list[Entry], selected: dict[Path, Entry]) -> None:
+    def __init__(self, shown: list[FolderEntry], selected: dict[Path, FolderEntry]) -> None:
         self.shown = shown
         self.selected = selected
 
@@ -102,9 +102,9 @@ class FilePicker(Widget):
         self.folder = folder
         self.rest = ""
         """What follows the folder in the line: a part of a name, or a pattern."""
-        self.selected: dict[Path, Entry] = {}
-        self.found: list[Entry] = []
-        self.shown: list[Entry] = []
+        self.selected: dict[Path, FolderEntry] = {}
+        self.found: list[FolderEntry] = []
+        self.shown: list[FolderEntry] = []
         self.hidden = False
         self._head = short(folder)
         """The folder as it stands in the line; a hostile name stands there cleaned."""
@@ -170,7 +170,7 @@ class FilePicker(Widget):
         if self.is_attached:
             self.app.call_from_thread(self._listed, folder, found, problem)
 
-    def _listed(self, folder: Path, found: list[Entry], problem: str) -> None:
+    def _listed(self, folder: Path, found: list[FolderEntry], problem: str) -> None:
         if folder != self.folder:
             return
         self.found = found
@@ -272,12 +272,12 @@ class FilePicker(Widget):
     # Taking ------------------------------------------------------------------------------
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> FolderEntry | None:
         """The entry under the cursor."""
         at = self.table.cursor
         return self.shown[at] if 0 <= at < len(self.shown) else None
 
-    def _take(self, entry: Entry, *, put_back: bool = True) -> None:
+    def _take(self, entry: FolderEntry, *, put_back: bool = True) -> None:
         if entry.problem:
             self.say(f"{entry.name}: {entry.problem}", "warn")
             return

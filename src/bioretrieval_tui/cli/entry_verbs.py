@@ -1,0 +1,293 @@
+"""`list`, `show`, `open` and `results`: entries of the catalogue and published results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from bioretrieval_tui.cli.lookups import (
+    catalogue,
+    complete_benchmark,
+    complete_field,
+    complete_id,
+    complete_kind,
+    complete_model,
+    entry_of_kind,
+    kind_section,
+)
+from bioretrieval_tui.cli.narration import tell
+from bioretrieval_tui.cli.printing import format_option, put, put_page, put_sheet
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.catalog.models import AnyEntry, Link, Result
+    from bioretrieval_tui.render.formats import Format
+
+
+@click.command("list")
+@click.argument("kind", required=False, shell_complete=complete_kind)
+@click.option(
+    "-w",
+    "--where",
+    "conditions",
+    metavar="FILTER",
+    multiple=True,
+    help='Keep what fits: words, "a phrase", field:value, params<=500M, year:2020..2024,'
+    " -word, OR, parentheses. Repeatable: all must fit.",
+)
+@click.option(
+    "-s", "--sort", metavar="FIELD", shell_complete=complete_field, help="Order by a field."
+)
+@click.option("-r", "--reverse", is_flag=True, help="Reverse the order.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), metavar="LIMIT", help="At most this many."
+)
+@format_option()
+def list_entries(
+    kind: str | None,
+    conditions: Sequence[str],
+    sort: str | None,
+    reverse: bool,
+    limit: int | None,
+    format_: Format,
+) -> None:
+    """List entries of the catalogue.
+
+    KIND is papers, models, datasets, benchmarks, recipes, timeline or path; without it, all.
+
+    \b
+    bioretrieval-tui list models -w 'params<=500M licence:mit' -s params
+    bioretrieval-tui list papers -w 'hard negatives' -f bibtex > references.bib
+    bioretrieval-tui list benchmarks -f json | jq -r '.[].id'
+    """
+    section = None if kind is None else kind_section(kind)
+    if sort is not None:
+        from bioretrieval_tui.catalog.fields import field_name
+
+        sort = field_name(sort)
+    found = catalogue()
+    entries: Sequence[AnyEntry] = found.entries if section is None else found.section(section)
+    if conditions:
+        from bioretrieval_tui.catalog.fields import filtered
+
+        for condition in conditions:
+            entries = filtered(entries, condition, found)
+    if sort is not None:
+        from bioretrieval_tui.catalog.fields import ordered
+
+        entries = ordered(entries, sort, found, reverse=reverse)
+    elif reverse:
+        entries = entries[::-1]
+    if limit is not None:
+        entries = entries[:limit]
+
+    from bioretrieval_tui.catalog.catalogue import kind_of_section
+    from bioretrieval_tui.render.entries import entry_sheet
+
+    singular = None if section is None else kind_of_section(section)
+    sheet = entry_sheet(entries, found, kind=singular)
+    put_sheet(sheet, format_)
+    if conditions and not entries:
+        tell("nothing fits the filter")
+    elif format_ == "bibtex" and not sheet.citations:
+        tell("nothing here is a work to cite")
+
+
+@click.command()
+@click.argument("identifier", metavar="ID", shell_complete=complete_id)
+@format_option()
+def show(identifier: str, format_: Format) -> None:
+    """Show one entry with its relations and results.
+
+    \b
+    bioretrieval-tui show medcpt
+    bioretrieval-tui show nfcorpus -f json | jq '.results[] | {model, value}'
+    """
+    found = catalogue()
+    entry = found.entry(identifier)
+    if format_ in ("json", "jsonl"):
+        from bioretrieval_tui.render.entries import entry_record
+        from bioretrieval_tui.render.formats import encoded, object_text
+
+        record = entry_record(entry, found)
+        put([object_text(record) if format_ == "json" else encoded(record) + "\n"])
+    elif format_ in ("csv", "bibtex"):
+        from bioretrieval_tui.render.entries import entry_sheet
+
+        sheet = entry_sheet([entry], found)
+        if format_ == "bibtex" and not sheet.citations:
+            raise _not_citable(entry, found)
+        put_sheet(sheet, format_)
+    else:
+        from bioretrieval_tui.render.entries import entry_page
+
+        put_page(entry_page(entry, found), format_)
+
+
+def _not_citable(entry: AnyEntry, found: Catalogue) -> BioRetrievalError:
+    from bioretrieval_tui.catalog.models import Paper
+
+    papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
+    remedy = f"its papers: {', '.join(papers[:3])}" if papers else None
+    return BioRetrievalError(f"'{entry.id}' is not a work to cite", remedy=remedy)
+
+
+def _complete_type(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """Complete types of links: while the option is typed, click does not know the ID yet."""
+    from typing import get_args
+
+    from bioretrieval_tui.catalog.models import LinkType
+
+    return [name for name in get_args(LinkType) if name.startswith(begun)]
+
+
+@click.command("open")
+@click.argument("identifier", metavar="ID", shell_complete=complete_id)
+@click.option(
+    "--link",
+    "label",
+    metavar="LABEL",
+    shell_complete=_complete_type,
+    help="Link to open, by label or type (default: the first).",
+)
+@click.option("--print", "only_print", is_flag=True, help="Print the address, open nothing.")
+def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
+    """Open an entry's page in the browser.
+
+    $BROWSER is honoured. Where no browser can appear before you, as over SSH, the address is
+    written to stdout and sent to your terminal's clipboard.
+    """
+    from bioretrieval_tui.terminal.capabilities import here
+    from bioretrieval_tui.terminal.clean import safe_url
+    from bioretrieval_tui.terminal.opening import open_url
+
+    entry = catalogue().entry(identifier)
+    link = _chosen(entry, label)
+    url = safe_url(link.url)
+    if url is None:
+        raise BioRetrievalError(f"the link '{link.label}' of {entry.id} is no address to open")
+    if only_print:
+        put([url + "\n"])
+        return
+    caps = here(sys.stdout)
+    result = open_url(url, caps)
+    if result.action == "opened":
+        tell(f"{result.message}: {url}")
+        return
+    put([url + "\n"])
+    if caps.interactive:
+        from bioretrieval_tui.terminal.clipboard import Route, copy
+
+        copied = copy(url, caps)
+        sent = "" if copied.route is Route.DIALOG else f"; {copied.message}"
+        tell(result.message + sent)
+
+
+def _chosen(entry: AnyEntry, label: str | None) -> Link:
+    """Return the link of that label or type, or the first.
+
+    Raises:
+        NotFoundError: there is none; those that there are are named.
+    """
+    if not entry.links:
+        raise NotFoundError(f"'{entry.id}' has no link")
+    if label is None:
+        return entry.links[0]
+    wanted = label.casefold()
+    for link in entry.links:
+        if link.label.casefold() == wanted:
+            return link
+    for link in entry.links:
+        if link.type == wanted or link.label.casefold().startswith(wanted):
+            return link
+    labels = ", ".join(f"'{link.label}'" for link in entry.links)
+    raise NotFoundError(f"'{entry.id}' has no link '{label}'", remedy=f"its links: {labels}")
+
+
+@click.command()
+@click.option(
+    "-b",
+    "--benchmark",
+    "benchmarks",
+    metavar="ID",
+    multiple=True,
+    shell_complete=complete_benchmark,
+    help="Only this benchmark, or the members of this suite. Repeatable.",
+)
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    metavar="ID",
+    multiple=True,
+    shell_complete=complete_model,
+    help="Only this model. Repeatable.",
+)
+@click.option("--zero-shot", is_flag=True, help="Only results known to be zero-shot.")
+@click.option("--own", is_flag=True, help="Include your own runs (`eval`).")
+@format_option(without=("bibtex",))
+def results(
+    benchmarks: Sequence[str], models: Sequence[str], zero_shot: bool, own: bool, format_: Format
+) -> None:
+    """List published results.
+
+    Results are grouped by benchmark, measure and subset, best first; those that are not
+    comparable are listed last.
+
+    \b
+    bioretrieval-tui results -b nfcorpus -b scifact --zero-shot
+    bioretrieval-tui results -m medcpt -f csv
+    """
+    from bioretrieval_tui.render.entries import result_sheet
+
+    found = catalogue()
+    wanted_models = {entry_of_kind(found, name, "models").id for name in models}
+    wanted = {one for name in benchmarks for one in _with_members(found, name)}
+    figures, names = list(found.results), found.names
+    if own:
+        more, named = _own(found)
+        figures, names = [*figures, *more], {**names, **named}
+    kept = [
+        result
+        for result in figures
+        if (not models or result.model.partition("+")[0] in wanted_models)
+        and (not benchmarks or result.benchmark in wanted)
+        and (not zero_shot or result.zero_shot is True)
+    ]
+    put_sheet(result_sheet(_in_groups(kept), names), format_)
+    if not kept:
+        tell("no published result fits")
+
+
+def _own(found: Catalogue) -> tuple[list[Result], dict[str, str]]:
+    from bioretrieval_tui.evaluation.records import records
+    from bioretrieval_tui.render.evaluations import own_results
+
+    return own_results(records(tell), found)
+
+
+def _with_members(found: Catalogue, name: str) -> list[str]:
+    """Return a benchmark and the members of a suite."""
+    entry = entry_of_kind(found, name, "benchmarks")
+    return [entry.id, *getattr(entry, "members", ())]
+
+
+def _in_groups(found: Sequence[Result]) -> list[Result]:
+    """Sort by benchmark (in the order of first results), measure, subset and value."""
+    place: dict[str, int] = {}
+    for result in found:
+        place.setdefault(result.benchmark, len(place))
+    return sorted(
+        found,
+        key=lambda r: (
+            place[r.benchmark],
+            r.metric,
+            r.subset or "",
+            not r.comparable,
+            -r.value,
+        ),
+    )

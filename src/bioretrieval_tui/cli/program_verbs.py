@@ -1,0 +1,205 @@
+"""`keys`, `config` and `completion`: what the program says of itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM
+from bioretrieval_tui.cli.printing import format_option, put, put_sheet
+from bioretrieval_tui.errors import BioRetrievalError
+
+if TYPE_CHECKING:
+    from click.shell_completion import ShellComplete
+
+    from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.render.sheet import Sheet
+
+
+@click.command()
+@format_option(without=("bibtex",))
+def keys(format_: Format) -> None:
+    """List the keys of the app."""
+    put_sheet(key_sheet(), format_)
+
+
+def key_sheet() -> Sheet:
+    """Return the actions with keys: where they work, their keys, what they do."""
+    from bioretrieval_tui.actions import ACTIONS, SCOPES, shown_key
+    from bioretrieval_tui.render.sheet import Column, Sheet
+
+    listed = [action for scope in SCOPES for action in ACTIONS if action.scope == scope]
+    shown = [[shown_key(key) for key in action.keys] for action in listed]
+    return Sheet(
+        title="Keys",
+        columns=(
+            Column("id", "id", data_only=True),
+            Column("scope", "where", min_width=10),
+            Column("keys", "keys", min_width=12),
+            Column("action", "action", min_width=12),
+            Column("help", "what it does", weight=4, min_width=20),
+        ),
+        rows=tuple(
+            (action.id, SCOPES[action.scope], " ".join(names), action.label, action.help)
+            for action, names in zip(listed, shown, strict=True)
+        ),
+        records=tuple(
+            {
+                "id": action.id,
+                "scope": action.scope,
+                "keys": names,
+                "action": action.label,
+                "help": action.help,
+            }
+            for action, names in zip(listed, shown, strict=True)
+        ),
+    )
+
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A place or value, and what decides it: a variable, the app, or the default."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@click.command()
+@format_option(without=("bibtex",))
+def config(format_: Format) -> None:
+    """Show where everything is kept and what is in force.
+
+    Set BIORETRIEVAL_HOME to keep everything below one folder.
+    """
+    from bioretrieval_tui.render.sheet import Column, Sheet
+
+    found = list(settings())
+    put_sheet(
+        Sheet(
+            title="Configuration",
+            columns=(
+                Column("name", "name", min_width=12),
+                Column("value", "value", weight=5, min_width=20),
+                Column("origin", "set by", weight=2, min_width=8),
+            ),
+            rows=tuple((one.name, one.value, one.origin) for one in found),
+            records=tuple(asdict(one) for one in found),
+        ),
+        format_,
+    )
+
+
+def settings() -> Iterator[Setting]:
+    """Places first, then values."""
+    from bioretrieval_tui.catalog.compiled import data_folder
+    from bioretrieval_tui.paths import HOME_VARIABLE, places
+
+    where = places()
+    moved = HOME_VARIABLE if os.environ.get(HOME_VARIABLE) else DEFAULT
+    for name, folder in (
+        ("config", where.config),
+        ("catalogue overlays", where.overlays),
+        ("data", where.data),
+        ("indexes", where.indexes),
+        ("cache", where.cache),
+        ("state", where.state),
+    ):
+        yield Setting(name, str(folder), moved)
+    yield Setting("catalogue", str(data_folder()), "the program")
+    yield _theme()
+    yield _variable("BIORETRIEVAL_OFFLINE", "no network", "the network may be used")
+    yield _said("NCBI_API_KEY", "none: PubMed is asked three times a second", secret=True)
+    yield _said("BIORETRIEVAL_CONTACT", "none: services cannot write to you", secret=False)
+    yield _variable("NO_COLOR", "no colours", "as the terminal allows")
+    yield _variable("BROWSER", None, "the desktop's browser, if there is one")
+    yield _variable("COLUMNS", None, "as wide as the terminal")
+
+
+def _theme() -> Setting:
+    from bioretrieval_tui.paths import places
+    from bioretrieval_tui.settings import SettingsStore
+
+    try:
+        kept = SettingsStore(places().data / "library.sqlite").setting("theme")
+    except BioRetrievalError as error:
+        return Setting("theme", error.message, "the app")
+    return Setting("theme", kept or "dark", "the app" if kept else DEFAULT)
+
+
+def _said(name: str, otherwise: str, *, secret: bool) -> Setting:
+    """What is sent to services; a key is shown masked."""
+    from bioretrieval_tui.online.services import masked, network_setting
+
+    try:
+        found = network_setting(name)
+    except BioRetrievalError as error:
+        return Setting(name, error.message, "at fault")
+    if found is None:
+        return Setting(name, otherwise, DEFAULT)
+    return Setting(name, masked(found.value) if secret else found.value, found.origin)
+
+
+def _variable(name: str, meaning: str | None, otherwise: str) -> Setting:
+    value = os.environ.get(name)
+    off = name == "BIORETRIEVAL_OFFLINE" and value == "0"
+    if not value or off:
+        return Setting(name, otherwise, DEFAULT)
+    return Setting(name, meaning or value, name)
+
+
+SHELLS = ("bash", "zsh", "fish")
+
+HOW = {
+    "bash": 'Put this into ~/.bashrc:  eval "$(bioretrieval-tui completion bash)"',
+    "zsh": 'Put this into ~/.zshrc, after compinit:  eval "$(bioretrieval-tui completion zsh)"',
+    "fish": "Run once:  bioretrieval-tui completion fish"
+    " > ~/.config/fish/completions/bioretrieval-tui.fish",
+}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print a completion script for your shell.
+
+    Its first line says where to put it. Kinds, ids, fields, formats and index names complete.
+    """
+    made = _completer(shell)
+    # `source()` would first start a bash to ask its version.
+    script = made.source_template % made.source_vars()
+    put([f"# {HOW[shell]}\n", script.strip("\n") + "\n"])
+
+
+def answer(instruction: str) -> int:
+    """Answer the completion function of a shell; `instruction` as `bash_complete`.
+
+    Errors are silent: the user is in the middle of a line.
+    """
+    shell, _, what = instruction.partition("_")
+    if shell not in SHELLS or what != "complete":
+        return 1
+    try:
+        completed = _completer(shell).complete()
+    except (KeyError, ValueError, BioRetrievalError):  # called by hand, or half an input
+        return 1
+    put([completed + "\n"])
+    return 0
+
+
+def _completer(shell: str) -> ShellComplete:
+    from click.shell_completion import get_completion_class
+
+    from bioretrieval_tui.cli.root import root
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise LookupError(f"click completes no {shell}")
+    return found(root, {}, PROGRAM, COMPLETION_VARIABLE)

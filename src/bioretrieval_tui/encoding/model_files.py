@@ -1,0 +1,259 @@
+"""The files of a model: a folder of the user's or a snapshot in the local hub cache, complete, of
+the revision that was asked for, with safetensors weights only, since a pickle runs code.
+
+Nothing is downloaded here; `download` does that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.documents.checksum import remembered_sha256
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
+from bioretrieval_tui.encoding.recipe import ModelPart
+from bioretrieval_tui.errors import ModelError
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter.safetensors"
+SHARDS = "model.safetensors.index.json"
+"""Where the weights are cut into several files: which one holds which."""
+COMPANIONS = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+    ADAPTER_CONFIG,
+)
+"""What a model needs beside its weights, where its repository has it."""
+
+
+def model_folder(model: str, revision: str | None = None) -> Path:
+    """The folder that holds `model`'s config, tokenizer and safetensors weights.
+
+    Raises:
+        ModelError: it is neither a folder nor in the hub cache, or has no safetensors weights.
+    """
+    folder = _folder(model, revision, "config.json")
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{model} is no model folder: it has no config.json",
+            remedy="name a folder as transformers saves it",
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{model} has no safetensors weights here",
+            remedy="get a revision with model.safetensors; pickled weights are not loaded",
+        )
+    absent = [name for name in _shards(model, folder) if not (folder / name).is_file()]
+    if absent:
+        raise ModelError(
+            f"{model} is not complete: {len(absent)} files of weights are missing,"
+            f" such as {absent[0]}",
+            remedy=_fetch(model),
+        )
+    return folder
+
+
+def adapter_folder(adapter: str, revision: str | None = None) -> Path:
+    """The folder that holds an adapter's config and safetensors weights.
+
+    Raises:
+        ModelError: as `model_folder`.
+    """
+    folder = _folder(adapter, revision, ADAPTER_CONFIG)
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise ModelError(
+            f"{adapter} is no adapter: it has no {ADAPTER_CONFIG}",
+            remedy="correct `adapter` in the model's encoding",
+        )
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise ModelError(
+            f"the adapter {adapter} has no {ADAPTER_WEIGHTS} here; pickled weights are not loaded",
+            remedy=f"convert its pytorch_adapter.bin to {ADAPTER_WEIGHTS} in a folder of your own"
+            " (torch.load with weights_only=True, safetensors.torch.save_file), and name that"
+            " folder as `adapter` in the model's encoding",
+        )
+    return folder
+
+
+def is_here(model: str, revision: str | None = None) -> bool:
+    """Whether a model's files are complete on this machine; nothing is asked of the network."""
+    try:
+        model_folder(model, revision)
+    except ModelError:
+        return False
+    return True
+
+
+def revision_of(model: str, folder: Path, weights: str = "*.safetensors") -> str:
+    """The hub's commit for a snapshot, else `sha256:` and the checksum over the weights.
+
+    Raises:
+        ModelError: a file cannot be read.
+    """
+    if folder.parent.name == "snapshots":
+        return folder.name
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob(weights)):
+        try:
+            digest.update(f"{path.name}:{remembered_sha256(path)}\n".encode())
+        except OSError as error:
+            raise ModelError(f"{model}: {path.name} cannot be read: {error.strerror}") from error
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _shards(model: str, folder: Path) -> list[str]:
+    """The files that the weights are cut into, as their index names them."""
+    path = folder / SHARDS
+    if not path.is_file() or (folder / "model.safetensors").is_file():
+        return []
+    try:
+        places = json.loads(path.read_bytes())["weight_map"]
+        return sorted({str(name) for name in places.values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{model}: its {SHARDS} is damaged", remedy=_fetch(model)) from error
+
+
+def _folder(model: str, revision: str | None, config: str) -> Path:
+    """The user's folder of that name, else the snapshot in the hub cache that holds `config`."""
+    local = Path(model).expanduser()
+    if local.is_dir():
+        return local
+    prepare_environment()
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    found: object = None
+    with contextlib.suppress(HFValidationError):
+        # Not the library's own look at a whole snapshot: that wants every file of the repository.
+        found = try_to_load_from_cache(model, config, revision=revision)
+    if not isinstance(found, str):
+        raise ModelError(f"the model {model} is not on this machine", remedy=_fetch(model))
+    return Path(found).parent
+
+
+def _fetch(model: str) -> str:
+    if offline():
+        return f"{OFFLINE_VARIABLE} keeps the network out: unset it to fetch the model"
+    return f"fetch it with: bioretrieval-tui doctor --model {model} --download"
+
+
+JOIN = "+"
+"""Between the revisions of all that makes one encoder: base and adapter, query and document."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """Where a model lies. revision: of the weights, and behind JOIN of the adapter's."""
+
+    folder: Path
+    revision: str
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """One model as it is asked for.
+
+    revision: which one, None where only the files can tell; files: finds and checks them.
+    """
+
+    model: str
+    recipe: Encoding
+    revision: str | None
+    files: Callable[[], ModelFiles]
+
+
+def source_of(part: ModelPart, revision: str | None) -> ModelSource:
+    """The source of one model; its `files` refuses any other revision than `revision`."""
+
+    def files() -> ModelFiles:
+        prepare_environment()
+        found = _files(part, revision)
+        if revision is not None and revision != found.revision:
+            raise ModelError(
+                f"{part.model} is here in revision {found.revision[:19]}, not {revision[:19]}",
+                remedy="build the index again with the model that is here",
+            )
+        return found
+
+    known = revision
+    if part.model == embedded.MODEL_ID and part.adapter is None and revision is None:
+        known = embedded.REVISION
+    return ModelSource(part.model, part.recipe, known, files)
+
+
+def split_revision(query: ModelPart, revision: str) -> tuple[str, str]:
+    """The revision of an encoder of two models as that of its `query` part and the other's."""
+    pieces = revision.split(JOIN)
+    of_query = 1 if query.adapter is None else 2
+    return JOIN.join(pieces[:of_query]), JOIN.join(pieces[of_query:])
+
+
+def _files(part: ModelPart, revision: str | None) -> ModelFiles:
+    if part.model == embedded.MODEL_ID and part.adapter is None:
+        return ModelFiles(embedded.verify().folder, embedded.REVISION)
+    if part.adapter is None:
+        folder = model_folder(part.model, revision)
+        return ModelFiles(folder, revision_of(part.model, folder))
+    base, _, of_adapter = (revision or "").partition(JOIN)
+    folder = model_folder(part.model, base or None)
+    adapter = adapter_folder(part.adapter, of_adapter or None)
+    both = revision_of(part.model, folder), revision_of(part.adapter, adapter, ADAPTER_WEIGHTS)
+    return ModelFiles(folder, JOIN.join(both), adapter)
+
+
+_OLD_NAMES = {"gamma": "weight", "beta": "bias"}
+"""How the first BERT files call the parts of a layer norm; transformers renames them."""
+
+
+def weight_names(folder: Path) -> set[str]:
+    """Names of all weights in a model folder, read from the headers of its safetensors files.
+
+    Raises:
+        ModelError: a file is not a safetensors file, or cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    names: set[str] = set()
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="np") as weights:
+                names.update(weights.keys())
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"{path} is not a safetensors file: {error}",
+                remedy="remove the file and fetch the model again",
+            ) from error
+    return names
+
+
+def missing_weights(folder: Path, wanted: Iterable[str]) -> list[str]:
+    """Those of `wanted` that no file of the folder has, whatever prefix stands before them.
+
+    A pooler is not counted: no recipe here uses one, and many files leave it out.
+    """
+    tails = set()
+    for name in weight_names(folder):
+        parts = name.split(".")
+        parts[-1] = _OLD_NAMES.get(parts[-1], parts[-1])
+        tails |= {".".join(parts[start:]) for start in range(min(4, len(parts)))}
+    return [name for name in wanted if name not in tails and "pooler" not in name.split(".")]

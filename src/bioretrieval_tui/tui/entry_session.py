@@ -1,0 +1,112 @@
+"""A list of entries as it is filtered and sorted: the state of a pane, without any widget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bioretrieval_tui.catalog import fields
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.errors import FilterError
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.query import Filter
+
+
+class EntrySession:
+    """The entries of a list, what is typed in its filter, and how it is sorted.
+
+    entries: all of them, in catalogue order.
+    shown: those that the filter keeps, in the order of the list.
+    expression: the filter that is in force; last_expression: the last one that was.
+    problem: what is wrong with what is being typed, which then is not in force.
+    sorted_by: (field, descending), None for catalogue order.
+    """
+
+    def __init__(self, entries: Sequence[AnyEntry], catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.entries: Sequence[AnyEntry] = entries
+        self.shown: list[AnyEntry] = list(entries)
+        self.expression = ""
+        self.last_expression = ""
+        self.problem: FilterError | None = None
+        self.sorted_by: tuple[str, bool] | None = None
+        self._filter: Filter | None = None
+
+    def matching(self, expression: str) -> list[AnyEntry]:
+        """The entries that an expression keeps.
+
+        Raises:
+            FilterError: it does not parse.
+        """
+        if not expression.strip():
+            return list(self.entries)
+        if self._filter is None:
+            self._filter = fields.make_filter(self.entries, self.catalogue)
+        return [self.entries[number] for number in self._filter.apply(expression)]
+
+    def fill(self) -> None:
+        """Filter and sort again."""
+        found = self.matching(self.expression)
+        if self.sorted_by:
+            name, reverse = self.sorted_by
+            found = fields.ordered(found, name, self.catalogue, reverse=reverse)
+        self.shown = found
+
+    def typed(self, expression: str) -> bool:
+        """Take what stands in the filter line; True where the list must be filled again.
+
+        What does not parse becomes the problem: the list keeps what was last right.
+        """
+        try:
+            self.matching(expression)
+        except FilterError as problem:
+            self.problem = problem
+            return False
+        self.problem = None
+        if expression == self.expression:
+            return False
+        self.expression = expression
+        self.last_expression = expression or self.last_expression
+        return True
+
+    @property
+    def unfinished(self) -> bool:
+        """What is typed is not wrong yet: more must follow."""
+        from bioretrieval_tui.query import UnfinishedFilterError
+
+        return isinstance(self.problem, UnfinishedFilterError)
+
+    def lift(self) -> None:
+        """Show all entries again."""
+        self.expression, self.problem = "", None
+
+    def sort(self, name: str) -> str:
+        """Sort by a field; again: the other way; a third time: catalogue order.
+
+        Returns:
+            "ascending", "descending", or "" for catalogue order.
+        """
+        if self.sorted_by == (name, False):
+            self.sorted_by = (name, True)
+        elif self.sorted_by == (name, True):
+            self.sorted_by = None
+        else:
+            self.sorted_by = (name, False)
+        return (self.sorted_by and ("descending" if self.sorted_by[1] else "ascending")) or ""
+
+    def place(self, identifier: str | None) -> int:
+        """The row of an entry, 0 where it is not shown."""
+        return next((at for at, entry in enumerate(self.shown) if entry.id == identifier), 0)
+
+    def shows(self, identifier: str) -> bool:
+        """An entry is among the shown ones."""
+        return any(entry.id == identifier for entry in self.shown)
+
+    def next_match(self, rows: Sequence[str], at: int, by: int) -> int | None:
+        """The next (or previous) of the rows, given as ids, that the last filter keeps."""
+        kept = {entry.id for entry in self.matching(self.expression or self.last_expression)}
+        count = len(rows)
+        steps = ((at + by * step) % count for step in range(1, count + 1))
+        return next((row for row in steps if rows[row] in kept), None)

@@ -1,0 +1,263 @@
+"""Fetching from a hub: asked for, told of, only what is needed, continued, and never offline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_server import COMMIT, Hub, hub
+from tiny_models import save_adapter, save_bert
+
+from bioretrieval_tui.encoding.download import missing_models
+from bioretrieval_tui.encoding.model_files import is_here, model_folder
+from bioretrieval_tui.errors import ModelError
+
+MODEL = "someone/tiny"
+START = """
+import json, os
+from pathlib import Path
+from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
+from bioretrieval_tui.encoding.model_files import is_here, model_folder, revision_of
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+steps = []
+def keep(step): steps.append((step.stage, step.done, step.total, step.unit, step.note))
+def tried(work):
+    try: return work()
+    except BioRetrievalError as error: return error.line()
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with what one needs and what one does not want."""
+    folder = save_bert(tmp_path_factory.mktemp("repository") / "tiny")
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "code.py").write_text("raise SystemExit")
+    (folder / "README.md").write_text("about")
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.safetensors").write_bytes(b"of another kind")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def served(files: Path) -> Iterator[Hub]:
+    with hub(MODEL, files) as server:
+        yield server
+
+
+def run(server: Hub, cache: Path, code: str, **env: str) -> dict[str, Any]:
+    """What `code` puts into `out`, in a process whose hub is `server`."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    found |= {"HF_ENDPOINT": server.address, "HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{START}\nout = {{}}\n{code}\nprint(json.dumps(out))"],
+        env=found | env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    return json.loads(ended.stdout)
+
+
+def test_a_model_is_planned_fetched_and_found(served: Hub, files: Path, tmp_path: Path) -> None:
+    found = run(
+        served,
+        tmp_path,
+        f"""
+out["before"] = is_here("{MODEL}"), missing_models("{MODEL}", None)
+plan = plan_download("{MODEL}")
+out["line"], out["files"], out["bytes"] = plan.line(), plan.files, plan.bytes
+out["requests"] = 0
+folder = fetch_model("{MODEL}", reporter=keep, plan=plan)
+out["there"] = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+out["same"] = str(model_folder("{MODEL}")) == str(folder)
+out["revision"] = revision_of("{MODEL}", folder)
+out["after"] = is_here("{MODEL}"), missing_models("{MODEL}", None)
+out["pinned"] = is_here("{MODEL}", "{COMMIT}"), is_here("{MODEL}", "b" * 40)
+out["steps"] = list(steps)
+fetch_model("{MODEL}", reporter=keep)
+""",
+    )
+    names = sorted(found["files"])
+    assert found["before"] == [False, [MODEL]]
+    assert found["after"] == [True, []]
+    assert found["pinned"] == [True, False]
+    assert "model.safetensors" in names
+    assert "1_Pooling/config.json" in names
+    assert "tokenizer.json" in names
+    unwanted = {"pytorch_model.bin", "code.py", "README.md", "onnx/model.safetensors"}
+    assert unwanted.isdisjoint(names)
+    assert found["there"] == names
+    assert found["same"]
+    assert found["revision"] == COMMIT
+    size = sum((files / name).stat().st_size for name in names)
+    assert found["bytes"] == size
+    assert found["line"] == f"{MODEL}: {len(names)} files, {size / 1e6:.1f} MB, licence mit"
+    assert found["steps"][0][4] == found["line"]
+    total = -(-size // 10**6)
+    assert {(stage, whole, unit) for stage, _, whole, unit, _ in found["steps"]} == {
+        ("downloading", total, "MB")
+    }
+    done = [step[1] for step in found["steps"]]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, total)
+    fetched = [path for method, path, _ in served.requests if method == "GET" and "resolve" in path]
+    # Each file once, though it was fetched twice, and the weights last.
+    assert len(fetched) == len(set(fetched)) == len(names)
+    assert fetched[-1].endswith("/model.safetensors")
+
+
+def test_what_was_broken_off_is_continued(tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    weights = bytes(range(250)) * 100_000
+    (folder / "model.safetensors").write_bytes(weights)
+    stopping = f"""
+def stop(step):
+    if step.done >= 10: raise InterruptedByUser("enough")
+out["stopped"] = tried(lambda: fetch_model("{MODEL}", reporter=stop))
+out["here"] = is_here("{MODEL}")
+"""
+    cache = tmp_path / "cache"
+    with hub(MODEL, folder) as server:
+        assert run(server, cache, stopping) == {"stopped": "enough", "here": False}
+        server.requests.clear()
+        again = f'fetch_model("{MODEL}", reporter=keep); out["steps"] = steps'
+        steps = run(server, cache, again)["steps"]
+        asked = [
+            part
+            for method, path, part in server.requests
+            if method == "GET" and path.endswith("/model.safetensors")
+        ]
+    assert len(asked) == 1
+    assert asked[0] is not None
+    assert 0 < int(asked[0].removeprefix("bytes=").partition("-")[0]) < len(weights)
+    (found,) = cache.glob("models--*/snapshots/*/model.safetensors")
+    assert found.read_bytes() == weights
+    left = [path.name for path in cache.glob("models--*/blobs/*") if "." in path.name]
+    assert left == []
+    done = [step[1] for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == 26
+
+
+def test_what_broke_off_by_itself_and_what_came_damaged(tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    weights = bytes(range(250)) * 40_000
+    (folder / "model.safetensors").write_bytes(weights)
+    cache = tmp_path / "cache"
+    code = f"""
+out["first"] = tried(lambda: fetch_model("{MODEL}"))
+(part,) = Path(os.environ["HF_HUB_CACHE"]).rglob("*.part")
+out["kept"] = part.stat().st_size
+data = bytearray(part.read_bytes()); data[5] ^= 1; part.write_bytes(data)
+out["second"] = tried(lambda: fetch_model("{MODEL}"))
+out["third"] = str(tried(lambda: fetch_model("{MODEL}")))
+"""
+    with hub(MODEL, folder) as server:
+        server.cut["model.safetensors"] = 5_000_000
+        found = run(server, cache, code)
+    assert found["first"].startswith(f"{MODEL} could not be fetched: ")
+    assert 0 < found["kept"] <= 5_000_000
+    assert "came damaged" in found["second"]
+    assert (Path(found["third"]) / "model.safetensors").read_bytes() == weights
+
+
+def test_a_gated_model_says_so_and_what_to_do(served: Hub, tmp_path: Path) -> None:
+    served.gated = True
+    found = run(
+        served,
+        tmp_path,
+        f"""
+out["line"] = plan_download("{MODEL}").line()
+out["error"] = tried(lambda: fetch_model("{MODEL}"))
+out["nobody"] = tried(lambda: plan_download("someone/else"))
+out["bad"] = tried(lambda: plan_download("a b"))
+""",
+    )
+    assert found["line"].endswith("licence mit, gated: its terms must be accepted first")
+    assert found["error"] == (
+        f"{MODEL} is gated: its authors want their terms accepted first;"
+        f" accept them on https://huggingface.co/{MODEL}, then: hf auth login"
+    )
+    assert found["nobody"].startswith("the hub has no model someone/else")
+    assert found["bad"].startswith("the hub has no model a b")
+
+
+def test_offline_asks_nobody_and_says_so(served: Hub, tmp_path: Path) -> None:
+    code = f"""
+out["plan"] = tried(lambda: plan_download("{MODEL}"))
+out["fetch"] = tried(lambda: fetch_model("{MODEL}"))
+out["folder"] = tried(lambda: model_folder("{MODEL}"))
+"""
+    found = run(served, tmp_path, code, BIORETRIEVAL_OFFLINE="1")
+    assert served.requests == []
+    for line in (found["plan"], found["fetch"]):
+        assert line.startswith(
+            f"{MODEL} is not fetched: BIORETRIEVAL_OFFLINE keeps the network out"
+        )
+    assert found["folder"] == (
+        f"the model {MODEL} is not on this machine;"
+        " BIORETRIEVAL_OFFLINE keeps the network out: unset it to fetch the model"
+    )
+
+
+def test_a_hub_that_does_not_answer_is_one_line(files: Path, tmp_path: Path) -> None:
+    with hub(MODEL, files) as server:
+        pass
+    found = run(server, tmp_path, f'out["error"] = tried(lambda: plan_download("{MODEL}"))')
+    assert found["error"].startswith(f"{MODEL} could not be fetched: ")
+    assert "try again" in found["error"]
+
+
+def test_a_repository_of_pickles_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "config.json").write_text("{}")
+    with hub(MODEL, folder) as server:
+        code = f'out["error"] = tried(lambda: plan_download("{MODEL}"))'
+        found = run(server, tmp_path / "cache", code)
+    assert "has no safetensors weights on the hub" in found["error"]
+
+
+def test_what_is_missing_of_a_recipe_is_named(tmp_path: Path) -> None:
+    from tiny_models import recipe
+
+    from bioretrieval_tui.catalog.models import Side
+
+    here = save_bert(tmp_path / "here")
+    adapter = save_adapter(tmp_path / "adapter", "x", 1)
+    one = recipe(
+        query=Side(model="no-such/query", adapter=str(adapter)),
+        document=Side(model=str(here), adapter="no-such/adapter"),
+    )
+    assert missing_models("x", one) == ("no-such/query", "no-such/adapter")
+    assert missing_models(str(here), recipe()) == ()
+
+
+def test_weights_in_parts_must_all_be_there(tmp_path: Path) -> None:
+    folder = save_bert(tmp_path / "parts")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    assert not is_here(str(folder))
+    with pytest.raises(ModelError, match=r"not complete: 1 files .* model-00002-of-00002"):
+        model_folder(str(folder))
+    index.write_text("[]")
+    with pytest.raises(ModelError, match="is damaged"):
+        model_folder(str(folder))

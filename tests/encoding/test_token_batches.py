@@ -1,0 +1,145 @@
+"""Batches: every text once, within the budget, longest first; made ahead, ended when asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bioretrieval_tui.encoding.device import PriorityLock
+from bioretrieval_tui.encoding.recipe import SideInput
+from bioretrieval_tui.encoding.token_batches import Batch, Tokens, ahead, token_batches
+
+
+def lengths_of_words(text: str) -> list[int]:
+    return [len(word) for word in text.split()]
+
+
+def words(inputs: Sequence[SideInput]) -> list[Tokens]:
+    return [Tokens(lengths_of_words(one.first)) for one in inputs]
+
+
+def given_texts(texts: Sequence[str]) -> list[SideInput]:
+    return [SideInput(text) for text in texts]
+
+
+TEXTS = st.lists(st.text(alphabet="ab ", max_size=60), max_size=150)
+
+
+@given(TEXTS, st.integers(min_value=1, max_value=80))
+def test_every_text_once_and_within_the_budget(texts: list[str], budget: int) -> None:
+    batches = list(token_batches(given_texts(texts), words, lambda: budget))
+    rows = [row for batch in batches for row in batch.rows]
+    assert sorted(rows) == list(range(len(texts)))
+    for batch in batches:
+        assert list(batch.sequences) == [lengths_of_words(texts[row]) for row in batch.rows]
+        longest = max(1, *map(len, batch.sequences))
+        assert len(batch.rows) == 1 or longest * len(batch.rows) <= budget
+
+
+def test_texts_of_like_length_share_a_batch() -> None:
+    texts = ["a " * length for length in (1, 30, 2, 29, 3, 28)]
+    batches = list(token_batches(given_texts(texts), words, lambda: 90))
+    assert [batch.rows for batch in batches] == [(1, 3, 5), (4, 2, 0)]
+
+
+def test_the_budget_may_shrink_on_the_way() -> None:
+    budget = [40]
+    sizes = []
+    for batch in token_batches(given_texts(["a " * 10] * 12), words, lambda: budget[0]):
+        sizes.append(len(batch.rows))
+        budget[0] = 20
+    assert sizes == [4, 2, 2, 2, 2]
+
+
+def test_padding_stands_on_the_right_and_is_masked() -> None:
+    ids, mask = Batch((4, 2, 9), ([7, 8, 9], [5], [])).inputs(1, types=False).values()
+    np.testing.assert_array_equal(ids, [[7, 8, 9], [5, 1, 1], [1, 1, 1]])
+    np.testing.assert_array_equal(mask, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    ids, mask = Batch((0,), ([],)).inputs(1, types=False).values()
+    assert (ids.shape, int(mask.sum())) == ((1, 1), 0)
+
+
+def test_segments_are_padded_and_halved_with_their_tokens() -> None:
+    batch = Batch.of([4, 2], [Tokens([7, 8, 9], [0, 1, 1]), Tokens([5, 6], [0, 1])])
+    np.testing.assert_array_equal(
+        batch.inputs(1, types=True)["token_type_ids"], [[0, 1, 1], [0, 1, 0]]
+    )
+    first, second = batch.halves()
+    assert (first.types, second.types) == (([0, 1, 1],), ([0, 1],))
+    plain = Batch.of([0], [Tokens([7, 8])])
+    assert plain.types is None
+    np.testing.assert_array_equal(plain.inputs(1, types=True)["token_type_ids"], [[0, 0]])
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=9), st.integers(1, 30))
+def test_parts_of_a_batch_keep_to_the_budget(lengths: list[int], budget: int) -> None:
+    batch = Batch(tuple(range(len(lengths))), tuple([1] * length for length in lengths))
+    parts = list(batch.parts(budget))
+    assert [row for part in parts for row in part.rows] == list(batch.rows)
+    for part in parts:
+        longest = max(1, *map(len, part.sequences))
+        assert len(part.rows) == 1 or longest * len(part.rows) <= budget
+
+
+def test_ahead_makes_a_few_and_waits() -> None:
+    made: list[int] = []
+    third = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(50):
+            made.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    source = ahead(items(), depth=2)
+    assert next(source) == 0
+    assert third.wait(10)
+    # One is taken and two are made in advance.
+    assert len(made) == 3
+    assert list(source) == list(range(1, 50))
+
+
+def test_ahead_hands_errors_on_and_ends_its_thread() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    running = threading.active_count()
+    source = ahead(items())
+    assert next(source) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(source)
+    endless = ahead(iter(int, 1))
+    next(endless)
+    endless.close()
+    assert threading.active_count() == running
+
+
+def test_the_urgent_go_first() -> None:
+    turns = PriorityLock()
+    order: list[str] = []
+    waiting = threading.Semaphore(0)
+
+    def come(name: str, urgent: bool) -> None:
+        waiting.release()
+        with turns.take(urgent=urgent):
+            order.append(name)
+
+    with turns.take(urgent=False):
+        batch = threading.Thread(target=come, args=("batch", False))
+        batch.start()
+        waiting.acquire()
+        query = threading.Thread(target=come, args=("query", True))
+        query.start()
+        # Not until the query is counted among those that wait may the turn end.
+        while not turns._urgent:
+            waiting.acquire(timeout=0.01)
+    batch.join()
+    query.join()
+    assert order == ["query", "batch"]
