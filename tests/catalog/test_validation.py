@@ -173,7 +173,8 @@ def test_every_fault_of_every_file_is_listed_in_one_go(
     """Faults of types, of references and of syntax, in the order in which a reader meets them."""
     edit("year: 2020", "year: soon")
     edit("tags: [bi-encoder]", "tags: [bi-encoder]\n    colour: red")
-    edit("relations: [alpha-paper]", "relations: [nobody]")
+    # The entry may be in the file that does not parse.
+    edit("relations: [alpha-paper]", "relations: [elsewhere]")
     edit("value: 0.5, source: table", "value: 0.5")
     (folder / "broken.yaml").write_text("papers: [\n")
     (folder / "zeta.yaml").write_text("datasets:\n  - {id: d}\n")
@@ -186,7 +187,6 @@ def test_every_fault_of_every_file_is_listed_in_one_go(
         ("catalog.yaml", None, None, "include"),
         ("all.yaml", 8, "alpha-paper", "year"),
         ("all.yaml", 13, "alpha-paper", "colour"),
-        ("all.yaml", 17, "alpha", "relations"),
         ("all.yaml", 45, "results[1]", "source"),
         ("broken.yaml", 2, None, None),
         ("zeta.yaml", 2, "d", "name"),

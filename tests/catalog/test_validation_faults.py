@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from bioretrieval_tui.errors import Problem
+from bioretrieval_tui.catalog.loader import parse, read_folder
+from bioretrieval_tui.errors import CatalogueError, Problem
 
 Edit = Callable[..., str]
 Problems = Callable[[], list[Problem]]
@@ -212,3 +213,17 @@ def test_one_fault_is_one_line(folder: Path, fault: Fault, edit: Edit, problems:
     line = str(problem)
     assert line.startswith(f"{folder / 'all.yaml'}:{problem.line}: ")
     assert line.isprintable()
+
+
+def test_a_file_that_does_not_parse_is_the_only_problem(tmp_path: Path) -> None:
+    """References to its entries are not reported as faults of the other files."""
+    data = Path(__file__).resolve().parents[2] / "data"
+    for path in data.glob("*.yaml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with (tmp_path / "papers.yaml").open("a", encoding="utf-8") as out:
+        out.write("\nbroken: [1\n")
+    with pytest.raises(CatalogueError) as raised:
+        parse(read_folder(tmp_path))
+    (one,) = raised.value.problems
+    assert Path(one.file).name == "papers.yaml"
+    assert "is not valid YAML" in one.message

@@ -136,7 +136,7 @@ TOLD = '{"version": "2.9.0", "cuda": %s, "gpus": %s, "mps": false, "seconds": 1.
         (0, "a banner\n" + TOLD % ("null", "[]"), "", [], "ok", "ok", "loads in 1.2 s"),
         (1, "", "ModuleNotFoundError: No module named 'torch'", [], "missing", None, "pip install"),
         (-11, "", "", [], "missing", None, "the import ended with status -11"),
-        (0, "", "", [], "missing", None, "install torch again"),
+        (0, "", "", [], "missing", None, "reinstall torch"),
     ],
 )
 def test_what_torch_tells(

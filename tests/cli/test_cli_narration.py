@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.cli import narration
-from bioretrieval_tui.cli.narration import described, duration, narrated, size
+from bioretrieval_tui.cli.narration import described, duration, narrated
+from bioretrieval_tui.util.formatting import size
 from bioretrieval_tui.progress import Progress, silent
 
 
@@ -33,7 +34,7 @@ def test_a_step_in_words(step: Progress, words: str) -> None:
     assert described(step) == words
 
 
-def test_spans_and_sizes_as_one_says_them() -> None:
+def test_durations_and_sizes_are_short() -> None:
     assert [duration(s) for s in (0.2, 42, 99, 240, 9_000)] == [
         "0 s", "42 s", "99 s", "4 min", "2.5 h",
     ]  # fmt: skip

@@ -265,7 +265,7 @@ def test_documents_can_be_cited(answers: dict[str, Answer]) -> None:
         ("bad mode", 2, "there is no search mode 'fuzzy'; use hybrid, dense, lexical"),
         ("bad order", 2, "hits cannot be sorted by 'size'; use relevance or date"),
         ("no document", 3, "index tiny has no document 9"),
-        ("no reranker", 2, "medcpt is no cross-encoder"),
+        ("no reranker", 2, "medcpt is not a cross-encoder"),
         ("absent reranker", 1, "ncbi/MedCPT-Cross-Encoder"),
     ],
 )

@@ -86,7 +86,7 @@ def test_filters_given_twice_must_both_fit(cli: Call) -> None:
 def test_nothing_that_fits_is_an_empty_listing_and_a_word_about_it(cli: Call) -> None:
     called = cli("list", "models", "-w", "params>900B", "-f", "json")
     assert (called.code, called.out) == (0, "[]\n")
-    assert called.lines == ["bioretrieval-tui: nothing fits the filter"]
+    assert called.lines == ["bioretrieval-tui: no entry matches the filter"]
 
 
 def test_reverse_turns_the_order_and_keeps_the_unknown_last(cli: Call) -> None:
@@ -136,7 +136,7 @@ def test_show_cites_what_is_a_work_and_names_the_paper_of_what_is_not(cli: Call)
     assert cli("show", "medcpt-paper", "-f", "bibtex").out.startswith("@")
     refused = cli("show", "step-1", "-f", "bibtex")
     assert (refused.code, refused.out) == (1, "")
-    assert "'step-1' is not a work to cite" in refused.err
+    assert "'step-1' cannot be cited" in refused.err
 
 
 def test_results_group_like_with_like_best_first(cli: Call, catalogue: Catalogue) -> None:

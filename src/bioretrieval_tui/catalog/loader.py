@@ -57,7 +57,10 @@ class YamlPlace:
 
 @dataclass(slots=True)
 class Draft:
-    """Records under assembly. Values are plain; they become structs in `content`."""
+    """Records under assembly. Values are plain; they become structs in `content`.
+
+    unparsed: a file is not YAML; ids that it holds are missing, so references are not checked.
+    """
 
     entries: dict[str, tuple[str, dict[str, Any], YamlPlace]] = dataclasses.field(
         default_factory=dict
@@ -66,6 +69,7 @@ class Draft:
         default_factory=lambda: {name: [] for name in LISTS}
     )
     problems: list[Problem] = dataclasses.field(default_factory=list)
+    unparsed: bool = False
 
     def copy(self) -> Draft:
         """A draft that can be added to without touching this one (records are not changed)."""
@@ -82,6 +86,7 @@ def add_file(draft: Draft, path: Path, data: bytes, *, overlay: bool, main: bool
     document = compose(path, data)
     if isinstance(document, Problem):
         draft.problems.append(document)
+        draft.unparsed = True
         return
     if document.root is None:
         if not overlay:
@@ -270,6 +275,8 @@ class Checks:
         self, place: YamlPlace, entry: str, field: str, target: str, section: str | None = None
     ) -> None:
         if target not in self.sections:
+            if self.draft.unparsed:
+                return
             hint = self._hint(target, self.sections)
             self._say(place, entry, field, f"no entry has the id '{shown(target)}'{hint}")
         elif section and self.sections[target] != section:
@@ -277,7 +284,7 @@ class Checks:
             self._say(place, entry, field, message)
 
     def _sourced(self, place: YamlPlace, entry: str, field: str, source: str) -> None:
-        if source not in self.sources:
+        if source not in self.sources and not self.draft.unparsed:
             hint = self._hint(source, [str(known) for known in self.sources])
             self._say(place, entry, field, f"no source has the id '{shown(source)}'{hint}")
 

@@ -1,11 +1,10 @@
-"""`catalog`: refresh what the network says of the catalogue, check its links, add entries."""
+"""`catalog`: refresh what is known of entries online, check links, add entries."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,11 +17,13 @@ import msgspec
 
 from bioretrieval_tui.cli.lookups import catalogue, complete_id
 from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.options import offline_option, opened, quiet_option
+from bioretrieval_tui.cli.options import can_confirm, flag, offline_option, opened, quiet_option
 from bioretrieval_tui.cli.printing import format_option, put, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
+from bioretrieval_tui.paths import places, save_file
 from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, record_sheet
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 def catalog() -> None:
     """Refresh the catalogue, check its links, add entries.
 
-    The network never changes the catalogue: differences are shown, and new entries go into an
-    overlay of your own.
+    The network never changes the catalogue: differences are listed, and new entries become an
+    overlay of yours.
     """
 
 
@@ -46,9 +47,9 @@ ids_argument = click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete
 
 @catalog.command()
 @ids_argument
-@click.option("--all", "everything", is_flag=True, help="List everything that is known.")
-@click.option("--changes", is_flag=True, help="List what changed, newest first.")
-@click.option("--last", is_flag=True, help="Show the last refresh, without the network.")
+@flag("--all", "everything", help_="List everything that is known.")
+@flag("--changes", help_="List what changed, newest first.")
+@flag("--last", help_="Show the last refresh, without the network.")
 @offline_option
 @quiet_option
 @format_option(without=("bibtex",))
@@ -64,7 +65,7 @@ def refresh(
     """Ask the model hub and arXiv about all models, data sets and papers (or those of ID).
 
     Downloads, likes, last change, licence, gating, new names and new versions are kept with their
-    days, beside the catalogue. Lists where the catalogue differs.
+    dates, beside the catalogue. Lists where the catalogue differs.
 
     \b
     bioretrieval-tui catalog refresh
@@ -76,9 +77,7 @@ def refresh(
 
     found = catalogue()
     only = _known_ids(found, ids)
-    failures: Sequence[str] = ()
-    if not last:
-        failures = _refreshed(found, only, quiet, offline)
+    failures = () if last else _refreshed(found, only, quiet, offline)
     known = load_freshness()
     if last and known.refreshed is None:
         tell("nothing is known yet; run: bioretrieval-tui catalog refresh")
@@ -88,24 +87,24 @@ def refresh(
             f"{where}:{name}": [entry.id for entry in named]
             for (where, name), named in subjects_of(found, only).items()
         }
-        put_sheet(_subject_sheet(known.subjects, entries), format_)
+        sheet = _subject_sheet(known.subjects, entries)
     elif changes:
         records = [msgspec.structs.asdict(one) for one in known.changes]
-        put_sheet(record_sheet("Changes", _CHANGE_COLUMNS, records), format_)
+        sheet = record_sheet("Changes", _CHANGE_COLUMNS, records)
     else:
-        title = "Differences from the catalogue"
         records = [asdict(one) for one in differing]
-        put_sheet(record_sheet(title, _DIFFERENCE_COLUMNS, records), format_)
+        sheet = record_sheet("Differences from the catalogue", _DIFFERENCE_COLUMNS, records)
+    put_sheet(sheet, format_)
     if known.refreshed and not quiet:
-        tell(f"{_counted(len(differing), 'difference')}, as of {known.refreshed}")
+        tell(f"{plural(len(differing), 'difference')}, as of {known.refreshed}")
+    for line in failures[1:]:
+        tell(line)
     if failures:
-        for line in failures[1:]:
-            tell(line)
         raise BioRetrievalError(failures[0])
 
 
 def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: bool) -> Sequence[str]:
-    """Refresh, save what came however it ended, and return the failures."""
+    """Refresh, save the results even after an error, and return the failures."""
     from bioretrieval_tui.online.freshness import (
         Refresh,
         load_freshness,
@@ -118,7 +117,7 @@ def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: boo
     with opened(offline) as client:
         run = Refresh(client, load_freshness(), day=now.date().isoformat())
         try:
-            with narrated(quiet=quiet) as reporter:
+            with narrated(quiet) as reporter:
                 run.ask(subjects, reporter)
         finally:
             known, changes = run.result(now.isoformat(timespec="seconds"))
@@ -127,16 +126,14 @@ def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: boo
     if not quiet:
         for change in changes:
             tell(change.line())
-        tell(
-            f"asked about {len(subjects)}, {len(run.found)} described,"
-            f" {_counted(len(changes), 'change')}"
-        )
+        counts = f"{len(subjects)}, {len(run.found)} described, {plural(len(changes), 'change')}"
+        tell(f"asked about {counts}")
     return run.failures
 
 
 @catalog.command("check-links")
 @ids_argument
-@click.option("--all", "everything", is_flag=True, help="List working links too.")
+@flag("--all", "everything", help_="List working links too.")
 @offline_option
 @quiet_option
 @format_option(without=("bibtex",))
@@ -145,7 +142,7 @@ def check_links(
 ) -> None:
     """Request every link of the catalogue (or of the entries ID), and list what to fix.
 
-    Exit code 1 when a link is dead. A server that rejects programs is unclear, not dead.
+    Exit code 1 if a link is dead. A server that rejects programs is unclear, not dead.
 
     \b
     bioretrieval-tui catalog check-links
@@ -155,7 +152,7 @@ def check_links(
 
     entries = catalogue()
     links = linkcheck.links_of(entries, _known_ids(entries, ids))
-    with opened(offline) as client, narrated(quiet=quiet) as reporter:
+    with opened(offline) as client, narrated(quiet) as reporter:
         found = linkcheck.check_links(links, linkcheck.reacher(client), reporter=reporter)
     verdicts = ("dead", "moved", "unclear", "ok")
     shown = [one for one in found if everything or one.verdict != "ok"]
@@ -165,21 +162,21 @@ def check_links(
         tell(f"{len(found)} links: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
     if counts["dead"]:
         raise BioRetrievalError(
-            f"{counts['dead']} of {_counted(len(found), 'link')} dead",
-            remedy="the table says what to do",
+            f"{counts['dead']} of {plural(len(found), 'link')} dead",
+            remedy="the table has a remedy for each",
         )
 
 
 @catalog.command()
 @click.argument("work", metavar="REFERENCE")
-@click.option("--yes", is_flag=True, help="Save the draft as it is, without an editor.")
-@click.option("--print", "only_print", is_flag=True, help="Write the draft to stdout only.")
+@flag("--yes", help_="Save the draft as it is, without an editor.")
+@flag("--print", "only_print", help_="Write the draft to stdout only.")
 @offline_option
 def add(work: str, yes: bool, only_print: bool, offline: bool) -> None:
     """Add an entry for arxiv:ID, hub:ORG/NAME, hub:datasets/ORG/NAME or pmid:ID.
 
-    A draft is made from the work's page and opened in $VISUAL or $EDITOR. What you save is checked
-    as the catalogue is, and becomes an overlay.
+    A draft is made from the work's page and opened in $VISUAL or $EDITOR. The saved text is
+    checked like the catalogue, and becomes an overlay.
 
     \b
     bioretrieval-tui catalog add arxiv:2310.12345
@@ -209,25 +206,21 @@ def _known_ids(found: Catalogue, ids: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found.entry(one).id for one in ids)
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 # Drafts in an editor ------------------------------------------------------------------------------
 
 
 def _edited(draft: EntryDraft) -> Path | None:
-    """Open the draft until it is valid or given up; where it is saved, None if it was emptied.
+    """Open the draft until it is valid or given up; return its overlay, None if it was emptied.
 
     Raises:
         UsageError: there is no editor. BioRetrievalError: the editor failed. CatalogueError: the
-        saved text is invalid and there is no terminal to ask on; the message says where it stays.
+        saved text is invalid and was given up; the message says where it is kept.
     """
     words = _editor()
     with tempfile.TemporaryDirectory(prefix="bioretrieval-", ignore_cleanup_errors=True) as folder:
         work = Path(folder) / f"{draft.id}.yaml"
         try:
-            work.write_text(draft.text, encoding="utf-8")
+            save_file(work, draft.text.encode(), "the draft")
             while True:
                 _run_editor([*words, str(work)])
                 text = work.read_bytes()
@@ -237,14 +230,16 @@ def _edited(draft: EntryDraft) -> Path | None:
                 try:
                     return _saved(draft, text)
                 except CatalogueError as error:
-                    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-                        raise CatalogueError([*error.problems, _set_aside(draft, text)]) from None
-                    for problem in error.problems:
+                    for problem in error.problems if can_confirm() else ():
                         tell(str(problem))
-                    if not click.confirm("Correct it?", default=True, err=True):
-                        raise CatalogueError([*error.problems, _set_aside(draft, text)]) from None
+                    if can_confirm() and click.confirm("Correct it?", default=True, err=True):
+                        continue
+                    kept = places().state / "drafts" / f"{draft.id}.yaml"
+                    save_file(kept, text, "the draft")
+                    said = "your text is kept here; nothing was added to the catalogue"
+                    raise CatalogueError([*error.problems, Problem(kept, said)]) from None
         except OSError as error:
-            raise BioRetrievalError(f"{work} cannot be written: {error.strerror}") from error
+            raise BioRetrievalError(f"{work} cannot be read: {error.strerror}") from error
 
 
 def _saved(draft: EntryDraft, text: bytes) -> Path:
@@ -252,11 +247,10 @@ def _saved(draft: EntryDraft, text: bytes) -> Path:
 
     Raises:
         CatalogueError: it is invalid; every problem with file, line and field. BioRetrievalError:
-        it cannot be written, or such an overlay exists.
+        it cannot be written, or the overlay exists.
     """
     from bioretrieval_tui.catalog.compiled import data_folder
     from bioretrieval_tui.online.drafts import checked
-    from bioretrieval_tui.paths import places, save_file
 
     folder = places().overlays
     path = folder / f"{draft.id}.yaml"
@@ -276,15 +270,6 @@ def _saved(draft: EntryDraft, text: bytes) -> Path:
     return path
 
 
-def _set_aside(draft: EntryDraft, text: bytes) -> Problem:
-    """Keep an invalid text, and say where."""
-    from bioretrieval_tui.paths import places, save_file
-
-    path = places().state / "drafts" / f"{draft.id}.yaml"
-    save_file(path, text, "the draft")
-    return Problem(path, "your text is kept here; nothing was added to the catalogue")
-
-
 def _editor() -> list[str]:
     for name in ("VISUAL", "EDITOR"):
         value = os.environ.get(name, "").strip()
@@ -301,15 +286,13 @@ def _editor() -> list[str]:
 
 def _run_editor(words: list[str]) -> None:
     try:
-        ended = subprocess.run(words, check=False)
+        code = subprocess.run(words, check=False).returncode
     except (OSError, ValueError) as error:
         raise BioRetrievalError(
             f"the editor {words[0]} cannot be started", remedy="correct EDITOR, or add --yes"
         ) from error
-    if ended.returncode:
-        raise BioRetrievalError(
-            f"the editor {words[0]} ended with code {ended.returncode}; nothing was added"
-        )
+    if code:
+        raise BioRetrievalError(f"the editor {words[0]} ended with code {code}; nothing was added")
 
 
 # Sheets -------------------------------------------------------------------------------------------
@@ -383,51 +366,31 @@ def _subject_row(one: Subject, entries: Sequence[str]) -> tuple[Cell, ...]:
         return Figure(value, f"{value:,}") if isinstance(value, int) else None
 
     state = f"now {one.now}" if one.state == "renamed" and one.now else one.state
-    return (
-        one.name,
-        ", ".join(entries),
-        Figure(one.state, state),
-        one.fact("changed") or one.fact("updated"),
-        counted("downloads"),
-        counted("likes"),
-        one.fact("licence"),
-        one.fact("gated"),
-        one.fact("version"),
-        one.asked,
-        one.where,
-        one.now,
-    )
+    changed = one.fact("changed") or one.fact("updated")
+    facts = [one.fact(name) for name in ("licence", "gated", "version")]
+    counts = [counted("downloads"), counted("likes")]
+    named = (one.name, ", ".join(entries), Figure(one.state, state), changed)
+    return (*named, *counts, *facts, one.asked, one.where, one.now)
 
 
 def _link_sheet(found: Sequence[Checked]) -> Sheet:
-    """Links with what to do, a row an address."""
+    """Make a sheet of links and what to do, a row an address."""
 
     def row(one: Checked) -> tuple[Cell, ...]:
         uses = [f"{use.entry} ({use.label})" for use in one.link.uses]
         more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
         where = Figure("; ".join(uses), "; ".join(uses[:2]) + more)
-        return (
-            one.verdict,
-            one.status,
-            Linked(one.link.url, one.link.url),
-            where,
-            one.advice,
-            one.final,
-        )
+        link = Linked(one.link.url, one.link.url)
+        return (one.verdict, one.status, link, where, one.advice, one.final)
 
     return Sheet(
         title="Links",
         columns=_LINK_COLUMNS,
         rows=tuple(map(row, found)),
         records=tuple(
-            {
-                "url": one.link.url,
-                "verdict": one.verdict,
-                "status": one.status,
-                "final": one.final,
-                "advice": one.advice,
-                "uses": [asdict(use) for use in one.link.uses],
-            }
+            {"url": one.link.url}
+            | {name: getattr(one, name) for name in ("verdict", "status", "final", "advice")}
+            | {"uses": [asdict(use) for use in one.link.uses]}
             for one in found
         ),
     )

@@ -1,66 +1,59 @@
-"""`doctor`: what this machine has and lacks, or whether one model does as its recipe says.
+"""`doctor`: check this machine, or one model against its recipe.
 
-A check gives findings and never raises: a machine in disorder is what it is for.
+A check yields findings and raises nothing, since it must work on a broken installation.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bioretrieval_tui.cli.lookups import complete_model
-from bioretrieval_tui.cli.narration import narrated, size
-from bioretrieval_tui.cli.printing import format_option, put_sheet
-from bioretrieval_tui.errors import (
-    EXIT_FAILED,
-    BioRetrievalError,
-    CatalogueError,
-    ModelError,
-    UsageError,
+from bioretrieval_tui.cli.narration import narrated
+from bioretrieval_tui.cli.options import (
+    download_option,
+    keep_offline,
+    model_option,
+    offline_option,
 )
+from bioretrieval_tui.cli.printing import format_option, put_sheet
+from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, UsageError
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.util.formatting import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.render.sheet import Sheet
 
 
 @click.command()
-@click.option(
+@model_option(
     "--model",
-    metavar="ID",
-    shell_complete=complete_model,
-    help="Check this model of the catalogue (its id or hub id) instead: its files, its dimension,"
-    " what it makes of a text.",
+    help_="Check this model (catalogue id or hub id) instead: its files, its dimension, and how it"
+    " encodes a text.",
 )
-@click.option(
-    "--download", is_flag=True, help="Fetch what the model lacks first; its licence is told."
-)
-@click.option("--offline", is_flag=True, help="Ask nothing of the network.")
+@download_option
+@offline_option
 @format_option(without=("bibtex",))
 def doctor(model: str | None, download: bool, offline: bool, format_: Format) -> None:
-    """Check what this machine has and lacks.
+    """Check this machine.
 
-    Exit code 1 if something is missing that the program cannot do without. Takes the seconds
-    that torch needs to load. With --model, exit code 1 if the model is not here or does not do as
-    its recipe says, 3 if the catalogue does not know it.
+    Exit code 1 if a necessary part is missing. Takes the seconds that torch needs to load. With
+    --model, exit code 1 if the model is missing or does not do as its recipe says, 3 if the
+    catalogue does not have it.
     """
-    from bioretrieval_tui.cli.options import keep_offline
-
     if offline:
         keep_offline()
     if download and (model is None or offline):
@@ -68,8 +61,7 @@ def doctor(model: str | None, download: bool, offline: bool, format_: Format) ->
         raise UsageError(f"--download with {said} fetches nothing", remedy="see doctor --help")
     findings = []
     with narrated(quiet=not sys.stderr.isatty() and not download) as reporter:
-        found = _machine() if model is None else _model(model, reporter, download=download)
-        for finding in found:
+        for finding in _model(model, reporter, download=download) if model else all_checks():
             findings.append(finding)
             reporter(Progress(f"checked {finding.name}", 0))
     put_sheet(finding_sheet(findings), format_)
@@ -77,78 +69,43 @@ def doctor(model: str | None, download: bool, offline: bool, format_: Format) ->
         click.get_current_context().exit(EXIT_FAILED)
 
 
-def _machine() -> Iterator[Finding]:
-
-    return all_checks()
-
-
 def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[Finding]:
-    """Findings about one model. Raises NotFoundError where the catalogue does not know it."""
-    from bioretrieval_tui.cli.model_choice import fetch_missing
+    """Check one model. Raises NotFoundError where the catalogue does not have it."""
+    from bioretrieval_tui.cli.model_choice import fetch_missing, model_of_catalogue
     from bioretrieval_tui.encoding.recipe_check import check_model
 
-    hub, recipe, dimension = _known(model)
+    hub, recipe, dimension = model_of_catalogue(model)
     if download:
         fetch_missing(hub, recipe, reporter, download=True)
     for check in check_model(hub, recipe, dimension=dimension):
         yield Finding(model, check.name, check.state, check.value, check.remedy)
 
 
-def _known(model: str) -> tuple[str, Encoding, int | None]:
-    """Hub id, recipe and dimension of a model that the catalogue knows by id or hub id.
-
-    Raises:
-        NotFoundError: it knows none of that name. ModelError: how it encodes is not known.
-    """
-    from bioretrieval_tui.catalog.models import Model
-    from bioretrieval_tui.cli.lookups import catalogue, entry_of_kind
-
-    found = catalogue()
-    entry = next((one for one in found.of_type(Model) if model in one.hub), None)
-    named = entry if entry is not None else entry_of_kind(found, model, "models")
-    recipe = named.encoding if isinstance(named, Model) else None
-    sides = recipe and (recipe.document or recipe.query)
-    if not isinstance(named, Model) or recipe is None:
-        raise ModelError(
-            f"how '{model}' encodes is not known", remedy="add its encoding in an overlay"
-        )
-    hub = (sides.model if sides else None) or next(iter(named.hub), None)
-    if hub is None:
-        raise ModelError(
-            f"where the files of '{named.id}' are is not known",
-            remedy="add `model` to its encoding in an overlay: a hub id or a folder",
-        )
-    return hub, recipe, named.dimension
-
-
 def finding_sheet(findings: Sequence[Finding]) -> Sheet:
-    """Findings as rows; readers see the state first."""
-    from bioretrieval_tui.render.sheet import Column, Sheet
+    """Make a sheet of findings, the state first."""
+    from bioretrieval_tui.render.sheet import Column, record_sheet
 
-    return Sheet(
-        title="Doctor",
-        columns=(
-            Column("state", "state", min_width=7),
-            Column("area", "area", min_width=9),
-            Column("name", "what", min_width=12),
-            Column("value", "found", weight=4, min_width=20),
-            Column("remedy", "remedy", weight=4, min_width=12),
-        ),
-        rows=tuple((f.state, f.area, f.name, f.value, f.remedy) for f in findings),
-        records=tuple(asdict(finding) for finding in findings),
+    columns = (
+        Column("state", "state", min_width=7),
+        Column("area", "area", min_width=9),
+        Column("name", "what", min_width=12),
+        Column("value", "found", weight=4, min_width=20),
+        Column("remedy", "remedy", weight=4, min_width=12),
     )
+    return record_sheet("Doctor", columns, [asdict(finding) for finding in findings])
 
 
 State = Literal["ok", "note", "missing"]
-"""`note`: it works, with less; `missing`: something that the program cannot do without."""
+"""`note`: works, with less; `missing`: a necessary part."""
 
 PACKAGES = (
     "click", "filelock", "hnswlib", "httpx", "ir-measures", "lxml", "msgspec", "numpy", "openvino",
     "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
     "sentence-transformers", "tantivy", "tenacity", "textual", "tokenizers",
 )  # fmt: skip
-"""Besides torch and the embedded model, which are looked at on their own."""
+"""Besides torch and the embedded model, which have checks of their own."""
 
+_PYTHON = (sys.executable, "-P", "-c")
 _PROBE_SECONDS = 120
 _PROBE = """
 import time
@@ -163,7 +120,7 @@ print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "gpu
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: where it belongs, its name, how it is, what it is, what to do."""
+    """The result of one check: area, name, state, value, and what to do."""
 
     area: str
     name: str
@@ -173,7 +130,7 @@ class Finding:
 
 
 def all_checks() -> Iterator[Finding]:
-    """Every finding, area by area; the slow one (torch, in a process of its own) comes last."""
+    """Yield every finding, area by area; the slow one (torch, in a child process) last."""
     yield from python()
     yield from packages()
     yield from native()
@@ -187,24 +144,19 @@ def all_checks() -> Iterator[Finding]:
 
 
 def python() -> Iterator[Finding]:
-    """The interpreter and the system."""
+    """Check the interpreter and the system."""
     from bioretrieval_tui import __version__
 
-    version = platform.python_version()
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
+    version = f"{platform.python_version()} ({sys.executable})"
+    remedy = None if fits else "3.11 to 3.13 are tested"
     yield Finding("program", "bioretrieval-tui", "ok", __version__)
-    yield Finding(
-        "program",
-        "Python",
-        "ok" if fits else "note",
-        f"{version} ({sys.executable})",
-        None if fits else "3.11 to 3.13 are tested",
-    )
+    yield Finding("program", "Python", "ok" if fits else "note", version, remedy)
     yield Finding("program", "system", "ok", f"{platform.system()} {platform.machine()}")
 
 
 def packages() -> Iterator[Finding]:
-    """Versions from the packages' metadata; none is imported."""
+    """Check the versions in the packages' metadata; none is imported."""
     from importlib.metadata import PackageNotFoundError, version
 
     for name in PACKAGES:
@@ -215,52 +167,38 @@ def packages() -> Iterator[Finding]:
 
 
 def native() -> Iterator[Finding]:
-    """Whether the graph library loads: compiled for one processor, it may fall on another."""
-    code, _, errors = _child("import hnswlib", 60)
+    """Check whether the HNSW library loads: compiled for another processor, it may crash."""
+    code, _, errors = _run((*_PYTHON, "import hnswlib"), 60)
     if code == 0:
         yield Finding("packages", "hnswlib loads", "ok", "yes")
         return
-    said = errors.strip().splitlines()
-    why = said[-1] if said else f"it ended with status {code}"
-    yield Finding(
-        "packages",
-        "hnswlib loads",
-        "missing",
-        why[:200],
-        "compile it here: pip install --force-reinstall --no-deps --no-binary hnswlib hnswlib",
-    )
+    remedy = "compile it here: pip install --force-reinstall --no-deps --no-binary hnswlib hnswlib"
+    yield Finding("packages", "hnswlib loads", "missing", _why(code, errors), remedy)
 
 
 def catalogue() -> Iterator[Finding]:
-    """Whether the catalogue loads, and which overlays were left out."""
+    """Check whether the catalogue loads, and which overlays were left out."""
     from bioretrieval_tui.catalog.compiled import load
 
     try:
         loaded = load()
     except CatalogueError as error:
-        count = len(error.problems)
-        yield Finding(
-            "catalogue",
-            "entries",
-            "missing",
-            f"{error.message} ({count} in all)",
-            "correct the file, or reinstall bioretrieval-tui",
-        )
+        said = f"{error.message} ({len(error.problems)} in all)"
+        remedy = "correct the file, or reinstall bioretrieval-tui"
+        yield Finding("catalogue", "entries", "missing", said, remedy)
         return
     except (BioRetrievalError, OSError) as error:
         yield _fault("catalogue", "entries", error, "missing")
         return
     found = loaded.catalogue
-    yield Finding(
-        "catalogue", "entries", "ok",
-        f"{len(found.entries):,} entries, {len(found.results):,} published figures",
-    )  # fmt: skip
+    said = f"{len(found.entries):,} entries, {len(found.results):,} published results"
+    yield Finding("catalogue", "entries", "ok", said)
     for problem in loaded.problems:
         yield Finding("catalogue", "overlay", "note", problem, f"correct it in {places().overlays}")
 
 
 def model() -> Iterator[Finding]:
-    """Whether the embedded model is in place and its files are the published ones."""
+    """Check whether the embedded model is complete and its files are the published ones."""
     from bioretrieval_tui.encoding import embedded
 
     try:
@@ -268,16 +206,12 @@ def model() -> Iterator[Finding]:
     except BioRetrievalError as error:
         yield _fault("model", "embedded model", error, "missing")
         return
-    yield Finding(
-        "model",
-        "embedded model",
-        "ok",
-        f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found.folder}",
-    )
+    said = f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found.folder}"
+    yield Finding("model", "embedded model", "ok", said)
 
 
 def folders() -> Iterator[Finding]:
-    """Whether the user's folders are there, or can be made, and can be written."""
+    """Check whether the user's folders can be created and written."""
     where = places()
     state: State
     for name in ("config", "data", "cache", "state"):
@@ -286,10 +220,10 @@ def folders() -> Iterator[Finding]:
         if folder.exists() and not folder.is_dir():
             problem, state = "is not a folder", "missing"
         elif not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            # Without the data folder no index can be kept; without the others some speed is lost.
+            # Indexes need the data folder; without the others some speed is lost.
             problem, state = "cannot be written", "missing" if name == "data" else "note"
         else:
-            problem, state = "writable" if folder.exists() else "not there yet, can be made", "ok"
+            problem, state = "writable" if folder.exists() else "can be created", "ok"
         free = ""
         if state == "ok" and name == "data":
             free = f", {size(shutil.disk_usage(nearest).free)} free"
@@ -298,7 +232,7 @@ def folders() -> Iterator[Finding]:
 
 
 def indexes() -> Iterator[Finding]:
-    """How many indexes there are, and which are damaged."""
+    """Count the indexes, and list the damaged ones."""
     from bioretrieval_tui.index.registry import list_indexes
 
     try:
@@ -310,17 +244,12 @@ def indexes() -> Iterator[Finding]:
     yield Finding("indexes", "indexes", "ok", f"{len(found)}, {total}" if found else "none yet")
     for one in found:
         if one.status != "ok":
-            yield Finding(
-                "indexes",
-                one.name,
-                "note",
-                one.status,
-                f"build it again, or: bioretrieval-tui index remove {one.name}",
-            )
+            remedy = f"rebuild it, or: bioretrieval-tui index remove {one.name}"
+            yield Finding("indexes", one.name, "note", one.status, remedy)
 
 
 def terminal() -> Iterator[Finding]:
-    """What the terminal can do, how a copy would travel, where a page would open."""
+    """Check what the terminal can do, where a copy goes, and where a page opens."""
     from bioretrieval_tui.terminal.capabilities import here
     from bioretrieval_tui.terminal.clipboard import Route, likely_route
 
@@ -336,65 +265,56 @@ def terminal() -> Iterator[Finding]:
         remedies["colours"] = "unset NO_COLOR"
     for name, value in caps.facts():
         lacks = caps.interactive and value in ("none", "no", "unknown") and name in remedies
-        yield Finding(
-            "terminal", name, "note" if lacks else "ok", value, remedies[name] if lacks else None
-        )
+        state: State = "note" if lacks else "ok"
+        yield Finding("terminal", name, state, value, remedies[name] if lacks else None)
     route, means = likely_route(caps)
     if route is Route.DIALOG:
-        yield Finding(
-            "terminal",
-            "clipboard",
-            "note",
-            "none: the text is shown to be selected",
-            means if means.startswith("install") else None,
-        )
+        remedy = means if means.startswith("install") else None
+        value = "none: the text is shown to be selected"
+        yield Finding("terminal", "clipboard", "note", value, remedy)
     else:
         yield Finding("terminal", "clipboard", "ok", f"{route}: {means}")
     browser = os.environ.get("BROWSER")
-    opens = f"$BROWSER: {browser}" if browser else "the desktop's browser"
     if browser or caps.desktop:
-        yield Finding("terminal", "opening pages", "ok", opens)
+        value = f"$BROWSER: {browser}" if browser else "the desktop's browser"
+        yield Finding("terminal", "opening pages", "ok", value)
     else:
-        yield Finding(
-            "terminal",
-            "opening pages",
-            "note",
-            "no browser here: addresses are shown and copied",
-            "set BROWSER if there is one",
-        )
+        value, remedy = "no browser: addresses are shown and copied", "set BROWSER if there is one"
+        yield Finding("terminal", "opening pages", "note", value, remedy)
 
 
 def devices() -> Iterator[Finding]:
-    """torch and its devices, asked in a child so that this process stays small and cannot fall."""
-    code, output, errors = _child(_PROBE, _PROBE_SECONDS)
+    """Check torch and its devices in a child process, which may crash or use much memory."""
+    code, output, errors = _run((*_PYTHON, _PROBE), _PROBE_SECONDS)
     yield from _torch_findings(code, output, errors, _nvidia_cards())
 
 
 def processor() -> Iterator[Finding]:
-    """In what OpenVINO would encode on this processor, asked in a child like torch."""
+    """Check in which type OpenVINO encodes on this processor, in a child process."""
     program = (
         "from bioretrieval_tui.encoding.openvino_encoder import DTYPES, chip\n"
         "found = chip()\n"
-        "if found is None: raise SystemExit('there is no bfloat16, which is asked for')\n"
+        "if found is None: raise SystemExit('bfloat16 is asked for, but not supported')\n"
         "print(found.openvino.partition('-')[0], DTYPES[found.precision])"
     )
-    code, output, errors = _child(program, _PROBE_SECONDS)
+    code, output, errors = _run((*_PYTHON, program), _PROBE_SECONDS)
     if code == 0 and output.split():
         version, dtype = output.split()[-2:]
         yield Finding("devices", "processor", "ok", f"OpenVINO {version}, encodes in {dtype}")
         return
-    said = errors.strip().splitlines()
-    why = said[-1][:200] if said else f"it ended with status {code}"
     remedy = "torch encodes instead; for speed: pip install --force-reinstall openvino"
-    yield Finding("devices", "processor", "note", f"OpenVINO does not load: {why}", remedy)
+    why = f"OpenVINO does not load: {_why(code, errors)}"
+    yield Finding("devices", "processor", "note", why, remedy)
 
 
-def _child(program: str, seconds: float) -> tuple[int, str, str]:
-    """Status, output and errors of a Python program in a process of its own."""
-    return _run([sys.executable, "-P", "-c", program], seconds)
+def _why(code: int, errors: str, what: str = "it") -> str:
+    """The last line on a child's stderr, else its status."""
+    lines = errors.strip().splitlines()
+    return lines[-1][:200] if lines else f"{what} ended with status {code}"
 
 
-def _run(words: list[str], seconds: float) -> tuple[int, str, str]:
+def _run(words: Sequence[str], seconds: float) -> tuple[int, str, str]:
+    """Status, stdout and stderr of a child process."""
     try:
         child = subprocess.run(
             words,
@@ -406,7 +326,7 @@ def _run(words: list[str], seconds: float) -> tuple[int, str, str]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return 1, "", f"it did not answer in {seconds:.0f} s"
+        return 1, "", f"it did not respond in {seconds:.0f} s"
     except OSError as error:
         return 1, "", str(error)
     return child.returncode, child.stdout, child.stderr
@@ -415,47 +335,37 @@ def _run(words: list[str], seconds: float) -> tuple[int, str, str]:
 def _torch_findings(code: int, output: str, errors: str, cards: list[str]) -> Iterator[Finding]:
     import json
 
-    try:
-        told = json.loads(output.strip().splitlines()[-1]) if code == 0 else None
-    except (ValueError, IndexError):
-        told = None
+    told = None
+    if code == 0:
+        with contextlib.suppress(ValueError, IndexError):
+            told = json.loads(output.strip().splitlines()[-1])
     if told is None:
-        lines = errors.strip().splitlines()
-        why = lines[-1] if lines else f"the import ended with status {code}"
+        why = _why(code, errors, "the import")
         absent = "No module named 'torch'" in why
-        yield Finding(
-            "devices",
-            "torch",
-            "missing",
-            "not installed" if absent else why[:200],
-            "pip install torch" if absent else "install torch again",
-        )
+        remedy = "pip install torch" if absent else "reinstall torch"
+        yield Finding("devices", "torch", "missing", "not installed" if absent else why, remedy)
         return
     build = f"CUDA {told['cuda']}" if told["cuda"] else "no CUDA"
-    yield Finding(
-        "devices", "torch", "ok", f"{told['version']} ({build}), loads in {told['seconds']:.1f} s"
-    )
+    value = f"{told['version']} ({build}), loads in {told['seconds']:.1f} s"
+    yield Finding("devices", "torch", "ok", value)
     if told["gpus"]:
         yield Finding("devices", "GPU", "ok", ", ".join(told["gpus"]))
     elif told["mps"]:
         yield Finding("devices", "GPU", "ok", "Apple GPU (mps)")
     elif cards:
-        remedy = (
-            "update the NVIDIA driver to one that knows this CUDA"
-            if told["cuda"]
-            else "install a build of torch with CUDA"
-        )
+        driver = "update the NVIDIA driver to one that supports this CUDA"
+        remedy = driver if told["cuda"] else "install a build of torch with CUDA"
         yield Finding("devices", "GPU", "note", f"{', '.join(cards)}: torch cannot use it", remedy)
     else:
         yield Finding("devices", "GPU", "ok", "none found; texts are encoded on the CPU")
 
 
 def _nvidia_cards() -> list[str]:
-    """Names of the cards that the NVIDIA driver knows of."""
+    """Names of the GPUs that the NVIDIA driver reports."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
-    code, output, _ = _run([program, "--query-gpu=name", "--format=csv,noheader"], 20)
+    code, output, _ = _run((program, "--query-gpu=name", "--format=csv,noheader"), 20)
     return [line.strip() for line in output.splitlines() if line.strip()] if code == 0 else []
 
 

@@ -14,16 +14,15 @@ from bioretrieval_tui.cli.lookups import (
     complete_field,
     complete_id,
     complete_kind,
-    complete_model,
-    entry_of_kind,
+    entry_of_type,
     kind_section,
 )
 from bioretrieval_tui.cli.narration import tell
+from bioretrieval_tui.cli.options import POSITIVE, flag, model_option
 from bioretrieval_tui.cli.printing import format_option, put, put_page, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.catalog.models import AnyEntry, Link, Result
     from bioretrieval_tui.render.formats import Format
 
@@ -36,16 +35,14 @@ if TYPE_CHECKING:
     "conditions",
     metavar="FILTER",
     multiple=True,
-    help='Keep what fits: words, "a phrase", field:value, params<=500M, year:2020..2024,'
-    " -word, OR, parentheses. Repeatable: all must fit.",
+    help='Keep entries that match: words, "a phrase", field:value, params<=500M, year:2020..2024,'
+    " -word, OR, parentheses. Repeatable: all must match.",
 )
 @click.option(
     "-s", "--sort", metavar="FIELD", shell_complete=complete_field, help="Order by a field."
 )
-@click.option("-r", "--reverse", is_flag=True, help="Reverse the order.")
-@click.option(
-    "-n", "--limit", type=click.IntRange(min=1), metavar="LIMIT", help="At most this many."
-)
+@flag("-r", "--reverse", help_="Reverse the order.")
+@click.option("-n", "--limit", type=POSITIVE, metavar="LIMIT", help="At most this many.")
 @format_option()
 def list_entries(
     kind: str | None,
@@ -64,37 +61,28 @@ def list_entries(
     bioretrieval-tui list papers -w 'hard negatives' -f bibtex > references.bib
     bioretrieval-tui list benchmarks -f json | jq -r '.[].id'
     """
-    section = None if kind is None else kind_section(kind)
-    if sort is not None:
-        from bioretrieval_tui.catalog.fields import field_name
+    from bioretrieval_tui.catalog.catalogue import kind_of_section
+    from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
+    from bioretrieval_tui.render.entries import entry_sheet
 
-        sort = field_name(sort)
+    section = None if kind is None else kind_section(kind)
+    sort = None if sort is None else field_name(sort)
     found = catalogue()
     entries: Sequence[AnyEntry] = found.entries if section is None else found.section(section)
-    if conditions:
-        from bioretrieval_tui.catalog.fields import filtered
-
-        for condition in conditions:
-            entries = filtered(entries, condition, found)
+    for condition in conditions:
+        entries = filtered(entries, condition, found)
     if sort is not None:
-        from bioretrieval_tui.catalog.fields import ordered
-
         entries = ordered(entries, sort, found, reverse=reverse)
     elif reverse:
         entries = entries[::-1]
-    if limit is not None:
-        entries = entries[:limit]
-
-    from bioretrieval_tui.catalog.catalogue import kind_of_section
-    from bioretrieval_tui.render.entries import entry_sheet
-
+    entries = entries[:limit]
     singular = None if section is None else kind_of_section(section)
     sheet = entry_sheet(entries, found, kind=singular)
     put_sheet(sheet, format_)
     if conditions and not entries:
-        tell("nothing fits the filter")
+        tell("no entry matches the filter")
     elif format_ == "bibtex" and not sheet.citations:
-        tell("nothing here is a work to cite")
+        tell("no entry here can be cited")
 
 
 @click.command()
@@ -109,31 +97,26 @@ def show(identifier: str, format_: Format) -> None:
     """
     found = catalogue()
     entry = found.entry(identifier)
+    from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
+
     if format_ in ("json", "jsonl"):
-        from bioretrieval_tui.render.entries import entry_record
         from bioretrieval_tui.render.formats import encoded, object_text
 
         record = entry_record(entry, found)
         put([object_text(record) if format_ == "json" else encoded(record) + "\n"])
     elif format_ in ("csv", "bibtex"):
-        from bioretrieval_tui.render.entries import entry_sheet
-
         sheet = entry_sheet([entry], found)
         if format_ == "bibtex" and not sheet.citations:
-            raise _not_citable(entry, found)
+            from bioretrieval_tui.catalog.models import Paper
+
+            papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
+            raise BioRetrievalError(
+                f"'{entry.id}' cannot be cited",
+                remedy=f"its papers: {', '.join(papers[:3])}" if papers else None,
+            )
         put_sheet(sheet, format_)
     else:
-        from bioretrieval_tui.render.entries import entry_page
-
         put_page(entry_page(entry, found), format_)
-
-
-def _not_citable(entry: AnyEntry, found: Catalogue) -> BioRetrievalError:
-    from bioretrieval_tui.catalog.models import Paper
-
-    papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
-    remedy = f"its papers: {', '.join(papers[:3])}" if papers else None
-    return BioRetrievalError(f"'{entry.id}' is not a work to cite", remedy=remedy)
 
 
 def _complete_type(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
@@ -154,12 +137,12 @@ def _complete_type(_: click.Context, __: click.Parameter, begun: str) -> list[st
     shell_complete=_complete_type,
     help="Link to open, by label or type (default: the first).",
 )
-@click.option("--print", "only_print", is_flag=True, help="Print the address, open nothing.")
+@flag("--print", "only_print", help_="Print the address, open nothing.")
 def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
     """Open an entry's page in the browser.
 
-    $BROWSER is honoured. Where no browser can appear before you, as over SSH, the address is
-    written to stdout and sent to your terminal's clipboard.
+    Uses $BROWSER. Without a browser, as over SSH, the address is written to stdout and copied to
+    your terminal's clipboard.
     """
     from bioretrieval_tui.terminal.capabilities import here
     from bioretrieval_tui.terminal.clean import safe_url
@@ -169,7 +152,7 @@ def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
     link = _chosen(entry, label)
     url = safe_url(link.url)
     if url is None:
-        raise BioRetrievalError(f"the link '{link.label}' of {entry.id} is no address to open")
+        raise BioRetrievalError(f"the link '{link.label}' of {entry.id} is not an address")
     if only_print:
         put([url + "\n"])
         return
@@ -188,11 +171,7 @@ def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
 
 
 def _chosen(entry: AnyEntry, label: str | None) -> Link:
-    """Return the link of that label or type, or the first.
-
-    Raises:
-        NotFoundError: there is none; those that there are are named.
-    """
+    """Return the link of that label or type, or the first. Raises NotFoundError with the labels."""
     if not entry.links:
         raise NotFoundError(f"'{entry.id}' has no link")
     if label is None:
@@ -218,17 +197,9 @@ def _chosen(entry: AnyEntry, label: str | None) -> Link:
     shell_complete=complete_benchmark,
     help="Only this benchmark, or the members of this suite. Repeatable.",
 )
-@click.option(
-    "-m",
-    "--model",
-    "models",
-    metavar="ID",
-    multiple=True,
-    shell_complete=complete_model,
-    help="Only this model. Repeatable.",
-)
-@click.option("--zero-shot", is_flag=True, help="Only results known to be zero-shot.")
-@click.option("--own", is_flag=True, help="Include your own runs (`eval`).")
+@model_option("-m", "--model", "models", multiple=True, help_="Only this model. Repeatable.")
+@flag("--zero-shot", help_="Only results known to be zero-shot.")
+@flag("--own", help_="Include your own runs (`eval`).")
 @format_option(without=("bibtex",))
 def results(
     benchmarks: Sequence[str], models: Sequence[str], zero_shot: bool, own: bool, format_: Format
@@ -242,52 +213,38 @@ def results(
     bioretrieval-tui results -b nfcorpus -b scifact --zero-shot
     bioretrieval-tui results -m medcpt -f csv
     """
+    from bioretrieval_tui.catalog.models import Benchmark, Model
     from bioretrieval_tui.render.entries import result_sheet
 
     found = catalogue()
-    wanted_models = {entry_of_kind(found, name, "models").id for name in models}
-    wanted = {one for name in benchmarks for one in _with_members(found, name)}
-    figures, names = list(found.results), found.names
+    wanted_models = {entry_of_type(found, name, Model).id for name in models}
+    suites = [entry_of_type(found, name, Benchmark) for name in benchmarks]
+    wanted = {one for suite in suites for one in (suite.id, *suite.members)}
+    scores, names = list(found.results), found.names
     if own:
-        more, named = _own(found)
-        figures, names = [*figures, *more], {**names, **named}
+        from bioretrieval_tui.evaluation.records import records
+        from bioretrieval_tui.render.evaluations import own_results
+
+        more, named = own_results(records(tell), found)
+        scores, names = [*scores, *more], {**names, **named}
     kept = [
         result
-        for result in figures
+        for result in scores
         if (not models or result.model.partition("+")[0] in wanted_models)
         and (not benchmarks or result.benchmark in wanted)
         and (not zero_shot or result.zero_shot is True)
     ]
     put_sheet(result_sheet(_in_groups(kept), names), format_)
     if not kept:
-        tell("no published result fits")
-
-
-def _own(found: Catalogue) -> tuple[list[Result], dict[str, str]]:
-    from bioretrieval_tui.evaluation.records import records
-    from bioretrieval_tui.render.evaluations import own_results
-
-    return own_results(records(tell), found)
-
-
-def _with_members(found: Catalogue, name: str) -> list[str]:
-    """Return a benchmark and the members of a suite."""
-    entry = entry_of_kind(found, name, "benchmarks")
-    return [entry.id, *getattr(entry, "members", ())]
+        tell("no published result matches")
 
 
 def _in_groups(found: Sequence[Result]) -> list[Result]:
-    """Sort by benchmark (in the order of first results), measure, subset and value."""
+    """Sort by benchmark (in the order of first results), measure, subset, comparability, score."""
     place: dict[str, int] = {}
     for result in found:
         place.setdefault(result.benchmark, len(place))
     return sorted(
         found,
-        key=lambda r: (
-            place[r.benchmark],
-            r.metric,
-            r.subset or "",
-            not r.comparable,
-            -r.value,
-        ),
+        key=lambda r: (place[r.benchmark], r.metric, r.subset or "", not r.comparable, -r.value),
     )

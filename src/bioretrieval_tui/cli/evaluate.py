@@ -1,4 +1,4 @@
-"""`eval`: how well an index finds what people have judged relevant."""
+"""`eval`: measure how well an index finds the documents judged relevant."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioretrieval_tui.cli.index import device_option, telling_options
-from bioretrieval_tui.cli.lookups import complete_index, complete_model
 from bioretrieval_tui.cli.narration import narrated, tell
+from bioretrieval_tui.cli.options import (
+    PATH,
+    default_option,
+    device_option,
+    download_option,
+    flag,
+    index_option,
+    model_option,
+    progress_options,
+    reranker_option,
+)
 from bioretrieval_tui.cli.printing import format_option, put, put_sheet
-from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.evaluation.qrels import QueryView
-    from bioretrieval_tui.evaluation.runner import EvaluationReport, EvaluationRequest
-    from bioretrieval_tui.progress import Reporter
+    from bioretrieval_tui.evaluation.runner import EvaluationReport
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.render.sheet import Sheet
 
-RERANKER = "medcpt-cross-encoder"
 _MODES = ("dense", "lexical", "hybrid")
 
 
 @click.command("eval")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.argument("folder", required=False, type=PATH)
 @click.option("--split", metavar="NAME", help="Of qrels/NAME.tsv; default: test.")
-@click.option(
-    "--model",
-    metavar="ID",
-    shell_complete=complete_model,
-    help="Catalogue id, hub id or folder; default: the embedded model.",
-)
+@model_option("--model", help_="Catalogue id, hub id or folder; default: the embedded model.")
 @click.option(
     "-m",
     "--mode",
@@ -43,35 +44,20 @@ _MODES = ("dense", "lexical", "hybrid")
     multiple=True,
     help="dense, lexical (BM25) or hybrid; repeatable; default: all three.",
 )
-@click.option(
-    "--rerank", is_flag=True, help="Also rerank the top hybrid hits with a cross-encoder."
-)
-@click.option(
-    "--reranker",
-    metavar="ID",
-    default=RERANKER,
-    show_default=True,
-    shell_complete=complete_model,
-    help="Model for --rerank.",
-)
-@click.option("--download", is_flag=True, help="Download a missing model; shows its licence.")
-@click.option(
-    "--index",
-    metavar="NAME",
-    shell_complete=complete_index,
-    help="Use this index instead of building one of the corpus.",
-)
+@flag("--rerank", help_="Also rerank the top hybrid hits with a cross-encoder.")
+@reranker_option
+@download_option
+@index_option("--index", help_="Use this index instead of building one of the corpus.")
 @device_option
-@click.option(
+@default_option(
     "-k",
     "depth",
     type=int,
     default=100,
-    show_default=True,
     metavar="N",
-    help="Documents a query, at least 100.",
+    help_="Documents a query, at least 100.",
 )
-@click.option("--keep-own", is_flag=True, help="Also rank the document with the query's own id.")
+@flag("--keep-own", help_="Also rank the document with the query's own id.")
 @click.option(
     "--run",
     "run_file",
@@ -91,9 +77,9 @@ _MODES = ("dense", "lexical", "hybrid")
     help="Write the scores of every query as JSON lines.",
 )
 @click.option("--query", metavar="ID", help="Show one query: its judged documents and their ranks.")
-@click.option("--list", "listing", is_flag=True, help="List the evaluations of this machine.")
+@flag("--list", "listing", help_="List the evaluations of this machine.")
 @click.option("--remove", metavar="RECORD", help="Delete one evaluation of --list.")
-@telling_options
+@progress_options
 @format_option(without=("bibtex",))
 def evaluate(
     folder: Path | None,
@@ -112,7 +98,7 @@ def evaluate(
     """Evaluate a model or an index on a benchmark in BEIR's layout.
 
     FOLDER holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv. The corpus is indexed once.
-    Published scores are shown beside, and every evaluation is kept for --list.
+    Published scores are listed beside, and every evaluation is kept for --list.
 
     \b
     bioretrieval-tui eval datasets/scifact
@@ -127,14 +113,26 @@ def evaluate(
         raise UsageError(
             "no benchmark is named", remedy="bioretrieval-tui eval FOLDER, or eval --list"
         )
+    from bioretrieval_tui.cli.model_choice import chosen_model, chosen_reranker, fetch_missing
     from bioretrieval_tui.encoding.device import check_name
-    from bioretrieval_tui.evaluation.runner import RERANK, EvaluationRequest, check
+    from bioretrieval_tui.evaluation.benchmark import find_parts
+    from bioretrieval_tui.evaluation.runner import (
+        RERANK,
+        EvaluationRequest,
+        NotKeptError,
+        check,
+        evaluate_folder,
+        view_query,
+    )
 
     check_name(same["device"])
     wanted = (*(modes or _MODES), *((RERANK,) if rerank and RERANK not in modes else ()))
-    named_model, recipe = _model(model)
-    named_reranker, reranker_recipe = _reranker(reranker) if RERANK in wanted else (None, None)
-    # The other options are called as the fields of the request.
+    # Without --model an index keeps its own.
+    named_model, recipe = (None, None) if model is None else chosen_model(model)
+    named_reranker, reranker_recipe = (
+        chosen_reranker(reranker, lenient=True) if RERANK in wanted else (None, None)
+    )
+    # The other options have the names of the request's fields.
     request = EvaluationRequest(
         folder=str(folder),
         modes=tuple(wanted),
@@ -145,36 +143,27 @@ def evaluate(
         **same,
     )
     check(request)
-    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
+    failed = None
+    with narrated(quiet, progress) as reporter:
         if not request.download:
-            _offer_downloads(request, reporter)
+            find_parts(Path(request.folder), request.split)
+            for name, needed in request.models():
+                fetch_missing(name, needed, reporter, download=False)
         if query is not None:
-            from bioretrieval_tui.evaluation.runner import view_query
-
             view = view_query(request, query, reporter, tell)
         else:
-            report, failed = _evaluated(request, reporter)
+            try:
+                report = evaluate_folder(request, reporter, tell)
+            except NotKeptError as error:
+                report, failed = error.report, error
     if query is not None:
         _print_query(view, format_)
         return
-    if not quiet:
-        for line in report.notes:
-            tell(line)
+    for line in () if quiet else report.notes:
+        tell(line)
     _print(report, format_)
     if failed is not None:
         raise failed
-
-
-def _evaluated(
-    request: EvaluationRequest, reporter: Reporter
-) -> tuple[EvaluationReport, BioRetrievalError | None]:
-    """The report, and what could not be written of it."""
-    from bioretrieval_tui.evaluation.runner import NotKeptError, evaluate_folder
-
-    try:
-        return evaluate_folder(request, reporter, tell), None
-    except NotKeptError as error:
-        return error.report, error
 
 
 def _records(remove: str | None, format_: Format) -> None:
@@ -188,57 +177,30 @@ def _records(remove: str | None, format_: Format) -> None:
     kept = records.records(tell)
     put_sheet(record_sheet(kept), format_)
     if not kept:
-        tell("nothing was evaluated yet; begin with: bioretrieval-tui eval FOLDER")
-
-
-def _offer_downloads(request: EvaluationRequest, reporter: Reporter) -> None:
-    """Ask on a terminal whether to fetch what the models lack; the benchmark is looked at first."""
-    from bioretrieval_tui.cli.model_choice import fetch_missing
-    from bioretrieval_tui.evaluation.benchmark import find_parts
-
-    find_parts(Path(request.folder), request.split)
-    for name, recipe in request.models():
-        fetch_missing(name, recipe, reporter, download=False)
-
-
-def _model(model: str | None) -> tuple[str | None, Encoding | None]:
-    """Hub id and recipe of --model; None without one, so that an index keeps its own."""
-    if model is None:
-        return None, None
-    from bioretrieval_tui.cli.model_choice import chosen_model
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
-
-    found = chosen_model(model)
-    return (MODEL_ID, None) if found is None else found
-
-
-def _reranker(name: str) -> tuple[str, Encoding | None]:
-    from bioretrieval_tui.cli.model_choice import chosen_model
-
-    found = chosen_model(name)
-    if found is None:
-        raise UsageError(
-            f"{name} is no cross-encoder", remedy=f"use {RERANKER}, or another reranker"
-        )
-    return found
+        tell("there is no evaluation yet; start with: bioretrieval-tui eval FOLDER")
 
 
 def _print(report: EvaluationReport, format_: Format) -> None:
-    from bioretrieval_tui.render import evaluations as evalsheets
+    from bioretrieval_tui.render.evaluations import (
+        comparison_line,
+        comparison_sheet,
+        evaluation_record,
+        evaluation_sheet,
+    )
 
     if format_ == "json":
         from bioretrieval_tui.render.formats import object_text
 
-        put([object_text(evalsheets.evaluation_record(report))])
+        put([object_text(evaluation_record(report))])
         return
-    put_sheet(evalsheets.evaluation_sheet(report), format_)
+    put_sheet(evaluation_sheet(report), format_)
     if report.comparison is None:
         return
-    if format_ in ("jsonl", "csv"):  # one table a file: the comparison is told
-        tell(evalsheets.comparison_line(report.comparison))
+    if format_ in ("jsonl", "csv"):  # one table a file
+        tell(comparison_line(report.comparison))
         return
     put(["\n"])
-    _put_titled(evalsheets.comparison_sheet(report.comparison), format_)
+    _put_titled(comparison_sheet(report.comparison), format_)
 
 
 def _print_query(view: QueryView, format_: Format) -> None:

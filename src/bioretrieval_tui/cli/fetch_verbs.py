@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioretrieval_tui.cli.lookups import (
-    catalogue,
-    complete_benchmark,
-    complete_index,
-    complete_model,
-    entry_of_kind,
-)
-from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
+from bioretrieval_tui.cli.lookups import catalogue, complete_benchmark, entry_of_type
+from bioretrieval_tui.cli.narration import duration, narrated, tell
 from bioretrieval_tui.cli.options import (
+    FILE,
+    PATH,
+    POSITIVE,
+    can_confirm,
     day_of,
+    device_choice,
+    flag,
+    index_option,
     keep_offline,
+    model_option,
     offline_option,
     opened,
+    options,
+    progress_options,
     quiet_option,
 )
 from bioretrieval_tui.cli.printing import put
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, NotFoundError, UsageError
+from bioretrieval_tui.util.formatting import rate, size
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.online.fetch import FetchResult
-    from bioretrieval_tui.online.spool import FetchRequest, SourceName, WorkId
+    from bioretrieval_tui.online.spool import FetchRequest, SourceName
 
 _LISTED = 10
 """Ids without a record that are listed one by one."""
 _SPARE = 2**30
 """Bytes that must stay free on a disk after a large download."""
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
@@ -52,60 +53,24 @@ def fetch() -> None:
     """
 
 
-def _with_options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """Add options to a command, in their order."""
-
-    def decorated(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorated
-
-
-_destination = _with_options(
-    click.option(
-        "--index",
-        metavar="NAME",
-        shell_complete=complete_index,
-        help="Add the records to this index; it is built if it does not exist.",
-    ),
+_destination = options(
+    index_option("--index", help_="Add the records to this index; it is built if it is new."),
     click.option(
         "-o",
         "--output",
         metavar="FILE",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FILE,
         help="Write the records into this file, as JSONL.",
     ),
-    click.option(
-        "--model",
-        metavar="ID",
-        shell_complete=complete_model,
-        help="Encode a new index with this model; default: the embedded one.",
-    ),
-    click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        metavar="DEVICE",
-        help="For the index: auto, cpu, cuda, cuda:N or mps.",
-    ),
-    click.option("--anew", is_flag=True, help="Discard what an interrupted fetch has kept."),
+    model_option("--model", help_="Encode a new index with this model; default: the embedded one."),
+    device_choice("For the index: auto, cpu, cuda, cuda:N or mps."),
+    flag("--anew", help_="Discard what an interrupted fetch has kept."),
     offline_option,
-    quiet_option,
-    click.option(
-        "--progress",
-        type=click.Choice(["auto", "json"]),
-        default="auto",
-        show_default=True,
-        help="Format of progress on stderr; json is one object a line.",
-    ),
+    progress_options,
 )
-_search = _with_options(
+_search = options(
     click.argument("query"),
-    click.option(
-        "-n", "most", type=click.IntRange(min=1), metavar="N", help="At most N; default: all."
-    ),
+    click.option("-n", "most", type=POSITIVE, metavar="N", help="At most N; default: all."),
     click.option(
         "--since", metavar="DATE", help="Only records entered on or after DATE (YYYY-MM-DD)."
     ),
@@ -176,7 +141,10 @@ def ids(file: Path, **options: Any) -> None:
     if not found.ids:
         raise UsageError(f"{file} holds no id", remedy="write PMIDs, PMC ids, DOIs or arXiv ids")
     result = _fetched(FetchRequest("ids", ids=found.ids, **destination), options)
-    _list_absent(file, result.absent)
+    for one in result.absent[:_LISTED]:
+        tell(f"{file}:{one.line}: no service knows {one.kind} {one.name}")
+    if len(result.absent) > _LISTED:
+        tell(f"{len(result.absent) - _LISTED:,} more are not known")
     without = len(result.absent) + len(found.unknown)
     if without:
         raise BioRetrievalError(
@@ -186,7 +154,7 @@ def ids(file: Path, **options: Any) -> None:
 
 
 @fetch.command()
-@click.option("--all", "everything", is_flag=True, help="Fetch abstracts again that are kept.")
+@flag("--all", "everything", help_="Fetch abstracts again that are kept.")
 @offline_option
 @quiet_option
 def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
@@ -206,7 +174,7 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     if not wanted:
         tell(f"the abstracts of all {before} papers are here; --all fetches them again")
         return
-    with opened(offline) as client, narrated(quiet=quiet) as reporter:
+    with opened(offline) as client, narrated(quiet) as reporter:
         try:
             for identifier, text, origin in abstracts_of(client, wanted):
                 kept[identifier] = Abstract(text, origin, day)
@@ -228,7 +196,7 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     "-o",
     "--output",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Destination; default: a folder named ID in the data folder.",
 )
 @offline_option
@@ -247,8 +215,8 @@ def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> Non
     from bioretrieval_tui.paths import places
 
     found = catalogue()
-    entry = entry_of_kind(found, name, "benchmarks")
-    if not isinstance(entry, Benchmark) or entry.id not in fetchable(found):
+    entry = entry_of_type(found, name, Benchmark)
+    if entry.id not in fetchable(found):
         raise NotFoundError(
             f"the catalogue names no archive of {name}",
             remedy=f"benchmarks with an archive: {', '.join(fetchable(found))}",
@@ -259,19 +227,18 @@ def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> Non
             tell(f"{entry.id} is here already; delete the folder to fetch it again")
         put([f"{folder}\n"])
         return
-    with opened(offline) as client, narrated(quiet=quiet) as reporter:
-        licence = getattr(entry, "licence", None)
-        if licence and not quiet:
-            tell(f"licence of {entry.id}: {licence}")
+    with opened(offline) as client, narrated(quiet) as reporter:
+        if entry.licence and not quiet:
+            tell(f"licence of {entry.id}: {entry.licence}")
         fetch_benchmark(client, entry, folder, reporter=reporter)
     put([f"{folder}\n"])
 
 
 @fetch.command()
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("-n", "most", type=click.IntRange(min=1), metavar="N", help="At most N files now.")
-@click.option("--updates", is_flag=True, help="Only the daily files that follow the baseline.")
+@flag("--yes", help_="Do not ask for confirmation.")
+@click.option("-n", "most", type=POSITIVE, metavar="N", help="At most N files now.")
+@flag("--updates", help_="Only the daily files that follow the baseline.")
 @offline_option
 @quiet_option
 def baseline(
@@ -301,25 +268,24 @@ def baseline(
         tell(f"{len(wanted):,} of {len(listed):,} files to fetch into {folder}: {about}")
         _check_space(folder, total)
         if not yes:
-            if sys.stdin is None or not sys.stdin.isatty():
+            if not can_confirm():
                 raise UsageError("no terminal to confirm on", remedy="add --yes to fetch the files")
             if not click.confirm("Fetch them?", default=False, err=True):
                 raise InterruptedByUser("nothing was fetched")
-        with narrated(quiet=quiet) as reporter:
+        with narrated(quiet) as reporter:
             archive.fetch_files(client, wanted, folder, reporter=reporter)
     if not quiet:
         tell(f"{len(wanted):,} files fetched; next: bioretrieval-tui index build NAME {folder}")
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    """Raise BioRetrievalError where the disk would not hold `needed` bytes more."""
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
+    """Raise BioRetrievalError unless the disk can hold `needed` bytes more."""
+    whole = folder.absolute()
+    there = next(one for one in (whole, *whole.parents) if one.exists())
     free = shutil.disk_usage(there).free
     if free < needed + _SPARE:
         raise BioRetrievalError(
-            f"{folder} has {size(free)} free, and {size(needed)} are to come",
+            f"{folder} has {size(free)} free, of {size(needed)} needed",
             remedy="free space, name another folder, or fetch fewer files with -n",
         )
 
@@ -351,7 +317,7 @@ def _fetched(request: FetchRequest, options: dict[str, Any]) -> FetchResult:
         keep_offline()
     onto_stdout = request.index is None and request.output is None
     try:
-        with narrated(quiet=quiet, json_lines=options["progress"] == "json") as reporter:
+        with narrated(quiet, options["progress"]) as reporter:
             result = run(
                 request,
                 reporter,
@@ -372,7 +338,7 @@ def _fetched(request: FetchRequest, options: dict[str, Any]) -> FetchResult:
 
 
 def _destination_of(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request that say where the records go, from the options of a verb."""
+    """The fields of a request for the destination, from the options of a verb."""
     name, model = options["index"], options["model"]
     if model is not None:
         from bioretrieval_tui.index.registry import index_names
@@ -381,7 +347,11 @@ def _destination_of(options: dict[str, Any]) -> dict[str, Any]:
             raise UsageError("--model is for an index", remedy="add --index NAME")
         if name in index_names():
             raise UsageError(f"the index {name} has its model already", remedy="leave --model out")
-    hub, recipe = _model(model) if name is not None else (None, None)
+    hub, recipe = None, None
+    if model is not None:
+        from bioretrieval_tui.cli.model_choice import chosen_model
+
+        hub, recipe = chosen_model(model)
     output = options["output"]
     return {
         "index": name,
@@ -391,16 +361,3 @@ def _destination_of(options: dict[str, Any]) -> dict[str, Any]:
         "device": options["device"],
         "restart": options["anew"],
     }
-
-
-def _model(model: str | None) -> tuple[str | None, Encoding | None]:
-    from bioretrieval_tui.cli.model_choice import chosen_model
-
-    return (chosen_model(model) if model is not None else None) or (None, None)
-
-
-def _list_absent(file: Path, absent: Sequence[WorkId]) -> None:
-    for one in absent[:_LISTED]:
-        tell(f"{file}:{one.line}: no service knows {one.kind} {one.name}")
-    if len(absent) > _LISTED:
-        tell(f"{len(absent) - _LISTED:,} more are not known")

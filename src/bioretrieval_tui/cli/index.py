@@ -1,23 +1,34 @@
-"""`index`: build, extend, import, check, compact, list, look at and remove indexes."""
+"""`index`: build, extend, import, check, compact, list, show and remove indexes."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bioretrieval_tui.cli.lookups import complete_index, complete_model
-from bioretrieval_tui.cli.model_choice import chosen_model, whose_vectors
-from bioretrieval_tui.cli.narration import duration, narrated, rate, size, tell
+from bioretrieval_tui.cli.lookups import complete_index
+from bioretrieval_tui.cli.narration import duration, narrated, tell
+from bioretrieval_tui.cli.options import (
+    FILE,
+    PATH,
+    can_confirm,
+    default_option,
+    device_option,
+    download_option,
+    flag,
+    model_option,
+    options,
+    progress_options,
+)
 from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
+from bioretrieval_tui.util.formatting import rate, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.source import ReadSettings
@@ -26,72 +37,30 @@ if TYPE_CHECKING:
 
 
 _FORMAT_NAMES = ("auto", *(each.name for each in FORMATS))
-_TOLD = 5
-"""Rejected records that are told on stderr; the report has them all."""
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """Several options as one decorator, in the order of the help."""
-
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
+_LISTED = 5
+"""Rejected records that are listed on stderr; the report has them all."""
 
 name_argument = click.argument("name", shell_complete=complete_index)
-files_argument = click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
-)
+files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
 reading_options = options(
-    click.option(
+    default_option(
         "--format",
         "reader",
         type=click.Choice(_FORMAT_NAMES),
         default="auto",
-        show_default=True,
         metavar="FORMAT",
-        help=f"Format of the files: {', '.join(_FORMAT_NAMES)}.",
+        help_=f"Format of the files: {', '.join(_FORMAT_NAMES)}.",
     ),
     click.option(
         "--map",
         "mapping",
         metavar="FIELD=COLUMN,...",
-        help="Which columns of a table are which fields: title=Title,text=Abstract,id=PMID.",
+        help="Columns of a table for the fields: title=Title,text=Abstract,id=PMID.",
     ),
-    click.option("--strict", is_flag=True, help="Stop at the first record that is rejected."),
+    flag("--strict", help_="Stop at the first rejected record."),
     click.option(
-        "--report",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write what became of every record, as JSON.",
+        "--report", type=FILE, metavar="FILE", help="Write the outcome of every record, as JSON."
     ),
-)
-device_option = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="DEVICE",
-    help="auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.",
-)
-telling_options = options(
-    click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr while it works."),
-    click.option(
-        "--progress",
-        type=click.Choice(["auto", "json"]),
-        default="auto",
-        show_default=True,
-        help="How progress is told on stderr; json is one object a line.",
-    ),
-)
-ids_option = click.option(
-    "--ids",
-    type=click.Choice(["pmid"]),
-    help="What the documents' ids are, so that hits link to their pages.",
 )
 
 
@@ -110,14 +79,14 @@ def list_(format_: Format) -> None:
     found = list_indexes()
     put_sheet(index_sheet(found), format_)
     if not found:
-        tell("there is no index yet; make one with: bioretrieval-tui index build NAME FILE...")
+        tell("there is no index yet; create one: bioretrieval-tui index build NAME FILE...")
 
 
 @index.command()
 @name_argument
 @format_option(without=("bibtex",))
 def info(name: str, format_: Format) -> None:
-    """Tell about one index, after comparing each of its files with its checksum."""
+    """Show one index, after comparing each of its files with its checksum."""
     from bioretrieval_tui.cli.printing import put
     from bioretrieval_tui.index import registry
     from bioretrieval_tui.render.formats import object_text
@@ -134,63 +103,59 @@ def info(name: str, format_: Format) -> None:
 
 @index.command()
 @name_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@flag("--yes", help_="Do not ask for confirmation.")
 def remove(name: str, yes: bool) -> None:
-    """Remove an index. The files that it was built from stay."""
+    """Remove an index. Its source files stay."""
     from bioretrieval_tui.index.registry import index_names, remove_index
 
     if not yes and name in index_names():
-        if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        if not can_confirm():
             raise UsageError(f"no terminal to confirm removing {name} on", remedy="add --yes")
-        if not _agreed(f"Remove the index {name}?"):
+        try:
+            agreed = click.confirm(f"Remove the index {name}?", err=True)
+        except click.Abort:
+            click.echo(err=True)
+            raise
+        if not agreed:
             raise InterruptedByUser(f"the index {name} stays")
-    freed = remove_index(name)
-    tell(f"removed {name}, {size(freed)}")
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return bool(click.confirm(question, err=True))
-    except click.Abort:
-        click.echo(err=True)
-        raise
+    tell(f"removed {name}, {size(remove_index(name))}")
 
 
 @contextlib.contextmanager
 def reported(path: Path | None) -> Iterator[Reading]:
-    """What is read, written to `path` at the end, however that comes.
+    """Give a record of what is read; write it to `path` at the end, also after an error.
 
     Raises:
-        UsageError: the folder of `path` is not there.
+        UsageError: the folder of `path` does not exist.
     """
     from bioretrieval_tui.index.build import Reading
-    from bioretrieval_tui.paths import write_atomically
+    from bioretrieval_tui.paths import save_file
 
     reading = Reading()
     if path is not None and not path.absolute().parent.is_dir():
-        raise UsageError(f"the folder of the report {path} is not there", remedy="make it first")
+        raise UsageError(f"the folder of the report {path} is not there", remedy="create it first")
     try:
         yield reading
     finally:
         if path is not None:
             try:
-                write_atomically(path, reading.report.to_json())
-            except OSError as error:
-                tell(f"the report {path} cannot be written: {error.strerror or error}")
+                save_file(path, reading.report.to_json(), f"the report {path.name}")
+            except BioRetrievalError as error:
+                tell(error.line())
 
 
 def tell_outcome(done: str, outcome: BuildOutcome) -> None:
-    """Say what was rejected, how many documents there are now, and how long it took."""
+    """Report rejections, the number of documents now, and the duration."""
     manifest, report = outcome.manifest, outcome.report
-    for rejected in report.rejections[:_TOLD]:
+    for rejected in report.rejections[:_LISTED]:
         where = f":{rejected.line}" if rejected.line is not None else ""
         if rejected.line is None and rejected.offset is not None:
             where = f": byte {rejected.offset:,}"
         tell(f"rejected {rejected.file}{where}: {rejected.reason}")
-    if report.rejected > _TOLD:
-        tell(f"rejected {report.rejected - _TOLD:,} more; --report FILE lists them")
+    if report.rejected > _LISTED:
+        tell(f"rejected {report.rejected - _LISTED:,} more; --report FILE lists them")
     if not outcome.changed:
-        tell(f"nothing to do: {report.line()}; {manifest.name} is as it was")
+        tell(f"nothing to do: {report.line()}; {manifest.name} is unchanged")
         return
     speed = counted = ""
     if report.encoded:
@@ -206,8 +171,7 @@ def tell_outcome(done: str, outcome: BuildOutcome) -> None:
 
 
 def settings_of(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
-    """What `--format`, `--map` and `--strict` ask for. Raises UsageError for a mapping that is
-    none."""
+    """Parse `--format`, `--map` and `--strict`. Raises UsageError for an invalid mapping."""
     from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 
     columns: dict[str, str] = {}
@@ -227,18 +191,19 @@ def settings_of(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
 @index.command()
 @name_argument
 @files_argument
-@click.option(
+@model_option(
     "--model",
-    metavar="ID",
-    shell_complete=complete_model,
-    help="Encode with this model of the catalogue (its id or hub id); the embedded one if not"
-    " said.",
+    help_="Encode with this model (catalogue id, hub id or folder); default: the embedded one.",
 )
-@click.option("--download", is_flag=True, help="Fetch what the model lacks; its licence is told.")
+@download_option
 @device_option
 @reading_options
-@ids_option
-@telling_options
+@click.option(
+    "--ids",
+    type=click.Choice(["pmid"]),
+    help="What the documents' ids are, so that hits link to their pages.",
+)
+@progress_options
 def build(
     name: str,
     files: Sequence[Path],
@@ -255,32 +220,28 @@ def build(
 ) -> None:
     """Build the index NAME over corpus files.
 
-    FILE is a file of any format that --format lists, packed with gzip or not, a folder of such
-    files, a glob, or - for stdin; what a file is written in is seen from its content. An index of
-    that name answers until the new one is complete. A build that is cut short goes on where its
-    vectors end when it is started again, and what was encoded once is not encoded again.
+    FILE is a file in a format of --format, also compressed with gzip, a folder of such files, a
+    glob, or - for stdin; auto detects the format from the content. An existing index of that name
+    stays in use until the new one is complete. The same call resumes an interrupted build, and no
+    text is encoded twice.
 
     \b
     bioretrieval-tui index build mine pubmed26n0001.xml.gz
     bioretrieval-tui index build scifact datasets/scifact
     bioretrieval-tui index build notes export.csv --map title=Title,text=Abstract,id=PMID
     """
+    from bioretrieval_tui.cli.model_choice import chosen_model, fetch_missing
     from bioretrieval_tui.encoding.device import check_name
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
 
     check_name(device)
     settings = settings_of(reader, mapping, strict)
-    chosen = chosen_model(model)
-    from bioretrieval_tui.cli.model_choice import fetch_missing
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
+    hub, recipe = chosen_model(model or MODEL_ID)
     from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
     from bioretrieval_tui.index.build import build_index
 
-    hub, recipe = chosen if chosen is not None else (MODEL_ID, None)
-    with (
-        narrated(quiet=quiet, json_lines=progress == "json") as reporter,
-        reported(report) as reading,
-    ):
-        if chosen is not None:
+    with narrated(quiet, progress) as reporter, reported(report) as reading:
+        if hub != MODEL_ID:
             fetch_missing(hub, recipe, reporter, download=download)
         outcome = build_index(
             name,
@@ -301,7 +262,7 @@ def build(
 @files_argument
 @device_option
 @reading_options
-@telling_options
+@progress_options
 def add(
     name: str,
     files: Sequence[Path],
@@ -315,9 +276,9 @@ def add(
 ) -> None:
     """Add corpus files to the index NAME.
 
-    New records come in, changed ones replace what had their id, and deletions that a file names
-    are followed. Only what is new or changed is encoded. The index answers as it was until the
-    addition is complete.
+    New records are added, changed ones replace those with the same id, and deletions that a file
+    lists are carried out. Only new and changed records are encoded. The index stays in use as it
+    was until the addition is complete.
     """
     from bioretrieval_tui.encoding.device import check_name
 
@@ -325,10 +286,7 @@ def add(
     settings = settings_of(reader, mapping, strict)
     from bioretrieval_tui.index.build import add_to_index, encoder_factory_of
 
-    with (
-        narrated(quiet=quiet, json_lines=progress == "json") as reporter,
-        reported(report) as reading,
-    ):
+    with narrated(quiet, progress) as reporter, reported(report) as reading:
         outcome = add_to_index(
             name,
             [str(path) for path in files],
@@ -348,8 +306,8 @@ def add(
     multiple=True,
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="A matrix of vectors (.npy), one row a document; give it again for more chunks.",
+    type=PATH,
+    help="Matrix of vectors (.npy), a row a document; repeatable, for several parts.",
 )
 @click.option(
     "--ids",
@@ -357,8 +315,8 @@ def add(
     multiple=True,
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The ids of its rows, as a JSON list or one a line; one for each --vectors.",
+    type=PATH,
+    help="Ids of the rows, as a JSON list or one a line; one file for each --vectors.",
 )
 @click.option(
     "--documents",
@@ -367,15 +325,9 @@ def add(
     metavar="FILE",
     help="The documents, in any format that `index build` reads.",
 )
-@click.option(
-    "--model",
-    required=True,
-    metavar="ID",
-    shell_complete=complete_model,
-    help="The model of the catalogue that made the vectors.",
-)
+@model_option("--model", required=True, help_="Model of the catalogue that made the vectors.")
 @reading_options
-@telling_options
+@progress_options
 def import_vectors(
     name: str,
     vectors: Sequence[Path],
@@ -389,23 +341,20 @@ def import_vectors(
     quiet: bool,
     progress: str,
 ) -> None:
-    """Build the index NAME from vectors that others have computed.
+    """Build the index NAME from published vectors.
 
-    NCBI publishes those of MedCPT for all of PubMed; nothing is encoded here and no card is
-    needed.
+    NCBI publishes those of MedCPT for all of PubMed; nothing is encoded, and no GPU is needed.
 
     \b
     bioretrieval-tui index import-vectors pubmed36 --model medcpt \\
       --vectors embeds_chunk_36.npy --ids pmids_chunk_36.json --documents pubmed_chunk_36.json
     """
-    settings = settings_of(reader, mapping, strict)
-    hub, recipe, dimension = whose_vectors(model)
+    from bioretrieval_tui.cli.model_choice import model_of_catalogue
     from bioretrieval_tui.index import importing
 
-    with (
-        narrated(quiet=quiet, json_lines=progress == "json") as reporter,
-        reported(report) as reading,
-    ):
+    settings = settings_of(reader, mapping, strict)
+    hub, recipe, dimension = model_of_catalogue(model)
+    with narrated(quiet, progress) as reporter, reported(report) as reading:
         outcome = importing.import_vectors(
             name,
             vectors,
@@ -424,38 +373,30 @@ def import_vectors(
 
 @index.command()
 @name_argument
-@telling_options
+@progress_options
 @format_option(without=("bibtex",))
 def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
-    """Check every part of the index NAME, and say how to mend what is wrong.
+    """Check every part of the index NAME, with a remedy for each fault.
 
-    Checksums of all files, counts that must agree, the vectors, and how many of the truly nearest
-    documents the graph finds. The exit code is 1 if anything is wrong.
+    Checksums of all files, counts, vectors, and the recall of the HNSW graph against exact search.
+    The exit code is 1 if there is a fault.
     """
-    from dataclasses import asdict
-
     from bioretrieval_tui.index.verify import verify_index
     from bioretrieval_tui.render.sheet import Column, Sheet
 
-    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
+    with narrated(quiet, progress) as reporter:
         found = verify_index(name, reporter)
-    put_sheet(
-        Sheet(
-            title=f"Index {name}",
-            columns=(
-                Column("what", "part", min_width=9),
-                Column("ok", "state", min_width=5),
-                Column("found", "found", weight=3),
-                Column("remedy", "remedy", weight=2),
-            ),
-            rows=tuple(
-                (check.what, "ok" if check.ok else "fault", check.found, check.remedy)
-                for check in found.checks
-            ),
-            records=tuple(asdict(check) for check in found.checks),
-        ),
-        format_,
+    columns = (
+        Column("what", "part", min_width=9),
+        Column("ok", "state", min_width=5),
+        Column("found", "found", weight=3),
+        Column("remedy", "remedy", weight=2),
     )
+    rows = tuple(
+        (check.what, "ok" if check.ok else "fault", check.found, check.remedy)
+        for check in found.checks
+    )
+    put_sheet(Sheet(f"Index {name}", columns, rows, tuple(map(asdict, found.checks))), format_)
     if not found.ok:
         faults = [check for check in found.checks if not check.ok]
         first = f"{faults[0].what}: {faults[0].found}"
@@ -465,18 +406,18 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
 
 @index.command()
 @name_argument
-@telling_options
+@progress_options
 def compact(name: str, quiet: bool, progress: str) -> None:
-    """Write the index NAME anew without what was replaced or deleted.
+    """Rewrite the index NAME without replaced and deleted documents.
 
-    Nothing is encoded. The graph and the lexical index are made again, which also mends an index
+    Nothing is encoded. The HNSW graph and the BM25 index are rebuilt, which also repairs an index
     in which only they are damaged.
     """
     from bioretrieval_tui.index.build import compact_index
     from bioretrieval_tui.index.registry import glance
 
     before = glance(name).bytes
-    with narrated(quiet=quiet, json_lines=progress == "json") as reporter:
+    with narrated(quiet, progress) as reporter:
         outcome = compact_index(name, reporter=reporter)
     if not quiet:
         after = glance(name).bytes

@@ -8,13 +8,17 @@ from bioretrieval_tui.cli.narration import tell
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     import click
 
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.catalog.models import AnyEntry
+    from bioretrieval_tui.catalog.models import Entry
+
+    Kind = TypeVar("Kind", bound=Entry)
 
 KINDS = ("papers", "models", "datasets", "benchmarks", "recipes", "timeline", "path")
-"""KIND as it is written; the sections of the catalogue."""
+"""Values of KIND: the sections of the catalogue."""
 
 _ALSO = {
     "paper": "papers",
@@ -34,7 +38,7 @@ def catalogue() -> Catalogue:
     """Load the catalogue; overlays that were left out are reported on stderr, a line each.
 
     Raises:
-        CatalogueError, NotFoundError: there is none.
+        CatalogueError, NotFoundError: it cannot be loaded.
     """
     from bioretrieval_tui.catalog.compiled import load
 
@@ -48,7 +52,7 @@ def kind_section(word: str) -> str:
     """Return the section that KIND names, in the plural or the singular.
 
     Raises:
-        UsageError: there is none; the nearest is named.
+        UsageError: there is no such kind; the nearest is named.
     """
     wanted = word.strip().casefold()
     if wanted in KINDS:
@@ -62,12 +66,12 @@ def kind_section(word: str) -> str:
         f"there is no kind '{word}'",
         remedy=f"did you mean {near[0]}?"
         if near
-        else f"kinds: {', '.join(KINDS)}; to filter by words: list -w WORDS",
+        else f"kinds: {', '.join(KINDS)}; to filter: list -w WORDS",
     )
 
 
-def entry_of_kind(catalogue: Catalogue, identifier: str, section: str) -> AnyEntry:
-    """Return the entry of that id, which must be of that section.
+def entry_of_type(catalogue: Catalogue, identifier: str, kind: type[Kind]) -> Kind:
+    """Return the entry of that id, which must be of that type.
 
     Raises:
         NotFoundError: there is no such entry, or it is of another kind.
@@ -75,26 +79,23 @@ def entry_of_kind(catalogue: Catalogue, identifier: str, section: str) -> AnyEnt
     from bioretrieval_tui.catalog.catalogue import kind_of, kind_of_section
     from bioretrieval_tui.catalog.models import SECTIONS
 
-    singular = kind_of_section(section)
     entry = catalogue.by_id.get(identifier) or catalogue.by_id.get(identifier.casefold())
-    if isinstance(entry, SECTIONS[section]):
+    if isinstance(entry, kind):
         return entry
+    section = next(name for name, other in SECTIONS.items() if other is kind)
+    singular = kind_of_section(section)
     if entry is not None:
         raise NotFoundError(
             f"'{entry.id}' is a {kind_of(entry)}, not a {singular}",
             remedy=f"see: bioretrieval-tui show {entry.id}",
         )
-    near = [i for i in catalogue.nearest(identifier, 40) if _is_of(catalogue, i, section)][:3]
+    near = [i for i in catalogue.nearest(identifier, 40) if isinstance(catalogue.by_id[i], kind)]
     raise NotFoundError(
         f"no {singular} has the id '{identifier}'",
-        remedy=f"nearest: {', '.join(near)}" if near else f"see: bioretrieval-tui list {section}",
+        remedy=f"nearest: {', '.join(near[:3])}"
+        if near
+        else f"see: bioretrieval-tui list {section}",
     )
-
-
-def _is_of(catalogue: Catalogue, identifier: str, section: str) -> bool:
-    from bioretrieval_tui.catalog.models import SECTIONS
-
-    return isinstance(catalogue.by_id[identifier], SECTIONS[section])
 
 
 # Completion -----------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def complete_index(_: click.Context, __: click.Parameter, begun: str) -> list[st
 
 
 def _ids(begun: str, section: str | None = None) -> list[str]:
-    """Return ids that begin so; none where the catalogue is broken."""
+    """Ids with that beginning; none if the catalogue is broken."""
     from bioretrieval_tui.catalog.compiled import load
 
     try:

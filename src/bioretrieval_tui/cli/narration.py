@@ -1,11 +1,12 @@
-"""What the command line says on stderr: single lines, and the progress of long work.
+"""Messages on stderr: single lines, and the progress of long work.
 
-stdout is data. Every text is cleaned here, since errors quote words that came from outside. A
-stderr that takes nothing (closed, a full disk) is left alone: there is nowhere else to say so.
+stdout is data. Every text is cleaned here, since errors quote input. Errors of stderr itself
+(closed, a full disk) are ignored.
 """
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import sys
@@ -14,19 +15,20 @@ from collections.abc import Iterator
 
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.progress import Progress, Reporter, silent
+from bioretrieval_tui.util.formatting import rate
 
 _EVERY = 0.1
-"""Seconds between two looks of the updating line."""
+"""Seconds between updates of the updating line."""
 _EVERY_QUIET = 30.0
-"""Seconds between two lines in a log."""
+"""Seconds between lines in a log."""
 _EVERY_JSON = 0.5
-"""Seconds between two JSON lines of one stage."""
+"""Seconds between JSON lines of one stage."""
 _LONG = 3.0
-"""Seconds from which on a stage is worth a line in a log."""
+"""Seconds from which a stage gets a line in a log."""
 
 
 def tell(text: str, *, name: bool = True) -> None:
-    """One line on stderr, with the program's name in front as `name` says."""
+    """Write a line to stderr; name: with the program's name before it."""
     from bioretrieval_tui.terminal.clean import clean
 
     _write(f"{PROGRAM}: {clean(text)}\n" if name else f"{clean(text)}\n")
@@ -41,13 +43,13 @@ def _write(text: str) -> None:
 
 
 @contextlib.contextmanager
-def narrated(*, quiet: bool = False, json_lines: bool = False) -> Iterator[Reporter]:
-    """A reporter for long work: one updating line on a terminal, a few lines in a log, nothing
-    if `quiet`, and with `json_lines` every step of note as a JSON object on a line of its own.
+def narrated(quiet: bool = False, progress: str = "auto") -> Iterator[Reporter]:
+    """Give a reporter for long work: one updating line on a terminal, a few lines in a log,
+    nothing if `quiet`; with `progress` "json" a JSON object a line.
 
-    The updating line is gone when the work is over, however it ended.
+    The updating line is erased at the end, also after an error.
     """
-    if json_lines and sys.stderr is not None:
+    if progress == "json" and sys.stderr is not None:
         yield _JsonLines()
         return
     if quiet or sys.stderr is None:
@@ -63,19 +65,37 @@ def narrated(*, quiet: bool = False, json_lines: bool = False) -> Iterator[Repor
     yield _Log()
 
 
-class _JsonLines:
-    """One object a line: the fields of `Progress`, with `share` and `seconds_left`."""
+def _finished(step: Progress) -> bool:
+    return step.total is not None and step.done >= step.total
+
+
+class _Throttled:
+    """Passes on the steps that begin or end a stage, and others at most once in `every` seconds."""
+
+    every: float
 
     def __init__(self) -> None:
-        self._said_at = 0.0
+        self._shown_at = 0.0
         self._stage = ""
 
     def __call__(self, step: Progress) -> None:
         now = time.monotonic()
-        last = step.total is not None and step.done >= step.total
-        if step.stage == self._stage and not last and now - self._said_at < _EVERY_JSON:
-            return
-        self._stage, self._said_at = step.stage, now
+        new = step.stage != self._stage or _finished(step)
+        if new or now - self._shown_at >= self.every:
+            self._stage, self._shown_at = step.stage, now
+            self.show(step)
+
+    @abc.abstractmethod
+    def show(self, step: Progress) -> None:
+        """Write one step."""
+
+
+class _JsonLines(_Throttled):
+    """One object a line: the fields of `Progress`, with `share` and `seconds_left`."""
+
+    every = _EVERY_JSON
+
+    def show(self, step: Progress) -> None:
         import json
         from dataclasses import asdict
 
@@ -91,22 +111,15 @@ class _JsonLines:
         _write(json.dumps(values) + "\n")
 
 
-class _Updating:
+class _Updating(_Throttled):
     """Repaints one line of a terminal."""
 
-    def __init__(self) -> None:
-        self._shown_at = 0.0
-        self._stage = ""
+    every = _EVERY
 
-    def __call__(self, step: Progress) -> None:
-        now = time.monotonic()
-        last = step.total is not None and step.done >= step.total
-        if step.stage == self._stage and not last and now - self._shown_at < _EVERY:
-            return
-        self._stage, self._shown_at = step.stage, now
+    def show(self, step: Progress) -> None:
         from bioretrieval_tui.render.terminal_table import cut
 
-        # A line as wide as the terminal would wrap on some of them and could not be taken back.
+        # A line as wide as the terminal wraps on some of them and cannot be erased.
         _write(f"\r{cut(described(step), _columns() - 1)}\x1b[K")
 
     def clear(self) -> None:
@@ -126,7 +139,7 @@ class _Log:
         now = time.monotonic()
         if step.stage != self._stage:
             self._stage, self._began_at, self._over = step.stage, now, False
-        finished = step.total is not None and step.done >= step.total
+        finished = _finished(step)
         if self._over or step.total == 1:
             return
         long = now - self._began_at >= _LONG
@@ -137,7 +150,7 @@ class _Log:
 
 
 def described(step: Progress) -> str:
-    """A step in words:
+    """Format a step:
     `encoding: 1,024 of 5,183 documents (19%), 98/s, 24,100 tokens/s, 42 s left, cpu`."""
     from bioretrieval_tui.terminal.clean import clean
 
@@ -166,13 +179,8 @@ def described(step: Progress) -> str:
     return f"{step.stage}: {', '.join(parts)}" if parts else step.stage
 
 
-def rate(value: float) -> str:
-    """Units a second in two figures or more."""
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-
-
 def duration(seconds: float) -> str:
-    """A time span as one says it: 8 s, 4 min, 2.5 h."""
+    """Format a duration: 8 s, 4 min, 2.5 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -183,13 +191,3 @@ def _columns() -> int:
         return max(20, os.get_terminal_size(sys.stderr.fileno()).columns)
     except (OSError, ValueError):
         return 80
-
-
-def size(count: int) -> str:
-    """Bytes as one says them: 512 B, 8.1 MB, 1.7 GB."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"

@@ -1,10 +1,11 @@
-"""What the command line writes to stdout: sheets in the six formats, and plain text.
+"""Output on stdout: sheets in the six formats, pages, and plain text.
 
-Table is for a terminal and cut to its width; everything else is the same bytes everywhere.
+A table is cut to the width of the terminal; all other formats are the same bytes everywhere.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable
@@ -23,10 +24,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def format_option(*, without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """`-f FORMAT`, handed to the command as `format_`; `without`: what this verb cannot write.
+    """`-f FORMAT`, passed to the command as `format_`; without: formats that the verb lacks.
 
     Raises (when parsed):
-        UsageError: there is no such format, or not for this verb.
+        UsageError: the format does not exist, or not for this verb.
     """
 
     def resolved(_: click.Context, __: click.Parameter, name: str | None) -> Format:
@@ -73,7 +74,7 @@ def put(chunks: Iterable[str]) -> None:
 
 
 def put_sheet(sheet: Sheet, format_: Format) -> None:
-    """Write a sheet in a format; a table as wide and as colourful as the terminal allows."""
+    """Write a sheet; a table in the width and colours of the terminal."""
     from bioretrieval_tui.render.formats import render
 
     if format_ != "table":
@@ -86,7 +87,7 @@ def put_sheet(sheet: Sheet, format_: Format) -> None:
 
 
 def put_page(page: Page, format_: Format) -> None:
-    """Write a page as Markdown, or set for the terminal."""
+    """Write a page as Markdown, or laid out for the terminal."""
     from bioretrieval_tui.render.page import markdown
 
     if format_ == "markdown":
@@ -101,17 +102,12 @@ def put_page(page: Page, format_: Format) -> None:
 
 
 def width() -> int | None:
-    """Cells of a line: COLUMNS, else the terminal's, else None for as many as are needed."""
-    try:
-        wanted = int(os.environ.get("COLUMNS", ""))
-    except ValueError:
-        wanted = 0
-    if wanted > 0:
-        return wanted
-    try:
-        found = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
-    except (OSError, ValueError):
-        found = 0
-    if found > 0:
-        return found
-    return 80 if sys.stdout.isatty() else None
+    """Cells of a line: COLUMNS, else the terminal's (80 if unknown); None in a pipe: unlimited."""
+    with contextlib.suppress(ValueError):
+        if (wanted := int(os.environ.get("COLUMNS", ""))) > 0:
+            return wanted
+    if not sys.stdout.isatty():
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    return 80

@@ -1,4 +1,4 @@
-"""`keys`, `config` and `completion`: what the program says of itself."""
+"""`keys`, `config` and `completion`: the keys, the settings, shell completion."""
 
 from __future__ import annotations
 
@@ -17,47 +17,33 @@ if TYPE_CHECKING:
     from click.shell_completion import ShellComplete
 
     from bioretrieval_tui.render.formats import Format
-    from bioretrieval_tui.render.sheet import Sheet
 
 
 @click.command()
 @format_option(without=("bibtex",))
 def keys(format_: Format) -> None:
     """List the keys of the app."""
-    put_sheet(key_sheet(), format_)
-
-
-def key_sheet() -> Sheet:
-    """Return the actions with keys: where they work, their keys, what they do."""
     from bioretrieval_tui.actions import ACTIONS, SCOPES, shown_key
     from bioretrieval_tui.render.sheet import Column, Sheet
 
     listed = [action for scope in SCOPES for action in ACTIONS if action.scope == scope]
     shown = [[shown_key(key) for key in action.keys] for action in listed]
-    return Sheet(
-        title="Keys",
-        columns=(
-            Column("id", "id", data_only=True),
-            Column("scope", "where", min_width=10),
-            Column("keys", "keys", min_width=12),
-            Column("action", "action", min_width=12),
-            Column("help", "what it does", weight=4, min_width=20),
-        ),
-        rows=tuple(
-            (action.id, SCOPES[action.scope], " ".join(names), action.label, action.help)
-            for action, names in zip(listed, shown, strict=True)
-        ),
-        records=tuple(
-            {
-                "id": action.id,
-                "scope": action.scope,
-                "keys": names,
-                "action": action.label,
-                "help": action.help,
-            }
-            for action, names in zip(listed, shown, strict=True)
-        ),
+    columns = (
+        Column("id", "id", data_only=True),
+        Column("scope", "where", min_width=10),
+        Column("keys", "keys", min_width=12),
+        Column("action", "action", min_width=12),
+        Column("help", "what it does", weight=4, min_width=20),
     )
+    rows = tuple(
+        (action.id, SCOPES[action.scope], " ".join(names), action.label, action.help)
+        for action, names in zip(listed, shown, strict=True)
+    )
+    records = tuple(
+        {"id": one.id, "scope": one.scope, "keys": names, "action": one.label, "help": one.help}
+        for one, names in zip(listed, shown, strict=True)
+    )
+    put_sheet(Sheet("Keys", columns, rows, records), format_)
 
 
 DEFAULT = "default"
@@ -65,7 +51,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A place or value, and what decides it: a variable, the app, or the default."""
+    """A folder or value, and its origin: a variable, the app, or the default."""
 
     name: str
     value: str
@@ -75,30 +61,23 @@ class Setting:
 @click.command()
 @format_option(without=("bibtex",))
 def config(format_: Format) -> None:
-    """Show where everything is kept and what is in force.
+    """Show the folders and settings in use.
 
     Set BIORETRIEVAL_HOME to keep everything below one folder.
     """
-    from bioretrieval_tui.render.sheet import Column, Sheet
+    from bioretrieval_tui.render.sheet import Column, record_sheet
 
-    found = list(settings())
-    put_sheet(
-        Sheet(
-            title="Configuration",
-            columns=(
-                Column("name", "name", min_width=12),
-                Column("value", "value", weight=5, min_width=20),
-                Column("origin", "set by", weight=2, min_width=8),
-            ),
-            rows=tuple((one.name, one.value, one.origin) for one in found),
-            records=tuple(asdict(one) for one in found),
-        ),
-        format_,
+    columns = (
+        Column("name", "name", min_width=12),
+        Column("value", "value", weight=5, min_width=20),
+        Column("origin", "set by", weight=2, min_width=8),
     )
+    found = [asdict(one) for one in settings()]
+    put_sheet(record_sheet("Configuration", columns, found), format_)
 
 
 def settings() -> Iterator[Setting]:
-    """Places first, then values."""
+    """Yield folders first, then values."""
     from bioretrieval_tui.catalog.compiled import data_folder
     from bioretrieval_tui.paths import HOME_VARIABLE, places
 
@@ -116,8 +95,8 @@ def settings() -> Iterator[Setting]:
     yield Setting("catalogue", str(data_folder()), "the program")
     yield _theme()
     yield _variable("BIORETRIEVAL_OFFLINE", "no network", "the network may be used")
-    yield _said("NCBI_API_KEY", "none: PubMed is asked three times a second", secret=True)
-    yield _said("BIORETRIEVAL_CONTACT", "none: services cannot write to you", secret=False)
+    yield _sent("NCBI_API_KEY", "none: PubMed allows three requests a second", secret=True)
+    yield _sent("BIORETRIEVAL_CONTACT", "none: services cannot write to you", secret=False)
     yield _variable("NO_COLOR", "no colours", "as the terminal allows")
     yield _variable("BROWSER", None, "the desktop's browser, if there is one")
     yield _variable("COLUMNS", None, "as wide as the terminal")
@@ -134,8 +113,8 @@ def _theme() -> Setting:
     return Setting("theme", kept or "dark", "the app" if kept else DEFAULT)
 
 
-def _said(name: str, otherwise: str, *, secret: bool) -> Setting:
-    """What is sent to services; a key is shown masked."""
+def _sent(name: str, otherwise: str, *, secret: bool) -> Setting:
+    """A setting that is sent to services; a key is masked."""
     from bioretrieval_tui.online.services import masked, network_setting
 
     try:
@@ -149,8 +128,7 @@ def _said(name: str, otherwise: str, *, secret: bool) -> Setting:
 
 def _variable(name: str, meaning: str | None, otherwise: str) -> Setting:
     value = os.environ.get(name)
-    off = name == "BIORETRIEVAL_OFFLINE" and value == "0"
-    if not value or off:
+    if not value or (name == "BIORETRIEVAL_OFFLINE" and value == "0"):
         return Setting(name, otherwise, DEFAULT)
     return Setting(name, meaning or value, name)
 
@@ -173,13 +151,13 @@ def completion(shell: str) -> None:
     Its first line says where to put it. Kinds, ids, fields, formats and index names complete.
     """
     made = _completer(shell)
-    # `source()` would first start a bash to ask its version.
+    # `source()` would start a bash to ask its version.
     script = made.source_template % made.source_vars()
     put([f"# {HOW[shell]}\n", script.strip("\n") + "\n"])
 
 
 def answer(instruction: str) -> int:
-    """Answer the completion function of a shell; `instruction` as `bash_complete`.
+    """Respond to the completion function of a shell; instruction: as `bash_complete`.
 
     Errors are silent: the user is in the middle of a line.
     """
@@ -200,6 +178,5 @@ def _completer(shell: str) -> ShellComplete:
     from bioretrieval_tui.cli.root import root
 
     found = get_completion_class(shell)
-    if found is None:
-        raise LookupError(f"click completes no {shell}")
+    assert found is not None  # noqa: S101 - click has all of SHELLS
     return found(root, {}, PROGRAM, COMPLETION_VARIABLE)

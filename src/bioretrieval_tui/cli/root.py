@@ -1,13 +1,12 @@
-"""The command itself: its verbs, found by name and imported only when one is called.
+"""The root command: its verbs, imported only when one is called.
 
-`--help` and `list -f json` are as quick as an import of a few small modules; the table below
-says enough of each verb for the help to import none of them.
+The table below holds the help line of each verb, so that `--help` imports none of them.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
+import pkgutil
 from collections.abc import Sequence
 
 import click
@@ -26,7 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "search": ("search:search", "Search the catalogue or an index."),
     "similar": ("search:similar", "Find the documents most similar to a document."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
-    "eval": ("evaluate:evaluate", "Measure a model, or an index, on a benchmark in BEIR's form."),
+    "eval": ("evaluate:evaluate", "Evaluate a model or an index on a benchmark in BEIR's layout."),
     "fetch": (
         "fetch_verbs:fetch",
         "Fetch records by query or by ids, whole archives, and benchmarks.",
@@ -34,20 +33,20 @@ VERBS: dict[str, tuple[str, str]] = {
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("watch_verbs:watch", "Watch the literature, and read only what is new."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
-    "doctor": ("doctor:doctor", "Check what this machine has and lacks."),
-    "config": ("program_verbs:config", "Show where everything is kept and what is in force."),
+    "doctor": ("doctor:doctor", "Check this machine."),
+    "config": ("program_verbs:config", "Show the folders and settings in use."),
     "completion": ("program_verbs:completion", "Print a completion script for your shell."),
 }
-"""Verb -> where its command is (module of `cli`, name in it), and the help's line for it."""
+"""Verb -> module of `cli` and name of the command in it, and its line in the help."""
 
 
 class NamedGroup(click.Group):
-    """A group that names the nearest verb when there is none of the name given."""
+    """A group that suggests the nearest verb for an unknown one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb that the words name, and the words behind it."""
+        """Find the verb and the arguments after it."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             if ctx.resilient_parsing:
@@ -66,30 +65,19 @@ class NamedGroup(click.Group):
 class Root(NamedGroup):
     """The verbs of the table."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, _: click.Context) -> list[str]:
         """The verbs in the order of the table."""
         return list(VERBS)
 
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - as above
-        cmd_name: str,
-    ) -> click.Command | None:
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
         """Import one verb."""
         if cmd_name not in VERBS:
             return None
-        module, _, name = VERBS[cmd_name][0].partition(":")
-        found = getattr(importlib.import_module(f"bioretrieval_tui.cli.{module}"), name)
-        if not isinstance(found, click.Command):
-            raise TypeError(f"{module}:{name} is no command")
-        return found
+        command: click.Command = pkgutil.resolve_name(f"bioretrieval_tui.cli.{VERBS[cmd_name][0]}")
+        return command
 
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - as above
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """The verbs with their lines, none imported."""
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs with their lines, none imported."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
 
@@ -99,12 +87,12 @@ class Root(NamedGroup):
     no_args_is_help=False,
     context_settings=SETTINGS,
     epilog="Without a command: the app on a terminal, the listing as markdown in a pipe."
-    " COMMAND --help tells more. stdout is data and stderr is narration; exit codes: 0 done,"
-    " 1 it failed, 2 wrong usage, 3 no such id, index or file, 130 interrupted.",
+    " Details: COMMAND --help. Data goes to stdout, messages to stderr; exit codes: 0 success,"
+    " 1 failure, 2 wrong usage, 3 no such id, index or file, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.option(
-    "--offline", is_flag=True, help="Ask nothing of the network, as BIORETRIEVAL_OFFLINE=1 does."
+    "--offline", is_flag=True, help="Do not use the network, as with BIORETRIEVAL_OFFLINE=1."
 )
 def root(offline: bool) -> None:
     """The field of biomedical text retrieval in a terminal."""
@@ -113,10 +101,10 @@ def root(offline: bool) -> None:
 
 
 def call(words: Sequence[str]) -> int:
-    """Run the verb that `words` name and return its exit code.
+    """Run a verb with its arguments and return its exit code.
 
     Raises:
-        UsageError: the words are wrong. Whatever the verb raises.
+        UsageError: the arguments are wrong. The errors of the verb.
     """
     try:
         with root.make_context(PROGRAM, list(words)) as context:

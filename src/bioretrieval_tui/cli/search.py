@@ -1,106 +1,76 @@
-"""`search` and `similar`: a query, or a document, over the catalogue or an index."""
+"""`search` and `similar`: search the catalogue or an index by a query or by a document."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from bioretrieval_tui.cli.lookups import catalogue, complete_index, complete_model
+from bioretrieval_tui.cli.lookups import catalogue
 from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.options import quiet_option
+from bioretrieval_tui.cli.options import (
+    POSITIVE,
+    default_option,
+    device_choice,
+    flag,
+    index_option,
+    options,
+    quiet_option,
+    reranker_option,
+)
 from bioretrieval_tui.cli.printing import format_option, put_sheet
-from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
     from bioretrieval_tui.search.types import Explanation, Hit, SearchResult
 
-RERANKER = "medcpt-cross-encoder"
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _shared(command: _Command) -> _Command:
-    """The options that both verbs take."""
-    for option in (
-        format_option(),
-        quiet_option,
-        click.option(
-            "--device",
-            default="auto",
-            show_default=True,
-            metavar="DEVICE",
-            help="Where models run: auto, cpu, cuda, cuda:N or mps.",
-        ),
-        click.option(
-            "-w",
-            "--where",
-            default="",
-            metavar="FILTER",
-            help="Only documents that fit, as in: year:2015.. mesh:asthma has:abstract",
-        ),
-        click.option(
-            "-k",
-            "count",
-            type=click.IntRange(min=1),
-            default=10,
-            show_default=True,
-            metavar="N",
-            help="Number of hits.",
-        ),
-        click.option(
-            "-i",
-            "--index",
-            "name",
-            metavar="NAME",
-            shell_complete=complete_index,
-            help="Index to search; default: the catalogue.",
-        ),
-    ):
-        command = option(command)
-    return command
+_shared = options(
+    index_option("-i", "--index", "name", help_="Index to search; default: the catalogue."),
+    default_option("-k", "count", type=POSITIVE, default=10, metavar="N", help_="Number of hits."),
+    click.option(
+        "-w",
+        "--where",
+        default="",
+        metavar="FILTER",
+        help="Only documents that match, as in: year:2015.. mesh:asthma has:abstract",
+    ),
+    device_choice("Where models run: auto, cpu, cuda, cuda:N or mps."),
+    quiet_option,
+    format_option(),
+)
 
 
 @click.command()
 @click.argument("query")
 @_shared
-@click.option(
+@default_option(
     "-m",
     "--mode",
     default="hybrid",
-    show_default=True,
     metavar="MODE",
-    help="hybrid (BM25 and dense), dense, or lexical (BM25, no model).",
+    help_="hybrid (BM25 and dense), dense, or lexical (BM25, no model).",
 )
-@click.option(
+@default_option(
     "-s",
     "--sort",
     "order",
     default="relevance",
-    show_default=True,
     metavar="ORDER",
-    help="relevance, or date: the newest of the top hits first.",
+    help_="relevance, or date: the newest of the top hits first.",
 )
-@click.option("--rerank", is_flag=True, help="Rerank the top hits with a cross-encoder.")
-@click.option(
-    "--reranker",
-    default=RERANKER,
-    show_default=True,
-    metavar="ID",
-    shell_complete=complete_model,
-    help="Model for --rerank.",
-)
-@click.option("--why", is_flag=True, help="Explain each hit: ranks, terms, nearest sentence.")
+@flag("--rerank", help_="Rerank the top hits with a cross-encoder.")
+@reranker_option
+@flag("--why", help_="Explain each hit: ranks, terms, nearest sentence.")
 def search(
     query: str,
     name: str | None,
@@ -117,7 +87,7 @@ def search(
 ) -> None:
     """Search the catalogue or an index.
 
-    The catalogue is indexed when it is first searched.
+    The catalogue is indexed at its first search.
 
     \b
     bioretrieval-tui search 'late interaction for clinical trials'
@@ -126,6 +96,7 @@ def search(
     """
     import msgspec
 
+    from bioretrieval_tui.cli.model_choice import chosen_reranker
     from bioretrieval_tui.encoding.device import check_name
     from bioretrieval_tui.render.hits import mode_name
     from bioretrieval_tui.search.types import RERANKED, Query
@@ -133,10 +104,10 @@ def search(
     check_name(device)
     dense = mode != "lexical"
     asked = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
-    chosen = _reranker(reranker) if rerank else None
+    chosen = chosen_reranker(reranker) if rerank else None
     how = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
     with (
-        narrated(quiet=quiet) as reporter,
+        narrated(quiet) as reporter,
         _searched(name, device, reporter, model=dense, encodes=dense) as (engine, found, note),
     ):
         answer = engine.search(
@@ -144,7 +115,13 @@ def search(
         )
         hits: Sequence[Hit] = answer.hits
         if chosen is not None and hits:
-            hits = _reranked(query, hits, *chosen, device=device, reporter=reporter)[:count]
+            from bioretrieval_tui.cli.model_choice import fetch_missing
+            from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+            from bioretrieval_tui.search.rerank import reranked
+
+            fetch_missing(*chosen, reporter, download=False)
+            encoder = load_cross_encoder(*chosen, device=device, reporter=reporter)
+            hits = reranked(query, hits, encoder, reporter=reporter)[:count]
         reasons = engine.why(asked, [hit.id for hit in hits]) if why else ()
     _tell(how, engine, answer, note, quiet=quiet)
     _put(hits, reasons, f"Search: {query}", found, format_)
@@ -153,11 +130,8 @@ def search(
 @click.command()
 @click.argument("document", metavar="ID")
 @_shared
-@click.option(
-    "--into",
-    metavar="NAME",
-    shell_complete=complete_index,
-    help="Index to search instead of the document's own; 'catalogue' is the catalogue.",
+@index_option(
+    "--into", help_="Index to search instead of the document's own; 'catalogue' is the catalogue."
 )
 def similar(
     document: str,
@@ -182,7 +156,7 @@ def similar(
 
     check_name(device)
     with (
-        narrated(quiet=quiet) as reporter,
+        narrated(quiet) as reporter,
         _searched(name, device, reporter, model=False) as (engine, found, note),
     ):
         if into is None or into == engine.index.manifest.name:
@@ -201,10 +175,10 @@ def similar(
 def _searched(
     name: str | None, device: str, reporter: Reporter, *, model: bool, encodes: bool = True
 ) -> Iterator[tuple[SearchEngine, Catalogue | None, str | None]]:
-    """Open an index, by default the catalogue's, which is brought up to date first: with the
-    catalogue, and why it had to stay as it was.
+    """Open an index, by default the catalogue's, which is brought up to date first; with the
+    catalogue, and the reason why its index could not be updated.
 
-    model: load the model of the index now; encodes: False where BM25 alone is asked.
+    model: load the model of the index now; encodes: False if only BM25 is used.
     """
     from bioretrieval_tui.index.layout import CATALOGUE
     from bioretrieval_tui.search.engine import SearchEngine
@@ -229,38 +203,10 @@ def _searched(
         engine.close()
 
 
-def _reranker(name: str) -> tuple[str, Encoding | None]:
-    """Hub id or folder, and recipe, of a cross-encoder. Raises UsageError for any other model."""
-    from bioretrieval_tui.cli.model_choice import chosen_model
-
-    chosen = chosen_model(name)
-    if chosen is None or (chosen[1] is not None and chosen[1].type != "cross-encoder"):
-        raise UsageError(f"{name} is no cross-encoder", remedy=f"use {RERANKER}")
-    return chosen
-
-
-def _reranked(
-    query: str,
-    hits: Sequence[Hit],
-    model: str,
-    recipe: Encoding | None,
-    *,
-    device: str,
-    reporter: Reporter,
-) -> Sequence[Hit]:
-    from bioretrieval_tui.cli.model_choice import fetch_missing
-    from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-    from bioretrieval_tui.search.rerank import reranked
-
-    fetch_missing(model, recipe, reporter, download=False)
-    encoder = load_cross_encoder(model, recipe, device=device, reporter=reporter)
-    return reranked(query, hits, encoder, reporter=reporter)
-
-
 def _tell(
     how: str, engine: SearchEngine, answer: SearchResult, note: str | None, *, quiet: bool
 ) -> None:
-    """Notes; on a terminal also how it was searched: index, size, model, what the filter kept."""
+    """Write notes; on a terminal also the index, its size, its model and the filtered count."""
     for text in (note, answer.note):
         if text:
             tell(text)
@@ -284,7 +230,7 @@ def _put(
         citations = hit_citations(hits, found)
         if hits and not citations:
             raise BioRetrievalError(
-                "none of these documents is known as a work to cite",
+                "none of these documents can be cited",
                 remedy="their records have no year and no address; use another format",
             )
     put_sheet(hit_sheet(hits, title=title, citations=citations, reasons=reasons), format_)

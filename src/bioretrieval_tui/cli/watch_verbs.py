@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioretrieval_tui.cli.lookups import complete_index
 from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.options import day_of, offline_option, opened, quiet_option
+from bioretrieval_tui.cli.options import (
+    FILE,
+    day_of,
+    default_option,
+    flag,
+    index_option,
+    offline_option,
+    opened,
+    quiet_option,
+)
 from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.document import Document
-    from bioretrieval_tui.online.http import HttpClient
-    from bioretrieval_tui.online.watches import News, Ranker, Watch, Watched, WatchRun
-    from bioretrieval_tui.progress import Reporter
+    from bioretrieval_tui.online.watches import News, Watch, Watched, WatchRun
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.render.news import Part
     from bioretrieval_tui.render.sheet import Sheet
@@ -47,20 +53,16 @@ def watch() -> None:
 
 @watch.command()
 @click.argument("query")
-@click.option(
+@default_option(
     "--source",
     type=click.Choice(("pubmed", "europepmc", "arxiv")),
     default="pubmed",
-    show_default=True,
-    help="Source; QUERY uses the source's syntax.",
+    help_="Source; QUERY uses the source's syntax.",
 )
-@click.option(
+@index_option(
     "--index",
-    "index",
-    metavar="NAME",
-    shell_complete=complete_index,
-    help="Rank news by similarity to the documents of this index instead of QUERY, and leave out"
-    " what it holds already.",
+    help_="Rank news by similarity to the documents of this index instead of QUERY, and leave out"
+    " those that it holds already.",
 )
 @click.option("--since", metavar="DATE", help="First day, as YYYY-MM-DD; default: a week ago.")
 def add(query: str, source: Any, index: str | None, since: str | None) -> None:
@@ -73,7 +75,9 @@ def add(query: str, source: Any, index: str | None, since: str | None) -> None:
     from bioretrieval_tui.online.watches import FIRST_DAYS, add_watch
 
     today = datetime.now(UTC).date()
-    first = today - FIRST_DAYS if since is None else _past_day(since, today)
+    first = today - FIRST_DAYS if since is None else day_of(since)
+    if first > today:
+        raise UsageError(f"{since} is in the future", remedy="start today or before")
     if index is not None:
         from bioretrieval_tui.index.registry import manifest_of
 
@@ -106,8 +110,8 @@ def remove(name: str) -> None:
 
 @watch.command()
 @names_argument
-@click.option("--all", "everything", is_flag=True, help="List read news too.")
-@click.option("--mark-read", is_flag=True, help="Mark the listed news as read.")
+@flag("--all", "everything", help_="List read news too.")
+@flag("--mark-read", help_="Mark the listed news as read.")
 @format_option(without=("bibtex",))
 def news(names: tuple[str, ...], everything: bool, mark_read: bool, format_: Format) -> None:
     """List unread news of the watches, newest run first, without the network."""
@@ -130,23 +134,22 @@ def news(names: tuple[str, ...], everything: bool, mark_read: bool, format_: For
     "--digest",
     "digest_file",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write the news as markdown; FILE is replaced only if there is news.",
 )
 @click.option(
     "--jsonl",
     "jsonl_file",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Append the news to FILE, a record a line.",
 )
-@click.option(
+@default_option(
     "-n",
     "most",
     type=click.IntRange(1, 5000),
     default=200,
-    show_default=True,
-    help="New records taken of a watch in one run.",
+    help_="New records of a watch in one run, at most.",
 )
 @offline_option
 @quiet_option
@@ -163,15 +166,17 @@ def run(
     """Fetch what is new for all watches (or those NAMEd).
 
     News is ranked, listed, and kept until it is read. For cron: exit code 0 with news, 4 without,
-    1 when a source failed; what had come then is kept, and the next run resumes.
+    1 if a source failed; its records up to then are kept, and the next run resumes.
 
     \b
     bioretrieval-tui watch run
     0 7 * * * bioretrieval-tui watch run -q --digest ~/news.md > /dev/null
     """
-    from bioretrieval_tui.online.watches import running
+    from bioretrieval_tui.online.watches import record_source, run_watch, running
+    from bioretrieval_tui.progress import Progress
     from bioretrieval_tui.render.news import news_sheet
 
+    runs: list[WatchRun] = []
     with running(), opened(offline) as client:
         chosen = _chosen(names)
         if not chosen:
@@ -179,8 +184,20 @@ def run(
                 "there is no watch to run",
                 remedy='create one: bioretrieval-tui watch add "QUERY"',
             )
-        with narrated(quiet=quiet) as reporter:
-            runs = list(_runs(client, chosen, most, reporter))
+        with narrated(quiet) as reporter:
+
+            def rank(one: Watch, documents: Sequence[Document]) -> Sequence[float | None]:
+                from bioretrieval_tui.search.engine import near_index, near_query
+
+                if one.index is not None:
+                    return near_index(one.index, documents, reporter=reporter)
+                return near_query(one.query, documents, reporter=reporter)
+
+            source, now = record_source(client), datetime.now(UTC)
+            for number, one in enumerate(chosen):
+                name = one.watch.name
+                reporter(Progress("watching", number, len(chosen), unit="watches", note=name))
+                runs.append(run_watch(one, source, rank, now=now, most=most))
     parts = [_part(one.watch, one.news, _note_of(one)) for one in runs]
     found = sum(len(one.news) for one in runs)
     if found:
@@ -188,12 +205,12 @@ def run(
     put_sheet(news_sheet(parts), format_)
     if not quiet:
         tell(f"{found} new in {len(runs)} {'watch' if len(runs) == 1 else 'watches'}")
-        for one in runs:
-            name = one.watch.name
-            if one.known:
-                tell(f"{name}: {one.known} new are in the index {one.watch.index} already")
-            if one.more:
-                tell(f"{name}: there is more; the next run takes it")
+        for done in runs:
+            name = done.watch.name
+            if done.known:
+                tell(f"{name}: {done.known} new are in the index {done.watch.index} already")
+            if done.more:
+                tell(f"{name}: there is more; the next run fetches it")
     failed = [(one.watch.name, one.failed) for one in runs if one.failed is not None]
     for name, error in failed[1:]:
         tell(f"{name}: {error.line()}")
@@ -203,43 +220,10 @@ def run(
         raise click.exceptions.Exit(EXIT_NO_NEWS)
 
 
-def _runs(
-    client: HttpClient, chosen: Sequence[Watched], most: int, reporter: Reporter
-) -> list[WatchRun]:
-    from bioretrieval_tui.online.watches import record_source, run_watch
-    from bioretrieval_tui.progress import Progress
-
-    source, rank, found = record_source(client), _ranker(reporter), []
-    for number, one in enumerate(chosen):
-        reporter(Progress("watching", number, len(chosen), unit="watches", note=one.watch.name))
-        found.append(run_watch(one, source, rank, now=datetime.now(UTC), most=most))
-    return found
-
-
-def _ranker(reporter: Reporter) -> Ranker:
-    """Rank the records of a watch by its index, else by its query."""
-
-    def rank(one: Watch, documents: Sequence[Document]) -> Sequence[float | None]:
-        from bioretrieval_tui.search.engine import near_index, near_query
-
-        if one.index is not None:
-            return near_index(one.index, documents, reporter=reporter)
-        return near_query(one.query, documents, reporter=reporter)
-
-    return rank
-
-
 def _chosen(names: Sequence[str]) -> list[Watched]:
     from bioretrieval_tui.online.watches import watched, watches
 
     return [watched(name) for name in dict.fromkeys(names)] if names else watches(tell)
-
-
-def _past_day(text: str, today: date) -> date:
-    found = day_of(text)
-    if found > today:
-        raise UsageError(f"{text} is in the future", remedy="start today or before")
-    return found
 
 
 def _part(one: Watch, items: Sequence[News], note: str | None) -> Part:
@@ -249,10 +233,10 @@ def _part(one: Watch, items: Sequence[News], note: str | None) -> Part:
 
 
 def _note_of(one: WatchRun) -> str | None:
-    """What a reader of a run's news must know of it, or None."""
+    """What a reader of a run's news must know of the run, or None."""
     if one.failed is not None:
         return f"This run is incomplete: {one.failed.line()}"
-    return "There is more; the next run takes it." if one.more else None
+    return "There is more; the next run fetches it." if one.more else None
 
 
 def _write_files(parts: Sequence[Part], digest_file: Path | None, jsonl_file: Path | None) -> None:
@@ -276,7 +260,7 @@ def _write_files(parts: Sequence[Part], digest_file: Path | None, jsonl_file: Pa
 
 
 def _watch_sheet(found: Sequence[Watched]) -> Sheet:
-    """The watches, a row each."""
+    """Make a sheet of the watches, a row each."""
     from bioretrieval_tui.render.sheet import Column, record_sheet
 
     columns = (
