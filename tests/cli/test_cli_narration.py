@@ -8,8 +8,8 @@ import pytest
 
 from bioretrieval_tui.cli import narration
 from bioretrieval_tui.cli.narration import described, duration, narrated
-from bioretrieval_tui.util.formatting import size
 from bioretrieval_tui.progress import Progress, silent
+from bioretrieval_tui.util.formatting import size
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_the_name_helps_where_content_leaves_it_open(
         (b"\n<HTML>\nTY  - JOUR\n", "an HTML page"),
         (b"%PDF-1.7\n", "a PDF"),
         (b"PK\x03\x04xxxx", "a zip archive"),
-        (gzip.compress(gzip.compress(b"x")), "packed with gzip twice"),
+        (gzip.compress(gzip.compress(b"x")), "compressed with gzip twice"),
         (b"BZh91AY", "bzip2"),
         (b"\xfd7zXZ\x00", "xz"),
         (b"\x93NUMPY\x01\x00", "a NumPy array"),

@@ -221,4 +221,4 @@ def test_nothing_on_stdin() -> None:
         ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", CHILD, "beir"],
         capture_output=True,
     )
-    assert b"nothing to read on stdin" in done.stderr
+    assert b"stdin cannot be read" in done.stderr

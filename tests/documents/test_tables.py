@@ -70,11 +70,11 @@ def test_mapping() -> None:
 @pytest.mark.parametrize(
     ("header", "mapping", "message", "remedy"),
     [
-        ("id,b", {"title": "x"}, "'x' for `title` is not there; its columns are 'id', 'b'",
+        ("id,b", {"title": "x"}, "'x' for `title` does not exist; its columns are 'id', 'b'",
          "--map title=COLUMN"),
         ("a,b", {"title": "b"}, "no column holds `id` or `pmid` or `doi`", "--map id=COLUMN"),
         ("id,b", {}, "no column holds `title` or `text`", "--map title=COLUMN"),
-        ("id,b,b", {"title": "b"}, "is there twice", "--map title=COLUMN"),
+        ("id,b,b", {"title": "b"}, "occurs twice", "--map title=COLUMN"),
         (",".join(f"c{n}" for n in range(30)), {}, "and 18 more", "--map id=COLUMN"),
         ('"id,text', {}, "the columns cannot be read", None),
     ],

@@ -125,7 +125,7 @@ def test_another_identifier() -> None:
         (b"PMID- 9\nDP  - 2001\n", "neither a title nor an abstract"),
         (b"PMID- 9\nTI  - a\0b\n", "NUL"),
         (b"PMID- 9\nTI  - caf\xe9\n", "not UTF-8 at byte 10 of line 31"),
-        (b"PMID- 9\nTI  - T\nat the margin\n", "line 32 is no field of MEDLINE"),
+        (b"PMID- 9\nTI  - T\nat the margin\n", "line 32 is not a field of MEDLINE"),
         (b"PMID- " + b"9" * 600 + b"\nTI  - T\n", "longer than 512"),
         (b"1: J Foo. 2001\nno tags at all\n", "is no field"),
     ],

@@ -1,5 +1,5 @@
-"""Which file is of which format: the table of formats, recognised by the first bytes of a file
-and by its name only where those leave it open; and which files the arguments of a call name."""
+"""The table of corpus formats, their detection by content (then by file name), and the files that
+the arguments of a call name."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way of writing a corpus.
+    """A corpus format.
 
-    name: as `--format` takes it; label: as people say it; suffixes: of names, without `.gz`;
-    recognises: whether these first bytes (up to 64 kB, unpacked) are of this format, by content
-    alone; read: the items of one source, in file order, bounded in memory. `read` may raise
-    SourceDamaged where a file breaks off, and CorpusError where it cannot be trusted at all.
+    name: for `--format`; label: for readers; suffixes: of file names, without `.gz`; recognises:
+    whether these first bytes (up to 64 kB, decompressed) are of this format, by content alone;
+    read: the items of a source, in file order, bounded in memory; may raise SourceDamaged where a
+    file breaks off, and CorpusError if it cannot be read at all.
     """
 
     name: str
@@ -91,13 +91,13 @@ FORMATS: tuple[Format, ...] = (
     _CSV,
     _TSV,
 )
-"""All formats, the surest signs first."""
+"""All formats, in the order of detection: the most specific first."""
 
 _NULS = 50
-"""Every so many-th character a NUL, and a file is no text."""
+"""A file with a NUL in every so many characters is binary."""
 _LINES_TRIED = 50
-# The name decides where every line or field stands alone, so that a file whose first records are
-# broken is still read: each of them is reported, and the others are kept.
+# For formats of lines or fields the name decides, so that a file with broken first records is
+# still read: these are reported, and the others are kept.
 _BELIEVED = {
     suffix: format_
     for format_ in (_BEIR, _MEDLINE, _RIS, _CSV, _TSV)
@@ -106,11 +106,11 @@ _BELIEVED = {
 
 _FOREIGN = (
     (b"%PDF-", "a PDF"),
-    (b"PK\x03\x04", "a zip archive (or an Office document, which is one)"),
-    (b"\x1f\x8b", "packed with gzip twice"),
-    (b"BZh", "packed with bzip2"),
-    (b"\xfd7zXZ\x00", "packed with xz"),
-    (b"\x28\xb5\x2f\xfd", "packed with zstd"),
+    (b"PK\x03\x04", "a zip archive (or an Office document)"),
+    (b"\x1f\x8b", "compressed with gzip twice"),
+    (b"BZh", "compressed with bzip2"),
+    (b"\xfd7zXZ\x00", "compressed with xz"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x93NUMPY", "a NumPy array"),
@@ -124,24 +124,24 @@ _HTML = re.compile(
 
 
 def by_name(name: str) -> Format:
-    """The format that `--format` calls `name`. Raises UsageError, which lists the names."""
-    for format_ in FORMATS:
-        if format_.name == name:
-            return format_
-    raise UsageError(f"there is no format {name!r}", remedy=f"one of: {_names()}")
+    """The format of that name. Raises UsageError, which lists the names."""
+    found = next((one for one in FORMATS if one.name == name), None)
+    if found is None:
+        raise UsageError(f"there is no format {name!r}", remedy=f"one of: {_names()}")
+    return found
 
 
 def suffix_of(name: str) -> str:
-    """The suffix of a file name that tells its format, in small letters, without `.gz`."""
+    """The suffix of a file name in lower case, without `.gz`."""
     path = PurePath(name.lower())
     return PurePath(path.stem).suffix if path.suffix == ".gz" else path.suffix
 
 
 def recognise(source: SourceReader) -> Format:
-    """The format of a file that is not read yet.
+    """Detect the format of a file that is not read yet.
 
     Raises:
-        CorpusError: it is of none that is known; the line says what it seems to be.
+        CorpusError: the format is not known; the line says what the file seems to be.
     """
     head = source.head()
     suffix = "" if source.path is None else suffix_of(source.path.name)
@@ -163,7 +163,7 @@ def _by_content(head: bytes, suffix: str) -> Format | None:
     for format_ in FORMATS:
         if format_ not in (_CSV, _TSV) and format_.recognises(head):
             return format_
-    # The first record may be broken: then one of the next decides, if the name agrees.
+    # If the first record is broken, one of the next decides, if the name agrees.
     likely = [f for f in FORMATS if suffix in f.suffixes and f not in (_CSV, _TSV)]
     rest = head
     for _ in range(_LINES_TRIED if likely else 0):
@@ -177,7 +177,7 @@ def _by_content(head: bytes, suffix: str) -> Format | None:
 
 
 def _foreign(head: bytes) -> str | None:
-    """What a file is that no reader takes, if its first bytes say so."""
+    """What a file is that no reader can read, if its first bytes show it."""
     for mark, what in _FOREIGN:
         if head.startswith(mark):
             return what
@@ -186,7 +186,7 @@ def _foreign(head: bytes) -> str | None:
     text = text_of_head(head[:4096])
     if _HTML.match(text):
         return "an HTML page"
-    # A single one is a fault of the record that holds it, and reported there.
+    # A single NUL is a fault of the record that holds it, and reported there.
     if text.count("\0") > len(text) // _NULS:
         return "binary data"
     return None
@@ -211,16 +211,15 @@ _SUFFIXES = frozenset(suffix for format_ in FORMATS for suffix in format_.suffix
 
 
 def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
-    """The files that `inputs` name, in order; None stands for stdin ("-").
+    """Find the files that `inputs` name, in order; None stands for stdin ("-").
 
-    A file is itself. A folder with `corpus.jsonl` (BEIR) is that file; another one is all files
-    in and below it whose suffix is of a format, sorted, without hidden ones and BEIR's queries
-    and judgements. What is no file but a pattern (`*`, `?`, `[...]`, `**`) is what it matches,
-    sorted.
+    A folder with `corpus.jsonl` (BEIR) is that file; another one is all files in and below it
+    with the suffix of a format, sorted, without hidden ones and BEIR's queries and qrels. A name
+    that is no file but a pattern (`*`, `?`, `[...]`, `**`) is its matches, sorted.
 
     Raises:
-        NotFoundError: a file is not there, a pattern matches none, or a folder holds none.
-        CorpusError: an input is named twice, is no regular file, or cannot be looked at.
+        NotFoundError: a file does not exist, or a pattern or folder gives no file.
+        CorpusError: an input is named twice, is not a regular file, or cannot be read.
     """
     files: list[Path | None] = []
     seen: set[tuple[int, int] | None] = set()
@@ -253,8 +252,7 @@ def _matches(pattern: str) -> list[Path]:
     except (OSError, ValueError) as error:
         raise reading_fault(pattern, error) from error
     found = [(path, _look(path)) for path in paths if _is_there(path)]
-    # "data/**" matches folders beside the files within them; only where folders are all that
-    # there is does the pattern mean them.
+    # "data/**" matches folders beside the files within them; folders count only without files.
     files = [_regular(path, info) for path, info in found if not stat.S_ISDIR(info.st_mode)]
     if not files:
         files = [file for path, _ in found for file in _within(path)]
@@ -264,7 +262,7 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _within(folder: Path) -> list[Path]:
-    """The files of a folder, sorted; each folder and file once, so that links in a circle end."""
+    """The files of a folder, sorted; each folder and file once, so that link cycles end."""
     for name in _CORPUS:
         if (folder / name).is_file():
             return [folder / name]
@@ -299,7 +297,7 @@ def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether it can be looked at; a link that leads nowhere or in a circle cannot."""
+    """Whether it exists; a link that is broken or in a cycle does not."""
     try:
         path.stat()
     except (OSError, ValueError):
@@ -325,7 +323,7 @@ def _key(info: os.stat_result) -> tuple[int, int]:
 
 
 def items(source: SourceReader, format_: Format, options: ReadOptions) -> Iterator[Item]:
-    """All items of one source; where the file breaks off, the last one says so.
+    """Yield all items of a source; if the file breaks off, the last one says so.
 
     Raises:
         CorpusError: the file cannot be read, or changed meanwhile.

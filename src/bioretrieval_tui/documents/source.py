@@ -1,7 +1,7 @@
-"""A corpus file as a stream: opened, unpacked and hashed while it is read, as bytes or lines.
+"""A corpus file as a stream: opened, decompressed and hashed while it is read, as bytes or lines.
 
-Every reader stands on it. No file is held in memory: lines are bounded, and so is how far a small
-packed file may unpack. Also how the user wants files read (`ReadOptions`, `ReadSettings`).
+Memory is bounded: lines have a largest length, and compressed files a largest ratio. Also the
+user's settings for reading (`ReadOptions`, `ReadSettings`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from bioretrieval_tui.documents.document import RecordFault
@@ -26,21 +25,21 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MAX_LINE_BYTES = 16 * 2**20
-"""Longest line that is read. The longest abstract known is under 100 kB."""
+"""Longest line that is read. The longest known abstract is under 100 kB."""
 STDIN = "-"
-"""What an input is called that comes through a pipe."""
+"""The name of an input from a pipe."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
 _MOST_RATIO = 200
 _RATIO_FROM = 256 * 2**20
-"""Text unpacks to ten or twenty times its size; 200 times, and so much of it, is an attack."""
+"""Text expands ten to twenty times; 200 times, and so much of it, is an attack."""
 
 
 class SourceDamaged(CorpusError):
-    """The file breaks off or cannot be unpacked further; what came before is sound.
+    """The file breaks off or cannot be decompressed further; what came before is sound.
 
-    `offset`: bytes that were unpacked until then.
+    `offset`: bytes that were decompressed until then.
     """
 
     def __init__(self, message: str, *, offset: int, remedy: str | None = None) -> None:
@@ -58,13 +57,13 @@ class SourceSummary:
 
 
 class SourceReader:
-    """One corpus file or stdin, open for reading once; gzip is recognised by content.
+    """A corpus file or stdin, read once; gzip is detected by content; a context manager.
 
-    Use as a context manager. `head()` looks ahead; `lines()` or `blocks()` give the content;
-    `summary()` is complete once that was read to the end.
+    `head()` looks ahead; `lines()` or `blocks()` give the content; `summary()` is complete after
+    the end.
 
     Raises (on construction):
-        NotFoundError: there is no such file. CorpusError: it cannot be read.
+        NotFoundError: the file does not exist. CorpusError: it cannot be read.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -93,12 +92,7 @@ class SourceReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -114,12 +108,12 @@ class SourceReader:
 
     @property
     def consumed(self) -> int:
-        """Bytes of the file as stored that were read so far: of `size`, the share that is done."""
+        """Bytes of the file as stored that were read so far."""
         return self._hashing.count
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """The first bytes of the unpacked content, fewer where it is shorter or damaged there.
-        Call before anything else is read."""
+        """The first bytes of the decompressed content, fewer if it is shorter or damaged there.
+        Call before any other method."""
         while len(self._ahead) < size:
             try:
                 part = self._read(size - len(self._ahead))
@@ -131,10 +125,10 @@ class SourceReader:
         return self._ahead[:size]
 
     def blocks(self, size: int = _CHUNK) -> Iterator[bytes]:
-        """The unpacked content in pieces of about `size` bytes.
+        """Yield the decompressed content in parts of about `size` bytes.
 
         Raises:
-            SourceDamaged: the packed data is damaged, cut off, or unpacks beyond all measure.
+            SourceDamaged: the compressed data is damaged, cut off, or expands too much.
             CorpusError: the file cannot be read, or changed while it was read.
         """
         if self._ahead:
@@ -144,8 +138,8 @@ class SourceReader:
         self._check_unchanged()
 
     def lines(self, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
-        """Pairs of line number (from 1) and line (bytes, its end included); None stands for a
-        line that is longer than `limit` bytes and was passed over.
+        """Yield line numbers (from 1) and lines (bytes with their end); None for a line of more
+        than `limit` bytes.
 
         Raises:
             SourceDamaged, CorpusError: as `blocks`.
@@ -153,8 +147,8 @@ class SourceReader:
         return _lines(self.blocks(), limit)
 
     def hash_rest(self) -> None:
-        """Read what is left without looking at it, so that `summary()` is complete: for formats
-        that open the file on their own. Raises CorpusError as `blocks` does."""
+        """Read the rest, so that `summary()` is complete: for formats that open the file
+        themselves. Raises CorpusError as `blocks`."""
         try:
             while self._hashing.read(_CHUNK):
                 pass
@@ -169,7 +163,7 @@ class SourceReader:
 
     def _read(self, size: int) -> bytes:
         try:
-            # One step at a time: what was unpacked before the damage must not be lost with it.
+            # A part at a time: data decompressed before the damage must not be lost.
             part = self._stream.read1(size)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise SourceDamaged(
@@ -183,9 +177,9 @@ class SourceReader:
         beyond = self._given > _RATIO_FROM and self._given > _MOST_RATIO * self._hashing.count
         if self._packed and beyond:
             raise SourceDamaged(
-                f"the gzip data unpacks to more than {_MOST_RATIO} times its size",
+                f"the gzip data expands to more than {_MOST_RATIO} times its size",
                 offset=self._given,
-                remedy="no text does that; unpack it yourself if you trust it",
+                remedy="no text does that; decompress it yourself if you trust it",
             )
         return part
 
@@ -196,12 +190,12 @@ class SourceReader:
         if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
             raise CorpusError(
                 f"{self.name} changed while it was read",
-                remedy="try again when nothing writes to it",
+                remedy="try again when no other program writes to it",
             )
 
 
 class _HashingFile(io.RawIOBase):
-    """A raw file that hashes and counts every byte which passes through it."""
+    """A raw file that hashes and counts every byte read."""
 
     def __init__(self, raw: io.FileIO) -> None:
         super().__init__()
@@ -229,7 +223,7 @@ class _HashingFile(io.RawIOBase):
 
 
 def reading_fault(name: str, error: Exception) -> BioRetrievalError:
-    """What an operating system's error about the file `name` is to the user."""
+    """The error for the user of an operating system's error about the file `name`."""
     if isinstance(error, FileNotFoundError):
         return NotFoundError(f"there is no file {name}")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -239,15 +233,15 @@ def reading_fault(name: str, error: Exception) -> BioRetrievalError:
 def _stdin() -> io.FileIO:
     try:
         return io.FileIO(os.dup(sys.stdin.fileno()), "rb")
-    except (AttributeError, ValueError) as error:  # there is none, or no real one
-        raise CorpusError("there is nothing to read on stdin") from error
+    except (AttributeError, ValueError) as error:  # closed, or not a real file
+        raise CorpusError("stdin cannot be read") from error
 
 
 class MemorySource(SourceReader):
-    """`data` (not packed) as a source; `name` stands for the file in messages."""
+    """Uncompressed `data` as a source; `name` stands for the file in messages."""
 
     def __init__(self, data: bytes, name: str) -> None:
-        # Nothing is opened, so the file's own construction is left out on purpose.
+        # There is no file to open.
         self.path = None
         self.name = name
         self._data = io.BytesIO(data)
@@ -255,14 +249,14 @@ class MemorySource(SourceReader):
 
     @property
     def consumed(self) -> int:
-        """Bytes that were given so far."""
+        """Bytes read so far."""
         return self._data.tell()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no open file."""
 
     def hash_rest(self) -> None:
-        """Nothing needs to be read for the checksum."""
+        """Do nothing: the checksum is that of the data."""
 
     def summary(self) -> SourceSummary:
         """Name, size and checksum."""
@@ -279,11 +273,9 @@ CONVERT = "convert the file to UTF-8"
 _UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class TextLine(
-    NamedTuple
-):  # a frozen dataclass takes five times as long to make, and there are many
-    """One line of a text file, its end left on: `number` from 1, `text`, and why the record in
-    which it stands cannot be trusted (then `text` is only good for finding where that ends)."""
+class TextLine(NamedTuple):  # made five times as fast as a frozen dataclass
+    """A line of a text file with its end: `number` from 1, `text`, and the fault of the record
+    that it belongs to (then `text` only serves to find the record's end)."""
 
     number: int
     text: str
@@ -291,12 +283,12 @@ class TextLine(
 
 
 def text_lines(source: SourceReader, limit: int = MAX_LINE_BYTES) -> Iterator[TextLine]:
-    """The lines of a text file in UTF-8, or in UTF-16 where it begins with that mark.
+    """Yield the lines of a text file in UTF-8, or in UTF-16 with a byte order mark.
 
     Other encodings are not guessed: a wrong guess would spoil names and symbols silently.
 
     Raises:
-        SourceDamaged: the file breaks off, or is no UTF-16 from some place on.
+        SourceDamaged: the file breaks off, or stops being UTF-16.
         CorpusError: the file cannot be read, or changed meanwhile.
     """
     is_utf16 = source.head(2) in _UTF16_BOMS
@@ -315,7 +307,7 @@ def text_lines(source: SourceReader, limit: int = MAX_LINE_BYTES) -> Iterator[Te
 
 
 def text_of_head(head: bytes) -> str:
-    """The first bytes of a file as text, for recognising its format; wrong bytes are replaced."""
+    """The first bytes of a file as text, to detect its format; wrong bytes are replaced."""
     if head[:2] in _UTF16_BOMS:
         return head[: len(head) // 2 * 2].decode("utf-16", "replace")
     return head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
@@ -349,7 +341,7 @@ def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
             yield decoder.decode(block).encode()
         yield decoder.decode(b"", final=True).encode()
     except UnicodeDecodeError as error:
-        reason = "the file is no UTF-16 from about here on"
+        reason = "the file is not UTF-16 from about here on"
         raise SourceDamaged(reason, offset=seen, remedy=CONVERT) from error
 
 
@@ -358,16 +350,16 @@ def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How tables are read: `mapping`, from our fields (`id`, `title`, `text`, or
-    a metadata name) to the columns of a table."""
+    """How tables are read. mapping: from our fields (`id`, `title`, `text`, or a name of metadata)
+    to columns."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadSettings:
-    """How files are read. format: a name, or None to recognise each by its content; strict: stop
-    at the first record that is rejected."""
+    """How files are read. format: a name, None to detect it by content; strict: stop at the first
+    rejected record."""
 
     format: str | None = None
     options: ReadOptions = field(default_factory=ReadOptions)

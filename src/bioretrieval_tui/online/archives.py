@@ -1,8 +1,7 @@
 """Archives: single files with resumption and MD5, the PubMed baseline, benchmarks of the catalogue.
 
-A download is appended to `NAME.part` and renamed when it is complete and its MD5 is right, so an
-interrupted one resumes at its last byte. A zip file is unpacked with care: no path outside the
-folder, no links, nothing unbounded.
+A download is appended to `NAME.part` and renamed when it is complete and its MD5 is right. A zip
+file is checked before it is unpacked: no path outside the folder, no links, bounded sizes.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.services import SERVICES, OnlineError, unexpected
-from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ _BENCHMARK_BYTES = 32 * 2**30
 """Bytes of an archive at most; the largest of BEIR has under 20 GB."""
 _NEEDED = ("corpus.jsonl", "queries.jsonl", "qrels")
 _ATTEMPTS = 5
-"""Connections in a row that bring nothing, after which a download fails."""
+"""Connections in a row without a byte, after which a download fails."""
 _RANGE_NOT_SATISFIABLE = 416
 MOST_FILES = 5_000
 """Files of a zip file at most."""
@@ -54,11 +53,11 @@ MOST_BYTES = 64 * 2**30
 """Bytes that a zip file may unpack to."""
 _MOST_RATIO = 200
 _RATIO_FROM = 256 * 2**20
-"""Text packs to a tenth; something this large that packs to a two hundredth is an attack."""
+"""Text compresses to a tenth; a ratio of 200 at this size is an attack."""
 _STEP = 2**20
 
 Tell = Callable[[int, int | None], None]
-"""Is told the bytes done and in all, None if not known."""
+"""Called with the bytes done and the total, None if not known."""
 
 
 # Downloads ----------------------------------------------------------------------------------------
@@ -74,13 +73,13 @@ def download(
     most_bytes: int,
     tell: Tell,
 ) -> None:
-    """Download `url` into `target`, resuming what an earlier run left in `target`.part.
+    """Download `url` into `target`, resuming from `target`.part.
 
     md5: of the whole file in hexadecimal, or None if not known.
 
     Raises:
-        OnlineError: the service fails, or the MD5 differs; what arrived stays only where it may
-            be right. BioRetrievalError: it cannot be written.
+        OnlineError: the service fails, or the MD5 differs (then the file is deleted).
+        BioRetrievalError: it cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
     name = client.service(service).name
@@ -111,13 +110,8 @@ def _receive(
         start = part.stat().st_size if part.exists() else 0
         arrived = start
         try:
-            with (
-                client.stream(service, url, start=start, most_bytes=most_bytes - start) as (
-                    total,
-                    parts,
-                ),
-                part.open("ab") as out,
-            ):
+            stream = client.stream(service, url, start=start, most_bytes=most_bytes - start)
+            with stream as (total, parts), part.open("ab") as out:
                 for data in parts:
                     out.write(data)
                     arrived += len(data)
@@ -131,7 +125,7 @@ def _receive(
             )
         except OnlineError as error:
             if error.status == _RANGE_NOT_SATISFIABLE and start:
-                return  # it was complete already; if it is too long, its MD5 differs
+                return  # complete already; if it is too long, its MD5 differs
             if not error.broken:
                 raise
             barren = barren + 1 if arrived == start else 0
@@ -181,8 +175,12 @@ def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[Archive
 
 
 def missing(files: Sequence[ArchiveFile], folder: Path) -> list[ArchiveFile]:
-    """Those that are not in `folder` yet, complete and compared."""
-    return [one for one in files if not _is_there(folder / one.name)]
+    """Those that are not complete and verified in `folder`."""
+    return [
+        one
+        for one in files
+        if not ((folder / one.name).is_file() and _proof(folder / one.name).is_file())
+    ]
 
 
 def fetch_files(
@@ -192,7 +190,7 @@ def fetch_files(
     *,
     reporter: Reporter = silent,
 ) -> None:
-    """Fetch files into `folder`, one after the other. A file beside each proves its MD5.
+    """Fetch files into `folder`, one after the other. A file beside each holds its verified MD5.
 
     Raises:
         OnlineError: the archive fails, or an MD5 differs; complete files stay, and the next call
@@ -206,32 +204,21 @@ def fetch_files(
         def arrived(done: int, _: int | None, note: str = note, before: int = before) -> None:
             reporter(Progress("fetching", before + done, total, unit="bytes", note=note))
 
-        said = client.text(BASELINE, f"{one.path}.md5", most_bytes=4096)
-        digest = _MD5.search(said)
+        digest = _MD5.search(client.text(BASELINE, f"{one.path}.md5", most_bytes=4096))
         if digest is None:
             raise unexpected(_BASELINE_NAME, f"no MD5 of {one.name}")
-        target = folder / one.name
+        target, md5 = folder / one.name, digest[1].lower()
         download(
             client,
             BASELINE,
             one.path,
             target,
-            md5=digest[1].lower(),
+            md5=md5,
             most_bytes=_BASELINE_BYTES,
             tell=arrived,
         )
-        try:
-            proof = f"MD5({one.name})= {digest[1].lower()}\n"
-            write_atomically(_proof(target), proof.encode("ascii"))
-            before += target.stat().st_size
-        except OSError as error:
-            raise BioRetrievalError(
-                f"{folder} cannot be written: {error.strerror or error}", remedy="free space there"
-            ) from error
-
-
-def _is_there(path: Path) -> bool:
-    return path.is_file() and _proof(path).is_file()
+        save_file(_proof(target), f"MD5({one.name})= {md5}\n".encode("ascii"), "the checksum")
+        before += target.stat().st_size
 
 
 def _proof(path: Path) -> Path:
@@ -267,12 +254,15 @@ def fetch_benchmark(
         )
     if folder.exists():
         raise UsageError(f"{folder} exists", remedy="name another folder, or delete it")
-    service, url = _located(client, loaders.zip)
-    # Hidden, and deleted in the end.
+    # A mirror may serve the URLs of the BEIR archive.
+    service, url, beir = "web", loaders.zip, f"{SERVICES['beir'].base}/"
+    if url.startswith(beir):
+        service, url = "beir", f"{client.service('beir').base}/{url.removeprefix(beir)}"
+    # Hidden, and deleted at the end.
     archive = folder.with_name(f".{folder.name}.fetched.zip")
 
-    def arrived(done: int, total: int | None) -> None:
-        reporter(Progress(f"fetching {entry.id}", done, total, unit="bytes"))
+    def telling(stage: str) -> Tell:
+        return lambda done, total: reporter(Progress(stage, done, total, unit="bytes"))
 
     if not archive.exists():
         download(
@@ -282,34 +272,22 @@ def fetch_benchmark(
             archive,
             md5=loaders.md5,
             most_bytes=_BENCHMARK_BYTES,
-            tell=arrived,
+            tell=telling(f"fetching {entry.id}"),
         )
     try:
-        unpack(
-            archive,
-            folder,
-            tell=lambda done, total: reporter(Progress("unpacking", done, total, unit="bytes")),
-        )
+        unpack(archive, folder, tell=telling("unpacking"))
     except BioRetrievalError as error:
         if not isinstance(error.__cause__, OSError):
-            # A damaged archive will be damaged the next time, too.
+            # A damaged archive stays damaged.
             archive.unlink(missing_ok=True)
         raise
     missing = [name for name in _NEEDED if not (folder / name).exists()]
     if missing:
         raise BioRetrievalError(
             f"the archive of {entry.id} holds no {missing[0]}",
-            remedy=f"look into {folder}; eval cannot use it",
+            remedy=f"look into {folder}; `eval` cannot use it",
         )
     archive.unlink(missing_ok=True)
-
-
-def _located(client: HttpClient, url: str) -> tuple[str, str]:
-    """The service that serves a URL, and the URL at that service, which may be a mirror."""
-    known = SERVICES["beir"].base
-    if url.startswith(f"{known}/"):
-        return "beir", f"{client.service('beir').base}/{url.removeprefix(f'{known}/')}"
-    return "web", url
 
 
 # Zip files ----------------------------------------------------------------------------------------
@@ -323,12 +301,12 @@ def unpack(
     most_bytes: int = MOST_BYTES,
     most_files: int = MOST_FILES,
 ) -> None:
-    """Unpack a zip file into the new folder `target`, leaving out a single folder at its top;
-    nothing is left if it fails.
+    """Unpack a zip file into the new folder `target`, without a single folder at its top; a failure
+    leaves nothing.
 
     Raises:
-        BioRetrievalError: it is not a zip file, is damaged, holds a path that leads outside or a
-            link, is packed in another way, or exceeds a bound; or the disk is full.
+        BioRetrievalError: it is not a zip file, is damaged, holds a link or a path that leads
+            outside, is encrypted, or exceeds a bound; or the disk is full.
     """
     beside = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
@@ -340,7 +318,7 @@ def unpack(
             for member, place in members:
                 path = beside / place
                 path.parent.mkdir(parents=True, exist_ok=True)
-                # zipfile reads no more than the declared size, and compares the checksum.
+                # zipfile reads at most the declared size, and compares the checksum.
                 with packed.open(member) as source, path.open("xb") as out:
                     while data := source.read(_STEP):
                         out.write(data)

@@ -1,8 +1,8 @@
-"""Drafts of catalogue entries, made from what arXiv, PubMed or the model hub says of a work.
+"""Drafts of catalogue entries from the descriptions of arXiv, PubMed or the model hub.
 
-Everything that was fetched is marked as unverified and cited to its page, nothing is invented, and
-what no page says (the summary above all) is left to the editor. A draft is an overlay, checked by
-the catalogue's own validation before it is saved.
+All fetched values are marked as unverified and cited to their page; what no page says (above all
+the summary) is left to the editor. A draft is an overlay, checked by the catalogue's own
+validation before it is saved.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _ROLES = {
     "fill-mask": "encoder",
     "sentence-similarity": "retriever",
 }
-"""The hub's task -> the role of an entry; any other task makes an encoder."""
+"""The hub's task -> the role of an entry; other tasks: encoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkReference:
-    """The work that a draft is made of. name: arXiv id without version, PMID, or ORG/NAME;
-    dataset: a data set of the hub, not a model."""
+    """The work of a draft. name: arXiv id without version, PMID, or ORG/NAME; dataset: a data set
+    of the hub, not a model."""
 
     scheme: Scheme
     name: str
@@ -66,11 +66,7 @@ class EntryDraft:
 
 
 def reference(text: str) -> WorkReference:
-    """Parse the reference to a work.
-
-    Raises:
-        UsageError: its form is not known.
-    """
+    """Parse the reference to a work. Raises UsageError if its form is not known."""
     scheme, _, name = text.strip().partition(":")
     scheme = scheme.casefold()
     if scheme == "arxiv":

@@ -1,8 +1,7 @@
-"""Fetching: the records of a query, or the works of a list of ids, into an index or a file.
+"""Fetching the records of a query, or the works of a list of ids, into an index or a file.
 
-`fetch` is the whole of it, for the command line and for a job of the app alike. Records are kept
-in a spool while they arrive, so that an interrupted fetch resumes where it stood; an index encodes
-them meanwhile.
+`fetch` serves the command line and a job of the app alike. Arriving records are kept in a spool, so
+that an interrupted fetch resumes; meanwhile an index encodes them.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.online.http import HttpClient
 
 MOST_IDS = 100_000
-"""Of one file."""
+"""Ids of a file, at most."""
 CHUNK = 200
 """Ids between two marks."""
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -77,18 +76,16 @@ SERVICE_OF: Mapping[IdKind, str] = {
     "doi": "Europe PMC",
     "arxiv": "arXiv",
 }
-"""Kind of id -> the service that is asked for it, in the order of asking."""
+"""Kind of id -> the service that is asked for it, in this order."""
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fetch brought.
+    """The result of a fetch.
 
-    service: the names of the services; records: distinct records, those of earlier runs included;
+    service: names of the services; records: distinct records, those of earlier runs included;
     resumed: how many of them an earlier run had kept; total: how many the services have, None if
-    not known; seconds: of this run; absent: ids that brought no record.
-
-    output: the file; index: the name of the index, with its number of documents afterwards and
-    whether it changed.
+    not known; seconds: of this run; absent: ids without a record; output: the file; index: name
+    of the index, with its number of documents afterwards and whether it changed.
     """
 
     service: str
@@ -119,32 +116,31 @@ def fetch(
     each: Callable[[Document], None] = lambda _: None,
     client: HttpClient | None = None,
 ) -> FetchResult:
-    """Fetch what `request` asks for and put it where it says.
+    """Fetch the records of `request` and write them to its destination.
 
-    remark: is told, in a sentence, of an earlier run that is resumed; each: is given every
-    document, kept ones of an earlier run first; client: opened for this fetch if None.
-
-    An exception that leaves records to resume from carries a note that says so (PEP 678).
+    remark: called with a sentence if an earlier run is resumed; each: called with every document,
+    those of an earlier run first; client: opened for this fetch if None. An exception that leaves
+    records to resume from carries a note that says so (PEP 678).
 
     Raises:
         OnlineError: a service fails, or the network is not allowed. UsageError: the destination
-        is impossible. BioRetrievalError: nothing was found, or the file cannot be written.
+        is invalid. BioRetrievalError: nothing was found, or the file cannot be written.
         IndexFault, ModelError: of the index.
     """
     check_destination(request)
-    if client is None:
-        from bioretrieval_tui.online.http import HttpClient
+    with contextlib.ExitStack() as closing:
+        if client is None:
+            from bioretrieval_tui.online.http import HttpClient
 
-        with HttpClient() as opened:
-            return _Fetch(request, opened, reporter, remark, each).run()
-    return _Fetch(request, client, reporter, remark, each).run()
+            client = closing.enter_context(HttpClient())
+        return _Fetch(request, client, reporter, remark, each).run()
 
 
 def check_destination(request: FetchRequest) -> None:
-    """Refuse a destination that cannot work, before the network is used.
+    """Refuse an invalid destination, before the network is used.
 
     Raises:
-        UsageError: two destinations, an impossible index, an existing file, or a missing folder.
+        UsageError: two destinations, an invalid index, an existing file, or a missing folder.
     """
     if request.index is not None and request.output is not None:
         raise UsageError("--index and -o are two destinations", remedy="choose one of them")
@@ -167,8 +163,8 @@ def check_destination(request: FetchRequest) -> None:
 
 
 def spool_path(request: FetchRequest) -> Path | None:
-    """Where the records of a request are kept until the fetch is complete; None for a request
-    without a destination, of which nothing is kept."""
+    """The file that keeps the records of a request until the fetch is complete; None without a
+    destination."""
     if request.index is not None:
         text = f"{request.index}\n{request.key}"
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -183,15 +179,12 @@ def batches_of(
     *,
     today: date | None = None,
 ) -> Iterator[FetchBatch]:
-    """Yield the batches of a request from behind `mark` on; today: in UTC, for PubMed.
-
-    Raises:
-        OnlineError: a service fails.
-    """
+    """Yield the batches of a request after `mark`; today: in UTC, for PubMed. Raises OnlineError
+    where a service fails."""
     if request.source == "ids":
         return batches_of_ids(client, request.ids, mark)
     if request.source == "pubmed":
-        # By the day on which a record entered PubMed: that of publication may lie far ahead.
+        # By day of entry into PubMed, since the day of publication may lie far ahead.
         day = today or datetime.now(UTC).date()
         return pubmed.batches(client, request, mark, today=day)
     search = europepmc.batches if request.source == "europepmc" else arxiv.batches
@@ -200,7 +193,7 @@ def batches_of(
 
 @dataclass
 class _Fetch:
-    """One run of `fetch`; see there."""
+    """One run of `fetch`."""
 
     request: FetchRequest
     client: HttpClient
@@ -217,10 +210,10 @@ class _Fetch:
         self.resumed_at = 0
 
     def run(self) -> FetchResult:
-        """Fetch and put away."""
+        """Fetch and store the records."""
         path = spool_path(self.request)
         if path is None:
-            return self._handed_over()
+            return self._without_spool()
         with (
             Spool(path, self.request.key, restart=self.request.restart) as spool,
             self._noting_what_is_kept(spool),
@@ -244,7 +237,7 @@ class _Fetch:
             spool.move(None)
             return result
 
-    def _handed_over(self) -> FetchResult:
+    def _without_spool(self) -> FetchResult:
         count, mark = 0, Mark()
         for batch in batches_of(self.client, self.request):
             for document in batch.documents:
@@ -256,7 +249,7 @@ class _Fetch:
         return self._result(count, mark)
 
     def _arriving(self, spool: Spool) -> Iterator[tuple[FetchBatch, list[Document]]]:
-        """Fetch what the spool has not yet; every batch is on disk before it is yielded."""
+        """Fetch what the spool lacks; every batch is on disk before it is yielded."""
         if spool.complete:
             return
         for batch in batches_of(self.client, self.request, spool.mark):
@@ -275,7 +268,7 @@ class _Fetch:
         from bioretrieval_tui.index.registry import index_names
 
         request, reporter, feed = self.request, self.reporter, self._feed(spool)
-        # The build reports progress of its own.
+        # The build reports its own progress.
         self.reporter = silent
         if name in index_names():
             factory_of = encoder_factory_of(request.device, reporter)
@@ -292,11 +285,11 @@ class _Fetch:
         return outcome
 
     def _feed(self, spool: Spool) -> Feed:
-        """Feed the index with what arrived before, then with what arrives."""
+        """Feed the index with the records of earlier runs, then with arriving ones."""
         from bioretrieval_tui.index.intake import Intake
 
         def feed(intake: Intake) -> None:
-            # Stopping the build must end the waiting for the service, too.
+            # A cancelled build must also end the waiting for the service.
             self.client.step = intake.step
             intake.file = self.service
             number = 0
@@ -328,14 +321,12 @@ class _Fetch:
         self.each(document)
 
     def _report(self, mark: Mark) -> None:
-        """Report progress; the rate is that of this run alone."""
+        """Report progress, with the rate of this run alone."""
         seconds, came = time.perf_counter() - self.began, mark.done - self.resumed_at
         rate = came / seconds if came and seconds > 0 else None
-        self.reporter(
-            Progress(
-                "fetching", mark.done, mark.total, unit="records", rate=rate, note=self.service
-            )
-        )
+        note = self.service
+        done, total = mark.done, mark.total
+        self.reporter(Progress("fetching", done, total, unit="records", rate=rate, note=note))
 
     def _result(
         self, records: int, mark: Mark, *, resumed: int = 0, outcome: BuildOutcome | None = None
@@ -388,7 +379,7 @@ class _Fetch:
 
 @dataclass(frozen=True, slots=True)
 class IdFile:
-    """The ids of a file, each once and in order, and (line, text) of what is not an id."""
+    """The ids of a file, each once and in order, and (line, text) of all that is not an id."""
 
     ids: tuple[WorkId, ...]
     unknown: tuple[tuple[int, str], ...]
@@ -458,11 +449,8 @@ def _of_kind(kind: IdKind, name: str, line: int) -> WorkId | None:
 def batches_of_ids(
     client: HttpClient, ids: Sequence[WorkId], mark: Mark | None = None
 ) -> Iterator[FetchBatch]:
-    """Yield the works of `ids`, service by service and so in another order, from behind `mark` on.
-
-    Raises:
-        OnlineError: a service fails.
-    """
+    """Yield the works of `ids` after `mark`, service by service and so in another order. Raises
+    OnlineError where a service fails."""
     mark = mark or Mark()
     chunks = [
         part[start : start + CHUNK]
@@ -518,7 +506,7 @@ def paper_ids(catalogue: Catalogue) -> dict[str, WorkId]:
 
     found: dict[str, WorkId] = {}
     for paper in catalogue.of_type(Paper):
-        # PubMed's records are the fullest, arXiv's the surest.
+        # The records of PubMed are the most complete, those of arXiv the most certain.
         for value in (paper.pmid, paper.arxiv, paper.doi):
             one = None if value is None else work_id(str(value))
             if one is not None:
@@ -530,10 +518,7 @@ def abstracts_of(
     client: HttpClient, papers: Mapping[str, WorkId]
 ) -> Iterator[tuple[str, str, str]]:
     """Yield entry id, abstract and origin of each paper that has an abstract, as they arrive.
-
-    Raises:
-        OnlineError: a service fails.
-    """
+    Raises OnlineError where a service fails."""
     wanted: dict[tuple[str, str], str] = {
         (one.kind, one.name.casefold()): entry for entry, one in papers.items()
     }

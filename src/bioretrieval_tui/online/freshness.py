@@ -1,8 +1,8 @@
-"""What the model hub and arXiv say of the catalogue's models, data sets and papers, and when.
+"""What the model hub and arXiv say of the catalogue's models, data sets and papers, with dates.
 
-Nothing here changes an entry: the catalogue keeps what its editors read, and a file in the cache
-folder what was found since. Where the two disagree is shown, and an editor decides. Reading the
-file loads neither the HTTP client nor an XML parser, so the start page of the app may do it.
+Nothing here changes an entry: a file in the cache folder keeps what was found, differences are
+shown, and an editor decides. Reading the file loads neither the HTTP client nor an XML parser, so
+that the start page of the app may do it.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _MOST_BYTES = 64 * 2**20
 _PAPERS = 50
 """Papers of one request to arXiv."""
 _MOST_FAILURES = 3
-"""Failures of the hub in a row after which it is not asked any more."""
+"""Failures of the hub in a row after which the rest is skipped."""
 _WORD = re.compile(r"[a-z0-9]+")
 _WITHDRAWN = re.compile(r"\bwithdrawn\b", re.IGNORECASE)
 _UNSTATED_LICENCES = frozenset({"other", "unknown"})
 """What the hub writes for a licence that it has no name for: it contradicts nothing."""
 _NOISE = frozenset({"downloads", "likes"})
-"""Facts that differ every day: they are kept, and their change is not reported."""
+"""Facts that differ every day: kept, but not reported as changes."""
 
 Where = Literal["model", "dataset", "arxiv"]
 State = Literal["there", "renamed", "removed"]
@@ -55,8 +55,8 @@ class Dated(msgspec.Struct, frozen=True):
 class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A model or data set of the hub, or a paper of arXiv, as last seen.
 
-    name: hub id or arXiv id as the catalogue has it; now: its present name, if renamed; facts: by
-    name; etag: for the next request; asked: the day of the last response.
+    name: hub id or arXiv id in the catalogue; now: its present name, if renamed; facts: by name;
+    etag: for the next request; asked: the day of the last response.
     """
 
     where: Where
@@ -102,8 +102,8 @@ class SubjectChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Freshness(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is known. refreshed: time (ISO 8601, UTC) of the last refresh; changes:
-    newest first."""
+    """All that is known. refreshed: time (ISO 8601, UTC) of the last refresh; changes: newest
+    first."""
 
     format: int = FORMAT
     refreshed: str | None = None
@@ -115,9 +115,8 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
 class Difference:
     """A field of an entry that the network contradicts.
 
-    entry: its id; catalogue, found: the two values as text; subject: key of who says so; date: the
-    day on which that was first read, ISO 8601; severe: the subject is not where the catalogue
-    says.
+    entry: its id; catalogue, found: the two values as text; subject: the key of its source; date:
+    the day, ISO 8601, of its first reading; severe: the subject is not where the catalogue says.
     """
 
     entry: str
@@ -142,12 +141,12 @@ def value_text(value: Value) -> str:
 
 
 def freshness_file() -> Path:
-    """Where it is kept: in the cache folder, since it can be requested again."""
+    """The file, in the cache folder, since it can be requested again."""
     return places().cache / "online" / "freshness.json"
 
 
 def load_freshness(path: Path | None = None) -> Freshness:
-    """Read what is known; nothing where there is no valid file."""
+    """Read the file; empty if it does not exist or is invalid."""
     try:
         with (path or freshness_file()).open("rb") as stream:
             found = msgspec.json.decode(stream.read(_MOST_BYTES), type=Freshness)
@@ -157,7 +156,7 @@ def load_freshness(path: Path | None = None) -> Freshness:
 
 
 def save_freshness(freshness: Freshness, path: Path | None = None) -> None:
-    """Replace the file. Raises BioRetrievalError where it cannot be written."""
+    """Replace the file. Raises BioRetrievalError if it cannot be written."""
     save_file(path or freshness_file(), msgspec.json.encode(freshness), "the result")
 
 
@@ -165,9 +164,9 @@ def save_freshness(freshness: Freshness, path: Path | None = None) -> None:
 
 
 class Refresh:
-    """One refresh; `found` grows as responses come, so that an interrupted one can be saved.
+    """One refresh; `found` grows with the responses, so that an interrupted one can be saved.
 
-    before: what was known; day: ISO 8601; failures: one line for each place that failed, whose
+    before: the earlier state; day: ISO 8601; failures: a line for each failed request, whose
     subjects stay as they were.
     """
 
@@ -179,7 +178,7 @@ class Refresh:
         self.failures: list[str] = []
 
     def ask(self, subjects: Sequence[tuple[Where, str]], reporter: Reporter = silent) -> None:
-        """Ask about all subjects, those of the hub first. Raises whatever `reporter` raises."""
+        """Ask about all subjects, those of the hub first. Raises the errors of `reporter`."""
         papers = [name for where, name in subjects if where == "arxiv"]
         failed = 0
 
@@ -227,7 +226,7 @@ class Refresh:
 
         records = arxiv.by_ids(self._client, names)
         if 2 * len(records) < len(names):
-            # arXiv leaves out what it does not know; so many at once are a fault of the service.
+            # arXiv leaves out unknown papers; so many at once are a fault of the service.
             raise BioRetrievalError(
                 f"arXiv described only {len(records)} of {len(names)} papers",
                 remedy="try again later",
@@ -244,11 +243,7 @@ class Refresh:
 def hub_subject(
     where: Where, name: str, card: object, *, day: str, etag: str | None = None
 ) -> Subject:
-    """Make a subject of the decoded JSON of the hub's API.
-
-    Raises:
-        OnlineError: it does not describe a repository.
-    """
+    """Make a subject from the hub's JSON. Raises OnlineError if it describes no repository."""
     from bioretrieval_tui.online import hub
     from bioretrieval_tui.online.services import unexpected
 

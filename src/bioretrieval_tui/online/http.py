@@ -1,15 +1,15 @@
-"""The HTTP client: one `httpx.Client` over stacked transports, and nothing else asks the network.
+"""The HTTP client: one `httpx.Client` over stacked transports; nothing else uses the network.
 
-On its way to the wire a request passes
+A request passes
 
-1. `RedirectGuard`: only public http(s) addresses are asked, wherever redirects lead;
-2. `RetryTransport`: what is transient is retried (by tenacity), as long as the service asks for;
-3. `PaceTransport`: each service is asked at its rate, by all processes of a user together;
-4. `BoundedTransport`: the body is unpacked in bounded steps, counted, and given a deadline;
-5. `EnvironmentTransport`: directly, or through the proxy that the environment names.
+1. `RedirectGuard`: only public http(s) addresses, also after redirects;
+2. `RetryTransport`: retries of transient failures (tenacity), after the waits of Retry-After;
+3. `PaceTransport`: the rate limit of each service, shared by all processes of a user;
+4. `BoundedTransport`: the body decompressed in steps, with bounds on bytes and time;
+5. `EnvironmentTransport`: direct, or through the proxy of the environment.
 
-`HttpClient` builds requests and turns everything that fails into one line that names the service.
-An API key travels in the body of a request, never in an address, so that no log holds it.
+`HttpClient` builds requests and turns failures into one line that names the service. An API key
+travels in the body of a request, never in an address, so that no log holds it.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ from bioretrieval_tui.paths import places
 MOST_BYTES = 64 * 2**20
 _ATTEMPTS = 5
 _CONNECT_ATTEMPTS = 3
-"""Of those, how many may fail to connect: a machine without a network should say so soon."""
+"""Attempts of those that may fail to connect: without a network an error should come soon."""
 _SLOW_ATTEMPTS = 2
-"""Of those, how many may run out of time within a body: each costs minutes."""
+"""Attempts of those that may time out within a body: each costs minutes."""
 _REDIRECTS = 5
 _LONGEST_WAIT = 120.0
 """Seconds that a service may ask to wait; the fetch fails if it asks for more."""
@@ -80,10 +80,10 @@ class TimeLimits:
 
 @dataclass(slots=True)
 class _Call:
-    """What the transports need to know of a call; it travels in the extensions of its requests.
+    """A call, in the extensions of its requests.
 
     whole: the body is read at once, so that it has a deadline and is requested again if it breaks
-    off; sent: the addresses that were asked, in turn, more than one after redirects.
+    off; sent: the addresses requested, more than one after redirects.
     """
 
     service: Service
@@ -97,8 +97,8 @@ class _Call:
 class HttpClient:
     """One client for all services, usable from several threads; a context manager.
 
-    services: by id, `SERVICES` if None; clock: the real one if None; limits: of time; step:
-    called while the client waits or receives, may raise to give up.
+    services: by id, `SERVICES` if None; clock: the real one if None; step: called while the client
+    waits or receives, may raise to give up.
 
     Raises (on construction):
         OfflineError: BIORETRIEVAL_OFFLINE or --offline forbids the network.
@@ -167,8 +167,7 @@ class HttpClient:
         params: Mapping[str, str] | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> Any:
-        """Return the decoded JSON of a response. Raises OnlineError as `get`, or where it is not
-        JSON."""
+        """Return the decoded JSON of a response. Raises OnlineError as `get`, or for other data."""
         response = self.get(service, url, params=params, most_bytes=most_bytes)
         try:
             return response.json()
@@ -221,10 +220,10 @@ class HttpClient:
         self, service: str, url: str, *, start: int = 0, most_bytes: int = MOST_BYTES
     ) -> Iterator[tuple[int | None, Iterator[bytes]]]:
         """Give the length of a file (bytes, None if not stated) and its content from byte `start`
-        on, in parts of up to 64 kB, also where the service begins at 0 all the same.
+        on, in parts of up to 64 kB.
 
-        Raises OnlineError as `get`, also while the parts are read. What broke off is not requested
-        again here, since only the caller knows what it has kept.
+        Raises OnlineError as `get`, also while the parts are read. A broken download is not
+        requested again here: the caller knows what it has kept.
         """
         headers = {"Accept-Encoding": "identity"}
         if start:
@@ -259,7 +258,7 @@ class HttpClient:
         service = call.service
         address = url if "://" in url else f"{service.base}/{url.lstrip('/')}"
         query = dict(params)
-        # Services with a key all take forms; the key goes to the service itself alone.
+        # Services with a key all accept forms; the key is sent to the service alone.
         if method == "GET" and service.parameter and address.startswith(f"{service.base}/"):
             key = service.key
             if key:
@@ -321,8 +320,8 @@ class _Layer(httpx.BaseTransport):
 
 
 class RedirectGuard(_Layer):
-    """Asks only public http(s) addresses, and the host of a service that the user moved into a
-    private network. What was sent in a body, a key perhaps, goes to no other origin."""
+    """Allows public http(s) addresses, and the host of a service that the user moved into a
+    private network. A request body, which may hold a key, is sent to no other origin."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, unless its address is not allowed."""
@@ -360,8 +359,8 @@ class RedirectGuard(_Layer):
 class RetryTransport(_Layer):
     """Retries what is transient: 429 and 5xx, broken connections, bodies that break off.
 
-    Waits 0.5, 1, 2, ... seconds with jitter, or as long as Retry-After asks for. The waiting is
-    that of the rate limiter, so other threads leave the service alone, too.
+    Waits 0.5, 1, 2, ... seconds with jitter, or as long as Retry-After asks. The rate limiter
+    waits, so that other threads pause, too.
     """
 
     _backoff = tenacity.wait_exponential(multiplier=0.5, max=30.0) + tenacity.wait_random(0.0, 0.5)
@@ -371,7 +370,7 @@ class RetryTransport(_Layer):
         self._limiter = limiter
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request until a response is not transient, or the attempts are used up."""
+        """Send a request until a response is final, or the attempts are used up."""
         call = _call_of(request)
         slow = 0
 
@@ -408,7 +407,7 @@ class RetryTransport(_Layer):
             return seconds
 
         def pause(seconds: float) -> None:
-            self._limiter.pause(_lane(request), seconds, share=bool(call.service.base))
+            self._limiter.pause(_rate_key(request), seconds, share=bool(call.service.base))
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda found: found.status_code in TRANSIENT)
@@ -422,7 +421,7 @@ class RetryTransport(_Layer):
 
 
 class PaceTransport(_Layer):
-    """Waits for the moment at which the service may be asked."""
+    """Keeps the rate of each service."""
 
     def __init__(
         self, inner: httpx.BaseTransport, limiter: RateLimiter, step: Callable[[], None]
@@ -435,16 +434,16 @@ class PaceTransport(_Layer):
         """Wait, then send a request."""
         service = _call_of(request).service
         # The hosts of the catalogue's links are many, with a few requests each: not shared.
-        self._limiter.acquire(_lane(request), service.rate, share=bool(service.base))
+        self._limiter.acquire(_rate_key(request), service.rate, share=bool(service.base))
         self._step()
         return self._inner.handle_request(request)
 
 
 class BoundedTransport(_Layer):
-    """Unpacks bodies in steps of 64 kB, and bounds their bytes and their time.
+    """Decompresses bodies in steps of 64 kB, and bounds their bytes and their time.
 
-    httpx would unpack whatever it receives in one piece, and gzip packs a thousandfold. Reading a
-    body raises OnlineError, and whatever `step` raises.
+    httpx would decompress a part at once, and gzip can expand it a thousandfold. Reading a body
+    raises OnlineError, and whatever `step` raises.
     """
 
     def __init__(
@@ -455,7 +454,7 @@ class BoundedTransport(_Layer):
         self._step = step
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; the response's stream is bounded and its content unpacked."""
+        """Send a request; the response's stream is bounded and decompressed."""
         response = self._inner.handle_request(request)
         packing = response.headers.pop("content-encoding", "").strip().lower()
         call, stream = _call_of(request), response.stream
@@ -475,7 +474,7 @@ class BoundedTransport(_Layer):
             raise _broke_off(call, "sends data that cannot be unpacked") from error
 
     def _timely(self, parts: Iterable[bytes], call: _Call) -> Iterator[bytes]:
-        """The parts as they arrive, while they are fast enough."""
+        """Yield the parts as they arrive, while they are fast enough."""
         limits = self._limits
         began = checked = time.monotonic()
         arrived = 0
@@ -493,7 +492,7 @@ class BoundedTransport(_Layer):
 
 
 class _Content(httpx.SyncByteStream):
-    """The stream of a response that was made of another one."""
+    """The stream of a response, made from another one."""
 
     def __init__(self, parts: Iterator[bytes], close: Callable[[], None]) -> None:
         self._parts = parts
@@ -520,12 +519,12 @@ def _counted(parts: Iterable[bytes], call: _Call) -> Iterator[bytes]:
 
 
 def _unpacked(parts: Iterable[bytes], packing: str, call: _Call) -> Iterator[bytes]:
-    """The content of what arrives, in steps of 64 kB whatever it unpacks to."""
+    """Yield the decompressed content in steps of 64 kB."""
     if packing in ("", "identity"):
         yield from parts
         return
     if packing not in ("gzip", "x-gzip"):
-        raise _broke_off(call, "packs its response in a way that was not requested")
+        raise _broke_off(call, "compresses its response in a way that was not requested")
     unpacker, arrived = zlib.decompressobj(_GZIP), False
     for part in parts:
         waiting, full, arrived = part, True, True
@@ -535,16 +534,15 @@ def _unpacked(parts: Iterable[bytes], packing: str, call: _Call) -> Iterator[byt
             if piece:
                 yield piece
             if unpacker.unused_data:
-                # zlib would keep whatever follows the end, uncounted.
-                raise _broke_off(call, "sends more than it packed")
+                # zlib would keep all bytes after the end, uncounted.
+                raise _broke_off(call, "sends data after the end of the compressed content")
     if arrived and not unpacker.eof:
         raise _broke_off(call, "ends the connection")
 
 
 class EnvironmentTransport(httpx.BaseTransport):
-    """Sends requests directly, or through the proxy that the environment (HTTPS_PROXY, HTTP_PROXY,
-    ALL_PROXY, NO_PROXY) names for their address. httpx itself asks the environment only where it
-    makes its own transports."""
+    """Sends requests directly, or through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY,
+    ALL_PROXY, NO_PROXY). httpx itself reads these only for its own transports."""
 
     def __init__(self, **options: Any) -> None:
         self._direct = httpx.HTTPTransport(**options)
@@ -574,8 +572,8 @@ def _call_of(request: httpx.Request) -> _Call:
     return call
 
 
-def _lane(request: httpx.Request) -> str:
-    """What a rate is kept for: a service, or one of its hosts where it leads to several."""
+def _rate_key(request: httpx.Request) -> str:
+    """The key of a rate: the service and the host, since a service may redirect to others."""
     host = request.url.netloc.decode("ascii").casefold()
     return f"{_call_of(request).service.id} {host}"
 
@@ -615,8 +613,8 @@ def is_public(address: str, *, near: str = "") -> bool:
 
 
 def is_unknown_host(host: str) -> bool:
-    """Whether a host certainly does not exist. That is not certain where the name server does not
-    respond, nor behind a proxy, which resolves names itself."""
+    """Whether a host certainly does not exist; False if the name server does not respond, or behind
+    a proxy, which resolves names itself."""
     if not host or (getproxies() and not proxy_bypass(host)):
         return not host
     try:
@@ -640,20 +638,18 @@ def plain_address(url: str) -> str:
 
 
 def _is_global(one: _Address) -> bool:
-    """Whether an address, or the one that it embeds, belongs to the public internet."""
-    inner = None
+    """Whether an address, or the one embedded in it, belongs to the public internet."""
     if isinstance(one, ipaddress.IPv6Address):
-        inner = one.ipv4_mapped or one.sixtofour
         if one in _NAT64:
-            inner = ipaddress.IPv4Address(int(one) & 0xFFFFFFFF)
-    return inner.is_global if inner is not None else one.is_global
+            return ipaddress.IPv4Address(int(one) & 0xFFFFFFFF).is_global
+        inner = one.ipv4_mapped or one.sixtofour
+        return one.is_global if inner is None else inner.is_global
+    return one.is_global
 
 
 def _resolved(host: str) -> list[_Address]:
-    try:
+    with contextlib.suppress(ValueError):
         return [ipaddress.ip_address(host)]
-    except ValueError:
-        pass
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -665,8 +661,8 @@ def _resolved(host: str) -> list[_Address]:
 
 
 def _reason(error: Exception) -> tuple[str, str | None]:
-    """What an error of httpx means, as a predicate, and the remedy where a retry is no use;
-    httpx's own words may hold a whole address."""
+    """An error of httpx as a predicate, and a remedy where a retry is of no use; the message of
+    httpx may hold a whole address."""
     cause: BaseException | None = error
     unknown = False
     while cause is not None:

@@ -1,11 +1,12 @@
-"""Whether the catalogue's links still lead somewhere, and what to write where they do not.
+"""Checks of the catalogue's links, with advice for those that fail.
 
-Each address is requested by HEAD, and by GET where that is refused; a few at a time per host. A
-server that lets no programs in has not lost the page: such links are `unclear`, not `dead`.
+Each address is requested by HEAD, and by GET if that is refused; a few at a time per host. A
+server that rejects programs may still have the page: such links are `unclear`, not `dead`.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,17 +29,17 @@ HOSTS = 6
 """Hosts that are asked at the same time."""
 _MOST_HOPS = 8
 _ENOUGH = 12
-"""Links, of several hosts, without a single response: then the network is at fault."""
+"""Links, of several hosts, without any response: then the network is at fault."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
 _GONE = frozenset({404, 410})
 _SHUT = frozenset({401, 402, 403, 405, 406, 407, 418, 425, 429, 451, 503, 999})
-"""Statuses of servers that let no programs in, or not now."""
+"""Statuses of servers that reject programs, or are busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A place of the catalogue that holds an address: an entry (or source) and the link's label."""
+    """A place of an address in the catalogue: an entry (or source) and the link's label."""
 
     entry: str
     label: str
@@ -46,7 +47,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class LinkUse:
-    """An address with every place that holds it."""
+    """An address with all its places."""
 
     url: str
     uses: tuple[Use, ...]
@@ -57,8 +58,8 @@ class Reached:
     """How a server responds to an address.
 
     status: of the last response, None without one; hops: (status, target) of each redirect in
-    turn; fault: why there was no response; missing: the host does not exist, or cannot be reached
-    from elsewhere. A host that refuses the connection may be down for an hour: it is not missing.
+    turn; fault: why there was no response; missing: the host does not exist or is not public (one
+    that refuses the connection may only be down for an hour).
     """
 
     status: int | None
@@ -83,8 +84,8 @@ Reach = Callable[[str, Literal["HEAD", "GET"]], Reached]
 
 
 def reacher(client: HttpClient) -> Reach:
-    """Make the function that requests addresses with `client`, one redirect after the other, and
-    reads no body; what fails is in its result."""
+    """Make the function that requests addresses with `client`, one redirect after the other,
+    without bodies; failures are in its result."""
     from bioretrieval_tui.online.http import is_unknown_host
 
     def reach(url: str, method: Literal["HEAD", "GET"]) -> Reached:
@@ -100,7 +101,7 @@ def reacher(client: HttpClient) -> Reach:
                 address = urljoin(address, target)
                 hops.append((status, address))
         except UsageError:
-            # A private address, or an invalid one: a reader elsewhere cannot follow it.
+            # A private or invalid address: other readers cannot follow it.
             return Reached(None, tuple(hops), fault="no public address", missing=True)
         except OnlineError as error:
             host = urlsplit(address).hostname or ""
@@ -140,8 +141,8 @@ def check_links(
     """Request every address; the verdicts in the order of `links`.
 
     Raises:
-        BioRetrievalError: no server at all responds. Whatever `reach` or `reporter` raises. Then
-        the rest is not requested.
+        BioRetrievalError: no server responds. The errors of `reach` or `reporter`, which also stop
+        the other requests.
     """
     stop = threading.Event()
     counting = threading.Lock()
@@ -169,14 +170,13 @@ def check_links(
                 one.result()
         except BaseException:
             stop.set()
-            for one in waiting:
-                one.cancel()
+            pool.shutdown(cancel_futures=True)
             raise
     return [verdicts[link.url] for link in links]
 
 
 def _refuse_no_network(verdicts: Sequence[Checked]) -> None:
-    """Raise BioRetrievalError where no server responds: then the network is at fault."""
+    """Raise BioRetrievalError if no server responds: then the network is at fault."""
     if all(one.status is None for one in verdicts):
         why = verdicts[0].advice.partition(":")[0]
         raise BioRetrievalError(
@@ -198,21 +198,21 @@ def check_link(link: LinkUse, reach: Reach) -> Checked:
     """Request one address, by HEAD and then by GET."""
     found = reach(link.url, "HEAD")
     if not found.missing and (found.status is None or found.status >= 400):
-        # Many servers respond to HEAD with anything, or not at all; what a reader gets counts.
+        # Many servers respond wrongly to HEAD; the response to a reader's GET counts.
         found = reach(link.url, "GET")
     return verdict_on(link, found)
 
 
 def verdict_on(link: LinkUse, found: Reached) -> Checked:
-    """What a response means for the catalogue."""
+    """Interpret a response."""
     final = found.hops[-1][1] if found.hops else None
     if final is not None and _same(final, link.url):
         final = None
-    verdict, advice = _judged(link, found)
+    verdict, advice = _verdict(link, found)
     return Checked(link, verdict, found.status, final, advice)
 
 
-def _judged(link: LinkUse, found: Reached) -> tuple[Verdict, str]:
+def _verdict(link: LinkUse, found: Reached) -> tuple[Verdict, str]:
     status = found.status
     if status is None:
         why = found.fault or "no response"
@@ -227,24 +227,15 @@ def _judged(link: LinkUse, found: Reached) -> tuple[Verdict, str]:
         return "unclear", "the server fails: try again later"
     if status >= 400:
         return "dead", "the server rejects this address: correct it"
-    place = _new_place(found)
-    if place is not None and not _same(place, link.url):
-        return "moved", f"write {place}"
+    # The target of the leading permanent redirects; temporary ones may follow.
+    permanent = list(itertools.takewhile(lambda hop: hop[0] in _PERMANENT, found.hops))
+    if permanent and not _same(permanent[-1][1], link.url):
+        return "moved", f"write {permanent[-1][1]}"
     return "ok", ""
 
 
-def _new_place(found: Reached) -> str | None:
-    """The target of the leading permanent redirects; temporary ones may follow."""
-    place = None
-    for status, address in found.hops:
-        if status not in _PERMANENT:
-            break
-        place = address
-    return place
-
-
 def _same(one: str, other: str) -> bool:
-    """Whether two addresses differ in nothing that a link must be corrected for."""
+    """Whether two addresses need no correction: scheme, case of the host and a last slash aside."""
 
     def bare(url: str) -> tuple[str, str, str]:
         parts = urlsplit(url)

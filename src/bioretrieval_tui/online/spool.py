@@ -1,9 +1,9 @@
-"""What a search of a service asks for, the batches that it gives, and the spool that keeps them.
+"""Requests to the services' searches, the batches of their records, and the spool on disk.
 
-A `Mark` is all that is needed to resume after a batch, in another process if need be; what its
-cursor holds is the source's own business. The spool writes the records of each batch as lines of
-BEIR's JSONL and then the mark behind them, with the length of the file; whatever a killed process
-wrote beyond that length is cut off, so no record is there twice or in part.
+A `Mark` is all that is needed to resume after a batch, also in another process. The spool appends
+the records of each batch as lines of BEIR's JSONL, then writes the mark with the length of the
+file; bytes beyond that length, from a killed process, are cut off, so that no record is kept twice
+or in part.
 """
 
 from __future__ import annotations
@@ -35,14 +35,13 @@ SERVICE_NAMES: dict[SourceName, str] = {
 LONGEST_QUERY = 20_000
 """Characters; PubMed takes long queries in the body of a request."""
 FORMAT = 1
-"""Of the state beside a spool."""
+"""Format of the state beside a spool."""
 _RECENT = 5_000
-"""Ids that are remembered: a search whose records shift between two pages gives none twice."""
+"""Ids remembered, so that a search whose records shift between two pages gives none twice."""
 
 
 class WorkId(msgspec.Struct, frozen=True):
-    """The id of a work, as its service writes it; `line`: where it first stood in its file, from
-    1."""
+    """The id of a work, as its service writes it; line: its first one in its file, from 1."""
 
     kind: IdKind
     name: str
@@ -53,13 +52,13 @@ class FetchRequest(msgspec.Struct, frozen=True):
     """What to fetch, and where the records go.
 
     source: the service that is searched, or "ids" for the works of `ids`; query: in the source's
-    own syntax; since: the first day of entry (PubMed) or of first publication; most: records at
-    most, None for all.
+    syntax; since: the first day of entry (PubMed) or of first publication; most: largest number
+    of records, None for all.
 
-    index: name of the index that the records go into, built if it does not exist; output: path of
-    the JSONL file that they go into; with neither they are only handed over. model: hub id or
-    folder of the model of a new index, None for the embedded one, with its recipe; device: where
-    it encodes; restart: discard what an interrupted fetch of the same request has kept.
+    index: name of an index, built if it does not exist; output: path of a JSONL file; with neither
+    the records are not kept. model, recipe: hub id or folder and recipe of the model of a new
+    index, None for the embedded one; device: where it encodes; restart: discard what an
+    interrupted fetch of the same request has kept.
     """
 
     source: SourceName | Literal["ids"]
@@ -76,7 +75,7 @@ class FetchRequest(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What is asked, as a text: requests with equal keys bring the same records."""
+        """The request as text: equal keys give the same records."""
         if self.source == "ids":
             return "ids " + " ".join(f"{one.kind}:{one.name}" for one in self.ids)
         return msgspec.json.encode([self.source, self.query, str(self.since), self.most]).decode()
@@ -85,8 +84,8 @@ class FetchRequest(msgspec.Struct, frozen=True):
 class Mark(msgspec.Struct, frozen=True):
     """How far a search has come.
 
-    cursor: where the source goes on; done: records that it gave so far, rejected ones included;
-    total: how many it has, None if not known.
+    cursor: the source's own position; done: records so far, rejected ones included; total: how
+    many there are, None if not known.
     """
 
     cursor: dict[str, str] = {}
@@ -95,7 +94,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class FetchBatch(msgspec.Struct, frozen=True):
-    """Some records, in the order of the service, and the mark behind them."""
+    """Some records, in the order of the service, and the mark after them."""
 
     documents: tuple[Document, ...]
     rejected: tuple[Rejected, ...]
@@ -117,7 +116,7 @@ def sound_query(text: str) -> str:
     try:
         query.encode()
     except UnicodeEncodeError as error:
-        # An argument of the command that was not UTF-8 holds lone surrogates.
+        # A command-line argument that is not UTF-8 has lone surrogates.
         raise UsageError(
             "the query is not valid UTF-8", remedy="set the terminal to UTF-8"
         ) from error
@@ -125,7 +124,7 @@ def sound_query(text: str) -> str:
 
 
 def batch_of(items: Iterable[Item], mark: Mark) -> FetchBatch:
-    """Make a batch of what a reader gave; notices of deletion say nothing about a search."""
+    """Make a batch of a reader's items; notices of deletion have no meaning in a search."""
     documents, rejected = [], []
     for item in items:
         if isinstance(item, Record):
@@ -136,12 +135,12 @@ def batch_of(items: Iterable[Item], mark: Mark) -> FetchBatch:
 
 
 def next_size(request: FetchRequest, mark: Mark, page: int) -> int:
-    """Return how many records to request next: a page, or what is still missing of `most`."""
+    """The number of records to request next: a page, or what is still missing of `most`."""
     return page if request.most is None else max(0, min(page, request.most - mark.done))
 
 
 def expected(request: FetchRequest, total: int | None) -> int | None:
-    """Return how many records the fetch will bring: what the service has, at most `most`."""
+    """The number of records that the fetch will give: those of the service, at most `most`."""
     if total is None or request.most is None:
         return total if request.most is None else request.most
     return min(total, request.most)
@@ -163,8 +162,8 @@ class _SpoolState(msgspec.Struct, frozen=True):
 
 
 class Spool:
-    """The records of one request, in `path` with a state beside it; a context manager that holds
-    the lock of the file.
+    """The records of one request, in `path` with a state beside it; a context manager that locks
+    the file.
 
     key: identifies the request, see `FetchRequest.key`; restart: discard what is kept of it.
 
@@ -259,17 +258,13 @@ class Spool:
         return fresh
 
     def finish(self) -> None:
-        """Record that the search is complete, so that it is not made again. Raises
-        BioRetrievalError."""
+        """Record that the search is complete. Raises BioRetrievalError."""
         with self._writing():
             self._keep(msgspec.structs.replace(self._state, over=True))
 
     def move(self, target: Path | None) -> None:
-        """Move the records to `target`, or delete them if None; the state is deleted.
-
-        Raises:
-            BioRetrievalError: they cannot be moved.
-        """
+        """Move the records to `target`, or delete them if None; the state is deleted. Raises
+        BioRetrievalError if they cannot be moved."""
         with self._writing():
             if self._file is not None:
                 self._file.close()
@@ -292,7 +287,7 @@ class Spool:
             self._file = self.path.open("ab")
             if kept is not None and there >= kept.bytes:
                 self._state = kept
-            # Before the first record, so that what a killed run leaves is recognised.
+            # Before the first record, so that the spool of a killed run is recognised.
             self._keep(self._state)
             self._file.truncate(self._state.bytes)
         for document in self.documents():
@@ -319,7 +314,7 @@ class Spool:
             write_atomically(self.state_path, msgspec.json.encode(state))
             self._state = state
         except BaseException:
-            # After an interrupt between the two, the state on disk is the true one.
+            # After an interrupt between the two, the state on disk counts.
             with contextlib.suppress(BioRetrievalError, OSError):
                 self._state = self._read_state() or self._state
             raise
@@ -358,19 +353,19 @@ def line_of(document: Document) -> bytes:
 
 
 def starred_path(name: str) -> Path:
-    """The file with the papers that were starred into the index `name`, so that it can be built
-    from them again; JSONL in BEIR's form. It may not exist."""
+    """The file of the papers that were starred into the index `name`, from which it can be built
+    again; BEIR's JSONL. It may not exist."""
     return places().data / "starred" / f"{name}.jsonl"
 
 
 def keep_starred(name: str, papers: Mapping[str, bytes], *, restart: bool) -> Path:
     """Append papers (lines of JSONL by id) to the file of an index and return the file.
 
-    restart: discard what is there. A paper that is there already keeps its place and is replaced:
-    the index would take the later of two versions in the file.
+    restart: discard the earlier ones. A paper that is kept already is replaced in its place, since
+    an index takes the later of two versions.
 
     Raises:
-        BioRetrievalError: it cannot be written; what was there still is.
+        BioRetrievalError: it cannot be written; the previous file is unchanged.
     """
     path = starred_path(name)
     try:
@@ -390,7 +385,7 @@ class _BeirId(msgspec.Struct, frozen=True):
 
 
 def _id_of_line(line: bytes) -> str | bytes:
-    """The id of a record; of anything else the line itself."""
+    """The id of a record; the line itself if it is none."""
     try:
         return msgspec.json.decode(line, type=_BeirId).id
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,8 +1,8 @@
-"""Watches: queries that are repeated, and the news that they brought; one file a watch.
+"""Watches: queries that are repeated, with their news; one file a watch.
 
-A file holds the watch, the ids that it has seen and its news, and is replaced whole, so that a
-killed run leaves what the one before wrote. A run asks for some days more than have passed, since
-records enter every index late, and skips what it has seen by id.
+A file holds the watch, the ids that it has seen and its news, and is replaced as a whole. A run
+asks for some more days than have passed, since records enter every index late, and skips ids that
+it has seen.
 """
 
 from __future__ import annotations
@@ -119,11 +119,8 @@ def folder() -> Path:
 
 
 def watches(remark: Callable[[str], None] = lambda _: None) -> list[Watched]:
-    """Read all watches, by name. One that cannot be read is left out; `remark` is told why.
-
-    Raises:
-        BioRetrievalError: the folder cannot be read.
-    """
+    """Read all watches, by name. One that cannot be read is left out; remark: called with the
+    reason. Raises BioRetrievalError if the folder cannot be read."""
     try:
         paths = [
             path
@@ -146,11 +143,8 @@ def watches(remark: Callable[[str], None] = lambda _: None) -> list[Watched]:
 
 
 def watched(name: str) -> Watched:
-    """Read the watch with this name.
-
-    Raises:
-        NotFoundError: it does not exist. BioRetrievalError: its file is damaged.
-    """
+    """Read a watch. Raises NotFoundError if it does not exist, BioRetrievalError if its file is
+    damaged."""
     path = _path(name)
     if not path.is_file():
         raise _missing(name)
@@ -182,11 +176,8 @@ def add_watch(
 
 
 def remove_watch(name: str) -> Watched:
-    """Delete a watch with its news, and return them.
-
-    Raises:
-        NotFoundError: it does not exist. BioRetrievalError: it cannot be deleted.
-    """
+    """Delete a watch with its news, and return them. Raises NotFoundError if it does not exist,
+    BioRetrievalError if it cannot be deleted."""
     with writing("changed"):
         found = watched(name)
         try:
@@ -199,11 +190,8 @@ def remove_watch(name: str) -> Watched:
 
 
 def mark_read(name: str, ids: Sequence[str] | None = None, *, read: bool = True) -> Watched:
-    """Mark news of a watch as read or unread; ids: all of them if None.
-
-    Raises:
-        NotFoundError: it does not exist. BioRetrievalError: it cannot be written.
-    """
+    """Mark news of a watch as read or unread; ids: all of them if None. Raises NotFoundError if
+    the watch does not exist, BioRetrievalError if it cannot be written."""
     with writing("changed"):
         found = watched(name)
         wanted = None if ids is None else set(ids)
@@ -218,29 +206,19 @@ def mark_read(name: str, ids: Sequence[str] | None = None, *, read: bool = True)
 
 
 def save(watched: Watched) -> None:
-    """Replace the file of a watch.
-
-    Raises:
-        BioRetrievalError: it cannot be written; the previous one is untouched.
-    """
+    """Replace the file of a watch. Raises BioRetrievalError; then the previous one is unchanged."""
     save_file(_path(watched.watch.name), msgspec.json.encode(watched), "the watch")
 
 
 def writing(doing: str) -> contextlib.AbstractContextManager[None]:
-    """Lock the files for a change; `doing` completes the message "cannot be ... now".
-
-    Raises:
-        BioRetrievalError: another process holds the lock for long.
-    """
+    """Lock the files for a change; `doing` completes the message "cannot be ... now". Raises
+    BioRetrievalError if another process holds the lock for long."""
     return _held(".writing.lock", doing, seconds=10)
 
 
 def running() -> contextlib.AbstractContextManager[None]:
-    """Lock the running of watches: one by cron and one by hand would fetch everything twice.
-
-    Raises:
-        BioRetrievalError: another process runs the watches.
-    """
+    """Lock the running of watches, since cron and a user could run them at the same time. Raises
+    BioRetrievalError if another process runs them."""
     return _held(".running.lock", "run", seconds=0)
 
 
@@ -314,7 +292,7 @@ def _missing(name: str) -> NotFoundError:
 # Running a watch ----------------------------------------------------------------------------------
 
 RecordSource = Callable[[Watch, date], Iterable[Document]]
-"""Gives the records of a watch since a day; may raise BioRetrievalError on the way."""
+"""Gives the records of a watch since a day; may raise BioRetrievalError after some."""
 Ranker = Callable[[Watch, Sequence[Document]], Sequence[float | None]]
 """Gives the score of each document, None for one that its index holds already."""
 
@@ -324,7 +302,7 @@ class WatchRun:
     """The result of one run.
 
     news: best score first; known: new records that the watch's index holds already; more: whether
-    there were more than one run takes; failed: why the run broke off, or could not rank.
+    there are more than one run takes; failed: why the run broke off, or could not rank.
     """
 
     watch: Watch
@@ -381,7 +359,7 @@ def run_watch(
         current = watched(before.watch.name)
         after = msgspec.structs.replace(
             current,
-            # After an incomplete run the same days are asked for again.
+            # An incomplete run does not advance the day.
             asked=current.asked if failed is not None or more else found,
             seen=_remembered({**current.seen, **dict.fromkeys(fresh, today)}, now.date()),
             news=bounded((*news, *current.news)),
@@ -394,8 +372,8 @@ def run_watch(
 def record_source(
     client: HttpClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> RecordSource:
-    """Make the function that fetches the records of any watch; it raises OnlineError where the
-    service fails."""
+    """Make the function that fetches the records of any watch; it raises OnlineError if the service
+    fails."""
     from bioretrieval_tui.online.fetch import batches_of
 
     def records(watch: Watch, since: date) -> Iterator[Document]:
@@ -406,7 +384,7 @@ def record_source(
 
 
 def asked_since(watched: Watched) -> date:
-    """The first day that the next run asks for."""
+    """The first day that the next run requests."""
     first = date.fromisoformat(watched.watch.since)
     if watched.asked is None:
         return first

@@ -1,9 +1,8 @@
-"""JSON records: one object a line, or the elements of one array or object in a file of any size.
+"""JSON records: one object a line, or the elements of an array or object in a file of any size.
 
-Elements are found by a scanner of strings and brackets and decoded one by one, so that neither
-size nor one bad element matters. Strings must end and brackets match; where they do not, the rest
-of the file is rejected, with its place. (`ijson` stops at the first fault of any kind and gives
-no offsets.)
+A scanner of strings and brackets finds the elements, which are decoded one by one, so that a bad
+element loses no other. Where strings do not end or brackets do not match, the rest of the file is
+rejected, with its place. (`ijson` stops at the first fault and gives no offsets.)
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^ \t\r\n,\[\]{}\"]+")
 _CLOSES = {b"[": b"]", b"{": b"}", b'"': b'"'}
 _DEEPEST = 1_000
-"""Brackets within each other: deeper than the decoder goes."""
+"""Deepest nesting of brackets, above the decoder's own limit."""
 
 
 def decode(data: bytes) -> Any:
-    """One JSON value. Raises RecordFault where it is none, or not UTF-8."""
+    """Decode a JSON value. Raises RecordFault if it is invalid or not UTF-8."""
     try:
         return msgspec.json.decode(data)
     except RecursionError as error:
@@ -70,10 +69,10 @@ def line_items(
     limit: int = MAX_LINE_BYTES,
     shape: str | None = None,
 ) -> Iterator[Item]:
-    """One item a line that is not blank; `to_document` may raise RecordFault.
+    """Yield an item a line that is not blank; `to_document` may raise RecordFault.
 
-    limit: bytes of the longest line that is read; shape: how a line should look, the remedy of
-    faults that have none of their own.
+    limit: bytes of the longest line that is read; shape: the expected form of a line, as the
+    remedy of faults without one.
     """
     for number, line in source.lines(limit):
         place = Place(source.name, line=number)
@@ -92,7 +91,7 @@ def _document_of_line(line: bytes, to_document: Callable[[dict[str, Any]], Docum
 
 
 def json_object(value: Any) -> dict[str, Any]:
-    """`value` where it is an object. Raises RecordFault where it is none, or holds a NUL."""
+    """Return `value`, an object. Raises RecordFault if it is not one, or holds a NUL."""
     if not isinstance(value, dict):
         raise RecordFault(f"the record is {json_type(value)}, not an object")
     sound_value(value)
@@ -100,7 +99,7 @@ def json_object(value: Any) -> dict[str, Any]:
 
 
 def text_field(record: dict[str, Any], name: str) -> str:
-    """The text under `name`, "" where there is none. Raises RecordFault where it is no text."""
+    """The text under `name`, "" if absent. Raises RecordFault if it is not text."""
     value = record.get(name)
     if value is not None and not isinstance(value, str):
         raise RecordFault(f"`{name}` is {json_type(value)}, not text")
@@ -108,7 +107,7 @@ def text_field(record: dict[str, Any], name: str) -> str:
 
 
 def json_type(value: Any) -> str:
-    """What a JSON value is, for messages."""
+    """The type of a JSON value, for messages."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -121,14 +120,14 @@ def json_type(value: Any) -> str:
 
 
 def first_line(head: bytes) -> bytes:
-    """The first line of a file that is not blank, for recognising its format."""
+    """The first line of a file that is not blank, to detect its format."""
     return head.removeprefix(BOM).lstrip().partition(b"\n")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class JsonElement:
-    """One element: its `offset` in the file (of its key, within an object), `key` (None within
-    an array), and `value`, or the `fault` why it has none."""
+    """An element: its byte `offset` in the file (that of its key in an object), `key` (None in an
+    array), and `value`, or its `fault`."""
 
     offset: int
     key: str | None
@@ -136,7 +135,7 @@ class JsonElement:
     fault: RecordFault | None = None
 
     def record(self) -> dict[str, Any]:
-        """The value as an object. Raises RecordFault where there is none, or it is no object."""
+        """The value as an object. Raises its fault, or RecordFault for another type."""
         if self.fault is not None:
             raise self.fault
         return json_object(self.value)
@@ -145,12 +144,12 @@ class JsonElement:
 def elements(
     source: SourceReader, path: tuple[str, ...] = (), *, limit: int = MAX_LINE_BYTES
 ) -> Iterator[JsonElement]:
-    """The elements of the array or object that the file holds, or of the one under the keys
-    `path` in it (none, where no such key is there); of each in turn, where several follow each
-    other. An element of more than `limit` bytes is reported, but never held.
+    """Yield the elements of the array or object in a file, or of the one under the keys `path`;
+    if several follow each other, of each in turn. An element of more than `limit` bytes is
+    reported, but not held in memory.
 
     Raises:
-        SourceDamaged: the file ends within the JSON, or is no JSON from some place on.
+        SourceDamaged: the file ends within the JSON, or stops being JSON.
         CorpusError: the file cannot be read, or changed meanwhile.
     """
     window = _JsonWindow(source)
@@ -160,13 +159,13 @@ def elements(
 
 
 def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator[JsonElement]:
-    """The elements of the container that begins here, or of the one under `path` in it."""
+    """Yield the elements of the container that begins here, or of the one under `path` in it."""
     opened = window.peek()
     if opened != b"{" and (path or opened != b"["):
         what = "object" if path else "array or object"
         raise _broken(window.offset, f"no JSON {what} begins here")
     closes = _CLOSES[window.take()]
-    # A comma after the last element, which some writers leave, is accepted.
+    # A comma after the last element is accepted.
     while window.peek() != closes:
         start = window.offset
         key = _key(window) if opened == b"{" else None
@@ -186,7 +185,7 @@ def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator
         if window.peek() == b",":
             window.take()
         elif window.peek() != closes:
-            what = "no comma parts two elements here" if window.peek() else "the file ends here"
+            what = "no comma between two elements here" if window.peek() else "the file ends here"
             raise _broken(window.offset, f"{what}, within the JSON")
     window.take()
 
@@ -222,11 +221,11 @@ class _JsonWindow:
 
     @property
     def offset(self) -> int:
-        """Bytes of the file before the next one."""
+        """The position of the next byte in the file."""
         return self._base + self._at
 
     def peek(self) -> bytes:
-        """The next byte that is no whitespace, not taken yet; empty at the end."""
+        """The next byte that is not whitespace, not consumed; empty at the end."""
         while True:
             match = _SPACE.match(self._data, self._at)
             self._at = match.end() if match else self._at
@@ -234,14 +233,13 @@ class _JsonWindow:
                 return self._data[self._at : self._at + 1]
 
     def take(self) -> bytes:
-        """The next byte that is no whitespace; empty at the end."""
+        """The next byte that is not whitespace, consumed; empty at the end."""
         byte = self.peek()
         self._at += len(byte)
         return byte
 
     def value(self, limit: int) -> bytes | None:
-        """The bytes of the next value, to its end; None where it has more than `limit`, which
-        are passed over.
+        """Consume the next value; None if it has more than `limit` bytes.
 
         Raises:
             SourceDamaged: the file ends within it, a bracket has no match, or it is no value.
@@ -249,7 +247,7 @@ class _JsonWindow:
         is_scalar = self.peek() not in (b"[", b"{", b'"')
         start = self.offset
         kept: list[bytes] = []
-        stack: list[bytes] = []  # what closes the strings and brackets that are open
+        stack: list[bytes] = []  # the closing characters of open strings and brackets
         size = 0
         while True:
             begin = self._at
@@ -264,7 +262,7 @@ class _JsonWindow:
                 return None if size > limit else b"".join(kept)
 
     def _scalar(self, start: int) -> bool:
-        """Go to the end of a number or word, or of the window; whether it ends there."""
+        """Move to the end of a number or word, or of the window; whether it ends there."""
         match = _SCALAR.match(self._data, self._at)
         if match is None and self.offset == start:
             raise _broken(start, "no JSON value begins here")
@@ -272,14 +270,14 @@ class _JsonWindow:
         return self._at < len(self._data)
 
     def _tokens(self, stack: list[bytes], start: int) -> bool:
-        """Go to the end of the value, or of the window; whether the value ends there."""
+        """Move to the end of the value, or of the window; whether the value ends there."""
         data = self._data
         while True:
             if stack and stack[-1] == b'"':
                 rest = _STRING_REST.match(data, self._at)
                 self._at = rest.end() if rest else self._at
                 if data[self._at : self._at + 1] != b'"':
-                    return False  # but for a backslash at its very end, the window is used up
+                    return False  # except a final backslash, the window is used up
                 self._at += 1
                 stack.pop()
             elif match := _TOKEN.search(data, self._at):

@@ -1,5 +1,5 @@
-"""Readers of tables: CSV, TSV and (an optional extra) Parquet. PubMed's own export is read as it
-is, other tables by the names of their columns or as the user maps them."""
+"""Readers of tables: CSV, TSV and (an optional extra) Parquet; by the names of their columns, by
+the user's mapping, or by the columns of PubMed's own export."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FIELDS = ("id", "title", "text", "year", "date", *_TEXTS, *_LISTS)
 _IDS = ("id", "pmid", "doi")
 _SHOWN = 12
 
-# What PubMed's own export calls its columns, besides those with the names of our fields.
+# Columns of PubMed's own export, besides those with the names of our fields.
 _PUBMED = {
     "title": "Title",
     "authors": "Authors",
@@ -67,10 +67,10 @@ def is_pubmed(columns: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column holds which field.
+    """The columns of the fields.
 
-    fields: from our names to positions; others: names and positions of the columns that go into
-    the metadata as they are; pubmed: whether the table is PubMed's own export.
+    fields: from our names to positions; others: names and positions of the columns that become
+    metadata unchanged; pubmed: whether the table is PubMed's own export.
     """
 
     fields: Mapping[str, int]
@@ -78,10 +78,10 @@ class Columns:
     pubmed: bool
 
     def document(self, row: Sequence[Any]) -> Document:
-        """The document of one row, of texts or of JSON values.
+        """Make the document of one row, of texts or of JSON values.
 
         Raises:
-            RecordFault: it has no id, or neither title nor text, or a NUL.
+            RecordFault: it has no id, neither title nor text, or a NUL.
         """
         values = {name: row[at] for name, at in self.fields.items()}
         identity = next((values[name] for name in _IDS if values.get(name) not in (None, "")), "")
@@ -111,12 +111,12 @@ class Columns:
 
 
 def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> Columns:
-    """Which column is which field: `mapping` (field to column) first, then columns that are
-    called like our fields, whatever their case.
+    """Find the columns of the fields: by `mapping` (field to column) first, then by our field
+    names, whatever their case.
 
     Raises:
-        CorpusError: a mapped column is not there or there twice, or none holds the id or any
-            text; the message lists the columns.
+        CorpusError: a mapped column is missing or ambiguous, or there is no column for the id or
+            for any text; the message lists the columns.
     """
     found: dict[str, int] = {}
     pubmed = is_pubmed(names)
@@ -125,7 +125,7 @@ def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> C
         if not at:
             at = [n for n, name in enumerate(names) if name.casefold() == column.casefold()]
         if len(at) != 1 and (at or field in mapping):
-            what = "is there twice" if at else "is not there"
+            what = "occurs twice" if at else "does not exist"
             raise CorpusError(
                 f"{file}: the column {column!r} for `{field}` {what}; its columns are"
                 f" {_listed(names)}",
@@ -161,7 +161,7 @@ def _text(value: Any) -> str:
         return sound(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(int(value)) if value == value // 1 else str(value)
-    raise RecordFault("a column that should hold text holds something else")
+    raise RecordFault("a text column holds another type")
 
 
 def _list(value: Any) -> list[str]:
@@ -190,35 +190,35 @@ MAX_FIELD_CHARACTERS = MAX_LINE_BYTES
 _LOOKED_AT = 20
 _LONGEST_NAME = 100
 _MOST_AGAIN = 256 * 2**20
-"""Characters that are read a second time, all in all, because a quote was left open."""
+"""Characters that are read again because of open quotes, at most."""
 
 
 def read_csv(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
-    """Items of one CSV file, in file order; the first row names the columns.
+    """Read the items of a CSV file, in file order; the first row names the columns.
 
-    A row is rejected that has too many or too few fields, a quote out of place, a field of more
-    than 16 MB, no id, neither title nor text, a NUL, or bytes that are not UTF-8. A quote that
-    is never closed costs its own line alone: reading goes on with the next one.
+    A row is rejected if it has too many or too few fields, a misplaced quote, a field of more than
+    16 MB, no id, neither title nor text, a NUL, or bytes that are not UTF-8. An unclosed quote
+    loses only its own line.
 
     Raises:
-        CorpusError: a mapped column is not there, or no column holds the id or any text.
+        CorpusError: a mapped column does not exist, or there is none for the id or for any text.
     """
     yield from _read(source, options, ",")
 
 
 def read_tsv(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
-    """Items of one TSV file; as `read_csv`, but a line whose tabs give the right number of
-    fields is taken as it is where its quotes make no sense."""
+    """Read the items of a TSV file; as `read_csv`, but a line with misplaced quotes is split at its
+    tabs if that gives the right number of fields."""
     yield from _read(source, options, "\t")
 
 
 def recognises_csv(head: bytes) -> bool:
-    """Whether the first rows have the same number of fields, parted by commas."""
+    """Whether the first rows have the same number of fields, separated by commas."""
     return _is_table(head, ",")
 
 
 def recognises_tsv(head: bytes) -> bool:
-    """Whether the first rows have the same number of fields, parted by tabs."""
+    """Whether the first rows have the same number of fields, separated by tabs."""
     return _is_table(head, "\t")
 
 
@@ -229,7 +229,7 @@ def is_pubmed_csv(head: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row: the number of its first line, its fields, or why they cannot be trusted."""
+    """One row: the number of its first line, its fields, and a fault if they are unreliable."""
 
     line: int
     cells: list[str]
@@ -262,7 +262,7 @@ def _row_document(row: _Row, width: int, columns: Columns) -> Document:
 
 
 class _RowLines:
-    """Lines as the csv module wants them: remembers those of the current row, takes them back."""
+    """Lines for the csv module; remembers those of the current row, and can take them back."""
 
     def __init__(self, lines: Iterator[TextLine]) -> None:
         self._lines = lines
@@ -283,11 +283,11 @@ class _RowLines:
         return line.text
 
     def begin(self) -> None:
-        """The next line begins a row."""
+        """Begin a row at the next line."""
         self.row, self._size = [], 0
 
     def keep_first(self) -> None:
-        """All lines of this row but the first are to be read again, as long as that is cheap."""
+        """Return all lines of this row but the first, as long as that is cheap."""
         again = sum(len(line.text) for line in self.row[1:])
         if again <= self._budget:
             self._budget -= again
@@ -296,9 +296,9 @@ class _RowLines:
 
 
 def _rows(lines: _RowLines, delimiter: str) -> Iterator[_Row]:
-    """All rows that hold anything. Those after the first that do not fit it and span lines are
-    cut back to their first line, so that a stray quote swallows no neighbour."""
-    # The module's own limit is one for the whole process, and too low for a long text.
+    """Yield all rows that are not empty. A row of several lines with a fault or a wrong number of
+    fields is cut to its first line, so that a stray quote loses no other row."""
+    # The module's own limit is global to the process, and too low for a long text.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     width: int | None = None
@@ -329,13 +329,13 @@ def _rows(lines: _RowLines, delimiter: str) -> Iterator[_Row]:
 
 
 def _plainly(reason: str) -> str:
-    """What an error of the csv module is to a reader of the report."""
+    """An error of the csv module in plain words."""
     if "unexpected end of data" in reason:
-        return "a quote that is opened here is never closed"
+        return "a quote is never closed"
     if "expected after" in reason:
-        return "something stands between the end of a quote and the next field"
+        return "there is text between a closing quote and the next field"
     if "new-line character" in reason:
-        return "a line end stands in a field without quotes"
+        return "there is a line end in a field without quotes"
     if "field limit" in reason:
         return f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters"
     return reason
@@ -366,18 +366,18 @@ _PARQUET_MAGIC = b"PAR1"
 _BATCH = 1_000
 _REMEDY = "get the file again and compare its checksum"
 _LARGEST_GROUP = 2 * 2**30
-"""Bytes of one row group, unpacked, that are read at all: a group is the unit of reading."""
+"""Bytes of a row group, uncompressed, at most: a group is read as a whole."""
 
 
 def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
-    """Items of one Parquet file, in file order, one row group in memory at a time. Rows have no
-    line; a rejected one is reported by its number, from 1. The rest of a damaged row group is
-    one rejected item, and reading goes on with the next group.
+    """Read the items of a Parquet file, in file order, one row group in memory at a time.
+
+    A rejected row is reported by its number, from 1; the rest of a damaged row group is one
+    rejected item.
 
     Raises:
-        CorpusError: pyarrow is not installed, the input is a pipe or packed with gzip, the
-            table of contents is damaged, a mapped column is not there, or no column holds the
-            id or any text.
+        CorpusError: pyarrow is not installed, the input is a pipe or compressed, the metadata is
+            damaged, a mapped column does not exist, or there is none for the id or for any text.
     """
     try:
         import pyarrow
@@ -389,12 +389,12 @@ def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
         ) from error
     if source.path is None:
         raise CorpusError(
-            "Parquet cannot be read through a pipe, as its contents stand at its end",
+            "Parquet cannot be read from a pipe: its metadata is at its end",
             remedy="save it and name the file",
         )
     with source.path.open("rb") as stream:
         if stream.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:
-            raise CorpusError(f"{source.name} is no plain Parquet file", remedy="unpack it")
+            raise CorpusError(f"{source.name} is compressed Parquet", remedy="decompress it")
     faults = (pyarrow.ArrowException, OSError, UnicodeError, OverflowError)
     try:
         table = pyarrow.parquet.ParquetFile(source.path)
@@ -409,10 +409,10 @@ def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
             if described.total_byte_size > _LARGEST_GROUP:
                 raise CorpusError(
                     f"{source.name}: a row group of {described.total_byte_size:,} bytes is too"
-                    " much at once",
+                    " large",
                     remedy="write it with smaller row groups",
                 )
-            # Nothing more is asked of `described`: pyarrow ends the process on a damaged column.
+            # Nothing else of `described` is used: pyarrow aborts on a damaged column.
             end = first + described.num_rows
             try:
                 for batch in table.iter_batches(_BATCH, row_groups=[group]):
@@ -426,14 +426,14 @@ def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
 
 
 def recognises_parquet(head: bytes) -> bool:
-    """Whether it begins with Parquet's mark."""
+    """Whether it begins with the magic bytes of Parquet."""
     return head.startswith(_PARQUET_MAGIC)
 
 
 def _parquet_items(
     batch: pyarrow.RecordBatch, columns: Columns, name: str, first: int
 ) -> Iterator[Item]:
-    """The items of a few rows, the first of which has the number `first`."""
+    """Yield the items of a batch whose first row has the number `first`."""
     place = Place(name)
     for at in range(batch.num_rows):
         try:

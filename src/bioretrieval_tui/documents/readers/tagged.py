@@ -1,7 +1,6 @@
 """Readers of tagged lines: MEDLINE text (also `.nbib`), RIS and Web of Science plain text.
 
-One grammar cuts lines into records and fields for all three; what the tags mean stands below,
-format by format.
+One grammar cuts lines into records and fields; the fields of each format follow below.
 """
 
 from __future__ import annotations
@@ -38,21 +37,20 @@ from bioretrieval_tui.documents.source import (
 )
 
 MAX_RECORD_CHARACTERS = MAX_LINE_BYTES
-"""Largest record that is held; a PubMed record with its thousand authors is under 1 MB."""
+"""Largest record in memory; a PubMed record with a thousand authors is under 1 MB."""
 
 _LINE_COST = 64
-"""What a line costs beside its characters: a million empty ones are no small record."""
+"""Cost of a line besides its characters, since a million empty lines take memory, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """How one format cuts its lines into records.
+    """How a format cuts its lines into records.
 
-    tag: the tag and the value of a line, or None where it has no tag; begins: the tag that
-    begins a record; ends: the tag that ends one, if any; blank_ends: whether a blank line does;
-    loose: whether a line without a tag may stand at the margin (within a record it continues
-    the field above, between records it is passed over), else it must be indented; listed: tags
-    each of whose lines is a value of its own.
+    tag: tag and value of a line, None without a tag; begins, ends: the tags of the first and
+    last line of a record; blank_ends: whether a blank line ends one; loose: whether a line
+    without a tag may be unindented (within a record it continues the field above, between records
+    it is skipped); listed: tags whose continuation lines are values of their own.
     """
 
     name: str
@@ -65,13 +63,13 @@ class Grammar:
 
 
 class TaggedFields:
-    """The fields of one record, each put together from its lines only when it is asked for."""
+    """The fields of one record; lines are joined on access."""
 
     def __init__(self, values: dict[str, list[list[str]]]) -> None:
         self._values = values
 
     def all(self, *tags: str) -> list[str]:
-        """All values of these tags that are not empty, tag by tag, each on one line."""
+        """All non-empty values of these tags, tag by tag, each on one line."""
         lines = (lines for tag in tags for lines in self._values.get(tag, ()))
         return list(filter(None, (plain(" ".join(some)) for some in lines)))
 
@@ -82,7 +80,7 @@ class TaggedFields:
 
 @dataclass(slots=True)
 class _OpenRecord:
-    """A record that is being read. `size` counts characters, and something for each line."""
+    """A record that is being read. size: characters, and a cost for each line."""
 
     line: int
     values: dict[str, list[list[str]]] = field(default_factory=dict)
@@ -96,7 +94,7 @@ class _OpenRecord:
         self.values.setdefault(tag, []).append(self.last)
 
     def refuse(self, fault: RecordFault) -> None:
-        """Hold nothing of the record from here on; the first fault is reported."""
+        """Discard the record from here on; the first fault is reported."""
         self.fault = self.fault or fault
         self.values, self.last = {}, None
 
@@ -104,7 +102,7 @@ class _OpenRecord:
         self, name: str, grammar: Grammar, to_document: Callable[[TaggedFields], Document]
     ) -> Item:
         if not grammar.blank_ends and grammar.begins not in self.values:
-            what = f"fields stand outside of a record, with no {grammar.begins} above"
+            what = f"fields outside of a record, with no {grammar.begins} above"
             self.fault = self.fault or RecordFault(what)
         place = Place(name, line=self.line)
         if self.fault is not None:
@@ -115,9 +113,9 @@ class _OpenRecord:
 def _items(
     source: SourceReader, grammar: Grammar, to_document: Callable[[TaggedFields], Document]
 ) -> Iterator[Item]:
-    """One item a record, placed at its first line; `to_document` may raise RecordFault.
+    """Yield an item a record, placed at its first line; `to_document` may raise RecordFault.
 
-    A run of fields outside of any record is one `Rejected`, so nothing is lost unreported.
+    Fields outside of any record are one `Rejected`, so that nothing is lost unreported.
     """
     current: _OpenRecord | None = None
     for line in text_lines(source):
@@ -153,7 +151,7 @@ def _items(
         elif pair is not None:
             current.add(*pair)
         elif current.last is None or not (grammar.loose or text[:1].isspace()):
-            current.refuse(RecordFault(f"line {line.number} is no field of {grammar.name}"))
+            current.refuse(RecordFault(f"line {line.number} is not a field of {grammar.name}"))
         elif current.tag in grammar.listed:
             current.add(current.tag, text)
         else:
@@ -163,14 +161,14 @@ def _items(
 
 
 def _is_begun(current: _OpenRecord | None, grammar: Grammar) -> bool:
-    """Whether the tag that begins records begins another one here. MEDLINE records may have
-    fields before it (its order is not promised), and then the blank line has parted them."""
+    """Whether this tag begins a record. MEDLINE records may have other fields before it (the order
+    is not specified); then a blank line separates them."""
     if current is None or not grammar.blank_ends or current.fault is not None:
         return True
     return grammar.begins in current.values
 
 
-# MEDLINE: fields named by four characters, continued by indented lines, records parted by blanks.
+# MEDLINE: tags of up to four characters, indented continuation lines, blank lines between records.
 
 _MEDLINE_TAG = re.compile(r"[A-Z][A-Z0-9]{1,3}")
 _MEDLINE_HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S", re.MULTILINE)
@@ -179,11 +177,11 @@ _MARKED_DOI = re.compile(r"(\S+) \[doi\]")
 
 
 def read_medline(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Items of one MEDLINE file, in file order.
+    """Read the items of a MEDLINE file, in file order.
 
-    The id is the PMID, else the DOI. A record is rejected that has neither, has no title and no
-    abstract, holds a NUL or bytes that are not UTF-8, or a line that is no field of MEDLINE.
-    The abstract is `AB`, else another one (`OAB`); books have their title in `BTI`.
+    The id is the PMID, else the DOI. A record is rejected if it has neither, has no title and no
+    abstract, holds a NUL or bytes that are not UTF-8, or a line that is not a field.
+    The abstract is `AB`, else `OAB`; the title of a book is `BTI`.
     """
     yield from _items(source, _MEDLINE, _medline_document)
 
@@ -194,7 +192,7 @@ def recognises_medline(head: bytes) -> bool:
 
 
 def _medline_tag(line: str) -> tuple[str, str] | None:
-    # The dash stands in the fifth column, so "IL-2 was" at the margin is no field.
+    # The dash is in the fifth column, so "IL-2 was" at the margin is not a field.
     if line[4:6] not in ("- ", "-"):
         return None
     tag = line[:4].rstrip()
@@ -235,7 +233,7 @@ def _medline_document(record: TaggedFields) -> Document:
     return document(identifier(pmid or doi), title, text, metadata)
 
 
-# RIS: fields named by two characters, `TY` to `ER` a record, each writer with its own dialect.
+# RIS: tags of two characters, `TY` to `ER` a record, with dialects.
 
 _RIS_TAG = re.compile(r"([A-Z][A-Z0-9])  -(?: |$)")
 _RIS_HEAD = re.compile(r"^TY  - ?\S", re.MULTILINE)
@@ -256,14 +254,14 @@ _RIS_TYPES = {
 
 
 def read_ris(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Items of one RIS file, in file order.
+    """Read the items of a RIS file, in file order.
 
     The id is the accession number (`AN`), else the DOI (`DO`), else `ID`, which some exporters
-    only count up, else `made:` and a hash of title and year: the same in every export, but
-    another one once the title is corrected. Lines between records are passed over; a line
-    without a tag continues the field above, indented or not; a record ends with `ER`, with the
-    next `TY` or with the file. One is rejected that has no title and no abstract, or holds a NUL
-    or bytes that are not UTF-8; so are fields that stand outside of any record.
+    only number, else `made:` and a hash of title and year: equal in every export until the title
+    is corrected. Lines between records are skipped; a line without a tag continues the field
+    above; a record ends with `ER`, the next `TY` or the file. A record is rejected if it has no
+    title and no abstract, or holds a NUL or bytes that are not UTF-8; so are fields outside of any
+    record.
     """
     yield from _items(source, _RIS, _ris_document)
 
@@ -309,7 +307,7 @@ def _ris_document(record: TaggedFields) -> Document:
     return document(identifier(identity), title, text, metadata)
 
 
-# Web of Science, often saved as `.ris`: fields named by two characters and a blank, `PT` to `ER`.
+# Web of Science, often saved as `.ris`: tags of two characters and a blank, `PT` to `ER`.
 
 _WOS_TAG = re.compile(r"([A-Z][A-Z0-9])(?: |$)")
 _WOS_HEAD = re.compile(r"FN .*\s+VR 1\.0\s+PT [A-Z]\b")
@@ -317,10 +315,10 @@ _WOS_FILE_TAGS = frozenset({"FN", "VR", "EF"})
 
 
 def read_wos(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Items of one Web of Science file, in file order.
+    """Read the items of a Web of Science file, in file order.
 
-    The id is the accession number (`UT`), else the PMID, else the DOI, else `made:` and a hash
-    of title and year. What is rejected is as for RIS.
+    The id is the accession number (`UT`), else the PMID, else the DOI, else `made:` and a hash of
+    title and year. Records are rejected as for RIS.
     """
     yield from _items(source, _WOS, _wos_document)
 

@@ -1,8 +1,8 @@
 """XML records of a stream, cut out by their tags and parsed one at a time.
 
-A parser of the whole file stops for good at the first fault. A record that is parsed alone costs
-no other record, and no DOCTYPE reaches the parser: entities that a file declares do not exist
-here, nothing is fetched. Memory holds one record and one block of the file.
+A parser of the whole file stops at the first fault. Parsed alone, a damaged record loses no other,
+and no DOCTYPE reaches the parser: declared entities do not exist, and nothing is fetched. Memory
+holds one record and one block of the file.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ MAX_PARTS = 1_000_000
 """Elements and attributes of one record: libxml2 needs about 120 bytes for each."""
 
 _DECLARED = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})[\"']")
-# Charsets in which the bytes of markup never stand for anything else, so that tags can be found
-# before decoding.
+# Charsets in which markup bytes have no other meaning, so that tags are found before decoding.
 _TRANSPARENT = re.compile(
     r"(ascii|utf-8|iso8859-\d+|cp125\d|koi8-[rtu]|mac-roman|gbk|gb2312|euc_\w+)$"
 )
@@ -65,16 +64,16 @@ def records(
     *,
     limit: int = MAX_RECORD_BYTES,
 ) -> Iterator[tuple[_Element, Place] | Rejected]:
-    """The elements called one of `names`, in file order, wherever they stand in the tree.
+    """Yield the elements called one of `names`, in file order, at any depth.
 
-    A record is `Rejected` that is not well-formed, holds bytes outside the charset of the file,
-    names an entity that is no standard character, is larger than `limit` bytes, or is not
-    closed. Comments, CDATA sections and the DOCTYPE are not searched. No record holds another:
-    where one begins within another, the outer one was not closed.
+    A record is `Rejected` if it is not well-formed, holds bytes outside the charset of the file,
+    uses an unknown entity, is larger than `limit` bytes, or is not closed. Comments, CDATA
+    sections and the DOCTYPE are skipped. No record contains another: if one begins within
+    another, the outer one was not closed.
 
-    Places are offsets in bytes of the file; most such files are one line.
+    Places are byte offsets in the file, since most such files are one line.
 
-    Raises: whatever `blocks` raises; nothing of its own.
+    Raises: whatever `blocks` raises.
     """
     rest = iter(blocks)
     head = b""
@@ -101,8 +100,8 @@ def records(
 
 
 def markup_of(head: bytes) -> bytes:
-    """The first bytes of a file as UTF-8 without a byte order mark, to search for tags; empty
-    where they do not begin like XML, or are of a web page."""
+    """The first bytes of a file as UTF-8 without a byte order mark, to search for tags; empty if
+    they do not begin like XML, or are a web page."""
     charset = _charset(head)
     if charset is None:
         return b""
@@ -113,7 +112,7 @@ def markup_of(head: bytes) -> bytes:
 
 
 def _charset(head: bytes) -> str | None:
-    """Python's name of the charset: by byte order mark, then as declared, else UTF-8."""
+    """Python's name of the charset: by byte order mark, else as declared, else UTF-8."""
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return None
     if head.startswith((codecs.BOM_UTF16_LE, b"<\0?\0")):
@@ -128,13 +127,12 @@ def _charset(head: bytes) -> str | None:
     except LookupError:
         return None
     if name.startswith("utf-16"):
-        return "utf-8"  # the declaration could be read as bytes, so it is not true
+        return "utf-8"  # the declaration was read as bytes, so it is wrong
     return name if _TRANSPARENT.match(name) else None
 
 
 def _transcoded(blocks: Iterable[bytes], charset: str) -> Iterator[bytes]:
-    """UTF-16 as UTF-8. Half surrogate pairs come through as the bytes that they would be, which
-    the parser refuses in the record where they stand."""
+    """UTF-16 as UTF-8. Lone surrogates pass as bytes, which the parser rejects in their record."""
     decoder = codecs.getincrementaldecoder(charset)("surrogatepass")
     for block in blocks:
         yield decoder.decode(block).encode("utf-8", "surrogatepass")
@@ -143,9 +141,8 @@ def _transcoded(blocks: Iterable[bytes], charset: str) -> Iterator[bytes]:
 class _Cutter:
     """Cuts a stream of UTF-8, or of a charset with the same markup, into records.
 
-    Within a record the tokens that matter are start and end tags of records, comments and CDATA
-    sections. None of them holds a `<` but its first, so a search that found nothing goes on at
-    the last `<` once more data is there.
+    The tokens within a record are start and end tags of records, comments and CDATA sections.
+    Each holds one `<`, its first character, so a search resumes at the last `<` with more data.
 
     wide: the file is in UTF-16, and offsets count its bytes.
     """
@@ -164,12 +161,12 @@ class _Cutter:
         self._wide = wide
         self._data = b""
         self._begin = -1  # of the record in `_data`; -1 outside
-        self._at = 0  # everything before was looked at
+        self._at = 0  # all before was searched
         self._lost = False  # within a record that is too large, until the next one begins
         self._offset = 0  # of `_data` in the file
 
     def cut(self) -> Iterator[tuple[int, bytes, RecordFault | None]]:
-        """Offset and bytes of each record, or why it cannot be cut out."""
+        """Yield the offset and bytes of each record, or the fault."""
         while match := self._seek():
             if match.lastgroup != "start":
                 self._pass_section(match)
@@ -181,7 +178,7 @@ class _Cutter:
             self._begin = -1
 
     def _seek(self) -> re.Match[bytes] | None:
-        """The next token outside of records; None at the end of the file."""
+        """Find the next token outside of records; None at the end of the file."""
         pattern = self._start_tag if self._lost else self._outside
         while True:
             if match := pattern.search(self._data, self._at):
@@ -193,7 +190,7 @@ class _Cutter:
                 return None
 
     def _find_end(self, name: bytes) -> RecordFault | None:
-        """Go to the end of the record that began, or as far as it is a record; then say why."""
+        """Move to the end of the open record; return the fault if it has no valid end."""
         is_first = True
         while True:
             stop = min(len(self._data), self._begin + self._limit)
@@ -227,10 +224,10 @@ class _Cutter:
                 return None
 
     def _pass_section(self, token: re.Match[bytes]) -> None:
-        """Go behind a comment, CDATA section or DOCTYPE.
+        """Skip a comment, CDATA section or DOCTYPE.
 
-        One that is not closed is taken for text, so that it cannot swallow the records behind
-        it: it ends where the next of its kind begins, which a true one could not hold.
+        An unclosed one counts as text, so that it hides no record: it ends where the next of its
+        kind begins, which a closed one cannot contain.
         """
         kind, opening = str(token.lastgroup), len(token[0])
         self._at = token.start()
@@ -244,7 +241,7 @@ class _Cutter:
             return
 
     def _more(self) -> bool:
-        """Take the next block and drop what is not needed any more; False at the end."""
+        """Take the next block and drop what was processed; False at the end."""
         block = next(self._blocks, None)
         if block is None:
             return False
@@ -257,7 +254,7 @@ class _Cutter:
         return True
 
     def _width(self, size: int) -> int:
-        """How many bytes of the file the first `size` of `_data` were."""
+        """The bytes of the file for the first `size` bytes of `_data`."""
         if not self._wide:
             return size
         text = self._data[:size].decode("utf-8", "surrogatepass")
@@ -265,8 +262,8 @@ class _Cutter:
 
 
 def _section_end(kind: str, data: bytes, begin: int, at: int, stop: int) -> int | None:
-    """Where a comment, CDATA section or DOCTYPE ends; `at`, right behind its opening, if it is not
-    closed; None where that needs more data."""
+    """The end of a comment, CDATA section or DOCTYPE; `at`, the end of its opening, if it is not
+    closed; None if that needs more data."""
     if kind == "comment":
         dashes = data.find(b"--", at, stop)
         if 0 <= dashes < stop - 2:
@@ -282,9 +279,8 @@ def _section_end(kind: str, data: bytes, begin: int, at: int, stop: int) -> int 
 
 
 class RecordParser:
-    """Parses records that were cut out of a file in `charset` (a name that Python knows; None
-    for UTF-8). What a record took from its file is given back: the declarations of prefixes, and
-    the names of characters that a DTD of the format declares."""
+    """Parses records cut out of a file in `charset` (Python's name; None for UTF-8). Prefixes and
+    named characters, which the file or its DTD declares, are declared in the record again."""
 
     def __init__(self, charset: str | None = None) -> None:
         from lxml import etree
@@ -303,7 +299,7 @@ class RecordParser:
         )
 
     def __call__(self, data: bytes) -> _Element:
-        """The element that `data` is.
+        """Parse a record.
 
         Raises:
             RecordFault: it is not well-formed or not in the charset, or has too many parts.
@@ -330,11 +326,11 @@ def _decoded(data: bytes, charset: str) -> bytes:
         return data.decode(charset).encode("utf-8")
     except UnicodeDecodeError as error:
         place = f"byte {error.start + 1:,} of the record"
-        raise RecordFault(f"{place} is not {charset}, as the file says it is", CONVERT) from error
+        raise RecordFault(f"{place} is not {charset}, the declared charset", CONVERT) from error
 
 
 def _character(match: re.Match[bytes]) -> bytes:
-    """Numeric references for a named character; anything else as it is."""
+    """Numeric references for a named character; other text unchanged."""
     if match[1] is None:
         return match[0]
     name = match[1].decode("ascii")
@@ -343,7 +339,7 @@ def _character(match: re.Match[bytes]) -> bytes:
 
 
 def _declared(data: bytes) -> bytes:
-    """The record with every prefix declared that it uses."""
+    """Declare every prefix that a record uses."""
     tag = data[: data.find(b">")]
     missing = set(_PREFIX.findall(data)) - set(_DECLARED_PREFIX.findall(tag)) - {b"xml", b"xmlns"}
     name = re.match(rb"<[^\s/>]+", data)
