@@ -237,7 +237,7 @@ def test_records_that_cannot_be_taken() -> None:
     assert [item.reason for item in rejected(found)] == [
         "PMID 1 has neither a title nor an abstract",
         "the PMID is empty",
-        "the PMID is no number",
+        "the PMID is not a number",
         "the record has no PMID",
         "the record has no PMID",
     ]

@@ -1,7 +1,4 @@
-"""Bibliographic fields in one form: plain text, identifiers, dates and names.
-
-Formats write them each a little differently. Readers hand in text as it stands in the file.
-"""
+"""Bibliographic fields of all formats in one form: plain text, identifiers, dates and names."""
 
 from __future__ import annotations
 
@@ -28,13 +25,10 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 
 def sound(text: str) -> str:
-    """`text` as it is.
+    """Return `text`. Raises RecordFault if it holds a NUL, or half of a surrogate pair.
 
-    NUL alone is refused of control characters: SQLite and C libraries end a text there. Others
-    are data; the terminal output removes them where they are shown.
-
-    Raises:
-        RecordFault: it holds a NUL, or half of a surrogate pair.
+    SQLite and C libraries end a text at a NUL. Other control characters are data, which the
+    terminal output removes.
     """
     if "\0" in text:
         raise RecordFault("the record holds a NUL character")
@@ -47,7 +41,7 @@ def sound(text: str) -> str:
 
 
 def sound_value(value: Any) -> Any:
-    """A JSON value as it is, every text within it checked. Raises RecordFault as `sound`."""
+    """Return a JSON value, with all texts in it checked. Raises RecordFault as `sound`."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -67,7 +61,7 @@ def plain(text: str) -> str:
 
 
 def whole_number(value: int, called: str) -> str:
-    """A whole number as text. Raises RecordFault where Python refuses to write it."""
+    """A whole number as text. Raises RecordFault if it is too long for Python."""
     try:
         return str(value)
     except ValueError as error:  # thousands of digits
@@ -93,7 +87,7 @@ def identifier(value: Any, called: str = "the id") -> str:
 
 
 def made_identifier(*parts: str) -> str:
-    """An id for a record that has none: the same parts give the same id on every machine."""
+    """An id for a record without one; equal parts give equal ids on every machine."""
     digest = hashlib.blake2b(digest_size=10)
     for part in parts:
         data = part.casefold().encode("utf-8", "surrogatepass")
@@ -110,8 +104,8 @@ def doi_of(text: str) -> str | None:
 def dated(text: str) -> dict[str, Any]:
     """`year` (int) and `date` (ISO 8601) of a written date, as exact as it is known.
 
-    "2003 Sep 15", "1948/07//", "20071115" and "2014-05-02" are whole; of a range or a season
-    ("1998 Dec-1999 Jan", "2020 Spring") the first year is taken; without a year it is empty.
+    "2003 Sep 15", "1948/07//", "20071115" and "2014-05-02" are parsed; a range or a season
+    ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
     """
     text = text.strip()
     match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text)
@@ -148,8 +142,7 @@ def document_year(metadata: Mapping[str, Any]) -> int | None:
 def document_date(metadata: Mapping[str, Any]) -> str | None:
     """The date of publication in ISO 8601, as exact as it is known; or None.
 
-    It begins with `document_year`: a date of another year (that of the first version online, say)
-    is passed over.
+    It is in `document_year`: dates of other years (of the first version online) are skipped.
     """
     year = document_year(metadata)
     if year is None:
@@ -167,7 +160,7 @@ def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
 
 
 def short_name(name: str) -> str:
-    """A person as "Family I", from "Family, Given M."; what has no comma is kept as it is."""
+    """A person as "Family I", from "Family, Given M."; unchanged without a comma."""
     family, comma, given = name.partition(",")
     given = given.partition(",")[0]  # "Smith, John, Jr."
     if not comma or not given.strip():
@@ -184,11 +177,7 @@ def distinct(values: Iterable[str]) -> list[str]:
 
 
 def document(identity: str, title: str, text: str, metadata: Mapping[str, Any]) -> Document:
-    """A document whose metadata lists only what the record has.
-
-    Raises:
-        RecordFault: there is neither title nor text.
-    """
+    """Make a document, without empty metadata. Raises RecordFault without title and text."""
     if not title.strip() and not text.strip():
         raise RecordFault("the record has neither a title nor an abstract")
     held = {name: value for name, value in metadata.items() if value not in (None, "", [])}

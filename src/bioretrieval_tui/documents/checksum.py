@@ -1,8 +1,8 @@
-"""SHA-256 of files, and a memory of it, so that a large unchanged file is hashed once.
+"""SHA-256 of files, cached so that a large unchanged file is hashed once.
 
-The memory is keyed by path, size, inode, modification and change time. A change time cannot be
-set back by a program that restores the modification time, and a file that was touched moments
-ago is not remembered at all, since two writes may share one tick of the clock.
+The key is path, size, inode, modification and change time. Programs that restore a modification
+time cannot restore the change time, and a file changed moments ago is not cached, since two writes
+may share one tick of the clock.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import msgspec
 from bioretrieval_tui.paths import places, write_atomically
 
 _SETTLED_NS = 2_000_000_000
-"""A file must be this old before its checksum is remembered: coarse clocks tick in seconds."""
+"""Age of a file from which its checksum is cached: coarse clocks tick in seconds."""
 _MOST_NOTES = 256
-"""Files come and go; the notes of those that went must not pile up."""
+"""Checksums kept; the oldest are deleted."""
 
 
 class _ChecksumNote(msgspec.Struct, frozen=True):
@@ -37,21 +37,14 @@ class _ChecksumNote(msgspec.Struct, frozen=True):
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes, read now.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Hex SHA-256 of a file's bytes, read now. Raises OSError."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def remembered_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, from memory where the file provably has not changed since.
-
-    Raises:
-        OSError: the file cannot be read. A memory that cannot be read or written only costs time.
-    """
+    """Hex SHA-256 of a file, from the cache if the file has not changed. Raises OSError if the file
+    cannot be read; faults of the cache only cost time."""
     path = path.absolute()
     before = path.stat()
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
@@ -78,5 +71,5 @@ def _keep(file: Path, note: _ChecksumNote) -> None:
         for path in notes[:-_MOST_NOTES]:
             path.unlink(missing_ok=True)
     except (OSError, UnicodeEncodeError):
-        # Without the note the next caller hashes again; that is slower and still right.
+        # The next caller hashes again.
         return

@@ -1,5 +1,5 @@
-"""Documents, and what readers yield: documents, deletions and rejected records, each with the
-place that it came from."""
+"""Documents, and the items of readers: documents, deletions and rejected records, each with its
+place in a file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text that can be found.
+    """One searchable text.
 
-    id: as the corpus names it, unique within an index; title and text: plain, either may be
-    empty; metadata: whatever else the record held (JSON values only). Readers use these names
-    where a format has the field: `authors` (list, "Family I"), `journal`, `year` (int), `date`
-    (ISO 8601, as exact as it is known), `doi`, `pmid`, `pmcid`, `url`, `language` (list),
-    `types` (list, publication types), `mesh` and `mesh_major` (lists of headings), `keywords`
-    (list), `vernacular_title`, `volume`, `issue`, `pages`.
+    id: that of the corpus, unique within an index; title and text: plain, either may be empty;
+    metadata: the other fields (JSON values only). Readers use these names: `authors` (list,
+    "Family I"), `journal`, `year` (int), `date` (ISO 8601, as exact as known), `doi`, `pmid`,
+    `pmcid`, `url`, `language` (list), `types` (list, publication types), `mesh` and `mesh_major`
+    (lists of headings), `keywords` (list), `vernacular_title`, `volume`, `issue`, `pages`.
     """
 
     id: str
@@ -29,7 +28,7 @@ class Document:
     def content_hash(self) -> bytes:
         """BLAKE2b (16 bytes) of title and text: equal hashes need only one encoding.
 
-        Metadata is left out on purpose: a corrected journal name does not change a vector.
+        Without the metadata, since a corrected journal name does not change a vector.
         """
         title = self.title.encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(len(title).to_bytes(8, "big"), digest_size=16)
@@ -40,8 +39,8 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands: `file` as the user named it, then what the format can tell: a
-    `line` counted from 1, an `offset` in bytes of the unpacked file from 0, or neither."""
+    """A place in an input: `file` as the user named it, and, depending on the format, a `line` from
+    1 or an `offset` in bytes of the decompressed file from 0."""
 
     file: str
     line: int | None = None
@@ -63,7 +62,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The corpus withdraws the document with this id."""
+    """A notice that the document with this id is deleted."""
 
     id: str
     place: Place
@@ -71,7 +70,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that is left out: where it stands, what is wrong, what to do (or None)."""
+    """A record that is left out: its place, the reason, and a remedy (or None)."""
 
     place: Place
     reason: str
@@ -83,7 +82,7 @@ class Rejected:
 
 
 class RecordFault(Exception):
-    """Why one record is no document: `reason`, and what to do about it (or None)."""
+    """A fault of one record: the reason, and a remedy (or None)."""
 
     def __init__(self, reason: str, remedy: str | None = None) -> None:
         super().__init__(reason)
@@ -92,12 +91,12 @@ class RecordFault(Exception):
 
 
 Item = Record | Deleted | Rejected
-"""What a reader yields, in file order. A broken record is `Rejected` and costs no other."""
+"""An item of a reader, in file order. A broken record is `Rejected` and loses no other."""
 
 
 def item_of(place: Place, make: Callable[[], Document], shape: str | None = None) -> Item:
-    """The record that `make` gives, rejected where it raises RecordFault; `shape` is the remedy
-    of faults that have none of their own."""
+    """The record of `make`, rejected if it raises RecordFault; shape: the remedy of faults without
+    one."""
     try:
         return Record(make(), place)
     except RecordFault as fault:

@@ -1,8 +1,7 @@
-"""Where the sentences of an abstract begin and end.
+"""Sentence boundaries of abstracts, by rules.
 
-Rules, not a model: a sentence ends at . ! or ? (with what closes after it) before a blank and
-something that can begin a sentence. What only looks like an end in biomedical prose is listed:
-abbreviations, initials, genus names, decimals. Nothing of the text is lost or changed.
+A sentence ends at . ! or ? (with closing marks) before a blank and a possible beginning.
+Exceptions of biomedical prose are listed: abbreviations, initials, genus names, decimals.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import re
 
 MOST_CHARACTERS = 1_000
-"""Of one sentence: a longer one is cut at a blank, since it is a table, a list or no prose."""
+"""Longest sentence: a longer one (a table, a list) is cut at a blank."""
 
 _END = re.compile(r"[.!?]+[\"')\]\u201d\u2019]*(?=\s)|\n\s*\n|\s*[\r\n]+(?=[A-Z])")
 _BEGINNING = re.compile(
@@ -24,9 +23,9 @@ _NEVER = frozenset(
     mrs ms prof st sp spp subsp var ssp resp incl est max min avg jr sr inc ltd co dept univ i.v
     i.m i.p s.c p.o b.i.d t.i.d q.i.d""".split()
 )
-"""Words after whose full stop a sentence goes on (in lower case, without the last stop)."""
+"""Abbreviations whose full stop ends no sentence (in lower case, without the last stop)."""
 _OFTEN = frozenset("al inc ltd co etc".split())
-"""Of these, those that also end a sentence: they do where a capital letter follows."""
+"""Those of them that end a sentence if a capital letter follows."""
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -36,7 +35,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     """
     spans: list[tuple[int, int]] = []
     start = 0
-    # Old records are in lower case throughout: there a capital letter cannot be asked for.
+    # Old records are all in lower case.
     beginning = _BEGINNING if any(map(str.isupper, text)) else _ANY_BEGINNING
     for found in _END.finditer(text):
         if found.end() > start and _ends(text, start, found, beginning):
@@ -62,8 +61,7 @@ def _ends(text: str, start: int, found: re.Match[str], beginning: re.Pattern[str
     if plain in _NEVER:
         following = text[found.end() : found.end() + 20].lstrip()[:1]
         return plain in _OFTEN and following.isupper()
-    # An initial (J. Smith), or a genus cut to its letter (E. coli, which is followed by lower case
-    # and so has been let go on already).
+    # An initial (J. Smith); a genus (E. coli) is followed by lower case and was handled above.
     return not (_INITIAL.fullmatch(last) and len(last) < 4 and word.start() > start)
 
 

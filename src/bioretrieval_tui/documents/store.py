@@ -1,8 +1,8 @@
 """Reading the documents of an index: one or more segments, each an SQLite file, as one store.
 
-A document has a label, a whole number from 0 that is also the row of its vector. Labels count on
-from segment to segment; a segment is written once (`writer.py`) and never changed. What a newer
-segment says of an id (a revised record, a deletion) overrides what an older one says.
+A document has a label, a whole number from 0 that is also the row of its vector. Labels continue
+from segment to segment; a segment is written once (`writer.py`) and never changed. A newer segment
+(a revised record, a deletion) overrides older ones.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CREATE TABLE gone (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE files (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 """
 """dead: replaced or deleted within the segment itself. aliases: further ids of the same text, its
-label in this segment or an older one. gone: ids that older segments hold and that are no more."""
+label in this segment or an older one. gone: deleted ids of older segments."""
 
 _BY_LABELS = """
 SELECT label, id, title, text, metadata FROM documents
@@ -59,7 +59,7 @@ SELECT label, id, title, text, metadata, name, line FROM documents
 JOIN files ON files.number = documents.file WHERE label >= ? ORDER BY label LIMIT ?
 """
 _AT_ONCE = 500
-"""Values that one statement takes; every build of SQLite takes so many."""
+"""Values of one statement; every build of SQLite allows so many."""
 _IN_FORCE = """
 SELECT 0, label FROM documents WHERE id = ?1 AND dead = 0
 UNION ALL SELECT 1, label FROM aliases WHERE id = ?1
@@ -73,7 +73,7 @@ _Kept = TypeVar("_Kept")
 
 @dataclass(frozen=True, slots=True)
 class StoredId:
-    """What an id stands for: a document's own id, or an alias of it."""
+    """The document of an id: by its own id, or by an alias."""
 
     label: int
     alias: bool
@@ -83,7 +83,7 @@ class Segment:
     """One finished segment, read-only; usable from several threads.
 
     Raises (all methods):
-        IndexFault: the file is not there, is not a document store, or is damaged.
+        IndexFault: the file does not exist, is not a document store, or is damaged.
     """
 
     def __init__(self, path: Path, first: int) -> None:
@@ -113,7 +113,7 @@ class Segment:
             raise
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """The rows that a statement gives."""
+        """Execute a statement and return its rows."""
         try:
             with self._lock:
                 return self._db.execute(statement, values).fetchall()
@@ -121,7 +121,7 @@ class Segment:
             raise self.fault(error) from error
 
     def close(self) -> None:
-        """Let go of the file; safe to call twice."""
+        """Close the file; safe to call twice."""
         with self._lock:
             self._db.close()
 
@@ -136,8 +136,8 @@ class Segment:
 class DocumentStore:
     """The documents of an index, read-only; usable from several threads.
 
-    paths: the segments' files, oldest first. Labels run over all rows, dead ones too: what is
-    dead by a later segment or by deletion is for the index to know, which keeps a list of it.
+    paths: the segments' files, oldest first. Labels include dead rows; the index keeps the list of
+    those that are dead by a later segment or by deletion.
 
     Raises (all methods):
         IndexFault: a file is not there, is not a document store, or is damaged.
@@ -173,7 +173,7 @@ class DocumentStore:
         return _in_order(labels, found)
 
     def lookup(self, identifier: str) -> StoredId | None:
-        """What an id stands for now, by the newest segment that says anything of it."""
+        """The current document of an id, by the newest segment that has the id."""
         for segment in reversed(self.segments):
             for kind, label in segment.rows(_IN_FORCE, [identifier]):
                 return None if kind == 2 else StoredId(int(label), kind == 1)
@@ -185,7 +185,7 @@ class DocumentStore:
         return None if found is None else (found.label, self.get([found.label])[0])
 
     def labels(self, identifiers: Iterable[str]) -> dict[str, int]:
-        """The labels of those ids that are in force."""
+        """The labels of those ids that are current."""
         found = ((identifier, self.lookup(identifier)) for identifier in identifiers)
         return {identifier: one.label for identifier, one in found if one is not None}
 
@@ -194,7 +194,7 @@ class DocumentStore:
         return self._labels("SELECT label FROM documents WHERE hash = ?", [digest])[::-1]
 
     def by_content(self, digests: Sequence[bytes]) -> dict[bytes, int]:
-        """Of those content hashes that are here, the label of one row each, dead ones too."""
+        """The label of one row for each stored content hash, dead rows too."""
         found: dict[bytes, int] = {}
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
@@ -206,7 +206,7 @@ class DocumentStore:
         return found
 
     def aliases(self, label: int) -> list[str]:
-        """The other ids that stand for this document now, in order."""
+        """The current aliases of a document, sorted."""
         rows = self._all("SELECT DISTINCT id FROM aliases WHERE label = ?", [label])
         names = {str(row[0]) for row in rows}
         return sorted(name for name in names if self.lookup(name) == StoredId(label, alias=True))
@@ -223,7 +223,7 @@ class DocumentStore:
                 start += len(rows)
 
     def records(self, size: int = 1_024) -> Iterator[tuple[int, Record]]:
-        """All rows, dead ones too, with their labels and the places that they came from."""
+        """All rows, dead ones too, with their labels and places in the source files."""
         for segment in self.segments:
             start = segment.first
             while rows := segment.rows(_RECORDS, (start, size)):
@@ -232,7 +232,7 @@ class DocumentStore:
                 start = rows[-1][0] + 1
 
     def all_aliases(self) -> Iterator[tuple[str, int]]:
-        """Every alias in force, with its label."""
+        """Every current alias, with its label."""
         for name, label in self._all("SELECT id, label FROM aliases ORDER BY id"):
             if self.lookup(name) == StoredId(label, alias=True):
                 yield name, label
@@ -242,8 +242,8 @@ class DocumentStore:
         return self._labels("SELECT label FROM documents WHERE dead = 1")
 
     def superseded(self) -> list[int]:
-        """Labels of all dead rows, ascending: those that their own id does not stand for any
-        more. Needs no list of them, but one look-up a row."""
+        """Labels of all dead rows, ascending: those whose own id has another document or none. One
+        look-up a row."""
         rows = self._all("SELECT label, id FROM documents ORDER BY label")
         return [int(at) for at, name in rows if self.lookup(name) != StoredId(int(at), alias=False)]
 
@@ -253,7 +253,7 @@ class DocumentStore:
         return [bytes(row[0]) for row in kept] == [self.get([label])[0].content_hash()]
 
     def check(self) -> str | None:
-        """What SQLite finds wrong in the files, or None; reads all of them."""
+        """The first fault that SQLite finds in the files, or None; reads all of them."""
         for segment in self.segments:
             verdict = segment.rows("PRAGMA integrity_check(1)")[0][0]
             if verdict != "ok":
@@ -273,8 +273,8 @@ class DocumentStore:
         return [int(row[0]) for row in self._all(f"{statement} ORDER BY label", values)]
 
     def _by_segment(self, labels: Sequence[int]) -> Iterator[tuple[Segment, str]]:
-        """The segments that hold any of these labels, which go in as one JSON parameter: builds
-        of SQLite differ in how many `?` they take."""
+        """The segments with any of these labels, as one JSON parameter, since builds of SQLite
+        differ in how many `?` they allow."""
         for segment in self.segments:
             last = segment.first + segment.count
             inside = sorted({int(label) for label in labels if segment.first <= label < last})

@@ -1,8 +1,8 @@
 """Writing one segment of a document store from a stream of records.
 
-A record whose id is known replaces what stood there; one whose text is known under another id
-becomes an alias of it; a deletion removes. Rows are never changed once they are written, only
-marked dead, so that the encoder, which reads along, always sees the same text under a label.
+A record with a known id replaces the earlier one; one with a known text under another id becomes
+an alias of it; a deletion removes. Rows are never changed, only marked dead, so that the encoder,
+which reads meanwhile, always finds the same text under a label.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import sqlite3
 import threading
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -29,18 +28,18 @@ class StoreOutcome(Enum):
 
     NEW = "new"
     SAME = "same"
-    """The same record is there already."""
+    """The same record is stored already."""
     ALIAS = "alias"
-    """The same text is there under another id; this id is now an alias of it."""
+    """The same text is stored under another id; this id is now an alias of it."""
     REPLACED = "replaced"
 
 
 class StoreWriter:
-    """Writes a new segment at `path`, on top of `base` where there is one; a context manager.
+    """Writes a new segment at `path`, on top of `base` if given; a context manager.
 
-    dead: labels of `base` that are dead already. The file is complete once `finish()` returned;
-    without it the file is worthless, which is why it is written with neither journal on disk nor
-    flushes. `add` and `delete` are for one thread; `read` may be called from another.
+    dead: labels of `base` that are dead already. The file is valid only after `finish()`, so it is
+    written without a journal on disk and without flushes. `add` and `delete` are for one thread;
+    `read` may be called from another.
 
     Raises (all methods):
         sqlite3.Error: the disk is full or the file cannot be written.
@@ -62,26 +61,21 @@ class StoreWriter:
         self._base_dead = dead
         self.first = base.rows if base is not None else 0
         self.next = self.first
-        """The label that the next row gets; all below it can be read."""
+        """The label of the next row; all below it can be read."""
         self.died: set[int] = set()
         """Labels, of this segment and of older ones, that died while it was written."""
         self.changes = 0
-        """How often anything was written at all; 0 means that there is nothing new."""
+        """Number of changes; 0 means that there is nothing new."""
         self.aliases = 0
-        """Aliases that came, less those that went."""
+        """Aliases added, less those removed."""
         self.joins_twins = True
-        """Whether an id whose text is there under another id becomes an alias of it."""
+        """Whether an id with the text of another id becomes an alias of it."""
         self._files: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -90,19 +84,15 @@ class StoreWriter:
         return self.next - self.first
 
     def add(self, record: Record) -> StoreOutcome:
-        """Take one record.
-
-        Raises:
-            ValueError: the document holds half a surrogate pair, which is no text.
-        """
+        """Store one record. Raises ValueError if it holds half a surrogate pair."""
         try:
             with self._lock:
                 return self._add(record)
         except UnicodeEncodeError as error:
-            raise ValueError("the record holds half a surrogate pair, which is no text") from error
+            raise ValueError("the record holds half a surrogate pair") from error
 
     def delete(self, identifier: str) -> bool:
-        """Take an id out; False if it was not there."""
+        """Remove an id; False if it is not stored."""
         with self._lock:
             known = self._lookup(identifier)
             if known is None:
@@ -145,7 +135,7 @@ class StoreWriter:
         if known is not None and self._same(known, digest, metadata):
             return StoreOutcome.SAME
         if known is None and self.joins_twins and document.text.strip():
-            # A title alone names many papers ("Editorial"), so it makes no two of them one.
+            # Equal titles without a text ("Editorial") may be different papers.
             twin = self._twin(digest)
             if twin is not None:
                 self._name(document.id, twin)
@@ -172,15 +162,15 @@ class StoreWriter:
         return None if gone else self._base.lookup(identifier)
 
     def _same(self, known: StoredId, digest: bytes, metadata: bytes | None) -> bool:
-        """Whether what is known holds this very content and metadata. Of an alias the metadata
-        was never kept, so there the content decides."""
+        """Whether the stored record has this content and metadata; of an alias, whose metadata is
+        not stored, this content."""
         rows = self._rows("SELECT hash, metadata FROM documents WHERE label = ?", known.label)
         return any(
             bytes(kept) == digest and (known.alias or held == metadata) for kept, held in rows
         )
 
     def _rows(self, statement: str, label: int) -> list[Any]:
-        """What a statement finds of a label, in this segment or in the older one that holds it."""
+        """The rows of a label, in this segment or in the older one that holds it."""
         if label >= self.first:
             return self._db.execute(statement, (label,)).fetchall()
         older = self._base.segments if self._base is not None else ()
@@ -223,8 +213,8 @@ class StoreWriter:
             self._db.execute("BEGIN")
 
     def _forget(self, identifier: str, known: StoredId) -> None:
-        """Take an id off what it stands for; the document dies with its own id, unless an alias
-        of it lives on, which then becomes its id."""
+        """Remove an id or alias; a document without its id is dead, unless it has an alias, which
+        then becomes its id."""
         self.changes += 1
         if known.alias:
             self._db.execute("DELETE FROM aliases WHERE id = ?", (identifier,))
@@ -285,7 +275,7 @@ class StoreWriter:
 
 
 def _packed(document: Document) -> bytes | None:
-    """Metadata as it is kept: keys in a fixed order, so that equal ones are equal bytes."""
+    """Encode metadata with sorted keys, so that equal metadata are equal bytes."""
     if not document.metadata:
         return None
     return msgspec.json.encode(document.metadata, order="deterministic")

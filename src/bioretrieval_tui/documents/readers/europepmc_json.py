@@ -37,13 +37,13 @@ _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9:]*(?:\s[^<>]*)?/?>")
 
 
 def read_europepmc(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Items of one file of results, in file order.
+    """Read the items of a file of results, in file order.
 
     The id is the PMID, else the PMC id, else the source and its id (`PPR:PPR123`), else the
     DOI. Markup within titles and abstracts becomes text, headings of an abstract its labels.
 
     Raises:
-        SourceDamaged: the file ends within the JSON, or is no JSON from some place on.
+        SourceDamaged: the file ends within the JSON, or stops being JSON.
     """
     head = source.head().removeprefix(BOM).lstrip()
     if head.startswith(b"{") and b'"resultList"' not in head:
@@ -57,7 +57,7 @@ def read_europepmc(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
 
 def recognises(head: bytes) -> bool:
     """Whether it is a response with `resultList`, or begins with a result: an object with `id`,
-    `source` and one of the fields that Europe PMC alone calls so."""
+    `source` and a field that only Europe PMC has."""
     start = head.removeprefix(BOM).lstrip()
     if start.startswith(b"{") and b'"resultList"' in start:
         return b'"hitCount"' in start or b'"result"' in start
@@ -128,7 +128,7 @@ def _is_major(heading: dict[str, Any]) -> bool:
 
 
 def _word(record: dict[str, Any], name: str) -> str:
-    """A short text or number as text; what is neither is as good as missing."""
+    """A short text or number as text; empty for other types."""
     value = record.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return identifier(value, f"`{name}`")

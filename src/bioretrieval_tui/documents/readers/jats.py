@@ -1,5 +1,5 @@
-"""Reader of JATS (and NLM) full text, one article or many a file: title, abstract and what the
-front says of the article. The body is not taken: what is searched is what PubMed would hold."""
+"""Reader of JATS (and NLM) full text, one article or many a file: title, abstract and the metadata
+of the front matter. The body is left out, so that documents are those of PubMed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SIGN = re.compile(
 _PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})(?:\.[0-9]+)?")
 _PMID = re.compile(r"[0-9]{1,12}")
 _DOI = re.compile(r"10\.[0-9]{4,9}/\S+")
-# Notes and pictures within a title or an abstract are not part of what it says.
+# Notes and figures within a title or an abstract are left out.
 _SILENT = frozenset(
     "fn alt-text long-desc object-id copyright-statement graphic inline-graphic media permissions"
     " table-wrap fig supplementary-material".split()
@@ -42,7 +42,7 @@ _NOT_THE_ABSTRACT = frozenset(
     "graphical graphical-abstract toc teaser video web-summary key-points highlights precis"
     " executive-summary editor plain-language-summary summary".split()
 )
-# In which of its dates an article is cited: that of the printed issue if there is one.
+# The date of citation: that of the printed issue if there is one.
 _DATE_RANK = {"ppub": 0, "epub-ppub": 1, "collection": 2, "pub": 3, "epub": 4}
 _NOT_PUBLISHED = frozenset({"pmc-release", "nihms-submitted", "received", "accepted", "retracted"})
 # Publishers write ISO 639-1, PubMed the bibliographic codes of ISO 639-2.
@@ -57,12 +57,12 @@ _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def read_jats(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """The articles of one file, in file order.
+    """Read the articles of a file, in file order.
 
     The id is the PMC id ("PMC123"), else the PMID, else the DOI. Sub-articles and responses are
-    no documents of their own and nothing of them is mixed in. Of an article in another language
-    the English title and abstract are taken where there are any. Besides what is no sound XML
-    (see `records`), an article is rejected without an id, or with neither title nor abstract.
+    left out. An article in another language gets its English title and abstract if there are any.
+    An article is rejected if it is not sound XML (see `records`), or has no id, or neither title
+    nor abstract.
 
     Raises:
         SourceDamaged, CorpusError: as `SourceReader.blocks`.
@@ -129,8 +129,7 @@ def _identifiers(meta: _Element) -> dict[str, Any]:
 
 
 def _titles(meta: _Element, language: str) -> tuple[str, str]:
-    """The title in English if there is one, and that in the language of the article if it is
-    another one."""
+    """The English title if there is one, and the title in the article's other language."""
     group = _child(meta, "title-group")
     if group is None:
         return "", ""
@@ -158,7 +157,7 @@ def _with_subtitle(group: _Element, title: str, subtitle: str) -> str:
 
 
 def _abstract(meta: _Element, language: str) -> str:
-    """The abstract proper, sections on lines of their own; an English one before any other."""
+    """The abstract, sections on lines of their own; an English one before any other."""
     own = list(_children(meta, "abstract"))
     if language != "eng":
         translated = _children(meta, "trans-abstract")
@@ -169,7 +168,7 @@ def _abstract(meta: _Element, language: str) -> str:
 
 
 def _sections(element: _Element) -> Iterator[str]:
-    """The paragraphs of an abstract; the first of a section stands behind the section's title."""
+    """The paragraphs of an abstract; the first of a section after the section's title."""
     label = ""
     for child in element:
         name = local(child)
@@ -224,8 +223,7 @@ def _pages(meta: _Element) -> str:
 
 
 def _date(meta: _Element) -> str:
-    """ISO 8601 of the publication; the year of a collection more exactly, if it went online in
-    that year."""
+    """The date of publication, ISO 8601; for a collection the online date of the same year."""
     known: dict[int, str] = {}
     for child in _children(meta, "pub-date"):
         kind = child.get("pub-type") or child.get("date-type") or "pub"
@@ -240,7 +238,7 @@ def _date(meta: _Element) -> str:
 
 
 def _language(element: _Element) -> str:
-    """The language of an element as PubMed writes it; empty where none is given."""
+    """The language of an element as PubMed's code; empty if not given."""
     given = squeezed(element.get(_XML_LANG)).lower().partition("-")[0]
     return _LANGUAGES.get(given, given)
 

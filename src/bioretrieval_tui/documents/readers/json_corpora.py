@@ -1,5 +1,5 @@
-"""Readers of corpora in JSON: BEIR and MedRAG (one object a line), and the article files that NCBI
-publishes beside MedCPT's vectors (one object of a million members a file)."""
+"""Readers of corpora in JSON: BEIR and MedRAG (one object a line), and the article files of
+NCBI's MedCPT vectors (one object of a million members a file)."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _MEDCPT_HEAD = re.compile(rb'\s*\{\s*"\d{1,9}"\s*:\s*\{\s*"[dtam]"\s*:')
 def read_beir(
     source: SourceReader, _: ReadOptions, *, limit: int = MAX_LINE_BYTES
 ) -> Iterator[Item]:
-    """Items of one BEIR JSONL file, in file order; blank lines are passed over.
+    """Read the items of a BEIR JSONL file, in file order; blank lines are skipped.
 
-    A line is rejected that is not UTF-8, not one JSON object, lacks a usable `_id`, holds a field
-    of the wrong type or a NUL, or is longer than `limit` bytes. Keys that BEIR does not know are
-    kept in the metadata. Uniqueness of ids is checked by the store, which sees all files.
+    A line is rejected if it is not UTF-8, not one JSON object, lacks a valid `_id`, holds a field
+    of the wrong type or a NUL, or is longer than `limit` bytes. Other keys become metadata. The
+    store checks that ids are unique.
     """
     yield from line_items(source, _beir_document, limit=limit, shape=_BEIR_SHAPE)
 
@@ -65,7 +65,7 @@ def _beir_document(record: dict[str, Any]) -> Document:
 
 
 def _beir_id(record: dict[str, Any]) -> str:
-    """The id as it stands, blanks at its ends too, so that judgements find it."""
+    """The id unchanged, with blanks at its ends, as in the qrels."""
     if "_id" not in record:
         raise RecordFault("`_id` is missing")
     value = record["_id"]
@@ -81,10 +81,10 @@ def _beir_id(record: dict[str, Any]) -> str:
 
 
 def read_medrag(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Items of one MedRAG file, in file order.
+    """Read the items of a MedRAG file, in file order.
 
-    The text is `content`; `contents`, which repeats title and content for other engines, stands
-    in only where that is missing. `PMID` becomes `pmid`, keys unknown to MedRAG are kept.
+    The text is `content`, else `contents`, which repeats title and content. `PMID` becomes `pmid`;
+    other keys become metadata.
     """
     yield from line_items(source, _medrag_document)
 
@@ -107,15 +107,15 @@ def _medrag_document(record: dict[str, Any]) -> Document:
 
 
 def read_medcpt(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Items of one MedCPT chunk (`pubmed_chunk_N.json`), in file order.
+    """Read the items of a MedCPT chunk (`pubmed_chunk_N.json`), in file order.
 
-    Its members are seen as `"16381832": {"d": "20060101", "t": "...", "a": "...", "m": "..."}`:
-    PMID, date, title, abstract and headings. The headings are in small letters, each ended by a
-    bar: `humans!|rna, untranslated!genetics*|`, where what follows the exclamation mark is a
-    qualifier and a star marks a major one. Places are the offsets of the PMIDs.
+    Its members have the form `"16381832": {"d": "20060101", "t": "...", "a": "...", "m": "..."}`:
+    PMID, date, title, abstract and headings. The headings are in lower case, each ended by a bar:
+    `humans!|rna, untranslated!genetics*|`, with a qualifier after the exclamation mark and a star
+    for a major one. Places are the offsets of the PMIDs.
 
     Raises:
-        SourceDamaged: the file ends within the JSON, or is no JSON from some place on.
+        SourceDamaged: the file ends within the JSON, or stops being JSON.
     """
     for element in elements(source):
         place = Place(source.name, offset=element.offset)

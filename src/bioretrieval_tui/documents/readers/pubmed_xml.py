@@ -1,5 +1,5 @@
 """Reader of PubMed XML: yearly baseline, daily updates, efetch; articles, book articles and
-the notices that take records back."""
+notices of deletion."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _NO_TITLE = frozenset({"[not available].", "[not available]", "not available.", 
 
 
 def read_pubmed_xml(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Items of one file of PubMed XML, in file order.
+    """Read the items of a PubMed XML file, in file order.
 
-    The id is the PMID. A revised record is a record like any other: the store decides which of
-    two is in force. Besides what is no sound XML (see `records`), a record is rejected that has
-    no PMID, or neither a title nor an abstract.
+    The id is the PMID. Revised records are yielded like any other; the store keeps the latest. A
+    record is rejected if it is not sound XML (see `records`), has no PMID, or neither a title nor
+    an abstract.
 
     Raises:
         SourceDamaged, CorpusError: as `SourceReader.blocks`.
@@ -98,10 +98,8 @@ def _book_article(element: _Element) -> Document:
     paths = ("ArticleIdList/ArticleId", "PubmedBookData/ArticleIdList/ArticleId")
     ids = [*chapter.iterfind(paths[0]), *element.iterfind(paths[1])]
     fields = _shared(chapter, iter(ids))
-    title, book_title = (
-        plain_text(chapter.find("ArticleTitle")),
-        plain_text(book.find("BookTitle")),
-    )
+    title = plain_text(chapter.find("ArticleTitle"))
+    book_title = plain_text(book.find("BookTitle"))
     fields |= {
         "authors": fields["authors"] or _authors(book),
         "journal": book_title if title else "",
@@ -109,17 +107,14 @@ def _book_article(element: _Element) -> Document:
         "keywords": _distinct_texts(chapter, "KeywordList/*"),
         "volume": _text(book, "Volume"),
     }
-    date = (
-        _date(book.find("PubDate"))
-        or _date(chapter.find("ContributionDate"))
-        or _online_date(chapter)
-    )
+    dates = (_date(book.find("PubDate")), _date(chapter.find("ContributionDate")))
+    date = next(filter(None, dates), "") or _online_date(chapter)
     text = _abstract(chapter.find("Abstract"))
     return _document(chapter, title or book_title, text, date, fields)
 
 
 def _shared(article: _Element, ids: Iterator[_Element]) -> dict[str, Any]:
-    """The fields that Article (of a citation) and BookDocument (of a book) have alike."""
+    """The common fields of Article (of a citation) and BookDocument (of a book)."""
     fields: dict[str, Any] = {
         "authors": _authors(article),
         "language": [word for e in article.iterfind("Language") for word in (e.text or "").split()],
@@ -142,11 +137,7 @@ def _shared(article: _Element, ids: Iterator[_Element]) -> dict[str, Any]:
 def _document(
     holder: _Element, title: str, text: str, date: str, fields: dict[str, Any]
 ) -> Document:
-    """The finished document.
-
-    Raises:
-        RecordFault: it has no id, or neither title nor text.
-    """
+    """Make the document. Raises RecordFault if it has no id, or neither title nor text."""
     pmid = holder.find("PMID")
     if pmid is None:
         raise RecordFault("the record has no PMID")
@@ -161,7 +152,7 @@ def _document(
 
 
 def _abstract(element: _Element | None) -> str:
-    """The sections of an abstract, each on a line of its own behind its label."""
+    """The sections of an abstract, each on a line of its own after its label."""
     sections = []
     for child in element.iterfind("AbstractText") if element is not None else ():
         text = plain_text(child)
@@ -181,7 +172,7 @@ def _authors(holder: _Element) -> list[str]:
 
 def _author(author: _Element) -> str:
     """ "Family I Suffix", or the name of a group."""
-    if author.get("ValidYN") == "N":  # a name that was corrected; the right one stands beside it
+    if author.get("ValidYN") == "N":  # a corrected name; the right one follows
         return ""
     parts = dict.fromkeys(("LastName", "ForeName", "Initials", "Suffix"), "")
     for child in author:
@@ -231,7 +222,7 @@ def _text(element: _Element, path: str) -> str:
 
 
 def _child(element: _Element, tag: str) -> _Element:
-    """The first child with this tag; an empty element where there is none."""
+    """The first child with this tag, or an empty element."""
     found = element.find(tag)
     return element.makeelement(tag) if found is None else found
 
@@ -239,5 +230,5 @@ def _child(element: _Element, tag: str) -> _Element:
 def _pmid(element: _Element) -> str:
     text = squeezed(element.text)
     if not _PMID.fullmatch(text):
-        raise RecordFault("the PMID is no number" if text else "the PMID is empty")
+        raise RecordFault("the PMID is not a number" if text else "the PMID is empty")
     return text

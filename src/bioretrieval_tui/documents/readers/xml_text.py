@@ -1,7 +1,7 @@
 """Plain text of the XML elements of a paper: mixed content, formulae, initials, dates.
 
-Shared by the readers of PubMed XML and JATS. Tags are compared by their local names: a file may
-bind any prefix, or none, to the vocabularies that are read here.
+Shared by the readers of PubMed XML and JATS. Tags are compared by their local names, since a file
+may bind any prefix, or none.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _YEAR = re.compile(r"(?<!\d)(?:1[4-9]|20|21)\d\d(?!\d)")
 
 
 def local(element: _Element) -> str:
-    """The tag without its namespace; empty for what is no element."""
+    """The tag without its namespace; empty for comments and the like."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
@@ -47,7 +47,7 @@ def _serialiser() -> Callable[[_Element], str]:
 
 
 def all_text(element: _Element) -> str:
-    """All text in an element as it stands; many times faster than `itertext`."""
+    """All text in an element, unchanged; many times faster than `itertext`."""
     return _serialiser()(element)
 
 
@@ -63,8 +63,8 @@ def plain_text(element: _Element | None) -> str:
 def readable(
     element: _Element, *, silent: frozenset[str] = _NOTHING, blocks: frozenset[str] = _NOTHING
 ) -> str:
-    """All text in an element: formulae written out, nothing of elements in `silent`, white space
-    around those in `blocks`."""
+    """All text in an element: formulae written out, without the elements in `silent`, with white
+    space around those in `blocks`."""
     return squeezed("".join(_parts(element, silent, blocks)))
 
 
@@ -92,7 +92,7 @@ def _part(element: _Element, name: str, silent: frozenset[str], blocks: frozense
 
 
 def _alternative(element: _Element, silent: frozenset[str], blocks: frozenset[str]) -> str:
-    """Of several forms of the same: MathML, else the first that has any text."""
+    """The text of alternatives: MathML, else the first with any text."""
     for child in element:
         if local(child) == "math":
             return _formula(child)
