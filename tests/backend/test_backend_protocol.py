@@ -56,7 +56,6 @@ REQUESTS: list[protocol.Request] = [
     protocol.ReadDocument("d1"),
     *map(protocol.RunJob, JOBS),
     protocol.Cancel(),
-    protocol.Shutdown(),
 ]
 REPLIES: list[protocol.Reply] = [
     protocol.Progressed(Progress("encoding", 5, 10, rate=2.5, note="cpu")),

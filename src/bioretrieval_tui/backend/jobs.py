@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -220,7 +220,7 @@ class JobQueue:
 
     async def _run(self, record: JobRecord) -> None:
         job = record.job
-        stopped = JobOutcome(job, f"Stopped: {_lower(job.title)}; {job.KEPT}", "warn", done=False)
+        stopped = JobOutcome(job, f"Stopped: {job.title_within}; {job.KEPT}", "warn", done=False)
         try:
             result = await client.run_job(job, self._hear, started=self._begun)
             outcome = JobOutcome(job, *summary(job, result), result=result)
@@ -336,10 +336,6 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _lower(title: str) -> str:
-    return title[:1].lower() + title[1:]
-
-
 # Outcomes ---------------------------------------------------------------------------------------
 
 
@@ -390,8 +386,3 @@ def _verified(name: str, found: Verification) -> tuple[str, str]:
     remedy = f"; {first.remedy}" if first.remedy else ""
     failed = f"{len(faults)} of {len(found.checks)} checks failed"
     return f"{name}: {failed}: {first.what}{remedy}", "error"
-
-
-def titles(jobs: Sequence[protocol.Job]) -> str:
-    """The titles of jobs as the end of a sentence."""
-    return ", ".join(_lower(job.title) for job in jobs)

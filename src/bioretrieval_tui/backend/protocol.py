@@ -128,6 +128,16 @@ class _Job(msgspec.Struct, frozen=True):
         return f"{self.DOING} {self.target}"
 
     @property
+    def title_within(self) -> str:
+        """The title within a sentence, such as `building mine`."""
+        return self.title[:1].lower() + self.title[1:]
+
+    @property
+    def kept(self) -> str:
+        """What remains when it is stopped, as a sentence."""
+        return f"{self.KEPT[:1].upper()}{self.KEPT[1:]}."
+
+    @property
     def target(self) -> str:
         """The name of the index, or of whatever else the job works on."""
         return str(getattr(self, "name", ""))
@@ -270,15 +280,11 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     """Stop the request that has the id of this message; it fails as interrupted."""
 
 
-class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
-    """End, as when the input closes."""
-
-
 SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
 Lookup = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument
 """Requests that read what is stored and need no model."""
-Request = SearchRequest | Lookup | EnsureCatalogue | RunJob | Cancel | Shutdown
+Request = SearchRequest | Lookup | EnsureCatalogue | RunJob | Cancel
 
 
 # Replies ----------------------------------------------------------------------------------------
@@ -514,11 +520,6 @@ def interrupted(*, superseded: bool = False) -> Failed:
     """The reply to a request that was stopped."""
     text = "superseded by a newer search" if superseded else "interrupted"
     return Failed("InterruptedByUser", text, superseded=superseded)
-
-
-def absolute(inputs: list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """Paths as they are seen from any folder; globs stay globs."""
-    return tuple(str(Path(path).expanduser().absolute()) for path in inputs)
 
 
 _requests: msgspec.json.Decoder[tuple[int, Request]] = msgspec.json.Decoder(tuple[int, Request])

@@ -183,7 +183,7 @@ class RequestQueue(threading.Thread):
 
 
 def serve_searches(wire: Wire, device: str) -> None:
-    """SearchResult requests until stdin closes, or a message says so.
+    """SearchResult requests until stdin closes.
 
     Searches have a queue of their own; what reads stored things, or builds the catalogue's index,
     has the other, so that a search never waits for it.
@@ -201,8 +201,6 @@ def serve_searches(wire: Wire, device: str) -> None:
     with contextlib.suppress(OSError):
         while (received := wire.receive()) is not None:
             identifier, request = received
-            if isinstance(request, protocol.Shutdown):
-                break
             if isinstance(request, protocol.Cancel):
                 for queue in queues:
                     queue.cancel(identifier)
