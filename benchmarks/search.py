@@ -5,7 +5,7 @@
 Two indexes: SciFact with its own vectors, and 129,332 real paragraphs, whose words are their own
 and whose vectors are SciFact's, shaken: so many paragraphs would take hours to encode, and a graph
 must be walked among vectors that lie as real ones do. `--home` keeps both for the next run. Other
-lexical engines over the same paragraphs: benchmarks/lexical.py.
+lexical engines over the same paragraphs: benchmarks/text_index.py.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ BROKEN = [
     ("no source", "results:\n  - {model: alpha, benchmark: tests, value: 1}\n",
      "source: is missing"),
     ("same figure", "results:\n  - {model: alpha, benchmark: tests, value: 1, source: table}\n",
-     "the same figure stands at all.yaml"),
+     "the same result is at all.yaml"),
     ("id twice in one file", GAMMA + GAMMA.partition("\n")[2], "'gamma' is already used at"),
     ("override twice in one file",
      "models:\n  - {id: beta, params: 1}\n  - {id: beta, params: 2}\n",

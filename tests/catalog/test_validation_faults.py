@@ -124,7 +124,7 @@ FAULTS = [
      "value: 0.5", "results[1]", "benchmark", "'beta' is one of models, not of benchmarks"),
     ("a figure given twice", "source: table}\n",
      "source: table}\n  - {model: alpha, benchmark: tests, value: 0.75, source: table}\n",
-     "0.75", "results[2]", "value", "the same figure stands at all.yaml:44"),
+     "0.75", "results[2]", "value", "the same result is at all.yaml:44"),
     ("a figure set apart without a reason", ", note: other data", "", "value: 0.25",
      "results[2]", "note", "is missing: say why it cannot be compared"),
     ("an entry with no source", "summary: A paper.\n    links:",

@@ -28,7 +28,7 @@ from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index import pipeline
 from bioretrieval_tui.index.analysis import tokens
-from bioretrieval_tui.index.build import Outcome, add_to_index, build_index, compact_index
+from bioretrieval_tui.index.build import BuildOutcome, add_to_index, build_index, compact_index
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.progress import Reporter, silent
 
@@ -230,7 +230,7 @@ def compact() -> dict[str, Any]:
     return told(compact_index("demo"))
 
 
-def told(outcome: Outcome) -> dict[str, Any]:
+def told(outcome: BuildOutcome) -> dict[str, Any]:
     """The outcome of a build, as values that travel."""
     report = outcome.report
     return {

@@ -20,7 +20,7 @@ from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.document import Item, Record
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
-from bioretrieval_tui.index.build import Outcome, build_from
+from bioretrieval_tui.index.build import BuildOutcome, build_from
 from bioretrieval_tui.index.intake import Intake, feed_files
 
 COUNT = 6_000
@@ -52,7 +52,7 @@ def old(home: Path, tmp_path: Path) -> dict[str, Any]:
     return picture(home)
 
 
-def built(paths: list[Path], change: Callable[[], object], at: int = 100) -> Outcome:
+def built(paths: list[Path], change: Callable[[], object], at: int = 100) -> BuildOutcome:
     """Build over `paths`; `change` happens while record `at` is taken."""
     read = feed_files(paths, ReadSettings())
     seen = 0

@@ -10,7 +10,7 @@ import numpy as np
 from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record
-from bioretrieval_tui.index.build import Outcome, Reading, build_from
+from bioretrieval_tui.index.build import BuildOutcome, Reading, build_from
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.layout import POOL_PREFIX, index_folder, indexes_folder
 from bioretrieval_tui.index.manifest import Manifest
@@ -60,7 +60,7 @@ def feeding(items: Iterable[Item]) -> Callable[[Intake], None]:
     return feed
 
 
-def build_items(name: str, *items: Item, reading: Reading | None = None) -> Outcome:
+def build_items(name: str, *items: Item, reading: Reading | None = None) -> BuildOutcome:
     return build_from(name, feeding(items), HashingEncoder, reading=reading)
 
 

@@ -25,14 +25,14 @@ from index_help import (
 from bioretrieval_tui.documents.document import Document, Item
 from bioretrieval_tui.errors import IndexFault, InterruptedByUser, NotFoundError
 from bioretrieval_tui.index import build
-from bioretrieval_tui.index.build import Outcome, compact_index
+from bioretrieval_tui.index.build import BuildOutcome, compact_index
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress
 
 
-def extend(*items: Item) -> Outcome:
+def extend(*items: Item) -> BuildOutcome:
     """Add items at hand to `demo`, as `add_to_index` does with those of files."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "feed_files", lambda inputs, settings: feeding(items))

@@ -17,7 +17,7 @@ from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
-from bioretrieval_tui.index.build import Outcome, Reading, build_index, compact_index
+from bioretrieval_tui.index.build import BuildOutcome, Reading, build_index, compact_index
 from bioretrieval_tui.index.importing import import_vectors
 from bioretrieval_tui.index.manifest import ANY_REVISION
 from bioretrieval_tui.index.registry import info, open_index
@@ -72,7 +72,7 @@ class Files:
         np.save(self.vectors, vectors_of(names, dtype))
         self.ids.write_text(json.dumps([int(name) for name in names] if numbers else names))
 
-    def load(self, **changes: Any) -> Outcome:
+    def load(self, **changes: Any) -> BuildOutcome:
         given: dict[str, Any] = {"model": MODEL, "recipe": embedded.RECIPE, "dimension": 16}
         given |= changes
         return import_vectors("demo", [self.vectors], [self.ids], [str(self.documents)], **given)

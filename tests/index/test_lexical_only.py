@@ -13,7 +13,7 @@ from index_help import feeding, no_encoder, record, tree
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index import build
 from bioretrieval_tui.index.build import (
-    Outcome,
+    BuildOutcome,
     add_to_index,
     build_from,
     build_lexical,
@@ -37,7 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def made(*, fingerprint: str | None = None) -> Outcome:
+def made(*, fingerprint: str | None = None) -> BuildOutcome:
     return build_lexical("demo", feeding(RECORDS), embedded_facts(), fingerprint=fingerprint)
 
 

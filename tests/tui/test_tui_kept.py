@@ -250,7 +250,7 @@ async def test_home_counts_what_there_is(small: Catalogue) -> None:
         for digit, section in (("3", "papers"), ("4", "models"), ("8", "path")):
             row = next(row for row in session.rows[1:] if row.strip().startswith(f"{digit}  "))
             assert f" {len(small.section(section))} " in row
-        assert f"{len(small.results)} published figures" in session.text
+        assert f"{len(small.results)} published results" in session.text
         assert "Updated 2026-02-05" in session.text
         changes = [session.text.index(date) for date in ("2026-02-05  ", "2026-01-05  ")]
         assert changes == sorted(changes)

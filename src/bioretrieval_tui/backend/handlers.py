@@ -20,7 +20,7 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
 from bioretrieval_tui.evaluation.qrels import Rankings, query_rows, query_view, titles_in
 from bioretrieval_tui.index.build import (
-    Outcome,
+    BuildOutcome,
     add_to_index,
     build_index,
     compact_index,
@@ -257,7 +257,7 @@ def run_job(job: protocol.Job, device: str, send: Send, reporter: Reporter) -> p
             return _fetched(job, send, reporter)
 
 
-def _imported(job: protocol.ImportJob, reporter: Reporter) -> Outcome:
+def _imported(job: protocol.ImportJob, reporter: Reporter) -> BuildOutcome:
     from bioretrieval_tui.index.importing import import_vectors
 
     return import_vectors(
@@ -329,7 +329,7 @@ def _fetched(
     return protocol.Fetched(done.service, done.records, done.index, done.documents, done.changed)
 
 
-def _built(outcome: Outcome) -> protocol.Built:
+def _built(outcome: BuildOutcome) -> protocol.Built:
     # A report lists rejected records one by one; the app shows the first of them.
     report = msgspec.structs.replace(
         outcome.report, rejections=outcome.report.rejections[:_MOST_REJECTIONS]

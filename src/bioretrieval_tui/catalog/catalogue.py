@@ -1,4 +1,4 @@
-"""The loaded catalogue as everything else asks it: by id, by kind, by relation, by result."""
+"""The loaded catalogue: entries by id, kind and relation, results by model and benchmark."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def kind_of_section(section: str) -> str:
 
 
 class Catalogue:
-    """Entries, figures and sources. Immutable; look-ups are made when first asked for."""
+    """Entries, results and sources. Immutable; look-up tables are made on first use."""
 
     def __init__(self, content: Content) -> None:
         self.entries: tuple[AnyEntry, ...] = content.entries
@@ -144,7 +144,7 @@ class Catalogue:
         return dict(found)
 
     def results_of(self, identifier: str) -> list[Result]:
-        """The published figures of a model, or of a benchmark."""
+        """Return the published results of a model or of a benchmark."""
         return self._results_by_entry.get(identifier, [])
 
 

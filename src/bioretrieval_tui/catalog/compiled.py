@@ -2,7 +2,7 @@
 
 YAML takes a hundred times as long to read as the same data in JSON. So the outcome of a full
 validation is kept under the SHA-256 of the bytes that it came from: in the wheel for the shipped
-catalogue, in the cache folder for a checkout and for user overlays. The hash is taken anew at
+catalogue, in the cache folder for a checkout and for user overlays. The hash is computed again at
 each start, so an edited file is never answered from a stale form.
 """
 

@@ -40,7 +40,7 @@ class ListColumn:
     """How a field is a column of lists.
 
     heading: "" for the field's label.
-    width: cells below which a table rather leaves the column out.
+    width: least cells; a table without them omits the column.
     weight: share of the cells that are left, 0 for none.
     """
 
@@ -367,9 +367,9 @@ def value(entry: AnyEntry, name: str, catalogue: Catalogue) -> Any:
 
 
 class EntryValues(Mapping[str, Any]):
-    """The fields of an entry that have a value, each found when it is first asked for.
+    """The fields of an entry that have a value, each read on first use.
 
-    A filter asks for the fields that it names, so ten thousand rows are not spelt out for a word.
+    A filter reads only the fields that it names.
     """
 
     __slots__ = ("_catalogue", "_entry")

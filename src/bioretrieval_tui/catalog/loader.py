@@ -198,7 +198,7 @@ def _add_list(
 
 
 def _check_sources(draft: Draft, path: Path, overlay: bool) -> None:
-    """Ids used twice; an overlay may give a source of another file anew."""
+    """Report ids used twice; an overlay may replace a source of another file."""
     seen: dict[str, YamlPlace] = {}
     for record, place in draft.lists["sources"]:
         identifier = record.get("id")
@@ -349,7 +349,7 @@ class Checks:
         key = tuple(record.get(f) for f in _RESULT_KEY)
         if key in seen:
             other = seen[key]
-            message = f"the same figure stands at {other.file.name}:{other.line}"
+            message = f"the same result is at {other.file.name}:{other.line}"
             self._say(place, label, "value", message)
         seen[key] = place
 

@@ -1,4 +1,4 @@
-"""Published figures as a table, models by benchmarks, in which only like is set beside like.
+"""Published results as a matrix of models by benchmarks; only comparable scores share a column.
 
 A column is one benchmark in one measure. Figures that are not comparable are counted, not
 ranked; the mean is taken only over columns of one measure that every shown row has.
@@ -31,7 +31,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """One model: its figure in each column that it has, and its mean over the common ones."""
+    """One model: its result in each column that it has, and its mean over the common ones."""
 
     model: str
     figures: dict[Axis, Result]
@@ -40,7 +40,7 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True)
 class ResultMatrix:
-    """`common`: the columns that the means are over; `hidden`: figures left out, by reason."""
+    """`common`: the columns that the means are over; `hidden`: results left out, by reason."""
 
     axes: tuple[Axis, ...]
     rows: tuple[MatrixRow, ...]
@@ -57,11 +57,11 @@ def build(
     within: Axis | None = None,
     reverse: bool = False,
 ) -> ResultMatrix:
-    """The matrix of whole-benchmark figures.
+    """Build the matrix of whole-benchmark results.
 
-    models: ids to show (None: all with figures); sort: an axis, "mean", "model" or None (by the
-    number of figures). Sorting by an axis hides the models that have no figure there; a mean is
-    recomputed over the rows that stay. within: hide the models that have no figure there, whatever
+    models: ids to show (None: all with results); sort: an axis, "mean", "model" or None (by the
+    number of results). Sorting by an axis hides the models that have no result there; a mean is
+    recomputed over the rows that stay. within: hide the models that have no result there, whatever
     the order: without it the mean is over what all models share, which is soon nothing.
     reverse: ascending values (best first is the default).
     """
@@ -94,7 +94,7 @@ def build(
 
 
 def _axes(rows: Iterable[dict[Axis, Result]]) -> list[Axis]:
-    """Columns with a figure, those with most first."""
+    """Return the columns with a result, those with most first."""
     counts = Counter(axis for row in rows for axis in row)
     return sorted(counts, key=lambda axis: (-counts[axis], axis.benchmark))
 

@@ -14,7 +14,7 @@ Kind = Literal["paper", "model", "dataset", "benchmark", "recipe", "milestone", 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Status = Literal["confirmed", "secondary", "unverified"]
-"""How well a figure is known: read in a primary source, read in a re-print, or not read at all."""
+"""How well a value is known: read in a primary source, read in a reprint, or not read."""
 
 LinkType = Literal[
     "paper", "arxiv", "doi", "acl", "pubmed", "model", "dataset", "code", "site", "download"
@@ -55,7 +55,7 @@ class Note(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
 
 
 class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A figure or claim that has no field of its own."""
+    """A value or claim that has no field of its own."""
 
     label: Text
     value: Text
@@ -204,7 +204,7 @@ class Benchmark(Entry, frozen=True, kw_only=True, tag_field="kind", tag="benchma
     task: str | None = None
     domain: str | None = None
     metric: str | None = None
-    """The measure that its published figures use, spelt as ir-measures does where it can."""
+    """The measure that its published results use, spelt as ir-measures does where it can."""
     queries: Count | None = None
     documents: Count | None = None
     judgements: Count | None = None
@@ -245,7 +245,7 @@ class Recipe(Entry, frozen=True, kw_only=True, tag_field="kind", tag="recipe"):
     objective: str | None = None
     negatives: str | None = None
     best: str | None = None
-    """Best published result, in words; the figures themselves are result records."""
+    """Best published result, in words; the scores themselves are result records."""
     paper: Id | None = None
 
 
@@ -263,12 +263,12 @@ class Step(Entry, frozen=True, kw_only=True, tag_field="kind", tag="step"):
 
 
 class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One published figure."""
+    """One published result."""
 
     model: Id
     benchmark: Id
     value: Annotated[float, Meta(ge=-1.0, le=1.0)]
-    """A fraction: figures that are published as percentages are divided by 100."""
+    """A fraction: scores that are published as percentages are divided by 100."""
     source: Text
     metric: Text = "nDCG@10"
     subset: str | None = None
@@ -276,7 +276,7 @@ class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """None where it is not known whether the model has seen the benchmark's training data."""
     status: Status = "confirmed"
     comparable: bool = True
-    """False where the figure must not be ranked against others; `note` says why."""
+    """False where the score must not be ranked against others; `note` says why."""
     note: str | None = None
 
 
@@ -295,7 +295,7 @@ SECTIONS: dict[str, type[AnyEntry]] = {
 
 
 class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where a figure was read. Entries, facts, notes and results name it by `id`."""
+    """Where a value was read. Entries, facts, notes and results name it by `id`."""
 
     id: Id
     text: Text

@@ -21,7 +21,7 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageE
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.source import ReadSettings
-    from bioretrieval_tui.index.build import Outcome, Reading
+    from bioretrieval_tui.index.build import BuildOutcome, Reading
     from bioretrieval_tui.render.formats import Format
 
 
@@ -179,7 +179,7 @@ def reported(path: Path | None) -> Iterator[Reading]:
                 tell(f"the report {path} cannot be written: {error.strerror or error}")
 
 
-def tell_outcome(done: str, outcome: Outcome) -> None:
+def tell_outcome(done: str, outcome: BuildOutcome) -> None:
     """Say what was rejected, how many documents there are now, and how long it took."""
     manifest, report = outcome.manifest, outcome.report
     for rejected in report.rejections[:_TOLD]:

@@ -60,7 +60,7 @@ def put(chunks: Iterable[str]) -> None:
     """Write text to stdout as it comes.
 
     Raises:
-        BrokenPipeError: nobody reads any more. BioRetrievalError: it cannot be written.
+        BrokenPipeError: the reader has closed the pipe. BioRetrievalError: writing failed.
     """
     try:
         for chunk in chunks:

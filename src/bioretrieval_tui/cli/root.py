@@ -131,7 +131,7 @@ def call(words: Sequence[str]) -> int:
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
-    """click's error as one of ours, with the command whose help to read."""
+    """Return click's error as a UsageError that names the command whose help to read."""
     said = error.format_message().strip().rstrip(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else PROGRAM

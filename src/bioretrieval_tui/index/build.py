@@ -80,7 +80,7 @@ from bioretrieval_tui.progress import Progress, Reporter, silent
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BuildOutcome:
     """A finished build: the manifest in force, what was read, and whether anything changed."""
 
     manifest: Manifest
@@ -128,7 +128,7 @@ def build_index(
     replace: bool = True,
     ids: IdKind | None = None,
     reading: Reading | None = None,
-) -> Outcome:
+) -> BuildOutcome:
     """Build the index `name` over corpus files, folders of them, globs or stdin.
 
     Vectors of an older index of this name, or of an unfinished build, serve again where model and
@@ -163,7 +163,7 @@ def add_to_index(
     settings: ReadSettings | None = None,
     reporter: Reporter = silent,
     reading: Reading | None = None,
-) -> Outcome:
+) -> BuildOutcome:
     """Add corpus files to an index: new records come in, changed ones replace, deleted ones go.
 
     Only what is new or changed is encoded, by the model that the index was built with, which
@@ -184,7 +184,7 @@ def add_from(
     *,
     reporter: Reporter = silent,
     reading: Reading | None = None,
-) -> Outcome:
+) -> BuildOutcome:
     """Add whatever `feed` gives to an index; see `add_to_index`."""
     _refuse_catalogue(name)
     found = read_manifest(index_folder(name))
@@ -217,7 +217,7 @@ def encoder_factory_of(
     return of
 
 
-def compact_index(name: str, *, reporter: Reporter = silent) -> Outcome:
+def compact_index(name: str, *, reporter: Reporter = silent) -> BuildOutcome:
     """Write an index anew without what is dead, from its own documents and vectors.
 
     Graph and lexical index are made again, so this also mends an index in which they are damaged.
@@ -245,7 +245,7 @@ def build_from(
     ids: IdKind | None = None,
     fingerprint: str | None = None,
     reading: Reading | None = None,
-) -> Outcome:
+) -> BuildOutcome:
     """Build the index `name` from whatever `feed` gives; see `build_index`."""
     folder = index_folder(name)
     with _work(name, "built"), _old_index(name) as base:
@@ -264,7 +264,7 @@ def build_lexical(
     *,
     reporter: Reporter = silent,
     fingerprint: str | None = None,
-) -> Outcome:
+) -> BuildOutcome:
     """Build the index `name` for BM25 alone: no vectors, and no model is loaded.
 
     facts: of the model that may encode the documents later. Vectors of an index that is replaced
@@ -312,7 +312,7 @@ def build_with_vectors(
     ids: IdKind | None = None,
     reporter: Reporter = silent,
     reading: Reading | None = None,
-) -> Outcome:
+) -> BuildOutcome:
     """Build the index `name` with vectors that are there already; see `importing`."""
     _refuse_catalogue(name)
     with _work(name, "built"):
@@ -384,7 +384,7 @@ def _assembled(
     settings: Settings,
     reporter: Reporter,
     reading: Reading | None,
-) -> Outcome:
+) -> BuildOutcome:
     reading = reading if reading is not None else Reading()
     started = time.perf_counter()
     try:
@@ -398,7 +398,7 @@ def _assembled(
         manifest = settings.base.manifest if settings.base else read_manifest(index_folder(name))
     reading.report.documents = manifest.documents
     reading.report.encoded = vectoriser.encoded
-    return Outcome(manifest, reading.report, changed)
+    return BuildOutcome(manifest, reading.report, changed)
 
 
 @contextlib.contextmanager

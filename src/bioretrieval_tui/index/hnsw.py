@@ -49,31 +49,7 @@ _GATHERED = 512
 TARGET_RECALL = 0.99
 """recall@10 that `ef` is chosen for."""
 FAILING_RECALL = 0.95
-EFS = (
-    40,
-    60,
-    80,
-    100,
-    120,
-    140,
-    160,
-    180,
-    200,
-    220,
-    240,
-    260,
-    280,
-    300,
-    320,
-    360,
-    400,
-    500,
-    640,
-    800,
-    1_000,
-    1_400,
-    2_000,
-)
+EFS = (*range(40, 320, 20), 320, 360, 400, 500, 640, 800, 1_000, 1_400, 2_000)
 SAMPLED = 200
 """Documents that recall is measured on."""
 NEAREST = 10

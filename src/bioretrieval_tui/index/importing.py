@@ -21,7 +21,7 @@ from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings, reading_fault
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, UsageError
-from bioretrieval_tui.index.build import Outcome, Reading, build_with_vectors
+from bioretrieval_tui.index.build import BuildOutcome, Reading, build_with_vectors
 from bioretrieval_tui.index.intake import Feed, Intake, feed_files
 from bioretrieval_tui.index.manifest import ANY_REVISION, IdKind
 from bioretrieval_tui.index.vector_cache import Halves, ModelFacts
@@ -45,7 +45,7 @@ def import_vectors(
     id_kind: IdKind | None = None,
     reporter: Reporter = silent,
     reading: Reading | None = None,
-) -> Outcome:
+) -> BuildOutcome:
     """Build the index `name` from matrices, the ids of their rows, and the documents.
 
     model, recipe, dimension: whose vectors they are and how that model encodes. A document

@@ -208,7 +208,7 @@ class Manifest(
         return [f"{segment.id}/{VECTORS}" for segment in self.segments]
 
 
-class _Versioned(msgspec.Struct):
+class _ManifestFormat(msgspec.Struct):
     format: int
 
 
@@ -297,7 +297,7 @@ def _parse(name: str, data: bytes) -> Manifest:
     if len(data) > _MOST_BYTES:
         raise damaged
     try:
-        found = msgspec.json.decode(data, type=_Versioned).format
+        found = msgspec.json.decode(data, type=_ManifestFormat).format
         if found not in READABLE:
             raise IndexFault(
                 f"index {name} has format {found}, this version reads {READABLE[0]} to {FORMAT}",

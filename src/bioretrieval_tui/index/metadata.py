@@ -4,7 +4,8 @@ Metadata is kept in blocks of consecutive labels, each one file that is written 
 numbers the values of its fields, first by field and then by bytes, and holds
 
     values, value_starts   uint8, int64   UTF-8 of all values, and where value i begins
-    forms, form_starts     uint8, int64   each value as filters compare it: forms, each after a \\n
+    forms, form_starts     uint8, int64   each value as filters compare it: forms, each after a \\n,
+                                          and a mark before each word
     keys                   uint64         hash of each value as `=` compares it
     exact                  uint64         hash of each value as it is written
     labels, label_starts   uint32, int64  the documents of each value, from 0, ascending
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 from array import array
 from collections import Counter
@@ -71,7 +73,7 @@ Labels = NDArray[np.int64]
 Truths = NDArray[np.bool_]
 Codes = NDArray[np.int64]
 
-BUDGET = 64 * 2**20
+BUDGET = 192 * 2**20
 """Bytes that a block takes up in memory while it is gathered, about."""
 MOST_READ = 20_000
 """Documents whose text is read for one phrase."""
@@ -85,11 +87,12 @@ _BATCH = 1_024
 _READ_AT_ONCE = 500
 _SEARCHED_AT_ONCE = 16 * 2**20
 _COUNTED_AT_ONCE = 50_000
-_SHORT = 2
+_SHORT = 3
 """Needles of so few bytes are found by numpy: they occur nearly everywhere."""
 _REMEMBERED = 16
 _REMEDY = "run: bioretrieval-tui index compact {}"
-_ALNUM = np.array([chr(code).isalnum() for code in range(128)] + [False] * 128)
+_MARK = "\x1f"
+_WORD_START = re.compile(r"(?<![^\W_])(?=[^\W_])")
 _KINDS = {
     "values": "|u1",
     "value_starts": "<i8",
@@ -259,8 +262,14 @@ def _encoded(text: str) -> bytes:
 
 
 def _compared(text: str) -> bytes:
-    """The forms of a value, each behind a line break, which no form holds."""
-    return _encoded("\n".join(("", *forms(text, inner=True))))
+    """The forms of a value, each after a line break, which no form holds."""
+    return _marked("\n".join(("", *forms(text, inner=True))))
+
+
+def _marked(folded: str) -> bytes:
+    """Folded text with a mark, which it does not hold, before each word: whether a word begins
+    so is then a search for bytes."""
+    return _encoded(_WORD_START.sub(_MARK, folded))
 
 
 def _hash(data: bytes) -> int:
@@ -372,7 +381,7 @@ class _Block:
             held = self.arrays["forms"][int(starts[place]) : int(starts[until])]
             # Where a value ends and the next begins, a place belongs to the next.
             for needle in needles(text):
-                places = _word_starts(held, needle) + starts[place]
+                places = _occurrences(held, _marked(needle)) + starts[place]
                 codes = np.searchsorted(starts[place : until + 1], places, side="right")
                 found.append(codes[np.flatnonzero(np.diff(codes, prepend=-1))] - 1 + place)
             place = until
@@ -448,20 +457,6 @@ class _Block:
         return data
 
 
-def _word_starts(held: NDArray[np.uint8], needle: str) -> Labels:
-    """Places in folded text where `needle` begins a word; all, if it begins with a sign."""
-    places = _occurrences(held, _encoded(needle))
-    if not needle[:1].isalnum() or not len(places):
-        return places
-    # The text begins with a line break, so that something stands before every place.
-    before = held[places - 1]
-    inside = _ALNUM[before]
-    for number in np.flatnonzero(before >= 0x80).tolist():
-        inside[number] = _alnum_before(held, int(places[number]))
-    begun: Labels = places[~inside]
-    return begun
-
-
 def _occurrences(held: NDArray[np.uint8], needle: bytes) -> Labels:
     if len(needle) <= _SHORT:
         fit = held[: len(held) - len(needle) + 1] == needle[0]
@@ -475,14 +470,6 @@ def _occurrences(held: NDArray[np.uint8], needle: bytes) -> Labels:
         places.append(at)
         at = data.find(needle, at + 1)
     return np.array(places, dtype=np.int64)
-
-
-def _alnum_before(held: NDArray[np.uint8], place: int) -> bool:
-    """Whether the character of several bytes that ends before `place` is a letter or digit."""
-    start = place - 1
-    while start > 0 and held[start] & 0xC0 == 0x80:
-        start -= 1
-    return held[start:place].tobytes().decode("utf-8", "replace").isalnum()
 
 
 def _ranges(starts: Labels, ends: Labels) -> Labels:

@@ -15,7 +15,7 @@ from bioretrieval_tui.documents.bibliography import document_date
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.query import Field, Schema
 
-VERSION = "fields-1"
+VERSION = "metadata-1"
 """How values are read from documents and folded; raise it with any change, since an index keeps
 what was read."""
 

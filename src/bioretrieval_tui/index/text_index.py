@@ -17,9 +17,12 @@ import contextlib
 import math
 import os
 import re
+import shutil
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -194,7 +197,7 @@ class TextIndex:
                 remedy=remedy,
             )
         with self._native():
-            self._index = tantivy.Index.open(str(folder))
+            self._index = self._opened(folder)
             self._index.config_reader("manual")
             self._searcher = self._index.searcher()
             self._schema = self._index.schema
@@ -299,6 +302,20 @@ class TextIndex:
                 query, count, False, order_by_field="label", order=asc
             ).hits
         return np.fromiter((hit[0] for hit in hits), np.int64, len(hits))
+
+    def _opened(self, folder: Path) -> Any:
+        try:
+            return self._tantivy.Index.open(str(folder))
+        except ValueError as error:
+            if "Lockfile" not in str(error):
+                raise
+        # tantivy makes a lock beside the files, which a read-only disk refuses.
+        links = mkdtemp(prefix="bioretrieval-")
+        weakref.finalize(self, shutil.rmtree, links, ignore_errors=True)
+        for path in folder.iterdir():
+            if path.name != _READ_LOCK:
+                Path(links, path.name).symlink_to(path.absolute())
+        return self._tantivy.Index.open(links)
 
     @contextlib.contextmanager
     def _native(self) -> Iterator[None]:

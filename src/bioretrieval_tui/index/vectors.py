@@ -45,16 +45,12 @@ class Matrix:
 
     def take(self, labels: Labels) -> Vectors:
         """float32 (n, dimension) of these labels, in their order."""
-        if len(self.parts) == 1:
-            return self.parts[0][labels].astype(np.float32)
-        taken = np.empty((len(labels), self.dimension), dtype=np.float32)
-        for first, part in zip(self._firsts, self.parts, strict=False):
-            inside = (labels >= first) & (labels < first + len(part))
-            taken[inside] = part[labels[inside] - first]
-        return taken
+        return self.halves(labels).astype(np.float32)
 
     def halves(self, labels: Labels) -> Halves:
         """float16 (n, dimension) of these labels, in their order; bits as they are kept."""
+        if len(self.parts) == 1:
+            return self.parts[0][labels]
         taken = np.empty((len(labels), self.dimension), dtype=np.float16)
         for first, part in zip(self._firsts, self.parts, strict=False):
             inside = (labels >= first) & (labels < first + len(part))

@@ -39,7 +39,7 @@ from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.index.build import Outcome
+    from bioretrieval_tui.index.build import BuildOutcome
     from bioretrieval_tui.index.intake import Feed
     from bioretrieval_tui.online.http import HttpClient
 
@@ -267,7 +267,7 @@ class _Fetch:
             yield batch, fresh
         spool.finish()
 
-    def _indexed(self, name: str, spool: Spool) -> Outcome:
+    def _indexed(self, name: str, spool: Spool) -> BuildOutcome:
         """Build or extend the index while records arrive."""
         from bioretrieval_tui.encoding.embedded import MODEL_ID
         from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
@@ -338,7 +338,7 @@ class _Fetch:
         )
 
     def _result(
-        self, records: int, mark: Mark, *, resumed: int = 0, outcome: Outcome | None = None
+        self, records: int, mark: Mark, *, resumed: int = 0, outcome: BuildOutcome | None = None
     ) -> FetchResult:
         absent = [
             one

@@ -1,8 +1,8 @@
-"""The matcher: which rows fit a filter, best first, by reading every row at each keystroke.
+"""The matcher: which rows fit a filter, best first.
 
-Rows are folded once, when the first word comes; nothing is indexed. A word costs a few passes of
-`needle in text` over all rows, and what the last keystrokes found is kept for the next one.
-rapidfuzz is imported when a word occurs in no row at all.
+Rows are folded and split into words when the first word is typed: nothing is prepared before. A
+word is looked for among the distinct words, conditions read every row, and what the last
+keystrokes found is kept for the next one. rapidfuzz is imported when a word occurs in no row.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class _Lines:
 
 
 class _Words:
-    """The texts of every row as words, a string a row with a space around each word.
+    """The texts of every row as words: which rows each distinct word is in.
 
     What holds more than letters and digits (a space, a sign) is looked for in the forms of the
     texts, which are made for the rows that hold its words.
@@ -155,38 +155,46 @@ class _Words:
     def __init__(self, texts: Sequence[Sequence[str]], *, inner: bool = False) -> None:
         self._texts = texts
         self._inner = inner
-        self.words = [spaced_words(each, inner=inner) for each in texts]
+        self._strings = [spaced_words(each, inner=inner) for each in texts]
+        rows_of: dict[str, list[int]] = {}
+        for number, words in enumerate(self._strings):
+            for word in frozenset(words.split()):
+                rows_of.setdefault(word, []).append(number)
+        # Tuples of numbers, unlike lists, cost the garbage collector nothing.
+        self.rows_of = {word: tuple(numbers) for word, numbers in rows_of.items()}
         self._forms: dict[int, str] = {}
-        self._held: Recent[str, Numbers] = Recent(_REMEMBERED)
+        self._held: Recent[str, list[str]] = Recent(_REMEMBERED)
 
-    def places(self, needle: str) -> tuple[Numbers, Numbers]:
+    def places(self, needle: str) -> tuple[Iterable[int], Iterable[int]]:
         """Rows where a word begins with `needle`, and rows where it stands anywhere."""
-        held = self._held.get(needle, self._holding)
-        if needle.isalnum():
-            words, begun = self.words, f" {needle}"
-            return [number for number in held if begun in words[number]], held
-        return [number for number in held if begins_word(self._form(number), needle)], held
+        if not needle.isalnum():
+            parts = [set(self.places(part)[1]) for part in WORD.findall(needle)]
+            rows = set.intersection(*parts) if parts else range(len(self._texts))
+            held = [number for number in rows if needle in self._form(number)]
+            return [number for number in held if begins_word(self._form(number), needle)], held
+        words = self._held.get(needle, self._holding)
+        begun = [word for word in words if word.startswith(needle)]
+        return self._rows(begun, f" {needle}"), self._rows(words, needle)
 
-    def whole(self, needle: str) -> Numbers:
+    def whole(self, needle: str) -> Iterable[int]:
         """Rows where `needle` stands with no word cut at either end."""
         if needle.isalnum():
-            word = f" {needle} "
-            return [number for number, text in enumerate(self.words) if word in text]
-        parts = [f" {part} " for part in WORD.findall(needle)]
-        held = [n for n, text in enumerate(self.words) if all(part in text for part in parts)]
-        return [number for number in held if whole_words(self._form(number), needle)]
+            return self.rows_of.get(needle, ())
+        parts = [set(self.rows_of.get(part, ())) for part in WORD.findall(needle)]
+        rows = set.intersection(*parts) if parts else range(len(self._texts))
+        return [number for number in rows if whole_words(self._form(number), needle)]
 
-    def _holding(self, needle: str) -> Numbers:
-        """Rows that hold `needle`: among those that held all but its last letter, if known."""
-        words = self.words
-        if not needle.isalnum():
-            parts = WORD.findall(needle)
-            numbers = [n for n, text in enumerate(words) if all(part in text for part in parts)]
-            return [number for number in numbers if needle in self._form(number)]
+    def _holding(self, needle: str) -> list[str]:
+        """Words that hold `needle`: among those that held all but its last letter, if known."""
         wider = self._held.peek(needle[:-1])
-        if wider is None:
-            return [number for number, text in enumerate(words) if needle in text]
-        return [number for number in wider if needle in words[number]]
+        return [word for word in (self.rows_of if wider is None else wider) if needle in word]
+
+    def _rows(self, words: Sequence[str], part: str) -> Iterable[int]:
+        """Rows with one of the words, which are those that hold `part`."""
+        found = [self.rows_of[word] for word in words]
+        if sum(map(len, found)) > len(self._texts):  # frequent: soon found in a row's string
+            return [number for number, text in enumerate(self._strings) if part in text]
+        return set().union(*found)
 
     def _form(self, number: int) -> str:
         if number not in self._forms:
@@ -257,10 +265,7 @@ class _FoldedRows:
 
         limit = 1 if len(word) < _LONG else 2
         if not self._by_length:
-            vocabulary: set[str] = set()
-            for text in chain(self.name_words.words, self.everywhere.words):
-                vocabulary.update(text.split())
-            for known in vocabulary:
+            for known in self.name_words.rows_of.keys() | self.everywhere.rows_of.keys():
                 if not known.isdecimal():
                     self._by_length.setdefault(len(known), []).append(known)
         lengths = range(len(word) - limit, len(word) + limit + 1)

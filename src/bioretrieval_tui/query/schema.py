@@ -1,6 +1,6 @@
 """The fields that a filter may name, and the values that it may compare them with.
 
-Knows nothing of the catalogue: whoever filters brings a `Schema`. A value that cannot be read is
+Knows nothing of the catalogue: the caller brings a `Schema`. A value that cannot be read is
 a `BadValueError`; the parser, which knows the column, makes the user's error of it.
 """
 

@@ -68,7 +68,7 @@ def entry_sheet(
 
     Args:
         entries: of one kind, or mixed; their order is kept.
-        kind: the kind that was asked for, which an empty list does not tell.
+        kind: the requested kind, which an empty list does not show.
     """
     kinds = {kind_of(entry) for entry in entries} or {kind or ""}
     only = kinds.pop() if len(kinds) == 1 else ""
@@ -201,7 +201,7 @@ def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
 
 ZERO_SHOT = {True: "yes", False: "no", None: "unknown"}
 
-# What a result must not be read without stands left of what a narrow table leaves out first.
+# Narrow tables drop columns from the right: what qualifies a result stands further left.
 _RESULT_COLUMNS = (
     Column("model_id", "model id", data_only=True),
     Column("benchmark_id", "benchmark id", data_only=True),

@@ -1,4 +1,4 @@
-"""markdown: a heading and a pipe table; and the escaping that every markdown text of ours uses.
+"""Markdown: a heading and a pipe table, and the escaping of all Markdown that is written.
 
 Text from the catalogue stays text: it can make no link, no HTML, no emphasis and no new cell.
 An address that stands bare in a text is broken up too, so that only our own links are links.

@@ -93,9 +93,9 @@ Out = TypeVar("Out", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Each(Sequence[Out], Generic[In, Out]):
-    """`make` applied to each item when it is asked for, so that a listing as json builds no rows.
+    """`make` applied to each item on access, so that a listing as JSON builds no rows.
 
-    `make` is called anew at each access: it must be pure.
+    `make` is called at each access: it must be pure.
     """
 
     make: Callable[[In], Out]
@@ -122,7 +122,7 @@ class Sheet:
     """Rows for table, markdown and csv; records for json and jsonl; citations for bibtex.
 
     Every row has one cell for each column. Records hold what msgspec can encode. The three need
-    not be of the same length: a figure has a record but nothing to cite. Tuples do for each of
+    not be of the same length: a result has a record but nothing to cite. Tuples do for each of
     them; `Each` makes them as they are rendered.
     """
 

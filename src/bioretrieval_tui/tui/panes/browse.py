@@ -108,7 +108,7 @@ class BrowsePane(Pane):
         self.section = section or name
 
     def compose(self) -> ComposeResult:
-        """Head, list, detail; the filter line comes when it is first asked for."""
+        """Head, list, detail; the filter line is mounted on first use."""
         yield HeadLine()
         with Horizontal():
             yield VirtualTable(entry_columns(self.section), empty="No entry matches.")

@@ -94,7 +94,7 @@ def home_lines(
         line(
             Span(
                 "Papers, models, datasets, benchmarks and training recipes for dense retrieval "
-                "in biomedicine, each figure with its source; and search over your own abstracts.",
+                "in biomedicine, each value with its source; and search over your own abstracts.",
                 "dim",
             )
         ),
@@ -119,7 +119,7 @@ def home_lines(
     figures = count(len(catalogue.results))
     lines += [
         line(),
-        line(Span(f"{figures} published figures", "strong"),
+        line(Span(f"{figures} published results", "strong"),
              Span(f", each with its source. Updated {catalogue.updated or 'never'}.", "dim")),
         line(),
         line(Span("Latest", "header")),
@@ -140,7 +140,7 @@ def home_lines(
             line(Span(f"{change.date}  ", "dim"), change.line(), hang=12)
             for change in found[:OUTSIDE]
         ]
-        lines.append(line(Span("catalog refresh asks again and lists the rest", "faint")))
+        lines.append(line(Span("catalog refresh looks again and lists the rest", "faint")))
     lines += _news_lines(watched)
     lines += [
         line(),
@@ -149,7 +149,7 @@ def home_lines(
         line(Span(" 9 ", "key"), " search everything here by meaning, offline", hang=4),
         line(Span(" 0 ", "key"), " build an index over abstracts of your own", hang=4),
         line(Span(" / ", "key"), " filters any list, ", Span(" ? ", "key"), " shows the keys, ",
-             Span(" q ", "key"), " leaves", hang=4),
+             Span(" q ", "key"), " quits", hang=4),
     ]  # fmt: skip
     return lines
 

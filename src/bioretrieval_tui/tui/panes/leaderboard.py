@@ -61,9 +61,9 @@ class LeaderboardPane(Pane):
         self.section = section
         self.zero_shot_only = False
         self.sort: Axis | str | None = None
-        """None: by the number of figures."""
+        """None: by the number of results."""
         self.axis: Axis | None = None
-        """The last axis that sorted: the mean keeps to the models that have a figure there."""
+        """The last axis that sorted: the mean covers the models that have a result there."""
         self.reverse = False
         self.matrix = ResultMatrix((), (), (), {})
         self.own = OwnRows()
@@ -75,14 +75,14 @@ class LeaderboardPane(Pane):
         """The runs that the filter keeps, whatever the order hides."""
 
     def compose(self) -> ComposeResult:
-        """The list of recipes, and the matrix under it until it is asked for."""
+        """The list of recipes, and the matrix, hidden at first."""
         yield HeadLine()
         with Horizontal():
             yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
             yield Detail(rule=True)
         yield VirtualTable(
             [Column("model", "Model", MODEL_WIDTH, frozen=True)],
-            id="matrix", squeeze=False, empty="No figure is left: lift the filter.",
+            id="matrix", squeeze=False, empty="No result is left: clear the filter.",
         )  # fmt: skip
         yield Detail("own")
 
@@ -151,7 +151,7 @@ class LeaderboardPane(Pane):
         self.table.focus()
 
     def action_zero_shot(self) -> None:
-        """Only figures that are known to be zero-shot."""
+        """Show only results known to be zero-shot."""
         if not self.in_matrix:
             self.owner.say("Zero-shot is a choice of the results matrix: press v")
             return
@@ -219,7 +219,7 @@ class LeaderboardPane(Pane):
         self.refill()
 
     def action_column(self, by: int) -> None:
-        """Choose a column; the head says what the figure under the cursor is."""
+        """Choose a column; the head describes the result under the cursor."""
         super().action_column(by)
         self.head()
 
@@ -276,7 +276,7 @@ class LeaderboardPane(Pane):
         self.query_one(HeadLine).show(*spans)
 
     def figure_under_cursor(self) -> Result | None:
-        """The published figure at the cursor's row and column."""
+        """The published result at the cursor's row and column."""
         table = self.table
         row = self.rows[table.cursor] if 0 <= table.cursor < len(self.rows) else None
         if not isinstance(row, MatrixRow):
@@ -293,7 +293,7 @@ class LeaderboardPane(Pane):
     # Runs of the user --------------------------------------------------------------------
 
     def activate(self) -> None:
-        """Read the runs again: something may have been evaluated meanwhile."""
+        """Read the runs again: an evaluation may have ended."""
         super().activate()
         if self.has_class("-own"):
             self.own_detail.focus()
@@ -425,7 +425,7 @@ class LeaderboardPane(Pane):
             super().action_relations()
 
     def action_export(self) -> None:
-        """The figures that are shown, as records; or the recipes."""
+        """Export the shown results as records, or the recipes."""
         if not self.in_matrix:
             super().action_export()
             return

@@ -1,5 +1,4 @@
-"""The base of all panes: what the app asks of one, what it may ask of the app, and the list beside
-the page of its row.
+"""The base of all panes: what the app calls, what a pane may call, and the list beside its page.
 
 A pane that has a list composes a `VirtualTable` and a `Detail` and says what the page of the row
 under the cursor is (`make_page`). A list of entries that can be filtered and sorted has an
@@ -197,7 +196,7 @@ class Pane(Widget):
         return self.size.width >= WIDE
 
     def on_resize(self) -> None:
-        """Side by side when there is room."""
+        """Set list and detail side by side where both fit."""
         if not self.has_class("-list"):
             return
         self.set_class(self.wide, "-wide")
@@ -224,7 +223,7 @@ class Pane(Widget):
         self._rest = self.set_timer(REST, self.show_page)
 
     def _scrolled(self, table: VirtualTable) -> bool:
-        """The list scrolled since it was last asked."""
+        """Whether the list scrolled since the last call."""
         before, self._top = self._top, table.top
         return before != table.top
 
