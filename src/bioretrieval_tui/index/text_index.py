@@ -183,7 +183,7 @@ class TextIndex:
         import tantivy
 
         self._tantivy = tantivy
-        self._facts = facts
+        self.facts = facts
         self._name = name
         self._remedy = remedy = f"run: bioretrieval-tui index compact {name}"
         if not is_current(facts):
@@ -219,15 +219,15 @@ class TextIndex:
         if (
             parsed is None
             or k <= 0
-            or not self._facts.documents
+            or not self.facts.documents
             or (existing is not None and not len(existing))
         ):
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        k = min(k, self._facts.documents)
+        k = min(k, self.facts.documents)
         if existing is None:
             return self._best(parsed, k, k + _SPARE, None)
         # The best allowed documents are expected among so many of the best of all.
-        limit = int(1.5 * (k + _SPARE) * self._facts.labels / len(existing))
+        limit = int(1.5 * (k + _SPARE) * self.facts.labels / len(existing))
         if len(existing) <= max(_FEW, limit // _COSTLIER):
             return self._best(self._within(parsed, existing), k, k + _SPARE, None)
         return self._best(parsed, k, limit, existing)
@@ -336,7 +336,7 @@ class TextIndex:
         found = [(term, weight) for term, weight in weights.items() if 0 < weight < math.inf]
         if len(found) <= MAX_QUERY_TERMS:
             return found
-        total = self._facts.documents
+        total = self.facts.documents
         impacts = []
         for place, (term, weight) in enumerate(found):
             count = self.document_frequency(term)
@@ -361,7 +361,7 @@ class TextIndex:
         labels = np.asarray(labels, dtype=np.int64)
         if not np.all(labels[1:] > labels[:-1]):
             labels = np.unique(labels)
-        return labels[(labels >= 0) & (labels < self._facts.labels)]
+        return labels[(labels >= 0) & (labels < self.facts.labels)]
 
     def _best(
         self, query: Query, k: int, limit: int, allowed: Labels | None
@@ -370,12 +370,12 @@ class TextIndex:
         more until no other document can belong to them."""
         mask = None
         if allowed is not None:
-            mask = np.zeros(self._facts.labels, dtype=np.bool_)
+            mask = np.zeros(self.facts.labels, dtype=np.bool_)
             mask[allowed] = True
         while True:
-            limit = min(limit, self._facts.documents)
+            limit = min(limit, self.facts.documents)
             labels, scores = self._hits(query, limit)
-            complete = len(labels) < limit or limit == self._facts.documents
+            complete = len(labels) < limit or limit == self.facts.documents
             last = scores.min(initial=np.inf)
             if mask is not None:
                 kept = mask[labels]
