@@ -43,6 +43,7 @@ JOBS: list[protocol.Job] = [
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
     protocol.LookUpJob(FetchRequest("arxiv", "cat:cs.IR")),
 ]
+REQUEST, REPLY = tuple[int, protocol.Request], tuple[int, protocol.Reply]
 REQUESTS: list[protocol.Request] = [
     protocol.Search("demo", Query(text="what\n\0\x1b", k=3, mode="dense"), "left"),
     protocol.Search(
@@ -94,12 +95,12 @@ REPLIES: list[protocol.Reply] = [
 def test_requests_survive(message: protocol.Request) -> None:
     data = protocol.frame(7, message)
     assert protocol.body_length(data[:4]) == len(data) - 4
-    assert protocol.decode_request(data[4:]) == (7, message)
+    assert protocol.decode(data[4:], REQUEST) == (7, message)
 
 
 @pytest.mark.parametrize("message", REPLIES, ids=lambda message: type(message).__name__)
 def test_replies_survive(message: protocol.Reply) -> None:
-    assert protocol.decode_reply(protocol.frame(7, message)[4:]) == (7, message)
+    assert protocol.decode(protocol.frame(7, message)[4:], REPLY) == (7, message)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -117,7 +118,7 @@ def test_an_answer_of_another_type_is_an_error() -> None:
 @given(st.binary(max_size=50))
 def test_nonsense_is_an_error(data: bytes) -> None:
     with pytest.raises(ProtocolError):
-        protocol.decode_request(data)
+        protocol.decode(data, REQUEST)
 
 
 def test_an_enormous_length_is_an_error() -> None:

@@ -150,7 +150,7 @@ class Child:
             while True:
                 header = await self._stdout.readexactly(protocol.HEADER_BYTES)
                 data = await self._stdout.readexactly(protocol.body_length(header))
-                self._hand_out(*protocol.decode_reply(data))
+                self._hand_out(*protocol.decode(data, tuple[int, protocol.Reply]))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the end of the process, reported below
         except protocol.ProtocolError:

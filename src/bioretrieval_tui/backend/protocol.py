@@ -469,32 +469,28 @@ def body_length(header: bytes) -> int:
 
 
 def decode(data: bytes, kind: type[Decoded]) -> Decoded:
-    """Decode a message, such as `(id, reply)`, or an answer. Raises ProtocolError."""
+    """Decode an answer, or a message as `tuple[int, Request]` or `tuple[int, Reply]`.
+
+    Raises:
+        ProtocolError: it does not parse.
+    """
     try:
         return cast(Decoded, _decoder(kind).decode(data))  # type: ignore[arg-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"a message does not parse: {error}") from error
 
 
-def decode_request(data: bytes) -> tuple[int, Request]:
-    """Decode (id, request). Raises ProtocolError."""
-    return decode(data, tuple[int, Request])
-
-
-def decode_reply(data: bytes) -> tuple[int, Reply]:
-    """Decode (id, reply). Raises ProtocolError."""
-    return decode(data, tuple[int, Reply])
-
-
 def failure(error: BioRetrievalError) -> Failed:
     """An error as a reply, by the nearest type of `errors.py`."""
     public = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-    failed = Failed(
-        public.__name__, error.message, error.remedy, kept=" ".join(getattr(error, "__notes__", ()))
+    return Failed(
+        public.__name__,
+        error.message,
+        error.remedy,
+        expression=getattr(error, "expression", None),
+        column=getattr(error, "column", 0),
+        kept=" ".join(getattr(error, "__notes__", ())),
     )
-    if isinstance(error, errors.FilterError):
-        return msgspec.structs.replace(failed, expression=error.expression, column=error.column)
-    return failed
 
 
 def interrupted(*, superseded: bool = False) -> Failed:

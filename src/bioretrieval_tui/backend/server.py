@@ -65,7 +65,7 @@ class Wire:
             return None
         length = protocol.body_length(header)
         data = self._requests.read(length)
-        return protocol.decode_request(data) if len(data) == length else None
+        return protocol.decode(data, tuple[int, protocol.Request]) if len(data) == length else None
 
 
 @dataclass(slots=True)

@@ -137,7 +137,7 @@ def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> EvaluateJob
     """The exploration of an evaluation's benchmark, in the folder that its index was built from.
 
     Raises:
-        BioRetrievalError: the folder no longer exists, or is no benchmark.
+        BioRetrievalError: the folder no longer exists, or is not a benchmark.
     """
     from bioretrieval_tui.evaluation.benchmark import find_parts
     from bioretrieval_tui.index.registry import manifest_of
