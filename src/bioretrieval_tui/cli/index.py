@@ -32,7 +32,8 @@ from bioretrieval_tui.util.formatting import rate, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.source import ReadSettings
-    from bioretrieval_tui.index.build import BuildOutcome, Reading
+    from bioretrieval_tui.index.build import BuildOutcome
+    from bioretrieval_tui.index.report import Report
     from bioretrieval_tui.render.formats import Format
 
 
@@ -122,24 +123,24 @@ def remove(name: str, yes: bool) -> None:
 
 
 @contextlib.contextmanager
-def reported(path: Path | None) -> Iterator[Reading]:
-    """Give a record of what is read; write it to `path` at the end, also after an error.
+def reported(path: Path | None) -> Iterator[Report]:
+    """Give the report of a build; write it to `path` at the end, also after an error.
 
     Raises:
         UsageError: the folder of `path` does not exist.
     """
-    from bioretrieval_tui.index.build import Reading
+    from bioretrieval_tui.index.report import Report
     from bioretrieval_tui.paths import save_file
 
-    reading = Reading()
+    report = Report()
     if path is not None and not path.absolute().parent.is_dir():
         raise UsageError(f"the folder of the report {path} is not there", remedy="create it first")
     try:
-        yield reading
+        yield report
     finally:
         if path is not None:
             try:
-                save_file(path, reading.report.to_json(), f"the report {path.name}")
+                save_file(path, report.to_json(), f"the report {path.name}")
             except BioRetrievalError as error:
                 tell(error.line())
 
@@ -240,7 +241,7 @@ def build(
     from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
     from bioretrieval_tui.index.build import build_index
 
-    with narrated(quiet, progress) as reporter, reported(report) as reading:
+    with narrated(quiet, progress) as reporter, reported(report) as counts:
         if hub != MODEL_ID:
             fetch_missing(hub, recipe, reporter, download=download)
         outcome = build_index(
@@ -250,7 +251,7 @@ def build(
             settings=settings,
             reporter=reporter,
             ids=ids,
-            reading=reading,
+            report=counts,
         )
         prepare_query_encoder(hub, recipe, reporter=reporter)
     if not quiet:
@@ -286,14 +287,14 @@ def add(
     settings = settings_of(reader, mapping, strict)
     from bioretrieval_tui.index.build import add_to_index, encoder_factory_of
 
-    with narrated(quiet, progress) as reporter, reported(report) as reading:
+    with narrated(quiet, progress) as reporter, reported(report) as counts:
         outcome = add_to_index(
             name,
             [str(path) for path in files],
             encoder_factory_of(device, reporter),
             settings=settings,
             reporter=reporter,
-            reading=reading,
+            report=counts,
         )
     if not quiet:
         tell_outcome("extended", outcome)
@@ -354,7 +355,7 @@ def import_vectors(
 
     settings = settings_of(reader, mapping, strict)
     hub, recipe, dimension = model_of_catalogue(model)
-    with narrated(quiet, progress) as reporter, reported(report) as reading:
+    with narrated(quiet, progress) as reporter, reported(report) as counts:
         outcome = importing.import_vectors(
             name,
             vectors,
@@ -365,7 +366,7 @@ def import_vectors(
             dimension=dimension,
             settings=settings,
             reporter=reporter,
-            reading=reading,
+            report=counts,
         )
     if not quiet:
         tell_outcome("imported", outcome)
