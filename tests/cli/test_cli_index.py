@@ -135,7 +135,7 @@ def test_adding_the_same_again_is_nothing_to_do(added: Ended, call: Call, folder
     # The older text of 22 came back; adding it once more changes nothing.
     ended = call("index", "add", "demo", folder / "corpus.jsonl")
     assert ended.code == 0
-    assert "nothing to do: 5 read, 0 kept, 4 duplicates, 1 rejected; demo is as it was" in ended.err
+    assert "nothing to do: 5 read, 0 kept, 4 duplicates, 1 rejected; demo is unchanged" in ended.err
     assert info(call)["documents"] == before["documents"] == 4
 
 

@@ -323,7 +323,7 @@ def test_data_behind_a_gzip_stream_is_refused(
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
     with (
         opened(answering(head.encode() + packed), clock) as client,
-        pytest.raises(OnlineError, match="Try broke off: it sends more than it packed"),
+        pytest.raises(OnlineError, match="Try broke off: it sends data after the end"),
     ):
         client.get("try", "x", most_bytes=100_000_000)
 
@@ -366,7 +366,7 @@ def test_only_valid_etags_are_kept(
 
 @pytest.mark.parametrize(
     ("packing", "said"),
-    [("br", "packs its response in a way that was not requested"), ("gzip", "cannot be unpacked")],
+    [("br", "compresses its response in a way that was not requested"), ("gzip", "cannot be unpacked")],
 )
 def test_unrequested_and_invalid_encodings_are_refused(
     answering: Callable[[bytes], str], clock: MovedClock, packing: str, said: str
