@@ -366,7 +366,10 @@ def test_only_valid_etags_are_kept(
 
 @pytest.mark.parametrize(
     ("packing", "said"),
-    [("br", "compresses its response in a way that was not requested"), ("gzip", "cannot be unpacked")],
+    [
+        ("br", "compresses its response in a way that was not requested"),
+        ("gzip", "cannot be unpacked"),
+    ],
 )
 def test_unrequested_and_invalid_encodings_are_refused(
     answering: Callable[[bytes], str], clock: MovedClock, packing: str, said: str
