@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -114,7 +114,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.current = "home"
         """The pane that is shown."""
         self._index: str | None = None
-        self._settings: SettingsStore | None = None
         self._client: SearchClient | None = None
         self._jobs: JobQueue | None = None
         self._found: FoundSession | None = None
@@ -203,23 +202,19 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             kept = None
         return kept if kept in LOOKS else "dark"
 
-    @property
+    @cached_property
     def capabilities(self) -> Capabilities:
         """What the terminal and the session can do, detected on first use."""
-        if self._capabilities is None:
-            from bioretrieval_tui.terminal.capabilities import here
+        from bioretrieval_tui.terminal.capabilities import here
 
-            self._capabilities = here()
-        return self._capabilities
+        return self._capabilities or here()
 
-    @property
+    @cached_property
     def settings(self) -> SettingsStore:
         """The stored settings, marks of steps and earlier queries."""
-        if self._settings is None:
-            from bioretrieval_tui.settings import SettingsStore
+        from bioretrieval_tui.settings import SettingsStore
 
-            self._settings = SettingsStore(self.where.data / "library.sqlite")
-        return self._settings
+        return SettingsStore(self.where.data / "library.sqlite")
 
     @property
     def index(self) -> str:
@@ -281,7 +276,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
 
     def _make(self, name: str) -> Pane:
-        """A pane; its module is imported on first use."""
         module, class_name = PANE_CLASSES.get(name, ("pane", "BrowsePane"))
         found = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), class_name)
         return cast(Pane, found(name))
@@ -566,7 +560,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.status.hints(self.hint_actions())
 
     def on_key(self, event: Key) -> None:
-        """Replace a message by the key hints at the next key."""
         if self.status.message and event.key != "ctrl+c":
             self._hints()
 

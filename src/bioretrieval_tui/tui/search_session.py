@@ -161,16 +161,20 @@ def facet_values(answer: SearchResult) -> list[FacetValue]:
     ]
 
 
+def _find_clause(where: str, clause: str) -> re.Match[str] | None:
+    return re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
+
+
 def has_clause(where: str, clause: str) -> bool:
     """Whether a filter contains this clause."""
-    return _clause_place(where, clause) is not None
+    return _find_clause(where, clause) is not None
 
 
 def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     """The filter with this clause, or without it if it was there."""
-    place = _clause_place(where, clause)
-    if place is not None:
-        return f"{where[: place[0]].rstrip()} {where[place[1] :].lstrip()}".strip()
+    found = _find_clause(where, clause)
+    if found is not None:
+        return f"{where[: found.start()].rstrip()} {where[found.end() :].lstrip()}".strip()
     if not where.strip():
         return clause
     try:
@@ -178,11 +182,6 @@ def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     except FilterError:
         either = True
     return f"({where.strip()}) {clause}" if either else f"{where.strip()} {clause}"
-
-
-def _clause_place(where: str, clause: str) -> tuple[int, int] | None:
-    match = re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
-    return match.span() if match else None
 
 
 # Rerankers ------------------------------------------------------------------------------------

@@ -77,7 +77,6 @@ class FoundPane(Pane):
             self.show_page()
 
     def head(self) -> None:
-        """Write the query, how many papers arrived and how many are starred."""
         session = self.session
         spans = [Span("Found", "strong")]
         if session.request is not None:
@@ -102,21 +101,17 @@ class FoundPane(Pane):
     @property
     def paper(self) -> FoundPaper | None:
         """The paper under the cursor."""
-        at = self.table.cursor
-        return self.session.papers[at] if 0 <= at < len(self.session.papers) else None
+        return self.at_cursor(self.session.papers)
 
     def make_page(self) -> PaintedPage:
-        """The paper, with the terms of the query marked."""
         if self.paper is None or self.session.request is None:
             return PaintedPage(())
         return hit_page(self.paper.hit, self.session.request.query, scored=False)
 
     def place(self) -> str | None:
-        """The paper under the cursor."""
         return self.paper.hit.id if self.paper else None
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor on a paper."""
         for at, paper in enumerate(self.session.papers):
             if paper.hit.id == place:
                 self.table.move_to(at)

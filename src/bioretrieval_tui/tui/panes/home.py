@@ -36,7 +36,6 @@ class HomePane(Pane, inherit_bindings=False):
         self.latest: list[AnyEntry] = []
 
     def compose(self) -> ComposeResult:
-        """One page."""
         yield Detail(measure=96)
 
     def on_mount(self) -> None:
@@ -51,11 +50,9 @@ class HomePane(Pane, inherit_bindings=False):
         )
 
     def activate(self) -> None:
-        """Focus the page."""
         self.query_one(Detail).focus()
 
     def on_key(self, event: events.Key) -> None:
-        """Jump to the entry of a letter; the keys that scroll are no such letters."""
         letters = home_letters(len(self.latest))
         if event.character and event.character in letters:
             event.stop()

@@ -96,7 +96,6 @@ class IndexesPane(Pane):
         self._fill()
 
     def _fill(self, keep: str | None = None) -> None:
-        """Fill the list; the cursor stays on its index."""
         keep = keep or self.place()
         self.rows = self.session.rows()
         at = next((i for i, row in enumerate(self.rows) if row.name == keep), self.table.cursor)
@@ -121,7 +120,6 @@ class IndexesPane(Pane):
         ]
 
     def head(self) -> None:
-        """Write number and size of the indexes, or the error."""
         infos, problem = self.session.infos, self.session.problem
         spans = [Span("Indexes", "strong"), Span(f"  {len(infos)}", "dim")]
         if infos:
@@ -136,9 +134,7 @@ class IndexesPane(Pane):
 
     @property
     def row(self) -> IndexRow | None:
-        """The row under the cursor."""
-        at = self.table.cursor
-        return self.rows[at] if 0 <= at < len(self.rows) else None
+        return self.at_cursor(self.rows)
 
     def make_page(self) -> PaintedPage:
         """The index under the cursor, and the outcome of the last job on it."""
@@ -165,11 +161,9 @@ class IndexesPane(Pane):
         )
 
     def place(self) -> str | None:
-        """The name of the index under the cursor."""
         return self.row.name if self.row else None
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor on an index."""
         self._fill(place)
 
     def action_enter(self) -> None:
@@ -192,7 +186,6 @@ class IndexesPane(Pane):
                 self.show_page()
 
     def job_ended(self, outcome: JobOutcome) -> None:  # noqa: ARG002 - the queue keeps it
-        """Read the list again."""
         self.refresh_list()
 
     def _begin(self, job: Job | None) -> None:

@@ -88,18 +88,15 @@ class LeaderboardPane(Pane):
 
     @property
     def table(self) -> VirtualTable:
-        """The list that keys move in."""
         if self.in_matrix:
             return self.query_one("#matrix", VirtualTable)
         return self.query_one("Horizontal > VirtualTable", VirtualTable)
 
     @property
     def detail(self) -> Detail:
-        """The page beside the list of recipes."""
         return self.query_one("Horizontal > Detail", Detail)
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor on a recipe in the list, or on a model in the matrix."""
         is_model = isinstance(self.catalogue.by_id.get(place or ""), Model)
         if is_model != self.in_matrix:
             self.action_view()
@@ -107,9 +104,7 @@ class LeaderboardPane(Pane):
 
     @property
     def row(self) -> MatrixRow | OwnRow | None:
-        """The row of the matrix under the cursor."""
-        at = self.table.cursor
-        return self.rows[at] if self.in_matrix and 0 <= at < len(self.rows) else None
+        return self.at_cursor(self.rows) if self.in_matrix else None
 
     @property
     def own_row(self) -> OwnRow | None:
@@ -118,18 +113,15 @@ class LeaderboardPane(Pane):
 
     @property
     def current(self) -> AnyEntry | None:
-        """The entry under the cursor; runs have none."""
         if not self.in_matrix:
             return super().current
         return self.catalogue.by_id[self.row.model] if isinstance(self.row, MatrixRow) else None
 
     @property
     def current_id(self) -> str | None:
-        """The id of the entry, or of the record of a run."""
         return self.own_row.record.id if self.own_row else super().current_id
 
     def action_view(self) -> None:
-        """Show the recipes or the matrix."""
         self._close_own()
         self.close_filter()
         self.toggle_class("-matrix")
@@ -280,7 +272,6 @@ class LeaderboardPane(Pane):
         self._read_runs()
 
     def job_ended(self, outcome: JobOutcome) -> None:
-        """Read the runs again: an evaluation has left its records."""
         if outcome.evaluation is not None:
             self._read_runs()
 
@@ -313,7 +304,6 @@ class LeaderboardPane(Pane):
         return self.query_one("#own", Detail)
 
     def leave(self) -> bool:
-        """Leave the page of a run first."""
         return self._close_own() or super().leave()
 
     def _close_own(self) -> bool:

@@ -66,7 +66,6 @@ class NewsPane(Pane):
         self.show_page()
 
     def head(self) -> None:
-        """Write the number of records and of unread ones."""
         total, unread = len(self.session.rows), self.session.unread
         shown = "all" if self.session.everything else "unread"
         said = f"  {count(unread)} unread" + (f" of {count(total)}" if total else "")
@@ -76,11 +75,9 @@ class NewsPane(Pane):
     @property
     def one(self) -> WatchNews | None:
         """The record under the cursor."""
-        rows = self.session.rows
-        return rows[self.table.cursor] if rows else None
+        return self.at_cursor(self.session.rows)
 
     def make_page(self) -> PaintedPage:
-        """The record."""
         return PaintedPage(()) if self.one is None else paint(self.one.page())
 
     # Marks -------------------------------------------------------------------------------

@@ -143,7 +143,6 @@ class Pane(Widget):
         self._top = 0
 
     def compose(self) -> ComposeResult:
-        """Head, work, list and page."""
         yield HeadLine()
         if self.SHOWS_WORK:
             yield WorkBar()
@@ -223,6 +222,11 @@ class Pane(Widget):
     def detail(self) -> Detail:
         """The page."""
         return self.query_one(Detail)
+
+    def at_cursor(self, items: Sequence[_T]) -> _T | None:
+        """The one of the items, which the list shows, that is under the cursor."""
+        at = self.table.cursor
+        return items[at] if 0 <= at < len(items) else None
 
     @property
     def wide(self) -> bool:
@@ -386,9 +390,7 @@ class Pane(Widget):
     @property
     def current(self) -> AnyEntry | None:
         """The entry under the cursor, in a list of entries."""
-        shown = self.entry_list.shown if self.entry_list else ()
-        at = self.table.cursor if shown else -1
-        return shown[at] if 0 <= at < len(shown) else None
+        return self.at_cursor(self.entry_list.shown) if self.entry_list else None
 
     @property
     def current_id(self) -> str | None:

@@ -67,7 +67,6 @@ class QrelsPane(Pane):
         self.session = QrelsSession(self)
 
     def compose(self) -> ComposeResult:
-        """Head, work, queries, and at their right the query with its documents."""
         yield HeadLine()
         yield WorkBar()
         with Horizontal():
@@ -89,11 +88,9 @@ class QrelsPane(Pane):
         self.jobs_changed()
 
     def jobs_changed(self) -> None:
-        """Show the progress of the evaluation that runs."""
         self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
     def job_ended(self, outcome: JobOutcome) -> None:
-        """Show the queries of an evaluation of this benchmark."""
         self.session.job_ended(outcome)
 
     # Parts -------------------------------------------------------------------------------
@@ -110,30 +107,24 @@ class QrelsPane(Pane):
 
     @property
     def table(self) -> VirtualTable:
-        """The list that keys move in."""
         return self.documents if self.has_class("-reading") else self.list_of_queries
 
     @property
     def detail(self) -> Detail:
-        """The document."""
         return self.query_one("#document", Detail)
 
     @property
     def row(self) -> QueryRow | None:
-        """The query under the cursor."""
         at, shown = self.list_of_queries.cursor, self.session.shown
         return shown[at] if 0 <= at < len(shown) else None
 
     def activate(self) -> None:
-        """Focus the part in use."""
         (self.detail if self.has_class("-document") else self.table).focus()
 
     def place(self) -> str | None:
-        """The query under the cursor."""
         return self.row.id if self.row else None
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor on a query."""
         self.show_queries(place)
 
     # What the session needs (QrelsFace) --------------------------------------------------
@@ -184,7 +175,6 @@ class QrelsPane(Pane):
     # Painting ----------------------------------------------------------------------------
 
     def head(self) -> None:
-        """Write the line over the queries: benchmark, model, number of queries, filter."""
         session = self.session
         spans = [Span("Explore", "strong")]
         found = session.answer
@@ -275,7 +265,6 @@ class QrelsPane(Pane):
         self.detail.focus()
 
     def leave(self) -> bool:
-        """Leave the document, or the documents."""
         if self.has_class("-document"):
             self.remove_class("-document")
             self.documents.focus()

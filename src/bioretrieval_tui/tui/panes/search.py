@@ -106,7 +106,6 @@ class SearchPane(Pane):
         self.workers.cancel_node(self)
 
     def on_resize(self) -> None:
-        """Show facets beside the page where both fit."""
         self.set_class(self.size.width >= THREE_PARTS, "-three")
 
     def activate(self) -> None:
@@ -143,7 +142,6 @@ class SearchPane(Pane):
 
     @property
     def table(self) -> VirtualTable:
-        """The list that keys move in."""
         return self.facet_list if self.facet_list.has_focus else self.list_of_hits
 
     @property
@@ -153,7 +151,6 @@ class SearchPane(Pane):
 
     @property
     def hit(self) -> Hit | None:
-        """The hit under the cursor."""
         return self.hits[self.cursor] if 0 <= self.cursor < len(self.hits) else None
 
     @property
@@ -207,14 +204,12 @@ class SearchPane(Pane):
     # Painting ----------------------------------------------------------------------------
 
     def head(self) -> None:
-        """Write the status line."""
         spans = [Span(*part) for part in self.session.status()]
         if self.letters and self.session.problem is None:
             spans = [*spans[:2], *self.letter_hint]
         self.query_one(HeadLine).show(*spans)
 
     def make_page(self) -> PaintedPage:
-        """A document's text; an entry's page for hits of the catalogue."""
         hit, query = self.hit, self.session.shown.text
         if hit is None:
             return PaintedPage(())
@@ -451,7 +446,6 @@ class SearchPane(Pane):
         self.list_of_hits.focus()
 
     def place(self) -> str | None:
-        """Where `back` returns to."""
         return self.hit.id if self.hit else None
 
     def go_to(self, place: str | None) -> None:

@@ -42,7 +42,6 @@ class StartPane(Pane):
         self.states: dict[str, StepState] = {}
 
     def on_mount(self) -> None:
-        """Read the marks."""
         try:
             self.done = self.owner.settings.done()
         except BioRetrievalError as error:
@@ -121,7 +120,6 @@ class StartPane(Pane):
             self.show_page()
 
     def make_page(self) -> PaintedPage:
-        """The page of a step, with what can be run after its summary."""
         page = super().make_page()
         state = self.states.get(self.current.id) if self.current else None
         if state is None:
@@ -225,11 +223,9 @@ class StartPane(Pane):
             self.owner.action_stop_evaluation()
 
     def jobs_changed(self) -> None:
-        """Show the progress of the running evaluation."""
         self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
     def job_ended(self, outcome: JobOutcome) -> None:
-        """Show the scores of an evaluation."""
         if outcome.evaluation is not None or not outcome.done:
             self.look()
 
