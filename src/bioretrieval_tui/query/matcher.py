@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Generic, TypeAlias, TypeVar
 
@@ -30,7 +30,7 @@ from bioretrieval_tui.query.ast import (
     Word,
 )
 from bioretrieval_tui.query.parser import parse
-from bioretrieval_tui.query.schema import Interval, Schema
+from bioretrieval_tui.query.schema import FieldType, Interval, Schema
 from bioretrieval_tui.util.folding import (
     WORD,
     begins_word,
@@ -49,6 +49,8 @@ SHORTEST = 4
 _LONG = 7
 """Letters from which a word may hold two slips."""
 _SHORTEST_LETTERS = 3
+_FREQUENT = 8
+"""Occurrences a row from which reading all texts costs less than joining the words' rows."""
 
 Condition: TypeAlias = Has | Matches | Compares | Flag
 Numbers: TypeAlias = list[int]
@@ -129,26 +131,10 @@ class Fit:
     fuzzy: bool
 
 
-class _Lines:
-    """Short texts of every row (a name, tags), folded whole: a string a row, a line a form."""
-
-    def __init__(self, forms_of_rows: Iterable[Iterable[str]]) -> None:
-        self._lines = ["\n".join(("", *each, "")) for each in forms_of_rows]
-
-    def beginning(self, needle: str) -> Numbers:
-        """Rows of which a form begins with `needle`."""
-        begun = f"\n{needle}"
-        return [number for number, text in enumerate(self._lines) if begun in text]
-
-    def equal(self, needle: str) -> Numbers:
-        """Rows of which a form is `needle`."""
-        return self.beginning(f"{needle}\n")
-
-
 class _Words:
-    """The texts of every row as words: which rows each distinct word is in.
+    """The texts of every row as words, and the rows of each distinct word.
 
-    What holds more than letters and digits (a space, a sign) is looked for in the forms of the
+    A needle with other signs than letters, digits and spaces is looked for in the forms of the
     texts, which are made for the rows that hold its words.
     """
 
@@ -156,33 +142,30 @@ class _Words:
         self._texts = texts
         self._inner = inner
         self._strings = [spaced_words(each, inner=inner) for each in texts]
-        rows_of: dict[str, list[int]] = {}
+        found: defaultdict[str, list[int]] = defaultdict(list)
         for number, words in enumerate(self._strings):
             for word in frozenset(words.split()):
-                rows_of.setdefault(word, []).append(number)
+                found[word].append(number)
         # Tuples of numbers, unlike lists, cost the garbage collector nothing.
-        self.rows_of = {word: tuple(numbers) for word, numbers in rows_of.items()}
+        self.rows_of = {word: tuple(numbers) for word, numbers in found.items()}
         self._forms: dict[int, str] = {}
         self._held: Recent[str, list[str]] = Recent(_REMEMBERED)
 
     def places(self, needle: str) -> tuple[Iterable[int], Iterable[int]]:
-        """Rows where a word begins with `needle`, and rows where it stands anywhere."""
-        if not needle.isalnum():
-            parts = [set(self.places(part)[1]) for part in WORD.findall(needle)]
-            rows = set.intersection(*parts) if parts else range(len(self._texts))
-            held = [number for number in rows if needle in self._form(number)]
-            return [number for number in held if begins_word(self._form(number), needle)], held
-        words = self._held.get(needle, self._holding)
-        begun = [word for word in words if word.startswith(needle)]
-        return self._rows(begun, f" {needle}"), self._rows(words, needle)
+        """Rows where a word begins with `needle`, and rows that hold it; some more than once."""
+        if needle.isalnum():
+            words = self._held.get(needle, self._holding)
+            begun = [word for word in words if word.startswith(needle)]
+            return self._rows(begun, f" {needle}"), self._rows(words, needle)
+        held = [(number, text) for number, text in self._candidates(needle) if needle in text]
+        return [number for number, text in held if begins_word(text, needle)], [n for n, _ in held]
 
     def whole(self, needle: str) -> Iterable[int]:
         """Rows where `needle` stands with no word cut at either end."""
         if needle.isalnum():
             return self.rows_of.get(needle, ())
-        parts = [set(self.rows_of.get(part, ())) for part in WORD.findall(needle)]
-        rows = set.intersection(*parts) if parts else range(len(self._texts))
-        return [number for number in rows if whole_words(self._form(number), needle)]
+        found = self._candidates(needle, whole=True)
+        return [number for number, text in found if whole_words(text, needle)]
 
     def _holding(self, needle: str) -> list[str]:
         """Words that hold `needle`: among those that held all but its last letter, if known."""
@@ -192,9 +175,18 @@ class _Words:
     def _rows(self, words: Sequence[str], part: str) -> Iterable[int]:
         """Rows with one of the words, which are those that hold `part`."""
         found = [self.rows_of[word] for word in words]
-        if sum(map(len, found)) > len(self._texts):  # frequent: soon found in a row's string
+        if sum(map(len, found)) > _FREQUENT * len(self._texts):
             return [number for number, text in enumerate(self._strings) if part in text]
-        return set().union(*found)
+        return chain.from_iterable(found)
+
+    def _candidates(self, needle: str, *, whole: bool = False) -> Iterator[tuple[int, str]]:
+        """Rows that hold every word of `needle`, each with the text to look for it in."""
+        parts = WORD.findall(needle)
+        held = [self.rows_of.get(p, ()) if whole else self.places(p)[1] for p in parts]
+        rows = set(held[0]).intersection(*held[1:]) if held else range(len(self._texts))
+        if needle.replace(" ", "").isalnum():
+            return ((number, self._strings[number]) for number in rows)
+        return ((number, self._form(number)) for number in rows)
 
     def _form(self, number: int) -> str:
         if number not in self._forms:
@@ -203,32 +195,39 @@ class _Words:
         return self._forms[number]
 
 
+def _lines(forms_of_row: Iterable[str]) -> str:
+    """The forms, each between line ends."""
+    return "\n".join(("", *forms_of_row, ""))
+
+
 class _FoldedRows:
     """The rows as words are looked for in them."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         keys = lru_cache(maxsize=None)(needles)
-        self.names = _Lines(needles(row.name) for row in rows)
-        self.name_words = _Words([(row.name,) for row in rows], inner=True)
-        self.tags = _Lines(chain.from_iterable(map(keys, row.tags)) for row in rows)
-        self.everywhere = _Words([(row.name, *row.tags, row.text) for row in rows])
-        self._squeezed = [squeezed(fold(row.name)) for row in rows]
-        self._by_length: dict[int, list[str]] = {}
+        self._rows = rows
+        self._names = [_lines(needles(row.name)) for row in rows]
+        self._name_words = _Words([(row.name,) for row in rows], inner=True)
+        self._tags: defaultdict[str, list[int]] = defaultdict(list)
+        for number, row in enumerate(rows):
+            self._tags[_lines(chain.from_iterable(map(keys, row.tags)))].append(number)
+        self._everywhere = _Words([(row.name, *row.tags, row.text) for row in rows])
 
     def fit(self, word: str) -> Fit:
         """Where a bare word is found."""
         wanted = needles(word)
         scores: dict[int, int] = {}
-        anywhere = [self.everywhere.places(needle) for needle in wanted]
-        named = [self.name_words.places(needle) for needle in wanted]
+        anywhere = [self._everywhere.places(needle) for needle in wanted]
+        named = [self._name_words.places(needle) for needle in wanted]
+        begun = [self._name_begins(needle) for needle in wanted]
         for tier, found in (
             (Tier.TEXT_INSIDE, [held for _, held in anywhere]),
             (Tier.TEXT_WORD, [begun for begun, _ in anywhere]),
-            (Tier.TAG, map(self.tags.beginning, wanted)),
+            (Tier.TAG, map(self._tag_begins, wanted)),
             (Tier.NAME_INSIDE, [held for _, held in named]),
             (Tier.NAME_WORD, [begun for begun, _ in named]),
-            (Tier.NAME_BEGINS, map(self.names.beginning, wanted)),
-            (Tier.NAME_EXACT, map(self.names.equal, wanted)),
+            (Tier.NAME_BEGINS, begun),
+            (Tier.NAME_EXACT, [self._name_begins(f"{needle}\n") for needle in wanted]),
         ):
             for numbers in found:  # a better tier replaces the one before
                 scores.update(dict.fromkeys(numbers, int(tier)))
@@ -236,22 +235,40 @@ class _FoldedRows:
             return Fit(scores, wanted, fuzzy=False)
         return self._mistyped(wanted[0])
 
-    def phrase(self, text: str) -> set[int]:
+    def _name_begins(self, needle: str) -> Numbers:
+        begun = f"\n{needle}"
+        first = WORD.match(needle)  # its rows are fewer to read
+        rows = set(self._name_words.places(first[0])[0]) if first else range(len(self._names))
+        return [number for number in rows if begun in self._names[number]]
+
+    def _tag_begins(self, needle: str) -> Iterable[int]:
+        begun = f"\n{needle}"
+        return chain.from_iterable(rows for tags, rows in self._tags.items() if begun in tags)
+
+    def phrase(self, text: str) -> Iterable[int]:
         """Rows that have these words in this order, none cut."""
-        return set(chain.from_iterable(map(self.everywhere.whole, needles(text))))
+        return chain.from_iterable(map(self._everywhere.whole, needles(text)))
 
     def _mistyped(self, word: str) -> Fit:
         """Rows with a word one or two slips away, or with a name that has the letters in order."""
         near = self._near(word)
         scores: dict[int, int] = {}
-        for other, slips in reversed(near.items()):
-            found = self.everywhere.whole(other)
-            scores.update(dict.fromkeys(found, Tier.TEXT_NEAR - (slips - 1)))
-        scores.update(dict.fromkeys(self._letters_in_order(word), int(Tier.NAME_LETTERS)))
-        for other, slips in reversed(near.items()):
-            found = self.name_words.whole(other)
-            scores.update(dict.fromkeys(found, Tier.NAME_NEAR - (slips - 1)))
+        for words, tier in ((self._everywhere, Tier.TEXT_NEAR), (self._name_words, Tier.NAME_NEAR)):
+            for other, slips in reversed(near.items()):
+                found = words.rows_of.get(other, ())
+                scores.update(dict.fromkeys(found, tier - (slips - 1)))
+            if words is self._everywhere:
+                scores.update(dict.fromkeys(self._letters_in_order(word), int(Tier.NAME_LETTERS)))
         return Fit(scores, tuple(near), fuzzy=True)
+
+    @cached_property
+    def _by_length(self) -> dict[int, list[str]]:
+        """The distinct words that may be mistyped, by their length."""
+        found = defaultdict(list)
+        for known in self._name_words.rows_of.keys() | self._everywhere.rows_of.keys():
+            if not known.isdecimal():
+                found[len(known)].append(known)
+        return found
 
     def _near(self, word: str) -> dict[str, int]:
         """Words of the rows -> slips (letter added, dropped, changed, two swapped), fewest first.
@@ -264,10 +281,6 @@ class _FoldedRows:
         from rapidfuzz.process import extract
 
         limit = 1 if len(word) < _LONG else 2
-        if not self._by_length:
-            for known in self.name_words.rows_of.keys() | self.everywhere.rows_of.keys():
-                if not known.isdecimal():
-                    self._by_length.setdefault(len(known), []).append(known)
         lengths = range(len(word) - limit, len(word) + limit + 1)
         choices = [*chain.from_iterable(self._by_length.get(length, ()) for length in lengths)]
         matches = extract(
@@ -275,6 +288,10 @@ class _FoldedRows:
         )
         found = sorted((int(distance), match) for match, distance, _ in matches)
         return {match: distance for distance, match in found if distance}
+
+    @cached_property
+    def _squeezed(self) -> list[str]:
+        return [squeezed(fold(row.name)) for row in self._rows]
 
     def _letters_in_order(self, word: str) -> Numbers:
         """Rows whose name holds the letters of `word` in this order: bmr2b, BMRetriever-2B."""
@@ -301,8 +318,7 @@ class Filter:
         self._data = tuple(rows)
         self._schema = schema
         self._all = frozenset(range(len(self._data)))
-        self._folded: _FoldedRows | None = None
-        self._columns: dict[str, _TextColumn | list[object]] = {}
+        self._columns: dict[str, _Column] = {}
         self._parsed: Recent[str, Node] = Recent(_REMEMBERED)
         self._fits: Recent[str, Fit] = Recent(_REMEMBERED)
         self._sets: Recent[Node, frozenset[int]] = Recent(_REMEMBERED)
@@ -337,13 +353,12 @@ class Filter:
     def _parse(self, expression: str) -> Node:
         return self._parsed.get(expression, lambda text: parse(text, self._schema))
 
+    @cached_property
     def _rows(self) -> _FoldedRows:
-        if self._folded is None:
-            self._folded = _FoldedRows(self._data)
-        return self._folded
+        return _FoldedRows(self._data)
 
     def _fit(self, word: str) -> Fit:
-        return self._fits.get(word, lambda text: self._rows().fit(text))
+        return self._fits.get(word, lambda text: self._rows.fit(text))
 
     def _fitting(self, node: Node, *, fuzzy: bool = True) -> frozenset[int]:
         """Rows that fit. Below a negation words are not taken for others (`fuzzy` is False): what
@@ -355,7 +370,7 @@ class Filter:
                 fit = self._fit(text)
                 return frozenset(fit.scores if fuzzy or not fit.fuzzy else ())
             case Phrase(text):
-                return self._sets.get(node, lambda _: frozenset(self._rows().phrase(text)))
+                return self._sets.get(node, lambda _: frozenset(self._rows.phrase(text)))
             case Not(inner):
                 return self._all - self._fitting(inner, fuzzy=False)
             case All(nodes):
@@ -369,21 +384,17 @@ class Filter:
         field = self._schema.find(node.field)
         if field is None:
             raise KeyError(node.field)
-        column = self._column(node.field, field.type in ("text", "set"))
-        if isinstance(column, _TextColumn):
-            return column.fitting(node)
-        test = _number_test(node) if field.type == "number" else _flag_test(node)
-        return (number for number, value in enumerate(column) if test(value))
+        if node.field not in self._columns:
+            self._columns[node.field] = _COLUMNS[field.type](self._values(node.field))
+        return self._columns[node.field].fitting(node)
 
-    def _column(self, name: str, texts: bool) -> _TextColumn | list[object]:
-        if name not in self._columns:
-            own = name in ("key", "name", "tags", "text")
-            values = [
-                getattr(row, name) if own and name not in row.values else row.values.get(name)
-                for row in self._data
-            ]
-            self._columns[name] = _TextColumn(values) if texts else values
-        return self._columns[name]
+    def _values(self, name: str) -> Iterator[object]:
+        """A field of every row."""
+        own = name in ("key", "name", "tags", "text")
+        return (
+            getattr(row, name) if own and name not in row.values else row.values.get(name)
+            for row in self._data
+        )
 
 
 # Conditions -----------------------------------------------------------------------------------
@@ -441,34 +452,59 @@ class _TextColumn:
         return (t for t in held if begins_word("\n".join(forms(t, inner=True)), needle))
 
 
-def _number_test(node: Condition) -> Callable[[object], bool]:
-    if isinstance(node, Has):
-        return _is_number
-    if isinstance(node, Compares):
-        limits = node.intervals
-        return lambda value: _is_number(value) and any(_within(value, one) for one in limits)
-    raise TypeError(f"{node!r} does not suit its field")
+class _NumberColumn:
+    """A number field of every row."""
+
+    def __init__(self, values: Iterable[object]) -> None:
+        self._numbers = {
+            row: value
+            for row, value in enumerate(values)
+            if isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+        }
+
+    def fitting(self, node: Condition) -> Iterable[int]:
+        """Rows of which the number fits the condition."""
+        if isinstance(node, Has):
+            return self._numbers
+        if not isinstance(node, Compares):
+            raise TypeError(f"{node!r} does not suit its field")
+        return chain.from_iterable(map(self._within, node.intervals))
+
+    def _within(self, limits: Interval) -> list[int]:
+        low = -math.inf if limits.low is None else limits.low
+        high = math.inf if limits.high is None else limits.high
+        between = [(row, n) for row, n in self._numbers.items() if low <= n <= high]
+        return [
+            row
+            for row, number in between
+            if not (limits.low_open and number == low) and not (limits.high_open and number == high)
+        ]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+class _FlagColumn:
+    """A yes-or-no field of every row."""
+
+    def __init__(self, values: Iterable[object]) -> None:
+        self._flags = {row: v for row, v in enumerate(values) if isinstance(v, bool)}
+
+    def fitting(self, node: Condition) -> Iterable[int]:
+        """Rows of which the flag fits the condition."""
+        if isinstance(node, Has):
+            return self._flags
+        if isinstance(node, Flag):
+            return (row for row, value in self._flags.items() if value is node.value)
+        raise TypeError(f"{node!r} does not suit its field")
 
 
-def _within(value: object, limits: Interval) -> bool:
-    if not isinstance(value, int | float):
-        return False
-    low, high = limits.low, limits.high
-    above = low is None or value > low or (value == low and not limits.low_open)
-    below = high is None or value < high or (value == high and not limits.high_open)
-    return above and below
-
-
-def _flag_test(node: Condition) -> Callable[[object], bool]:
-    if isinstance(node, Has):
-        return lambda value: isinstance(value, bool)
-    if isinstance(node, Flag):
-        return lambda value: value is node.value
-    raise TypeError(f"{node!r} does not suit its field")
+_Column: TypeAlias = _TextColumn | _NumberColumn | _FlagColumn
+_COLUMNS: Mapping[FieldType, type[_Column]] = {
+    "text": _TextColumn,
+    "set": _TextColumn,
+    "number": _NumberColumn,
+    "bool": _FlagColumn,
+}
 
 
 def _summed(scores: Sequence[Mapping[int, int]]) -> Mapping[int, int]:

@@ -21,6 +21,7 @@ from bioretrieval_tui.catalog.models import (
     CheckVector,
     Encoding,
     Kind,
+    Link,
     Loaders,
     Model,
     Result,
@@ -254,7 +255,7 @@ def result_sheet(
 
 
 def result_remarks(result: Result) -> str:
-    """What keeps a result from being taken at face value, in words; "" for nothing."""
+    """What limits a result, in words; "" for nothing."""
     said = {
         "not comparable": not result.comparable,
         "trained on this benchmark": result.zero_shot is False,
@@ -268,16 +269,14 @@ def result_remarks(result: Result) -> str:
 
 
 class _References:
-    """Numbers for sources, in the order in which the page first names them."""
+    """Numbers of sources, in the order in which the page first names them."""
 
-    def __init__(self, catalogue: Catalogue, first: Iterable[str]) -> None:
+    def __init__(self, catalogue: Catalogue, first: Sequence[str]) -> None:
         self.catalogue = catalogue
-        self.order: dict[str, int] = {}
-        for source in first:
-            self.mark(source)
+        self.order = {source: number for number, source in enumerate(dict.fromkeys(first), 1)}
 
     def mark(self, source: str) -> Inline:
-        """The number in brackets, as it stands behind what the source supports."""
+        """The number in brackets that follows what the source supports."""
         return Inline(f" [{self.order.setdefault(source, len(self.order) + 1)}]", "reference")
 
     def paragraphs(self) -> Iterator[Text]:
@@ -307,12 +306,13 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
     ]  # fmt: skip
     sections: list[Section] = [
         Group("Details", tuple(details)),
-        Group("Links", tuple(_links(entry)), "links"),
+        Group("Links", tuple(map(_link, entry.links)), "links"),
         Group("Related", tuple(_related(entry, catalogue, away=away)), "jumps"),
         _results(entry, catalogue, references),
         Group("Encoding", tuple(_fields(entry, catalogue, "Encoding", references))),
         Prose("Notes", tuple(_notes(entry, references)), "bullets"),
     ]
+    # Last: the sections above number the sources.
     sections.append(Prose("Sources", tuple(references.paragraphs()), "numbers"))
     return Page(
         entry.name,
@@ -368,45 +368,28 @@ def _values(
     return tuple(text(Inline(str(item), "prose")) for item in items), row.form in _LINES
 
 
-def _count(found: int, _: Catalogue) -> Iterator[Text]:
-    yield text(f"{found:,}")
-
-
-def _size(found: int, _: Catalogue) -> Iterator[Text]:
+def _size(found: int) -> str:
     size = short(found)
-    yield text(size if size == str(found) else f"{size} ({found:,})")
+    return size if size == str(found) else f"{size} ({found:,})"
 
 
-def _names(found: str | tuple[str, ...], catalogue: Catalogue) -> Iterator[Text]:
-    for one in (found,) if isinstance(found, str) else found:
-        other = catalogue.by_id.get(one)
-        yield text(one if other is None else Inline(other.name, kind_of(other), jump=one))
+def _name(one: str, catalogue: Catalogue) -> str | Inline:
+    other = catalogue.by_id.get(one)
+    return one if other is None else Inline(other.name, kind_of(other), jump=one)
 
 
-def _codes(found: str | tuple[str, ...], _: Catalogue) -> Iterator[Text]:
-    for one in (found,) if isinstance(found, str) else found:
-        yield text(Inline(one, "code"))
+def _each(found: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (found,) if isinstance(found, str) else found
 
 
-def _authors(found: tuple[str, ...], _: Catalogue) -> Iterator[Text]:
-    for name in found:
-        yield text("and others" if name == "others" else name)
+def _subset(subset: Subset) -> str:
+    sizes = ((subset.queries, "queries"), (subset.documents, "documents"))
+    said = [f"{size:,} {what}" for size, what in sizes if size is not None]
+    said += [subset.note] if subset.note else []
+    return subset.name + (f": {', '.join(said)}" if said else "")
 
 
-def _splits(found: dict[str, int], _: Catalogue) -> Iterator[Text]:
-    for name, size in found.items():
-        yield text(f"{name} {size:,}")
-
-
-def _subsets(found: tuple[Subset, ...], _: Catalogue) -> Iterator[Text]:
-    for subset in found:
-        sizes = ((subset.queries, "queries"), (subset.documents, "documents"))
-        said = [f"{size:,} {what}" for size, what in sizes if size is not None]
-        said += [subset.note] if subset.note else []
-        yield text(subset.name + (f": {', '.join(said)}" if said else ""))
-
-
-def _loaders(found: Loaders, _: Catalogue) -> Iterator[Text]:
+def _loaders(found: Loaders) -> Iterator[Text]:
     for name in found.__struct_fields__:
         value = getattr(found, name)
         if value:
@@ -414,7 +397,7 @@ def _loaders(found: Loaders, _: Catalogue) -> Iterator[Text]:
             yield text(f"{name}: ", shown)
 
 
-def _side(found: Side, _: Catalogue) -> Iterator[Text]:
+def _side(found: Side) -> Text:
     said: list[tuple[Inline, ...]] = []
     for words, value in (("", found.model), ("adapter ", found.adapter),
                          ("template ", found.template)):  # fmt: skip
@@ -426,38 +409,28 @@ def _side(found: Side, _: Catalogue) -> Iterator[Text]:
     if found.max_length is not None:
         said.append((Inline(f"at most {found.max_length:,} tokens"),))
     parts = [part for one in said for part in (Inline(", "), *one) if part.text]
-    yield tuple(parts[1:])
+    return tuple(parts[1:])
 
 
-def _pairs(found: dict[str, str], _: Catalogue) -> Iterator[Text]:
-    for name, value in found.items():
-        yield text(f"{name}: {value}")
-
-
-def _grade(found: str, _: Catalogue) -> Iterator[Text]:
-    yield text(f"{found}: {GRADES[found]}")
-
-
-_FORMS: dict[str, Callable[[Any, Catalogue], Iterator[Text]]] = {
-    "count": _count,
-    "size": _size,
-    "names": _names,
-    "code": _codes,
-    "authors": _authors,
-    "splits": _splits,
-    "subsets": _subsets,
-    "loaders": _loaders,
-    "side": _side,
-    "pairs": _pairs,
-    "grade": _grade,
+_FORMS: dict[str, Callable[[Any, Catalogue], Iterable[Text]]] = {
+    "count": lambda found, _: [text(f"{found:,}")],
+    "size": lambda found, _: [text(_size(found))],
+    "names": lambda found, catalogue: [text(_name(one, catalogue)) for one in _each(found)],
+    "code": lambda found, _: [text(Inline(one, "code")) for one in _each(found)],
+    "authors": lambda found, _: [text("and others" if a == "others" else a) for a in found],
+    "splits": lambda found, _: [text(f"{name} {size:,}") for name, size in found.items()],
+    "subsets": lambda found, _: [text(_subset(one)) for one in found],
+    "loaders": lambda found, _: _loaders(found),
+    "side": lambda found, _: [_side(found)],
+    "pairs": lambda found, _: [text(f"{name}: {value}") for name, value in found.items()],
+    "grade": lambda found, _: [text(f"{found}: {GRADES[found]}")],
 }
 _LINES = frozenset(("code", "subsets", "loaders", "pairs", "lines"))
 
 
-def _links(entry: AnyEntry) -> Iterator[Fact]:
-    for item in entry.links:
-        shown = item.url.partition("://")[2].rstrip("/") if safe_url(item.url) else item.url
-        yield fact(item.label, Inline(shown, url=item.url))
+def _link(item: Link) -> Fact:
+    shown = item.url.partition("://")[2].rstrip("/") if safe_url(item.url) else item.url
+    return fact(item.label, Inline(shown, url=item.url))
 
 
 def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[Fact]:
@@ -471,11 +444,9 @@ def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[F
 def _results(entry: AnyEntry, catalogue: Catalogue, references: _References) -> Sheet:
     """The published results, best first on the page of a benchmark; empty columns are left out."""
     results = catalogue.results_of(entry.id)
-    other = "model"
-    if isinstance(entry, Benchmark):
+    other = "model" if isinstance(entry, Benchmark) else "benchmark"
+    if other == "model":
         results = sorted(results, key=lambda one: (one.subset or "", one.metric, -one.value))
-    else:
-        other = "benchmark"
     columns = (
         Column("value", "value", "right", role="strong"),
         Column(other, other, weight=3, min_width=12, role=other),

@@ -63,7 +63,7 @@ class OwnRun:
 
     @property
     def zero_shot(self) -> bool | None:
-        """BM25 learns nothing; of a model only what it was trained on is known."""
+        """BM25 is not trained; of a model only its training data are known."""
         if self.record.mode == "lexical":
             return True
         return False if self.trained else None
@@ -163,7 +163,7 @@ def _latency(name: str) -> RecordField:
 
 
 def _of_model(record: EvaluationRecord, value: str) -> Cell:
-    """A fact of the model, which BM25 alone does not ask."""
+    """A fact of the model, which a run of BM25 alone does not use."""
     return Figure(value, "" if record.mode == "lexical" else value)
 
 
@@ -192,7 +192,10 @@ RECORD_FIELDS: tuple[RecordField, ...] = (
     (Column("catalogue", "catalogue", data_only=True), lambda one: one.catalogue),
     (Column("reranker", "reranker", data_only=True), lambda one: one.reranker),
     (Column("instruction", "instruction", data_only=True), lambda one: one.instruction),
-    (Column("keep_own", "own documents", data_only=True), lambda one: _kept(one.keep_own)),
+    (
+        Column("keep_own", "own documents", data_only=True),
+        lambda one: "ranked like the others" if one.keep_own else None,
+    ),
     (Column("versions", "versions", data_only=True), lambda one: _versions(one.versions)),
 )
 """Every fact of a record, in the order of the columns of csv."""
@@ -201,10 +204,6 @@ _MEASURED = frozenset((*map(_key, MEASURES), *(f"{name}_ms" for name in _LATENCI
 
 def _count(value: int) -> Figure:
     return Figure(value, f"{value:,}")
-
-
-def _kept(keep_own: bool) -> Cell:
-    return "ranked like the others" if keep_own else None
 
 
 def _versions(versions: Mapping[str, str]) -> str:
@@ -362,25 +361,13 @@ def query_list_sheet(rows: Sequence[QueryRow], modes: Sequence[str]) -> Sheet:
     )
 
 
-def query_record(found: QueryView) -> dict[str, Any]:
-    """One query with its documents as one object."""
-    return asdict(found)
-
-
 def query_sheet(found: QueryView) -> Sheet:
     """The judged documents of a query, then the top unjudged ones, with their ranks."""
     modes = list(found.scores)
     scores = ", ".join(
         f"{mode_name(mode)} {values['nDCG@10']:.4f}" for mode, values in found.scores.items()
     )
-    judged: list[tuple[Cell, ...]] = [
-        (row.grade, row.id, _title(row.title), *(row.ranks[mode] for mode in modes))
-        for row in found.judged
-    ]
-    judged += [
-        (None, row.id, _title(row.title), *(row.ranks[mode] for mode in modes))
-        for row in found.unjudged
-    ]
+    documents = [(row.grade, row) for row in found.judged] + [(None, r) for r in found.unjudged]
     return Sheet(
         title=f"Query {found.id}: {shortened(found.text, 200)} (nDCG@10: {scores})",
         columns=(
@@ -389,7 +376,15 @@ def query_sheet(found: QueryView) -> Sheet:
             Column("title", "title", weight=5, min_width=20),
             *(Column(f"rank_{mode}", mode_name(mode), "right") for mode in modes),
         ),
-        rows=judged,
+        rows=[
+            (
+                grade,
+                row.id,
+                "(not in the corpus)" if row.title is None else shortened(row.title),
+                *(row.ranks[mode] for mode in modes),
+            )
+            for grade, row in documents
+        ],
         records=[
             *({"judged": True, **asdict(row)} for row in found.judged),
             *({"judged": False, "grade": None, **asdict(row)} for row in found.unjudged),
@@ -442,7 +437,3 @@ def _known(value: float | None, digits: int) -> Cell:
 
 def _figure(value: float) -> Figure:
     return Figure(value, f"{value:.4f}")
-
-
-def _title(title: str | None) -> str:
-    return "(not in the corpus)" if title is None else shortened(title)

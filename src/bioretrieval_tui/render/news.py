@@ -22,13 +22,16 @@ from bioretrieval_tui.render.sheet import (
 )
 from bioretrieval_tui.terminal.clean import safe_url
 
+_RECORD = (
+    *("id", "title", "text", "authors", "journal", "date", "year", "url", "score", "found", "read"),
+)
 _AUTHORS = 3
 _ABSTRACT = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """News of one watch. note: what a reader must know of them (an incomplete run), or None."""
+    """News of one watch. note: a caution (an incomplete run), or None."""
 
     watch: str
     query: str
@@ -76,22 +79,8 @@ def _row(pair: tuple[Part, News]) -> tuple[Cell, ...]:
 
 def _record(pair: tuple[Part, News]) -> dict[str, Any]:
     part, item = pair
-    return {
-        "watch": part.watch,
-        "query": part.query,
-        "source": part.source,
-        "id": item.id,
-        "title": item.title,
-        "text": item.text,
-        "authors": list(item.authors),
-        "journal": item.journal,
-        "date": item.date,
-        "year": item.year,
-        "url": item.url,
-        "score": item.score,
-        "found": item.found,
-        "read": item.read,
-    }
+    about = {"watch": part.watch, "query": part.query, "source": part.source}
+    return about | {name: getattr(item, name) for name in _RECORD}
 
 
 def digest(parts: Sequence[Part], *, day: str) -> Iterator[str]:
@@ -122,9 +111,11 @@ def _item(number: int, item: News) -> Iterator[str]:
 
 
 def item_facts(item: News) -> list[tuple[str, str]]:
-    """What is known of a record beside its title and text: (label, value), in order."""
+    """The facts of a record other than title and text: (label, value), in order."""
+    authors = ", ".join(item.authors[:_AUTHORS])
+    authors += " et al." if len(item.authors) > _AUTHORS else ""
     told = [
-        ("authors", _authors(item.authors)),
+        ("authors", authors),
         ("journal", item.journal or ""),
         ("date", item.date or str(item.year or "")),
         ("id", item.id),
@@ -149,11 +140,6 @@ def news_page(part: Part, item: News) -> Page:
             Group("", link_to, "links"),
         ),
     )
-
-
-def _authors(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_AUTHORS])
-    return f"{shown} et al." if len(names) > _AUTHORS else shown
 
 
 def news_lines(parts: Sequence[Part]) -> Iterator[str]:
