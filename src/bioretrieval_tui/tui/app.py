@@ -25,7 +25,6 @@ from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
 from bioretrieval_tui.tui.bindings import OrderedKeys, bindings
@@ -505,11 +504,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         """Ask which index `count` papers go into; `index` is suggested."""
         from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 
-        def answered(name: str | None) -> None:
-            if name is not None:
-                put(name)
-
-        self.push_screen(IntoDialog(self._index_names(), index or "", count), answered)
+        dialog = IntoDialog(self._index_names(), index or "", count)
+        self.push_screen(dialog, lambda name: put(name) if name is not None else None)
 
     def put_into(self, name: str, papers: Mapping[str, bytes]) -> bool:
         """Put papers (lines of JSONL by their id) into an index; False if they cannot be kept."""
@@ -641,28 +637,11 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         # An escape sequence goes through the driver, in order with the frames.
         return copy(text, self.capabilities, partial(self.call_from_thread, write))
 
-    def copy_bibtex(self, entries: Sequence[AnyEntry]) -> None:
-        """Copy BibTeX records."""
-        from bioretrieval_tui.render.entries import entry_sheet
-        from bioretrieval_tui.render.formats import render
-
-        text = "".join(render(entry_sheet(entries, self.catalogue), "bibtex"))
-        if text.strip():
-            self.copy_text(text, "BibTeX")
-        else:
-            self.say("There is nothing to cite here")
-
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """Show raw text that a mouse can select, in a dialog."""
         from bioretrieval_tui.tui.dialogs.dialog import TextDialog
 
         self.push_screen(TextDialog(title, text, note))
-
-    def export_entries(self, entries: Sequence[AnyEntry], stem: str) -> None:
-        """Ask for a file and write these entries to it."""
-        from bioretrieval_tui.render.entries import entry_sheet
-
-        self.export_sheet(lambda: entry_sheet(entries, self.catalogue), stem, len(entries))
 
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the extension sets the format."""

@@ -34,28 +34,17 @@ FoundRow = JudgedRow | UnjudgedRow
 
 
 class QrelsFace(Protocol):
-    """What a session needs of the pane that shows it."""
+    """What a session needs of the pane that shows it; `QrelsPane` describes the methods."""
 
     @property
-    def owner(self) -> PaneContext:
-        """The app: the search process, the jobs, messages."""
-
+    def owner(self) -> PaneContext: ...
     def in_background(
         self, group: str, work: Callable[..., Coroutine[Any, Any, object]], *args: Any
-    ) -> object:
-        """Run `work(*args)` in place of what runs in the same group."""
-
-    def show_benchmark(self) -> None:
-        """Show the queries of another benchmark, or none while they are read."""
-
-    def show_queries(self, at: str | None = None) -> None:
-        """Show the queries again, the cursor on the one with this id or where it is."""
-
-    def show_message(self, text: str) -> None:
-        """Show a message in place of queries."""
-
-    def show_view(self, problem: str = "") -> None:
-        """Show the documents of the chosen query, or why they cannot be shown."""
+    ) -> object: ...
+    def show_benchmark(self) -> None: ...
+    def show_queries(self, at: str | None = None) -> None: ...
+    def show_message(self, text: str) -> None: ...
+    def show_view(self, problem: str = "") -> None: ...
 
 
 class QrelsSession:

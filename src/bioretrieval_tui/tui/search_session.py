@@ -67,35 +67,20 @@ class Stoppable(Protocol):
 
 
 class SearchFace(Protocol):
-    """What a session needs of the pane that shows it."""
+    """What a session needs of the pane that shows it; `SearchPane` describes the methods."""
 
     @property
-    def owner(self) -> PaneContext:
-        """The app: the index that is searched, the search process, messages."""
-
+    def owner(self) -> PaneContext: ...
     @property
-    def cursor(self) -> int:
-        """Row of the cursor in the list in use."""
-
+    def cursor(self) -> int: ...
     def in_background(
         self, group: str, work: Callable[..., Coroutine[Any, Any, None]], *args: Any
-    ) -> Running:
-        """Run `work(*args)` in place of what runs in the same group."""
-
-    def set_timer(self, delay: float, callback: Callable[[], None]) -> Stoppable:
-        """Call `callback` after a pause in seconds."""
-
-    def head(self) -> None:
-        """Show the status line again."""
-
-    def show_hits(self, cursor: int = 0) -> None:
-        """Show other hits."""
-
-    def show_reason(self, document: str) -> None:
-        """Show a page again, if it is of this document: more is known of it."""
-
-    def opened_similar(self, document: str) -> None:
-        """Hits similar to this document are shown; `back` returns to it."""
+    ) -> Running: ...
+    def set_timer(self, delay: float, callback: Callable[[], None]) -> Stoppable: ...
+    def head(self) -> None: ...
+    def show_hits(self, cursor: int = 0) -> None: ...
+    def show_reason(self, document: str) -> None: ...
+    def opened_similar(self, document: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

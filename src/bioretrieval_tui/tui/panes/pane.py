@@ -25,7 +25,7 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.paths import Places
-from bioretrieval_tui.render.entries import entry_page
+from bioretrieval_tui.render.entries import entry_page, entry_sheet
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_list import entry_columns, entry_rows
 from bioretrieval_tui.tui.entry_session import EntrySession
@@ -98,8 +98,6 @@ class PaneContext(Protocol):
     def remember_folder(self, name: str, folder: Path) -> None: ...
     def open_link(self, url: str) -> None: ...
     def copy_text(self, text: str, what: str) -> None: ...
-    def copy_bibtex(self, entries: Sequence[AnyEntry]) -> None: ...
-    def export_entries(self, entries: Sequence[AnyEntry], stem: str) -> None: ...
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None: ...
 
 
@@ -531,12 +529,21 @@ class Pane(Widget):
         return [*spans, *self.letter_hint]
 
     def action_copy_bibtex(self) -> None:
-        if self.current:
-            self.owner.copy_bibtex([self.current])
+        from bioretrieval_tui.render.formats import render
+
+        if self.current is None:
+            return
+        text = "".join(render(entry_sheet([self.current], self.catalogue), "bibtex"))
+        if text.strip():
+            self.owner.copy_text(text, "BibTeX")
+        else:
+            self.owner.say("There is nothing to cite here")
 
     def action_export(self) -> None:
         if self.entry_list is not None:
-            self.owner.export_entries(self.entry_list.shown, self.pane_name)
+            shown = self.entry_list.shown
+            make = partial(entry_sheet, shown, self.catalogue)
+            self.owner.export_sheet(make, self.pane_name, len(shown))
 
 
 class BrowsePane(Pane):

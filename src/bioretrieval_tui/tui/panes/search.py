@@ -196,7 +196,7 @@ class SearchPane(Pane):
             self.detail.show(self.page.lines, keep_place=True)
 
     def opened_similar(self, document: str) -> None:
-        """Similar documents are shown; `back` and escape return to the hit."""
+        """Show the hits similar to this document; `back` and escape return to it."""
         self.remove_class("-reading")
         self.owner.history.append((self.pane_name, document))
         self.list_of_hits.focus()
