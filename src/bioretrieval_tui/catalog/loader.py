@@ -288,23 +288,17 @@ class Checks:
                     self._sourced(place, entry, f"{field}[{number}].source", item["source"])
         for field, target, wanted in _references(section, record):
             self._refers(place, entry, field, target, wanted)
-        self._statuses(entry, section, record, place)
-        self._labels(entry, record, place)
-        if isinstance(record.get("encoding"), dict):
-            self._encoding(entry, record["encoding"], place)
-
-    def _statuses(self, entry: str, section: str, record: dict[str, Any], place: YamlPlace) -> None:
         known = {f.encode_name for f in shape_of(SECTIONS[section]).fields} - {EXTRA}
         known |= extra_types(section).keys()
         for field in record.get("statuses", {}):
             if field not in known:
                 hint = self._hint(field, known)
                 self._say(place, entry, "statuses", f"unknown field '{shown(field)}'{hint}")
-
-    def _labels(self, entry: str, record: dict[str, Any], place: YamlPlace) -> None:
         labels = [str(link.get("label", "")).casefold() for link in record.get("links", ())]
         for label in sorted({label for label in labels if labels.count(label) > 1}):
             self._say(place, entry, "links", f"label '{shown(label)}' is used twice")
+        if isinstance(record.get("encoding"), dict):
+            self._encoding(entry, record["encoding"], place)
 
     def _encoding(self, entry: str, recipe: dict[str, Any], place: YamlPlace) -> None:
         known = {f.encode_name for f in shape_of(Encoding).fields}

@@ -8,7 +8,8 @@ keystrokes found is kept for the next one. rapidfuzz is imported when a word occ
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -30,7 +31,7 @@ from bioretrieval_tui.query.ast import (
     Word,
 )
 from bioretrieval_tui.query.parser import parse
-from bioretrieval_tui.query.schema import FieldType, Interval, Schema
+from bioretrieval_tui.query.schema import Interval, Schema
 from bioretrieval_tui.util.folding import (
     WORD,
     begins_word,
@@ -44,10 +45,10 @@ from bioretrieval_tui.util.folding import (
 )
 
 _REMEMBERED = 256
-SHORTEST = 4
+_SHORTEST = 4
 """Words of fewer letters have no near spellings: too many others are one letter away."""
 _LONG = 7
-"""Letters from which a word may hold two slips."""
+"""Letters from which two slips are accepted."""
 _SHORTEST_LETTERS = 3
 _FREQUENT = 8
 """Occurrences a row from which reading all texts costs less than joining the words' rows."""
@@ -76,21 +77,18 @@ class Row:
 
 
 class Recent(Generic[KeyT, ValueT]):
-    """The latest `limit` results by key; the oldest goes first.
-
-    Unlike functools.lru_cache around a method it does not hold its owner.
-    """
+    """The latest `limit` results by key; lru_cache on a method would hold the method's owner."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._kept: dict[KeyT, ValueT] = {}
 
     def peek(self, key: KeyT) -> ValueT | None:
-        """The result of `key` if it is still known."""
+        """The stored result of `key`, or None."""
         return self._kept.get(key)
 
     def get(self, key: KeyT, make: Callable[[KeyT], ValueT]) -> ValueT:
-        """The result of `key`, made by `make(key)` where it is not known; what that raises."""
+        """The stored result of `key`, else that of `make(key)`."""
         if key in self._kept:
             return self._kept[key]
         value = make(key)
@@ -101,7 +99,7 @@ class Recent(Generic[KeyT, ValueT]):
 
 
 class Tier(IntEnum):
-    """What a word scores in a row. From NAME_NEAR down only where it occurs in no row at all."""
+    """Score of a word in a row; NAME_NEAR and lower only for a word that occurs in no row."""
 
     NAME_EXACT = 12
     NAME_BEGINS = 11
@@ -122,8 +120,8 @@ class Fit:
     """Where one bare word is found.
 
     scores: tier by row number.
-    literals: what to highlight, folded: the word itself, or the words that it was taken for.
-    fuzzy: it occurs in no row as it is written.
+    literals: what to highlight, folded: the word itself, or the words it resembles.
+    fuzzy: it occurs in no row.
     """
 
     scores: Mapping[int, int]
@@ -161,7 +159,7 @@ class _Words:
         return [number for number, text in held if begins_word(text, needle)], [n for n, _ in held]
 
     def whole(self, needle: str) -> Iterable[int]:
-        """Rows where `needle` stands with no word cut at either end."""
+        """Rows that hold `needle` as whole words."""
         if needle.isalnum():
             return self.rows_of.get(needle, ())
         found = self._candidates(needle, whole=True)
@@ -275,7 +273,7 @@ class _FoldedRows:
 
         One slip, or two in a word of seven letters or more. A number is never a slip of another.
         """
-        if len(word) < SHORTEST or not word.isalnum() or word.isdecimal():
+        if len(word) < _SHORTEST or not word.isalnum() or word.isdecimal():
             return {}
         from rapidfuzz.distance import OSA
         from rapidfuzz.process import extract
@@ -297,34 +295,25 @@ class _FoldedRows:
         """Rows whose name holds the letters of `word` in this order: bmr2b, BMRetriever-2B."""
         if len(word) < _SHORTEST_LETTERS or not word.isalnum():
             return []
-        from rapidfuzz.distance import LCSseq
-        from rapidfuzz.process import extract
-
-        matches = extract(
-            word,
-            self._squeezed,
-            scorer=LCSseq.similarity,
-            processor=None,
-            score_cutoff=len(word),
-            limit=None,
-        )
-        return [number for _, _, number in matches]
+        in_order = re.compile("".join(f"[^{letter}]*{letter}" for letter in word)).match
+        return [number for number, name in enumerate(self._squeezed) if in_order(name)]
 
 
 class Filter:
-    """Filters one list of rows, again and again. Not meant for several threads at once."""
+    """A filter over one list of rows. Not thread-safe."""
 
     def __init__(self, rows: Sequence[Row], schema: Schema) -> None:
         self._data = tuple(rows)
         self._schema = schema
         self._all = frozenset(range(len(self._data)))
-        self._columns: dict[str, _Column] = {}
+        self._columns: dict[str, _TextColumn] = {}
+        self._numbers: dict[str, dict[int, float]] = {}
         self._parsed: Recent[str, Node] = Recent(_REMEMBERED)
         self._fits: Recent[str, Fit] = Recent(_REMEMBERED)
         self._sets: Recent[Node, frozenset[int]] = Recent(_REMEMBERED)
 
     def apply(self, expression: str) -> list[int]:
-        """Numbers of the rows that fit: best first where there is a bare word, else as given.
+        """Numbers of the rows that fit: best first with a bare word, else in the given order.
 
         Rows of equal score keep their order. Raises FilterError as `parse` does.
         """
@@ -333,8 +322,10 @@ class Filter:
         words = dict.fromkeys(word for word in _sought(node) if isinstance(word, Word))
         scores = [self._fit(word.text).scores for word in words]
         if scores:
+            totals: Counter[int] = Counter()
+            for each in scores:
+                totals.update(each)
             # Reversed or not, a sort keeps the order of what is equal.
-            totals = defaultdict(int, scores[0] if len(scores) == 1 else _summed(scores))
             rows.sort(key=totals.__getitem__, reverse=True)
         return rows
 
@@ -361,8 +352,8 @@ class Filter:
         return self._fits.get(word, lambda text: self._rows.fit(text))
 
     def _fitting(self, node: Node, *, fuzzy: bool = True) -> frozenset[int]:
-        """Rows that fit. Below a negation words are not taken for others (`fuzzy` is False): what
-        merely resembles a word is not left out."""
+        """Rows that fit. Under a negation (`fuzzy` False) similar words do not match, since rows
+        that merely resemble a word must stay."""
         match node:
             case Everything():
                 return self._all
@@ -381,12 +372,39 @@ class Filter:
                 return self._sets.get(node, lambda _: frozenset(self._condition(node)))
 
     def _condition(self, node: Condition) -> Iterable[int]:
+        """Rows that fit; the parser lets no node pass that does not suit the type of its field."""
+        if isinstance(node, Matches):
+            return self._texts(node.field).fitting(node)
         field = self._schema.find(node.field)
         if field is None:
             raise KeyError(node.field)
-        if node.field not in self._columns:
-            self._columns[node.field] = _COLUMNS[field.type](self._values(node.field))
-        return self._columns[node.field].fitting(node)
+        if field.type in ("text", "set"):
+            return self._texts(node.field).filled()
+        known = self._known(node.field, numbers=field.type == "number")
+        match node:
+            case Has():
+                return known
+            case Flag(_, wanted):
+                return (row for row, value in known.items() if value is wanted)
+            case Compares(_, _, intervals):
+                return chain.from_iterable(_within(known, one) for one in intervals)
+
+    def _texts(self, name: str) -> _TextColumn:
+        if name not in self._columns:
+            self._columns[name] = _TextColumn(self._values(name))
+        return self._columns[name]
+
+    def _known(self, name: str, *, numbers: bool) -> dict[int, float]:
+        """The finite numbers, or the truth values, of a field by row."""
+        if name not in self._numbers:
+            self._numbers[name] = {
+                row: value
+                for row, value in enumerate(self._values(name))
+                if isinstance(value, int | float)
+                and isinstance(value, bool) is not numbers
+                and math.isfinite(value)
+            }
+        return self._numbers[name]
 
     def _values(self, name: str) -> Iterator[object]:
         """A field of every row."""
@@ -400,7 +418,7 @@ class Filter:
 # Conditions -----------------------------------------------------------------------------------
 
 
-def texts_of(value: object) -> tuple[str, ...]:
+def _texts_of(value: object) -> tuple[str, ...]:
     """What a text or set field holds: no empty texts, numbers as they are printed."""
     if value is None:
         return ()
@@ -409,7 +427,7 @@ def texts_of(value: object) -> tuple[str, ...]:
     if isinstance(value, bool):
         return ("yes" if value else "no",)
     if isinstance(value, Iterable):
-        return tuple(text for item in value for text in texts_of(item))
+        return tuple(text for item in value for text in _texts_of(item))
     return (str(value),)
 
 
@@ -417,103 +435,44 @@ class _TextColumn:
     """A text or set field of every row."""
 
     def __init__(self, values: Iterable[object]) -> None:
-        self._rows = list(map(texts_of, values))
-        self._words: dict[str, str] = {}
+        self._rows = list(map(_texts_of, values))
 
-    def fitting(self, node: Condition) -> Iterator[int]:
+    def filled(self) -> Iterator[int]:
+        """Rows that have a text."""
+        return (number for number, texts in enumerate(self._rows) if texts)
+
+    def fitting(self, node: Matches) -> Iterator[int]:
         """Rows of which a text fits the condition."""
-        match node:
-            case Has():
-                return (number for number, texts in enumerate(self._rows) if texts)
-            case Matches(_, "=", values):
-                keys = set(map(equal_key, values))
-                found = {text for text in self._distinct() if equal_key(text) in keys}
-            case Matches(_, _, values):
-                wanted = [*chain.from_iterable(map(needles, values))]
-                found = {text for needle in wanted for text in self._beginning(needle)}
-            case _:
-                raise TypeError(f"{node!r} does not suit its field")
+        if node.operator == "=":
+            keys = set(map(equal_key, node.values))
+            found = {text for text in self._distinct if equal_key(text) in keys}
+        else:
+            wanted = chain.from_iterable(map(needles, node.values))
+            found = {text for needle in wanted for text in self._beginning(needle)}
         return (n for n, texts in enumerate(self._rows) if not found.isdisjoint(texts))
 
+    @cached_property
     def _distinct(self) -> dict[str, str]:
         """The distinct texts, each with its words."""
-        if not self._words:
-            texts = dict.fromkeys(chain.from_iterable(self._rows))
-            self._words = {text: spaced_words((text,), inner=True) for text in texts}
-        return self._words
+        texts = dict.fromkeys(chain.from_iterable(self._rows))
+        return {text: spaced_words((text,), inner=True) for text in texts}
 
     def _beginning(self, needle: str) -> Iterator[str]:
         """Texts in which a word begins with `needle`."""
         if needle.isalnum():
             begun = f" {needle}"
-            return (text for text, words in self._distinct().items() if begun in words)
+            return (text for text, words in self._distinct.items() if begun in words)
         parts = WORD.findall(needle)
-        held = (t for t, w in self._distinct().items() if all(part in w for part in parts))
+        held = (t for t, w in self._distinct.items() if all(part in w for part in parts))
         return (t for t in held if begins_word("\n".join(forms(t, inner=True)), needle))
 
 
-class _NumberColumn:
-    """A number field of every row."""
-
-    def __init__(self, values: Iterable[object]) -> None:
-        self._numbers = {
-            row: value
-            for row, value in enumerate(values)
-            if isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-        }
-
-    def fitting(self, node: Condition) -> Iterable[int]:
-        """Rows of which the number fits the condition."""
-        if isinstance(node, Has):
-            return self._numbers
-        if not isinstance(node, Compares):
-            raise TypeError(f"{node!r} does not suit its field")
-        return chain.from_iterable(map(self._within, node.intervals))
-
-    def _within(self, limits: Interval) -> list[int]:
-        low = -math.inf if limits.low is None else limits.low
-        high = math.inf if limits.high is None else limits.high
-        between = [(row, n) for row, n in self._numbers.items() if low <= n <= high]
-        return [
-            row
-            for row, number in between
-            if not (limits.low_open and number == low) and not (limits.high_open and number == high)
-        ]
-
-
-class _FlagColumn:
-    """A yes-or-no field of every row."""
-
-    def __init__(self, values: Iterable[object]) -> None:
-        self._flags = {row: v for row, v in enumerate(values) if isinstance(v, bool)}
-
-    def fitting(self, node: Condition) -> Iterable[int]:
-        """Rows of which the flag fits the condition."""
-        if isinstance(node, Has):
-            return self._flags
-        if isinstance(node, Flag):
-            return (row for row, value in self._flags.items() if value is node.value)
-        raise TypeError(f"{node!r} does not suit its field")
-
-
-_Column: TypeAlias = _TextColumn | _NumberColumn | _FlagColumn
-_COLUMNS: Mapping[FieldType, type[_Column]] = {
-    "text": _TextColumn,
-    "set": _TextColumn,
-    "number": _NumberColumn,
-    "bool": _FlagColumn,
-}
-
-
-def _summed(scores: Sequence[Mapping[int, int]]) -> Mapping[int, int]:
-    """The sum of the words' scores by row."""
-    totals = dict(scores[0])
-    for each in scores[1:]:
-        for row, score in each.items():
-            totals[row] = totals.get(row, 0) + score
-    return totals
+def _within(numbers: Mapping[int, float], limits: Interval) -> list[int]:
+    low = -math.inf if limits.low is None else limits.low
+    high = math.inf if limits.high is None else limits.high
+    ends = {low} if limits.low_open else set()
+    ends |= {high} if limits.high_open else set()
+    return [row for row, n in numbers.items() if low <= n <= high and n not in ends]
 
 
 def _sought(node: Node) -> Iterator[Word | Phrase]:

@@ -19,11 +19,13 @@ from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     CheckVector,
+    Claim,
     Encoding,
     Kind,
     Link,
     Loaders,
     Model,
+    Note,
     Result,
     Side,
     Subset,
@@ -76,20 +78,18 @@ def entry_sheet(
     by_name = table.TABLE.by_name
     readers, data = table.TABLE.listed(only)
     trailing = (*data, by_name["url"], by_name["status"], by_name["unverified"])
-    columns = [column_of(row) for row in readers]
-    hidden = [column_of(row, data_only=True) for row in (by_name["id"], *trailing)]
     shown = (by_name["id"], *readers, *trailing)
 
     def row_of(entry: AnyEntry) -> tuple[Cell, ...]:
         cells = [cell(row, entry, catalogue) for row in shown]
-        if not only:  # many entries of all kinds: a line says enough
+        if not only:  # a list of all kinds is long: one line an entry
             at = shown.index(by_name["summary"])
             cells[at] = Figure(entry.summary, shortened(entry.summary))
         return tuple(cells)
 
     return Sheet(
         title=TITLES.get(only, "Catalogue"),
-        columns=(hidden[0], *columns, *hidden[1:]),
+        columns=tuple(column_of(row, data_only=row not in readers) for row in shown),
         rows=Each(row_of, entries),
         records=Each(record, entries),
         citations=Each(cite_entry, [entry for entry in entries if citable(entry)]),
@@ -105,7 +105,7 @@ def column_of(row: EntryField, *, data_only: bool = False) -> Column:
 
 
 def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
-    """What a list shows of a field, marked where no source could be read for it."""
+    """The cell of a field in a list, marked if unverified."""
     found = row.cell(entry, catalogue)
     if found in (None, "", ()):
         return None
@@ -144,17 +144,14 @@ def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) ->
 
 
 def record(value: Struct) -> dict[str, Any]:
-    """The struct as a dict: `kind` first where it has one, then all fields, defaults included.
+    """The struct as a dict: `kind` first if it has one, then all fields, defaults included.
 
-    msgspec's own conversion leaves out what equals its default. Here every record of a kind has
-    the same keys, so that `select(.status == "confirmed")` finds what was never spelt out.
+    msgspec's own conversion omits defaults. Here every record of a kind has the same keys, so that
+    `select(.status == "confirmed")` finds entries whose file does not give the status.
     """
-    found: dict[str, Any] = {}
     tag = value.__struct_config__.tag
-    if tag is not None:
-        found["kind"] = tag
-    for field in value.__struct_fields__:
-        found[field] = _plain(getattr(value, field))
+    found: dict[str, Any] = {} if tag is None else {"kind": tag}
+    found |= {field: _plain(getattr(value, field)) for field in value.__struct_fields__}
     extra = found.pop("extra", None)
     if extra is not None:
         found.update({name: extra.get(name) for name in table.TABLE.declared_only(str(tag))})
@@ -165,7 +162,7 @@ _ATOMS = frozenset((str, int, float, bool, type(None)))
 
 
 def _plain(value: Any) -> Any:
-    if type(value) in _ATOMS:  # nearly all of them: a listing passes here ten thousand times
+    if type(value) in _ATOMS:  # nearly all values of a long listing
         return value
     if isinstance(value, Struct):
         return record(value)
@@ -177,32 +174,27 @@ def _plain(value: Any) -> Any:
 
 
 def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
-    """The entry's record with `related`, `results` and `references` resolved behind it."""
-    found = record(entry)
-    results = catalogue.results_of(entry.id)
-    found["related"] = [
+    """The entry's record, then `related`, `results` and `references`."""
+    related = [
         {"id": other.id, "kind": kind_of(other), "name": other.name}
         for other in catalogue.related(entry.id)
     ]
-    found["results"] = [record(result) for result in results]
-    named = dict.fromkeys(
-        [
-            *entry.sources,
-            *(claim.source for claim in entry.facts),
-            *(result.source for result in results),
-            *(note.source for note in entry.notes),
-        ]
-    )
-    sources = catalogue.sources
-    found["references"] = [record(sources[name]) for name in named if name in sources]
-    return found
+    results = catalogue.results_of(entry.id)
+    citing: tuple[Claim | Result | Note, ...] = (*entry.facts, *results, *entry.notes)
+    named = dict.fromkeys((*entry.sources, *(one.source for one in citing)))
+    known = [catalogue.sources[name] for name in named if name in catalogue.sources]
+    return record(entry) | {
+        "related": related,
+        "results": list(map(record, results)),
+        "references": list(map(record, known)),
+    }
 
 
 # Published results ----------------------------------------------------------------------------
 
 ZERO_SHOT = {True: "yes", False: "no", None: "unknown"}
 
-# Narrow tables drop columns from the right: what qualifies a result stands further left.
+# Narrow tables drop columns from the right, so those that qualify a result come early.
 _RESULT_COLUMNS = (
     Column("model_id", "model id", data_only=True),
     Column("benchmark_id", "benchmark id", data_only=True),
@@ -238,7 +230,7 @@ def result_sheet(
             result.subset,
             result.metric,
             Unverified(result.value) if unread else result.value,
-            # Said only where it matters: a column full of "yes" hides the one row that is not.
+            # A column full of "yes" would hide the one "no".
             Figure(result.comparable, "" if result.comparable else "no"),
             ZERO_SHOT[result.zero_shot],
             result.status,
@@ -289,7 +281,7 @@ class _References:
 
 
 def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
-    """The page of one entry. `away`: shown outside its list, so its first jump leads there."""
+    """The page of one entry. `away`: shown outside its list, so the first jump leads to it."""
     references = _References(catalogue, entry.sources)
     kind = kind_of(entry)
     byline = [text(kind)]
@@ -327,7 +319,7 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
 def _fields(
     entry: AnyEntry, catalogue: Catalogue, group: str, references: _References
 ) -> Iterator[Fact]:
-    """A fact for each field of that heading that says something."""
+    """A fact for each field under that heading that has a value other than its default."""
     encoding = getattr(entry, "encoding", None)
     holder: Any = encoding if group == "Encoding" else entry
     if holder is None:
@@ -352,7 +344,7 @@ def _fields(
 def _values(
     row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue, references: _References
 ) -> tuple[tuple[Text, ...], bool]:
-    """The values of a field, and whether each takes a line of its own."""
+    """The values of a field, and whether they are listed one a line."""
     items = found if isinstance(found, tuple) else (found,)
     special = _FORMS.get(row.form)
     if special is not None:

@@ -58,7 +58,7 @@ class OwnRun:
 
     @property
     def deviates(self) -> bool:
-        """The score differs from the published one by more than is tolerated."""
+        """The score differs from a published one by more than the tolerance."""
         return any(one.marked for one in self.published)
 
     @property
@@ -154,12 +154,12 @@ def _key(measure: str) -> str:
 
 def _measure(name: str) -> RecordField:
     column = Column(_key(name), name, "right")
-    return column, lambda one: _known(one.metrics.get(name), 4)
+    return column, lambda one: _figure(one.metrics[name]) if name in one.metrics else None
 
 
 def _latency(name: str) -> RecordField:
     column = Column(f"{name}_ms", f"{name} ms", "right")
-    return column, lambda one: _known(one.latency_ms.get(name), 1)
+    return column, lambda one: _figure(one.latency_ms[name], 1) if name in one.latency_ms else None
 
 
 def _of_model(record: EvaluationRecord, value: str) -> Cell:
@@ -244,7 +244,7 @@ def run_page(run: OwnRun) -> Page:
 
 
 def reference_fact(one: Reference) -> Fact:
-    """One published score: whose, its value, how far the run is from it, and its source."""
+    """One published score: name, value, the deviation of the run from it, source."""
     value: Text = (Inline(f"{one.value:.4f}", "strong"),)
     if one.deviation is None:
         value += (Inline("  for orientation", "faint"),)
@@ -261,7 +261,7 @@ def reference_fact(one: Reference) -> Fact:
 
 
 def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
-    """The whole evaluation as one object; without the queries of a comparison."""
+    """The whole evaluation as one object, without the single queries of a comparison."""
     whole: dict[str, Any] = msgspec.to_builtins(report)
     if report.comparison is None:
         del whole["comparison"]
@@ -402,8 +402,8 @@ def _run_row(run: ModeReport, model: str) -> tuple[Cell, ...]:
         _figure(run.metrics[MEASURES[0]]),
         None,
         *(_figure(run.metrics[name]) for name in MEASURES[1:]),
-        Figure(latency.p50, f"{latency.p50:.1f}"),
-        Figure(latency.p95, f"{latency.p95:.1f}"),
+        _figure(latency.p50, 1),
+        _figure(latency.p95, 1),
         model,
         "own",
         "run",
@@ -431,9 +431,5 @@ def _reference_row(mode: str, one: Reference) -> tuple[Cell, ...]:
     )
 
 
-def _known(value: float | None, digits: int) -> Cell:
-    return None if value is None else Figure(value, f"{value:.{digits}f}")
-
-
-def _figure(value: float) -> Figure:
-    return Figure(value, f"{value:.4f}")
+def _figure(value: float, digits: int = 4) -> Figure:
+    return Figure(value, f"{value:.{digits}f}")

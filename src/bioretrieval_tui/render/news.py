@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bioretrieval_tui.online.watches import News
-from bioretrieval_tui.render.formats import encoded
+from bioretrieval_tui.render.formats import json_lines
 from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Group, Inline, Page, Prose, fact, facts, paragraphs, text
 from bioretrieval_tui.render.sheet import (
@@ -104,7 +104,7 @@ def _item(number: int, item: News) -> Iterator[str]:
     yield f"\n{number}. **{link(one_line(item.title) or item.id, address)}**\n"
     told = [f"nearness {value}" if label == "nearness" else value
             for label, value in item_facts(item)]  # fmt: skip
-    # The indentation keeps the lines within the item.
+    # Indented lines belong to the item.
     yield f"   {escape(', '.join(told))}\n"
     if item.text:
         yield f"\n   {escape(shortened(item.text, _ABSTRACT))}\n"
@@ -144,6 +144,4 @@ def news_page(part: Part, item: News) -> Page:
 
 def news_lines(parts: Sequence[Part]) -> Iterator[str]:
     """The news as JSONL, a record a line."""
-    for part in parts:
-        for item in part.items:
-            yield encoded(_record((part, item))) + "\n"
+    return json_lines(news_sheet(parts))

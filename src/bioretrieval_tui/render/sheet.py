@@ -59,7 +59,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """A value that no source could be read for; every format for readers marks it."""
+    """A value that no source was read for; every format for readers marks it."""
 
     cell: str | int | float | bool | Linked | Figure
 

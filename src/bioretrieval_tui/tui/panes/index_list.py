@@ -30,7 +30,7 @@ from bioretrieval_tui.util.formatting import size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.registry import IndexInfo
-    from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
+    from bioretrieval_tui.tui.dialogs.file_dialogs import PickerDialog
 
 COLUMNS = (
     Column("name", "Index", 12, 2, priority=0),
@@ -229,7 +229,7 @@ class IndexesPane(Pane):
             dialog = AddDialog(info.name, self.folder)
             self.app.push_screen(dialog, partial(self._chosen_files, dialog))
 
-    def _chosen_files(self, dialog: FilesDialog, job: Job | None) -> None:
+    def _chosen_files(self, dialog: PickerDialog[Job], job: Job | None) -> None:
         if job is not None:
             self.folder = dialog.folder
         self._begin(job)
