@@ -265,9 +265,9 @@ class IndexesPane(Pane):
         self.app.push_screen(dialog, partial(self._chosen_files, dialog))
 
     def _chosen_files(self, dialog: object, job: Job | None) -> None:
-        from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import PickerDialog
 
-        if job is not None and isinstance(dialog, FilesDialog):
+        if job is not None and isinstance(dialog, PickerDialog):
             self.folder = dialog.folder
         self._begin(job)
 
