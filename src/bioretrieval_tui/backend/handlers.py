@@ -51,7 +51,7 @@ _BATCH = 50
 """Records of a look-up that are sent at once."""
 
 Send = Callable[[protocol.Event], None]
-"""Sends an event of the request; raises InterruptedByUser once the request was cancelled."""
+"""Sends an event of the request; progress raises InterruptedByUser if it was cancelled."""
 
 
 def _reporter(send: Send) -> Reporter:
