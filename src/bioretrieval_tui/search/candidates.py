@@ -71,7 +71,7 @@ def gather(
     if vector is not None:
         dense_list = RankedList(*index.vectors.search(vector, depth, allowed))
     if terms:
-        lexical_list = RankedList(*index.lexical.search_weighted(terms, depth, allowed))
+        lexical_list = RankedList(*index.lexical.search(terms, depth, allowed))
     if vector is None:
         order = np.argsort(lexical_list.labels)
         labels, lexical = lexical_list.labels[order], lexical_list.scores[order]
@@ -108,5 +108,5 @@ def _scores(
         dense = index.vectors.similarities(vector, labels)
     lexical = np.zeros(len(labels), dtype=np.float32)
     if terms:
-        lexical = index.lexical.scores_weighted(terms, labels)
+        lexical = index.lexical.scores_of(terms, labels)
     return dense, lexical
