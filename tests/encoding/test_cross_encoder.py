@@ -149,7 +149,7 @@ def test_what_is_no_cross_encoder_is_refused(folder: Path, tmp_path: Path) -> No
     with pytest.raises(ModelError, match="gives 3 scores"):
         load_cross_encoder(str(three), catalogues(), device="cpu")
     too_long = Encoding(type="cross-encoder", grade="C", document=Side(max_length=513))
-    with pytest.raises(ModelError, match="takes 512 tokens, its recipe asks for 513"):
+    with pytest.raises(ModelError, match="takes 512 tokens, but its document recipe asks for 513"):
         load_cross_encoder(str(folder), too_long, device="cpu")
     with pytest.raises(UsageError):
         load_cross_encoder(str(folder), catalogues(), device="gpu")

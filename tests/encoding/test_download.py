@@ -15,7 +15,7 @@ from hub_server import COMMIT, Hub, hub
 from tiny_models import save_adapter, save_bert
 
 from bioretrieval_tui.encoding.download import missing_models
-from bioretrieval_tui.encoding.model_files import is_here, model_folder
+from bioretrieval_tui.encoding.model_files import model_folder
 from bioretrieval_tui.errors import ModelError
 
 MODEL = "someone/tiny"
@@ -23,10 +23,13 @@ START = """
 import json, os
 from pathlib import Path
 from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
-from bioretrieval_tui.encoding.model_files import is_here, model_folder, revision_of
+from bioretrieval_tui.encoding.model_files import model_folder, revision_of
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 steps = []
 def keep(step): steps.append((step.stage, step.done, step.total, step.unit, step.note))
+def is_here(*names):
+    try: return bool(model_folder(*names))
+    except BioRetrievalError: return False
 def tried(work):
     try: return work()
     except BioRetrievalError as error: return error.line()
@@ -172,7 +175,7 @@ out["third"] = str(tried(lambda: fetch_model("{MODEL}")))
         found = run(server, cache, code)
     assert found["first"].startswith(f"{MODEL} could not be fetched: ")
     assert 0 < found["kept"] <= 5_000_000
-    assert "came damaged" in found["second"]
+    assert "arrived damaged" in found["second"]
     assert (Path(found["third"]) / "model.safetensors").read_bytes() == weights
 
 
@@ -190,7 +193,7 @@ out["bad"] = tried(lambda: plan_download("a b"))
     )
     assert found["line"].endswith("licence mit, gated: its terms must be accepted first")
     assert found["error"] == (
-        f"{MODEL} is gated: its authors want their terms accepted first;"
+        f"{MODEL} is gated: its authors' terms must be accepted first;"
         f" accept them on https://huggingface.co/{MODEL}, then: hf auth login"
     )
     assert found["nobody"].startswith("the hub has no model someone/else")
@@ -206,12 +209,10 @@ out["folder"] = tried(lambda: model_folder("{MODEL}"))
     found = run(served, tmp_path, code, BIORETRIEVAL_OFFLINE="1")
     assert served.requests == []
     for line in (found["plan"], found["fetch"]):
-        assert line.startswith(
-            f"{MODEL} is not fetched: BIORETRIEVAL_OFFLINE keeps the network out"
-        )
+        assert line.startswith(f"{MODEL} is not fetched: BIORETRIEVAL_OFFLINE forbids the network")
     assert found["folder"] == (
         f"the model {MODEL} is not on this machine;"
-        " BIORETRIEVAL_OFFLINE keeps the network out: unset it to fetch the model"
+        " BIORETRIEVAL_OFFLINE forbids the network: unset it to fetch the model"
     )
 
 
@@ -255,7 +256,6 @@ def test_weights_in_parts_must_all_be_there(tmp_path: Path) -> None:
     places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": places}))
-    assert not is_here(str(folder))
     with pytest.raises(ModelError, match=r"not complete: 1 files .* model-00002-of-00002"):
         model_folder(str(folder))
     index.write_text("[]")

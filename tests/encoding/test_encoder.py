@@ -156,21 +156,21 @@ def test_by_torch_few_queries_take_one_thread(torch_encoder: Encoder) -> None:
     import torch
 
     used: list[int] = []
-    lane = torch_encoder._lanes[0]
-    launch = lane.launch
+    worker = torch_encoder._workers[0]
+    launch = worker.launch
 
     def watch(batch):
         used.append(torch.get_num_threads())
         return launch(batch)
 
     before = torch.get_num_threads()
-    lane.launch = watch
+    worker.launch = watch
     try:
         torch_encoder.encode_queries(["x"])
         torch_encoder.encode_documents([Document("1", "", "x")])
         torch_encoder.encode_queries(["x"] * 20)
     finally:
-        del lane.launch
+        del worker.launch
     assert used[0] == 1
     assert used[1] == used[2] == min(before, usable_cores())
     assert torch.get_num_threads() == before
@@ -218,7 +218,9 @@ def test_bfloat16_that_the_processor_has_not_is_emulated_by_torch(
         reporter=lambda step: notes.append(step.note),
     )  # fmt: skip
     assert encoder.dtype == "bfloat16"
-    assert "with torch: this processor has no bfloat16, which is asked for" in notes
+    assert (
+        "with torch: this processor has no bfloat16, which BIORETRIEVAL_PRECISION asks for" in notes
+    )
     text = "query: the liver"
     BFLOAT16.agree(encoder.encode_queries(["the liver"]), reference([text], tiny, 12, "mean"))
 
@@ -351,7 +353,7 @@ def test_another_content_is_another_revision(tiny: Path, tmp_path: Path) -> None
     [
         ({"type": "cross-encoder"}, "it is a cross-encoder"),
         ({"type": "none"}, "must be fine-tuned"),
-        ({"type": "lexical"}, "it matches words"),
+        ({"type": "lexical"}, "it is a lexical retriever"),
         ({"library": "model2vec"}, "it needs model2vec"),
         ({"library": "adapters"}, "names no adapter"),
         ({"requires": "gritlm"}, "it needs the package gritlm"),

@@ -160,13 +160,13 @@ def test_more_like_this(engine: SearchEngine) -> None:
 def test_why(engine: SearchEngine) -> None:
     question = Query(text="do inhaled steroids help wheezing children")
     hit = found(engine, question.text, 1)[0]
-    (why,) = engine.why(question, ["33", "none"])
+    (why,) = engine.explain(question, ["33", "none"])
     assert (why.id, why.dense_rank, why.lexical_rank) == ("33", 1, 1)
     assert {word for word, _ in why.terms} == {"inhaled", "help", "wheezing", "children"}
     assert sum(share for _, share in why.terms) == pytest.approx(1)
     assert why.scores == hit.scores
     assert why.passage is None  # one sentence needs no pointing at
-    (why,) = engine.why(Query(text="children", mode="dense"), ["33"])
+    (why,) = engine.explain(Query(text="children", mode="dense"), ["33"])
     assert (why.terms, why.lexical_rank, why.scores.lexical) == ((), None, None)
 
 

@@ -68,7 +68,7 @@ class Searching:
                 return protocol.Found(self._similar(request))
             case protocol.Explain():
                 engine = self._engine(request.index)
-                return protocol.Explained(engine.why(request.question, request.documents))
+                return protocol.Explained(engine.explain(request.question, request.documents))
             case _:
                 raise TypeError(f"{type(request).__name__} is no search")
 

