@@ -95,7 +95,7 @@ def test_an_adapter_for_another_family_or_width_is_refused(tmp_path: Path) -> No
     from tiny_models import save_bert
 
     adapter = save_adapter(tmp_path / "adapter", "[PRX]", 1)
-    with pytest.raises(ModelError, match="cannot be put on a mpnet model"):
+    with pytest.raises(ModelError, match="does not fit a mpnet model"):
         load_encoder(str(save_mpnet(tmp_path / "mpnet")), adapted(adapter), device="cpu")
     wide = save_bert(tmp_path / "wide", hidden_size=64)
     with pytest.raises(ModelError, match="it is 32 wide, the model 64"):
