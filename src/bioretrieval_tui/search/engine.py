@@ -6,6 +6,7 @@ search process instead.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -69,18 +70,14 @@ def check_fit(manifest: Manifest, encoder: Encoder) -> None:
         "similarity": (manifest.similarity, encoder.similarity),
         "normalisation": (manifest.normalised, encoder.normalised),
     }
-    for what, (built, given) in pairs.items():
-        if built != given:
+    for what, values in pairs.items():
+        if values[0] != values[1]:
+            texts = (str(value) for value in values)
+            built, given = (f"{one[:16]}..." if len(one) > 60 else one for one in texts)
             raise IndexFault(
-                f"index {manifest.name} was built with another {what}"
-                f" ({_short(built)}, not {_short(given)})",
+                f"index {manifest.name} was built with another {what} ({built}, not {given})",
                 remedy=f"search with {manifest.model}, or build the index again",
             )
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return f"{text[:16]}..." if len(text) > 60 else text
 
 
 def facets_of(index: OpenIndex, labels: Labels) -> tuple[Facet, ...]:
@@ -129,14 +126,12 @@ class SearchEngine:
             NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
             not here. UsageError: an impossible name or device.
         """
-        index = open_index(name, vectors=ready)
-        try:
-            engine = cls(index, device=device)
+        with contextlib.ExitStack() as failed:
+            engine = cls(open_index(name, vectors=ready), device=device)
+            failed.callback(engine.close)
             if ready:
                 engine.load(reporter)
-        except BaseException:
-            index.close()
-            raise
+            failed.pop_all()
         return engine
 
     def load(self, reporter: Reporter = silent) -> Encoder:
@@ -308,7 +303,7 @@ class SearchEngine:
 
 
 def near_query(
-    query: str, documents: Sequence[Document], *, device: str = "auto", reporter: Reporter = silent
+    query: str, documents: Sequence[Document], *, reporter: Reporter = silent
 ) -> list[float]:
     """The cosine of each document to the query by the embedded model, in their order.
 
@@ -317,33 +312,31 @@ def near_query(
     """
     if not documents:
         return []
-    encoder = load_encoder(embedded.MODEL_ID, embedded.RECIPE, device=device, reporter=reporter)
+    encoder = load_encoder(embedded.MODEL_ID, embedded.RECIPE, reporter=reporter)
     vector = encoder.encode_queries([query])[0]
     scores: list[float] = (encoder.encode_documents(documents, reporter) @ vector).tolist()
     return scores
 
 
 def near_index(
-    name: str, documents: Sequence[Document], *, device: str = "auto", reporter: Reporter = silent
+    name: str, documents: Sequence[Document], *, reporter: Reporter = silent
 ) -> list[float | None]:
-    """The mean similarity of each document to the nearest `NEIGHBOURS` documents of an index, by
-    the index's own model; None for one that the index holds under the same id.
+    """The mean similarity of each document to its nearest `NEIGHBOURS` documents in an index, by
+    the index's own model; None for one whose id the index holds.
 
     Raises:
         NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is not here.
     """
     index = open_index(name)
-    try:
+    with contextlib.closing(index):
         held = index.documents.labels([one.id for one in documents])
         others = [one for one in documents if one.id not in held]
         if not others:
             return [None] * len(documents)
-        encoder = encoder_of(index.manifest, device=device, reporter=reporter)
+        encoder = encoder_of(index.manifest, device="auto", reporter=reporter)
         check_fit(index.manifest, encoder)
         nearness = {}
         for one, vector in zip(others, encoder.encode_documents(others, reporter), strict=True):
             _, found = index.vectors.search(query_like(index, vector), NEIGHBOURS, None)
             nearness[one.id] = float(np.mean(found)) if len(found) else 0.0
         return [nearness.get(one.id) for one in documents]
-    finally:
-        index.close()
