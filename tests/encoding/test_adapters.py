@@ -150,7 +150,7 @@ def test_the_authors_own_pooling_file_is_compared(
     assert found["dimension"] == "ok"
 
 
-def test_weights_of_another_model_are_not_filled_with_chance(bert: Path, tmp_path: Path) -> None:
+def test_weights_of_another_model_are_refused(bert: Path, tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     folder = tmp_path / "other"

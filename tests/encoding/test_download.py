@@ -1,4 +1,4 @@
-"""Fetching from a hub: asked for, told of, only what is needed, continued, and never offline."""
+"""Fetching from a hub: only on request, only what is needed, resumed, and never offline."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def tried(work):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with what one needs and what one does not want."""
+    """A repository with needed and unneeded files."""
     folder = save_bert(tmp_path_factory.mktemp("repository") / "tiny")
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     (folder / "code.py").write_text("raise SystemExit")
@@ -120,7 +120,7 @@ fetch_model("{MODEL}", reporter=keep)
     assert fetched[-1].endswith("/model.safetensors")
 
 
-def test_what_was_broken_off_is_continued(tmp_path: Path) -> None:
+def test_a_cancelled_download_is_resumed(tmp_path: Path) -> None:
     folder = tmp_path / "large"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
@@ -155,7 +155,7 @@ out["here"] = is_here("{MODEL}")
     assert done[-1] == 26
 
 
-def test_what_broke_off_by_itself_and_what_came_damaged(tmp_path: Path) -> None:
+def test_an_interrupted_download_is_kept_and_a_damaged_one_refused(tmp_path: Path) -> None:
     folder = tmp_path / "large"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
@@ -179,7 +179,7 @@ out["third"] = str(tried(lambda: fetch_model("{MODEL}")))
     assert (Path(found["third"]) / "model.safetensors").read_bytes() == weights
 
 
-def test_a_gated_model_says_so_and_what_to_do(served: Hub, tmp_path: Path) -> None:
+def test_a_gated_model_is_refused_with_a_remedy(served: Hub, tmp_path: Path) -> None:
     served.gated = True
     found = run(
         served,
@@ -200,7 +200,7 @@ out["bad"] = tried(lambda: plan_download("a b"))
     assert found["bad"].startswith("the hub has no model a b")
 
 
-def test_offline_asks_nobody_and_says_so(served: Hub, tmp_path: Path) -> None:
+def test_offline_sends_no_request_and_says_so(served: Hub, tmp_path: Path) -> None:
     code = f"""
 out["plan"] = tried(lambda: plan_download("{MODEL}"))
 out["fetch"] = tried(lambda: fetch_model("{MODEL}"))
@@ -216,7 +216,7 @@ out["folder"] = tried(lambda: model_folder("{MODEL}"))
     )
 
 
-def test_a_hub_that_does_not_answer_is_one_line(files: Path, tmp_path: Path) -> None:
+def test_a_hub_that_does_not_respond_gives_one_line(files: Path, tmp_path: Path) -> None:
     with hub(MODEL, files) as server:
         pass
     found = run(server, tmp_path, f'out["error"] = tried(lambda: plan_download("{MODEL}"))')
@@ -235,7 +235,7 @@ def test_a_repository_of_pickles_is_refused(tmp_path: Path) -> None:
     assert "has no safetensors weights on the hub" in found["error"]
 
 
-def test_what_is_missing_of_a_recipe_is_named(tmp_path: Path) -> None:
+def test_missing_models_of_a_recipe_are_named(tmp_path: Path) -> None:
     from tiny_models import recipe
 
     from bioretrieval_tui.catalog.models import Side
@@ -250,7 +250,7 @@ def test_what_is_missing_of_a_recipe_is_named(tmp_path: Path) -> None:
     assert missing_models(str(here), recipe()) == ()
 
 
-def test_weights_in_parts_must_all_be_there(tmp_path: Path) -> None:
+def test_all_shards_of_the_weights_must_be_present(tmp_path: Path) -> None:
     folder = save_bert(tmp_path / "parts")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}

@@ -36,7 +36,7 @@ def test_the_installed_files_are_the_published_ones() -> None:
     assert config["hidden_size"] == embedded.DIMENSION
 
 
-def test_a_copy_is_as_good(copy: Path) -> None:
+def test_a_copy_passes_the_check(copy: Path) -> None:
     assert embedded.verify(copy) == copy
 
 
@@ -60,7 +60,7 @@ def test_a_missing_file_is_refused(copy: Path) -> None:
         embedded.verify(copy)
 
 
-def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_gives_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ModelError) as caught:
         embedded.locate()

@@ -76,9 +76,7 @@ def expected(tiny: Path) -> np.ndarray:
     return encoder_with(Small(tiny, {}), ["cpu:0"]).encode_documents(DOCUMENTS)
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_the_user_hears_of_it(
-    tiny: Path, expected: np.ndarray
-) -> None:
+def test_a_batch_that_does_not_fit_is_halved_with_a_note(tiny: Path, expected: np.ndarray) -> None:
     small = Small(tiny, {"cpu:0": 150})
     encoder = encoder_with(small, ["cpu:0"])
     encoder._workers[0].budget = 1000
@@ -109,13 +107,13 @@ def test_one_text_that_does_not_fit_goes_to_the_cpu(tiny: Path, expected: np.nda
     assert {name for name, _, _ in small.seen} == {"cpu:0", "cpu"}
 
 
-def test_the_cpu_has_no_one_to_fall_back_to(tiny: Path) -> None:
+def test_out_of_memory_on_the_cpu_is_an_error(tiny: Path) -> None:
     with pytest.raises(ModelError, match="too little memory") as caught:
         encoder_with(Small(tiny, {"cpu": 2}), ["cpu"]).encode_documents(DOCUMENTS)
     assert "smaller model" in caught.value.line()
 
 
-def test_a_query_falls_back_as_well(tiny: Path) -> None:
+def test_a_query_falls_back_to_the_cpu_too(tiny: Path) -> None:
     whole = encoder_with(Small(tiny, {}), ["cpu:0"]).encode_queries(["the liver"])
     crowded = encoder_with(Small(tiny, {"cpu:0": 2}), ["cpu:0"]).encode_queries(["the liver"])
     np.testing.assert_allclose(crowded, whole, atol=1e-6)
@@ -146,13 +144,13 @@ def test_two_devices_share_the_work(tiny: Path, expected: np.ndarray) -> None:
     assert told == {calling}
 
 
-def test_one_of_two_devices_runs_full(tiny: Path, expected: np.ndarray) -> None:
+def test_one_of_two_devices_runs_out_of_memory(tiny: Path, expected: np.ndarray) -> None:
     encoder = encoder_with(Small(tiny, {"cpu:1": 80}), ["cpu:0", "cpu:1"])
     np.testing.assert_allclose(encoder.encode_documents(DOCUMENTS), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("devices", [["cpu:0"], ["cpu:0", "cpu:1"]])
-def test_a_cancel_ends_every_lane(tiny: Path, devices: list[str]) -> None:
+def test_a_cancel_ends_every_worker(tiny: Path, devices: list[str]) -> None:
     def stop(_: Progress) -> None:
         raise InterruptedByUser("enough")
 
@@ -166,7 +164,7 @@ def test_a_cancel_ends_every_lane(tiny: Path, devices: list[str]) -> None:
     assert encoder.encode_queries(["x"]).shape == (1, 32)
 
 
-def test_another_error_of_a_lane_is_the_callers(tiny: Path) -> None:
+def test_an_error_of_a_worker_is_raised_to_the_caller(tiny: Path) -> None:
     encoder = encoder_with(Small(tiny, {}), ["cpu:0", "cpu:1"])
     encoder._workers[1]._modules = [lambda _: 1 / 0]
     encoder._workers[0]._modules = [lambda _: 1 / 0]

@@ -36,7 +36,7 @@ def test_a_run_comes_back_as_it_was_written(
     assert read_run(path) == rankings
 
 
-def test_ir_measures_reads_it_to_the_same_figures(tmp_path: Path) -> None:
+def test_ir_measures_gives_the_same_scores_for_the_file(tmp_path: Path) -> None:
     import ir_measures
 
     from bioretrieval_tui.evaluation.metrics import measure
@@ -60,7 +60,7 @@ def test_ir_measures_reads_it_to_the_same_figures(tmp_path: Path) -> None:
     assert {str(name): value for name, value in theirs.items()} == pytest.approx(ours)
 
 
-def test_an_id_with_white_space_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_id_with_white_space_is_refused_and_the_file_kept(tmp_path: Path) -> None:
     path = tmp_path / "out.trec"
     path.write_text("before")
     for rankings in ({"q 1": (("d", 1.0),)}, {"q": (("d\t1", 1.0),)}):
