@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import date
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,7 @@ JOBS: list[protocol.Job] = [
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
     protocol.LookUpJob(FetchRequest("arxiv", "cat:cs.IR")),
 ]
+REQUEST, REPLY = tuple[int, protocol.Request], tuple[int, protocol.Reply]
 REQUESTS: list[protocol.Request] = [
     protocol.Search("demo", Query(text="what\n\0\x1b", k=3, mode="dense"), "left"),
     protocol.Search(
@@ -56,20 +58,25 @@ REQUESTS: list[protocol.Request] = [
     protocol.ReadDocument("d1"),
     *map(protocol.RunJob, JOBS),
     protocol.Cancel(),
-    protocol.Shutdown(),
 ]
+ANSWERS: dict[str, tuple[object, object]] = {
+    "hits": (ANSWER, SearchResult),
+    "explanations": (
+        [Explanation("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)], list[Explanation],
+    ),
+    "indexes": ([], list[IndexInfo]),
+    "queries": ([QueryRow("q", "text", 2, 1, {"dense": 0.5})], list[QueryRow] | None),
+    "no queries": (None, list[QueryRow] | None),
+    "document": (("title", "text"), tuple[str, str] | None),
+    "no document": (None, tuple[str, str] | None),
+    "catalogue": (protocol.CatalogueReady(5, True, None), protocol.CatalogueReady),
+}  # fmt: skip
 REPLIES: list[protocol.Reply] = [
     protocol.Progressed(Progress("encoding", 5, 10, rate=2.5, note="cpu")),
     protocol.Remarked("downloading"),
     protocol.Came([Document("a", "t", "x")]),
-    protocol.Found(ANSWER),
     protocol.Partial(ANSWER),
-    protocol.Explained([Explanation("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)]),
-    protocol.Listed([]),
-    protocol.BenchmarkOpened([QueryRow("q", "text", 2, 1, {"dense": 0.5})]),
-    protocol.BenchmarkOpened(stale=True),
-    protocol.DocumentRead(("title", "text")),
-    protocol.DocumentRead(),
+    *(protocol.Answered.of(value) for value, _ in ANSWERS.values()),
     protocol.Built(
         IndexInfo("demo", 3, "m", 2, "float16", "cpu", "2026", 9, "ok", 1.5, recall=0.99),
         Report(read=2, rejected=1, rejections=[RejectedRecord("f", "why", offset=7)]),
@@ -80,7 +87,6 @@ REPLIES: list[protocol.Reply] = [
         Verification("demo", (Check("graph", False, "cut", "compact"), Check("x", True, "y")))
     ),
     protocol.Removed(123),
-    protocol.CatalogueReady(5, True, None),
     protocol.Failed("IndexFault", "m", None),
 ]
 
@@ -89,18 +95,30 @@ REPLIES: list[protocol.Reply] = [
 def test_requests_survive(message: protocol.Request) -> None:
     data = protocol.frame(7, message)
     assert protocol.body_length(data[:4]) == len(data) - 4
-    assert protocol.decode_request(data[4:]) == (7, message)
+    assert protocol.decode(data[4:], REQUEST) == (7, message)
 
 
 @pytest.mark.parametrize("message", REPLIES, ids=lambda message: type(message).__name__)
 def test_replies_survive(message: protocol.Reply) -> None:
-    assert protocol.decode_reply(protocol.frame(7, message)[4:]) == (7, message)
+    assert protocol.decode(protocol.frame(7, message)[4:], REPLY) == (7, message)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_survive(name: str) -> None:
+    value, kind = ANSWERS[name]
+    arrived = protocol.decode(bytes(protocol.Answered.of(value).value), cast(type, kind))
+    assert arrived == value
+
+
+def test_an_answer_of_another_type_is_an_error() -> None:
+    with pytest.raises(ProtocolError):
+        protocol.decode(b"[1]", SearchResult)
 
 
 @given(st.binary(max_size=50))
 def test_nonsense_is_an_error(data: bytes) -> None:
     with pytest.raises(ProtocolError):
-        protocol.decode_request(data)
+        protocol.decode(data, REQUEST)
 
 
 def test_an_enormous_length_is_an_error() -> None:

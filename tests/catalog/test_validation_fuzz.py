@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioretrieval_tui.catalog.loader import Files, parse
+from bioretrieval_tui.catalog.loader import parse
 from bioretrieval_tui.catalog.models import Content
 from bioretrieval_tui.errors import CatalogueError
 
@@ -20,7 +20,7 @@ ENTRY_FILE = b"version: 1\ninclude: [all.yaml]\n"
 def check(main: bytes, rest: bytes) -> bool:
     """Parse two files; whether they were sound. Whatever else is raised fails the test."""
     try:
-        _, content = parse(Files({Path("catalog.yaml"): main, Path("all.yaml"): rest}))
+        _, content = parse({Path("catalog.yaml"): main, Path("all.yaml"): rest})
     except CatalogueError as error:
         lines = [str(problem) for problem in error.problems]
         assert lines, "an error names its problems"

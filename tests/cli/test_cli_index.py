@@ -233,7 +233,7 @@ def test_importing_vectors(call: Call, folder: Path) -> None:
         (["remove", "none", "--yes"], 3, "there is no index none"),
         (
             ["import-vectors", "x", "--model", "medcpt", "--vectors", "corpus.jsonl", "--ids",
-             "corpus.jsonl", "--documents", "corpus.jsonl"], 1, "is no .npy matrix",
+             "corpus.jsonl", "--documents", "corpus.jsonl"], 1, "is not a .npy matrix",
         ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,

@@ -10,11 +10,12 @@ import numpy as np
 from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record
-from bioretrieval_tui.index.build import BuildOutcome, Reading, build_from
+from bioretrieval_tui.index.build import BuildOutcome, build_from
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.layout import POOL_PREFIX, index_folder, indexes_folder
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import open_index
+from bioretrieval_tui.index.report import Report
 
 DELETED = """<?xml version="1.0" encoding="utf-8"?>
 <PubmedArticleSet><DeleteCitation>{}</DeleteCitation></PubmedArticleSet>
@@ -60,8 +61,8 @@ def feeding(items: Iterable[Item]) -> Callable[[Intake], None]:
     return feed
 
 
-def build_items(name: str, *items: Item, reading: Reading | None = None) -> BuildOutcome:
-    return build_from(name, feeding(items), HashingEncoder, reading=reading)
+def build_items(name: str, *items: Item, report: Report | None = None) -> BuildOutcome:
+    return build_from(name, feeding(items), HashingEncoder, report=report)
 
 
 def of_hashing(_: Manifest) -> Callable[[], HashingEncoder]:

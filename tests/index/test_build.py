@@ -22,10 +22,11 @@ from bioretrieval_tui.errors import (
     NotFoundError,
     UsageError,
 )
-from bioretrieval_tui.index.build import Reading, build_index
+from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import POOL_PREFIX, index_folder, indexes_folder
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import index_names, list_indexes, open_index
+from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.progress import Progress
 
 
@@ -222,11 +223,11 @@ def test_a_corpus_without_a_document_changes_nothing_and_loads_no_model(
 ) -> None:
     before = whole(build_index("demo", [corpus], HashingEncoder).manifest) if exists else set()
     (tmp_path / "c.jsonl").write_bytes(data)
-    reading = Reading()
+    report = Report()
     with pytest.raises(CorpusError) as caught:
-        build_index("demo", [tmp_path / "c.jsonl"], never, reading=reading)
+        build_index("demo", [tmp_path / "c.jsonl"], never, report=report)
     assert message in caught.value.line()
-    assert reading.report.read == reading.report.rejected
+    assert report.read == report.rejected
     assert tree() == before
 
 
@@ -316,9 +317,9 @@ def test_a_model_that_does_not_load_leaves_nothing(corpus: Path) -> None:
         (lambda n: np.zeros((n, 3), dtype=np.float32), "gave"),
         (lambda n: np.zeros((n, 16), dtype=np.float64), "gave"),
         (lambda n: np.zeros((n + 1, 16), dtype=np.float32), "gave"),
-        (lambda n: np.full((n, 16), np.nan, dtype=np.float32), "no numbers"),
-        (lambda n: np.full((n, 16), np.inf, dtype=np.float32), "no numbers"),
-        (lambda n: np.full((n, 16), 70_000, dtype=np.float32), "too large"),
+        (lambda n: np.full((n, 16), np.nan, dtype=np.float32), "not finite"),
+        (lambda n: np.full((n, 16), np.inf, dtype=np.float32), "not finite"),
+        (lambda n: np.full((n, 16), 70_000, dtype=np.float32), "exceed 65,504"),
     ],
 )
 def test_an_encoder_that_gives_what_it_did_not_promise(corpus, wrong, said) -> None:  # type: ignore[no-untyped-def]

@@ -17,10 +17,11 @@ from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
-from bioretrieval_tui.index.build import BuildOutcome, Reading, build_index, compact_index
+from bioretrieval_tui.index.build import BuildOutcome, build_index, compact_index
 from bioretrieval_tui.index.importing import import_vectors
 from bioretrieval_tui.index.manifest import ANY_REVISION
 from bioretrieval_tui.index.registry import info, open_index
+from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Query
@@ -167,10 +168,10 @@ def test_a_document_without_a_vector_is_rejected(files: Files, tmp_path: Path) -
     assert (report.read, report.kept, report.rejected) == (5, 4, 1)
     assert report.rejections[0].reason == "there is no vector for '7'"
     assert "7" not in held("demo")
-    reading = Reading()
+    report = Report()
     with pytest.raises(CorpusError, match="there is no vector for '7'"):
-        files.load(settings=ReadSettings(strict=True), reading=reading)
-    assert reading.report.rejected == 1
+        files.load(settings=ReadSettings(strict=True), report=report)
+    assert report.rejected == 1
 
 
 def test_vectors_without_a_document_are_counted(files: Files) -> None:
@@ -230,7 +231,7 @@ def test_the_dimension_is_that_of_the_model(files: Files, tmp_path: Path) -> Non
 )
 def test_ids_that_are_none(files: Files, ids: bytes) -> None:
     files.ids.write_bytes(ids)
-    with pytest.raises(CorpusError, match="no list of ids"):
+    with pytest.raises(CorpusError, match="not a list of ids"):
         files.load()
 
 
@@ -256,10 +257,10 @@ def test_files_that_are_no_matrix(files: Files, tmp_path: Path) -> None:
     whole = files.vectors.read_bytes()
     for data in (b"", b"text", whole[:40], whole[:-8], b"\x93NUMPY\x09\x00"):
         files.vectors.write_bytes(data)
-        with pytest.raises(CorpusError, match=r"is no \.npy matrix"):
+        with pytest.raises(CorpusError, match=r"is not a \.npy matrix"):
             files.load()
     np.save(files.vectors, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(CorpusError, match=r"is no \.npy matrix"):
+    with pytest.raises(CorpusError, match=r"is not a \.npy matrix"):
         files.load()
     with files.vectors.open("wb") as out:
         np.savez(out, a=np.ones((4, 16), dtype=np.float32))
@@ -276,7 +277,7 @@ def test_a_value_that_is_no_number(files: Files, value: float) -> None:
     rows = vectors_of(sorted(PAPERS, reverse=True))
     rows[1, 3] = value
     np.save(files.vectors, rows)
-    with pytest.raises(CorpusError, match=r"the vector of '10025' is not all numbers"):
+    with pytest.raises(CorpusError, match=r"the vector of '10025' has values that are not finite"):
         files.load()
     assert tree() == set()
 

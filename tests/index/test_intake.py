@@ -23,7 +23,7 @@ from bioretrieval_tui.documents.document import Document, Item, Place, Rejected
 from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
-from bioretrieval_tui.index.build import Reading, build_index
+from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.intake import Intake, feed_documents, feed_files
 from bioretrieval_tui.index.report import MOST_LISTED, Report
 
@@ -140,11 +140,10 @@ def test_the_report_of_a_build_that_failed(tmp_path: Path) -> None:
     path = write_records(
         tmp_path / "c.jsonl", [{"id": "1", "text": "x"}, {"text": "no id"}, {"id": "2"}]
     )
-    reading = Reading()
+    report = Report()
     with pytest.raises(CorpusError) as caught:
-        build_index("demo", [path], never, settings=ReadSettings(strict=True), reading=reading)
+        build_index("demo", [path], never, settings=ReadSettings(strict=True), report=report)
     assert caught.value.message.startswith(f"{path}:2: ")
-    report = reading.report
     assert (report.read, report.kept, report.rejected) == (2, 1, 1)
     (one,) = report.files
     assert (one.read, one.kept, one.rejected) == (2, 1, 1)

@@ -133,7 +133,7 @@ def test_words_are_those_of_the_lexical_index() -> None:
 )
 def test_words_that_are_not_indexed_are_refused(expression: str, column: int) -> None:
     fields = fields_of(record("a", "the text and more"))
-    with pytest.raises(FilterError, match="is not looked for") as caught:
+    with pytest.raises(FilterError, match="has no searchable terms") as caught:
         fields.parse(expression)
     assert caught.value.column == column
 
@@ -156,7 +156,7 @@ def test_phrases_stand_in_order_and_uncut() -> None:
 def test_a_phrase_that_may_stand_in_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = fields_of(*(record(f"d{n}", f"clinical trial {n}", year=2000 + n) for n in range(9)))
     monkeypatch.setattr(metadata, "MOST_READ", 5)
-    with pytest.raises(UsageError, match="may stand in 9 documents") as caught:
+    with pytest.raises(UsageError, match="may occur in 9 documents") as caught:
         found(fields, '"clinical trial"')
     assert "without quotes" in caught.value.line()
     assert found(fields, '"clinical trial" year>=2005') == [5, 6, 7, 8]

@@ -15,11 +15,12 @@ from index_help import feeding, held, never, record, tree, whole
 from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import CorpusError, IndexFault, InterruptedByUser, ModelError
 from bioretrieval_tui.index import pipeline
-from bioretrieval_tui.index.build import Reading, build_from, build_index
+from bioretrieval_tui.index.build import build_from, build_index
 from bioretrieval_tui.index.hnsw import GraphBuilder
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.pipeline import WINDOW
+from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.progress import Progress
 
@@ -151,7 +152,7 @@ def test_a_reporter_that_raises_at_every_step(built: Manifest, tmp_path: Path) -
 
 def test_reading_runs_ahead_of_encoding() -> None:
     """All is read before the first window is encoded, if encoding takes long."""
-    reading = Reading()
+    report = Report()
     through = threading.Event()
 
     class Slow(HashingEncoder):
@@ -164,7 +165,7 @@ def test_reading_runs_ahead_of_encoding() -> None:
         through.set()
 
     steps: list[Progress] = []
-    outcome = build_from("demo", feed, Slow, reporter=steps.append, reading=reading)
+    outcome = build_from("demo", feed, Slow, reporter=steps.append, report=report)
     assert outcome.manifest.documents == COUNT
     told = [step for step in steps if step.stage == "encoding"]
     # So the whole is known when the first window is through.

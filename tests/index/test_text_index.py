@@ -99,8 +99,8 @@ def test_stopping_early_changes_nothing(
     corpus: list[Document], index: TextIndex, weighted: list[tuple[str, float]], k: int
 ) -> None:
     terms = [(tokens(word)[0], weight) for word, weight in weighted]
-    labels, scores = index.search_weighted(terms, k)
-    everything = index.search_weighted(terms, len(corpus))
+    labels, scores = index.search(terms, k)
+    everything = index.search(terms, len(corpus))
     assert labels.tolist() == everything[0][:k].tolist()
     assert scores.tolist() == everything[1][:k].tolist()
 
@@ -109,8 +109,8 @@ def test_weights(corpus: list[Document], index: TextIndex) -> None:
     given_documents = dict(enumerate(corpus))
     weighted = [("aspirin", 0.3), ("fever", 2.5), ("p53", 1.0), ("fever", 0.5)]
     expected = reference(given_documents, weighted)
-    check(index.search_weighted(weighted, 50), expected, 50)
-    nothing = index.search_weighted([("aspirin", 0.0), ("fever", -1.0), ("p53", float("nan"))], 9)
+    check(index.search(weighted, 50), expected, 50)
+    nothing = index.search([("aspirin", 0.0), ("fever", -1.0), ("p53", float("nan"))], 9)
     assert nothing[0].tolist() == []
 
 
@@ -255,7 +255,7 @@ def test_any_history_finds_what_is_alive(
         index = TextIndex(out, facts, name="demo")
         query = [("fever", 1.0), ("il6", 1.0)]
         expected = reference(dict(enumerate(every)), query)
-        labels, found = index.search_weighted(query, 100)
+        labels, found = index.search(query, 100)
         assert sorted(labels.tolist()) == sorted(set(expected) & set(alive))
         if len(alive) == len(every):
             np.testing.assert_allclose(found, sorted(expected.values(), reverse=True), rtol=2e-5)

@@ -74,7 +74,7 @@ def test_a_sound_index(built: Manifest) -> None:
         "graph",
     ]
     said = {check.what: check.found for check in found.checks}
-    assert said["documents"] == "300 alive, 0 dead"
+    assert said["documents"] == "300, deleted or replaced: 0"
     assert said["vectors"] == "300 x 16 float16"
     assert said["text index"].startswith("300 documents")
     assert "recall@10" in said["graph"]
@@ -184,7 +184,7 @@ def test_a_dead_document_that_counts_as_alive(built: Manifest, corpus: Path) -> 
         db.execute("UPDATE documents SET dead = 1 WHERE label IN (1, 2)")
     db.close()
     reseal(built, path)
-    assert faults()["documents"].found == "2 dead ones count as alive"
+    assert faults()["documents"].found == "2 deleted ones count as present"
     mended(corpus)
 
 
@@ -218,7 +218,7 @@ def test_vectors_that_are_no_unit_vectors(built: Manifest, corpus: Path, value: 
     rows.tofile(path)
     reseal(built, path)
     check = faults()["vectors"]
-    assert check.found == "2 are no unit vectors"
+    assert check.found == "2 are not unit vectors"
     # Building alone would take the vectors over, by content, from the index that is there.
     assert (check.remedy or "").startswith("bioretrieval-tui index remove demo, then ")
     remove_index("demo")

@@ -8,7 +8,7 @@ import pytest
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.compiled import data_folder, load
-from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_folder
+from bioretrieval_tui.catalog.loader import apply_overlays, parse, read_folder
 from bioretrieval_tui.catalog.models import Dataset, Model, Paper
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
@@ -56,7 +56,7 @@ def added(draft: EntryDraft) -> Paper | Model | Dataset:
     """The entry that the program would show, once the draft is kept as it is."""
     assert checked(draft.text.encode(), PLACE, data_folder(), {}) == []
     before, content = parse(read_folder(data_folder()))
-    after, problems = apply_overlays(before, content, Files({PLACE: draft.text.encode()}))
+    after, problems = apply_overlays(before, content, {PLACE: draft.text.encode()})
     assert problems == []
     entry = Catalogue(after).by_id[draft.id]
     assert isinstance(entry, Paper | Model | Dataset)

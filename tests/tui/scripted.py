@@ -247,20 +247,19 @@ class ScriptedClient:
         if self._lookups is None:
             self._lookups = LookingUp("cpu")
         reading = self._lookups
-        return await asyncio.to_thread(reading, request, lambda _: None, lambda: None)
+        return await asyncio.to_thread(reading, request, lambda _: None)
 
     async def open_benchmark(
         self, folder: Path, split: str, sha256: str, index: str, runs: Mapping[str, str]
     ) -> Any:
         request = protocol.OpenBenchmark(str(folder.absolute()), split, sha256, index, dict(runs))
-        found = await self._look_up(request)
-        return None if found.stale else found.queries
+        return await self._look_up(request)
 
     async def view_query(self, query: str) -> Any:
-        return (await self._look_up(protocol.ViewQuery(query))).view
+        return await self._look_up(protocol.ViewQuery(query))
 
     async def read_document(self, name: str) -> Any:
-        return (await self._look_up(protocol.ReadDocument(name))).document
+        return await self._look_up(protocol.ReadDocument(name))
 
     async def close(self) -> None:
         self.desk.closed += 1

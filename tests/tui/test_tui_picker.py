@@ -112,7 +112,7 @@ async def test_a_folder_is_taken_as_a_whole(small: Catalogue, scripted: Desk, da
         assert "Selected: 1 folder  scifact" in session.text
         await session.press("enter", "G", "space")
         assert taken(session) == ["scifact"]
-        assert "its folder scifact is selected already" in session.text
+        assert "its folder scifact is already selected" in session.text
         await session.press("b")
         assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
 
@@ -316,8 +316,8 @@ async def test_what_is_no_file_is_not_taken(small: Catalogue, data: Path) -> Non
     (data / os.fsdecode(b"latin-\xe9.ris")).write_bytes(b"x")
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await session.press("a", "tab")
-        for name, why in (("pipe", "no plain file"), ("gone.ris", "No such file or directory"),
-                          ("latin-.ris", "its name is no UTF-8: rename it")):  # fmt: skip
+        for name, why in (("pipe", "not a regular file"), ("gone.ris", "No such file or directory"),
+                          ("latin-.ris", "its name is not UTF-8: rename it")):  # fmt: skip
             picker_of(session).table.move_to(names(session).index(name))
             await session.press("space", "enter")
             assert taken(session) == []

@@ -39,7 +39,7 @@ from bioretrieval_tui.tui.dialogs.file_dialogs import (
     AddDialog,
     BenchmarkDialog,
     BuildDialog,
-    FilesDialog,
+    PickerDialog,
 )
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.panes.browse import BrowsePane
@@ -91,7 +91,7 @@ EVERY_CLASS: tuple[type, ...] = (
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, HelpDialog, TextDialog, ExportDialog, Palette, Confirm,
-    FilesDialog, AddDialog, BuildDialog, BenchmarkDialog, QrelsPane, NewsPane,
+    PickerDialog, AddDialog, BuildDialog, BenchmarkDialog, QrelsPane, NewsPane,
     Form, FetchDialog, IntoDialog, FoundPane,
 )  # fmt: skip
 

@@ -227,7 +227,7 @@ async def test_weights_that_are_missing_are_asked_for_first(
     write_benchmark(folder / "facts-set")
     async with running(make_app(steps), WIDE, pane="path") as session:
         await on_step(session, "step-model")
-        assert "is not here" in session.text
+        assert "not installed" in session.text
         await session.press("b")
         assert isinstance(session.app.screen, Confirm)
         assert "Fetch lab/alpha?" in session.text

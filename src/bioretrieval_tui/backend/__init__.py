@@ -1,1 +1,1 @@
-"""The processes behind the app: what they are told, what they do, and the queue of jobs."""
+"""The processes behind the app: their messages, their work, and the queue of jobs."""

@@ -1,8 +1,8 @@
-"""The app's end of its child processes: asyncio, light, and never in the way of the event loop.
+"""The app's end of its child processes, on asyncio; it never blocks the event loop.
 
-Imports neither numpy nor torch nor textual. A `Child` is one process and the requests that wait
-for its replies. `SearchClient` keeps one for searches and starts it again after it died; `run_job`
-starts one for a job and sees that it is gone afterwards.
+Imports neither numpy nor torch nor textual. A `Child` is one process with the requests that wait
+for its replies. `SearchClient` keeps one for searches and restarts it after it died; `run_job`
+starts one for a job and waits for its end.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _MOST_LOG_BYTES = 2**20
 _GRACE = 2.0
 """Seconds that the search process has to end once its stdin is closed."""
 _JOB_GRACE = 5.0
-"""Seconds that a job has to tidy up once it was cancelled."""
+"""Seconds that a job has for cleaning up once it was cancelled."""
 
 Hear = Callable[[protocol.Event], None]
-ReplyT = TypeVar("ReplyT", bound=protocol.Reply)
+AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(slots=True)
 class _Pending:
-    answer: asyncio.Future[protocol.Reply]
+    reply: asyncio.Future[protocol.Reply]
     hear: Hear
 
 
@@ -58,7 +58,7 @@ class Child:
         self._last_id = 0
         self._closed = False
         self.ended = False
-        """The process is gone."""
+        """Whether the process has ended."""
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
@@ -72,7 +72,7 @@ class Child:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-P",  # a torch.py in the working folder is not ours to run
+                "-P",  # never run a torch.py of the working folder
                 "-m",
                 "bioretrieval_tui.backend.server",
                 *arguments,
@@ -99,7 +99,7 @@ class Child:
         """Send a request and wait for its reply; cancelling cancels the request.
 
         Raises:
-            BioRetrievalError: as the request's work, or the process died. Whatever `hear` raises.
+            BioRetrievalError: what the work raised, or the process died. Also what `hear` raises.
         """
         self._last_id += 1
         identifier = self._last_id
@@ -129,8 +129,9 @@ class Child:
             self._stdin.write(protocol.frame(identifier, message))
 
     async def close(self, grace: float = _GRACE) -> None:
-        """End the process: its stdin closes, and what runs is cancelled; killed after `grace`
-        seconds, or at once if whoever waits for it is cancelled. Safe to call twice."""
+        """Close the stdin of the process, which cancels its work and ends it. Safe to call twice.
+
+        It is killed after `grace` seconds, or at once if the caller is cancelled."""
         self._closed = True
         self._stdin.close()
         try:
@@ -144,12 +145,12 @@ class Child:
         await self._reading
 
     async def _read(self) -> None:
-        """Hand out replies until the process ends, then fail whatever still waits for one."""
+        """Deliver replies until the process ends, then fail the requests that still wait."""
         try:
             while True:
                 header = await self._stdout.readexactly(protocol.HEADER_BYTES)
                 data = await self._stdout.readexactly(protocol.body_length(header))
-                self._hand_out(*protocol.decode_reply(data))
+                self._hand_out(*protocol.decode(data, tuple[int, protocol.Reply]))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the end of the process, reported below
         except protocol.ProtocolError:
@@ -159,20 +160,20 @@ class Child:
         self._stdin.close()
         self.ended = True
         for waiting in list(self._pending.values()):
-            if not waiting.answer.done():
-                waiting.answer.set_exception(self._died())
+            if not waiting.reply.done():
+                waiting.reply.set_exception(self._died())
 
     def _hand_out(self, identifier: int, reply: protocol.Reply) -> None:
         waiting = self._pending.get(identifier)
-        if waiting is None or waiting.answer.done():
+        if waiting is None or waiting.reply.done():
             return  # cancelled meanwhile
         if not isinstance(reply, protocol.Event):
-            waiting.answer.set_result(reply)
+            waiting.reply.set_result(reply)
             return
         try:
             waiting.hear(reply)
-        except Exception as error:  # noqa: BLE001 - raised by whoever awaits the answer
-            waiting.answer.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - raised where the reply is awaited
+            waiting.reply.set_exception(error)
             self._post(identifier, protocol.Cancel())
 
     def _died(self) -> BioRetrievalError:
@@ -189,8 +190,8 @@ class Child:
 class SearchClient:
     """Talks to the search process, which the first request starts.
 
-    Every method raises the error that the work itself raised, or a BioRetrievalError if the
-    process died. Cancelling the awaiting task cancels the request.
+    Every method raises the error of the work itself, or a BioRetrievalError if the process died.
+    Cancelling the awaiting task cancels the request.
     """
 
     def __init__(self, *, device: str = "auto") -> None:
@@ -218,17 +219,10 @@ class SearchClient:
         """Search; see `engine.SearchEngine.search`.
 
         A newer search of the same `stream` makes one that still waits raise SupersededError.
-        With a reranker, `on_part` hears the answer as it stands before reranking.
+        With a reranker, `on_part` gets the result as it is before reranking.
         """
-
-        def hear(event: protocol.Event) -> None:
-            if isinstance(event, protocol.Progressed) and on_progress is not None:
-                on_progress(event.progress)
-            elif isinstance(event, protocol.Partial) and on_part is not None:
-                on_part(event.answer)
-
         request = protocol.Search(index, question, stream, reranker)
-        return (await self._ask(request, protocol.Found, hear)).answer
+        return await self._ask(request, SearchResult, on_progress, on_part)
 
     async def similar(
         self,
@@ -242,14 +236,14 @@ class SearchClient:
     ) -> SearchResult:
         """Search for documents like one of `index`, there or in the index `into`."""
         request = protocol.Similar(index, document, k, where, into, stream)
-        return (await self._ask(request, protocol.Found)).answer
+        return await self._ask(request, SearchResult)
 
     async def why(
         self, question: Query, documents: Sequence[str], *, index: str, stream: str = "why"
     ) -> list[Explanation]:
-        """Explain why documents match; ids that are not there are left out."""
+        """Explain why documents match; ids that the index lacks are left out."""
         request = protocol.Explain(index, question, list(documents), stream)
-        return (await self._ask(request, protocol.Explained)).reasons
+        return await self._ask(request, list[Explanation])
 
     async def ensure_catalogue(
         self,
@@ -259,40 +253,35 @@ class SearchClient:
         vectors: bool = True,
         on_progress: Reporter | None = None,
     ) -> protocol.CatalogueReady:
-        """Build the index `catalogue` if needed; see `catalogue.ensure_catalogue_index`.
+        """Build the index `catalogue` if needed; see `catalogue_index.ensure_catalogue_index`.
 
-        vectors: False where BM25 is all that is needed.
+        vectors: False where BM25 is enough.
         """
-
-        def hear(event: protocol.Event) -> None:
-            if isinstance(event, protocol.Progressed) and on_progress is not None:
-                on_progress(event.progress)
-
         request = protocol.EnsureCatalogue(fingerprint, list(documents), vectors)
-        return await self._ask(request, protocol.CatalogueReady, hear)
+        return await self._ask(request, protocol.CatalogueReady, on_progress)
 
     async def list_indexes(self) -> list[IndexInfo]:
         """List all indexes at a glance."""
-        return (await self._ask(protocol.ListIndexes(), protocol.Listed)).indexes
+        return await self._ask(protocol.ListIndexes(), list[IndexInfo])
 
     async def open_benchmark(
         self, folder: Path, split: str, sha256: str, index: str, runs: Mapping[str, str]
     ) -> list[QueryRow] | None:
-        """All judged queries of a benchmark; None where stored rankings are no longer of it."""
+        """All judged queries of a benchmark; None if the stored rankings no longer belong to it."""
         request = protocol.OpenBenchmark(str(folder.absolute()), split, sha256, index, dict(runs))
-        found = await self._ask(request, protocol.BenchmarkOpened)
-        return None if found.stale else found.queries
+        return await self._ask(request, list[QueryRow] | None)  # type: ignore[arg-type]
 
     async def view_query(self, query: str) -> QueryView:
         """One query of the open benchmark with its documents."""
-        return (await self._ask(protocol.ViewQuery(query), protocol.QueryViewed)).view
+        return await self._ask(protocol.ViewQuery(query), QueryView)
 
     async def read_document(self, name: str) -> tuple[str, str] | None:
         """Title and text of a document of the open benchmark; None if its corpus lacks it."""
-        return (await self._ask(protocol.ReadDocument(name), protocol.DocumentRead)).document
+        request = protocol.ReadDocument(name)
+        return await self._ask(request, tuple[str, str] | None)  # type: ignore[arg-type]
 
     async def close(self) -> None:
-        """End the process: gently for a moment, then for certain. Safe to call twice."""
+        """End the process, see `Child.close`. Safe to call twice."""
         self._closed = True
         if self._launching is not None:
             with contextlib.suppress(BioRetrievalError):
@@ -301,12 +290,22 @@ class SearchClient:
             await self._child.close()
 
     async def _ask(
-        self, request: protocol.Request, expected: type[ReplyT], hear: Hear = lambda _: None
-    ) -> ReplyT:
+        self,
+        request: protocol.SearchRequest | protocol.LookUpRequest,
+        kind: type[AnswerT],
+        on_progress: Reporter | None = None,
+        on_part: Callable[[SearchResult], None] | None = None,
+    ) -> AnswerT:
+        def hear(event: protocol.Event) -> None:
+            if isinstance(event, protocol.Progressed) and on_progress is not None:
+                on_progress(event.progress)
+            elif isinstance(event, protocol.Partial) and on_part is not None:
+                on_part(event.result)
+
         reply = await (await self._started()).ask(request, hear)
-        if not isinstance(reply, expected):
+        if not isinstance(reply, protocol.Answered):
             raise protocol.ProtocolError(f"unexpected reply: {type(reply).__name__}")
-        return reply
+        return protocol.decode(bytes(reply.value), kind)
 
     async def _started(self) -> Child:
         if self._closed:
@@ -333,15 +332,14 @@ async def run_job(
     device: str = "auto",
     started: Callable[[int], None] = lambda _: None,
 ) -> protocol.JobResult:
-    """Run a job in a process of its own; cancelling ends that process as ctrl+c does.
+    """Run a job in a process of its own; cancelling ends that process like ctrl+c.
 
-    hear: its progress, remarks and records; started: is told the process id.
+    hear: gets its progress, remarks and records; started: gets the process id.
 
     Raises:
-        BioRetrievalError: as the job's work, or its process died.
+        BioRetrievalError: what the work raised, or the process died.
     """
-    title = job.title
-    child = await Child.start(f"the process for '{title}'", "--job", "--device", device)
+    child = await Child.start(f"the process for '{job.title}'", "--job", "--device", device)
     try:
         started(child.pid)
         reply = await child.ask(protocol.RunJob(job), hear)
@@ -353,8 +351,7 @@ async def run_job(
 
 
 def _open_log() -> IO[bytes] | None:
-    """Where the stderr of children goes, begun anew when it has grown; None where it cannot be
-    written."""
+    """The log for the stderr of children, emptied above 1 MiB; None if it cannot be written."""
     path = places().state / LOG
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -365,7 +362,7 @@ def _open_log() -> IO[bytes] | None:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of this process, with this very package in reach of the child."""
+    """The environment of this process, with this package on the path of the child."""
     environment = dict(os.environ)
     package = Path(bioretrieval_tui.__file__).parent.parent
     if package.name not in ("site-packages", "dist-packages"):

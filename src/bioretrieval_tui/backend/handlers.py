@@ -5,8 +5,9 @@ Imported by child processes only; it loads numpy, and models once they are neede
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,11 @@ from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
-from bioretrieval_tui.evaluation.qrels import Rankings, query_rows, query_view, titles_in
+from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view, titles_in
 from bioretrieval_tui.index.build import (
     BuildOutcome,
     add_to_index,
@@ -27,6 +29,7 @@ from bioretrieval_tui.index.build import (
     encoder_factory_of,
 )
 from bioretrieval_tui.index.registry import (
+    OpenIndex,
     glance,
     list_indexes,
     manifest_of,
@@ -48,8 +51,11 @@ _BATCH = 50
 """Records of a look-up that are sent at once."""
 
 Send = Callable[[protocol.Event], None]
-Check = Callable[[], None]
-"""Raises InterruptedByUser once the request was cancelled."""
+"""Sends an event of the request; raises InterruptedByUser once the request was cancelled."""
+
+
+def _reporter(send: Send) -> Reporter:
+    return lambda step: send(protocol.Progressed(step))
 
 
 class Searching:
@@ -59,43 +65,35 @@ class Searching:
         self._device = device
         self._open: dict[str, SearchEngine] = {}
 
-    def __call__(self, request: protocol.Request, send: Send, check: Check) -> protocol.Reply:
-        """SearchResult one request."""
+    def __call__(self, request: protocol.Request, send: Send) -> object:
+        """The answer to a request."""
         match request:
             case protocol.Search():
-                return protocol.Found(self._search(request, send, check))
+                return self._search(request, send)
             case protocol.Similar():
-                return protocol.Found(self._similar(request))
+                return self._similar(request)
             case protocol.Explain():
-                engine = self._engine(request.index)
-                return protocol.Explained(engine.explain(request.question, request.documents))
+                return self._engine(request.index).explain(request.question, request.documents)
             case _:
-                raise TypeError(f"{type(request).__name__} is no search")
+                raise TypeError(f"{type(request).__name__} is not a search")
 
-    def _search(self, request: protocol.Search, send: Send, check: Check) -> SearchResult:
-        def report(step: Progress) -> None:
-            check()
-            send(protocol.Progressed(step))
-
+    def _search(self, request: protocol.Search, send: Send) -> SearchResult:
         request.question.checked()  # before an index or a model is opened for it
+        report, ranker = _reporter(send), request.reranker
         engine = self._engine(request.index)
         if request.question.mode != "lexical":
             engine.load(report)
-        answer = engine.search(request.question)
-        if request.reranker is None or not answer.hits:
-            return answer
-        check()
-        send(protocol.Partial(answer))
-        model, recipe = request.reranker.model, request.reranker.recipe
-        encoder = load_cross_encoder(model, recipe, device=self._device, reporter=report)
-        hits = reranked(
-            request.question.text,
-            answer.hits,
-            encoder,
-            most=request.reranker.most,
-            reporter=report,
+        found = engine.search(request.question)
+        if ranker is None or not found.hits:
+            return found
+        send(protocol.Partial(found))
+        encoder = load_cross_encoder(
+            ranker.model, ranker.recipe, device=self._device, reporter=report
         )
-        return dataclasses.replace(answer, hits=hits)
+        hits = reranked(
+            request.question.text, found.hits, encoder, most=ranker.most, reporter=report
+        )
+        return dataclasses.replace(found, hits=hits)
 
     def _similar(self, request: protocol.Similar) -> SearchResult:
         engine = self._engine(request.index)
@@ -124,13 +122,9 @@ class Searching:
         return engine
 
 
-class _StaleError(Exception):
-    """Stored rankings are no longer of the benchmark."""
-
-
 class LookingUp:
-    """Answers what is stored: the list of indexes, the benchmark that was opened last; also
-    builds the catalogue's own index."""
+    """Answers requests about stored data: the list of indexes and the benchmark that was opened
+    last; also builds the catalogue's own index."""
 
     def __init__(self, device: str) -> None:
         self._device = device
@@ -138,90 +132,74 @@ class LookingUp:
         self._rankings: Rankings = {}
         self._index = ""
 
-    def __call__(self, request: protocol.Request, send: Send, check: Check) -> protocol.Reply:
-        """SearchResult one request."""
+    def __call__(self, request: protocol.Request, send: Send) -> object:
+        """The answer to a request."""
         match request:
             case protocol.ListIndexes():
-                return protocol.Listed(list_indexes())
+                return list_indexes()
             case protocol.EnsureCatalogue():
-                return self._ensure(request, send, check)
+                return self._ensure(request, _reporter(send))
             case protocol.OpenBenchmark():
-                try:
-                    return self._opened(request)
-                except _StaleError:
-                    return protocol.BenchmarkOpened(stale=True)
+                return self._queries(request)
             case protocol.ViewQuery():
-                return self._view(request.query)
+                with self._opened() as (benchmark, index):
+                    titles = titles_in(index.documents)
+                    return query_view(benchmark, self._rankings, request.query, titles)
             case protocol.ReadDocument():
-                return self._read(request.document)
+                with self._opened() as (_, index):
+                    found = index.documents.find(request.document)
+                return None if found is None else (found[1].title, found[1].text)
             case _:
-                raise TypeError(f"{type(request).__name__} reads nothing")
+                raise TypeError(f"{type(request).__name__} is not a look-up")
 
     def _ensure(
-        self, request: protocol.EnsureCatalogue, send: Send, check: Check
+        self, request: protocol.EnsureCatalogue, report: Reporter
     ) -> protocol.CatalogueReady:
-        def report(step: Progress) -> None:
-            check()
-            send(protocol.Progressed(step))
+        def load() -> Encoder:
+            return load_encoder(device=self._device, reporter=report)
 
         found = ensure_catalogue_index(
-            request.documents,
-            request.fingerprint,
-            (lambda: load_encoder(device=self._device, reporter=report))
-            if request.vectors
-            else None,
-            report,
+            request.documents, request.fingerprint, load if request.vectors else None, report
         )
         return protocol.CatalogueReady(found.documents, found.built, found.note)
 
-    def _opened(self, request: protocol.OpenBenchmark) -> protocol.BenchmarkOpened:
+    def _queries(self, request: protocol.OpenBenchmark) -> list[QueryRow] | None:
+        """The judged queries; None if the benchmark changed, or a run or its index is missing."""
         from bioretrieval_tui.evaluation.trec import read_run
 
         benchmark = read_benchmark(Path(request.folder), request.split)
         if benchmark.sha256 != request.sha256:
-            raise _StaleError
+            return None
         try:
             manifest_of(request.index)
             rankings = {mode: read_run(Path(path)) for mode, path in request.runs.items()}
-        except (NotFoundError, IndexFault) as error:
-            raise _StaleError from error
+        except (NotFoundError, IndexFault):
+            return None
         self._benchmark, self._rankings, self._index = benchmark, rankings, request.index
-        return protocol.BenchmarkOpened(query_rows(benchmark, rankings))
+        return query_rows(benchmark, rankings)
 
-    def _view(self, query: str) -> protocol.QueryViewed:
-        benchmark = self._open_benchmark()
-        # Opened again each time, by sizes and remembered checksums: it may be replaced meanwhile.
-        index = open_index(self._index, vectors=False)
-        try:
-            view = query_view(benchmark, self._rankings, query, titles_in(index.documents))
-        finally:
-            index.close()
-        return protocol.QueryViewed(view)
-
-    def _read(self, document: str) -> protocol.DocumentRead:
-        self._open_benchmark()
-        index = open_index(self._index, vectors=False)
-        try:
-            found = index.documents.find(document)
-        finally:
-            index.close()
-        return protocol.DocumentRead(None if found is None else (found[1].title, found[1].text))
-
-    def _open_benchmark(self) -> Benchmark:
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[Benchmark, OpenIndex]]:
+        """The open benchmark and its index, which is opened each time: it may be replaced."""
         if self._benchmark is None:
             raise BioRetrievalError("no benchmark is open", remedy="open one first")
-        return self._benchmark
+        index = open_index(self._index, vectors=False)
+        try:
+            yield self._benchmark, index
+        finally:
+            index.close()
 
 
 # Jobs -------------------------------------------------------------------------------------------
 
 
-def run_job(job: protocol.Job, device: str, send: Send, reporter: Reporter) -> protocol.JobResult:
+def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
     """Run a job in this process and return its result.
 
     Raises:
-        BioRetrievalError: as the work itself does. KeyboardInterrupt: the process was told so.
+        BioRetrievalError: as the work itself does. KeyboardInterrupt: the process got SIGINT.
     """
+    reporter = _reporter(send)
     match job:
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
@@ -238,15 +216,27 @@ def run_job(job: protocol.Job, device: str, send: Send, reporter: Reporter) -> p
             return _built(outcome)
         case protocol.AddJob():
             factory_of = encoder_factory_of(device, reporter)
-            return _built(
-                add_to_index(
-                    job.name, job.inputs, factory_of, settings=job.reading, reporter=reporter
-                )
+            outcome = add_to_index(
+                job.name, job.inputs, factory_of, settings=job.reading, reporter=reporter
             )
+            return _built(outcome)
         case protocol.CompactJob():
             return _built(compact_index(job.name, reporter=reporter))
         case protocol.ImportJob():
-            return _built(_imported(job, reporter))
+            from bioretrieval_tui.index.importing import import_vectors
+
+            outcome = import_vectors(
+                job.name,
+                [Path(path) for path in job.vectors],
+                [Path(path) for path in job.ids],
+                job.documents,
+                job.model,
+                job.recipe,
+                dimension=job.dimension,
+                settings=job.reading,
+                reporter=reporter,
+            )
+            return _built(outcome)
         case protocol.VerifyJob():
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():
@@ -257,44 +247,20 @@ def run_job(job: protocol.Job, device: str, send: Send, reporter: Reporter) -> p
             return _fetched(job, send, reporter)
 
 
-def _imported(job: protocol.ImportJob, reporter: Reporter) -> BuildOutcome:
-    from bioretrieval_tui.index.importing import import_vectors
-
-    return import_vectors(
-        job.name,
-        [Path(path) for path in job.vectors],
-        [Path(path) for path in job.ids],
-        job.documents,
-        job.model,
-        job.recipe,
-        dimension=job.dimension,
-        settings=job.reading,
-        reporter=reporter,
-    )
-
-
 def _evaluated(
     job: protocol.EvaluateJob, device: str, send: Send, reporter: Reporter
 ) -> protocol.Evaluated:
     from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
 
-    request = EvaluationRequest(
-        folder=job.folder,
-        split=job.split,
-        modes=job.modes,
-        model=job.model,
-        recipe=job.recipe,
-        device=device,
-        reranker=job.reranker,
-        reranker_recipe=job.reranker_recipe,
-        download=job.download,
-        run_file=job.run_file,
-    )
+    facts = msgspec.structs.asdict(job)
+    del facts["purpose"]
+    request = EvaluationRequest(device=device, **facts)
     report = evaluate_folder(request, reporter, lambda text: send(protocol.Remarked(text)))
     for note in report.notes:
         send(protocol.Remarked(note))
-    facts = msgspec.to_builtins(report)
-    return protocol.Evaluated(msgspec.convert(facts, protocol.EvaluationSummary))
+    return protocol.Evaluated(
+        msgspec.convert(report, protocol.EvaluationSummary, from_attributes=True)
+    )
 
 
 def _fetched(
@@ -302,29 +268,24 @@ def _fetched(
 ) -> protocol.Fetched:
     from bioretrieval_tui.online.fetch import fetch
 
-    waiting: list[Document] = []
+    batch: list[Document] = []
 
     def flush() -> None:
-        if waiting:
-            send(protocol.Came(waiting.copy()))
-            waiting.clear()
+        if batch:
+            send(protocol.Came(batch.copy()))
+            batch.clear()
 
     def take(document: Document) -> None:
-        waiting.append(document)
-        if len(waiting) >= _BATCH:
+        if isinstance(job, protocol.LookUpJob):
+            batch.append(document)
+        if len(batch) >= _BATCH:
             flush()
 
     def report(step: Progress) -> None:
         flush()  # a batch of the service is complete
         reporter(step)
 
-    looking = isinstance(job, protocol.LookUpJob)
-    done = fetch(
-        job.request,
-        report if looking else reporter,
-        lambda text: send(protocol.Remarked(text)),
-        each=take if looking else lambda _: None,
-    )
+    done = fetch(job.request, report, lambda text: send(protocol.Remarked(text)), each=take)
     flush()
     return protocol.Fetched(done.service, done.records, done.index, done.documents, done.changed)
 

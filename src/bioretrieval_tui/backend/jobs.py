@@ -1,7 +1,7 @@
 """The one queue of jobs: one runs, the others wait, and each has a small record on disk.
 
-Knows no widget: it calls back when something changed and when a job ended. The record of a job
-(`state/jobs/ID.json`) is there so that a job can later outlive the app that began it.
+Knows no widget: it calls back when something changed and when a job ended. Each job has a record,
+`state/jobs/ID.json`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from bioretrieval_tui.index.report import Report, Verification
 
 EVERY = 0.25
-"""Seconds between two looks at the progress: what moves faster cannot be read, only paid for."""
+"""Seconds between two updates of the progress; faster ones could not be read."""
 _SAVE_EVERY = 5.0
 """Seconds between two records of progress on disk."""
-_FAREWELL = 8.0
-"""Seconds that quitting waits for a job at most."""
+_GRACE = 8.0
+"""Longest time in seconds that quitting waits for a job."""
 _MOST_RECORDS = 50
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
@@ -60,7 +60,7 @@ class JobRecord(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """What came of a job: one line for the user and its role ("ok", "warn", "error").
+    """How a job ended: one line for the user and its role ("ok", "warn", "error").
 
     done: neither stopped nor failed; result: of a job that is done.
     """
@@ -140,10 +140,10 @@ class JobQueue:
         return [*([self._running.job] if self._running else []), *self.queue]
 
     def submit(self, *jobs: protocol.Job, again: bool = False) -> bool:
-        """Begin jobs, or let them wait.
+        """Start jobs, or queue them.
 
         A job that waits already is not queued twice, nor one that runs unless `again`. Returns
-        False if that was so of all of them.
+        whether any of them was new.
         """
         known = self.queue if again else self.all
         fresh = [job for job in jobs if job not in known]
@@ -162,8 +162,9 @@ class JobQueue:
         return next((job for job in self.all if job.target == name), None)
 
     def names_after(self, names: Iterable[str]) -> list[str]:
-        """Names of the indexes that will exist when another job's turn comes, of those that exist
-        now and those of the queue."""
+        """Names of the indexes that will exist once all queued jobs are done.
+
+        names: those that exist now."""
         found = dict.fromkeys(names)
         for job in self.all:
             if isinstance(job, protocol.MAKES_INDEX):
@@ -201,14 +202,14 @@ class JobQueue:
             self._changed()
 
     async def close(self) -> None:
-        """Stop everything and see that the process is gone; nothing is called back any more."""
+        """Stop all jobs and wait for the end of the process; no callback follows."""
         self._closed = True
         for record in self._waiting:
             self._finish(record, "stopped", "the app was closed")
         self._waiting.clear()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task], timeout=_FAREWELL)
+            await asyncio.wait([self._task], timeout=_GRACE)
 
     # Running -----------------------------------------------------------------------------
 
@@ -220,19 +221,16 @@ class JobQueue:
 
     async def _run(self, record: JobRecord) -> None:
         job = record.job
-        stopped = JobOutcome(job, f"Stopped: {_lower(job.title)}; {job.KEPT}", "warn", done=False)
+        stopped = JobOutcome(job, f"Stopped: {job.title_within}; {job.KEPT}", "warn", done=False)
         try:
             result = await client.run_job(job, self._hear, started=self._begun)
             outcome = JobOutcome(job, *summary(job, result), result=result)
         except (asyncio.CancelledError, InterruptedByUser):
             outcome = stopped
-        except BioRetrievalError as error:
-            kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-            outcome = JobOutcome(
-                job, f"{job.title} failed: {error.line()}{kept}", "error", done=False
-            )
         except Exception as error:  # noqa: BLE001 - the queue must go on
             said = f"unexpected {type(error).__name__}: {error}"
+            if isinstance(error, BioRetrievalError):
+                said = "; ".join([error.line(), *getattr(error, "__notes__", ())])
             outcome = JobOutcome(job, f"{job.title} failed: {said}", "error", done=False)
         record.result = outcome.result
         state: State = "done" if outcome.done else "stopped" if outcome.role == "warn" else "failed"
@@ -278,35 +276,28 @@ class JobQueue:
     def _finish(self, record: JobRecord, state: State, message: str) -> None:
         record.state, record.message, record.ended, record.pid = state, message, _now(), None
         self._save(record)
-        self._prune()
+        if self._folder is not None:
+            for old in [one for one in job_records(self._folder) if one.ended][:-_MOST_RECORDS]:
+                with contextlib.suppress(OSError):
+                    (self._folder / f"{old.id}.json").unlink()
 
     def _save(self, record: JobRecord) -> None:
-        """Write a record beside and rename it; a job does not fail by its record."""
+        """Write a record; a job does not fail if that fails."""
         if self._folder is None:
             return
         with contextlib.suppress(RuntimeError):
             self._saved_at = asyncio.get_running_loop().time()
-        path = self._folder / f"{record.id}.json"
-        beside = path.with_suffix(".tmp")
+        beside = self._folder / f"{record.id}.tmp"  # not flushed to disk: keys wait for this
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             beside.write_bytes(msgspec.json.encode(record))
-            beside.replace(path)
-
-    def _prune(self) -> None:
-        """Delete the oldest records of jobs that have ended."""
-        if self._folder is None:
-            return
-        ended = [one for one in job_records(self._folder) if one.ended]
-        for record in ended[:-_MOST_RECORDS]:
-            with contextlib.suppress(OSError):
-                (self._folder / f"{record.id}.json").unlink()
+            beside.replace(beside.with_suffix(".json"))
 
 
 def job_records(folder: Path) -> list[JobRecord]:
-    """Read the records of jobs, oldest first; what cannot be read is left out.
+    """Read the records of jobs, oldest first, without those that cannot be read.
 
-    A job whose process is gone without an end is told as failed.
+    A job whose process died counts as failed.
     """
     found = []
     for path in sorted(folder.glob("*.json")):
@@ -321,23 +312,17 @@ def job_records(folder: Path) -> list[JobRecord]:
 
 
 def _is_alive(pid: int | None) -> bool:
-    if pid is None:
-        return False
     try:
-        os.kill(pid, 0)
+        os.kill(pid or 0, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        return True
-    return True
+        pass
+    return pid is not None
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _lower(title: str) -> str:
-    return title[:1].lower() + title[1:]
 
 
 # Outcomes ---------------------------------------------------------------------------------------
@@ -390,8 +375,3 @@ def _verified(name: str, found: Verification) -> tuple[str, str]:
     remedy = f"; {first.remedy}" if first.remedy else ""
     failed = f"{len(faults)} of {len(found.checks)} checks failed"
     return f"{name}: {failed}: {first.what}{remedy}", "error"
-
-
-def titles(jobs: Sequence[protocol.Job]) -> str:
-    """The titles of jobs as the end of a sentence."""
-    return ", ".join(_lower(job.title) for job in jobs)

@@ -1,15 +1,16 @@
 """Messages between the app and its child processes: typed, as length-prefixed JSON.
 
-A frame is four bytes of length (big-endian) and then the message. Requests that are answered at
-once go to the search process; a `Job` takes long and runs in a process of its own. Both ends
-import this module, and the app's end must load neither numpy nor torch.
+A frame is four bytes of length (big-endian) and then the message. Short requests go
+to the search process; a `Job` runs in a process of its own. Both ends import this module, and the
+app's end must load neither numpy nor torch.
 """
 
 from __future__ import annotations
 
+import functools
 import struct
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, cast
 
 import msgspec
 
@@ -18,13 +19,12 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult
+from bioretrieval_tui.search.types import RERANKED, Query, SearchResult
 
 MOST_BYTES = 256 * 2**20
 _LENGTH = struct.Struct(">I")
@@ -55,7 +55,7 @@ class Search(msgspec.Struct, frozen=True, tag="search"):
 
 
 class Similar(msgspec.Struct, frozen=True, tag="similar"):
-    """Search for documents that are like a document of `index`, there or in the index `into`."""
+    """Search for documents like one of `index`, in that index or in the index `into`."""
 
     index: str
     document: str
@@ -79,8 +79,10 @@ class ListIndexes(msgspec.Struct, frozen=True, tag="list"):
 
 
 class EnsureCatalogue(msgspec.Struct, frozen=True, tag="ensure_catalogue"):
-    """Build the catalogue's own index unless it is there and up to date; vectors: False where
-    BM25 is all that is needed."""
+    """Build the catalogue's own index unless it exists and is up to date.
+
+    vectors: False where BM25 is enough.
+    """
 
     fingerprint: str
     documents: list[Document]
@@ -128,8 +130,18 @@ class _Job(msgspec.Struct, frozen=True):
         return f"{self.DOING} {self.target}"
 
     @property
+    def title_within(self) -> str:
+        """The title within a sentence, such as `building mine`."""
+        return self.title[:1].lower() + self.title[1:]
+
+    @property
+    def kept(self) -> str:
+        """What remains when it is stopped, as a sentence."""
+        return f"{self.KEPT[:1].upper()}{self.KEPT[1:]}."
+
+    @property
     def target(self) -> str:
-        """The name of the index, or of whatever else the job works on."""
+        """The name of the index, or of what else the job works on."""
         return str(getattr(self, "name", ""))
 
 
@@ -195,7 +207,7 @@ class RemoveJob(_Job, frozen=True, tag="remove"):
 
 
 class ImportJob(_Job, frozen=True, tag="import"):
-    """Build an index from vectors that others have computed; see `index.importing`.
+    """Build an index from vectors that were computed elsewhere; see `index.importing`.
 
     vectors: matrices (.npy); ids: the ids of their rows, a file for each; documents: the texts;
     model, recipe, dimension: what made the vectors.
@@ -240,7 +252,7 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
 
 
 class LookUpJob(_Job, frozen=True, tag="look_up"):
-    """Fetch records of a service to look at; they arrive as `Came` and go into no index."""
+    """Preview records of a service; they arrive as `Came` and are not added to an index."""
 
     DOING = "Searching"
     request: FetchRequest
@@ -270,15 +282,11 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     """Stop the request that has the id of this message; it fails as interrupted."""
 
 
-class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
-    """End, as when the input closes."""
-
-
 SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
-Lookup = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument
-"""Requests that read what is stored and need no model."""
-Request = SearchRequest | Lookup | EnsureCatalogue | RunJob | Cancel | Shutdown
+LookUpRequest = ListIndexes | EnsureCatalogue | OpenBenchmark | ViewQuery | ReadDocument
+"""Requests about stored data, which have a queue of their own."""
+Request = SearchRequest | LookUpRequest | RunJob | Cancel
 
 
 # Replies ----------------------------------------------------------------------------------------
@@ -291,73 +299,46 @@ class Progressed(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Remarked(msgspec.Struct, frozen=True, tag="remark"):
-    """A sentence about a job that runs, such as which model is downloaded and how large it is."""
+    """A sentence about the running job, such as which model is downloaded and its size."""
 
     text: str
 
 
 class Came(msgspec.Struct, frozen=True, tag="came"):
-    """Records that a service gave."""
+    """Records that a service returned."""
 
     documents: list[Document]
 
 
 class Partial(msgspec.Struct, frozen=True, tag="partial"):
-    """The answer of a search before its hits are reranked."""
+    """The result of a search before its hits are reranked."""
 
-    answer: SearchResult
-
-
-class Found(msgspec.Struct, frozen=True, tag="found"):
-    """The answer of a search."""
-
-    answer: SearchResult
+    result: SearchResult
 
 
-class Explained(msgspec.Struct, frozen=True, tag="explained"):
-    """Explanation documents were found, in the order in which they were asked for."""
+class Answered(msgspec.Struct, frozen=True, tag="answer"):
+    """The answer to a request, as JSON; its type is the one that the `SearchClient` asked for."""
 
-    reasons: list[Explanation]
+    value: msgspec.Raw
+
+    @classmethod
+    def of(cls, value: object) -> Answered:
+        """The reply that carries a value."""
+        return cls(msgspec.Raw(msgspec.json.encode(value)))
 
 
-class Listed(msgspec.Struct, frozen=True, tag="listed"):
-    """All indexes."""
-
-    indexes: list[IndexInfo]
-
-
-class CatalogueReady(msgspec.Struct, frozen=True, tag="catalogue_ready"):
-    """The catalogue's index is there: its documents, whether it was built now, and a note."""
+class CatalogueReady(msgspec.Struct, frozen=True):
+    """The catalogue's index exists: its documents, whether it was built now, and a note."""
 
     documents: int
     built: bool
     note: str | None
 
 
-class BenchmarkOpened(msgspec.Struct, frozen=True, tag="benchmark_opened"):
-    """All judged queries. stale: the files are no longer those that were ranked, or a run or its
-    index is gone; an evaluation must come first, and there are no queries."""
-
-    queries: list[QueryRow] = []
-    stale: bool = False
-
-
-class QueryViewed(msgspec.Struct, frozen=True, tag="query_viewed"):
-    """A query with its documents."""
-
-    view: QueryView
-
-
-class DocumentRead(msgspec.Struct, frozen=True, tag="document_read"):
-    """A document's title and text; None where the corpus has none of that id."""
-
-    document: tuple[str, str] | None = None
-
-
 class Built(msgspec.Struct, frozen=True, tag="built"):
     """An index was built, extended or compacted.
 
-    index: as it is now; report: what was read; changed: False where it held all of that before.
+    index: as it is now; report: what was read; changed: False if it already held all of that.
     """
 
     index: IndexInfo
@@ -410,7 +391,7 @@ class Verified(msgspec.Struct, frozen=True, tag="verified"):
 
 
 class Removed(msgspec.Struct, frozen=True, tag="removed"):
-    """An index is deleted; it took so many bytes."""
+    """An index was deleted; its size in bytes."""
 
     bytes: int
 
@@ -418,7 +399,7 @@ class Removed(msgspec.Struct, frozen=True, tag="removed"):
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """A request raised `error`, a name in `errors.py`.
 
-    expression, column: where a filter does not parse; kept: what remains of an interrupted job.
+    expression, column: where a filter does not parse; kept: what an interrupted job leaves.
     """
 
     error: str
@@ -447,10 +428,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 JobResult = Built | Fetched | Evaluated | Verified | Removed
 Event = Progressed | Remarked | Came | Partial
 """Replies that come before the last one of a request."""
-Reply = (
-    Event | Found | Explained | Listed | CatalogueReady | BenchmarkOpened | QueryViewed
-    | DocumentRead | JobResult | Failed
-)  # fmt: skip
+Reply = Event | Answered | JobResult | Failed
 _PLAIN = {
     kind.__name__: kind
     for kind in (
@@ -465,12 +443,13 @@ class SupersededError(errors.InterruptedByUser):
 
 
 class ProtocolError(BioRetrievalError):
-    """The other end sent what is no message."""
+    """The other end sent something that is not a message."""
 
 
 # Frames -----------------------------------------------------------------------------------------
 
-Message = TypeVar("Message")
+Decoded = TypeVar("Decoded")
+_decoder = functools.cache(msgspec.json.Decoder)
 
 
 def frame(identifier: int, message: Request | Reply) -> bytes:
@@ -485,48 +464,36 @@ def body_length(header: bytes) -> int:
     """Length of the message that follows `header`. Raises ProtocolError if it is too large."""
     length = int(_LENGTH.unpack(header)[0])
     if length > MOST_BYTES:
-        raise ProtocolError("the app and its child process do not understand each other")
+        raise ProtocolError(f"a message of {length:,} bytes is too large")
     return length
 
 
-def decode_request(data: bytes) -> tuple[int, Request]:
-    """Decode (id, request). Raises ProtocolError."""
-    return _decode(_requests, data)
+def decode(data: bytes, kind: type[Decoded]) -> Decoded:
+    """Decode an answer, or a message as `tuple[int, Request]` or `tuple[int, Reply]`.
 
-
-def decode_reply(data: bytes) -> tuple[int, Reply]:
-    """Decode (id, reply). Raises ProtocolError."""
-    return _decode(_replies, data)
+    Raises:
+        ProtocolError: it does not parse.
+    """
+    try:
+        return cast(Decoded, _decoder(kind).decode(data))  # type: ignore[arg-type]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"a message does not parse: {error}") from error
 
 
 def failure(error: BioRetrievalError) -> Failed:
     """An error as a reply, by the nearest type of `errors.py`."""
     public = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-    failed = Failed(
-        public.__name__, error.message, error.remedy, kept=" ".join(getattr(error, "__notes__", ()))
+    return Failed(
+        public.__name__,
+        error.message,
+        error.remedy,
+        expression=getattr(error, "expression", None),
+        column=getattr(error, "column", 0),
+        kept=" ".join(getattr(error, "__notes__", ())),
     )
-    if isinstance(error, errors.FilterError):
-        return msgspec.structs.replace(failed, expression=error.expression, column=error.column)
-    return failed
 
 
 def interrupted(*, superseded: bool = False) -> Failed:
     """The reply to a request that was stopped."""
     text = "superseded by a newer search" if superseded else "interrupted"
     return Failed("InterruptedByUser", text, superseded=superseded)
-
-
-def absolute(inputs: list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """Paths as they are seen from any folder; globs stay globs."""
-    return tuple(str(Path(path).expanduser().absolute()) for path in inputs)
-
-
-_requests: msgspec.json.Decoder[tuple[int, Request]] = msgspec.json.Decoder(tuple[int, Request])
-_replies: msgspec.json.Decoder[tuple[int, Reply]] = msgspec.json.Decoder(tuple[int, Reply])
-
-
-def _decode(decoder: msgspec.json.Decoder[Message], data: bytes) -> Message:
-    try:
-        return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"a message does not parse: {error}") from error

@@ -1,11 +1,11 @@
 """A child process of the app: `python -m bioretrieval_tui.backend.server [--job]`.
 
-Importing torch holds Python's lock for hundreds of milliseconds at a time, in which a screen
-would not answer its keys; so models live here. Requests come on stdin, replies go to what was
-stdout when the process began; whatever a library prints goes to stderr. It ends when stdin does.
+Models are loaded here because importing torch holds Python's lock for hundreds of milliseconds at
+a time, and the app could not answer keys meanwhile. Requests come on stdin, replies go to the
+original stdout; what a library prints goes to stderr. The process ends when stdin closes.
 
-Without `--job` it is the search process, which answers one request after the other in threads.
-With `--job` it runs one job in its main thread, so that `Cancel` can interrupt it as ctrl+c does.
+Without `--job` it is the search process, which answers requests one after another in two threads.
+With `--job` it runs one job in its main thread, so that `Cancel` can interrupt it like ctrl+c.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.handlers import LookingUp, Searching, run_job
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.interrupts import keep_interrupts
-from bioretrieval_tui.progress import Progress
 
-_FAREWELL = 10.0
-"""Seconds that cancelled work has to tidy up when the app is gone."""
+_GRACE = 10.0
+"""Seconds that cancelled work has for cleaning up once the app is gone."""
 _BETWEEN = 0.1
 """Seconds between two progress messages of one stage."""
 _NICE = 5
-"""Below the app's own priority: keys come before vectors."""
+"""Below the priority of the app, whose keys come before vectors."""
 
 _log = logging.getLogger(__name__)
 
-Handler = Callable[
-    [protocol.Request, Callable[[protocol.Event], None], Callable[[], None]], protocol.Reply
-]
+Handler = Callable[[protocol.Request, Callable[[protocol.Event], None]], object]
+"""Makes the answer to a request."""
 
 
 class Wire:
@@ -53,7 +52,7 @@ class Wire:
         self._sending = threading.Lock()
 
     def send(self, identifier: int, reply: protocol.Reply) -> None:
-        """Send a reply; that the app is gone is no fault, stdin will say so."""
+        """Send a reply; once the app is gone, nothing happens: stdin ends then."""
         data = protocol.frame(identifier, reply)
         with self._sending, contextlib.suppress(OSError, ValueError):
             self._replies.write(data)
@@ -66,60 +65,46 @@ class Wire:
             return None
         length = protocol.body_length(header)
         data = self._requests.read(length)
-        return protocol.decode_request(data) if len(data) == length else None
+        return protocol.decode(data, tuple[int, protocol.Request]) if len(data) == length else None
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """A request with the switch that stops it, and when its progress was last sent."""
+class _Received:
+    """A request, the switch that stops it, and when its progress was last sent."""
 
     id: int
     request: protocol.Request
+    wire: Wire
     cancelled: threading.Event = field(default_factory=threading.Event)
     stage: str = ""
     sent_at: float = 0.0
 
-    def check(self) -> None:
-        """Raise InterruptedByUser if the request was cancelled."""
+    def send(self, event: protocol.Event) -> None:
+        """Send an event; of progress the first and the last step of a stage, and one every 0.1 s.
+
+        Raises:
+            InterruptedByUser: the request was cancelled.
+        """
         if self.cancelled.is_set():
             raise InterruptedByUser("interrupted; nothing was changed")
-
-    def is_due(self, step: Progress) -> bool:
-        """Decide whether a step is worth a message: the first of its stage, the last, or one
-        that comes some time after another."""
-        now = time.monotonic()
-        due = step.stage != self.stage or step.share == 1.0 or now - self.sent_at >= _BETWEEN
-        if due:
+        if isinstance(event, protocol.Progressed):
+            now, step = time.monotonic(), event.progress
+            if step.stage == self.stage and step.share != 1.0 and now - self.sent_at < _BETWEEN:
+                return
             self.stage, self.sent_at = step.stage, now
-        return due
+        self.wire.send(self.id, event)
 
-    def sender(self, wire: Wire) -> Callable[[protocol.Event], None]:
-        """A function that sends events of this request, progress not too often."""
-
-        def send(event: protocol.Event) -> None:
-            if not isinstance(event, protocol.Progressed) or self.is_due(event.progress):
-                wire.send(self.id, event)
-
-        return send
-
-
-def answer(waiting: _Waiting, handler: Handler, wire: Wire) -> None:
-    """SearchResult one request; what it raises is its reply."""
-    try:
-        reply = handler(waiting.request, waiting.sender(wire), waiting.check)
-        waiting.check()
-    except BioRetrievalError as error:
-        reply = protocol.failure(error)
-    except Exception as error:  # noqa: BLE001 - answered and logged
-        reply = _defect(waiting.id, error)
-    wire.send(waiting.id, reply)
-
-
-def _defect(identifier: int, error: Exception) -> protocol.Failed:
-    """The reply of a request that failed by a defect: the app must not wait for ever."""
-    _log.exception("request %d failed", identifier)
-    text = f"unexpected {type(error).__name__}: {error}"
-    return protocol.Failed("BioRetrievalError", text, "see search.log in the state folder")
+    def reply(self, work: Callable[[], protocol.Reply]) -> protocol.Reply:
+        """The reply that `work` makes, or the error that it raises."""
+        try:
+            made = work()
+        except BioRetrievalError as error:
+            return protocol.failure(error)
+        except Exception as error:  # noqa: BLE001 - the app must not wait for ever
+            _log.exception("request %d failed", self.id)
+            text = f"unexpected {type(error).__name__}: {error}"
+            return protocol.Failed("BioRetrievalError", text, "see search.log in the state folder")
+        return protocol.interrupted() if self.cancelled.is_set() else made
 
 
 # The search process -----------------------------------------------------------------------------
@@ -132,34 +117,37 @@ class RequestQueue(threading.Thread):
         super().__init__(daemon=True)
         self._handler = handler
         self._wire = wire
-        self._waiting: collections.deque[_Waiting] = collections.deque()
-        self._current: _Waiting | None = None
+        self._waiting: collections.deque[_Received] = collections.deque()
+        self._current: _Received | None = None
         self._stopping = False
         self._changed = threading.Condition()
 
     def put(self, identifier: int, request: protocol.Request) -> None:
         """Queue a request. A search of the same stream that still waits is superseded by it."""
-        displaced: list[_Waiting] = []
+        stream = request.stream if isinstance(request, protocol.SearchRequest) else None
         with self._changed:
-            if isinstance(request, protocol.SearchRequest):
-                displaced = [old for old in self._waiting if _same_stream(old.request, request)]
-                for old in displaced:
-                    self._waiting.remove(old)
-            self._waiting.append(_Waiting(identifier, request))
+            displaced = self._drop(
+                lambda old: stream is not None and getattr(old.request, "stream", None) == stream
+            )
+            self._waiting.append(_Received(identifier, request, self._wire))
             self._changed.notify()
         for old in displaced:
             self._wire.send(old.id, protocol.interrupted(superseded=True))
 
     def cancel(self, identifier: int) -> None:
-        """Stop a request; an unknown or finished one is no fault."""
+        """Stop a request; an unknown or finished one is ignored."""
         with self._changed:
-            dropped = [one for one in self._waiting if one.id == identifier]
-            for one in dropped:
-                self._waiting.remove(one)
+            dropped = self._drop(lambda one: one.id == identifier)
             if self._current is not None and self._current.id == identifier:
                 self._current.cancelled.set()
         for one in dropped:
             self._wire.send(one.id, protocol.interrupted())
+
+    def _drop(self, chosen: Callable[[_Received], bool]) -> list[_Received]:
+        dropped = [one for one in self._waiting if chosen(one)]
+        for one in dropped:
+            self._waiting.remove(one)
+        return dropped
 
     def stop(self) -> None:
         """Take no more requests and cancel the one that runs."""
@@ -171,7 +159,7 @@ class RequestQueue(threading.Thread):
             self._changed.notify()
 
     def run(self) -> None:
-        """SearchResult until stopped."""
+        """Answer requests until stopped."""
         while True:
             with self._changed:
                 self._current = None
@@ -179,52 +167,47 @@ class RequestQueue(threading.Thread):
                 if self._stopping:
                     return
                 current = self._current = self._waiting.popleft()
-            answer(current, self._handler, self._wire)
+            self._wire.send(current.id, current.reply(partial(self._answer, current)))
+
+    def _answer(self, current: _Received) -> protocol.Reply:
+        return protocol.Answered.of(self._handler(current.request, current.send))
 
 
 def serve_searches(wire: Wire, device: str) -> None:
-    """SearchResult requests until stdin closes, or a message says so.
+    """Answer requests until stdin closes.
 
-    Searches have a queue of their own; what reads stored things, or builds the catalogue's index,
-    has the other, so that a search never waits for it.
+    Searches have a queue of their own, so that they never wait for the other one: reading stored
+    data, and building the catalogue's index.
 
     Raises:
-        ProtocolError: what came is no request.
+        ProtocolError: a message is not a request.
     """
-    searching, looking_up = (
-        RequestQueue(Searching(device), wire),
-        RequestQueue(LookingUp(device), wire),
-    )
-    queues = (searching, looking_up)
+    searches = RequestQueue(Searching(device), wire)
+    look_ups = RequestQueue(LookingUp(device), wire)
+    queues = (searches, look_ups)
     for queue in queues:
         queue.start()
     with contextlib.suppress(OSError):
         while (received := wire.receive()) is not None:
             identifier, request = received
-            if isinstance(request, protocol.Shutdown):
-                break
             if isinstance(request, protocol.Cancel):
                 for queue in queues:
                     queue.cancel(identifier)
+            elif isinstance(request, protocol.SearchRequest):
+                searches.put(identifier, request)
             else:
-                (searching if isinstance(request, protocol.SearchRequest) else looking_up).put(
-                    identifier, request
-                )
+                look_ups.put(identifier, request)
     for queue in queues:
         queue.stop()
     for queue in queues:
-        queue.join(_FAREWELL)
-
-
-def _same_stream(one: protocol.Request, other: protocol.SearchRequest) -> bool:
-    return isinstance(one, protocol.SearchRequest) and one.stream == other.stream
+        queue.join(_GRACE)
 
 
 # A job process ----------------------------------------------------------------------------------
 
 
 class JobProcess:
-    """Runs one job in the main thread while a side thread hears what the app says."""
+    """Runs one job in the main thread while another thread listens to the app."""
 
     def __init__(self, wire: Wire, device: str) -> None:
         self._wire = wire
@@ -232,27 +215,27 @@ class JobProcess:
         self._main = threading.get_ident()
         self._guard = threading.Lock()
         self._running = False
-        self._current: _Waiting | None = None
+        self._current: _Received | None = None
 
     def run(self) -> None:
-        """Run the job that comes first; the reply is its result or its error.
+        """Run the job of the first message; the reply is its result or its error.
 
         Raises:
-            ProtocolError: what came is no job.
+            ProtocolError: the message is not a job.
         """
-        received = self._wire.receive()
-        if received is None:
+        first = self._wire.receive()
+        if first is None:
             return
-        identifier, request = received
+        identifier, request = first
         if not isinstance(request, protocol.RunJob):
-            raise protocol.ProtocolError(f"{type(request).__name__} is no job")
-        waiting = self._current = _Waiting(identifier, request)
+            raise protocol.ProtocolError(f"{type(request).__name__} is not a job")
+        current = self._current = _Received(identifier, request, self._wire)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self._running = True
         reply: protocol.Reply = protocol.interrupted()
         try:
             threading.Thread(target=self._listen, daemon=True).start()
-            reply = self._work(waiting, request.job)
+            reply = current.reply(partial(run_job, request.job, self._device, current.send))
         except KeyboardInterrupt as error:
             kept = " ".join(getattr(error, "__notes__", ()))
             reply = protocol.Failed("InterruptedByUser", "interrupted", kept=kept)
@@ -262,37 +245,23 @@ class JobProcess:
                 self._running = False
         self._wire.send(identifier, reply)
 
-    def _work(self, waiting: _Waiting, job: protocol.Job) -> protocol.Reply:
-        send = waiting.sender(self._wire)
-
-        def report(step: Progress) -> None:
-            waiting.check()
-            send(protocol.Progressed(step))
-
-        try:
-            return run_job(job, self._device, send, report)
-        except BioRetrievalError as error:
-            return protocol.failure(error)
-        except Exception as error:  # noqa: BLE001 - answered and logged
-            return _defect(waiting.id, error)
-
     def _listen(self) -> None:
-        """Interrupt the job when the app says so or is gone."""
+        """Interrupt the job when the app cancels it or is gone."""
         with contextlib.suppress(OSError, protocol.ProtocolError):
             while (received := self._wire.receive()) is not None:
                 if isinstance(received[1], protocol.Cancel):
                     self._interrupt()
         self._interrupt()
-        time.sleep(_FAREWELL)
-        os._exit(1)  # the work did not come to its end, and nobody waits for it
+        time.sleep(_GRACE)
+        os._exit(1)  # the job did not end in time, and the app is gone
 
     def _interrupt(self) -> None:
         with self._guard:
             if not self._running:
                 return
-            self._running = False  # a second interrupt would disturb the tidying up
+            self._running = False  # a second interrupt would disturb the cleanup
             if self._current is not None:
-                self._current.cancelled.set()  # where an interrupt is lost, the next step ends it
+                self._current.cancelled.set()  # if the signal is lost, the next step ends it
             signal.pthread_kill(self._main, signal.SIGINT)
 
 
@@ -310,7 +279,7 @@ def main(arguments: list[str] | None = None) -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s"
     )
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is the app's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the app handles ctrl+c
     with contextlib.suppress(OSError, AttributeError):
         os.nice(_NICE)
     code = 0
@@ -321,16 +290,16 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             serve_searches(wire, options.device)
     except protocol.ProtocolError:
-        _log.exception("the app sent what is no request")
+        _log.exception("the app sent something that is not a request")
         code = 1
     with contextlib.suppress(OSError):
         sys.stderr.flush()
-    # A model library's threads may be anywhere; there is nothing left to wait for.
+    # Threads of model libraries may still run; there is nothing left to wait for.
     os._exit(code)
 
 
 def take_over_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Keep stdin and stdout for the protocol, and leave nothing and stderr in their places."""
+    """Keep stdin and stdout for the protocol; put the null device and stderr in their places."""
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -26,7 +26,7 @@ from bioretrieval_tui.errors import NotFoundError
 EntryT = TypeVar("EntryT", Paper, Model, Dataset, Benchmark, Recipe, Milestone, Step)
 
 _LONGEST_ID = 80
-"""Characters of a mistyped id that are compared: likeness takes the product of two lengths."""
+"""Characters of a mistyped id that are compared: the time is the product of two lengths."""
 
 SECTION_OF = {kind: name for name, kind in SECTIONS.items()}
 
@@ -72,10 +72,10 @@ class Catalogue:
         return {source.id: source for source in self._sources}
 
     def entry(self, identifier: str) -> AnyEntry:
-        """The entry of that id.
+        """The entry with that id.
 
         Raises:
-            NotFoundError: there is none; the message names the nearest three.
+            NotFoundError: no entry has it; the remedy names the nearest three.
         """
         found = self.by_id.get(identifier) or self.by_id.get(identifier.casefold())
         if found is None:
@@ -98,20 +98,19 @@ class Catalogue:
                 for text in (entry.id, entry.name.casefold().replace(" ", "-"))
             )
             inside = 0.25 if len(wanted) > 2 and wanted in entry.id else 0.0
-            # A model and its paper share a name: the nearer id goes first.
+            # A model and its paper share a name: the nearer id is first.
             return max(by_id, by_name) + inside, by_id
 
         return [e.id for e in sorted(self.entries, key=likeness, reverse=True)[:count]]
 
     def section(self, name: str) -> tuple[AnyEntry, ...]:
-        """The entries of one section (papers, models, ...), timeline and path in their order."""
+        """The entries of one section (papers, models, ...); timeline and path in their order."""
         kind = SECTIONS[name]
-        found = [entry for entry in self.entries if type(entry) is kind]
         if kind is Milestone:
-            found.sort(key=lambda e: (e.year or 0, e.order if isinstance(e, Milestone) else 0))
-        elif kind is Step:
-            found.sort(key=lambda e: e.number if isinstance(e, Step) else 0)
-        return tuple(found)
+            return tuple(sorted(self.of_type(Milestone), key=lambda e: (e.year or 0, e.order)))
+        if kind is Step:
+            return tuple(sorted(self.of_type(Step), key=lambda e: e.number))
+        return tuple(entry for entry in self.entries if type(entry) is kind)
 
     def of_type(self, kind: type[EntryT]) -> tuple[EntryT, ...]:
         """The entries of one type, in catalogue order."""
@@ -149,7 +148,7 @@ class Catalogue:
 
 
 def _implied(entry: AnyEntry) -> tuple[str, ...]:
-    """Ids that typed fields name: they are relations too."""
+    """Ids in other fields: they are relations too."""
     if isinstance(entry, Recipe):
         return (entry.model, *((entry.paper,) if entry.paper else ()))
     if isinstance(entry, Model):

@@ -1,8 +1,8 @@
 """YAML of catalogue files: composed into nodes that know their line, and checked against types.
 
-The C loader composes; our own constructor turns scalars into plain values, so that nothing but
-text, numbers, booleans, null, lists and maps can come out of a file (no tags, no objects). The
-walk over a node and the type that it should have reports every defect with its line and field.
+The C loader composes; `plain` and `scalar` turn nodes into text, numbers, booleans, null, lists and
+maps, and nothing else (no tags, no objects). `Walk` compares a node with the type that it should
+have and reports every defect with its line and field.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ from bioretrieval_tui.errors import Problem
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 40
 _SPARE_NODES = 10_000
-_CORE = "tag:yaml.org,2002:"
-_TRUE = frozenset({"yes", "true", "on"})
-_FALSE = frozenset({"no", "false", "off"})
+_BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,7 @@ def compose(path: Path, data: bytes) -> YamlDocument | Problem:
         line = data.count(b"\n", 0, error.start) + 1
         return Problem(path, f"is not UTF-8 (byte {error.start})", line=line)
     try:
-        deep = _line_too_deep(text)
-        if deep is not None:
+        if (deep := _line_too_deep(text)) is not None:
             return Problem(path, f"is nested more than {_MAX_DEPTH} levels deep", line=deep)
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
@@ -68,8 +65,8 @@ def compose(path: Path, data: bytes) -> YamlDocument | Problem:
 def _line_too_deep(text: str) -> int | None:
     """The line on which nesting first goes beyond what a catalogue can need, or None.
 
-    Found from the parser's events, which need no stack: the C composer recurses as deep as the
-    text does, and a few kilobytes of brackets would end the process.
+    Read from the parser's events, which need no stack: the C composer recurses as deep as the
+    text does, and a few kilobytes of brackets would crash the process.
     """
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
@@ -86,8 +83,8 @@ def _line_too_deep(text: str) -> int | None:
 def _too_large(root: yaml.Node, length: int) -> bool:
     """True where aliases unfold to more nodes than the text could spell out, or to a circle.
 
-    Aliases are counted each time they are used, so a few lines that stand for millions of nodes
-    are refused before anything walks them.
+    Each use of an alias counts, so a few lines that expand to millions of nodes are refused
+    before they are expanded.
     """
     budget = length + _SPARE_NODES
     stack = [(root, 0)]
@@ -97,9 +94,7 @@ def _too_large(root: yaml.Node, length: int) -> bool:
         if depth > _MAX_DEPTH or budget < 0:
             return True
         if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                stack.append((key, depth + 1))
-                stack.append((value, depth + 1))
+            stack.extend((item, depth + 1) for pair in node.value for item in pair)
         elif isinstance(node, yaml.SequenceNode):
             stack.extend((item, depth + 1) for item in node.value)
     return False
@@ -112,39 +107,23 @@ def line_of(node: yaml.Node) -> int:
 
 def scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
     """The value of a scalar by its resolved tag; dates and unknown tags stay text."""
-    tag = node.tag[len(_CORE) :] if node.tag.startswith(_CORE) else ""
     text: str = node.value
-    if tag == "null":
-        return None
-    if tag == "bool":
-        return _boolean(text)
-    if tag == "int":
-        return _integer(text)
-    if tag == "float":
-        return _floating(text)
+    # A file can set any tag by hand: `!!bool maybe` and `!!int x` stay text.
+    match node.tag:
+        case "tag:yaml.org,2002:null":
+            return None
+        case "tag:yaml.org,2002:bool":
+            return _BOOLEANS.get(text.casefold(), text)
+        case "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float":
+            try:
+                if node.tag.endswith("float"):
+                    return float(text.replace("_", ""))
+                value = int(text.replace("_", ""), 0)
+            except ValueError:
+                return text
+            # Python refuses to print much longer numbers.
+            return value if value.bit_length() <= 64 else text
     return text
-
-
-def _boolean(text: str) -> bool | str:
-    """`!!bool maybe` is text: a tag that a file sets by hand proves nothing."""
-    word = text.casefold()
-    return True if word in _TRUE else False if word in _FALSE else text
-
-
-def _integer(text: str) -> int | str:
-    try:
-        value = int(text.replace("_", ""), 0)
-    except ValueError:
-        return text
-    # Nothing counts that far, and Python refuses to write such a number out again.
-    return value if value.bit_length() <= 64 else text
-
-
-def _floating(text: str) -> float | str:
-    try:
-        return float(text.replace("_", ""))
-    except ValueError:
-        return text
 
 
 def key_text(node: yaml.Node) -> str:
@@ -164,8 +143,6 @@ def plain(node: yaml.Node) -> Any:
 # Types --------------------------------------------------------------------------------------
 
 _SKIP = object()
-
-
 _LONGEST_SHOWN = 80
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST = 2**63
@@ -173,20 +150,15 @@ _LARGEST = 2**63
 
 
 def escaped(text: str) -> str:
-    """`text` with what is not seen, or acts on a terminal, spelt out as in Python."""
+    """`text` with unprintable characters escaped as in Python."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shown(text: str) -> str:
-    """`text` as a message may quote it: escaped, and cut when long.
-
-    Problems are printed where the file is not: an escape sequence in a key must not get through.
-    """
-    if len(text) > _LONGEST_SHOWN:
-        text = text[: _LONGEST_SHOWN - 1] + "\u2026"
-    return escaped(text)
+    """`text` for quotation in a message: escaped, and cut when long."""
+    return escaped(text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "\u2026")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -232,16 +204,18 @@ class Walk:
         return value if isinstance(value, dict) else {}
 
     def _say(self, node: yaml.Node, field: str, message: str) -> Any:
-        line = line_of(node)
         place = shown(field) if field else None
-        self.problems.append(Problem(self.file, message, line, self.entry, place))
+        self.problems.append(Problem(self.file, message, line_of(node), self.entry, place))
         return _SKIP
 
     def _check(self, node: yaml.Node, shape: shapes.Type, field: str) -> Any:
         if isinstance(shape, shapes.Metadata):
             return self._check(node, shape.type, field)
-        if isinstance(shape, shapes.UnionType):
-            return self._union(node, shape, field)
+        if isinstance(shape, shapes.UnionType):  # `X | None`: the catalogue has no other
+            if isinstance(node, yaml.ScalarNode) and scalar(node) is None:
+                return None
+            (inner,) = [t for t in shape.types if not isinstance(t, shapes.NoneType)]
+            return self._check(node, inner, field)
         if isinstance(shape, shapes.StructType):
             return self._struct(node, shape, field, True)
         if isinstance(shape, shapes.VarTupleType | shapes.TupleType):
@@ -249,13 +223,6 @@ class Walk:
         if isinstance(shape, shapes.DictType):
             return self._dict(node, shape, field)
         return self._scalar(node, shape, field)
-
-    def _union(self, node: yaml.Node, shape: shapes.UnionType, field: str) -> Any:
-        """Every union in the catalogue is `X | None`."""
-        if isinstance(node, yaml.ScalarNode) and scalar(node) is None:
-            return None
-        (inner,) = [t for t in shape.types if not isinstance(t, shapes.NoneType)]
-        return self._check(node, inner, field)
 
     def _struct(self, node: yaml.Node, shape: shapes.StructType, field: str, whole: bool) -> Any:
         if not isinstance(node, yaml.MappingNode):
@@ -329,15 +296,14 @@ class Walk:
         if not isinstance(node, yaml.ScalarNode):
             return self._say(node, field, "expects a single value")
         value = scalar(node)
-        fault = scalar_fault(value, shape)
-        if fault:
+        if fault := _scalar_fault(value, shape):
             return self._say(node, field, fault)
         if isinstance(shape, shapes.FloatType) and isinstance(value, int):
             return float(value)
         return value
 
 
-def scalar_fault(value: object, shape: shapes.Type) -> str | None:
+def _scalar_fault(value: object, shape: shapes.Type) -> str | None:
     """What is wrong with `value` as a `shape`, or None."""
     found = "nothing" if value is None else f"'{shown(str(value))}'"
     if isinstance(shape, shapes.LiteralType):
@@ -356,15 +322,11 @@ def scalar_fault(value: object, shape: shapes.Type) -> str | None:
             return f"holds a character that no file can be written with, found {found}"
         if shape.min_length and len(value.strip()) < shape.min_length:
             return "must not be empty"
-        if shape.pattern and not _fits(value, shape.pattern):
+        # A last line end is part of the value, and no character may be invisible.
+        if shape.pattern and not (value.isprintable() and re.fullmatch(shape.pattern, value)):
             return _pattern_fault(found, shape.pattern)
         return None
     return f"cannot be read as {type(shape).__name__}"  # pragma: no cover - no such type in use
-
-
-def _fits(value: str, pattern: str) -> bool:
-    """The whole of `value`, a last newline included, and no character that is not seen."""
-    return value.isprintable() and re.fullmatch(pattern, value) is not None
 
 
 def _number_fault(

@@ -1,9 +1,9 @@
 """The catalogue, fast: the compiled form while it matches the YAML, the YAML itself otherwise.
 
-YAML takes a hundred times as long to read as the same data in JSON. So the outcome of a full
-validation is kept under the SHA-256 of the bytes that it came from: in the wheel for the shipped
-catalogue, in the cache folder for a checkout and for user overlays. The hash is computed again at
-each start, so an edited file is never answered from a stale form.
+YAML takes a hundred times as long to read as the same data in JSON. So the result of a full
+validation is stored under the SHA-256 of its source bytes: in the wheel for the shipped catalogue,
+in the cache folder for a checkout and for user overlays. The hash is computed at each start, so
+the compiled form of an edited file is never used.
 """
 
 from __future__ import annotations
@@ -85,18 +85,17 @@ def _key_of(shipped: list[Path], overlays: dict[Path, bytes]) -> str:
 def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
     """SHA-256 over the format, our version, and the name and bytes of every file."""
     digest = hashlib.sha256(f"{FORMAT_VERSION} {__version__}".encode())
+
+    def feed(name: str, data: bytes) -> None:
+        digest.update(f"\0{name}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(data)
+
     for path in shipped:
-        _feed(digest, path.name, path.read_bytes())
+        feed(path.name, path.read_bytes())
     digest.update(b"\0overlays")
     for path, data in overlays.items():
-        # The whole path: problems name it, so a moved folder is another catalogue.
-        _feed(digest, str(path), data)
+        feed(str(path), data)  # the whole path, since problems name it
     return digest.hexdigest()
-
-
-def _feed(digest: hashlib._Hash, name: str, data: bytes) -> None:
-    digest.update(f"\0{name}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
-    digest.update(data)
 
 
 def _overlay_files(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
@@ -119,7 +118,8 @@ def _overlay_files(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
     for path in found:
         try:
             if stat.S_ISREG(path.stat().st_mode):
-                contents[path] = _read(path)
+                with path.open("rb") as file:  # a byte too many lets validation say so
+                    contents[path] = file.read(MAX_BYTES + 1)
             else:  # reading a pipe would wait for a writer for ever
                 problems.append(_line(Problem(path, "is not a plain file; left out")))
         except OSError as error:
@@ -127,14 +127,8 @@ def _overlay_files(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
     return contents, problems
 
 
-def _read(path: Path) -> bytes:
-    """The bytes of a file, up to one more than is allowed: validation then says what is wrong."""
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
-
-
 def _line(problem: Problem) -> str:
-    """A problem as a line that can be kept and printed, whatever bytes its file's name has."""
+    """A problem as a printable line, also where the file's name is not."""
     from bioretrieval_tui.catalog.checked_yaml import escaped
 
     return escaped(str(problem))
@@ -145,7 +139,7 @@ def _compiled(key: str, path: Path) -> Compiled | None:
     try:
         compiled = msgspec.json.decode(path.read_bytes(), type=Compiled)
     except (OSError, ValueError, RecursionError):
-        # Damaged in whatever way: it is only a copy. Msgspec's own errors are ValueErrors.
+        # A damaged copy is made again. msgspec's errors are ValueErrors.
         return None
     return compiled if compiled.key == key else None
 
@@ -157,20 +151,19 @@ def compile_catalogue(folder: Path, overlays: dict[Path, bytes], key: str) -> Co
         CatalogueError: the YAML of `folder` has problems.
     """
     # PyYAML is imported on this slow path only.
-    from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_folder
+    from bioretrieval_tui.catalog.loader import apply_overlays, parse, read_folder
 
     draft, content = parse(read_folder(folder))
-    content, problems = apply_overlays(draft, content, Files(overlays))
+    content, problems = apply_overlays(draft, content, overlays)
     return Compiled(key=key, content=content, problems=tuple(map(_line, problems)))
 
 
 def _keep(folder: Path, compiled: Compiled) -> None:
-    """Keep a compiled form for the next start; older ones of the folder go."""
+    """Store a compiled form for the next start; only the latest eight are kept."""
     try:
         write_atomically(folder / f"{compiled.key}.json", msgspec.json.encode(compiled))
         forms = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)
         for stale in forms[8:]:
             stale.unlink(missing_ok=True)
     except OSError:
-        # A read-only or full cache costs the next start its speed, nothing else.
-        return
+        return  # a read-only or full cache only makes the next start slower

@@ -1,9 +1,9 @@
 """The table of entry fields: one row a field, for every place where fields are read or shown.
 
-`TABLE` drives the filter language (`schema`), sorting, the columns of lists in the app and on the
-command line, pages, `show`, the exports and docs/fields.md. Validation accepts what the structs of
-`models` name, and the fields of this table that no struct has: those need no more than their row
-here and the key in the YAML. A test compares table and structs, so that they cannot drift.
+`TABLE` defines the filter language (`schema`), sorting, the columns of lists in the app and on the
+command line, pages, `show`, the exports and docs/fields.md. Validation accepts the fields of the
+structs in `models`, and the fields of this table that no struct has: a new field needs only a row
+here and the key in the YAML. A test compares table and structs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
@@ -28,11 +27,11 @@ Form = Literal[
     "text", "number", "count", "size", "flag", "names", "code", "authors", "splits", "subsets",
     "loaders", "side", "vector", "pairs", "grade", "lines",
 ]  # fmt: skip
-"""How a value is written: `number` as it is, `count` with its thousands parted, `size` in three
-figures (109M), `names` as the names of the entries with these ids, `lines` a line each; the others
-are shapes of `models` of their own."""
+"""How a value is written: `number` unchanged, `count` with thousands separators, `size` in three
+digits (109M), `names` as the names of the entries with these ids, `lines` one a line; the others
+are types of `models`."""
 Group = Literal["", "Details", "Encoding"]
-"""Heading on a page; "" for what stands elsewhere on it (name, links, notes)."""
+"""Heading on a page; "" for a field shown elsewhere on it (name, links, notes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +56,18 @@ class EntryField:
     type: how filters compare it; None where it cannot be filtered.
     doc: what it holds, one line.
     kinds: kinds that have it.
-    label: what readers see; the name, where not given.
+    label: what readers see; default: the name.
     aliases: other names in filters.
     form: how its value is written.
-    group: where it stands on a page.
-    path: attribute of the entry that holds it, with dots; the name, where not given.
-    compute: works it out where no attribute holds it.
-    in_list: what lists show in its place.
+    group: its heading on a page.
+    path: attribute of the entry that holds it, with dots; default: the name.
+    compute: computes a value that no attribute holds.
+    in_list: computes the value for lists, where it differs.
     address: address of each of its values, with {} for the value; by kind where kinds differ.
     marked: readers see that a value is not confirmed.
-    column: how it is a column of lists.
-    listed: for a field that `LISTS` does not place: "shown" as a last column, "csv" in CSV alone.
-    cite: BibTeX field that it becomes.
+    column: its layout in lists.
+    listed: for a field outside `LISTS`: "shown" as a last column, "csv" in CSV alone.
+    cite: its BibTeX field.
     """
 
     name: str
@@ -90,7 +89,7 @@ class EntryField:
 
     @property
     def title(self) -> str:
-        """The label, the name where it has none."""
+        """The label, or the name."""
         return self.label or self.name.replace("_", " ")
 
     def read(self, entry: AnyEntry, catalogue: Catalogue) -> Any:
@@ -123,7 +122,7 @@ class EntryField:
 
     @property
     def is_number(self) -> bool:
-        """Its values are set flush right."""
+        """Its values are aligned right."""
         return self.type == "number"
 
 
@@ -132,7 +131,6 @@ class FieldTable:
 
     def __init__(self, rows: Iterable[EntryField]) -> None:
         self.rows = tuple(rows)
-        self._of_kind: dict[str, tuple[EntryField, ...]] = {}
 
     def plus(self, *rows: EntryField) -> FieldTable:
         """The table with more fields."""
@@ -145,14 +143,15 @@ class FieldTable:
 
     def of(self, kind: str) -> tuple[EntryField, ...]:
         """The fields of one kind, in the order of its page."""
-        if kind not in self._of_kind:
-            self._of_kind[kind] = tuple(row for row in self.rows if kind in row.kinds)
-        return self._of_kind[kind]
+        return self._of_kind.get(kind, ())
+
+    @cached_property
+    def _of_kind(self) -> dict[str, tuple[EntryField, ...]]:
+        return {kind: tuple(row for row in self.rows if kind in row.kinds) for kind in KINDS}
 
     def declared_only(self, kind: str) -> dict[str, FieldType]:
-        """Name and type of the fields of a kind that no struct holds: entries keep them in
-        `extra`."""
-        struct = next(kind_ for kind_ in SECTIONS.values() if kind_.__struct_config__.tag == kind)
+        """Name and type of the fields of a kind that entries keep in `extra`."""
+        struct = next(one for one in SECTIONS.values() if one.__struct_config__.tag == kind)
         return {
             row.name: row.type or "text"
             for row in self.of(kind)
@@ -160,13 +159,14 @@ class FieldTable:
         }
 
     def listed(self, kind: str) -> tuple[tuple[EntryField, ...], tuple[EntryField, ...]]:
-        """The columns of a kind's list ("" for a list of several kinds): those that readers see,
-        and those of CSV alone."""
-        found = []
-        for names, also in zip(LISTS[kind], ("shown", "csv"), strict=True):
-            more = [row for row in (self.of(kind) if kind else ()) if row.listed == also]
-            found.append((*(self.by_name[name] for name in names), *more))
-        return found[0], found[1]
+        """Columns of a kind's list ("" for several kinds): the shown, and of CSV alone."""
+
+        def columns(names: Iterable[str], place: str) -> tuple[EntryField, ...]:
+            more = (row for row in self.of(kind) if row.listed == place)
+            return (*(self.by_name[name] for name in names), *more)
+
+        shown, data = LISTS[kind]
+        return columns(shown, "shown"), columns(data, "csv")
 
     @cached_property
     def schema(self) -> Schema:
@@ -327,7 +327,7 @@ _ROWS = (
 )  # fmt: skip
 
 TABLE = FieldTable(_ROWS)
-"""The fields. A field that no struct of `models` has is kept in `Entry.extra`."""
+"""The fields. `Entry.extra` holds those that no struct of `models` has."""
 
 LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "paper": (("name", "year", "venue", "arxiv"), ("title", "doi")),
@@ -367,10 +367,7 @@ def value(entry: AnyEntry, name: str, catalogue: Catalogue) -> Any:
 
 
 class EntryValues(Mapping[str, Any]):
-    """The fields of an entry that have a value, each read on first use.
-
-    A filter reads only the fields that it names.
-    """
+    """The fields of an entry that have a value, each read when it is asked for."""
 
     __slots__ = ("_catalogue", "_entry")
 
@@ -408,7 +405,7 @@ def make_filter(entries: Iterable[AnyEntry], catalogue: Catalogue) -> Filter:
 
 
 def filtered(entries: Sequence[AnyEntry], expression: str, catalogue: Catalogue) -> list[AnyEntry]:
-    """The entries that an expression keeps, best first where it has bare words.
+    """The entries that match an expression, best first if it has bare words.
 
     Raises:
         FilterError: the expression does not parse.
@@ -421,23 +418,16 @@ def filtered(entries: Sequence[AnyEntry], expression: str, catalogue: Catalogue)
 def ordered(
     entries: Iterable[AnyEntry], field: str, catalogue: Catalogue, *, reverse: bool = False
 ) -> list[AnyEntry]:
-    """Entries by what a list shows of a field, ascending; those without a value come last either
-    way.
+    """Entries by the listed value of a field, ascending; those without a value are always last.
 
     Raises:
         UsageError: there is no such field; the nearest is named.
     """
     row = TABLE.by_name[field_name(field)]
-    known: list[tuple[tuple[int, Any], AnyEntry]] = []
-    unknown: list[AnyEntry] = []
-    for entry in entries:
-        key = _sort_key(row, row.cell(entry, catalogue), catalogue)
-        if key is None:
-            unknown.append(entry)
-        else:
-            known.append((key, entry))
-    known.sort(key=itemgetter(0), reverse=reverse)
-    return [entry for _, entry in known] + unknown
+    keyed = [(_sort_key(row, row.cell(entry, catalogue), catalogue), entry) for entry in entries]
+    known = [(key, entry) for key, entry in keyed if key is not None]
+    known.sort(key=lambda pair: pair[0], reverse=reverse)
+    return [entry for _, entry in known] + [entry for key, entry in keyed if key is None]
 
 
 def _sort_key(row: EntryField, found: Any, catalogue: Catalogue) -> tuple[int, Any] | None:
@@ -470,7 +460,7 @@ def field_name(field: str) -> str:
 
 
 def reference() -> str:
-    """docs/fields.md: every field that readers meet, as a Markdown table."""
+    """docs/fields.md: every field as a Markdown table."""
     lines = [
         "# Fields",
         "",

@@ -1,6 +1,6 @@
 """The JSON Schema of catalogue files: `python -m bioretrieval_tui.catalog.json_schema data`.
 
-Made from the same types that loading checks against; `data/catalog.schema.json` is its output.
+Derived from the types that loading checks; `data/catalog.schema.json` is its output.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ def schema() -> dict[str, Any]:
     )
     written = {"text": "string", "number": "number", "bool": "boolean", "set": "array"}
     for entry in SECTIONS.values():
-        # The section implies the kind, so files do not write it.
         part = components[entry.__name__]
-        part["properties"].pop("kind", None)
-        part["properties"].pop("extra", None)
+        # The section implies the kind; `extra` holds the fields that follow.
+        del part["properties"]["kind"], part["properties"]["extra"]
         for name, kind in fields.TABLE.declared_only(str(entry.__struct_config__.tag)).items():
             part["properties"][name] = {"type": written[kind]}
         part["required"] = [name for name in part.get("required", []) if name != "kind"]

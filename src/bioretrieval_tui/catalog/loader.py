@@ -1,9 +1,9 @@
 """Read catalogue files: YAML to typed entries, with every check.
 
-`python -m bioretrieval_tui.catalog.loader FOLDER` prints every problem of a folder. Slow and
-thorough: the app starts from the compiled form that `compiled` keeps of the outcome. A `Draft`
-holds records with their places, so that a problem found across records (a dangling relation, a
-second use of an id) still names its file and line.
+`python -m bioretrieval_tui.catalog.loader FOLDER` prints every problem of a folder. The app
+starts from the compiled form of the result (`compiled`), since this takes long. A `Draft` keeps the
+place of each record, so that a problem found across records (a dangling relation, a second use of
+an id) names its file and line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import yaml
@@ -105,7 +105,8 @@ def add_file(draft: Draft, path: Path, data: bytes, *, overlay: bool, main: bool
             continue
         seen.add(key)
         if key in ENTRY_FILE_KEYS:
-            _check_header(draft, path, key, value_node)
+            if fault := _header_fault(key, value_node):
+                draft.problems.append(Problem(path, fault, line_of(value_node), field=key))
         elif not isinstance(value_node, yaml.SequenceNode):
             draft.problems.append(Problem(path, f"section '{key}' expects a list", line))
         elif key in SECTIONS:
@@ -128,12 +129,6 @@ def header(path: Path, data: bytes) -> dict[str, Any]:
         for key in ENTRY_FILE_KEYS
         if key in nodes and _header_fault(key, nodes[key]) is None
     }
-
-
-def _check_header(draft: Draft, path: Path, key: str, node: yaml.Node) -> None:
-    fault = _header_fault(key, node)
-    if fault:
-        draft.problems.append(Problem(path, fault, line_of(node), field=key))
 
 
 def _header_fault(key: str, node: yaml.Node) -> str | None:
@@ -166,7 +161,7 @@ def _add_entry(draft: Draft, path: Path, section: str, node: yaml.Node, overlay:
         draft.entries[identifier] = (section, record, place)
         return
     if not overlay or before[2].file == path:
-        draft.problems.append(_used_twice(label, label, place, before[2]))
+        draft.problems.append(_used_twice(label, place, before[2]))
     elif before[0] != section:
         message = f"'{label}' is one of {before[0]}, not of {section}"
         draft.problems.append(Problem(path, message, place.line, label))
@@ -206,13 +201,12 @@ def _check_sources(draft: Draft, path: Path, overlay: bool) -> None:
             continue
         before = seen.setdefault(identifier, place)
         if before is not place and place.file == path:
-            draft.problems.append(_used_twice(identifier, identifier, place, before))
+            draft.problems.append(_used_twice(identifier, place, before))
 
 
-def _used_twice(identifier: str, label: str, place: YamlPlace, before: YamlPlace) -> Problem:
-    other = f"{before.file.name}:{before.line}"
-    message = f"id '{identifier}' is already used at {other}"
-    return Problem(place.file, message, place.line, label, "id")
+def _used_twice(identifier: str, place: YamlPlace, before: YamlPlace) -> Problem:
+    message = f"id '{identifier}' is already used at {before.file.name}:{before.line}"
+    return Problem(place.file, message, place.line, identifier, "id")
 
 
 def content(draft: Draft, updated: str | None = None) -> Content:
@@ -236,8 +230,8 @@ def content(draft: Draft, updated: str | None = None) -> Content:
 
 _PLACEHOLDERS = ("query", "text", "title", "instruction", "sep")
 _COMPARISONS = 50_000
-"""Words compared in search of hints. One costs ten microseconds, and a generated file of ten
-thousand entries may have a wrong id in each of them."""
+"""Words compared in search of hints, at ten microseconds each: a generated file of ten thousand
+entries may have a wrong id in each of them."""
 
 
 class Checks:
@@ -294,23 +288,17 @@ class Checks:
                     self._sourced(place, entry, f"{field}[{number}].source", item["source"])
         for field, target, wanted in _references(section, record):
             self._refers(place, entry, field, target, wanted)
-        self._statuses(entry, section, record, place)
-        self._labels(entry, record, place)
-        if isinstance(record.get("encoding"), dict):
-            self._encoding(entry, record["encoding"], place)
-
-    def _statuses(self, entry: str, section: str, record: dict[str, Any], place: YamlPlace) -> None:
         known = {f.encode_name for f in shape_of(SECTIONS[section]).fields} - {EXTRA}
         known |= extra_types(section).keys()
         for field in record.get("statuses", {}):
             if field not in known:
                 hint = self._hint(field, known)
                 self._say(place, entry, "statuses", f"unknown field '{shown(field)}'{hint}")
-
-    def _labels(self, entry: str, record: dict[str, Any], place: YamlPlace) -> None:
         labels = [str(link.get("label", "")).casefold() for link in record.get("links", ())]
         for label in sorted({label for label in labels if labels.count(label) > 1}):
             self._say(place, entry, "links", f"label '{shown(label)}' is used twice")
+        if isinstance(record.get("encoding"), dict):
+            self._encoding(entry, record["encoding"], place)
 
     def _encoding(self, entry: str, recipe: dict[str, Any], place: YamlPlace) -> None:
         known = {f.encode_name for f in shape_of(Encoding).fields}
@@ -325,9 +313,9 @@ class Checks:
         if isinstance(check, dict) and "source" in check:
             self._sourced(place, entry, "encoding.check.source", check["source"])
         for side in ("query", "document"):
-            for template in _templates(recipe.get(side) or {}):
-                fault = template_fault(template)
-                if fault:
+            given = recipe.get(side) or {}
+            for template in (given.get("template"), *(given.get("pair") or ())):
+                if template is not None and (fault := _template_fault(template)):
                     self._say(place, entry, f"encoding.{side}", fault)
 
     def _result(
@@ -347,8 +335,7 @@ class Checks:
         if not all(field in record for field in ("model", "benchmark", "source")):
             return
         key = tuple(record.get(f) for f in _RESULT_KEY)
-        if key in seen:
-            other = seen[key]
+        if other := seen.get(key):
             message = f"the same result is at {other.file.name}:{other.line}"
             self._say(place, label, "value", message)
         seen[key] = place
@@ -370,13 +357,7 @@ def _references(section: str, record: dict[str, Any]) -> Iterator[tuple[str, str
             yield "trained_on", target, "benchmarks"
 
 
-def _templates(side: dict[str, Any]) -> Iterator[str]:
-    if side.get("template") is not None:
-        yield side["template"]
-    yield from side.get("pair") or ()
-
-
-def template_fault(template: str) -> str | None:
+def _template_fault(template: str) -> str | None:
     """What is wrong with a text template, or None."""
     import string
 
@@ -401,11 +382,8 @@ def template_fault(template: str) -> str | None:
 MAIN = "catalog.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The bytes of a set of YAML files, by path, in reading order."""
-
-    contents: Mapping[Path, bytes]
+Files: TypeAlias = Mapping[Path, bytes]
+"""YAML files by path, in reading order."""
 
 
 def read_folder(folder: Path) -> Files:
@@ -428,7 +406,7 @@ def read_folder(folder: Path) -> Files:
             problems.append(Problem(path, f"cannot be read: {error.strerror}"))
     if problems:
         raise CatalogueError(problems)
-    return Files(contents)
+    return contents
 
 
 def parse(files: Files) -> tuple[Draft, Content]:
@@ -438,11 +416,11 @@ def parse(files: Files) -> tuple[Draft, Content]:
         CatalogueError: with every problem of every file.
     """
     draft = Draft()
-    (main, main_data), *rest = files.contents.items()
+    (main, main_data), *rest = files.items()
     top = header(main, main_data)
     add_file(draft, main, main_data, overlay=False, main=True)
     by_name = {path.name: (path, data) for path, data in rest}
-    # Where the entry file itself is at fault, the others are checked all the same.
+    # If the entry file has faults, the other files are checked nevertheless.
     wanted = top.get("include", list(by_name) if draft.problems else [])
     for name in wanted:
         if name in by_name:
@@ -456,19 +434,19 @@ def parse(files: Files) -> tuple[Draft, Content]:
             draft.problems.append(Problem(main, message, field="include"))
     problems = draft.problems + Checks(draft).run()
     if problems:
-        order = {path: number for number, path in enumerate(files.contents)}
+        order = {path: number for number, path in enumerate(files)}
         raise CatalogueError(sorted(problems, key=lambda p: (order[Path(p.file)], p.line or 0)))
     return draft, content(draft, top.get("updated"))
 
 
 def apply_overlays(draft: Draft, base: Content, files: Files) -> tuple[Content, list[Problem]]:
-    """The catalogue with every overlay that is sound; the problems of those that are not.
+    """The catalogue with every valid overlay; the problems of the others.
 
-    Overlays are taken in the order of their names. One with any problem is left out whole.
+    Overlays are applied in their order. One with any problem is left out whole.
     """
     problems: list[Problem] = []
     result = base
-    for path, data in files.contents.items():
+    for path, data in files.items():
         trial = draft.copy()
         add_file(trial, path, data, overlay=True)
         faults = trial.problems + Checks(trial).run()

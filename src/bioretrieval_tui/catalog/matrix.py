@@ -1,21 +1,19 @@
 """Published results as a matrix of models by benchmarks; only comparable scores share a column.
 
-A column is one benchmark in one measure. Figures that are not comparable are counted, not
-ranked; the mean is taken only over columns of one measure that every shown row has.
+A column is one benchmark in one measure. Scores that are not comparable are counted, not ranked;
+the mean is taken only over columns of one measure that every shown row has.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Result, Status
 
 _TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
-NO_SCORE = "without a score here"
-"""Why models are left out of a matrix; other reasons leave out scores."""
 MEAN_METRIC = "nDCG@10"
 NO_SCORE = "no score here"
 """Why models are hidden where a column sorts; the other reasons count scores."""
@@ -86,33 +84,21 @@ def build(
         without = [model for model, row in cells.items() if needed not in row]
         hidden[NO_SCORE] += len(without)
         cells = {model: row for model, row in cells.items() if model not in without}
-    axes = _axes(cells.values())
-    common = common_axes(cells.values(), axes)
-    rows = [MatrixRow(m, figures, _mean(figures, common)) for m, figures in cells.items()]
+    counts = Counter(axis for row in cells.values() for axis in row)
+    axes = sorted(counts, key=lambda axis: (-counts[axis], axis.benchmark))
+    common = tuple(
+        axis
+        for axis in axes
+        if axis.metric == MEAN_METRIC and counts[axis] == len(cells) and len(cells) > 1
+    )
+    rows = [
+        MatrixRow(
+            model, row, sum(row[axis].value for axis in common) / len(common) if common else None
+        )
+        for model, row in cells.items()
+    ]
     rows.sort(key=lambda row: _order(row, sort, catalogue), reverse=reverse)
     return ResultMatrix(tuple(axes), tuple(rows), common, {k: n for k, n in hidden.items() if n})
-
-
-def _axes(rows: Iterable[dict[Axis, Result]]) -> list[Axis]:
-    """Return the columns with a result, those with most first."""
-    counts = Counter(axis for row in rows for axis in row)
-    return sorted(counts, key=lambda axis: (-counts[axis], axis.benchmark))
-
-
-def common_axes(rows: Iterable[dict[Axis, Result]], axes: Sequence[Axis]) -> tuple[Axis, ...]:
-    """The columns of the mean's measure that every row has; none of fewer than two rows."""
-    listed = list(rows)
-    if len(listed) < 2:
-        return ()
-    return tuple(
-        axis for axis in axes if axis.metric == MEAN_METRIC and all(axis in row for row in listed)
-    )
-
-
-def _mean(figures: dict[Axis, Result], common: Sequence[Axis]) -> float | None:
-    if not common:
-        return None
-    return sum(figures[axis].value for axis in common) / len(common)
 
 
 def _order(

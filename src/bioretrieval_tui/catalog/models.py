@@ -14,7 +14,7 @@ Kind = Literal["paper", "model", "dataset", "benchmark", "recipe", "milestone", 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Status = Literal["confirmed", "secondary", "unverified"]
-"""How well a value is known: read in a primary source, read in a reprint, or not read."""
+"""How well a value is known: read in a primary source, read in a secondary one, or not read."""
 
 LinkType = Literal[
     "paper", "arxiv", "doi", "acl", "pubmed", "model", "dataset", "code", "site", "download"

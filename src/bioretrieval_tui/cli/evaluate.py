@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,11 +243,11 @@ def _print(report: EvaluationReport, format_: Format) -> None:
 
 
 def _print_query(view: QueryView, format_: Format) -> None:
-    from bioretrieval_tui.render.evaluations import query_record, query_sheet
+    from bioretrieval_tui.render.evaluations import query_sheet
     from bioretrieval_tui.render.formats import object_text
 
     if format_ == "json":
-        put([object_text(query_record(view))])
+        put([object_text(asdict(view))])
     else:
         _put_titled(query_sheet(view), format_)
 

@@ -21,7 +21,8 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageE
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.source import ReadSettings
-    from bioretrieval_tui.index.build import BuildOutcome, Reading
+    from bioretrieval_tui.index.build import BuildOutcome
+    from bioretrieval_tui.index.report import Report
     from bioretrieval_tui.render.formats import Format
 
 
@@ -157,24 +158,24 @@ def _agreed(question: str) -> bool:
 
 
 @contextlib.contextmanager
-def reported(path: Path | None) -> Iterator[Reading]:
-    """What is read, written to `path` at the end, however that comes.
+def reported(path: Path | None) -> Iterator[Report]:
+    """The report of a build, written to `path` at the end, also when the build fails.
 
     Raises:
         UsageError: the folder of `path` is not there.
     """
-    from bioretrieval_tui.index.build import Reading
+    from bioretrieval_tui.index.report import Report
     from bioretrieval_tui.paths import write_atomically
 
-    reading = Reading()
+    report = Report()
     if path is not None and not path.absolute().parent.is_dir():
         raise UsageError(f"the folder of the report {path} is not there", remedy="make it first")
     try:
-        yield reading
+        yield report
     finally:
         if path is not None:
             try:
-                write_atomically(path, reading.report.to_json())
+                write_atomically(path, report.to_json())
             except OSError as error:
                 tell(f"the report {path} cannot be written: {error.strerror or error}")
 
@@ -278,7 +279,7 @@ def build(
     hub, recipe = chosen if chosen is not None else (MODEL_ID, None)
     with (
         narrated(quiet=quiet, json_lines=progress == "json") as reporter,
-        reported(report) as reading,
+        reported(report) as counts,
     ):
         if chosen is not None:
             fetch_missing(hub, recipe, reporter, download=download)
@@ -289,7 +290,7 @@ def build(
             settings=settings,
             reporter=reporter,
             ids=ids,
-            reading=reading,
+            report=counts,
         )
         prepare_query_encoder(hub, recipe, reporter=reporter)
     if not quiet:
@@ -327,7 +328,7 @@ def add(
 
     with (
         narrated(quiet=quiet, json_lines=progress == "json") as reporter,
-        reported(report) as reading,
+        reported(report) as counts,
     ):
         outcome = add_to_index(
             name,
@@ -335,7 +336,7 @@ def add(
             encoder_factory_of(device, reporter),
             settings=settings,
             reporter=reporter,
-            reading=reading,
+            report=counts,
         )
     if not quiet:
         tell_outcome("extended", outcome)
@@ -404,7 +405,7 @@ def import_vectors(
 
     with (
         narrated(quiet=quiet, json_lines=progress == "json") as reporter,
-        reported(report) as reading,
+        reported(report) as counts,
     ):
         outcome = importing.import_vectors(
             name,
@@ -416,7 +417,7 @@ def import_vectors(
             dimension=dimension,
             settings=settings,
             reporter=reporter,
-            reading=reading,
+            report=counts,
         )
     if not quiet:
         tell_outcome("imported", outcome)

@@ -1,12 +1,12 @@
-"""From text to the terms of the text index: English stems, biomedical names whole.
+"""From text to the terms of the text index: English stems, and whole biomedical names.
 
-A name of several parts gives the parts joined and each part that is a word: "TNF-alpha",
+A name of several parts gives the joined parts and each part that is a word: "TNF-alpha",
 "TNF\u03b1" and "TNF alpha" all give `tnfa` and `tnf`; "IL-6", "IL6" and "IL 6" give `il6` and
-`il`. Whatever changes here changes what an index holds: raise `ANALYSER` with it.
+`il`. Every change of the terms changes what an index contains: raise `ANALYSER` with it.
 
-Text is folded first: one case, no accents, plain hyphens, letters instead of ligatures. Folding
-goes character by character (what a character becomes never depends on its neighbours), so that a
-place in the folded text can be traced back to the text as it was.
+Text is folded first: one case, no accents, plain hyphens, letters instead of ligatures. Each
+character is folded independently of the others, so that a place in the folded text can be traced
+back to the original text.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from itertools import chain
 ANALYSER = "biomedical-english-1"
 
 MAX_TERM = 64
-"""Characters of a term that count; what is longer is no word of a language."""
+"""Characters of a term that count; no word of a language is longer."""
 
 _CACHED = 200_000
+"""Chunks and words whose terms are cached."""
 _MAX_CACHED_CHUNK = 40
 _MAX_PARTS = 6
 
@@ -52,12 +53,12 @@ _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii"
 _NUMBERED = "type|phase|stage|grade|class|group|factor"
 
 # A blank within a name ("IL 6", "type II", "TNF alpha") or within a p-value becomes this, so that
-# the text can be cut at its blanks: chunks repeat, and what a chunk gives is remembered.
+# the text can be split at its blanks: chunks repeat, and their terms are cached.
 _JOINT = "\x01"
 _END = r"(?![\w-]|[.,']\w)"
 _LETTERED = "vitamin|vitamins|hepatitis|influenza|coenzyme"
 _AFTER_NOUN = "|".join(f"(?<={noun} )" for noun in f"{_NUMBERED}|{_LETTERED}".split("|"))
-# Nearly every blank is none of these: each branch first looks at the very next characters.
+# Nearly every blank is none of these: each branch first tests the next characters.
 _BLANK = re.compile(
     r" (?:(?=[^a-z])"
     rf"(?:(?=(?:\d{{1,3}}[a-z]?|[\u03b1-\u03b4\u03ba]){_END})"
@@ -68,8 +69,8 @@ _BLANK = re.compile(
     rf"(?=(?:[a-z]\d{{0,2}}|[ivx]{{2,4}}){_END})(?:{_AFTER_NOUN}|(?<=kappa )|(?<=\u03ba )))"
 )
 
-# In this order: a p-value (dropped: its digits are noise, and there is no end of them); what is
-# one name though a blank stands in it; a word, its parts held together by hyphens.
+# In this order: a p-value (dropped: its digits are noise); a name with a blank in it; a word with
+# its hyphens.
 _WORD = re.compile(
     r"\bp\x01?[<>=\u2264\u2265]\x01?0?\.\d+"
     rf"|\b(?:{_NUMBERED})\x01(?:[ivx]{{1,4}}|[a-z]|\d{{1,3}}[a-z]?){_END}"
@@ -101,19 +102,10 @@ _RESPELT = re.compile(r"ae|oe|our|is|terium|drion")
 _LATIN = re.compile(r"[a-z]{6,}")
 
 
-def _make_stemmer() -> Callable[[str], str]:
-    from Stemmer import Stemmer  # type: ignore[import-not-found,unused-ignore]
-
-    # Its own cache is switched off: the cache of words below holds finished terms.
-    stem: Callable[[str], str] = Stemmer("english", 0).stemWord
-    return stem
-
-
 class _Chunks(dict[str, tuple[str, ...]]):
-    """The terms of each chunk, worked out when first met; forgets when it grows too large.
+    """A cache of the terms of chunks, computed on first use and cleared when it grows too large.
 
-    Chunks differ by their brackets and commas more than by their words, so that the terms of
-    words are remembered too.
+    Chunks differ by brackets and commas more than by words, so the terms of words are cached too.
     """
 
     def __init__(self) -> None:
@@ -123,7 +115,7 @@ class _Chunks(dict[str, tuple[str, ...]]):
         self._lock = threading.Lock()
 
     def __missing__(self, chunk: str) -> tuple[str, ...]:
-        # A stemmer may serve one thread at a time, and two threads may miss together.
+        # A stemmer serves one thread at a time, and two threads may miss at once.
         with self._lock:
             found: list[str] = []
             for word in _WORD.findall(chunk):
@@ -137,9 +129,12 @@ class _Chunks(dict[str, tuple[str, ...]]):
 
     def _of_word(self, word: str) -> tuple[str, ...]:
         if self._stem is None:
-            self._stem = _make_stemmer()
+            from Stemmer import Stemmer  # type: ignore[import-not-found,unused-ignore]
+
+            # Without its own cache: this one holds finished terms.
+            self._stem = Stemmer("english", 0).stemWord
         found = tuple(_terms(word, self._stem))
-        # Of numbers there is no end, and they take no stemmer.
+        # Numbers are too many to cache, and need no stemmer.
         if len(word) <= _MAX_CACHED_CHUNK and not word[0].isdigit():
             if len(self._words) >= _CACHED:
                 self._words.clear()
@@ -148,7 +143,7 @@ class _Chunks(dict[str, tuple[str, ...]]):
 
 
 def _terms(word: str, stem: Callable[[str], str]) -> Iterator[str]:
-    """The terms of one match of `_WORD`, most telling first."""
+    """The terms of one match of `_WORD`, most specific first."""
     if word[0] == "p" and _P_VALUE.match(word):
         return
     word = _without_stop_word(word.removesuffix("'s"))
@@ -169,7 +164,7 @@ def _terms(word: str, stem: Callable[[str], str]) -> Iterator[str]:
         yield _term("".join(parts).replace(",", ""), stem)
     for part, number in zip(parts, numbers, strict=True):
         if number:
-            # The 6 of IL-6 alone says nothing; the years of 1990-1995 do.
+            # The 6 of IL-6 alone has no meaning; the years of 1990-1995 have.
             if all(numbers):
                 yield from _number(part)
         elif part not in STOP_WORDS and (len(part) > 1 or len(parts) > _MAX_PARTS):
@@ -180,7 +175,7 @@ def _parts(word: str) -> list[str]:
     """The parts of a name: Greek letters spelt out, Roman numbers of types and phases as digits."""
     if _GREEK_LETTER.search(word) and len(word) <= MAX_TERM:
         rest = _GREEK_LETTER.sub("", word)
-        # A word of Greek is left alone: only single letters stand for a name.
+        # Greek words are left as they are: only single letters are part of names.
         if rest or len(word) == 1:
             word = _GREEK_LETTER.sub(lambda found: f"-{_GREEK.get(found[0], found[0])}-", word)
     parts = [part for part in _SEPARATORS.split(word) if part]
@@ -213,7 +208,7 @@ def _term(word: str, stem: Callable[[str], str]) -> str:
 
 
 def _without_stop_word(word: str) -> str:
-    """What is left of a joint whose first half is a stop word: "in 3" is no name."""
+    """`word` without a stop word before a joint: "in 3" is not a name."""
     first, joint, rest = word.partition(_JOINT)
     return rest if joint and first in STOP_WORDS else word
 
@@ -222,24 +217,24 @@ _CHUNKS = _Chunks()
 
 
 def chunks(text: str) -> list[str]:
-    """`text` folded and cut at its blanks; `terms_of` makes terms of each."""
+    """`text` folded and split at its blanks; `terms_of` gives the terms of each."""
     return _BLANK.sub(_JOINT, fold(text)).split()
 
 
 def terms_of(chunk: str) -> tuple[str, ...]:
-    """The terms of one of `chunks`' chunks, in order; often none."""
+    """The terms of one chunk, in order; often none."""
     return _CHUNKS[chunk]
 
 
 def tokens(text: str) -> list[str]:
-    """The terms of `text` in order, each as often as it stands there."""
+    """The terms of `text` in order, repeated as they occur."""
     return list(chain.from_iterable(map(_CHUNKS.__getitem__, chunks(text))))
 
 
 def spans(text: str) -> list[tuple[str, int, int]]:
     """The terms of `text` as (term, start, end): `text[start:end]` is the word it came from.
 
-    Several terms of one word share its place.
+    Terms of one word have the same place.
     """
     folded, places = fold_traced(text)
     found: list[tuple[str, int, int]] = []
@@ -252,36 +247,40 @@ def spans(text: str) -> list[tuple[str, int, int]]:
     return found
 
 
-_CACHED = 20_000
+_CACHED_FOLDS = 20_000
 
-# Dashes that Unicode does not count as such, and marks that stand for an apostrophe.
+# Dashes that Unicode does not class as such, and marks used as an apostrophe.
 _SINGLE = {
     "\u2212": "-", "\u2043": "-", "\u02d7": "-", "\u00ad": "", "\u2019": "'", "\u02bc": "'",
     "\u2032": "'", "\u200b": "", "\u200c": "", "\u200d": "", "\u2060": "", "\ufeff": "",
 }  # fmt: skip
 
-# Written without blanks between words: each character becomes a word of its own.
+# Scripts without blanks between words: each character becomes a word.
 _UNSPACED = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF),
              (0x20000, 0x323AF))  # fmt: skip
 
 
-def _folded(code: int) -> str:
-    """What one character becomes: taken apart, each part folded, as often as anything changes."""
-    folded = chr(code)
-    for _ in range(4):
-        apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", folded).casefold())
-        again = "".join(map(_part, apart))
-        if again.split() == folded.split():
-            return again
-        folded = again
-    return folded
+class _Folds(dict[int, str]):
+    """A cache of folded characters by code point; cleared when it grows too large."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _CACHED_FOLDS:
+            self.clear()
+        folded = again = chr(code)
+        for _ in range(4):  # until nothing changes
+            apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", folded).casefold())
+            again = "".join(map(_folded_part, apart))
+            if again.split() == folded.split():
+                break
+            folded = again
+        self[code] = again
+        return again
 
 
-def _part(char: str) -> str:
-    """What one character of a decomposition becomes."""
-    single = _SINGLE.get(char)
-    if single is not None:
-        return single
+def _folded_part(char: str) -> str:
+    """The fold of one character of a decomposition."""
+    if char in _SINGLE:
+        return _SINGLE[char]
     if unicodedata.category(char) == "Pd":
         return "-"
     if any(first <= ord(char) <= last for first, last in _UNSPACED):
@@ -289,21 +288,11 @@ def _part(char: str) -> str:
     return "" if unicodedata.combining(char) else char
 
 
-class _Folds(dict[int, str]):
-    """What each code point becomes, worked out when first met; forgets when it grows too large."""
-
-    def __missing__(self, code: int) -> str:
-        if len(self) >= _CACHED:
-            self.clear()
-        self[code] = folded = _folded(code)
-        return folded
-
-
 _FOLDS = _Folds()
 
 
 def fold(text: str) -> str:
-    """`text` in the form in which words are compared.
+    """`text` in the form in which terms are compared.
 
     "TNF\u2013\u03b1 in na\u00efve CD4\u207a" becomes "tnf-\u03b1 in naive cd4+".
     """
@@ -311,17 +300,10 @@ def fold(text: str) -> str:
 
 
 def fold_traced(text: str) -> tuple[str, list[int]]:
-    """`fold(text)`, and for each of its characters the place in `text` that it comes from.
-
-    The list has one more item, the length of `text`.
-    """
+    """`fold(text)`, and for each of its characters the place in `text` that it comes from, followed
+    by the length of `text`."""
     if text.isascii():
         return text.lower(), list(range(len(text) + 1))
-    pieces: list[str] = []
-    places: list[int] = []
-    for place, char in enumerate(text):
-        piece = _FOLDS[ord(char)]
-        pieces.append(piece)
-        places.extend([place] * len(piece))
-    places.append(len(text))
-    return "".join(pieces), places
+    pieces = [_FOLDS[ord(char)] for char in text]
+    places = [place for place, piece in enumerate(pieces) for _ in piece]
+    return "".join(pieces), [*places, len(text)]

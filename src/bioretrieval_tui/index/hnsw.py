@@ -1,8 +1,8 @@
-"""The HNSW graph of an index: grown, measured, saved, and loaded only after it was checked.
+"""The HNSW graph of an index: built, measured, saved, and loaded only after it was checked.
 
-hnswlib 0.8 reads a file of another dimension as if it were right, and follows a link or an entry
-point that lies outside the graph into unmapped memory. So nothing is handed to it but a file whose
-SHA-256 is the manifest's and whose own header fits.
+hnswlib 0.8 loads a file of another dimension without an error, and follows a link or an entry point
+outside the graph into unmapped memory. So it only gets files whose SHA-256 is the manifest's and
+whose own header fits.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ from bioretrieval_tui.index.vectors import (
 
 EXACT_BELOW = 50_000
 WALK = 5
-"""What a walk through the graph costs for each document that it passes, as the number of vectors
-that could be compared meanwhile. To find `ef` that are allowed, it passes `ef` / share of them."""
+"""Cost of each document that a filtered graph search visits, as the number of vectors that could be
+compared in that time. To find `ef` allowed documents it visits `ef` / share of the allowed."""
 
 _WIDE = 6
-"""Candidates that are kept for each document wanted, where nothing is filtered."""
+"""Candidates that are kept for each result, without a filter."""
 _PART = 512 * 384
-"""Numbers that are multiplied in one call."""
+"""Numbers that are multiplied in one BLAS call."""
 _GATHERED = 512
 """Rows that are gathered and multiplied at a time: they fit the cache."""
 
 TARGET_RECALL = 0.99
-"""recall@10 that `ef` is chosen for."""
+"""recall@10 that `ef_search` is chosen for."""
 FAILING_RECALL = 0.95
 EFS = (*range(40, 320, 20), 320, 360, 400, 500, 640, 800, 1_000, 1_400, 2_000)
 SAMPLED = 200
-"""Documents that recall is measured on."""
+"""Documents that recall@10 is measured on."""
 NEAREST = 10
 _SEED = 7
 _ALIKE = 1e-5
-"""Within which two inner products are the same but for rounding."""
+"""Difference of two inner products that is rounding."""
 
-_REMEDY = "make the graph anew: bioretrieval-tui index compact {}"
+_REMEDY = "rebuild the graph: bioretrieval-tui index compact {}"
 _HEADER = struct.Struct("@6N i I")
 """hnswlib 0.8: offset of level 0, capacity, count, bytes an element, offset of the label, offset
 of the vector, highest level, entry point; native sizes and byte order, as it writes them."""
 
 
 class GraphBuilder:
-    """A graph that grows: vectors float32 (n, dimension) with labels from 0 on, in order.
+    """A graph that grows by vectors, float32 (n, dimension), with labels from 0 on, in order.
 
     Raises:
         IndexFault: there is too little memory.
@@ -85,7 +85,7 @@ class GraphBuilder:
 
     @classmethod
     def grown_from(cls, graph: Any, settings: GraphSettings) -> GraphBuilder:
-        """Go on with a loaded graph."""
+        """Extend a loaded graph."""
         builder = cls.__new__(cls)
         builder._graph = graph
         builder._capacity = graph.get_max_elements()
@@ -94,11 +94,11 @@ class GraphBuilder:
 
     @property
     def count(self) -> int:
-        """Vectors so far, dead ones too."""
+        """Vectors so far, with deleted ones."""
         return int(self._graph.get_current_count())
 
     def expect(self, total: int) -> None:
-        """Make room for `total` vectors."""
+        """Allocate memory for `total` vectors."""
         if total <= self._capacity:
             return
         try:
@@ -115,16 +115,16 @@ class GraphBuilder:
         self._graph.add_items(vectors, labels, num_threads=usable_cores())
 
     def bury(self, dead: Labels) -> None:
-        """See that these labels, alive until now, are answered no more."""
+        """Mark labels as deleted, so that no search returns them."""
         for label in dead.tolist():
             self._graph.mark_deleted(label)
 
     def save(self, path: Path) -> None:
         """Write the file. Raises OSError where the disk is full."""
         self._graph.save_index(str(path))
-        # hnswlib does not look whether its writes succeeded.
+        # hnswlib does not check whether its writes succeeded.
         if path.stat().st_size != self._graph.index_file_size():
-            raise OSError(None, "the graph could not be written whole (is the disk full?)")
+            raise OSError(None, "the graph was written only in part (is the disk full?)")
 
     def tuned(self, settings: GraphSettings, probe: Probe) -> GraphSettings:
         """The settings with the smallest `ef` that reaches the target on the probe."""
@@ -138,9 +138,11 @@ class GraphBuilder:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Documents whose neighbours are known: labels int64 (n,), their vectors float32 (n, dim),
-    the labels of their nearest, themselves left out, int64 (n, k), and how near the last of
-    these is, as an inner product, float32 (n,)."""
+    """Documents with known nearest neighbours.
+
+    labels: int64 (n,); queries: their vectors, float32 (n, dimension); truth: labels of their
+    nearest without themselves, int64 (n, k); least: the inner product of the last, float32 (n,).
+    """
 
     labels: Labels
     queries: Vectors
@@ -151,9 +153,9 @@ class Probe:
 def probe(
     matrix: Matrix, dead: Labels, similarity: Similarity = "cosine", count: int = SAMPLED
 ) -> Probe:
-    """Documents drawn at random, but always the same ones, with their truly nearest.
+    """Documents drawn with a fixed seed, with their nearest neighbours by exact search.
 
-    Each is left out of its own neighbours: any graph finds the very vector it is asked for.
+    Each is left out of its own neighbours: any graph finds the query vector itself.
     """
     alive = np.setdiff1d(np.arange(matrix.rows, dtype=np.int64), dead, assume_unique=True)
     if len(alive) > count:
@@ -179,10 +181,10 @@ def reaching(graph: Any, sampled: Probe, target: float) -> tuple[int, float]:
 
 
 def recall_at(graph: Any, sampled: Probe, ef: int) -> float:
-    """Share of the truly nearest that the graph finds with `ef`; 1 where there are none.
+    """Share of the exact nearest neighbours that the graph finds with `ef`; 1 if there are none.
 
-    What is as near as the last of them counts as well: of a hundred documents that say the same,
-    any ten are the nearest.
+    A document as near as the last of them counts as well: of a hundred documents with the same
+    text, any ten are the nearest.
     """
     k = sampled.truth.shape[1]
     if k == 0:
@@ -191,7 +193,7 @@ def recall_at(graph: Any, sampled: Probe, ef: int) -> float:
     try:
         found, distances = graph.knn_query(sampled.queries, k=k + 1, num_threads=usable_cores())
     except RuntimeError:
-        return 0.0  # it could not reach so many of them at all
+        return 0.0  # the graph does not reach so many documents
     found = found.astype(np.int64)
     others = _others(found, sampled.labels)
     shape = sampled.truth.shape
@@ -203,24 +205,24 @@ def recall_at(graph: Any, sampled: Probe, ef: int) -> float:
 
 
 def _others(found: Labels, own: Labels) -> npt.NDArray[np.bool_]:
-    """Where each row is not its own label, or not its last where that is not in it."""
+    """Mask of each row without its own label, or without its last item if that is not in it."""
     kept: npt.NDArray[np.bool_] = found != own[:, None]
     kept[kept.all(axis=1), -1:] = False
     return kept
 
 
-def load_graph(manifest: Manifest, folder: Path, *, capacity: int | None = None) -> Any:
-    """The graph of an index, after its checksum and header were compared; `capacity` makes room.
+def load_graph(manifest: Manifest, folder: Path) -> Any:
+    """The graph of an index, after its checksum and header were compared.
 
     Raises:
-        IndexFault: the file is not the one that was built. FileNotFoundError: it is gone.
+        IndexFault: the file is not the one that was built. FileNotFoundError: it is missing.
     """
     name = manifest.path(GRAPH)
     check_content(manifest, folder, name, fresh=True)
     check_graph_header(manifest, folder)
     graph = _new(manifest.dimension)
     try:
-        graph.load_index(str(folder / name), max_elements=max(capacity or 0, manifest.rows))
+        graph.load_index(str(folder / name), max_elements=manifest.rows)
     except (RuntimeError, MemoryError) as error:
         remedy = _REMEDY.format(manifest.name)
         raise fault(manifest, f"{GRAPH} does not load: {error}", remedy) from error
@@ -261,12 +263,12 @@ def _no_memory(count: int) -> IndexFault:
 class HnswStore:
     """The vectors of one index on disk: memory-mapped matrices and an hnswlib graph.
 
-    Opening looks at sizes only; the graph is checked and loaded by `ready`, or when a search first
-    needs it.
+    Opening checks sizes only; the graph is checked and loaded by `ready`, or when a search first
+    needs it. count: vectors without deleted ones; dead: labels of those.
 
     Raises (on construction and search):
         IndexFault: the files do not fit the manifest.
-        FileNotFoundError: the generation is gone.
+        FileNotFoundError: a newer generation replaced the files.
     """
 
     def __init__(
@@ -286,16 +288,7 @@ class HnswStore:
         self._wide: Vector | None = None
         self.matrix = open_matrix(manifest, folder)
         self.dead = open_dead(manifest, folder)
-
-    @property
-    def count(self) -> int:
-        """How many vectors are alive."""
-        return self.matrix.rows - len(self.dead)
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        return self.matrix.dimension
+        self.count = self.matrix.rows - len(self.dead)
 
     def search(
         self, query: Vector, k: int, allowed: Allowed | None = None
@@ -305,17 +298,22 @@ class HnswStore:
         if k <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         kept = None if allowed is None else self._kept(allowed)
-        if self.count < self._exact_below or (kept is not None and self._few(kept, k)):
+        exact = self.count < self._exact_below
+        if kept is not None:
+            # Comparing all of `kept` may cost less than visiting the others in the graph.
+            ef = max(self._manifest.graph.ef, k)
+            exact = exact or len(kept) ** 2 <= self._walk * ef * self.count
+        if exact:
             return self._exact(query, k, kept)
         return self._approximate(query, k, kept)
 
     def ready(self) -> None:
-        """Load the graph if searches without a filter will walk it."""
+        """Load the graph if searches without a filter will use it."""
         if self.count >= self._exact_below:
             self._open_graph()
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:
-        """Inner products of `query` with the vectors of these labels, in their order."""
+        """See `VectorStore.similarities`."""
         return self._of(check_query(self._manifest, query), labels)
 
     def take(self, labels: Labels) -> Vector:
@@ -331,11 +329,6 @@ class HnswStore:
         labels = labels[(labels >= 0) & (labels < self.matrix.rows)]
         return np.setdiff1d(labels, self.dead, assume_unique=True) if len(self.dead) else labels
 
-    def _few(self, kept: Labels, k: int) -> bool:
-        """Whether it costs less to compare all of `kept` than to walk past the others."""
-        ef = max(self._manifest.graph.ef, k)
-        return len(kept) ** 2 <= self._walk * ef * self.count
-
     def _exact(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
         if kept is not None:
             similarities = self._of(query, kept)
@@ -347,7 +340,7 @@ class HnswStore:
         return best, similarities[best]
 
     def _of(self, query: Vector, labels: Labels) -> Vector:
-        """The products of these rows, widened a part at a time: no copy of all is made."""
+        """The inner products of these rows, a part at a time, so that no float32 copy is made."""
         if self._wide is not None and 4 * len(labels) > len(self._wide):
             return self._all(query)[labels]
         products = np.empty(len(labels), dtype=np.float32)
@@ -357,35 +350,34 @@ class HnswStore:
         return products
 
     def _all(self, query: Vector) -> Vector:
-        """The products of all rows, dead ones too."""
+        """The inner products of all rows, with deleted ones."""
         if self.matrix.rows < self._exact_below:
-            # So few are widened once and kept: that costs ten times what multiplying does.
+            # So few are converted once and kept: converting takes ten times as long as multiplying.
             if self._wide is None:
                 self._wide = self.matrix.take(np.arange(self.matrix.rows))
             return _products(self._wide, query)
-        parts = [block @ query for _, block in self.matrix.blocks()]
-        return np.concatenate(parts)
+        return np.concatenate([block @ query for _, block in self.matrix.blocks()])
 
     def _approximate(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
         graph = self._open_graph()
         k = min(k, self.count if kept is None else len(kept))
         allow = None
         if kept is not None:
-            # Asked for every document that the walk passes: nothing of Python's is quicker.
+            # Called for every document that the search visits: nothing in Python is quicker.
             marks = np.zeros(self.matrix.rows, dtype=np.uint8)
             marks[kept] = 1
             allow = marks.tobytes().__getitem__
         with self._loading:
-            # `ef` belongs to the graph, not to the query: one search at a time sets it.
-            # `ef` was measured for ten neighbours of documents. A query lies apart from them all,
-            # and one near document in ten thousand is found by a wide look only, which costs a
-            # millisecond; but not where each document passed is a call of the filter.
+            # `ef` belongs to the graph, not to the query: one search at a time sets it. It was
+            # measured for ten neighbours of documents. A query lies apart from all documents, and
+            # for one in ten thousand needs a larger `ef`, which costs a millisecond, but too much
+            # with a filter, which is called for each document visited.
             wide = _WIDE * k if allow is None else k + k // 2
             graph.set_ef(max(self._manifest.graph.ef, wide))
             try:
                 found, distances = graph.knn_query(query, k=k, num_threads=1, filter=allow)
             except RuntimeError:
-                # The graph could not reach k of them; the matrix can.
+                # The graph does not reach k of them; exact search does.
                 return self._exact(query, k, kept)
         labels = found[0].astype(np.int64)
         similarities = np.asarray(1.0 - distances[0], dtype=np.float32)
@@ -400,10 +392,10 @@ class HnswStore:
 
 
 def _products(rows: Vector, query: Vector) -> Vector:
-    """The inner product of every row with `query`, in parts too small for BLAS to share out.
+    """The inner product of every row with `query`, in parts too small for BLAS to use threads.
 
     A product of a millisecond gains little from a second thread, and on a busy machine it waits
-    for that thread to get its turn: 14 ms rather than 0.3 ms for 5,000 rows.
+    for that thread: 14 ms rather than 0.3 ms for 5,000 rows.
     """
     products = np.empty(len(rows), dtype=np.float32)
     step = max(1, _PART // max(1, rows.shape[1]))
@@ -415,7 +407,7 @@ def _products(rows: Vector, query: Vector) -> Vector:
 def _best(similarities: Vector, k: int) -> Labels:
     """Positions of the `k` largest, largest first, equal ones in order of position."""
     if k < len(similarities):
-        # All that tie with the k-th must be seen before the order decides among them.
+        # All that tie with the k-th must be seen before the position decides.
         least = np.partition(similarities, len(similarities) - k)[len(similarities) - k]
         near = np.flatnonzero(similarities >= least)
     else:

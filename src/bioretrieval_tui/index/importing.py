@@ -1,8 +1,8 @@
-"""Vectors that others have computed: an index without a model, a card or an hour of waiting.
+"""Import of vectors that were computed elsewhere: an index without loading a model.
 
 NCBI publishes MedCPT's vectors of all PubMed in chunks: a matrix (`embeds_chunk_N.npy`), the PMID
-of each row (`pmids_chunk_N.json`) and the texts (`pubmed_chunk_N.json`). Matrices are mapped, never
-read whole.
+of each row (`pmids_chunk_N.json`) and the texts (`pubmed_chunk_N.json`). Matrices are
+memory-mapped.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings, reading_fault
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, UsageError
-from bioretrieval_tui.index.build import BuildOutcome, Reading, build_with_vectors
-from bioretrieval_tui.index.intake import Feed, Intake, feed_files
+from bioretrieval_tui.index.build import BuildOutcome, build_with_vectors
+from bioretrieval_tui.index.intake import Intake, feed_files
 from bioretrieval_tui.index.manifest import ANY_REVISION, IdKind
-from bioretrieval_tui.index.vector_cache import Halves, ModelFacts
-from bioretrieval_tui.index.vectors import UNREADABLE
+from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.vector_cache import LARGEST, ModelFacts
+from bioretrieval_tui.index.vectors import UNREADABLE, Halves
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
-_LARGEST = float(np.finfo(np.float16).max)
 _MOST_IDS_BYTES = 2**30
 
 
@@ -44,38 +44,46 @@ def import_vectors(
     settings: ReadSettings | None = None,
     id_kind: IdKind | None = None,
     reporter: Reporter = silent,
-    reading: Reading | None = None,
+    report: Report | None = None,
 ) -> BuildOutcome:
     """Build the index `name` from matrices, the ids of their rows, and the documents.
 
-    model, recipe, dimension: whose vectors they are and how that model encodes. A document
+    model, recipe, dimension: the model that computed the vectors and how it encodes. A document
     without a vector is rejected; vectors without a document are counted and left out.
 
     Raises:
-        UsageError: as many files of ids as of vectors are needed. CorpusError: a file is not what
-        it should be. NotFoundError, IndexFault: as `build_index`.
+        UsageError: the numbers of vector files and id files differ. CorpusError: the content of a
+            file is not valid. NotFoundError, IndexFault: as `build_index`.
     """
     if len(vectors) != len(ids):
         raise UsageError(
             f"{len(vectors)} files of vectors and {len(ids)} of ids were given",
             remedy="name one --ids for each --vectors, in the same order",
         )
-    imported = ImportedVectors(vectors, ids, model, recipe, dimension)
+    imported = _ImportedVectors(vectors, ids, model, recipe, dimension)
     read = feed_files(documents, settings or ReadSettings())
+
+    def known(record: Record) -> Item:
+        if imported.has(record.document.id):
+            return record
+        return Rejected(record.place, f"there is no vector for {record.document.id!r}")
+
+    def feed(intake: Intake) -> None:
+        intake.accept = known
+        read(intake)
+
     outcome = build_with_vectors(
-        name,
-        _only_known(read, imported),
-        imported,
-        ids=id_kind,
-        reporter=reporter,
-        reading=reading,
+        name, feed, imported, ids=id_kind, reporter=reporter, report=report
     )
-    outcome.report.without_document = imported.unused
+    outcome.report.without_document = int((~imported.used).sum())
     return outcome
 
 
-class ImportedVectors:
-    """A `Vectoriser` over files. Ids are kept as 8 bytes of their hash, whatever they look like."""
+class _ImportedVectors:
+    """A `Vectoriser` over files. Ids are kept as 8 bytes of their hash.
+
+    used: whether the document of each vector was read, bool (vectors,).
+    """
 
     device = "imported"
     encoded = 0
@@ -98,7 +106,6 @@ class ImportedVectors:
                 f"the vectors do not all have the dimension of {model}: {said}",
                 remedy="name the files that belong to this model",
             )
-        self._dimension = widths.pop()
         self._firsts = np.cumsum([0, *(len(part) for part in self._parts)])
         keys = []
         for path, part in zip(ids, self._parts, strict=True):
@@ -112,48 +119,44 @@ class ImportedVectors:
         joined = np.concatenate(keys)
         self._order = np.argsort(joined, kind="stable")
         self._keys = joined[self._order]
-        self._used = np.zeros(len(joined), dtype=bool)
+        self.used = np.zeros(len(joined), dtype=bool)
         similarity = recipe.similarity or "cosine"
         self._facts = ModelFacts(
             model,
             ANY_REVISION,
             recipe,
             recipe_hash(recipe),
-            self._dimension,
+            widths.pop(),
             similarity,
             bool(recipe.normalise) or similarity == "cosine",
         )
-
-    @property
-    def unused(self) -> int:
-        """Vectors whose document was not there."""
-        return int(len(self._used) - self._used.sum())
 
     def start(self) -> ModelFacts:
         """See `Vectoriser.start`."""
         return self._facts
 
     def has(self, identifier: str) -> bool:
-        """Whether there is a vector for this id; it counts as used then."""
+        """Whether there is a vector for this id; it then counts as used."""
         row = self._row(identifier)
         if row is not None:
-            # Not when it is taken: one whose text came before is not, but its document was here.
-            self._used[row] = True
+            # `vectors` is too late for this: it is not called for a repeated text.
+            self.used[row] = True
         return row is not None
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
         """See `Vectoriser.vectors`."""
-        taken = np.empty((len(documents), self._dimension), dtype=np.float32)
+        taken = np.empty((len(documents), self._facts.dimension), dtype=np.float32)
         for place, document in enumerate(documents):
             row = self._row(document.id)
             if row is None:
                 raise CorpusError(f"there is no vector for the document {document.id!r}")
             part = int(np.searchsorted(self._firsts, row, side="right")) - 1
             taken[place] = self._parts[part][row - self._firsts[part]]
-        if not (np.abs(taken) <= _LARGEST).all():
-            bad = int(np.flatnonzero(~(np.abs(taken) <= _LARGEST).all(axis=1))[0])
+        bad = np.flatnonzero(~(np.abs(taken) <= LARGEST).all(axis=1))
+        if len(bad):
             raise CorpusError(
-                f"the vector of {documents[bad].id!r} is not all numbers",
+                f"the vector of {documents[bad[0]].id!r} has values that are not finite or exceed"
+                f" {LARGEST:,.0f}",
                 remedy="get the file again and compare its checksum",
             )
         if self._facts.normalised:
@@ -174,28 +177,13 @@ class ImportedVectors:
         return int(self._order[place])
 
 
-def _only_known(feed: Feed, imported: ImportedVectors) -> Feed:
-    """The same feed, with documents that have no vector rejected."""
-
-    def known(record: Record) -> Item:
-        if imported.has(record.document.id):
-            return record
-        return Rejected(record.place, f"there is no vector for {record.document.id!r}")
-
-    def fed(intake: Intake) -> None:
-        intake.accept = known
-        feed(intake)
-
-    return fed
-
-
 def _open(path: Path) -> npt.NDArray[np.floating]:
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise reading_fault(str(path), error) from error
     except UNREADABLE as error:
-        raise CorpusError(f"{path} is no .npy matrix", remedy="see numpy.save") from error
+        raise CorpusError(f"{path} is not a .npy matrix", remedy="see numpy.save") from error
     if not isinstance(matrix, np.ndarray):
         matrix.close()
         raise CorpusError(f"{path} is an archive, not one matrix", remedy="unpack it first")
@@ -203,7 +191,7 @@ def _open(path: Path) -> npt.NDArray[np.floating]:
         shape = "x".join(map(str, matrix.shape))
         raise CorpusError(
             f"{path} holds {shape} {matrix.dtype}, not rows of vectors",
-            remedy="a matrix of float16 or float32, one row a document, is needed",
+            remedy="give a matrix of float16 or float32 with one row for each document",
         )
     opened: npt.NDArray[np.floating] = matrix
     return opened
@@ -213,7 +201,7 @@ def _read_ids(path: Path) -> list[str]:
     """The ids of the rows: a JSON list of texts or whole numbers, or one id a line."""
     try:
         if path.stat().st_size > _MOST_IDS_BYTES:
-            raise CorpusError(f"{path} is too large for a list of ids")
+            raise CorpusError(f"{path} is too large for a list of ids: over 1 GiB")
         data = path.read_bytes()
     except OSError as error:
         raise reading_fault(str(path), error) from error
@@ -223,8 +211,8 @@ def _read_ids(path: Path) -> list[str]:
         return [line.strip() for line in data.decode().splitlines() if line.strip()]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorpusError(
-            f"{path} is no list of ids: {error}",
-            remedy="a JSON list, or one id a line, is needed",
+            f"{path} is not a list of ids: {error}",
+            remedy="give a JSON list, or one id a line",
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""What a build is fed with: files of any format, documents at hand, or an index itself.
+"""The input of a build: files of any format, documents in memory, or an index itself.
 
-A feed puts everything into a store and counts what became of it. It runs beside the encoder, in a
-thread of its own; `step` is called again and again and raises when the build was stopped.
+A feed puts all records into a store and counts them. It runs in a thread of its own, while the
+encoder runs; it calls `step` for each record, which raises when the build was stopped.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from bioretrieval_tui.index.report import FileReport, Report
 
 @dataclass(slots=True)
 class Intake:
-    """How far reading is; written by the feed's thread, looked at by the build's.
+    """State of reading; written by the feed's thread, read by the build's.
 
-    share: of the input's bytes, from 0 to 1, or None where that is not known.
+    share: of the input's bytes, from 0 to 1, or None if that is not known; accept: a check of every
+    record, which may reject it; strict: whether the first rejected record ends the build.
     """
 
     writer: StoreWriter
@@ -34,15 +35,13 @@ class Intake:
     inputs: list[InputFacts] = field(default_factory=list)
     step: Callable[[], None] = lambda: None
     accept: Callable[[Record], Item] = lambda record: record
-    """Looks at every record before it is taken, and may reject it."""
     strict: bool = False
-    """Whether the first record that is rejected, by whomever, ends it all."""
 
     def take(self, item: Item) -> bool:
-        """Put one item into the store; whether it is a document that was not there before.
+        """Put one item into the store and return whether it is a new or changed document.
 
-        Raises whatever `step` raises, sqlite3.Error, and CorpusError for a rejected record where
-        `strict` says so.
+        Raises whatever `step` raises, sqlite3.Error, and CorpusError for a rejected record if
+        `strict` is set.
         """
         self.step()
         if isinstance(item, Record):
@@ -53,8 +52,13 @@ class Intake:
             except ValueError as error:
                 item = Rejected(item.place, str(error))
             else:
-                self._count(outcome, item.document)
-                return outcome in (StoreOutcome.NEW, StoreOutcome.REPLACED)
+                report, new = self.report, outcome in (StoreOutcome.NEW, StoreOutcome.REPLACED)
+                report.read += 1
+                report.duplicates += not new
+                report.kept += outcome is StoreOutcome.NEW
+                report.replaced += outcome is StoreOutcome.REPLACED
+                report.without_abstract += new and not item.document.text.strip()
+                return new
         if isinstance(item, Deleted):
             self.report.deleted += self.writer.delete(item.id)
         else:
@@ -62,28 +66,16 @@ class Intake:
             if self.strict:
                 raise CorpusError(
                     f"{item.place}: {item.reason}",
-                    remedy=item.remedy or "leave --strict out to pass such records over",
+                    remedy=item.remedy or "omit --strict to skip such records",
                 )
         return False
-
-    def _count(self, outcome: StoreOutcome, document: Document) -> None:
-        report = self.report
-        report.read += 1
-        if outcome in (StoreOutcome.SAME, StoreOutcome.ALIAS):
-            report.duplicates += 1
-            return
-        if outcome is StoreOutcome.NEW:
-            report.kept += 1
-        else:
-            report.replaced += 1
-        report.without_abstract += not document.text.strip()
 
 
 Feed = Callable[[Intake], None]
 
 
 def empty_fault(report: Report) -> CorpusError:
-    """The error of a corpus in which nothing can be found."""
+    """The error of a corpus without a document."""
     if not report.rejections:
         return CorpusError("the corpus is empty: it holds no document")
     first = report.rejections[0]
@@ -100,7 +92,7 @@ def empty_fault(report: Report) -> CorpusError:
 def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings) -> Feed:
     """Read corpus files, folders of them, globs or stdin (`-`).
 
-    Raises (at once): NotFoundError, CorpusError, UsageError, as `corpus.inputs.resolve` does.
+    Raises (at once): NotFoundError, CorpusError, UsageError, as `resolve` does.
     """
     from bioretrieval_tui.documents.detect import by_name, recognise, resolve
 
@@ -141,7 +133,7 @@ def _feed_one(
             intake.take(item)
             if whole is not None:
                 intake.share = min(1.0, (whole[0] + source.consumed) / whole[1])
-    finally:  # a report of a build that failed says how far it came
+    finally:  # also for the report of a build that failed
         one.read = report.read - read
         one.kept = report.kept + report.replaced - kept
         one.rejected = report.rejected - rejected
@@ -152,7 +144,7 @@ def _feed_one(
 
 
 def feed_documents(documents: Iterable[Document], origin: str) -> Feed:
-    """Take documents that are at hand; `origin` stands for their file in messages."""
+    """Take documents in memory; `origin` is named as their file in messages."""
 
     def feed(intake: Intake) -> None:
         for number, document in enumerate(documents, start=1):
@@ -162,10 +154,10 @@ def feed_documents(documents: Iterable[Document], origin: str) -> Feed:
 
 
 def feed_store(store: DocumentStore, dead: frozenset[int]) -> Feed:
-    """Take the documents of an index that are alive, in their order, with all their names."""
+    """Take the documents of an index that are not deleted, in their order, with all their ids."""
 
     def feed(intake: Intake) -> None:
-        # What is two documents stays two, each with its own metadata, though their text be one.
+        # Two documents with the same text stay two, each with its own metadata.
         intake.writer.joins_twins = False
         moved: dict[int, int] = {}
         named = dict(store.all_aliases())

@@ -1,19 +1,18 @@
-"""Where an index lies on disk, what its files are called, and the lock of its one writer.
+"""Paths and file names of an index, and the lock of its one writer.
 
-    indexes/NAME/manifest.json       says what is in force; replaced atomically
+    indexes/NAME/manifest.json       names the files in force; replaced atomically
     indexes/NAME/<segment>/          documents and their vectors, written once: documents.sqlite,
                                      vectors.f16
-    indexes/NAME/<generation>/       what is made from all segments: graph.hnsw, dead.npy, text/,
-                                     metadata/
-    indexes/NAME/.building-<token>/  a build that is not complete, or what is left of one
-    indexes/NAME/.pool-<key>/        vectors that an unfinished build has computed already
+    indexes/NAME/<generation>/       derived from all segments: graph.hnsw, dead.npy (labels of
+                                     deleted documents), text/, metadata/
+    indexes/NAME/.building-<token>/  a build that is not complete, or the remains of one
+    indexes/NAME/.pool-<key>/        vectors that an unfinished build has computed
     indexes/.removed-NAME-<token>/   an index that is being deleted
-    indexes/.locks/NAME.lock, .json  one writer at a time, and which process it is
+    indexes/.locks/NAME.lock, .json  the lock of the one writer, and which process has it
 
-The manifest is the only pointer: renaming one folder over another is not atomic anywhere, and
-replacing one small file is. A reader that holds an older generation open keeps its files. The
-lock is the kernel's, so it is gone with its process however that ended; the note beside it only
-says who holds it and never decides anything.
+The manifest is the only pointer: replacing a file is atomic, renaming one folder over another is
+not. A reader that has an older generation open keeps its files. The lock is the kernel's, so it
+ends with its process; the note beside it only says which process that is.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ METADATA = "metadata"
 SEGMENT_FILES = (DOCUMENTS, VECTORS)
 
 CATALOGUE = "catalogue"
-"""The index over the catalogue's own entries; it is made by the app, not by `index build`."""
+"""The index of the catalogue's entries, which the app makes, not `index build`."""
 
 BUILDING_PREFIX = ".building-"
 REMOVED_PREFIX = ".removed-"
@@ -57,7 +56,7 @@ def check_name(name: str) -> str:
     """`name` as given, if it can name an index on every file system.
 
     Raises:
-        UsageError: it is empty, too long, or holds anything but a-z, 0-9, `-`, `_` and `.`.
+        UsageError: it is empty, too long, or has characters other than a-z, 0-9, `-`, `_`, `.`.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -79,13 +78,13 @@ def index_folder(name: str) -> Path:
 
 
 def new_token() -> str:
-    """A name for a segment or a generation, never used before."""
+    """A unique name for a segment or a generation."""
     return secrets.token_hex(6)
 
 
 def share_file(source: Path, target: Path) -> None:
-    """Give the file `source`, which is never changed in place, the second name `target`; copy it
-    where the file system has no hard links. Raises OSError."""
+    """Hard-link `target` to `source`, which is never changed in place; copy it if the file system
+    has no hard links. Raises OSError."""
     try:
         os.link(source, target)
     except OSError:
@@ -97,26 +96,19 @@ def sync_folder(path: Path) -> None:
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
-        # Windows opens no folders, and orders its renames itself.
-        return
+        return  # Windows does not open folders, and orders renames itself
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def sync_file(path: Path) -> None:
-    """Flush one file to disk. Raises OSError where that fails, as on a full disk."""
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
-
-
 class IndexBusy(IndexFault):
-    """Another process or thread writes this index; it is whole, and will be."""
+    """Another process or thread writes this index, which stays valid."""
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """The process that writes an index, and since when (ISO 8601, UTC)."""
+    """The process that writes an index; since: ISO 8601, UTC; doing: a participle."""
 
     pid: int
     since: str
@@ -139,36 +131,26 @@ def writing(name: str, doing: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise _busy(name, note) from error
+        by, remedy = "written by another process", "wait for it"
+        with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+            holder = msgspec.json.decode(note.read_bytes(), type=Holder)
+            by = f"{holder.doing} by process {holder.pid} since {holder.since}"
+            remedy = "wait for it, or stop that process"
+        raise IndexBusy(f"index {name} is being {by}", remedy=remedy) from error
     except OSError as error:
         raise IndexFault(
             f"index {name} cannot be written: {error.strerror or error}",
             remedy=f"check the folder {indexes_folder()}",
         ) from error
     try:
-        _announce(note, doing)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        # On a full disk the build reports the error; the note must not hide it.
+        with contextlib.suppress(OSError):
+            for left in folder.glob(f".{note.name}.*.tmp"):
+                left.unlink(missing_ok=True)  # of a writer that was killed
+            write_atomically(note, msgspec.json.encode(Holder(os.getpid(), since, doing)))
         yield
     finally:
         with contextlib.suppress(OSError):
             note.unlink(missing_ok=True)
         lock.release()
-
-
-def _announce(note: Path, doing: str) -> None:
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    with contextlib.suppress(OSError):
-        for left in note.parent.glob(f".{note.name}.*.tmp"):
-            left.unlink(missing_ok=True)  # of a writer that was killed; the lock is ours now
-        # On a full disk the build itself says so; the courtesy must not hide that.
-        write_atomically(note, msgspec.json.encode(Holder(os.getpid(), since, doing)))
-
-
-def _busy(name: str, note: Path) -> IndexBusy:
-    try:
-        holder = msgspec.json.decode(note.read_bytes(), type=Holder)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return IndexBusy(f"index {name} is being written by another process", remedy="wait for it")
-    return IndexBusy(
-        f"index {name} is being {holder.doing} by process {holder.pid} since {holder.since}",
-        remedy="wait for it, or stop that process",
-    )

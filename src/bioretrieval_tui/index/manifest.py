@@ -1,7 +1,7 @@
 """The manifest: what an index is, and the checks that come before any of its files is opened.
 
-hnswlib answers from an altered file, or crashes in it, without a word; so every file has its
-size and SHA-256 here, and the manifest has a checksum of itself. numpy is not imported.
+hnswlib answers from an altered file, or crashes, without an error; so the manifest has the size and
+SHA-256 of every file, and a checksum of itself. numpy is not imported.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from bioretrieval_tui.index.layout import (
 FORMAT = 4
 READABLE = (2, 3, FORMAT)
 """Formats 2 and 3 had another text index and other metadata. Their documents and vectors are read
-as they are, so that compacting brings them over without encoding anything."""
+as they are, so that compacting migrates them without encoding."""
 REBUILD = "build the index again from its corpus"
 ANY_REVISION = "any"
-"""The revision of vectors that others computed: they do not say which, so any may query them."""
+"""The revision of imported vectors: it is not known, so any may encode the queries."""
 _MOST_BYTES = 16 * 2**20
 
 IdKind = Literal["pmid"]
-"""What the ids of a corpus are, where they are something that has a page of its own."""
+"""What the ids of a corpus are, if each has a web page of its own."""
 
 
 class FileFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +47,7 @@ class FileFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file that went in: where it was, its size and hex SHA-256, the documents it gave."""
+    """One input file: its path, bytes, hex SHA-256, and how many documents it gave."""
 
     path: str
     bytes: int
@@ -57,7 +57,7 @@ class InputFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SegmentFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One segment: its folder, and how many rows of documents and vectors it has."""
+    """One segment: its folder, and its rows of documents and vectors."""
 
     id: str
     rows: int
@@ -68,8 +68,8 @@ class TextFacts(
 ):
     """What the manifest says of the text index.
 
-    analyser: how text was cut into terms; engine: how they are stored, None before format 4;
-    labels: rows, dead ones too; documents: those alive. The others are of older formats.
+    analyser: how text was split into terms; engine: how they are stored, None before format 4;
+    labels: rows, with deleted ones; documents: without. The others are of older formats.
     """
 
     analyser: str
@@ -96,9 +96,12 @@ class FieldFacts(
 class MetadataFacts(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """version: how values were read and folded; labels: rows, dead ones too; fields: in order of
+    """What the manifest says of the metadata.
+
+    version: how values were read and folded; labels: rows, with deleted ones; fields: in order of
     their names; dated: documents whose year is known; left_out: keys of the corpus that have too
-    many values to be fields; full: whether there were more keys than are read."""
+    many values to be fields; full: whether there were more keys than are read.
+    """
 
     version: str
     labels: int
@@ -109,7 +112,7 @@ class MetadataFacts(
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a filter may name: the fields that some document has, sorted."""
+        """The fields that some document has, which a filter may name, sorted."""
         found = [one.name for one in self.fields if one.documents]
         return tuple(sorted([*found, "year"] if self.dated else found))
 
@@ -134,10 +137,16 @@ class GraphSettings(
 class Manifest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """All that is known of an index.
+    """Everything about an index.
 
-    dtype: of the stored vectors; dimension: 0 for an index without vectors, which serves BM25
-    alone: its vector and graph files are empty, and `model` is the one that may encode it later.
+    dimension: of a vector; 0 for an index without vectors, which serves BM25 alone: its vector
+    and graph files are empty, and `model` is the one that may encode it later. dtype: of the
+    stored vectors. documents: without deleted ones. files: by path within the index's folder, with
+    `/`. fields: the metadata, None in format 2. built: ISO 8601, UTC. docs_per_second: documents
+    encoded a second, without the time to load the model; 0 if none was. app: version that built
+    it. aliases: further ids of documents whose text occurred more than once. fingerprint: of the
+    catalogue that the catalogue index was made from. checksum: hex SHA-256 of this manifest with
+    `checksum` empty.
     """
 
     format: int
@@ -152,30 +161,21 @@ class Manifest(
     similarity: Similarity
     normalised: bool
     documents: int
-    """Documents that are alive."""
     segments: tuple[SegmentFacts, ...]
     files: dict[str, FileFacts]
-    """By path within the index's folder, with `/`."""
     graph: GraphSettings
     lexical: TextFacts
     fields: MetadataFacts | None = None
-    """The metadata; None in format 2."""
     built: str
-    """ISO 8601, UTC."""
     device: str
     seconds: float
     docs_per_second: float
-    """Documents encoded a second, loading of the model left out; 0 where none was."""
     app: str
-    """Version of the app that built it."""
     aliases: int = 0
-    """Further ids of documents whose text came more than once."""
     inputs: tuple[InputFacts, ...] = ()
     ids: IdKind | None = None
     fingerprint: str | None = None
-    """What the catalogue index was made from; None for other indexes."""
     checksum: str = ""
-    """Hex SHA-256 of this manifest with `checksum` empty."""
 
     @property
     def encoded(self) -> bool:
@@ -184,16 +184,14 @@ class Manifest(
 
     @property
     def rows(self) -> int:
-        """Labels in all: documents that are alive, and those that are dead until compacting."""
+        """All labels, with those of deleted documents, which stay until compacting."""
         return sum(segment.rows for segment in self.segments)
 
     @property
     def outdated(self) -> str | None:
-        """Why this version cannot search the index though its documents and vectors are sound;
-        None where it can."""
-        if self.format != FORMAT:
-            return f"it has the older format {self.format}"
-        return None
+        """Why this version cannot search the index though its documents and vectors are valid;
+        None if it can."""
+        return f"it has the older format {self.format}" if self.format != FORMAT else None
 
     def path(self, name: str) -> str:
         """A file of the generation, as `files` names it."""
@@ -207,13 +205,17 @@ class Manifest(
         """The segments' vector files, oldest first, as `files` names them."""
         return [f"{segment.id}/{VECTORS}" for segment in self.segments]
 
+    def dense_files(self) -> list[str]:
+        """The files that only dense search reads, as `files` names them."""
+        return [*self.matrices(), self.path(GRAPH)]
+
 
 class _ManifestFormat(msgspec.Struct):
     format: int
 
 
 def seal(manifest: Manifest) -> Manifest:
-    """The manifest with its checksum put in, as it is to be written."""
+    """The manifest with its checksum, as it is written."""
     return msgspec.structs.replace(manifest, checksum=_checksum(manifest))
 
 
@@ -223,76 +225,20 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the index in `folder`, checked in itself but not against its files.
+    """The manifest of the index in `folder`, without checking its files.
 
     Raises:
         NotFoundError: there is no index. IndexFault: the manifest is damaged or of another
             version.
     """
-    path = folder / MANIFEST
     try:
-        with path.open("rb") as stream:
+        with (folder / MANIFEST).open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"there is no index {folder.name}") from error
     except OSError as error:
         raise IndexFault(f"index {folder.name} cannot be read: {error.strerror}") from error
-    return _parse(folder.name, data)
-
-
-def check_sizes(manifest: Manifest, folder: Path) -> None:
-    """Compare the size of every file; cheap, and enough to see what is missing or cut off.
-
-    Raises:
-        FileNotFoundError: a file is gone (the caller looks whether a newer generation came).
-        IndexFault: a file has another size, or cannot be looked at.
-    """
-    for name, facts in manifest.files.items():
-        try:
-            size = (folder / name).stat().st_size
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise fault(manifest, f"{name} cannot be read: {error.strerror}") from error
-        if size != facts.bytes:
-            raise fault(
-                manifest, f"{PurePosixPath(name).name} has {size:,} bytes, not {facts.bytes:,}"
-            )
-
-
-def check_contents(manifest: Manifest, folder: Path, *, fresh: bool = False) -> None:
-    """Compare the SHA-256 of every file; from memory where a file provably has not changed.
-
-    Raises:
-        FileNotFoundError, IndexFault: as `check_sizes`.
-    """
-    for name in manifest.files:
-        check_content(manifest, folder, name, fresh=fresh)
-
-
-def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool) -> None:
-    """Compare the SHA-256 of one file; `fresh` reads it now, whatever is remembered.
-
-    Raises:
-        FileNotFoundError, IndexFault: as `check_sizes`.
-    """
-    path = folder / name
-    try:
-        found = sha256_of(path) if fresh else remembered_sha256(path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise fault(manifest, f"{path.name} cannot be read: {error.strerror}") from error
-    if found != manifest.files[name].sha256:
-        raise fault(manifest, f"{path.name} was altered since it was built")
-
-
-def fault(manifest: Manifest, reason: str, remedy: str = REBUILD) -> IndexFault:
-    """The error of an index whose files are not what its manifest says."""
-    return IndexFault(f"index {manifest.name} is damaged: {reason}", remedy=remedy)
-
-
-def _parse(name: str, data: bytes) -> Manifest:
+    name = folder.name
     damaged = IndexFault(f"index {name}: its manifest is damaged", remedy=REBUILD)
     if len(data) > _MOST_BYTES:
         raise damaged
@@ -326,8 +272,50 @@ def _parse(name: str, data: bytes) -> Manifest:
     return manifest
 
 
+def check_sizes(manifest: Manifest, folder: Path) -> None:
+    """Compare the size of every file; cheap, and enough to see what is missing or cut off.
+
+    Raises:
+        FileNotFoundError: a file is missing, maybe because a newer generation replaced it.
+        IndexFault: a file has another size, or cannot be read.
+    """
+    for name, facts in manifest.files.items():
+        try:
+            size = (folder / name).stat().st_size
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise fault(manifest, f"{name} cannot be read: {error.strerror}") from error
+        if size != facts.bytes:
+            raise fault(
+                manifest, f"{PurePosixPath(name).name} has {size:,} bytes, not {facts.bytes:,}"
+            )
+
+
+def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool) -> None:
+    """Compare the SHA-256 of one file; `fresh` reads it even if its checksum is remembered.
+
+    Raises:
+        FileNotFoundError, IndexFault: as `check_sizes`.
+    """
+    path = folder / name
+    try:
+        found = sha256_of(path) if fresh else remembered_sha256(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise fault(manifest, f"{path.name} cannot be read: {error.strerror}") from error
+    if found != manifest.files[name].sha256:
+        raise fault(manifest, f"{path.name} was altered since it was built")
+
+
+def fault(manifest: Manifest, reason: str, remedy: str = REBUILD) -> IndexFault:
+    """The error of an index whose files do not fit its manifest."""
+    return IndexFault(f"index {manifest.name} is damaged: {reason}", remedy=remedy)
+
+
 def _sound_names(manifest: Manifest) -> bool:
-    """Whether all files are named that must be, and nothing leads out of the folder."""
+    """Whether all required files are named, and no path leads out of the folder."""
     tokens = [manifest.generation, *(segment.id for segment in manifest.segments)]
     needed = {f"{segment.id}/{file}" for segment in manifest.segments for file in SEGMENT_FILES}
     needed |= {manifest.path(GRAPH), manifest.path(DEAD)}

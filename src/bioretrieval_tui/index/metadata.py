@@ -13,8 +13,8 @@ numbers the values of its fields, first by field and then by bytes, and holds
     dates                  int32          year, and date as YYYYMMDD, 0 for unknown parts; -1: none
 
 An addition writes the new documents as a block of their own, together with those of the last
-blocks where these are smaller, so that the number of blocks stays small. Documents that died later
-stay in their block and are left out of answers.
+blocks where these are smaller, so that the number of blocks stays small. Documents that are
+deleted later stay in their block and are left out of results.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ import threading
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ from bioretrieval_tui.index.metadata_fields import (
     when,
 )
 from bioretrieval_tui.index.text_index import TextIndex
+from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.query import Node, parse
 from bioretrieval_tui.query.ast import (
@@ -69,14 +72,13 @@ from bioretrieval_tui.query.ast import (
 from bioretrieval_tui.query.matcher import Recent
 from bioretrieval_tui.util.folding import equal_key, forms, needles, whole_words
 
-Labels = NDArray[np.int64]
 Truths = NDArray[np.bool_]
 Codes = NDArray[np.int64]
 
 BUDGET = 192 * 2**20
-"""Bytes that a block takes up in memory while it is gathered, about."""
+"""Approximate bytes of memory for the block that is being gathered."""
 MOST_READ = 20_000
-"""Documents whose text is read for one phrase."""
+"""Documents whose text is read for one phrase, at most."""
 
 _SUFFIX = ".columns"
 _MAGIC = b"bioretrieval columns 1\n"
@@ -88,7 +90,7 @@ _READ_AT_ONCE = 500
 _SEARCHED_AT_ONCE = 16 * 2**20
 _COUNTED_AT_ONCE = 50_000
 _SHORT = 3
-"""Needles of so few bytes are found by numpy: they occur nearly everywhere."""
+"""Strings of so few bytes are found by numpy: they occur nearly everywhere."""
 _REMEMBERED = 16
 _REMEDY = "run: bioretrieval-tui index compact {}"
 _MARK = "\x1f"
@@ -109,9 +111,12 @@ _KINDS = {
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The head of a block: its first label and rows, the distinct values of each field in order
-    of names, keys that have too many, whether there were more keys than are read, whether the
-    block was closed because it was large, and the length of each array."""
+    """The head of a block.
+
+    first: its first label; fields: distinct values of each field, in order of names; left_out:
+    keys with too many values; full: whether there were more keys than are read; closed: whether
+    the block reached its memory budget; lengths: of each array.
+    """
 
     first: int
     rows: int
@@ -122,11 +127,10 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     lengths: dict[str, int]
 
 
-class BlockWriter:
-    """Takes documents in order of their labels and leaves blocks in `folder`."""
+class _BlockWriter:
+    """Writes documents, which come in order of their labels from `first` on, as blocks."""
 
-    def __init__(self, folder: Path, first: int, *, budget: int = BUDGET) -> None:
-        """`first`: the label of the first document; `folder` is there."""
+    def __init__(self, folder: Path, first: int, budget: int) -> None:
         self._folder = folder
         self._budget = budget
         self._first = first
@@ -144,11 +148,8 @@ class BlockWriter:
         self._used = 0
 
     def add(self, document: Document | None) -> None:
-        """The next document; None for one that is dead.
-
-        Raises:
-            OSError: a block was due and could not be written.
-        """
+        """Add the next document, None for a deleted one; raises OSError if a block is full and
+        cannot be written."""
         before = len(self._codes)
         if document is None:
             self._dates.extend((-1, -1))
@@ -161,15 +162,10 @@ class BlockWriter:
         self._counts.append(len(self._codes) - before)
         self._used += (len(self._codes) - before) * _POSTING_BYTES
         if self._used >= self._budget:
-            self._flush(closed=True)
-
-    def finish(self) -> None:
-        """Write what is left. Raises OSError."""
-        if self._counts:
-            self._flush(closed=False)
+            self.flush(closed=True)
 
     def _code(self, field: str, text: str) -> int | None:
-        """The number of a value within this block, in the order of coming; None: left out."""
+        """The number of a value within this block, in order of appearance; None: left out."""
         values = self._fields.get(field)
         if values is None:
             if is_extra(field):
@@ -184,7 +180,7 @@ class BlockWriter:
         if code is None:
             if len(values) >= MOST_VALUES and is_extra(field):
                 self._left_out.add(field)
-                # Its codes stay in the buffer until the block is written, and go then.
+                # Its codes stay in the buffer; they are dropped when the block is written.
                 del self._fields[field]
                 return None
             code = values[text] = self._values
@@ -192,7 +188,10 @@ class BlockWriter:
             self._used += _VALUE_BYTES + 2 * len(text)
         return code
 
-    def _flush(self, *, closed: bool) -> None:
+    def flush(self, *, closed: bool) -> None:
+        """Write the documents that were added since the last block, if any. Raises OSError."""
+        if not self._counts:
+            return
         names = sorted(name for name, values in self._fields.items() if values)
         ranks = np.full(self._values, -1, dtype=np.int64)
         texts: list[bytes] = []
@@ -206,12 +205,11 @@ class BlockWriter:
                 compared.append(_compared(text))
                 keys.append(_hash(_encoded(equal_key(text))))
         total, rows = len(texts), len(self._counts)
-        counts = np.frombuffer(self._counts, dtype=np.uint32)
         codes = ranks[np.frombuffer(self._codes, dtype=np.uint32)]
-        owners = np.repeat(np.arange(rows, dtype=np.int64), counts)
-        # One integer a posting, so that one sort orders all and shows what came twice.
+        owners = np.repeat(np.arange(rows), np.frombuffer(self._counts, dtype=np.uint32))
+        # One integer a posting: one sort orders all of them and removes duplicates.
         joined = np.unique((owners * max(1, total) + codes)[codes >= 0])
-        owners, codes = joined // max(1, total), joined % max(1, total)
+        owners, codes = np.divmod(joined, max(1, total))
         order = np.argsort(codes, kind="stable")
         arrays: dict[str, NDArray[Any]] = {
             "values": np.frombuffer(b"".join(texts), dtype=np.uint8),
@@ -235,26 +233,21 @@ class BlockWriter:
             closed=closed,
             lengths={name: len(arrays[name]) for name in _KINDS},
         )
-        _write_block(self._folder / f"block-{self._first:010d}{_SUFFIX}", header, arrays)
+        # Magic, length of the header, header as JSON, then the arrays, each aligned.
+        head = msgspec.json.encode(header)
+        with (self._folder / f"block-{self._first:010d}{_SUFFIX}").open("wb") as out:
+            out.write(_MAGIC + len(head).to_bytes(8, "little") + head)
+            for name, kind in _KINDS.items():
+                out.write(bytes(-out.tell() % _ALIGNMENT))
+                out.write(np.ascontiguousarray(arrays[name], dtype=kind).data)
+            out.flush()
+            os.fsync(out.fileno())
         self._first += rows
         self._clear()
 
 
-def _write_block(path: Path, header: _Header, arrays: dict[str, NDArray[Any]]) -> None:
-    """One file: magic, length of the header, header as JSON, then the arrays, each aligned."""
-    head = msgspec.json.encode(header)
-    with path.open("wb") as out:
-        out.write(_MAGIC + len(head).to_bytes(8, "little") + head)
-        for name, kind in _KINDS.items():
-            out.write(bytes(-out.tell() % _ALIGNMENT))
-            out.write(np.ascontiguousarray(arrays[name], dtype=kind).data)
-        out.flush()
-        os.fsync(out.fileno())
-
-
 def _starts(parts: list[bytes]) -> Labels:
-    sizes = np.fromiter(map(len, parts), np.int64, len(parts))
-    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+    return np.cumsum([0, *map(len, parts)], dtype=np.int64)
 
 
 def _encoded(text: str) -> bytes:
@@ -262,13 +255,13 @@ def _encoded(text: str) -> bytes:
 
 
 def _compared(text: str) -> bytes:
-    """The forms of a value, each after a line break, which no form holds."""
+    """The forms of a value, each after a line break, which no form contains."""
     return _marked("\n".join(("", *forms(text, inner=True))))
 
 
 def _marked(folded: str) -> bytes:
-    """Folded text with a mark, which it does not hold, before each word: whether a word begins
-    so is then a search for bytes."""
+    """Folded text with a mark, which it never contains, before each word, so that the beginning
+    of a word is found by a search for bytes."""
     return _encoded(_WORD_START.sub(_MARK, folded))
 
 
@@ -276,102 +269,98 @@ def _hash(data: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
+def _damaged(problem: str, remedy: str) -> IndexFault:
+    return IndexFault(f"the metadata of the index is damaged: {problem}", remedy=remedy)
+
+
 class _Block:
-    """One block, mapped. Raises IndexFault, on opening and by all methods, where it is damaged."""
+    """One block, mapped. Raises IndexFault, on opening and by all methods, where it is damaged.
+
+    arrays: by name, see the module; spans: first code and end of each field; years: int32 (rows,),
+    -1 where unknown.
+    """
 
     def __init__(self, path: Path, remedy: str) -> None:
         self._remedy = remedy
         self._checked: set[str] = set()
         try:
-            mapped = np.memmap(path, dtype=np.uint8, mode="r")
-            # A plain view: slices of np.memmap itself cost far more than the slicing.
-            data = np.asarray(mapped)
+            # A plain view: slicing np.memmap itself costs far more.
+            data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
             begin = len(_MAGIC) + 8
             if data[: len(_MAGIC)].tobytes() != _MAGIC:
                 raise self.damaged("the header is altered")
             size = int.from_bytes(data[len(_MAGIC) : begin].tobytes(), "little")
             self.header = msgspec.json.decode(data[begin : begin + size].tobytes(), type=_Header)
-            self.arrays, end = self._views(data, begin + size)
+            self.arrays: dict[str, NDArray[Any]] = {}
+            at = begin + size
+            for name, kind in _KINDS.items():
+                at += -at % _ALIGNMENT
+                end = at + self.header.lengths.get(name, 0) * np.dtype(kind).itemsize
+                if not at <= end <= len(data):
+                    raise self.damaged(f"{path.name} is cut off")
+                self.arrays[name] = data[at:end].view(kind)
+                at = end
         except FileNotFoundError:
             raise
         except (OSError, ValueError, msgspec.DecodeError, OverflowError) as error:
             raise self.damaged(f"{path.name} cannot be read") from error
-        if end != len(data):
-            raise self.damaged(f"{path.name} is cut or has bytes too many")
-        self._check_ends()
+        if at != len(data):
+            raise self.damaged(f"{path.name} has too many bytes")
         self.first, self.rows = self.header.first, self.header.rows
-        self.spans: dict[str, tuple[int, int]] = {}
-        start = 0
-        for name, count in self.header.fields.items():
-            self.spans[name] = (start, start + count)
-            start += count
-        if start != len(self.arrays["keys"]):
-            raise self.damaged("its fields do not fit its values")
-
-    def damaged(self, problem: str) -> IndexFault:
-        """The error of a block that cannot be answered from."""
-        return IndexFault(f"the metadata of the index is damaged: {problem}", remedy=self._remedy)
-
-    def _views(self, data: NDArray[np.uint8], at: int) -> tuple[dict[str, NDArray[Any]], int]:
-        """The arrays as views of the file, and where the last of them ends."""
-        views: dict[str, NDArray[Any]] = {}
-        for name, kind in _KINDS.items():
-            at += -at % _ALIGNMENT
-            end = at + self.header.lengths.get(name, 0) * np.dtype(kind).itemsize
-            if not at <= end <= len(data):
-                raise self.damaged("it is cut")
-            views[name] = data[at:end].view(kind)
-            at = end
-        return views, at
-
-    def _check_ends(self) -> None:
         arrays, values = self.arrays, len(self.arrays["keys"])
-        for name, count, end in (
-            ("value_starts", values, len(arrays["values"])),
-            ("form_starts", values, len(arrays["forms"])),
-            ("label_starts", values, len(arrays["labels"])),
-            ("code_starts", self.header.rows, len(arrays["codes"])),
+        for name, count, column in (
+            ("value_starts", values, "values"),
+            ("form_starts", values, "forms"),
+            ("label_starts", values, "labels"),
+            ("code_starts", self.rows, "codes"),
         ):
             starts = arrays[name]
-            if len(starts) != count + 1 or starts[0] != 0 or starts[-1] != end:
-                raise self.damaged(f"{name} do not fit their neighbours")
+            if len(starts) != count + 1 or starts[0] != 0 or starts[-1] != len(arrays[column]):
+                raise self.damaged(f"{name} do not fit {column}")
+        ends = np.cumsum([0, *self.header.fields.values()]).tolist()
         if (
             len(arrays["codes"]) != len(arrays["labels"])
             or len(arrays["exact"]) != values
-            or len(arrays["dates"]) != 2 * self.header.rows
+            or len(arrays["dates"]) != 2 * self.rows
+            or ends[-1] != values
         ):
-            raise self.damaged("its columns do not fit one another")
+            raise self.damaged("its columns have different lengths")
+        self.spans = dict(zip(self.header.fields, pairwise(ends), strict=True))
+        self.years: NDArray[np.int32] = arrays["dates"][0::2]
 
-    @property
-    def years(self) -> NDArray[np.int32]:
-        """The year of each row, int32 (rows,), -1 where it is not known."""
-        years: NDArray[np.int32] = self.arrays["dates"][0::2]
-        return years
+    def damaged(self, problem: str) -> IndexFault:
+        """The error of a block that cannot be read."""
+        return _damaged(problem, self._remedy)
 
     def span(self, field: str) -> tuple[int, int]:
-        """The codes of a field, from and to, checked when it is first asked for; an empty range
-        for a field that the block does not have."""
+        """The first code of a field and the end of its codes, checked on first use; (0, 0) for a
+        field that the block does not have."""
         first, end = self.spans.get(field, (0, 0))
         if field not in self._checked:
             for name in ("value_starts", "form_starts", "label_starts"):
                 starts = self.arrays[name][first : end + 1]
                 if starts[0] < 0 or not np.all(starts[1:] >= starts[:-1]):
-                    raise self.damaged(f"{name} run backwards")
+                    raise self.damaged(f"{name} are not ascending")
             self._checked.add(field)
         return first, end
 
-    def having(self, codes: Codes) -> Labels:
-        """The rows with one of these values, in no order, with repeats."""
-        if not len(codes):
-            return np.zeros(0, dtype=np.int64)
-        starts = self.arrays["label_starts"]
-        found = self.arrays["labels"][_ranges(starts[codes], starts[codes + 1])]
-        if len(found) and int(found.max()) >= self.rows:
-            raise self.damaged("labels lead out of it")
-        return found.astype(np.int64)
+    def having(self, field: str) -> Truths:
+        """Which rows have a value of a field, (rows,)."""
+        return self.with_codes(np.arange(*self.span(field)))
+
+    def with_codes(self, codes: Codes) -> Truths:
+        """Which rows have one of these values, (rows,)."""
+        found = np.zeros(self.rows, dtype=np.bool_)
+        if len(codes):
+            starts = self.arrays["label_starts"]
+            rows = self.arrays["labels"][_ranges(starts[codes], starts[codes + 1])]
+            if rows.max(initial=0) >= self.rows:
+                raise self.damaged("labels are out of range")
+            found[rows] = True
+        return found
 
     def beginning(self, field: str, text: str) -> Codes:
-        """Codes of the values in which a word begins with `text`, ascending."""
+        """Codes of the values in which a word begins with `text`."""
         place, end = self.span(field)
         starts = self.arrays["form_starts"]
         found: list[Codes] = []
@@ -385,12 +374,10 @@ class _Block:
                 codes = np.searchsorted(starts[place : until + 1], places, side="right")
                 found.append(codes[np.flatnonzero(np.diff(codes, prepend=-1))] - 1 + place)
             place = until
-        if len(found) == 1:
-            return found[0]
-        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+        return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
     def equal(self, field: str, text: str) -> Codes:
-        """Codes of the values that are `text`, separators and case apart, ascending."""
+        """Codes of the values that equal `text`, ignoring separators and case."""
         first, end = self.span(field)
         wanted = equal_key(text)
         near = np.flatnonzero(self.arrays["keys"][first:end] == np.uint64(_hash(_encoded(wanted))))
@@ -402,7 +389,7 @@ class _Block:
         return self._bytes("value", code).decode("utf-8", "surrogatepass")
 
     def intact(self, code: int) -> bool:
-        """Whether a value is compared by what it says."""
+        """Whether forms and hashes of a value belong to its text."""
         text = self.text(code)
         return (
             self._bytes("form", code) == _compared(text)
@@ -430,12 +417,8 @@ class _Block:
         for start in range(0, len(rows), _COUNTED_AT_ONCE):
             some = rows[start : start + _COUNTED_AT_ONCE]
             starts, ends = (self.arrays["code_starts"][some + more] for more in (0, 1))
-            if (
-                np.any(ends < starts)
-                or np.any(starts < 0)
-                or np.any(ends > len(self.arrays["codes"]))
-            ):
-                raise self.damaged("code_starts run backwards")
+            if np.any((ends < starts) | (starts < 0) | (ends > len(self.arrays["codes"]))):
+                raise self.damaged("code_starts are not ascending")
             codes = self.arrays["codes"][_ranges(starts, ends)].astype(np.int64)
             codes = codes[(codes >= first) & (codes < end)]
             if total is None:
@@ -453,7 +436,7 @@ class _Block:
         try:
             data.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError as error:
-            raise self.damaged(f"{what}s hold no text") from error
+            raise self.damaged(f"{what}s are not UTF-8") from error
         return data
 
 
@@ -493,7 +476,7 @@ def write_metadata(
     """Write the metadata of all rows of `store` into the new folder `out`.
 
     base: folder and facts of the metadata of the store's first rows, whose blocks are shared;
-    those of another version are not used. dead: labels that no filter is to find. New documents
+    those of another version are not used. dead: labels that no filter may find. New documents
     are read once, in order; memory holds `budget` bytes of their values and a few bytes a row.
 
     Raises:
@@ -501,7 +484,6 @@ def write_metadata(
             raises.
     """
     out.mkdir(parents=True)
-    kept: list[Path] = []
     first, left_out = 0, set[str]()
     if base is not None and base[1].version == VERSION:
         folder, facts = base
@@ -513,65 +495,54 @@ def write_metadata(
                 break
             first = header.first
             paths.pop()
-        kept = paths
-    for path in kept:
-        share_file(path, out / path.name)
-    gone = frozenset(dead[dead >= first].tolist())
-    writer = BlockWriter(out, first, budget=budget)
+        for path in paths:
+            share_file(path, out / path.name)
+    alive = np.ones(store.rows, dtype=np.bool_)
+    alive[dead] = False
+    writer = _BlockWriter(out, first, budget)
     label = first
     for documents in store.batches(_BATCH, first):
         reporter(Progress("linking", label, store.rows, unit="documents", note="fields"))
         for document in documents:
-            writer.add(None if label in gone else document)
+            writer.add(document if alive[label] else None)
             label += 1
-    writer.finish()
-    return _facts(out, dead, store.rows, left_out)
+    writer.flush(closed=False)
+    return _facts(_open_blocks(out, store.rows, "build the index again"), alive, left_out)
 
 
-def _facts(folder: Path, dead: Labels, total: int, left_out: set[str]) -> MetadataFacts:
-    """What the blocks of `folder` hold together; `left_out`: keys that are not fields already.
+def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataFacts:
+    """The facts of all blocks together; `left_out`: keys that are already not fields.
 
-    A key of which the value of any document was not read cannot be a field: filters would answer
-    wrongly.
+    A key cannot be a field if its value was not read for some document: filters would be wrong.
     """
-    blocks = _open_blocks(folder, total, "build the index again")
-    alive = np.ones(total, dtype=np.bool_)
-    alive[dead] = False
     own = {name for block in blocks for name in block.spans if is_extra(name)}
     left_out = left_out.union(*(block.header.left_out for block in blocks))
     for block in blocks:
         if block.header.full:
             own &= set(block.spans)
     own -= left_out
-    for name in sorted(own):
-        if sum(end - start for start, end in (block.span(name) for block in blocks)) > MOST_VALUES:
-            values = set[int]()
-            for block in blocks:
-                start, end = block.span(name)
-                values.update(block.arrays["exact"][start:end].tolist())
-            if len(values) > MOST_VALUES:
-                left_out.add(name)
+    for name in own:
+        exact = [block.arrays["exact"][slice(*block.span(name))] for block in blocks]
+        if len(np.unique(np.concatenate(exact))) > MOST_VALUES:
+            left_out.add(name)
     own -= left_out
     full = any(block.header.full for block in blocks) or len(own) > MOST_EXTRAS
-    own = set(sorted(own)[:MOST_EXTRAS])
-    names = own | {name for block in blocks for name in block.spans if not is_extra(name)}
-    fields = []
-    for name in sorted(names):
-        count = 0
-        for block in blocks:
-            found = np.zeros(block.rows, dtype=np.bool_)
-            found[block.having(np.arange(*block.span(name)))] = True
-            count += int(np.count_nonzero(found & alive[block.first : block.first + block.rows]))
-        fields.append(FieldFacts(name=name, documents=count))
-    dated = sum(
-        int(np.count_nonzero((block.years >= 0) & alive[block.first : block.first + block.rows]))
-        for block in blocks
-    )
+    names = set(sorted(own)[:MOST_EXTRAS])
+    names |= {name for block in blocks for name in block.spans if not is_extra(name)}
+    living = [alive[block.first : block.first + block.rows] for block in blocks]
+
+    def count(fit: Callable[[_Block], Truths]) -> int:
+        parts = zip(blocks, living, strict=True)
+        return sum(int(np.count_nonzero(fit(block) & mine)) for block, mine in parts)
+
     return MetadataFacts(
         version=VERSION,
-        labels=total,
-        fields=tuple(fields),
-        dated=dated,
+        labels=len(alive),
+        fields=tuple(
+            FieldFacts(name=name, documents=count(partial(_Block.having, field=name)))
+            for name in sorted(names)
+        ),
+        dated=count(lambda block: block.years >= 0),
         left_out=tuple(sorted(left_out)),
         full=full,
     )
@@ -580,23 +551,16 @@ def _facts(folder: Path, dead: Labels, total: int, left_out: set[str]) -> Metada
 def _open_blocks(folder: Path, total: int, remedy: str) -> list[_Block]:
     """All blocks in order of their labels, from 0 to below `total`."""
     blocks = [_Block(path, remedy) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
-    label = 0
-    for block in blocks:
-        if block.first != label:
-            break
-        label += block.rows
-    if label != total:
-        raise IndexFault(
-            f"the metadata of the index is damaged: its blocks do not hold {total:,} documents",
-            remedy=remedy,
-        )
+    firsts = [0, *accumulate(block.rows for block in blocks)]
+    if firsts != [*(block.first for block in blocks), total]:
+        raise _damaged(f"its blocks do not hold {total:,} documents", remedy)
     return blocks
 
 
 class MetadataIndex:
-    """The metadata of an index, open for reading. Any number of threads may ask at a time.
+    """The metadata of an index, open for reading by any number of threads at a time.
 
-    schema: the fields that some document of this index has.
+    facts: what the manifest says of it; schema: the fields that some document has.
 
     Raises (on construction and by all methods):
         IndexFault: the files are damaged, or were made by another version.
@@ -614,8 +578,8 @@ class MetadataIndex:
     ) -> None:
         """Map the blocks of `folder`; `facts` is what `write_metadata` returned.
 
-        name: what the remedy calls the index; dead: labels that no filter finds; text and
-        documents: what bare words and phrases are looked up in.
+        name: of the index, for the remedy; dead: labels that no filter finds; text and documents:
+        where bare words and phrases are looked up.
         """
         remedy = _REMEDY.format(name)
         if facts.version != VERSION:
@@ -624,9 +588,10 @@ class MetadataIndex:
                 f" {VERSION}",
                 remedy=remedy,
             )
-        self._facts = facts
+        self.facts = facts
         self._blocks = _open_blocks(folder, facts.labels, remedy)
-        self._dead = dead
+        self._alive = np.ones(facts.labels, dtype=np.bool_)
+        self._alive[dead] = False
         self._text = text
         self._documents = documents
         self._found: Recent[Node, NDArray[np.uint8]] = Recent(_REMEMBERED)
@@ -634,27 +599,20 @@ class MetadataIndex:
         try:
             self.schema = schema_of(facts.names)
         except ValueError as error:
-            raise IndexFault(
-                "the metadata of the index is damaged: its fields are none", remedy=remedy
-            ) from error
-
-    @property
-    def facts(self) -> MetadataFacts:
-        """What the manifest says of the metadata."""
-        return self._facts
+            raise _damaged("its field names are not valid", remedy) from error
 
     def parse(self, expression: str) -> Node:
         """The syntax tree of a filter over these fields.
 
         Raises:
-            FilterError: it is wrong, names a field that no document has, or looks for words that
-                are not indexed.
+            FilterError: its syntax is wrong, or it names a field that no document has, or words
+                that are not indexed.
         """
         node = parse(expression, self.schema)
         for sought in _sought(node):
             if not tokens(sought.text):
                 raise FilterError(
-                    f'"{sought.text}" is not looked for: it is too common, or no word',
+                    f'"{sought.text}" has no searchable terms',
                     expression=expression,
                     column=max(0, expression.find(sought.text)),
                     remedy="leave it out",
@@ -662,15 +620,16 @@ class MetadataIndex:
         return node
 
     def select(self, node: Node) -> Labels:
-        """The labels of the living documents that fit, int64 (n,), ascending.
+        """The labels of the documents that fit and are not deleted, int64 (n,), ascending.
 
         Raises:
-            UsageError: a phrase may stand in more documents than can be read.
+            UsageError: a phrase may occur in more documents than can be read.
         """
-        return np.flatnonzero(self._remembered(node, self._living))
+        fit = self._remembered(node, lambda one: self._fitting(one, self._alive))
+        return np.flatnonzero(fit & self._alive)
 
     def forget(self) -> None:
-        """Drop the remembered results, so that the next filter is evaluated again."""
+        """Clear the cache of results."""
         with self._lock:
             self._found = Recent(_REMEMBERED)
 
@@ -691,7 +650,7 @@ class MetadataIndex:
                 years.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
             newest = sorted((pair for pair in years.items() if pair[0] >= 0), reverse=True)
             return [(str(year), count) for year, count in newest[:most]]
-        # Blocks number their values each on its own, so they are added up by hash.
+        # Each block numbers its values on its own, so counts are added up by hash.
         hashes, sizes, places = [], [], []
         parts = list(self._split(labels))
         for number, (block, rows) in enumerate(parts):
@@ -704,22 +663,18 @@ class MetadataIndex:
         )
         totals = np.bincount(group, weights=np.concatenate(sizes), minlength=len(unique))
         joined = np.concatenate(places)[first]
-        if len(unique) > most:
-            least = np.partition(totals, len(totals) - most)[len(totals) - most]
-            near = np.flatnonzero(totals >= least)
-        else:
-            near = np.arange(len(unique))
-        named = [
-            (_encoded(text), text, int(totals[at]))
-            for at in near.tolist()
-            for text in [parts[joined[at] % len(parts)][0].text(int(joined[at]) // len(parts))]
-        ]
-        named.sort(key=lambda one: (-one[2], one[0]))
-        return [(text, count) for _, text, count in named[:most]]
+        # All values that tie with the last one due must be seen before the text decides.
+        least = np.sort(totals)[-most:].min(initial=len(labels))
+        named = []
+        for at in np.flatnonzero(totals >= least).tolist():
+            code, number = divmod(int(joined[at]), len(parts))
+            named.append((parts[number][0].text(code), int(totals[at])))
+        named.sort(key=lambda one: (-one[1], _encoded(one[0])))
+        return named[:most]
 
     def dates(self, labels: Labels) -> Labels:
-        """The dates of these documents, int64 (n,), as YYYYMMDD; unknown parts are 0, and -1 is
-        no date at all."""
+        """The dates of these documents, int64 (n,), as YYYYMMDD; 0 for unknown parts, and -1 for
+        no date."""
         found = np.full(len(labels), -1, dtype=np.int64)
         for block in self._blocks:
             mine = (labels >= block.first) & (labels < block.first + block.rows)
@@ -727,25 +682,25 @@ class MetadataIndex:
         return found
 
     def values_of(self, label: int) -> list[tuple[str, str]]:
-        """All that is known of one document: field and value, in order; the year left out."""
+        """Field and value of all metadata of one document, in order, without the year."""
         block, row = self._row(label)
-        known = {one.name for one in self._facts.fields}
+        known = {one.name for one in self.facts.fields}
         return [(name, block.text(code)) for name, code in block.codes_of(row) if name in known]
 
     def _row(self, label: int) -> tuple[_Block, int]:
-        """The block of a label, and its row there."""
+        """The block of a label, and the row there."""
         (found,) = [one for one in self._blocks if 0 <= label - one.first < one.rows]
         return found, label - found.first
 
     def check(self, store: DocumentStore, sampled: int = 100) -> str | None:
         """What is wrong with the metadata, or None.
 
-        Values and dates of a sample of documents are compared with the documents; some are looked
-        up by what they hold; and for every field the documents that have it are counted.
+        Values and dates of a sample of documents are compared with the documents, some documents
+        are looked up by their values, and the documents with each field are counted.
         """
-        alive = np.setdiff1d(np.arange(store.rows, dtype=np.int64), self._dead, assume_unique=True)
+        alive = np.flatnonzero(self._alive)
         labels = alive[:: max(1, len(alive) // sampled)]
-        names = {one.name for one in self._facts.fields}
+        names = {one.name for one in self.facts.fields}
         documents = store.get(labels.tolist())
         for number, (label, document) in enumerate(zip(labels.tolist(), documents, strict=True)):
             block, row = self._row(label)
@@ -753,7 +708,7 @@ class MetadataIndex:
             if set(self.values_of(label)) != due:
                 return f"document {label} has other values than the index says"
             if not all(block.intact(code) for _, code in block.codes_of(row)):
-                return f"values of document {label} are not compared by what they say"
+                return f"values of document {label} do not fit their forms and hashes"
             missing = {name for name, _ in pairs(document) if not is_extra(name)} - names
             if missing:
                 return f"document {label} has a field that the index lacks: {min(missing)}"
@@ -765,33 +720,26 @@ class MetadataIndex:
                         Matches(name, "=", (text,))
                     ):
                         return f"document {label} is not found by its {name}"
-        for one in self._facts.fields:
-            count = len(self.select(Has(one.name)))
-            if count != one.documents:
-                return f"{count:,} documents have {one.name}, not {one.documents:,}"
-        dated = len(self.select(Has(YEAR.name)))
-        if dated != self._facts.dated:
-            return f"{dated:,} documents have a year, not {self._facts.dated:,}"
+        said = [(one.name, one.documents) for one in self.facts.fields]
+        for name, expected in (*said, (YEAR.name, self.facts.dated)):
+            count = len(self.select(Has(name)))
+            if count != expected:
+                return f"{count:,} documents have {name}, not {expected:,}"
         return None
 
     def _split(self, labels: Labels) -> Iterator[tuple[_Block, Labels]]:
-        """Ascending labels by block, as rows of it; blocks without any are left out."""
+        """Ascending labels by block, as its rows; blocks without any are left out."""
         for block in self._blocks:
             start, end = np.searchsorted(labels, (block.first, block.first + block.rows))
             if end > start:
                 yield block, labels[start:end] - block.first
 
-    def _living(self, node: Node) -> Truths:
-        alive = np.ones(self._facts.labels, dtype=np.bool_)
-        alive[self._dead] = False
-        return alive & self._fitting(node, alive)
-
     def _fitting(self, node: Node, within: Truths) -> Truths:
-        """Which documents fit; only what it says of those `within` counts. Phrases cost most, so
-        they come last and read only what the rest has left."""
+        """Which documents fit, right for those `within` only. Phrases cost most, so they come
+        last and read only the documents that the other conditions leave."""
         match node:
             case Everything():
-                return np.ones(self._facts.labels, dtype=np.bool_)
+                return np.ones(self.facts.labels, dtype=np.bool_)
             case Not(inner):
                 return ~self._fitting(inner, within)
             case All(nodes):
@@ -799,16 +747,16 @@ class MetadataIndex:
                     within = within & self._fitting(part, within)
                 return within
             case AnyOf(nodes):
-                found = np.zeros(self._facts.labels, dtype=np.bool_)
+                found = np.zeros(self.facts.labels, dtype=np.bool_)
                 for part in sorted(nodes, key=_reads_text):
                     found |= self._fitting(part, within & ~found)
                 return found
             case Phrase(text):
                 return self._phrase(text, within)
             case Word(text):
-                return self._with_terms(list(dict.fromkeys(tokens(text))))
+                return self._with_terms(tokens(text))
             case Flag(field, value):
-                # The one yes-or-no field says yes or nothing, so that no is all the rest.
+                # The only boolean field is stored as yes or not at all.
                 yes = self._remembered(Has(field), self._condition)
                 return yes if value else ~yes
             case Compares():
@@ -825,6 +773,8 @@ class MetadataIndex:
         match node:
             case Has(YEAR.name):
                 return block.years >= 0
+            case Has(field):
+                return block.having(field)
             case Compares(_, _, intervals):
                 years = block.years
                 for one in intervals:
@@ -836,38 +786,36 @@ class MetadataIndex:
                         high = float(one.high)
                         fit &= (years < high) if one.high_open else (years <= high)
                     found |= fit
-            case Has(field):
-                found[block.having(np.arange(*block.span(field)))] = True
             case Matches(field, operator, values):
                 test = block.equal if operator == "=" else block.beginning
                 for value in values:
-                    found[block.having(test(field, value))] = True
+                    found |= block.with_codes(test(field, value))
             case _:
                 raise TypeError(f"{node!r} does not suit its field")
         return found
 
     def _with_terms(self, terms: list[str]) -> Truths:
         """Documents that have all of these terms in title or text."""
-        found = np.ones(self._facts.labels, dtype=np.bool_)
-        for term in terms:
-            having = np.zeros(self._facts.labels, dtype=np.bool_)
+        found = np.ones(self.facts.labels, dtype=np.bool_)
+        for term in set(terms):
+            having = np.zeros(self.facts.labels, dtype=np.bool_)
             having[self._text.labels_with(term)] = True
             found &= having
         return found
 
     def _phrase(self, text: str, within: Truths) -> Truths:
-        """Documents in whose title or text these words stand in this order, none cut."""
-        terms = list(dict.fromkeys(tokens(text)))
+        """Documents with these whole words in this order in title or text."""
+        terms = tokens(text)
         # A digit may belong to the name before the phrase ("type 2 diabetes"), and be no term.
         safe = [term for term in terms if term.isalpha()] or terms
         candidates = np.flatnonzero(within & self._with_terms(safe))
         if len(candidates) > MOST_READ:
             raise UsageError(
-                f'the phrase "{text}" may stand in {len(candidates):,} documents, more than can'
-                " be looked at",
+                f'the phrase "{text}" may occur in {len(candidates):,} documents, more than the'
+                f" {MOST_READ:,} that can be read",
                 remedy="write the words without quotes, or add a condition that leaves fewer",
             )
-        found = np.zeros(self._facts.labels, dtype=np.bool_)
+        found = np.zeros(self.facts.labels, dtype=np.bool_)
         wanted = needles(text)
         for start in range(0, len(candidates), _READ_AT_ONCE):
             labels = candidates[start : start + _READ_AT_ONCE]
@@ -888,7 +836,7 @@ class MetadataIndex:
             with self._lock:
                 self._found.get(node, lambda _: np.packbits(truths))
             return truths
-        return np.unpackbits(packed, count=self._facts.labels).view(np.bool_)
+        return np.unpackbits(packed, count=self.facts.labels).view(np.bool_)
 
 
 def _sought(node: Node) -> Iterator[Word | Phrase]:
@@ -903,5 +851,4 @@ def _sought(node: Node) -> Iterator[Word | Phrase]:
 
 
 def _reads_text(node: Node) -> bool:
-    """Whether documents must be read to answer it."""
     return any(isinstance(sought, Phrase) for sought in _sought(node))

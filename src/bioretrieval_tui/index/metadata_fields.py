@@ -1,6 +1,6 @@
-"""The fields of a document: which key of its metadata is which field, and with which values.
+"""The fields of a document: which key of its metadata is which field, and its values.
 
-Case and separators of a key do not count, so that a column "Publication Type" of a table is the
+Case and separators of a key are ignored, so that a column "Publication Type" of a table is the
 field `type`. A key that is not one of the standard fields becomes a field of its own name.
 """
 
@@ -16,16 +16,16 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.query import Field, Schema
 
 VERSION = "metadata-1"
-"""How values are read from documents and folded; raise it with any change, since an index keeps
-what was read."""
+"""How values are read from documents and folded; raise it with any change, since an index stores
+the values."""
 
 YEAR = Field("year", "number", doc="year of publication")
 FIELDS = (
-    Field("abstract", "bool", doc="whether there is a text beside the title"),
-    Field("author", "set", ("authors",), "people, as the corpus writes them"),
-    Field("date", "text", (), "date of publication, ISO 8601, as exact as it is known"),
+    Field("abstract", "bool", doc="whether there is a text besides the title"),
+    Field("author", "set", ("authors",), "people, as written in the corpus"),
+    Field("date", "text", (), "date of publication, ISO 8601, as exact as known"),
     Field("doi", "text"),
-    Field("id", "text", (), "as the corpus names the document"),
+    Field("id", "text", (), "id of the document in the corpus"),
     Field("journal", "text"),
     Field("keyword", "set", ("keywords",), "the authors' own"),
     Field("language", "set", ("lang",)),
@@ -57,7 +57,7 @@ _NEVER = frozenset(
         "is", "url", "pages", "vernacular_title",
     }
 )  # fmt: skip
-"""Keys that are read in another way, or that filtering by makes no sense."""
+"""Keys that are read in another way, or are of no use in a filter."""
 
 _NAME = re.compile(r"[^\W\d_][\w-]{0,63}")
 _SEPARATORS = re.compile(r"[^\w]+")
@@ -65,15 +65,15 @@ _PERSON = re.compile(r"[^\W\d].* [^\W\d_a-z]{1,4}(?: (?:Jr|Sr|2nd|3rd))?|et al")
 
 
 def schema_of(names: Iterable[str]) -> Schema:
-    """What a filter may name: the standard fields among these names, the others as own keys."""
-    ours = {field.name: field for field in (*FIELDS, YEAR)}
+    """The schema of filters: the standard fields among these names, the others as corpus keys."""
+    known = {field.name: field for field in (*FIELDS, YEAR)}
     return Schema(
-        [ours.get(name, Field(name, "set", doc="a key of the corpus")) for name in sorted(names)]
+        [known.get(name, Field(name, "set", doc="a key of the corpus")) for name in sorted(names)]
     )
 
 
 def pairs(document: Document) -> Iterator[tuple[str, str]]:
-    """Field and value for each value but the year; repeats are possible."""
+    """Field and value for each value except the year, possibly repeated."""
     yield "id", document.id
     if document.text.strip():
         yield "abstract", "yes"
@@ -98,7 +98,7 @@ def when(document: Document) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def field_of(key: str) -> str | None:
-    """The field that a key of the metadata belongs to; None for one that is not read."""
+    """The field of a metadata key; None for a key that is not read."""
     name = _SEPARATORS.sub("_", key.casefold()).strip("_")
     if name in _OURS and name not in _NEVER:
         return _OURS[name]
@@ -114,7 +114,7 @@ _STANDARD = frozenset(field.name for field in FIELDS)
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts of a value, as the filter language sees them; what is nested deeper has none."""
+    """The texts of a value for filters; deeper nested values have none."""
     if isinstance(value, str):
         if value.strip():
             yield value
@@ -129,8 +129,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _names(value: Any) -> Iterator[str]:
-    """People: of a list as they are, of one text cut at its semicolons, or at its commas where
-    all that stands between them is "Family AB"."""
+    """People: the items of a list; a text split at semicolons, or at commas if all parts have the
+    form "Family AB"."""
     if not isinstance(value, str):
         yield from _texts(value)
         return

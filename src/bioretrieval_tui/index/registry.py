@@ -1,4 +1,4 @@
-"""The indexes of this user: list, look at, open, remove, and sweep what killed processes left.
+"""The indexes of this user: list, inspect, open, remove, and sweep what killed processes left.
 
 Listing reads manifests and sizes only and imports neither numpy nor hnswlib.
 """
@@ -11,14 +11,13 @@ import os
 import secrets
 import shutil
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index.layout import (
     BUILDING_PREFIX,
-    GRAPH,
     MANIFEST,
     METADATA,
     POOL_HASH_BYTES,
@@ -32,10 +31,8 @@ from bioretrieval_tui.index.layout import (
     writing,
 )
 from bioretrieval_tui.index.manifest import (
-    REBUILD,
     Manifest,
     check_content,
-    check_contents,
     check_sizes,
     fault,
     read_manifest,
@@ -54,78 +51,82 @@ _COMPACT = "bioretrieval-tui index compact {}"
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """One index at a glance.
+    """One index at a glance; what a damaged manifest cannot tell is None.
 
-    status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how far
-    a first build has come; what a damaged manifest cannot tell is None. dead_share: documents that
-    were replaced or deleted and still take room, of all; segments: builds and additions since it
-    was last compacted.
+    status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how many
+    documents a first build has encoded. bytes: on disk; built: ISO 8601, UTC. dead_share: share of
+    documents that were replaced or deleted and still take up disk space. segments: builds and
+    additions since the last compaction. recall: recall@10 of the graph against exact search,
+    measured when it was built. fields: what a filter may name.
     """
 
     name: str
-    documents: int | None
-    model: str | None
-    dimension: int | None
-    dtype: str | None
-    device: str | None
-    built: str | None
-    bytes: int
-    status: str
-    docs_per_second: float | None
+    documents: int | None = None
+    model: str | None = None
+    dimension: int | None = None
+    dtype: str | None = None
+    device: str | None = None
+    built: str | None = None
+    bytes: int = 0
+    status: str = "ok"
+    docs_per_second: float | None = None
     dead_share: float | None = None
     aliases: int | None = None
     segments: int | None = None
     recall: float | None = None
-    """recall@10 of the graph against exact search, measured when it was built."""
     fields: tuple[str, ...] | None = None
-    """What a filter may name; None where that is not known."""
 
 
+@dataclass
 class OpenIndex:
     """A complete index, open for reading, whose files were compared with the manifest."""
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        folder: Path,
-        documents: DocumentStore,
-        lexical: TextIndex,
-        fields: MetadataIndex,
-    ) -> None:
-        self.manifest = manifest
-        self.folder = folder
-        self.documents = documents
-        self.lexical = lexical
-        self.fields = fields
-        self._vectors: VectorStore | None = None
-        self._opening = threading.Lock()
+    manifest: Manifest
+    folder: Path
+    documents: DocumentStore
+    lexical: TextIndex
+    fields: MetadataIndex
+    _vectors: VectorStore | None = None
+    _opening: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def vectors(self) -> VectorStore:
-        """The vectors; checked, and their graph loaded, when they are first needed.
+        """The vectors; they are checked, and their graph loaded, when they are first needed.
 
         Raises:
             IndexFault: the index has none, they are damaged, or a newer build replaced them.
         """
+        from bioretrieval_tui.index.hnsw import HnswStore
+
+        manifest, folder = self.manifest, self.folder
         with self._opening:
             if self._vectors is None:
-                try:
-                    self._vectors = _open_vectors(self.manifest, self.folder)
-                except FileNotFoundError as error:
-                    if manifest_of(self.manifest.name).generation == self.manifest.generation:
-                        raise _lacks_file(self.manifest, error) from error
+                if not manifest.encoded:
                     raise IndexFault(
-                        f"index {self.manifest.name} was replaced meanwhile", remedy="try again"
+                        f"index {manifest.name} has no vectors: it was built for BM25 alone",
+                        remedy="search it with the mode lexical, or build it again with a model",
+                    )
+                try:
+                    for path in manifest.dense_files():
+                        check_content(manifest, folder, path, fresh=False)
+                    store = HnswStore(manifest, folder)
+                    store.ready()
+                except FileNotFoundError as error:
+                    if manifest_of(manifest.name).generation == manifest.generation:
+                        raise _lacks_file(manifest, error) from error
+                    raise IndexFault(
+                        f"index {manifest.name} was replaced meanwhile", remedy="try again"
                     ) from error
+                self._vectors = store
             return self._vectors
 
     def close(self) -> None:
-        """Close the documents; everything else goes with the last reference."""
+        """Close the documents; the other files are closed with the last reference."""
         self.documents.close()
 
 
 def index_names() -> list[str]:
-    """Names of all indexes, sorted; one whose first build is under way is none yet."""
+    """Names of all indexes, sorted, without those whose first build is not complete."""
     try:
         found = [path.name for path in indexes_folder().iterdir() if (path / MANIFEST).exists()]
     except (FileNotFoundError, NotADirectoryError):
@@ -138,14 +139,13 @@ def index_names() -> list[str]:
 
 
 def list_indexes() -> list[IndexInfo]:
-    """All indexes, sorted by name; files are compared by size. A damaged one is listed as such,
-    and so is one whose first build was cut short."""
-    found = [_look(indexes_folder() / name, deep=False) for name in index_names()]
+    """All indexes, sorted by name, with damaged and unfinished ones; files are compared by size."""
+    found = [_inspect(indexes_folder() / name, deep=False) for name in index_names()]
     return sorted([*found, *unfinished()], key=lambda one: one.name)
 
 
 def unfinished() -> list[IndexInfo]:
-    """Indexes that have never been complete, and of which something was encoded already."""
+    """Indexes that were never complete, of which some documents are encoded."""
     found = []
     try:
         folders = [path for path in indexes_folder().iterdir() if not path.name.startswith(".")]
@@ -158,28 +158,22 @@ def unfinished() -> list[IndexInfo]:
                 encoded += journal.stat().st_size // POOL_HASH_BYTES
         if encoded and not (folder / MANIFEST).exists():
             status = f"unfinished: {encoded:,} documents encoded; build it again to go on"
-            found.append(_unknown(folder, status))
+            found.append(IndexInfo(folder.name, bytes=_bytes(folder), status=status))
     return found
 
 
 def glance(name: str) -> IndexInfo:
     """One index, its files compared by size. Raises NotFoundError, UsageError as `info`."""
-    folder = index_folder(name)
-    if not (folder / MANIFEST).exists():
-        raise _missing(name)
-    return _look(folder, deep=False)
+    return _inspect(_existing(name), deep=False)
 
 
 def info(name: str) -> IndexInfo:
     """One index, every file compared by checksum.
 
     Raises:
-        NotFoundError: there is none. UsageError: no such name is possible.
+        NotFoundError: there is none. UsageError: an impossible name.
     """
-    folder = index_folder(name)
-    if not (folder / MANIFEST).exists():
-        raise _missing(name)
-    return _look(folder, deep=True)
+    return _inspect(_existing(name), deep=True)
 
 
 def manifest_of(name: str) -> Manifest:
@@ -193,8 +187,8 @@ def manifest_of(name: str) -> Manifest:
 def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
     """Open an index after comparing its files with the manifest.
 
-    vectors: False leaves vectors and graph unread until they are first needed, which BM25 never
-    does. A build that completes meanwhile is no fault: the newer generation is opened then.
+    vectors: False opens vectors and graph only when they are first needed, so never for BM25. If
+    a build completes meanwhile, the newer generation is opened.
 
     Raises:
         NotFoundError: there is none. IndexFault: it is damaged, of an older format, or has no
@@ -216,17 +210,16 @@ def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
         documents: DocumentStore | None = None
         try:
             check_sizes(manifest, folder)
-            dense, native = _dense_files(manifest), manifest.path(f"{TEXT}/")
+            dense, native = manifest.dense_files(), manifest.path(f"{TEXT}/")
             for path in manifest.files:
                 if path not in dense:
-                    # What goes to native code is read now, whatever is remembered of it.
+                    # Files for native code are read now, even if their checksum is remembered.
                     check_content(manifest, folder, path, fresh=path.startswith(native))
             documents = DocumentStore([folder / path for path in manifest.stores()])
             if documents.rows != manifest.rows:
-                raise IndexFault(
-                    f"index {name} is damaged: its store holds {documents.rows:,} documents,"
-                    f" not {manifest.rows:,}",
-                    remedy=REBUILD,
+                raise fault(
+                    manifest,
+                    f"its store holds {documents.rows:,} documents, not {manifest.rows:,}",
                 )
             text = TextIndex(folder / manifest.path(TEXT), manifest.lexical, name=name)
             if manifest.fields is None:
@@ -241,7 +234,7 @@ def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
             )
             index = OpenIndex(manifest, folder, documents, text, fields)
             if vectors:
-                # Now, and not at the first search: by then a newer build may have swept the files.
+                # At the first search a newer build may have swept the files.
                 _ = index.vectors
             return index
         except (FileNotFoundError, IndexFault) as error:
@@ -255,33 +248,8 @@ def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
     raise IndexFault(f"index {name} is replaced again and again", remedy="try again later")
 
 
-def _dense_files(manifest: Manifest) -> set[str]:
-    """What only dense search reads, as `files` names it."""
-    return {*manifest.matrices(), manifest.path(GRAPH)}
-
-
-def _open_vectors(manifest: Manifest, folder: Path) -> VectorStore:
-    """Check and open the vectors, with the graph where searches will walk it.
-
-    Raises:
-        IndexFault: there are none, or they are damaged. FileNotFoundError: they were swept.
-    """
-    from bioretrieval_tui.index.hnsw import HnswStore
-
-    if not manifest.encoded:
-        raise IndexFault(
-            f"index {manifest.name} has no vectors: it was built for BM25 alone",
-            remedy="search it with the mode lexical, or build it again with a model",
-        )
-    for path in sorted(_dense_files(manifest)):
-        check_content(manifest, folder, path, fresh=False)
-    store = HnswStore(manifest, folder)
-    store.ready()
-    return store
-
-
 def remove_index(name: str) -> int:
-    """Delete an index and return the bytes that it took. It is whole until it is gone.
+    """Delete an index, in one step, and return the bytes that it took.
 
     Raises:
         NotFoundError: there is none. IndexFault: it is being written, or cannot be deleted.
@@ -300,27 +268,26 @@ def remove_index(name: str) -> int:
     return size
 
 
-def _look(folder: Path, *, deep: bool) -> IndexInfo:
-    """One index at a glance; one that is replaced meanwhile is no damaged one, so it is looked at
-    again."""
-    found = _unknown(folder, _damaged("it is replaced again and again"))
-    for _ in range(_TRIES):
-        try:
+def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
+    """One index, inspected again if it is replaced meanwhile; `deep` compares checksums."""
+    try:
+        for _ in range(_TRIES):
             manifest = read_manifest(folder)
-            found = _look_at(manifest, folder, deep=deep)
+            found = _info_of(manifest, folder, deep=deep)
             if found.status == "ok" or read_manifest(folder).generation == manifest.generation:
                 break
-        except BioRetrievalError as error:
-            return _unknown(folder, _damaged(error.message))
-    return found
+        return found
+    except BioRetrievalError as error:
+        return IndexInfo(folder.name, bytes=_bytes(folder), status=_damaged(error.message))
 
 
-def _look_at(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
+def _info_of(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
     status = "ok"
     try:
         check_sizes(manifest, folder)
         if deep:
-            check_contents(manifest, folder)
+            for path in manifest.files:
+                check_content(manifest, folder, path, fresh=False)
     except IndexFault as error:
         status = _damaged(error.message)
     except FileNotFoundError as error:
@@ -346,40 +313,30 @@ def _look_at(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
     )
 
 
-def _unknown(folder: Path, status: str) -> IndexInfo:
-    """An index of which nothing is known but its name, its size and what is wrong."""
-    return IndexInfo(
-        name=folder.name,
-        documents=None,
-        model=None,
-        dimension=None,
-        dtype=None,
-        device=None,
-        built=None,
-        bytes=_bytes(folder),
-        status=status,
-        docs_per_second=None,
-    )
-
-
 def _damaged(message: str) -> str:
     return f"damaged: {message.partition('is damaged: ')[2] or message}"
 
 
 def _lacks_file(manifest: Manifest, error: FileNotFoundError) -> IndexFault:
     name = Path(error.filename).name if error.filename else "a file"
-    return IndexFault(f"index {manifest.name} is damaged: {name} is missing", remedy=REBUILD)
+    return fault(manifest, f"{name} is missing")
 
 
 def _bytes(folder: Path) -> int:
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            try:
+            with contextlib.suppress(FileNotFoundError):  # a build is sweeping
                 total += Path(parent, name).lstat().st_size
-            except FileNotFoundError:
-                continue  # a build is sweeping
     return total
+
+
+def _existing(name: str) -> Path:
+    """The folder of an index that was built. Raises NotFoundError, UsageError."""
+    folder = index_folder(name)
+    if not (folder / MANIFEST).exists():
+        raise _missing(name)
+    return folder
 
 
 def _missing(name: str) -> NotFoundError:
@@ -389,11 +346,11 @@ def _missing(name: str) -> NotFoundError:
 
 
 def sweep_index(folder: Path, *, pools: bool = False) -> None:
-    """Remove from one index all but its manifest and what that names; vectors of unfinished
-    builds go only with `pools`, once a build was finished.
+    """Remove from one index all but its manifest and the files that it names.
 
-    The caller holds the index for writing, so whatever else lies there belongs to nobody. Where
-    the manifest cannot be read, folders are kept: a newer version may understand it.
+    pools: also remove the vectors of unfinished builds, once a build is finished. The caller holds
+    the index for writing, so no process uses the other files. If the manifest cannot be read,
+    folders are kept: a newer version may understand it.
     """
     if not folder.is_dir():
         return
@@ -410,15 +367,15 @@ def sweep_index(folder: Path, *, pools: bool = False) -> None:
             if pools or not _holds_vectors(path):
                 _discard(path)
             continue
-        ruin = path.name.startswith((BUILDING_PREFIX, f".{MANIFEST}."))
-        if ruin or (keep is not None and path.name not in keep):
+        remains = path.name.startswith((BUILDING_PREFIX, f".{MANIFEST}."))
+        if remains or (keep is not None and path.name not in keep):
             _discard(path)
     with contextlib.suppress(OSError):
-        folder.rmdir()  # succeeds only where nothing is left
+        folder.rmdir()  # succeeds only if it is empty
 
 
 def sweep_removed() -> None:
-    """Finish every removal that was cut short. Two processes may do so at once."""
+    """Finish every interrupted removal. Two processes may do so at once."""
     for path in indexes_folder().glob(f"{REMOVED_PREFIX}*"):
         _discard(path)
 
@@ -431,7 +388,7 @@ def _holds_vectors(pool: Path) -> bool:
 
 
 def _discard(path: Path) -> None:
-    """Delete a file or folder; what cannot be deleted now is left for the next sweep."""
+    """Delete a file or folder; what cannot be deleted is left for the next sweep."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

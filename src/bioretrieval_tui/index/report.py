@@ -1,4 +1,4 @@
-"""What a build has read and what a verification has found: plain values, light to import."""
+"""Reports of builds and verifications: plain values, quick to import."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import msgspec
 from bioretrieval_tui.documents.document import Rejected
 
 MOST_LISTED = 10_000
-"""Rejected records that are listed one by one; all are counted."""
+"""Rejected records that are listed; all are counted."""
 
 
 class RejectedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A record that was not taken: the file as it was named, a line from 1 or a byte offset from
-    0 where the format tells one, and why."""
+    """A rejected record: the file as named, a line from 1 or a byte offset from 0 if the format has
+    one, and why."""
 
     file: str
     reason: str
@@ -37,10 +37,11 @@ class FileReport(msgspec.Struct):
 class Report(msgspec.Struct):
     """Counts of records. read = kept + duplicates + replaced + rejected.
 
-    kept: new documents; duplicates: records that were there already, by id or by text under
-    another id; replaced: records that took the place of an older one of their id; deleted: ids
-    that the files themselves took out; without_abstract: of those kept or replaced, how many have
-    a title alone; documents: how many the index holds at the end.
+    kept: new documents; duplicates: records that the index has already, by id or by text under
+    another id; replaced: records that replaced an older one of their id; deleted: ids that the
+    files deleted; without_abstract: how many of those kept or replaced have only a title;
+    documents: of the index at the end; without_document: imported vectors without a document;
+    encoded: documents that the model encoded, as the others had vectors already.
     """
 
     read: int = 0
@@ -52,14 +53,12 @@ class Report(msgspec.Struct):
     rejected: int = 0
     documents: int = 0
     without_document: int = 0
-    """Imported vectors whose document was not there."""
     encoded: int = 0
-    """Documents that the model encoded; the vectors of the others were there already."""
     files: list[FileReport] = msgspec.field(default_factory=list)
     rejections: list[RejectedRecord] = msgspec.field(default_factory=list)
 
     def reject(self, rejected: Rejected) -> None:
-        """Count and, while there are few, list a rejected record."""
+        """Count a rejected record, and list it if there are fewer than `MOST_LISTED`."""
         self.rejected += 1
         self.read += 1
         if len(self.rejections) < MOST_LISTED:
@@ -89,7 +88,7 @@ class Report(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: what, whether it is right, what was found, what to do."""
+    """One check: what was checked, whether it is right, what was found, and the remedy."""
 
     what: str
     ok: bool

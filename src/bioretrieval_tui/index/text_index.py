@@ -1,14 +1,14 @@
-"""The text index: BM25 by tantivy over the terms of the analyser of this package.
+"""The text index: BM25 by tantivy over the terms of this package's analyser.
 
-tantivy stores one field of terms, the title's `TITLE_WEIGHT` times, so that the score of a
-document is the sum over the query's terms of
+tantivy stores one field of terms, with those of the title `TITLE_WEIGHT` times, so that the score
+of a document is the sum over the query's terms of
 
     weight * idf * (k1 + 1) * tf / (tf + k1 * (1 - b + b * length / average length))
 
 with one saturation over title and text (as in BM25F), k1 = 1.2, b = 0.75 and
 idf = ln(1 + (N - n + 0.5) / (n + 0.5)) for n of N documents with the term. Lengths above 40 terms
-are kept to about three binary digits. Documents that were deleted count in N, n and the average
-until their segment is merged or the index is compacted.
+are stored to about three binary digits. Deleted documents count in N, n and the average until
+their segment is merged or the index is compacted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -34,6 +33,7 @@ from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.analysis import ANALYSER, spans, tokens
 from bioretrieval_tui.index.layout import share_file
 from bioretrieval_tui.index.manifest import TextFacts
+from bioretrieval_tui.index.vectors import Labels
 
 if TYPE_CHECKING:
     from tantivy import Query
@@ -41,31 +41,32 @@ if TYPE_CHECKING:
 ENGINE = "tantivy-1"
 """How terms are laid out in tantivy's segments; raise it with the schema or `TITLE_WEIGHT`."""
 TITLE_WEIGHT = 2
-"""How often a title's terms count; tuned, see `benchmarks/results/text_index.md`."""
+"""How often each term of a title counts; tuned, see `benchmarks/results/text_index.md`."""
 MAX_QUERY_CHARACTERS = 200_000
 MAX_QUERY_TERMS = 256
-"""A longer query keeps the terms that can count most: the others hardly change the order."""
+"""A longer query keeps the terms with the highest possible scores: the others hardly matter."""
 MAX_LABELS = 2**32 - 1
 
 _MEMORY = 64 * 2**20
-"""Bytes of postings that tantivy gathers before it writes a segment."""
+"""Bytes of postings in memory before tantivy writes a segment."""
 _FEW = 200
-"""So few labels are a condition of the query; more are looked for among the best documents."""
+"""So few labels become a condition of the query; more are a filter on the top documents."""
 _COSTLIER = 4
-"""A label in a condition takes as long as so many of the best documents."""
+"""A label in a condition takes as long as so many of the top documents."""
 _SPARE = 16
+"""Documents beyond the `k` best that are looked at for ties."""
 _READ_LOCK = ".tantivy-meta.lock"
-"""tantivy makes this empty file wherever it opens an index, so it is part of the index."""
+"""tantivy creates this empty file wherever it opens an index, so it is part of the index."""
 _WRITE_LOCK = ".tantivy-writer.lock"
 _OS_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
 
-Labels = NDArray[np.int64]
 Scores = NDArray[np.float32]
 Terms = Sequence[tuple[str, float]]
+"""Terms as `analysis.tokens` gives them, each with its weight."""
 
 
 def weighted_terms(query: str) -> list[tuple[str, float]]:
-    """Each term of `query` with the number of times that it occurs there."""
+    """Each term of `query` with the number of its occurrences."""
     counted = Counter(tokens(query[:MAX_QUERY_CHARACTERS]))
     return [(term, float(count)) for term, count in counted.items()]
 
@@ -76,15 +77,16 @@ def is_current(facts: TextFacts) -> bool:
 
 
 class TextIndexWriter:
-    """Writes a text index into a new folder, alone or as the continuation of another one.
+    """Writes a text index into a new folder, alone or as an extension of another one.
+
+    folder: created here; base: the folder of the index to extend, whose segments are shared by hard
+    links where the file system has them. Segments are never changed in place.
 
     Raises (by all methods):
-        OSError: the disk is full or gone.
+        OSError: the disk is full or not accessible.
     """
 
     def __init__(self, folder: Path, *, base: Path | None = None) -> None:
-        """folder: is made; base: the folder of the index to continue, whose segments are shared
-        by hard links where the file system has them. Segments are never changed in place."""
         import tantivy
 
         folder.mkdir(parents=True)
@@ -102,7 +104,7 @@ class TextIndexWriter:
                 self._index = tantivy.Index(schema.build(), path=str(folder))
             else:
                 self._index = tantivy.Index.open(str(folder))
-            # Otherwise a thread of tantivy opens the folder again at some time after a commit.
+            # Otherwise a thread of tantivy reopens the folder some time after a commit.
             self._index.config_reader("manual")
             # With one thread, segments are the same on every run.
             self._writer: Any = self._index.writer(heap_size=_MEMORY, num_threads=1)
@@ -111,7 +113,7 @@ class TextIndexWriter:
         """Index `documents` under `first_label` and the labels after it.
 
         Raises:
-            ValueError: `first_label` is not the one after the last; the caller's defect.
+            ValueError: `first_label` does not follow the last label, a bug of the caller.
         """
         import tantivy
 
@@ -131,7 +133,7 @@ class TextIndexWriter:
     def finish(self, *, dead: Labels, documents: int, total: int) -> TextFacts:
         """Delete the labels `dead`, write everything and close.
 
-        documents: how many must be alive then; total: labels in all, dead ones too.
+        documents: how many must remain; total: all labels, with deleted ones.
         """
         import tantivy
 
@@ -156,14 +158,9 @@ class TextIndexWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._writer is not None:
-            # The folder is about to be deleted: what tantivy says of it now does not matter.
+            # The folder is about to be deleted, so errors do not matter.
             with contextlib.suppress(ValueError):
                 self._writer.rollback()
                 self._writer.wait_merging_threads()
@@ -171,23 +168,22 @@ class TextIndexWriter:
 
 
 class TextIndex:
-    """One text index, open for reading. Any number of threads may search at a time.
+    """One text index, open for reading by any number of threads at a time.
 
-    The caller has compared the SHA-256 of every file with the manifest: tantivy checks only what
-    it needs to open them.
+    facts: what `TextIndexWriter.finish` returned; name: of the index, for the remedy. The caller
+    has compared the SHA-256 of every file with the manifest: tantivy checks only what it needs to
+    open them.
+
+    Raises (on construction and by all methods):
+        IndexFault: the files are damaged, do not fit `facts`, or were made by another analyser or
+            engine.
     """
 
     def __init__(self, folder: Path, facts: TextFacts, *, name: str) -> None:
-        """Open `folder`; `facts` is what `TextIndexWriter.finish` returned.
-
-        Raises:
-            IndexFault: the files are damaged, do not fit `facts`, or were made by another
-                analyser or engine. `name` is what the remedy calls the index.
-        """
         import tantivy
 
         self._tantivy = tantivy
-        self._facts = facts
+        self.facts = facts
         self._name = name
         self._remedy = remedy = f"run: bioretrieval-tui index compact {name}"
         if not is_current(facts):
@@ -208,55 +204,43 @@ class TextIndex:
                 remedy=remedy,
             )
 
-    @property
-    def facts(self) -> TextFacts:
-        """What the manifest says of the index."""
-        return self._facts
-
-    def search(self, query: str, k: int, allowed: Labels | None = None) -> tuple[Labels, Scores]:
+    def search(
+        self, query: str | Terms, k: int, allowed: Labels | None = None
+    ) -> tuple[Labels, Scores]:
         """The `k` best documents for `query` and their scores, best first, ties by label.
 
-        A word that is repeated counts again. Only documents with at least one term of the query
-        are given, and only labels in `allowed` (any order, may hold labels that do not exist)
+        query: text, of which a repeated word counts again, or terms with weights: those of the same
+        term are added, and terms count only if their weight is above 0. Results have at least one
+        term of the query, and are in `allowed` (any order, may contain labels that do not exist)
         unless it is None. A query of stop words only, or an empty one, finds nothing.
         """
-        return self.search_weighted(weighted_terms(query), k, allowed)
-
-    def search_weighted(
-        self, terms: Terms, k: int, allowed: Labels | None = None
-    ) -> tuple[Labels, Scores]:
-        """As `search`, for terms as `analysis.tokens` gives them, each with its weight.
-
-        Weights of the same term are added; terms whose weight is not above 0 do not count.
-        """
-        query = self._query(terms)
-        if query is None or k <= 0 or not self._facts.documents:
+        parsed = self._query(query)
+        existing = None if allowed is None else self._existing(allowed)
+        if (
+            parsed is None
+            or k <= 0
+            or not self.facts.documents
+            or (existing is not None and not len(existing))
+        ):
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        k = min(k, self._facts.documents)
-        if allowed is None:
-            return self._best(query, k, k + _SPARE, None)
-        allowed = self._existing(allowed)
-        if not len(allowed):
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        k = min(k, self.facts.documents)
+        if existing is None:
+            return self._best(parsed, k, k + _SPARE, None)
         # The best allowed documents are expected among so many of the best of all.
-        limit = int(1.5 * (k + _SPARE) * self._facts.labels / len(allowed))
-        if len(allowed) <= max(_FEW, limit // _COSTLIER):
-            return self._best(self._within(query, allowed), k, k + _SPARE, None)
-        return self._best(query, k, limit, allowed)
+        limit = int(1.5 * (k + _SPARE) * self.facts.labels / len(existing))
+        if len(existing) <= max(_FEW, limit // _COSTLIER):
+            return self._best(self._within(parsed, existing), k, k + _SPARE, None)
+        return self._best(parsed, k, limit, existing)
 
-    def scores_of(self, query: str, labels: Labels) -> Scores:
-        """The score of each of `labels` for `query`, in their order; 0 where the document has no
-        term of the query or does not exist."""
-        return self.scores_weighted(weighted_terms(query), labels)
-
-    def scores_weighted(self, terms: Terms, labels: Labels) -> Scores:
-        """As `scores_of`, for terms with weights as `search_weighted` takes them."""
+    def scores_of(self, query: str | Terms, labels: Labels) -> Scores:
+        """The score of each of `labels` for `query`, in their order; 0 if the document has no term
+        of the query or does not exist. query: as `search` takes it."""
         labels = np.asarray(labels, dtype=np.int64)
         scores = np.zeros(len(labels), np.float32)
-        query, wanted = self._query(terms), self._existing(labels)
-        if query is None or not len(wanted):
+        parsed, wanted = self._query(query), self._existing(labels)
+        if parsed is None or not len(wanted):
             return scores
-        found, given = self._hits(self._within(query, wanted), len(wanted))
+        found, given = self._hits(self._within(parsed, wanted), len(wanted))
         if len(found):
             order = np.argsort(found)
             found, given = found[order], given[order]
@@ -266,10 +250,10 @@ class TextIndex:
         return scores
 
     def explain(self, query: str, label: int) -> list[tuple[str, float]]:
-        """The words of `query` that found document `label`, as they were typed, each with its
-        share of the score (they add up to 1), largest first; empty if none did.
+        """The words of `query` that document `label` matches, as typed, each with its share of the
+        score (they add up to 1), largest first; empty if there is none.
 
-        Where two words of the query are one term, the first stands for both.
+        If two words of the query are one term, the first is given.
         """
         typed: dict[str, str] = {}
         query = query[:MAX_QUERY_CHARACTERS]
@@ -278,7 +262,7 @@ class TextIndex:
         shares: dict[str, float] = {}
         one = np.array([label], dtype=np.int64)
         for term, weight in self._strongest(weighted_terms(query)):
-            score = float(self.scores_weighted([(term, weight)], one)[0])
+            score = float(self.scores_of([(term, weight)], one)[0])
             if score > 0:
                 shares[typed[term]] = shares.get(typed[term], 0.0) + score
         whole = sum(shares.values())
@@ -286,7 +270,7 @@ class TextIndex:
         return [(word, score / whole) for word, score in ordered]
 
     def document_frequency(self, term: str) -> int:
-        """In how many documents a term (as `analysis.tokens` gives it) occurs."""
+        """The number of documents with a term (as `analysis.tokens` gives it)."""
         with self._native():
             return int(self._searcher.doc_freq("terms", _encodable(term)))
 
@@ -309,7 +293,7 @@ class TextIndex:
         except ValueError as error:
             if "Lockfile" not in str(error):
                 raise
-        # tantivy makes a lock beside the files, which a read-only disk refuses.
+        # tantivy creates a lock file beside the files, which a read-only disk refuses.
         links = mkdtemp(prefix="bioretrieval-")
         weakref.finalize(self, shutil.rmtree, links, ignore_errors=True)
         for path in folder.iterdir():
@@ -335,9 +319,9 @@ class TextIndex:
         found = query.term_query(self._schema, "terms", _encodable(term), "freq")
         return found if weight == 1.0 else query.boost_query(found, weight)
 
-    def _query(self, terms: Terms) -> Query | None:
-        """The query of all terms with a weight; None where there are none."""
-        strongest = self._strongest(terms)
+    def _query(self, query: str | Terms) -> Query | None:
+        """The query of all terms with a weight; None if there are none."""
+        strongest = self._strongest(weighted_terms(query) if isinstance(query, str) else query)
         if not strongest:
             return None
         should = self._tantivy.Occur.Should
@@ -345,14 +329,14 @@ class TextIndex:
         return self._tantivy.Query.boolean_query(parts)
 
     def _strongest(self, terms: Terms) -> Terms:
-        """Each term once, with the sum of its weights; of very many, those that can count most."""
+        """Each term once, with the sum of its weights; of too many, the highest possible scores."""
         weights: dict[str, float] = {}
         for term, weight in terms:
             weights[term] = weights.get(term, 0.0) + weight
         found = [(term, weight) for term, weight in weights.items() if 0 < weight < math.inf]
         if len(found) <= MAX_QUERY_TERMS:
             return found
-        total = self._facts.documents
+        total = self.facts.documents
         impacts = []
         for place, (term, weight) in enumerate(found):
             count = self.document_frequency(term)
@@ -364,7 +348,7 @@ class TextIndex:
     def _within(self, query: Query, labels: Labels) -> Query:
         """`query` restricted to these labels; scores stay the same."""
         queries, occur = self._tantivy.Query, self._tantivy.Occur
-        # One query a label takes a third of the time of one query of a set of labels.
+        # One query for each label takes a third of the time of a term set query.
         each = [
             (occur.Should, queries.term_query(self._schema, "label", label))
             for label in labels.tolist()
@@ -377,27 +361,27 @@ class TextIndex:
         labels = np.asarray(labels, dtype=np.int64)
         if not np.all(labels[1:] > labels[:-1]):
             labels = np.unique(labels)
-        return labels[(labels >= 0) & (labels < self._facts.labels)]
+        return labels[(labels >= 0) & (labels < self.facts.labels)]
 
     def _best(
         self, query: Query, k: int, limit: int, allowed: Labels | None
     ) -> tuple[Labels, Scores]:
-        """The `k` best labels and scores among `allowed`, by looking at the `limit` best, and at
-        more until it is certain that no other document belongs to them."""
+        """The `k` best labels and scores among `allowed`, from the `limit` best of all, and from
+        more until no other document can belong to them."""
         mask = None
         if allowed is not None:
-            mask = np.zeros(self._facts.labels, dtype=np.bool_)
+            mask = np.zeros(self.facts.labels, dtype=np.bool_)
             mask[allowed] = True
         while True:
-            limit = min(limit, self._facts.documents)
+            limit = min(limit, self.facts.documents)
             labels, scores = self._hits(query, limit)
-            complete = len(labels) < limit or limit == self._facts.documents
+            complete = len(labels) < limit or limit == self.facts.documents
             last = scores.min(initial=np.inf)
             if mask is not None:
                 kept = mask[labels]
                 labels, scores = labels[kept], scores[kept]
             order = np.lexsort((labels, -scores))[:k]
-            # Of documents with the same score the smallest labels are due, so all must be seen.
+            # Ties go by label, so all documents with the last score must be seen.
             if complete or (len(order) == k and scores[order[-1]] > last):
                 return labels[order], scores[order]
             limit *= 4
@@ -405,18 +389,18 @@ class TextIndex:
                 return self._best(self._within(query, allowed), k, k + _SPARE, None)
 
     def _hits(self, query: Query, limit: int) -> tuple[Labels, Scores]:
-        """The labels and scores of the `limit` best, in no certain order where scores are equal."""
+        """The labels and scores of the `limit` best, equal scores in no certain order."""
         with self._native():
             hits = self._searcher.search(query, limit, False).hits
             labels = self._searcher.fast_field_values("label", [hit[1] for hit in hits])
         scores = np.fromiter((hit[0] for hit in hits), np.float32, len(hits))
-        # tantivy adds the terms in different orders: what differs by rounding only is the same.
+        # tantivy adds the terms in varying order: scores that differ by rounding are made equal.
         bits = (scores.view(np.int32) + np.int32(32)) & np.int32(-64)
         return np.array(labels, dtype=np.int64), bits.view(np.float32)
 
 
 def _encodable(text: str) -> str:
-    """`text` with a question mark for each half of a surrogate pair, which tantivy cannot store."""
+    """`text` with a question mark for each lone surrogate, which tantivy cannot store."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -426,7 +410,7 @@ def _encodable(text: str) -> str:
 
 @contextlib.contextmanager
 def _as_os_errors() -> Iterator[None]:
-    """Turn what tantivy raises for a failing disk, a ValueError, into an OSError."""
+    """Turn the ValueError that tantivy raises for a failing disk into an OSError."""
     try:
         yield
     except UnicodeEncodeError:

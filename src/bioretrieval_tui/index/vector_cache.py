@@ -1,24 +1,24 @@
 """Where the vectors of a build come from: the old index, an unfinished build, or the model.
 
-All are looked up by the content of the documents, so a document is encoded once however often it
-is read. A build that is killed loses its documents, which are quick to read again, and keeps its
-vectors: they are appended to a pool, window by window, with a journal line behind each, and the
-next build of the index by the same model and recipe goes on where they end.
+Vectors are looked up by the content hash of documents, so each document is encoded once. A build
+that is killed loses its documents, which are quick to read again, but not its vectors: they are
+appended to a pool, window by window, each followed by a line of a journal, and the next build of
+the index by the same model and recipe continues where they end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
@@ -34,18 +34,16 @@ from bioretrieval_tui.index.layout import (
     sync_folder,
 )
 from bioretrieval_tui.index.manifest import Manifest
-from bioretrieval_tui.index.vectors import Matrix
+from bioretrieval_tui.index.vectors import Halves, Labels, Matrix
 from bioretrieval_tui.progress import Reporter
 
-Halves = npt.NDArray[np.float16]
-_LARGEST = float(np.finfo(np.float16).max)
-
-
-Rows = npt.NDArray[np.int64]
+LARGEST = float(np.finfo(np.float16).max)
+"""Vectors are stored as float16: larger values cannot be kept."""
 
 _JOURNAL = "journal.jsonl"
 _VECTORS = "vectors.f16"
 _MOST_LINE = 1_024
+"""Bytes of a line of the journal."""
 
 
 class _Window(msgspec.Struct, frozen=True):
@@ -65,8 +63,10 @@ def pool_key(model: str, revision: str, recipe_hash: str, dimension: int) -> str
 class VectorPool:
     """The pool of one index and one encoder, open for looking up and appending.
 
-    What the journal does not vouch for (a window that was being written, altered bytes) is cut
-    off when the pool is opened.
+    Everything after the last window that fits the journal (a window that was being written,
+    altered bytes) is cut off when the pool is opened.
+
+    kept: vectors that the pool had then.
 
     Raises:
         OSError: the folder cannot be read or written, or the disk is full.
@@ -74,38 +74,43 @@ class VectorPool:
 
     def __init__(self, index: Path, key: str, dimension: int) -> None:
         self.folder = index / f"{POOL_PREFIX}{key}"
-        self._dimension = dimension
         self._width = 2 * dimension
         self.folder.mkdir(parents=True, exist_ok=True)
         sync_folder(index)
-        self.kept = self._recover()
-        """Vectors that were here when the pool was opened."""
-        self._keys, self._order = self._index()
-        self._old = _open_rows(self.folder / _VECTORS, self.kept, dimension)
-        self._vectors = (self.folder / _VECTORS).open("ab")
-        self._hashes = (self.folder / POOL_HASHES).open("ab")
-        self._journal = (self.folder / _JOURNAL).open("ab")
+        journal, hashes, vectors = (
+            self.folder / name for name in (_JOURNAL, POOL_HASHES, _VECTORS)
+        )
+        self.kept = self._recover(journal, hashes, vectors)
+        # Content hashes in order, as two halves each, and the rows that they belong to.
+        keys = np.frombuffer(hashes.read_bytes(), dtype="<u8").reshape(-1, 2)
+        self._order = np.argsort(keys[:, 0], kind="stable")
+        self._keys = keys[self._order]
+        shape = (self.kept, dimension)
+        self._old: Halves = np.empty(shape, dtype=np.float16)
+        if self.kept:  # an empty file cannot be mapped
+            self._old = np.memmap(vectors, dtype="<f2", mode="r", shape=shape)
+        self._streams = [path.open("ab") for path in (vectors, hashes, journal)]
 
     def close(self) -> None:
-        """Let go of the files; safe to call twice."""
-        for stream in (self._vectors, self._hashes, self._journal):
+        """Close the files; safe to call twice."""
+        for stream in self._streams:
             stream.close()
 
-    def find(self, digests: Sequence[bytes]) -> Rows:
-        """Rows of the vectors that were kept for these content hashes, -1 where there is none."""
+    def find(self, digests: Sequence[bytes]) -> Labels:
+        """Rows of the vectors for these content hashes, -1 where there is none."""
         rows = np.full(len(digests), -1, dtype=np.int64)
         if not self.kept or not digests:
             return rows
         wanted = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
         places = np.searchsorted(self._keys[:, 0], wanted[:, 0])
         places = np.minimum(places, len(self._keys) - 1)
-        # Half of a hash decides where to look, the whole of it whether it is the one. Two that
-        # share a half hide one another at worst, and then one is encoded again.
+        # The first half of a hash says where to look, the whole hash whether it is the same. Of two
+        # hashes with the same first half one may be missed, and is then encoded again.
         same = (self._keys[places] == wanted).all(axis=1)
         rows[same] = self._order[places[same]]
         return rows
 
-    def take(self, rows: Rows) -> Halves:
+    def take(self, rows: Labels) -> Halves:
         """The vectors in these rows: float16 (n, dimension)."""
         taken: Halves = self._old[rows]
         return taken
@@ -114,71 +119,41 @@ class VectorPool:
         """Keep vectors for their content hashes; they are safe on disk when this returns."""
         data = np.ascontiguousarray(vectors, dtype="<f2").tobytes()
         names = b"".join(digests)
-        _write(self._vectors, data)
-        _write(self._hashes, names)
         line = msgspec.json.encode(_Window(len(digests), zlib.crc32(names), zlib.crc32(data)))
-        _write(self._journal, line + b"\n")
+        for stream, part in zip(self._streams, (data, names, line + b"\n"), strict=True):
+            stream.write(part)
+            stream.flush()
+            os.fsync(stream.fileno())
 
-    def _recover(self) -> int:
-        """Cut all files to what the journal vouches for; how many vectors that is."""
+    def _recover(self, *paths: Path) -> int:
+        """Cut journal, hashes and vectors to the windows that fit; return how many vectors."""
         good, journal_end = 0, 0
-        paths = [self.folder / name for name in (_JOURNAL, POOL_HASHES, _VECTORS)]
         for path in paths:
             path.touch()
-        with (
-            paths[0].open("rb") as journal,
-            paths[1].open("rb") as hashes,
-            paths[2].open("rb") as vectors,
-        ):
+        with contextlib.ExitStack() as stack:
+            journal, hashes, vectors = (stack.enter_context(path.open("rb")) for path in paths)
             while line := journal.readline(_MOST_LINE):
-                window = _parse(line)
-                if window is None:
+                try:
+                    window = msgspec.json.decode(line, type=_Window)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    break
+                if not line.endswith(b"\n") or not 0 < window.count <= 1 << 24:
                     break
                 names = hashes.read(POOL_HASH_BYTES * window.count)
                 data = vectors.read(self._width * window.count)
-                whole = (
-                    len(names) == POOL_HASH_BYTES * window.count
-                    and len(data) == self._width * window.count
-                )
-                if not whole or (zlib.crc32(names), zlib.crc32(data)) != (
+                if (len(names), len(data), zlib.crc32(names), zlib.crc32(data)) != (
+                    POOL_HASH_BYTES * window.count,
+                    self._width * window.count,
                     window.hashes,
                     window.vectors,
                 ):
                     break
                 good += window.count
                 journal_end = journal.tell()
-        for path, size in zip(
-            paths, (journal_end, POOL_HASH_BYTES * good, self._width * good), strict=True
-        ):
+        sizes = (journal_end, POOL_HASH_BYTES * good, self._width * good)
+        for path, size in zip(paths, sizes, strict=True):
             os.truncate(path, size)
         return good
-
-    def _index(self) -> tuple[npt.NDArray[np.uint64], Rows]:
-        """Content hashes in order, as two halves each, and the rows that they belong to."""
-        data = (self.folder / POOL_HASHES).read_bytes()
-        keys = np.frombuffer(data, dtype="<u8").reshape(-1, 2)
-        order = np.argsort(keys[:, 0], kind="stable").astype(np.int64)
-        return keys[order], order
-
-
-def _parse(line: bytes) -> _Window | None:
-    try:
-        window = msgspec.json.decode(line, type=_Window)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return window if line.endswith(b"\n") and 0 < window.count <= 1 << 24 else None
-
-
-def _open_rows(path: Path, count: int, dimension: int) -> Halves:
-    if count == 0:
-        return np.empty((0, dimension), dtype=np.float16)
-    return np.memmap(path, dtype="<f2", mode="r", shape=(count, dimension))
-
-
-def _write(stream: BinaryIO, data: bytes) -> None:
-    stream.write(data)
-    stream.flush()
-    os.fsync(stream.fileno())
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
@@ -194,7 +169,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Names vectors that may stand in one index."""
+        """Names vectors that may be in one index."""
         return pool_key(self.model, self.revision, self.recipe_hash, self.dimension)
 
 
@@ -225,7 +200,7 @@ def facts_in(manifest: Manifest) -> ModelFacts:
 
 
 def embedded_facts() -> ModelFacts:
-    """The facts of the embedded model, which is not loaded for them."""
+    """The facts of the embedded model, without loading it."""
     recipe = embedded.RECIPE
     return ModelFacts(
         embedded.MODEL_ID,
@@ -242,14 +217,15 @@ class Vectoriser(Protocol):
     """Gives documents their vectors."""
 
     def start(self) -> ModelFacts:
-        """Make ready and say what the vectors will be; loads a model where one is needed."""
+        """Prepare and return what the vectors will be; load a model if one is needed."""
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
-        """float16 (n, dimension) for `documents`; `tell` hears after each batch how many of those
-        that must be encoded are done."""
+        """float16 (n, dimension) for `documents`; `tell` is called after each batch with how many
+        of those to encode are done."""
 
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """Where the model runs; empty if none was needed."""
 
     @property
     def encoded(self) -> int:
@@ -261,18 +237,18 @@ class Vectoriser(Protocol):
 
     @property
     def tokens(self) -> int:
-        """Tokens that were encoded, 0 where nobody counts them."""
+        """Tokens that were encoded, 0 where they are not counted."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all files."""
 
 
 class ModelVectors:
-    """Vectors from a model, once each.
+    """Vectors from a model, each document encoded once; a `Vectoriser`.
 
-    folder: of the index; old: an index whose vectors serve again where its facts are the same;
-    facts: those that the vectors must have, where the index says so already: the model is then
-    loaded when a document first needs it, which may be never.
+    folder: of the index; old: an index whose vectors are reused if its facts are the same; facts:
+    those that the vectors must have, if the index has some already: the model is then loaded when
+    a document first needs it, which may be never.
     """
 
     def __init__(
@@ -290,23 +266,13 @@ class ModelVectors:
         self._encoder: Encoder | None = None
         self._pool: VectorPool | None = None
         self._tokens_before = 0
-        self._encoded = 0
-        self._seconds = 0.0
+        self.encoded = 0
+        self.seconds = 0.0
 
     @property
     def device(self) -> str:
-        """Where the model runs; empty while none was needed."""
+        """See `Vectoriser.device`."""
         return self._encoder.device if self._encoder is not None else ""
-
-    @property
-    def encoded(self) -> int:
-        """See `Vectoriser.encoded`."""
-        return self._encoded
-
-    @property
-    def seconds(self) -> float:
-        """See `Vectoriser.seconds`."""
-        return self._seconds
 
     @property
     def tokens(self) -> int:
@@ -334,44 +300,29 @@ class ModelVectors:
         missing: dict[bytes, list[int]] = {}
         for place in np.flatnonzero(rows < 0).tolist():
             missing.setdefault(digests[place], []).append(place)
-        self._from_old(missing, found)
+        if self._old is not None:
+            _, store, matrix = self._old
+            there = store.by_content(list(missing))
+            halves = matrix.halves(np.array(list(there.values()), dtype=np.int64))
+            for digest, half in zip(there, halves, strict=True):
+                found[missing.pop(digest)] = half
         if missing:
-            self._encode(documents, missing, found, tell)
+            encoder = self._loaded()
+            texts = [documents[places[0]] for places in missing.values()]
+            before = time.perf_counter()
+            encoded = encoder.encode_documents(texts, tell)
+            self.seconds += time.perf_counter() - before
+            self.encoded += len(texts)
+            halves = _halved(encoded, len(texts), encoder)
+            self._pool.append(list(missing), halves)
+            for places, half in zip(missing.values(), halves, strict=True):
+                found[places] = half
         return found
 
     def close(self) -> None:
         """See `Vectoriser.close`."""
         if self._pool is not None:
             self._pool.close()
-
-    def _from_old(self, missing: dict[bytes, list[int]], found: Halves) -> None:
-        """Move what the old index has out of `missing` and into `found`."""
-        if self._old is None:
-            return
-        _, store, matrix = self._old
-        there = store.by_content(list(missing))
-        halves = matrix.halves(np.array(list(there.values()), dtype=np.int64))
-        for digest, half in zip(there, halves, strict=True):
-            found[missing.pop(digest)] = half
-
-    def _encode(
-        self,
-        documents: Sequence[Document],
-        missing: dict[bytes, list[int]],
-        found: Halves,
-        tell: Reporter,
-    ) -> None:
-        encoder = self._loaded()
-        texts = [documents[places[0]] for places in missing.values()]
-        before = time.perf_counter()
-        vectors = encoder.encode_documents(texts, tell)
-        self._seconds += time.perf_counter() - before
-        self._encoded += len(texts)
-        halves = halved(vectors, len(texts), encoder)
-        if self._pool is not None:
-            self._pool.append(list(missing), halves)
-        for places, half in zip(missing.values(), halves, strict=True):
-            found[places] = half
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
@@ -388,9 +339,9 @@ class ModelVectors:
 
 
 class NoVectors:
-    """Gives documents no vectors, for an index that serves BM25 alone.
+    """A `Vectoriser` without vectors, for an index that serves BM25 alone.
 
-    facts: of the model that may encode the documents later. It is not loaded.
+    facts: of the model that may encode the documents later; it is not loaded.
     """
 
     device = ""
@@ -413,16 +364,17 @@ class NoVectors:
         """See `Vectoriser.close`."""
 
 
-def halved(vectors: Vectors, count: int, encoder: Encoder) -> Halves:
-    """Vectors as they are kept. Raises ModelError where they are not what was promised."""
+def _halved(vectors: Vectors, count: int, encoder: Encoder) -> Halves:
+    """Vectors as they are stored. Raises ModelError for a wrong shape, type or value."""
     if vectors.shape != (count, encoder.dimension) or vectors.dtype != np.float32:
         raise ModelError(
             f"{encoder.model_id} gave {vectors.shape} {vectors.dtype}"
             f" for {count} documents of {encoder.dimension} dimensions"
         )
-    if not (np.abs(vectors) <= _LARGEST).all():
+    if not (np.abs(vectors) <= LARGEST).all():
         raise ModelError(
-            f"{encoder.model_id} gave values that are no numbers or too large on {encoder.device}",
+            f"{encoder.model_id} gave values on {encoder.device} that are not finite or exceed"
+            f" {LARGEST:,.0f}",
             remedy="use --device cpu",
         )
     return vectors.astype(np.float16)

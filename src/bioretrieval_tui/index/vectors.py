@@ -1,9 +1,9 @@
 """The vectors of an index: float16 matrices, mapped and searched exactly or by the HNSW graph.
 
-Exact search serves fewer than 50,000 vectors and filters that keep few; the graph serves the rest.
-Labels are those of the document store; similarities are inner products, so cosine for vectors of
-length 1. All computing is float32; half the bytes are kept because the numbers that a model gives
-are not more exact than that.
+Exact search is used below 50,000 vectors and for filters that keep few documents, otherwise the
+graph. Labels are those of the document store; similarities are inner products, so cosine for
+vectors of length 1. Vectors are stored as float16, which is as precise as models
+compute them, and searched as float32.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from bioretrieval_tui.index.manifest import Manifest, fault
 Vector = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Allowed = Collection[int] | Labels
-
-
 Vectors = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 
 UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
 """What numpy raises for a damaged .npy: it reads the header with Python's own parser."""
 BLOCK = 2_048
-"""Rows that are widened to float32 at once: they fit the cache, and no copy of all is made."""
+"""Rows that are converted to float32 at once: they fit the CPU cache."""
 
 
 class Matrix:
@@ -48,7 +46,7 @@ class Matrix:
         return self.halves(labels).astype(np.float32)
 
     def halves(self, labels: Labels) -> Halves:
-        """float16 (n, dimension) of these labels, in their order; bits as they are kept."""
+        """float16 (n, dimension) of these labels, in their order; bits as stored."""
         if len(self.parts) == 1:
             return self.parts[0][labels]
         taken = np.empty((len(labels), self.dimension), dtype=np.float16)
@@ -66,15 +64,16 @@ class Matrix:
     def nearest(self, queries: Vectors, k: int, dead: Labels) -> tuple[Labels, Vectors]:
         """Exact search of several queries: labels and inner products, (n, k), best first.
 
-        Fewer columns than `k` come back where fewer rows are alive.
+        dead: deleted labels, which are not found. There are fewer than `k` columns if fewer rows
+        are left.
         """
         k = min(k, self.rows - len(dead))
         best = np.full((len(queries), k), -np.inf, dtype=np.float32)
         labels = np.full((len(queries), k), -1, dtype=np.int64)
         for first, block in self.blocks():
             products = queries @ block.T
-            buried = dead[(dead >= first) & (dead < first + len(block))] - first
-            products[:, buried] = -np.inf
+            deleted = dead[(dead >= first) & (dead < first + len(block))] - first
+            products[:, deleted] = -np.inf
             names = np.broadcast_to(np.arange(first, first + len(block)), products.shape)
             if len(block) > k:
                 near = np.argpartition(-products, k - 1, axis=1)[:, :k]
@@ -89,7 +88,7 @@ class Matrix:
 
 
 def open_matrix(manifest: Manifest, folder: Path) -> Matrix:
-    """Map the vectors of an index. Raises IndexFault where a file does not fit the manifest."""
+    """Map the vectors of an index. Raises IndexFault if a file does not fit the manifest."""
     parts = []
     for segment, name in zip(manifest.segments, manifest.matrices(), strict=True):
         path = folder / name
@@ -109,21 +108,21 @@ def open_matrix(manifest: Manifest, folder: Path) -> Matrix:
 
 
 def open_dead(manifest: Manifest, folder: Path) -> Labels:
-    """The labels that are dead, ascending: int64 (n,). Raises IndexFault if they do not fit."""
+    """The labels of deleted documents, ascending: int64 (n,). Raises IndexFault if the file does
+    not fit the manifest."""
     try:
         dead = np.load(folder / manifest.path(DEAD), allow_pickle=False)
     except FileNotFoundError:
         raise
     except UNREADABLE as error:
         raise fault(manifest, f"{DEAD} cannot be read") from error
-    sound = (
+    if not (
         dead.dtype == np.int64
         and dead.ndim == 1
         and len(dead) == manifest.rows - manifest.documents
         and (np.diff(dead) > 0).all()
         and (len(dead) == 0 or (dead[0] >= 0 and dead[-1] < manifest.rows))
-    )
-    if not sound:
+    ):
         raise fault(manifest, f"{DEAD} does not fit the documents")
     found: Labels = dead
     return found
@@ -141,21 +140,18 @@ def check_query(manifest: Manifest, query: Vectors) -> Vectors:
 
 
 class VectorStore(Protocol):
-    """Vectors that can be searched. They need not be in this process."""
+    """Vectors that can be searched, in this process or another; count: without deleted ones."""
 
     @property
     def count(self) -> int: ...
-
-    @property
-    def dimension(self) -> int: ...
 
     def search(
         self, query: Vector, k: int, allowed: Allowed | None = None
     ) -> tuple[Labels, Vector]:
         """The labels (int64) and similarities (float32) of the `k` nearest, best first.
 
-        query: float32 (dimension,); allowed: labels that may be answered, None for all. Fewer
-        than `k` come back only where fewer are allowed and alive. Equal similarities go by label.
+        query: float32 (dimension,); allowed: labels that may be found, None for all. Fewer than `k`
+        are returned only if fewer are allowed and not deleted. Ties go by label.
         """
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:

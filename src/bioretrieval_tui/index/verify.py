@@ -1,12 +1,12 @@
-"""Whether an index is what its manifest says, down to the last byte and the last neighbour.
+"""Verification: whether every file of an index fits its manifest, and recall@10 of the graph.
 
-Every part is looked at on its own, so that one fault does not hide another, and nothing that
-failed its checksum is handed to native code.
+Every part is checked on its own, so that one fault does not hide another, and no file that failed
+its checksum is opened by native code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -32,21 +32,21 @@ from bioretrieval_tui.index.vectors import Labels, Matrix, open_dead, open_matri
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 _LENGTH_WITHIN = 5e-3
-"""How far a vector of length 1 may be off after it was rounded to float16."""
+"""Tolerance of the length of a unit vector after rounding to float16."""
 _COMPACT = "bioretrieval-tui index compact {}"
 _REBUILD = "build it again: bioretrieval-tui index build {} FILE..."
-_ANEW = "bioretrieval-tui index remove {0}, then bioretrieval-tui index build {0} FILE..."
-"""Where the vectors are wrong though their checksum is right: building again would reuse them."""
+_REMOVE = "bioretrieval-tui index remove {0}, then bioretrieval-tui index build {0} FILE..."
+"""For wrong vectors with the right checksum: building again would reuse them."""
 _SHOWN = 20
 _TRIES = 5
 _HASHED = 500
-"""Rows whose text is compared with its content hash, spread over all of them."""
+"""Rows, evenly spread, whose text is compared with its content hash."""
 
 
 def verify_index(name: str, reporter: Reporter = silent) -> Verification:
     """Check everything: files by checksum, counts of all parts, vectors, the graph's recall.
 
-    An index that is replaced meanwhile is checked again, as the one that it is now.
+    An index that is replaced meanwhile is checked again.
 
     Raises:
         NotFoundError: there is no such index. Whatever `reporter` raises.
@@ -68,69 +68,54 @@ def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
     folder = index_folder(name)
     checks = [Check("manifest", True, f"format {manifest.format}, {manifest.model}")]
     sound = set(manifest.files)
-    for check, path in _files(manifest, folder, reporter):
-        if not check.ok:
+    for number, path in enumerate(sorted(manifest.files)):
+        note = PurePosixPath(path).name
+        reporter(Progress("checksums", number, len(manifest.files), unit="files", note=note))
+        fault = _file_fault(manifest, folder, path)
+        if fault is not None:
             sound.discard(path)
-            checks.append(check)
+            made = path.startswith(manifest.path(""))
+            remedy = (_COMPACT if made else _REBUILD).format(name)
+            checks.append(Check(f"file {note}", False, fault, remedy))
+    reporter(Progress("checksums", len(manifest.files), len(manifest.files), unit="files"))
     if len(sound) == len(manifest.files):
         size = sum(facts.bytes for facts in manifest.files.values())
         checks.append(Check("files", True, f"{len(sound)} files, {size:,} bytes, all unaltered"))
     parts = _Parts(manifest, folder, sound)
-    made = (parts.documents, parts.vectors, parts.text, parts.metadata, parts.graph)
-    for number, part in enumerate(made):
-        reporter(Progress("checking", number, len(made), unit="parts"))
-        checks.extend(_guarded(name, part))
-    reporter(Progress("checking", len(made), len(made), unit="parts"))
+    stages = (parts.documents, parts.vectors, parts.text, parts.metadata, parts.graph)
+    for number, part in enumerate(stages):
+        reporter(Progress("checking", number, len(stages), unit="parts"))
+        remedy = _REBUILD.format(name)
+        try:
+            checks += filter(None, [part()])
+        except BioRetrievalError as error:
+            checks.append(Check(part.__name__, False, error.message, error.remedy or remedy))
+        except FileNotFoundError as error:
+            missing = Path(error.filename or "?").name
+            checks.append(Check(part.__name__, False, f"{missing} is missing", remedy))
+    reporter(Progress("checking", len(stages), len(stages), unit="parts"))
     parts.close()
     return Verification(name, tuple(checks))
 
 
-def _guarded(name: str, part: Callable[[], Iterator[Check]]) -> list[Check]:
-    checks = []
-    what = getattr(part, "__name__", "part")
+def _file_fault(manifest: Manifest, folder: Path, name: str) -> str | None:
+    """What is wrong with one file, or None."""
+    path, facts = folder / name, manifest.files[name]
     try:
-        for check in part():
-            checks.append(check)  # noqa: PERF402 - what came before a fault counts
-    except BioRetrievalError as error:
-        checks.append(Check(what, False, error.message, error.remedy or _REBUILD.format(name)))
-    except FileNotFoundError as error:
-        missing = Path(error.filename or "?").name
-        checks.append(Check(what, False, f"{missing} is missing", _REBUILD.format(name)))
-    return checks
-
-
-def _files(manifest: Manifest, folder: Path, reporter: Reporter) -> Iterator[tuple[Check, str]]:
-    total = len(manifest.files)
-    for number, path in enumerate(sorted(manifest.files)):
-        reporter(Progress("checksums", number, total, unit="files", note=PurePosixPath(path).name))
-        one = PurePosixPath(path)
-        made = path.startswith(f"{manifest.generation}/")
-        remedy = (_COMPACT if made else _REBUILD).format(manifest.name)
-        try:
-            check_content(manifest, folder, path, fresh=True)
-        except FileNotFoundError:
-            yield Check(f"file {one.name}", False, "it is missing", remedy), path
-        except IndexFault as error:
-            said = error.message.partition("is damaged: ")[2] or error.message
-            size = _size(folder / path)
-            if size is not None and size != manifest.files[path].bytes:
-                said = f"it has {size:,} bytes, not {manifest.files[path].bytes:,}"
-            yield Check(f"file {one.name}", False, said, remedy), path
-        else:
-            yield Check(f"file {one.name}", True, "unaltered"), path
-    reporter(Progress("checksums", total, total, unit="files"))
-
-
-def _size(path: Path) -> int | None:
-    """Bytes of a file; None for what is none, or cannot be looked at."""
-    try:
-        return path.stat().st_size if path.is_file() else None
-    except OSError:
-        return None
+        check_content(manifest, folder, name, fresh=True)
+    except FileNotFoundError:
+        return "it is missing"
+    except IndexFault as error:
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+            if path.is_file() and size != facts.bytes:
+                return f"it has {size:,} bytes, not {facts.bytes:,}"
+        return error.message.partition("is damaged: ")[2] or error.message
+    return None
 
 
 class _Parts:
-    """The parts of an index, each checked where its files are sound."""
+    """The parts of an index, each checked if its files are `sound`."""
 
     def __init__(self, manifest: Manifest, folder: Path, sound: set[str]) -> None:
         self._manifest = manifest
@@ -145,83 +130,75 @@ class _Parts:
         if self._store is not None:
             self._store.close()
 
-    def documents(self) -> Iterator[Check]:
+    def documents(self) -> Check | None:
         """The stores: SQLite's own check, counts, and the content hashes of a sample."""
         manifest = self._manifest
         if not self._sound >= set(manifest.stores()):
-            return
+            return None
         self._store = store = DocumentStore([self._folder / path for path in manifest.stores()])
-        remedy = _REBUILD.format(manifest.name)
         wrong = store.check()
-        if wrong is not None:
-            yield Check("documents", False, wrong, remedy)
-            return
-        rows = [segment.count for segment in store.segments]
+        rows = [segment.count for segment in store.segments] if wrong is None else []
         said = [segment.rows for segment in manifest.segments]
-        if rows != said:
-            yield Check("documents", False, f"{sum(rows):,} rows, not {sum(said):,}", remedy)
-            return
-        self._dead = dead = open_dead(manifest, self._folder)
-        marked = store.marked_dead()
-        strays = np.setdiff1d(np.array(marked, dtype=np.int64), dead)
-        if len(strays):
-            yield Check("documents", False, f"{len(strays):,} dead ones count as alive", remedy)
-            return
-        step = max(1, manifest.rows // _HASHED)
-        altered = [label for label in range(0, manifest.rows, step) if not store.intact(label)]
-        if altered:
-            shown = ", ".join(map(str, altered[:_SHOWN]))
-            yield Check("documents", False, f"rows do not fit their content hash: {shown}", remedy)
-            return
-        yield Check("documents", True, f"{manifest.documents:,} alive, {len(dead):,} dead")
+        if wrong is None and rows != said:
+            wrong = f"{sum(rows):,} rows, not {sum(said):,}"
+        if wrong is None:
+            self._dead = open_dead(manifest, self._folder)
+            strays = np.setdiff1d(np.array(store.marked_dead(), dtype=np.int64), self._dead)
+            if len(strays):
+                wrong = f"{len(strays):,} deleted ones count as present"
+        if wrong is None:
+            step = max(1, manifest.rows // _HASHED)
+            altered = [label for label in range(0, manifest.rows, step) if not store.intact(label)]
+            if altered:
+                shown = ", ".join(map(str, altered[:_SHOWN]))
+                wrong = f"rows do not fit their content hash: {shown}"
+        if wrong is not None:
+            return Check("documents", False, wrong, _REBUILD.format(manifest.name))
+        deleted = manifest.rows - manifest.documents
+        return Check("documents", True, f"{manifest.documents:,}, deleted or replaced: {deleted:,}")
 
-    def vectors(self) -> Iterator[Check]:
-        """The matrices: as many as documents, all numbers, of length 1 where that is promised."""
+    def vectors(self) -> Check | None:
+        """The matrices: as many as documents, finite, of length 1 if the manifest says so."""
         manifest = self._manifest
         if not manifest.encoded:
-            yield Check("vectors", True, "none: the index serves BM25 alone")
-            return
+            return Check("vectors", True, "none: the index serves BM25 alone")
         if not self._sound >= set(manifest.matrices()):
-            return
+            return None
         self._matrix = matrix = open_matrix(manifest, self._folder)
         bad = 0
         for _, block in matrix.blocks():
             lengths = np.linalg.norm(block, axis=1)
             wrong = ~np.isfinite(lengths)
             if manifest.normalised:
-                # A text without a single token gives zeros, which no length can be made of.
+                # A text without a token has a vector of zeros.
                 wrong |= (np.abs(lengths - 1) > _LENGTH_WITHIN) & (lengths > 0)
             bad += int(wrong.sum())
         if bad:
-            yield Check(
-                "vectors", False, f"{bad:,} are no unit vectors", _ANEW.format(manifest.name)
-            )
-        else:
-            shape = f"{matrix.rows:,} x {matrix.dimension} {manifest.dtype}"
-            yield Check("vectors", True, shape)
+            what = "not unit vectors" if manifest.normalised else "not finite"
+            return Check("vectors", False, f"{bad:,} are {what}", _REMOVE.format(manifest.name))
+        return Check("vectors", True, f"{matrix.rows:,} x {matrix.dimension} {manifest.dtype}")
 
-    def text(self) -> Iterator[Check]:
-        """The text index: opens, and holds the documents that are alive."""
-        manifest = self._manifest
+    def text(self) -> Check | None:
+        """The text index: opens, and holds the documents that are not deleted."""
+        manifest, remedy = self._manifest, _COMPACT.format(self._manifest.name)
         if manifest.outdated:
-            yield Check("text index", False, manifest.outdated, _COMPACT.format(manifest.name))
-            return
-        if not self._sounds(TEXT):
-            return
+            return Check("text index", False, manifest.outdated, remedy)
+        if not self._all_sound(TEXT):
+            return None
         folder = self._folder / manifest.path(TEXT)
         self._text = TextIndex(folder, manifest.lexical, name=manifest.name)
-        count = manifest.lexical.documents
-        ok = count == manifest.documents
-        found = f"{count:,} documents" + ("" if ok else f", not {manifest.documents:,}")
-        yield Check("text index", ok, found, None if ok else _COMPACT.format(manifest.name))
+        found = f"{manifest.lexical.documents:,} documents"
+        if manifest.lexical.documents == manifest.documents:
+            return Check("text index", True, found)
+        return Check("text index", False, f"{found}, not {manifest.documents:,}", remedy)
 
-    def metadata(self) -> Iterator[Check]:
-        """The metadata: opens, and says of a sample of documents what the documents say."""
+    def metadata(self) -> Check | None:
+        """The metadata: opens, and fits a sample of documents."""
         manifest, facts = self._manifest, self._manifest.fields
         if self._store is None or self._dead is None or self._text is None or facts is None:
-            return
-        if not self._sounds(METADATA):
-            return
+            return None
+        if not self._all_sound(METADATA):
+            return None
         index = MetadataIndex(
             self._folder / manifest.path(METADATA),
             facts,
@@ -231,30 +208,28 @@ class _Parts:
             documents=self._store,
         )
         wrong = index.check(self._store)
-        shown = f"{len(facts.names)} fields, {', '.join(facts.names)}"
-        remedy = None if wrong is None else _COMPACT.format(manifest.name)
-        yield Check("metadata", wrong is None, wrong or shown, remedy)
+        if wrong is not None:
+            return Check("metadata", False, wrong, _COMPACT.format(manifest.name))
+        return Check("metadata", True, f"{len(facts.names)} fields, {', '.join(facts.names)}")
 
-    def _sounds(self, folder: str) -> bool:
-        """Whether all files of a folder of the generation are what they should be."""
-        begin = f"{self._manifest.path(folder)}/"
-        return all(path in self._sound for path in self._manifest.files if path.startswith(begin))
-
-    def graph(self) -> Iterator[Check]:
+    def graph(self) -> Check | None:
         """The graph: its count and dimension, and recall@10 against exact search."""
         manifest = self._manifest
         if manifest.path(GRAPH) not in self._sound or self._matrix is None or self._dead is None:
-            return
+            return None
         graph = load_graph(manifest, self._folder)
-        sampled = probe(self._matrix, self._dead, self._manifest.similarity)
+        sampled = probe(self._matrix, self._dead, manifest.similarity)
         recall = recall_at(graph, sampled, manifest.graph.ef)
         found = (
             f"{manifest.rows:,} vectors, recall@{NEAREST} {recall:.3f} with ef"
             f" {manifest.graph.ef}, {len(sampled.labels)} sampled"
         )
         if recall >= FAILING_RECALL:
-            yield Check("graph", True, found)
-            return
+            return Check("graph", True, found)
         ef, reached = reaching(graph, sampled, TARGET_RECALL)
         found += f", under {FAILING_RECALL}; ef {ef} gives {reached:.3f}"
-        yield Check("graph", False, found, _COMPACT.format(manifest.name))
+        return Check("graph", False, found, _COMPACT.format(manifest.name))
+
+    def _all_sound(self, folder: str) -> bool:
+        begin = f"{self._manifest.path(folder)}/"
+        return all(path in self._sound for path in self._manifest.files if path.startswith(begin))

@@ -201,13 +201,13 @@ def checked(
     Raises:
         CatalogueError, NotFoundError: the shipped catalogue itself is invalid.
     """
-    from bioretrieval_tui.catalog.loader import Files, apply_overlays, parse, read_folder
+    from bioretrieval_tui.catalog.loader import apply_overlays, parse, read_folder
 
     draft, content = parse(read_folder(shipped))
     others = {other: data for other, data in overlays.items() if other != path}
     # As the program reads them: by name, without invalid ones.
     files = dict(sorted({**others, path: text}.items()))
-    _, problems = apply_overlays(draft, content, Files(files))
+    _, problems = apply_overlays(draft, content, files)
     return [one for one in problems if Path(one.file) == path]
 
 

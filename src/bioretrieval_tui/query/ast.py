@@ -55,7 +55,7 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """A text (or one of a set of texts) fits one of `values`: a word begins so, or all is equal."""
+    """A text, or one of a set: a word begins with one of `values`, or the text is equal to it."""
 
     field: str
     operator: Literal[":", "="]
@@ -91,7 +91,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Everything that `node` leaves out."""
+    """All rows that `node` does not match."""
 
     node: Node
 
@@ -123,7 +123,7 @@ Node: TypeAlias = Everything | Word | Phrase | Has | Matches | Compares | Flag |
 
 
 def quoted(text: str) -> str:
-    """`text` in double quotes, with what would end the quotes escaped."""
+    """`text` in double quotes, with quotes and backslashes escaped."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -133,13 +133,7 @@ def negated(node: Node) -> Node:
     return node.node if isinstance(node, Not) else Not(node)
 
 
-def all_of(nodes: list[Node]) -> Node:
-    """One node for all, flat."""
-    flat = [part for node in nodes for part in (node.nodes if isinstance(node, All) else (node,))]
-    return flat[0] if len(flat) == 1 else All(tuple(flat))
-
-
-def any_of(nodes: list[Node]) -> Node:
-    """One node for at least one, flat."""
-    flat = [part for node in nodes for part in (node.nodes if isinstance(node, Any) else (node,))]
-    return flat[0] if len(flat) == 1 else Any(tuple(flat))
+def joined(kind: type[All | Any], nodes: list[Node]) -> Node:
+    """One node for all of `nodes`, or for any of them, without nesting of the same kind."""
+    flat = [part for node in nodes for part in (node.nodes if isinstance(node, kind) else (node,))]
+    return flat[0] if len(flat) == 1 else kind(tuple(flat))

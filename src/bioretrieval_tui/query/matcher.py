@@ -8,11 +8,12 @@ keystrokes found is kept for the next one. rapidfuzz is imported when a word occ
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Generic, TypeAlias, TypeVar
 
@@ -44,11 +45,13 @@ from bioretrieval_tui.util.folding import (
 )
 
 _REMEMBERED = 256
-SHORTEST = 4
+_SHORTEST = 4
 """Words of fewer letters have no near spellings: too many others are one letter away."""
 _LONG = 7
-"""Letters from which a word may hold two slips."""
+"""Letters from which two slips are accepted."""
 _SHORTEST_LETTERS = 3
+_FREQUENT = 8
+"""Occurrences a row from which reading all texts costs less than joining the words' rows."""
 
 Condition: TypeAlias = Has | Matches | Compares | Flag
 Numbers: TypeAlias = list[int]
@@ -74,21 +77,18 @@ class Row:
 
 
 class Recent(Generic[KeyT, ValueT]):
-    """The latest `limit` results by key; the oldest goes first.
-
-    Unlike functools.lru_cache around a method it does not hold its owner.
-    """
+    """The latest `limit` results by key; lru_cache on a method would hold the method's owner."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._kept: dict[KeyT, ValueT] = {}
 
     def peek(self, key: KeyT) -> ValueT | None:
-        """The result of `key` if it is still known."""
+        """The stored result of `key`, or None."""
         return self._kept.get(key)
 
     def get(self, key: KeyT, make: Callable[[KeyT], ValueT]) -> ValueT:
-        """The result of `key`, made by `make(key)` where it is not known; what that raises."""
+        """The stored result of `key`, else that of `make(key)`."""
         if key in self._kept:
             return self._kept[key]
         value = make(key)
@@ -99,7 +99,7 @@ class Recent(Generic[KeyT, ValueT]):
 
 
 class Tier(IntEnum):
-    """What a word scores in a row. From NAME_NEAR down only where it occurs in no row at all."""
+    """Score of a word in a row; NAME_NEAR and lower only for a word that occurs in no row."""
 
     NAME_EXACT = 12
     NAME_BEGINS = 11
@@ -120,8 +120,8 @@ class Fit:
     """Where one bare word is found.
 
     scores: tier by row number.
-    literals: what to highlight, folded: the word itself, or the words that it was taken for.
-    fuzzy: it occurs in no row as it is written.
+    literals: what to highlight, folded: the word itself, or the words it resembles.
+    fuzzy: it occurs in no row.
     """
 
     scores: Mapping[int, int]
@@ -129,26 +129,10 @@ class Fit:
     fuzzy: bool
 
 
-class _Lines:
-    """Short texts of every row (a name, tags), folded whole: a string a row, a line a form."""
-
-    def __init__(self, forms_of_rows: Iterable[Iterable[str]]) -> None:
-        self._lines = ["\n".join(("", *each, "")) for each in forms_of_rows]
-
-    def beginning(self, needle: str) -> Numbers:
-        """Rows of which a form begins with `needle`."""
-        begun = f"\n{needle}"
-        return [number for number, text in enumerate(self._lines) if begun in text]
-
-    def equal(self, needle: str) -> Numbers:
-        """Rows of which a form is `needle`."""
-        return self.beginning(f"{needle}\n")
-
-
 class _Words:
-    """The texts of every row as words: which rows each distinct word is in.
+    """The texts of every row as words, and the rows of each distinct word.
 
-    What holds more than letters and digits (a space, a sign) is looked for in the forms of the
+    A needle with other signs than letters, digits and spaces is looked for in the forms of the
     texts, which are made for the rows that hold its words.
     """
 
@@ -156,33 +140,30 @@ class _Words:
         self._texts = texts
         self._inner = inner
         self._strings = [spaced_words(each, inner=inner) for each in texts]
-        rows_of: dict[str, list[int]] = {}
+        found: defaultdict[str, list[int]] = defaultdict(list)
         for number, words in enumerate(self._strings):
             for word in frozenset(words.split()):
-                rows_of.setdefault(word, []).append(number)
+                found[word].append(number)
         # Tuples of numbers, unlike lists, cost the garbage collector nothing.
-        self.rows_of = {word: tuple(numbers) for word, numbers in rows_of.items()}
+        self.rows_of = {word: tuple(numbers) for word, numbers in found.items()}
         self._forms: dict[int, str] = {}
         self._held: Recent[str, list[str]] = Recent(_REMEMBERED)
 
     def places(self, needle: str) -> tuple[Iterable[int], Iterable[int]]:
-        """Rows where a word begins with `needle`, and rows where it stands anywhere."""
-        if not needle.isalnum():
-            parts = [set(self.places(part)[1]) for part in WORD.findall(needle)]
-            rows = set.intersection(*parts) if parts else range(len(self._texts))
-            held = [number for number in rows if needle in self._form(number)]
-            return [number for number in held if begins_word(self._form(number), needle)], held
-        words = self._held.get(needle, self._holding)
-        begun = [word for word in words if word.startswith(needle)]
-        return self._rows(begun, f" {needle}"), self._rows(words, needle)
+        """Rows where a word begins with `needle`, and rows that hold it; some more than once."""
+        if needle.isalnum():
+            words = self._held.get(needle, self._holding)
+            begun = [word for word in words if word.startswith(needle)]
+            return self._rows(begun, f" {needle}"), self._rows(words, needle)
+        held = [(number, text) for number, text in self._candidates(needle) if needle in text]
+        return [number for number, text in held if begins_word(text, needle)], [n for n, _ in held]
 
     def whole(self, needle: str) -> Iterable[int]:
-        """Rows where `needle` stands with no word cut at either end."""
+        """Rows that hold `needle` as whole words."""
         if needle.isalnum():
             return self.rows_of.get(needle, ())
-        parts = [set(self.rows_of.get(part, ())) for part in WORD.findall(needle)]
-        rows = set.intersection(*parts) if parts else range(len(self._texts))
-        return [number for number in rows if whole_words(self._form(number), needle)]
+        found = self._candidates(needle, whole=True)
+        return [number for number, text in found if whole_words(text, needle)]
 
     def _holding(self, needle: str) -> list[str]:
         """Words that hold `needle`: among those that held all but its last letter, if known."""
@@ -192,9 +173,18 @@ class _Words:
     def _rows(self, words: Sequence[str], part: str) -> Iterable[int]:
         """Rows with one of the words, which are those that hold `part`."""
         found = [self.rows_of[word] for word in words]
-        if sum(map(len, found)) > len(self._texts):  # frequent: soon found in a row's string
+        if sum(map(len, found)) > _FREQUENT * len(self._texts):
             return [number for number, text in enumerate(self._strings) if part in text]
-        return set().union(*found)
+        return chain.from_iterable(found)
+
+    def _candidates(self, needle: str, *, whole: bool = False) -> Iterator[tuple[int, str]]:
+        """Rows that hold every word of `needle`, each with the text to look for it in."""
+        parts = WORD.findall(needle)
+        held = [self.rows_of.get(p, ()) if whole else self.places(p)[1] for p in parts]
+        rows = set(held[0]).intersection(*held[1:]) if held else range(len(self._texts))
+        if needle.replace(" ", "").isalnum():
+            return ((number, self._strings[number]) for number in rows)
+        return ((number, self._form(number)) for number in rows)
 
     def _form(self, number: int) -> str:
         if number not in self._forms:
@@ -203,32 +193,39 @@ class _Words:
         return self._forms[number]
 
 
+def _lines(forms_of_row: Iterable[str]) -> str:
+    """The forms, each between line ends."""
+    return "\n".join(("", *forms_of_row, ""))
+
+
 class _FoldedRows:
     """The rows as words are looked for in them."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         keys = lru_cache(maxsize=None)(needles)
-        self.names = _Lines(needles(row.name) for row in rows)
-        self.name_words = _Words([(row.name,) for row in rows], inner=True)
-        self.tags = _Lines(chain.from_iterable(map(keys, row.tags)) for row in rows)
-        self.everywhere = _Words([(row.name, *row.tags, row.text) for row in rows])
-        self._squeezed = [squeezed(fold(row.name)) for row in rows]
-        self._by_length: dict[int, list[str]] = {}
+        self._rows = rows
+        self._names = [_lines(needles(row.name)) for row in rows]
+        self._name_words = _Words([(row.name,) for row in rows], inner=True)
+        self._tags: defaultdict[str, list[int]] = defaultdict(list)
+        for number, row in enumerate(rows):
+            self._tags[_lines(chain.from_iterable(map(keys, row.tags)))].append(number)
+        self._everywhere = _Words([(row.name, *row.tags, row.text) for row in rows])
 
     def fit(self, word: str) -> Fit:
         """Where a bare word is found."""
         wanted = needles(word)
         scores: dict[int, int] = {}
-        anywhere = [self.everywhere.places(needle) for needle in wanted]
-        named = [self.name_words.places(needle) for needle in wanted]
+        anywhere = [self._everywhere.places(needle) for needle in wanted]
+        named = [self._name_words.places(needle) for needle in wanted]
+        begun = [self._name_begins(needle) for needle in wanted]
         for tier, found in (
             (Tier.TEXT_INSIDE, [held for _, held in anywhere]),
             (Tier.TEXT_WORD, [begun for begun, _ in anywhere]),
-            (Tier.TAG, map(self.tags.beginning, wanted)),
+            (Tier.TAG, map(self._tag_begins, wanted)),
             (Tier.NAME_INSIDE, [held for _, held in named]),
             (Tier.NAME_WORD, [begun for begun, _ in named]),
-            (Tier.NAME_BEGINS, map(self.names.beginning, wanted)),
-            (Tier.NAME_EXACT, map(self.names.equal, wanted)),
+            (Tier.NAME_BEGINS, begun),
+            (Tier.NAME_EXACT, [self._name_begins(f"{needle}\n") for needle in wanted]),
         ):
             for numbers in found:  # a better tier replaces the one before
                 scores.update(dict.fromkeys(numbers, int(tier)))
@@ -236,38 +233,52 @@ class _FoldedRows:
             return Fit(scores, wanted, fuzzy=False)
         return self._mistyped(wanted[0])
 
-    def phrase(self, text: str) -> set[int]:
+    def _name_begins(self, needle: str) -> Numbers:
+        begun = f"\n{needle}"
+        first = WORD.match(needle)  # its rows are fewer to read
+        rows = set(self._name_words.places(first[0])[0]) if first else range(len(self._names))
+        return [number for number in rows if begun in self._names[number]]
+
+    def _tag_begins(self, needle: str) -> Iterable[int]:
+        begun = f"\n{needle}"
+        return chain.from_iterable(rows for tags, rows in self._tags.items() if begun in tags)
+
+    def phrase(self, text: str) -> Iterable[int]:
         """Rows that have these words in this order, none cut."""
-        return set(chain.from_iterable(map(self.everywhere.whole, needles(text))))
+        return chain.from_iterable(map(self._everywhere.whole, needles(text)))
 
     def _mistyped(self, word: str) -> Fit:
         """Rows with a word one or two slips away, or with a name that has the letters in order."""
         near = self._near(word)
         scores: dict[int, int] = {}
-        for other, slips in reversed(near.items()):
-            found = self.everywhere.whole(other)
-            scores.update(dict.fromkeys(found, Tier.TEXT_NEAR - (slips - 1)))
-        scores.update(dict.fromkeys(self._letters_in_order(word), int(Tier.NAME_LETTERS)))
-        for other, slips in reversed(near.items()):
-            found = self.name_words.whole(other)
-            scores.update(dict.fromkeys(found, Tier.NAME_NEAR - (slips - 1)))
+        for words, tier in ((self._everywhere, Tier.TEXT_NEAR), (self._name_words, Tier.NAME_NEAR)):
+            for other, slips in reversed(near.items()):
+                found = words.rows_of.get(other, ())
+                scores.update(dict.fromkeys(found, tier - (slips - 1)))
+            if words is self._everywhere:
+                scores.update(dict.fromkeys(self._letters_in_order(word), int(Tier.NAME_LETTERS)))
         return Fit(scores, tuple(near), fuzzy=True)
+
+    @cached_property
+    def _by_length(self) -> dict[int, list[str]]:
+        """The distinct words that may be mistyped, by their length."""
+        found = defaultdict(list)
+        for known in self._name_words.rows_of.keys() | self._everywhere.rows_of.keys():
+            if not known.isdecimal():
+                found[len(known)].append(known)
+        return found
 
     def _near(self, word: str) -> dict[str, int]:
         """Words of the rows -> slips (letter added, dropped, changed, two swapped), fewest first.
 
         One slip, or two in a word of seven letters or more. A number is never a slip of another.
         """
-        if len(word) < SHORTEST or not word.isalnum() or word.isdecimal():
+        if len(word) < _SHORTEST or not word.isalnum() or word.isdecimal():
             return {}
         from rapidfuzz.distance import OSA
         from rapidfuzz.process import extract
 
         limit = 1 if len(word) < _LONG else 2
-        if not self._by_length:
-            for known in self.name_words.rows_of.keys() | self.everywhere.rows_of.keys():
-                if not known.isdecimal():
-                    self._by_length.setdefault(len(known), []).append(known)
         lengths = range(len(word) - limit, len(word) + limit + 1)
         choices = [*chain.from_iterable(self._by_length.get(length, ()) for length in lengths)]
         matches = extract(
@@ -276,39 +287,33 @@ class _FoldedRows:
         found = sorted((int(distance), match) for match, distance, _ in matches)
         return {match: distance for distance, match in found if distance}
 
+    @cached_property
+    def _squeezed(self) -> list[str]:
+        return [squeezed(fold(row.name)) for row in self._rows]
+
     def _letters_in_order(self, word: str) -> Numbers:
         """Rows whose name holds the letters of `word` in this order: bmr2b, BMRetriever-2B."""
         if len(word) < _SHORTEST_LETTERS or not word.isalnum():
             return []
-        from rapidfuzz.distance import LCSseq
-        from rapidfuzz.process import extract
-
-        matches = extract(
-            word,
-            self._squeezed,
-            scorer=LCSseq.similarity,
-            processor=None,
-            score_cutoff=len(word),
-            limit=None,
-        )
-        return [number for _, _, number in matches]
+        in_order = re.compile("".join(f"[^{letter}]*{letter}" for letter in word)).match
+        return [number for number, name in enumerate(self._squeezed) if in_order(name)]
 
 
 class Filter:
-    """Filters one list of rows, again and again. Not meant for several threads at once."""
+    """A filter over one list of rows. Not thread-safe."""
 
     def __init__(self, rows: Sequence[Row], schema: Schema) -> None:
         self._data = tuple(rows)
         self._schema = schema
         self._all = frozenset(range(len(self._data)))
-        self._folded: _FoldedRows | None = None
-        self._columns: dict[str, _TextColumn | list[object]] = {}
+        self._columns: dict[str, _TextColumn] = {}
+        self._numbers: dict[str, dict[int, float]] = {}
         self._parsed: Recent[str, Node] = Recent(_REMEMBERED)
         self._fits: Recent[str, Fit] = Recent(_REMEMBERED)
         self._sets: Recent[Node, frozenset[int]] = Recent(_REMEMBERED)
 
     def apply(self, expression: str) -> list[int]:
-        """Numbers of the rows that fit: best first where there is a bare word, else as given.
+        """Numbers of the rows that fit: best first with a bare word, else in the given order.
 
         Rows of equal score keep their order. Raises FilterError as `parse` does.
         """
@@ -317,8 +322,10 @@ class Filter:
         words = dict.fromkeys(word for word in _sought(node) if isinstance(word, Word))
         scores = [self._fit(word.text).scores for word in words]
         if scores:
+            totals: Counter[int] = Counter()
+            for each in scores:
+                totals.update(each)
             # Reversed or not, a sort keeps the order of what is equal.
-            totals = defaultdict(int, scores[0] if len(scores) == 1 else _summed(scores))
             rows.sort(key=totals.__getitem__, reverse=True)
         return rows
 
@@ -337,17 +344,16 @@ class Filter:
     def _parse(self, expression: str) -> Node:
         return self._parsed.get(expression, lambda text: parse(text, self._schema))
 
+    @cached_property
     def _rows(self) -> _FoldedRows:
-        if self._folded is None:
-            self._folded = _FoldedRows(self._data)
-        return self._folded
+        return _FoldedRows(self._data)
 
     def _fit(self, word: str) -> Fit:
-        return self._fits.get(word, lambda text: self._rows().fit(text))
+        return self._fits.get(word, lambda text: self._rows.fit(text))
 
     def _fitting(self, node: Node, *, fuzzy: bool = True) -> frozenset[int]:
-        """Rows that fit. Below a negation words are not taken for others (`fuzzy` is False): what
-        merely resembles a word is not left out."""
+        """Rows that fit. Under a negation (`fuzzy` False) similar words do not match, since rows
+        that merely resemble a word must stay."""
         match node:
             case Everything():
                 return self._all
@@ -355,7 +361,7 @@ class Filter:
                 fit = self._fit(text)
                 return frozenset(fit.scores if fuzzy or not fit.fuzzy else ())
             case Phrase(text):
-                return self._sets.get(node, lambda _: frozenset(self._rows().phrase(text)))
+                return self._sets.get(node, lambda _: frozenset(self._rows.phrase(text)))
             case Not(inner):
                 return self._all - self._fitting(inner, fuzzy=False)
             case All(nodes):
@@ -366,30 +372,53 @@ class Filter:
                 return self._sets.get(node, lambda _: frozenset(self._condition(node)))
 
     def _condition(self, node: Condition) -> Iterable[int]:
+        """Rows that fit; the parser lets no node pass that does not suit the type of its field."""
+        if isinstance(node, Matches):
+            return self._texts(node.field).fitting(node)
         field = self._schema.find(node.field)
         if field is None:
             raise KeyError(node.field)
-        column = self._column(node.field, field.type in ("text", "set"))
-        if isinstance(column, _TextColumn):
-            return column.fitting(node)
-        test = _number_test(node) if field.type == "number" else _flag_test(node)
-        return (number for number, value in enumerate(column) if test(value))
+        if field.type in ("text", "set"):
+            return self._texts(node.field).filled()
+        known = self._known(node.field, numbers=field.type == "number")
+        match node:
+            case Has():
+                return known
+            case Flag(_, wanted):
+                return (row for row, value in known.items() if value is wanted)
+            case Compares(_, _, intervals):
+                return chain.from_iterable(_within(known, one) for one in intervals)
 
-    def _column(self, name: str, texts: bool) -> _TextColumn | list[object]:
+    def _texts(self, name: str) -> _TextColumn:
         if name not in self._columns:
-            own = name in ("key", "name", "tags", "text")
-            values = [
-                getattr(row, name) if own and name not in row.values else row.values.get(name)
-                for row in self._data
-            ]
-            self._columns[name] = _TextColumn(values) if texts else values
+            self._columns[name] = _TextColumn(self._values(name))
         return self._columns[name]
+
+    def _known(self, name: str, *, numbers: bool) -> dict[int, float]:
+        """The finite numbers, or the truth values, of a field by row."""
+        if name not in self._numbers:
+            self._numbers[name] = {
+                row: value
+                for row, value in enumerate(self._values(name))
+                if isinstance(value, int | float)
+                and isinstance(value, bool) is not numbers
+                and math.isfinite(value)
+            }
+        return self._numbers[name]
+
+    def _values(self, name: str) -> Iterator[object]:
+        """A field of every row."""
+        own = name in ("key", "name", "tags", "text")
+        return (
+            getattr(row, name) if own and name not in row.values else row.values.get(name)
+            for row in self._data
+        )
 
 
 # Conditions -----------------------------------------------------------------------------------
 
 
-def texts_of(value: object) -> tuple[str, ...]:
+def _texts_of(value: object) -> tuple[str, ...]:
     """What a text or set field holds: no empty texts, numbers as they are printed."""
     if value is None:
         return ()
@@ -398,7 +427,7 @@ def texts_of(value: object) -> tuple[str, ...]:
     if isinstance(value, bool):
         return ("yes" if value else "no",)
     if isinstance(value, Iterable):
-        return tuple(text for item in value for text in texts_of(item))
+        return tuple(text for item in value for text in _texts_of(item))
     return (str(value),)
 
 
@@ -406,78 +435,44 @@ class _TextColumn:
     """A text or set field of every row."""
 
     def __init__(self, values: Iterable[object]) -> None:
-        self._rows = list(map(texts_of, values))
-        self._words: dict[str, str] = {}
+        self._rows = list(map(_texts_of, values))
 
-    def fitting(self, node: Condition) -> Iterator[int]:
+    def filled(self) -> Iterator[int]:
+        """Rows that have a text."""
+        return (number for number, texts in enumerate(self._rows) if texts)
+
+    def fitting(self, node: Matches) -> Iterator[int]:
         """Rows of which a text fits the condition."""
-        match node:
-            case Has():
-                return (number for number, texts in enumerate(self._rows) if texts)
-            case Matches(_, "=", values):
-                keys = set(map(equal_key, values))
-                found = {text for text in self._distinct() if equal_key(text) in keys}
-            case Matches(_, _, values):
-                wanted = [*chain.from_iterable(map(needles, values))]
-                found = {text for needle in wanted for text in self._beginning(needle)}
-            case _:
-                raise TypeError(f"{node!r} does not suit its field")
+        if node.operator == "=":
+            keys = set(map(equal_key, node.values))
+            found = {text for text in self._distinct if equal_key(text) in keys}
+        else:
+            wanted = chain.from_iterable(map(needles, node.values))
+            found = {text for needle in wanted for text in self._beginning(needle)}
         return (n for n, texts in enumerate(self._rows) if not found.isdisjoint(texts))
 
+    @cached_property
     def _distinct(self) -> dict[str, str]:
         """The distinct texts, each with its words."""
-        if not self._words:
-            texts = dict.fromkeys(chain.from_iterable(self._rows))
-            self._words = {text: spaced_words((text,), inner=True) for text in texts}
-        return self._words
+        texts = dict.fromkeys(chain.from_iterable(self._rows))
+        return {text: spaced_words((text,), inner=True) for text in texts}
 
     def _beginning(self, needle: str) -> Iterator[str]:
         """Texts in which a word begins with `needle`."""
         if needle.isalnum():
             begun = f" {needle}"
-            return (text for text, words in self._distinct().items() if begun in words)
+            return (text for text, words in self._distinct.items() if begun in words)
         parts = WORD.findall(needle)
-        held = (t for t, w in self._distinct().items() if all(part in w for part in parts))
+        held = (t for t, w in self._distinct.items() if all(part in w for part in parts))
         return (t for t in held if begins_word("\n".join(forms(t, inner=True)), needle))
 
 
-def _number_test(node: Condition) -> Callable[[object], bool]:
-    if isinstance(node, Has):
-        return _is_number
-    if isinstance(node, Compares):
-        limits = node.intervals
-        return lambda value: _is_number(value) and any(_within(value, one) for one in limits)
-    raise TypeError(f"{node!r} does not suit its field")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _within(value: object, limits: Interval) -> bool:
-    if not isinstance(value, int | float):
-        return False
-    low, high = limits.low, limits.high
-    above = low is None or value > low or (value == low and not limits.low_open)
-    below = high is None or value < high or (value == high and not limits.high_open)
-    return above and below
-
-
-def _flag_test(node: Condition) -> Callable[[object], bool]:
-    if isinstance(node, Has):
-        return lambda value: isinstance(value, bool)
-    if isinstance(node, Flag):
-        return lambda value: value is node.value
-    raise TypeError(f"{node!r} does not suit its field")
-
-
-def _summed(scores: Sequence[Mapping[int, int]]) -> Mapping[int, int]:
-    """The sum of the words' scores by row."""
-    totals = dict(scores[0])
-    for each in scores[1:]:
-        for row, score in each.items():
-            totals[row] = totals.get(row, 0) + score
-    return totals
+def _within(numbers: Mapping[int, float], limits: Interval) -> list[int]:
+    low = -math.inf if limits.low is None else limits.low
+    high = math.inf if limits.high is None else limits.high
+    ends = {low} if limits.low_open else set()
+    ends |= {high} if limits.high_open else set()
+    return [row for row, n in numbers.items() if low <= n <= high and n not in ends]
 
 
 def _sought(node: Node) -> Iterator[Word | Phrase]:

@@ -16,6 +16,8 @@ from typing import Literal, cast
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query.ast import (
     KEYWORDS,
+    All,
+    Any,
     Compares,
     Everything,
     Flag,
@@ -24,24 +26,22 @@ from bioretrieval_tui.query.ast import (
     Node,
     Phrase,
     Word,
-    all_of,
-    any_of,
+    joined,
     negated,
     quoted,
 )
 from bioretrieval_tui.query.schema import (
+    BOOLEANS,
     BadValueError,
     Field,
     FieldType,
     Schema,
-    boolean,
-    boolean_begun,
     interval,
 )
 from bioretrieval_tui.util.folding import needles
 
 LONGEST = 10_000
-"""Characters of an expression: beyond any list of ids that one would paste."""
+"""Characters of an expression: longer than any list of ids to paste."""
 DEEPEST = 40
 """Nesting of parentheses and negations."""
 
@@ -69,15 +69,15 @@ _Value = tuple[str, int, bool]
 
 
 class UnfinishedFilterError(FilterError):
-    """So far nothing is wrong, but more must follow: what one passes through while typing."""
+    """The expression is incomplete but not wrong so far, as while it is typed."""
 
 
 def parse(expression: str, schema: Schema) -> Node:
     """The meaning of `expression` over the fields of `schema`.
 
     Raises:
-        UnfinishedFilterError: it breaks off (open quote or parenthesis, an operator at the end).
-        FilterError: anything else that is wrong.
+        UnfinishedFilterError: it is incomplete (open quote or parenthesis, operator at the end).
+        FilterError: it has another fault.
     """
     if len(expression) > LONGEST:
         raise FilterError(
@@ -113,7 +113,7 @@ class _Parser:
             word, column = sign
             self.need_term(f"{word} needs something after it", column)
             nodes.append(self.every(depth))
-        return any_of(nodes)
+        return joined(Any, nodes)
 
     def every(self, depth: int) -> Node:
         nodes = [self.term(depth)]
@@ -121,8 +121,8 @@ class _Parser:
             sign = self.joint("AND")
             if sign is not None:
                 self.need_term("AND needs something after it", sign[1])
-            elif self.peek() in ("", ")") or self.at_or():
-                return all_of(nodes)
+            elif self.peek() in ("", ")", "|") or self.next_run() == "OR":
+                return joined(All, nodes)
             nodes.append(self.term(depth))
 
     def term(self, depth: int) -> Node:
@@ -237,7 +237,7 @@ class _Parser:
                 kind = "yes-or-no field" if wanted else "field"
                 raise self.fault(f'"{text}" is not a {kind}', column, self.advice(text, wanted))
             nodes.append(Flag(field.name, True) if wanted else Has(field.name))
-        return any_of(nodes)
+        return joined(Any, nodes)
 
     def condition(
         self, field: Field, operator: Operator, values: list[_Value], sign_at: int
@@ -253,11 +253,12 @@ class _Parser:
             )
         text, column, quotes = values[0]
         if field.type == "bool":
-            flag = boolean(text)
+            flag = BOOLEANS.get(text.casefold())
             if len(values) > 1:
                 raise self.fault(f"{field.name} takes one value", column, "write yes or no")
             if flag is None:
-                if self.at == len(self.text) and not quotes and boolean_begun(text):
+                begun = any(word.startswith(text.casefold()) for word in BOOLEANS)
+                if self.at == len(self.text) and not quotes and begun:
                     raise self.unfinished(
                         f'"{text}" is not yet yes or no', column, "write yes or no"
                     )
@@ -329,44 +330,40 @@ class _Parser:
             at += 1
         raise self.unfinished("this quote is not closed", column, "add the closing quote")
 
+    def next_run(self) -> str:
+        match = _RUN.match(self.text, self.at)
+        return match[0] if match else ""
+
     def skip(self) -> int:
         """The column after any white space."""
         return cast("re.Match[str]", _SPACE.match(self.text, self.at)).end()
 
     def peek(self) -> str:
-        """Steps over white space; the next character, or "" at the end."""
+        """Skip white space; the next character, or "" at the end."""
         self.at = self.skip()
         return self.text[self.at : self.at + 1]
 
-    def at_or(self) -> bool:
-        if self.peek() == "|":
-            return True
-        match = _RUN.match(self.text, self.at)
-        return match is not None and match[0] == "OR"
-
     def joint(self, keyword: str) -> tuple[str, int] | None:
-        """Steps over `keyword` (or |, for OR) if it comes next: how it is written, and where."""
+        """Consume `keyword` (or |, for OR) if it comes next: how it is written, and where."""
         char, column = self.peek(), self.at
         if char == "|" and keyword == "OR":
             self.at += 1
             return "|", column
-        match = _RUN.match(self.text, column)
-        if match is None or match[0] != keyword:
+        if self.next_run() != keyword:
             return None
-        self.at = match.end()
+        self.at += len(keyword)
         return keyword, column
 
     def need_term(self, message: str, column: int) -> None:
-        """Raises unless a term can start here."""
+        """Raise unless a term can start here."""
         char = self.peek()
         if char == "":
             raise self.unfinished(message, column, "add a term")
-        match = _RUN.match(self.text, self.at)
-        if char in (")", "|") or (match is not None and match[0] in ("AND", "OR")):
+        if char in (")", "|") or self.next_run() in ("AND", "OR"):
             raise self.fault(message, column, "add a term, or quote the word to look for it")
 
     def unknown(self, name: str, column: int) -> FilterError:
-        """No field has the name before an operator: perhaps misspelt, perhaps meant as text."""
+        """The error for an unknown name before an operator: misspelt, or meant as text."""
         run = cast("re.Match[str]", _RUN.match(self.text, column))[0]
         quote = f"quote it: {quoted(run)}" if len(run) <= _SHOWN else "put it in quotes"
         if _ADDRESS.match(run):

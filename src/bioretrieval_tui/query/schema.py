@@ -22,7 +22,7 @@ _NUMBER = re.compile(
 )
 _DOTS = re.compile(r"\.{2,}|\u2026")
 _DASHED = re.compile(r"([0-9]+)[-\u2013]([0-9]+)", re.ASCII)
-_BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 class BadValueError(ValueError):
@@ -66,25 +66,21 @@ class Schema:
         return self._by_name.get(_key(name))
 
     def nearest(self, name: str, wanted: FieldType | None = None) -> str | None:
-        """The field name (or alias) that a misspelt one most likely meant, or None.
-
-        `wanted` leaves only fields of that type.
-        """
+        """The field name or alias nearest to a misspelt one, or None. wanted: type of the field."""
         import difflib
 
         key = _key(name)
         known = [k for k, field in self._by_name.items() if wanted is None or field.type == wanted]
         beginning = sorted((k for k in known if key and k.startswith(key)), key=len)
         close = beginning or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-        return self._spelt(close[0]) if close else None
+        if not close:
+            return None
+        field = self._by_name[close[0]]
+        return next(name for name in (field.name, *field.aliases) if _key(name) == close[0])
 
     def begun(self, name: str) -> bool:
-        """Whether some field name begins so: more typing may make it right."""
+        """Whether some field name begins with `name`."""
         return any(known.startswith(_key(name)) for known in self._by_name)
-
-    def _spelt(self, key: str) -> str:
-        field = self._by_name[key]
-        return next(name for name in (field.name, *field.aliases) if _key(name) == key)
 
 
 _NAME = re.compile(r"[^\W\d_][\w-]*")
@@ -96,7 +92,7 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers that a written value stands for; None is no limit on that side.
+    """The numbers that a written value means; None is no limit on that side.
 
     `text` is the value as it was written, without the operator.
     """
@@ -111,18 +107,17 @@ class Interval:
 def interval(text: str, operator: str) -> Interval:
     """What `operator` (: = > >= < <=) followed by `text` accepts.
 
-    After `:` a number with a unit stands for all that are written so when rounded (171K: from
-    170,500 to below 171,500); after `=` for itself.
+    After `:` a number with a unit means all that round to it (171K: from 170,500 to below 171,500);
+    after `=` only itself.
 
     Raises:
         BadValueError: not a number, a range after > or <, a range whose ends are reversed.
     """
     if _DOTS.search(text):
         return _range(text, operator)
-    written = _number(text)
-    value = written.value()
-    if operator == ":" and written.rounded:
-        return Interval(text, written.value(-1), written.value(+1), high_open=True)
+    value, below, above = _number(text)
+    if operator == ":" and below != above:
+        return Interval(text, below, above, high_open=True)
     if operator in (">", ">="):
         return Interval(text, value, None, low_open=operator == ">")
     if operator in ("<", "<="):
@@ -136,28 +131,15 @@ def _range(text: str, operator: str) -> Interval:
     ends = _DOTS.split(text)
     if len(ends) != 2 or not any(ends):
         raise BadValueError(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
-    low, high = (_number(end).value() if end else None for end in ends)
+    low, high = (_number(end)[0] if end else None for end in ends)
     if low is not None and high is not None and low > high:
         raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
     return Interval(text, low, high)
 
 
-@dataclass(frozen=True, slots=True)
-class _Number:
-    """A number as it was written: 1.5M is 15 steps of 100,000 (step / parts), and rounded."""
-
-    steps: int
-    step: int
-    parts: int
-    rounded: bool
-
-    def value(self, halves: int = 0) -> float:
-        """The number, or what lies so many half steps from it; whole where it can be."""
-        above, below = (2 * self.steps + halves) * self.step, 2 * self.parts
-        return above / below if above % below else above // below
-
-
-def _number(text: str) -> _Number:
+def _number(text: str) -> tuple[float, float, float]:
+    """The number, and the limits of all numbers that are written so when rounded to its last
+    digit; without a unit it is exact and all three are equal. 1.5M: 1.45M and 1.55M."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         dashed = _DASHED.fullmatch(text)
@@ -165,15 +147,8 @@ def _number(text: str) -> _Number:
         raise BadValueError(f'"{text}" is not a number', f"write {example}")
     unit = match["unit"].lower()
     digits, _, decimals = match["digits"].replace("_", "").partition(".")
-    parts = 10 ** len(decimals) * (100 if unit == "%" else 1)
-    return _Number(int(match["sign"] + digits + decimals), _UNITS[unit], parts, bool(unit))
-
-
-def boolean(text: str) -> bool | None:
-    """True for yes and true, False for no and false, in any case; None for anything else."""
-    return _BOOLEANS.get(text.casefold())
-
-
-def boolean_begun(text: str) -> bool:
-    """Whether more typing could make `text` a yes or no."""
-    return any(word.startswith(text.casefold()) for word in _BOOLEANS)
+    parts = 2 * 10 ** len(decimals) * (100 if unit == "%" else 1)
+    whole = 2 * int(match["sign"] + digits + decimals)
+    scaled = ((whole + half) * _UNITS[unit] for half in (0, -bool(unit), bool(unit)))
+    value, below, above = (n / parts if n % parts else n // parts for n in scaled)
+    return value, below, above

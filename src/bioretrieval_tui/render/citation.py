@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from string import ascii_lowercase
 
 from bioretrieval_tui.catalog import fields as table
@@ -52,8 +53,8 @@ _UNDECOMPOSED = str.maketrans(
 def cite(paper: Paper) -> Citation:
     """The paper as a work to cite.
 
-    A year in the venue ("EACL 2023") is the year of publication and goes before the entry's own,
-    which may be that of the preprint. Fields that no source could be read for are named in a note.
+    A year in the venue ("EACL 2023") is the year of publication and replaces the entry's own, which
+    may be that of the preprint. A note names the unverified fields.
     """
     venue = _MANNER.sub("", one_line(paper.venue or ""))
     years = _YEAR.findall(venue)
@@ -71,11 +72,11 @@ def cite(paper: Paper) -> Citation:
         ("url", latex.address(safe_url(url) or "") if url else ""),
         ("note", _note(paper)),
     ]
-    return Citation(_key(paper, year), kind, _filled(fields))
+    return Citation(_key(paper, year), kind, filled(fields))
 
 
 def citable(entry: AnyEntry) -> bool:
-    """Whether the entry is a work: a paper, or what can be fetched from some address."""
+    """Whether the entry can be cited: a paper, or anything with an address."""
     return isinstance(entry, Paper) or _found_at(entry) is not None
 
 
@@ -90,11 +91,9 @@ def cite_entry(entry: AnyEntry) -> Citation:
         for row in table.TABLE.of(kind_of(entry))
         if row.cite and (found := entry.extra.get(row.name)) is not None
     )
-    work = cite(entry) if isinstance(entry, Paper) else _cite_address(entry)
-    return replace(work, fields=(*work.fields, *more))
-
-
-def _cite_address(entry: AnyEntry) -> Citation:
+    if isinstance(entry, Paper):
+        work = cite(entry)
+        return replace(work, fields=(*work.fields, *more))
     url = _found_at(entry)
     if url is None:
         raise ValueError(f"{entry.id} is no work to cite")
@@ -106,12 +105,13 @@ def _cite_address(entry: AnyEntry) -> Citation:
         ("year", str(entry.year or "")),
         ("howpublished", rf"\url{{{latex.address(url)}}}"),
         ("note", _note(entry)),
+        *more,
     ]
-    return Citation(entry.id, "misc", _filled(fields))
+    return Citation(entry.id, "misc", filled(fields))
 
 
 def _found_at(entry: AnyEntry) -> str | None:
-    """Where a model, dataset or benchmark is found: its hub, else its first link."""
+    """The address of a model, dataset or benchmark: on the hub, else its first link."""
     if not isinstance(entry, (Model, Dataset, Benchmark)):
         return None
     url = hub_url(entry) or next((link.url for link in entry.links), None)
@@ -119,15 +119,14 @@ def _found_at(entry: AnyEntry) -> str | None:
 
 
 def hub_url(entry: AnyEntry) -> str | None:
-    """Where the entry's first hub id leads, or None."""
-    if isinstance(entry, Model) and entry.hub:
-        return f"https://huggingface.co/{entry.hub[0]}"
-    if isinstance(entry, Dataset) and entry.hub:
-        return f"https://huggingface.co/datasets/{entry.hub[0]}"
-    return None
+    """The address of the entry's first hub id, or None."""
+    if not isinstance(entry, (Model, Dataset)) or not entry.hub:
+        return None
+    return table.TABLE.by_name["hub"].url(entry, entry.hub[0])
 
 
-def _filled(fields: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def filled(fields: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The fields that have a value."""
     return tuple((name, value) for name, value in fields if value)
 
 
@@ -174,29 +173,23 @@ def _note(entry: AnyEntry) -> str:
 
 def _key(paper: Paper, year: str) -> str:
     """Surname of the first author, year, first telling word of the title; else the entry's id."""
-    surname = ascii_word(_surname(paper.authors[0])) if paper.authors else ""
-    if not surname or paper.authors == ("others",):
-        return paper.id
-    return f"{surname}{year}{telling_word(paper.title)}"
+    author = one_line(paper.authors[0]) if paper.authors not in ((), ("others",)) else ""
+    if author.startswith("{"):
+        surname = next(iter(author.strip("{}").split()), "")
+    else:
+        surname = author.partition(",")[0] if "," in author else author.rpartition(" ")[2]
+    surname = ascii_word(surname)
+    return f"{surname}{year}{telling_word(paper.title)}" if surname else paper.id
 
 
 def telling_word(title: str) -> str:
-    """The first word of a title that says something, as it may stand in a key; or nothing."""
-    words = [ascii_word(word) for word in re.split(r"[^\w-]+", title)]
+    """The first word of a title that is no stop word, in the form of a key; "" for none."""
+    words = map(ascii_word, re.split(r"[^\w-]+", title))
     return next((word for word in words if word and not _STOP_WORD.fullmatch(word)), "")
 
 
-def _surname(author: str) -> str:
-    author = one_line(author)
-    if author.startswith("{"):
-        return next(iter(author.strip("{}").split()), "")
-    if "," in author:
-        return author.partition(",")[0]
-    return author.rpartition(" ")[2]
-
-
 def ascii_word(text: str) -> str:
-    """The letters and digits that may stand in a key: small, without accents."""
+    """The letters and digits of `text` for a key: lower case, without accents."""
     text = unicodedata.normalize("NFKD", one_line(text).casefold().translate(_UNDECOMPOSED))
     return "".join(char for char in text if char.isascii() and char.isalnum())
 
@@ -205,7 +198,7 @@ def ascii_word(text: str) -> str:
 
 
 def entry_text(citation: Citation, *, key: str | None = None) -> str:
-    """One BibTeX entry that ends with a newline. Field values are LaTeX already."""
+    """One BibTeX entry that ends with a newline. Field values are LaTeX."""
     lines = [f"@{citation.type}{{{key or citation.key},"]
     lines += [f"  {name} = {{{value}}}," for name, value in citation.fields]
     return "\n".join([*lines, "}"]) + "\n"
@@ -214,28 +207,14 @@ def entry_text(citation: Citation, *, key: str | None = None) -> str:
 def bibliography(citations: Sequence[Citation]) -> Iterator[str]:
     """The entries with an empty line between them.
 
-    A citation that stands there twice is written once. Different works with one key get a letter
-    behind it, from the second on: lee2020biobert, lee2020biobertb.
+    Equal citations are written once. From the second on, different works with one key get a letter
+    after it: lee2020biobert, lee2020biobertb.
     """
-    seen: set[Citation] = set()
-    taken: set[str] = set()
-    for citation in citations:
-        if citation in seen:
-            continue
-        key = _free(citation.key, taken)
-        gap = "\n" if seen else ""
-        seen.add(citation)
-        taken.add(key.casefold())  # BibTeX takes Lee2020 and lee2020 for one key
-        yield gap + entry_text(citation, key=key)
-
-
-def _free(key: str, taken: set[str]) -> str:
-    if key.casefold() not in taken:
-        return key
-    for letter in ascii_lowercase[1:]:
-        if (key + letter).casefold() not in taken:
-            return key + letter
-    number = 2
-    while f"{key}-{number}".casefold() in taken:
-        number += 1
-    return f"{key}-{number}"
+    used: set[str] = set()
+    for citation in dict.fromkeys(citations):
+        endings = chain(("", *ascii_lowercase[1:]), (f"-{number}" for number in count(2)))
+        keys = (citation.key + ending for ending in endings)
+        # BibTeX does not tell Lee2020 from lee2020.
+        key = next(key for key in keys if key.casefold() not in used)
+        yield ("\n" if used else "") + entry_text(citation, key=key)
+        used.add(key.casefold())

@@ -19,10 +19,13 @@ from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
     CheckVector,
+    Claim,
     Encoding,
     Kind,
+    Link,
     Loaders,
     Model,
+    Note,
     Result,
     Side,
     Subset,
@@ -75,20 +78,18 @@ def entry_sheet(
     by_name = table.TABLE.by_name
     readers, data = table.TABLE.listed(only)
     trailing = (*data, by_name["url"], by_name["status"], by_name["unverified"])
-    columns = [column_of(row) for row in readers]
-    hidden = [column_of(row, data_only=True) for row in (by_name["id"], *trailing)]
     shown = (by_name["id"], *readers, *trailing)
 
     def row_of(entry: AnyEntry) -> tuple[Cell, ...]:
         cells = [cell(row, entry, catalogue) for row in shown]
-        if not only:  # many entries of all kinds: a line says enough
+        if not only:  # a list of all kinds is long: one line an entry
             at = shown.index(by_name["summary"])
             cells[at] = Figure(entry.summary, shortened(entry.summary))
         return tuple(cells)
 
     return Sheet(
         title=TITLES.get(only, "Catalogue"),
-        columns=(hidden[0], *columns, *hidden[1:]),
+        columns=tuple(column_of(row, data_only=row not in readers) for row in shown),
         rows=Each(row_of, entries),
         records=Each(record, entries),
         citations=Each(cite_entry, [entry for entry in entries if citable(entry)]),
@@ -104,7 +105,7 @@ def column_of(row: EntryField, *, data_only: bool = False) -> Column:
 
 
 def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
-    """What a list shows of a field, marked where no source could be read for it."""
+    """The cell of a field in a list, marked if unverified."""
     found = row.cell(entry, catalogue)
     if found in (None, "", ()):
         return None
@@ -143,17 +144,14 @@ def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) ->
 
 
 def record(value: Struct) -> dict[str, Any]:
-    """The struct as a dict: `kind` first where it has one, then all fields, defaults included.
+    """The struct as a dict: `kind` first if it has one, then all fields, defaults included.
 
-    msgspec's own conversion leaves out what equals its default. Here every record of a kind has
-    the same keys, so that `select(.status == "confirmed")` finds what was never spelt out.
+    msgspec's own conversion omits defaults. Here every record of a kind has the same keys, so that
+    `select(.status == "confirmed")` finds entries whose file does not give the status.
     """
-    found: dict[str, Any] = {}
     tag = value.__struct_config__.tag
-    if tag is not None:
-        found["kind"] = tag
-    for field in value.__struct_fields__:
-        found[field] = _plain(getattr(value, field))
+    found: dict[str, Any] = {} if tag is None else {"kind": tag}
+    found |= {field: _plain(getattr(value, field)) for field in value.__struct_fields__}
     extra = found.pop("extra", None)
     if extra is not None:
         found.update({name: extra.get(name) for name in table.TABLE.declared_only(str(tag))})
@@ -164,7 +162,7 @@ _ATOMS = frozenset((str, int, float, bool, type(None)))
 
 
 def _plain(value: Any) -> Any:
-    if type(value) in _ATOMS:  # nearly all of them: a listing passes here ten thousand times
+    if type(value) in _ATOMS:  # nearly all values of a long listing
         return value
     if isinstance(value, Struct):
         return record(value)
@@ -176,32 +174,27 @@ def _plain(value: Any) -> Any:
 
 
 def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
-    """The entry's record with `related`, `results` and `references` resolved behind it."""
-    found = record(entry)
-    results = catalogue.results_of(entry.id)
-    found["related"] = [
+    """The entry's record, then `related`, `results` and `references`."""
+    related = [
         {"id": other.id, "kind": kind_of(other), "name": other.name}
         for other in catalogue.related(entry.id)
     ]
-    found["results"] = [record(result) for result in results]
-    named = dict.fromkeys(
-        [
-            *entry.sources,
-            *(claim.source for claim in entry.facts),
-            *(result.source for result in results),
-            *(note.source for note in entry.notes),
-        ]
-    )
-    sources = catalogue.sources
-    found["references"] = [record(sources[name]) for name in named if name in sources]
-    return found
+    results = catalogue.results_of(entry.id)
+    citing: tuple[Claim | Result | Note, ...] = (*entry.facts, *results, *entry.notes)
+    named = dict.fromkeys((*entry.sources, *(one.source for one in citing)))
+    known = [catalogue.sources[name] for name in named if name in catalogue.sources]
+    return record(entry) | {
+        "related": related,
+        "results": list(map(record, results)),
+        "references": list(map(record, known)),
+    }
 
 
 # Published results ----------------------------------------------------------------------------
 
 ZERO_SHOT = {True: "yes", False: "no", None: "unknown"}
 
-# Narrow tables drop columns from the right: what qualifies a result stands further left.
+# Narrow tables drop columns from the right, so those that qualify a result come early.
 _RESULT_COLUMNS = (
     Column("model_id", "model id", data_only=True),
     Column("benchmark_id", "benchmark id", data_only=True),
@@ -237,7 +230,7 @@ def result_sheet(
             result.subset,
             result.metric,
             Unverified(result.value) if unread else result.value,
-            # Said only where it matters: a column full of "yes" hides the one row that is not.
+            # A column full of "yes" would hide the one "no".
             Figure(result.comparable, "" if result.comparable else "no"),
             ZERO_SHOT[result.zero_shot],
             result.status,
@@ -254,7 +247,7 @@ def result_sheet(
 
 
 def result_remarks(result: Result) -> str:
-    """What keeps a result from being taken at face value, in words; "" for nothing."""
+    """What limits a result, in words; "" for nothing."""
     said = {
         "not comparable": not result.comparable,
         "trained on this benchmark": result.zero_shot is False,
@@ -268,16 +261,14 @@ def result_remarks(result: Result) -> str:
 
 
 class _References:
-    """Numbers for sources, in the order in which the page first names them."""
+    """Numbers of sources, in the order in which the page first names them."""
 
-    def __init__(self, catalogue: Catalogue, first: Iterable[str]) -> None:
+    def __init__(self, catalogue: Catalogue, first: Sequence[str]) -> None:
         self.catalogue = catalogue
-        self.order: dict[str, int] = {}
-        for source in first:
-            self.mark(source)
+        self.order = {source: number for number, source in enumerate(dict.fromkeys(first), 1)}
 
     def mark(self, source: str) -> Inline:
-        """The number in brackets, as it stands behind what the source supports."""
+        """The number in brackets that follows what the source supports."""
         return Inline(f" [{self.order.setdefault(source, len(self.order) + 1)}]", "reference")
 
     def paragraphs(self) -> Iterator[Text]:
@@ -290,7 +281,7 @@ class _References:
 
 
 def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
-    """The page of one entry. `away`: shown outside its list, so its first jump leads there."""
+    """The page of one entry. `away`: shown outside its list, so the first jump leads to it."""
     references = _References(catalogue, entry.sources)
     kind = kind_of(entry)
     byline = [text(kind)]
@@ -307,12 +298,13 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
     ]  # fmt: skip
     sections: list[Section] = [
         Group("Details", tuple(details)),
-        Group("Links", tuple(_links(entry)), "links"),
+        Group("Links", tuple(map(_link, entry.links)), "links"),
         Group("Related", tuple(_related(entry, catalogue, away=away)), "jumps"),
         _results(entry, catalogue, references),
         Group("Encoding", tuple(_fields(entry, catalogue, "Encoding", references))),
         Prose("Notes", tuple(_notes(entry, references)), "bullets"),
     ]
+    # Last: the sections above number the sources.
     sections.append(Prose("Sources", tuple(references.paragraphs()), "numbers"))
     return Page(
         entry.name,
@@ -327,7 +319,7 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
 def _fields(
     entry: AnyEntry, catalogue: Catalogue, group: str, references: _References
 ) -> Iterator[Fact]:
-    """A fact for each field of that heading that says something."""
+    """A fact for each field under that heading that has a value other than its default."""
     encoding = getattr(entry, "encoding", None)
     holder: Any = encoding if group == "Encoding" else entry
     if holder is None:
@@ -352,7 +344,7 @@ def _fields(
 def _values(
     row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue, references: _References
 ) -> tuple[tuple[Text, ...], bool]:
-    """The values of a field, and whether each takes a line of its own."""
+    """The values of a field, and whether they are listed one a line."""
     items = found if isinstance(found, tuple) else (found,)
     special = _FORMS.get(row.form)
     if special is not None:
@@ -368,45 +360,28 @@ def _values(
     return tuple(text(Inline(str(item), "prose")) for item in items), row.form in _LINES
 
 
-def _count(found: int, _: Catalogue) -> Iterator[Text]:
-    yield text(f"{found:,}")
-
-
-def _size(found: int, _: Catalogue) -> Iterator[Text]:
+def _size(found: int) -> str:
     size = short(found)
-    yield text(size if size == str(found) else f"{size} ({found:,})")
+    return size if size == str(found) else f"{size} ({found:,})"
 
 
-def _names(found: str | tuple[str, ...], catalogue: Catalogue) -> Iterator[Text]:
-    for one in (found,) if isinstance(found, str) else found:
-        other = catalogue.by_id.get(one)
-        yield text(one if other is None else Inline(other.name, kind_of(other), jump=one))
+def _name(one: str, catalogue: Catalogue) -> str | Inline:
+    other = catalogue.by_id.get(one)
+    return one if other is None else Inline(other.name, kind_of(other), jump=one)
 
 
-def _codes(found: str | tuple[str, ...], _: Catalogue) -> Iterator[Text]:
-    for one in (found,) if isinstance(found, str) else found:
-        yield text(Inline(one, "code"))
+def _each(found: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (found,) if isinstance(found, str) else found
 
 
-def _authors(found: tuple[str, ...], _: Catalogue) -> Iterator[Text]:
-    for name in found:
-        yield text("and others" if name == "others" else name)
+def _subset(subset: Subset) -> str:
+    sizes = ((subset.queries, "queries"), (subset.documents, "documents"))
+    said = [f"{size:,} {what}" for size, what in sizes if size is not None]
+    said += [subset.note] if subset.note else []
+    return subset.name + (f": {', '.join(said)}" if said else "")
 
 
-def _splits(found: dict[str, int], _: Catalogue) -> Iterator[Text]:
-    for name, size in found.items():
-        yield text(f"{name} {size:,}")
-
-
-def _subsets(found: tuple[Subset, ...], _: Catalogue) -> Iterator[Text]:
-    for subset in found:
-        sizes = ((subset.queries, "queries"), (subset.documents, "documents"))
-        said = [f"{size:,} {what}" for size, what in sizes if size is not None]
-        said += [subset.note] if subset.note else []
-        yield text(subset.name + (f": {', '.join(said)}" if said else ""))
-
-
-def _loaders(found: Loaders, _: Catalogue) -> Iterator[Text]:
+def _loaders(found: Loaders) -> Iterator[Text]:
     for name in found.__struct_fields__:
         value = getattr(found, name)
         if value:
@@ -414,7 +389,7 @@ def _loaders(found: Loaders, _: Catalogue) -> Iterator[Text]:
             yield text(f"{name}: ", shown)
 
 
-def _side(found: Side, _: Catalogue) -> Iterator[Text]:
+def _side(found: Side) -> Text:
     said: list[tuple[Inline, ...]] = []
     for words, value in (("", found.model), ("adapter ", found.adapter),
                          ("template ", found.template)):  # fmt: skip
@@ -426,38 +401,28 @@ def _side(found: Side, _: Catalogue) -> Iterator[Text]:
     if found.max_length is not None:
         said.append((Inline(f"at most {found.max_length:,} tokens"),))
     parts = [part for one in said for part in (Inline(", "), *one) if part.text]
-    yield tuple(parts[1:])
+    return tuple(parts[1:])
 
 
-def _pairs(found: dict[str, str], _: Catalogue) -> Iterator[Text]:
-    for name, value in found.items():
-        yield text(f"{name}: {value}")
-
-
-def _grade(found: str, _: Catalogue) -> Iterator[Text]:
-    yield text(f"{found}: {GRADES[found]}")
-
-
-_FORMS: dict[str, Callable[[Any, Catalogue], Iterator[Text]]] = {
-    "count": _count,
-    "size": _size,
-    "names": _names,
-    "code": _codes,
-    "authors": _authors,
-    "splits": _splits,
-    "subsets": _subsets,
-    "loaders": _loaders,
-    "side": _side,
-    "pairs": _pairs,
-    "grade": _grade,
+_FORMS: dict[str, Callable[[Any, Catalogue], Iterable[Text]]] = {
+    "count": lambda found, _: [text(f"{found:,}")],
+    "size": lambda found, _: [text(_size(found))],
+    "names": lambda found, catalogue: [text(_name(one, catalogue)) for one in _each(found)],
+    "code": lambda found, _: [text(Inline(one, "code")) for one in _each(found)],
+    "authors": lambda found, _: [text("and others" if a == "others" else a) for a in found],
+    "splits": lambda found, _: [text(f"{name} {size:,}") for name, size in found.items()],
+    "subsets": lambda found, _: [text(_subset(one)) for one in found],
+    "loaders": lambda found, _: _loaders(found),
+    "side": lambda found, _: [_side(found)],
+    "pairs": lambda found, _: [text(f"{name}: {value}") for name, value in found.items()],
+    "grade": lambda found, _: [text(f"{found}: {GRADES[found]}")],
 }
 _LINES = frozenset(("code", "subsets", "loaders", "pairs", "lines"))
 
 
-def _links(entry: AnyEntry) -> Iterator[Fact]:
-    for item in entry.links:
-        shown = item.url.partition("://")[2].rstrip("/") if safe_url(item.url) else item.url
-        yield fact(item.label, Inline(shown, url=item.url))
+def _link(item: Link) -> Fact:
+    shown = item.url.partition("://")[2].rstrip("/") if safe_url(item.url) else item.url
+    return fact(item.label, Inline(shown, url=item.url))
 
 
 def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[Fact]:
@@ -471,11 +436,9 @@ def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[F
 def _results(entry: AnyEntry, catalogue: Catalogue, references: _References) -> Sheet:
     """The published results, best first on the page of a benchmark; empty columns are left out."""
     results = catalogue.results_of(entry.id)
-    other = "model"
-    if isinstance(entry, Benchmark):
+    other = "model" if isinstance(entry, Benchmark) else "benchmark"
+    if other == "model":
         results = sorted(results, key=lambda one: (one.subset or "", one.metric, -one.value))
-    else:
-        other = "benchmark"
     columns = (
         Column("value", "value", "right", role="strong"),
         Column(other, other, weight=3, min_width=12, role=other),

@@ -58,12 +58,12 @@ class OwnRun:
 
     @property
     def deviates(self) -> bool:
-        """The score differs from the published one by more than is tolerated."""
+        """The score differs from a published one by more than the tolerance."""
         return any(one.marked for one in self.published)
 
     @property
     def zero_shot(self) -> bool | None:
-        """BM25 learns nothing; of a model only what it was trained on is known."""
+        """BM25 is not trained; of a model only its training data are known."""
         if self.record.mode == "lexical":
             return True
         return False if self.trained else None
@@ -154,16 +154,16 @@ def _key(measure: str) -> str:
 
 def _measure(name: str) -> RecordField:
     column = Column(_key(name), name, "right")
-    return column, lambda one: _known(one.metrics.get(name), 4)
+    return column, lambda one: _figure(one.metrics[name]) if name in one.metrics else None
 
 
 def _latency(name: str) -> RecordField:
     column = Column(f"{name}_ms", f"{name} ms", "right")
-    return column, lambda one: _known(one.latency_ms.get(name), 1)
+    return column, lambda one: _figure(one.latency_ms[name], 1) if name in one.latency_ms else None
 
 
 def _of_model(record: EvaluationRecord, value: str) -> Cell:
-    """A fact of the model, which BM25 alone does not ask."""
+    """A fact of the model, which a run of BM25 alone does not use."""
     return Figure(value, "" if record.mode == "lexical" else value)
 
 
@@ -192,7 +192,10 @@ RECORD_FIELDS: tuple[RecordField, ...] = (
     (Column("catalogue", "catalogue", data_only=True), lambda one: one.catalogue),
     (Column("reranker", "reranker", data_only=True), lambda one: one.reranker),
     (Column("instruction", "instruction", data_only=True), lambda one: one.instruction),
-    (Column("keep_own", "own documents", data_only=True), lambda one: _kept(one.keep_own)),
+    (
+        Column("keep_own", "own documents", data_only=True),
+        lambda one: "ranked like the others" if one.keep_own else None,
+    ),
     (Column("versions", "versions", data_only=True), lambda one: _versions(one.versions)),
 )
 """Every fact of a record, in the order of the columns of csv."""
@@ -201,10 +204,6 @@ _MEASURED = frozenset((*map(_key, MEASURES), *(f"{name}_ms" for name in _LATENCI
 
 def _count(value: int) -> Figure:
     return Figure(value, f"{value:,}")
-
-
-def _kept(keep_own: bool) -> Cell:
-    return "ranked like the others" if keep_own else None
 
 
 def _versions(versions: Mapping[str, str]) -> str:
@@ -245,7 +244,7 @@ def run_page(run: OwnRun) -> Page:
 
 
 def reference_fact(one: Reference) -> Fact:
-    """One published score: whose, its value, how far the run is from it, and its source."""
+    """One published score: name, value, the deviation of the run from it, source."""
     value: Text = (Inline(f"{one.value:.4f}", "strong"),)
     if one.deviation is None:
         value += (Inline("  for orientation", "faint"),)
@@ -262,7 +261,7 @@ def reference_fact(one: Reference) -> Fact:
 
 
 def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
-    """The whole evaluation as one object; without the queries of a comparison."""
+    """The whole evaluation as one object, without the single queries of a comparison."""
     whole: dict[str, Any] = msgspec.to_builtins(report)
     if report.comparison is None:
         del whole["comparison"]
@@ -362,25 +361,13 @@ def query_list_sheet(rows: Sequence[QueryRow], modes: Sequence[str]) -> Sheet:
     )
 
 
-def query_record(found: QueryView) -> dict[str, Any]:
-    """One query with its documents as one object."""
-    return asdict(found)
-
-
 def query_sheet(found: QueryView) -> Sheet:
     """The judged documents of a query, then the top unjudged ones, with their ranks."""
     modes = list(found.scores)
     scores = ", ".join(
         f"{mode_name(mode)} {values['nDCG@10']:.4f}" for mode, values in found.scores.items()
     )
-    judged: list[tuple[Cell, ...]] = [
-        (row.grade, row.id, _title(row.title), *(row.ranks[mode] for mode in modes))
-        for row in found.judged
-    ]
-    judged += [
-        (None, row.id, _title(row.title), *(row.ranks[mode] for mode in modes))
-        for row in found.unjudged
-    ]
+    documents = [(row.grade, row) for row in found.judged] + [(None, r) for r in found.unjudged]
     return Sheet(
         title=f"Query {found.id}: {shortened(found.text, 200)} (nDCG@10: {scores})",
         columns=(
@@ -389,7 +376,15 @@ def query_sheet(found: QueryView) -> Sheet:
             Column("title", "title", weight=5, min_width=20),
             *(Column(f"rank_{mode}", mode_name(mode), "right") for mode in modes),
         ),
-        rows=judged,
+        rows=[
+            (
+                grade,
+                row.id,
+                "(not in the corpus)" if row.title is None else shortened(row.title),
+                *(row.ranks[mode] for mode in modes),
+            )
+            for grade, row in documents
+        ],
         records=[
             *({"judged": True, **asdict(row)} for row in found.judged),
             *({"judged": False, "grade": None, **asdict(row)} for row in found.unjudged),
@@ -407,8 +402,8 @@ def _run_row(run: ModeReport, model: str) -> tuple[Cell, ...]:
         _figure(run.metrics[MEASURES[0]]),
         None,
         *(_figure(run.metrics[name]) for name in MEASURES[1:]),
-        Figure(latency.p50, f"{latency.p50:.1f}"),
-        Figure(latency.p95, f"{latency.p95:.1f}"),
+        _figure(latency.p50, 1),
+        _figure(latency.p95, 1),
         model,
         "own",
         "run",
@@ -436,13 +431,5 @@ def _reference_row(mode: str, one: Reference) -> tuple[Cell, ...]:
     )
 
 
-def _known(value: float | None, digits: int) -> Cell:
-    return None if value is None else Figure(value, f"{value:.{digits}f}")
-
-
-def _figure(value: float) -> Figure:
-    return Figure(value, f"{value:.4f}")
-
-
-def _title(title: str | None) -> str:
-    return "(not in the corpus)" if title is None else shortened(title)
+def _figure(value: float, digits: int = 4) -> Figure:
+    return Figure(value, f"{value:.{digits}f}")

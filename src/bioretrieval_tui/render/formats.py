@@ -1,7 +1,7 @@
 """The six formats by name: which one a call means, a sheet rendered in it, JSON and CSV.
 
 Text comes in chunks that each end with a newline, so that a long export streams and `| head` ends
-it early. Table, Markdown and BibTeX have modules of their own, imported when they are asked for.
+it early. Table, Markdown and BibTeX have their own modules, imported when they are needed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from bioretrieval_tui.terminal.clean import clean
 Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 ALIASES: dict[str, Format] = {"md": "markdown"}
+_NAMES: dict[str, Format] = {**{name: name for name in FORMATS}, **ALIASES}
 
 
 def resolve(name: str | None, *, terminal: bool) -> Format:
@@ -31,14 +32,11 @@ def resolve(name: str | None, *, terminal: bool) -> Format:
     if name is None:
         return "table" if terminal else "markdown"
     wanted = name.strip().casefold()
-    for known in FORMATS:
-        if wanted == known:
-            return known
-    if wanted in ALIASES:
-        return ALIASES[wanted]
+    if wanted in _NAMES:
+        return _NAMES[wanted]
     import difflib
 
-    near = difflib.get_close_matches(wanted, [*FORMATS, *ALIASES], n=1, cutoff=0.5)
+    near = difflib.get_close_matches(wanted, _NAMES, n=1, cutoff=0.5)
     remedy = f"did you mean {near[0]}?" if near else f"formats: {', '.join(FORMATS)}"
     raise UsageError(f"there is no format '{shortened(name, 40)}'", remedy=remedy)
 
@@ -83,21 +81,14 @@ _CONTROL = re.compile(r"\\[ubfrt]")
 
 def encoded(value: Any, *, indent: int = 0) -> str:
     """`value` as JSON text without a line end; text in it is cleaned, NaN becomes null."""
-    raw = _encoded(value)
-    if indent:
-        raw = msgspec.json.format(raw, indent=indent)
-    return raw
-
-
-def _encoded(value: Any) -> str:
-    """Compact JSON. Texts are only cleaned one by one where the whole shows that one needs it."""
     try:
         raw = msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:  # a lone surrogate, which is no text: `clean` drops it
-        return msgspec.json.encode(cleaned(value)).decode()
-    if _CONTROL.search(raw) is None and clean(raw, newlines=True) == raw:
-        return raw
-    return msgspec.json.encode(cleaned(value)).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which `clean` drops
+        raw = ""
+    # Texts are only cleaned one by one where the whole shows that one needs it.
+    if not raw or _CONTROL.search(raw) or clean(raw, newlines=True) != raw:
+        raw = msgspec.json.encode(cleaned(value)).decode()
+    return msgspec.json.format(raw, indent=indent) if indent else raw
 
 
 def object_text(value: dict[str, Any]) -> str:
@@ -137,14 +128,14 @@ def cleaned(value: Any) -> Any:
 
 # CSV ------------------------------------------------------------------------------------------
 #
-# RFC 4180 with "\n" line ends, a header of column keys, one line a row. Numbers are written raw and
-# truth values as true and false; nothing is an empty field. Text is kept to one line.
+# RFC 4180 with "\n" line ends, a header of column keys, one line a row. Numbers are written raw,
+# truth values as true and false, and a missing value as an empty field. Text is kept to one line.
 #
-# A spreadsheet runs text that begins with = + - @ as a formula. Such a field gets an apostrophe in
-# front (the spreadsheets' own sign for "this is text"), unless it is a plain number such as -0.5.
-# Readers that want the text to the letter take json.
+# A spreadsheet runs text that begins with = + - @ as a formula. Such a field starts with an
+# apostrophe (the spreadsheets' own sign for text), unless it is a plain number such as -0.5. JSON
+# keeps the exact text.
 
-# The wide forms are taken for their ASCII kin by spreadsheets in East Asian locales.
+# Spreadsheets in East Asian locales read the wide forms as the ASCII ones.
 _FORMULA = "=+-@\t\r＝＋－＠"  # noqa: RUF001
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
@@ -156,8 +147,8 @@ class _Echo:
         return line
 
 
-def csv_field(value: Plain) -> str:
-    """One field before quoting: text that a spreadsheet would run is disarmed."""
+def _csv_field(value: Plain) -> str:
+    """One field before quoting; text that a spreadsheet would run is made harmless."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -172,12 +163,12 @@ def csv_field(value: Plain) -> str:
 def csv_lines(sheet: Sheet) -> Iterator[str]:
     """The header, then a line a row, data-only columns included."""
     writer = csv.writer(_Echo(), lineterminator="\n")
-    yield str(writer.writerow([csv_field(column.key) for column in sheet.columns]))
+    yield str(writer.writerow([_csv_field(column.key) for column in sheet.columns]))
     for row in sheet.rows:
         fields = []
         for cell in row:
             value, unverified = datum(cell)
             # A number stays a number: the `unverified` column of the row names it instead.
             mark = " (unverified)" if unverified and isinstance(value, str) and value else ""
-            fields.append(csv_field(value) + mark)
+            fields.append(_csv_field(value) + mark)
         yield str(writer.writerow(fields))

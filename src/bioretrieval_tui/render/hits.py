@@ -17,6 +17,7 @@ from bioretrieval_tui.render.citation import (
     ascii_word,
     citable,
     cite_entry,
+    filled,
     telling_word,
 )
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Text, fact, plain, text
@@ -46,7 +47,7 @@ _COLUMNS = (
     Column("rerank", "reranker", data_only=True),
 )
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
-"""Columns that papers of a service, which nothing scored, do not have."""
+"""Columns that the papers of a service do not have."""
 _WHY = Column("why", "why", weight=3, min_width=24)
 _EXPLAINED = (*(column for column in _COLUMNS if column.key != "text"), _WHY)
 _MOST_TERMS = 8
@@ -68,9 +69,9 @@ def mode_name(mode: str) -> str:
 
 
 def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
-    """Why a hit was found: its score and rank by each retriever, its terms, its nearest sentence.
+    """Why a hit was found: score and rank by each retriever, terms, nearest sentence.
 
-    why: what was explained, None where that was not asked.
+    why: its explanation, if requested.
     """
     scores, told = hit.scores, why.scores if why else hit.scores
     retrievers = (
@@ -105,10 +106,7 @@ def _term(word: str, share: float) -> Text:
 
 
 def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -> Page:
-    """The page of a document.
-
-    scored: it was found by a search here, and says by what; else it is a paper of a service.
-    """
+    """The page of a document. scored: found by a search of an index, not by an online service."""
     title = one_line(hit.title)
     names = [title and hit.id, _journal(hit.metadata), str(hit.year or "")]
     ranked = (
@@ -116,7 +114,7 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
         fact("score", f"{hit.score:.3f}", role="dim"),
     )
     reasons = (*ranked, *hit_facts(hit, why)) if scored else ()
-    url = safe_url(hit.url) if hit.url else None
+    url = _address(hit)
     link = (fact("page", Inline(url, "link", url)),) if url else ()
     return Page(
         title or hit.id,
@@ -177,7 +175,7 @@ def hit_sheet(
 ) -> Sheet:
     """Hits in their order; scores keep all their digits for programs.
 
-    reasons: why each was found, one a hit, or none at all.
+    reasons: explanations, one a hit; () for none.
     """
     if not reasons:
         return Sheet(title, _COLUMNS, Each(_row, hits), Each(_record, hits), citations)
@@ -188,7 +186,7 @@ def hit_sheet(
 
 
 def paper_sheet(hits: Sequence[Hit], *, title: str, citations: Sequence[Citation] = ()) -> Sheet:
-    """Papers as a service gave them: nothing was scored; records have all metadata."""
+    """Papers of an online service, without scores; records have all metadata."""
     kept = [at for at, column in enumerate(_COLUMNS) if column.key not in _SCORED]
 
     def row(hit: Hit) -> tuple[Cell, ...]:
@@ -268,10 +266,7 @@ def _explained_record(both: tuple[Hit, Explanation]) -> dict[str, Any]:
 
 
 def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tuple[Citation, ...]:
-    """The works among the hits.
-
-    catalogue: the hits are its entries, which say more than their documents.
-    """
+    """The hits that can be cited. catalogue: the hits are its entries, which are cited instead."""
     if catalogue is None:
         return tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
     entries = [catalogue.by_id[hit.id] for hit in hits if hit.id in catalogue.by_id]
@@ -279,7 +274,7 @@ def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tu
 
 
 def citable_hit(hit: Hit) -> bool:
-    """Whether a reader could find the work again: it has a title and a year, or an address."""
+    """Whether a reader can find the work: it has a title, and a year or an address."""
     return bool(one_line(hit.title)) and (hit.year is not None or _address(hit) is not None)
 
 
@@ -301,12 +296,13 @@ def cite_hit(hit: Hit) -> Citation:
         ("pmid", latex.escape(_known(known, "pmid"))),
         ("url", latex.address(address) if address else ""),
     ]
-    filled = tuple((name, value) for name, value in fields if value)
-    return Citation(_key(hit, people), "article" if journal else "misc", filled)
+    surname = ascii_word(people[0].strip("{}").partition(",")[0]) if people else ""
+    key = f"{surname}{hit.year or ''}{telling_word(hit.title)}" or ascii_word(hit.id) or "document"
+    return Citation(key, "article" if journal else "misc", filled(fields))
 
 
 def _people(authors: Any) -> tuple[str, ...]:
-    """Names as BibTeX wants them; a group keeps its name whole."""
+    """Names in the form of BibTeX; the name of a group in braces."""
     if isinstance(authors, str):
         authors = re.split(r"\s*;\s*", authors)
     if not isinstance(authors, list | tuple):
@@ -335,9 +331,3 @@ def _address(hit: Hit) -> str | None:
 def _known(known: Mapping[str, Any], name: str) -> str:
     value = known.get(name)
     return one_line(str(value)) if isinstance(value, str | int) else ""
-
-
-def _key(hit: Hit, people: tuple[str, ...]) -> str:
-    surname = ascii_word(people[0].strip("{}").partition(",")[0]) if people else ""
-    key = f"{surname}{hit.year or ''}{telling_word(hit.title)}"
-    return key or ascii_word(hit.id) or "document"

@@ -39,20 +39,22 @@ def escape(text: str) -> str:
 def title(text: str) -> str:
     """A title, escaped, with braces around the words whose capitals a style must not lower.
 
-    Those are words with a capital inside (BioBERT, RNA) or a number behind it (Qwen3), and in a
-    title that is set like a sentence also the words that begin with one (Chinese). In a title
-    set In Capitals the latter say nothing and stay free, so that the style decides.
+    Those are words with an inner capital (BioBERT, RNA) or a capital and a digit (Qwen3), and in a
+    title in sentence case all words with a first capital (Chinese). In a Title in Capitals the
+    latter have no braces, so that the style decides.
     """
     text = unicodedata.normalize("NFC", one_line(text))
     words = list(_WORD.finditer(text))
-    like_sentence = _like_sentence([word.group() for word in words[1:]])
+    # Sentence case: most of the longer words after the first begin with a small letter.
+    longer = [word[0] for word in words[1:] if len(word[0]) > 3 and word[0][1:].islower()]
+    like_sentence = 2 * sum(word[0].islower() for word in longer) > len(longer)
     parts: list[str] = []
     end = 0
     for place, found in enumerate(words):
         word = found.group()
         before = text[end : found.start()]
         parts.append(before.translate(_ESCAPES))
-        # Styles keep the first capital of the title and of what follows a colon themselves.
+        # Styles keep the first capital of the title and of what follows a colon.
         opens = place == 0 or before.endswith(": ")
         name = like_sentence and not opens and word[0].isupper()
         letter = len(word) == 1 and place > 0 and word.isupper() and word != "A"
@@ -64,18 +66,11 @@ def title(text: str) -> str:
     return "".join(parts)
 
 
-def _like_sentence(words: list[str]) -> bool:
-    """Whether most of the longer words, the first word of the title left out, begin small."""
-    longer = [word for word in words if len(word) > 3 and word[1:].islower()]
-    small = sum(word[0].islower() for word in longer)
-    return small * 2 > len(longer)
-
-
 def author(name: str) -> str:
-    """One author, escaped; a body's name is kept whole.
+    """One author, escaped; the name of an organisation in braces.
 
-    A name in braces is a body ("{WHO Solidarity Consortium}"); so is one that holds the word
-    "and", which BibTeX would take for two authors.
+    A name in braces is an organisation ("{WHO Solidarity Consortium}"); so is one with the word
+    "and", which BibTeX would read as two authors.
     """
     name = one_line(name)
     if name.startswith("{") and name.endswith("}") and len(name) > 2:

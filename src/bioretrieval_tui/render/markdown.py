@@ -1,13 +1,14 @@
 """Markdown: a heading and a pipe table, and the escaping of all Markdown that is written.
 
-Text from the catalogue stays text: it can make no link, no HTML, no emphasis and no new cell.
-An address that stands bare in a text is broken up too, so that only our own links are links.
+Text from the catalogue makes no link, no HTML, no emphasis and no new cell. Bare addresses in it
+are escaped too, so that the only links are those written here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from bioretrieval_tui.render.sheet import Cell, Sheet, face, one_line, shown
 
@@ -29,14 +30,9 @@ _IN_DESTINATION = re.compile(r'[\s()<>|\\"`{}^\[\]]')
 
 
 def escape(text: str) -> str:
-    """`text` on one line, with a backslash before everything that markdown would act on."""
+    """`text` on one line, with a backslash before everything that has a meaning in Markdown."""
     text = _INLINE.sub(r"\\\g<0>", one_line(text))
-    return _LEADING.sub(_escape_leading, text)
-
-
-def _escape_leading(found: re.Match[str]) -> str:
-    start = found.group()
-    return f"{start}\\" if start[0].isdigit() else f"\\{start}"
+    return _LEADING.sub(lambda m: f"{m[0]}\\" if m[0][0].isdigit() else f"\\{m[0]}", text)
 
 
 def code(text: str) -> str:
@@ -79,14 +75,12 @@ def table(sheet: Sheet) -> Iterator[str]:
     """The pipe table alone, a line at a time, every line with the same number of cells."""
     places = shown(sheet)
     columns = [sheet.columns[place] for place in places]
-    yield _row([escape(column.title) for column in columns])
-    yield _row(["---:" if column.align == "right" else "---" for column in columns])
-    for row in sheet.rows:
-        yield _row([cell(row[place]) for place in places])
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
+    lines = chain(
+        [[escape(column.title) for column in columns]],
+        [["---:" if column.align == "right" else "---" for column in columns]],
+        ([cell(row[place]) for place in places] for row in sheet.rows),
+    )
+    return (f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def render(sheet: Sheet) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bioretrieval_tui.online.watches import News
-from bioretrieval_tui.render.formats import encoded
+from bioretrieval_tui.render.formats import json_lines
 from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Group, Inline, Page, Prose, fact, facts, paragraphs, text
 from bioretrieval_tui.render.sheet import (
@@ -22,13 +22,16 @@ from bioretrieval_tui.render.sheet import (
 )
 from bioretrieval_tui.terminal.clean import safe_url
 
+_RECORD = (
+    *("id", "title", "text", "authors", "journal", "date", "year", "url", "score", "found", "read"),
+)
 _AUTHORS = 3
 _ABSTRACT = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """News of one watch. note: what a reader must know of them (an incomplete run), or None."""
+    """News of one watch. note: a caution (an incomplete run), or None."""
 
     watch: str
     query: str
@@ -76,22 +79,8 @@ def _row(pair: tuple[Part, News]) -> tuple[Cell, ...]:
 
 def _record(pair: tuple[Part, News]) -> dict[str, Any]:
     part, item = pair
-    return {
-        "watch": part.watch,
-        "query": part.query,
-        "source": part.source,
-        "id": item.id,
-        "title": item.title,
-        "text": item.text,
-        "authors": list(item.authors),
-        "journal": item.journal,
-        "date": item.date,
-        "year": item.year,
-        "url": item.url,
-        "score": item.score,
-        "found": item.found,
-        "read": item.read,
-    }
+    about = {"watch": part.watch, "query": part.query, "source": part.source}
+    return about | {name: getattr(item, name) for name in _RECORD}
 
 
 def digest(parts: Sequence[Part], *, day: str) -> Iterator[str]:
@@ -115,16 +104,18 @@ def _item(number: int, item: News) -> Iterator[str]:
     yield f"\n{number}. **{link(one_line(item.title) or item.id, address)}**\n"
     told = [f"nearness {value}" if label == "nearness" else value
             for label, value in item_facts(item)]  # fmt: skip
-    # The indentation keeps the lines within the item.
+    # Indented lines belong to the item.
     yield f"   {escape(', '.join(told))}\n"
     if item.text:
         yield f"\n   {escape(shortened(item.text, _ABSTRACT))}\n"
 
 
 def item_facts(item: News) -> list[tuple[str, str]]:
-    """What is known of a record beside its title and text: (label, value), in order."""
+    """The facts of a record other than title and text: (label, value), in order."""
+    authors = ", ".join(item.authors[:_AUTHORS])
+    authors += " et al." if len(item.authors) > _AUTHORS else ""
     told = [
-        ("authors", _authors(item.authors)),
+        ("authors", authors),
         ("journal", item.journal or ""),
         ("date", item.date or str(item.year or "")),
         ("id", item.id),
@@ -151,13 +142,6 @@ def news_page(part: Part, item: News) -> Page:
     )
 
 
-def _authors(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_AUTHORS])
-    return f"{shown} et al." if len(names) > _AUTHORS else shown
-
-
 def news_lines(parts: Sequence[Part]) -> Iterator[str]:
     """The news as JSONL, a record a line."""
-    for part in parts:
-        for item in part.items:
-            yield encoded(_record((part, item))) + "\n"
+    return json_lines(news_sheet(parts))

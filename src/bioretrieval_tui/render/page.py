@@ -85,7 +85,7 @@ class Page:
 
     title: the name of the thing.
     kind: role of the title: a kind of the catalogue, "own", "index"; "" for plain.
-    byline: what stands under the title, with dots between.
+    byline: parts of the line under the title, joined by dots.
     badges: words that a reader must see first, e.g. "unverified".
     summary: one paragraph, () for none; with title and byline it is what the app shows while the
         cursor moves.
@@ -101,11 +101,9 @@ class Page:
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Every (label, value) of the page as plain text, a pair for each value."""
-        for section in self.sections:
-            if isinstance(section, Group):
-                for fact in section.facts:
-                    for value in fact.values:
-                        yield fact.label, plain(value)
+        groups = (section for section in self.sections if isinstance(section, Group))
+        for one in (fact for group in groups for fact in group.facts):
+            yield from ((one.label, plain(value)) for value in one.values)
 
 
 # Making ---------------------------------------------------------------------------------------
@@ -119,7 +117,8 @@ def fact(
     listed: bool = False,
 ) -> Fact:
     """A fact from plain values; `role` is that of the values given as strings."""
-    return Fact(label, tuple(_text(value, role) for value in values), status, listed)
+    made = (value if isinstance(value, tuple) else text(value, role=role) for value in values)
+    return Fact(label, tuple(made), status, listed)
 
 
 def facts(pairs: Iterable[tuple[str, str]], *, role: str = "text") -> tuple[Fact, ...]:
@@ -135,12 +134,6 @@ def text(*parts: str | Inline, role: str = "text") -> Text:
 def paragraphs(body: str, *, role: str = "text") -> tuple[Text, ...]:
     """A text as paragraphs, one a line of it; empty lines are left out."""
     return tuple((Inline(one.strip(), role),) for one in body.splitlines() if one.strip())
-
-
-def _text(value: str | Inline | Text, role: str) -> Text:
-    if isinstance(value, str):
-        return (Inline(value, role),)
-    return (value,) if isinstance(value, Inline) else value
 
 
 def plain(value: Text) -> str:
@@ -218,11 +211,9 @@ def _part(part: Inline) -> str:
         made = f"{escape(body)} ({code(part.jump)})"
     elif part.role == "code":
         made = code(body)
-    elif part.role == "reference":
-        made = body
+    elif part.role == "strong":
+        made = f"**{escape(body)}**"
     else:
-        made = escape(body)
-        if part.role == "strong":
-            made = f"**{made}**"
+        made = body if part.role == "reference" else escape(body)
     before = " " if part.text[0].isspace() else ""
     return before + made + (" " if part.text[-1].isspace() else "")

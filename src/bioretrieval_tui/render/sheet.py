@@ -1,8 +1,7 @@
-"""What every format renders: a sheet of typed cells, with whole records and citations beside them.
+"""What every format renders: a sheet of typed cells, with whole records and citations.
 
-What has something to list makes a `Sheet`; `formats` turns it into text. Cells keep their data, so
-that one row can say "109M" to a reader and 109000000 to a program. All text passes `clean` here,
-on its way out of a cell.
+`formats` turns a `Sheet` into text. Cells keep their data, so that one row shows "109M" to a reader
+and 109000000 to a program. All text passes `clean` here, when it leaves a cell.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """A value that no source could be read for; every format for readers marks it."""
+    """A value that no source was read for; every format for readers marks it."""
 
     cell: str | int | float | bool | Linked | Figure
 
@@ -121,9 +120,9 @@ class Each(Sequence[Out], Generic[In, Out]):
 class Sheet:
     """Rows for table, markdown and csv; records for json and jsonl; citations for bibtex.
 
-    Every row has one cell for each column. Records hold what msgspec can encode. The three need
-    not be of the same length: a result has a record but nothing to cite. Tuples do for each of
-    them; `Each` makes them as they are rendered.
+    Every row has one cell for each column. Records hold what msgspec can encode. The three may
+    differ in length: a result has a record but nothing to cite. `Each` makes their items when they
+    are rendered.
     """
 
     title: str
@@ -135,7 +134,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A cell as a reader meets it: one clean line, perhaps a link, perhaps a mark."""
+    """A cell as it is shown: one clean line, its address if any, whether it is marked."""
 
     text: str
     url: str | None = None
@@ -149,17 +148,17 @@ def face(cell: Cell) -> Face:
     unverified = isinstance(cell, Unverified)
     if isinstance(cell, Unverified):
         cell = cell.cell
-    if isinstance(cell, Linked):
-        return Face(one_line(cell.text), safe_url(cell.url) or None, unverified)
-    if isinstance(cell, Figure):
-        return Face(one_line(cell.text), None, unverified)
-    if isinstance(cell, str):
-        return Face(one_line(cell), None, unverified)
-    if isinstance(cell, bool):
-        return Face("yes" if cell else "no", None, unverified)
-    if cell is None:
-        return Face("")
-    return Face(repr(cell), None, unverified, number=True)
+    match cell:
+        case Linked():
+            return Face(one_line(cell.text), safe_url(cell.url) or None, unverified)
+        case Figure(text=text) | str(text):
+            return Face(one_line(text), None, unverified)
+        case bool():
+            return Face("yes" if cell else "no", None, unverified)
+        case None:
+            return Face("")
+        case _:
+            return Face(repr(cell), None, unverified, number=True)
 
 
 def datum(cell: Cell) -> tuple[Plain, bool]:

@@ -1,13 +1,8 @@
-"""A markdown page set for a terminal. Imports rich, so it is itself imported within a function.
-
-Everything that rich would guess from the environment is said here, so that the same page at the
-same width is the same bytes.
-"""
+"""A Markdown page laid out for a terminal. Imports rich, so it is imported within functions."""
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -18,13 +13,17 @@ from rich.text import Text
 from rich.theme import Theme
 
 from bioretrieval_tui.render.sheet import Column
-from bioretrieval_tui.render.terminal_table import GAP, cut, fit
+from bioretrieval_tui.render.terminal_table import (
+    GAP,
+    cut,
+    fit,
+    rich_console,
+    without_link_numbers,
+)
 
 WIDEST = 100
 """Longer lines are hard to read, however wide the terminal."""
 
-# rich numbers its links by the clock.
-_LINK_NUMBER = re.compile("\x1b]8;id=[^;\x1b]*;")
 _THEME = Theme(
     {
         "markdown.h1": Style(bold=True),
@@ -39,21 +38,11 @@ _THEME = Theme(
 def laid_out(page: str, *, width: int, colour: bool, links: bool) -> Iterator[str]:
     """The page in lines of at most `width` cells (and `WIDEST`), each ending with a newline."""
     out = io.StringIO()
-    console = Console(
-        file=out,
-        width=max(1, min(width, WIDEST)),
-        height=25,
-        force_terminal=colour or links,
-        force_jupyter=False,
-        legacy_windows=False,
-        color_system="standard" if colour or links else None,
-        no_color=not colour,
-        highlight=False,
-        theme=_THEME,
-        _environ={},
+    console = rich_console(
+        out, max(1, min(width, WIDEST)), colour=colour, styled=colour or links, theme=_THEME
     )
     console.print(_Page(page, hyperlinks=links))
-    for line in _LINK_NUMBER.sub("\x1b]8;;", out.getvalue()).split("\n")[:-1]:
+    for line in without_link_numbers(out.getvalue()).split("\n")[:-1]:
         yield line.rstrip() + "\n"
 
 
@@ -62,7 +51,7 @@ class _LeftHeading(Heading):
 
 
 class _NarrowTable(TableElement):
-    """A line a row: cut where it must be, numbers never, the last columns left out first."""
+    """A line a row, cut to the width; numbers are not cut, last columns are left out first."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         head = self.header.row.cells if self.header and self.header.row else []
@@ -88,8 +77,6 @@ class _NarrowTable(TableElement):
 
 
 def _cut(cell: Text, width: int) -> Text:
-    if cell.cell_len <= width:
-        return cell
     kept = cell.copy()
     kept.truncate(width, overflow="ellipsis")
     return kept

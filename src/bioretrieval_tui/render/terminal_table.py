@@ -1,24 +1,27 @@
-"""table: aligned columns for a reader at a terminal, one line a row, cut to the width there is.
+"""table: aligned columns for a terminal, one line a row, cut to the width.
 
-Plain text needs nothing but this module; with colour or links the same columns go through rich.
+Rich is imported only for colour or links; it lays out the same columns.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from bioretrieval_tui.render.sheet import Column, Face, Sheet, face, one_line, shown
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.theme import Theme
+
 MARK = "?"
-"""Stands behind a value that no source could be read for."""
+"""Follows an unverified value."""
 
 _BATCH = 256
 """Rows that rich lays out at a time, so that a long table streams."""
-
-# rich numbers its links from a counter of the process; the same table must be the same bytes.
-_LINK_NUMBER = re.compile("\x1b]8;id=[^;\x1b]*;")
 
 
 def render(
@@ -55,7 +58,7 @@ def _text(seen: Face) -> str:
 
 
 def _cut(seen: Face, width: int) -> str:
-    """The text within `width`; the mark outlives the cut, since it changes what is said."""
+    """The text within `width`; a mark is never cut."""
     text = _text(seen)
     if cells(text) <= width:
         return text
@@ -95,9 +98,6 @@ def _rich(
     colour: bool,
     links: bool,
 ) -> Iterator[str]:
-    import io
-
-    from rich.console import Console
     from rich.style import Style
     from rich.table import Table
     from rich.text import Text
@@ -105,22 +105,8 @@ def _rich(
     if not columns:
         return
     out = io.StringIO()
-    # Everything that rich would guess from the environment is said here, so that the same sheet
-    # is the same bytes. `no_color` keeps bold and links, which a colour system of None loses.
-    console = Console(
-        file=out,
-        width=sum(widths) + GAP * (len(widths) - 1),
-        height=25,
-        force_terminal=True,
-        force_jupyter=False,
-        legacy_windows=False,
-        color_system="standard",
-        no_color=not colour,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        _environ={},
-    )
+    width = sum(widths) + GAP * (len(widths) - 1)
+    console = rich_console(out, width, colour=colour, styled=True)
     for start in range(0, max(1, len(rows)), _BATCH):
         table = Table(box=None, pad_edge=False, padding=(0, GAP // 2), show_header=not start)
         for column, title, width in zip(columns, titles, widths, strict=False):
@@ -142,9 +128,38 @@ def _rich(
                 line.append(text)
             table.add_row(*line)
         console.print(table)
-        yield from _LINK_NUMBER.sub("\x1b]8;;", out.getvalue()).splitlines(keepends=True)
+        yield from without_link_numbers(out.getvalue()).splitlines(keepends=True)
         out.seek(0)
         out.truncate()
+
+
+def rich_console(
+    out: io.StringIO, width: int, *, colour: bool, styled: bool, theme: Theme | None = None
+) -> Console:
+    """A console whose output does not depend on the environment. `styled`: bold and links too."""
+    from rich.console import Console
+
+    return Console(
+        file=out,
+        width=width,
+        height=25,
+        force_terminal=styled,
+        force_jupyter=False,
+        legacy_windows=False,
+        # `no_color` keeps bold and links, which a colour system of None loses.
+        color_system="standard" if styled else None,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        theme=theme,
+        _environ={},
+    )
+
+
+def without_link_numbers(text: str) -> str:
+    """`text` without the numbers that rich gives links, which differ from run to run."""
+    return re.sub("\x1b]8;id=[^;\x1b]*;", "\x1b]8;;", text)
 
 
 # Widths --------------------------------------------------------------------------------------
@@ -186,14 +201,14 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int | None) ->
     """Widths of the leading columns that fit; columns from the right are left out when too few.
 
     Args:
-        columns: the columns that readers see.
-        natural: for each, the cells of its widest content, heading included.
+        columns: the shown columns.
+        natural: cells of the widest content of each, heading included.
         width: cells in all, None for no limit.
 
     Returns:
-        One width for each column that is kept (at least one, where there is one at all), whose
-        sum with the gaps is at most `width`. Right-aligned columns are never narrower than their
-        content: a number with its end cut off is another number.
+        One width for each column that is kept, at least one; with the gaps they take at most
+        `width`. Right-aligned columns are never narrower than their content, since a cut number is
+        another number.
     """
     if width is None:
         return list(natural)

@@ -70,7 +70,7 @@ def gather(
     if vector is not None:
         dense_list = RankedList(*index.vectors.search(vector, depth, allowed))
     if terms:
-        lexical_list = RankedList(*index.lexical.search_weighted(terms, depth, allowed))
+        lexical_list = RankedList(*index.lexical.search(terms, depth, allowed))
     if vector is None:
         order = np.argsort(lexical_list.labels)
         labels, lexical = lexical_list.labels[order], lexical_list.scores[order]
@@ -103,4 +103,4 @@ def _scores(
     """The dense and the lexical score of each label; zeros for an unused retriever."""
     zeros = np.zeros(len(labels), dtype=np.float32)
     dense = zeros if vector is None else index.vectors.similarities(vector, labels)
-    return dense, index.lexical.scores_weighted(terms, labels) if terms else zeros
+    return dense, index.lexical.scores_of(terms, labels) if terms else zeros

@@ -66,16 +66,6 @@ PANE_CLASSES: dict[str, tuple[str, ...]] = {
 """(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
 
 
-def uncapitalised(title: str) -> str:
-    """A title within a sentence."""
-    return title[:1].lower() + title[1:]
-
-
-def sentence(text: str) -> str:
-    """A part of a sentence as a sentence."""
-    return text[:1].upper() + text[1:]
-
-
 def _same(one: Exception, other: Exception) -> bool:
     """Two exceptions are of one kind and were raised at one line with one message."""
     return (type(one), str(one), _line(one)) == (type(other), str(other), _line(other))
@@ -296,9 +286,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         if job is None or asked:
             self.exit()
             return
-        self._quitting = Confirm(
-            f"Quit? {job.title} stops.", f"{sentence(job.KEPT)}.", "Quit", "Keep running"
-        )
+        self._quitting = Confirm(f"Quit? {job.title} stops.", job.kept, "Quit", "Keep running")
         self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
 
     def _make(self, name: str) -> Pane:
@@ -390,7 +378,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         elif before is None:
             self.say(job.title)
         else:
-            self.say(f"Waits for {uncapitalised(before.title)}: {uncapitalised(job.title)}")
+            self.say(f"Waits for {before.title_within}: {job.title_within}")
         return begun
 
     def _jobs_changed(self) -> None:
@@ -437,8 +425,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             if self.jobs.evaluation is job:
                 self.jobs.stop()
 
-        question = f"Stop {uncapitalised(job.title)}?"
-        self.confirm(question, f"{sentence(job.KEPT)}.", ("Stop", "Keep running"), stop)
+        self.confirm(f"Stop {job.title_within}?", job.kept, ("Stop", "Keep running"), stop)
 
     def action_explore(self) -> None:
         """Ask for a benchmark, then show its queries and judgements."""

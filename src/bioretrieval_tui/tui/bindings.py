@@ -16,11 +16,11 @@ from textual.message_pump import MessagePump
 from bioretrieval_tui.actions import in_scope
 
 LONGEST = 0.5
-"""Seconds that a key waits at most: a widget that was closed may have taken an answer with it."""
+"""Longest time in seconds that a key waits; the answer of a closed widget never comes."""
 
 
 def bindings(*scopes: str) -> list[BindingType]:
-    """The bindings of these scopes. Footer and help are drawn from the registry, not from here."""
+    """The bindings of these scopes. Footer and help use the registry of actions directly."""
     return [
         Binding(key, action.name, action.label, show=False, id=f"{action.id}.{key}")
         for scope in scopes
@@ -30,18 +30,17 @@ def bindings(*scopes: str) -> list[BindingType]:
 
 
 class OrderedKeys(App[None], inherit_bindings=False):
-    """An app whose keys wait for each other.
+    """An app that handles each key only when the action of the key before it is done.
 
-    Over SSH keys arrive in bunches. Textual hands each key at once to whatever has the focus, and
-    runs its action when the key has bubbled up to the app; of `/bica` in one packet, `b` would be
-    gone before `/` opened the line that it was meant for. Here a key waits until the one before it
-    is done.
+    Over SSH several keys arrive in one packet. Textual passes each key on at once to the widget
+    with the focus, and runs its action once the key has bubbled up to the app: of `/bica`, `b`
+    would be lost before `/` has opened the line.
     """
 
     class Handled(Message):
-        """Follows a key through the same queues, so it arrives when the key's action is done.
+        """Follows a key through the same queues, so it arrives after the key's action.
 
-        A second time, it follows the messages that the action has posted.
+        Sent again, it follows the messages that the action has posted.
         """
 
         def __init__(self, target: MessagePump, *, again: bool) -> None:
@@ -53,10 +52,10 @@ class OrderedKeys(App[None], inherit_bindings=False):
         super().__init__(driver_class=driver_class, ansi_color=ansi_color)
         self._keys: deque[Key] = deque()
         self._under_way = 0.0
-        """When the key was handed out whose action is not done, 0 if there is none."""
+        """When the current key was passed on, 0 if its action is done."""
 
     async def on_event(self, event: Event) -> None:
-        """Take a key that was pressed; everything else is as ever."""
+        """Queue a key that was pressed; pass all other events on."""
         if isinstance(event, Key) and not event.is_forwarded:
             self._keys.append(event)
             await self._next_key()
@@ -88,5 +87,5 @@ class OrderedKeys(App[None], inherit_bindings=False):
     def _key_done(self) -> None:
         self._under_way = 0.0
         if self._keys:
-            # Behind what the action has asked for, such as another focus.
+            # After what the action has requested, such as another focus.
             self.call_later(self._next_key)

@@ -1,4 +1,4 @@
-"""The terminal driver: Textual's own, with its output made smaller on the way out."""
+"""The terminal driver: Textual's own, with smaller output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import RLock
 
 from bioretrieval_tui.terminal.output import ScreenWriter
 
-# Workers write too (the clipboard), and signal handlers; what follows the screen has a memory.
+# Worker threads (the clipboard) and signal handlers write too, and the writer has state.
 _lock = RLock()
 
 if sys.platform == "win32":
@@ -27,7 +27,7 @@ else:
         def start_application_mode(self) -> None:
             """Take the terminal, and give it back when the process is asked to end."""
             super().start_application_mode()  # type: ignore[no-untyped-call]
-            # Not SIGHUP: the terminal is gone then, and nobody reads what would be written.
+            # Not SIGHUP: the terminal is gone then.
             code = 128 + signal.SIGTERM
             asyncio.get_running_loop().add_signal_handler(
                 signal.SIGTERM, lambda: self._app.exit(return_code=code)
@@ -37,7 +37,7 @@ else:
             """Queue the difference that `data` makes for the terminal."""
             with _lock:
                 if self._writer is None:
-                    # Made here because LinuxDriver may write before a constructor of ours is done.
+                    # Made here because LinuxDriver may write before its constructor returns.
                     self._writer = ScreenWriter(erases=_erases(os.environ))
                 try:
                     size = os.get_terminal_size(self.fileno)
@@ -49,7 +49,7 @@ else:
                     super().write(data)
 
         def redraw(self) -> None:
-            """The next frame is written whole: something else may have drawn on the screen."""
+            """Write the next frame completely: something else may have drawn on the screen."""
             with _lock:
                 if self._writer:
                     self._writer.forget()
@@ -58,7 +58,7 @@ else:
 def _erases(env: Mapping[str, str]) -> bool:
     """Whether the terminal erases with the current background: all do but GNU screen.
 
-    A screen at the near end of an SSH connection is known by its TERM, which tmux may use as well.
+    GNU screen on the local side of an SSH connection shows in TERM, whose value tmux may share.
     """
     inside_screen = env.get("TERM", "").startswith("screen") and not env.get("TMUX")
     return not (env.get("STY") or inside_screen)

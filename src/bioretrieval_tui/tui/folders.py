@@ -1,7 +1,7 @@
-"""What lies in a folder, for choosing files: listing, filtering, completing. No widgets.
+"""The entries of a folder, to choose from: listing, filtering, completing. No widgets.
 
-Names come from anywhere. They are compared and completed in their clean form, which is what a
-reader sees and types; the path that is taken is the real one.
+Names are untrusted. They are compared and completed in their cleaned form, which is shown and
+typed; the path of an entry is the real one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.terminal.clean import clean
 
 BENCHMARK_FOLDER = "benchmark-folder"
-"""The setting that remembers where a benchmark was chosen last."""
+"""The setting that remembers the last benchmark folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderEntry:
-    """A file or a folder. `problem`: why it cannot be taken; `size` in bytes, None for folders."""
+    """A file or a folder. problem: why it cannot be selected; size: in bytes, None for folders."""
 
     name: str
     path: Path
@@ -32,12 +32,12 @@ class FolderEntry:
 
     @property
     def shown(self) -> str:
-        """The name as it is seen and typed."""
+        """The name as it is shown and typed."""
         return clean(self.name)
 
 
 def entries(folder: Path) -> list[FolderEntry]:
-    """What lies in a folder: folders first, then by name. What is hidden is there too.
+    """List a folder with its hidden entries: folders first, then by name.
 
     Raises:
         BioRetrievalError: it cannot be read.
@@ -51,33 +51,31 @@ def entries(folder: Path) -> list[FolderEntry]:
 
 
 def _entry(folder: Path, item: os.DirEntry[str]) -> FolderEntry:
-    path = folder / item.name
+    path, is_folder, size, problem = folder / item.name, False, None, None
     try:
         item.name.encode()
-    except UnicodeEncodeError:
-        return FolderEntry(item.name, path, folder=False, problem="its name is no UTF-8: rename it")
-    try:
         facts = item.stat()
+    except UnicodeEncodeError:
+        problem = "its name is not UTF-8: rename it"
     except OSError as error:
-        return FolderEntry(
-            item.name, path, folder=False, problem=error.strerror or "cannot be read"
-        )
-    if stat.S_ISDIR(facts.st_mode):
-        return FolderEntry(item.name, path, folder=True)
-    if not stat.S_ISREG(facts.st_mode):
-        return FolderEntry(item.name, path, folder=False, problem="no plain file")
-    return FolderEntry(item.name, path, folder=False, size=facts.st_size)
+        problem = error.strerror or "cannot be read"
+    else:
+        is_folder = stat.S_ISDIR(facts.st_mode)
+        if stat.S_ISREG(facts.st_mode):
+            size = facts.st_size
+        elif not is_folder:
+            problem = "not a regular file"
+    return FolderEntry(item.name, path, is_folder, size, problem)
 
 
 def matching(found: Sequence[FolderEntry], rest: str, *, hidden: bool) -> list[FolderEntry]:
-    """The entries whose name holds `rest` (any case), or fits it as a pattern with * and ?.
+    """The entries whose name contains `rest`, or matches it as a pattern with * and ?; any case.
 
-    Hidden ones are shown where `hidden` says so or `rest` begins with their dot.
+    Hidden entries are shown if `hidden` is set or `rest` begins with a dot.
     """
     wanted = rest.casefold()
-    pattern = is_pattern(rest)
     shown = [e for e in found if hidden or rest.startswith(".") or not e.name.startswith(".")]
-    if pattern:
+    if is_pattern(rest):
         return [e for e in shown if fnmatchcase(e.shown.casefold(), wanted)]
     return [e for e in shown if wanted in e.shown.casefold()]
 
@@ -88,26 +86,21 @@ def is_pattern(rest: str) -> bool:
 
 
 def completed(found: Sequence[FolderEntry], rest: str) -> str:
-    """`rest` with all that the names which begin so have in common; a lone folder gets its `/`."""
-    near = [e for e in found if e.shown.startswith(rest)]
-    if not near:
-        near = [e for e in found if e.shown.casefold().startswith(rest.casefold())]
-    if not near:
-        return rest
+    """`rest`, extended as far as all names that begin with it agree; a lone folder gets a `/`."""
+    near = [e for e in found if e.shown.startswith(rest)] or [
+        e for e in found if e.shown.casefold().startswith(rest.casefold())
+    ]
     if len(near) == 1:
         return near[0].shown + ("/" if near[0].folder else "")
-    first, last = min(e.shown for e in near), max(e.shown for e in near)
-    same = next(
-        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
-    )
-    return first[:same] if same > len(rest) else rest
+    shared = os.path.commonprefix([e.shown for e in near])  # noqa: RUF071 - of names
+    return shared if len(shared) > len(rest) else rest
 
 
 def folder_of(text: str, base: Path) -> tuple[Path, str]:
-    """The folder that a typed path is in, and what follows its last `/`; `~` is the home.
+    """The folder of a typed path, and what follows its last `/`; `~` is the home.
 
     Raises:
-        BioRetrievalError: it names the home of nobody.
+        BioRetrievalError: the home of `~user` is not known.
     """
     head, slash, rest = text.rpartition("/")
     if not slash:
@@ -131,7 +124,7 @@ def short(folder: Path) -> str:
 
 
 def first_folder() -> Path:
-    """Where choosing begins: the working folder, or the home if that is gone."""
+    """The working folder, or the home if that does not exist."""
     try:
         return Path.cwd()
     except OSError:

@@ -1,5 +1,4 @@
-"""The state and the requests of the Found pane, without a widget: papers that a service was asked
-for, and the ones that are starred."""
+"""The state and the requests of the Found pane, without a widget: found and starred papers."""
 
 from __future__ import annotations
 
@@ -24,12 +23,12 @@ EXAMPLES: tuple[tuple[str, str, str], ...] = (
 )
 """(source, its name, a query in its syntax that fits the dialog at 80 columns)."""
 MOST_SHOWN = 1_000
-"""Papers that a preview shows at most."""
+"""Most papers of a preview."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPaper:
-    """A paper that was found: as a hit to show, and its line of JSONL."""
+    """A paper: as a hit to show, and its line of JSONL."""
 
     hit: Hit
     line: bytes
@@ -44,17 +43,16 @@ def paper_of(document: Document, rank: int) -> FoundPaper:
 
 
 def service_of(request: FetchRequest) -> str:
-    """The name of the service that a request asks."""
+    """The name of the service of a request."""
     return next((name for source, name, _ in EXAMPLES if source == request.source), "")
 
 
 class FoundSession:
-    """A search of a service that goes on while one browses, and the stars of its papers.
+    """A search of a service that runs in the background, and the stars of its papers.
 
-    request: what is asked; papers: what came, in the service's order; starred: ids, in the order
-    in which they were starred; total: papers that the service has, None until it is known;
-    problem: why no more come; changed: called when something came, at most once every
-    `jobs.EVERY` seconds.
+    request: the request; papers: those received, in the service's order; starred: ids, in the
+    order of starring; total: papers that the service has, None until it is known; problem: why no
+    more follow; changed: called after papers came, at most once every `jobs.EVERY` seconds.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -72,7 +70,7 @@ class FoundSession:
         self._closed = False
 
     def begin(self, request: FetchRequest) -> None:
-        """Ask for something else; what was found and starred before is let go."""
+        """Start another search, and forget the papers and stars of the last one."""
         self.stop()
         self.request, self.papers, self.starred = request, [], {}
         self.total, self.problem, self.under_way = None, "", True
@@ -83,19 +81,19 @@ class FoundSession:
         self._changed()
 
     def stop(self) -> None:
-        """Let no more come; what came stays."""
+        """Stop the search; its papers stay."""
         if self._task is not None:
             self._task.cancel()
 
     async def close(self) -> None:
-        """The app is quitting: call nobody back, and see that every process is gone."""
+        """Stop, call back no more, and wait for the end of every process."""
         self._closed = True
         self.stop()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     def star(self, identifier: str) -> bool:
-        """Star a paper, or take its star away; whether it has one now."""
+        """Star or unstar a paper; returns whether it has a star now."""
         if identifier in self.starred:
             del self.starred[identifier]
             return False
@@ -103,7 +101,7 @@ class FoundSession:
         return True
 
     def star_all(self) -> None:
-        """Star all that came, or none if all are starred."""
+        """Star all papers, or unstar them if all are starred."""
         everything = dict.fromkeys(paper.hit.id for paper in self.papers)
         self.starred = (
             {} if len(self.starred) == len(everything) else {**self.starred, **everything}
@@ -116,7 +114,7 @@ class FoundSession:
 
     async def _find(self, request: FetchRequest) -> None:
         problem = ""
-        # The index is where papers may go later; to look at them, they go nowhere.
+        # Papers may be added to the index later; a preview has none.
         looking = protocol.LookUpJob(msgspec.structs.replace(request, index=None))
         try:
             await client.run_job(looking, lambda event: self._hear(request, event))

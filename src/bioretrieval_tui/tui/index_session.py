@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.jobs import JobQueue
-from bioretrieval_tui.backend.protocol import MAKES_INDEX, Job
+from bioretrieval_tui.backend.protocol import MAKES_INDEX
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
@@ -18,16 +18,15 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.util.formatting import percent
 
 MUCH_DEAD = 0.2
-"""Share of deleted or replaced documents from which compacting is worth a word."""
+"""Share of deleted or replaced documents that warrants a warning."""
 LONGEST_NAME = 64
-"""Characters of a name; what `check_name` says of a longer one would not fit its line."""
+"""Most characters of a name; the error of `check_name` would not fit a line."""
 UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """A row of the list: an index that exists, or (`info` None) one whose first build has not
-    ended, or failed."""
+    """A row of the list: an index, or (`info` None) one whose first build is not done or failed."""
 
     name: str
     info: IndexInfo | None
@@ -59,7 +58,7 @@ class IndexesSession:
         return self._context.jobs
 
     async def load(self) -> None:
-        """Read the indexes again; they may have changed in a shell meanwhile."""
+        """Read the indexes again; the command line may have changed them."""
         try:
             self.infos = await self._context.client.list_indexes()
             self.problem = ""
@@ -67,7 +66,7 @@ class IndexesSession:
             self.problem = error.line()
 
     def rows(self) -> list[IndexRow]:
-        """All rows by name: indexes, and names whose first build runs, waits or failed."""
+        """All rows by name: indexes, and those whose first build runs, waits or failed."""
         known = {info.name: IndexRow(info.name, info) for info in self.infos}
         for job in self.jobs.all:
             if isinstance(job, MAKES_INDEX):
@@ -78,40 +77,36 @@ class IndexesSession:
         return [known[name] for name in sorted(known)]
 
     def health(self, row: IndexRow) -> tuple[str, str]:
-        """What is being done with an index, else how it is: a text and its role."""
+        """The job of an index, else its status: a text and its role."""
         job, info = self.jobs.of(row.name), row.info
+        if job is not None and job is not self.jobs.current:
+            return "waits", "warn"
         if job is not None:
-            return self._at_work(job), "warn"
+            share = self.jobs.progress.share if self.jobs.progress else None
+            done = f" {percent(share)}" if share is not None else ""
+            return f"{job.title.split()[0].lower()}{done}", "warn"
         if info is None:
             outcome = self.jobs.outcomes.get(row.name)
             if outcome is None:
                 return "not begun", "warn"
             return "failed" if outcome.role == "error" else "stopped", "warn"
         if info.status != "ok":
-            return info.status, "warn" if info.status.startswith(
-                (UNFINISHED, "outdated")
-            ) else "error"
+            mild = info.status.startswith((UNFINISHED, "outdated"))
+            return info.status, "warn" if mild else "error"
         if info.dead_share:
             role = "warn" if info.dead_share >= MUCH_DEAD else "ok"
             return f"ok, {info.dead_share:.0%} dead", role
         return "ok", "ok"
 
-    def _at_work(self, job: Job) -> str:
-        if job is not self.jobs.current:
-            return "waits"
-        share = self.jobs.progress.share if self.jobs.progress else None
-        done = f" {percent(share)}" if share is not None else ""
-        return f"{job.title.split()[0].lower()}{done}"
-
     def checked(
         self, row: IndexRow | None, verb: str, needs: Literal["any", "complete", "own"] = "any"
     ) -> IndexInfo:
-        """The index of a row, if `verb` can be done with it.
+        """The index of a row, if `verb` is possible with it.
 
         needs: "complete": a finished index of the user's; "own": any index of the user's.
 
         Raises:
-            UsageError: it cannot, and why.
+            UsageError: it is not, and why.
         """
         if row is None:
             raise UsageError(f"There is no index to {verb} yet: b builds one")
@@ -130,7 +125,7 @@ def short_model(model: str | None) -> str:
 
 
 def model_entry(info: IndexInfo, catalogue: Catalogue) -> tuple[str, str] | None:
-    """Id and name of the catalogue's entry of an index's model."""
+    """Id and name of the catalogue entry of an index's model."""
     entries = (m for m in catalogue.of_type(Model) if info.model and info.model in m.hub)
     entry = next(entries, None)
     return (entry.id, entry.name) if entry else None
@@ -153,13 +148,13 @@ def name_problem(name: str) -> str | None:
 
 
 def suggested_name(file: str) -> str:
-    """A name for an index after a file or folder; "" where nothing of it can be used."""
+    """A name for an index after a file or folder; "" if no character of it is usable."""
     stem = file.removesuffix(".gz")
     return slug(stem.rpartition(".")[0] or stem)
 
 
 def slug(text: str, longest: int = 40) -> str:
-    """What of a text can name an index, whole words if they fit; "" where nothing can."""
+    """A text as the name of an index, cut between words; "" if no character is usable."""
     whole = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
     if len(whole) <= longest:
         return whole
@@ -180,7 +175,7 @@ class ModelChoice:
 
 
 def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
-    """The embedded model, then those of the catalogue whose recipe the encoders here can run."""
+    """The embedded model, then the catalogue's models with a supported recipe."""
     from bioretrieval_tui.encoding import embedded
     from bioretrieval_tui.encoding.recipe import refuse_unsupported
 

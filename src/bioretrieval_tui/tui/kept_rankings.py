@@ -1,4 +1,4 @@
-"""Rankings of benchmarks that are kept, so that exploring one again need not rank it again."""
+"""Stored rankings of benchmarks, so that a benchmark is ranked once and explored often."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _RUN = "run.trec"
 
 @dataclass(frozen=True, slots=True)
 class StoredRankings:
-    """An evaluation whose rankings are kept; runs: TREC run file by mode."""
+    """An evaluation with stored rankings; runs: TREC run file by mode."""
 
     summary: EvaluationSummary
     runs: dict[str, str]
 
 
 def with_run_file(job: EvaluateJob, where: Places) -> EvaluateJob:
-    """The job with its rankings kept in the cache folder, under what it ranks."""
+    """The job, with a run file in the cache folder that is named after its settings."""
     said = "\n".join(
         (str(Path(job.folder).absolute()), job.split or "", job.model or "", job.reranker or "")
     )
@@ -41,7 +41,7 @@ def with_run_file(job: EvaluateJob, where: Places) -> EvaluateJob:
 
 
 def stored_rankings(job: EvaluateJob) -> StoredRankings | None:
-    """What is kept of a job (see `with_run_file`), if it has every mode that is asked for."""
+    """The stored rankings of a job (see `with_run_file`), if they have all of its modes."""
     if job.run_file is None:
         return None
     try:
@@ -71,7 +71,7 @@ def make_folder(job: EvaluateJob) -> None:
 
 
 def keep_rankings(job: EvaluateJob, summary: EvaluationSummary) -> StoredRankings:
-    """Write down what the rankings of a finished job are of.
+    """Store the summary of a finished job beside its rankings.
 
     Raises:
         BioRetrievalError: it cannot be written.
@@ -97,8 +97,9 @@ def _run_files(path: Path, modes: Sequence[str]) -> dict[str, str]:
 
 
 def encoder_of(catalogue: Catalogue, model: str | None) -> tuple[str | None, Encoding | None]:
-    """Hub id or folder, and recipe, of a model given by catalogue id, hub id or folder; None and
-    None for the embedded one."""
+    """Hub id or folder, and recipe, of a model; (None, None) for the embedded one.
+
+    model: catalogue id, hub id or folder."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
     if model is None or model == MODEL_ID:
@@ -136,7 +137,7 @@ def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> EvaluateJob
     """The exploration of an evaluation's benchmark, in the folder that its index was built from.
 
     Raises:
-        BioRetrievalError: the folder no longer exists, or is no benchmark.
+        BioRetrievalError: the folder no longer exists, or is not a benchmark.
     """
     from bioretrieval_tui.evaluation.benchmark import find_parts
     from bioretrieval_tui.index.registry import manifest_of

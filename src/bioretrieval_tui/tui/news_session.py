@@ -47,7 +47,7 @@ class NewsSession:
         self.everything = False
 
     def load(self) -> str:
-        """Read the watches again; returns what is wrong with one of them, or ""."""
+        """Read the watches again; returns the first error, or ""."""
         problems: list[str] = []
         found: Sequence[Watched] = ()
         try:
@@ -63,7 +63,7 @@ class NewsSession:
         return sum(not one.item.read for one in self.rows)
 
     def mark(self, place: int, *, read: bool) -> bool:
-        """Mark one row as read, or not; it stays where it is. False if it is so already.
+        """Mark one row as read or unread; it keeps its place. False if nothing changed.
 
         Raises:
             BioRetrievalError: it cannot be written.

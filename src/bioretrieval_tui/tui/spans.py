@@ -18,14 +18,13 @@ _ROLES = {"prose": "text", "document": "text", "code": "strong", "reference": "f
 
 @dataclass(frozen=True, slots=True)
 class PaintedPage:
-    """Lines, and what their letters lead to.
+    """Lines, and the targets of their letters.
 
     lines: paragraphs before wrapping.
     links: (label, address) by letter.
     jumps: ids of entries by letter.
-    lead: lines (name, byline, summary) that are shown while the cursor moves; all are shown once
-        it rests.
-    links_at, jumps_at: the first line of each, where the letters stand.
+    lead: how many lines (name, byline, summary) are shown while the cursor moves.
+    links_at, jumps_at: the first line of each.
     """
 
     lines: tuple[Line, ...]
@@ -59,7 +58,7 @@ def paint(page: Page) -> PaintedPage:
     sections = [section for section in page.sections if not is_empty(section)]
     for number, section in enumerate(sections):
         made.lines.append(line())
-        # What stands right under the summary needs no heading.
+        # Facts right below the summary need no heading.
         if section.title and not (number == 0 and isinstance(section, Group)):
             made.lines.append(line(Span(section.title, "header")))
         if isinstance(section, Group):
@@ -87,29 +86,28 @@ def spans(parts: Text) -> Iterator[Span]:
 
 
 def _group(made: _Painting, group: Group) -> None:
-    if group.holds == "links":
-        made.links_at = len(made.lines)
-        for item in group.facts:
-            for value in item.values:
-                letter = ascii_lowercase[len(made.links) :][:1]
-                target = next((part.url for part in value if part.url), None)
-                if letter and target:
-                    made.links.append((item.label, target))
-                lead = Span(f"{letter or ' '} {item.label}  ", "dim")
-                made.lines.append(line(lead, *spans(value), hang=4))
-    elif group.holds == "jumps":
-        made.jumps_at = len(made.lines)
-        for item in group.facts:
-            for value in item.values:
-                letter = ascii_lowercase[len(made.jumps) :][:1]
-                target = next((part.jump for part in value if part.jump), None)
-                if letter and target:
-                    made.jumps.append(target)
-                label = _label(f"{letter or ' '} {item.label}")
-                made.lines.append(line(*label, *spans(value), hang=LABEL))
-    else:
+    if group.holds == "facts":
         for item in group.facts:
             made.lines += fact_lines(item)
+        return
+    links = group.holds == "links"
+    if links:
+        made.links_at = len(made.lines)
+    else:
+        made.jumps_at = len(made.lines)
+    for item in group.facts:
+        for value in item.values:
+            letter = ascii_lowercase[len(made.links if links else made.jumps) :][:1]
+            label = f"{letter or ' '} {item.label}"
+            target = next(
+                (found for part in value if (found := part.url if links else part.jump)), ""
+            )
+            if letter and target and links:
+                made.links.append((item.label, target))
+            elif letter and target:
+                made.jumps.append(target)
+            lead = (Span(f"{label}  ", "dim"),) if links else _label(label)
+            made.lines.append(line(*lead, *spans(value), hang=4 if links else LABEL))
 
 
 def fact_lines(item: Fact) -> Iterator[Line]:
@@ -127,12 +125,12 @@ def fact_lines(item: Fact) -> Iterator[Line]:
 
 
 def _label(text: str) -> tuple[Span, Span]:
-    """A label in its column; a long one takes the space that it needs."""
+    """A label, padded to its column."""
     return Span(text, "dim"), Span(" " * max(1, LABEL - len(text)))
 
 
 def status_mark(status: str) -> Span:
-    """The mark behind a value: nothing where confirmed, else the word."""
+    """The mark behind a value: none if confirmed, else the word."""
     if status == "confirmed":
         return Span("")
     return Span(f"  {status}", "faint" if status == "secondary" else "warn")
@@ -150,7 +148,7 @@ def _prose(section: Prose) -> Iterator[Line]:
 
 
 def _sheet(sheet: Sheet) -> Iterator[Line]:
-    """A line a row: right-aligned cells under each other, the others with gaps between."""
+    """One line for each row; right-aligned columns are padded, the others follow after a gap."""
     places = shown(sheet)
     rows = [[face(row[place]) for place in places] for row in sheet.rows]
     columns = [sheet.columns[place] for place in places]
@@ -173,8 +171,8 @@ def _sheet(sheet: Sheet) -> Iterator[Line]:
 
 # Inline Markdown -----------------------------------------------------------------------------
 #
-# Links, bare addresses, code and emphasis of summaries and notes. Every address becomes a span with
-# a `url`, and so an OSC 8 link; anything else stays as written.
+# Links, bare addresses, code and emphasis in summaries and notes. An address becomes a span with a
+# `url`, which is an OSC 8 link on the terminal; all else stays as written.
 
 _INLINE = re.compile(
     r"\[(?P<label>[^\]\n]{1,300})\]\((?P<target>https?://[^\s()<>]{1,2000}(?:\([^\s()<>]*\))?)\)"
@@ -194,22 +192,18 @@ def inline(text: str, role: str = "text") -> Iterator[Span]:
         if match.start() > at:
             yield Span(text[at : match.start()], role)
         at = match.end()
-        if match["label"] is not None:
-            yield Span(match["label"], "link", match["target"])
-        elif match["auto"] is not None:
-            yield Span(match["auto"], "link", match["auto"])
-        elif match["bare"] is not None:
+        if match["bare"]:
             yield from _address(match["bare"], role)
-        elif match["code"] is not None:
-            yield Span(match["code"], "strong")
+        elif address := match["target"] or match["auto"]:
+            yield Span(match["label"] or address, "link", address)
         else:
-            yield Span(match["strong"], "strong")
+            yield Span(match["code"] or match["strong"], "strong")
     if at < len(text):
         yield Span(text[at:], role)
 
 
 def addresses(text: str, role: str = "text") -> Iterator[Span]:
-    """The spans of a text that is no Markdown: only its addresses are anything special."""
+    """The spans of plain text: addresses become links."""
     at = 0
     for match in _BARE.finditer(text):
         if match.start() > at:
@@ -221,7 +215,7 @@ def addresses(text: str, role: str = "text") -> Iterator[Span]:
 
 
 def _address(found: str, role: str) -> Iterator[Span]:
-    """A bare address, and the punctuation behind it that is the sentence's."""
+    """A bare address, without the punctuation of the sentence behind it."""
     address = found.rstrip(_TRAILING)
     if address.count("(") > address.count(")") and found[len(address) :][:1] == ")":
         address += ")"

@@ -1,8 +1,11 @@
-"""Steps of Get started that can be run: their `eval` commands, the folders that these need, the
-weights, and what came of them. The command that is shown is the one that is run."""
+"""Steps of Get started that can be run: their `eval` commands, folders, models and scores.
+
+The command that is shown is the one that runs.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,21 +22,21 @@ from bioretrieval_tui.evaluation.published import hub_names
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.evaluations import MARK, published_scores, reference_fact
 from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.render.page import Fact, Inline, Text, fact, text
 from bioretrieval_tui.tui.folders import short
-from bioretrieval_tui.tui.spans import LABEL, spans, status_mark
+from bioretrieval_tui.tui.spans import fact_lines
 from bioretrieval_tui.tui.text import Line, Span, line
 
 _COMMAND = ("bioretrieval-tui", "eval")
 _BESIDE = 2
-"""Published figures that stand below one of ours."""
+"""Published scores shown below each run."""
 _PLACES = ("", "datasets", "data")
-"""Below the working folder and the home: where benchmark folders are looked for."""
+"""Subfolders of the working folder and the home that may hold benchmarks."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvalCommand:
-    """One `eval` of a step. benchmark: the catalogue's id; model: its id, None for the embedded
-    one."""
+    """One `eval` of a step, with catalogue ids; model: None for the embedded one."""
 
     benchmark: str
     modes: tuple[str, ...]
@@ -42,7 +45,7 @@ class EvalCommand:
 
 @dataclass(frozen=True, slots=True)
 class StepPlace:
-    """A call, and the folder that it would run on; None where none was found."""
+    """A call, and the folder that it runs on; None if none was found."""
 
     call: EvalCommand
     folder: Path | None
@@ -50,8 +53,10 @@ class StepPlace:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """What can be said of a step now. missing: hub ids that its models lack on this machine;
-    found: the newest records of its calls, in their order."""
+    """The state of a step.
+
+    missing: hub ids of its models that are not installed; found: the newest records of its calls.
+    """
 
     places: tuple[StepPlace, ...]
     missing: tuple[str, ...] = ()
@@ -59,7 +64,7 @@ class StepState:
 
 
 def calls_of(step: Step) -> list[EvalCommand]:
-    """The `eval` commands of a step that name a benchmark, modes and a model and nothing else."""
+    """The `eval` commands of a step that give only a benchmark, modes and a model."""
     found = [_call(command) for command in step.commands]
     return [call for call in found if call is not None]
 
@@ -87,7 +92,7 @@ def _call(command: str) -> EvalCommand | None:
 
 
 def is_benchmark(folder: Path) -> bool:
-    """Whether there is a benchmark in BEIR's form."""
+    """Whether a folder is a benchmark in BEIR's form."""
     try:
         find_parts(folder)
     except BioRetrievalError:
@@ -96,27 +101,26 @@ def is_benchmark(folder: Path) -> bool:
 
 
 def check_folder(step: Step, folder: Path) -> None:
-    """Raise what is wrong with a folder for a step: it must be a benchmark, or hold one of those
-    that the step names.
+    """Check that a folder is a benchmark, or contains one that the step names.
 
     Raises:
-        NotFoundError: it is neither. BioRetrievalError: it cannot be read.
+        NotFoundError: neither. BioRetrievalError: it cannot be read.
     """
-    names = list(dict.fromkeys(call.benchmark for call in calls_of(step)))
+    names = dict.fromkeys(call.benchmark for call in calls_of(step))
     if any(is_benchmark(folder / name) for name in names):
         return
     try:
         find_parts(folder)
     except NotFoundError as error:
-        named = ", ".join(names)
-        raise NotFoundError(error.message, remedy=f"or choose one that holds {named}") from error
+        remedy = f"or choose one that holds {', '.join(names)}"
+        raise NotFoundError(error.message, remedy=remedy) from error
 
 
 def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[StepPlace, ...]:
     """The calls of a step with their folders.
 
-    chosen: the folder that the reader chose for the step: a benchmark, which then stands for all
-    that the step names, or a folder of them; near: folders in which others were chosen.
+    chosen: the folder that the user chose: a benchmark, which replaces all that the step names, or
+    a folder of benchmarks; near: folders in which others were chosen.
     """
     calls = calls_of(step)
     if chosen is not None and is_benchmark(chosen):
@@ -124,7 +128,12 @@ def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[StepP
         return tuple(
             StepPlace(EvalCommand(chosen.name, modes, model), chosen) for model, modes in kinds
         )
-    roots = [*([chosen] if chosen is not None else []), *near, *usual_roots()]
+    bases = []
+    for base in (Path.cwd, Path.home):
+        with contextlib.suppress(OSError, RuntimeError):
+            bases.append(base())
+    usual = [base / part for base in bases for part in _PLACES]
+    roots = [*([chosen] if chosen is not None else []), *near, *usual]
 
     def found(call: EvalCommand) -> Path | None:
         folders = (root / call.benchmark for root in roots)
@@ -133,22 +142,11 @@ def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[StepP
     return tuple(StepPlace(call, found(call)) for call in calls)
 
 
-def usual_roots() -> list[Path]:
-    """Where benchmark folders are looked for without being told."""
-    bases = []
-    for base in (Path.cwd, Path.home):
-        try:
-            bases.append(base())
-        except (OSError, RuntimeError):
-            continue
-    return [base / part for base in bases for part in _PLACES]
-
-
-# Models and figures ------------------------------------------------------------------------
+# Models and scores -------------------------------------------------------------------------
 
 
 def missing_of(calls: Sequence[EvalCommand], catalogue: Catalogue) -> tuple[str, ...]:
-    """What the models of these calls lack on this machine."""
+    """Hub ids of the models of these calls that are not installed."""
     missing: dict[str, None] = {}
     for call in calls:
         entry = catalogue.by_id.get(call.model or "")
@@ -186,60 +184,46 @@ def newest_of(
 
 
 def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
-    """What can be run, what is missing and how to get it, and what came of it."""
+    """What can be run, what is missing and how to get it, and the scores of earlier runs."""
     yield line()
-    yield line(
-        Span("Run it here", "header"), Span("   b runs it, f chooses its folder", "faint")
-    )  # fmt: skip
+    yield line(Span("Run it here", "header"), Span("   b runs it, f chooses its folder", "faint"))
     for place in state.places:
-        yield from _place_lines(place, catalogue)
-    models = dict.fromkeys(place.call.model for place in state.places)
-    for model in models:
-        yield _labelled("model", *_model_spans(model, state.missing, catalogue))
+        yield from fact_lines(_place_fact(place, catalogue))
+    for model in dict.fromkeys(place.call.model for place in state.places):
+        yield from fact_lines(fact("model", _model_text(model, state.missing, catalogue)))
     for record in state.found:
-        yield from _figure_lines(record, catalogue)
+        score = f"{record.metrics.get(MAIN, 0.0):.4f}"
+        where = f"  {MAIN}, {mode_name(record.mode)} on {record.benchmark}, {record.date[:10]}"
+        mine = (Inline(score, "own.strong"), Inline(where, "own"))
+        yield from fact_lines(fact(f"{MARK} your run", mine))
+        for published in published_scores(record, catalogue)[:_BESIDE]:
+            score_of = reference_fact(published)
+            value = (Inline(f"{score_of.label}  ", "model"), *score_of.values[0])
+            yield from fact_lines(fact("  published", value, status=score_of.status))
 
 
-def _labelled(label: str, *spans: Span) -> Line:
-    return line(Span(f"{label:<{LABEL}}", "dim"), *spans, hang=LABEL)
-
-
-def _place_lines(place: StepPlace, catalogue: Catalogue) -> Iterator[Line]:
-    name = catalogue.names.get(place.call.benchmark, place.call.benchmark)
+def _place_fact(place: StepPlace, catalogue: Catalogue) -> Fact:
+    """The benchmark with its folder, or how to get it."""
+    name = Inline(catalogue.names.get(place.call.benchmark, place.call.benchmark), "benchmark")
     if place.folder is not None:
-        yield _labelled("benchmark", Span(name, "benchmark"), Span(f"  {short(place.folder)}"))
-        return
-    yield _labelled("benchmark", Span(name, "benchmark"), Span("  not found", "warn"))
+        return fact("benchmark", (name, Inline(f"  {short(place.folder)}")))
+    found: list[Text] = [(name, Inline("  not found", "warn"))]
     entry = catalogue.by_id.get(place.call.benchmark)
     loaders = entry.loaders if isinstance(entry, Benchmark) else None
     if loaders is None or loaders.zip is None:
-        yield _labelled("", Span("f shows the program where it is", "dim"))
-        return
-    yield _labelled("", Span("fetch and unpack ", "dim"), Span(loaders.zip, "link", loaders.zip))
-    if loaders.md5:
-        yield _labelled("", Span(f"its MD5 is {loaders.md5}; then f", "dim"))
+        found.append(text("f chooses its folder", role="dim"))
+    else:
+        found.append(text("fetch and unpack ", Inline(loaders.zip, url=loaders.zip), role="dim"))
+        if loaders.md5:
+            found.append(text(f"its MD5 is {loaders.md5}; then f", role="dim"))
+    return fact("benchmark", *found, listed=True)
 
 
-def _model_spans(model: str | None, missing: Sequence[str], catalogue: Catalogue) -> list[Span]:
+def _model_text(model: str | None, missing: Sequence[str], catalogue: Catalogue) -> Text:
     if model is None:
-        return [Span("the embedded one, which is here", "text")]
-    name = Span(catalogue.names.get(model, model), "model")
+        return text("the embedded model, installed")
+    name = Inline(catalogue.names.get(model, model), "model")
     if not missing:
-        return [name, Span("  is here", "ok")]
-    return [
-        name,
-        Span("  is not here", "warn"),
-        Span(f"; b asks to fetch it, or: bioretrieval-tui doctor --model {model} --download"),
-    ]
-
-
-def _figure_lines(record: EvaluationRecord, catalogue: Catalogue) -> Iterator[Line]:
-    where = f"  {MAIN}, {mode_name(record.mode)} on {record.benchmark}, {record.date[:10]}"
-    yield _labelled(
-        f"{MARK} your run", Span(f"{record.metrics.get(MAIN, 0.0):.4f}", "own.strong"),
-        Span(where, "own"),
-    )  # fmt: skip
-    for one in published_scores(record, catalogue)[:_BESIDE]:
-        score = reference_fact(one)
-        name = Span(f"{score.label}  ", "model")
-        yield _labelled("  published", name, *spans(score.values[0]), status_mark(score.status))
+        return text(name, Inline("  installed", "ok"))
+    then = f"; b asks to fetch it, or: bioretrieval-tui doctor --model {model} --download"
+    return text(name, Inline("  not installed", "warn"), then)

@@ -1,7 +1,7 @@
-"""Spans, lines and their wrapping: what pages are made of, before any widget.
+"""Spans, lines and their wrapping, without widgets.
 
-The one place where text from the catalogue, from files or from an index turns into strips for
-the terminal, and therefore the one place of the app where it is cleaned.
+All text of the catalogue, of files and of indexes becomes strips for the terminal here, and is
+cleaned here, and nowhere else in the app.
 """
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ def wrap(item: Line, width: int) -> list[Row]:
     """The rows of one line at `width` cells: broken at spaces, long words cut."""
     rows: list[Row] = []
     current: list[Span] = []
-    room = max(1, width - item.indent)
+    space = max(1, width - item.indent)
     used = 0
     pad = item.indent
 
     def finish() -> None:
-        nonlocal current, used, pad, room
+        nonlocal current, used, pad, space
         rows.append((Span(" " * pad), *current) if pad else tuple(current))
         current, used, pad = [], 0, item.hang
-        room = max(1, width - item.hang)
+        space = max(1, width - item.hang)
 
     for span in item.spans:
         for word in _words(clean(span.text)):
             size = cell_len(word)
-            if used + size > room and used:
+            if used + size > space and used:
                 if word.isspace():
                     continue
                 finish()
-            while size > room:
-                head = set_cell_size(word, room)
+            while size > space:
+                head = set_cell_size(word, space)
                 current.append(Span(head, span.role, span.url))
                 word = word[len(head.rstrip()) :] if not head.isspace() else ""
                 size = cell_len(word)
@@ -101,7 +101,7 @@ def layout(lines: Iterable[Line], width: int) -> list[Row]:
 def strip(row: Iterable[Span], width: int, look: Look, *, under: str | None = None) -> Strip:
     """One row as a strip of exactly `width` cells.
 
-    `under` is a role whose background (and attributes) the whole row takes, for a cursor.
+    under: role of a cursor, whose background and attributes the whole row takes.
     """
     base = look.style("text")
     over = look.style(under) if under else None
@@ -131,7 +131,7 @@ def strip(row: Iterable[Span], width: int, look: Look, *, under: str | None = No
 def _style(look: Look, span: Span, over: Style | None) -> Style:
     style = look.style(span.role)
     if over is not None:
-        # The cursor's background wins; the span keeps its own colour unless the cursor reverses.
+        # The cursor sets the background; the span keeps its colour unless the cursor reverses.
         color = over.color if over.reverse else None
         style += Style(color=color, bgcolor=over.bgcolor, bold=over.bold, reverse=over.reverse)
         if over.underline:
@@ -143,9 +143,9 @@ def _style(look: Look, span: Span, over: Style | None) -> Style:
 
 @lru_cache(maxsize=2048)
 def _linked(style: Style, url: str) -> Style:
-    """`style` as an OSC 8 link, if the address is one that may be opened.
+    """`style` as an OSC 8 link, if the address is safe to open.
 
-    Kept, because Rich gives each new link style a random id, which would make equal rows differ.
+    Cached, because Rich gives each new link style a random id, and equal rows would differ.
     """
     safe = safe_url(url)
     return style + Style(link=safe) if safe else style

@@ -1,7 +1,7 @@
-"""Three looks: dark (the palette of the page this grew from), light, and the terminal's own.
+"""Three looks: dark, light, and the terminal's own colours.
 
-A look maps roles (text, dim, paper, model, ...) to Rich styles; widgets know roles only. Every
-style carries the look's background, so that a line is whole without the compositor's help.
+A look maps roles (text, dim, paper, model, ...) to Rich styles; widgets know only roles. Every
+style includes the background, so that a line needs no compositor.
 """
 
 from __future__ import annotations
@@ -88,32 +88,19 @@ def _terminal() -> Look:
         "recipe": "yellow", "milestone": "green", "step": "yellow",
     }  # fmt: skip
     plain, bold = Style(color="default"), Style(color="default", bold=True)
+    faint, underlined = Style(color="default", dim=True), Style(color="default", underline=True)
     reverse = Style(color="default", reverse=True)
     styles = {
-        "text": plain,
-        "strong": bold,
-        "dim": plain,
-        "faint": Style(color="default", dim=True),
-        "rule": Style(color="default", dim=True),
+        "text": plain, "dim": plain, "bar": plain,
+        "strong": bold, "command": bold, "key": bold, "bar.strong": bold,
+        "faint": faint, "rule": faint, "header": faint + Style(bold=True),
         "link": Style(color="cyan", underline=True),
-        "match": Style(color="default", reverse=True),
-        "passage": Style(color="default", underline=True),
-        "ok": Style(color="green"),
-        "warn": Style(color="yellow"),
+        "match": reverse, "bar.active": reverse + bold, "cursor": reverse + bold,
+        "passage": underlined, "cursor.blurred": underlined, "header.active": underlined + bold,
+        "ok": Style(color="green"), "gauge": Style(color="green"), "warn": Style(color="yellow"),
         "error": Style(color="red", bold=True),
-        "command": bold,
-        "key": bold,
-        "bar": plain,
-        "bar.strong": bold,
-        "bar.active": Style(color="default", reverse=True, bold=True),
-        "header": Style(color="default", dim=True, bold=True),
-        "header.active": Style(color="default", bold=True, underline=True),
-        "cursor": reverse + Style(bold=True),
-        "cursor.blurred": Style(color="default", underline=True),
-        "gauge": Style(color="green"),
-        "own": Style(color="magenta"),
-        "own.strong": Style(color="magenta", bold=True),
-    }
+        "own": Style(color="magenta"), "own.strong": Style(color="magenta", bold=True),
+    }  # fmt: skip
     for kind, color in kinds.items():
         styles[kind] = Style(color=color)
         styles[f"{kind}.strong"] = Style(color=color, bold=True)
@@ -122,8 +109,7 @@ def _terminal() -> Look:
         accent="ansi_green", foreground="ansi_default", background="ansi_default",
         surface="ansi_default", panel="ansi_default", boost="ansi_default",
         warning="ansi_yellow", error="ansi_red", success="ansi_green",
-        # Textual's own style sheets name these two and its ANSI palette lacks them: without
-        # them the next parse of the sheets fails.
+        # Textual's own style sheets use these two, which its ANSI palette lacks.
         variables={"ansi-background": "ansi_default", "ansi-foreground": "ansi_default"},
     )  # fmt: skip
     return Look("terminal", theme, styles)

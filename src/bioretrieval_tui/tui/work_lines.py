@@ -84,9 +84,8 @@ def evaluation_lines(jobs: JobQueue, width: int) -> list[list[Span]]:
 def _waiting(jobs: JobQueue, stop: str) -> list[Span]:
     if not jobs.queue:
         return [Span(f"{stop}: stop", "faint")]
-    from bioretrieval_tui.backend.jobs import titles
-
-    return [Span(f"{stop}: stop; then: ", "faint"), Span(titles(jobs.queue), "dim")]
+    then = ", ".join(job.title_within for job in jobs.queue)
+    return [Span(f"{stop}: stop; then: ", "faint"), Span(then, "dim")]
 
 
 def job_hint(jobs: JobQueue) -> str:

@@ -19,9 +19,13 @@ WORD = re.compile(r"[^\W_]+")
 
 _COMPOUND = re.compile(r"[^\W_]+(?:[-_]+[^\W_]+)+")
 _HUMP = re.compile(r"(?:(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))(?=([A-Za-z0-9]+))")
+_OTHER = re.compile(r"[^\w ]")
 _SEPARATORS = {ord("-"): None, ord("_"): None}
 
-_SPLIT = "".join(char if char.isalnum() else " " for char in map(chr, range(128)))
+_SPLIT = "".join(
+    char if char.isalnum() else " " if char.isspace() or char in "-_" else "\x01"
+    for char in map(chr, range(128))
+)
 
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58"
 _SPECIAL = {**dict.fromkeys(_DASHES, "-"), "\u2018": "'", "\u2019": "'", "\u02bc": "'"}
@@ -104,17 +108,23 @@ def _compounds(word: str) -> tuple[str, ...]:
 
 
 def spaced_words(texts: Sequence[str], *, inner: bool = False) -> str:
-    """The words of the forms of `texts` in one string, each between spaces."""
-    folded = fold("\n".join(texts))
+    """The words of the forms of `texts` in one string.
+
+    One space between words that white space, hyphens or underscores part, more between others;
+    a space at either end.
+    """
+    folded = fold("\x01".join(texts))
     joined: list[str] = []
     if "-" in folded or "_" in folded:
         compounds = [word for word in folded.split() if "-" in word or "_" in word]
         joined += chain.from_iterable(map(_compounds, compounds))
     if inner and not all(map(str.islower, texts)):
         joined += [rest.lower() for text in texts for rest in _HUMP.findall(text)]
-    # Translating is twice as fast as the regular expression.
-    words = folded.translate(_SPLIT) if folded.isascii() else " ".join(WORD.findall(folded))
-    return f" {words} {' '.join(joined)} " if joined else f" {words} "
+    # Translating ASCII is many times as fast as the regular expression.
+    words = folded.translate(_SPLIT) if folded.isascii() else _OTHER.sub("\x01", spaced(folded))
+    if "  " in words:
+        words = " ".join(words.split())
+    return "\x01".join(("", words, *joined, "")).replace("\x01", "  ")
 
 
 def begins_word(text: str, needle: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
@@ -21,15 +21,21 @@ from bioretrieval_tui.tui.text import Line, Span, layout, line
 from bioretrieval_tui.tui.widgets.buttons import Buttons
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
 
 ResultT = TypeVar("ResultT")
+FIELD_KEYS: list[BindingType] = [
+    Binding("up", "app.focus_previous", show=False),
+    Binding("down", "app.focus_next", show=False),
+]
+"""Keys of dialogs with fields; lists and lines of input have their own."""
 
 
 class Dialog(ModalScreen[ResultT]):
-    """A framed box in the middle; escape closes it with nothing."""
+    """A framed box in the middle; escape closes it without an answer."""
 
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background; }
@@ -45,8 +51,18 @@ class Dialog(ModalScreen[ResultT]):
     ]
 
     def action_close(self) -> None:
-        """Close with nothing."""
+        """Close without an answer."""
         self.dismiss(None)
+
+    @on(QueryLine.Cancelled)
+    def _cancelled(self, event: QueryLine.Cancelled) -> None:
+        event.stop()
+        self.dismiss(None)
+
+    @property
+    def inner_width(self) -> int:
+        """Cells inside of the frame, as the style sheet sizes it."""
+        return max(58, min(self.app.size.width * 8 // 10, 92)) - 4
 
 
 class PageDialog(Dialog[None]):
@@ -74,7 +90,7 @@ class PageDialog(Dialog[None]):
 
 
 class HelpDialog(PageDialog):
-    """The keys of a pane, out of the registry."""
+    """The keys of a pane, from the registry of actions."""
 
     def __init__(self, title: str, scopes: tuple[str, ...]) -> None:
         super().__init__(help_lines(title, scopes))
@@ -93,7 +109,7 @@ def help_lines(title: str, scopes: tuple[str, ...]) -> list[Line]:
 
 
 class TextDialog(PageDialog):
-    """Raw text, whole, for the terminal's own selection."""
+    """Raw text, complete, to select with the terminal."""
 
     def __init__(self, title: str, text: str, note: str = "") -> None:
         lines = [line(Span(title, "strong"))]
@@ -105,15 +121,14 @@ class TextDialog(PageDialog):
         super().__init__(lines)
 
     def on_mount(self) -> None:
-        """No higher than the text; what is left over scrolls."""
-        width, height = self.app.size
-        rows = layout(self.lines, max(58, min(width * 8 // 10, 92)) - 6)
-        self.query_one(Vertical).styles.height = min(len(rows) + 2, height * 9 // 10)
+        """Make the box as high as the text; a longer text scrolls."""
+        rows = layout(self.lines, self.inner_width - 2)
+        self.query_one(Vertical).styles.height = min(len(rows) + 2, self.app.size.height * 9 // 10)
         super().on_mount()
 
 
 class Confirm(Dialog[bool]):
-    """Yes or no; the button that has the focus first changes nothing."""
+    """Yes or no; the focus starts on no."""
 
     DEFAULT_CSS = """
     Confirm > Vertical { height: auto; }
@@ -130,17 +145,16 @@ class Confirm(Dialog[bool]):
         self.labels = (f"y {yes}", f"n {no}")
 
     def compose(self) -> ComposeResult:
-        """The question, what would follow, two buttons."""
+        """The question, its consequence, two buttons."""
         with Vertical():
             yield Detail(measure=120)
             yield Buttons(self.labels, chosen=1)
 
     def on_mount(self) -> None:
-        """No higher than the question."""
-        width = max(58, min(self.app.size.width * 8 // 10, 92)) - 6
+        """Make the box as high as the question."""
         detail = self.query_one(Detail)
         detail.can_focus = False
-        detail.styles.height = len(layout(self.lines, width)) + 1
+        detail.styles.height = len(layout(self.lines, self.inner_width - 2)) + 1
         detail.show(self.lines)
         self.query_one(Buttons).focus()
 
@@ -183,21 +197,14 @@ class ExportDialog(Dialog[Path]):
         self._explain()
 
     def _explain(self, problem: str = "") -> None:
-        rows = "1 row" if self.count == 1 else f"{self.count} rows"
-        what = f"Export {rows} to a file"
         lines = [
-            line(Span(what, "strong")),
+            line(Span(f"Export {plural(self.count, 'row')} to a file", "strong")),
             line(Span("The extension sets the format: .md .csv .json .jsonl .bib .txt", "dim")),
             line(Span("enter: write, esc: cancel", "dim")),
         ]
         if problem:
             lines.append(line(Span(problem, "error")))
         self.query_one(Detail).show(lines)
-
-    @on(QueryLine.Cancelled)
-    def _cancelled(self, event: QueryLine.Cancelled) -> None:
-        event.stop()
-        self.dismiss(None)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -230,10 +237,10 @@ EXPORT_FORMATS = {
 
 
 def write_export(path: Path, sheet: Sheet) -> Path:
-    """Write a `Sheet` to `path`, beside and renamed.
+    """Write a `Sheet` to `path`, all or nothing.
 
     Raises:
-        UsageError: the ending names no format.
+        UsageError: no format has this extension.
         BioRetrievalError: the file cannot be written; nothing was changed.
     """
     format_name = EXPORT_FORMATS.get(path.suffix.casefold())

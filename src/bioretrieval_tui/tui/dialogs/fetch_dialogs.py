@@ -1,4 +1,4 @@
-"""Dialogs of fetching: what to fetch, into an index at once or to look at first."""
+"""Dialogs of fetching: what to fetch, and the index that it goes into."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import ClassVar, TypeVar, cast
 import msgspec
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from bioretrieval_tui.online.spool import FetchRequest, SourceName
-from bioretrieval_tui.tui.dialogs.dialog import Dialog
+from bioretrieval_tui.tui.dialogs.dialog import FIELD_KEYS, Dialog
 from bioretrieval_tui.tui.found_session import EXAMPLES, MOST_SHOWN
 from bioretrieval_tui.tui.index_session import name_problem, slug
 from bioretrieval_tui.tui.text import Span
@@ -25,9 +24,9 @@ from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
 USUAL = 200
-"""Papers that are asked for unless another number is typed."""
+"""Default limit of papers."""
 _SYNTAX = re.compile(r"\[[^]]*\]|\b(?:AND|OR|NOT)\b|\w+:")
-"""Of a query, what says where or how to look and not what for."""
+"""The parts of a query that are syntax: field names and operators."""
 ROWS = (
     ("source", "Source", ""),
     ("asked", "Query", "in the service's own syntax"),
@@ -35,12 +34,12 @@ ROWS = (
     ("since", "Since", "a date such as 2026-01-31"),
     ("into", "Index", "a new name, or that of an existing index"),
 )
-"""(id, label, what stands in the empty line)."""
+"""(id, label, placeholder)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be fetched; `preview`: to look at it before anything goes into an index."""
+    """What to fetch; `preview`: show it first, without an index."""
 
     request: FetchRequest
     preview: bool
@@ -50,18 +49,14 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Form(Dialog[AnswerT]):
-    """Lines to fill in, buttons, and a line for complaints."""
+    """Lines to fill in, buttons, and a line for notes and errors."""
 
     DEFAULT_CSS = """
     Form Horizontal { height: 1; }
     Form .label { width: 9; }
     Form .space { height: 1; }
     """
-    BINDINGS: ClassVar = [
-        # Lines have their own keys; these are for stepper and buttons.
-        Binding("up", "app.focus_previous", show=False),
-        Binding("down", "app.focus_next", show=False),
-    ]
+    BINDINGS: ClassVar = FIELD_KEYS
 
     def on_mount(self) -> None:
         """Label the lines."""
@@ -83,7 +78,7 @@ class Form(Dialog[AnswerT]):
         return self.query_one(f"#{name}", QueryLine)
 
     def text(self, name: str) -> str:
-        """What stands in it."""
+        """The text of a line."""
         return self.line(name).value.strip()
 
     def fill(self, name: str, text: str) -> None:
@@ -92,12 +87,12 @@ class Form(Dialog[AnswerT]):
         self.line(name).cursor_position = len(text)
 
     def complain(self, text: str, name: str) -> None:
-        """Say what is wrong with a line, and go there."""
+        """Show what is wrong with a line, and focus it."""
         self.query_one("#note", HeadLine).show(Span(text, "error"))
         self.line(name).focus()
 
     def name_fits(self) -> bool:
-        """Whether the name can be an index; complains if not."""
+        """Whether the name of the index is valid; shows what is wrong if not."""
         name = self.text("into")
         problem = "Give the index a name" if not name else name_problem(name)
         if problem:
@@ -117,21 +112,30 @@ class Form(Dialog[AnswerT]):
         else:
             self.focus_previous()
 
-    @on(QueryLine.Cancelled)
-    def _cancelled(self, event: QueryLine.Cancelled) -> None:
-        event.stop()
-        self.dismiss(None)
+    def show_note(self, names: Collection[str], empty: str) -> None:
+        """Say what will happen to the index that is named. empty: shown while there is no name."""
+        name = self.text("into")
+        problem = name_problem(name) if name else None
+        if problem:
+            note = Span(problem, "error")
+        elif not name:
+            note = Span(empty, "faint")
+        elif name in names:
+            note = Span(f"adds to {name}; records that it holds already are skipped", "ok")
+        else:
+            note = Span(f"{name} will be a new index", "faint")
+        self.query_one("#note", HeadLine).show(note)
 
 
 class FetchDialog(Form[Wish]):
-    """Asks what to fetch. `names`: indexes that are there; `request`: what the lines begin with."""
+    """Asks what to fetch. `names`: existing indexes; `request`: initial values of the lines."""
 
     def __init__(self, names: Collection[str], request: FetchRequest) -> None:
         super().__init__()
         self.names = frozenset(names)
         self.request = request
         self.suggested = request.index or ""
-        """The name that was put there: it may be replaced by another suggestion."""
+        """The suggested name, which another suggestion may replace."""
 
     def compose(self) -> ComposeResult:
         """Title, source, query, how many, since when, index, buttons."""
@@ -145,7 +149,7 @@ class FetchDialog(Form[Wish]):
             yield HeadLine(id="note")
 
     def on_mount(self) -> None:
-        """Fill in what is known."""
+        """Fill in the initial values."""
         super().on_mount()
         self.query_one("#title", HeadLine).show(
             Span("Fetch papers", "strong"), Span("   enter, tab: next field   esc: cancel", "faint")
@@ -161,24 +165,11 @@ class FetchDialog(Form[Wish]):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        ours = self.text("into") in ("", self.suggested) and self.suggested not in self.names
-        if event.input.id == "asked" and ours:
+        unchanged = self.text("into") in ("", self.suggested)
+        if event.input.id == "asked" and unchanged and self.suggested not in self.names:
             self.suggested = slug(_SYNTAX.sub(" ", event.value), 24)
             self.fill("into", self.suggested)
-        self._note()
-
-    def _note(self) -> None:
-        """What will become of the index."""
-        note, name = self.query_one("#note", HeadLine), self.text("into")
-        problem = name_problem(name) if name else None
-        if problem:
-            note.show(Span(problem, "error"))
-        elif not name:
-            note.show(Span("A preview needs no index yet", "faint"))
-        elif name in self.names:
-            note.show(Span(f"adds to {name}; records that it holds already are skipped", "ok"))
-        else:
-            note.show(Span(f"{name} will be a new index", "faint"))
+        self.show_note(self.names, "A preview needs no index yet")
 
     @on(Buttons.Pressed)
     def _pressed(self, event: Buttons.Pressed) -> None:
@@ -236,7 +227,7 @@ class IntoDialog(Form[str]):
             yield HeadLine(id="note")
 
     def on_mount(self) -> None:
-        """With the name that was given before."""
+        """Start with the last name."""
         super().on_mount()
         self.query_one("#title", HeadLine).show(
             Span(f"Add {self.count} to an index", "strong"), Span("   esc: cancel", "faint")
@@ -247,11 +238,7 @@ class IntoDialog(Form[str]):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        name = self.text("into")
-        there = f"adds to {name}" if name in self.names else f"{name} will be a new index"
-        problem = name_problem(name) if name else None
-        note = Span(problem, "error") if problem else Span(there if name else "", "faint")
-        self.query_one("#note", HeadLine).show(note)
+        self.show_note(self.names, "")
 
     @on(Buttons.Pressed)
     def _pressed(self, event: Buttons.Pressed) -> None:

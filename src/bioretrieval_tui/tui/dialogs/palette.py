@@ -1,4 +1,4 @@
-"""The palette: any action of the registry, any entry of the catalogue, by a few letters."""
+"""The palette: every action of the registry and every entry of the catalogue, by a few letters."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Palette(Dialog[Action | str]):
             yield VirtualTable(COLUMNS, chooses=True, empty="Nothing has this name.")
 
     def on_mount(self) -> None:
-        """Everything, before a letter is typed."""
+        """Show everything until a letter is typed."""
         self.query_one(VirtualTable).show(Choices(self.shown, self.catalogue))
         self.query_one(QueryLine).focus()
 
@@ -76,7 +76,7 @@ class Palette(Dialog[Action | str]):
         try:
             found = self._filter.apply(event.value)
         except FilterError:
-            return  # half-typed syntax: what was shown stays
+            return  # incomplete syntax: keep what is shown
         self.shown = [self.items[i] for i in found]
         self.query_one(VirtualTable).show(Choices(self.shown, self.catalogue))
 
@@ -99,8 +99,3 @@ class Palette(Dialog[Action | str]):
     def _choose(self) -> None:
         at = self.query_one(VirtualTable).cursor
         self.dismiss(self.shown[at] if 0 <= at < len(self.shown) else None)
-
-    @on(QueryLine.Cancelled)
-    def _cancelled(self, event: QueryLine.Cancelled) -> None:
-        event.stop()
-        self.dismiss(None)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue, titles
+from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -265,9 +265,9 @@ class IndexesPane(Pane):
         self.app.push_screen(dialog, partial(self._chosen_files, dialog))
 
     def _chosen_files(self, dialog: object, job: Job | None) -> None:
-        from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import PickerDialog
 
-        if job is not None and isinstance(dialog, FilesDialog):
+        if job is not None and isinstance(dialog, PickerDialog):
             self.folder = dialog.folder
         self._begin(job)
 
@@ -319,7 +319,7 @@ class IndexesPane(Pane):
         waiting = jobs.of(self.row.name) if self.row else None
         if waiting is not None and waiting is not jobs.current:
             jobs.drop(waiting)
-            self.owner.say(f"Dropped from the queue: {titles([waiting])}")
+            self.owner.say(f"Dropped from the queue: {waiting.title_within}")
             self._fill()
             return
         job = jobs.current
@@ -331,13 +331,7 @@ class IndexesPane(Pane):
             if jobs.current is job:
                 jobs.stop()
 
-        kept = job.KEPT
-        self.owner.confirm(
-            f"Stop {titles([job])}?",
-            f"{kept[:1].upper()}{kept[1:]}.",
-            ("Stop", "Keep running"),
-            stop,
-        )
+        self.owner.confirm(f"Stop {job.title_within}?", job.kept, ("Stop", "Keep running"), stop)
 
     def action_export(self) -> None:
         """Write the list to a file."""

@@ -27,7 +27,6 @@ from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.canvas import Canvas
 from bioretrieval_tui.tui.widgets.document import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
@@ -178,11 +177,6 @@ class Pane(Widget):
 
     def job_ended(self, outcome: JobOutcome) -> None:
         """Take in the outcome of a job."""
-
-    def redraw(self) -> None:
-        """Repaint everything after a change of theme."""
-        for canvas in self.query(Canvas):
-            canvas.repaint()
 
     # The list and its page ---------------------------------------------------------------
 

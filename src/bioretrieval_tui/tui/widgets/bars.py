@@ -1,4 +1,4 @@
-"""Bars: panes and status, the line over a list, the work that runs, a window too small."""
+"""Bars: panes, status, the line above a list, running work; the notice of a small window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NavBar(Canvas):
         self.update()
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """One line: whole titles, short ones, or the digits alone, as there is room."""
+        """One line: whole titles, short ones, or the digits alone, depending on the width."""
         named = [(pane, DIGITS[pane], title) for pane, title, _ in PANES]
         whole = [(pane, f" {i} {title} ") for pane, i, title in named]
         short = [(pane, f" {i} {SHORT_TITLES.get(pane, title)}") for pane, i, title in named]
@@ -90,19 +90,16 @@ class StatusBar(Canvas):
     def paint(self, width: int, height: int) -> list[Strip]:
         """A message, or as many hints as fit; work in the background at the right end."""
         work = fit(self.work, min(cell_len(clean(self.work)), width // 2)) if self.work else ""
-        room = width - (cell_len(work) + 2 if work else 0)
-        row = self._message() if self.message else self._hints(room)
-        left = strip([*row, Span(" " * width, "bar")], room, self.look)
+        space = width - (cell_len(work) + 2 if work else 0)
+        row = [Span(f" {self.message}", self.role)] if self.message else self._hints(space)
+        left = strip([*row, Span(" " * width, "bar")], space, self.look)
         if not work:
             return [left][:height]
-        right = strip([Span(f" {work} ", "bar.strong")], width - room, self.look)
+        right = strip([Span(f" {work} ", "bar.strong")], width - space, self.look)
         return [Strip([*left, *right], width)][:height]
 
-    def _message(self) -> list[Span]:
-        return [Span(f" {self.message}", self.role)]
-
     def _hints(self, width: int) -> list[Span]:
-        # The way to help is always there, whatever else must give way.
+        # The hints for help and quit are always shown.
         last = [action for action in self.actions if action.id in ("help", "quit")]
         used = 1 + sum(len(action.shown) + len(action.label) + 3 for action in last)
         chosen = []
@@ -118,7 +115,7 @@ class StatusBar(Canvas):
 
 
 class HeadLine(Canvas):
-    """The line over a list: title, counts, filter, sort order, or what is wrong."""
+    """The line above a list: title, counts, filter, sort order, or an error."""
 
     DEFAULT_CSS = "HeadLine { height: 1; }"
 
@@ -137,7 +134,7 @@ class HeadLine(Canvas):
 
 
 class WorkBar(Canvas):
-    """A few lines while work runs; not there at all otherwise."""
+    """A few lines while work runs; hidden otherwise."""
 
     DEFAULT_CSS = "WorkBar { height: auto; display: none; }"
 
@@ -146,7 +143,7 @@ class WorkBar(Canvas):
         self.rows: Sequence[Sequence[Span]] = ()
 
     def show(self, rows: Sequence[Sequence[Span]]) -> None:
-        """Show these lines, or go away."""
+        """Show these lines; without lines, hide."""
         if len(rows) != len(self.rows):
             self.styles.height = len(rows) + 1
         self.rows = rows
@@ -154,13 +151,13 @@ class WorkBar(Canvas):
         self.update()
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """The lines, and an empty one under them."""
+        """The lines, and an empty one below."""
         rows = [*self.rows, *[()] * height][:height]
         return [strip((Span(" "), *row), width, self.look) for row in rows]
 
 
 class TooSmall(Canvas):
-    """What stands there when the window is too small to be useful."""
+    """The notice in a window that is too small."""
 
     DEFAULT_CSS = "TooSmall { display: none; }"
 

@@ -1,4 +1,4 @@
-"""Two small things to choose with: buttons in a row, and one of many on a line."""
+"""Two widgets for choices: buttons in a row, and one of many on a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 
 class Buttons(Canvas, can_focus=True):
-    """Words in a row; left and right move between them, enter (or a click) takes one."""
+    """Labels in a row; left and right move between them, enter or a click presses one."""
 
     DEFAULT_CSS = "Buttons { height: 1; }"
     BINDINGS: ClassVar = [
@@ -25,7 +25,7 @@ class Buttons(Canvas, can_focus=True):
     ]
 
     class Pressed(Message):
-        """A button was taken, by its place in the row."""
+        """A button was pressed; index: its position in the row."""
 
         def __init__(self, index: int) -> None:
             super().__init__()
@@ -46,7 +46,7 @@ class Buttons(Canvas, can_focus=True):
         self.post_message(self.Pressed(self.chosen))
 
     def on_click(self, event: events.Click) -> None:
-        """A click takes the one under it."""
+        """A click presses a button."""
         start = 1
         for index, label in enumerate(self.labels):
             end = start + len(label) + 4
@@ -55,7 +55,7 @@ class Buttons(Canvas, can_focus=True):
             start = end + 2
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """One line; brackets, so that the chosen one shows without colour too."""
+        """One line; brackets mark the chosen button without colour too."""
         row = [Span(" ")]
         for index, label in enumerate(self.labels):
             chosen = index == self.chosen and self.has_focus
@@ -65,7 +65,7 @@ class Buttons(Canvas, can_focus=True):
 
 
 class Stepper(Canvas, can_focus=True):
-    """One of many, on one line: left and right go through them."""
+    """One of many on one line; left and right step through them."""
 
     DEFAULT_CSS = "Stepper { height: 1; }"
     BINDINGS: ClassVar = [
@@ -80,20 +80,19 @@ class Stepper(Canvas, can_focus=True):
         self.chosen = 0
 
     def action_step(self, by: int) -> None:
-        """left, right; round the end."""
+        """left, right; wraps around."""
         self.chosen = (self.chosen + by) % len(self.choices)
         self.update()
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """The chosen one between arrows, and how many there are."""
+        """The chosen one between arrows, its number, and its note."""
         label, note = self.choices[self.chosen]
-        role = "cursor" if self.has_focus else "strong"
-        row = [Span("◀ ", "ok" if self.has_focus else "faint"), Span(label, role),
-               Span(" ▶", "ok" if self.has_focus else "faint"),
+        arrow, role = ("ok", "cursor") if self.has_focus else ("faint", "strong")
+        row = [Span("◀ ", arrow), Span(label, role), Span(" ▶", arrow),
                Span(f"  {self.chosen + 1} of {len(self.choices)}", "faint"),
                Span(f"  {note}", "dim")]  # fmt: skip
         return [strip(row, width, self.look)][:height]
 
     def on_click(self) -> None:
-        """A click goes on to the next."""
+        """A click steps to the next one."""
         self.action_step(1)

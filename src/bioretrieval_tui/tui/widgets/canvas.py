@@ -1,8 +1,7 @@
-"""A widget that draws whole lines itself and asks only for those that changed.
+"""A widget that draws whole lines and refreshes only those that changed.
 
-A canvas keeps the strips that it drew last and has the compositor render the lines that differ;
-which cells of them go to the terminal is decided by the screen writer. No scrollbars, no children,
-no layout when content changes.
+A canvas keeps the strips that it drew last and has the compositor render the lines that differ; the
+screen writer then picks the changed cells. No scrollbars, no children, no layout on new content.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Canvas(Widget):
-    """Base of our line-drawing widgets: subclasses say what their lines are (`paint`)."""
+    """Base of the widgets that draw lines: subclasses override `paint`."""
 
     DEFAULT_CSS = """
     Canvas { height: 1fr; width: 1fr; }
@@ -43,11 +42,11 @@ class Canvas(Widget):
         return cast("BioRetrievalApp", self.app)
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """The strips of every visible line, `height` of them, each `width` cells."""
-        raise NotImplementedError
+        """The strips of the visible lines: `height` of them, `width` cells each; blank here."""
+        return [Strip.blank(width)] * height
 
     def _strips(self, width: int, height: int) -> list[Strip]:
-        """The painted strips; blank ones where painting raises, so that the frame is drawn."""
+        """The painted strips; blank ones if painting raises, so that the frame is complete."""
         try:
             return self.paint(width, height)
         except Exception as error:  # noqa: BLE001
@@ -55,7 +54,7 @@ class Canvas(Widget):
             return [Strip.blank(width)] * height
 
     def update(self) -> None:
-        """Draw again, and have the lines rendered that changed."""
+        """Draw again, and refresh the lines that changed."""
         if not self.is_attached or not self.size:
             return
         width, height = self.size
@@ -65,13 +64,10 @@ class Canvas(Widget):
         if not same_size or len(before) != len(self._drawn):
             self.refresh()
             return
-        changed = [
-            y
-            for y, (old, new) in enumerate(zip(before, self._drawn, strict=True))
-            if old is not new and old != new
-        ]
         regions: list[Region] = []
-        for y in changed:
+        for y, (old, new) in enumerate(zip(before, self._drawn, strict=True)):
+            if old is new or old == new:
+                continue
             if regions and regions[-1].bottom == y:
                 regions[-1] = regions[-1].grow((0, 0, 1, 0))
             else:
@@ -85,7 +81,7 @@ class Canvas(Widget):
         self.refresh()
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """Show where keys go. A handler of the event itself would come before the change."""
+        """Show which widget gets the keys. A handler of the focus event would run too early."""
         super().watch_has_focus(has_focus)
         self.update()
 

@@ -13,7 +13,7 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 
 class DocumentView(Canvas, can_focus=True):
-    """Shows lines; keeps its place when the width changes, starts at the top for a new page."""
+    """Shows lines; keeps its place when the width changes, and shows a new page from its top."""
 
     def __init__(
         self,
@@ -26,9 +26,9 @@ class DocumentView(Canvas, can_focus=True):
         self.lines: tuple[Line, ...] = ()
         self.top = 0
         self.rule = rule
-        """Draw a rule along the left edge, where a list stands beside."""
+        """Draw a rule along the left edge, beside a list."""
         self.measure = measure
-        """Longest line in cells: prose of two hundred columns cannot be read."""
+        """Longest line in cells: longer ones are hard to read."""
         self._rows: list[Row] = []
         self._rows_width = -1
         self._wanted: tuple[int, int] | None = None
@@ -49,29 +49,29 @@ class DocumentView(Canvas, can_focus=True):
         self.update()
 
     def reveal(self, first: int, last: int) -> None:
-        """Scroll so that these lines are on the screen, at least the first of them."""
+        """Scroll so that these lines are on the screen, at least the first one."""
         self._wanted = (first, last)
         self.update()
 
     def _reveal(self, height: int) -> None:
-        """Do that, at the width of now: who asked may not have been laid out yet."""
+        """Do that at the current width: when it was asked for, the layout may have been missing."""
         if self._wanted:
             first, last = self._wanted
             self._wanted = None
             start, end = (
                 len(layout(self.lines[:count], self._rows_width)) for count in (first, last + 1)
             )
-            # The last row may be taken by the mark that more follows.
+            # The mark of further lines may cover the last row.
             if start < self.top or end > self.top + height - 1:
                 self.top = start
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """The visible rows, with a mark where more follows."""
         lead = 2 if self.rule else 1
-        room = max(10, min(width - lead - 1, self.measure))
-        if self._rows_width != room:
-            self._rows = layout(self.lines, room)
-            self._rows_width = room
+        cells = max(10, min(width - lead - 1, self.measure))
+        if self._rows_width != cells:
+            self._rows = layout(self.lines, cells)
+            self._rows_width = cells
         self._reveal(height)
         self.top = max(0, min(self.top, len(self._rows) - height))
         edge = Span("│" if self.rule else " ", "ok" if self.has_focus and self.rule else "rule")
@@ -82,7 +82,7 @@ class DocumentView(Canvas, can_focus=True):
             spans: Row = (edge, Span(" " * (lead - 1)), *row)
             more = y == height - 1 and index < len(self._rows) - 1
             if more:
-                # The row under the mark is not seen either.
+                # The mark covers a row, which counts too.
                 left = f" ↓ {len(self._rows) - index} more lines"
                 spans = (edge, Span(" " * (lead - 1)), Span(left, "faint"))
             out.append(strip(spans, width, self.look))

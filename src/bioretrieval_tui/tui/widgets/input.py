@@ -1,4 +1,4 @@
-"""Lines of input: one for filters and names, and one that knows earlier queries."""
+"""Lines of input: one for filters and names, and one with a history of queries."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class QueryLine(Input, inherit_bindings=False):
         self.cursor_blink = False
 
     def validate_value(self, value: str) -> str:
-        """What is pasted comes from anywhere: nothing in it may act on the terminal."""
+        """Clean pasted text: nothing in it may act on the terminal."""
         return clean(value)
 
     async def action_accept(self) -> None:
@@ -89,7 +89,7 @@ class QueryLine(Input, inherit_bindings=False):
 
 
 class QueryHistory:
-    """Queries, newest first, and the position among them while the query line walks through."""
+    """Queries, newest first, and the current position of the query line among them."""
 
     MOST = 200
 
@@ -115,7 +115,7 @@ class QueryHistory:
         return self._step(now, range(self._at + 1, len(self.queries)))
 
     def newer(self) -> str | None:
-        """The query after it, finally the draft; None if the draft is in the line."""
+        """The next newer query, at last the draft; None if the line holds the draft."""
         if self._at < 0:
             return None
         self._at -= 1
@@ -128,7 +128,7 @@ class QueryHistory:
         return self._step(now, (at for at in places if sought in self.queries[at].casefold()))
 
     def typed(self, now: str) -> None:
-        """Note what the line holds; walking starts over if it is none of these queries."""
+        """Note what the line holds; a text that is not the current query restarts the walk."""
         if self._at >= 0 and self.queries[self._at] != now:
             self._at = -1
 

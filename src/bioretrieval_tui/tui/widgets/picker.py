@@ -1,6 +1,6 @@
-"""Choosing files by keyboard: a path line that completes, the folder under it, what is selected.
+"""Choosing files by keyboard: a path line with completion, a folder, and the selected files.
 
-Folders are read in a thread: one on a slow disk, or of a hundred thousand files, keeps no key.
+Folders are read in a thread, so that a slow disk or a hundred thousand files never delay a key.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FolderRows:
         return len(self.shown)
 
     def cells(self, index: int) -> list[Span]:
-        """Mark, name, size (or why it cannot be taken)."""
+        """Mark, name, size (or why it cannot be selected)."""
         entry = self.shown[index]
         if entry.problem:
             return [Span(" - ", "faint"), Span(entry.name, "faint"), Span(entry.problem, "warn")]
@@ -78,7 +78,7 @@ class FolderRows:
 
 
 class FilePicker(Widget):
-    """The files and folders that are selected are in `selected`, in the order of selecting."""
+    """Selects files and folders; `selected` holds them in the order of selection."""
 
     DEFAULT_CSS = """
     FilePicker { height: 1fr; layout: vertical; }
@@ -91,7 +91,7 @@ class FilePicker(Widget):
         """Something was selected or deselected."""
 
     class Done(Message):
-        """Choosing is over; `start`: and all the rest as well."""
+        """The selection is complete; `start`: and the dialog is to begin its work."""
 
         def __init__(self, *, start: bool) -> None:
             super().__init__()
@@ -101,20 +101,20 @@ class FilePicker(Widget):
         super().__init__()
         self.folder = folder
         self.rest = ""
-        """What follows the folder in the line: a part of a name, or a pattern."""
+        """The text behind the folder in the line: part of a name, or a pattern."""
         self.selected: dict[Path, FolderEntry] = {}
         self.found: list[FolderEntry] = []
         self.shown: list[FolderEntry] = []
         self.hidden = False
         self._head = short(folder)
-        """The folder as it stands in the line; a hostile name stands there cleaned."""
+        """The folder as the line shows it, cleaned."""
         self._cursor_at: Path | None = None
         self._reading = False
         self._once_read: deque[Callable[[], None]] = deque()
-        """What keys asked for while the folder was being read, the first of them first."""
+        """Actions of keys that came while the folder was being read, in order."""
 
     def compose(self) -> ComposeResult:
-        """Line, list, what is selected."""
+        """Line, list, selection."""
         with Horizontal():
             yield HeadLine(classes="label")
             yield PathLine("a path, or part of a name", id="path")
@@ -145,7 +145,7 @@ class FilePicker(Widget):
     # Folders -----------------------------------------------------------------------------
 
     def _enter(self, folder: Path, *, cursor_at: Path | None = None) -> None:
-        """Show a folder, with nothing typed behind it."""
+        """Show a folder, and its path in the line."""
         self._cursor_at = cursor_at
         self._head, self.rest = short(folder), ""
         with self.prevent(Input.Changed):
@@ -174,7 +174,7 @@ class FilePicker(Widget):
         if folder != self.folder:
             return
         self.found = found
-        self.table.empty = problem or "Nothing here has such a name."
+        self.table.empty = problem or "No file or folder matches."
         self._reading = False
         self._fill()
         waiting, self._once_read = self._once_read, deque()
@@ -194,7 +194,7 @@ class FilePicker(Widget):
         self._follow(event.value)
 
     def _follow(self, line: str) -> None:
-        """Show what the line names: the folder that is shown, or another one."""
+        """Show what the line names: in the current folder, or in another one."""
         if line.startswith(self._head) and "/" not in line[len(self._head) :]:
             self.rest = line[len(self._head) :]
             self._fill()
@@ -219,10 +219,10 @@ class FilePicker(Widget):
             then()
 
     def _complete_name(self, typed: str) -> None:
-        """Complete `typed`, the line when tab was pressed; what was typed since stays behind it."""
+        """Complete `typed`, the line when tab was pressed, and keep what was typed since."""
         line = self.line.value
         if not (typed.startswith(self._head) and line.startswith(typed)):
-            return  # the line is about something else by now
+            return  # the line has changed since
         since = line[len(typed) :]
         rest = completed(self.found, typed[len(self._head) :])
         whole = self._head + rest + since
@@ -238,7 +238,7 @@ class FilePicker(Widget):
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
-        """Enter in the line: into the folder that is named, or take what is named."""
+        """Enter in the line: open the folder or select the file that it names."""
         event.stop()
         self._when_read(self._accept)
 
@@ -254,12 +254,12 @@ class FilePicker(Widget):
             return
         named = [e for e in self.found if e.shown == self.rest] or self.shown
         if len(named) != 1:
-            self.say("no file here has this name" if not named else "several have: type more, or ↓",
-                     "warn")  # fmt: skip
+            problem = "several match: type more, or ↓" if named else "no file here has this name"
+            self.say(problem, "warn")
         elif named[0].folder:
             self._enter(named[0].path)
         else:
-            self._take(named[0], put_back=False)
+            self._select(named[0], toggle=False)
             self.line.value = self._head
             self.line.cursor_position = len(self._head)
 
@@ -269,7 +269,7 @@ class FilePicker(Widget):
             event.stop()
             self.table.focus()
 
-    # Taking ------------------------------------------------------------------------------
+    # Selecting ---------------------------------------------------------------------------
 
     @property
     def entry(self) -> FolderEntry | None:
@@ -277,29 +277,29 @@ class FilePicker(Widget):
         at = self.table.cursor
         return self.shown[at] if 0 <= at < len(self.shown) else None
 
-    def _take(self, entry: FolderEntry, *, put_back: bool = True) -> None:
+    def _select(self, entry: FolderEntry, *, toggle: bool = True) -> None:
         if entry.problem:
             self.say(f"{entry.name}: {entry.problem}", "warn")
             return
         above = next((p for p in entry.path.parents if p in self.selected), None)
         if above is not None:
-            self.say(f"its folder {above.name} is selected already", "warn")
+            self.say(f"its folder {above.name} is already selected", "warn")
             return
         if entry.path not in self.selected:
             for inside in [p for p in self.selected if entry.path in p.parents]:
-                del self.selected[inside]  # they are part of it
+                del self.selected[inside]  # the folder contains it
             self.selected[entry.path] = entry
-        elif put_back:
+        elif toggle:
             del self.selected[entry.path]
-        self._taken_changed()
+        self._selection_changed()
 
-    def _taken_changed(self) -> None:
+    def _selection_changed(self) -> None:
         self._tell()
         self.table.update()
         self.post_message(self.Changed())
 
     def say(self, text: str, role: str) -> None:
-        """Say something where what is selected stands."""
+        """Show a message in the line of the selection."""
         self.query_one("#selected", HeadLine).show(Span(text, role))
 
     def _tell(self) -> None:
@@ -308,8 +308,11 @@ class FilePicker(Widget):
         if not self.selected:
             self.say("Nothing selected: space selects", "dim")
             return
-        parts = [f"{plural(len(files), 'file')}, {size(sum(e.size or 0 for e in files))}"]
-        parts = [*(parts if files else []), *([plural(folders, "folder")] if folders else [])]
+        parts = []
+        if files:
+            parts.append(f"{plural(len(files), 'file')}, {size(sum(e.size or 0 for e in files))}")
+        if folders:
+            parts.append(plural(folders, "folder"))
         names = ", ".join(e.shown for e in self.selected.values())
         self.query_one("#selected", HeadLine).show(
             Span(f"Selected: {' and '.join(parts)}", "ok"), Span(f"  {names}", "dim")
@@ -320,10 +323,10 @@ class FilePicker(Widget):
     def action_take(self) -> None:
         """space."""
         if self.entry is not None:
-            self._take(self.entry)
+            self._select(self.entry)
 
     def action_take_all(self) -> None:
-        """All files that are shown, or none of them if all are taken already."""
+        """Select all files that are shown, or deselect them if all are selected."""
         files = [e for e in self.shown if not e.folder and not e.problem]
         if files and all(e.path in self.selected for e in files):
             for entry in files:
@@ -332,19 +335,19 @@ class FilePicker(Widget):
             self.selected |= {
                 e.path: e for e in files if not set(e.path.parents) & set(self.selected)
             }
-        self._taken_changed()
+        self._selection_changed()
 
     def action_into(self) -> None:
-        """enter: into the folder, or take the file."""
+        """enter: open the folder, or select the file."""
         if self.entry is None:
             return
         if self.entry.folder:
             self._enter(self.entry.path)
         else:
-            self._take(self.entry)
+            self._select(self.entry)
 
     def action_out(self) -> None:
-        """left: the folder above, with the cursor on the one that was left."""
+        """left: open the parent folder, with the cursor on this one."""
         folder = self.folder.absolute()
         if folder.parent != folder:
             self._enter(folder.parent, cursor_at=folder)
@@ -355,7 +358,7 @@ class FilePicker(Widget):
         self.line.cursor_position = len(self.line.value)
 
     def action_hidden(self) -> None:
-        """full stop: hidden files, or not."""
+        """full stop: toggle hidden files."""
         self.hidden = not self.hidden
         self._cursor_at = self.entry.path if self.entry else None
         self._fill()

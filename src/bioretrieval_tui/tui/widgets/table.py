@@ -1,4 +1,4 @@
-"""A virtual table: it asks for the rows that are on screen and never for the others.
+"""A virtual table, which asks only for the rows on screen.
 
 Mounting and moving cost the same for ten rows and for a million.
 """
@@ -23,8 +23,8 @@ GAP = 2
 class Column:
     """One column. `width` is its least width; spare cells are shared by `weight`.
 
-    Columns of a lower `priority` number stay longest when room runs out. `frozen` columns
-    stay in place when the table is wider than the screen.
+    Columns with a lower `priority` number are dropped last when the table is narrow. `frozen`
+    columns stay in place when it scrolls sideways.
     """
 
     key: str
@@ -59,8 +59,8 @@ class NoRows:
 class VirtualTable(Canvas, can_focus=True):
     """Rows under a header, a cursor on a row and a chosen column."""
 
-    class Moved(Message):
-        """The cursor is on another row."""
+    class AtRow(Message):
+        """Base of the messages about a row."""
 
         def __init__(self, table: VirtualTable, index: int) -> None:
             super().__init__()
@@ -70,21 +70,15 @@ class VirtualTable(Canvas, can_focus=True):
         @property
         def control(self) -> VirtualTable:
             return self.table
+
+    class Moved(AtRow):
+        """The cursor is on another row."""
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, VirtualTable.Moved) and message.table is self.table
 
-    class Chosen(Message):
-        """A row was clicked twice (enter is an action of the pane)."""
-
-        def __init__(self, table: VirtualTable, index: int) -> None:
-            super().__init__()
-            self.table = table
-            self.index = index
-
-        @property
-        def control(self) -> VirtualTable:
-            return self.table
+    class Chosen(AtRow):
+        """A row was double-clicked (enter is an action of the pane)."""
 
     def __init__(
         self,
@@ -106,9 +100,9 @@ class VirtualTable(Canvas, can_focus=True):
         self.squeeze = squeeze
         """Drop columns of low priority when narrow; else scroll sideways."""
         self.chooses = chooses
-        """What stands under the cursor is what enter takes, wherever the focus is: show it so."""
+        """Enter takes the row under the cursor wherever the focus is: always draw it as focused."""
         self.empty = empty
-        """What stands there instead of rows, a line each."""
+        """Text shown instead of rows."""
         self._painted: dict[tuple[int, str | None], Strip] = {}
         """Rows as they were painted last, by index and cursor role, in `_painted_layout`."""
         self._painted_layout: list[tuple[int, int]] = []
@@ -130,7 +124,7 @@ class VirtualTable(Canvas, can_focus=True):
         self.sorted_by = None
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on a row; posts `Moved` if that is another one."""
+        """Put the cursor on a row; posts `Moved` if it changed."""
         index = max(0, min(index, len(self.rows) - 1))
         moved, self.cursor = index != self.cursor, index
         self._keep_visible()
@@ -159,7 +153,7 @@ class VirtualTable(Canvas, can_focus=True):
 
     def _keep_visible(self) -> None:
         if not self.size.height:
-            return  # not laid out yet, or hidden: painting comes here again
+            return  # not laid out yet, or hidden: painting calls this again
         page = self.page
         if self.cursor < self.top:
             self.top = self.cursor
@@ -184,26 +178,26 @@ class VirtualTable(Canvas, can_focus=True):
 
     def _layout(self, width: int) -> list[tuple[int, int]]:
         """(column index, cells) of the columns that are shown, in their order."""
-        room = width - 2
+        space = width - 2
         if self.squeeze:
             chosen = list(range(len(self.columns)))
-            while len(chosen) > 1 and self._needs(chosen) > room:
+            while len(chosen) > 1 and self._needs(chosen) > space:
                 chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
         else:
             frozen = [i for i, c in enumerate(self.columns) if c.frozen]
             moving = [i for i, c in enumerate(self.columns) if not c.frozen]
             chosen = list(frozen)
             for i in moving[self.first_column :]:
-                if self._needs([*chosen, i]) > room:
+                if self._needs([*chosen, i]) > space:
                     break
                 chosen.append(i)
-        spare = max(0, room - self._needs(chosen))
+        spare = max(0, space - self._needs(chosen))
         weights = sum(self.columns[i].weight for i in chosen)
         sizes = []
         for i in chosen:
             column = self.columns[i]
             extra = spare * column.weight // weights if weights else 0
-            sizes.append((i, min(column.width + extra, room)))
+            sizes.append((i, min(column.width + extra, space)))
         return sizes
 
     def _needs(self, chosen: Sequence[int]) -> int:
@@ -213,7 +207,7 @@ class VirtualTable(Canvas, can_focus=True):
         """The header and the visible rows."""
         self._keep_visible()
         layout = self._layout(width)
-        # The same rows under another cursor: two of them look different now.
+        # Only the cursor moved: all rows but two look the same.
         known = self._painted if self._only_moved and layout == self._painted_layout else {}
         self._painted, self._painted_layout = {}, layout
         out = [strip(self._header(layout), width, self.look)]
@@ -243,7 +237,7 @@ class VirtualTable(Canvas, can_focus=True):
             title = column.title
             if self.sorted_by and self.sorted_by[0] == column.key:
                 sign = "↓" if self.sorted_by[1] else "↑"
-                # The sign is what must be seen, whatever is left of the title.
+                # The sign is always shown, if need be in place of the title's end.
                 gap = " " if len(title) + 2 <= size else ""
                 title = fit(title, min(len(title), size - 1)) + gap + sign
             if place:
