@@ -73,7 +73,7 @@ class Searching:
             case protocol.Similar():
                 return self._similar(request)
             case protocol.Explain():
-                return self._engine(request.index).why(request.question, request.documents)
+                return self._engine(request.index).explain(request.question, request.documents)
             case _:
                 raise TypeError(f"{type(request).__name__} is not a search")
 
