@@ -272,7 +272,7 @@ def model() -> Iterator[Finding]:
         "model",
         "embedded model",
         "ok",
-        f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found.folder}",
+        f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found}",
     )
 
 

@@ -145,7 +145,7 @@ def search(
         hits: Sequence[Hit] = answer.hits
         if chosen is not None and hits:
             hits = _reranked(query, hits, *chosen, device=device, reporter=reporter)[:count]
-        reasons = engine.why(asked, [hit.id for hit in hits]) if why else ()
+        reasons = engine.explain(asked, [hit.id for hit in hits]) if why else ()
     _tell(how, engine, answer, note, quiet=quiet)
     _put(hits, reasons, f"Search: {query}", found, format_)
 
