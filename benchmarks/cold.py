@@ -67,7 +67,7 @@ def cold_search(report: Report, home: Path, index: str, rounds: int) -> None:
         script.write_text(SCRIPT)
         env = environment(home)
         env["HF_HUB_OFFLINE"] = "1"
-        plain = [sys.executable, str(script), str(embedded.verify().folder), str(graph), QUERY]
+        plain = [sys.executable, str(script), str(embedded.verify()), str(graph), QUERY]
         ours = [sys.executable, "-m", "bioretrieval_tui", "search", QUERY, "-i", index]
         times = interleaved(
             {

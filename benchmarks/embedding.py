@@ -61,7 +61,7 @@ def plain_model(device: str = "cpu", folder: Path | None = None) -> Any:
     """sentence-transformers as everybody loads it."""
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(str(folder or embedded.verify().folder), device=device)
+    return SentenceTransformer(str(folder or embedded.verify()), device=device)
 
 
 def token_lengths(model: Any, texts: Sequence[str], longest: int) -> list[int]:
@@ -274,7 +274,7 @@ def _bert_base(folder: Path) -> None:
 
     from transformers import BertConfig, BertModel
 
-    own = embedded.verify().folder
+    own = embedded.verify()
     BertModel(BertConfig(vocab_size=30_522)).save_pretrained(folder, safe_serialization=True)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
         if (own / name).exists():

@@ -97,8 +97,7 @@ def test_a_model_that_is_not_the_published_one(
     (tmp_path / "model").mkdir()
     for name in embedded.CHECKSUMS:
         (tmp_path / "model" / name).write_text("altered")
-    folder = embedded.EmbeddedModel(tmp_path / "model", verified=False)
-    monkeypatch.setattr(embedded, "locate", lambda: folder)
+    monkeypatch.setattr(embedded, "locate", lambda: tmp_path / "model")
     (one,) = checks.model()
     assert one.state == "missing"
     assert "is not the published file" in one.value

@@ -142,7 +142,7 @@ def test_downloading_is_told_and_offline_it_is_not_done(
         assert findings[-1]["remedy"].endswith("doctor --model someone/tiny --download")
         code, findings, _ = checked(cli, own_home, "tiny-hub", "--offline", **where)
         assert (code, server.requests) == (1, [])
-        assert "BIORETRIEVAL_OFFLINE keeps the network out" in findings[-1]["remedy"]
+        assert "BIORETRIEVAL_OFFLINE forbids the network" in findings[-1]["remedy"]
         code, findings, called = checked(cli, own_home, "tiny-hub", "--download", **where)
         assert code == 0, called.err
         assert "someone/tiny: " in called.err

@@ -391,7 +391,7 @@ def test_what_cannot_be_written_does_not_cost_the_figures(call: Call, tmp_path: 
     ended = call(*words, "--run", tmp_path / "out.trec")
     assert ended.code == 1
     assert len(ended.lines) == 1
-    assert "the id 'd 7' cannot stand in a TREC run file" in ended.err
+    assert "the id 'd 7' cannot be in a TREC run file" in ended.err
     assert ended.json["runs"][0]["metrics"]["RR@10"] > 0
     assert len(call("eval", "--list", "-f", "json").json) == kept + 1
     assert not (tmp_path / "out.trec").exists()

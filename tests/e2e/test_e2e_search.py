@@ -98,7 +98,11 @@ def test_an_interrupted_index_is_built_by_the_next_start_and_two_at_once_agree(
     home: Path, start: Start
 ) -> None:
     first = at_search(start(home))
-    first.wait(lambda screen: "encoding" in screen.text)
+    folder = home / "bioretrieval" / "data" / "indexes" / "catalogue"
+    until = time.monotonic() + 90
+    while not any(path.is_file() for path in folder.rglob("*")):
+        assert time.monotonic() < until, "the index was never begun"
+        first.read(0.02)
     first.child.kill()  # the hardest way to leave
     first.ended()
     until = time.monotonic() + 30

@@ -1,4 +1,4 @@
-"""A hub of one's own: the few requests that fetching a model takes, over HTTP on this machine."""
+"""A local hub: the few requests that fetching a model takes, over HTTP on this machine."""
 
 from __future__ import annotations
 

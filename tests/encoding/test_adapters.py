@@ -95,7 +95,7 @@ def test_an_adapter_for_another_family_or_width_is_refused(tmp_path: Path) -> No
     from tiny_models import save_bert
 
     adapter = save_adapter(tmp_path / "adapter", "[PRX]", 1)
-    with pytest.raises(ModelError, match="cannot be put on a mpnet model"):
+    with pytest.raises(ModelError, match="does not fit a mpnet model"):
         load_encoder(str(save_mpnet(tmp_path / "mpnet")), adapted(adapter), device="cpu")
     wide = save_bert(tmp_path / "wide", hidden_size=64)
     with pytest.raises(ModelError, match="it is 32 wide, the model 64"):
@@ -150,7 +150,7 @@ def test_the_authors_own_pooling_file_is_compared(
     assert found["dimension"] == "ok"
 
 
-def test_weights_of_another_model_are_not_filled_with_chance(bert: Path, tmp_path: Path) -> None:
+def test_weights_of_another_model_are_refused(bert: Path, tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     folder = tmp_path / "other"

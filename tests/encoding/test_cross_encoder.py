@@ -79,7 +79,7 @@ def test_scores_are_the_raw_logits_in_the_documents_order(
     assert np.abs(scores - blank).max() > 1e-3
 
 
-def test_it_says_what_it_is_and_nothing_takes_nothing(encoder: CrossEncoder, folder: Path) -> None:
+def test_attributes_and_scores_of_no_documents(encoder: CrossEncoder, folder: Path) -> None:
     assert encoder.model_id == str(folder)
     assert encoder.revision.startswith("sha256:")
     assert len(encoder.recipe_hash) == 64
@@ -88,7 +88,7 @@ def test_it_says_what_it_is_and_nothing_takes_nothing(encoder: CrossEncoder, fol
     assert load_cross_encoder(str(folder), catalogues(), device="cpu") is encoder
 
 
-def test_progress_after_each_batch_and_it_may_stop_the_work(encoder: CrossEncoder) -> None:
+def test_progress_follows_each_batch_and_can_cancel(encoder: CrossEncoder) -> None:
     steps: list[Progress] = []
     many = [Document(str(n), "", "heart attack in adults " * 40) for n in range(60)]
     encoder.scores(QUERY, many, steps.append)
@@ -108,7 +108,7 @@ def test_progress_after_each_batch_and_it_may_stop_the_work(encoder: CrossEncode
     assert encoder.scores(QUERY, many[:1]).shape == (1,)
 
 
-def test_memory_that_runs_out_halves_the_batch(
+def test_out_of_memory_halves_the_batch(
     encoder: CrossEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
@@ -136,7 +136,7 @@ def test_memory_that_runs_out_halves_the_batch(
         encoder.scores(QUERY, DOCUMENTS)
 
 
-def test_what_is_no_cross_encoder_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_models_that_are_no_cross_encoders_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot rerank: it is a bi-encoder"):
         load_cross_encoder(str(folder), recipe(), device="cpu")
     one_text = Encoding(type="cross-encoder", grade="C", document=Side(template="{query} {text}"))
@@ -149,7 +149,7 @@ def test_what_is_no_cross_encoder_is_refused(folder: Path, tmp_path: Path) -> No
     with pytest.raises(ModelError, match="gives 3 scores"):
         load_cross_encoder(str(three), catalogues(), device="cpu")
     too_long = Encoding(type="cross-encoder", grade="C", document=Side(max_length=513))
-    with pytest.raises(ModelError, match="takes 512 tokens, its recipe asks for 513"):
+    with pytest.raises(ModelError, match="takes 512 tokens, but its document recipe asks for 513"):
         load_cross_encoder(str(folder), too_long, device="cpu")
     with pytest.raises(UsageError):
         load_cross_encoder(str(folder), catalogues(), device="gpu")

@@ -1,4 +1,4 @@
-"""Fetching from a hub: asked for, told of, only what is needed, continued, and never offline."""
+"""Fetching from a hub: only on request, only what is needed, resumed, and never offline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hub_server import COMMIT, Hub, hub
 from tiny_models import save_adapter, save_bert
 
 from bioretrieval_tui.encoding.download import missing_models
-from bioretrieval_tui.encoding.model_files import is_here, model_folder
+from bioretrieval_tui.encoding.model_files import model_folder
 from bioretrieval_tui.errors import ModelError
 
 MODEL = "someone/tiny"
@@ -23,10 +23,13 @@ START = """
 import json, os
 from pathlib import Path
 from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
-from bioretrieval_tui.encoding.model_files import is_here, model_folder, revision_of
+from bioretrieval_tui.encoding.model_files import model_folder, revision_of
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 steps = []
 def keep(step): steps.append((step.stage, step.done, step.total, step.unit, step.note))
+def is_here(*names):
+    try: return bool(model_folder(*names))
+    except BioRetrievalError: return False
 def tried(work):
     try: return work()
     except BioRetrievalError as error: return error.line()
@@ -35,7 +38,7 @@ def tried(work):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with what one needs and what one does not want."""
+    """A repository with needed and unneeded files."""
     folder = save_bert(tmp_path_factory.mktemp("repository") / "tiny")
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     (folder / "code.py").write_text("raise SystemExit")
@@ -117,7 +120,7 @@ fetch_model("{MODEL}", reporter=keep)
     assert fetched[-1].endswith("/model.safetensors")
 
 
-def test_what_was_broken_off_is_continued(tmp_path: Path) -> None:
+def test_a_cancelled_download_is_resumed(tmp_path: Path) -> None:
     folder = tmp_path / "large"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
@@ -152,7 +155,7 @@ out["here"] = is_here("{MODEL}")
     assert done[-1] == 26
 
 
-def test_what_broke_off_by_itself_and_what_came_damaged(tmp_path: Path) -> None:
+def test_an_interrupted_download_is_kept_and_a_damaged_one_refused(tmp_path: Path) -> None:
     folder = tmp_path / "large"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
@@ -172,11 +175,11 @@ out["third"] = str(tried(lambda: fetch_model("{MODEL}")))
         found = run(server, cache, code)
     assert found["first"].startswith(f"{MODEL} could not be fetched: ")
     assert 0 < found["kept"] <= 5_000_000
-    assert "came damaged" in found["second"]
+    assert "arrived damaged" in found["second"]
     assert (Path(found["third"]) / "model.safetensors").read_bytes() == weights
 
 
-def test_a_gated_model_says_so_and_what_to_do(served: Hub, tmp_path: Path) -> None:
+def test_a_gated_model_is_refused_with_a_remedy(served: Hub, tmp_path: Path) -> None:
     served.gated = True
     found = run(
         served,
@@ -190,14 +193,14 @@ out["bad"] = tried(lambda: plan_download("a b"))
     )
     assert found["line"].endswith("licence mit, gated: its terms must be accepted first")
     assert found["error"] == (
-        f"{MODEL} is gated: its authors want their terms accepted first;"
+        f"{MODEL} is gated: its authors' terms must be accepted first;"
         f" accept them on https://huggingface.co/{MODEL}, then: hf auth login"
     )
     assert found["nobody"].startswith("the hub has no model someone/else")
     assert found["bad"].startswith("the hub has no model a b")
 
 
-def test_offline_asks_nobody_and_says_so(served: Hub, tmp_path: Path) -> None:
+def test_offline_sends_no_request_and_says_so(served: Hub, tmp_path: Path) -> None:
     code = f"""
 out["plan"] = tried(lambda: plan_download("{MODEL}"))
 out["fetch"] = tried(lambda: fetch_model("{MODEL}"))
@@ -206,16 +209,14 @@ out["folder"] = tried(lambda: model_folder("{MODEL}"))
     found = run(served, tmp_path, code, BIORETRIEVAL_OFFLINE="1")
     assert served.requests == []
     for line in (found["plan"], found["fetch"]):
-        assert line.startswith(
-            f"{MODEL} is not fetched: BIORETRIEVAL_OFFLINE keeps the network out"
-        )
+        assert line.startswith(f"{MODEL} is not fetched: BIORETRIEVAL_OFFLINE forbids the network")
     assert found["folder"] == (
         f"the model {MODEL} is not on this machine;"
-        " BIORETRIEVAL_OFFLINE keeps the network out: unset it to fetch the model"
+        " BIORETRIEVAL_OFFLINE forbids the network: unset it to fetch the model"
     )
 
 
-def test_a_hub_that_does_not_answer_is_one_line(files: Path, tmp_path: Path) -> None:
+def test_a_hub_that_does_not_respond_gives_one_line(files: Path, tmp_path: Path) -> None:
     with hub(MODEL, files) as server:
         pass
     found = run(server, tmp_path, f'out["error"] = tried(lambda: plan_download("{MODEL}"))')
@@ -234,7 +235,7 @@ def test_a_repository_of_pickles_is_refused(tmp_path: Path) -> None:
     assert "has no safetensors weights on the hub" in found["error"]
 
 
-def test_what_is_missing_of_a_recipe_is_named(tmp_path: Path) -> None:
+def test_missing_models_of_a_recipe_are_named(tmp_path: Path) -> None:
     from tiny_models import recipe
 
     from bioretrieval_tui.catalog.models import Side
@@ -249,13 +250,12 @@ def test_what_is_missing_of_a_recipe_is_named(tmp_path: Path) -> None:
     assert missing_models(str(here), recipe()) == ()
 
 
-def test_weights_in_parts_must_all_be_there(tmp_path: Path) -> None:
+def test_all_shards_of_the_weights_must_be_present(tmp_path: Path) -> None:
     folder = save_bert(tmp_path / "parts")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": places}))
-    assert not is_here(str(folder))
     with pytest.raises(ModelError, match=r"not complete: 1 files .* model-00002-of-00002"):
         model_folder(str(folder))
     index.write_text("[]")

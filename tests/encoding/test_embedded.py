@@ -21,7 +21,7 @@ def copy(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
     for name in embedded.CHECKSUMS:
-        source = embedded.locate().folder / name
+        source = embedded.locate() / name
         if name == "model.safetensors":
             (folder / name).symlink_to(source)
         else:
@@ -30,15 +30,14 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_the_installed_files_are_the_published_ones() -> None:
-    model = embedded.verify()
-    assert model.verified
-    assert model.folder == embedded.locate().folder
-    config = json.loads((model.folder / "config.json").read_text())
+    folder = embedded.verify()
+    assert folder == embedded.locate()
+    config = json.loads((folder / "config.json").read_text())
     assert config["hidden_size"] == embedded.DIMENSION
 
 
-def test_a_copy_is_as_good(copy: Path) -> None:
-    assert embedded.verify(copy).verified
+def test_a_copy_passes_the_check(copy: Path) -> None:
+    assert embedded.verify(copy) == copy
 
 
 @pytest.mark.parametrize("name", sorted(embedded.CHECKSUMS))
@@ -61,7 +60,7 @@ def test_a_missing_file_is_refused(copy: Path) -> None:
         embedded.verify(copy)
 
 
-def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_gives_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ModelError) as caught:
         embedded.locate()

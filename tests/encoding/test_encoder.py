@@ -33,7 +33,7 @@ DOCUMENTS = [
 ]
 
 
-def test_it_says_what_it_is(encoder: Encoder, precision: Precision) -> None:
+def test_attributes_of_the_embedded_encoder(encoder: Encoder, precision: Precision) -> None:
     assert encoder.model_id == embedded.MODEL_ID
     assert encoder.revision == embedded.REVISION
     assert encoder.recipe_hash == recipe_hash(embedded.RECIPE)
@@ -45,7 +45,7 @@ def test_it_says_what_it_is(encoder: Encoder, precision: Precision) -> None:
 def test_documents_agree_with_the_model_card(encoder: Encoder, precision: Precision) -> None:
     vectors = encoder.encode_documents(DOCUMENTS)
     texts = [f"{d.title} {d.text}".strip().encode("utf-8", "replace").decode() for d in DOCUMENTS]
-    expected = reference(texts, embedded.locate().folder, 256, "mean")
+    expected = reference(texts, embedded.locate(), 256, "mean")
     assert vectors.shape == (5, 384)
     precision.agree(vectors, expected)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -53,7 +53,7 @@ def test_documents_agree_with_the_model_card(encoder: Encoder, precision: Precis
 
 def test_queries_agree_with_the_model_card(encoder: Encoder, precision: Precision) -> None:
     texts = ["p53", "do statins cause muscle pain? " * 60]
-    expected = reference(texts, embedded.locate().folder, 256, "mean")
+    expected = reference(texts, embedded.locate(), 256, "mean")
     precision.agree(encoder.encode_queries(texts), expected)
 
 
@@ -71,7 +71,7 @@ def test_the_256th_token_counts_and_the_next_does_not(encoder: Encoder) -> None:
     assert not np.allclose(full, short, atol=1e-6)
 
 
-def test_order_is_that_of_the_input(encoder: Encoder) -> None:
+def test_vectors_keep_the_order_of_the_inputs(encoder: Encoder) -> None:
     documents = [Document(str(n), "", "cell " * (1 + n * 37 % 50)) for n in range(50)]
     together = encoder.encode_documents(documents)
     for row in (0, 17, 49):
@@ -80,7 +80,7 @@ def test_order_is_that_of_the_input(encoder: Encoder) -> None:
         )
 
 
-def test_nothing_to_encode(encoder: Encoder) -> None:
+def test_no_inputs_give_no_vectors(encoder: Encoder) -> None:
     assert encoder.encode_documents([]).shape == (0, 384)
     assert encoder.encode_queries([]).shape == (0, 384)
 
@@ -126,7 +126,7 @@ def test_a_reporter_stops_the_work_and_the_encoder_still_works(encoder: Encoder)
     np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-5)
 
 
-def test_queries_go_before_the_next_batch_of_documents(encoder: Encoder) -> None:
+def test_queries_precede_the_next_batch_of_documents(encoder: Encoder) -> None:
     documents = [Document(str(n), "", "heart failure in adults " * 40) for n in range(96)]
     begun, answered = threading.Event(), threading.Event()
     done_at_answer: list[int] = []
@@ -152,31 +152,31 @@ def test_queries_go_before_the_next_batch_of_documents(encoder: Encoder) -> None
     np.testing.assert_allclose(vectors[0], vectors[-1], atol=1e-5)
 
 
-def test_by_torch_few_queries_take_one_thread(torch_encoder: Encoder) -> None:
+def test_torch_encodes_few_queries_on_one_thread(torch_encoder: Encoder) -> None:
     import torch
 
     used: list[int] = []
-    lane = torch_encoder._lanes[0]
-    launch = lane.launch
+    worker = torch_encoder._workers[0]
+    launch = worker.launch
 
     def watch(batch):
         used.append(torch.get_num_threads())
         return launch(batch)
 
     before = torch.get_num_threads()
-    lane.launch = watch
+    worker.launch = watch
     try:
         torch_encoder.encode_queries(["x"])
         torch_encoder.encode_documents([Document("1", "", "x")])
         torch_encoder.encode_queries(["x"] * 20)
     finally:
-        del lane.launch
+        del worker.launch
     assert used[0] == 1
     assert used[1] == used[2] == min(before, usable_cores())
     assert torch.get_num_threads() == before
 
 
-def test_it_is_loaded_once(prepared_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_is_loaded_once(prepared_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(prepared_home))
     encoder = load_encoder(device="cpu")
     steps: list[Progress] = []
@@ -190,7 +190,7 @@ def test_another_revision_is_refused() -> None:
         load_encoder(revision="0" * 40, device="cpu")
 
 
-def test_a_precision_that_is_forced(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_can_force_a_precision(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     can = openvino_encoder.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     found = {}
     for name in ("float32", "bfloat16", ""):
@@ -206,7 +206,7 @@ def test_a_precision_that_is_forced(tiny: Path, monkeypatch: pytest.MonkeyPatch)
         load_encoder(str(tiny), recipe(), device="cpu")
 
 
-def test_bfloat16_that_the_processor_has_not_is_emulated_by_torch(
+def test_torch_emulates_bfloat16_where_the_processor_lacks_it(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = openvino_encoder.Chip("1", "an old one", "f32")
@@ -218,7 +218,9 @@ def test_bfloat16_that_the_processor_has_not_is_emulated_by_torch(
         reporter=lambda step: notes.append(step.note),
     )  # fmt: skip
     assert encoder.dtype == "bfloat16"
-    assert "with torch: this processor has no bfloat16, which is asked for" in notes
+    assert (
+        "with torch: this processor has no bfloat16, which BIORETRIEVAL_PRECISION asks for" in notes
+    )
     text = "query: the liver"
     BFLOAT16.agree(encoder.encode_queries(["the liver"]), reference([text], tiny, 12, "mean"))
 
@@ -226,12 +228,12 @@ def test_bfloat16_that_the_processor_has_not_is_emulated_by_torch(
 @pytest.mark.parametrize(
     "device", ["gpu", "cuda:x", "", "cpu ", "cuda:-1", "cpu,cuda:0", "cuda:0,cuda:00", "cuda:1,"]
 )
-def test_a_device_that_is_none(device: str) -> None:
+def test_an_unknown_device_name_is_refused(device: str) -> None:
     with pytest.raises(UsageError, match="unknown device"):
         load_encoder(device=device)
 
 
-def test_a_device_that_is_not_here() -> None:
+def test_a_missing_device_is_refused() -> None:
     import torch
 
     number = torch.cuda.device_count()
@@ -331,7 +333,7 @@ def test_dot_products_keep_their_lengths(tiny: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(cosine.encode_queries(["x"])), 1, atol=1e-5)
 
 
-def test_another_content_is_another_revision(tiny: Path, tmp_path: Path) -> None:
+def test_other_content_gives_another_revision(tiny: Path, tmp_path: Path) -> None:
     first = load_encoder(str(tiny), recipe(), device="cpu").revision
     copy = tmp_path / "copy"
     shutil.copytree(tiny, copy)
@@ -351,7 +353,7 @@ def test_another_content_is_another_revision(tiny: Path, tmp_path: Path) -> None
     [
         ({"type": "cross-encoder"}, "it is a cross-encoder"),
         ({"type": "none"}, "must be fine-tuned"),
-        ({"type": "lexical"}, "it matches words"),
+        ({"type": "lexical"}, "it is a lexical retriever"),
         ({"library": "model2vec"}, "it needs model2vec"),
         ({"library": "adapters"}, "names no adapter"),
         ({"requires": "gritlm"}, "it needs the package gritlm"),
@@ -361,7 +363,7 @@ def test_another_content_is_another_revision(tiny: Path, tmp_path: Path) -> None
         ({"type": "static", "append": "eos"}, "appends a token"),
     ],
 )
-def test_what_is_not_supported_is_refused_by_name(
+def test_unsupported_recipes_are_refused_by_name(
     tiny: Path, changes: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(ModelError, match="cannot be used for search") as caught:
@@ -374,13 +376,13 @@ def test_a_longer_input_than_the_model_takes_is_refused(tiny: Path) -> None:
         load_encoder(str(tiny), recipe(document=Side(max_length=65)), device="cpu")
 
 
-def test_a_model_without_recipe() -> None:
+def test_a_model_without_recipe_is_refused() -> None:
     with pytest.raises(ModelError, match="is not known"):
         load_encoder("ncbi/MedCPT-Query-Encoder", device="cpu")
 
 
 @pytest.mark.parametrize("name", ["no-such/model", "../evil", "a b", "/no/such/folder"])
-def test_a_model_that_is_not_here(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_model_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="not on this machine"):
         load_encoder(name, recipe(), device="cpu")
 
@@ -393,7 +395,7 @@ def test_pickled_weights_are_not_loaded(tiny: Path, tmp_path: Path) -> None:
         load_encoder(str(copy), recipe(), device="cpu")
 
 
-def test_damaged_weights_are_one_line(tiny: Path, tmp_path: Path) -> None:
+def test_damaged_weights_give_one_line(tiny: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny, copy)
     data = (copy / "model.safetensors").read_bytes()
@@ -403,7 +405,7 @@ def test_damaged_weights_are_one_line(tiny: Path, tmp_path: Path) -> None:
     assert "\n" not in caught.value.line()
 
 
-def test_loading_says_nothing_and_asks_no_network() -> None:
+def test_loading_prints_nothing_and_uses_no_network() -> None:
     code = """
 import socket, sys
 def refuse(*a, **k):
@@ -443,7 +445,9 @@ def test_vectors_of_a_family(
         assert (ours * theirs).sum(axis=1).min() > (0.999999 if exact else 0.999)
 
 
-def test_the_precision_is_what_the_chip_is_quick_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_precision_is_the_fastest_of_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("BIORETRIEVAL_PRECISION")
     can = openvino_encoder.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     assert openvino_encoder.chip().precision == ("bf16" if "BF16" in can else "f32")
@@ -467,7 +471,7 @@ def test_embedded_model_on_real_abstracts_agrees_with_sentence_transformers(
 
     from bioretrieval_tui.encoding import embedded
 
-    plain = SentenceTransformer(str(embedded.locate().folder), device="cpu")
+    plain = SentenceTransformer(str(embedded.locate()), device="cpu")
     plain.max_seq_length = 256
     texts = [f"{one.title} {one.text}" for one in documents]
     expected = plain.encode(texts, batch_size=8, normalize_embeddings=True)

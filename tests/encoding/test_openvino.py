@@ -72,7 +72,7 @@ def stages(source: ModelSource) -> tuple[Prepared | None, list[str]]:
     return found, [step.stage for step in steps]
 
 
-def test_a_prepared_one_is_found_without_its_model(cache: Path, tmp_path: Path) -> None:
+def test_a_prepared_encoder_is_found_without_its_model(cache: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in cache.iterdir()) == FILES
     found, seen = stages(source_of(tmp_path / "gone"))
     assert found is not None
@@ -97,7 +97,9 @@ def empty(path: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [cut, flip, empty, Path.unlink])
-def test_a_damaged_one_is_not_found(cache: Path, name: str, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_prepared_encoder_is_not_found(
+    cache: Path, name: str, damage: Callable[[Path], None]
+) -> None:
     (kept,) = (msgspec.json.decode((cache / "note.json").read_bytes().partition(b"\n")[2])["key"],)
     key = PreparedKey(**kept)
     assert openvino_export.find(key) is not None
@@ -105,7 +107,7 @@ def test_a_damaged_one_is_not_found(cache: Path, name: str, damage: Callable[[Pa
     assert openvino_export.find(key) is None
 
 
-def test_a_damaged_one_is_prepared_again(cache: Path, tiny: Path) -> None:
+def test_a_damaged_prepared_encoder_is_prepared_again(cache: Path, tiny: Path) -> None:
     flip(cache / "words.npy")
     found, seen = stages(source_of(tiny))
     assert set(seen) == {STAGE}
@@ -116,13 +118,13 @@ def test_a_damaged_one_is_prepared_again(cache: Path, tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("field", ["openvino", "processor", "precision", "format", "recipe"])
-def test_one_of_another_kind_has_another_name(field: str) -> None:
+def test_another_key_has_another_folder(field: str) -> None:
     key = PreparedKey("m", "r", "h", "1", "p", "f32")
     changed = msgspec.structs.replace(key, **{field: 2 if field == "format" else "other"})
     assert changed.name != key.name
 
 
-def test_another_openvino_prepares_its_own(
+def test_another_openvino_version_prepares_its_own_encoder(
     cache: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chip = openvino_encoder.chip()
@@ -134,7 +136,7 @@ def test_another_openvino_prepares_its_own(
     assert set(seen) == {STAGE}
 
 
-def test_a_note_that_was_moved_is_not_believed(cache: Path) -> None:
+def test_a_note_in_the_wrong_folder_is_ignored(cache: Path) -> None:
     note = msgspec.json.decode(
         (cache / "note.json").read_bytes().partition(b"\n")[2], type=PreparedNote
     )
@@ -143,7 +145,7 @@ def test_a_note_that_was_moved_is_not_believed(cache: Path) -> None:
     assert openvino_export.find(other) is None
 
 
-def test_what_a_dead_process_left_is_cleared(cache: Path, tiny: Path) -> None:
+def test_leftovers_of_a_dead_process_are_removed(cache: Path, tiny: Path) -> None:
     left = cache.parent / f".{cache.name}.99999"
     left.mkdir()
     (left / "graph.blob").write_bytes(b"half")
@@ -183,7 +185,7 @@ def test_vectors_that_differ_are_refused_once(
     assert stages(source_of(tiny / "gone")) == (None, ["loading model"])
 
 
-def test_a_model_that_bfloat16_blurs_is_prepared_in_float32(
+def test_a_model_inexact_in_bfloat16_is_prepared_in_float32(
     home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = openvino_encoder.Chip("2099.1", "p", "bf16")
@@ -220,14 +222,14 @@ def test_a_model_that_cannot_be_traced_is_refused(
     ("ours", "lengths"),
     [([[0.0, 0.0]], False), ([[0.9, 0.1]], False), ([[float("nan"), 1]], False), ([[2, 0]], True)],
 )
-def test_what_parity_refuses(ours: list[list[float]], lengths: bool) -> None:
+def test_vectors_below_parity_are_refused(ours: list[list[float]], lengths: bool) -> None:
     theirs = np.array([[1.0, 0.0]], dtype=np.float32)
     with pytest.raises(ConversionRefused):
         lowest_cosine(np.array(ours, dtype=np.float32), theirs, "f32", lengths=lengths)
     assert lowest_cosine(theirs * 2, theirs, "f32", lengths=False) == pytest.approx(1)
 
 
-def test_two_processes_that_prepare_at_once(home: Path, tiny: Path) -> None:
+def test_two_processes_prepare_an_encoder_once(home: Path, tiny: Path) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -252,7 +254,7 @@ print(len(seen), encoder.encode_queries(["the liver"])[0, :4].round(4).tolist())
     assert said[0][1] == said[1][1]
 
 
-def test_loading_a_prepared_one_imports_no_model_library(prepared_home: Path) -> None:
+def test_loading_a_prepared_encoder_imports_no_model_library(prepared_home: Path) -> None:
     code = """
 import json, socket, sys
 def refuse(*a, **k):
@@ -282,7 +284,7 @@ print(json.dumps([vectors.shape, documents.shape, [name for name in heavy if nam
     assert list(user.iterdir()) == []
 
 
-def test_preparing_is_nothing_where_it_is_done(prepared_home: Path, monkeypatch) -> None:
+def test_preparing_again_does_nothing(prepared_home: Path, monkeypatch) -> None:
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(prepared_home))
     steps: list[Progress] = []
     prepare_query_encoder(reporter=steps.append)
@@ -290,7 +292,7 @@ def test_preparing_is_nothing_where_it_is_done(prepared_home: Path, monkeypatch)
     assert steps == []
 
 
-def test_what_is_prepared_keeps_to_its_precision(
+def test_a_prepared_encoder_keeps_its_precision(
     home: Path, tiny: Path, precision: Precision
 ) -> None:
     chip = openvino_encoder.chip()
@@ -304,7 +306,7 @@ def test_what_is_prepared_keeps_to_its_precision(
     assert precision.least <= found.note.worst <= 1.0000001
 
 
-def test_the_engine_may_be_torch(
+def test_the_user_can_force_torch(
     home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
     from bioretrieval_tui.encoding.encoder_registry import load_encoder

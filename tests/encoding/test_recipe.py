@@ -53,7 +53,7 @@ def test_an_instruction_fills_its_place() -> None:
     assert other.query("p53").first == "Instruct: Refute it\nQuery:p53"
 
 
-def test_an_instruction_that_is_not_there() -> None:
+def test_a_missing_instruction_is_refused() -> None:
     with pytest.raises(ModelError, match="needs an instruction"):
         side_recipe(with_sides(Side(template="{instruction} {query}")), "query")
 
@@ -68,12 +68,12 @@ def test_pairs_and_separators() -> None:
 @pytest.mark.parametrize(
     "template", ["{abstract}", "{text.__class__}", "{text!r}", "{text:>10}", "{", "}", "{}", "{0}"]
 )
-def test_a_template_of_another_language_is_refused(template: str) -> None:
+def test_a_template_with_an_unknown_field_is_refused(template: str) -> None:
     with pytest.raises(ModelError, match="template"):
         side_recipe(with_sides(Side(template=template)), "query")
 
 
-def test_the_hash_of_the_embedded_recipe_is_for_ever() -> None:
+def test_the_hash_of_the_embedded_recipe_never_changes() -> None:
     # Indexes on disk carry it: a change here makes every one of them unusable.
     assert recipe_hash(BASE) == GOLDEN
 
@@ -109,7 +109,7 @@ def test_two_spellings_hash_alike() -> None:
         with_sides(Side(model="a", max_length=256), Side(model="b", max_length=256)),
     ],
 )
-def test_what_changes_a_vector_changes_the_hash(changed: Encoding) -> None:
+def test_every_field_that_changes_a_vector_changes_the_hash(changed: Encoding) -> None:
     assert recipe_hash(changed) != recipe_hash(BASE)
 
 

@@ -403,7 +403,7 @@ def specter2(identifier: str, twins: Callable[[str], Path]) -> Encoding:
 @pytest.mark.parametrize(
     ("identifier", "of_queries"), [("specter2", "adapter-1"), ("specter2-adhoc-query", "adapter-2")]
 )
-def test_specter2_puts_its_adapters_on(
+def test_specter2_uses_its_adapters(
     identifier: str, of_queries: str, twins: Callable[[str], Path]
 ) -> None:
     base = twins("bert")
@@ -465,7 +465,7 @@ def test_static_embeddings_are_a_mean_of_rows(
     assert encoder.device == "cpu"
 
 
-def test_an_instruction_for_a_task_stands_in_for_the_recipes_own(
+def test_an_instruction_of_a_task_replaces_the_recipes_own(
     twins: Callable[[str], Path],
 ) -> None:
     folder = twins("gpt-neox")
@@ -562,7 +562,9 @@ def test_one_side_of_a_pair_is_enough_to_search(
     assert load_encoder("medcpt", recipe, revision=whole.revision, device="cpu").dimension == 32
 
 
-def test_models_that_do_not_belong_together(twins: Callable[[str], Path], tmp_path: Path) -> None:
+def test_models_of_unlike_dimensions_are_refused(
+    twins: Callable[[str], Path], tmp_path: Path
+) -> None:
     recipe, _, _ = medcpt(twins)
     assert recipe.query is not None
     wide = save_wide(tmp_path / "wide")

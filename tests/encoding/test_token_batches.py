@@ -56,7 +56,7 @@ def test_the_budget_may_shrink_on_the_way() -> None:
     assert sizes == [4, 2, 2, 2, 2]
 
 
-def test_padding_stands_on_the_right_and_is_masked() -> None:
+def test_padding_is_on_the_right_and_masked() -> None:
     ids, mask = Batch((4, 2, 9), ([7, 8, 9], [5], [])).inputs(1, types=False).values()
     np.testing.assert_array_equal(ids, [[7, 8, 9], [5, 1, 1], [1, 1, 1]])
     np.testing.assert_array_equal(mask, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
@@ -105,7 +105,7 @@ def test_ahead_makes_a_few_and_waits() -> None:
     assert list(source) == list(range(1, 50))
 
 
-def test_ahead_hands_errors_on_and_ends_its_thread() -> None:
+def test_ahead_raises_errors_and_ends_its_thread() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise ValueError("broken")
@@ -121,7 +121,7 @@ def test_ahead_hands_errors_on_and_ends_its_thread() -> None:
     assert threading.active_count() == running
 
 
-def test_the_urgent_go_first() -> None:
+def test_urgent_callers_get_the_lock_first() -> None:
     turns = PriorityLock()
     order: list[str] = []
     waiting = threading.Semaphore(0)

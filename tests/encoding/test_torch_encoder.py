@@ -17,7 +17,7 @@ from tiny_models import SAVE, recipe, save_bert
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import torch_encoder
 from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer
-from bioretrieval_tui.encoding.torch_encoder import Lane, TorchEncoder, best_dtype
+from bioretrieval_tui.encoding.torch_encoder import DeviceWorker, TorchEncoder, best_dtype
 from bioretrieval_tui.encoding.torch_modules import load_modules, shape_of
 from bioretrieval_tui.errors import InterruptedByUser, ModelError
 from bioretrieval_tui.progress import Progress
@@ -39,7 +39,7 @@ class Small:
         self.rooms = rooms
         self.seen: list[tuple[str, int, int]] = []
 
-    def __call__(self, name: str) -> Lane:
+    def __call__(self, name: str) -> DeviceWorker:
         import torch
 
         modules = load_modules("tiny", self.folder, recipe(), "cpu")
@@ -53,9 +53,9 @@ class Small:
                     raise torch.OutOfMemoryError("no room")
                 return features
 
-        lane = Lane(modules, name, 0)
-        lane._modules = [Crowded(), *modules]
-        return lane
+        worker = DeviceWorker(modules, name, 0)
+        worker._modules = [Crowded(), *modules]
+        return worker
 
 
 def encoder_with(small: Small, devices: list[str]) -> TorchEncoder:
@@ -76,19 +76,17 @@ def expected(tiny: Path) -> np.ndarray:
     return encoder_with(Small(tiny, {}), ["cpu:0"]).encode_documents(DOCUMENTS)
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_the_user_hears_of_it(
-    tiny: Path, expected: np.ndarray
-) -> None:
+def test_a_batch_that_does_not_fit_is_halved_with_a_note(tiny: Path, expected: np.ndarray) -> None:
     small = Small(tiny, {"cpu:0": 150})
     encoder = encoder_with(small, ["cpu:0"])
-    encoder._lanes[0].budget = 1000
+    encoder._workers[0].budget = 1000
     steps: list[Progress] = []
     vectors = encoder.encode_documents(DOCUMENTS, steps.append)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     notes = [step.note for step in steps if step.note]
     assert notes
-    assert notes[-1].startswith("cpu:0 is short of memory: batches of ")
-    assert 64 <= encoder._lanes[0].budget <= 150
+    assert notes[-1].startswith("cpu:0 is short of memory: batches are reduced to ")
+    assert 64 <= encoder._workers[0].budget <= 150
     assert [step.done for step in steps] == sorted({step.done for step in steps})
     assert steps[-1].done == 60
     # What was learnt holds: a second round meets no full memory.
@@ -105,17 +103,17 @@ def test_one_text_that_does_not_fit_goes_to_the_cpu(tiny: Path, expected: np.nda
     notes: list[str | None] = []
     vectors = encoder.encode_documents(DOCUMENTS, lambda step: notes.append(step.note))
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
-    assert "cpu:0 is out of memory: the CPU takes what does not fit" in notes
+    assert "cpu:0 is out of memory: the CPU encodes what does not fit" in notes
     assert {name for name, _, _ in small.seen} == {"cpu:0", "cpu"}
 
 
-def test_the_cpu_has_no_one_to_fall_back_to(tiny: Path) -> None:
+def test_out_of_memory_on_the_cpu_is_an_error(tiny: Path) -> None:
     with pytest.raises(ModelError, match="too little memory") as caught:
         encoder_with(Small(tiny, {"cpu": 2}), ["cpu"]).encode_documents(DOCUMENTS)
     assert "smaller model" in caught.value.line()
 
 
-def test_a_query_falls_back_as_well(tiny: Path) -> None:
+def test_a_query_falls_back_to_the_cpu_too(tiny: Path) -> None:
     whole = encoder_with(Small(tiny, {}), ["cpu:0"]).encode_queries(["the liver"])
     crowded = encoder_with(Small(tiny, {"cpu:0": 2}), ["cpu:0"]).encode_queries(["the liver"])
     np.testing.assert_allclose(crowded, whole, atol=1e-6)
@@ -126,9 +124,9 @@ def test_two_devices_share_the_work(tiny: Path, expected: np.ndarray) -> None:
     encoder = encoder_with(small, ["cpu:0", "cpu:1"])
     assert encoder.device == "cpu:0,cpu:1"
     meet = threading.Barrier(2, timeout=60)
-    for lane in encoder._lanes:
-        lane.budget = 60
-        first = lane._modules[0]
+    for worker in encoder._workers:
+        worker.budget = 60
+        first = worker._modules[0]
 
         # Neither goes on before the other has come: so both took a batch, whoever is quicker.
         def wait(module: Any, _: Any, met: list[bool] = [False]) -> None:  # noqa: B006
@@ -146,19 +144,19 @@ def test_two_devices_share_the_work(tiny: Path, expected: np.ndarray) -> None:
     assert told == {calling}
 
 
-def test_one_of_two_devices_runs_full(tiny: Path, expected: np.ndarray) -> None:
+def test_one_of_two_devices_runs_out_of_memory(tiny: Path, expected: np.ndarray) -> None:
     encoder = encoder_with(Small(tiny, {"cpu:1": 80}), ["cpu:0", "cpu:1"])
     np.testing.assert_allclose(encoder.encode_documents(DOCUMENTS), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("devices", [["cpu:0"], ["cpu:0", "cpu:1"]])
-def test_a_cancel_ends_every_lane(tiny: Path, devices: list[str]) -> None:
+def test_a_cancel_ends_every_worker(tiny: Path, devices: list[str]) -> None:
     def stop(_: Progress) -> None:
         raise InterruptedByUser("enough")
 
     encoder = encoder_with(Small(tiny, {}), devices)
-    for lane in encoder._lanes:
-        lane.budget = 60
+    for worker in encoder._workers:
+        worker.budget = 60
     running = threading.active_count()
     with pytest.raises(InterruptedByUser):
         encoder.encode_documents(DOCUMENTS, stop)
@@ -166,10 +164,10 @@ def test_a_cancel_ends_every_lane(tiny: Path, devices: list[str]) -> None:
     assert encoder.encode_queries(["x"]).shape == (1, 32)
 
 
-def test_another_error_of_a_lane_is_the_callers(tiny: Path) -> None:
+def test_an_error_of_a_worker_is_raised_to_the_caller(tiny: Path) -> None:
     encoder = encoder_with(Small(tiny, {}), ["cpu:0", "cpu:1"])
-    encoder._lanes[1]._modules = [lambda _: 1 / 0]
-    encoder._lanes[0]._modules = [lambda _: 1 / 0]
+    encoder._workers[1]._modules = [lambda _: 1 / 0]
+    encoder._workers[0]._modules = [lambda _: 1 / 0]
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(DOCUMENTS)
 
@@ -184,28 +182,28 @@ def test_packed_texts_have_the_vectors_of_padded_ones(
 ) -> None:
     folder = SAVE[family](tmp_path / family)
     modules = load_modules("tiny", folder, recipe(pooling=pooling), "cpu")
-    lane = Lane(modules, "cpu", int(modules.tokenizer.pad_token_id), pack=True)
-    assert lane.packed
+    worker = DeviceWorker(modules, "cpu", int(modules.tokenizer.pad_token_id), pack=True)
+    assert worker.packed
     assert modules[0].model.config._attn_implementation == torch_encoder.PACKED
     other = load_modules("tiny", folder, recipe(pooling=pooling), "cpu")
-    padded = Lane(other, "cpu", int(other.tokenizer.pad_token_id))
+    padded = DeviceWorker(other, "cpu", int(other.tokenizer.pad_token_id))
     assert not padded.packed
     for batch in BATCHES:
-        np.testing.assert_allclose(lane.run(batch), padded.run(batch), atol=1e-5)
+        np.testing.assert_allclose(worker.run(batch), padded.run(batch), atol=1e-5)
     segments = tuple([0] * 2 + [1] * (len(one) - 2) for one in BATCHES[0].sequences)
     pairs = Batch(BATCHES[0].rows, BATCHES[0].sequences, segments)
-    np.testing.assert_allclose(lane.run(pairs), padded.run(pairs), atol=1e-5)
-    told = not np.allclose(lane.run(pairs), lane.run(BATCHES[0]), atol=1e-4)
+    np.testing.assert_allclose(worker.run(pairs), padded.run(pairs), atol=1e-5)
+    told = not np.allclose(worker.run(pairs), worker.run(BATCHES[0]), atol=1e-4)
     assert told == (family == "bert")
 
 
 def test_a_model_that_cannot_be_packed_is_padded(tmp_path: Path) -> None:
     folder = SAVE["mpnet"](tmp_path / "mpnet")
     modules = load_modules("tiny", folder, recipe(), "cpu")
-    lane = Lane(modules, "cpu", 1, pack=True)
-    assert not lane.packed
-    again = Lane(load_modules("tiny", folder, recipe(), "cpu"), "cpu", 1)
-    np.testing.assert_allclose(lane.run(BATCHES[0]), again.run(BATCHES[0]), atol=1e-6)
+    worker = DeviceWorker(modules, "cpu", 1, pack=True)
+    assert not worker.packed
+    again = DeviceWorker(load_modules("tiny", folder, recipe(), "cpu"), "cpu", 1)
+    np.testing.assert_allclose(worker.run(BATCHES[0]), again.run(BATCHES[0]), atol=1e-6)
 
 
 def test_packing_that_gives_other_vectors_is_not_used(
@@ -220,11 +218,11 @@ def test_packing_that_gives_other_vectors_is_not_used(
     monkeypatch.setattr(torch_encoder, "_attention", wrong)
     modules = load_modules("tiny", tiny, recipe(), "cpu")
     before = modules[0].model.config._attn_implementation
-    lane = Lane(modules, "cpu", 0, pack=True)
-    assert not lane.packed
+    worker = DeviceWorker(modules, "cpu", 0, pack=True)
+    assert not worker.packed
     assert modules[0].model.config._attn_implementation == before
-    plain = Lane(load_modules("tiny", tiny, recipe(), "cpu"), "cpu", 0)
-    np.testing.assert_allclose(lane.run(BATCHES[0]), plain.run(BATCHES[0]), atol=1e-6)
+    plain = DeviceWorker(load_modules("tiny", tiny, recipe(), "cpu"), "cpu", 0)
+    np.testing.assert_allclose(worker.run(BATCHES[0]), plain.run(BATCHES[0]), atol=1e-6)
 
 
 def test_the_precision_of_a_device() -> None:

@@ -39,7 +39,7 @@ def save_bert(folder: Path, **changes: Any) -> Path:
     BertModel(BertConfig(**(_small() | changes))).save_pretrained(folder)
     names = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
     for name in names:
-        shutil.copy(embedded.locate().folder / name, folder / name)
+        shutil.copy(embedded.locate() / name, folder / name)
     return folder
 
 
@@ -125,7 +125,7 @@ def save_long_bert(folder: Path, seed: int = 7, *, labels: int | None = None) ->
         config.num_labels = labels
         BertForSequenceClassification(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
-        shutil.copy(embedded.locate().folder / name, folder / name)
+        shutil.copy(embedded.locate() / name, folder / name)
     return folder
 
 
@@ -232,7 +232,7 @@ def save_static(folder: Path, *, normalise: bool, weighted: bool = False) -> Pat
         tensors["mapping"] = rng.integers(0, 100, 30_522)
         tensors["weights"] = rng.random(30_522)
     save_file(tensors, folder / "model.safetensors")
-    shutil.copy(embedded.locate().folder / "tokenizer.json", folder / "tokenizer.json")
+    shutil.copy(embedded.locate() / "tokenizer.json", folder / "tokenizer.json")
     config = {"model_type": "model2vec", "normalize": normalise, "hidden_dim": 8}
     (folder / "config.json").write_text(json.dumps(config))
     return folder

@@ -52,7 +52,7 @@ def test_the_checksum_is_of_all_three_files(tmp_path: Path) -> None:
     assert [one == first.corpus_sha256 for one in corpora] == [False, True, True]
 
 
-def test_what_has_no_part_in_the_figures_is_counted_and_said(tmp_path: Path) -> None:
+def test_whatever_the_scores_leave_out_is_counted_in_notes(tmp_path: Path) -> None:
     qrels = "q1\td1\t1\nq1\td1\t1\nq1\td1\t2\nq2\td2\t0\nq9\td1\t1\nq1\tgone\t-1\n"
     found = read_benchmark(write_benchmark(tmp_path, qrels=qrels))
     assert found.judgements == {"q1": {"d1": 2, "gone": -1}, "q2": {"d2": 0}}
@@ -67,14 +67,14 @@ def test_what_has_no_part_in_the_figures_is_counted_and_said(tmp_path: Path) -> 
         assert words in said
 
 
-def test_nothing_is_said_of_a_plain_benchmark(tmp_path: Path) -> None:
+def test_a_plain_benchmark_has_no_notes(tmp_path: Path) -> None:
     qrels = {name: {"d1": 1} for name in QUERIES}
     assert read_benchmark(write_benchmark(tmp_path, qrels=qrels)).notes == ()
 
 
 @pytest.mark.parametrize("header", ["", "query-id\tcorpus-id\tscore\n", "Query-ID\ta\tb\r\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_header_may_be_there_or_not(tmp_path: Path, header: str, end: str) -> None:
+def test_the_header_is_optional(tmp_path: Path, header: str, end: str) -> None:
     path = tmp_path / "test.tsv"
     path.write_bytes(f"{header}q1\td1\t1{end}{end}q2\td 2\t+0".encode())
     assert read_judgements(path).grades == {"q1": {"d1": 1}, "q2": {"d 2": 0}}
@@ -130,7 +130,7 @@ def test_bad_queries_are_refused_with_their_line(tmp_path: Path, lines: str, sai
     assert said in caught.value.message
 
 
-def test_an_empty_query_that_nobody_judged_is_let_be(tmp_path: Path) -> None:
+def test_an_empty_query_without_judgements_is_accepted(tmp_path: Path) -> None:
     folder = write_benchmark(tmp_path, queries={**QUERIES, "q9": " "})
     assert list(read_benchmark(folder).queries) == ["q1", "q2"]
 
@@ -149,7 +149,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         read_benchmark(folder)
 
 
-def test_a_folder_that_is_none(tmp_path: Path) -> None:
+def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="is not there"):
         read_benchmark(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")

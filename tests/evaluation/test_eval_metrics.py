@@ -49,7 +49,7 @@ def test_the_mean_is_over_every_judged_query() -> None:
     )
 
 
-def test_what_lies_below_the_cut_does_not_count() -> None:
+def test_documents_below_the_cut_do_not_count() -> None:
     others = [f"x{n}" for n in range(100)]
     found = measure({"q": {"a": 1}}, {"q": ranking(*others, "a")})
     assert found.metrics == dict.fromkeys(MEASURES, 0.0)
@@ -62,7 +62,7 @@ def test_grades_below_zero_are_no_gain() -> None:
     assert with_them.metrics["RR@10"] == 0.5
 
 
-def test_ties_are_as_the_ranking_has_them_in_every_measure() -> None:
+def test_ties_keep_the_order_of_the_ranking_in_every_measure() -> None:
     tied = [("b", 0.5), ("a", 0.5)]
     first = measure({"q": {"b": 1}}, {"q": tied}).metrics
     second = measure({"q": {"a": 1}}, {"q": tied}).metrics
@@ -88,5 +88,5 @@ def test_the_order_is_that_of_trec_eval_itself() -> None:
         assert ours["RR@10"] == pytest.approx(theirs["recip_rank"])
 
 
-def test_nothing_to_measure_is_nothing() -> None:
+def test_no_judgements_give_zeros() -> None:
     assert measure({}, {}).metrics == dict.fromkeys(MEASURES, 0.0)

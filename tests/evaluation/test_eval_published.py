@@ -72,7 +72,7 @@ def test_a_folder_is_known_by_any_name_of_it(found: Catalogue, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["suite", "oldclaims", "test", "", "mine"])
-def test_other_names_are_none_of_them(found: Catalogue, name: str) -> None:
+def test_unknown_names_match_no_benchmark(found: Catalogue, name: str) -> None:
     assert match_benchmark(found, name, "test", 1, 2) is None
 
 
@@ -94,7 +94,7 @@ def test_other_numbers_are_not_compared(found: Catalogue) -> None:
     assert not train.fits
 
 
-def test_dense_stands_beside_its_own_model(found: Catalogue) -> None:
+def test_dense_is_compared_with_its_own_model(found: Catalogue) -> None:
     match = Match(CLAIMS, True)
     (one,) = references(found, match, "dense", "org/mini", 0.6601)
     assert (one.model, one.name, one.value) == ("mini", "MINI", 0.65)
@@ -105,7 +105,7 @@ def test_dense_stands_beside_its_own_model(found: Catalogue) -> None:
         assert one.marked is marked
 
 
-def test_lexical_stands_beside_every_bm25(found: Catalogue) -> None:
+def test_lexical_is_compared_with_every_bm25(found: Catalogue) -> None:
     beside = references(found, Match(CLAIMS, True), "lexical", "org/mini", 0.7)
     assert [one.model for one in beside] == ["bm25-multifield", "bm25-flat", "bm25s"]
     assert [one.deviation for one in beside] == pytest.approx([0.04, 0.02, 0.01])
@@ -114,7 +114,7 @@ def test_lexical_stands_beside_every_bm25(found: Catalogue) -> None:
 
 
 @pytest.mark.parametrize(("mode", "name"), [("hybrid", "org/mini"), ("dense", "org/unknown")])
-def test_without_a_figure_of_its_own_the_best_are_shown(
+def test_without_a_comparable_score_the_best_are_shown(
     found: Catalogue, mode: str, name: str
 ) -> None:
     beside = references(found, Match(CLAIMS, True), mode, name, 0.7)
@@ -122,7 +122,7 @@ def test_without_a_figure_of_its_own_the_best_are_shown(
     assert all(one.deviation is None for one in beside)
 
 
-def test_what_is_not_comparable_is_left_out(found: Catalogue) -> None:
+def test_scores_that_are_not_comparable_are_left_out(found: Catalogue) -> None:
     beside = references(found, Match(CLAIMS, True), "dense", "org/big", 0.7)
     assert "big" not in [one.model for one in beside]
     assert references(found, None, "dense", "org/mini", 0.7) == []

@@ -24,7 +24,9 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
     ("name", "queries", "documents", "expected"),
     [("med-1033", 30, 1_033, 0.6956), ("scifact", 300, 5_183, 0.7022)],
 )
-def test_words_alone(name: str, queries: int, documents: int, expected: float) -> None:
+def test_lexical_scores_of_a_real_benchmark(
+    name: str, queries: int, documents: int, expected: float
+) -> None:
     if not (DATA / name).is_dir():
         pytest.skip(f"{name} is not here")
     benchmark = read_benchmark(DATA / name)

@@ -33,7 +33,7 @@ def test_records_come_back_newest_first() -> None:
     assert not [path for path in records.folder().iterdir() if path.name.startswith(".")]
 
 
-def test_saving_again_replaces_and_removing_forgets() -> None:
+def test_saving_again_replaces_and_removing_deletes() -> None:
     records.save(record())
     records.save(record(mode="lexical"))
     (kept,) = records.records()
@@ -57,7 +57,7 @@ def test_saving_again_replaces_and_removing_forgets() -> None:
          "is damaged"),
     ],
 )  # fmt: skip
-def test_a_damaged_record_is_left_out_with_one_line(name: str, data: bytes, said: str) -> None:
+def test_a_damaged_record_is_skipped_with_one_line(name: str, data: bytes, said: str) -> None:
     records.save(record())
     (records.folder() / name).write_bytes(data)
     told: list[str] = []
@@ -68,7 +68,7 @@ def test_a_damaged_record_is_left_out_with_one_line(name: str, data: bytes, said
     assert len(records.records()) == 1
 
 
-def test_what_is_no_record_is_passed_over() -> None:
+def test_files_that_are_no_records_are_ignored() -> None:
     path = records.save(record())
     (path.parent / ".beside.json").write_text("{")
     (path.parent / "notes.txt").write_text("{")
@@ -77,7 +77,7 @@ def test_what_is_no_record_is_passed_over() -> None:
     assert told == []
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(home: Path) -> None:
+def test_an_unwritable_folder_gives_one_line(home: Path) -> None:
     (home / "data").mkdir(parents=True)
     (home / "data" / "evaluations").write_text("in the way")
     with pytest.raises(BioRetrievalError, match="cannot be kept"):

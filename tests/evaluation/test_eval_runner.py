@@ -57,7 +57,7 @@ def test_the_same_bytes_are_indexed_once(tmp_path: Path) -> None:
     assert len(index_names()) == 2
 
 
-def test_a_packed_corpus_is_indexed_as_it_lies(tmp_path: Path) -> None:
+def test_a_gzipped_corpus_is_indexed(tmp_path: Path) -> None:
     made = read_benchmark(write_benchmark(tmp_path / "packed", packed=True))
     name = ensure_index(made, device="cpu")
     assert manifest_of(name).documents == len(CORPUS)
@@ -76,7 +76,7 @@ def test_a_damaged_index_is_built_again(tmp_path: Path) -> None:
     assert built(made) == (name, False)
 
 
-def test_what_stops_it_leaves_no_index(tmp_path: Path) -> None:
+def test_a_cancelled_or_failed_build_leaves_no_index(tmp_path: Path) -> None:
     folder = write_benchmark(tmp_path / "tiny")
 
     def stop(step: Progress) -> None:
@@ -155,14 +155,14 @@ def test_the_querys_own_document_is_left_out(tmp_path: Path) -> None:
     assert kept.own == 0
 
 
-def test_leaving_it_out_costs_no_place(tmp_path: Path) -> None:
+def test_leaving_out_the_querys_own_document_keeps_the_depth(tmp_path: Path) -> None:
     folder = write_benchmark(tmp_path, queries={"x000": "one"}, qrels={"x000": {"d1": 1}})
     ranker = Fixed(*((f"x{n:03}", 1.0 - n / 1000) for n in range(200)))
     run = run_mode(ranker, read_benchmark(folder), "dense")
     assert [name for name, _ in run.rankings["x000"]] == [f"x{n:03}" for n in range(1, 101)]
 
 
-def test_ids_of_one_text_stand_together_with_one_score() -> None:
+def test_ids_of_one_text_share_one_score() -> None:
     aliases = {"b": ("a", "z")}
     found = in_order([("c", 3.0), ("b", 2.0), ("d", 1.0)], aliases)
     assert found == (("c", 3.0), ("z", 2.0), ("b", 2.0), ("a", 2.0), ("d", 1.0))
@@ -183,7 +183,7 @@ def test_every_id_of_the_corpus_can_be_found(index: OpenIndex, tmp_path: Path) -
         assert measure(made.judgements, plain.rankings).metrics["R@100"] < 1.0
 
 
-def test_a_reporter_hears_each_query_and_can_stop(benchmark_: Benchmark) -> None:
+def test_a_reporter_receives_each_query_and_can_cancel(benchmark_: Benchmark) -> None:
     heard: list[Progress] = []
     run_mode(Fixed(("d1", 1.0)), benchmark_, "dense", reporter=heard.append)
     assert [(step.done, step.total) for step in heard] == [(0, 2), (1, 2), (2, 2)]
@@ -214,7 +214,7 @@ def test_a_folder_is_evaluated_by_one_typed_call(tmp_path: Path) -> None:
     assert steps[-1].stage == "running"
 
 
-def test_what_cannot_be_written_costs_no_report(
+def test_a_report_survives_a_file_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: object) -> None:

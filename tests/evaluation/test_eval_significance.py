@@ -35,7 +35,7 @@ def test_a_large_difference_has_a_small_p_and_noise_a_large_one() -> None:
     assert randomisation(centred)[0] > 0.9
 
 
-def test_p_is_that_of_the_normal_law_where_it_holds() -> None:
+def test_p_agrees_with_the_normal_approximation() -> None:
     draws = np.random.default_rng(3)
     differences = draws.normal(0, 1, 400) + 0.1
     from math import erfc, sqrt
@@ -72,6 +72,6 @@ def test_wins_and_losses_are_of_the_second() -> None:
     assert back.difference == pytest.approx(-0.4)
 
 
-def test_other_queries_are_refused() -> None:
+def test_runs_over_other_queries_are_refused() -> None:
     with pytest.raises(UsageError, match="not over the same queries"):
         compare("a", "b", ({"q": 1.0}, {"r": 1.0}))

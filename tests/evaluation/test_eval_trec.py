@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 from bioretrieval_tui.evaluation.trec import in_order, read_run, run_paths, write_run
 
 LETTERS = st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp", "Zs"))
@@ -36,7 +36,7 @@ def test_a_run_comes_back_as_it_was_written(
     assert read_run(path) == rankings
 
 
-def test_ir_measures_reads_it_to_the_same_figures(tmp_path: Path) -> None:
+def test_ir_measures_gives_the_same_scores_for_the_file(tmp_path: Path) -> None:
     import ir_measures
 
     from bioretrieval_tui.evaluation.metrics import measure
@@ -60,11 +60,11 @@ def test_ir_measures_reads_it_to_the_same_figures(tmp_path: Path) -> None:
     assert {str(name): value for name, value in theirs.items()} == pytest.approx(ours)
 
 
-def test_an_id_with_white_space_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_id_with_white_space_is_refused_and_the_file_kept(tmp_path: Path) -> None:
     path = tmp_path / "out.trec"
     path.write_text("before")
     for rankings in ({"q 1": (("d", 1.0),)}, {"q": (("d\t1", 1.0),)}):
-        with pytest.raises(BioRetrievalError, match="cannot stand in a TREC run file"):
+        with pytest.raises(BioRetrievalError, match="cannot be in a TREC run file"):
             write_run(path, rankings, "mine")
     assert path.read_text() == "before"
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["out.trec"]
@@ -77,10 +77,6 @@ def test_several_modes_have_a_file_each(tmp_path: Path) -> None:
         "dense": tmp_path / "out.dense.trec",
         "lexical": tmp_path / "out.lexical.trec",
     }
-    with pytest.raises(UsageError, match="is a folder"):
-        run_paths(tmp_path, ["dense"])
-    with pytest.raises(NotFoundError, match="is not there"):
-        run_paths(tmp_path / "no" / "out.trec", ["dense"])
 
 
 @pytest.mark.parametrize(

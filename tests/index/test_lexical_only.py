@@ -56,7 +56,7 @@ def test_bm25_searches_filters_and_explains_without_vectors() -> None:
     answer = engine.search(Query(text="asthma", mode="lexical", where="year:2010.."))
     assert answer.fitting == 10
     assert dict(answer.facets[0].counts)["2015"] == 1
-    (why,) = engine.why(LEXICAL, ["d3"])
+    (why,) = engine.explain(LEXICAL, ["d3"])
     assert (why.lexical_rank, why.dense_rank, why.scores.dense) == (1, None, None)
     for mode in ("dense", "hybrid"):
         with pytest.raises(IndexFault, match="demo has no vectors: it was built for BM25 alone"):

@@ -88,7 +88,7 @@ def store_of(path: Path, documents: Sequence[Document], base: DocumentStore | No
 def index_of(
     folder: Path, parts: Sequence[Sequence[Document]], dead: np.ndarray, budget: int
 ) -> MetadataIndex:
-    """The fields of several segments, each added to those before."""
+    """The fields of several segments, each added to those before; the last one deletes `dead`."""
     base = None
     paths: list[Path] = []
     for number, documents in enumerate(parts):
@@ -98,7 +98,7 @@ def index_of(
         paths.append(path)
         store = DocumentStore(paths)
         out = folder / f"metadata-{number}"
-        gone = dead[dead < store.rows]
+        gone = dead if number == len(parts) - 1 else dead[:0]
         facts = write_metadata(out, store, base=base, dead=gone, budget=budget)
         base = (out, facts)
         if before is not None:

@@ -22,7 +22,7 @@ from bioretrieval_tui.paths import places
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import FORMATS, render
 from bioretrieval_tui.render.page import Fact, Group, Page, markdown, plain
-from bioretrieval_tui.tui.panes.browse import EntryRows, entry_columns
+from bioretrieval_tui.tui.entry_list import entry_columns, entry_rows
 from bioretrieval_tui.tui.spans import paint
 
 REAL = load().catalogue
@@ -165,7 +165,7 @@ def test_a_field_added_to_the_table_is_everywhere(one: AnyEntry) -> None:
     assert fields.ordered(models, "quantised", catalogue)[0] == one
 
     columns = entry_columns("models")
-    cells = EntryRows([one], columns, catalogue).cells(0)
+    cells = entry_rows([one], columns, catalogue).cells(0)
     assert (columns[-1].title, cells[-1].text) == ("Quantised to", "int8 weights")
 
     page = entry_page(one, catalogue)

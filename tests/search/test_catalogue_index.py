@@ -29,7 +29,7 @@ def never() -> Encoder:
     raise AssertionError("the encoder was asked for")
 
 
-def test_built_once_and_again_on_change(encoder: Encoder) -> None:
+def test_the_catalogue_index_is_built_once_and_again_on_change(encoder: Encoder) -> None:
     first = ensure_catalogue_index(iter(ENTRIES), "v1", lambda: encoder)
     assert (first.documents, first.built, first.note) == (2, True, None)
     again = ensure_catalogue_index(iter(ENTRIES), "v1", never)
@@ -40,7 +40,7 @@ def test_built_once_and_again_on_change(encoder: Encoder) -> None:
     assert (hit.id, hit.year, hit.url) == ("medcpt", 2023, "https://arxiv.org/abs/2307.00589")
 
 
-def test_a_damaged_one_is_built_again(encoder: Encoder) -> None:
+def test_a_damaged_catalogue_index_is_built_again(encoder: Encoder) -> None:
     ensure_catalogue_index(ENTRIES, "v1", lambda: encoder)
     folder = index_folder("catalogue")
     (folder / manifest_of("catalogue").generation / "graph.hnsw").write_bytes(b"ruin")
@@ -48,7 +48,7 @@ def test_a_damaged_one_is_built_again(encoder: Encoder) -> None:
     assert open_index("catalogue").documents.rows == 2
 
 
-def test_another_process_is_waited_for(encoder: Encoder) -> None:
+def test_a_build_in_another_process_is_waited_for(encoder: Encoder) -> None:
     waiting = threading.Event()
     stages: list[str] = []
 
@@ -80,14 +80,16 @@ def test_waiting_can_be_cancelled() -> None:
         ensure_catalogue_index(ENTRIES, "v1", never, cancel)
 
 
-def test_without_a_place_to_write_it_is_one_line(home: Path) -> None:
+def test_an_unwritable_folder_gives_one_line(home: Path) -> None:
     home.mkdir()
     (home / "data").write_text("a file where the folder should be")
     with pytest.raises(IndexFault, match="index catalogue cannot be written"):
         ensure_catalogue_index(ENTRIES, "v1", never)
 
 
-def test_an_older_one_stays_in_use_where_none_can_be_written(home: Path, encoder: Encoder) -> None:
+def test_an_older_index_stays_in_use_where_none_can_be_written(
+    home: Path, encoder: Encoder
+) -> None:
     ensure_catalogue_index(ENTRIES, "v1", lambda: encoder)
     locks = home / "data" / "indexes" / ".locks"
     for path in locks.iterdir():

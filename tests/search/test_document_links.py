@@ -43,7 +43,7 @@ def test_url(identifier: str, metadata: dict[str, Any], url: str | None) -> None
     assert document_url(Document(identifier, metadata=metadata)) == url
 
 
-def test_ids_are_pmids_only_where_that_is_said() -> None:
+def test_ids_are_pmids_only_where_the_index_says_so() -> None:
     document = Document("21645374")
     assert document_url(document) is None
     assert document_url(document, "pmid") == "https://pubmed.ncbi.nlm.nih.gov/21645374/"

@@ -59,7 +59,9 @@ def engine(corpus: Path, encoder: Encoder) -> SearchEngine:
     ],
 )
 @pytest.mark.parametrize("mode", ["dense", "hybrid"])
-def test_meaning_is_found(engine: SearchEngine, query: str, best: str, mode: str) -> None:
+def test_dense_retrieval_finds_a_paraphrase(
+    engine: SearchEngine, query: str, best: str, mode: str
+) -> None:
     hits = found(engine, query, 3, mode=mode)
     assert hits[0].id == best
     assert [hit.rank for hit in hits] == [1, 2, 3]
@@ -78,14 +80,14 @@ def test_the_score_is_that_of_the_mode(engine: SearchEngine) -> None:
     assert both.scores.lexical == pytest.approx(lexical.score)
 
 
-def test_words_alone_need_no_model(engine: SearchEngine) -> None:
+def test_lexical_search_needs_no_model(engine: SearchEngine) -> None:
     words = SearchEngine(open_index("demo"), device="no such device")
     assert [hit.id for hit in found(words, "triptans for asthma", mode="lexical")] == ["33", "44"]
     with pytest.raises(UsageError):
         found(words, "asthma", mode="dense")
 
 
-def test_words_that_are_not_indexed(engine: SearchEngine) -> None:
+def test_a_query_without_indexed_terms_has_a_note(engine: SearchEngine) -> None:
     answer = engine.search(Query(text="what is the", mode="lexical"))
     assert (answer.hits, answer.note) == ((), NO_TERMS)
     # Meaning answers in their place.
@@ -157,16 +159,16 @@ def test_more_like_this(engine: SearchEngine) -> None:
     assert engine.like(given, 1).hits[0].id == "33"
 
 
-def test_why(engine: SearchEngine) -> None:
+def test_the_explanation_of_a_hit(engine: SearchEngine) -> None:
     question = Query(text="do inhaled steroids help wheezing children")
     hit = found(engine, question.text, 1)[0]
-    (why,) = engine.why(question, ["33", "none"])
+    (why,) = engine.explain(question, ["33", "none"])
     assert (why.id, why.dense_rank, why.lexical_rank) == ("33", 1, 1)
     assert {word for word, _ in why.terms} == {"inhaled", "help", "wheezing", "children"}
     assert sum(share for _, share in why.terms) == pytest.approx(1)
     assert why.scores == hit.scores
     assert why.passage is None  # one sentence needs no pointing at
-    (why,) = engine.why(Query(text="children", mode="dense"), ["33"])
+    (why,) = engine.explain(Query(text="children", mode="dense"), ["33"])
     assert (why.terms, why.lexical_rank, why.scores.lexical) == ((), None, None)
 
 

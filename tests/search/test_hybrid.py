@@ -164,7 +164,7 @@ def test_ties_go_by_label() -> None:
     assert by_score(labels, np.array([1, 2, 2], np.float32)).tolist() == [1, 2, 0]
 
 
-def test_what_one_half_missed_is_scored_by_it_too(index: OpenIndex) -> None:
+def test_documents_of_one_retriever_are_scored_by_the_other_too(index: OpenIndex) -> None:
     vector = HashingEncoder().encode_queries([QUERY])[0]
     found = gather(index, vector, weighted_terms(QUERY), 5)
     assert len(found.labels) > 5
@@ -174,7 +174,7 @@ def test_what_one_half_missed_is_scored_by_it_too(index: OpenIndex) -> None:
     assert set(found.dense_list.labels) | set(found.lexical_list.labels) == set(found.labels)
 
 
-def test_the_query_moves_towards_what_is_on_top(
+def test_the_query_moves_towards_the_top_documents(
     index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vector = HashingEncoder().encode_queries([QUERY])[0]
@@ -191,7 +191,7 @@ def test_the_query_moves_towards_what_is_on_top(
     assert len(moved) != len(still) or not np.allclose(moved, still)
 
 
-def test_words_count_more_where_one_document_stands_out(tmp_path: Path) -> None:
+def test_bm25_counts_more_where_one_document_stands_out(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
     rows = [f'{{"_id": "{n}", "text": "asthma lung child {n}"}}\n' for n in range(150)]
     rows.append('{"_id": "named", "text": "NCT01234567 zileuton montelukast"}\n')

@@ -38,7 +38,7 @@ def hits(*texts: str) -> list[Hit]:
     ]
 
 
-def test_the_order_is_the_readers_and_ties_stay() -> None:
+def test_hits_are_sorted_by_the_cross_encoder_and_ties_keep_their_order() -> None:
     found = reranked("q", hits("aa", "b", "cccc", "dd"), ByLength())
     assert [hit.id for hit in found] == ["d3", "d1", "d4", "d2"]
     assert [hit.rank for hit in found] == [1, 2, 3, 4]
@@ -47,17 +47,17 @@ def test_the_order_is_the_readers_and_ties_stay() -> None:
     assert found[0].scores.dense == pytest.approx(1 / 3)
 
 
-def test_what_is_not_read_stays_behind() -> None:
+def test_hits_that_are_not_read_follow_in_their_order() -> None:
     found = reranked("q", hits("a", "bb", "cccccc"), ByLength(), most=2)
     assert [hit.id for hit in found] == ["d2", "d1", "d3"]
     assert (found[2].rank, found[2].scores.rerank) == (3, None)
 
 
-def test_nothing_to_read() -> None:
+def test_no_hits_give_no_hits() -> None:
     assert reranked("q", [], ByLength()) == ()
 
 
-def test_it_can_be_stopped() -> None:
+def test_reranking_can_be_cancelled() -> None:
     def stop(step: Progress) -> None:
         if step.done == 2:
             raise InterruptedByUser("enough")

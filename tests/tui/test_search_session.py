@@ -245,10 +245,10 @@ async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted:
     assert session.explainable(HITS[0])
     session.explain(HITS[0])
     await turns()
-    assert (face.explained, session.reason(HITS[0])) == (["4983"], why)
+    assert (face.explained, session.reasons[HITS[0].id]) == (["4983"], why)
     assert not session.explainable(HITS[0])
     session.show(session.view)
-    assert session.reason(HITS[0]) is None
+    assert HITS[0].id not in session.reasons
 
 
 async def test_an_index_that_is_searched_next(face: Face, scripted: Desk) -> None:

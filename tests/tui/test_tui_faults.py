@@ -10,7 +10,7 @@ from scripted import SOUND, Desk, job_of
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import ERROR_LOG
-from bioretrieval_tui.tui.panes.browse import BrowsePane
+from bioretrieval_tui.tui.panes.pane import BrowsePane
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 
 PANES = ("papers", "models", "datasets", "benchmarks", "leaderboard", "timeline")

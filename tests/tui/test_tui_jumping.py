@@ -184,7 +184,7 @@ async def test_home_scrolls(small: Catalogue) -> None:
         detail = session.app.pane.query_one(Detail)
         await session.press("G")
         assert detail.top > 0
-        assert "leaves" in session.text
+        assert "quits" in session.text
         await session.press("g")
         assert detail.top == 0
 

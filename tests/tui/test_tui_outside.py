@@ -154,7 +154,7 @@ async def test_shift_y_copies_bibtex(small: Catalogue) -> None:
         assert "1901.00001" in record
         assert session.said == "BibTeX: sent to your terminal's clipboard"
         await session.press("8", "Y")  # a step is no work to cite
-        assert session.said == "Nothing here to cite"
+        assert session.said == "There is nothing to cite here"
 
 
 async def test_hostile_text_is_copied_clean(small: Catalogue) -> None:

@@ -235,7 +235,7 @@ async def test_hostile_queries_and_documents_are_text(
         await session.settle()
         pane = await ranked(session)
         if pane.session.problem:  # an id with blanks cannot stand in a run file, and that is said
-            assert "cannot stand in a TREC run file" in session.text
+            assert "cannot be in a TREC run file" in session.text
             check(session)
             return
         await session.press("enter", "enter")

@@ -42,13 +42,12 @@ from bioretrieval_tui.tui.dialogs.file_dialogs import (
     PickerDialog,
 )
 from bioretrieval_tui.tui.dialogs.palette import Palette
-from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.pane import BrowsePane, Pane
 from bioretrieval_tui.tui.panes.qrels import QrelsPane
 from bioretrieval_tui.tui.panes.search import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane

@@ -559,7 +559,7 @@ async def test_up_and_down_walk_through_earlier_queries(
         for shown in ("asthma inhaler", "p53 in tumours", "statins", "statins"):
             await session.press("ctrl+r")
             assert session.line.value == shown
-        assert session.said == "No earlier query is like that"
+        assert session.said == "No earlier query matches"
         await session.press("down", "down", "down", "down")
         assert isinstance(session.focused, VirtualTable)
 

@@ -230,20 +230,20 @@ async def test_weights_that_are_missing_are_asked_for_first(
         assert "not installed" in session.text
         await session.press("b")
         assert isinstance(session.app.screen, Confirm)
-        assert "Fetch lab/alpha?" in session.text
+        assert "Download lab/alpha?" in session.text
         assert "Licence: mit" in session.text
         await session.press("n")
         assert session.app.jobs.evaluation is None
         monkeypatch.setenv("BIORETRIEVAL_OFFLINE", "1")
         await session.press("b")
-        assert "the network is kept out" in session.said
+        assert "offline mode is on" in session.said
         assert session.app.jobs.evaluation is None
 
 
 async def test_other_steps_evaluate_nothing(steps: Catalogue) -> None:
     async with running(make_app(steps), WIDE, pane="path") as session:
         await session.press("b")
-        assert session.said == "This step evaluates nothing"
+        assert session.said == "This step runs no evaluation"
         await session.press("f")
-        assert session.said == "This step evaluates nothing"
+        assert session.said == "This step runs no evaluation"
         assert "Run it here" not in session.text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from bioretrieval_tui.terminal.clean import clean
-from bioretrieval_tui.tui.hit_list import marked, query_words
+from bioretrieval_tui.tui.hit_list import marked, query_terms
 from bioretrieval_tui.tui.spans import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, wrap
 from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
@@ -166,14 +166,14 @@ def test_markdown_without_markup_is_the_text(text: str) -> None:
 
 
 def test_the_words_of_a_query() -> None:
-    assert query_words("What is the role of IL-6 in Sepsis?") == ("role", "il-6", "sepsis")
-    assert query_words("what is it") == ("what", "is", "it")
-    assert query_words("  ") == ()
+    assert query_terms("What is the role of IL-6 in Sepsis?") == ("role", "il-6", "sepsis")
+    assert query_terms("what is it") == ("what", "is", "it")
+    assert query_terms("  ") == ()
 
 
 def test_words_are_marked_with_their_endings() -> None:
     spans = list(
-        marked("Statins lowered IL-6; statin-like, ILL.", query_words("statin IL-6 lowering"))
+        marked("Statins lowered IL-6; statin-like, ILL.", query_terms("statin IL-6 lowering"))
     )
     assert "".join(s.text for s in spans) == "Statins lowered IL-6; statin-like, ILL."
     assert [s.text for s in spans if s.role == "match"] == [
@@ -184,4 +184,4 @@ def test_words_are_marked_with_their_endings() -> None:
 
 @given(TEXT, TEXT)
 def test_marking_changes_no_text(text: str, query: str) -> None:
-    assert "".join(span.text for span in marked(text, query_words(query))) == text
+    assert "".join(span.text for span in marked(text, query_terms(query))) == text

@@ -51,7 +51,7 @@ _BATCH = 50
 """Records of a look-up that are sent at once."""
 
 Send = Callable[[protocol.Event], None]
-"""Sends an event of the request; raises InterruptedByUser once the request was cancelled."""
+"""Sends an event of the request; progress raises InterruptedByUser if it was cancelled."""
 
 
 def _reporter(send: Send) -> Reporter:
@@ -73,7 +73,7 @@ class Searching:
             case protocol.Similar():
                 return self._similar(request)
             case protocol.Explain():
-                return self._engine(request.index).why(request.question, request.documents)
+                return self._engine(request.index).explain(request.question, request.documents)
             case _:
                 raise TypeError(f"{type(request).__name__} is not a search")
 

@@ -79,15 +79,19 @@ class _Received:
     stage: str = ""
     sent_at: float = 0.0
 
+    def check(self) -> None:
+        """Raise InterruptedByUser if the request was cancelled."""
+        if self.cancelled.is_set():
+            raise InterruptedByUser("interrupted; nothing was changed")
+
     def send(self, event: protocol.Event) -> None:
         """Send an event; of progress the first and the last step of a stage, and one every 0.1 s.
 
         Raises:
-            InterruptedByUser: the request was cancelled.
+            InterruptedByUser: it is progress of a cancelled request.
         """
-        if self.cancelled.is_set():
-            raise InterruptedByUser("interrupted; nothing was changed")
         if isinstance(event, protocol.Progressed):
+            self.check()
             now, step = time.monotonic(), event.progress
             if step.stage == self.stage and step.share != 1.0 and now - self.sent_at < _BETWEEN:
                 return
@@ -97,14 +101,13 @@ class _Received:
     def reply(self, work: Callable[[], protocol.Reply]) -> protocol.Reply:
         """The reply that `work` makes, or the error that it raises."""
         try:
-            made = work()
+            return work()
         except BioRetrievalError as error:
             return protocol.failure(error)
         except Exception as error:  # noqa: BLE001 - the app must not wait for ever
             _log.exception("request %d failed", self.id)
             text = f"unexpected {type(error).__name__}: {error}"
             return protocol.Failed("BioRetrievalError", text, "see search.log in the state folder")
-        return protocol.interrupted() if self.cancelled.is_set() else made
 
 
 # The search process -----------------------------------------------------------------------------
@@ -170,7 +173,9 @@ class RequestQueue(threading.Thread):
             self._wire.send(current.id, current.reply(partial(self._answer, current)))
 
     def _answer(self, current: _Received) -> protocol.Reply:
-        return protocol.Answered.of(self._handler(current.request, current.send))
+        answer = self._handler(current.request, current.send)
+        current.check()
+        return protocol.Answered.of(answer)
 
 
 def serve_searches(wire: Wire, device: str) -> None:

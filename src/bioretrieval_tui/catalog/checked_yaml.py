@@ -180,8 +180,7 @@ EXTRA = "extra"
 class Walk:
     """Collects the problems of one record. `whole` is False for an override of single fields.
 
-    extra: types of the fields that the record may have beside those of its struct; their values
-        go into its `extra`.
+    extra: types of fields outside its struct; their values go into its `extra`.
     """
 
     def __init__(

@@ -39,6 +39,7 @@ from bioretrieval_tui.catalog.models import (
     Content,
     Encoding,
     Result,
+    Side,
     Source,
     Text,
 )
@@ -70,6 +71,7 @@ class Draft:
     )
     problems: list[Problem] = dataclasses.field(default_factory=list)
     unparsed: bool = False
+    header: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def copy(self) -> Draft:
         """A draft that can be added to without touching this one (records are not changed)."""
@@ -112,6 +114,8 @@ def add_file(draft: Draft, path: Path, data: bytes, *, overlay: bool, main: bool
         if key in ENTRY_FILE_KEYS:
             if fault := _header_fault(key, value_node):
                 draft.problems.append(Problem(path, fault, line_of(value_node), field=key))
+            else:
+                draft.header[key] = plain(value_node)
         elif not isinstance(value_node, yaml.SequenceNode):
             draft.problems.append(Problem(path, f"section '{key}' expects a list", line))
         elif key in SECTIONS:
@@ -121,19 +125,6 @@ def add_file(draft: Draft, path: Path, data: bytes, *, overlay: bool, main: bool
             _add_list(draft, path, key, value_node, overlay)
     if main and "version" not in seen:
         draft.problems.append(Problem(path, "is missing", 1, field="version"))
-
-
-def header(path: Path, data: bytes) -> dict[str, Any]:
-    """`updated` and `include` of the catalogue's entry file, where they are what they should be."""
-    document = compose(path, data)
-    if isinstance(document, Problem) or not isinstance(document.root, yaml.MappingNode):
-        return {}
-    nodes = {key_text(key): value for key, value in document.root.value}
-    return {
-        key: plain(nodes[key])
-        for key in ENTRY_FILE_KEYS
-        if key in nodes and _header_fault(key, nodes[key]) is None
-    }
 
 
 def _header_fault(key: str, node: yaml.Node) -> str | None:
@@ -246,6 +237,7 @@ class Checks:
         self.draft = draft
         self.problems: list[Problem] = []
         self._comparisons = 0
+        self._results: dict[tuple[Any, ...], YamlPlace] = {}
         self.sources = {record.get("id") for record, _ in draft.lists["sources"]}
         self.sections = {i: section for i, (section, _, _) in draft.entries.items()}
 
@@ -253,9 +245,8 @@ class Checks:
         """Every problem, in the order of the records."""
         for identifier, (section, record, place) in self.draft.entries.items():
             self._entry(identifier, section, record, place)
-        seen: dict[tuple[Any, ...], YamlPlace] = {}
         for number, (record, place) in enumerate(self.draft.lists["results"], 1):
-            self._result(f"results[{number}]", record, place, seen)
+            self._result(f"results[{number}]", record, place)
         return self.problems
 
     def _say(self, place: YamlPlace, entry: str, field: str, message: str) -> None:
@@ -309,7 +300,7 @@ class Checks:
 
     def _encoding(self, entry: str, recipe: dict[str, Any], place: YamlPlace) -> None:
         known = {f.encode_name for f in shape_of(Encoding).fields}
-        known |= {f"{side}.{f}" for side in ("query", "document") for f in _SIDE_FIELDS}
+        known |= {f"{side}.{f}" for side in ("query", "document") for f in Side.__struct_fields__}
         for field in recipe.get("unverified", ()):
             if field not in known:
                 message = f"unknown field '{shown(field)}'{self._hint(field, known)}"
@@ -325,13 +316,7 @@ class Checks:
                 if template is not None and (fault := _template_fault(template)):
                     self._say(place, entry, f"encoding.{side}", fault)
 
-    def _result(
-        self,
-        label: str,
-        record: dict[str, Any],
-        place: YamlPlace,
-        seen: dict[tuple[Any, ...], YamlPlace],
-    ) -> None:
+    def _result(self, label: str, record: dict[str, Any], place: YamlPlace) -> None:
         for field, section in (("model", "models"), ("benchmark", "benchmarks")):
             if field in record:
                 self._refers(place, label, field, record[field], section)
@@ -342,14 +327,13 @@ class Checks:
         if not all(field in record for field in ("model", "benchmark", "source")):
             return
         key = tuple(record.get(f) for f in _RESULT_KEY)
-        if other := seen.get(key):
+        if other := self._results.get(key):
             message = f"the same result is at {other.file.name}:{other.line}"
             self._say(place, label, "value", message)
-        seen[key] = place
+        self._results[key] = place
 
 
 _RESULT_KEY = ("model", "benchmark", "subset", "metric", "source", "note")
-_SIDE_FIELDS = ("model", "template", "pair", "max_length", "adapter")
 
 
 def _references(section: str, record: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -424,11 +408,10 @@ def parse(files: Files) -> tuple[Draft, Content]:
     """
     draft = Draft()
     (main, main_data), *rest = files.items()
-    top = header(main, main_data)
     add_file(draft, main, main_data, overlay=False, main=True)
     by_name = {path.name: (path, data) for path, data in rest}
     # If the entry file has faults, the other files are checked nevertheless.
-    wanted = top.get("include", list(by_name) if draft.problems else [])
+    wanted = draft.header.get("include", list(by_name) if draft.problems else [])
     for name in wanted:
         if name in by_name:
             add_file(draft, *by_name[name], overlay=False)
@@ -443,7 +426,7 @@ def parse(files: Files) -> tuple[Draft, Content]:
     if problems:
         order = {path: number for number, path in enumerate(files)}
         raise CatalogueError(sorted(problems, key=lambda p: (order[Path(p.file)], p.line or 0)))
-    return draft, content(draft, top.get("updated"))
+    return draft, content(draft, draft.header.get("updated"))
 
 
 def apply_overlays(draft: Draft, base: Content, files: Files) -> tuple[Content, list[Problem]]:

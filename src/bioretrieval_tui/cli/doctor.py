@@ -206,7 +206,7 @@ def model() -> Iterator[Finding]:
     except BioRetrievalError as error:
         yield _fault("model", "embedded model", error, "missing")
         return
-    said = f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found.folder}"
+    said = f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found}"
     yield Finding("model", "embedded model", "ok", said)
 
 

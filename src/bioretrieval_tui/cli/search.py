@@ -122,7 +122,7 @@ def search(
             fetch_missing(*chosen, reporter, download=False)
             encoder = load_cross_encoder(*chosen, device=device, reporter=reporter)
             hits = reranked(query, hits, encoder, reporter=reporter)[:count]
-        reasons = engine.why(asked, [hit.id for hit in hits]) if why else ()
+        reasons = engine.explain(asked, [hit.id for hit in hits]) if why else ()
     _tell(how, engine, answer, note, quiet=quiet)
     _put(hits, reasons, f"Search: {query}", found, format_)
 

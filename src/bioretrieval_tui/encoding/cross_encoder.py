@@ -1,5 +1,4 @@
-"""Cross-encoders: a query and a document are read together and get one score, which reranks what an
-index found.
+"""Cross-encoders: one score for a query and a document read together, to rerank hits.
 
 torch and transformers are imported within functions.
 """
@@ -26,22 +25,17 @@ from bioretrieval_tui.encoding.device import (
 from bioretrieval_tui.encoding.model_files import ModelFiles, source_of
 from bioretrieval_tui.encoding.recipe import (
     ModelPart,
-    SideRecipe,
     recipe_hash,
     refuse_reranking,
     reranking_recipe,
 )
 from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer, token_batches
-from bioretrieval_tui.encoding.torch_modules import takes_types
-from bioretrieval_tui.errors import BioRetrievalError, ModelError
+from bioretrieval_tui.encoding.torch_encoder import BUDGETS, OutOfDeviceMemory, device_memory
+from bioretrieval_tui.encoding.torch_modules import LOCAL, checked_length, explained, takes_types
+from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 Scores = npt.NDArray[np.float32]
-
-_BUDGETS = {"cpu": 4096, "cuda": 32_768, "mps": 8192}
-"""Tokens a batch, padding counted; halved where the memory says no."""
-_ENDLESS = 10**9
-
 
 _loaded: dict[tuple[str, str | None, str, str], CrossEncoder] = {}
 _loading = threading.Lock()
@@ -56,14 +50,14 @@ def load_cross_encoder(
     revision: str | None = None,
     reporter: Reporter = silent,
 ) -> CrossEncoder:
-    """The cross-encoder of `model`; the last one that was asked for stays loaded.
+    """The cross-encoder of `model`; the last one loaded is kept.
 
     model: a folder, or a hub id whose files are in the local hub cache: nothing is downloaded.
-    recipe: how it reads a pair; query and "title text" if not said. revision: refuse any other.
+    recipe: how it reads a pair; query and "title text" by default. revision: refuse any other.
 
     Raises:
-        ModelError: files missing, the recipe is not a cross-encoder's, it gives more than one
-            score, or the revision is another. UsageError: no such device name.
+        ModelError: files are missing, the recipe is not a cross-encoder's, the model gives more
+            than one score, or the revision is another. UsageError: no such device name.
     """
     check_name(device)
     chosen = recipe if recipe is not None else _DEFAULT
@@ -83,10 +77,10 @@ def load_cross_encoder(
 
 
 class CrossEncoder:
-    """Scores a query with documents, by torch in float32; see `load_cross_encoder`.
+    """Scores documents for a query, by torch in float32; see `load_cross_encoder`.
 
-    What was compared with it must have its revision and recipe_hash; device: as the user would
-    name it (cpu, mps, cuda, cuda:0). Safe to call from several threads, which take turns.
+    Its scores are comparable with those of the same revision and recipe_hash only; device: as the
+    user would name it (cpu, mps, cuda, cuda:0). Safe to call from several threads.
     """
 
     def __init__(self, model_id: str, files: ModelFiles, recipe: Encoding, device: str) -> None:
@@ -98,30 +92,30 @@ class CrossEncoder:
         model, tokenizer = _from_files(model_id, files.folder)
         if model.config.num_labels != 1:
             raise ModelError(
-                f"{model_id} gives {model.config.num_labels} scores for a document, not one",
+                f"{model_id} gives {model.config.num_labels} scores per document, not one",
                 remedy="use a cross-encoder that was trained to rank",
             )
-        self._length = _length(model_id, self._side, tokenizer, model)
+        self._length = checked_length(model_id, self._side, model, tokenizer)
         self._tokenizer = TextTokenizer.of(model_id, tokenizer)
         self._separator = str(tokenizer.sep_token or "")
         self._types = recipe.token_type_ids is not False and takes_types(model, tokenizer)
         self._model = model.to(device).eval()
-        self._budget = _BUDGETS[device.partition(":")[0]]
-        self._turn = threading.Lock()
+        self._budget = 4096 if device == "cpu" else BUDGETS[device.partition(":")[0]]
+        self._running = threading.Lock()
 
     def scores(
         self, query: str, documents: Sequence[Document], progress: Reporter = silent
     ) -> Scores:
-        """float32 (n,): one raw logit a document, in their order; higher is better.
+        """float32 (n,): one raw logit per document, in their order; higher is better.
 
-        `progress` hears after each batch how many are done; what it raises stops the work there.
+        `progress` is called after each batch; what it raises stops the work.
         """
         scores = np.zeros(len(documents), dtype=np.float32)
         inputs = [
             self._side.document(one, separator=self._separator, query=query) for one in documents
         ]
         done = 0
-        with self._turn:
+        with self._running:
             for batch in token_batches(
                 inputs,
                 lambda some: self._tokenizer.tokens(some, self._length),
@@ -138,11 +132,10 @@ class CrossEncoder:
         return scores
 
     def _run(self, batch: Batch) -> Scores:
-        import torch
-
         try:
-            return self._logits(batch)
-        except torch.OutOfMemoryError as error:
+            with device_memory():
+                return self._logits(batch)
+        except OutOfDeviceMemory as error:
             if len(batch.rows) == 1:
                 raise ModelError(
                     f"there is too little memory for {self.model_id} on {self.device}",
@@ -162,46 +155,25 @@ class CrossEncoder:
 
 
 def _from_files(model_id: str, folder: Path) -> tuple[Any, Any]:
-    """Model and tokenizer in float32, of local files only, without code of the model's own."""
+    """Model and tokenizer in float32, from local files only, without the model's own code."""
     prepare_environment()
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     silence()
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), **local)
-        model, told = AutoModelForSequenceClassification.from_pretrained(
+    with explained(model_id, folder):
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **LOCAL)
+        model, info = AutoModelForSequenceClassification.from_pretrained(
             str(folder),
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
-            **local,
+            **LOCAL,
         )
-    except BioRetrievalError:
-        raise
-    except Exception as error:
-        # The library raises whatever its depths raise; for the user it is one line.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ModelError(f"{model_id} cannot be loaded from {folder}: {reason}") from error
-    missing = sorted(told["missing_keys"])
-    if missing:
-        # The library fills them with chance: every score would be noise.
+    if missing := sorted(info["missing_keys"]):
+        # The library fills them with random numbers: every score would be noise.
         raise ModelError(
             f"{model_id} is no cross-encoder: its files lack {missing[0]}",
             remedy="use a model that was trained to score pairs",
         )
     return model, tokenizer
-
-
-def _length(model_id: str, side: SideRecipe, tokenizer: Any, model: Any) -> int:
-    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
-    longest = min((int(one) for one in limits if one and one < _ENDLESS), default=None)
-    length = side.max_length or longest
-    if length is None or (longest is not None and length > longest):
-        raise ModelError(
-            f"{model_id} takes {longest or 'an unknown number of'} tokens, its recipe asks for"
-            f" {side.max_length}",
-            remedy="correct `max_length` in the model's encoding",
-        )
-    return length

@@ -1,4 +1,4 @@
-"""Devices: which one encodes, in which precision, with how many threads, and who uses it next.
+"""Devices: which one encodes, in which precision, with how many threads, in which order.
 
 torch is imported within functions only.
 """
@@ -18,12 +18,12 @@ from bioretrieval_tui.errors import ModelError, UsageError
 
 OFFLINE_VARIABLE = "BIORETRIEVAL_OFFLINE"
 ENGINE_VARIABLE = "BIORETRIEVAL_ENGINE"
-"""`torch` keeps OpenVINO out, for comparison and support; unset or `auto`: whatever is quickest."""
+"""`torch` disables OpenVINO, for comparison and support; unset or `auto`: the fastest."""
 PRECISION_VARIABLE = "BIORETRIEVAL_PRECISION"
-"""`float32` or `bfloat16` on any device; unset or `auto`: the quickest that the device has."""
+"""`float32` or `bfloat16` on any device; unset or `auto`: the fastest of the device."""
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?|cuda:\d{1,3}(,cuda:\d{1,3})+")
 _GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
-"""What the drivers of NVIDIA, of AMD and of either within WSL put there."""
+"""Files of the drivers of NVIDIA, of AMD, and of either within WSL."""
 
 
 def check_name(device: str) -> str:
@@ -42,17 +42,8 @@ def check_name(device: str) -> str:
 
 
 def engine() -> str:
-    """`auto`, or `torch` where the user forces it.
-
-    Raises:
-        UsageError: the variable holds anything else.
-    """
-    chosen = os.environ.get(ENGINE_VARIABLE) or "auto"
-    if chosen not in ("auto", "torch"):
-        raise UsageError(
-            f"{ENGINE_VARIABLE} is {chosen!r}", remedy="set it to torch, or do not set it"
-        )
-    return chosen
+    """`auto`, or `torch` where the user forces it. Raises UsageError for any other value."""
+    return _choice(ENGINE_VARIABLE, "torch")
 
 
 def precision() -> str:
@@ -61,29 +52,29 @@ def precision() -> str:
     Raises:
         UsageError: the variable holds anything else.
     """
-    chosen = os.environ.get(PRECISION_VARIABLE) or "auto"
-    if chosen not in ("auto", "float32", "bfloat16"):
-        raise UsageError(
-            f"{PRECISION_VARIABLE} is {chosen!r}",
-            remedy="set it to float32 or bfloat16, or do not set it",
-        )
+    return _choice(PRECISION_VARIABLE, "float32", "bfloat16")
+
+
+def _choice(variable: str, *values: str) -> str:
+    chosen = os.environ.get(variable) or "auto"
+    if chosen not in ("auto", *values):
+        remedy = f"set it to {' or '.join(values)}, or do not set it"
+        raise UsageError(f"{variable} is {chosen!r}", remedy=remedy)
     return chosen
 
 
 def without_torch(device: str) -> str | None:
-    """The device that `device` stands for, where that is plain before torch is imported.
+    """`cpu` where `device` means it, decided without importing torch.
 
     None for an accelerator, and for `auto` on a machine that may have one.
     """
-    if device == "cpu":
-        return "cpu"
-    if device != "auto" or sys.platform == "darwin":
-        return None
-    return None if any(Path(name).exists() for name in _GPU_FILES) else "cpu"
+    if device == "auto" and sys.platform != "darwin":
+        return None if any(Path(name).exists() for name in _GPU_FILES) else "cpu"
+    return "cpu" if device == "cpu" else None
 
 
 def pick(device: str = "auto") -> str:
-    """The device (or devices, with commas) that `device` stands for here, as torch names it.
+    """The device (or devices, separated by commas) that `device` means here, as torch names it.
 
     Raises:
         UsageError: not a device name. ModelError: the machine does not have it.
@@ -93,14 +84,11 @@ def pick(device: str = "auto") -> str:
     check_name(device)
     has_mps = torch.backends.mps.is_available()
     if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if has_mps else "cpu"
+        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
     for name in device.split(","):
-        if name.startswith("cuda") and _number(name) >= torch.cuda.device_count():
+        absent = name == "mps" and not has_mps
+        if absent or (name.startswith("cuda") and _number(name) >= torch.cuda.device_count()):
             raise ModelError(f"there is no device {name} here", remedy="use --device auto or cpu")
-    if device == "mps" and not has_mps:
-        raise ModelError("there is no device mps here", remedy="use --device auto or cpu")
     return device
 
 
@@ -111,17 +99,15 @@ def _number(name: str) -> int:
 
 
 def limit_threads() -> int:
-    """Give torch as many threads as this process may use cores; returns that number.
+    """Limit torch's threads to the cores that this process may use; returns their number.
 
     torch counts the cores of the machine. Under an affinity mask (a batch system, a container)
-    that is too many, and threads which take turns on a core are slower than fewer.
+    that is too many, and threads that share a core are slower than fewer threads.
     """
     import torch
 
-    if "OMP_NUM_THREADS" not in os.environ:
-        available = usable_cores()
-        if torch.get_num_threads() > available:
-            torch.set_num_threads(available)
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > usable_cores():
+        torch.set_num_threads(usable_cores())
     return int(torch.get_num_threads())
 
 
@@ -129,34 +115,31 @@ def usable_cores() -> int:
     """Cores that this process may run on, at least 1."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
+    return os.cpu_count() or 1
 
 
 def prepare_environment() -> None:
-    """Set what the model libraries read when they are imported; call before importing them.
+    """Set the variables that the model libraries read on import; call before importing them.
 
-    No telemetry, no bars and no advice on a terminal that a screen is drawn on; and no network
+    No telemetry, and no progress bars or advice on a terminal that the app draws on; no network
     at all under BIORETRIEVAL_OFFLINE=1.
     """
-    for name, value in (
-        ("HF_HUB_DISABLE_TELEMETRY", "1"),
-        ("HF_HUB_DISABLE_PROGRESS_BARS", "1"),
-        ("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1"),
-        # Fast tokenizers warn about forks, and their own threads fight torch's on few cores.
-        ("TOKENIZERS_PARALLELISM", "false"),
-    ):
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    # Fast tokenizers warn about forks, and their threads compete with torch's on few cores.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if offline():
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def offline() -> bool:
-    """Whether the user keeps the network out."""
+    """Whether the user forbids the network."""
     return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
 def silence() -> None:
-    """Turn the libraries' own bars and warnings off; call after importing them."""
+    """Turn off the progress bars and warnings of the libraries; call after importing them."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
@@ -166,10 +149,9 @@ def silence() -> None:
 
 
 class PriorityLock:
-    """A device is used by one caller at a time; an urgent one goes before those that wait.
+    """A lock that urgent callers get before all others.
 
-    Work that is long takes the lock for each of its batches, so that a query waits for one batch
-    at most.
+    Long work takes it once per batch, so that a query waits for one batch at most.
     """
 
     def __init__(self) -> None:

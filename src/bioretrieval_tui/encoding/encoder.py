@@ -1,19 +1,19 @@
-"""What an encoder is, and what all encoders of one model share: templates, checks, unit length,
-and Euclidean distance by inner products.
+"""The protocol of an encoder, and the base of all encoders of one model: templates, checks, unit
+length, and Euclidean distance by inner products.
 
-Knows no model library; how token ids become vectors is for the classes built on this one.
+Independent of model libraries; subclasses turn token ids into vectors.
 
-An index knows inner products only. For models whose authors rank by Euclidean distance, a document
-x gets components behind it and so does a query q, such that their inner product is exactly
--|q - x|^2: the nearest comes first, and the score is a distance still. With c = 1024:
+An index computes inner products only. For models whose authors rank by Euclidean distance, a
+document x and a query q get additional components, such that their inner product is exactly
+-|q - x|^2: the nearest comes first, and the score is still a distance. With c = 1024:
 
     document  [ x,   -h,  -l,  1      ]    h + l = |x|^2 / 2c
     query     [ 2q,  2c,  2c,  -|q|^2 ]
 
-Vectors of documents are kept in half precision, which has eleven bits: too few for a squared
-length, so h has the first of them and l the rest; and the length is that of the halves, since those
-are what a query is compared with. c keeps h small, so that two documents that are compared with
-each other, as a graph does while it is built, are compared by x.
+Document vectors are stored in half precision, whose eleven bits are too few for a squared length,
+so h has its first bits and l the rest; the length is that of the stored vector, with which queries
+are compared. c keeps h small, so that two documents, which the HNSW graph compares while it is
+built, are compared by x.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SCALE = 1024.0
 
 
 class Encoder(Protocol):
-    """Turns text into vectors. Everything that must fit between an index and a query is here.
+    """Turns text into vectors, with everything that must agree between an index and a query.
 
     model_id: hub id, or the folder as the user named it; revision: commit of the hub, or
     `sha256:...` of a local folder's weights, of several models and adapters all of them with a
@@ -67,7 +67,7 @@ class Encoder(Protocol):
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """float32 (n, dimension), in the order of `texts`.
 
-        instruction: stands in for the recipe's own; recipes without {instruction} ignore it.
+        instruction: replaces the recipe's own; recipes without {instruction} ignore it.
         """
 
     def encode_documents(
@@ -75,18 +75,17 @@ class Encoder(Protocol):
     ) -> Vectors:
         """float32 (n, dimension), in the order of `documents`.
 
-        `progress` hears after each batch how many of these documents are done; what it raises
-        stops the work there.
+        `progress` receives the documents done after each batch; what it raises stops the work.
         """
 
 
 EncoderFactory = Callable[[], Encoder]
-"""Gives the encoder when it is needed: work that fails before costs no model."""
+"""Loads the encoder when it is needed, so that work that fails earlier loads no model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is known of a model once it is loaded.
+    """Properties of a loaded model.
 
     dimension: of the model's own vectors; lengths of queries and documents: tokens, special tokens
     included; separator: fills {sep}.
@@ -144,7 +143,7 @@ class BaseEncoder(ABC):
         return extended_documents(vectors) if self.similarity == "l2" else vectors
 
     def plain_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
-        """Vectors of queries as the authors have them, without the EXTRA components."""
+        """Query vectors as the authors define them, without the EXTRA components."""
         side = self._query
         if instruction is not None:
             side = side_recipe(self.recipe, "query", instruction=instruction)
@@ -154,7 +153,7 @@ class BaseEncoder(ABC):
     def plain_documents(
         self, documents: Sequence[Document], progress: Reporter = silent
     ) -> Vectors:
-        """Vectors of documents as the authors have them, without the EXTRA components."""
+        """Document vectors as the authors define them, without the EXTRA components."""
         separator = self._shape.separator
         inputs = [self._document.document(one, separator=separator) for one in documents]
         return self._finished(self._encode_documents(inputs, self._shape.document_length, progress))
@@ -206,6 +205,6 @@ def extended_queries(vectors: Vectors) -> Vectors:
 
 
 def as_queries(documents: Vectors) -> Vectors:
-    """Query vectors that ask for the neighbours of documents, from their extended vectors (n,
-    dimension + EXTRA) as an index has them."""
+    """Query vectors to find the neighbours of documents, from the extended vectors (n, dimension +
+    EXTRA) of an index."""
     return extended_queries(documents[:, :-EXTRA].astype(np.float32))

@@ -1,6 +1,6 @@
-"""Load an encoder from a model id and its recipe, once a process; a pair of models as one encoder.
+"""Load the encoder of a model id and its recipe, once per process; two models as one encoder.
 
-Importing this module loads no model library; `load_encoder` does, at the moment of need.
+Importing this module loads no model library; `load_encoder` does.
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 ABSENT = "absent"
-"""Stands in a revision for the documents' model where only the queries' is on this machine."""
+"""The documents' part of a revision where only the queries' model is on this machine."""
 _KEPT = 3
-"""Models that stay loaded; a fourth one displaces the one used longest ago. A pair of models and
-the embedded one fit."""
+"""Models that stay loaded, the least recently used leaving first: a pair and the embedded one."""
 _loaded: dict[tuple[str | None, ...], BaseEncoder] = {}
 _loading = threading.Lock()
 
@@ -52,17 +51,17 @@ def load_encoder(
 ) -> Encoder:
     """The encoder of `model`, its models loaded at most once a process; safe from any thread.
 
-    On the CPU it is OpenVINO's, prepared at the first use of a model, or torch's where OpenVINO
-    does not give the same vectors; on an accelerator it is torch's.
+    On the CPU it uses OpenVINO, prepared at the first use of a model, or torch where OpenVINO does
+    not give the same vectors; on an accelerator it uses torch.
 
     model: the embedded model's id (the default), a folder, or a hub id whose files are in the
-    local hub cache: nothing is downloaded. recipe: how it encodes; the embedded model has its
-    own, and so has a folder of sentence-transformers. Where its two sides name two models, those
-    are loaded, documents' first, and `model` names the pair. revision: refuse any other.
+    local hub cache: nothing is downloaded. recipe: how it encodes, None for the embedded model's
+    own or that of a sentence-transformers folder. Where its two sides name two models, both are
+    loaded, the documents' first, and `model` names the pair. revision: refuse any other.
 
     Raises:
-        ModelError: files missing or altered, the recipe asks for what is not supported yet, or
-            the revision is another. UsageError: no such device name or engine.
+        ModelError: files are missing or altered, the recipe is not supported, or the revision is
+            another. UsageError: no such device name or engine.
     """
     return _encoder(model, recipe, device, revision, reporter, first="document")
 
@@ -75,11 +74,11 @@ def load_query_encoder(
     revision: str | None = None,
     reporter: Reporter = silent,
 ) -> Encoder:
-    """The encoder for searching an index of `model`, whatever device built it.
+    """The encoder for searching an index of `model`, on whatever device the index was built.
 
-    A query is a dozen tokens: on the CPU its vector is there before torch is imported. So `auto`
-    means the CPU here. Of a pair of models only the queries' need be on this machine. Parameters
-    and errors are those of `load_encoder`.
+    `auto` means the CPU here: it encodes a query of a dozen tokens before torch is imported. Of a
+    pair of models only the queries' must be on this machine. Parameters and errors are those of
+    `load_encoder`.
     """
     where = "cpu" if device == "auto" else device
     return _encoder(model, recipe, where, revision, reporter, first="query")
@@ -92,10 +91,10 @@ def prepare_query_encoder(
     revision: str | None = None,
     reporter: Reporter = silent,
 ) -> None:
-    """See to it that `load_query_encoder` will find its encoder prepared; nothing if it is.
+    """Prepare the encoder of `load_query_encoder`, unless it is; index builds end with this.
 
-    What an index build calls at its end. Where OpenVINO cannot encode as sentence-transformers
-    does, nothing is prepared and searches load torch. Raises as `load_encoder` does.
+    Where OpenVINO gives other vectors than sentence-transformers, nothing is prepared and searches
+    load torch. Raises as `load_encoder` does.
     """
     chosen = _checked(model, recipe)
     query, document = parts_of(model, chosen)
@@ -129,7 +128,7 @@ def _encoder(
         try:
             revisions.append(source_of(document, of_document).files().revision)
         except ModelError:
-            # A search does without the documents' model; a pinned revision says which it was.
+            # A search does not need the documents' model.
             if first == "document":
                 raise
             revisions.append(of_document or ABSENT)
@@ -146,11 +145,9 @@ def _encoder(
 
 
 def _one(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
-    """The encoder of one model, loaded unless it is."""
-    where = without_torch(device) or device
-    key = (
-        part.model, part.adapter, revision, recipe_hash(part.recipe), where, engine(), precision()
-    )  # fmt: skip
+    """The encoder of one model, loaded if it is not yet."""
+    settings = (without_torch(device) or device, engine(), precision())
+    key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)
     with _loading:
         encoder = _loaded.pop(key, None) or _load(source_of(part, revision), device, reporter)
         _loaded[key] = encoder
@@ -160,7 +157,7 @@ def _one(part: ModelPart, revision: str | None, device: str, reporter: Reporter)
 
 
 def _checked(model: str, recipe: Encoding | None) -> Encoding:
-    """The recipe to follow. Raises ModelError where there is none, or it is not supported."""
+    """The recipe to use. Raises ModelError where there is none, or it is not supported."""
     if recipe is None and model == embedded.MODEL_ID:
         recipe = embedded.RECIPE
     chosen = recipe or recipe_of_folder(Path(model).expanduser())
@@ -194,11 +191,11 @@ def _load(source: ModelSource, device: str, reporter: Reporter) -> BaseEncoder:
 class TwoSidedEncoder:
     """Two models as one encoder: one for queries, one for documents, each loaded when needed.
 
-    `Encoder` says what its members mean. query, document: give the encoder of a side, and are
-    called once at most; first: the side that is loaded now.
+    See `Encoder` for the members. query, document: load the encoder of a side, called at most once;
+    first: the side that is loaded now.
 
     Raises (on construction, and when the other side is first used):
-        ModelError: a side cannot be loaded, or the two make vectors of unlike lengths.
+        ModelError: a side cannot be loaded, or the two dimensions differ.
     """
 
     def __init__(
@@ -215,18 +212,13 @@ class TwoSidedEncoder:
         self.revision = revision
         self.recipe = recipe
         self.recipe_hash = recipe_hash(recipe)
-        self._load: dict[SideName, Callable[[], BaseEncoder]] = {
-            "query": query,
-            "document": document,
-        }
+        self._load = {"query": query, "document": document}
         self._loaded: dict[SideName, BaseEncoder] = {}
         self._loading = threading.Lock()
-        shown = self.side(first)
-        self.dimension = shown.dimension
-        self.similarity: Similarity = shown.similarity
-        self.normalised = shown.normalised
-        self.device = shown.device
-        self.dtype = shown.dtype
+        one = self.side(first)
+        self.dimension, self.normalised = one.dimension, one.normalised
+        self.similarity: Similarity = one.similarity
+        self.device, self.dtype = one.device, one.dtype
 
     @property
     def tokens(self) -> int:

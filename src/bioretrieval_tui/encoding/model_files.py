@@ -1,7 +1,7 @@
-"""The files of a model: a folder of the user's or a snapshot in the local hub cache, complete, of
-the revision that was asked for, with safetensors weights only, since a pickle runs code.
+"""The files of a model: a user's folder or a snapshot in the local hub cache, complete, of the
+requested revision, with safetensors weights only, since a pickle runs code.
 
-Nothing is downloaded here; `download` does that.
+Nothing is downloaded here; see `download`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bioretrieval_tui.errors import ModelError
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter.safetensors"
 SHARDS = "model.safetensors.index.json"
-"""Where the weights are cut into several files: which one holds which."""
+"""Names the file of each weight where they are split into several files."""
 COMPANIONS = (
     "config.json",
     "tokenizer.json",
@@ -42,7 +42,7 @@ COMPANIONS = (
     "1_Pooling/config.json",
     ADAPTER_CONFIG,
 )
-"""What a model needs beside its weights, where its repository has it."""
+"""Files that a model needs besides its weights, where its repository has them."""
 
 
 def model_folder(model: str, revision: str | None = None) -> Path:
@@ -55,15 +55,21 @@ def model_folder(model: str, revision: str | None = None) -> Path:
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"{model} is no model folder: it has no config.json",
-            remedy="name a folder as transformers saves it",
+            remedy="name a folder saved by transformers",
         )
     if not any(folder.glob("*.safetensors")):
         raise ModelError(
             f"{model} has no safetensors weights here",
             remedy="get a revision with model.safetensors; pickled weights are not loaded",
         )
-    absent = [name for name in _shards(model, folder) if not (folder / name).is_file()]
-    if absent:
+    shards: set[str] = set()
+    if (folder / SHARDS).is_file() and not (folder / "model.safetensors").is_file():
+        try:
+            places = json.loads((folder / SHARDS).read_bytes())["weight_map"]
+            shards = {str(name) for name in places.values()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(f"{model}: its {SHARDS} is damaged", remedy=_fetch(model)) from error
+    if absent := [name for name in sorted(shards) if not (folder / name).is_file()]:
         raise ModelError(
             f"{model} is not complete: {len(absent)} files of weights are missing,"
             f" such as {absent[0]}",
@@ -94,15 +100,6 @@ def adapter_folder(adapter: str, revision: str | None = None) -> Path:
     return folder
 
 
-def is_here(model: str, revision: str | None = None) -> bool:
-    """Whether a model's files are complete on this machine; nothing is asked of the network."""
-    try:
-        model_folder(model, revision)
-    except ModelError:
-        return False
-    return True
-
-
 def revision_of(model: str, folder: Path, weights: str = "*.safetensors") -> str:
     """The hub's commit for a snapshot, else `sha256:` and the checksum over the weights.
 
@@ -120,20 +117,8 @@ def revision_of(model: str, folder: Path, weights: str = "*.safetensors") -> str
     return f"sha256:{digest.hexdigest()}"
 
 
-def _shards(model: str, folder: Path) -> list[str]:
-    """The files that the weights are cut into, as their index names them."""
-    path = folder / SHARDS
-    if not path.is_file() or (folder / "model.safetensors").is_file():
-        return []
-    try:
-        places = json.loads(path.read_bytes())["weight_map"]
-        return sorted({str(name) for name in places.values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{model}: its {SHARDS} is damaged", remedy=_fetch(model)) from error
-
-
 def _folder(model: str, revision: str | None, config: str) -> Path:
-    """The user's folder of that name, else the snapshot in the hub cache that holds `config`."""
+    """The user's folder of that name, else the hub cache's snapshot with the file `config`."""
     local = Path(model).expanduser()
     if local.is_dir():
         return local
@@ -143,7 +128,7 @@ def _folder(model: str, revision: str | None, config: str) -> Path:
 
     found: object = None
     with contextlib.suppress(HFValidationError):
-        # Not the library's own look at a whole snapshot: that wants every file of the repository.
+        # The library's check of a whole snapshot requires every file of the repository.
         found = try_to_load_from_cache(model, config, revision=revision)
     if not isinstance(found, str):
         raise ModelError(f"the model {model} is not on this machine", remedy=_fetch(model))
@@ -152,17 +137,17 @@ def _folder(model: str, revision: str | None, config: str) -> Path:
 
 def _fetch(model: str) -> str:
     if offline():
-        return f"{OFFLINE_VARIABLE} keeps the network out: unset it to fetch the model"
+        return f"{OFFLINE_VARIABLE} forbids the network: unset it to fetch the model"
     return f"fetch it with: bioretrieval-tui doctor --model {model} --download"
 
 
 JOIN = "+"
-"""Between the revisions of all that makes one encoder: base and adapter, query and document."""
+"""Joins the revisions of the parts of one encoder: base and adapter, query and document."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """Where a model lies. revision: of the weights, and behind JOIN of the adapter's."""
+    """The files of a model. revision: of the weights, then JOIN and the adapter's, if any."""
 
     folder: Path
     revision: str
@@ -171,9 +156,9 @@ class ModelFiles:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """One model as it is asked for.
+    """One requested model.
 
-    revision: which one, None where only the files can tell; files: finds and checks them.
+    revision: None where only the files can tell; files: finds and checks them.
     """
 
     model: str
@@ -184,10 +169,22 @@ class ModelSource:
 
 def source_of(part: ModelPart, revision: str | None) -> ModelSource:
     """The source of one model; its `files` refuses any other revision than `revision`."""
+    embedded_model = part.model == embedded.MODEL_ID and part.adapter is None
 
     def files() -> ModelFiles:
         prepare_environment()
-        found = _files(part, revision)
+        if part.adapter is not None:
+            of_base, _, of_adapter = (revision or "").partition(JOIN)
+            folder = model_folder(part.model, of_base or None)
+            adapter = adapter_folder(part.adapter, of_adapter or None)
+            base = revision_of(part.model, folder)
+            both = f"{base}{JOIN}{revision_of(part.adapter, adapter, ADAPTER_WEIGHTS)}"
+            found = ModelFiles(folder, both, adapter)
+        elif embedded_model:
+            found = ModelFiles(embedded.verify(), embedded.REVISION)
+        else:
+            folder = model_folder(part.model, revision)
+            found = ModelFiles(folder, revision_of(part.model, folder))
         if revision is not None and revision != found.revision:
             raise ModelError(
                 f"{part.model} is here in revision {found.revision[:19]}, not {revision[:19]}",
@@ -195,34 +192,19 @@ def source_of(part: ModelPart, revision: str | None) -> ModelSource:
             )
         return found
 
-    known = revision
-    if part.model == embedded.MODEL_ID and part.adapter is None and revision is None:
-        known = embedded.REVISION
+    known = revision or (embedded.REVISION if embedded_model else None)
     return ModelSource(part.model, part.recipe, known, files)
 
 
 def split_revision(query: ModelPart, revision: str) -> tuple[str, str]:
-    """The revision of an encoder of two models as that of its `query` part and the other's."""
+    """The revision of an encoder of two models, split into its `query` part's and the other's."""
     pieces = revision.split(JOIN)
     of_query = 1 if query.adapter is None else 2
     return JOIN.join(pieces[:of_query]), JOIN.join(pieces[of_query:])
 
 
-def _files(part: ModelPart, revision: str | None) -> ModelFiles:
-    if part.model == embedded.MODEL_ID and part.adapter is None:
-        return ModelFiles(embedded.verify().folder, embedded.REVISION)
-    if part.adapter is None:
-        folder = model_folder(part.model, revision)
-        return ModelFiles(folder, revision_of(part.model, folder))
-    base, _, of_adapter = (revision or "").partition(JOIN)
-    folder = model_folder(part.model, base or None)
-    adapter = adapter_folder(part.adapter, of_adapter or None)
-    both = revision_of(part.model, folder), revision_of(part.adapter, adapter, ADAPTER_WEIGHTS)
-    return ModelFiles(folder, JOIN.join(both), adapter)
-
-
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
-"""How the first BERT files call the parts of a layer norm; transformers renames them."""
+"""Names of a layer norm's parts in the first BERT files; transformers renames them."""
 
 
 def weight_names(folder: Path) -> set[str]:
@@ -247,9 +229,9 @@ def weight_names(folder: Path) -> set[str]:
 
 
 def missing_weights(folder: Path, wanted: Iterable[str]) -> list[str]:
-    """Those of `wanted` that no file of the folder has, whatever prefix stands before them.
+    """Those of `wanted` that no file of the folder has under any prefix.
 
-    A pooler is not counted: no recipe here uses one, and many files leave it out.
+    A pooler does not count: no recipe uses one, and many files omit it.
     """
     tails = set()
     for name in weight_names(folder):

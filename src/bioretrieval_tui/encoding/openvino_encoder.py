@@ -1,9 +1,9 @@
-"""The encoder of the CPU: a model prepared for OpenVINO, loaded without torch in a fraction of a
-second; and the cache folder where prepared models are kept.
+"""The CPU encoder: a model prepared for OpenVINO, loaded without torch in a fraction of a second,
+and the cache folder of prepared models.
 
-A prepared model is a folder of files and a note that says what they are and how they must hash.
-Nothing is handed to native code before all of it was compared. `openvino_export` makes them.
-openvino is imported within functions, without its telemetry, and is always told its precision.
+A prepared model is a folder of files with a note of what they are and their checksums. All
+checksums are compared before native code reads a file. `openvino_export` prepares models.
+openvino is imported within functions, without its telemetry, and always with an explicit precision.
 """
 
 from __future__ import annotations
@@ -32,13 +32,7 @@ from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.device import PriorityLock, precision, usable_cores
 from bioretrieval_tui.encoding.encoder import BaseEncoder, Shape, Vectors
 from bioretrieval_tui.encoding.recipe import SideInput
-from bioretrieval_tui.encoding.token_batches import (
-    Batch,
-    Ids,
-    TextTokenizer,
-    ahead,
-    token_batches,
-)
+from bioretrieval_tui.encoding.token_batches import Batch, Ids, TextTokenizer, ahead, token_batches
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -48,18 +42,18 @@ _log = logging.getLogger(__name__)
 Precision = Literal["bf16", "f32"]
 DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "f32": "float32"}
 FORMAT = 1
-"""Of the note and the files; another number is another key, so old ones are never loaded."""
+"""Of the note and the files; part of the key, so files of another format are never loaded."""
 GRAPH = "graph.blob"
 TOKENIZER = "tokenizer.json"
 WORDS = "words.npy"
 NOTE = "note.json"
 BATCH_TOKENS = 1024
-"""Tokens a batch, padding counted: what was fastest on two cores, and little to wait for."""
+"""Tokens per batch, padding included: the fastest on two cores, and a short wait for a cancel."""
 _FEW = 4
-"""So few queries are run one after the other, each on all cores."""
+"""At most so many queries run one after the other, each on all cores."""
 _MOST_STREAMS = 32
 _MOST_KEPT = 8
-"""Prepared models that are kept; each is as large as its model."""
+"""Prepared models that the cache keeps; each is as large as its model."""
 _CONVERTER = "openvino.tools.ovc"
 _importing = threading.Lock()
 
@@ -83,35 +77,29 @@ def runtime() -> Any:
         ImportError: it is not installed, or not for this machine.
     """
     # Importing its command-line converter sends a usage report over the network and leaves files in
-    # the user's home, asked or not; openvino does without it, and starts 0.1 s sooner.
-    with _importing, _not_importable(_CONVERTER):
-        import openvino
-    return openvino
-
-
-@contextlib.contextmanager
-def _not_importable(module: str) -> Iterator[None]:
-    """Make a module that is not imported yet fail to be imported."""
+    # the user's home; openvino does without it, and starts 0.1 s sooner.
     modules: dict[str, Any] = sys.modules
-    mine = module not in modules
-    if mine:
-        modules[module] = None
-    try:
-        yield
-    finally:
-        if mine:
-            del modules[module]
+    with _importing:
+        hidden = _CONVERTER not in modules
+        if hidden:
+            modules[_CONVERTER] = None
+        try:
+            import openvino
+        finally:
+            if hidden:
+                del modules[_CONVERTER]
+    return openvino
 
 
 @functools.cache
 def core() -> Any:
-    """OpenVINO's entry point, one a process. Raises ImportError as `runtime` does."""
+    """OpenVINO's entry point, one per process. Raises ImportError as `runtime` does."""
     return runtime().Core()
 
 
 def chip() -> Chip | None:
-    """This machine as OpenVINO sees it, in the precision to use; None if that one is forced and
-    the processor does not have it. Raises ImportError as `runtime` does."""
+    """This machine as OpenVINO sees it, with the precision to use; None if the user forces one that
+    the processor does not have. Raises ImportError as `runtime` does."""
     found, forced = _quickest(), precision()
     if forced == "float32":
         return replace(found, precision="f32")
@@ -120,35 +108,30 @@ def chip() -> Chip | None:
 
 @functools.cache
 def _quickest() -> Chip:
-    # What the chip multiplies in bf16 it multiplies twice as fast, at a cosine of 0.9999; int8
-    # would be faster still and is not exact enough to be chosen for anyone.
+    # bf16 is twice as fast where the processor has it, at a cosine of 0.9999; int8 would be faster
+    # still, but is not exact enough.
+    flags = ""  # the instruction sets: the processor's name alone says too little
+    with (
+        contextlib.suppress(OSError),
+        Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as lines,
+    ):
+        line = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+        flags = line.partition(":")[2].strip()
     can = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    name = f"{core().get_property('CPU', 'FULL_DEVICE_NAME')} {platform.machine()} {_flags()}"
+    name = f"{core().get_property('CPU', 'FULL_DEVICE_NAME')} {platform.machine()} {flags}"
     return Chip(str(runtime().__version__), name, "bf16" if "BF16" in can else "f32")
 
 
-def _flags() -> str:
-    """The processor's instruction sets, where the system says: names alone tell too little."""
-    try:
-        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as lines:
-            for line in lines:
-                if line.startswith(("flags", "Features")):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        return ""
-    return ""
-
-
 def settings(kind: Precision, *, queries: bool) -> dict[str, Any]:
-    """How OpenVINO is to compile a model.
+    """OpenVINO's settings to compile a model.
 
-    For queries all cores work on one text, each thread kept on its own core, which spares a fifth
-    of the time: work so short is over before the system has moved a thread. For documents each core
-    has a batch, which wastes less on waiting than sharing; two long builds that are pinned to the
-    same core would leave another one idle.
+    For queries all cores share one text, each thread pinned to its core, which saves a fifth of the
+    time of such short work. For documents each core has a batch of its own, which wastes less time
+    waiting than sharing does; pinning would let two long builds compete for one core while another
+    is idle.
     """
     return {
-        # Without it OpenVINO computes in bf16 wherever it can and calls it float32.
+        # Without this OpenVINO computes in bf16 where it can, even for a float32 model.
         "INFERENCE_PRECISION_HINT": kind,
         "NUM_STREAMS": 1 if queries else min(usable_cores(), _MOST_STREAMS),
         "INFERENCE_NUM_THREADS": usable_cores(),
@@ -160,7 +143,7 @@ def settings(kind: Precision, *, queries: bool) -> dict[str, Any]:
 
 
 class PreparedKey(msgspec.Struct, frozen=True):
-    """All that decides whether a prepared encoder may be used."""
+    """Everything that decides whether a prepared encoder may be used."""
 
     model: str
     revision: str
@@ -178,9 +161,10 @@ class PreparedKey(msgspec.Struct, frozen=True):
 
 
 class PreparedNote(msgspec.Struct, frozen=True):
-    """What the folder holds. `refused` says why there is nothing in it: it was tried and failed.
+    """What the folder holds.
 
-    worst: the lowest cosine to sentence-transformers that was found when it was prepared.
+    files: SHA-256 by name; worst: the lowest cosine to sentence-transformers when it was prepared;
+    refused: why the conversion failed and the folder is empty, or None.
     """
 
     key: PreparedKey
@@ -195,23 +179,29 @@ class PreparedNote(msgspec.Struct, frozen=True):
 
     @property
     def shape(self) -> Shape:
-        """What an encoder must know of the model."""
+        """The shape of its encoder."""
         return Shape(self.dimension, self.query_length, self.document_length, self.separator)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A folder whose every file was compared with its note, or a refusal without files."""
+    """A folder whose files all match its note, or a refusal without files."""
 
     folder: Path
     note: PreparedNote
 
 
 def find(key: PreparedKey) -> Prepared | None:
-    """The prepared encoder of `key`, or None where there is none that is whole."""
+    """The prepared encoder of `key`, or None where there is no undamaged one."""
     folder = _root() / key.name
-    note = _read_note(folder / NOTE)
-    if note is None or note.key != key:
+    try:
+        digest, _, data = (folder / NOTE).read_bytes().partition(b"\n")
+        if digest != hashlib.sha256(data).hexdigest().encode():
+            return None
+        note = msgspec.json.decode(data, type=PreparedNote)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if note.key != key:
         return None
     try:
         for name, expected in note.files.items():
@@ -226,26 +216,26 @@ def find(key: PreparedKey) -> Prepared | None:
 
 @contextlib.contextmanager
 def alone(key: PreparedKey) -> Iterator[None]:
-    """Hold the right to write `key`; others, in this process or another, wait.
+    """Hold the lock of `key` for writing; others, in this process or another, wait.
 
     Raises:
         OSError: the cache folder cannot be written.
     """
     _root().mkdir(parents=True, exist_ok=True)
     with FileLock(_root() / f"{key.name}.lock"):
-        # Whoever left these behind is dead, since we hold the lock.
+        # The lock is ours, so the process that left these behind has ended.
         for left in _root().glob(f".{key.name}.*"):
             shutil.rmtree(left, ignore_errors=True)
         yield
 
 
 def store(key: PreparedKey, make: Callable[[Path], PreparedNote]) -> Prepared:
-    """Have the encoder of `key` made beside its place and put it there; call within `alone`.
+    """Make the encoder of `key` in a temporary folder and move it into the cache; call in `alone`.
 
-    make: writes the files into the folder that it is given, and returns the note for them.
+    make: writes the files into the given folder and returns their note.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written. Whatever `make` raises.
+        OSError: the disk is full or the folder cannot be written. Also what `make` raises.
     """
     target = _root() / key.name
     beside = _root() / f".{key.name}.{os.getpid()}"
@@ -253,14 +243,24 @@ def store(key: PreparedKey, make: Callable[[Path], PreparedNote]) -> Prepared:
     beside.mkdir(parents=True)
     try:
         note = make(beside)
-        _write_note(beside / NOTE, note)
-        # What stands there is damaged, and a folder cannot be renamed onto one that has files.
+        data = msgspec.json.encode(note)
+        # The note has a checksum too: a flipped byte in a length or a padding id would give wrong
+        # vectors as surely as one in the weights.
+        with (beside / NOTE).open("wb") as stream:
+            stream.write(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # A folder already there is damaged, and cannot be replaced while it has files.
         shutil.rmtree(target, ignore_errors=True)
         beside.rename(target)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    _forget_oldest()
+    # Remove the folders prepared longest ago; a process that has one open keeps its mapped files.
+    with contextlib.suppress(OSError):  # another process may remove one at the same time
+        kept = [one for one in _root().glob("[!.]*") if one.is_dir()]
+        for folder in sorted(kept, key=lambda one: one.stat().st_mtime_ns)[:-_MOST_KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
     return Prepared(target, note)
 
 
@@ -278,83 +278,50 @@ def _root() -> Path:
     return places().cache / "encoders"
 
 
-def _write_note(path: Path, note: PreparedNote) -> None:
-    # The checksum of the note comes first: a flipped byte in a length or a padding id would give
-    # wrong vectors as surely as one in the weights.
-    data = msgspec.json.encode(note)
-    path.write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
-def _read_note(path: Path) -> PreparedNote | None:
-    try:
-        digest, _, data = path.read_bytes().partition(b"\n")
-        if digest != hashlib.sha256(data).hexdigest().encode():
-            return None
-        return msgspec.json.decode(data, type=PreparedNote)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _forget_oldest() -> None:
-    """Remove the folders that were prepared longest ago; who has one open keeps what it mapped."""
-    with contextlib.suppress(OSError):  # another process may remove one at the same time
-        kept = [one for one in _root().glob("[!.]*") if one.is_dir()]
-        for folder in sorted(kept, key=lambda one: one.stat().st_mtime_ns)[:-_MOST_KEPT]:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 # The encoder ------------------------------------------------------------------------------------
 
 
 class OpenVinoEncoder(BaseEncoder):
-    """A prepared encoder; `encoder.Encoder` says what its members mean.
+    """A prepared encoder; see `encoder.Encoder` for the members.
 
-    Safe to call from several threads. A waiting query goes before the next batch of documents.
+    Safe to call from several threads. A waiting query precedes the next batch of documents.
 
     Raises (on construction):
-        ModelError: OpenVINO does not take the files.
+        ModelError: OpenVINO does not load the files.
     """
 
     def __init__(self, found: Prepared, recipe: Encoding) -> None:
         note = found.note
         self._precision = note.key.precision
-        super().__init__(
-            note.key.model,
-            note.key.revision,
-            recipe,
-            note.shape,
-            device="cpu",
-            dtype=DTYPES[self._precision],
-        )
+        model, dtype = note.key.model, DTYPES[self._precision]
+        super().__init__(model, note.key.revision, recipe, note.shape, device="cpu", dtype=dtype)
         self._folder = found.folder
         self._tokenizer = TextTokenizer.from_file(found.folder / TOKENIZER, note.pad)
         try:
-            # Copy-on-write maps: OpenVINO wants to be able to write and never does. It reads from
-            # this map for as long as it runs, and does not keep it: the encoder must.
+            # Copy-on-write, since OpenVINO requires writable memory and never writes. It reads from
+            # this map as long as it runs without holding a reference: the encoder must.
             self._graph = np.memmap(found.folder / GRAPH, dtype=np.uint8, mode="c")
             self._words = (
                 np.load(found.folder / WORDS, mmap_mode="r") if WORDS in note.files else None
             )
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             raise ModelError(f"{found.folder} cannot be read: {error}") from error
-        self._turns = PriorityLock()
+        self._lock = PriorityLock()
         self._compiling = threading.Lock()
         self._compiled: dict[str, Any] = {}
-        self._asking = threading.Lock()
+        self._requesting = threading.Lock()
         queries = self._model("queries")
         self._inputs = frozenset(one.get_any_name() for one in queries.inputs)
         self._request = queries.create_infer_request()
 
     def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors:
         if len(inputs) > _FEW:
-            return self._stream(inputs, max_length, urgent=True)
+            return self._stream(inputs, max_length, urgent=True, progress=silent)
         vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         for row, tokens in enumerate(self._tokenizer.tokens(inputs, max_length)):
             feed = self._feed(Batch.of([row], [tokens]))
-            # One request is one state, so queries of several threads go in turn.
-            with self._asking, self._turns.take(urgent=True):
+            # The request holds the tensors of one query at a time.
+            with self._requesting, self._lock.take(urgent=True):
                 self._request.infer(feed, share_inputs=True)
                 vectors[row] = self._request.get_output_tensor(0).data[0]
         return vectors
@@ -365,14 +332,9 @@ class OpenVinoEncoder(BaseEncoder):
         return self._stream(inputs, max_length, urgent=False, progress=progress)
 
     def _stream(
-        self,
-        inputs: Sequence[SideInput],
-        max_length: int,
-        *,
-        urgent: bool,
-        progress: Reporter = silent,
+        self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool, progress: Reporter
     ) -> Vectors:
-        """Encode all `inputs` with as many batches under way as there are streams, and one more."""
+        """Encode `inputs` with one more batch in progress than there are streams."""
         vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         if not inputs:
             return vectors
@@ -404,17 +366,17 @@ class OpenVinoEncoder(BaseEncoder):
                 for batch, feed in batches:
                     if not idle:
                         collect()
-                    # Who has the turn starts work; so nothing starts while a query is at it.
-                    with self._turns.take(urgent=urgent):
+                    # No batch starts while a query runs.
+                    with self._lock.take(urgent=urgent):
                         request = idle.pop()
                         request.start_async(feed, share_inputs=True)
                         running.append((request, batch))
                 while running:
                     collect()
             finally:
-                # Nothing may run on arrays that are about to go away.
+                # The arrays must outlive the requests that use them.
                 for request, _ in running:
-                    with contextlib.suppress(RuntimeError):  # its vectors are not wanted any more
+                    with contextlib.suppress(RuntimeError):  # its vectors are discarded
                         request.wait()
         return vectors
 
@@ -426,7 +388,7 @@ class OpenVinoEncoder(BaseEncoder):
         return {name: array for name, array in feed.items() if name in self._inputs}
 
     def _model(self, use: str) -> Any:
-        """The model compiled for queries or documents, at the first need of either."""
+        """The model compiled for queries or documents, when first needed."""
         with self._compiling:
             if use not in self._compiled:
                 shared = runtime().Tensor(self._graph, shared_memory=True)

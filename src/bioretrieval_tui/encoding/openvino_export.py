@@ -1,7 +1,7 @@
-"""Convert a model for OpenVINO, once, and compare it with sentence-transformers before it is used.
+"""Convert a model for OpenVINO, once, and compare it with sentence-transformers before its use.
 
 torch, sentence-transformers and openvino are imported within functions, and only where a model is
-not in the cache yet.
+not in the cache.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.device import limit_threads, precision
+from bioretrieval_tui.encoding.device import PRECISION_VARIABLE, limit_threads, precision
 from bioretrieval_tui.encoding.encoder import Shape, Vectors, unit_length
 from bioretrieval_tui.encoding.model_files import ModelFiles, ModelSource
 from bioretrieval_tui.encoding.openvino_encoder import (
@@ -53,19 +53,10 @@ _log = logging.getLogger(__name__)
 STAGE = "preparing the query encoder"
 _STEPS = 3
 LEAST_COSINE: dict[Precision, float] = {"bf16": 0.999, "f32": 0.999999}
-"""To sentence-transformers in float32, for each of the texts that are tried."""
+"""Lowest cosine to sentence-transformers in float32, of each of PARITY_TEXTS."""
 _LENGTH_TOLERANCE: dict[Precision, float] = {"bf16": 2e-2, "f32": 1e-4}
-"""How far a vector's length may be off, as a share: dot products rank by it."""
+"""Tolerated share by which a vector's length may differ: dot products rank by it."""
 
-
-_MIDDLE = (
-    "Heart failure with preserved ejection fraction is common in older adults, and few treatments"
-    " have been shown to lengthen life. We reviewed trials of four classes of drug."
-)
-_OTHER = (
-    "MicroRNA-21 is expressed in tumour tissue. Its knock-down slowed growth of the cells in"
-    " culture and in mice, which suggests that it could serve as a target."
-)
 _LONG = (
     "Participants with type 2 diabetes were assigned at random to metformin or placebo and"
     " followed for two years; glycated haemoglobin, body weight and renal function were measured"
@@ -80,33 +71,39 @@ PARITY_TEXTS = (
     "BRCA1 and BRCA2 mutations raise the risk of ovarian cancer.",
     "interleukin-6 (IL-6), TNF-\u03b1 and IFN-\u03b3 in 12.5% of samples; P < 0.001 [95% CI]",
     "\u00c9tude de la maladie de Beh\u00e7et chez l'adulte",
-    _MIDDLE,
-    _OTHER,
+    (
+        "Heart failure with preserved ejection fraction is common in older adults, and few"
+        " treatments have been shown to lengthen life. We reviewed trials of four classes of drug."
+    ),
+    (
+        "MicroRNA-21 is expressed in tumour tissue. Its knock-down slowed growth of the cells in"
+        " culture and in mice, which suggests that it could serve as a target."
+    ),
     "x" * 300,
     _LONG,
     _LONG * 3,
     _LONG * 40,
 )
-"""On which a prepared encoder is compared with sentence-transformers: our own sentences, nothing,
-one word, symbols, accents, and more than any model takes."""
+"""Texts for the comparison with sentence-transformers: sentences, the empty text, one word,
+symbols, accents, and more tokens than any model takes."""
 
 
 class ConversionRefused(Exception):
-    """The model cannot be had in OpenVINO, or not exactly enough; the message says why."""
+    """OpenVINO cannot run the model, or not exactly enough; the message says why."""
 
 
 def convert(
     modules: Any, precision: Precision, folder: Path, *, types: bool = True, pairs: bool = False
 ) -> None:
-    """Convert a SentenceTransformer (from token ids and mask to one vector a text) into `folder`.
+    """Convert a SentenceTransformer (token ids and mask to one vector per text) into `folder`.
 
     Writes GRAPH, the compiled model as OpenVINO exports it; TOKENIZER; and WORDS, the table of word
-    vectors (ids, width) in float32, if it could be taken out of the graph. types: whether the
-    recipe gives segments to a model that knows them; pairs: whether there are inputs of two
-    segments, so that the graph must be told which token is of which.
+    vectors (ids, width) in float32, if it can be taken out of the graph. types: whether the recipe
+    gives segments to a model that knows them; pairs: whether inputs have two segments, so that the
+    graph needs the segment of each token as an input.
 
     Raises:
-        ConversionRefused: OpenVINO or the tracing of the model does not manage it. OSError.
+        ConversionRefused: the model cannot be traced or converted. OSError.
     """
     tokenizer = getattr(modules.tokenizer, "backend_tokenizer", None)
     if tokenizer is None:
@@ -121,7 +118,7 @@ def convert(
         graph = io.BytesIO()
         compiled.export_model(graph)
     except Exception as error:
-        # Tracing runs the model's own code, and both libraries raise whatever they raise.
+        # Tracing runs the model's own code; the errors of both libraries vary.
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
         raise ConversionRefused(f"it cannot be converted: {reason}") from error
     if words is not None and max(tokenizer.get_vocab().values(), default=0) >= len(words):
@@ -160,7 +157,7 @@ def _traced(modules: Any, *, types: bool, pairs: bool) -> Any:
                 features = part(features)
             return features["sentence_embedding"]
 
-    # Two texts of unlike length, so that no size of the example looks like a constant of the model.
+    # Two texts of unlike length, so that no size of the example is taken for a constant.
     ids = torch.full((2, 7), int(modules.tokenizer.pad_token_id) + 3, dtype=torch.int64)
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0
@@ -169,23 +166,23 @@ def _traced(modules: Any, *, types: bool, pairs: bool) -> Any:
         example["token_type_ids"] = torch.zeros_like(ids)
         example["token_type_ids"][:, 3:] = 1
     with torch.no_grad(), warnings.catch_warnings():
-        # The tracer warns of every condition; whether the result is right is compared below.
+        # The tracer warns of every branch; `_compare` checks the result.
         warnings.simplefilter("ignore")
         inputs = tuple(example.values())
         decoder = TorchScriptPythonDecoder(Whole().eval(), example_input=inputs)
         frontend = FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(decoder))
     for name in example:
-        # The tracer leaves names of its own beside ours, and which one counts is not said.
+        # The tracer adds names of its own; only the one set here is kept.
         model.input(name).get_tensor().set_names({name})
     return model
 
 
 def _take_words_out(model: Any) -> npt.NDArray[np.float32] | None:
-    """Make the vectors of the words an input `words` of `model`; returns the table, if it can.
+    """Replace the table of word vectors in `model` by an input `words`; returns the table, or None.
 
     The table is a large part of a model (half of the embedded one, two thirds of a multilingual
-    one), and a query needs a dozen of its rows: mapped from a file, only those are ever read.
+    one), and a query needs a dozen of its rows: from a mapped file, only those are read.
     """
     openvino = runtime()
     ids = next(one for one in model.get_parameters() if "input_ids" in one.output(0).get_names())
@@ -211,7 +208,7 @@ def _take_words_out(model: Any) -> npt.NDArray[np.float32] | None:
     rows: npt.NDArray[np.float32] = np.array(table.data, dtype=np.float32)
     words = openvino.opset13.parameter([-1, -1, rows.shape[1]], openvino.Type.f32, name="words")
     lookup.output(0).replace(words.output(0))
-    # Only now: what is replaced hands its own names on.
+    # Only now, since the replaced output passes its names on.
     words.output(0).get_tensor().set_names({"words"})
     model.add_parameters([words])
     model.validate_nodes_and_infer_types()
@@ -225,7 +222,7 @@ def lowest_cosine(
     *,
     lengths: bool,
 ) -> float:
-    """The lowest cosine between rows of the same text; `lengths`: their lengths must agree too.
+    """The lowest cosine between corresponding rows; lengths: whether lengths must agree too.
 
     Raises:
         ConversionRefused: it is under `LEAST_COSINE`, or a length is off.
@@ -235,12 +232,12 @@ def lowest_cosine(
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = (a * b).sum(axis=1) / (length_a * length_b)
         off = np.abs(length_a / length_b - 1)
-    # A vector of zeros, or of no numbers, has no cosine: that is the lowest.
+    # A vector of zeros or with NaN has no cosine: it counts as the lowest.
     worst = float(np.nan_to_num(cosines, nan=-1.0).min())
     if worst < LEAST_COSINE[precision]:
         raise ConversionRefused(
             f"its vectors differ from sentence-transformers' (cosine {worst:.6f},"
-            f" at least {LEAST_COSINE[precision]} is asked)"
+            f" required: {LEAST_COSINE[precision]})"
         )
     if lengths and not bool((off <= _LENGTH_TOLERANCE[precision]).all()):
         raise ConversionRefused(f"the lengths of its vectors are off by {off.max():.1%}")
@@ -248,10 +245,10 @@ def lowest_cosine(
 
 
 def prepared_encoder(source: ModelSource, reporter: Reporter) -> OpenVinoEncoder | None:
-    """The encoder of `source` for the CPU, prepared first if the cache has none that is whole.
+    """The CPU encoder of `source`, prepared first if the cache has no undamaged one.
 
-    None where the model is not for OpenVINO, or OpenVINO not for this machine: then the reason is
-    in the log and in a note to `reporter`.
+    None where OpenVINO cannot run the model or not on this machine; the reason is logged and given
+    to `reporter` as a note.
 
     Raises:
         ModelError: the model's files are missing, altered or of another revision.
@@ -262,55 +259,57 @@ def prepared_encoder(source: ModelSource, reporter: Reporter) -> OpenVinoEncoder
     try:
         return OpenVinoEncoder(found, source.recipe)
     except ModelError as error:
-        # Every byte is as it was when it was compared; so it is OpenVINO that does not want it.
-        _tell(reporter, source.model, error.line())
+        _report_torch(reporter, source.model, error.line())
         return None
 
 
 def find_or_prepare(source: ModelSource, reporter: Reporter) -> Prepared | None:
-    """The prepared encoder of `source`, whole; raises and reports as `prepared_encoder` does."""
-    if source.recipe.pooling == "last" or source.recipe.append is not None:
-        # Such models are large and read from left to right, for which nothing is gained yet.
-        source.files()
-        _tell(reporter, source.model, "its last token is what is pooled")
+    """The prepared encoder of `source`; raises and reports as `prepared_encoder` does."""
+    try:
+        return _found_or_prepared(source, reporter)
+    except ConversionRefused as error:
+        _report_torch(reporter, source.model, str(error))
         return None
+
+
+def _report_torch(reporter: Reporter, model: str, reason: str) -> None:
+    _log.info("%s is encoded by torch: %s", model, reason)
+    reporter(Progress("loading model", 0, None, unit="models", note=f"with torch: {reason}"))
+
+
+def _found_or_prepared(source: ModelSource, reporter: Reporter) -> Prepared:
+    if source.recipe.pooling == "last" or source.recipe.append is not None:
+        # Such models are large decoders, for which OpenVINO has shown no gain.
+        source.files()
+        raise ConversionRefused("it pools the last token")
     try:
         machine = chip()
     except (ImportError, RuntimeError) as error:
-        _tell(reporter, source.model, f"OpenVINO does not run here: {error}")
-        return None
+        raise ConversionRefused(f"OpenVINO does not run here: {error}") from error
     if machine is None:
-        _tell(reporter, source.model, "this processor has no bfloat16, which is asked for")
-        return None
+        asked = f"which {PRECISION_VARIABLE} asks for"
+        raise ConversionRefused(f"this processor has no bfloat16, {asked}")
     if source.revision is None:
         here = source.files()
         source = replace(source, revision=here.revision, files=lambda: here)
     try:
         found = _of_chip(machine, source, reporter)
         if found.note.refused and machine.precision == "bf16" and precision() == "auto":
-            # A model that bfloat16 blurs is still quicker here than by torch.
+            # In float32 OpenVINO is still faster than torch.
             _log.info("%s is encoded in float32: %s", source.model, found.note.refused)
             found = _of_chip(replace(machine, precision="f32"), source, reporter)
     except OSError as error:
         reason = f"the cache folder cannot be written: {error.strerror or error}"
-        _tell(reporter, source.model, reason)
-        return None
+        raise ConversionRefused(reason) from error
     if found.note.refused is not None:
-        _tell(reporter, source.model, found.note.refused)
-        return None
+        raise ConversionRefused(found.note.refused)
     return found
 
 
 def _of_chip(machine: Chip, source: ModelSource, reporter: Reporter) -> Prepared:
-    """The prepared encoder of `source`, whose revision is known, or the refusal of one."""
-    key = PreparedKey(
-        source.model,
-        source.revision or "",
-        recipe_hash(source.recipe),
-        machine.openvino,
-        machine.processor,
-        machine.precision,
-    )
+    """The prepared encoder of `source`, whose revision is known, or its refusal."""
+    named = (source.model, source.revision or "", recipe_hash(source.recipe))
+    key = PreparedKey(*named, machine.openvino, machine.processor, machine.precision)
     found = find(key)
     if found is None:
         here = source.files()
@@ -320,13 +319,8 @@ def _of_chip(machine: Chip, source: ModelSource, reporter: Reporter) -> Prepared
     return found
 
 
-def _tell(reporter: Reporter, model: str, reason: str) -> None:
-    _log.info("%s is encoded by torch: %s", model, reason)
-    reporter(Progress("loading model", 0, None, unit="models", note=f"with torch: {reason}"))
-
-
 def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Reporter) -> Prepared:
-    """Convert, compare and store; a refusal is stored too, so that it is not tried every time."""
+    """Convert, compare and store; a refusal is stored too, so that it is not repeated."""
 
     def step(done: int) -> None:
         reporter(Progress(STAGE, done, _STEPS, unit="steps", note=key.model))
@@ -337,11 +331,11 @@ def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Re
     shape = shape_of(key.model, modules, recipe)
     pairs = any(side.pair for side in (recipe.query, recipe.document) if side is not None)
 
+    types = recipe.token_type_ids is not False
+
     def make(beside: Path) -> PreparedNote:
         step(1)
-        convert(
-            modules, key.precision, beside, types=recipe.token_type_ids is not False, pairs=pairs
-        )
+        convert(modules, key.precision, beside, types=types, pairs=pairs)
         step(2)
         note = PreparedNote(
             key=key,
@@ -369,24 +363,22 @@ def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Re
 
 
 def _compare(encoder: OpenVinoEncoder, modules: Any, shape: Shape) -> float:
-    """The lowest cosine to sentence-transformers over queries, alone and many, and documents.
+    """The lowest cosine to sentence-transformers: queries alone, queries together, documents.
 
     Raises:
-        ConversionRefused: the vectors are not the same.
+        ConversionRefused: the vectors differ.
     """
-    texts = PARITY_TEXTS
-    query, document = (side_recipe(encoder.recipe, side) for side in ("query", "document"))
+    texts, recipe = PARITY_TEXTS, encoder.recipe
+    query, document = (side_recipe(recipe, side) for side in ("query", "document"))
     queries = [query.query(text, separator=shape.separator) for text in texts]
     documents = [Document("", "A title", text) for text in texts]
     inputs = [document.document(one, separator=shape.separator) for one in documents]
-    of_queries = _reference(modules, queries, shape.query_length, encoder.recipe)
+    of_queries = _reference(modules, queries, shape.query_length, recipe)
+    of_documents = _reference(modules, inputs, shape.document_length, recipe)
     pairs = (
         (encoder.plain_queries(texts), of_queries),
         (np.concatenate([encoder.plain_queries([text]) for text in texts]), of_queries),
-        (
-            encoder.plain_documents(documents),
-            _reference(modules, inputs, shape.document_length, encoder.recipe),
-        ),
+        (encoder.plain_documents(documents), of_documents),
     )
     return min(
         lowest_cosine(
@@ -402,18 +394,17 @@ def _compare(encoder: OpenVinoEncoder, modules: Any, shape: Shape) -> float:
 def _reference(
     modules: Any, inputs: Sequence[SideInput], max_length: int, recipe: Encoding
 ) -> Vectors:
-    """The vectors by torch, one input after the other, tokenised by the model's own tokenizer."""
+    """The vectors by torch, one input at a time, with the model's own tokenizer."""
     import torch
 
     vectors = []
     for one in inputs:
         first = encodable(one.first)
-        # As a list of one: a lone pair whose second text is empty is taken for a single text.
+        # In a list, since a single pair whose second text is empty is taken for one text.
         given = first if one.second is None else [first, encodable(one.second)]
-        features: Any = modules.tokenizer(
-            [given], truncation=True, max_length=max_length, return_tensors="pt"
+        features: Any = dict(
+            modules.tokenizer([given], truncation=True, max_length=max_length, return_tensors="pt")
         )
-        features = dict(features)
         if recipe.token_type_ids is False or not takes_types(modules[0].model, modules.tokenizer):
             features.pop("token_type_ids", None)
         with torch.inference_mode():

@@ -1,8 +1,8 @@
-"""Recipes: how a model encodes, as data; what one side of a recipe gives to the tokenizer; the hash
-that names a recipe; and what the encoders here refuse, by name.
+"""Recipes: how a model encodes, as data; the tokenizer's input for each side; the hash that names a
+recipe; and the recipes that the encoders refuse.
 
-Pure functions over text. A vector that is nearly right ranks wrongly and the user cannot see it, so
-a recipe that is not supported is refused and never approximated.
+Pure functions over text. A vector that is nearly right ranks wrongly without the user seeing it, so
+an unsupported recipe is refused and never approximated.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _RERANKED = ("{query}", "{title} {text}")
 
 @dataclass(frozen=True, slots=True)
 class SideInput:
-    """What the tokenizer is given: one text, or a pair of segments when `second` is not None."""
+    """Input of the tokenizer: one text, or a pair of segments when `second` is not None."""
 
     first: str
     second: str | None = None
 
     @property
     def characters(self) -> int:
-        """Length of all text: what inputs are sorted by before they are tokenised."""
+        """Length of all text, by which inputs are sorted before they are tokenised."""
         return len(self.first) + len(self.second or "")
 
 
@@ -59,14 +59,10 @@ class SideRecipe:
         return self._fill({"query": text, "text": text, "title": "", "sep": separator})
 
     def document(self, document: Document, *, separator: str = "", query: str = "") -> SideInput:
-        """The input for a document; `query` is what a cross-encoder reads beside it."""
-        values = {
-            "query": query,
-            "text": document.text,
-            "title": document.title,
-            "sep": separator,
-        }
-        return self._fill({name: value.strip() for name, value in values.items()})
+        """The input for a document; query: read with it by a cross-encoder."""
+        title, text = document.title.strip(), document.text.strip()
+        sep = separator.strip()
+        return self._fill({"query": query.strip(), "text": text, "title": title, "sep": sep})
 
     def _fill(self, values: Mapping[str, str]) -> SideInput:
         filled = []
@@ -74,10 +70,11 @@ class SideRecipe:
             parts: list[str] = []
             before: str | None = None
             for literal, name in segment:
-                if before == "title" and name == "text" and not _says_something(literal):
-                    # An empty title takes the blank or full stop behind it along, as BEIR's own
-                    # joining sees to: to some tokenizers two blanks are not one.
-                    literal = literal if values["title"] else ""
+                blank = not any(character.isalnum() for character in literal)
+                if before == "title" and name == "text" and blank and not values["title"]:
+                    # As BEIR does, drop the blank or full stop behind an empty title: some
+                    # tokenizers distinguish two blanks from one.
+                    literal = ""
                 parts.append(literal)
                 if name == "instruction":
                     parts.append(self.instruction or "")
@@ -90,7 +87,7 @@ class SideRecipe:
 
 @dataclass(frozen=True, slots=True)
 class ModelPart:
-    """One model of a recipe, with the recipe as that model alone follows it.
+    """One model of a recipe, with the part of the recipe for that model.
 
     model: hub id or folder; adapter: likewise, or None.
     """
@@ -101,44 +98,38 @@ class ModelPart:
 
 
 def parts_of(model: str, recipe: Encoding) -> tuple[ModelPart, ModelPart]:
-    """What encodes queries, and what encodes documents; equal where one model does both.
+    """The parts that encode queries and documents; equal where one model does both.
 
-    model: stands in for the recipe's own name where one model does both (it may be a folder), and
-    for a side that names none.
+    model: replaces the recipe's own name where one model does both (it may be a folder), and names
+    a side without a model.
     """
     query, document = recipe.query or Side(), recipe.document or Side()
-    if (query.model or model) == (document.model or model):
+    names = (query.model or model, document.model or model)
+    if names[0] == names[1]:
         names = (model, model)
-    else:
-        names = (query.model or model, document.model or model)
-    if names[0] == names[1] and query.adapter == document.adapter:
-        part = ModelPart(model, document.adapter, recipe)
-        return part, part
-    return (
-        ModelPart(names[0], query.adapter, _one_sided(recipe, _as_document(query))),
-        ModelPart(names[1], document.adapter, _one_sided(recipe, document)),
-    )
-
-
-def _one_sided(recipe: Encoding, side: Side) -> Encoding:
-    return msgspec.structs.replace(recipe, query=side, document=side)
-
-
-def _as_document(query: Side) -> Side:
-    """The query's side in words that fill from a document as well."""
-    template = query.template or _DEFAULT_TEMPLATES["query"]
+        if query.adapter == document.adapter:
+            part = ModelPart(model, document.adapter, recipe)
+            return part, part
+    # The query's template, spelt so that it fills from a document too.
     pair = query.pair and (
         query.pair[0].replace("{query}", "{text}"),
         query.pair[1].replace("{query}", "{text}"),
     )
-    return msgspec.structs.replace(query, template=template.replace("{query}", "{text}"), pair=pair)
+    template = (query.template or _DEFAULT_TEMPLATES["query"]).replace("{query}", "{text}")
+    query = msgspec.structs.replace(query, template=template, pair=pair)
+    of_query = msgspec.structs.replace(recipe, query=query, document=query)
+    of_document = msgspec.structs.replace(recipe, query=document, document=document)
+    return (
+        ModelPart(names[0], query.adapter, of_query),
+        ModelPart(names[1], document.adapter, of_document),
+    )
 
 
 def reranking_recipe(recipe: Encoding) -> SideRecipe:
-    """How a cross-encoder reads a query and a document: two segments, the query first.
+    """The two segments that a cross-encoder reads, the query first.
 
     Raises:
-        ModelError: as `side_recipe`, or the recipe does not make two segments.
+        ModelError: as `side_recipe`; also where the recipe does not make two segments.
     """
     given = recipe.document or recipe.query or Side()
     if given.template is not None and given.pair is None:
@@ -146,21 +137,17 @@ def reranking_recipe(recipe: Encoding) -> SideRecipe:
             f"a cross-encoder reads two segments, but its template is {given.template!r}",
             remedy="give its encoding a `pair`, such as " + repr(list(_RERANKED)),
         )
-    pair = given.pair or _RERANKED
-    return side_recipe(
-        msgspec.structs.replace(recipe, document=msgspec.structs.replace(given, pair=pair)),
-        "document",
-    )
+    paired = msgspec.structs.replace(given, pair=given.pair or _RERANKED)
+    return side_recipe(msgspec.structs.replace(recipe, document=paired), "document")
 
 
 def side_recipe(recipe: Encoding, side: SideName, *, instruction: str | None = None) -> SideRecipe:
     """One side of `recipe`; `instruction` replaces the recipe's own where given.
 
     Raises:
-        ModelError: a template names an unknown field, or needs an instruction that is not there.
+        ModelError: a template names an unknown field, or needs a missing instruction.
     """
-    given = (recipe.query if side == "query" else recipe.document) or Side()
-    templates = given.pair or (given.template or _DEFAULT_TEMPLATES[side],)
+    given, templates = _templates(recipe, side)
     segments = tuple(_parse(template) for template in templates)
     chosen = instruction if instruction is not None else recipe.instruction
     needs = any(name == "instruction" for segment in segments for _, name in segment)
@@ -172,11 +159,16 @@ def side_recipe(recipe: Encoding, side: SideName, *, instruction: str | None = N
     return SideRecipe(side, segments, chosen, given.max_length)
 
 
-def recipe_hash(recipe: Encoding) -> str:
-    """Hex SHA-256 of all that can change a vector, and of nothing else.
+def _templates(recipe: Encoding, side: SideName) -> tuple[Side, tuple[str, ...]]:
+    given = (recipe.query if side == "query" else recipe.document) or Side()
+    return given, given.pair or (given.template or _DEFAULT_TEMPLATES[side],)
 
-    Two spellings of one recipe (a default written out, {query} for {text} on the query side)
-    hash alike; notes, sources and grades do not count, nor do per-benchmark instructions, which
+
+def recipe_hash(recipe: Encoding) -> str:
+    """Hex SHA-256 of everything that can change a vector, and of nothing else.
+
+    Two spellings of one recipe (a default written out, {query} for {text} on the query side) have
+    one hash; notes, sources and grades do not count, nor do per-benchmark instructions, which
     belong to a search rather than to the vectors of an index.
     """
     models = [side.model for side in (recipe.query, recipe.document) if side and side.model]
@@ -199,22 +191,14 @@ def recipe_hash(recipe: Encoding) -> str:
 
 
 def _canonical_side(recipe: Encoding, side: SideName) -> dict[str, Any]:
-    given = (recipe.query if side == "query" else recipe.document) or Side()
-    templates: tuple[str, ...] = given.pair or (given.template or _DEFAULT_TEMPLATES[side],)
+    given, segments = _templates(recipe, side)
     if side == "query":
-        templates = tuple(template.replace("{query}", "{text}") for template in templates)
-    return {
-        "segments": list(templates),
-        "max_length": given.max_length,
-        "adapter": given.adapter,
-    }
+        segments = tuple(segment.replace("{query}", "{text}") for segment in segments)
+    return {"segments": segments, "max_length": given.max_length, "adapter": given.adapter}
 
 
 def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
-    """Literal text and field names of a template, in turn.
-
-    Parsed once and filled by hand: `str.format` would also follow attributes and formats.
-    """
+    """Pairs of literal text and field name; `str.format` would also follow attributes."""
     try:
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -228,20 +212,16 @@ def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
     return tuple((literal, name) for literal, name, _, _ in parsed)
 
 
-def _says_something(literal: str) -> bool:
-    return any(character.isalnum() for character in literal)
-
-
 _LIBRARIES = ("transformers", "sentence-transformers", "tokenizers", "torch")
-"""Packages whose version a recipe may ask for: they are what encodes here."""
+"""Packages that a recipe may require: the ones that encode here."""
 _NOT_VECTORS = {
     "none": (
         "it predicts masked words, and must be fine-tuned before it retrieves",
-        "use a model that was trained for it: bioretrieval-tui list models -w role=retriever",
+        "use a model trained for retrieval: bioretrieval-tui list models -w role=retriever",
     ),
     "lexical": (
-        "it matches words and makes no vectors of the kind an index keeps",
-        "every index answers by words already; use a model that makes dense vectors",
+        "it is a lexical retriever without dense vectors",
+        "every index has BM25 already; use a model that makes dense vectors",
     ),
     "cross-encoder": (
         "it is a cross-encoder, which scores a query and a document together",
@@ -251,12 +231,37 @@ _NOT_VECTORS = {
 
 
 def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
-    """Raise a ModelError that names all that `recipe` asks for and no encoder here can do."""
+    """Raise a ModelError that names everything in `recipe` that no encoder here supports."""
     if recipe.type in _NOT_VECTORS:
         reason, remedy = _NOT_VECTORS[recipe.type]
         raise ModelError(f"{model_id} cannot be used for search: {reason}", remedy=remedy)
-    faults = _static_faults(recipe) if recipe.type == "static" else _faults(recipe)
-    faults[f"it is a {recipe.type}"] = recipe.type not in ("static", "bi-encoder")
+    sides = [side for side in (recipe.query, recipe.document) if side is not None]
+    adapted = any(side.adapter for side in sides)
+    if recipe.type == "static":
+        faults = {
+            "it encodes title and text as a pair": any(side.pair for side in sides),
+            "it uses an adapter": adapted,
+            "it appends a token to every text": recipe.append is not None,
+            f"it pools by {recipe.pooling}": recipe.pooling not in (None, "mean"),
+        }
+    else:
+        required = re.split(r"[\s<>=!~\[;]", (recipe.requires or "").strip(), maxsplit=1)[0]
+        faults = {
+            f"it needs {recipe.library}": recipe.library == "model2vec",
+            f"it needs the package {required}": (
+                bool(required) and required.casefold().replace("_", "-") not in _LIBRARIES
+            ),
+            "its recipe names no adapter": recipe.library == "adapters" and not adapted,
+            # Where the last token is pooled the padding side does not matter, and no other known
+            # model pads on the left.
+            f"it pads on the left and pools by {recipe.pooling}": (
+                recipe.padding_side == "left" and recipe.pooling != "last"
+            ),
+            "its pooling is not known": (
+                recipe.pooling is None and (recipe.library != "sentence-transformers" or adapted)
+            ),
+            f"it is a {recipe.type}": recipe.type != "bi-encoder",
+        }
     found = [reason for reason, holds in faults.items() if holds]
     if found:
         raise ModelError(
@@ -274,46 +279,11 @@ def refuse_reranking(model_id: str, recipe: Encoding) -> None:
         )
 
 
-def _faults(recipe: Encoding) -> dict[str, bool]:
-    sides = [side for side in (recipe.query, recipe.document) if side is not None]
-    adapted = any(side.adapter for side in sides)
-    package = _package(recipe.requires)
-    return {
-        f"it needs {recipe.library}": recipe.library == "model2vec",
-        f"it needs the package {package}": package is not None,
-        "its recipe names no adapter": recipe.library == "adapters" and not adapted,
-        # Of what is pooled by its last token the side of the padding is no matter, and nothing
-        # else that is known pads on the left.
-        f"it pads on the left and pools by {recipe.pooling}": (
-            recipe.padding_side == "left" and recipe.pooling != "last"
-        ),
-        "its pooling is not known": (
-            recipe.pooling is None and (recipe.library != "sentence-transformers" or adapted)
-        ),
-    }
-
-
-def _static_faults(recipe: Encoding) -> dict[str, bool]:
-    sides = [side for side in (recipe.query, recipe.document) if side is not None]
-    return {
-        "it encodes title and text as a pair": any(side.pair for side in sides),
-        "it uses an adapter": any(side.adapter for side in sides),
-        "it appends a token to every text": recipe.append is not None,
-        f"it pools by {recipe.pooling}": recipe.pooling not in (None, "mean"),
-    }
-
-
-def _package(requires: str | None) -> str | None:
-    """The package that a requirement names, unless it is one that is here."""
-    name = re.split(r"[\s<>=!~\[;]", requires.strip(), maxsplit=1)[0] if requires else ""
-    return name if name and name.casefold().replace("_", "-") not in _LIBRARIES else None
-
-
 _SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
 
 
 def recipe_of_folder(folder: Path) -> Encoding | None:
-    """What the folder's own files say, or None where they do not say how it pools."""
+    """The recipe in the folder's own files, or None where they do not say how it pools."""
     if not (folder / "modules.json").is_file():
         return None
     settings = read_settings(folder / "config_sentence_transformers.json")
@@ -342,7 +312,7 @@ def _prompt(prompts: dict[Any, Any], *names: str) -> str:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings in a JSON file of a model's; none where it is missing or damaged."""
+    """The settings in a JSON file of a model; empty where it is missing or damaged."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

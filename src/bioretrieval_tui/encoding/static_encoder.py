@@ -1,4 +1,4 @@
-"""Static embeddings (model2vec): a table of word vectors and their mean. No model library at all.
+"""Static embeddings (model2vec): the mean of word vectors from a table, without a model library.
 
 safetensors and tokenizers are imported within functions.
 """
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _CHUNK = 256
-"""Texts that are tokenised at once, and told about."""
+"""Texts that are tokenised at once, between two reports of progress."""
 _ENDLESS = 2**31
 _TABLES = ("embeddings", "embedding.weight")
-"""What model2vec and sentence-transformers call the table."""
+"""The table's name in files of model2vec and of sentence-transformers."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """vectors: float32 (rows, dimension); rows: of each token, None where a token is its row;
-    weights: of each token in the mean, None where all weigh 1."""
+    """vectors: float32 (rows, dimension); rows: row of each token id, None where they are equal;
+    weights: of each token in the mean, None where all are 1."""
 
     vectors: Vectors
     rows: npt.NDArray[np.int64] | None
@@ -46,7 +46,7 @@ def load_static_encoder(model_id: str, files: ModelFiles, recipe: Encoding) -> S
     """The encoder of a folder with model.safetensors, tokenizer.json and config.json.
 
     Raises:
-        ModelError: a file is missing or is not what it should be.
+        ModelError: a file is missing or malformed.
     """
     from tokenizers import Tokenizer
 
@@ -54,7 +54,7 @@ def load_static_encoder(model_id: str, files: ModelFiles, recipe: Encoding) -> S
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:
-        # The library raises a bare Exception for whatever is wrong with the file.
+        # The library raises a bare Exception for any fault of the file.
         raise ModelError(f"{model_id}: its tokenizer.json cannot be loaded: {error}") from error
     table = _table(model_id, folder)
     known = len(table.vectors) if table.rows is None else len(table.rows)
@@ -67,9 +67,9 @@ def load_static_encoder(model_id: str, files: ModelFiles, recipe: Encoding) -> S
 
 
 class StaticEncoder(BaseEncoder):
-    """An encoder without a neural network; `encoder.Encoder` says what its members mean.
+    """An encoder without a neural network; see `encoder.Encoder` for the members.
 
-    Safe to call from several threads. A text without a known word has a vector of zeros.
+    Safe to call from several threads. A text without a known word has a zero vector.
     """
 
     def __init__(
@@ -81,13 +81,10 @@ class StaticEncoder(BaseEncoder):
         table: _Table,
         normalise: bool,
     ) -> None:
-        lengths = [side_recipe(recipe, side).max_length for side in ("query", "document")]
-        shape = Shape(
-            dimension=int(table.vectors.shape[1]),
-            query_length=lengths[0] or _ENDLESS,
-            document_length=lengths[1] or _ENDLESS,
-            separator="",
+        query, document = (
+            side_recipe(recipe, side).max_length or _ENDLESS for side in ("query", "document")
         )
+        shape = Shape(int(table.vectors.shape[1]), query, document, separator="")
         super().__init__(model_id, revision, recipe, shape, device="cpu", dtype="float32")
         self.normalised = self.normalised or normalise
         tokenizer.no_padding()
@@ -97,43 +94,35 @@ class StaticEncoder(BaseEncoder):
         self._unknown = _unknown(tokenizer)
 
     def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors:
-        return self._encode(inputs, max_length, silent)[0]
+        return self._encode(inputs, max_length, silent, count=False)
 
     def _encode_documents(
         self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
     ) -> Vectors:
-        vectors, tokens = self._encode(inputs, max_length, progress)
-        self._count(tokens)
-        return vectors
+        return self._encode(inputs, max_length, progress, count=True)
 
     def _encode(
-        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
-    ) -> tuple[Vectors, int]:
-        """Vectors, and the number of their tokens."""
+        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter, *, count: bool
+    ) -> Vectors:
         vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
-        tokens = 0
         for start in range(0, len(inputs), _CHUNK):
             some = inputs[start : start + _CHUNK]
             encoded = self._tokenizer.encode_batch_fast(
                 [encodable(one.first) for one in some], add_special_tokens=False
             )
             for row, one in enumerate(encoded, start):
-                # What is not known is left out before the text is cut, as model2vec does.
-                ids = np.array([id_ for id_ in one.ids if id_ != self._unknown], dtype=np.int64)
-                ids = ids[:max_length]
-                tokens += len(ids)
-                if len(ids):
-                    vectors[row] = self._mean(ids)
+                # Unknown tokens are left out before the text is cut, as model2vec does.
+                known = [token for token in one.ids if token != self._unknown][:max_length]
+                self._count(len(known) if count else 0)
+                if known:
+                    ids = np.array(known, dtype=np.int64)
+                    rows = ids if self._table.rows is None else self._table.rows[ids]
+                    found = self._table.vectors[rows]
+                    if self._table.weights is not None:
+                        found = found * self._table.weights[ids][:, None]
+                    vectors[row] = found.mean(axis=0)
             progress(Progress("encoding", start + len(some), len(inputs)))
-        return vectors, tokens
-
-    def _mean(self, ids: npt.NDArray[np.int64]) -> Vectors:
-        rows = ids if self._table.rows is None else self._table.rows[ids]
-        found = self._table.vectors[rows]
-        if self._table.weights is not None:
-            found = found * self._table.weights[ids][:, None]
-        mean: Vectors = found.mean(axis=0)
-        return mean
+        return vectors
 
 
 def _table(model_id: str, folder: Path) -> _Table:
@@ -155,7 +144,7 @@ def _table(model_id: str, folder: Path) -> _Table:
     rows = tensors.get("mapping")
     weights = tensors.get("weights")
     if rows is not None and not (0 <= int(rows.min()) <= int(rows.max()) < len(vectors)):
-        raise ModelError(f"{model_id}: its mapping leads out of its table")
+        raise ModelError(f"{model_id}: its mapping exceeds its table")
     return _Table(
         vectors,
         None if rows is None else rows.astype(np.int64),
@@ -164,7 +153,7 @@ def _table(model_id: str, folder: Path) -> _Table:
 
 
 def _unknown(tokenizer: Any) -> int | None:
-    """The id that stands for words which the tokenizer does not know."""
+    """The id of words that the tokenizer does not know."""
     model = json.loads(tokenizer.to_str())["model"]
     if isinstance(model.get("unk_id"), int):
         return int(model["unk_id"])

@@ -1,7 +1,5 @@
-"""From texts to token ids (with the tokenizers library alone) and to batches of a token budget,
-prepared ahead of the device on a thread.
-
-Knows neither a model nor a device.
+"""From texts to token ids (by the tokenizers library) and to batches of a token budget, prepared on
+a thread ahead of the device. Independent of models and devices.
 """
 
 from __future__ import annotations
@@ -37,17 +35,17 @@ Tokenise = Callable[[Sequence[SideInput]], list[Tokens]]
 T = TypeVar("T")
 
 _CHUNK = 64
-"""Texts that are tokenised at once: enough to sort by true length, little to wait for."""
+"""Texts that are tokenised at once: enough to sort by true length, and a short wait."""
 _AHEAD = 4
-"""Batches that wait for the device: so that it never waits for a tokenizer."""
+"""Batches prepared in advance, so that the device never waits for a tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some texts as token ids.
+    """Texts as token ids.
 
-    rows: where their vectors belong; sequences: token ids of each, of unlike lengths; types: the
-    segment of each token, None where no input is a pair.
+    rows: of their vectors in the result; sequences: token ids of each, of unlike lengths; types:
+    the segment of each token, None where no input is a pair.
     """
 
     rows: tuple[int, ...]
@@ -56,7 +54,7 @@ class Batch:
 
     @classmethod
     def of(cls, rows: Sequence[int], tokens: Sequence[Tokens]) -> Batch:
-        """The batch of these inputs; either all of them are pairs, or none is."""
+        """The batch of these inputs; either all or none of them are pairs."""
         types = tuple(one.types for one in tokens if one.types is not None)
         return cls(tuple(rows), tuple(one.ids for one in tokens), types or None)
 
@@ -67,13 +65,18 @@ class Batch:
 
     @property
     def padded_tokens(self) -> int:
-        """Tokens with padding: what a device computes."""
+        """Tokens with padding."""
         return max(1, *map(len, self.sequences)) * len(self.rows)
 
     def halves(self) -> tuple[Batch, Batch]:
-        """The batch cut in two; for a batch of two texts or more."""
+        """The batch in two halves; for a batch of two texts or more."""
         middle = len(self.rows) // 2
-        return self._part(slice(None, middle)), self._part(slice(middle, None))
+
+        def part(rows: slice) -> Batch:
+            types = None if self.types is None else self.types[rows]
+            return Batch(self.rows[rows], self.sequences[rows], types)
+
+        return part(slice(None, middle)), part(slice(middle, None))
 
     def parts(self, budget: int) -> Iterator[Batch]:
         """The batch in parts of at most `budget` padded tokens, or of one text each."""
@@ -83,14 +86,10 @@ class Batch:
         for half in self.halves():
             yield from half.parts(budget)
 
-    def _part(self, rows: slice) -> Batch:
-        types = None if self.types is None else self.types[rows]
-        return Batch(self.rows[rows], self.sequences[rows], types)
-
     def inputs(self, pad: int, *, types: bool) -> dict[str, Ids]:
-        """What a model of transformers takes, each int64 (texts, longest), padded on the right:
+        """The inputs of a transformers model, each int64 (texts, longest), padded on the right:
         input_ids, attention_mask and, with `types`, token_type_ids."""
-        # A text without any token still needs a column; its mask of zeros says that it is empty.
+        # A batch without any token still needs a column, with a mask of zeros.
         longest = max(1, *map(len, self.sequences))
         ids = np.full((len(self.sequences), longest), pad, dtype=np.int64)
         mask = np.zeros_like(ids)
@@ -108,11 +107,10 @@ class Batch:
 def token_batches(
     inputs: Sequence[SideInput], tokenise: Tokenise, budget: Callable[[], int]
 ) -> Iterator[Batch]:
-    """All of `inputs`, longest first, in batches of at most `budget()` tokens, padding counted.
+    """All of `inputs`, longest first, in batches of at most `budget()` tokens, padding included.
 
-    `budget` is asked for each batch, so it may shrink on the way; a text that is longer than the
-    budget is a batch of its own. They are sorted by their characters, which is cheap, and within
-    a chunk by their tokens, which is true.
+    `budget` is called for each batch, so it may shrink; a text longer than the budget is a batch of
+    its own. Inputs are sorted by characters, which is cheap, then within a chunk by tokens.
     """
     order = sorted(range(len(inputs)), key=lambda row: -inputs[row].characters)
     for start in range(0, len(order), _CHUNK):
@@ -128,9 +126,9 @@ def token_batches(
 
 
 def ahead(items: Iterable[T], depth: int = _AHEAD) -> Generator[T, None, None]:
-    """The same items, made on a thread of their own up to `depth` in advance.
+    """The same items, made on a separate thread up to `depth` in advance.
 
-    What making them raises is raised here. Close the generator (or exhaust it) to end the thread.
+    Errors of `items` are raised here. Close the generator (or exhaust it) to end the thread.
     """
     source = iter(items)
     end = object()
@@ -147,17 +145,17 @@ def ahead(items: Iterable[T], depth: int = _AHEAD) -> Generator[T, None, None]:
 class TextTokenizer:
     """Tokens of texts and of pairs, special tokens included, cut to a length and never padded.
 
-    Safe to call from several threads. tokenizer: belongs to this object from then on; pad: the id
-    that fills a batch up; append: an id that ends every input, after it was cut, or None.
+    Safe to call from several threads. tokenizer: owned by this object from then on; pad: the
+    padding id; append: an id added to every input after it was cut, or None.
     """
 
     def __init__(self, tokenizer: Tokenizer, pad: int, append: int | None = None) -> None:
         self.pad = pad
         self._append = append
         self._made = threading.Lock()
-        # Truncation is a state of the library's object, so each length has an object of its own.
+        # Truncation is a state of the library's object, so each length has its own.
         self._by_length: dict[int, Tokenizer] = {}
-        self._spare: Tokenizer | None = tokenizer
+        self._tokenizer = tokenizer
 
     @classmethod
     def from_file(cls, path: Path, pad: int) -> TextTokenizer:
@@ -167,12 +165,12 @@ class TextTokenizer:
         try:
             return cls(Tokenizer.from_file(str(path)), pad)
         except Exception as error:
-            # The library raises a bare Exception for whatever is wrong with the file.
+            # The library raises a bare Exception for any fault of the file.
             raise ModelError(f"{path} is not a tokenizer: {error}") from error
 
     @classmethod
     def of(cls, model_id: str, tokenizer: Any, append: int | None = None) -> TextTokenizer:
-        """The tokenizer of a model of transformers. Raises ModelError where it has no fast form."""
+        """The tokenizer of a transformers model. Raises ModelError where it has no fast form."""
         from tokenizers import Tokenizer
 
         fast = getattr(tokenizer, "backend_tokenizer", None)
@@ -184,16 +182,23 @@ class TextTokenizer:
         return cls(Tokenizer.from_str(fast.to_str()), int(tokenizer.pad_token_id or 0), append)
 
     def tokens(self, inputs: Sequence[SideInput], max_length: int) -> list[Tokens]:
-        """For each input at most `max_length` tokens; of a pair, the longer segment is cut."""
+        """At most `max_length` tokens of each input; of a pair, the longer segment is cut."""
         tokenizer = self._of_length(max_length - (self._append is not None))
-        encoded = tokenizer.encode_batch_fast([_given(one) for one in inputs])
+        encoded = tokenizer.encode_batch_fast(
+            [
+                encodable(one.first)
+                if one.second is None
+                else (encodable(one.first), encodable(one.second))
+                for one in inputs
+            ]
+        )
         found = []
         for one, ids in zip(inputs, encoded, strict=True):
             types = None if one.second is None else list(ids.type_ids)
             if self._append is None:
                 found.append(Tokens(list(ids.ids), types))
             else:
-                # One more token, of the segment that the input ends in.
+                # The appended token is of the last segment.
                 types = types and [*types, types[-1]]
                 found.append(Tokens([*ids.ids, self._append], types))
         return found
@@ -204,13 +209,13 @@ class TextTokenizer:
         with self._made:
             found = self._by_length.get(max_length)
             if found is None:
-                if self._spare is not None:
-                    found, self._spare = self._spare, None
-                else:
+                if self._by_length:
                     other = next(iter(self._by_length.values()))
                     found = Tokenizer.from_str(other.to_str())
-                # The file may ask for padding to a fixed length and for a shorter truncation than
-                # the model's (the embedded model's file does both): neither is the recipe's.
+                else:
+                    found = self._tokenizer
+                # The file may set padding and a shorter truncation than the recipe's (that of the
+                # embedded model sets both).
                 found.no_padding()
                 found.enable_truncation(max_length)
                 self._by_length[max_length] = found
@@ -218,10 +223,5 @@ class TextTokenizer:
 
 
 def encodable(text: str) -> str:
-    """Text without halves of surrogate pairs, which the tokenizers refuse."""
+    """Text without lone surrogates, which the tokenizers refuse."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _given(one: SideInput) -> str | tuple[str, str]:
-    first = encodable(one.first)
-    return first if one.second is None else (first, encodable(one.second))

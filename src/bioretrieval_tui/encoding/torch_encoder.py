@@ -1,9 +1,9 @@
-"""The encoder of accelerators, and of the CPU where OpenVINO does not do: one lane a device.
+"""The torch encoder: for accelerators, and for the CPU where OpenVINO cannot be used.
 
-A lane holds a copy of the model and its token budget. Where the model allows it, texts are packed
-one after another into a single row, each attending to itself alone: padding costs as much as text,
-and an accelerator has a kernel for rows of unlike length. Which models pass their arguments through
-to such a kernel is not documented well enough, so packing is compared with padding first.
+Each device has a worker with a copy of the model and a token budget. Where the model allows it,
+texts are packed one after another into a single row, each attending to itself alone: padding costs
+as much as text, and accelerators have a kernel for rows of unlike length. Which models pass their
+arguments through to such a kernel is poorly documented, so packing is compared with padding first.
 
 torch, transformers and sentence_transformers are imported within functions.
 """
@@ -15,6 +15,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,12 +27,7 @@ from bioretrieval_tui.encoding.encoder import BaseEncoder, Shape, Vectors, unit_
 from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.recipe import SideInput
 from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer, ahead, token_batches
-from bioretrieval_tui.encoding.torch_modules import (
-    end_token,
-    load_modules,
-    shape_of,
-    takes_types,
-)
+from bioretrieval_tui.encoding.torch_modules import end_token, load_modules, shape_of, takes_types
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -42,16 +38,16 @@ _log = logging.getLogger(__name__)
 
 PACKED = "bioretrieval_packed"
 BUDGETS = {"cpu": 2048, "cuda": 32_768, "mps": 8192}
-"""Tokens a batch, padding counted. Small on the CPU: larger ones only add padding and wait longer
-for a cancel; on CUDA enough to fill a large card, and halved where the memory says no."""
+"""Tokens per batch, padding included. Small on the CPU: larger batches only add padding and delay a
+cancel. On CUDA large enough to fill a large card, and halved when memory runs out."""
 _LEAST = 64
 _FEW = 4
-"""So few queries run on one thread. Ten words gain nothing from more, and on a busy machine
-every layer would wait for the slowest thread's turn: seen, 1 s rather than 0.1 s."""
+"""At most so many queries run on one thread. Ten words gain nothing from more, and on a busy
+machine every layer waits for the slowest thread: measured, 1 s rather than 0.1 s."""
 _OFFSETS = ("roberta", "xlm-roberta", "camembert")
 """Models that count positions from the number after the padding's."""
 _FIRST_WORD = 5
-"""No model has its padding among the ids from here on, and every vocabulary has some."""
+"""The padding id of every model is below this one, and every vocabulary has ids above."""
 _ENOUGH = {"float32": 0.999999, "bfloat16": 0.999, "float16": 0.999}
 """Lowest cosine of packed to padded vectors."""
 
@@ -60,24 +56,38 @@ class OutOfDeviceMemory(Exception):
     """The device could not hold the batch."""
 
 
+@contextlib.contextmanager
+def device_memory() -> Iterator[None]:
+    """Raise what torch raises when memory runs out as OutOfDeviceMemory."""
+    import torch
+
+    try:
+        yield
+    except RuntimeError as error:
+        # torch.OutOfMemoryError is a RuntimeError; Apple's backend has no class of its own for it.
+        if not isinstance(error, torch.OutOfMemoryError) and "out of memory" not in str(error):
+            raise
+        raise OutOfDeviceMemory(str(error)) from error
+
+
 # One device -----------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Launched:
-    """A batch whose vectors are on the way; `done` is an event of the device, or None."""
+    """A batch being computed; `done` is an event of the device, or None."""
 
     batch: Batch
     vectors: torch.Tensor
     done: Any
 
 
-class Lane:
+class DeviceWorker:
     """A model on one device, in the device's best precision. One thread at a time runs it.
 
-    modules: a SentenceTransformer in float32 on the CPU, which this lane takes over; pack: whether
-    to try packing, None for what suits the device; types: whether the recipe lets a model that
-    knows segments have them; dtype: stands in for the best precision.
+    modules: a SentenceTransformer in float32 on the CPU, owned by this worker from then on; pack:
+    whether to try packing, None for what suits the device; types: whether the recipe gives segments
+    to a model that knows them; dtype: replaces the best precision.
     """
 
     def __init__(
@@ -95,16 +105,16 @@ class Lane:
         self.device = device
         self.dtype = dtype or best_dtype(device)
         self.budget = BUDGETS[device.partition(":")[0]]
-        self.turns = PriorityLock()
+        self.lock = PriorityLock()
         self._pad = pad
         self._modules = modules.to(device=device, dtype=getattr(torch, self.dtype)).eval()
         self._types = types and takes_types(modules[0].model, modules.tokenizer)
         config = modules[0].model.config
         offset = config.model_type in _OFFSETS and config.pad_token_id is not None
         self._first = int(config.pad_token_id) + 1 if offset else 0
-        wanted = device.startswith("cuda") if pack is None else pack
         self.packed = False
-        self.packed = wanted and self._try_packing()
+        if device.startswith("cuda") if pack is None else pack:
+            self.packed = self._try_packing()
 
     def launch(self, batch: Batch) -> Launched:
         """Start a batch.
@@ -114,23 +124,15 @@ class Lane:
         """
         import torch
 
-        try:
-            with torch.inference_mode():
-                vectors = self._packed(batch) if self.packed else self._padded(batch)
-                if not vectors.is_cuda:
-                    return Launched(batch, vectors.cpu(), None)
-                host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
-                host.copy_(vectors, non_blocking=True)
-                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-                done.record(torch.cuda.current_stream(vectors.device))
-                return Launched(batch, host, done)
-        except torch.OutOfMemoryError as error:
-            raise OutOfDeviceMemory(str(error)) from error
-        except RuntimeError as error:
-            # Apple's backend has no error class of its own for it.
-            if "out of memory" not in str(error):
-                raise
-            raise OutOfDeviceMemory(str(error)) from error
+        with device_memory(), torch.inference_mode():
+            vectors = self._packed(batch) if self.packed else self._padded(batch)
+            if not vectors.is_cuda:
+                return Launched(batch, vectors.cpu(), None)
+            host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
+            host.copy_(vectors, non_blocking=True)
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            done.record(torch.cuda.current_stream(vectors.device))
+            return Launched(batch, host, done)
 
     def collect(self, launched: Launched) -> Vectors:
         """Wait for a batch: float32 (texts, dimension)."""
@@ -155,7 +157,7 @@ class Lane:
         import torch
 
         features: Any = {
-            name: self._there(torch.from_numpy(array))
+            name: self._moved(torch.from_numpy(array))
             for name, array in batch.inputs(self._pad, types=self._types).items()
         }
         for part in self._modules:
@@ -164,14 +166,14 @@ class Lane:
         return vectors
 
     def _packed(self, batch: Batch) -> torch.Tensor:
-        """The same of a batch without empty texts, packed into one row."""
+        """Like `_padded`, for a batch without empty texts packed into one row."""
         import torch
 
         lengths = [len(sequence) for sequence in batch.sequences]
 
         def row(parts: Sequence[Any], dtype: torch.dtype = torch.int64) -> torch.Tensor:
             whole = np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
-            return self._there(torch.from_numpy(whole).to(dtype))
+            return self._moved(torch.from_numpy(whole).to(dtype))
 
         edges = row([[0], np.cumsum(lengths)], torch.int32)
         inputs: dict[str, Any] = {
@@ -195,7 +197,7 @@ class Lane:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         return cast("torch.Tensor", vectors)
 
-    def _there(self, tensor: torch.Tensor) -> torch.Tensor:
+    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
         """The tensor on this device; to CUDA from pinned memory, without waiting for the copy."""
         if self.device.startswith("cuda"):
             return tensor.pin_memory().to(self.device, non_blocking=True)
@@ -218,11 +220,8 @@ class Lane:
         model = self._modules[0].model
         before = str(model.config._attn_implementation)
         known = min(50, int(model.config.vocab_size) - _FIRST_WORD)
-        probes = [
-            [_FIRST_WORD + (7 * place) % known for place in range(length)]
-            for length in (9, 2, 33, 17, 3)
-        ]
-        batch = Batch(tuple(range(5)), tuple(probes))
+        ids = [_FIRST_WORD + (7 * place) % known for place in range(33)]
+        batch = Batch(tuple(range(5)), tuple(ids[:length] for length in (9, 2, 33, 17, 3)))
         try:
             expected = self.run(batch)
             AttentionInterface.register(PACKED, _attention)
@@ -231,7 +230,7 @@ class Lane:
             cosines = (unit_length(self.run(batch)) * unit_length(expected)).sum(axis=1)
             if float(cosines.min()) >= _ENOUGH[self.dtype] - 1e-6:
                 return True
-            reason: object = "packed ones differ"
+            reason: object = "packed vectors differ"
         except (
             ImportError,
             KeyError,
@@ -239,18 +238,19 @@ class Lane:
             TypeError,
             ValueError,
             AttributeError,
-            OutOfDeviceMemory,
         ) as error:
-            # Each model refuses what it does not know in its own way; padding always works.
+            # Models refuse unknown arguments with different errors; padding always works.
+            reason = error
+        except OutOfDeviceMemory as error:
             reason = error
         _log.info("texts are padded on %s: %s", self.device, reason)
-        with contextlib.suppress(ValueError, AttributeError):  # it has no exchangeable attention
+        with contextlib.suppress(ValueError, AttributeError):  # its attention cannot be changed
             model.set_attn_implementation(before)
         return False
 
 
 def best_dtype(device: str) -> str:
-    """The precision that is forced, or the one that `device` is quick and exact enough in."""
+    """The precision that the user forces, else the fastest exact enough one of `device`."""
     import torch
 
     forced = precision()
@@ -259,7 +259,7 @@ def best_dtype(device: str) -> str:
     if not device.startswith("cuda"):
         return "float32"
     with torch.cuda.device(device):
-        # Without hardware for it bf16 is emulated, and slower than anything.
+        # Emulated bf16 is slower than any other precision.
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if native else "float16"
 
@@ -281,13 +281,13 @@ def _attention(
     """Attention within each text of the row.
 
     Shapes: (1, heads, tokens, width) in, (1, tokens, heads, width) out.
-    On CUDA by the kernel for unlike lengths; elsewhere text by text, which is how this is tested.
+    On CUDA by the kernel for unlike lengths; elsewhere (in the tests) text by text.
     """
     import torch
 
     edges, longest = kwargs["cu_seq_lens_q"], kwargs["max_length_q"]
     if attention_mask is not None or len(query) != 1:
-        raise ValueError("texts in one row have no mask")
+        raise ValueError("packed texts take no mask")
     if query.is_cuda:
         from torch.nn.attention.varlen import varlen_attn
 
@@ -314,12 +314,12 @@ def load_torch_encoder(
     *,
     dtype: str | None = None,
 ) -> TorchEncoder:
-    """The encoder of the model in `files` on `device`, which may be several with commas.
+    """The encoder of the model in `files` on `device`, or on several separated by commas.
 
-    dtype: in which it computes; None for what suits each device.
+    dtype: of the computation; None for what suits each device.
 
     Raises:
-        ModelError: the recipe asks for something not supported, or the files do not load.
+        ModelError: the recipe is not supported, or the files do not load.
     """
     devices = pick(device).split(",")
     limit_threads()
@@ -332,11 +332,11 @@ def load_torch_encoder(
     end = end_token(model_id, spare[0].tokenizer, recipe)
     tokenizer = TextTokenizer.of(model_id, spare[0].tokenizer, end)
 
-    def make(name: str) -> Lane:
+    def make(name: str) -> DeviceWorker:
         modules = spare.pop() if spare else load()
         types = recipe.token_type_ids is not False
         try:
-            return Lane(modules, name, tokenizer.pad, types=types, dtype=dtype)
+            return DeviceWorker(modules, name, tokenizer.pad, types=types, dtype=dtype)
         except OutOfDeviceMemory as error:
             raise ModelError(
                 f"{name} has too little memory for {model_id}", remedy="use --device cpu"
@@ -347,23 +347,17 @@ def load_torch_encoder(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What a lane hands over: vectors of a batch, or what happened; a note for the user."""
-
-    batch: Batch | None = None
-    vectors: Vectors | None = None
-    error: BaseException | None = None
-    note: str | None = None
+_Encoded = tuple[Batch, Vectors, str | None]
+"""A batch, its vectors, and a note for the user."""
 
 
 class TorchEncoder(BaseEncoder):
     """An encoder of one model on one or several devices; see `encoder.Encoder` for the members.
 
-    make: makes the lane of a device; the first name in `devices` encodes queries. Safe to call
-    from several threads. Documents are shared among the lanes as each gets ready for more; a batch
-    that does not fit is halved, down to one text, which the CPU takes last. A waiting query goes
-    before the next batch of the first lane.
+    make: makes the worker of a device; the first name in `devices` encodes queries. Safe to call
+    from several threads. Each worker takes the next batch of documents when it is ready; a batch
+    that does not fit is halved, down to one text, which the CPU encodes if need be. A waiting query
+    precedes the next batch of the first worker.
     """
 
     def __init__(
@@ -375,22 +369,17 @@ class TorchEncoder(BaseEncoder):
         *,
         tokenizer: TextTokenizer,
         devices: Sequence[str],
-        make: Callable[[str], Lane],
+        make: Callable[[str], DeviceWorker],
     ) -> None:
         self._make = make
-        self._lanes = [make(name) for name in devices]
+        self._workers = [make(name) for name in devices]
         self._tokenizer = tokenizer
-        self._last: Lane | None = None
-        self._making_last = threading.Lock()
+        self._fallback: DeviceWorker | None = None
+        self._making_fallback = threading.Lock()
         self._threads = limit_threads()
-        super().__init__(
-            model_id,
-            revision,
-            recipe,
-            shape,
-            device=",".join(lane.device for lane in self._lanes),
-            dtype=self._lanes[0].dtype,
-        )
+        device = ",".join(worker.device for worker in self._workers)
+        dtype = self._workers[0].dtype
+        super().__init__(model_id, revision, recipe, shape, device=device, dtype=dtype)
 
     def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors:
         if len(inputs) > _FEW:
@@ -398,8 +387,8 @@ class TorchEncoder(BaseEncoder):
         vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         if inputs:
             batch = Batch.of(range(len(inputs)), self._tokenizer.tokens(inputs, max_length))
-            with self._lanes[0].turns.take(urgent=True), _threads(1):
-                vectors[:] = self._run(self._lanes[0], batch, [])
+            with self._workers[0].lock.take(urgent=True), _threads(1):
+                vectors[:] = self._run(self._workers[0], batch, [])
         return vectors
 
     def _encode_documents(
@@ -413,128 +402,105 @@ class TorchEncoder(BaseEncoder):
         vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
         if not inputs:
             return vectors
-        shared = _SharedBatches(
-            ahead(
-                token_batches(
-                    inputs,
-                    lambda some: self._tokenizer.tokens(some, max_length),
-                    lambda: min(lane.budget for lane in self._lanes),
-                )
+        batches = ahead(
+            token_batches(
+                inputs,
+                lambda some: self._tokenizer.tokens(some, max_length),
+                lambda: min(worker.budget for worker in self._workers),
             )
         )
-        results: queue.Queue[_Done] = queue.Queue()
-        workers = [
-            threading.Thread(
-                target=self._work, args=(lane, shared, results, urgent), name=lane.device
-            )
-            for lane in self._lanes
-        ]
-        for worker in workers:
-            worker.start()
-        done, running = 0, len(workers)
-        try:
-            while running:
-                one = results.get()
-                if one.error is not None:
-                    raise one.error
-                if one.batch is None or one.vectors is None:
-                    running -= 1
-                    continue
-                vectors[list(one.batch.rows)] = one.vectors
-                done += len(one.batch.rows)
-                if not urgent:
-                    self._count(one.batch.tokens)
-                progress(Progress("encoding", done, len(inputs), note=one.note))
-        finally:
-            # On a cancel each lane finishes the batch that it is at, and takes no other.
-            shared.stop()
-            for worker in workers:
-                worker.join()
+        taking = threading.Lock()
+
+        def take() -> Batch | None:
+            with taking:
+                return next(batches, None)
+
+        results: queue.Queue[_Encoded | BaseException | None] = queue.Queue()
+        done, running = 0, len(self._workers)
+        with ThreadPoolExecutor(running, thread_name_prefix="encoding") as pool:
+            for worker in self._workers:
+                pool.submit(self._work, worker, iter(take, None), results, urgent)
+            try:
+                while running:
+                    one = results.get()
+                    if isinstance(one, BaseException):
+                        raise one
+                    if one is None:
+                        running -= 1
+                        continue
+                    batch, encoded, note = one
+                    vectors[list(batch.rows)] = encoded
+                    done += len(batch.rows)
+                    if not urgent:
+                        self._count(batch.tokens)
+                    progress(Progress("encoding", done, len(inputs), note=note))
+            finally:
+                # On a cancel each worker finishes its batch; a closed generator gives no other.
+                with taking:
+                    batches.close()
         return vectors
 
     def _work(
-        self, lane: Lane, shared: _SharedBatches, results: queue.Queue[_Done], urgent: bool
+        self,
+        worker: DeviceWorker,
+        batches: Iterator[Batch],
+        results: queue.Queue[_Encoded | BaseException | None],
+        urgent: bool,
     ) -> None:
-        """Run batches until there are none, one under way while the one before is read."""
+        """Run batches until there are none, one being computed while the one before is read."""
         notes: list[str] = []
-        under_way: list[Launched] = []
+        launched: Launched | None = None
 
         def hand_over(batch: Batch, vectors: Vectors) -> None:
-            results.put(_Done(batch, vectors, note=notes.pop() if notes else None))
+            results.put((batch, vectors, notes.pop() if notes else None))
 
-        def hand_over_under_way() -> None:
-            while under_way:
-                launched = under_way.pop()
-                hand_over(launched.batch, lane.collect(launched))
+        def hand_over_launched() -> None:
+            nonlocal launched
+            if launched is not None:
+                hand_over(launched.batch, worker.collect(launched))
+            launched = None
 
         try:
             with _threads(self._threads):
-                for piece in (part for batch in shared for part in batch.parts(lane.budget)):
-                    launched = None
-                    with lane.turns.take(urgent=urgent):
+                for piece in (part for batch in batches for part in batch.parts(worker.budget)):
+                    following = None
+                    with worker.lock.take(urgent=urgent):
                         try:
-                            launched = lane.launch(piece)
+                            following = worker.launch(piece)
                         except OutOfDeviceMemory:
-                            hand_over_under_way()
-                            hand_over(piece, self._run(lane, piece, notes))
-                    hand_over_under_way()
-                    under_way += [launched] if launched is not None else []
-                hand_over_under_way()
-            results.put(_Done())
+                            hand_over_launched()
+                            hand_over(piece, self._run(worker, piece, notes))
+                    hand_over_launched()
+                    launched = following
+                hand_over_launched()
+            results.put(None)
         except BaseException as error:  # noqa: BLE001
-            # It belongs to the caller, on whose thread it is raised again.
-            results.put(_Done(error=error))
+            results.put(error)  # raised again on the caller's thread
 
-    def _run(self, lane: Lane, batch: Batch, notes: list[str]) -> Vectors:
+    def _run(self, worker: DeviceWorker, batch: Batch, notes: list[str]) -> Vectors:
         """Encode a batch, in halves where it does not fit, on the CPU where one text does not."""
         try:
-            return lane.run(batch)
+            return worker.run(batch)
         except OutOfDeviceMemory as error:
-            if not lane.shrink(batch):
-                if lane.device == "cpu":
+            if not worker.shrink(batch):
+                if worker.device == "cpu":
                     raise ModelError(
                         f"there is too little memory for {self.model_id}",
                         remedy="close other programs, or use a smaller model",
                     ) from error
-                notes[:] = [f"{lane.device} is out of memory: the CPU takes what does not fit"]
-                return self._run(self._cpu(), batch, notes)
+                notes[:] = [f"{worker.device} is out of memory: the CPU encodes what does not fit"]
+                with self._making_fallback:
+                    self._fallback = self._fallback or self._make("cpu")
+                return self._run(self._fallback, batch, notes)
         if not any("out of memory" in note for note in notes):
-            notes[:] = [f"{lane.device} is short of memory: batches of {lane.budget:,} tokens now"]
-        return np.concatenate([self._run(lane, half, notes) for half in batch.halves()])
-
-    def _cpu(self) -> Lane:
-        with self._making_last:
-            if self._last is None:
-                self._last = self._make("cpu")
-            return self._last
-
-
-class _SharedBatches:
-    """Batches that several lanes take from; `batches` is closed when they are to stop."""
-
-    def __init__(self, batches: Any) -> None:
-        self._batches = batches
-        self._taking = threading.Lock()
-        self._stopped = False
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            with self._taking:
-                batch = None if self._stopped else next(self._batches, None)
-            if batch is None:
-                return
-            yield batch
-
-    def stop(self) -> None:
-        """Give out no more batches and end the thread that makes them."""
-        with self._taking:
-            self._stopped = True
-            self._batches.close()
+            size = f"batches are reduced to {worker.budget:,} tokens"
+            notes[:] = [f"{worker.device} is short of memory: {size}"]
+        return np.concatenate([self._run(worker, half, notes) for half in batch.halves()])
 
 
 @contextlib.contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads; the setting belongs to the calling thread."""
+    """Let torch use `number` threads; the setting belongs to the calling thread."""
     import torch
 
     before = torch.get_num_threads()

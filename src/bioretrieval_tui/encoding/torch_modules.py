@@ -1,17 +1,19 @@
-"""A model composed of sentence-transformers modules from its files and a recipe, with a bottleneck
-adapter on top where the recipe names one (such as SPECTER2's).
+"""Models as sentence-transformers modules, built from files and a recipe, with a bottleneck
+adapter where the recipe names one (such as SPECTER2's).
 
-The library that adapters were trained with asks for an older transformers, so the layer is written
-out here: after the feed-forward part of each layer h + up(activation(down(LayerNorm(h + input)))),
-then the layer's own residual and norm. Other kinds of adapters are refused by name. torch and
-sentence_transformers are imported within functions.
+The adapters' own library requires an older transformers, so the layer is written out here: after
+the feed-forward part of each layer h + up(activation(down(LayerNorm(h + input)))), then the layer's
+own residual and norm. Other kinds of adapters are refused by name. torch and sentence_transformers
+are imported within functions.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from bioretrieval_tui.encoding.device import prepare_environment, silence
 from bioretrieval_tui.encoding.encoder import Shape
 from bioretrieval_tui.encoding.model_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, missing_weights
 from bioretrieval_tui.encoding.recipe import (
+    SideName,
     SideRecipe,
     read_settings,
     refuse_unsupported,
@@ -30,12 +33,11 @@ from bioretrieval_tui.errors import BioRetrievalError, ModelError
 if TYPE_CHECKING:
     import torch
 
-
 _PLACE = re.compile(
     r"(?:.*\.)?layer\.(\d+)\.output\.adapters\.[^.]+\.(adapter_down\.0|adapter_up)\.(weight|bias)"
 )
 _FAMILIES = ("bert", "roberta", "xlm-roberta")
-_ASKED: dict[str, object] = {
+_REQUIRED: dict[str, object] = {
     "output_adapter": True,
     "mh_adapter": False,
     "original_ln_before": True,
@@ -50,13 +52,13 @@ _ASKED: dict[str, object] = {
     "phm_layer": False,
     "use_gating": False,
 }
-"""The kind that is known here, called seq_bn or pfeiffer: value that each setting must have. The
-values stand in for settings that a file leaves out, too."""
+"""The values of the supported kind, called seq_bn or pfeiffer; also the defaults of settings that
+a file leaves out."""
 _ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 
 
-def put_on(model: Any, folder: Path) -> None:
-    """Put the adapter in `folder` on a model of transformers, which is changed.
+def add_adapter(model: Any, folder: Path) -> None:
+    """Add the adapter in `folder` to a transformers model, in place.
 
     Raises:
         ModelError: it is another kind of adapter, made for another model, or damaged.
@@ -65,7 +67,7 @@ def put_on(model: Any, folder: Path) -> None:
     family = model.config.model_type
     if family not in _FAMILIES:
         raise ModelError(
-            f"the adapter {folder} cannot be put on a {family} model",
+            f"the adapter {folder} does not fit a {family} model",
             remedy=f"use one made for {', '.join(_FAMILIES)}",
         )
     weights = _adapter_weights(folder)
@@ -87,11 +89,11 @@ def put_on(model: Any, folder: Path) -> None:
 
 
 def _adapted_output() -> Any:
-    """The class of a layer's output with its adapter; made when torch is needed."""
+    """The class of a layer's output with its adapter; a function, to import torch late."""
     import torch
 
     class AdaptedOutput(torch.nn.Module):
-        """The output part of a BERT layer, its linear part and norm kept, an adapter between."""
+        """The output of a BERT layer with an adapter between its linear part and its norm."""
 
         def __init__(self, output: Any, weights: dict[str, Any], settings: dict[str, Any]) -> None:
             super().__init__()
@@ -121,20 +123,18 @@ def _adapted_output() -> Any:
 
 
 def _adapter_settings(folder: Path) -> dict[str, Any]:
-    """What adapter_config.json says. Raises ModelError where it is not of the kind known here."""
+    """The settings in adapter_config.json. Raises ModelError where the kind is not supported."""
     try:
         found = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"the adapter {folder} has no readable {ADAPTER_CONFIG}: {error}"
-        ) from error
+        reason = f"has no readable {ADAPTER_CONFIG}: {error}"
+        raise ModelError(f"the adapter {folder} {reason}") from error
     # The library nests the adapter's own settings below facts about the model.
     inner = found.get("config", found) if isinstance(found, dict) else None
     if not isinstance(inner, dict):
         raise ModelError(f"the adapter {folder}: its {ADAPTER_CONFIG} is no table of settings")
-    # Values of settings that a file leaves out are those of the kind known here.
-    settings = {"non_linearity": "relu", "scaling": 1.0, **_ASKED, **inner}
-    others = [name for name, value in _ASKED.items() if settings[name] != value]
+    settings = {"non_linearity": "relu", "scaling": 1.0, **_REQUIRED, **inner}
+    others = [name for name, value in _REQUIRED.items() if settings[name] != value]
     settings["non_linearity"] = str(settings["non_linearity"]).lower().replace("swish", "silu")
     if settings["non_linearity"] not in _ACTIVATIONS:
         others.append("non_linearity")
@@ -159,9 +159,8 @@ def _adapter_weights(folder: Path) -> dict[int, dict[str, Any]]:
     try:
         tensors = load_file(folder / ADAPTER_WEIGHTS)
     except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"the adapter {folder}: {ADAPTER_WEIGHTS} cannot be loaded: {error}"
-        ) from error
+        reason = f"{ADAPTER_WEIGHTS} cannot be loaded: {error}"
+        raise ModelError(f"the adapter {folder}: {reason}") from error
     layers: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         place = _PLACE.fullmatch(name)
@@ -172,19 +171,34 @@ def _adapter_weights(folder: Path) -> dict[int, dict[str, Any]]:
     return layers
 
 
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""Settings of every load: no network, and no code of the model's own."""
 _ENDLESS = 10**9
+_SIDES: tuple[SideName, SideName] = ("query", "document")
 _POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
+
+
+@contextlib.contextmanager
+def explained(model_id: str, folder: Path) -> Iterator[None]:
+    """Raise any error of the model libraries, whose types vary, as a ModelError of one line."""
+    try:
+        yield
+    except BioRetrievalError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ModelError(f"{model_id} cannot be loaded from {folder}: {reason}") from error
 
 
 def load_modules(
     model_id: str, folder: Path, recipe: Encoding, device: str, *, adapter: Path | None = None
 ) -> Any:
-    """A SentenceTransformer in float32, of local files only, without code of the model's own.
+    """A SentenceTransformer in float32, from local files only, without the model's own code.
 
-    adapter: the folder of the bottleneck adapter that the recipe puts on top, or None.
+    adapter: the folder of the recipe's bottleneck adapter, or None.
 
     Raises:
-        ModelError: the recipe asks for what is not supported, or the files do not load.
+        ModelError: the recipe is not supported, or the files do not load.
     """
     refuse_unsupported(model_id, recipe)
     prepare_environment()
@@ -193,19 +207,18 @@ def load_modules(
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     silence()
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     kwargs: dict[str, Any] = {
-        "model_kwargs": {**local, "use_safetensors": True, "dtype": torch.float32},
-        "processor_kwargs": dict(local),
-        "config_kwargs": dict(local),
+        "model_kwargs": {**LOCAL, "use_safetensors": True, "dtype": torch.float32},
+        "processor_kwargs": dict(LOCAL),
+        "config_kwargs": dict(LOCAL),
     }
-    try:
+    with explained(model_id, folder):
         if recipe.pooling is None:
-            # The authors' own modules say how they pool; without them the library would assume.
+            # The authors' modules say how they pool; without them the library would guess.
             if not (folder / "modules.json").is_file():
                 raise ModelError(f"{model_id} has no modules.json that says how it pools")
-            whole = SentenceTransformer(str(folder), device=device, **kwargs, **local)
-            # What stands before a text is the recipe's to say; the model's own would come on top.
+            whole = SentenceTransformer(str(folder), device=device, **kwargs, **LOCAL)
+            # The recipe holds the prompts; the model's own would be added to them.
             whole.default_prompt_name = None
         else:
             _refuse_parts(model_id, folder)
@@ -215,18 +228,12 @@ def load_modules(
             whole = SentenceTransformer(modules=modules, device=device)
         ready = _ready(model_id, whole, folder)
         if adapter is not None:
-            put_on(ready[0].model, adapter)
+            add_adapter(ready[0].model, adapter)
         return ready
-    except BioRetrievalError:
-        raise
-    except Exception as error:
-        # The libraries raise whatever their depths raise; for the user it is one line.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ModelError(f"{model_id} cannot be loaded from {folder}: {reason}") from error
 
 
-def said_pooling(folder: Path) -> str | None:
-    """The pooling that the authors' own file names (cls, mean, last), where there is one."""
+def stated_pooling(folder: Path) -> str | None:
+    """The pooling that the authors' 1_Pooling/config.json names (cls, mean, last), or None."""
     settings = read_settings(folder / "1_Pooling" / "config.json")
     named = settings.get("pooling_mode") or [
         key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
@@ -239,7 +246,7 @@ def said_pooling(folder: Path) -> str | None:
 
 
 def _refuse_parts(model_id: str, folder: Path) -> None:
-    """Raise a ModelError where the authors' modules go on where a recipe ends."""
+    """Raise a ModelError where the authors' modules include one that no recipe describes."""
     try:
         parts = json.loads((folder / "modules.json").read_bytes())
         kinds = [str(part["type"]).rpartition(".")[2] for part in parts]
@@ -254,15 +261,14 @@ def _refuse_parts(model_id: str, folder: Path) -> None:
 
 
 def _ready(model_id: str, modules: Any, folder: Path) -> Any:
-    """The modules as they are to be used. Raises ModelError where weights are not the files'."""
+    """The modules, ready for use. Raises ModelError where the files lack most weights."""
     model = modules[0].model
     if getattr(model.config, "use_cache", False):
-        # A memory of the tokens so far is for writing; here it only takes room.
-        model.config.use_cache = False
+        model.config.use_cache = False  # the key-value cache is for generation only
     names = [name for name, _ in model.named_parameters()]
     missing = missing_weights(folder, names)
     if 2 * len(missing) > len(names):
-        # The library would fill them with chance and say nothing.
+        # The library would fill them with random numbers and not say so.
         raise ModelError(
             f"{model_id} lacks {len(missing)} of its {len(names)} weights, such as {missing[0]}",
             remedy="get its files again, or correct the model's name",
@@ -287,33 +293,32 @@ def end_token(model_id: str, tokenizer: Any, recipe: Encoding) -> int | None:
 
 
 def shape_of(model_id: str, modules: Any, recipe: Encoding) -> Shape:
-    """What `modules` and `recipe` say together.
+    """The dimension, input lengths and separator that `modules` and `recipe` give together.
 
     Raises:
-        ModelError: the recipe asks for more tokens than the model takes, or nobody says how many.
+        ModelError: the recipe asks for more tokens than the model takes, or neither says how many.
     """
-    longest = _longest_input(modules)
-    return Shape(
-        dimension=int(modules.get_embedding_dimension()),
-        query_length=_checked_length(model_id, side_recipe(recipe, "query"), longest),
-        document_length=_checked_length(model_id, side_recipe(recipe, "document"), longest),
-        separator=str(modules.tokenizer.sep_token or ""),
+    query, document = (
+        checked_length(model_id, side_recipe(recipe, side), modules[0].model, modules.tokenizer)
+        for side in _SIDES
     )
+    separator = str(modules.tokenizer.sep_token or "")
+    return Shape(int(modules.get_embedding_dimension()), query, document, separator)
 
 
-def _longest_input(model: Any) -> int | None:
-    """Tokens that the model can take at once, special tokens included; None if it does not say."""
-    config = model[0].model.config
-    positions = getattr(config, "max_position_embeddings", None)
+def checked_length(model_id: str, side: SideRecipe, model: Any, tokenizer: Any) -> int:
+    """Tokens of one input, special tokens included: the recipe's number, else the model's.
+
+    Raises:
+        ModelError: the recipe asks for more tokens than the model takes, or neither says how many.
+    """
+    positions = getattr(model.config, "max_position_embeddings", None)
     # RoBERTa and its kin count positions from padding_idx + 1, so two of them are never used.
-    if positions and config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+    if positions and model.config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         positions -= 2
-    limits = [value for value in (model.tokenizer.model_max_length, positions) if value]
     # A tokenizer that knows no limit says 10^30.
-    return min((int(value) for value in limits if value < _ENDLESS), default=None)
-
-
-def _checked_length(model_id: str, side: SideRecipe, longest: int | None) -> int:
+    limits = [one for one in (tokenizer.model_max_length, positions) if one and one < _ENDLESS]
+    longest = min(map(int, limits), default=None)
     length = side.max_length or longest
     if length is None:
         raise ModelError(
@@ -322,15 +327,14 @@ def _checked_length(model_id: str, side: SideRecipe, longest: int | None) -> int
         )
     if longest is not None and length > longest:
         raise ModelError(
-            f"{model_id} takes {longest} tokens, but its {side.side} recipe asks for"
-            f" {side.max_length}",
+            f"{model_id} takes {longest} tokens, but its {side.side} recipe asks for {length}",
             remedy="correct `max_length` in the model's encoding",
         )
     return length
 
 
 def takes_types(model: Any, tokenizer: Any) -> bool:
-    """Whether both a model of transformers and its tokenizer know segments."""
-    # Some tokenizers offer them to every model; one that does not name them would go astray.
+    """Whether both a transformers model and its tokenizer know segments."""
+    # Some tokenizers offer segments to models that do not take them.
     known = inspect.signature(model.forward).parameters
     return "token_type_ids" in tokenizer.model_input_names and "token_type_ids" in known

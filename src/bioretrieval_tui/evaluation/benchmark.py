@@ -1,8 +1,7 @@
-"""A benchmark folder in BEIR's layout: its files, queries and judgements of one split, checked.
+"""A benchmark folder in BEIR's layout: its files, and the queries and judgements of one split.
 
-corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, packed or not. A score over half a benchmark looks
-like a score, so the first bad line of queries or judgements ends the reading; a corpus of the
-user's own is read more leniently elsewhere.
+corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, gzipped or not. The score of a half-read benchmark
+looks like any other, so reading ends at the first malformed line of queries or judgements.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from bioretrieval_tui.documents.source import SourceReader, TextLine, reading_fa
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 
 DEFAULT_SPLIT = "test"
-_SHAPE = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, packed or not"
-_PACKED = ".gz"
+_SHAPE = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, gzipped or not"
+_GZIP = ".gz"
 _TABLE = ".tsv"
 
 HIGHEST_GRADE = 1_000
-"""Above and below this no grade is meant; trec_eval makes a table with a row for each."""
+"""Largest absolute grade; trec_eval makes a table with a row for each grade."""
 
 _GRADE = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _HEADER = frozenset({"query-id", "query_id", "queryid", "qid", "query"})
 _QUERY_SHAPE = 'a line of queries looks like {"_id": "1", "text": "..."}'
-_QREL_SHAPE = "a line holds query id, document id and grade, with tabs between them"
+_QREL_SHAPE = "a line holds query id, document id and grade, separated by tabs"
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The files of one benchmark and one of its splits; `splits` are all that are there."""
+    """The files of one benchmark and split; splits: the names of all its splits."""
 
     folder: Path
     corpus: Path
@@ -49,33 +48,39 @@ class Parts:
 
     @property
     def name(self) -> str:
-        """What the folder is called."""
+        """The folder's name."""
         return self.folder.absolute().name or "benchmark"
 
 
 def find_parts(folder: Path, split: str | None = None) -> Parts:
     """The files of the benchmark in `folder`.
 
-    split: None means `test`, or the only one that is there.
+    split: None for `test`, or for the only split.
 
     Raises:
-        NotFoundError: there is no such folder, a file of it is missing, or there is no such split
-            (those that are there are named). BioRetrievalError: the folder cannot be read.
+        NotFoundError: there is no such folder, file or split (the message names the splits).
+            BioRetrievalError: the folder cannot be read.
     """
+    found: dict[str, Path] = {}
     try:
         if not folder.is_dir():
             what = "is a file, not a folder" if folder.exists() else "is not there"
             raise NotFoundError(f"the benchmark {folder} {what}", remedy=_SHAPE)
         corpus, queries = _one(folder, "corpus.jsonl"), _one(folder, "queries.jsonl")
-        found = _splits(folder)
+        qrels = folder / "qrels"
+        for path in sorted(qrels.iterdir()) if qrels.is_dir() else ():
+            name = path.name.removesuffix(_GZIP)
+            # Of a plain and a gzipped file, the plain one counts, as in `_one`.
+            if name.endswith(_TABLE) and not name.startswith(".") and path.is_file():
+                found.setdefault(name.removesuffix(_TABLE), path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BioRetrievalError(f"the benchmark {folder} cannot be read: {reason}") from error
     if not found:
         raise NotFoundError(f"{folder} has no judgements: no qrels/*.tsv", remedy=_SHAPE)
     wanted = split or DEFAULT_SPLIT
-    if split is None and wanted not in found and len(found) == 1:
-        wanted = next(iter(found))
+    if split is None and len(found) == 1:
+        (wanted,) = found
     if wanted not in found:
         raise NotFoundError(
             f"{folder} has no split {wanted}", remedy=f"its splits: {', '.join(sorted(found))}"
@@ -84,27 +89,16 @@ def find_parts(folder: Path, split: str | None = None) -> Parts:
 
 
 def _one(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}{_PACKED}"):
+    for path in (folder / name, folder / f"{name}{_GZIP}"):
         if path.is_file():
             return path
     raise NotFoundError(f"{folder} is no benchmark: it has no {name}", remedy=_SHAPE)
 
 
-def _splits(folder: Path) -> dict[str, Path]:
-    qrels = folder / "qrels"
-    found: dict[str, Path] = {}
-    for path in sorted(qrels.iterdir()) if qrels.is_dir() else ():
-        name = path.name.removesuffix(_PACKED)
-        # A plain file stands above a packed one of the same name, as with the other two.
-        if name.endswith(_TABLE) and not name.startswith(".") and path.is_file():
-            found.setdefault(name.removesuffix(_TABLE), path)
-    return found
-
-
 @dataclass(slots=True)
 class Queries:
-    """Texts by id, in the file's order; `blank`: those that say nothing, with their lines;
-    `repeated`: how many stand there again with the same text."""
+    """Texts by id, in the file's order; blank: ids without text, with their lines; repeated: lines
+    that give an id again with the same text."""
 
     texts: dict[str, str] = field(default_factory=dict)
     blank: dict[str, int] = field(default_factory=dict)
@@ -113,32 +107,29 @@ class Queries:
 
 @dataclass(slots=True)
 class Judgements:
-    """Grades by query and document; `repeated`: lines about a pair that was judged before, of
-    which `contradicting` say another grade. The last one counts, as for BEIR and ir-measures."""
+    """Grades by query and document; repeated: lines for a pair judged before, of which
+    `contradicting` give another grade. The last one counts, as for BEIR and ir-measures."""
 
     grades: dict[str, dict[str, int]] = field(default_factory=dict)
-    lines: int = 0
     repeated: int = 0
     contradicting: int = 0
 
 
 def read_queries(path: Path) -> Queries:
-    """The queries of `queries.jsonl`, packed or not; keys other than `_id` and `text` are passed
-    over.
+    """The queries of `queries.jsonl`, gzipped or not; only the keys `_id` and `text` are read.
 
     Raises:
-        CorpusError: the file cannot be read, or a line is no query, or gives an id another text.
+        CorpusError: the file cannot be read, a line is no query, or an id has two texts.
     """
     found = Queries()
     for line in _lines(path):
         try:
-            value = sound_value(decode(line.text.encode()))
-            identifier, text = _query(value)
+            identifier, text = _query(sound_value(decode(line.text.encode())))
         except RecordFault as fault:
             _refuse(path, line.number, fault.reason, fault.remedy or _QUERY_SHAPE)
         before = found.texts.get(identifier)
         if before is not None and before != text:
-            _refuse(path, line.number, f"query {identifier!r} has had another text before")
+            _refuse(path, line.number, f"query {identifier!r} has another text above")
         found.repeated += before is not None
         found.texts[identifier] = text
         if not any(letter.isprintable() and not letter.isspace() for letter in text):
@@ -149,27 +140,24 @@ def read_queries(path: Path) -> Queries:
 
 
 def read_judgements(path: Path) -> Judgements:
-    """The judgements of `qrels/SPLIT.tsv`, packed or not, with or without a header.
+    """The judgements of `qrels/SPLIT.tsv`, gzipped or not, with or without a header.
 
-    Grades are whole numbers from -1,000 to 1,000; 0 and less mean not relevant.
+    Grades are integers from -1,000 to 1,000; 0 and less mean not relevant.
 
     Raises:
         CorpusError: the file cannot be read, a line is no judgement, or there is none.
     """
     found = Judgements()
-    first = True
-    for line in _lines(path):
+    for number, line in enumerate(_lines(path)):
         cells = line.text.rstrip("\r\n").split("\t")
-        if first and cells[0].strip().casefold() in _HEADER and not _NUMBER.fullmatch(cells[-1]):
-            first = False
+        header = cells[0].strip().casefold() in _HEADER and not _NUMBER.fullmatch(cells[-1])
+        if number == 0 and header:
             continue
-        first = False
         try:
             query, document, grade = _judgement(cells)
         except RecordFault as fault:
             _refuse(path, line.number, fault.reason, fault.remedy)
         graded = found.grades.setdefault(query, {})
-        found.lines += 1
         if document in graded:
             found.repeated += 1
             found.contradicting += graded[document] != grade
@@ -180,7 +168,7 @@ def read_judgements(path: Path) -> Judgements:
 
 
 def _lines(path: Path) -> Iterator[TextLine]:
-    """Lines that are not blank. Raises CorpusError for one that cannot be read."""
+    """Lines that are not blank. Raises CorpusError for an unreadable one."""
     with SourceReader(path) as source:
         for line in text_lines(source):
             if line.fault is not None:
@@ -196,7 +184,7 @@ def _query(value: Any) -> tuple[str, str]:
     if isinstance(identifier, int) and not isinstance(identifier, bool):
         try:
             identifier = str(identifier)
-        except ValueError as error:  # Python refuses to write thousands of digits
+        except ValueError as error:  # Python refuses thousands of digits
             raise RecordFault("`_id` is too long a number") from error
     if not isinstance(identifier, str) or not identifier.strip():
         raise RecordFault("`_id` is missing, empty or no text")
@@ -233,9 +221,9 @@ class Benchmark:
     """One split of a BEIR folder.
 
     queries: text by id, in the order of queries.jsonl, only those with judgements; judgements:
-    grade by query id and document id, of just these queries; corpus_sha256: of the corpus file as
-    it is stored; sha256: of corpus, queries and judgements together; notes: what should be read
-    beside the scores, a line each, empty for a plain benchmark.
+    grade by query id and document id, of these queries; corpus_sha256: of the corpus file as
+    stored; sha256: of corpus, queries and judgements together; notes: remarks on the scores, one
+    line each.
     """
 
     parts: Parts
@@ -247,12 +235,12 @@ class Benchmark:
 
     @property
     def name(self) -> str:
-        """What its folder is called."""
+        """The folder's name."""
         return self.parts.name
 
     @property
     def split(self) -> str:
-        """The split that is run."""
+        """The split's name."""
         return self.parts.split
 
     def judged(self) -> list[str]:
@@ -261,13 +249,13 @@ class Benchmark:
 
 
 def read_benchmark(folder: Path, split: str | None = None) -> Benchmark:
-    """The benchmark in `folder`, its corpus not read but for its checksum.
+    """The benchmark in `folder`; of the corpus only the checksum is read.
 
-    split: None means `test`, or the only one that is there.
+    split: None for `test`, or for the only split.
 
     Raises:
         NotFoundError: no such folder, file or split. CorpusError: a line is malformed, a judged
-            query has no text, or no judgement is of a query that is there.
+            query has no text, or no judgement is of a known query.
     """
     parts = find_parts(folder, split)
     queries = read_queries(parts.queries)
@@ -282,14 +270,18 @@ def read_benchmark(folder: Path, split: str | None = None) -> Benchmark:
     if blank is not None:
         raise CorpusError(f"{parts.queries}:{queries.blank[blank]}: query {blank!r} has no text")
     grades = {name: judged.grades[name] for name in kept}
-    corpus = _sha256(parts.corpus)
-    whole = "\n".join((corpus, _sha256(parts.queries), _sha256(parts.qrels)))
+    sums = []
+    for path in (parts.corpus, parts.queries, parts.qrels):
+        try:
+            sums.append(remembered_sha256(path))
+        except OSError as error:
+            raise reading_fault(str(path), error) from error
     return Benchmark(
         parts=parts,
         queries=kept,
         judgements=grades,
-        corpus_sha256=corpus,
-        sha256=hashlib.sha256(whole.encode()).hexdigest(),
+        corpus_sha256=sums[0],
+        sha256=hashlib.sha256("\n".join(sums).encode()).hexdigest(),
         notes=tuple(_notes(parts, queries, judged, grades)),
     )
 
@@ -300,7 +292,7 @@ def _notes(
     judged: Judgements,
     grades: Mapping[str, Mapping[str, int]],
 ) -> Iterator[str]:
-    """What stands in the files and has no part in the scores, or needs to be known with them."""
+    """Remarks on what the scores leave out or need beside them."""
     if parts.split != DEFAULT_SPLIT and len(parts.splits) == 1:
         yield f"there is no split {DEFAULT_SPLIT}; {parts.split} is the only one"
     if unjudged := len(queries.texts) - len(grades):
@@ -324,10 +316,3 @@ def _notes(
 
 def _queries(count: int) -> str:
     return "1 query is" if count == 1 else f"{count:,} queries are"
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return remembered_sha256(path)
-    except OSError as error:
-        raise reading_fault(str(path), error) from error

@@ -1,6 +1,6 @@
-"""The measures of a run, computed by ir-measures (trec_eval's code but for RR).
+"""The measures of a run, computed by ir-measures (by trec_eval's code, except RR).
 
-Imported when there is something to measure: ir-measures takes a third of a second.
+ir-measures is imported within a function: it takes a third of a second.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from statistics import fmean
 
 MAIN = "nDCG@10"
 MEASURES = (MAIN, "AP@100", "R@100", "RR@10", "P@10")
-"""As ir-measures spells them."""
+"""In the spelling of ir-measures."""
 DEPTH = 100
-"""How deep a ranking must go for all of them."""
+"""Documents per query that these measures need."""
 
 Ranking = Sequence[tuple[str, float]]
 """Document ids with their scores, best first."""
@@ -32,21 +32,21 @@ def measure(
 ) -> Measured:
     """Measure rankings by query id against judgements by query id and document id.
 
-    Every query of `judgements` counts: one without a ranking, or without a relevant document,
-    with 0. A judged document that was not found, or is in no corpus, counts in recall and in the
-    ideal ranking. Grade 1 and above is relevant; nDCG takes the grade itself as the gain, and
-    a grade below 0 as 0. Documents without a judgement are not relevant.
+    Every query of `judgements` counts: one without a ranking, or without a relevant document, as 0.
+    A judged document that was not found, or is not in the corpus, counts in recall and in the ideal
+    ranking. Grade 1 and above is relevant; nDCG uses the grade as the gain, a grade below 0 as 0.
+    Documents without a judgement are not relevant.
     """
     import ir_measures
 
     parsed = {name: ir_measures.parse_measure(name) for name in MEASURES}
-    # Places instead of scores: trec_eval would sort ties by id downwards and the code behind RR
-    # upwards, while the order is the ranker's to decide.
+    # Ranks instead of scores: trec_eval would sort ties by descending id and the code of RR by
+    # ascending id, while the ranker decides the order.
     places = {
         query: {name: float(-place) for place, (name, _) in enumerate(rankings.get(query, ()))}
         for query in judgements
     }
-    # trec_eval has meanings of its own for grades below 0.
+    # trec_eval treats grades below 0 differently.
     grades = {
         query: {name: max(0, grade) for name, grade in graded.items()}
         for query, graded in judgements.items()
@@ -57,8 +57,5 @@ def measure(
     names = {str(one): name for name, one in parsed.items()}
     for one in ir_measures.iter_calc(list(parsed.values()), grades, places):
         found[one.query_id][names[str(one.measure)]] = float(one.value)
-    metrics = {
-        name: fmean(values[name] for values in found.values()) if found else 0.0
-        for name in MEASURES
-    }
-    return Measured(metrics, found)
+    means = {name: fmean([one[name] for one in found.values()] or [0.0]) for name in MEASURES}
+    return Measured(means, found)

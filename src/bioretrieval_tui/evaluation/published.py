@@ -1,5 +1,5 @@
-"""Published figures beside one's own: which benchmark of the catalogue a folder is, which of its
-figures a run may be compared with, and how far off it is."""
+"""Published scores beside a run: the catalogue's benchmark that a folder is, its scores that a run
+may be compared with, and the deviation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from bioretrieval_tui.catalog.models import Model, Result
 from bioretrieval_tui.evaluation.metrics import MAIN
 
 TOLERATED = 0.01
-"""A figure further from the published one than this is marked."""
+"""Deviation from a published score above which a run is marked."""
 _SHOWN = 3
-"""Best published figures for a run that has none of its own."""
+"""Best published scores shown for a run without one to compare with."""
 _SPLIT = "test"
 _LEXICAL = ("bm25-multifield", "bm25-flat", "bm25s")
-"""What our BM25 is compared with; the first has title and text as fields, as ours does."""
+"""Entries to compare the app's BM25 with; the first has fields for title and text, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The catalogue's benchmark that a folder is. `fits`: queries and documents are as many as
-    the catalogue says, so that figures can be compared; `note`: why not."""
+    """The catalogue's benchmark that a folder is. fits: the numbers of queries and documents are
+    the catalogue's, so that scores can be compared; note: why not."""
 
     entry: Entry
     fits: bool
@@ -33,11 +33,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One published figure beside a run.
+    """One published score beside a run.
 
-    model, name: the model's catalogue id and name; deviation: our value minus the published one,
-    None where the figure is there for orientation only; marked: the deviation is over
-    `TOLERATED`, either way.
+    model, name: the model's catalogue id and name; deviation: the run's value minus the published
+    one, None where the score is for orientation only; marked: its absolute value is over
+    `TOLERATED`.
     """
 
     model: str
@@ -55,34 +55,31 @@ class Reference:
 def match_benchmark(
     catalogue: Catalogue, name: str, split: str, queries: int, documents: int
 ) -> Match | None:
-    """The benchmark that a folder called `name` is, by the names that the catalogue and the
-    loaders have for it, else by its numbers; None where it is none of the catalogue's."""
+    """The benchmark in the folder `name`, found by its names in the catalogue and the loaders, else
+    by its numbers of queries and documents; None where the catalogue has no such one."""
     entries = [entry for entry in catalogue.of_type(Entry) if entry.type == "set"]
     found = next((entry for entry in entries if _plain(name) in _names(entry)), None)
     if found is None:
         same = [entry for entry in entries if _sizes(entry, split) == (queries, documents)]
         return Match(same[0], True) if len(same) == 1 else None
     if split != _SPLIT:
-        return Match(found, False, f"published figures are of the split {_SPLIT}, not {split}")
+        return Match(found, False, f"published scores are of the split {_SPLIT}, not {split}")
     due = _sizes(found, split)
     if due == (queries, documents):
         return Match(found, True)
     counts = [f"{count:,}" if count is not None else "?" for count in due]
-    return Match(
-        found,
-        False,
-        f"{found.name} of the catalogue has {counts[0]} queries and {counts[1]} documents, this"
-        f" folder {queries:,} and {documents:,}: published figures cannot be compared",
-    )
+    note = f"{found.name} of the catalogue has {counts[0]} queries and {counts[1]} documents, this"
+    note += f" folder {queries:,} and {documents:,}: published scores cannot be compared"
+    return Match(found, False, note)
 
 
 def references(
     catalogue: Catalogue, match: Match | None, mode: str, model: str, value: float
 ) -> list[Reference]:
-    """The published figures for a run, best first, those that it can be compared with alone or,
-    where there is none, the best of the benchmark without a deviation.
+    """The published scores that a run can be compared with or, where there is none, the best of the
+    benchmark without a deviation.
 
-    mode: dense is compared with the figure of `model` (a hub id), lexical with the BM25 rows;
+    mode: dense is compared with the scores of `model` (a hub id), lexical with those of BM25;
     value: nDCG@10 of the run.
     """
     if match is None:
@@ -116,13 +113,13 @@ def _reference(catalogue: Catalogue, result: Result, deviation: float | None) ->
         zero_shot=result.zero_shot,
         note=result.note,
         deviation=deviation,
-        # What rounds to 0.01 is 0.01.
+        # Without binary noise: 0.01 itself is tolerated.
         marked=deviation is not None and round(abs(deviation), 6) > TOLERATED,
     )
 
 
 def hub_names(entry: Model) -> set[str]:
-    """Everything that an index may call this model: hub ids, and what encodes either side."""
+    """All names of this model in indexes: hub ids, and the models of either side."""
     sides = entry.encoding and (entry.encoding.document, entry.encoding.query)
     named = {side.model for side in sides or () if side is not None and side.model}
     return {*entry.hub, *named}
@@ -134,18 +131,15 @@ def _sizes(entry: Entry, split: str) -> tuple[int | None, int | None]:
 
 def _names(entry: Entry) -> set[str]:
     loaders = entry.loaders
-    named = [entry.id, entry.name, *_listed(loaders.mteb)]
-    named += [path.rpartition("/")[2] for path in _listed(loaders.hub)]
-    for path in _listed(loaders.ir_datasets):
-        # beir/scifact/test is called scifact; nfcorpus alone is another collection.
-        named += path.split("/")[1:2] if path.startswith("beir/") else ()
-    if loaders.zip:
-        named.append(loaders.zip.rpartition("/")[2].removesuffix(".zip"))
+    mteb, hub, ir_datasets = (
+        [one.strip() for one in (ids or "").split(",")]
+        for ids in (loaders.mteb, loaders.hub, loaders.ir_datasets)
+    )
+    named = [entry.id, entry.name, *mteb, *(path.rpartition("/")[2] for path in hub)]
+    # beir/scifact/test is named scifact; nfcorpus without beir/ is another collection.
+    named += [path.split("/")[1] for path in ir_datasets if path.startswith("beir/")]
+    named.append((loaders.zip or "").rpartition("/")[2].removesuffix(".zip"))
     return {_plain(name) for name in named if name}
-
-
-def _listed(ids: str | None) -> list[str]:
-    return [] if ids is None else [one.strip() for one in ids.split(",")]
 
 
 def _plain(name: str) -> str:

@@ -1,5 +1,5 @@
-"""The judgements of a benchmark beside what was found: every query with its score, and for one
-query where its judged documents went and what came up unjudged. Plain values for a face to draw."""
+"""Judgements beside rankings: every query with its score, and for one query the ranks of its judged
+documents and the top unjudged ones. Plain values for the app and the command line to show."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ UNJUDGED = 10
 """Unjudged documents that are shown for a query."""
 
 Rankings = Mapping[str, Mapping[str, Ranking]]
-"""By mode (or whatever a run is called), then by query id."""
+"""By mode (or name of a run), then by query id."""
 Titles = Callable[[Sequence[str]], Mapping[str, str]]
-"""Titles by document id; ids that are in no corpus are left out."""
+"""Returns titles by document id, without the ids that are not in the corpus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class QueryRow:
 
 @dataclass(frozen=True, slots=True)
 class JudgedRow:
-    """One judged document of a query. title: None where the corpus has no such document; ranks:
-    place from 1 by mode, None where it was not found."""
+    """One judged document of a query. title: None where it is not in the corpus; ranks: from 1, by
+    mode, None where it was not found."""
 
     id: str
     grade: int
@@ -48,7 +48,7 @@ class JudgedRow:
 
 @dataclass(frozen=True, slots=True)
 class UnjudgedRow:
-    """One document that was found for a query and that nobody has judged; see `JudgedRow`."""
+    """One retrieved document without a judgement; see `JudgedRow`."""
 
     id: str
     title: str | None
@@ -57,8 +57,8 @@ class UnjudgedRow:
 
 @dataclass(frozen=True, slots=True)
 class QueryView:
-    """One query, whole. scores: all measures by mode; judged: highest grade first, then by best
-    rank; unjudged: the best ranked, those of the best rank in any mode first."""
+    """One query in detail. scores: all measures by mode; judged: highest grade first, then by best
+    rank; unjudged: by best rank in any mode."""
 
     id: str
     text: str
@@ -92,10 +92,10 @@ def query_view(
     *,
     most: int = UNJUDGED,
 ) -> QueryView:
-    """One query with its judged documents and the best `most` unjudged ones.
+    """One query with its judged documents and the top `most` unjudged ones.
 
     Raises:
-        NotFoundError: the split judges no query of that id. Whatever `titles` raises.
+        NotFoundError: the split judges no query of that id. Also what `titles` raises.
     """
     graded = judgements_of(benchmark, query)
     places = {
@@ -107,8 +107,7 @@ def query_view(
         for name, rank in ranks.items():
             best[name] = min(rank, best.get(name, rank))
     judged = sorted(graded, key=lambda name: (-graded[name], best.get(name, len(best) + 1), name))
-    others = sorted((name for name in best if name not in graded), key=lambda n: (best[n], n))
-    shown = others[:most]
+    shown = sorted(best.keys() - graded.keys(), key=lambda name: (best[name], name))[:most]
     title = titles([*judged, *shown])
 
     def ranks_of(name: str) -> dict[str, int | None]:
@@ -138,13 +137,13 @@ def judgements_of(benchmark: Benchmark, query: str) -> Mapping[str, int]:
         near = difflib.get_close_matches(query[:80], benchmark.judgements, n=3)
         raise NotFoundError(
             f"the split {benchmark.split} of {benchmark.name} has no query {query!r}",
-            remedy=f"nearest: {', '.join(near)}" if near else "ids stand in queries.jsonl",
+            remedy=f"nearest: {', '.join(near)}" if near else "queries.jsonl lists the ids",
         )
     return benchmark.judgements[query]
 
 
 def titles_in(store: DocumentStore) -> Titles:
-    """Titles from the documents of an index; where one has none, the beginning of its text."""
+    """Titles from the documents of an index; of one without a title, the start of its text."""
 
     def titles(names: Sequence[str]) -> dict[str, str]:
         labels = store.labels(names)

@@ -1,11 +1,12 @@
-"""The local leaderboard: every evaluation as a file of its own in the user's data folder.
+"""Records of the user's evaluations: a file each in the user's data folder.
 
-A record says what was measured on what, exactly enough to be compared with another one. Listing
-reads small files only; neither numpy nor ir-measures is imported.
+A record describes a run exactly enough to compare it with another. Neither numpy nor ir-measures is
+imported.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -34,12 +35,12 @@ class EvaluationRecord(
 ):
     """One mode of one evaluation.
 
-    id: names the file; sha256: of the benchmark's corpus, queries and judgements; documents: of
-    the corpus, every id counted; depth: documents a query; metrics: means by ir-measures' names;
-    per_query: nDCG@10 by query id; latency_ms: p50 and p95 a query, warm; instruction: what was
-    put before each query, None for the recipe's own; keep_own: whether a query's own document
-    was ranked like any other; hardware: the machine, and where queries were encoded; versions: of
-    what computed it; date: ISO 8601, UTC.
+    id: the file's name; sha256: of the benchmark's corpus, queries and judgements; documents: ids
+    in the corpus; depth: documents per query; metrics: means by ir-measures' names; per_query:
+    nDCG@10 by query id; latency_ms: p50 and p95 per query, warm; instruction: put before each
+    query, None for the recipe's own; keep_own: whether a query's own document was ranked; hardware:
+    the machine, and the device of queries; versions: of the software; date: ISO 8601, UTC;
+    catalogue: id of the catalogue's entry for this benchmark, where it is that one.
     """
 
     format: int
@@ -65,7 +66,6 @@ class EvaluationRecord(
     keep_own: bool = False
     reranker: str | None = None
     catalogue: str | None = None
-    """Id of the catalogue's entry for this benchmark, where it is that one."""
 
 
 class _Versioned(msgspec.Struct):
@@ -73,7 +73,7 @@ class _Versioned(msgspec.Struct):
 
 
 def record_id(benchmark: str, model: str, mode: str, unique: str) -> str:
-    """A name for a record: readable, and with a digest of `unique` behind it."""
+    """A readable name for a record, ending in a digest of `unique`."""
     digest = hashlib.sha256(unique.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     short = model.rstrip("/").rpartition("/")[2]
     parts = (slug(benchmark, 40), slug(short, 40), mode, digest)
@@ -86,23 +86,24 @@ def record_now() -> str:
 
 
 def slug(text: str, longest: int) -> str:
-    """`text` in the letters that names of files and indexes may have."""
+    """`text` in the characters allowed in names of files and indexes."""
     return re.sub(r"[^a-z0-9._]+", "-", text.casefold())[:longest].strip("-._")
 
 
 def folder() -> Path:
-    """Where the records are; it may not exist yet."""
+    """The folder of the records; it may not exist yet."""
     return places().data / "evaluations"
 
 
 def records(tell: Callable[[str], None] | None = None) -> list[EvaluationRecord]:
-    """All records, newest first. One that cannot be read is left out; `tell` hears why.
+    """All records, newest first, without unreadable ones, whose faults `tell` receives.
 
     Raises:
         BioRetrievalError: the folder cannot be read.
     """
     try:
-        paths = sorted(path for path in folder().iterdir() if path.suffix == _SUFFIX)
+        # A name that begins with a dot is being written.
+        paths = [path for path in folder().iterdir() if path.match("[!.]*.json")]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -110,9 +111,7 @@ def records(tell: Callable[[str], None] | None = None) -> list[EvaluationRecord]
             f"the evaluations in {folder()} cannot be read: {error.strerror}"
         ) from error
     found = []
-    for path in paths:
-        if path.name.startswith("."):
-            continue  # being written
+    for path in sorted(paths):
         try:
             found.append(_read(path))
         except BioRetrievalError as error:
@@ -122,15 +121,14 @@ def records(tell: Callable[[str], None] | None = None) -> list[EvaluationRecord]
 
 
 def save(record: EvaluationRecord) -> Path:
-    """Write a record; what has its id is replaced. Returns where it is.
+    """Write a record, replacing one of the same id; returns its path.
 
     Raises:
         BioRetrievalError: it cannot be written; then nothing has changed.
     """
     path = _path(record.id)
-    data = msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
     try:
-        write_atomically(path, data)
+        write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     except OSError as error:
         raise BioRetrievalError(
             f"the evaluation cannot be kept in {path.parent}: {error.strerror or error}"
@@ -155,7 +153,7 @@ def remove(identifier: str) -> None:
 
 
 def find(name: str, among: list[EvaluationRecord] | None = None) -> EvaluationRecord:
-    """The record of that id, or the only one whose id begins so.
+    """The record of that id, or the only one whose id begins with `name`.
 
     Raises:
         NotFoundError: there is none, or there are several.
@@ -181,7 +179,7 @@ def _path(identifier: str) -> Path:
 
 def _read(path: Path) -> EvaluationRecord:
     damaged = BioRetrievalError(
-        f"the evaluation {path} is damaged", remedy="it is left out; delete it, or get it back"
+        f"the evaluation {path} is damaged", remedy="it is skipped; delete it, or restore it"
     )
     try:
         with path.open("rb") as stream:
@@ -197,7 +195,7 @@ def _read(path: Path) -> EvaluationRecord:
         if version != FORMAT:
             raise BioRetrievalError(
                 f"the evaluation {path} has format {version}, this version reads {FORMAT}",
-                remedy="it is left out; use the version that wrote it",
+                remedy="it is skipped; use the version that wrote it",
             )
         record = msgspec.json.decode(data, type=EvaluationRecord)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -214,27 +212,21 @@ def _missing(identifier: str) -> NotFoundError:
 
 
 def hardware(device: str) -> str:
-    """The processor, its cores, and where queries were encoded."""
-    return f"{_processor()}, {os.cpu_count() or 1} cores, queries on {device}"
+    """The processor, its cores, and the device that encodes queries."""
+    name = platform.processor() or platform.machine() or "an unknown processor"
+    with (
+        contextlib.suppress(OSError),  # not Linux
+        Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as lines,
+    ):
+        line = next((line for line in lines if line.startswith("model name")), "")
+        name = " ".join(line.partition(":")[2].split()) or name
+    return f"{name}, {os.cpu_count() or 1} cores, queries on {device}"
 
 
 def versions() -> dict[str, str]:
     """Versions by name: of this program, Python, and the libraries that rank and measure."""
     found = {"bioretrieval-tui": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
-
-
-def _processor() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return " ".join(line.partition(":")[2].split())
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or platform.machine() or "an unknown processor"

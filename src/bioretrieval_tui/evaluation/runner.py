@@ -1,7 +1,7 @@
-"""One evaluation, from a folder to a report: the index, the runs, the scores, and what is kept.
+"""One evaluation, from a folder to a report: the index, the runs, the scores, and the records.
 
-`evaluate_folder` is all that the `eval` verb and the app need. The index of a benchmark is an index
-like any other, named by what it is made of, so that it is built once and found again.
+The `eval` verb and the app both call `evaluate_folder`. The index of a benchmark is an ordinary
+index, named by a hash of its content, so that it is built once and found again.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ from bioretrieval_tui.evaluation.records import (
 from bioretrieval_tui.evaluation.trec import in_order, run_paths, write_run
 from bioretrieval_tui.index.build import build_from, build_lexical
 from bioretrieval_tui.index.intake import feed_files
-from bioretrieval_tui.index.manifest import Manifest
-from bioretrieval_tui.index.registry import manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import ModelFacts, embedded_facts, facts_of
+from bioretrieval_tui.index.registry import OpenIndex, manifest_of, open_index
+from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
@@ -69,32 +68,32 @@ RERANK = "rerank"
 MODES = ("dense", "lexical", "hybrid", RERANK)
 DEFAULT_MODES = ("dense", "lexical", "hybrid")
 MOST = MOST_HITS - 1
-"""Documents a query; one more is ranked, in place of the query's own."""
+"""Deepest ranking, in documents per query; one more is ranked, in place of the query's own."""
 _WARM = 3
-"""Queries that are run once before, and not timed: the first pays for what is mapped."""
+"""Queries that are run before timing starts, since the first ones load mapped files."""
 _PREFIX = "eval"
 _OF_THE_REPORT = ("benchmark", "split", "sha256", "model", "revision", "recipe_hash", "index",
                   "queries", "documents", "depth", "instruction")  # fmt: skip
-"""What a record has in common with the report."""
+"""Fields of a record that are copied from the report."""
 
 Remark = Callable[[str], None]
-"""Takes a line for the user while an evaluation runs, such as what is downloaded."""
+"""Receives a line for the user while an evaluation runs, such as a download."""
 
 
-# What is asked for, and what is reported ------------------------------------------------------
+# Request and report ---------------------------------------------------------------------------
 
 
 class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What to evaluate, and which files to write besides the records.
+    """What to evaluate, and the files to write besides the records.
 
     folder: a benchmark in BEIR's layout; split: None for `test`, or for the only one; modes: of
     `MODES`, each once; model: hub id or folder, None for the index's own model or else the
     embedded one; recipe: how it encodes, None for the embedded model's; index: an existing index
-    to use instead of one that is built of the corpus; depth: documents a query, at least 100;
-    keep_own: rank the document that has the query's own id; reranker, reranker_recipe: the
-    cross-encoder, needed for the mode `rerank`; download: fetch what a model lacks; run_file: for
-    the rankings, as TREC runs; per_query: for the scores of each query, as JSON lines; compare:
-    two runs to test against each other, as `A,B`: modes of this evaluation, or ids of records.
+    to use instead of one built from the corpus; depth: documents per query, at least 100; keep_own:
+    rank the document with the query's own id; reranker, reranker_recipe: the cross-encoder,
+    required for the mode `rerank`; download: fetch missing model files; run_file: for the rankings,
+    as TREC runs; per_query: for the scores of each query, as JSON lines; compare: two runs to test
+    against each other, as `A,B`: modes of this evaluation, or ids of records.
     """
 
     folder: str
@@ -119,7 +118,7 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
         return any(mode != "lexical" for mode in self.modes)
 
     def models(self) -> list[tuple[str, Encoding | None]]:
-        """The models that must be on this machine, with their recipes, but for the embedded one."""
+        """The models that must be on this machine, with their recipes, without the embedded one."""
         named = [(self.reranker, self.reranker_recipe)]
         if self.encodes:
             named.insert(0, (self.model, self.recipe))
@@ -127,14 +126,14 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Milliseconds a query, one after the other, warm: the median and the 95th percentile."""
+    """Milliseconds per query, run one after the other, warm: median and 95th percentile."""
 
     p50: float
     p95: float
 
 
 class ModeReport(msgspec.Struct, frozen=True):
-    """One mode: means by metric, and the published scores that it may be compared with."""
+    """One mode: means by metric, and the published scores for comparison."""
 
     mode: str
     metrics: dict[str, float]
@@ -145,10 +144,9 @@ class ModeReport(msgspec.Struct, frozen=True):
 class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     """A finished evaluation, as `eval -f json` prints it.
 
-    model: hub id of the index's model; queries: those that were run; documents: ids of the corpus,
-    those of equal texts counted each; sha256: of corpus, queries and judgements; instruction: put
-    before every query, None for the recipe's own; notes: what should be read beside the scores, a
-    line each.
+    model: hub id of the index's model; queries: number run; documents: ids of the corpus, each id
+    of equal texts counted; sha256: of corpus, queries and judgements; instruction: put before every
+    query, None for the recipe's own; notes: remarks on the scores, one line each.
     """
 
     benchmark: str
@@ -168,7 +166,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotKeptError(BioRetrievalError):
-    """The evaluation is finished, and a record or a file of it could not be written."""
+    """The evaluation is finished, but a record or a file of it could not be written."""
 
     def __init__(self, report: EvaluationReport, error: BioRetrievalError) -> None:
         super().__init__(error.message, remedy=error.remedy)
@@ -185,55 +183,63 @@ def evaluate_folder(
     *,
     catalogue: Catalogue | None = None,
 ) -> EvaluationReport:
-    """Run and measure every mode, keep a record of each, and write the files asked for.
+    """Run and measure every mode, save a record of each, and write the requested files.
 
-    catalogue: for published scores, and for the instruction that a model has for the benchmark;
-    loaded if None.
+    catalogue: for published scores, and for the model's instruction for the benchmark; loaded if
+    None.
 
-    Raises: as `check`, `read_benchmark`, `ensure_index` and searching do, and whatever `reporter`
+    Raises: as `check`, `read_benchmark`, `ensure_index` and searching do, and what `reporter`
         raises; ModelError: a model is not here and `download` is False. NotKeptError, with the
         report: something could not be written.
     """
     earlier = check(request)
-    _download(request, reporter, remark)
-    catalogue = catalogue or _catalogue(remark)
-    with opened(request, reporter) as ready:
-        benchmark, manifest = ready.benchmark, ready.manifest
-        match = ready.match(catalogue)
-        instruction = _instruction(request, manifest, match)
+    with _opened(request, reporter, remark, catalogue) as ready:
+        benchmark, manifest, match = ready.benchmark, ready.index.manifest, ready.match
         done: list[tuple[Run, Measured]] = []
         reports = []
         for mode in request.modes:
-            run = ready.run(request, benchmark, mode, instruction, reporter)
+            run = ready.run(request, benchmark, mode, reporter)
             measured = measure(benchmark.judgements, run.rankings)
             done.append((run, measured))
-            beside = references(catalogue, match, mode, manifest.model, measured.metrics[MAIN])
+            value = measured.metrics[MAIN]
+            beside = references(ready.catalogue, match, mode, manifest.model, value)
             reports.append(ModeReport(mode, dict(measured.metrics), run.latency, tuple(beside)))
-        documents = ready.documents
-        absent = len(benchmark.judged()) - len(ready.store.labels(benchmark.judged()))
+        judged = benchmark.judged()
+        absent = len(judged) - len(ready.index.documents.labels(judged))
         device = ready.engine.load().device if request.encodes else "cpu"
-    comparison = _compared(request, benchmark, done, earlier)
+    values = dict(earlier)
+    for run, measured in done:
+        values[run.mode] = {query: one[MAIN] for query, one in measured.by_query.items()}
+    comparison = None
+    if request.compare is not None:
+        first, second = _sides(request.compare)
+        sides = (values[first], values[second])
+        comparison = significance.compare(first, second, sides, texts=benchmark.queries)
     report = EvaluationReport(
         benchmark=benchmark.name,
         split=benchmark.split,
         model=manifest.model,
         queries=len(benchmark.queries),
-        documents=documents,
+        documents=ready.documents,
         runs=tuple(reports),
         revision=manifest.revision,
         recipe_hash=manifest.recipe_hash,
         index=manifest.name,
         sha256=benchmark.sha256,
         depth=request.depth,
-        instruction=instruction,
-        notes=tuple(_notes(benchmark, absent, [run.own for run, _ in done], match)),
+        instruction=ready.instruction,
+        notes=tuple(_notes(benchmark, absent, max(run.own for run, _ in done), match)),
         comparison=comparison,
     )
     try:
         for record in _records(request, report, done, match, device):
             save(record)
-        _write_runs(request, done)
-        _write_queries(request, benchmark, done, comparison)
+        if request.run_file is not None:
+            paths = run_paths(Path(request.run_file), request.modes)
+            for run, _ in done:
+                write_run(paths[run.mode], run.rankings, f"bioretrieval-{run.mode}")
+        if request.per_query is not None:
+            _write_queries(Path(request.per_query), benchmark, done, comparison)
     except BioRetrievalError as error:  # a full disk must not cost the scores too
         raise NotKeptError(report, error) from error
     return report
@@ -247,46 +253,38 @@ def view_query(
     *,
     catalogue: Catalogue | None = None,
 ) -> QueryView:
-    """Rank for `query` alone in the modes of `request`, and put its judgements beside.
+    """Rank for `query` alone in the modes of `request`, and compare with its judgements.
 
     Raises: as `evaluate_folder` does; NotFoundError also where the split judges no such query.
     """
     check(request)
-    _download(request, reporter, remark)
-    catalogue = catalogue or _catalogue(remark)
-    with opened(request, reporter, query=query) as ready:
+    with _opened(request, reporter, remark, catalogue, query=query) as ready:
         whole = ready.benchmark
-        one = replace(
-            whole,
-            queries={query: whole.queries[query]},
-            judgements={query: judgements_of(whole, query)},
-        )
-        instruction = _instruction(request, ready.manifest, ready.match(catalogue))
-        rankings = {
-            mode: ready.run(request, one, mode, instruction, reporter).rankings
-            for mode in request.modes
-        }
-        return query_view(one, rankings, query, titles_in(ready.store))
+        queries, judgements = {query: whole.queries[query]}, {query: judgements_of(whole, query)}
+        one = replace(whole, queries=queries, judgements=judgements)
+        runs = [ready.run(request, one, mode, reporter) for mode in request.modes]
+        rankings = {run.mode: run.rankings for run in runs}
+        return query_view(one, rankings, query, titles_in(ready.index.documents))
 
 
 def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
-    """Refuse what cannot be evaluated, before anything is read; the scores by query of the records
-    that `compare` names.
+    """Refuse an impossible request before any work; returns the scores by query of the records that
+    `compare` names.
 
     Raises:
         UsageError: an unknown or repeated mode, none, an impossible depth, no reranker for the mode
-            `rerank`, a folder where a file is due, or a `compare` that names no two comparable
-            runs. NotFoundError: no such index, folder or record. IndexFault: the index is of
-            another model.
+            `rerank`, a folder instead of a file, or a `compare` without two comparable runs.
+            NotFoundError: no such index, folder or record. IndexFault: the index is of another
+            model.
     """
     modes = f"modes: {', '.join(MODES)}"
     if not request.modes:
-        raise UsageError("no mode is asked for", remedy=modes)
+        raise UsageError("no mode is given", remedy=modes)
     for mode in request.modes:
         if mode not in MODES:
             raise UsageError(f"there is no mode {mode!r}", remedy=modes)
     if len(set(request.modes)) != len(request.modes):
-        raise UsageError("a mode is asked for twice", remedy="name every mode once")
+        raise UsageError("a mode is given twice", remedy="name every mode once")
     if not DEPTH <= request.depth <= MOST:
         raise UsageError(
             f"a depth of {request.depth:,} is not possible",
@@ -305,79 +303,8 @@ def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
         if request.model is not None and manifest.model != request.model:
             raise IndexFault(
                 f"index {request.index} was built with {manifest.model}, not {request.model}",
-                remedy="leave --model out, or leave --index out to build one with that model",
+                remedy="omit --model, or omit --index to build one with that model",
             )
-    return _earlier(request)
-
-
-def _catalogue(remark: Remark) -> Catalogue:
-    from bioretrieval_tui.catalog.compiled import load
-
-    loaded = load()
-    for problem in loaded.problems:
-        remark(problem)
-    return loaded.catalogue
-
-
-def _download(request: EvaluationRequest, reporter: Reporter, remark: Remark) -> None:
-    """Fetch what the models lack, where that was asked for; the benchmark is looked at first."""
-    find_parts(Path(request.folder), request.split)
-    if not request.download:
-        return
-    from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
-
-    for model, recipe in request.models():
-        for missing in missing_models(model, recipe):
-            plan = plan_download(missing)
-            remark(plan.line())
-            fetch_model(missing, reporter=reporter, plan=plan)
-
-
-def _instruction(request: EvaluationRequest, manifest: Manifest, match: Match | None) -> str | None:
-    """What the model's recipe puts before the queries of just this benchmark; None for its
-    default."""
-    # Instructions are no part of a recipe's hash, so those of the catalogue may be newer.
-    recipe = request.recipe or manifest.recipe
-    return None if match is None else recipe.instructions.get(match.entry.id)
-
-
-def _notes(
-    benchmark: Benchmark, absent: int, own: Sequence[int], match: Match | None
-) -> Iterator[str]:
-    """What should be read beside the scores. absent: judged documents that are not in the corpus;
-    own: queries whose own document was left out, by mode."""
-    yield from benchmark.notes
-    if absent:
-        documents = "document is" if absent == 1 else "documents are"
-        yield (
-            f"{absent:,} judged {documents} not in the corpus: counted as not found, as trec_eval"
-            " does"
-        )
-    most = max(own, default=0)
-    if most:
-        yield (
-            f"for {most:,} {'query' if most == 1 else 'queries'} a document with the query's own"
-            " id was left out, as BEIR does; --keep-own ranks it"
-        )
-    if match is not None and match.note:
-        yield match.note
-
-
-# Comparing, and what is kept ------------------------------------------------------------------
-
-
-def _sides(compare: str) -> tuple[str, str]:
-    parts = [part.strip() for part in compare.split(",")]
-    if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
-        raise UsageError(
-            f"--compare does not understand {compare!r}",
-            remedy="name two different runs, as in --compare lexical,hybrid",
-        )
-    return parts[0], parts[1]
-
-
-def _earlier(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
-    """nDCG@10 by query of the records that `compare` names. Raises UsageError, NotFoundError."""
     found: dict[str, Mapping[str, float]] = {}
     for side in () if request.compare is None else _sides(request.compare):
         if side in request.modes:
@@ -396,20 +323,31 @@ def _earlier(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
     return found
 
 
-def _compared(
-    request: EvaluationRequest,
-    benchmark: Benchmark,
-    done: Sequence[tuple[Run, Measured]],
-    earlier: Mapping[str, Mapping[str, float]],
-) -> significance.Comparison | None:
-    if request.compare is None:
-        return None
-    values = dict(earlier)
-    for run, measured in done:
-        values[run.mode] = {query: one[MAIN] for query, one in measured.by_query.items()}
-    first, second = _sides(request.compare)
-    sides = (values[first], values[second])
-    return significance.compare(first, second, sides, texts=benchmark.queries)
+def _sides(compare: str) -> tuple[str, str]:
+    parts = [part.strip() for part in compare.split(",")]
+    if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
+        raise UsageError(
+            f"--compare does not understand {compare!r}",
+            remedy="name two different runs, as in --compare lexical,hybrid",
+        )
+    return parts[0], parts[1]
+
+
+def _notes(benchmark: Benchmark, absent: int, own: int, match: Match | None) -> Iterator[str]:
+    """Remarks on the scores. absent: judged documents that are not in the corpus; own: queries
+    whose own document was left out."""
+    yield from benchmark.notes
+    if absent:
+        documents = "document is" if absent == 1 else "documents are"
+        said = "not in the corpus: counted as not found, as trec_eval does"
+        yield f"{absent:,} judged {documents} {said}"
+    if own:
+        yield (
+            f"for {own:,} {'query' if own == 1 else 'queries'} a document with the query's own"
+            " id was left out, as BEIR does; --keep-own ranks it"
+        )
+    if match is not None and match.note:
+        yield match.note
 
 
 def _records(
@@ -440,31 +378,17 @@ def _records(
         )
 
 
-def _write_runs(request: EvaluationRequest, done: Sequence[tuple[Run, Measured]]) -> None:
-    if request.run_file is None:
-        return
-    paths = run_paths(Path(request.run_file), request.modes)
-    for run, _ in done:
-        write_run(paths[run.mode], run.rankings, f"bioretrieval-{run.mode}")
-
-
 def _write_queries(
-    request: EvaluationRequest,
+    path: Path,
     benchmark: Benchmark,
     done: Sequence[tuple[Run, Measured]],
     comparison: significance.Comparison | None,
 ) -> None:
-    if request.per_query is None:
-        return
-    path = Path(request.per_query)
     deltas = {} if comparison is None else {one.query: one for one in comparison.deltas}
     lines = []
     for query, text in benchmark.queries.items():
-        line: dict[str, object] = {
-            "query": query,
-            "text": text,
-            "metrics": {run.mode: measured.by_query[query] for run, measured in done},
-        }
+        metrics = {run.mode: measured.by_query[query] for run, measured in done}
+        line: dict[str, object] = {"query": query, "text": text, "metrics": metrics}
         if comparison is not None:
             delta = deltas[query]
             line["comparison"] = {
@@ -483,7 +407,7 @@ def _write_queries(
 
 
 class Ranker(Protocol):
-    """What is evaluated: something that ranks documents for a query."""
+    """Ranks documents for a query."""
 
     def rank(
         self, query: str, k: int, mode: str, *, instruction: str | None = None
@@ -493,8 +417,8 @@ class Ranker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one mode answered. rankings: by query id, every judged query; latency: of a query from
-    its text to its ranking; own: queries whose own document was left out."""
+    """The result of one mode. rankings: by query id, every judged query; latency: from a query's
+    text to its ranking; own: queries whose own document was left out."""
 
     mode: str
     rankings: Mapping[str, Ranking]
@@ -515,10 +439,10 @@ def run_mode(
 ) -> Run:
     """Run every query of `benchmark` through `ranker`, one after the other.
 
-    depth: documents a query; aliases: see `aliases_of`; keep_own: do not leave out the document
-    that has the query's own id; instruction: for this benchmark, or None for the model's own.
+    depth: documents per query; aliases: see `aliases_of`; keep_own: rank the document with the
+    query's own id; instruction: for this benchmark, or None for the model's own.
 
-    Raises whatever the ranker or `reporter` raises.
+    Raises what the ranker or `reporter` raises.
     """
     total = len(benchmark.queries)
     for text in islice(benchmark.queries.values(), _WARM):
@@ -529,7 +453,7 @@ def run_mode(
     for done, (query, text) in enumerate(benchmark.queries.items()):
         reporter(Progress("running", done, total, unit="queries", note=mode))
         started = time.perf_counter()
-        # One more than asked for, in place of the query's own document.
+        # One more document, in place of the query's own.
         given = ranker.rank(text, depth + 1, mode, instruction=instruction)
         seconds.append(time.perf_counter() - started)
         ranking = in_order(given, aliases or {})
@@ -558,65 +482,55 @@ def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
 class _Reranking:
     """Ranks as the engine does, the top hits in the order of a cross-encoder."""
 
-    def __init__(self, engine: SearchEngine, encoder: CrossEncoder) -> None:
-        self._engine = engine
-        self._encoder = encoder
+    engine: SearchEngine
+    encoder: CrossEncoder
 
     def rank(
-        self, query: str, k: int, mode: str, /, *, instruction: str | None = None
+        self, query: str, k: int, mode: str, *, instruction: str | None = None
     ) -> list[tuple[str, float]]:
-        """(document id, score), best first, at most `k`; scores are the cross-encoder's, and those
-        of the hits behind fall by 1 from the last one, since they were not read."""
+        """(document id, score), best first, at most `k`: scores of the cross-encoder, then falling
+        by 1 from the last one for the hits that it did not read."""
         first = "hybrid" if mode == RERANK else mode
-        question = Query(text=query, k=k, mode=first, instruction=instruction)
-        hits = reranked(query, self._engine.search(question).hits, self._encoder)
+        asked = Query(text=query, k=k, mode=first, instruction=instruction)
         found: list[tuple[str, float]] = []
-        floor = 0.0
-        for hit in hits:
-            floor = floor - 1.0 if hit.scores.rerank is None else hit.scores.rerank
-            found.append((hit.id, floor))
+        score = 0.0
+        for hit in reranked(query, self.engine.search(asked).hits, self.encoder):
+            score = score - 1.0 if hit.scores.rerank is None else hit.scores.rerank
+            found.append((hit.id, score))
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A benchmark with the open index to run it on, and the cross-encoder where one is needed."""
+class _Opened:
+    """A benchmark with the open index to run it on.
+
+    match: the catalogue's benchmark that this is, or None; instruction: of the model's recipe for
+    this benchmark, None for its default; reranker: None where no mode needs one.
+    """
 
     benchmark: Benchmark
     engine: SearchEngine
     aliases: Mapping[str, Sequence[str]]
-    reranker: CrossEncoder | None = None
+    catalogue: Catalogue
+    match: Match | None
+    instruction: str | None
+    reranker: CrossEncoder | None
 
     @property
-    def manifest(self) -> Manifest:
-        """Of the index."""
-        return self.engine.index.manifest
-
-    @property
-    def store(self) -> DocumentStore:
-        """The documents of the index."""
-        return self.engine.index.documents
+    def index(self) -> OpenIndex:
+        return self.engine.index
 
     @property
     def documents(self) -> int:
-        """Ids of the corpus, those of equal texts counted each."""
-        return self.manifest.documents + self.manifest.aliases
-
-    def match(self, catalogue: Catalogue) -> Match | None:
-        """The catalogue's benchmark that this is, or None."""
-        one = self.benchmark
-        return match_benchmark(catalogue, one.name, one.split, len(one.queries), self.documents)
+        """Ids of the corpus, each id of equal texts counted."""
+        return self.index.manifest.documents + self.index.manifest.aliases
 
     def run(
-        self,
-        request: EvaluationRequest,
-        benchmark: Benchmark,
-        mode: str,
-        instruction: str | None,
-        reporter: Reporter,
+        self, request: EvaluationRequest, benchmark: Benchmark, mode: str, reporter: Reporter
     ) -> Run:
         """Run the queries of `benchmark` in one mode."""
         ranker: Ranker = self.engine
@@ -629,54 +543,78 @@ class Opened:
             depth=request.depth,
             aliases=self.aliases,
             keep_own=request.keep_own,
-            instruction=instruction,
+            instruction=self.instruction,
             reporter=reporter,
         )
 
 
 @contextlib.contextmanager
-def opened(
-    request: EvaluationRequest, reporter: Reporter = silent, *, query: str | None = None
-) -> Iterator[Opened]:
-    """The benchmark, and its index, built where it has to be, and open.
+def _opened(
+    request: EvaluationRequest,
+    reporter: Reporter,
+    remark: Remark,
+    catalogue: Catalogue | None,
+    *,
+    query: str | None = None,
+) -> Iterator[_Opened]:
+    """The benchmark with its open index, built if need be.
 
-    query: one that must be judged; a slip of the pen is found before an index is built.
+    query: must be judged, which is checked before an index is built.
 
     Raises: as `read_benchmark`, `load_cross_encoder`, `ensure_index` and `SearchEngine.open` do;
         IndexFault also where the index holds none of the judged documents; NotFoundError where
         there is no such query.
     """
+    find_parts(Path(request.folder), request.split)  # before a download
+    if request.download:
+        from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
+
+        for model, recipe in request.models():
+            for missing in missing_models(model, recipe):
+                plan = plan_download(missing)
+                remark(plan.line())
+                fetch_model(missing, reporter=reporter, plan=plan)
+    if catalogue is None:
+        from bioretrieval_tui.catalog.compiled import load
+
+        loaded = load()
+        catalogue = loaded.catalogue
+        for problem in loaded.problems:
+            remark(problem)
     benchmark = read_benchmark(Path(request.folder), request.split)
     if query is not None:
         judgements_of(benchmark, query)
-    # Before the index, which may take hours: what is not here is said at once.
+    # Before the index, which may take hours to build.
     reranker = None
     if RERANK in request.modes and request.reranker is not None:
         reranker = load_cross_encoder(
             request.reranker, request.reranker_recipe, device=request.device, reporter=reporter
         )
-    name = request.index
-    if name is None:
-        name = ensure_index(
-            benchmark,
-            request.model or embedded.MODEL_ID,
-            request.recipe,
-            vectors=request.encodes,
-            device=request.device,
-            reporter=reporter,
-        )
+    name = request.index or ensure_index(
+        benchmark,
+        request.model or embedded.MODEL_ID,
+        request.recipe,
+        vectors=request.encodes,
+        device=request.device,
+        reporter=reporter,
+    )
     engine = SearchEngine.open(
         name, device=request.device, reporter=reporter, ready=request.encodes
     )
-    try:
-        if not any(engine.index.documents.lookup(one) for one in benchmark.judged()):
+    with contextlib.closing(engine):
+        index, manifest = engine.index, engine.index.manifest
+        if not any(index.documents.lookup(one) for one in benchmark.judged()):
             raise IndexFault(
                 f"none of the judged documents of {benchmark.name} is in the index {name}",
-                remedy="is it an index of this corpus? leave --index out to build one",
+                remedy="is it an index of this corpus? omit --index to build one",
             )
-        yield Opened(benchmark, engine, aliases_of(engine.index.documents), reranker)
-    finally:
-        engine.close()
+        size = len(benchmark.queries), manifest.documents + manifest.aliases
+        match = match_benchmark(catalogue, benchmark.name, benchmark.split, *size)
+        # Instructions are not part of a recipe's hash, so the catalogue's may be newer.
+        recipe = request.recipe or manifest.recipe
+        instruction = None if match is None else recipe.instructions.get(match.entry.id)
+        aliases = aliases_of(index.documents)
+        yield _Opened(benchmark, engine, aliases, catalogue, match, instruction, reranker)
 
 
 # The index of a benchmark ---------------------------------------------------------------------
@@ -691,24 +629,34 @@ def ensure_index(
     device: str = "auto",
     reporter: Reporter = silent,
 ) -> str:
-    """The name of the index over the corpus of `benchmark` by `model`, built where there is none.
+    """The name of the index over the corpus of `benchmark` by `model`, built if there is none.
 
-    vectors: False where BM25 is all that is run: an index without vectors will do then, nothing
-    is encoded and no model is loaded.
+    vectors: False where only BM25 runs: nothing is encoded and no model is loaded.
 
-    One that was built from the same bytes by the same model, revision and recipe is taken; one
-    that is damaged or was changed since is built again. A build that is cut short goes on where
-    its vectors end.
+    An index built from the same bytes by the same model, revision and recipe is reused; a damaged
+    or changed one is built again. An interrupted build resumes where its vectors end.
 
     Raises:
-        CorpusError: a line of the corpus is malformed; it is named. ModelError: the model is not
-            here, or how it encodes is not known. IndexFault: the index cannot be written.
-            Whatever `reporter` raises. In every case no index has changed.
+        CorpusError: a line of the corpus is malformed; it is named. ModelError: the model or its
+            recipe is missing. IndexFault: the index cannot be written. Also what `reporter`
+            raises. In every case no index has changed.
     """
-    facts = _facts(model, recipe, device, reporter) if vectors else _named(model, recipe)
-    identity = _identity(benchmark, facts)
+    facts = embedded_facts()
+    if (model, recipe) != (embedded.MODEL_ID, None):
+        if vectors:
+            # Only the model's files tell its revision, and a run needs this encoder anyway.
+            facts = facts_of(load_query_encoder(model, recipe, device=device, reporter=reporter))
+        else:
+            # BM25 does not depend on the model's files: the name will do.
+            used = recipe or facts.recipe
+            facts = msgspec.structs.replace(
+                facts, model=model, revision="", recipe=used, recipe_hash=recipe_hash(used)
+            )
+    # Everything that a vector of the corpus depends on.
+    parts = "\n".join((benchmark.corpus_sha256, facts.model, facts.revision, facts.recipe_hash))
+    identity = hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
     name = f"{_PREFIX}-{slug(benchmark.name, 40) or 'benchmark'}-{identity[:8]}"
-    if _is_there(name, identity, benchmark.corpus_sha256, vectors=vectors):
+    if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
         return name
     feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", ReadOptions(), strict=True))
     try:
@@ -723,46 +671,21 @@ def ensure_index(
         else:
             outcome = build_lexical(name, feed, facts, reporter=reporter, fingerprint=identity)
     except CorpusError as error:
-        # An index of one's own may do without a record; a figure may not.
+        # An ordinary index may skip a malformed record; an evaluation may not.
         if "--strict" not in (error.remedy or ""):
             raise
-        raise CorpusError(error.message, remedy="mend the corpus") from error
+        raise CorpusError(error.message, remedy="correct the corpus") from error
     if [file.sha256 for file in outcome.manifest.inputs] != [benchmark.corpus_sha256]:
         raise CorpusError(
             f"{benchmark.parts.corpus} changed while it was read",
-            remedy="try again when nothing writes to it",
+            remedy="try again when no program writes to it",
         )
     if vectors:
         prepare_query_encoder(model, recipe, reporter=reporter)
     return name
 
 
-def _facts(model: str, recipe: Encoding | None, device: str, reporter: Reporter) -> ModelFacts:
-    """What the vectors of the corpus depend on."""
-    if model == embedded.MODEL_ID and recipe is None:
-        return embedded_facts()
-    # Only its files tell the revision, and a run needs this encoder anyway.
-    return facts_of(load_query_encoder(model, recipe, device=device, reporter=reporter))
-
-
-def _named(model: str, recipe: Encoding | None) -> ModelFacts:
-    """A model by its name alone: BM25 does not depend on its files, which need not be here."""
-    facts = embedded_facts()
-    if model == embedded.MODEL_ID and recipe is None:
-        return facts
-    recipe = recipe or facts.recipe
-    return msgspec.structs.replace(
-        facts, model=model, revision="", recipe=recipe, recipe_hash=recipe_hash(recipe)
-    )
-
-
-def _identity(benchmark: Benchmark, facts: ModelFacts) -> str:
-    """Hex SHA-256 of everything that a vector of the corpus depends on."""
-    parts = "\n".join((benchmark.corpus_sha256, facts.model, facts.revision, facts.recipe_hash))
-    return hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _is_there(name: str, identity: str, corpus: str, *, vectors: bool) -> bool:
+def _is_current(name: str, identity: str, corpus: str, *, vectors: bool) -> bool:
     try:
         manifest = manifest_of(name)
         if manifest.fingerprint != identity or [f.sha256 for f in manifest.inputs] != [corpus]:

@@ -1,5 +1,5 @@
-"""Whether a difference between two runs could be chance: Fisher's randomisation test over paired
-queries, and which queries made the difference."""
+"""The significance of the difference between two runs, by Fisher's randomisation test over paired
+queries, and the difference of each query."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bioretrieval_tui.evaluation.metrics import MAIN
 
 PERMUTATIONS = 10_000
 SEED = 20_080_426
-"""Fixed, so that the same runs always have the same p."""
+"""Fixed, so that p is reproducible."""
 _AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One query: its values in both runs, and its text where that was given."""
+    """One query: its values in both runs, and its text where known."""
 
     query: str
     first: float
@@ -37,11 +37,10 @@ class Delta:
 class Comparison:
     """Two runs over the same queries.
 
-    first, second: what they are called; difference: mean of second minus first; p: probability
-    of a mean difference at least as large, either way, if the two were interchangeable;
-    permutations: how many sign flips were tried; exact: whether these are all there are;
-    wins, losses, ties: queries in which the second is better, worse, equal; deltas: every query,
-    largest gain of the second first.
+    first, second: their names; difference: mean of second minus first; p: two-sided probability of
+    a mean difference at least as large if the runs were interchangeable; permutations: number of
+    sign flips tried; exact: whether these are all; wins, losses, ties: queries in which the second
+    is better, worse, equal; deltas: every query, largest gain of the second first.
     """
 
     first: str
@@ -62,10 +61,9 @@ def compare(
     second: str,
     values: tuple[Mapping[str, float], Mapping[str, float]],
     *,
-    measure: str = MAIN,
     texts: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """Compare two runs by their values per query; texts: of the queries, to name them by.
+    """Compare two runs by their values per query; texts: of the queries, to show.
 
     Raises:
         UsageError: they are not over the same queries.
@@ -84,7 +82,7 @@ def compare(
     return Comparison(
         first=first,
         second=second,
-        measure=measure,
+        measure=MAIN,
         difference=float(differences.mean()) if len(differences) else 0.0,
         p=p,
         permutations=permutations,
@@ -104,9 +102,9 @@ def randomisation(
 ) -> tuple[float, int, bool]:
     """p of the two-sided paired randomisation test, the sign flips tried, and whether all were.
 
-    Each query's difference keeps or changes its sign; p is the share of such draws whose mean is
-    at least as far from 0 as the one that was seen. The seen one counts as a draw, so p is never
-    0. Where there are no more ways to flip than `permutations`, each is taken once.
+    Each query's difference keeps or changes its sign; p is the share of draws whose mean is at
+    least as far from 0 as the observed one, which counts as a draw, so that p is never 0. Where
+    there are at most `permutations` ways to flip, each is used once.
     """
     given = np.asarray(differences, dtype=np.float64)
     given = given[given != 0]  # flipping a 0 changes no sum

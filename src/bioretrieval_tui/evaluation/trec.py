@@ -1,4 +1,4 @@
-"""Rankings as trec_eval reads them: their order, and run files of one line a document."""
+"""Rankings as trec_eval reads them: their order, and run files with a line per document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bioretrieval_tui.documents.source import SourceReader, text_lines
-from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, CorpusError
 from bioretrieval_tui.evaluation.metrics import Ranking
 from bioretrieval_tui.paths import write_atomically
 
@@ -17,11 +17,10 @@ from bioretrieval_tui.paths import write_atomically
 def in_order(
     given: Sequence[tuple[str, float]], aliases: Mapping[str, Sequence[str]]
 ) -> tuple[tuple[str, float], ...]:
-    """A ranking as trec_eval would read it, with every id once.
+    """A ranking as trec_eval reads it, with every id once.
 
-    The ids of one text get one score, as if each had been compared by itself. trec_eval keeps
-    scores in single precision and sorts equal ones by id, downwards; so it is done here before
-    anything is measured, and a run file gives the same figures everywhere.
+    All ids of one text get its score. trec_eval keeps scores in single precision and sorts equal
+    ones by descending id; doing so before measuring gives run files the same scores everywhere.
     """
     score_of: dict[str, float] = {}
     for name, score in given:
@@ -33,26 +32,18 @@ def in_order(
 
 
 def run_paths(path: Path, modes: Sequence[str]) -> dict[str, Path]:
-    """Where the run of each mode goes: `path` itself, or with the mode before its suffix where
-    there are several (`out.trec` -> `out.dense.trec`).
-
-    Raises:
-        NotFoundError: its folder is not there. UsageError: it is a folder.
-    """
-    if not path.absolute().parent.is_dir():
-        raise NotFoundError(f"the folder of the run file {path} is not there")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder", remedy="name a file for the run")
+    """The run file of each mode: `path`, or with the mode before its suffix where there are several
+    (`out.trec` -> `out.dense.trec`)."""
     if len(modes) == 1:
         return {modes[0]: path}
     return {mode: path.with_name(f"{path.stem}.{mode}{path.suffix}") for mode in modes}
 
 
 def run_text(rankings: Mapping[str, Ranking], tag: str) -> str:
-    """A run as text. Scores are written so that reading them back gives the same numbers.
+    """A run as text, with scores that read back as the same numbers.
 
     Raises:
-        BioRetrievalError: an id holds white space, which the format cannot write.
+        BioRetrievalError: an id holds white space, which the format cannot represent.
     """
     lines = []
     for query, ranking in rankings.items():
@@ -64,11 +55,11 @@ def run_text(rankings: Mapping[str, Ranking], tag: str) -> str:
 
 
 def write_run(path: Path, rankings: Mapping[str, Ranking], tag: str) -> None:
-    """Write a run file beside and rename it; `tag`: its last column, without white space.
+    """Write a run file atomically; tag: its last column, without white space.
 
     Raises:
-        BioRetrievalError: an id cannot stand in it, or it cannot be written; then whatever was
-            there is as it was.
+        BioRetrievalError: an id cannot be represented, or the file cannot be written; an earlier
+            file is then unchanged.
     """
     try:
         write_atomically(path, run_text(rankings, tag).encode("utf-8", "surrogateescape"))
@@ -82,7 +73,7 @@ def read_run(path: Path) -> dict[str, Ranking]:
     """The rankings of a run file, in the order of their scores as trec_eval sorts them.
 
     Raises:
-        NotFoundError: it is not there. CorpusError: it cannot be read, or a line is malformed.
+        NotFoundError: it does not exist. CorpusError: it cannot be read, or a line is malformed.
     """
     scores: dict[str, dict[str, float]] = {}
     with SourceReader(path) as source:
@@ -112,6 +103,6 @@ def read_run(path: Path) -> dict[str, Ranking]:
 def _check(name: str) -> None:
     if name.split() != [name]:
         raise BioRetrievalError(
-            f"the id {name!r} cannot stand in a TREC run file, whose columns are parted by blanks",
-            remedy="leave --run out",
+            f"the id {name!r} cannot be in a TREC run file, whose columns are separated by blanks",
+            remedy="omit --run",
         )

@@ -217,13 +217,8 @@ _CHUNKS = _Chunks()
 
 
 def chunks(text: str) -> list[str]:
-    """`text` folded and split at its blanks; `terms_of` gives the terms of each."""
+    """`text` folded and split at its blanks, but not within names."""
     return _BLANK.sub(_JOINT, fold(text)).split()
-
-
-def terms_of(chunk: str) -> tuple[str, ...]:
-    """The terms of one chunk, in order; often none."""
-    return _CHUNKS[chunk]
 
 
 def tokens(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from bioretrieval_tui import __version__
@@ -70,7 +71,7 @@ from bioretrieval_tui.index.vector_cache import (
     NoVectors,
     Vectoriser,
     VectorPool,
-    facts_in,
+    facts_of,
 )
 from bioretrieval_tui.index.vectors import Halves, Matrix, open_dead, open_matrix
 from bioretrieval_tui.paths import write_atomically
@@ -162,7 +163,7 @@ def build_from(
     with _writing(name, "built"), _old_index(name) as base:
         if not replace and (folder / MANIFEST).exists():
             raise IndexFault(f"there is an index {name} already", remedy="remove it first")
-        old = None if base is None else (facts_in(base.manifest), base.store, base.matrix)
+        old = None if base is None else (facts_of(base.manifest), base.store, base.matrix)
         vectoriser = ModelVectors(folder, encoder_factory, old=old)
         settings = _Settings(ids=ids, fingerprint=fingerprint)
         return _assemble(name, feed, vectoriser, settings, reporter, report)
@@ -186,7 +187,7 @@ def build_lexical(
     with _writing(name, "built", pools=False):
         with _old_index(name) as base:
             if base is not None and base.manifest.encoded:
-                old = facts_in(base.manifest)
+                old = facts_of(base.manifest)
                 first = 0
                 with contextlib.closing(VectorPool(base.folder, old.key, old.dimension)) as pool:
                     for documents in base.store.batches(WINDOW):
@@ -298,7 +299,7 @@ def compact_index(name: str, *, reporter: Reporter = silent) -> BuildOutcome:
 
 def _of_base(base: Base, factory: EncoderFactory) -> Vectoriser:
     """Vectors like those of `base`; none if it has none."""
-    facts = facts_in(base.manifest)
+    facts = facts_of(base.manifest)
     if not base.manifest.encoded:
         return NoVectors(facts)
     return ModelVectors(base.folder, factory, facts=facts, old=(facts, base.store, base.matrix))
@@ -477,14 +478,8 @@ def _assemble(
             format=FORMAT,
             name=name,
             generation=token,
-            model=facts.model,
-            revision=facts.revision,
-            recipe=facts.recipe,
-            recipe_hash=facts.recipe_hash,
-            dimension=facts.dimension,
+            **msgspec.structs.asdict(facts),
             dtype="float16",
-            similarity=facts.similarity,
-            normalised=facts.normalised,
             documents=alive,
             segments=(*(old.segments if old else ()), segment),
             files=files,

@@ -150,16 +150,14 @@ class Probe:
     least: Vectors
 
 
-def probe(
-    matrix: Matrix, dead: Labels, similarity: Similarity = "cosine", count: int = SAMPLED
-) -> Probe:
+def probe(matrix: Matrix, dead: Labels, similarity: Similarity = "cosine") -> Probe:
     """Documents drawn with a fixed seed, with their nearest neighbours by exact search.
 
     Each is left out of its own neighbours: any graph finds the query vector itself.
     """
     alive = np.setdiff1d(np.arange(matrix.rows, dtype=np.int64), dead, assume_unique=True)
-    if len(alive) > count:
-        alive = np.sort(np.random.default_rng(_SEED).choice(alive, count, replace=False))
+    if len(alive) > SAMPLED:
+        alive = np.sort(np.random.default_rng(_SEED).choice(alive, SAMPLED, replace=False))
     queries = matrix.take(alive)
     if similarity == "l2":
         queries = as_queries(queries)
@@ -293,7 +291,6 @@ class HnswStore:
     def search(
         self, query: Vector, k: int, allowed: Allowed | None = None
     ) -> tuple[Labels, Vector]:
-        """See `VectorStore.search`."""
         query = check_query(self._manifest, query)
         if k <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
@@ -313,11 +310,9 @@ class HnswStore:
             self._open_graph()
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:
-        """See `VectorStore.similarities`."""
         return self._of(check_query(self._manifest, query), labels)
 
     def take(self, labels: Labels) -> Vector:
-        """See `VectorStore.take`."""
         return self.matrix.take(labels)
 
     def _kept(self, allowed: Allowed) -> Labels:

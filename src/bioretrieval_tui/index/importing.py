@@ -132,7 +132,6 @@ class _ImportedVectors:
         )
 
     def start(self) -> ModelFacts:
-        """See `Vectoriser.start`."""
         return self._facts
 
     def has(self, identifier: str) -> bool:
@@ -144,7 +143,6 @@ class _ImportedVectors:
         return row is not None
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
-        """See `Vectoriser.vectors`."""
         taken = np.empty((len(documents), self._facts.dimension), dtype=np.float32)
         for place, document in enumerate(documents):
             row = self._row(document.id)
@@ -166,7 +164,6 @@ class _ImportedVectors:
         return taken.astype(np.float16)
 
     def close(self) -> None:
-        """See `Vectoriser.close`."""
         self._parts = []
 
     def _row(self, identifier: str) -> int | None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bioretrieval_tui.documents.detect import Format, items
+from bioretrieval_tui.documents.detect import by_name, items, recognise, resolve
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.documents.store import DocumentStore
@@ -94,8 +94,6 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
 
     Raises (at once): NotFoundError, CorpusError, UsageError, as `resolve` does.
     """
-    from bioretrieval_tui.documents.detect import by_name, recognise, resolve
-
     if not inputs:
         raise UsageError("no corpus file is named", remedy="index build NAME FILE...")
     named = None if settings.format is None else by_name(settings.format)
@@ -103,44 +101,34 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
     sizes = [0 if path is None else path.stat().st_size for path in paths]
 
     def feed(intake: Intake) -> None:
-        total, before = sum(sizes), 0
+        report, total, before = intake.report, sum(sizes), 0
+        intake.strict = settings.strict
         for path, size in zip(paths, sizes, strict=True):
             with SourceReader(path) as source:
                 format_ = named if named is not None else recognise(source)
-                whole = None if None in paths or not total else (before, total)
-                _feed_one(intake, source, format_, settings, whole)
+                intake.file = source.name
+                one = FileReport(source.name, format_.name)
+                report.files.append(one)
+                read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
+                try:
+                    for item in items(source, format_, settings.options):
+                        intake.take(item)
+                        if total and None not in paths:
+                            intake.share = min(1.0, (before + source.consumed) / total)
+                finally:  # also for the report of a build that failed
+                    one.read = report.read - read
+                    one.kept = report.kept + report.replaced - kept
+                    one.rejected = report.rejected - rejected
+                source.hash_rest()
+                facts = source.summary()
+                one.bytes, one.sha256 = facts.bytes, facts.sha256
+                intake.inputs.append(
+                    InputFacts(facts.path, facts.bytes, facts.sha256, one.kept, format_.name)
+                )
             before += size
         intake.share = 1.0
 
     return feed
-
-
-def _feed_one(
-    intake: Intake,
-    source: SourceReader,
-    format_: Format,
-    settings: ReadSettings,
-    whole: tuple[int, int] | None,
-) -> None:
-    report = intake.report
-    intake.file = source.name
-    one = FileReport(source.name, format_.name)
-    report.files.append(one)
-    read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
-    intake.strict = settings.strict
-    try:
-        for item in items(source, format_, settings.options):
-            intake.take(item)
-            if whole is not None:
-                intake.share = min(1.0, (whole[0] + source.consumed) / whole[1])
-    finally:  # also for the report of a build that failed
-        one.read = report.read - read
-        one.kept = report.kept + report.replaced - kept
-        one.rejected = report.rejected - rejected
-    source.hash_rest()
-    facts = source.summary()
-    one.bytes, one.sha256 = facts.bytes, facts.sha256
-    intake.inputs.append(InputFacts(facts.path, facts.bytes, facts.sha256, one.kept, format_.name))
 
 
 def feed_documents(documents: Iterable[Document], origin: str) -> Feed:

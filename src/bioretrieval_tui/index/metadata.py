@@ -317,7 +317,7 @@ class _Block:
             starts = arrays[name]
             if len(starts) != count + 1 or starts[0] != 0 or starts[-1] != len(arrays[column]):
                 raise self.damaged(f"{name} do not fit {column}")
-        ends = np.cumsum([0, *self.header.fields.values()]).tolist()
+        ends = [0, *accumulate(self.header.fields.values())]
         if (
             len(arrays["codes"]) != len(arrays["labels"])
             or len(arrays["exact"]) != values

@@ -216,12 +216,8 @@ class TextIndex:
         """
         parsed = self._query(query)
         existing = None if allowed is None else self._existing(allowed)
-        if (
-            parsed is None
-            or k <= 0
-            or not self.facts.documents
-            or (existing is not None and not len(existing))
-        ):
+        none_allowed = existing is not None and not len(existing)
+        if parsed is None or k <= 0 or none_allowed or not self.facts.documents:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         k = min(k, self.facts.documents)
         if existing is None:

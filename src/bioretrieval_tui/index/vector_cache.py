@@ -173,29 +173,16 @@ class ModelFacts(msgspec.Struct, frozen=True):
         return pool_key(self.model, self.revision, self.recipe_hash, self.dimension)
 
 
-def facts_of(encoder: Encoder) -> ModelFacts:
-    """The facts of a loaded encoder."""
+def facts_of(source: Encoder | Manifest) -> ModelFacts:
+    """The facts of a loaded encoder, or those that an index was built with."""
     return ModelFacts(
-        encoder.model_id,
-        encoder.revision,
-        encoder.recipe,
-        encoder.recipe_hash,
-        encoder.dimension,
-        encoder.similarity,
-        encoder.normalised,
-    )
-
-
-def facts_in(manifest: Manifest) -> ModelFacts:
-    """The facts that an index was built with."""
-    return ModelFacts(
-        manifest.model,
-        manifest.revision,
-        manifest.recipe,
-        manifest.recipe_hash,
-        manifest.dimension,
-        manifest.similarity,
-        manifest.normalised,
+        source.model if isinstance(source, Manifest) else source.model_id,
+        source.revision,
+        source.recipe,
+        source.recipe_hash,
+        source.dimension,
+        source.similarity,
+        source.normalised,
     )
 
 
@@ -271,16 +258,13 @@ class ModelVectors:
 
     @property
     def device(self) -> str:
-        """See `Vectoriser.device`."""
         return self._encoder.device if self._encoder is not None else ""
 
     @property
     def tokens(self) -> int:
-        """See `Vectoriser.tokens`."""
         return 0 if self._encoder is None else self._encoder.tokens - self._tokens_before
 
     def start(self) -> ModelFacts:
-        """See `Vectoriser.start`."""
         if self._facts is None:
             self._facts = facts_of(self._loaded())
         if self._old is not None and self._old[0].key != self._facts.key:
@@ -289,7 +273,6 @@ class ModelVectors:
         return self._facts
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
-        """See `Vectoriser.vectors`."""
         if self._facts is None or self._pool is None:
             raise RuntimeError("start() comes first")
         digests = [document.content_hash() for document in documents]
@@ -320,7 +303,6 @@ class ModelVectors:
         return found
 
     def close(self) -> None:
-        """See `Vectoriser.close`."""
         if self._pool is not None:
             self._pool.close()
 
@@ -353,7 +335,6 @@ class NoVectors:
         self._facts = msgspec.structs.replace(facts, dimension=0)
 
     def start(self) -> ModelFacts:
-        """See `Vectoriser.start`."""
         return self._facts
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:  # noqa: ARG002 - protocol
@@ -361,7 +342,7 @@ class NoVectors:
         return np.empty((len(documents), 0), dtype=np.float16)
 
     def close(self) -> None:
-        """See `Vectoriser.close`."""
+        """Nothing is open."""
 
 
 def _halved(vectors: Vectors, count: int, encoder: Encoder) -> Halves:

@@ -391,8 +391,8 @@ def _loaders(found: Loaders) -> Iterator[Text]:
 
 def _side(found: Side) -> Text:
     said: list[tuple[Inline, ...]] = []
-    for words, value in (("", found.model), ("adapter ", found.adapter),
-                         ("template ", found.template)):  # fmt: skip
+    named = (("", found.model), ("adapter ", found.adapter), ("template ", found.template))
+    for words, value in named:
         if value:
             said.append((Inline(words), Inline(value.replace("\n", "\\n"), "code")))
     if found.pair:

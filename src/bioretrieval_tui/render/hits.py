@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
@@ -138,13 +139,11 @@ def _record_facts(hit: Hit) -> tuple[Fact, ...]:
 
 
 def _journal(known: Mapping[str, Any]) -> str:
-    """`JAMA 296(23):2832-8`, as far as that is known."""
-    journal = _known(known, "journal")
-    if not journal:
-        return ""
-    issue = f"({_known(known, 'issue')})" if _known(known, "issue") else ""
-    pages = f":{_known(known, 'pages')}" if _known(known, "pages") else ""
-    return f"{journal} {_known(known, 'volume')}{issue}{pages}".rstrip()
+    """The known parts of `JAMA 296(23):2832-8`; "" without a journal."""
+    names = ("journal", "volume", "issue", "pages")
+    journal, volume, issue, pages = (_known(known, name) for name in names)
+    numbers = volume + (f"({issue})" if issue else "") + (f":{pages}" if pages else "")
+    return f"{journal} {numbers}".rstrip() if journal else ""
 
 
 def _paragraphs(whole: str, passage: tuple[int, int] | None) -> Iterator[Text]:
@@ -218,19 +217,9 @@ def _row(hit: Hit) -> tuple[Cell, ...]:
 
 
 def _record(hit: Hit) -> dict[str, Any]:
-    return {
-        "rank": hit.rank,
-        "id": hit.id,
-        "title": hit.title,
-        "text": hit.text,
-        "year": hit.year,
-        "url": hit.url,
-        "score": hit.score,
-        "scores": {
-            "dense": hit.scores.dense,
-            "lexical": hit.scores.lexical,
-            "rerank": hit.scores.rerank,
-        },
+    plain_fields = ("rank", "id", "title", "text", "year", "url", "score")
+    return {name: getattr(hit, name) for name in plain_fields} | {
+        "scores": asdict(hit.scores),
     }
 
 
@@ -247,12 +236,8 @@ def _explained_record(both: tuple[Hit, Explanation]) -> dict[str, Any]:
     passage = None
     if why.passage is not None:
         start, end = why.passage
-        passage = {
-            "start": start,
-            "end": end,
-            "text": hit.text[start:end],
-            "similarity": why.nearness,
-        }
+        sentence = hit.text[start:end]
+        passage = {"start": start, "end": end, "text": sentence, "similarity": why.nearness}
     return _record(hit) | {
         "why": {
             "terms": [{"word": word, "share": share} for word, share in why.terms],

@@ -1,4 +1,4 @@
-"""Indexes: their list as a sheet, and the page of one, for the app and the command line alike."""
+"""Indexes: their list as a sheet, and the page of one, for the app and the command line."""
 
 from __future__ import annotations
 

@@ -187,12 +187,9 @@ def _fact(item: Fact) -> str:
 
 def _prose(section: Prose) -> Iterator[str]:
     for number, paragraph in enumerate(section.paragraphs, 1):
-        if section.style == "plain":
-            gap = "\n" if number > 1 else ""
-            yield f"{gap}{_inline(paragraph)}\n"
-        else:
-            sign = "-" if section.style == "bullets" else f"{number}."
-            yield f"{sign} {_inline(paragraph)}\n"
+        gap = "\n" if number > 1 else ""
+        before = {"plain": gap, "bullets": "- ", "numbers": f"{number}. "}[section.style]
+        yield f"{before}{_inline(paragraph)}\n"
 
 
 def _inline(parts: Text) -> str:

@@ -71,10 +71,9 @@ Cell = Plain | Linked | Figure | Unverified
 class Column:
     """One column.
 
-    key: its name in csv, snake_case; title: its heading for readers; weight: its share of the
-    spare width of a table; min_width: cells of the terminal below which a table rather leaves
-    the column out; data_only: written by csv alone; role: what its cells are, for the app's
-    colours.
+    key: its name in csv, snake_case; title: its heading; weight: its share of the spare width of a
+    table; min_width: cells of the terminal below which a table omits the column; data_only: for csv
+    alone; role: what its cells are, for the app's colours.
     """
 
     key: str

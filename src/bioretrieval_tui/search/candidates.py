@@ -1,13 +1,13 @@
 """The candidates of a query, each with its dense and its lexical score.
 
-Each retriever gives its top documents; what only one of them found is then scored by the other
-too, so that a document is never worse for having been missed.
+Each retriever gives its top documents; documents that only one of them found are then scored by the
+other too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ Terms = Sequence[tuple[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class RankedList:
-    """What one retriever found: labels and scores, best first."""
+    """The result of one retriever: labels and scores, best first."""
 
     labels: Labels
     scores: Floats
@@ -32,7 +32,7 @@ class RankedList:
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
 
     def ranks(self) -> dict[int, int]:
-        """The place of each label, from 1."""
+        """The rank of each label, from 1."""
         return {label: rank for rank, label in enumerate(self.labels.tolist(), start=1)}
 
 
@@ -40,8 +40,8 @@ class RankedList:
 class Candidates:
     """Documents with both scores.
 
-    labels: ascending, int64 (n,); dense, lexical: the score of each, float32 (n,), zeros for a
-    retriever that was not asked; dense_list, lexical_list: what each retriever found by itself.
+    labels: ascending, int64 (n,); dense, lexical: the score of each, float32 (n,), zeros for an
+    unused retriever; dense_list, lexical_list: the result of each retriever.
     """
 
     labels: Labels
@@ -60,9 +60,8 @@ def gather(
 ) -> Candidates:
     """The top `depth` of each retriever.
 
-    vector: of the query, float32 (dimension,), None to leave dense retrieval out; terms: of the
-    lexical analyser with their weights, empty to leave BM25 out; allowed: labels that may be
-    given, None for all.
+    vector: of the query, float32 (dimension,), None for no dense retrieval; terms: from the lexical
+    analyser, with weights, empty for no BM25; allowed: permitted labels, None for all.
 
     Raises:
         IndexFault: the index is damaged, or the vector is of another dimension.
@@ -83,30 +82,25 @@ def gather(
 def extended(
     index: OpenIndex, found: Candidates, labels: Labels, vector: Floats | None, terms: Terms
 ) -> Candidates:
-    """`found` and further documents, with both scores too. Raises as `gather`."""
+    """`found` with the documents `labels` added. Raises as `gather`."""
     new = np.setdiff1d(labels, found.labels)
     if not len(new):
         return found
     dense, lexical = _scores(index, new, vector, terms)
     together = np.concatenate([found.labels, new])
     order = np.argsort(together, kind="stable")
-    return Candidates(
-        together[order],
-        np.concatenate([found.dense, dense])[order],
-        np.concatenate([found.lexical, lexical])[order],
-        found.dense_list,
-        found.lexical_list,
+    return replace(
+        found,
+        labels=together[order],
+        dense=np.concatenate([found.dense, dense])[order],
+        lexical=np.concatenate([found.lexical, lexical])[order],
     )
 
 
 def _scores(
     index: OpenIndex, labels: Labels, vector: Floats | None, terms: Terms
 ) -> tuple[Floats, Floats]:
-    """The dense and the lexical score of each label; zeros where one was not asked for."""
-    dense = np.zeros(len(labels), dtype=np.float32)
-    if vector is not None:
-        dense = index.vectors.similarities(vector, labels)
-    lexical = np.zeros(len(labels), dtype=np.float32)
-    if terms:
-        lexical = index.lexical.scores_of(terms, labels)
-    return dense, lexical
+    """The dense and the lexical score of each label; zeros for an unused retriever."""
+    zeros = np.zeros(len(labels), dtype=np.float32)
+    dense = zeros if vector is None else index.vectors.similarities(vector, labels)
+    return dense, index.lexical.scores_of(terms, labels) if terms else zeros

@@ -32,23 +32,24 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 64 * 2**20
 _LONGEST_WAIT = 600.0
-"""Seconds that another process's build is waited for."""
+"""Seconds to wait for a build in another process."""
 _PAUSE = 0.25
 
 
 def catalogue_documents(
     catalogue: Catalogue, abstracts: Mapping[str, str] | None = None
 ) -> list[Document]:
-    """One document an entry: its name (a paper's title), its summary, its page's address.
+    """One document per entry: its name (a paper's title), its summary, its page's address.
 
-    abstracts: by id of a paper, behind its summary; those that `fetch abstracts` kept if None.
+    abstracts: by id of a paper, added to its summary; None for those of `fetch abstracts`.
     """
-    abstracts = load_abstracts() if abstracts is None else abstracts
+    if abstracts is None:
+        abstracts = {name: one.text for name, one in kept_abstracts().items()}
     documents = []
     for entry in catalogue.entries:
         name = entry.name
         if isinstance(entry, Paper):
-            # Titles such as "MedCPT: Contrastive ..." say the name themselves.
+            # Titles such as "MedCPT: Contrastive ..." contain the name.
             own = entry.title.casefold().startswith(entry.name.casefold())
             name = entry.title if own else f"{entry.name}: {entry.title}"
         metadata: dict[str, object] = {"kind": kind_of(entry)}
@@ -74,53 +75,47 @@ def fingerprint(documents: Iterable[Document]) -> str:
 
 
 class Abstract(msgspec.Struct, frozen=True):
-    """One abstract. origin: the service that gave it; day: when, ISO 8601."""
+    """One abstract. origin: the service it is from; day: of the fetch, ISO 8601."""
 
     text: str
     origin: str
     day: str
 
 
-def abstracts_path() -> Path:
-    """The file that they are kept in; it may not exist."""
+def _abstracts_path() -> Path:
     return places().data / "abstracts.json"
 
 
 def kept_abstracts() -> dict[str, Abstract]:
-    """What is kept, by the id of the catalogue's entry; nothing where the file is missing or
-    damaged, since it can be fetched again."""
+    """The fetched abstracts, by id of the catalogue's entry; none where the file is missing or
+    damaged, since they can be fetched again."""
     try:
-        with abstracts_path().open("rb") as stream:
+        with _abstracts_path().open("rb") as stream:
             return msgspec.json.decode(stream.read(_MOST_BYTES), type=dict[str, Abstract])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 
-def load_abstracts() -> dict[str, str]:
-    """The texts alone."""
-    return {name: one.text for name, one in kept_abstracts().items()}
-
-
 def keep_abstracts(abstracts: Mapping[str, Abstract]) -> None:
-    """Replace what is kept.
+    """Replace the kept abstracts.
 
     Raises:
-        BioRetrievalError: it cannot be written; what was kept before still is.
+        BioRetrievalError: they cannot be written; the earlier ones are unchanged.
     """
-    path = abstracts_path()
+    path = _abstracts_path()
     try:
         write_atomically(path, msgspec.json.encode(dict(sorted(abstracts.items()))))
     except OSError as error:
         raise BioRetrievalError(
             f"abstracts cannot be kept in {path.parent}: {error.strerror or error}",
-            remedy="make room, or let the folder be written",
+            remedy="free disk space, or make the folder writable",
         ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Ensured:
-    """The catalogue's index is there. `built`: it was made now; `note`: why it is out of date,
-    where a newer one could not be written."""
+    """The catalogue's index exists. built: by this call; note: why it is out of date, where a newer
+    one could not be written."""
 
     documents: int
     built: bool
@@ -133,25 +128,26 @@ def ensure_catalogue_index(
     encoder_factory: EncoderFactory | None,
     reporter: Reporter = silent,
 ) -> Ensured:
-    """Make sure that the index `catalogue` holds `documents`, whose content `fingerprint` names.
+    """Build the index `catalogue` of `documents`, whose content `fingerprint` names, if needed.
 
-    encoder_factory: None where BM25 is all that is needed: an index without vectors will do then,
-    and nothing is encoded.
+    encoder_factory: None where only BM25 is needed: the index may lack vectors, and nothing is
+    encoded.
 
-    An index with the same fingerprint and the embedded model's identity is left alone; then
-    neither documents nor encoder are touched. Where another process is building it, that one is
-    waited for. Where a newer one cannot be written (a full or read-only disk), an older one
-    that is whole stays in use.
+    An index with the same fingerprint and embedded model is kept; then neither documents nor
+    encoder are used. A build in another process is waited for. Where the index cannot be written (a
+    full or read-only disk), an older undamaged one stays in use.
 
     Raises:
         IndexFault: there is none and it cannot be written. ModelError, CorpusError as building
-        does. Whatever `reporter` raises.
+        does. Also what `reporter` raises.
     """
     from bioretrieval_tui.index.build import build_from, build_lexical
     from bioretrieval_tui.index.intake import feed_documents
     from bioretrieval_tui.index.vector_cache import embedded_facts
 
-    wanted = _identity(fingerprint)
+    # The catalogue's content together with the model and recipe that encode it.
+    parts = (fingerprint, embedded.MODEL_ID, embedded.REVISION, recipe_hash(embedded.RECIPE))
+    wanted = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     deadline = time.monotonic() + _LONGEST_WAIT
     while True:
         present = _present(vectors=encoder_factory is not None)
@@ -181,16 +177,10 @@ def ensure_catalogue_index(
 
 
 def _present(*, vectors: bool) -> tuple[str | None, int] | None:
-    """Fingerprint and size of the index that is there and whole, or None."""
+    """Fingerprint and size of the undamaged index, or None."""
     try:
         index = open_index(CATALOGUE, vectors=vectors)
     except (NotFoundError, IndexFault):
         return None
     index.close()
     return index.manifest.fingerprint, index.manifest.documents
-
-
-def _identity(fingerprint: str) -> str:
-    """The catalogue's content together with the model and recipe that encode it."""
-    parts = (fingerprint, embedded.MODEL_ID, embedded.REVISION, recipe_hash(embedded.RECIPE))
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,11 +1,12 @@
 """Searches one open index, in this process.
 
-The model of the index is loaded when a query first needs it; BM25 never does. An app that draws a
-screen uses the search process instead.
+The model of the index is loaded when a query first needs it; BM25 needs none. The app uses the
+search process instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -37,14 +38,14 @@ from bioretrieval_tui.search.types import (
 
 FACETS = ("year", "journal", "mesh", "type", "language")
 _MOST_VALUES = 12
-"""Values of a facet; more would be a list to search."""
+"""Values shown per facet."""
 NO_TERMS = "the query has no searchable terms"
 NEIGHBOURS = 3
-"""Documents of an index that one is compared with: a single one may be there by accident."""
+"""Documents of an index that one is compared with: a single one may be near by chance."""
 
 
 def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
-    """The encoder that an index was built with, by model, recipe and revision."""
+    """The encoder of an index, by model, recipe and revision."""
     return load_query_encoder(
         manifest.model,
         manifest.recipe,
@@ -69,47 +70,37 @@ def check_fit(manifest: Manifest, encoder: Encoder) -> None:
         "similarity": (manifest.similarity, encoder.similarity),
         "normalisation": (manifest.normalised, encoder.normalised),
     }
-    for what, (built, given) in pairs.items():
-        if built != given:
+    for what, values in pairs.items():
+        if values[0] != values[1]:
+            texts = (str(value) for value in values)
+            built, given = (f"{one[:16]}..." if len(one) > 60 else one for one in texts)
             raise IndexFault(
-                f"index {manifest.name} was built with another {what}"
-                f" ({_short(built)}, not {_short(given)})",
+                f"index {manifest.name} was built with another {what} ({built}, not {given})",
                 remedy=f"search with {manifest.model}, or build the index again",
             )
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return f"{text[:16]}..." if len(text) > 60 else text
-
-
-def facets_of(index: OpenIndex, labels: Labels, most: int = _MOST_VALUES) -> tuple[Facet, ...]:
-    """The facets of these documents; a field that none of them has is left out.
+def facets_of(index: OpenIndex, labels: Labels) -> tuple[Facet, ...]:
+    """The facets of these documents, without the fields that none of them has.
 
     labels: int64 (n,), in any order. Raises IndexFault where the fields are damaged.
     """
-    fields = index.fields
     if not len(labels):
         return ()
-    known = {field.name for field in fields.schema.fields}
-    found = []
-    for name in FACETS:
-        counts = fields.facets(labels, name, most) if name in known else []
-        if counts:
-            found.append(Facet(name, tuple(counts)))
-    return tuple(found)
-
-
-_NO_LABEL = -1
+    known = {field.name for field in index.fields.schema.fields}
+    counts = (
+        (one, index.fields.facets(labels, one, _MOST_VALUES)) for one in FACETS if one in known
+    )
+    return tuple(Facet(name, tuple(found)) for name, found in counts if found)
 
 
 class SearchEngine:
-    """One open index with the encoder that fits it; usable from several threads.
+    """One open index with its encoder; safe to use from several threads.
 
-    encoder: loaded on `device` when a query first needs it, if None.
+    encoder: None to load it on `device` when a query first needs it.
 
     Raises (on construction, and when the encoder is loaded):
-        IndexFault: the encoder is not the one that the index was built with.
+        IndexFault: the index was built with another encoder.
     """
 
     def __init__(
@@ -135,18 +126,16 @@ class SearchEngine:
             NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
             not here. UsageError: an impossible name or device.
         """
-        index = open_index(name, vectors=ready)
-        try:
-            engine = cls(index, device=device)
+        with contextlib.ExitStack() as failed:
+            engine = cls(open_index(name, vectors=ready), device=device)
+            failed.callback(engine.close)
             if ready:
                 engine.load(reporter)
-        except BaseException:
-            index.close()
-            raise
+            failed.pop_all()
         return engine
 
     def load(self, reporter: Reporter = silent) -> Encoder:
-        """The encoder of the index, loaded when it is first asked for. Raises as `open` does."""
+        """The encoder of the index, loaded at the first call. Raises as `open` does."""
         with self._loading:
             if self._encoder is None:
                 _ = self.index.vectors  # without them there is no use for a model
@@ -156,7 +145,7 @@ class SearchEngine:
             return self._encoder
 
     def search(self, query: Query, allowed: Iterable[int] | None = None) -> SearchResult:
-        """The hits of a query; `allowed` are the labels that may be given, None for all.
+        """The hits of a query; allowed: permitted labels, None for all.
 
         Raises:
             UsageError: an impossible query (see `Query.checked`) or a filter that does not parse.
@@ -181,7 +170,7 @@ class SearchEngine:
     def rank(
         self, text: str, k: int, mode: str = "hybrid", *, instruction: str | None = None
     ) -> list[tuple[str, float]]:
-        """Ids and scores of the best `k`, best first, without anything else of the documents.
+        """Ids and scores of the best `k`, best first.
 
         Raises as `search` does.
         """
@@ -191,7 +180,7 @@ class SearchEngine:
         return list(zip(ids, scores[:k].tolist(), strict=True))
 
     def similar(self, identifier: str, k: int = 10, where: str = "") -> SearchResult:
-        """The documents most like the one of this id, itself left out; hybrid.
+        """The documents most like the one of this id, without itself; hybrid.
 
         Raises:
             NotFoundError: no document of this id. Otherwise as `search`.
@@ -202,11 +191,11 @@ class SearchEngine:
         return self._like(document, vector, k, where, own=label)
 
     def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:
-        """The documents most like one that is not of this index. Raises as `search` does."""
+        """The documents most like one outside this index. Raises as `search` does."""
         vector = query_like(self.index, self.load().encode_documents([document])[0])
-        return self._like(document, vector, k, where, own=_NO_LABEL)
+        return self._like(document, vector, k, where, own=-1)
 
-    def why(self, query: Query, identifiers: Sequence[str]) -> list[Explanation]:
+    def explain(self, query: Query, identifiers: Sequence[str]) -> list[Explanation]:
         """Why documents were found, in the order of `identifiers`; unknown ids are left out.
 
         Raises as `search` does.
@@ -224,7 +213,7 @@ class SearchEngine:
         return self._found(identifier)[1]
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Close the index."""
         self.index.close()
 
     def _found(self, identifier: str) -> tuple[int, Document]:
@@ -232,15 +221,14 @@ class SearchEngine:
         if found is None:
             raise NotFoundError(
                 f"index {self.index.manifest.name} has no document {identifier}",
-                remedy="ids stand in the hits of search",
+                remedy="search shows the ids of hits",
             )
         return found
 
     def _ranked(self, query: Query, allowed: Labels | None) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
-        depth = max(DEPTH, query.k)
         vector, terms = self._vector(query), self._terms(query)
-        found = gather(self.index, vector, terms, depth, allowed)
+        found = gather(self.index, vector, terms, max(DEPTH, query.k), allowed)
         if vector is None:
             return found.lexical_list.labels, found.lexical_list.scores, found
         if not len(found.lexical_list.labels):
@@ -268,21 +256,19 @@ class SearchEngine:
         )
 
     def _vector(self, query: Query) -> Floats | None:
-        """Of the query, float32 (dimension,); None where BM25 alone is asked."""
+        """The query's vector, float32 (dimension,); None in mode lexical."""
         if query.mode == "lexical":
             return None
-        texts, instruction = [query.text], query.instruction
-        vector: Floats = self.load().encode_queries(texts, instruction=instruction)[0]
+        vectors = self.load().encode_queries([query.text], instruction=query.instruction)
+        vector: Floats = vectors[0]
         return vector
 
     def _terms(self, query: Query) -> Terms:
         return [] if query.mode == "dense" else weighted_terms(query.text)
 
     def _allowed(self, where: str, among: Iterable[int] | None = None) -> Labels | None:
-        """The labels that the filter keeps, of `among`, ascending; None for all."""
-        allowed = None
-        if among is not None:
-            allowed = np.unique(np.fromiter(among, dtype=np.int64))
+        """The labels of `among` that match the filter, ascending; None for all."""
+        allowed = None if among is None else np.unique(np.fromiter(among, dtype=np.int64))
         if where.strip():
             fields = self.index.fields
             kept = fields.select(fields.parse(where))
@@ -294,8 +280,9 @@ class SearchEngine:
     ) -> tuple[Hit, ...]:
         documents = self.index.documents.get(labels.tolist())
         places = np.searchsorted(found.labels, labels)
-        dense, lexical = found.dense[places].tolist(), found.lexical[places].tolist()
-        ids = self.index.manifest.ids
+        rows = zip(
+            documents, scores.tolist(), found.dense[places], found.lexical[places], strict=True
+        )
         return tuple(
             Hit(
                 rank=rank,
@@ -303,57 +290,53 @@ class SearchEngine:
                 title=document.title,
                 text=document.text,
                 year=document_year(document.metadata),
-                url=document_url(document, ids),
+                url=document_url(document, self.index.manifest.ids),
                 score=score,
                 scores=Scores(
-                    dense=None if mode == "lexical" else dense[rank - 1],
-                    lexical=None if mode == "dense" else lexical[rank - 1],
+                    dense=None if mode == "lexical" else float(dense),
+                    lexical=None if mode == "dense" else float(lexical),
                 ),
                 metadata=document.metadata,
             )
-            for rank, (document, score) in enumerate(
-                zip(documents, scores.tolist(), strict=True), start=1
-            )
+            for rank, (document, score, dense, lexical) in enumerate(rows, start=1)
         )
 
 
 def near_query(
-    query: str, documents: Sequence[Document], *, device: str = "auto", reporter: Reporter = silent
+    query: str, documents: Sequence[Document], *, reporter: Reporter = silent
 ) -> list[float]:
-    """The cosine of each document and the query by the embedded model, in their order.
+    """The cosine of each document to the query by the embedded model, in their order.
 
     Raises:
-        ModelError: the model is not there or altered.
+        ModelError: the model is missing or altered.
     """
     if not documents:
         return []
-    encoder = load_encoder(embedded.MODEL_ID, embedded.RECIPE, device=device, reporter=reporter)
-    asked = encoder.encode_queries([query])[0]
-    scores: list[float] = (encoder.encode_documents(documents, reporter) @ asked).tolist()
+    encoder = load_encoder(embedded.MODEL_ID, embedded.RECIPE, reporter=reporter)
+    vector = encoder.encode_queries([query])[0]
+    scores: list[float] = (encoder.encode_documents(documents, reporter) @ vector).tolist()
     return scores
 
 
 def near_index(
-    name: str, documents: Sequence[Document], *, device: str = "auto", reporter: Reporter = silent
+    name: str, documents: Sequence[Document], *, reporter: Reporter = silent
 ) -> list[float | None]:
-    """The mean similarity of each document to the nearest `NEIGHBOURS` documents of an index, by
-    the index's own model; None for one that the index holds under the same id.
+    """The mean similarity of each document to its nearest `NEIGHBOURS` documents in an index, by
+    the index's own model; None for one whose id the index holds.
 
     Raises:
         NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is not here.
     """
     index = open_index(name)
-    try:
+    with contextlib.closing(index):
         held = index.documents.labels([one.id for one in documents])
         others = [one for one in documents if one.id not in held]
         if not others:
             return [None] * len(documents)
-        encoder = encoder_of(index.manifest, device=device, reporter=reporter)
+        encoder = encoder_of(index.manifest, device="auto", reporter=reporter)
         check_fit(index.manifest, encoder)
         nearness = {}
         for one, vector in zip(others, encoder.encode_documents(others, reporter), strict=True):
             _, found = index.vectors.search(query_like(index, vector), NEIGHBOURS, None)
             nearness[one.id] = float(np.mean(found)) if len(found) else 0.0
         return [nearness.get(one.id) for one in documents]
-    finally:
-        index.close()

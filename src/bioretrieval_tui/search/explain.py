@@ -14,7 +14,7 @@ from bioretrieval_tui.search.candidates import Candidates, Floats
 from bioretrieval_tui.search.types import Explanation, Scores
 
 MOST_SENTENCES = 64
-"""Of one document that are compared with the query; what follows them is no abstract any more."""
+"""Sentences of a document that are compared with the query; abstracts are shorter."""
 
 
 def explanations(
@@ -27,8 +27,8 @@ def explanations(
 ) -> list[Explanation]:
     """Why each of `labels` was found.
 
-    vector: of the query, float32 (dimension,), None where BM25 alone was asked; found: what the
-    retrievers gave, for the ranks; encoder: of the index, to compare sentences with, or None.
+    vector: of the query, float32 (dimension,), None for BM25 alone; found: the candidates, for the
+    ranks; encoder: of the index, to compare sentences, or None.
 
     Raises:
         IndexFault: the index is damaged.
@@ -38,35 +38,33 @@ def explanations(
     by_bm25 = bool(len(found.lexical_list.labels))
     lexical = index.lexical.scores_of(query, wanted).tolist() if by_bm25 else None
     dense = index.vectors.similarities(vector, wanted).tolist() if vector is not None else None
-    told = []
+    reasons = []
     for at, (label, document) in enumerate(zip(labels, index.documents.get(labels), strict=True)):
-        passage = None
+        passage, nearness = None, None
         if vector is not None and encoder is not None:
-            passage = nearest_sentence(document, vector, encoder)
-        told.append(
+            passage, nearness = nearest_sentence(document, vector, encoder)
+        reasons.append(
             Explanation(
                 id=document.id,
-                scores=Scores(
-                    dense=dense[at] if dense else None, lexical=lexical[at] if lexical else None
-                ),
+                scores=Scores(dense and dense[at], lexical and lexical[at]),
                 terms=tuple(index.lexical.explain(query, label)) if by_bm25 else (),
                 dense_rank=dense_list.get(label),
                 lexical_rank=lexical_list.get(label),
-                passage=passage[0] if passage else None,
-                nearness=passage[1] if passage else None,
+                passage=passage,
+                nearness=nearness,
             )
         )
-    return told
+    return reasons
 
 
 def nearest_sentence(
     document: Document, vector: Floats, encoder: Encoder
-) -> tuple[tuple[int, int], float] | None:
+) -> tuple[tuple[int, int], float] | tuple[None, None]:
     """(start, end) in the document's text of the sentence nearest to a query's vector, float32
-    (dimension,), with its similarity; None where the text is one sentence or none."""
+    (dimension,), with its similarity; None twice where the text has fewer than two sentences."""
     spans = sentence_spans(document.text)[:MOST_SENTENCES]
     if len(spans) < 2:
-        return None
+        return None, None
     sentences = [Document("", "", document.text[start:end]) for start, end in spans]
     similarities = encoder.encode_documents(sentences) @ vector
     best = int(np.argmax(similarities))

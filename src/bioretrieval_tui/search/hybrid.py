@@ -1,24 +1,24 @@
-"""Hybrid search: one order from dense and lexical scores.
+"""Hybrid search: one ranking from dense and lexical scores.
 
-Two steps, each of which was measured to help (`benchmarks/results/quality.md`):
+Two steps, each measured to help (`benchmarks/results/quality.md`):
 
-1. Both scores are brought to one scale, in standard deviations above the mean of the retriever's
-   top documents, and added; reciprocal ranks were worse throughout. A document that BM25 does not
-   find scores 0, and where BM25 finds fewer documents than are looked at, those zeros count in mean
-   and deviation. So one hit counts in full, and so do a few of equal scores.
-2. Pseudo-relevance feedback (Rocchio, in vector space): the query is moved towards the documents
-   on top, each weighted by the softmax of its score, and dense retrieval runs again. BM25 has had
-   its say in where the query moves, so it counts half in the last order.
+1. Both scores are standardised, to standard deviations above the mean of the retriever's top
+   documents, and added; reciprocal ranks were worse throughout. A document that BM25 does not find
+   scores 0, and where BM25 finds fewer documents than the search depth, those zeros count in mean
+   and deviation. So a single hit counts in full, and so do a few of equal scores.
+2. Pseudo-relevance feedback (Rocchio, in vector space): the query is moved towards the top
+   documents, weighted by the softmax of their scores, and dense retrieval runs again. BM25 has
+   already influenced where the query moves, so it counts half in the final ranking.
 
-The weight of BM25 grows where one document stands far above the others: the query then names
-something that it holds (a trial, a gene, a title). And where one term has more than half of the
-query's inverse document frequency, the query asks for that term, and BM25 counts up to eight times
-more. One natural query in a hundred is like that, and nearly every rare word beside two common
-ones.
+The weight of BM25 grows where one document scores far above the others: the query then names
+something in it (a trial, a gene, a title). Where one term has more than half of the query's inverse
+document frequency, the query asks for that term, and BM25 counts up to eight times more. That holds
+for one natural query in a hundred, and for nearly every rare word beside two common ones.
 
 Scores of neighbouring documents, query expansion and the best sentence of each document were
-measured too: what they add is within noise. All constants were chosen on the train splits of
-SciFact, PubMedQA and Evidence Inference.
+measured too; their gain is within noise. The constants were chosen on the train splits of SciFact,
+PubMedQA and Evidence Inference, except the exponent for inverse document frequency
+(`_MAIN_STEEP`), which was chosen on the known-item tables of four collections.
 """
 
 from __future__ import annotations
@@ -29,34 +29,27 @@ import numpy as np
 
 from bioretrieval_tui.encoding.encoder import EXTRA, as_queries, extended_queries
 from bioretrieval_tui.index.registry import OpenIndex
-from bioretrieval_tui.search.candidates import (
-    Candidates,
-    Floats,
-    Labels,
-    RankedList,
-    Terms,
-    extended,
-)
+from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, extended
 
 DEPTH = 100
-"""Documents of each retriever that are looked at, if no more hits are asked for."""
+"""Search depth: documents of each retriever, unless more hits are requested."""
 
 _FEEDBACK = 10
 """Documents that the query is moved towards."""
 _TOWARDS = 1.0
-"""How far: their mean weighs as much as the query itself."""
+"""Weight of their mean, relative to the query."""
 _LEXICAL_WEIGHT = 0.5
-"""Of BM25 in the last order, where no document stands out."""
+"""Of BM25 in the final ranking, where no document stands out."""
 _OUTSTANDING = 2.5
-"""Standard deviations from which on the top BM25 score adds weight in the first order."""
+"""Standard deviations above which the top BM25 score adds weight in the first ranking."""
 _OUTSTANDING_LAST = 4.0
 _STEEP = 1.5
-"""The same for the last order, where the weight grows by this power of it."""
+"""The same for the final ranking, where the weight grows by this power."""
 _MAIN_SHARE = 0.5
-"""Share of the query's inverse document frequency above which one term is what it asks for."""
+"""Share of the query's inverse document frequency above which it asks for one term."""
 _MAIN_STEEP = 6.0
 _MAIN_MOST = 8.0
-"""The weight grows by this power of how many times that share is reached, up to this factor."""
+"""The weight grows by this power of the ratio to that share, up to this factor."""
 _EQUAL = 1e-6
 """Scores that differ by less than this share of the largest are equal."""
 
@@ -64,9 +57,10 @@ _EQUAL = 1e-6
 def hybrid_scores(
     index: OpenIndex, found: Candidates, vector: Floats, terms: Terms, allowed: Labels | None
 ) -> tuple[Candidates, Floats]:
-    """The candidates, with those that only the moved query finds, and their scores, float32 (n,).
+    """The candidates, including those that only the moved query finds, and their scores, float32
+    (n,).
 
-    vector: of the query, float32 (dimension,); terms and allowed: as `found` was gathered with.
+    vector: of the query, float32 (dimension,); terms, allowed: as given to `gather`.
 
     Raises:
         IndexFault: the index is damaged.
@@ -81,19 +75,19 @@ def hybrid_scores(
     first = standardised(found.dense, found.dense_list.scores)
     first += np.float32(max(1.0, top / _OUTSTANDING) * factor) * lexical
     moved = _moved(index, found.labels, first, vector)
-    again = RankedList(*index.vectors.search(moved, depth, allowed))
-    more = extended(index, found, again.labels, vector, terms)
-    scores = standardised(index.vectors.similarities(moved, more.labels), again.scores)
+    labels, similarities = index.vectors.search(moved, depth, allowed)
+    more = extended(index, found, labels, vector, terms)
+    scores = standardised(index.vectors.similarities(moved, more.labels), similarities)
     weight = _LEXICAL_WEIGHT * max(1.0, top / _OUTSTANDING_LAST) ** _STEEP * factor
     scores += np.float32(weight) * standardised(more.lexical, reference)
     return more, scores
 
 
 def padded(scores: Floats, count: int) -> Floats:
-    """The BM25 scores of the best `count` documents: those found, and 0 for each of the others.
+    """The BM25 scores of the top `count` documents: those found, and 0 for each of the others.
 
-    Where the found ones fill the count with one and the same score, as many zeros stand for the
-    documents without the word, so that having it still counts.
+    Where as many are found and all have one score, an equal number of zeros stands for the
+    documents without the term, so that having it still counts.
     """
     missing = max(0, count - len(scores))
     if not missing and len(scores) and np.ptp(scores) <= _EQUAL * scores.max():
@@ -102,8 +96,8 @@ def padded(scores: Floats, count: int) -> Floats:
 
 
 def main_term_share(index: OpenIndex, terms: Terms) -> float:
-    """Share of the weightiest indexed term in the summed weight times inverse document frequency of
-    all, from 0 (no term is indexed) to 1 (it is the only one)."""
+    """Share of the heaviest indexed term in the summed weight times inverse document frequency of
+    all terms, from 0 (no term is indexed) to 1 (it is the only one)."""
     total = index.manifest.documents
     weights: dict[str, float] = {}
     for term, weight in terms:
@@ -116,8 +110,8 @@ def main_term_share(index: OpenIndex, terms: Terms) -> float:
 
 
 def standardised(scores: Floats, reference: Floats) -> Floats:
-    """`scores` in standard deviations above the mean of `reference`; zeros where that is one
-    value or none."""
+    """`scores` in standard deviations above the mean of `reference`; zeros where that does not
+    vary."""
     spread = float(reference.std()) if len(reference) else 0.0
     if spread <= 0:
         return np.zeros_like(scores)
@@ -132,14 +126,14 @@ def by_score(labels: Labels, scores: Floats) -> Labels:
 
 
 def _moved(index: OpenIndex, labels: Labels, scores: Floats, vector: Floats) -> Floats:
-    """The query's vector, moved towards the best documents; of the length that it had."""
+    """The query's vector, moved towards the top documents, its length kept."""
     best = by_score(labels, scores)[:_FEEDBACK]
     if not len(best):
         return vector
     point = query_point(index, vector)
     sure = np.exp(scores[best] - scores[best].max())
     centre = (sure / sure.sum()) @ points(index, labels[best])
-    # Where nothing is of length 1, documents may be longer than queries: only a direction counts.
+    # Vectors that are not normalised may be longer for documents: only the direction counts.
     length = float(np.linalg.norm(point))
     centre *= np.float32(length / (float(np.linalg.norm(centre)) or 1.0))
     moved = point + np.float32(_TOWARDS) * centre
@@ -148,21 +142,21 @@ def _moved(index: OpenIndex, labels: Labels, scores: Floats, vector: Floats) -> 
 
 
 def points(index: OpenIndex, labels: Labels) -> Floats:
-    """The documents' vectors without what a distance adds to them: float32 (n, dimension)."""
+    """The documents' vectors without the components for distance: float32 (n, dimension)."""
     vectors: Floats = index.vectors.take(labels)
     return vectors[:, :-EXTRA] if index.manifest.similarity == "l2" else vectors
 
 
 def query_point(index: OpenIndex, vector: Floats) -> Floats:
-    """The point of a query's vector."""
+    """A query's vector without the components for distance."""
     return (vector[:-EXTRA] / 2).astype(np.float32) if index.manifest.similarity == "l2" else vector
 
 
 def query_at(index: OpenIndex, point: Floats) -> Floats:
-    """The vector of a query that stands at `point`."""
+    """The inverse of `query_point`."""
     return extended_queries(point[None])[0] if index.manifest.similarity == "l2" else point
 
 
 def query_like(index: OpenIndex, vector: Floats) -> Floats:
-    """The vector of a query for what is near to a document of this vector."""
+    """The query vector to find the neighbours of a document with this vector."""
     return as_queries(vector[None])[0] if index.manifest.similarity == "l2" else vector

@@ -1,7 +1,7 @@
-"""A cross-encoder reads the best hits again, each together with the query, and orders them anew.
+"""Rerank the top hits by a cross-encoder, which reads each together with the query.
 
-What it costs is seconds rather than milliseconds, so it is asked for, tells how far it is, and can
-be stopped; the order of before is what one has meanwhile.
+It takes seconds rather than milliseconds, so it runs on request only, reports progress and can be
+cancelled.
 """
 
 from __future__ import annotations
@@ -25,25 +25,21 @@ def reranked(
     most: int = RERANKED,
     reporter: Reporter = silent,
 ) -> tuple[Hit, ...]:
-    """The hits with the first `most` of them in the order of the cross-encoder's scores, ties as
-    they stood; the others stay behind them, in their order and without a rerank score.
+    """The hits, the first `most` of them sorted by the cross-encoder's scores, ties in their order;
+    the others follow in their order, without a rerank score.
 
-    `reporter` hears after each batch, and what it raises stops the work.
+    `reporter` is called after each batch; what it raises stops the work.
 
     Raises:
-        ModelError: the model gives values that are no numbers.
+        ModelError: the model gives values that are not numbers.
     """
     read, left = hits[:most], hits[most:]
     documents = [Document(hit.id, hit.title, hit.text) for hit in read]
     scores = encoder.scores(query, documents, reporter).tolist()
     order = np.argsort(-np.array(scores, dtype=np.float32), kind="stable").tolist()
-    best = [
-        replace(
-            read[place],
-            rank=rank,
-            score=scores[place],
-            scores=replace(read[place].scores, rerank=scores[place]),
-        )
-        for rank, place in enumerate(order, start=1)
-    ]
+    best = []
+    for rank, place in enumerate(order, start=1):
+        hit, score = read[place], scores[place]
+        by_retriever = replace(hit.scores, rerank=score)
+        best.append(replace(hit, rank=rank, score=score, scores=by_retriever))
     return (*best, *left)

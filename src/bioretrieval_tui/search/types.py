@@ -1,7 +1,7 @@
-"""What a search is asked and what it answers, and the web address of a document.
+"""Query, hits and explanations of a search, and the web address of a document.
 
-Plain values that also cross to the search process. A number is a PMID only where the corpus says
-so: SciFact's ids look just like PMIDs.
+Plain values, which are also sent to and from the search process. A number is a PMID only where the
+corpus says so: SciFact's ids look like PMIDs.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 MOST_HITS = 10_000
 MOST_CHARACTERS = 100_000
-"""Of a query; far more than any model reads."""
+"""Longest query; far more than any model reads."""
 RERANKED = 50
-"""Hits that a reranker reads unless another number is asked for."""
+"""Hits that a reranker reads by default."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A query.
 
-    text: what to look for; k: how many hits; mode: see `MODES`; where: a filter over the documents'
-    fields, in the catalogue's filter language; order: how the hits are sorted, by date newest
-    first; instruction: replaces the recipe's own task instruction.
+    k: number of hits; mode: see `MODES`; where: a filter over the documents' fields, in the filter
+    language of the catalogue; order: of the hits, by date newest first; instruction: replaces the
+    recipe's task instruction.
     """
 
     text: str
@@ -63,13 +63,13 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if not 1 <= self.k <= MOST_HITS:
             raise UsageError(f"{self.k} hits cannot be asked for", remedy=f"use 1 to {MOST_HITS:,}")
         if not any(letter.isprintable() and not letter.isspace() for letter in self.text):
-            raise UsageError("the query is empty", remedy="say what to look for")
+            raise UsageError("the query is empty", remedy="enter a query")
         return msgspec.structs.replace(self, text=self.text[:MOST_CHARACTERS])
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The score of a hit by each retriever and the reranker; None where one was not asked."""
+    """The score of a hit by each retriever and the reranker; None where one was not used."""
 
     dense: float | None = None
     lexical: float | None = None
@@ -78,7 +78,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One document that was found.
+    """One document found.
 
     rank: from 1; title and text: as the corpus has them, not cleaned for a terminal; url: the
     document's page where one is known; score: what the hits are ordered by.
@@ -99,10 +99,10 @@ class Hit:
 class Explanation:
     """Why a document was found.
 
-    terms: the query's words that it holds, each with its share of the lexical score (adding up to
-    1), largest first; dense_rank and lexical_rank: its place by that half alone, None below the
-    depth that was looked at; passage: (start, end) in the text of the sentence nearest to the
-    query, with its similarity.
+    terms: the query's terms in it, each with its share of the BM25 score (summing to 1), largest
+    first; dense_rank, lexical_rank: its rank by that retriever alone, None below the search depth;
+    passage: (start, end) in the text of the sentence nearest to the query; nearness: its
+    similarity.
     """
 
     id: str
@@ -116,7 +116,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """The values of one field among the best documents, each with how many have it."""
+    """The values of one field among the top documents, each with its count."""
 
     field: str
     counts: tuple[tuple[str, int], ...]
@@ -124,10 +124,10 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first (or newest first), and what stands around them.
+    """Hits, best first (or newest first), with counts.
 
-    fitting: documents that the filter lets through, None without one; facets: over the best
-    `among` documents; note: what the reader should know, such as a query of stop words only.
+    fitting: documents that match the filter, None without one; facets: over the top `among`
+    documents; note: for the user, such as a query of stop words only.
     """
 
     hits: tuple[Hit, ...]
@@ -147,29 +147,24 @@ _ARXIV = re.compile(
 
 
 def document_url(document: Document, ids: str | None = None) -> str | None:
-    """The page of a document, or None. `ids` says what the ids of its index are."""
+    """The page of a document, or None; ids: the kind of ids in its index, such as `pmid`."""
     metadata = {str(key).lower(): value for key, value in document.metadata.items()}
-    own = _web_address(metadata.get("url"))
-    if own is not None:
+    if own := _web_address(metadata.get("url")):
         return own
-    pmid = _matched(_PMID, metadata.get("pmid"))
-    if pmid is None and ids == "pmid":
-        pmid = _matched(_PMID, document.id)
-    if pmid is not None:
-        return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
+    for candidate in (metadata.get("pmid"), document.id if ids == "pmid" else None):
+        if pmid := _matched(_PMID, candidate):
+            return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
     for candidate in (metadata.get("pmcid"), metadata.get("pmc"), document.id):
-        pmc = _matched(_PMC, candidate)
-        if pmc is not None:
+        if pmc := _matched(_PMC, candidate):
             return f"https://pmc.ncbi.nlm.nih.gov/articles/{pmc.upper()}/"
-    doi = _matched(_DOI, metadata.get("doi"))
-    if doi is not None:
+    if doi := _matched(_DOI, metadata.get("doi")):
         return f"https://doi.org/{quote(doi, safe='/:;()._-')}"
     arxiv = _matched(_ARXIV, metadata.get("arxiv") or metadata.get("arxiv_id"))
-    return f"https://arxiv.org/abs/{arxiv}" if arxiv is not None else None
+    return f"https://arxiv.org/abs/{arxiv}" if arxiv else None
 
 
 def _matched(pattern: re.Pattern[str], value: Any) -> str | None:
-    """The last group (or all) of `pattern` where it fits the whole value."""
+    """The last group (or all) of `pattern` where it matches the whole value."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     found = pattern.fullmatch(str(value).strip())
@@ -178,9 +173,9 @@ def _matched(pattern: re.Pattern[str], value: Any) -> str | None:
 
 def _web_address(value: Any) -> str | None:
     """`value` if it is an http or https address of printable ASCII without blanks."""
-    if not isinstance(value, str) or not value.isascii() or len(value) > 2_000:
+    if not isinstance(value, str) or len(value) > 2_000:
         return None
-    if not value.isprintable() or " " in value:
+    if not value.isascii() or not value.isprintable() or " " in value:
         return None
     try:
         parts = urlsplit(value)

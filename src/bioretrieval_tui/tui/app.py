@@ -1,14 +1,14 @@
 """The app: panes under a bar of digits, one history, one status line.
 
-It owns what panes share (the catalogue, the look, jumping and going back, links, clipboard,
-export, the search process and the queue of jobs) and nothing of what they show.
+It owns what panes share: the catalogue, the look, history, links, clipboard, export, the search
+process and the queue of jobs.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -23,9 +23,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from bioretrieval_tui.actions import ACTIONS, PANES, Action, in_scope
+from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
 from bioretrieval_tui.tui.bindings import OrderedKeys, bindings
@@ -52,10 +51,10 @@ if TYPE_CHECKING:
 
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANES_WITH_EVALUATION = ("path", "qrels")
-"""Panes that show the evaluation that runs, whole."""
-PANE_CLASSES: dict[str, tuple[str, ...]] = {
+"""Panes that show the progress of the running evaluation."""
+PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
-    "leaderboard": ("leaderboard", "LeaderboardPane", "recipes"),
+    "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
     "search": ("search", "SearchPane"),
     "indexes": ("index_list", "IndexesPane"),
@@ -63,26 +62,22 @@ PANE_CLASSES: dict[str, tuple[str, ...]] = {
     "news": ("news_list", "NewsPane"),
     "found": ("found", "FoundPane"),
 }
-"""(module, class, what else it is told) of the panes that are no plain section of the catalogue."""
+"""(module, class) of the panes that are not a plain section of the catalogue."""
 
 
-def _same(one: Exception, other: Exception) -> bool:
-    """Two exceptions are of one kind and were raised at one line with one message."""
-    return (type(one), str(one), _line(one)) == (type(other), str(other), _line(other))
-
-
-def _line(error: Exception) -> int | None:
+def _identity(error: Exception) -> tuple[type[Exception], str, int | None]:
+    """Type, message and line of an exception: equal for repetitions of one fault."""
     found = error.__traceback__
     while found is not None and found.tb_next is not None:
         found = found.tb_next
-    return None if found is None else found.tb_lineno
+    return type(error), str(error), None if found is None else found.tb_lineno
 
 
 class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     """bioretrieval-tui."""
 
     TITLE = "bioretrieval-tui"
-    ENABLE_COMMAND_PALETTE = False  # ours is made from the registry of actions
+    ENABLE_COMMAND_PALETTE = False  # `Palette` is made from the registry of actions
     ALLOW_SELECT = False
     CSS = """
     Screen { layout: vertical; background: $background; }
@@ -101,8 +96,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         theme: str | None = None,
         capabilities: Capabilities | None = None,
     ) -> None:
-        # With NO_COLOR the terminal theme is taken and its named colours are dropped; Textual
-        # would turn the colours of another theme into greys.
+        # With NO_COLOR the terminal theme is used without its named colours; Textual would turn
+        # the colours of another theme into greys.
         super().__init__(
             driver_class=CompactDriver, ansi_color=True if "NO_COLOR" in os.environ else None
         )
@@ -118,7 +113,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.current = "home"
         """The pane that is shown."""
         self._index: str | None = None
-        self._settings: SettingsStore | None = None
         self._client: SearchClient | None = None
         self._jobs: JobQueue | None = None
         self._found: FoundSession | None = None
@@ -126,22 +120,20 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         for look in LOOKS.values():
             self.register_theme(look.theme)
         self.look: Look = LOOKS[self._first_look(theme)]
-        # What its watcher would do, less another parse of the style sheet.
+        # As its watcher does, without parsing the style sheet again.
         self.set_reactive(App.theme, self.look.name)
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
 
-    # Making ------------------------------------------------------------------------------
-
     def compose(self) -> ComposeResult:
-        """Two bars and room for panes, which are made when first shown."""
+        """Two bars and the panes, which are made when first shown."""
         yield NavBar()
         with Container(id="panes"):
             yield self._make("home")
         yield StatusBar()
 
     def on_mount(self) -> None:
-        """Take the focus, and say what is wrong with the overlays."""
+        """Focus Home, and report the first problem of the overlays."""
         self._hints()
         self.pane.activate()
         if self.problems:
@@ -151,9 +143,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     # Faults ------------------------------------------------------------------------------
 
-    # Textual ends the app at the first exception, and the loop of the widget in whose handler it
-    # was raised. Here every loop is guarded, and all exceptions (of handlers, actions, workers,
-    # timers, painting) come together in `_handle_exception`.
+    # Textual ends the app at the first exception, and with it the message loop of the widget whose
+    # handler raised it. Here every loop is guarded, and all exceptions (of handlers, actions,
+    # workers, timers, painting) go to `_handle_exception`.
 
     def _register(self, parent: DOMNode, *widgets: Widget, **where: Any) -> list[Widget]:
         """Guard the message loop of each widget before it starts."""
@@ -176,18 +168,18 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             self._handle_exception(error)
 
     def _handle_exception(self, error: Exception) -> None:
-        """Log an exception, say so, draw the pane again and go on.
+        """Log an exception, report it, draw the pane again and continue.
 
-        Before the app stands there is nothing to go on with, and Textual ends it.
+        Before the app is mounted it cannot continue, and Textual ends it.
         """
         if not self._mounted or self._exit:
             super()._handle_exception(error)
             return
         if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
             error = error.error
-        known = any(_same(error, before) for before in self.faults)
+        known = _identity(error) in map(_identity, self.faults)
         self.faults = [*self.faults[-9:], error]
-        # What is raised at every frame is written down once.
+        # An exception of every frame is logged once.
         kept = "" if known else f"; {keep_report(full_traceback(error))}"
         said = " ".join(f"{type(error).__name__}: {error}".split())
         self.say(f"Error in this pane: {said[:80]}{kept}", "error")
@@ -196,7 +188,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
                 canvas.repaint()
 
     def _first_look(self, wanted: str | None) -> str:
-        """The look to begin with: the one asked for, else the one that was chosen last."""
+        """The look to start with: the wanted one, else the last one that was chosen."""
         if self.no_color:
             return "terminal"
         if wanted:
@@ -209,41 +201,34 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             kept = None
         return kept if kept in LOOKS else "dark"
 
-    @property
+    @cached_property
     def capabilities(self) -> Capabilities:
-        """What the terminal and the session can do; found out when first asked."""
-        if self._capabilities is None:
-            from bioretrieval_tui.terminal.capabilities import here
+        """What the terminal and the session can do, detected on first use."""
+        from bioretrieval_tui.terminal.capabilities import here
 
-            self._capabilities = here()
-        return self._capabilities
+        return self._capabilities or here()
 
-    @property
+    @cached_property
     def settings(self) -> SettingsStore:
-        """What outlives the session: done marks, settings, earlier queries."""
-        if self._settings is None:
-            from bioretrieval_tui.settings import SettingsStore
+        """The stored settings, marks of steps and earlier queries."""
+        from bioretrieval_tui.settings import SettingsStore
 
-            self._settings = SettingsStore(self.where.data / "library.sqlite")
-        return self._settings
+        return SettingsStore(self.where.data / "library.sqlite")
 
     @property
     def index(self) -> str:
         """The index that Search searches; the catalogue's own until another is chosen."""
-        if self._index is None:
-            # No start of the app pays for importing the index package.
-            from bioretrieval_tui.index.layout import CATALOGUE
+        from bioretrieval_tui.index.layout import CATALOGUE  # not at the start: it is not needed
 
-            self._index = CATALOGUE
-        return self._index
+        return self._index or CATALOGUE
 
     @index.setter
-    def index(self, name: str | None) -> None:
+    def index(self, name: str) -> None:
         self._index = name
 
     @property
     def client(self) -> SearchClient:
-        """The search process, started when it is first asked something."""
+        """The search process, started by its first request."""
         if self._client is None:
             from bioretrieval_tui.backend.client import SearchClient
 
@@ -261,7 +246,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     @property
     def found(self) -> FoundSession:
-        """The papers that a service was asked for, whatever is shown."""
+        """The online search, which runs while any pane is shown."""
         if self._found is None:
             from bioretrieval_tui.tui.found_session import FoundSession
 
@@ -278,7 +263,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             await self._client.close()
 
     async def action_quit(self) -> None:
-        """Quit; while work runs, after a question (and when asked again during it, at once)."""
+        """Quit; while a job runs, after a question (quitting again answers it)."""
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         job = self._jobs.current if self._jobs else None
@@ -290,10 +275,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
 
     def _make(self, name: str) -> Pane:
-        """A pane; its module is imported when it is first wanted."""
-        module, made, *more = PANE_CLASSES.get(name, ("browse", "BrowsePane"))
-        found = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), made)
-        return cast(Pane, found(name, *more))
+        module, class_name = PANE_CLASSES.get(name, ("pane", "BrowsePane"))
+        found = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), class_name)
+        return cast(Pane, found(name))
 
     # Panes -------------------------------------------------------------------------------
 
@@ -303,10 +287,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         return self.screen_stack[0].query_one(f"#pane-{self.current}", Pane)
 
     async def show_pane(self, name: str) -> Pane:
-        """Show a pane; it keeps the state that it was left in."""
+        """Show a pane in the state that it was left in."""
         base = self.screen_stack[0]
-        found = base.query(f"#pane-{name}").results(Pane)
-        pane = next(iter(found), None)
+        pane = next(iter(base.query(f"#pane-{name}").results(Pane)), None)
         if name != self.current:
             self.pane.display = False
             self.current = name
@@ -321,19 +304,18 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         return pane
 
     async def action_go(self, name: str) -> None:
-        """A digit key."""
         if name != self.current:
             self._remember()
             await self.show_pane(name)
 
     def _remember(self) -> None:
-        here_now = (self.current, self.pane.place())
-        if not self.history or self.history[-1] != here_now:
-            self.history.append(here_now)
+        place = (self.current, self.pane.place())
+        if self.history[-1:] != [place]:
+            self.history.append(place)
         del self.history[:-100]
 
     def jump(self, identifier: str, *, then: str = "") -> None:
-        """Go to an entry, wherever it is listed, and run an action there; `back` returns."""
+        """Go to an entry in its pane, and run an action there; `back` returns."""
         entry = self.catalogue.by_id.get(identifier)
         if entry is None:
             self.say(f"No entry has the id '{identifier}'", "error")
@@ -346,11 +328,11 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         pane = await self.show_pane(name)
         pane.go_to(place)
         if then:
-            # A pane that was made just now knows its size only then.
+            # A new pane has a size only after the refresh.
             self.call_after_refresh(self.run_action, then, pane)
 
     async def action_back(self) -> None:
-        """Return to where the last jump came from."""
+        """Return to the place before the last jump."""
         if not self.history:
             self.say("Nothing to go back to")
             return
@@ -358,19 +340,18 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         await self._arrive(name, place)
 
     async def search_in(self, name: str) -> None:
-        """Make an index the one that is searched, and go there."""
+        """Make an index the one that is searched, and go to Search."""
         from bioretrieval_tui.tui.panes.search import SearchPane
 
         self._remember()
-        pane = await self.show_pane("search")
-        if isinstance(pane, SearchPane):
-            pane.search_in(name)
-            pane.action_query()
+        pane = cast(SearchPane, await self.show_pane("search"))
+        pane.search_in(name)
+        pane.action_query()
 
     # Jobs --------------------------------------------------------------------------------
 
     def begin_job(self, job: Job, *, again: bool = False) -> bool:
-        """Begin a job, or let it wait, and say so; False if the same job is there already."""
+        """Start or queue a job and say so; False if the same job is in the queue already."""
         before = self.jobs.current
         begun = self.jobs.submit(job, again=again)
         if not begun:
@@ -383,25 +364,20 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def _jobs_changed(self) -> None:
         if not self.screen_stack:
-            return  # the app is quitting, and nothing is shown any more
+            return  # the app is quitting
         self._show_work()
         for pane in self.screen_stack[0].query(Pane):
             pane.jobs_changed()
 
     def _show_work(self) -> None:
-        """Show the work that runs at the end of the status line: it has room for one."""
+        """Show the running job in the status line, unless the pane shows its progress."""
         from bioretrieval_tui.tui.work_lines import job_hint
 
-        hint = ""
-        if self._jobs is not None and not self._shows_work(self._jobs):
-            hint = job_hint(self._jobs)
-        self.screen_stack[0].query_one(StatusBar).working(hint)
-
-    def _shows_work(self, jobs: JobQueue) -> bool:
-        """The current pane shows the job that runs, whole."""
-        if self.current == "indexes":
-            return True
-        return jobs.evaluation is not None and self.current in PANES_WITH_EVALUATION
+        jobs, hint = self._jobs, ""
+        if jobs is not None and self.current != "indexes":
+            shown = jobs.evaluation is not None and self.current in PANES_WITH_EVALUATION
+            hint = "" if shown else job_hint(jobs)
+        self.status.working(hint)
 
     def _job_ended(self, outcome: JobOutcome) -> None:
         if not self.screen_stack:
@@ -415,20 +391,22 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     # Evaluations -------------------------------------------------------------------------
 
     def action_stop_evaluation(self) -> None:
-        """Stop the evaluation that runs, after a question."""
         job = self.jobs.evaluation
         if job is None:
             self.say("No evaluation is running")
-            return
+        else:
+            self.confirm_stop(job)
+
+    def confirm_stop(self, job: Job) -> None:
+        """Ask whether to stop the job that runs."""
 
         def stop() -> None:
-            if self.jobs.evaluation is job:
+            if self.jobs.current is job:
                 self.jobs.stop()
 
         self.confirm(f"Stop {job.title_within}?", job.kept, ("Stop", "Keep running"), stop)
 
     def action_explore(self) -> None:
-        """Ask for a benchmark, then show its queries and judgements."""
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.index_session import model_choices
 
@@ -447,16 +425,14 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             self.explore(job)
 
     def explore(self, job: EvaluateJob) -> None:
-        """Go to the explorer and show what a job ranks; it runs unless its rankings are kept."""
-        self._remember()
-        self.run_worker(self._explore(job))
-
-    async def _explore(self, job: EvaluateJob) -> None:
+        """Show the benchmark of a job in the explorer; it is ranked unless rankings are kept."""
         from bioretrieval_tui.tui.panes.qrels import QrelsPane
 
-        pane = await self.show_pane("qrels")
-        if isinstance(pane, QrelsPane):
-            pane.open(job)
+        async def show() -> None:
+            cast(QrelsPane, await self.show_pane("qrels")).session.open(job)
+
+        self._remember()
+        self.run_worker(show())
 
     def explore_record(self, record: EvaluationRecord) -> None:
         """Explore the benchmark of an evaluation, from the folder that its index was built from."""
@@ -470,7 +446,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     # Folders that were chosen ------------------------------------------------------------
 
     def benchmark_folder(self, name: str = BENCHMARK_FOLDER) -> Path:
-        """Where choosing a benchmark begins: where the last one was, else the working folder."""
+        """The folder that choosing a benchmark starts in: the last one, else the working folder."""
         known = self.remembered_folder(name) or self.remembered_folder(BENCHMARK_FOLDER)
         return known or first_folder()
 
@@ -483,7 +459,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             return None
 
     def remember_folder(self, name: str, folder: Path) -> None:
-        """Keep a folder for the next time."""
+        """Store a folder in a setting."""
         try:
             self.settings.set_setting(name, str(folder.absolute()))
         except BioRetrievalError as error:
@@ -501,7 +477,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     def ask_what_to_fetch(
         self, before: FetchRequest | None = None, *, query: str = "", index: str = ""
     ) -> None:
-        """Ask what to fetch: `before` is what was asked last, else a query and an index."""
+        """Ask what to fetch. before: the last request; without it, `query` and `index` are used."""
         from bioretrieval_tui.online.spool import FetchRequest
         from bioretrieval_tui.tui.dialogs.fetch_dialogs import USUAL, FetchDialog
 
@@ -511,31 +487,25 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     def _wished(self, wish: Wish | None) -> None:
         from bioretrieval_tui.backend.protocol import FetchJob
 
-        if wish is None:
-            return
-        if wish.preview:
+        if wish is not None and wish.preview:
             self.run_worker(self._preview(wish.request))
-        else:
+        elif wish is not None:
             self.begin_job(FetchJob(wish.request))
 
     async def _preview(self, request: FetchRequest) -> None:
         from bioretrieval_tui.tui.panes.found import FoundPane
 
         self._remember()
-        pane = await self.show_pane("found")
-        if isinstance(pane, FoundPane):
-            self.found.begin(request)
-            pane.begun()
+        pane = cast(FoundPane, await self.show_pane("found"))
+        self.found.begin(request)
+        pane.begun()
 
     def ask_into(self, index: str | None, count: str, put: Callable[[str], None]) -> None:
         """Ask which index `count` papers go into; `index` is suggested."""
         from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 
-        def answered(name: str | None) -> None:
-            if name is not None:
-                put(name)
-
-        self.push_screen(IntoDialog(self._index_names(), index or "", count), answered)
+        dialog = IntoDialog(self._index_names(), index or "", count)
+        self.push_screen(dialog, lambda name: put(name) if name is not None else None)
 
     def put_into(self, name: str, papers: Mapping[str, bytes]) -> bool:
         """Put papers (lines of JSONL by their id) into an index; False if they cannot be kept."""
@@ -543,7 +513,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         from bioretrieval_tui.online.spool import keep_starred
 
         exists = name in self._index_names()
-        # A build that failed or was stopped left no index, and its papers in the file.
+        # A build that failed or was stopped left no index, but its papers are in the file.
         before = self.jobs.outcomes.get(name)
         begun = before is not None and not before.done and not isinstance(before.job, RemoveJob)
         try:
@@ -552,7 +522,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             self.say(error.line(), "error")
             return False
         job = AddJob(name, (str(path),)) if exists else BuildJob(name, (str(path),))
-        self.begin_job(job, again=True)  # the one that runs may have read the file already
+        self.begin_job(job, again=True)  # a running job may have read the file already
         return True
 
     def _index_names(self) -> Collection[str]:
@@ -569,7 +539,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     @property
     def status(self) -> StatusBar:
-        """The bottom line."""
+        """The status line."""
         return self.screen_stack[0].query_one(StatusBar)
 
     def say(self, message: str, role: str = "bar.strong") -> None:
@@ -577,7 +547,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.status.say(message, role)
 
     def hint_actions(self) -> list[Action]:
-        """The actions of the current pane that have a place in the bottom line."""
+        """The actions of the current pane that the status line shows."""
         found = [a for scope in self.pane.SCOPES for a in in_scope(scope) if a.footer]
         unique = {action.id: action for action in found}
         return sorted(unique.values(), key=lambda action: action.footer)
@@ -586,26 +556,21 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.status.hints(self.hint_actions())
 
     def on_key(self, event: Key) -> None:
-        """A message stays until the next key."""
         if self.status.message and event.key != "ctrl+c":
             self._hints()
 
     # Look and size -----------------------------------------------------------------------
 
-    def _take_look(self, name: str) -> None:
+    def action_theme(self) -> None:
+        if self.no_color:
+            self.say("NO_COLOR is set: themes have no colours")
+            return
+        names = list(LOOKS)
+        name = names[(names.index(self.look.name) + 1) % len(names)]
         self.look = LOOKS[name]
         self.theme = name
         for canvas in self.screen_stack[0].query(Canvas):
             canvas.repaint()
-
-    def action_theme(self) -> None:
-        """The next theme, kept for the next start."""
-        if self.no_color:
-            self.say("NO_COLOR is set: no theme has colours")
-            return
-        names = list(LOOKS)
-        name = names[(names.index(self.look.name) + 1) % len(names)]
-        self._take_look(name)
         self.say(f"Theme: {name}")
         try:
             self.settings.set_setting("theme", name)
@@ -613,13 +578,13 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             self.say(error.line(), "error")
 
     def action_redraw(self) -> None:
-        """Draw everything, in case another program wrote on the screen."""
+        """Draw everything again, in case another program wrote on the screen."""
         if isinstance(self._driver, CompactDriver):
             self._driver.redraw()
         self.refresh(layout=True)
 
     def on_resize(self, event: Resize) -> None:
-        """Say so kindly below the least size."""
+        """Show a notice below the least size."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
         base = self.screen_stack[0]
         if small and not base.query(TooSmall):
@@ -627,28 +592,29 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         if base.has_class("-small") and not small:
             self.call_after_refresh(self.pane.activate)  # what is hidden loses the focus
         base.set_class(small, "-small")
-        self.action_redraw()  # the terminal cut off what it liked, even if its size is the old one
+        self.action_redraw()  # the terminal may have cut lines, even if its size is the old one
 
     # Links, clipboard, export --------------------------------------------------------------
 
     def open_link(self, url: str) -> None:
-        """Open an address where the reader sits; else show it whole and copy it."""
-        self.run_worker(lambda: self._open(url), thread=True, exclusive=True, group="open")
+        """Open an address in the user's browser; if that is not possible, show it and copy it."""
 
-    def _open(self, url: str) -> None:
-        from bioretrieval_tui.terminal.opening import open_url
+        def work() -> None:
+            from bioretrieval_tui.terminal.opening import open_url
 
-        result = open_url(url, self.capabilities)
-        if result.action == "show":
-            copied = self._copy(result.url)
-            note = copied.message if copied.route != "dialog" else ""
-            self.call_from_thread(self.show_text, result.message, result.url, note)
-        else:
-            role = "error" if result.action == "refused" else "bar.strong"
-            self.call_from_thread(self.say, result.message, role)
+            result = open_url(url, self.capabilities)
+            if result.action == "show":
+                copied = self._copy(result.url)
+                note = copied.message if copied.route != "dialog" else ""
+                self.call_from_thread(self.show_text, result.message, result.url, note)
+            else:
+                role = "error" if result.action == "refused" else "bar.strong"
+                self.call_from_thread(self.say, result.message, role)
+
+        self.run_worker(work, thread=True, exclusive=True, group="open")
 
     def copy_text(self, text: str, what: str) -> None:
-        """Copy a text by the first route that takes it; else show it."""
+        """Copy a text by the first route that works; else show it."""
 
         def work() -> None:
             result = self._copy(text)
@@ -660,79 +626,50 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.run_worker(work, thread=True, exclusive=True, group="copy")
 
     def _copy(self, text: str) -> CopyResult:
-        """Copy, from a thread: a clipboard may take a fifth of a second to refuse."""
+        """Copy, from a thread: a clipboard may take 0.2 seconds to refuse."""
         from bioretrieval_tui.terminal.clipboard import copy
 
-        return copy(text, self.capabilities, self._write_from_thread)
+        def write(data: str) -> None:
+            if self._driver is not None:
+                self._driver.write(data)
+                self._driver.flush()
 
-    def _write_from_thread(self, data: str) -> None:
-        """Send an escape sequence through the driver, in order with the frames."""
-        self.call_from_thread(self._write, data)
-
-    def _write(self, data: str) -> None:
-        if self._driver is not None:
-            self._driver.write(data)
-            self._driver.flush()
-
-    def copy_bibtex(self, entries: Sequence[AnyEntry]) -> None:
-        """Copy BibTeX records."""
-        from bioretrieval_tui.render.entries import entry_sheet
-        from bioretrieval_tui.render.formats import render
-
-        text = "".join(render(entry_sheet(entries, self.catalogue), "bibtex"))
-        if text.strip():
-            self.copy_text(text, "BibTeX")
-        else:
-            self.say("Nothing here to cite")
+        # An escape sequence goes through the driver, in order with the frames.
+        return copy(text, self.capabilities, partial(self.call_from_thread, write))
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
-        """A dialog with raw text that a mouse can select."""
+        """Show raw text that a mouse can select, in a dialog."""
         from bioretrieval_tui.tui.dialogs.dialog import TextDialog
 
         self.push_screen(TextDialog(title, text, note))
 
-    def export_entries(self, entries: Sequence[AnyEntry], stem: str) -> None:
-        """Ask for a file and write these entries to it."""
-        from bioretrieval_tui.render.entries import entry_sheet
-
-        self.export_sheet(lambda: entry_sheet(entries, self.catalogue), stem, len(entries))
-
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
-        """Ask for a file and write a sheet to it; the ending chooses the format."""
+        """Ask for a file and write a sheet to it; the extension sets the format."""
         if not count:
             self.say("Nothing to export")
             return
         from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 
-        self.push_screen(ExportDialog(make, f"bioretrieval-{stem}.md", count), self._exported)
-
-    def _exported(self, path: Path | None) -> None:
-        if path:
-            self.say(f"Wrote {path}")
+        dialog = ExportDialog(make, f"bioretrieval-{stem}.md", count)
+        self.push_screen(dialog, lambda path: self.say(f"Wrote {path}") if path else None)
 
     def confirm(
         self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
     ) -> None:
-        """Ask a question; `then` says what follows, `labels` name yes and no."""
+        """Ask a question. then: the consequence; labels: of yes and no; do: called on yes."""
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                do()
-
-        self.push_screen(Confirm(question, then, *labels), answered)
+        self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
 
     # Dialogs -----------------------------------------------------------------------------
 
     def action_help(self) -> None:
-        """The keys of this pane."""
         from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
 
-        title = next((title for name, title, _ in PANES if name == self.current), self.pane.TITLE)
-        self.push_screen(HelpDialog(title, (*self.pane.SCOPES, *self.pane.MORE_SCOPES)))
+        pane = self.pane
+        self.push_screen(HelpDialog(pane.heading, (*pane.SCOPES, *pane.MORE_SCOPES)))
 
     def action_palette(self) -> None:
-        """Find an action or an entry by name."""
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
         scopes = self.pane.SCOPES

@@ -1,7 +1,7 @@
 """The results matrix as a table: published results and runs of the user as rows.
 
-A run stands in the column of the published results where benchmark, split and measure are the
-same, else in a column of its own. Runs have no part in means, nor in what is best of a column.
+A run stands in the column of the published results with its benchmark, split and measure, else in
+a column of its own. Means and the best value of a column leave runs out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.evaluations import MARK, OwnRun, own_runs
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.table import Column
+from bioretrieval_tui.tui.widgets.table import Column, ListRows
 from bioretrieval_tui.util.formatting import figure
 
 MODEL_WIDTH = 26
@@ -51,8 +51,10 @@ def own_rows(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> OwnRo
     titles: dict[Axis, str] = {}
     for run in own_runs(records, catalogue):
         newest = run.record
-        axis = _axis(newest, catalogue)
-        if axis is None:
+        known = isinstance(catalogue.by_id.get(newest.catalogue or ""), Benchmark)
+        if newest.catalogue is not None and known and newest.split == "test":
+            axis = Axis(newest.catalogue, MEAN_METRIC)
+        else:
             axis = Axis(f"own {newest.benchmark} {newest.split} {newest.sha256[:8]}", MAIN)
             split = "" if newest.split == "test" else f" {newest.split}"
             titles[axis] = f"{newest.benchmark}{split} (own)"
@@ -61,46 +63,33 @@ def own_rows(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> OwnRo
     return OwnRows(tuple(rows), titles)
 
 
-def _axis(record: EvaluationRecord, catalogue: Catalogue) -> Axis | None:
-    """The column of the catalogue's benchmark, if the record is of that and of its test split."""
-    known = isinstance(catalogue.by_id.get(record.catalogue or ""), Benchmark)
-    if not known or record.split != "test" or record.catalogue is None:
-        return None
-    return Axis(record.catalogue, MEAN_METRIC)
-
-
 def axis_key(axis: Axis) -> str:
     """The key of a column."""
     return f"{axis.benchmark} {axis.metric}"
 
 
 def axes_of(matrix: ResultMatrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
-    """The published columns, and behind them those that only own rows have."""
+    """The published columns, then those that only runs have."""
     more = dict.fromkeys(axis for row in own for axis in row.figures)
     return (*matrix.axes, *(axis for axis in more if axis not in matrix.axes))
 
 
 def columns_of(
     matrix: ResultMatrix, catalogue: Catalogue, own: Sequence[OwnRow], titles: Mapping[Axis, str]
-) -> list[Column]:
-    """The model's name (frozen), what own rows are, the mean, and one column an axis."""
+) -> tuple[Column, ...]:
+    """The model's name (frozen), how a run was made, the mean, and one column for each axis."""
     columns = [Column("model", "Model", MODEL_WIDTH, frozen=True)]
     if own:
         columns.append(Column("own", "Own", _OWN_WIDTH))
     if matrix.common:
-        over = mean_title(matrix.common, catalogue)
+        names = [catalogue.names.get(axis.benchmark, axis.benchmark) for axis in matrix.common]
+        over = f"Mean ({', '.join(names)})" if len(names) < 3 else f"Mean of {len(names)}"
         columns.append(Column("mean", over, len(over) + 2, align="right"))
     for axis in axes_of(matrix, own):
         name = titles.get(axis) or catalogue.names.get(axis.benchmark, axis.benchmark)
         title = name if axis.metric == "nDCG@10" else f"{name} ({axis.metric})"
         columns.append(Column(axis_key(axis), title, max(8, len(title) + 2), align="right"))
-    return columns
-
-
-def mean_title(common: Sequence[Axis], catalogue: Catalogue) -> str:
-    """`Mean (NFCorpus, TREC-COVID)`; of more than two benchmarks, their number."""
-    names = [catalogue.names.get(axis.benchmark, axis.benchmark) for axis in common]
-    return f"Mean ({', '.join(names)})" if len(names) < 3 else f"Mean of {len(names)}"
+    return tuple(columns)
 
 
 def hidden_note(matrix: ResultMatrix) -> str:
@@ -114,77 +103,65 @@ def hidden_note(matrix: ResultMatrix) -> str:
     return ", ".join(said)
 
 
-class MatrixRows:
-    """Rows of spans; marks are characters, so that they survive without colour."""
+def matrix_rows(
+    matrix: ResultMatrix,
+    catalogue: Catalogue,
+    rows: Sequence[MatrixRow | OwnRow],
+    own: Sequence[OwnRow],
+) -> ListRows[MatrixRow | OwnRow]:
+    """Name, mean, scores. `*` secondary, `?` unverified, `t` trained on the benchmark; of runs `!`
+    where they differ from the published score by more than 0.01. Marks need no colour."""
+    axes = axes_of(matrix, own)
+    # The best of what is published: a run has no source that others can read.
+    best = {
+        axis: max(row.figures[axis].value for row in matrix.rows if axis in row.figures)
+        for axis in matrix.axes
+    }
 
-    def __init__(
-        self,
-        matrix: ResultMatrix,
-        catalogue: Catalogue,
-        rows: Sequence[MatrixRow | OwnRow],
-        own: Sequence[OwnRow],
-    ) -> None:
-        self.rows = rows
-        self.catalogue = catalogue
-        self.axes = axes_of(matrix, own)
-        self.has_own = bool(own)
-        self.has_mean = bool(matrix.common)
-        # The best of what is published: a run has no source that others can read.
-        self.best = {
-            axis: max(row.figures[axis].value for row in matrix.rows if axis in row.figures)
-            for axis in matrix.axes
-        }
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def cells(self, index: int) -> Sequence[Span]:
-        """Name, mean, scores. `*` secondary, `?` unverified, `t` trained on the benchmark; of runs
-        `!` where they differ from the published score by more than 0.01."""
-        row = self.rows[index]
-        return self._own(row) if isinstance(row, OwnRow) else self._published(row)
-
-    def _published(self, row: MatrixRow) -> list[Span]:
-        spans = [Span(self.catalogue.names.get(row.model, row.model), "model")]
-        if self.has_own:
+    def published(row: MatrixRow) -> list[Span]:
+        spans = [Span(catalogue.names.get(row.model, row.model), "model")]
+        if own:
             spans.append(Span(""))
         if row.mean is not None:
             spans.append(Span(f"{row.mean:.3f}  ", "strong"))
-        for axis in self.axes:
+        for axis in axes:
             result = row.figures.get(axis)
             if result is None:
                 spans.append(_NONE)
                 continue
             mark = {"secondary": "*", "unverified": "?"}.get(result.status, " ")
             mark = "t" if result.zero_shot is False else mark
-            role = "ok" if result.value == self.best[axis] else "text"
-            role = "warn" if mark in "?t" else role
-            # Three and four decimals stand under each other.
-            spans.append(Span(f"{figure(result.value):<6}{mark}", role))
+            role = "ok" if result.value == best[axis] else "text"
+            # Three and four decimals are aligned.
+            spans.append(Span(f"{figure(result.value):<6}{mark}", "warn" if mark in "?t" else role))
         return spans
 
-    def _own(self, row: OwnRow) -> list[Span]:
+    def cells(row: MatrixRow | OwnRow) -> list[Span]:
+        if not isinstance(row, OwnRow):
+            return published(row)
         spans = [Span(f"{MARK} {row.run.name}", "own.strong"), Span(row.run.how, "own")]
-        if self.has_mean:
+        if matrix.common:
             spans.append(_NONE)
         off = row.run.deviates
         mark = "!" if off else "t" if row.run.trained else " "
-        for axis in self.axes:
+        for axis in axes:
             value = row.figures.get(axis)
             role = "warn" if off else "own"
             spans.append(_NONE if value is None else Span(f"{value:.4f}{mark}", role))
         return spans
 
+    return ListRows(rows, cells)
+
 
 def fitting(
     own: OwnRows, models: frozenset[str] | None, words: str, *, zero_shot_only: bool
 ) -> list[OwnRow]:
-    """The runs that stay. models: entries that a filter keeps, None without one; words: the
-    filter itself, for runs whose model the catalogue does not know."""
+    """The runs that a filter keeps. models: entries that it keeps, None without a filter; words:
+    the filter, for runs whose model the catalogue does not know."""
 
     def stays(row: OwnRow) -> bool:
         if zero_shot_only and row.run.zero_shot is not True:
-            return False  # what a model has seen is known only where it has seen it
+            return False
         if models is None or row.run.model in models:
             return True
         text = f"{row.run.name} {row.record.mode} {row.record.benchmark} own".casefold()
@@ -202,34 +179,31 @@ def merged(
     reverse: bool,
 ) -> list[MatrixRow | OwnRow]:
     """Published results and runs in one order. Runs without a score in the column that sorts come
-    last; so do all of them where a mean sorts, which they do not have."""
-    rows: list[MatrixRow | OwnRow] = [*matrix.rows]
+    last; so do all runs if the mean sorts, which they do not have."""
+    rows: list[MatrixRow | OwnRow] = [*matrix.rows, *own]
+
+    def name(row: MatrixRow | OwnRow) -> str:
+        own_name = row.run.name if isinstance(row, OwnRow) else None
+        return (own_name or catalogue.names.get(row_id(row), row_id(row))).casefold()
+
     if isinstance(sort, Axis):
         axis = sort
-        both: list[MatrixRow | OwnRow] = [*matrix.rows, *own]
-        rows = [row for row in both if axis in row.figures]
 
         def by_value(row: MatrixRow | OwnRow) -> tuple[float, str]:
-            return -value_of(row, axis), _named(row, catalogue)
+            found = row.figures[axis]
+            return -(found if isinstance(found, float) else found.value), name(row)
 
+        ranked = [row for row in rows if axis in row.figures]
         others = [row for row in own if axis not in row.figures]
-        return [*sorted(rows, key=by_value, reverse=reverse), *others]
+        return [*sorted(ranked, key=by_value, reverse=reverse), *others]
     if sort == "model":
-        rows += own
-        return sorted(rows, key=lambda row: _named(row, catalogue), reverse=reverse)
+        return sorted(rows, key=name, reverse=reverse)
     if sort == "own":
         newest = sorted(own, key=lambda row: row.record.date, reverse=not reverse)
-        return [*newest, *rows]
-    return [*rows, *own]
+        return [*newest, *matrix.rows]
+    return rows
 
 
-def value_of(row: MatrixRow | OwnRow, axis: Axis) -> float:
-    """The figure of a row in a column that it has."""
-    found = row.figures[axis]
-    return found if isinstance(found, float) else found.value
-
-
-def _named(row: MatrixRow | OwnRow, catalogue: Catalogue) -> str:
-    if isinstance(row, OwnRow):
-        return row.run.name.casefold()
-    return catalogue.names.get(row.model, row.model).casefold()
+def row_id(row: MatrixRow | OwnRow) -> str:
+    """The id of a run's record, or of a model."""
+    return row.record.id if isinstance(row, OwnRow) else row.model

@@ -1,4 +1,4 @@
-"""A list of entries as it is filtered and sorted: the state of a pane, without any widget."""
+"""The filter and the order of a list of entries, without a widget."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class EntrySession:
-    """The entries of a list, what is typed in its filter, and how it is sorted.
+    """The entries of a list, its filter and its order.
 
-    entries: all of them, in catalogue order.
+    entries: all entries, in catalogue order.
     shown: those that the filter keeps, in the order of the list.
-    expression: the filter that is in force; last_expression: the last one that was.
-    problem: what is wrong with what is being typed, which then is not in force.
+    expression: the filter in force; last_expression: the last filter that was not empty.
+    problem: the error of the typed filter, which is not in force then.
     sorted_by: (field, descending), None for catalogue order.
     """
 
@@ -55,9 +55,9 @@ class EntrySession:
         self.shown = found
 
     def typed(self, expression: str) -> bool:
-        """Take what stands in the filter line; True where the list must be filled again.
+        """Take the text of the filter line; True if the list must be filled again.
 
-        What does not parse becomes the problem: the list keeps what was last right.
+        A text that does not parse sets `problem`, and the last valid filter stays.
         """
         try:
             self.matching(expression)
@@ -73,13 +73,13 @@ class EntrySession:
 
     @property
     def unfinished(self) -> bool:
-        """What is typed is not wrong yet: more must follow."""
+        """The typed filter is incomplete, not wrong."""
         from bioretrieval_tui.query import UnfinishedFilterError
 
         return isinstance(self.problem, UnfinishedFilterError)
 
     def lift(self) -> None:
-        """Show all entries again."""
+        """Remove the filter."""
         self.expression, self.problem = "", None
 
     def sort(self, name: str) -> str:
@@ -88,16 +88,14 @@ class EntrySession:
         Returns:
             "ascending", "descending", or "" for catalogue order.
         """
-        if self.sorted_by == (name, False):
-            self.sorted_by = (name, True)
-        elif self.sorted_by == (name, True):
+        if self.sorted_by == (name, True):
             self.sorted_by = None
-        else:
-            self.sorted_by = (name, False)
-        return (self.sorted_by and ("descending" if self.sorted_by[1] else "ascending")) or ""
+            return ""
+        self.sorted_by = (name, self.sorted_by == (name, False))
+        return "descending" if self.sorted_by[1] else "ascending"
 
     def place(self, identifier: str | None) -> int:
-        """The row of an entry, 0 where it is not shown."""
+        """The row of an entry, 0 if it is not shown."""
         return next((at for at, entry in enumerate(self.shown) if entry.id == identifier), 0)
 
     def shows(self, identifier: str) -> bool:

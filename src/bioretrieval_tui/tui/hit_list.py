@@ -1,4 +1,4 @@
-"""Hits and facets as rows of tables, and the page of a hit with the query's words marked."""
+"""Hits and facets as rows of tables, and the page of a hit with the query's terms marked."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause
 from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
 from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.widgets.table import Column
+from bioretrieval_tui.tui.widgets.table import Column, ListRows
 
-COLUMNS = (
+HIT_COLUMNS = (
     Column("rank", "#", 3, align="right", priority=2),
     Column("title", "Title", 24, 1, priority=0),
     Column("year", "Year", 4, priority=3),
@@ -35,21 +35,12 @@ BESIDE_COLUMNS = {
 """The columns of one of two lists, by the mode that found it."""
 
 
-class HitRows:
-    """The hits of a view as rows of a table."""
+def hit_rows(view: HitView) -> ListRows[tuple[Hit, bool]]:
+    """The hits of a view: rank, title (or the start of the text), year, score. An entry of the
+    catalogue that is listed after the documents has a mark instead of its rank."""
 
-    def __init__(self, view: HitView) -> None:
-        self.view = view
-        self.hits = view.hits
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    def cells(self, index: int) -> list[Span]:
-        """Rank, title (or the beginning of the text), year, score. An entry of the catalogue
-        among documents has a mark instead of its rank."""
-        hit = self.hits[index]
-        near = self.view.is_near(index)
+    def cells(row: tuple[Hit, bool]) -> list[Span]:
+        hit, near = row
         return [
             Span("◆" if near else str(hit.rank), "paper" if near else "faint"),
             Span(f"catalogue: {_heading(hit)}" if near else _heading(hit), "strong"),
@@ -57,28 +48,24 @@ class HitRows:
             Span(f"{hit.score:.3f}", "ok"),
         ]
 
+    return ListRows([(hit, view.is_near(at)) for at, hit in enumerate(view.hits)], cells)
 
-class BesideRows:
-    """One of two lists: each hit with its rank in the other."""
 
-    def __init__(self, view: HitView, other: HitView) -> None:
-        self.hits = view.hits
-        self.mode = mode_name(other.question.mode) if other.question else ""
-        self.ranks = {hit.id: hit.rank for hit in other.hits}
+def beside_rows(view: HitView, other: HitView) -> ListRows[Hit]:
+    """One of two lists: rank, title, year, rank in the other list; hits of both stand out."""
+    mode = mode_name(other.question.mode) if other.question else ""
+    ranks = {hit.id: hit.rank for hit in other.hits}
 
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    def cells(self, index: int) -> list[Span]:
-        """Rank, title, year, rank in the other list; documents of both lists stand out."""
-        hit = self.hits[index]
-        rank = self.ranks.get(hit.id)
+    def cells(hit: Hit) -> list[Span]:
+        rank = ranks.get(hit.id)
         return [
             Span(str(hit.rank), "faint"),
             Span(_heading(hit), "dim" if rank is None else "strong"),
             Span(str(hit.year or ""), "dim"),
-            Span("" if rank is None else f"#{rank} {self.mode}", "ok"),
+            Span("" if rank is None else f"#{rank} {mode}", "ok"),
         ]
+
+    return ListRows(view.hits, cells)
 
 
 def _heading(hit: Hit) -> str:
@@ -95,66 +82,60 @@ def facet_columns(among: int) -> tuple[Column, ...]:
     )
 
 
-class FacetRows:
-    """Values of fields as rows; a field is named once, values in the filter are marked."""
+def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]:
+    """Field, value, count. A field is named once; values in the filter `where` are marked."""
+    before = ("", *(value.field for value in values))
+    firsts = {value for value, field in zip(values, before, strict=False) if value.field != field}
 
-    def __init__(self, values: Sequence[FacetValue], where: str) -> None:
-        self.values = values
-        self.where = where
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def cells(self, index: int) -> list[Span]:
-        """Field, value, count."""
-        value = self.values[index]
-        first = index == 0 or self.values[index - 1].field != value.field
-        taken = has_clause(self.where, value.clause)
+    def cells(value: FacetValue) -> list[Span]:
+        taken = has_clause(where, value.clause)
         return [
-            Span(value.field if first else "", "dim"),
+            Span(value.field if value in firsts else "", "dim"),
             Span(f"● {value.value}" if taken else f"  {value.value}", "ok" if taken else "text"),
             Span(f"{value.count:,}", "dim"),
         ]
+
+    return ListRows(values, cells)
 
 
 def hit_page(
     hit: Hit, query: str, why: Explanation | None = None, *, scored: bool = True
 ) -> PaintedPage:
-    """The page of a document with the query's words marked. Title, byline and text are shown while
+    """The page of a document with the query's terms marked. Title, byline and text are shown while
     the cursor moves, why it was found once it rests."""
     page = made_hit_page(hit, why, scored=scored)
-    painted, words = paint(page), query_words(query)
+    painted, terms = paint(page), query_terms(query)
     lead = len(paint(replace(page, sections=page.sections[:2])).lines)
-    lines = tuple(_marked_line(one, words) for one in painted.lines)
+    lines = tuple(_marked_line(one, terms) for one in painted.lines)
     return replace(painted, lines=lines, lead=lead)
 
 
 def entry_hit_page(
     entry: AnyEntry, catalogue: Catalogue, hit: Hit, query: str, why: Explanation | None
 ) -> PaintedPage:
-    """The page of an entry with the query's words marked in its summary, and why it was found."""
+    """The page of an entry with the query's terms marked in its summary, and why it was found."""
     page = paint(entry_page(entry, catalogue, away=True))
-    words = query_words(query)
-    lines = [*page.lines[:2], *(_marked_line(one, words) for one in page.lines[2 : page.lead])]
+    terms = query_terms(query)
+    lines = [*page.lines[:2], *(_marked_line(one, terms) for one in page.lines[2 : page.lead])]
     lines += [*page.lines[page.lead :], line(), line(Span("Why this result", "header"))]
     for one in hit_facts(hit, why):
         lines += fact_lines(one)
     return replace(page, lines=tuple(lines))
 
 
-def _marked_line(item: Line, words: Sequence[str]) -> Line:
-    """A line with the query's words marked in its prose, but not within addresses."""
+def _marked_line(item: Line, terms: Sequence[str]) -> Line:
+    """A line with the query's terms marked in its prose, but not within addresses."""
     spans: list[Span] = []
     for span in item.spans:
         prose = span.role in ("text", "strong", "passage") and not span.url
-        spans += marked(span.text, words, span.role) if prose else [span]
+        spans += marked(span.text, terms, span.role) if prose else [span]
     return replace(item, spans=tuple(spans))
 
 
-# Words of the query ---------------------------------------------------------------------------
+# Terms of the query ---------------------------------------------------------------------------
 
 _WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*", re.UNICODE)
-# Words that say nothing of the topic: marking them would only be noise.
+# Common words, which are not marked.
 _COMMON = frozenset(
     (
         "a an and are as at be by can do does for from has have how in into is it its of on or "
@@ -164,15 +145,15 @@ _COMMON = frozenset(
 )
 
 
-def query_words(query: str) -> tuple[str, ...]:
-    """The words of a query that are worth marking, folded; the common ones if there is no other."""
+def query_terms(query: str) -> tuple[str, ...]:
+    """The terms of a query to mark, folded; common words only if it has no others."""
     found = dict.fromkeys(match.group().casefold() for match in _WORD.finditer(query))
     rare = tuple(word for word in found if word not in _COMMON)
     return rare or tuple(found)
 
 
 def _stem(word: str) -> str:
-    """Enough of a word to find its other endings: plurals and -ing, -ed of longer ones."""
+    """A word without its ending (plural, -ing, -ed), if at least four letters remain."""
     for ending in ("ies", "ing", "ed", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 4:
             return word[: -len(ending)]
@@ -180,7 +161,7 @@ def _stem(word: str) -> str:
 
 
 def marked(text: str, wanted: Iterable[str], role: str = "text") -> Iterator[Span]:
-    """`text` as spans, words that begin like a wanted one in the role `match`."""
+    """`text` as spans; words that start like a wanted one have the role `match`."""
     stems = tuple(_stem(word) for word in wanted)
     whole = frozenset(stem for stem in stems if len(stem) < 4)
     begins = tuple(stem for stem in stems if len(stem) >= 4)

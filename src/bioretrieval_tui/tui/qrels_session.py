@@ -1,7 +1,7 @@
 """The state and the requests of the query explorer, without a widget.
 
-A `QrelsSession` has a benchmark ranked (or finds rankings that were kept), holds its queries in
-the order and selection of the reader, and reads a query's documents from the search process.
+A `QrelsSession` has a benchmark ranked (or finds kept rankings), sorts and filters its queries,
+and reads a query's documents from the search process.
 """
 
 from __future__ import annotations
@@ -34,36 +34,26 @@ FoundRow = JudgedRow | UnjudgedRow
 
 
 class QrelsFace(Protocol):
-    """What a session needs of the pane that shows it."""
+    """What a session needs of the pane that shows it; `QrelsPane` describes the methods."""
 
     @property
-    def owner(self) -> PaneContext:
-        """The app: the search process, the jobs, messages."""
-
+    def owner(self) -> PaneContext: ...
     def in_background(
         self, group: str, work: Callable[..., Coroutine[Any, Any, object]], *args: Any
-    ) -> object:
-        """Run `work(*args)` in place of what runs in the same group."""
-
-    def show_benchmark(self) -> None:
-        """Show the queries of another benchmark, or none while they are read."""
-
-    def show_queries(self, at: str | None = None) -> None:
-        """Show the queries again, the cursor on the one with this id or where it is."""
-
-    def show_message(self, text: str) -> None:
-        """Say something in place of queries."""
-
-    def show_view(self, problem: str = "") -> None:
-        """Show the documents of the chosen query, or why they cannot be shown."""
+    ) -> object: ...
+    def show_benchmark(self) -> None: ...
+    def show_queries(self, at: str | None = None) -> None: ...
+    def show_message(self, text: str) -> None: ...
+    def show_view(self, problem: str = "") -> None: ...
 
 
 class QrelsSession:
     """A benchmark with its queries.
 
-    job: what was asked to be ranked; answer: what the queries shown were ranked by; queries: all
-    of them, `shown` those that the filter `words` keeps, in `order`; view: the chosen query with
-    its documents, None until they are read; problem: why there is nothing to show.
+    job: the evaluation that ranks the benchmark; answer: the summary of the rankings shown.
+    queries: all queries; shown: those that `filter` (words) keeps, in `order`.
+    view: the chosen query with its documents, None until they are read.
+    problem: why there is nothing to show.
     """
 
     def __init__(self, face: QrelsFace) -> None:
@@ -73,7 +63,7 @@ class QrelsSession:
         self.problem = ""
         self.queries: list[QueryRow] = []
         self.shown: list[QueryRow] = []
-        self.words = ""
+        self.filter = ""
         self.order: QueryOrder = None
         self.view: QueryView | None = None
         self._chosen: str | None = None
@@ -82,7 +72,7 @@ class QrelsSession:
     # Opening -----------------------------------------------------------------------------
 
     def open(self, job: EvaluateJob) -> None:
-        """Show what `job` ranks: kept rankings at once, others when they were made."""
+        """Show the benchmark of a job: kept rankings at once, others once they are made."""
         self.job = with_run_file(job, self.face.owner.where)
         self._show([], None)
         self.face.in_background("explore", self._open, self.job)
@@ -93,15 +83,12 @@ class QrelsSession:
             self.rank(job)
 
     async def _show_kept(self, job: EvaluateJob, kept: StoredRankings) -> bool:
-        """Show the queries; False where the files have changed since they were ranked."""
+        """Show the queries; False if the files have changed since they were ranked."""
         try:
             rows = await self.face.owner.client.open_benchmark(
-                Path(job.folder),
-                kept.summary.split,
-                kept.summary.sha256,
-                kept.summary.index,
+                Path(job.folder), kept.summary.split, kept.summary.sha256, kept.summary.index,
                 kept.runs,
-            )
+            )  # fmt: skip
         except BioRetrievalError as error:
             self._fail(error.line())
             return True
@@ -118,11 +105,11 @@ class QrelsSession:
             return
         self.problem = ""
         if not self.face.owner.jobs.submit(job):
-            self.face.owner.say("This is being ranked already, or waits")
-        self.face.show_message("Ranking; it continues while you look at something else.")
+            self.face.owner.say("This benchmark is being ranked, or waits, already")
+        self.face.show_message("Ranking; it continues while other panes are shown.")
 
     def job_ended(self, outcome: JobOutcome) -> None:
-        """Show the queries of a finished evaluation, if it is the one that was asked."""
+        """Show the queries of a finished evaluation, if it is of this job."""
         if self.job is None or outcome.job != self.job:
             return
         if outcome.evaluation is None:
@@ -141,7 +128,7 @@ class QrelsSession:
 
     def _show(self, rows: list[QueryRow], answer: EvaluationSummary | None) -> None:
         self.queries, self.answer, self.problem = rows, answer, ""
-        self.words, self.order, self._pair, self.view = "", None, 0, None
+        self.filter, self.order, self._pair, self.view = "", None, 0, None
         self._arrange()
         self.face.show_benchmark()
 
@@ -160,23 +147,19 @@ class QrelsSession:
 
     def filter_by(self, words: str) -> None:
         """Keep the queries with all of these words in id or text."""
-        self.words = words
+        self.filter = words
         self._arrange()
         self.face.show_queries()
 
     def sort_by(self, key: str) -> None:
         """Sort by a column, lowest first; again: highest first; again: as in the files."""
-        if self.order == (key, "up"):
-            self.order = (key, "down")
-        elif self.order == (key, "down"):
-            self.order = None
-        else:
-            self.order = (key, "up")
+        following: dict[QueryOrder, QueryOrder] = {(key, "up"): (key, "down"), (key, "down"): None}
+        self.order = following.get(self.order, (key, "up"))
         self._arrange()
         self.face.show_queries()
 
     def next_pair(self) -> bool:
-        """Compare the next two modes; False where there are no other two."""
+        """Compare the next two modes; False if there are no other two."""
         if len(pairs(self.modes)) < 2:
             self.face.owner.say("There are no other two modes to compare")
             return False
@@ -185,7 +168,7 @@ class QrelsSession:
         return True
 
     def _arrange(self) -> None:
-        self.shown = arranged(self.queries, self.words, self.order, self.pair)
+        self.shown = arranged(self.queries, self.filter, self.order, self.pair)
 
     # Documents ---------------------------------------------------------------------------
 
@@ -207,7 +190,7 @@ class QrelsSession:
             self.face.show_view()
 
     async def document(self, name: str) -> tuple[str, str] | None:
-        """Title and text of a document, None where the corpus has none of this id.
+        """Title and text of a document, None if the corpus does not have it.
 
         Raises:
             BioRetrievalError: it cannot be read.

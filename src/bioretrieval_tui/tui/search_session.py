@@ -1,9 +1,8 @@
 """The state and the requests of the Search pane, without a widget.
 
-A `SearchSession` holds what is asked (index, query, mode, order, filter), what came (`HitView`),
-and what is being done. It asks the search process and tells the pane that shows it (`SearchFace`).
-At most one search is under way: a newer one cancels it, and an answer to what is no longer asked
-is dropped.
+A `SearchSession` holds the query (index, text, mode, order, filter), its answer (`HitView`) and
+the progress of the request. It calls the search process and the pane that shows it (`SearchFace`).
+At most one search runs: a newer one cancels it, and an answer to an earlier query is dropped.
 """
 
 from __future__ import annotations
@@ -53,15 +52,11 @@ StatusPart = tuple[str, str]
 """A piece of the status line: text, role."""
 
 
-# What a session is connected to ---------------------------------------------------------------
-
-
 class Running(Protocol):
     """Work that was started."""
 
     @property
     def is_running(self) -> bool: ...
-
     def cancel(self) -> None: ...
 
 
@@ -72,44 +67,31 @@ class Stoppable(Protocol):
 
 
 class SearchFace(Protocol):
-    """What a session needs of the pane that shows it."""
+    """What a session needs of the pane that shows it; `SearchPane` describes the methods."""
 
     @property
-    def owner(self) -> PaneContext:
-        """The app: the index that is searched, the search process, messages."""
-
+    def owner(self) -> PaneContext: ...
     @property
-    def cursor(self) -> int:
-        """Row of the cursor in the list in use."""
-
+    def cursor(self) -> int: ...
     def in_background(
         self, group: str, work: Callable[..., Coroutine[Any, Any, None]], *args: Any
-    ) -> Running:
-        """Run `work(*args)` in place of what runs in the same group."""
-
-    def set_timer(self, delay: float, callback: Callable[[], None]) -> Stoppable:
-        """Call `callback` after a pause in seconds."""
-
-    def head(self) -> None:
-        """Show the status line again."""
-
-    def show_hits(self, cursor: int = 0) -> None:
-        """Show other hits."""
-
-    def show_reason(self, document: str) -> None:
-        """Show a page again, if it is of this document: more is known of it."""
-
-    def opened_similar(self, document: str) -> None:
-        """Hits similar to this document are shown; `back` returns to it."""
+    ) -> Running: ...
+    def set_timer(self, delay: float, callback: Callable[[], None]) -> Stoppable: ...
+    def head(self) -> None: ...
+    def show_hits(self, cursor: int = 0) -> None: ...
+    def show_reason(self, document: str) -> None: ...
+    def opened_similar(self, document: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class HitView:
-    """One answer and what it answers.
+    """One answer and its query.
 
-    index: what was searched; question: None where documents similar to `like` were asked for;
-    where: the filter; near: similar entries of the catalogue, listed after the hits; reranker:
-    name of the model that reranked the top hits.
+    index: the index that was searched.
+    question: the query, None where the hits are documents similar to `like`.
+    where: the filter.
+    near: similar entries of the catalogue, listed after the hits.
+    reranker: name of the model that reranked the top hits.
     """
 
     index: str = ""
@@ -131,7 +113,7 @@ class HitView:
 
     @property
     def text(self) -> str:
-        """The query, "" where similar documents were asked for."""
+        """The text of the query, "" for similar documents."""
         return self.question.text if self.question else ""
 
 
@@ -153,30 +135,31 @@ class FacetValue:
 
 def facet_values(answer: SearchResult) -> list[FacetValue]:
     """All values, field by field."""
+
+    def clause(field: str, value: str) -> str:
+        return f"year:{value}" if field == "year" else str(Matches(field, "=", (value,)))
+
     return [
-        FacetValue(facet.field, value, count, facet_clause(facet.field, value))
+        FacetValue(facet.field, value, count, clause(facet.field, value))
         for facet in answer.facets
         for value, count in facet.counts
     ]
 
 
-def facet_clause(field: str, value: str) -> str:
-    """The filter clause that keeps the documents with this value."""
-    if field == "year":
-        return f"year:{value}"
-    return str(Matches(field, "=", (value,)))
+def _find_clause(where: str, clause: str) -> re.Match[str] | None:
+    return re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
 
 
 def has_clause(where: str, clause: str) -> bool:
     """Whether a filter contains this clause."""
-    return _clause_place(where, clause) is not None
+    return _find_clause(where, clause) is not None
 
 
 def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     """The filter with this clause, or without it if it was there."""
-    place = _clause_place(where, clause)
-    if place is not None:
-        return f"{where[: place[0]].rstrip()} {where[place[1] :].lstrip()}".strip()
+    found = _find_clause(where, clause)
+    if found is not None:
+        return f"{where[: found.start()].rstrip()} {where[found.end() :].lstrip()}".strip()
     if not where.strip():
         return clause
     try:
@@ -186,20 +169,15 @@ def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     return f"({where.strip()}) {clause}" if either else f"{where.strip()} {clause}"
 
 
-def _clause_place(where: str, clause: str) -> tuple[int, int] | None:
-    match = re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
-    return match.span() if match else None
-
-
 # Rerankers ------------------------------------------------------------------------------------
 
 
 def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
-    """Name and request of the first cross-encoder of the catalogue that has a recipe and its files
-    on this machine. Reads the disk.
+    """Name and request of the first cross-encoder of the catalogue that has a recipe, and its
+    files on this machine. Reads the disk.
 
     Raises:
-        ModelError: none is here; the remedy says how to get the first one.
+        ModelError: there is none; the remedy says how to get the first one.
     """
     from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.encoding.download import missing_models
@@ -220,7 +198,7 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
         raise ModelError("the catalogue has no reranker with a recipe")
     raise ModelError(
         f"{first.name} is not on this machine",
-        remedy=f"get it: bioretrieval-tui doctor --model {first.id} --download",
+        remedy=f"download it: bioretrieval-tui doctor --model {first.id} --download",
     )
 
 
@@ -228,11 +206,15 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
 
 
 class SearchSession:
-    """What is asked and shown.
+    """The query and its hits.
 
-    text: the query line; where: the filter in force; problem: what is wrong with the filter as
-    typed; beside: BM25 and dense are asked for, a list each; view, right: what the lists show;
-    on_right: the right list is in use; infos: the indexes by name; ready: the catalogue is indexed.
+    text: the query line.
+    where: the filter in force; problem: the error of the filter as typed.
+    beside: BM25 and dense are searched, a list each.
+    view, right: what the lists show; on_right: the right list is in use.
+    infos: the indexes by name; ready: the catalogue is indexed.
+    state: what the search is doing, for the status line.
+    reasons: explanations of hits of the list in use, by document id.
     """
 
     def __init__(self, face: SearchFace) -> None:
@@ -251,7 +233,7 @@ class SearchSession:
         self.ready = False
         self._with_vectors: bool | None = None
         """Whether the catalogue is being indexed with vectors, or was; None before that."""
-        self._reasons: dict[str, Explanation] = {}
+        self.reasons: dict[str, Explanation] = {}
         self._former: list[tuple[HitView, int]] = []
         self._pause: Stoppable | None = None
         self._running: Running | None = None
@@ -287,12 +269,8 @@ class SearchSession:
 
     @property
     def similar_open(self) -> bool:
-        """Similar documents are shown, with a way back."""
+        """Similar documents are shown; `back` leaves them."""
         return bool(self._former)
-
-    def reason(self, hit: Hit) -> Explanation | None:
-        """Why a hit was found, once that was asked."""
-        return self._reasons.get(hit.id)
 
     def show(self, view: HitView, right: HitView = NOTHING, cursor: int = 0) -> None:
         """Show one list or two."""
@@ -300,17 +278,17 @@ class SearchSession:
             self._former.clear()
         self.view, self.right = view, right
         self.on_right = self.on_right and self.two_lists
-        self._reasons.clear()
+        self.reasons.clear()
         self.state = ()
         self.face.show_hits(cursor)
 
     def tell(self, *parts: StatusPart) -> None:
-        """Say what the search is doing, at the end of the status line."""
+        """Show what the search is doing, at the end of the status line."""
         self.state = parts
         self.face.head()
 
     def tell_progress(self, progress: Progress) -> None:
-        """Show a step of what the search process does."""
+        """Show the progress of the search process."""
         share = progress.share
         if share is None:
             self.tell((progress.note or progress.stage, "dim"))
@@ -322,7 +300,7 @@ class SearchSession:
         )  # fmt: skip
 
     def status(self) -> list[StatusPart]:
-        """The status line: index, how it is searched, what came, what is being done."""
+        """The status line: index, mode, hits, progress."""
         if self.problem is not None:
             unfinished = isinstance(self.problem, UnfinishedFilterError)
             return [(self.problem.line(), "dim" if unfinished else "error")]
@@ -389,7 +367,7 @@ class SearchSession:
         self.face.in_background("prepare", self._prepare, vectors)
 
     async def _prepare(self, vectors: bool) -> None:
-        """Make sure that the catalogue is indexed, then send what was typed meanwhile."""
+        """Index the catalogue unless it is, then send the query typed meanwhile."""
         self.tell(("Starting the search process", "dim"))
         try:
             ensured = await self._ensure_catalogue(vectors=vectors)
@@ -417,10 +395,10 @@ class SearchSession:
         try:
             await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
         except BioRetrievalError:
-            return  # the first query of the user reports it
+            return  # the first query reports it
 
     async def learn(self) -> None:
-        """Read what is known of the indexes: model, fields, number of documents."""
+        """Read model, fields and number of documents of each index."""
         try:
             self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
         except BioRetrievalError:
@@ -460,7 +438,7 @@ class SearchSession:
     # Searching ---------------------------------------------------------------------------
 
     def type(self, text: str) -> None:
-        """The query line changed: search after a pause, or empty the list."""
+        """Take the text of the query line: search after a pause, or empty the list."""
         if text == self.text:
             return
         self.text = text
@@ -472,7 +450,7 @@ class SearchSession:
             self.show(NOTHING)
 
     def accept(self) -> None:
-        """Enter: send without waiting for the pause, or again after escape."""
+        """Send without waiting for the pause, or again after escape."""
         if self._pause or (self.view is NOTHING and not self.under_way):
             self.send()
 
@@ -499,10 +477,9 @@ class SearchSession:
             self.face.head()
             return
         if not self.ready and self.owner.index == CATALOGUE:
-            return  # sent when the index is there
-        question = self._question()
+            return  # sent when the catalogue is indexed
         search = self._search_two if self.beside else self._search_one
-        self._running = self.face.in_background("search", search, question)
+        self._running = self.face.in_background("search", search, self._question())
 
     def _send_soon(self) -> None:
         self.no_pause()
@@ -516,25 +493,26 @@ class SearchSession:
 
     @property
     def under_way(self) -> bool:
-        """A request is not answered yet."""
+        """A request has no answer yet."""
         return self._running is not None and self._running.is_running
 
     @property
     def busy(self) -> bool:
-        """A request is not answered yet, or about to be sent."""
+        """A request has no answer yet, or is about to be sent."""
         return self.under_way or self._pause is not None
 
     def stop(self) -> None:
-        """Cancel what is under way."""
+        """Cancel the request that runs or is about to be sent."""
         self.no_pause()
         if self._running and self._running.is_running:
             self._running.cancel()
+        self.tell()
 
     def _question(self) -> Query:
         return Query(text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order)
 
     def _current(self, question: Query, index: str) -> bool:
-        """Whether this is still asked."""
+        """Whether this is still the query."""
         return question.text == self.text and index == self.owner.index
 
     async def _search_one(self, question: Query) -> None:
@@ -575,25 +553,26 @@ class SearchSession:
     # The filter --------------------------------------------------------------------------
 
     def filter_by(self, where: str, *, whole: bool = False) -> None:
-        """Filter by what is typed; `whole`: it was accepted and is not the start of a name."""
+        """Filter by the typed text; `whole`: it was accepted, and is not the start of a name."""
         try:
             self._check(where)
         except FilterError as problem:
-            # Half-typed: show where, and keep what was last right.
+            # Incomplete: show where, and keep the last valid filter.
             self.problem = problem
             self.no_pause()
             self.face.head()
             return
         self.problem = None
-        if not whole and self._starts_field(where):
-            self.no_pause()
+        last = _LAST_WORD.search(where)
+        if not whole and last and self.schema is not None and self.schema.begun(last[1]):
+            self.no_pause()  # it ends in the start of a field's name: `ye` is not searched for
         elif where.strip() != self.where:
             self.where = where.strip()
             self._send_soon()
         self.face.head()
 
     def accept_filter(self, where: str) -> bool:
-        """Filter by what was typed, now; False where it is wrong, which is said."""
+        """Filter by the typed text now; False if it is wrong, which is reported."""
         self.filter_by(where, whole=True)
         if self.problem:
             self.owner.say(self.problem.line(), "error")
@@ -603,7 +582,7 @@ class SearchSession:
         return True
 
     def lift_filter(self) -> None:
-        """Search all documents again."""
+        """Remove the filter."""
         removed, self.where = self.where, ""
         self.problem = None
         if removed:
@@ -619,15 +598,10 @@ class SearchSession:
         if schema is not None and where.strip():
             parse(where, schema)
 
-    def _starts_field(self, where: str) -> bool:
-        """Whether it ends in the start of a field's name: `ye` is hardly the word to look for."""
-        last = _LAST_WORD.search(where)
-        return last is not None and self.schema is not None and self.schema.begun(last[1])
-
     # Rerank, similar documents, reasons --------------------------------------------------
 
     def rerank(self) -> None:
-        """Have a cross-encoder rerank the top hits."""
+        """Rerank the top hits with a cross-encoder."""
         if self.view.question is None or not self.view.hits:
             self.owner.say("There are no hits to rerank")
             return
@@ -639,7 +613,7 @@ class SearchSession:
         index = self.owner.index
 
         def before(answer: SearchResult) -> None:
-            """Show the hits that are about to be reranked."""
+            """Show the hits before they are reranked."""
             if self._current(question, index) and answer.hits != self.view.answer.hits:
                 state = self.state
                 self.show(HitView(index, question, answer, question.where))
@@ -657,7 +631,7 @@ class SearchSession:
             self.tell()
             return
         except BioRetrievalError as error:
-            # The hits stay. The remedy has a line of its own, which a narrow window shows whole.
+            # The hits stay. The remedy has its own line, which fits a narrow window.
             self.tell((error.message, "error"))
             if error.remedy:
                 self.owner.say(error.remedy, "error")
@@ -694,7 +668,7 @@ class SearchSession:
                 )
                 near = found.hits
             except BioRetrievalError:
-                near = ()  # the documents are what was asked for
+                near = ()  # the documents are shown without them
         former = [*self._former, (self.shown, self.face.cursor)]
         self.beside = False
         self.show(HitView(index, None, answer, where, hit, near))
@@ -702,7 +676,11 @@ class SearchSession:
         self.face.opened_similar(hit.id)
 
     def back(self) -> Hit | None:
-        """Show again what was shown before; the hit whose similar documents were shown."""
+        """Show again what was shown before.
+
+        Returns:
+            The hit whose similar documents were shown.
+        """
         like = self.view.like
         (view, cursor), former = self._former[-1], self._former[:-1]
         self.show(view, cursor=cursor)
@@ -710,30 +688,30 @@ class SearchSession:
         return like
 
     def explainable(self, hit: Hit) -> bool:
-        """Whether it is worth asking why a hit was found."""
-        return self.view.question is not None and hit.id not in self._reasons
+        """Whether a hit has no explanation yet, and can have one."""
+        return self.view.question is not None and hit.id not in self.reasons
 
     def explain(self, hit: Hit) -> None:
-        """Ask why a hit was found."""
+        """Request the explanation of a hit."""
         if self.view.question is not None:
             self.face.in_background("why", self._explain, hit, self.view, self.view.question)
 
     async def _explain(self, hit: Hit, view: HitView, question: Query) -> None:
-        # Both halves are worth knowing, except where no model was asked and none should load.
+        # Explain both halves, except where no model was used and none should load.
         if question.mode != "lexical" or self.beside:
             question = msgspec.structs.replace(question, mode="hybrid")
         try:
             told = await self.owner.client.why(question, [hit.id], index=view.index)
         except BioRetrievalError:
-            return  # the page is complete without it
+            return  # the page is shown without it
         if self.view is view and told:
-            self._reasons[hit.id] = told[0]
+            self.reasons[hit.id] = told[0]
             self.face.show_reason(hit.id)
 
     # Export ------------------------------------------------------------------------------
 
     def sheet(self) -> Sheet:
-        """The hits of the list in use in their order, without the catalogue's after them."""
+        """The hits of the list in use in their order, without the entries after them."""
         from bioretrieval_tui.render.hits import hit_citations, hit_sheet
 
         view = self.shown

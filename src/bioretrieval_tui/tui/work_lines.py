@@ -1,4 +1,4 @@
-"""Jobs as lines: the one that runs, what waits, what came of one."""
+"""Jobs as lines: the running job, the waiting ones, outcomes."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
-    from bioretrieval_tui.backend.protocol import EvaluateJob
     from bioretrieval_tui.index.report import Report, Verification
 
 WIDE = 120
-"""Columns from which speed and reading stand on one line."""
+"""Columns from which speed and input stand on one line."""
 BAR = 30
 _REJECTIONS = 8
 """Rejected records whose reasons a page lists."""
 
 
 def gauge(share: float | None, width: int) -> list[Span]:
-    """A bar of `width` cells; an empty one where the share is not known."""
+    """A bar of `width` cells, empty if the share is not known."""
     filled = round((share or 0) * width)
     return [Span("━" * filled, "gauge"), Span("─" * (width - filled), "rule")]
 
 
 def job_lines(jobs: JobQueue, width: int, stop: str = "s") -> list[list[Span]]:
-    """The job that runs: what and how far; how fast, on what, what was read (two lines where
-    `width` is narrow); how to stop it (a key), what waits, and what the job said last."""
+    """The running job: title and progress; speed, device and input read (two lines if `width` is
+    narrow); the key that stops it, the waiting jobs, and the last remark of the job."""
     job, step = jobs.current, jobs.progress
     if job is None:
         return []
     first = [Span(job.title, "strong")]
-    last = [*_waiting(jobs, stop), Span(f"   {jobs.remark}" if jobs.remark else "", "dim")]
+    then = ", ".join(waiting.title_within for waiting in jobs.queue)
+    last = [Span(f"{stop}: stop; then: " if then else f"{stop}: stop", "faint"), Span(then, "dim")]
+    last.append(Span(f"   {jobs.remark}" if jobs.remark else "", "dim"))
     if jobs.evaluation is not None:
-        first.append(Span(f"  {_settings_of(jobs.evaluation)}", "dim"))
+        model = (jobs.evaluation.model or "the embedded model").rstrip("/").rpartition("/")[2]
+        first.append(Span(f"  {', '.join(jobs.evaluation.modes)}; {model}", "dim"))
     if step is None:
         return [[*first, Span("  starting", "dim")], last]
     share = step.share if step.share is not None else step.input_share
@@ -71,25 +73,13 @@ def _rest(step: Progress) -> Iterator[str]:
         yield step.note
 
 
-def _settings_of(job: EvaluateJob) -> str:
-    model = "the embedded model" if job.model is None else job.model.rstrip("/").rpartition("/")[2]
-    return f"{', '.join(job.modes)}; {model}"
-
-
 def evaluation_lines(jobs: JobQueue, width: int) -> list[list[Span]]:
-    """The evaluation that runs, as `job_lines`; none while something else runs."""
+    """The running evaluation, as `job_lines`; none while another kind of job runs."""
     return job_lines(jobs, width, "X") if jobs.evaluation is not None else []
 
 
-def _waiting(jobs: JobQueue, stop: str) -> list[Span]:
-    if not jobs.queue:
-        return [Span(f"{stop}: stop", "faint")]
-    then = ", ".join(job.title_within for job in jobs.queue)
-    return [Span(f"{stop}: stop; then: ", "faint"), Span(then, "dim")]
-
-
 def job_hint(jobs: JobQueue) -> str:
-    """The job that runs, in a few words for the status line; "" while there is none."""
+    """The running job in short for the status line; "" if there is none."""
     job, step = jobs.current, jobs.progress
     if job is None:
         return ""
@@ -105,7 +95,7 @@ def job_hint(jobs: JobQueue) -> str:
 
 
 def outcome_lines(outcome: JobOutcome) -> Iterator[Line]:
-    """What came of a job: its line, the checks of a verification, why records were rejected."""
+    """The outcome of a job: its line, the checks of a verification, the rejected records."""
     yield line(Span(outcome.line, outcome.role))
     if outcome.verification is not None:
         yield from _verification_lines(outcome.verification)

@@ -58,20 +58,32 @@ class Form(Dialog[AnswerT]):
     """
     BINDINGS: ClassVar = FIELD_KEYS
 
+    FIELDS: ClassVar[tuple[str, ...]] = ()
+    BUTTONS: ClassVar[tuple[str, ...]] = ()
+
     def on_mount(self) -> None:
         """Label the lines."""
         for name, label, _ in ROWS:
             for row in self.query(f"#{name}-label").results(HeadLine):
                 row.show(Span(label, "dim"))
 
-    def row(self, name: str) -> ComposeResult:
-        """A label and its line."""
-        with Horizontal():
-            yield HeadLine(id=f"{name}-label", classes="label")
-            if name == "source":
-                yield Stepper([(title, f"such as {example}") for _, title, example in EXAMPLES])
-            else:
-                yield QueryLine(next(text for row, _, text in ROWS if row == name), id=name)
+    def compose(self) -> ComposeResult:
+        """Title, fields with their labels, buttons, note."""
+        with Vertical():
+            yield HeadLine(id="title")
+            yield HeadLine(classes="space")
+            for name, _, placeholder in ROWS:
+                if name not in self.FIELDS:
+                    continue
+                with Horizontal():
+                    yield HeadLine(id=f"{name}-label", classes="label")
+                    if name == "source":
+                        yield Stepper([(title, f"such as {one}") for _, title, one in EXAMPLES])
+                    else:
+                        yield QueryLine(placeholder, id=name)
+            yield HeadLine(classes="space")
+            yield Buttons(self.BUTTONS)
+            yield HeadLine(id="note")
 
     def line(self, name: str) -> QueryLine:
         """The line of that name."""
@@ -130,23 +142,15 @@ class Form(Dialog[AnswerT]):
 class FetchDialog(Form[Wish]):
     """Asks what to fetch. `names`: existing indexes; `request`: initial values of the lines."""
 
+    FIELDS = ("source", "asked", "most", "since", "into")
+    BUTTONS = ("Fetch", "Preview", "Cancel")
+
     def __init__(self, names: Collection[str], request: FetchRequest) -> None:
         super().__init__()
         self.names = frozenset(names)
         self.request = request
         self.suggested = request.index or ""
         """The suggested name, which another suggestion may replace."""
-
-    def compose(self) -> ComposeResult:
-        """Title, source, query, how many, since when, index, buttons."""
-        with Vertical():
-            yield HeadLine(id="title")
-            yield HeadLine(classes="space")
-            for name, _, _ in ROWS:
-                yield from self.row(name)
-            yield HeadLine(classes="space")
-            yield Buttons(("Fetch", "Preview", "Cancel"))
-            yield HeadLine(id="note")
 
     def on_mount(self) -> None:
         """Fill in the initial values."""
@@ -210,21 +214,14 @@ class FetchDialog(Form[Wish]):
 class IntoDialog(Form[str]):
     """Asks for the index that starred papers go into; answers its name."""
 
+    FIELDS = ("into",)
+    BUTTONS = ("Add", "Cancel")
+
     def __init__(self, names: Collection[str], suggested: str, count: str) -> None:
         super().__init__()
         self.names = frozenset(names)
         self.suggested = suggested
         self.count = count
-
-    def compose(self) -> ComposeResult:
-        """Title, index, buttons."""
-        with Vertical():
-            yield HeadLine(id="title")
-            yield HeadLine(classes="space")
-            yield from self.row("into")
-            yield HeadLine(classes="space")
-            yield Buttons(("Add", "Cancel"))
-            yield HeadLine(id="note")
 
     def on_mount(self) -> None:
         """Start with the last name."""

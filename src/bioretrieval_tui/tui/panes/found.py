@@ -1,13 +1,10 @@
-"""Found: papers of a service as they come; the ones with a star go into an index."""
+"""Found: the papers of an online search as they arrive; starred papers go into an index."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundPaper, FoundSession, service_of
@@ -16,45 +13,11 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.document import Detail
-from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.widgets.table import Column, ListRows
 from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.search.types import Hit
-
-COLUMNS = (
-    Column("star", "", 1, priority=0),
-    Column("title", "Title", 24, 3, priority=0),
-    Column("journal", "Journal", 12, 1, priority=3),
-    Column("year", "Year", 4, priority=1),
-)
-NOTHING = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
-WAITING = "Waiting for the service."
-
-
-class FoundRows:
-    """Papers for a table; the mark of a star is a character, not a colour."""
-
-    def __init__(self, session: FoundSession) -> None:
-        self.papers = session.papers
-        self.starred: Mapping[str, None] = session.starred
-
-    def __len__(self) -> int:
-        return len(self.papers)
-
-    def cells(self, index: int) -> list[Span]:
-        """One span a column."""
-        hit = self.papers[index].hit
-        starred = hit.id in self.starred
-        journal = hit.metadata.get("journal")
-        return [
-            Span("*" if starred else "", "ok"),
-            Span(hit.title or hit.text[:200], "strong" if starred else "text"),
-            Span(journal if isinstance(journal, str) else "", "dim"),
-            Span(str(hit.year or ""), "dim"),
-        ]
 
 
 class FoundPane(Pane):
@@ -63,43 +26,57 @@ class FoundPane(Pane):
     TITLE = "Found"
     BINDINGS = bindings("found")
     SCOPES: ClassVar[tuple[str, ...]] = ("found", "list", "everywhere")
-
-    def compose(self) -> ComposeResult:
-        """Head, list and page."""
-        yield HeadLine()
-        with Horizontal():
-            yield VirtualTable(COLUMNS, empty=NOTHING)
-            yield Detail()
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("star", "", 1, priority=0),
+        Column("title", "Title", 24, 3, priority=0),
+        Column("journal", "Journal", 12, 1, priority=3),
+        Column("year", "Year", 4, priority=1),
+    )
+    EMPTY: ClassVar[str] = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
 
     @property
     def session(self) -> FoundSession:
-        """The search, which goes on whatever is shown."""
+        """The search, which continues while other panes are shown."""
         return self.owner.found
 
     def activate(self) -> None:
-        """Papers may have come while this was not shown."""
+        """Show the papers that arrived while another pane was shown."""
         self.found_changed()
         super().activate()
 
     def begun(self) -> None:
-        """Another search: from its first paper on."""
+        """Show another search from its first paper."""
         self.remove_class("-reading")
-        self.table.show(FoundRows(self.session), 0)
+        self._fill(0)
         self.show_page()
 
+    def _fill(self, cursor: int) -> None:
+        papers, starred = self.session.papers, self.session.starred
+
+        def cells(paper: FoundPaper) -> list[Span]:
+            hit, journal = paper.hit, paper.hit.metadata.get("journal")
+            star = hit.id in starred
+            return [
+                Span("*" if star else "", "ok"),
+                Span(hit.title or hit.text[:200], "strong" if star else "text"),
+                Span(journal if isinstance(journal, str) else "", "dim"),
+                Span(str(hit.year or ""), "dim"),
+            ]
+
+        self.table.show(ListRows(papers, cells), cursor)
+
     def found_changed(self) -> None:
-        """Papers came, or the search is over."""
+        """Show papers that arrived, or the end of the search."""
         session = self.session
         if session.request is not None:
             over = session.problem or f"{service_of(session.request)} has no match."
-            self.table.empty = WAITING if session.under_way else over
-        self.table.show(FoundRows(session), self.table.cursor)
+            self.table.empty = "Waiting for the service." if session.under_way else over
+        self._fill(self.table.cursor)
         self.head()
-        if not self.page.lines:  # else the reader's page stays while others come behind it
+        if not self.page.lines:  # a page that is shown stays while papers arrive
             self.show_page()
 
     def head(self) -> None:
-        """What was asked, how many came, how many have a star."""
         session = self.session
         spans = [Span("Found", "strong")]
         if session.request is not None:
@@ -112,7 +89,7 @@ class FoundPane(Pane):
         if session.starred:
             spans.append(Span(f"  {count(len(session.starred))} starred", "ok"))
         if self.letters:
-            spans.append(Span(f"  a letter chooses a {self.letters}", "warn"))
+            spans += self.letter_hint
         elif session.under_way:
             spans.append(Span("  more are arriving; esc stops", "faint"))
         elif session.problem:
@@ -124,21 +101,17 @@ class FoundPane(Pane):
     @property
     def paper(self) -> FoundPaper | None:
         """The paper under the cursor."""
-        at = self.table.cursor
-        return self.session.papers[at] if 0 <= at < len(self.session.papers) else None
+        return self.at_cursor(self.session.papers)
 
     def make_page(self) -> PaintedPage:
-        """The paper whole, with the words of the query marked."""
         if self.paper is None or self.session.request is None:
             return PaintedPage(())
         return hit_page(self.paper.hit, self.session.request.query, scored=False)
 
     def place(self) -> str | None:
-        """The paper under the cursor."""
         return self.paper.hit.id if self.paper else None
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor on a paper."""
         for at, paper in enumerate(self.session.papers):
             if paper.hit.id == place:
                 self.table.move_to(at)
@@ -146,7 +119,6 @@ class FoundPane(Pane):
     # Keys --------------------------------------------------------------------------------
 
     def action_star(self) -> None:
-        """Star the paper, or not, and go on to the next."""
         if self.paper is None:
             return
         self.session.star(self.paper.hit.id)
@@ -155,7 +127,6 @@ class FoundPane(Pane):
             self.table.move_to(self.table.cursor + 1)
 
     def action_star_all(self) -> None:
-        """Star all, or none."""
         self.session.star_all()
         self._starred()
 
@@ -164,7 +135,6 @@ class FoundPane(Pane):
         self.head()
 
     def action_into(self) -> None:
-        """Put the starred ones into an index; without a star, the one under the cursor."""
         session = self.session
         if not session.starred and self.paper is not None:
             session.star(self.paper.hit.id)
@@ -183,20 +153,25 @@ class FoundPane(Pane):
         self._starred()
 
     def action_fetch(self) -> None:
-        """Ask for something else; the dialog begins with what was asked last."""
+        """Ask for another search; the dialog begins with the last one."""
         self.owner.ask_what_to_fetch(self.session.request)
 
     def action_export(self) -> None:
-        """Write the starred papers to a file, or all of them where none has a star."""
         session = self.session
         hits = [one.hit for one in session.papers
                 if not session.starred or one.hit.id in session.starred]  # fmt: skip
         request = session.request
         title = f"{service_of(request)}: {request.query}" if request else ""
-        self.owner.export_sheet(lambda: _sheet(hits, title), "found", len(hits))
+
+        def sheet() -> Sheet:
+            from bioretrieval_tui.render.hits import hit_citations, paper_sheet
+
+            return paper_sheet(hits, title=title, citations=hit_citations(hits))
+
+        self.owner.export_sheet(sheet, "found", len(hits))
 
     def action_clear(self) -> None:
-        """Out of the page, else stop what still comes."""
+        """Leave the page, stop the search, or clear the stars."""
         if self.leave():
             return
         if self.session.under_way:
@@ -206,11 +181,4 @@ class FoundPane(Pane):
             self._starred()
 
     def action_relations(self) -> None:
-        """There are none."""
-        self.owner.say("Papers that were found have no relations yet")
-
-
-def _sheet(hits: list[Hit], title: str) -> Sheet:
-    from bioretrieval_tui.render.hits import hit_citations, paper_sheet
-
-    return paper_sheet(hits, title=title, citations=hit_citations(hits))
+        self.owner.say("Found papers have no relations")

@@ -23,7 +23,7 @@ from bioretrieval_tui.util.formatting import count
 
 LATEST = 6
 OUTSIDE = 5
-"""Changes of the world outside that are shown."""
+"""Changes outside the catalogue that are shown."""
 
 
 class HomePane(Pane, inherit_bindings=False):
@@ -36,17 +36,11 @@ class HomePane(Pane, inherit_bindings=False):
         self.latest: list[AnyEntry] = []
 
     def compose(self) -> ComposeResult:
-        """One page."""
         yield Detail(measure=96)
 
     def on_mount(self) -> None:
-        """Write the page."""
+        """Write the page, with the changes and news that the network verbs keep in files."""
         self.latest = latest(self.catalogue)
-        self.write()
-
-    def write(self) -> None:
-        """Write the page with what is known of the world outside, which the network's verbs keep
-        in files."""
         try:
             watched = watches()
         except BioRetrievalError:
@@ -56,11 +50,9 @@ class HomePane(Pane, inherit_bindings=False):
         )
 
     def activate(self) -> None:
-        """The page takes the focus."""
         self.query_one(Detail).focus()
 
     def on_key(self, event: events.Key) -> None:
-        """A letter in brackets jumps; the keys that scroll stay what they are."""
         letters = home_letters(len(self.latest))
         if event.character and event.character in letters:
             event.stop()
@@ -88,7 +80,7 @@ def home_lines(
     found: Sequence[SubjectChange] = (),
     watched: Sequence[Watched] = (),
 ) -> list[Line]:
-    """The page of Home. found: what refreshes saw change, newest first; watched: the watches."""
+    """The page of Home. found: changes that refreshes saw, newest first; watched: the watches."""
     lines = [
         line(Span("Biomedical text retrieval", "model.strong"), "  in a terminal"),
         line(
@@ -116,10 +108,9 @@ def home_lines(
         size = Span(f"{number:>4}  ", "strong")
         key = Span(f" {DIGITS[pane]} ", "key")
         lines.append(line(key, " ", name, size, Span(text, "dim"), hang=22))
-    figures = count(len(catalogue.results))
     lines += [
         line(),
-        line(Span(f"{figures} published results", "strong"),
+        line(Span(f"{count(len(catalogue.results))} published results", "strong"),
              Span(f", each with its source. Updated {catalogue.updated or 'never'}.", "dim")),
         line(),
         line(Span("Latest", "header")),
@@ -140,14 +131,14 @@ def home_lines(
             line(Span(f"{change.date}  ", "dim"), change.line(), hang=12)
             for change in found[:OUTSIDE]
         ]
-        lines.append(line(Span("catalog refresh looks again and lists the rest", "faint")))
+        lines.append(line(Span("catalog refresh checks again and lists the rest", "faint")))
     lines += _news_lines(watched)
     lines += [
         line(),
         line(Span("Where to start", "header")),
         line(Span(" 8 ", "key"), " five steps, from a baseline to your own retriever", hang=4),
-        line(Span(" 9 ", "key"), " search everything here by meaning, offline", hang=4),
-        line(Span(" 0 ", "key"), " build an index over abstracts of your own", hang=4),
+        line(Span(" 9 ", "key"), " search the catalogue, offline", hang=4),
+        line(Span(" 0 ", "key"), " build an index over your own abstracts", hang=4),
         line(Span(" / ", "key"), " filters any list, ", Span(" ? ", "key"), " shows the keys, ",
              Span(" q ", "key"), " quits", hang=4),
     ]  # fmt: skip
@@ -155,7 +146,7 @@ def home_lines(
 
 
 def _news_lines(watched: Sequence[Watched]) -> list[Line]:
-    """The watches with unread news, and the nearest of it."""
+    """The watches with unread news, with the first unread item of each."""
     unread = [one for one in watched if one.unread]
     if not unread:
         return []

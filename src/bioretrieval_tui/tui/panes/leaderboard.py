@@ -1,4 +1,4 @@
-"""The leaderboard: training recipes as a list, published results and your runs as a matrix."""
+"""The leaderboard: training recipes as a list; published results and your runs as a matrix."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, MatrixRow, ResultMatrix, build
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.render.entries import entry_page, result_remarks
+from bioretrieval_tui.render.entries import result_remarks
 from bioretrieval_tui.render.evaluations import MARK, run_page
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.board import (
     MODEL_WIDTH,
-    MatrixRows,
     OwnRow,
     OwnRows,
     axes_of,
@@ -24,13 +22,14 @@ from bioretrieval_tui.tui.board import (
     columns_of,
     fitting,
     hidden_note,
+    matrix_rows,
     merged,
     own_rows,
+    row_id,
 )
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.panes.browse import entry_columns, show_entries, title_of
 from bioretrieval_tui.tui.panes.pane import Pane
-from bioretrieval_tui.tui.spans import PaintedPage, paint
+from bioretrieval_tui.tui.spans import paint
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.document import Detail
@@ -56,14 +55,13 @@ class LeaderboardPane(Pane):
     LeaderboardPane.-own #matrix { display: none; }
     """
 
-    def __init__(self, name: str, section: str) -> None:
-        super().__init__(name)
-        self.section = section
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "recipes")
         self.zero_shot_only = False
         self.sort: Axis | str | None = None
         """None: by the number of results."""
         self.axis: Axis | None = None
-        """The last axis that sorted: the mean covers the models that have a result there."""
+        """The last axis that sorted: the mean covers the models with a result on it."""
         self.reverse = False
         self.matrix = ResultMatrix((), (), (), {})
         self.own = OwnRows()
@@ -72,24 +70,16 @@ class LeaderboardPane(Pane):
         self.rows: list[MatrixRow | OwnRow] = []
         """What the matrix shows."""
         self.shown_own: list[OwnRow] = []
-        """The runs that the filter keeps, whatever the order hides."""
+        """The runs that the filter keeps."""
 
     def compose(self) -> ComposeResult:
-        """The list of recipes, and the matrix, hidden at first."""
-        yield HeadLine()
-        with Horizontal():
-            yield VirtualTable(entry_columns(self.section), empty="No entry matches.")
-            yield Detail(rule=True)
+        """The list of recipes, and the matrix and the page of a run, hidden at first."""
+        yield from super().compose()
         yield VirtualTable(
             [Column("model", "Model", MODEL_WIDTH, frozen=True)],
-            id="matrix", squeeze=False, empty="No result is left: clear the filter.",
+            id="matrix", squeeze=False, empty="No results: clear the filter.",
         )  # fmt: skip
         yield Detail("own")
-
-    def on_mount(self) -> None:
-        """Fill the list of recipes."""
-        self.entry_list = EntrySession(self.catalogue.section(self.section), self.catalogue)
-        self.refill()
 
     @property
     def in_matrix(self) -> bool:
@@ -98,48 +88,42 @@ class LeaderboardPane(Pane):
 
     @property
     def table(self) -> VirtualTable:
-        """The list that keys move in."""
         if self.in_matrix:
             return self.query_one("#matrix", VirtualTable)
         return self.query_one("Horizontal > VirtualTable", VirtualTable)
 
     @property
     def detail(self) -> Detail:
-        """The page beside the list of recipes."""
         return self.query_one("Horizontal > Detail", Detail)
 
     def go_to(self, place: str | None) -> None:
-        """A recipe's id leads to the list, a model's to the matrix."""
         is_model = isinstance(self.catalogue.by_id.get(place or ""), Model)
         if is_model != self.in_matrix:
             self.action_view()
         super().go_to(place)
 
     @property
+    def row(self) -> MatrixRow | OwnRow | None:
+        return self.at_cursor(self.rows) if self.in_matrix else None
+
+    @property
     def own_row(self) -> OwnRow | None:
-        """The own row under the cursor."""
-        at = self.table.cursor
-        row = self.rows[at] if self.in_matrix and 0 <= at < len(self.rows) else None
-        return row if isinstance(row, OwnRow) else None
+        """The run under the cursor."""
+        return self.row if isinstance(self.row, OwnRow) else None
 
     @property
     def current(self) -> AnyEntry | None:
-        """The entry under the cursor; own rows have none."""
         if not self.in_matrix:
             return super().current
-        at = self.table.cursor
-        row = self.rows[at] if 0 <= at < len(self.rows) else None
-        return self.catalogue.by_id[row.model] if isinstance(row, MatrixRow) else None
+        return self.catalogue.by_id[self.row.model] if isinstance(self.row, MatrixRow) else None
 
     @property
     def current_id(self) -> str | None:
-        """Its id, or the record's of an own row."""
         return self.own_row.record.id if self.own_row else super().current_id
 
     def action_view(self) -> None:
-        """Recipes or matrix."""
         self._close_own()
-        self._close_filter()
+        self.close_filter()
         self.toggle_class("-matrix")
         if self.sort is None:
             self.sort = self.axis = next(iter(build(self.catalogue).axes), None)
@@ -151,9 +135,8 @@ class LeaderboardPane(Pane):
         self.table.focus()
 
     def action_zero_shot(self) -> None:
-        """Show only results known to be zero-shot."""
         if not self.in_matrix:
-            self.owner.say("Zero-shot is a choice of the results matrix: press v")
+            self.owner.say("The zero-shot filter is for the results matrix: press v")
             return
         self.zero_shot_only = not self.zero_shot_only
         self.refill()
@@ -161,7 +144,7 @@ class LeaderboardPane(Pane):
     def refill(self, keep: str | None = None) -> None:
         session = self.entry_list
         if not self.in_matrix or session is None:
-            show_entries(self, keep)
+            super().refill(keep)
             return
         keep = keep or self.current_id
         if not self._sortable():
@@ -180,24 +163,22 @@ class LeaderboardPane(Pane):
         )
         table = self.table
         chosen = table.columns[table.column].key if table.columns else "model"
-        table.columns = tuple(
-            columns_of(self.matrix, self.catalogue, self.shown_own, self.own.titles)
-        )
+        table.columns = columns_of(self.matrix, self.catalogue, self.shown_own, self.own.titles)
         keys = [column.key for column in table.columns]
         table.column = keys.index(chosen) if chosen in keys else 0
         key = axis_key(self.sort) if isinstance(self.sort, Axis) else self.sort
-        # Best first is the arrow down; reversed is worst first.
+        # Best first is shown as descending.
         table.sorted_by = (key, not self.reverse) if key else None
         by_id = self.catalogue.by_id
         session.shown = [by_id[row.model] for row in self.matrix.rows]
-        cursor = next((i for i, row in enumerate(self.rows) if _id(row) == keep), 0)
-        rows = MatrixRows(self.matrix, self.catalogue, self.rows, self.shown_own)
+        cursor = next((i for i, row in enumerate(self.rows) if row_id(row) == keep), 0)
+        rows = matrix_rows(self.matrix, self.catalogue, self.rows, self.shown_own)
         table.show(rows, cursor)
         self.head()
         self.show_page()
 
     def _sortable(self) -> bool:
-        """The column that sorts is still there: those of own rows come and go."""
+        """Whether the column that sorts is shown: columns of runs may go away."""
         if self.sort == "own":
             return self.with_own and bool(self.own.rows)
         if isinstance(self.sort, Axis) and self.sort.benchmark not in self.catalogue.by_id:
@@ -219,7 +200,6 @@ class LeaderboardPane(Pane):
         self.refill()
 
     def action_column(self, by: int) -> None:
-        """Choose a column; the head describes the result under the cursor."""
         super().action_column(by)
         self.head()
 
@@ -228,24 +208,18 @@ class LeaderboardPane(Pane):
         if self.in_matrix:
             self.head()
 
-    def make_page(self) -> PaintedPage:
-        """The page of the entry under the cursor."""
-        if self.current is None:
-            return PaintedPage(())
-        return paint(entry_page(self.current, self.catalogue))
-
     def head(self) -> None:
         session = self.entry_list
         if session is None:
             return
         if not self.in_matrix or session.problem or self.letters:
-            self.query_one(HeadLine).show(*self.list_head(title_of(self.pane_name)))
+            super().head()
             return
         spans = [Span("Results", "strong"), Span(f"  {len(session.shown)} models", "dim")]
         shown = sum(isinstance(row, OwnRow) for row in self.rows)
         if shown:
             spans.append(Span(f"  {MARK} your runs: {shown}", "own"))
-        result = self.figure_under_cursor()
+        result = self.result_under_cursor()
         if result:
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
@@ -275,13 +249,11 @@ class LeaderboardPane(Pane):
             spans.append(Span(f"  {MARK} your runs: {len(self.own.rows)} hidden (w)", "faint"))
         self.query_one(HeadLine).show(*spans)
 
-    def figure_under_cursor(self) -> Result | None:
+    def result_under_cursor(self) -> Result | None:
         """The published result at the cursor's row and column."""
-        table = self.table
-        row = self.rows[table.cursor] if 0 <= table.cursor < len(self.rows) else None
+        row, key = self.row, self.table.columns[self.table.column].key
         if not isinstance(row, MatrixRow):
             return None
-        key = table.columns[table.column].key
         return next((r for axis, r in row.figures.items() if axis_key(axis) == key), None)
 
     def row_ids(self) -> Sequence[str]:
@@ -300,7 +272,6 @@ class LeaderboardPane(Pane):
         self._read_runs()
 
     def job_ended(self, outcome: JobOutcome) -> None:
-        """Read the runs again: an evaluation has left its records."""
         if outcome.evaluation is not None:
             self._read_runs()
 
@@ -308,17 +279,17 @@ class LeaderboardPane(Pane):
         self.run_worker(self._read, thread=True, group="own", exclusive=True)
 
     def _read(self) -> None:
-        """Read a small file a record, in a thread."""
+        """Read one small file for each record, in a thread."""
         from bioretrieval_tui.evaluation.records import records
 
-        told: list[str] = []
+        problems: list[str] = []
         found: list[EvaluationRecord] = []
         try:
-            found = records(told.append)
+            found = records(problems.append)
         except BioRetrievalError as error:
-            told.append(error.line())
+            problems.append(error.line())
         if self.is_attached:
-            self.app.call_from_thread(self._show_runs, found, next(iter(told), ""))
+            self.app.call_from_thread(self._show_runs, found, next(iter(problems), ""))
 
     def _show_runs(self, found: list[EvaluationRecord], problem: str) -> None:
         self.own = own_rows(found, self.catalogue)
@@ -333,7 +304,6 @@ class LeaderboardPane(Pane):
         return self.query_one("#own", Detail)
 
     def leave(self) -> bool:
-        """Out of the page of a run first."""
         return self._close_own() or super().leave()
 
     def _close_own(self) -> bool:
@@ -344,25 +314,15 @@ class LeaderboardPane(Pane):
         return True
 
     def action_remove(self) -> None:
-        """Delete a run, after a question."""
         row = self.own_row
         if row is None:
             self.owner.say(f"Only your runs can be deleted: move to a row with {MARK}")
             return
-
-        record, earlier = row.record, row.run.earlier
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._delete(record)
-
-        then = f"{record.id}; its index stays."
-        if earlier:
-            then += f" The run of {earlier[0].date[:10]} is shown instead."
-        from bioretrieval_tui.tui.dialogs.dialog import Confirm
-
-        question = Confirm(f"Delete this run of {row.run.name}?", then, "Delete", "Cancel")
-        self.app.push_screen(question, answered)
+        then = f"{row.record.id}; its index stays."
+        if row.run.earlier:
+            then += f" The run of {row.run.earlier[0].date[:10]} is shown instead."
+        question, labels = f"Delete this run of {row.run.name}?", ("Delete", "Cancel")
+        self.owner.confirm(question, then, labels, lambda: self._delete(row.record))
 
     def _delete(self, record: EvaluationRecord) -> None:
         from bioretrieval_tui.evaluation.records import remove
@@ -377,7 +337,6 @@ class LeaderboardPane(Pane):
         self._read_runs()
 
     def action_explore_own(self) -> None:
-        """Explore the queries and judgements of a run; elsewhere, ask for a benchmark."""
         row = self.own_row
         if row is None:
             self.owner.action_explore()
@@ -385,7 +344,6 @@ class LeaderboardPane(Pane):
             self.owner.explore_record(row.record)
 
     def action_own(self) -> None:
-        """Show own rows, or not."""
         if not self.in_matrix:
             self.owner.say("Your runs are in the results matrix: press v")
             return
@@ -397,7 +355,6 @@ class LeaderboardPane(Pane):
         self.refill()
 
     def action_enter(self) -> None:
-        """From the matrix to the model's page, or to that of a run."""
         row = self.own_row
         if row is not None:
             lines = paint(run_page(row.run)).lines
@@ -411,21 +368,19 @@ class LeaderboardPane(Pane):
             super().action_enter()
 
     def action_links(self) -> None:
-        """The links of the model, on its page: the matrix does not show their letters."""
+        """Choose a link on the model's page: the matrix does not show the letters."""
         if self.in_matrix and self.current:
             self.owner.jump(self.current.id, then="links")
         else:
             super().action_links()
 
     def action_relations(self) -> None:
-        """The relations of the model, on its page."""
         if self.in_matrix and self.current:
             self.owner.jump(self.current.id, then="relations")
         else:
             super().action_relations()
 
     def action_export(self) -> None:
-        """Export the shown results as records, or the recipes."""
         if not self.in_matrix:
             super().action_export()
             return
@@ -435,7 +390,3 @@ class LeaderboardPane(Pane):
                  if a in row.figures]  # fmt: skip
         names = self.catalogue.names
         self.owner.export_sheet(lambda: result_sheet(shown, names), "results", len(shown))
-
-
-def _id(row: MatrixRow | OwnRow) -> str:
-    return row.record.id if isinstance(row, OwnRow) else row.model

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
-
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
@@ -15,44 +11,19 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.document import Detail
-from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.widgets.table import Column, ListRows
 from bioretrieval_tui.util.formatting import count
 
-COLUMNS = (
-    Column("unread", "", 1, priority=0),
-    Column("score", "Near", 4, align="right", priority=2),
-    Column("title", "Title", 24, 4, priority=0),
-    Column("date", "Date", 10, priority=1),
-    Column("watch", "Watch", 12, 1, priority=3),
-)
-EMPTY = (
-    "No news.\n\n"
-    'bioretrieval-tui watch add "QUERY" watches a source,\n'
-    "bioretrieval-tui watch run asks what is new."
-)
 
-
-class NewsRows:
-    """Rows of news for a table."""
-
-    def __init__(self, told: Sequence[WatchNews]) -> None:
-        self.told = told
-
-    def __len__(self) -> int:
-        return len(self.told)
-
-    def cells(self, index: int) -> list[Span]:
-        """One span a column; the mark of unread news is a character, not a colour."""
-        one = self.told[index]
-        item = one.item
-        return [
-            Span("" if item.read else "●", "ok"),
-            Span("" if item.score is None else f"{item.score:.2f}", "dim"),
-            Span(item.title, "dim" if item.read else "strong"),
-            Span(item.date or str(item.year or ""), "dim"),
-            Span(one.watch, "faint"),
-        ]
+def _cells(one: WatchNews) -> list[Span]:
+    item = one.item
+    return [
+        Span("" if item.read else "●", "ok"),
+        Span("" if item.score is None else f"{item.score:.2f}", "dim"),
+        Span(item.title, "dim" if item.read else "strong"),
+        Span(item.date or str(item.year or ""), "dim"),
+        Span(one.watch, "faint"),
+    ]
 
 
 class NewsPane(Pane):
@@ -62,19 +33,25 @@ class NewsPane(Pane):
     BINDINGS = bindings("news")
     SCOPES: ClassVar[tuple[str, ...]] = ("news", "list", "everywhere")
 
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("unread", "", 1, priority=0),
+        Column("score", "Near", 4, align="right", priority=2),
+        Column("title", "Title", 24, 4, priority=0),
+        Column("date", "Date", 10, priority=1),
+        Column("watch", "Watch", 12, 1, priority=3),
+    )
+    EMPTY: ClassVar[str] = (
+        "No news.\n\n"
+        'bioretrieval-tui watch add "QUERY" watches a source,\n'
+        "bioretrieval-tui watch run looks for new records."
+    )
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.session = NewsSession()
 
-    def compose(self) -> ComposeResult:
-        """Head, list and page."""
-        yield HeadLine()
-        with Horizontal():
-            yield VirtualTable(COLUMNS, empty=EMPTY)
-            yield Detail()
-
     def activate(self) -> None:
-        """A run of the watches may have come in while this was not shown."""
+        """Read the news again: a shell may have run the watches."""
         if not self.has_class("-reading"):
             self._read(self.table.cursor)
         super().activate()
@@ -83,52 +60,44 @@ class NewsPane(Pane):
         problem = self.session.load()
         if problem:
             self.owner.say(problem, "error")
-        # A record that was read a moment ago stays where it is until the pane is shown again.
-        self.table.show(NewsRows(self.session.rows), cursor)
+        # A record that has just been read keeps its row until the pane is shown again.
+        self.table.show(ListRows(self.session.rows, _cells), cursor)
         self.head()
         self.show_page()
 
     def head(self) -> None:
-        """How much there is, and how much of it is unread."""
         total, unread = len(self.session.rows), self.session.unread
         shown = "all" if self.session.everything else "unread"
         said = f"  {count(unread)} unread" + (f" of {count(total)}" if total else "")
-        waiting = f"  a letter chooses a {self.letters}" if self.letters else ""
-        self.query_one(HeadLine).show(
-            Span("News", "strong"), Span(said, "dim"), Span(f"  {shown}", "faint"),
-            Span(waiting, "warn"),
-        )  # fmt: skip
+        spans = [Span("News", "strong"), Span(said, "dim"), Span(f"  {shown}", "faint")]
+        self.query_one(HeadLine).show(*spans, *self.letter_hint)
 
     @property
     def one(self) -> WatchNews | None:
         """The record under the cursor."""
-        rows = self.session.rows
-        return rows[self.table.cursor] if rows else None
+        return self.at_cursor(self.session.rows)
 
     def make_page(self) -> PaintedPage:
-        """The record whole."""
         return PaintedPage(()) if self.one is None else paint(self.one.page())
 
     # Marks -------------------------------------------------------------------------------
 
     def action_enter(self) -> None:
-        """Into the record, which is then read."""
+        """Open the record and mark it as read."""
         super().action_enter()
         self._mark(True)
 
     def action_open(self) -> None:
-        """Open the record's page, which is then read."""
+        """Open the record's link and mark it as read."""
         super().action_open()
         self._mark(True)
 
     def action_mark(self) -> None:
-        """Mark the record as read, or not, and go on to the next."""
         if self.one is not None:
             self._mark(not self.one.item.read)
             self.table.move_to(self.table.cursor + 1)
 
     def action_mark_all(self) -> None:
-        """Mark all of this record's watch as read."""
         if self.one is None:
             return
         watch = self.one.watch
@@ -141,25 +110,23 @@ class NewsPane(Pane):
         self._read(self.table.cursor)
 
     def action_everything(self) -> None:
-        """Show what was read, too, or unread news only."""
         self.session.everything = not self.session.everything
         self._read()
 
     def action_into(self) -> None:
-        """Put the record into an index: that of its watch, unless another is typed."""
         one = self.one
         if one is None:
             self.owner.say("There is no news to add to an index")
             return
         paper = {one.item.id: line_of(one)}
-        self.owner.ask_into(one.index, "1 paper", lambda name: self._put(name, paper))
 
-    def _put(self, name: str, paper: dict[str, bytes]) -> None:
-        if self.owner.put_into(name, paper):
-            self._mark(True)
+        def put(name: str) -> None:
+            if self.owner.put_into(name, paper):
+                self._mark(True)
+
+        self.owner.ask_into(one.index, "1 paper", put)
 
     def action_export(self) -> None:
-        """Write the news that is shown to a file."""
         self.owner.export_sheet(self.session.sheet, "news", len(self.session.rows))
 
     def _mark(self, read: bool) -> None:
@@ -170,5 +137,5 @@ class NewsPane(Pane):
             self.owner.say(error.line(), "error")
             return
         if changed:
-            self.table.show(NewsRows(self.session.rows), place)
+            self.table.show(ListRows(self.session.rows, _cells), place)
             self.head()

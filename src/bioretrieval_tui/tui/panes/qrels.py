@@ -7,10 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.metrics import MEASURES
@@ -20,24 +18,23 @@ from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, difference
-from bioretrieval_tui.tui.spans import PaintedPage, addresses
+from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.document import Detail
-from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.widgets.table import Column, ListRows, VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobOutcome
-    from bioretrieval_tui.backend.protocol import EvaluateJob
 
-EMPTY = "No benchmark is open: b chooses one.\n\nAny folder in BEIR format will do."
+NONE_OPEN = "No benchmark is open: b chooses one"
+EMPTY = f"{NONE_OPEN}.\n\nAny folder in BEIR format can be opened."
 _QUERIES_WIDTH = 60
 _DOCUMENTS_WIDTH = 50
 """Columns of a message in place of queries, and of documents."""
 _HIGH_GRADE = 2
-"""Grade from which a document is more than just relevant."""
+"""Grade from which a document is highly relevant."""
 
 
 class QrelsPane(Pane):
@@ -63,12 +60,13 @@ class QrelsPane(Pane):
     QrelsPane.-document #query, QrelsPane.-document #documents { display: none; }
     """
 
+    FILTER_HINT: ClassVar[str] = "filter: words of the query, or its id"
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.session = QrelsSession(self)
 
     def compose(self) -> ComposeResult:
-        """Head, work, queries, and at their right the query with its documents."""
         yield HeadLine()
         yield WorkBar()
         with Horizontal():
@@ -79,29 +77,20 @@ class QrelsPane(Pane):
                 yield Detail("document", rule=True)
 
     def on_mount(self) -> None:
-        """Nothing is open yet."""
         self.query_one("#query", Detail).can_focus = False
         self.head()
         self.jobs_changed()
 
     def on_resize(self) -> None:
-        """The query has the rule that the document has."""
         query = self.query_one("#query", Detail)
         query.rule = self.wide
         query.repaint()
         self.jobs_changed()
 
-    def open(self, job: EvaluateJob) -> None:
-        """Show what a job ranks."""
-        self.session.open(job)
-
     def jobs_changed(self) -> None:
-        """Show the progress of the evaluation that runs."""
-        rows = evaluation_lines(self.owner.jobs, self.app.size.width)
-        self.query_one(WorkBar).show(rows)
+        self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
     def job_ended(self, outcome: JobOutcome) -> None:
-        """Show its queries, if it is of this benchmark."""
         self.session.job_ended(outcome)
 
     # Parts -------------------------------------------------------------------------------
@@ -118,30 +107,24 @@ class QrelsPane(Pane):
 
     @property
     def table(self) -> VirtualTable:
-        """The list that keys move in."""
         return self.documents if self.has_class("-reading") else self.list_of_queries
 
     @property
     def detail(self) -> Detail:
-        """The document."""
         return self.query_one("#document", Detail)
 
     @property
     def row(self) -> QueryRow | None:
-        """The query under the cursor."""
         at, shown = self.list_of_queries.cursor, self.session.shown
         return shown[at] if 0 <= at < len(shown) else None
 
     def activate(self) -> None:
-        """Focus the part that keys went to."""
         (self.detail if self.has_class("-document") else self.table).focus()
 
     def place(self) -> str | None:
-        """The query under the cursor."""
         return self.row.id if self.row else None
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor on a query."""
         self.show_queries(place)
 
     # What the session needs (QrelsFace) --------------------------------------------------
@@ -150,8 +133,7 @@ class QrelsPane(Pane):
         """Show the queries of another benchmark, and no document yet."""
         session = self.session
         self.remove_class("-reading", "-document")
-        for filter_line in self.query(QueryLine):
-            filter_line.display = False
+        self.close_filter()
         self.list_of_queries.set_columns(query_columns(session.modes, session.pair))
         self.list_of_queries.empty = (
             "No query fits." if session.queries else "Reading the benchmark"
@@ -166,17 +148,17 @@ class QrelsPane(Pane):
         else goes to the top."""
         session, table = self.session, self.list_of_queries
         rows = table.rows
-        if at is None and isinstance(rows, QueryRows) and table.cursor < len(rows):
-            at = rows.rows[table.cursor].id
+        if at is None and isinstance(rows, ListRows) and table.cursor < len(rows):
+            at = rows.items[table.cursor].id
         cursor = next((n for n, row in enumerate(session.shown) if row.id == at), 0)
         order = session.order
         table.sorted_by = (order[0], order[1] == "down") if order else None
-        table.show(QueryRows(session.shown, session.modes, session.pair), cursor)
+        table.show(query_rows(session.shown, session.modes, session.pair), cursor)
         self.head()
         self.show_page()
 
     def show_message(self, text: str) -> None:
-        """Say something in place of queries."""
+        """Show a message in place of queries."""
         self.list_of_queries.empty = "\n".join(textwrap.wrap(text, _QUERIES_WIDTH))
         self.show_queries()
 
@@ -188,12 +170,11 @@ class QrelsPane(Pane):
             self.documents.update()
             return
         self.query_one("#query", Detail).show(query_lines(view, modes))
-        self.documents.show(DocumentRows(view, modes))
+        self.documents.show(document_rows(view, modes))
 
     # Painting ----------------------------------------------------------------------------
 
     def head(self) -> None:
-        """Write the line over the queries: what is open, ranked by what, how many are shown."""
         session = self.session
         spans = [Span("Explore", "strong")]
         found = session.answer
@@ -210,15 +191,11 @@ class QrelsPane(Pane):
             ]
             if session.pair and session.order and session.order[0] == DELTA:
                 spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
-            if session.words:
-                spans += [Span("  filter ", "faint"), Span(session.words, "ok")]
+            if session.filter:
+                spans += [Span("  filter ", "faint"), Span(session.filter, "ok")]
         elif session.job is not None:
             spans.append(Span(f"  {session.job.folder}", "dim"))
         self.query_one(HeadLine).show(*spans)
-
-    def make_page(self) -> PaintedPage:
-        """An empty page: documents are rows of a table here."""
-        return PaintedPage(())
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the chosen query: its text at once, its documents once the cursor rests."""
@@ -228,14 +205,10 @@ class QrelsPane(Pane):
         text = [line(Span(row.text, "strong"))] if row is not None else []
         self.query_one("#query", Detail).show(text)
         self.documents.empty = "Reading its documents" if row is not None and not lead else ""
-        self.documents.show(DocumentRows(None, session.modes))
+        self.documents.show(document_rows(None, session.modes))
         session.choose(row, read=not lead)
 
     # Sorting and filtering ---------------------------------------------------------------
-
-    def action_column(self, by: int) -> None:
-        """Choose the column to sort by."""
-        self.list_of_queries.move_column(by)
 
     def action_sort(self) -> None:
         """Sort by the chosen column, lowest first; again: highest first; again: unsorted."""
@@ -244,64 +217,40 @@ class QrelsPane(Pane):
         table.move_to(0)
 
     def action_pair(self) -> None:
-        """Compare the next two modes."""
         if self.session.next_pair():
             columns = query_columns(self.session.modes, self.session.pair)
-            self.list_of_queries.columns = tuple(columns)
+            self.list_of_queries.columns = columns
             self.show_queries()
 
     async def action_filter(self) -> None:
-        """Open the filter line."""
         if not self.session.queries:
-            self.owner.say("No benchmark is open: b chooses one")
+            self.owner.say(NONE_OPEN)
             return
-        found = self.query(QueryLine)
-        if found:
-            filter_line = found.first()
-        else:
-            filter_line = QueryLine("filter: words of the query, or its id")
-            await self.mount(filter_line, after=self.query_one(HeadLine))
-        self.remove_class("-reading", "-document")
-        filter_line.display = True
-        filter_line.value = self.session.words
-        filter_line.cursor_position = len(filter_line.value)
-        filter_line.focus()
+        self.remove_class("-document")
+        await super().action_filter()
 
-    @on(Input.Changed)
-    def _filter_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        if event.input.display and event.value != self.session.words:
-            self.session.filter_by(event.value)
+    @property
+    def filter_text(self) -> str:
+        return self.session.filter
 
-    @on(Input.Submitted)
-    def _filter_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        event.input.display = False
-        self.list_of_queries.focus()
+    def filter_typed(self, text: str) -> None:
+        if text != self.session.filter:
+            self.session.filter_by(text)
 
-    @on(QueryLine.Left)
-    def _filter_left(self, event: QueryLine.Left) -> None:
-        event.stop()
-        self.action_move(event.by)
-
-    @on(QueryLine.Cancelled)
-    def _filter_cancelled(self, event: QueryLine.Cancelled) -> None:
-        event.stop()
-        event.line.display = False
+    def lift_filter(self) -> None:
+        self.close_filter()
         self.session.filter_by("")
-        self.list_of_queries.focus()
 
     # Other keys --------------------------------------------------------------------------
 
     def action_enter(self) -> None:
-        """From the query to its documents, from there to one of them."""
         if not self.has_class("-reading"):
             if self.row is not None:
                 self._settle()
                 self.add_class("-reading")
                 self.documents.focus()
             return
-        rows = DocumentRows(self.session.view, self.session.modes).rows
+        rows = _found(self.session.view)
         if rows and not self.has_class("-document"):
             self.in_background("document", self._read, rows[self.documents.cursor])
 
@@ -316,7 +265,6 @@ class QrelsPane(Pane):
         self.detail.focus()
 
     def leave(self) -> bool:
-        """Out of the document, out of the documents."""
         if self.has_class("-document"):
             self.remove_class("-document")
             self.documents.focus()
@@ -328,35 +276,32 @@ class QrelsPane(Pane):
         return True
 
     def action_clear(self) -> None:
-        """Out of a part, out of the filter, then out of what runs."""
+        """Leave one thing: a part, the filter, or the evaluation that runs."""
         if self.leave():
             return
         session = self.session
-        if session.words:
+        if session.filter:
             session.filter_by("")
         elif session.job is not None and session.job == self.owner.jobs.current:
             self.owner.action_stop_evaluation()
 
     def action_another(self) -> None:
-        """Choose another benchmark."""
         self.owner.action_explore()
 
     def action_again(self) -> None:
-        """Rank the benchmark again."""
         if self.session.job is None:
-            self.owner.say("No benchmark is open: b chooses one")
+            self.owner.say(NONE_OPEN)
         else:
             self.session.rank(self.session.job)
 
     def action_export(self) -> None:
-        """Write the queries that are shown to a file."""
         self.owner.export_sheet(self.session.sheet, "queries", len(self.session.shown))
 
 
 # Queries as rows ------------------------------------------------------------------------------
 
 
-def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> list[Column]:
+def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> tuple[Column, ...]:
     """Id and text of a query, nDCG@10 of each mode, and the difference of a pair of modes."""
     columns = [
         Column("id", "Query", 7, priority=4),
@@ -366,31 +311,22 @@ def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> list[Co
     if pair is not None:
         title = pair_title(pair)
         columns.append(Column(DELTA, title, len(title), align="right", priority=2))
-    columns.append(Column("relevant", "Rel", 4, align="right", priority=5))
-    return columns
+    return (*columns, Column("relevant", "Rel", 4, align="right", priority=5))
 
 
-class QueryRows:
-    """Queries for a table."""
+def query_rows(
+    queries: Sequence[QueryRow], modes: Sequence[str], pair: tuple[str, str] | None
+) -> ListRows[QueryRow]:
+    """Queries for a table, as `query_columns`."""
 
-    def __init__(
-        self, rows: Sequence[QueryRow], modes: Sequence[str], pair: tuple[str, str] | None
-    ) -> None:
-        self.rows = rows
-        self.modes = modes
-        self.pair = pair
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def cells(self, index: int) -> list[Span]:
-        """One span a column."""
-        row = self.rows[index]
+    def cells(row: QueryRow) -> list[Span]:
         spans = [Span(row.id, "dim"), Span(row.text, "strong")]
-        spans += [_score(row.scores[mode]) for mode in self.modes]
-        if self.pair is not None:
-            spans.append(_difference(difference(row, self.pair)))
+        spans += [_score(row.scores[mode]) for mode in modes]
+        if pair is not None:
+            spans.append(_difference(difference(row, pair)))
         return [*spans, Span(str(row.relevant), "dim")]
+
+    return ListRows(queries, cells)
 
 
 def _score(value: float) -> Span:
@@ -432,27 +368,24 @@ def document_columns(modes: Sequence[str]) -> list[Column]:
     ]
 
 
-class DocumentRows:
-    """Judged documents, then the top unjudged ones."""
+def _found(view: QueryView | None) -> list[FoundRow]:
+    return [*view.judged, *view.unjudged] if view is not None else []
 
-    def __init__(self, view: QueryView | None, modes: Sequence[str]) -> None:
-        self.rows: list[FoundRow] = [*view.judged, *view.unjudged] if view is not None else []
-        self.modes = modes
 
-    def __len__(self) -> int:
-        return len(self.rows)
+def document_rows(view: QueryView | None, modes: Sequence[str]) -> ListRows[FoundRow]:
+    """Judged documents, then the top unjudged ones; a dash where a mode did not find one."""
 
-    def cells(self, index: int) -> list[Span]:
-        """One span a column; a dash where a mode did not find it."""
-        row = self.rows[index]
+    def cells(row: FoundRow) -> list[Span]:
         title = Span("not in the corpus", "warn") if row.title is None else Span(row.title)
-        ranks = [row.ranks.get(mode) for mode in self.modes]
+        ranks = [row.ranks.get(mode) for mode in modes]
         return [
             _grade(row),
             *(Span("-", "faint") if rank is None else Span(f"{rank:,}", "ok") for rank in ranks),
             title,
             Span(row.id, "dim"),
         ]
+
+    return ListRows(_found(view), cells)
 
 
 def _grade(row: FoundRow) -> Span:
@@ -473,7 +406,7 @@ def document_lines(
     )
     lines = [line(Span(row.id, "dim"), Span(f"   {grade}", "own.strong"), Span(f"   {places}"))]
     if document is None:
-        why = "The corpus has no such document: it counts as not found."
+        why = "The corpus does not contain this document: it counts as not found."
         return [*lines, line(), line(Span(why, "warn"))]
     title, text = document
     lines += [line(), line(Span(title, "strong"))] if title else []

@@ -18,16 +18,16 @@ from bioretrieval_tui.search.types import Hit
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.hit_list import (
     BESIDE_COLUMNS,
-    COLUMNS,
-    BesideRows,
-    FacetRows,
-    HitRows,
+    HIT_COLUMNS,
+    beside_rows,
     entry_hit_page,
     facet_columns,
+    facet_rows,
     hit_page,
+    hit_rows,
 )
 from bioretrieval_tui.tui.panes.pane import Pane
-from bioretrieval_tui.tui.search_session import NOTHING, SearchSession, facet_values
+from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSession, facet_values
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
@@ -39,19 +39,18 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.catalog.models import AnyEntry
 
-FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 WAITING = "Hits appear here as you type."
 NONE = "No document fits."
 EXPLAIN_PAUSE = 0.3
-"""Seconds after which a hit under the cursor is explained."""
-ROOMY = 140
+"""Seconds without a move of the cursor after which a hit is explained."""
+THREE_PARTS = 140
 """Columns from which hits, facets and page fit side by side."""
 
 
 class SearchPane(Pane):
     """A query line, hits, and the page of one; a filter line, facets and a second list on demand.
 
-    `session` holds what is asked and shown; this class has the keys, the widgets and the painting.
+    `session` holds the query and the hits; this class has the keys, the widgets and the painting.
     """
 
     BINDINGS = bindings("search")
@@ -59,7 +58,6 @@ class SearchPane(Pane):
     MORE_SCOPES: ClassVar[tuple[str, ...]] = ("ask",)
     DEFAULT_CSS = """
     SearchPane #filter, SearchPane #right, SearchPane #facets { display: none; }
-    SearchPane.-narrowing #filter { display: block; }
     SearchPane.-beside #right { display: block; }
     SearchPane.-beside Detail, SearchPane.-wide.-beside Detail { display: none; }
     SearchPane.-beside.-reading #hits, SearchPane.-beside.-reading #right { display: none; }
@@ -71,41 +69,44 @@ class SearchPane(Pane):
     SearchPane.-facets.-reading #facets { display: none; }
     SearchPane.-wide #facets { width: 52; }
     SearchPane.-wide.-facets.-reading Detail { display: block; width: 55%; }
-    SearchPane.-roomy.-facets Detail { display: block; width: 50%; }
-    SearchPane.-roomy.-facets.-reading #facets { display: block; }
-    SearchPane.-roomy.-facets.-reading Detail { display: block; width: 50%; }
+    SearchPane.-three.-facets Detail { display: block; width: 50%; }
+    SearchPane.-three.-facets.-reading #facets { display: block; }
+    SearchPane.-three.-facets.-reading Detail { display: block; width: 50%; }
     """
+
+    FILTER_HINT: ClassVar[str] = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.session = SearchSession(self)
+        self.facets: list[FacetValue] = []
+        """What the list of facets shows."""
         self._explain_pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The query line, the status line, and the lists with the page beside them."""
         yield AskLine("search: type a question, a claim, a topic", id="query")
-        yield QueryLine(FILTER_HINT, id="filter")
+        yield QueryLine(self.FILTER_HINT, id="filter")
         yield HeadLine()
         with Horizontal():
-            yield VirtualTable(COLUMNS, id="hits", empty=WAITING)
+            yield VirtualTable(HIT_COLUMNS, id="hits", empty=WAITING)
             yield VirtualTable(BESIDE_COLUMNS["dense"], id="right", empty=NONE)
             yield VirtualTable(facet_columns(0), id="facets", empty="No values.")
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
-        """Index the catalogue in the background, on this first need."""
+        """Index the catalogue in the background, now that it is needed."""
         self.head()
         self.session.prepare()
         self.in_background("learn", self.session.learn)
         self.run_worker(self._load_queries, thread=True, group="history")
 
     def on_unmount(self) -> None:
-        """Cancel what still waits for an answer: its screen is gone."""
+        """Cancel requests that have no answer yet."""
         self.workers.cancel_node(self)
 
     def on_resize(self) -> None:
-        """Show facets beside the page when there is room."""
-        self.set_class(self.size.width >= ROOMY, "-roomy")
+        self.set_class(self.size.width >= THREE_PARTS, "-three")
 
     def activate(self) -> None:
         """Focus the query line, or the hits if there are any."""
@@ -125,7 +126,7 @@ class SearchPane(Pane):
 
     @property
     def filter_line(self) -> QueryLine:
-        """The line of the filter."""
+        """The filter line."""
         return self.query_one("#filter", QueryLine)
 
     @property
@@ -135,13 +136,12 @@ class SearchPane(Pane):
 
     @property
     def list_of_hits(self) -> VirtualTable:
-        """The list of hits in use, of one or two."""
+        """The list of hits in use, of one or two lists."""
         right = self.session.on_right and self.session.two_lists
         return self.query_one("#right" if right else "#hits", VirtualTable)
 
     @property
     def table(self) -> VirtualTable:
-        """The list that keys move in."""
         return self.facet_list if self.facet_list.has_focus else self.list_of_hits
 
     @property
@@ -151,7 +151,6 @@ class SearchPane(Pane):
 
     @property
     def hit(self) -> Hit | None:
-        """The hit under the cursor."""
         return self.hits[self.cursor] if 0 <= self.cursor < len(self.hits) else None
 
     @property
@@ -176,28 +175,28 @@ class SearchPane(Pane):
         left.empty = WAITING if session.view is NOTHING else NONE
         if two != self.has_class("-beside"):
             self.set_class(two, "-beside")
-            left.set_columns(BESIDE_COLUMNS["lexical"] if two else COLUMNS)
+            left.set_columns(BESIDE_COLUMNS["lexical"] if two else HIT_COLUMNS)
             self.call_after_refresh(left.repaint)
         if two:
-            left.show(BesideRows(session.view, session.right), cursor)
+            left.show(beside_rows(session.view, session.right), cursor)
             right = self.query_one("#right", VirtualTable)
-            right.show(BesideRows(session.right, session.view))
+            right.show(beside_rows(session.right, session.view))
         else:
-            left.show(HitRows(session.view), cursor)
+            left.show(hit_rows(session.view), cursor)
         self._fill_facets()
         self.head()
-        self._explain_soon()
+        self._explain(EXPLAIN_PAUSE)
         super().show_page()
         self._follow()
 
     def show_reason(self, document: str) -> None:
-        """Show the page of a hit again where it was scrolled to: it is explained now."""
+        """Show the page of a hit again, where it was scrolled to, with its explanation."""
         if self.hit is not None and self.hit.id == document:
             self.page = self.make_page()
             self.detail.show(self.page.lines, keep_place=True)
 
     def opened_similar(self, document: str) -> None:
-        """Similar documents are shown; `back` and escape return to the hit."""
+        """Show the hits similar to this document; `back` and escape return to it."""
         self.remove_class("-reading")
         self.owner.history.append((self.pane_name, document))
         self.list_of_hits.focus()
@@ -205,21 +204,19 @@ class SearchPane(Pane):
     # Painting ----------------------------------------------------------------------------
 
     def head(self) -> None:
-        """Write the status line."""
         spans = [Span(*part) for part in self.session.status()]
         if self.letters and self.session.problem is None:
-            spans = [*spans[:2], Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
+            spans = [*spans[:2], *self.letter_hint]
         self.query_one(HeadLine).show(*spans)
 
     def make_page(self) -> PaintedPage:
-        """A document's text; an entry's page for hits of the catalogue."""
-        hit = self.hit
+        hit, query = self.hit, self.session.shown.text
         if hit is None:
             return PaintedPage(())
-        query, why, entry = self.session.shown.text, self.session.reason(hit), self.entry
-        if entry is None:
+        why = self.session.reasons.get(hit.id)
+        if self.entry is None:
             return hit_page(hit, query, why)
-        return entry_hit_page(entry, self.catalogue, hit, query, why)
+        return entry_hit_page(self.entry, self.catalogue, hit, query, why)
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the page of the hit; explain it once the cursor rests."""
@@ -227,14 +224,11 @@ class SearchPane(Pane):
         if not lead:
             self._explain()
 
-    def _explain_soon(self) -> None:
-        self._explain(EXPLAIN_PAUSE)
-
     def _explain(self, after: float = 0.0) -> None:
-        """Ask why the hit under the cursor was found, unless the cursor moves on before.
+        """Ask `after` seconds without a move why the hit under the cursor was found.
 
-        Not while one types: comparing sentences takes ten times as long as a search, and the next
-        search would have to wait for it.
+        Not while a query is typed: comparing sentences takes ten times as long as a search, and
+        the next search would wait for it.
         """
         if self._explain_pause:
             self._explain_pause.stop()
@@ -250,20 +244,19 @@ class SearchPane(Pane):
     @on(VirtualTable.Moved, "#hits")
     @on(VirtualTable.Moved, "#right")
     def _follow(self) -> None:
-        """Of two lists: put the other's cursor on the same document, where it has it."""
+        """Put the cursor of the other list on the same document, if the list has it."""
         session, hit = self.session, self.hit
         if hit is None or not session.two_lists:
             return
         view, name = (session.view, "#hits") if session.on_right else (session.right, "#right")
-        places = [at for at, other in enumerate(view.hits) if other.id == hit.id]
-        if places:
-            other = self.query_one(name, VirtualTable)
-            other.show(other.rows, places[0])
+        other = self.query_one(name, VirtualTable)
+        for at, one in enumerate(view.hits):
+            if one.id == hit.id:
+                other.show(other.rows, at)
 
     # The query line ----------------------------------------------------------------------
 
     def action_query(self) -> None:
-        """Type a query."""
         self.remove_class("-reading")
         self.line.focus()
         self.line.cursor_position = len(self.line.value)
@@ -288,20 +281,18 @@ class SearchPane(Pane):
 
     @on(QueryLine.Cancelled, "#query")
     def _query_cancelled(self, event: QueryLine.Cancelled) -> None:
-        """Escape: cancel what is under way; the query stays."""
         event.stop()
         self.session.stop()
-        self.session.tell()
         self._leave_line()
 
     @on(AskLine.NoneFound)
     def _no_earlier_query(self, event: AskLine.NoneFound) -> None:
         event.stop()
-        self.owner.say("No earlier query is like that")
+        self.owner.say("No earlier query matches")
 
     def _leave_line(self) -> None:
         self.list_of_hits.focus()
-        self._explain_soon()
+        self._explain(EXPLAIN_PAUSE)
         query = self.session.text.strip()
         if query and self.line.history.add(query):
             self.run_worker(partial(self._keep_query, query), thread=True, group="history")
@@ -313,56 +304,39 @@ class SearchPane(Pane):
             self.app.call_from_thread(self.owner.say, error.line(), "error")
 
     def _load_queries(self) -> None:
-        """Load earlier queries, in a thread. A library that cannot be read is reported when a
-        query is to be kept in it."""
+        # An unreadable settings file is reported when a query is written to it.
         with contextlib.suppress(BioRetrievalError):
             queries = self.owner.settings.queries()
             self.app.call_from_thread(self.line.history.load, queries)
 
     # The filter and the facets -----------------------------------------------------------
 
-    def action_narrow(self) -> None:
-        """Open the line of the filter."""
-        self.remove_class("-reading")
-        self.add_class("-narrowing")
-        line = self.filter_line
-        line.value = self.session.where
-        line.cursor_position = len(line.value)
-        line.focus()
+    @property
+    def filter_text(self) -> str:
+        return self.session.where
 
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        if self.has_class("-narrowing"):
-            self.session.filter_by(event.value)
+    def filter_typed(self, text: str) -> None:
+        self.session.filter_by(text)
 
-    @on(Input.Submitted, "#filter")
-    def _filter_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        if self.session.accept_filter(event.value):
-            self._close_filter()
+    def filter_accepted(self, text: str) -> bool:
+        return self.session.accept_filter(text)
 
-    @on(QueryLine.Left, "#filter")
-    def _filter_left(self, event: QueryLine.Left) -> None:
-        event.stop()
-        self.list_of_hits.move_to(self.cursor + event.by)
-
-    @on(QueryLine.Cancelled, "#filter")
-    def _filter_cancelled(self, event: QueryLine.Cancelled) -> None:
-        event.stop()
+    def lift_filter(self) -> None:
         self.session.lift_filter()
-        self._close_filter()
+        self.close_filter()
 
-    def _close_filter(self) -> None:
+    async def action_narrow(self) -> None:
+        await self.action_filter()
+
+    def close_filter(self) -> None:
         had_focus = self.filter_line.has_focus
-        self.remove_class("-narrowing")
+        super().close_filter()
         self.head()
         if had_focus:
             self.list_of_hits.focus()
-            self._explain_soon()
+            self._explain(EXPLAIN_PAUSE)
 
     def action_facets(self) -> None:
-        """Open or close the facets."""
         if self.has_class("-facets"):
             self._close_facets()
         elif self.session.two_lists:
@@ -385,35 +359,23 @@ class SearchPane(Pane):
         """Show the values of the hits; the cursor stays on its value."""
         if not self.has_class("-facets"):
             return
-        table, answer, rows = self.facet_list, self.session.view.answer, self.facet_list.rows
-        shown, at = facet_values(answer), table.cursor
-        if isinstance(rows, FacetRows) and rows:
-            clause = rows.values[at].clause
-            at = next((n for n, one in enumerate(shown) if one.clause == clause), at)
-        if not isinstance(rows, FacetRows) or shown:
+        table, answer = self.facet_list, self.session.view.answer
+        at, clause = table.cursor, self.facets[table.cursor].clause if self.facets else ""
+        self.facets = facet_values(answer)
+        at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
+        if self.facets:
             table.set_columns(facet_columns(answer.among))
-        table.show(FacetRows(shown, self.session.where), at)
+        table.show(facet_rows(self.facets, self.session.where), at)
         table.repaint()
-
-    def _take_facet(self) -> None:
-        """Add the value under the cursor to the filter, or remove it."""
-        rows, at = self.facet_list.rows, self.facet_list.cursor
-        if not isinstance(rows, FacetRows) or not 0 <= at < len(rows):
-            return
-        self.session.toggle_facet(rows.values[at])
-        if self.has_class("-narrowing"):
-            self.filter_line.value = self.session.where
 
     @on(VirtualTable.Moved, "#facets")
     def _facet_moved(self, event: VirtualTable.Moved) -> None:
-        """Another value is no other hit: the page stays."""
-        event.stop()
+        event.stop()  # the hit under the cursor is the same
         event.prevent_default()
 
-    # Indexes and ways of searching -------------------------------------------------------
+    # Indexes and modes -------------------------------------------------------------------
 
     async def action_next_index(self) -> None:
-        """Search the next index."""
         name = await self.session.next_index()
         if name is not None:
             self.search_in(name)
@@ -421,25 +383,22 @@ class SearchPane(Pane):
     def search_in(self, name: str) -> None:
         """Search another index for what the query line holds."""
         self.session.search_in(name)
-        self._close_filter()
+        self.close_filter()
 
     def job_ended(self, outcome: JobOutcome) -> None:
-        """Leave an index that was removed. Hits of one that has changed stay: they must not move
-        while one reads."""
+        """Leave an index that was removed. Hits of a changed index stay as they are while they are
+        read."""
         self.in_background("learn", self.session.learn)
         if outcome.removed == self.owner.index:
             self.search_in(CATALOGUE)
 
     def action_mode(self) -> None:
-        """Hybrid, dense, BM25."""
         self.session.next_mode()
 
     def action_order(self) -> None:
-        """Best first, or newest first."""
         self.session.next_order()
 
     def action_beside(self) -> None:
-        """BM25 and dense side by side, or one list again."""
         if not self.session.text.strip():
             self.owner.say("Type a query first: press /")
             return
@@ -451,7 +410,6 @@ class SearchPane(Pane):
         self.list_of_hits.focus()
 
     def action_other_list(self) -> None:
-        """tab, left, right."""
         if self.has_class("-reading"):
             self.leave()
         elif self.session.two_lists and not self.line.has_focus:
@@ -466,18 +424,15 @@ class SearchPane(Pane):
             self.list_of_hits.focus()
 
     def action_rerank(self) -> None:
-        """Rerank the top hits."""
         self.session.rerank()
 
     def action_fetch(self) -> None:
-        """Ask a service for what the query line holds."""
         own = self.owner.index if self.owner.index != CATALOGUE else ""
         self.owner.ask_what_to_fetch(query=self.session.text.strip(), index=own)
 
     # Similar documents -------------------------------------------------------------------
 
     def action_similar(self) -> None:
-        """Documents similar to the hit under the cursor."""
         if self.hit is None:
             self.owner.say("There is no hit under the cursor")
         else:
@@ -491,7 +446,6 @@ class SearchPane(Pane):
         self.list_of_hits.focus()
 
     def place(self) -> str | None:
-        """Where `back` returns to."""
         return self.hit.id if self.hit else None
 
     def go_to(self, place: str | None) -> None:
@@ -507,14 +461,16 @@ class SearchPane(Pane):
     # Keys --------------------------------------------------------------------------------
 
     def action_enter(self) -> None:
-        """Into the page; in the facets: add the value to the filter, or remove it."""
-        if self.facet_list.has_focus:
-            self._take_facet()
-        else:
+        """Open the page; in the facets: add the value to the filter, or remove it."""
+        if not self.facet_list.has_focus:
             super().action_enter()
+        elif self.facets:
+            self.session.toggle_facet(self.facets[self.facet_list.cursor])
+            if self.filter_line.display:
+                self.filter_line.value = self.session.where
 
     def action_clear(self) -> None:
-        """One step out: of a mode, the page, the facets, a search, similar documents, a filter."""
+        """Leave one thing: a mode, the page, the facets, a search, similar documents, a filter."""
         session = self.session
         if self.leave():
             return
@@ -522,26 +478,22 @@ class SearchPane(Pane):
             self._close_facets()
         elif session.busy:
             session.stop()
-            session.tell()
         elif session.similar_open:
             self._return()
         elif session.beside:
             self.action_beside()
         elif session.where:
-            session.lift_filter()
-            self._close_filter()
+            self.lift_filter()
         else:
             session.tell()
 
     def action_relations(self) -> None:
-        """Related entries, for hits of the catalogue."""
         if self.entry is None:
             self.owner.say("Documents of an index have no relations")
         else:
             super().action_relations()
 
     def action_export(self) -> None:
-        """Write the hits to a file."""
         view = self.session.shown
         stem = f"search-{view.index or self.owner.index}"
         self.owner.export_sheet(self.session.sheet, stem, len(view.answer.hits))

@@ -1,5 +1,5 @@
-"""Get started: five steps, each with its commands, its entries, a mark that stays, and, where it
-evaluates something, the evaluation itself."""
+"""Get started: five steps, each with its commands, its entries, a mark that is kept, and, where
+the step evaluates something, the evaluation itself."""
 
 from __future__ import annotations
 
@@ -8,31 +8,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
-
 from bioretrieval_tui.catalog.models import AnyEntry, Step
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER
-from bioretrieval_tui.tui.panes.browse import entry_columns, show_entries, title_of
 from bioretrieval_tui.tui.panes.pane import Pane
-from bioretrieval_tui.tui.spans import PaintedPage, paint
+from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.document import Detail
-from bioretrieval_tui.tui.widgets.table import VirtualTable
+from bioretrieval_tui.tui.widgets.bars import WorkBar
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobOutcome
-    from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark as Chosen
+    from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.step_session import StepState
 
+NOTHING_TO_RUN = "This step runs no evaluation"
 _LEAD = 4
-"""Lines of a page before what can be run: name, what it is, an empty one, the summary."""
+"""Lines of a page before what can be run: name, kind, an empty line, the summary."""
 
 
 class StartPane(Pane):
@@ -41,42 +34,31 @@ class StartPane(Pane):
     BINDINGS = bindings("start", "browse")
     SCOPES: ClassVar[tuple[str, ...]] = ("start", "list", "browse", "everywhere")
     MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
+    SHOWS_WORK: ClassVar[bool] = True
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
+        super().__init__(name, "path")
         self.done: frozenset[str] = frozenset()
         self.states: dict[str, StepState] = {}
 
-    def compose(self) -> ComposeResult:
-        """The list and the page, under the evaluation that runs."""
-        yield HeadLine()
-        yield WorkBar()
-        with Horizontal():
-            yield VirtualTable(entry_columns("path"), empty="No entry matches.")
-            yield Detail(rule=True)
-
     def on_mount(self) -> None:
-        """Read the marks, then fill the list."""
         try:
             self.done = self.owner.settings.done()
         except BioRetrievalError as error:
-            # Once the pane is shown: showing it brings back the key hints.
+            # After the pane is shown: showing it brings back the key hints.
             self.call_after_refresh(self.owner.say, error.line(), "error")
-        self.entry_list = EntrySession(self.catalogue.section("path"), self.catalogue)
-        self.refill()
         self.jobs_changed()
 
     def activate(self) -> None:
-        """Shown: folders, weights and figures may have come meanwhile."""
+        """Look again for folders, weights and scores."""
         super().activate()
         self.look()
 
-    def mark(self, step: AnyEntry) -> str:
-        """Done or not."""
-        return "[x]" if step.id in self.done else "[ ]"
+    def mark(self, entry: AnyEntry) -> str:
+        """Whether the step is done."""
+        return "[x] " if entry.id in self.done else "[ ] "
 
     def action_done(self) -> None:
-        """Mark the step as done, or not."""
         entry = self.current
         if entry is None:
             return
@@ -91,30 +73,23 @@ class StartPane(Pane):
         self.head()
 
     def action_copy_command(self) -> None:
-        """Copy the first command of the step."""
         entry = self.current
         if isinstance(entry, Step) and entry.commands:
             self.owner.copy_text(entry.commands[0], "command")
         else:
             self.owner.say("This step has no command")
 
-    def refill(self, keep: str | None = None) -> None:
-        show_entries(self, keep, self.mark)
-
-    def head(self) -> None:
-        found = self.entry_list
-        if found is None:
-            return
-        spans = self.list_head(title_of(self.pane_name))
-        if not found.problem and not self.letters and not found.expression:
+    def list_head(self) -> list[Span]:
+        spans, found = super().list_head(), self.entry_list
+        if found and not found.problem and not self.letters and not found.expression:
             done = sum(entry.id in self.done for entry in found.entries)
             spans[1:] = [Span(f"  {done} of {len(found.entries)} done", "dim")]
-        self.query_one(HeadLine).show(*spans)
+        return spans
 
-    # What a step needs, and what came of it ----------------------------------------------
+    # What a step needs, and its results --------------------------------------------------
 
     def look(self) -> None:
-        """Look for folders, weights and figures, in a thread: disks may be slow."""
+        """Look for folders, weights and scores, in a thread: disks may be slow."""
         entries = self.entry_list.entries if self.entry_list else ()
         steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
@@ -131,7 +106,7 @@ class StartPane(Pane):
         try:
             kept = records()
         except BioRetrievalError:
-            kept = []  # the leaderboard says so
+            kept = []  # the leaderboard reports it
         for step in steps:
             places = placed(step, chosen[step.id], near)
             missing = missing_of([place.call for place in places], self.catalogue)
@@ -145,10 +120,7 @@ class StartPane(Pane):
             self.show_page()
 
     def make_page(self) -> PaintedPage:
-        """The page of a step, with what can be run behind its summary."""
-        if self.current is None:
-            return PaintedPage(())
-        page = paint(entry_page(self.current, self.catalogue))
+        page = super().make_page()
         state = self.states.get(self.current.id) if self.current else None
         if state is None:
             return page
@@ -165,25 +137,24 @@ class StartPane(Pane):
     # Running -----------------------------------------------------------------------------
 
     def action_run_step(self) -> None:
-        """Run the step; while it runs, ask whether to stop it."""
+        """Run the step; if it runs, ask whether to stop it."""
         step = self.current
         state = self.states.get(step.id) if step else None
         if not isinstance(step, Step) or state is None:
             busy = isinstance(step, Step) and _runs(step)
-            self.owner.say("Looking for its folder" if busy else "This step evaluates nothing")
+            self.owner.say("Looking for its folder" if busy else NOTHING_TO_RUN)
             return
         waiting = self.owner.jobs.of_purpose(step.id)
         if waiting:
             if waiting[0] is self.owner.jobs.current:
                 self.owner.action_stop_evaluation()
             else:
-                self.owner.say(f"It waits for another job: {step.name}")
+                self.owner.say(f"{step.name} waits for another job")
             return
         if all(place.folder is None for place in state.places):
             self.owner.say("Its benchmark was not found: f chooses a folder", "warn")
-            return
-        if state.missing:
-            self._ask_to_fetch(step, state)
+        elif state.missing:
+            self._confirm_download(step, state)
         else:
             self._run(step, state, download=False)
 
@@ -202,49 +173,47 @@ class StartPane(Pane):
         self.owner.jobs.submit(*jobs)
         self.owner.say(jobs[0].title)
 
-    def _ask_to_fetch(self, step: Step, state: StepState) -> None:
+    def _confirm_download(self, step: Step, state: StepState) -> None:
         from bioretrieval_tui.encoding.device import offline
-        from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         what = ", ".join(state.missing)
         if offline():
-            self.owner.say(f"{what} is not here, and the network is kept out", "warn")
+            self.owner.say(f"{what} is not on this machine, and offline mode is on", "warn")
             return
         models = [self.catalogue.by_id.get(place.call.model or "") for place in state.places]
         terms = dict.fromkeys(getattr(model, "licence", None) for model in models if model)
         licence = ", ".join(term for term in terms if term) or "not known"
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._run(step, state, download=True)
-
-        then = f"Licence: {licence}. Its files come from the model hub and stay on this machine."
-        question = Confirm(f"Fetch {what}?", then, "Fetch and run", "Leave it")
-        self.app.push_screen(question, answered)
+        self.owner.confirm(
+            f"Download {what}?",
+            f"Licence: {licence}. The files come from the model hub and stay on this machine.",
+            ("Download and run", "Cancel"),
+            lambda: self._run(step, state, download=True),
+        )
 
     def action_benchmark(self) -> None:
-        """Choose the folder of the step."""
         step = self.current
         if not isinstance(step, Step) or not _runs(step):
-            self.owner.say("This step evaluates nothing")
+            self.owner.say(NOTHING_TO_RUN)
             return
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.step_session import check_folder
 
+        start = self.owner.benchmark_folder(_setting(step))
         dialog = BenchmarkDialog(
-            f"Folder for: {step.name}", "Take it", self.owner.benchmark_folder(_setting(step)),
-            None, partial(check_folder, step),
-        )  # fmt: skip
+            f"Folder for: {step.name}", "Use this folder", start, None, partial(check_folder, step)
+        )
         self.app.push_screen(dialog, partial(self._chosen_folder, step))
 
-    def _chosen_folder(self, step: Step, chosen: Chosen | None) -> None:
+    def _chosen_folder(self, step: Step, chosen: ChosenBenchmark | None) -> None:
         if chosen is not None:
             self.owner.remember_folder(_setting(step), chosen.folder)
-            self.owner.remember_folder(BENCHMARK_FOLDER, chosen.folder)  # choosing begins there
+            self.owner.remember_folder(
+                BENCHMARK_FOLDER, chosen.folder
+            )  # the next choice begins there
             self.look()
 
     def action_clear(self) -> None:
-        """Out of what is open; then, where the step runs, ask whether to stop it."""
+        """Leave what is open; else, if the step runs, ask whether to stop it."""
         found = self.entry_list
         filtered = found is not None and (found.expression or found.problem)
         open_before = self.has_class("-reading") or self.letters or filtered
@@ -254,11 +223,9 @@ class StartPane(Pane):
             self.owner.action_stop_evaluation()
 
     def jobs_changed(self) -> None:
-        """Show how far the evaluation that runs is."""
         self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
     def job_ended(self, outcome: JobOutcome) -> None:
-        """Show the scores of an evaluation."""
         if outcome.evaluation is not None or not outcome.done:
             self.look()
 

@@ -44,21 +44,10 @@ class QueryLine(Input, inherit_bindings=False):
         *bindings("line"),
     ]
 
-    class Cancelled(Message):
-        """Escape was pressed."""
+    class AtLine(Message):
+        """Base of the messages of a line."""
 
-        def __init__(self, line: QueryLine) -> None:
-            super().__init__()
-            self.line = line
-
-        @property
-        def control(self) -> QueryLine:
-            return self.line
-
-    class Left(Message):
-        """Down or up was pressed: the list below should move."""
-
-        def __init__(self, line: QueryLine, by: int) -> None:
+        def __init__(self, line: QueryLine, by: int = 0) -> None:
             super().__init__()
             self.line = line
             self.by = by
@@ -66,6 +55,12 @@ class QueryLine(Input, inherit_bindings=False):
         @property
         def control(self) -> QueryLine:
             return self.line
+
+    class Cancelled(AtLine):
+        """Escape was pressed."""
+
+    class Left(AtLine):
+        """Down (`by` 1) or up (-1) was pressed: the list below should move."""
 
     def __init__(self, placeholder: str, id: str | None = None) -> None:  # noqa: A002
         super().__init__(placeholder=placeholder, id=id, max_length=20_000, select_on_focus=False)

@@ -5,9 +5,9 @@ Mounting and moving cost the same for ten rows and for a million.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from textual import events
 from textual.message import Message
@@ -15,6 +15,8 @@ from textual.strip import Strip
 
 from bioretrieval_tui.tui.text import Row, Span, fit, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
+
+_T = TypeVar("_T")
 
 GAP = 2
 
@@ -54,6 +56,20 @@ class NoRows:
 
     def cells(self, index: int) -> Sequence[Span]:
         raise IndexError(index)
+
+
+class ListRows(Generic[_T]):
+    """Items as rows; `cells_of` makes the spans of an item, one a column."""
+
+    def __init__(self, items: Sequence[_T], cells_of: Callable[[_T], Sequence[Span]]) -> None:
+        self.items = items
+        self.cells_of = cells_of
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def cells(self, index: int) -> Sequence[Span]:
+        return self.cells_of(self.items[index])
 
 
 class VirtualTable(Canvas, can_focus=True):
