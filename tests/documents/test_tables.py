@@ -108,10 +108,10 @@ def test_quotes_over_lines_and_blank_rows() -> None:
         (b"9,,", "neither a title nor an abstract"),
         (b"9,a\0b,B", "NUL"),
         (b"9,caf\xe9,B", "not UTF-8 at byte 6 of line 3"),
-        (b'9,"T" x,B', "between the end of a quote"),
+        (b'9,"T" x,B', "between a closing quote"),
         (b'9,"never closed,B', "is never closed"),
         (b'9,"closed in the next\nrow",B,and,more', "5 fields, not 3"),
-        (b"9,bare\rreturn,B", "line end stands in a field"),
+        (b"9,bare\rreturn,B", "line end in a field"),
     ],
 )
 def test_a_bad_row_costs_no_neighbour(row: bytes, reason: str) -> None:

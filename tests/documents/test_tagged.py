@@ -127,7 +127,7 @@ def test_another_identifier() -> None:
         (b"PMID- 9\nTI  - caf\xe9\n", "not UTF-8 at byte 10 of line 31"),
         (b"PMID- 9\nTI  - T\nat the margin\n", "line 32 is not a field of MEDLINE"),
         (b"PMID- " + b"9" * 600 + b"\nTI  - T\n", "longer than 512"),
-        (b"1: J Foo. 2001\nno tags at all\n", "is no field"),
+        (b"1: J Foo. 2001\nno tags at all\n", "is not a field"),
     ],
 )
 def test_a_bad_record_costs_no_neighbour(record: bytes, reason: str) -> None:
