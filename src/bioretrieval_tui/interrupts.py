@@ -8,12 +8,9 @@ a build that the user stopped would continue.
 from __future__ import annotations
 
 import _thread
-import contextlib
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
 
 _AGAIN = 0.02
 """Seconds until the interrupt is raised again: the callback has ended by then."""
@@ -31,25 +28,6 @@ def keep_interrupts() -> None:
             before(lost)
 
     sys.unraisablehook = hook
-
-
-@contextlib.contextmanager
-def interruptible_children() -> Iterator[None]:
-    """Make children that are started within interruptible, even if this process ignores SIGINT.
-
-    A process that a script starts in the background (`&`, nohup) ignores SIGINT, and its children
-    inherit that: a job could be stopped only by killing it. This process itself still ignores it.
-    """
-    on_main = threading.current_thread() is threading.main_thread()
-    if not on_main or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        yield
-        return
-    # An exec resets handlers, so a child starts with the system's default.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _again(main: int) -> None:
