@@ -124,7 +124,7 @@ def lists(report: Report) -> None:
     from textual.widgets import DataTable, Label
 
     from bioretrieval_tui.tui.text import Span
-    from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+    from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 
     class Many:
         def __init__(self, count: int) -> None:
@@ -136,7 +136,7 @@ def lists(report: Report) -> None:
         def cells(self, index: int) -> Sequence[Span]:
             return [Span(f"Document {index}"), Span(str(1990 + index % 36))]
 
-    columns = (Column("title", "Title", 30, 1), Column("year", "Year", 5))
+    columns = (TableColumn("title", "Title", 30, 1), TableColumn("year", "Year", 5))
 
     def ours(count: int) -> Callable[[], float]:
         def fill(widget: object) -> None:

@@ -311,7 +311,8 @@ def damage(folder: Path, size: str) -> Iterator[Row]:
         place, copy = folder / name / size, folder / name / "damaged"
         shutil.copy(place.with_suffix(".facts"), copy.with_suffix(".facts"))
         due, before = child("damaged", name, size, str(place)), digests(place)
-        chance, told, outcomes = random.Random(4), 0, defaultdict(int)
+        chance, told = random.Random(4), 0
+        outcomes: defaultdict[str, int] = defaultdict(int)
         files = [path for path in sorted(place.iterdir()) if path.stat().st_size]
         for trial in range(trials):
             shutil.rmtree(copy, ignore_errors=True)

@@ -18,7 +18,7 @@ from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.handlers import LookingUp
 from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.runner import run_mode
 from bioretrieval_tui.evaluation.trec import write_run
 from bioretrieval_tui.index.build import build_from
@@ -29,12 +29,12 @@ INDEX = "tiny"
 
 
 @pytest.fixture
-def benchmark(tmp_path: Path) -> Benchmark:
+def benchmark(tmp_path: Path) -> BenchmarkFolder:
     return read_benchmark(write_benchmark(tmp_path / "tiny"))
 
 
 @pytest.fixture
-def runs(benchmark: Benchmark, tmp_path: Path) -> dict[str, str]:
+def runs(benchmark: BenchmarkFolder, tmp_path: Path) -> dict[str, str]:
     """An index of the benchmark, and what two modes rank on it."""
     settings = ReadSettings("beir", ReadOptions(), strict=True)
     build_from(INDEX, feed_files([benchmark.parts.corpus], settings), HashingEncoder)
@@ -48,7 +48,9 @@ def runs(benchmark: Benchmark, tmp_path: Path) -> dict[str, str]:
     return found
 
 
-def opening(benchmark: Benchmark, runs: dict[str, str], **other: str) -> protocol.OpenBenchmark:
+def opening(
+    benchmark: BenchmarkFolder, runs: dict[str, str], **other: str
+) -> protocol.OpenBenchmark:
     values = {
         "folder": str(benchmark.parts.folder), "split": "test", "sha256": benchmark.sha256,
         "index": INDEX,
@@ -60,7 +62,7 @@ def ask(lookups: LookingUp, request: protocol.Request) -> Any:
     return lookups(request, lambda _: None)
 
 
-def test_queries_then_one_then_a_document(benchmark: Benchmark, runs: dict[str, str]) -> None:
+def test_queries_then_one_then_a_document(benchmark: BenchmarkFolder, runs: dict[str, str]) -> None:
     lookups = LookingUp("cpu")
     queries = ask(lookups, opening(benchmark, runs))
     assert [row.id for row in queries] == ["q1", "q2"]  # q3 has no judgement
@@ -81,7 +83,7 @@ def test_queries_then_one_then_a_document(benchmark: Benchmark, runs: dict[str, 
 
 @pytest.mark.parametrize("what", ["sha256", "index", "run"])
 def test_rankings_that_are_no_longer_of_the_files_are_stale(
-    benchmark: Benchmark, runs: dict[str, str], what: str
+    benchmark: BenchmarkFolder, runs: dict[str, str], what: str
 ) -> None:
     other: dict[str, str] = {}
     if what == "sha256":
@@ -95,7 +97,7 @@ def test_rankings_that_are_no_longer_of_the_files_are_stale(
 
 
 def test_what_is_wrong_with_a_benchmark_is_an_error(
-    benchmark: Benchmark, runs: dict[str, str]
+    benchmark: BenchmarkFolder, runs: dict[str, str]
 ) -> None:
     lookups = LookingUp("cpu")
     with pytest.raises(BioRetrievalError, match="no benchmark is open"):
@@ -112,7 +114,7 @@ def test_what_is_wrong_with_a_benchmark_is_an_error(
 
 
 async def test_a_benchmark_through_the_search_process(
-    benchmark: Benchmark, runs: dict[str, str]
+    benchmark: BenchmarkFolder, runs: dict[str, str]
 ) -> None:
     client = SearchClient(device="cpu")
     folder = benchmark.parts.folder

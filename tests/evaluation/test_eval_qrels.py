@@ -9,7 +9,7 @@ import pytest
 from folders import write_benchmark
 
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.metrics import measure
 from bioretrieval_tui.evaluation.qrels import query_rows, query_view, titles_in
 
@@ -20,7 +20,7 @@ RUNS = {
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Benchmark:
+def made(tmp_path: Path) -> BenchmarkFolder:
     qrels = {"q1": {"d1": 2, "d4": 1, "gone": 1, "d3": 0}, "q2": {"d2": 1}}
     return read_benchmark(write_benchmark(tmp_path, qrels=qrels))
 
@@ -29,7 +29,7 @@ def titles(names: Sequence[str]) -> dict[str, str]:
     return {name: f"Title {name}" for name in names if name != "gone"}
 
 
-def test_the_list_of_queries(made: Benchmark) -> None:
+def test_the_list_of_queries(made: BenchmarkFolder) -> None:
     first, second = query_rows(made, RUNS)
     assert (first.id, first.text, first.judged, first.relevant) == ("q1", "muscle pain", 4, 3)
     assert second.scores == {"dense": 1.0, "lexical": 0.0}
@@ -37,7 +37,7 @@ def test_the_list_of_queries(made: Benchmark) -> None:
     assert first.scores["dense"] == whole
 
 
-def test_one_query(made: Benchmark) -> None:
+def test_one_query(made: BenchmarkFolder) -> None:
     view = query_view(made, RUNS, "q1", titles)
     assert [(row.id, row.grade) for row in view.judged] == [
         ("d1", 2), ("d4", 1), ("gone", 1), ("d3", 0),
@@ -53,7 +53,7 @@ def test_one_query(made: Benchmark) -> None:
     assert [row.id for row in query_view(made, RUNS, "q1", titles, most=1).unjudged] == ["x"]
 
 
-def test_an_unknown_query_names_the_nearest(made: Benchmark) -> None:
+def test_an_unknown_query_names_the_nearest(made: BenchmarkFolder) -> None:
     with pytest.raises(NotFoundError) as caught:
         query_view(made, RUNS, "q11", titles)
     assert caught.value.remedy is not None

@@ -12,7 +12,7 @@ from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, InterruptedByUser, ModelError
 from bioretrieval_tui.evaluation import records, runner
-from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.metrics import measure
 from bioretrieval_tui.evaluation.runner import (
     EvaluationReport,
@@ -36,7 +36,7 @@ def _prepared(home: Path) -> None:
     share_encoders(home)
 
 
-def built(benchmark: Benchmark) -> tuple[str, bool]:
+def built(benchmark: BenchmarkFolder) -> tuple[str, bool]:
     """The index of a benchmark, and whether it was built now."""
     before = {name: manifest_of(name).generation for name in index_names()}
     name = ensure_index(benchmark, device="cpu")
@@ -110,7 +110,7 @@ class Fixed:
 
 
 @pytest.fixture
-def benchmark_(tmp_path: Path) -> Benchmark:
+def benchmark_(tmp_path: Path) -> BenchmarkFolder:
     return read_benchmark(write_benchmark(tmp_path / "tiny"))
 
 
@@ -125,7 +125,7 @@ def index(tmp_path: Path) -> Iterator[OpenIndex]:
     found.close()
 
 
-def test_every_judged_query_is_run_and_no_other(benchmark_: Benchmark) -> None:
+def test_every_judged_query_is_run_and_no_other(benchmark_: BenchmarkFolder) -> None:
     ranker = Fixed(("d1", 2.0), ("d2", 1.0))
     run = run_mode(ranker, benchmark_, "dense", instruction="Find it")
     assert set(run.rankings) == {"q1", "q2"}
@@ -135,7 +135,7 @@ def test_every_judged_query_is_run_and_no_other(benchmark_: Benchmark) -> None:
     assert 0 <= run.latency.p50 <= run.latency.p95
 
 
-def test_a_ranking_is_cut_at_its_depth(benchmark_: Benchmark) -> None:
+def test_a_ranking_is_cut_at_its_depth(benchmark_: BenchmarkFolder) -> None:
     ranker = Fixed(*((f"x{n:03}", 1.0 - n / 1000) for n in range(200)))
     run = run_mode(ranker, benchmark_, "dense", depth=150)
     assert [name for name, _ in run.rankings["q1"]] == [f"x{n:03}" for n in range(150)]
@@ -183,7 +183,7 @@ def test_every_id_of_the_corpus_can_be_found(index: OpenIndex, tmp_path: Path) -
         assert measure(made.judgements, plain.rankings).metrics["R@100"] < 1.0
 
 
-def test_a_reporter_receives_each_query_and_can_cancel(benchmark_: Benchmark) -> None:
+def test_a_reporter_receives_each_query_and_can_cancel(benchmark_: BenchmarkFolder) -> None:
     heard: list[Progress] = []
     run_mode(Fixed(("d1", 1.0)), benchmark_, "dense", reporter=heard.append)
     assert [(step.done, step.total) for step in heard] == [(0, 2), (1, 2), (2, 2)]

@@ -21,7 +21,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryView, UnjudgedRow
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.panes.qrels import QrelsPane, document_lines
+from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane, document_lines
 
 MODES = ("lexical", "dense")
 ANSWER = EvaluationSummary(

@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.terminal.clean import safe_url
 from bioretrieval_tui.tui.hit_list import hit_page
-from bioretrieval_tui.tui.panes.search import SearchPane
+from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import layout, strip
 from bioretrieval_tui.tui.themes import LOOKS

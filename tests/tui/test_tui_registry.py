@@ -48,12 +48,12 @@ from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
 from bioretrieval_tui.tui.panes.pane import BrowsePane, Pane
-from bioretrieval_tui.tui.panes.qrels import QrelsPane
-from bioretrieval_tui.tui.panes.search import SearchPane
+from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
+from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar, TooSmall, WorkBar
 from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.document_view import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable

@@ -18,7 +18,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Scores, SearchResult
 from bioretrieval_tui.tui.app import BioRetrievalApp
-from bioretrieval_tui.tui.panes.search import SearchPane
+from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
 NARROW, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
 QUERY = "vitamin D and sclerosis"

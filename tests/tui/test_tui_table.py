@@ -11,17 +11,17 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
 from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.widgets.document import DocumentView
-from bioretrieval_tui.tui.widgets.table import Column, NoRows, VirtualTable
+from bioretrieval_tui.tui.widgets.document_view import DocumentView
+from bioretrieval_tui.tui.widgets.table import NoRows, TableColumn, VirtualTable
 
 COLUMNS = (
-    Column("name", "Name", 12, 2, priority=0),
-    Column("size", "Size", 8, align="right", priority=2),
-    Column("note", "Note", 20, 1, priority=1),
+    TableColumn("name", "Name", 12, 2, priority=0),
+    TableColumn("size", "Size", 8, align="right", priority=2),
+    TableColumn("note", "Note", 20, 1, priority=1),
 )
 WIDE = (
-    Column("model", "Model", 12, frozen=True),
-    *(Column(f"c{n}", f"C{n}", 8, align="right") for n in range(10)),
+    TableColumn("model", "Model", 12, frozen=True),
+    *(TableColumn(f"c{n}", f"C{n}", 8, align="right") for n in range(10)),
 )
 
 
@@ -194,10 +194,10 @@ async def test_the_sign_of_the_order_stands_in_the_head() -> None:
         table.update()
         assert "Size ↓" in (await drawn(pilot))[0]
         # Where there is no room for both, the title gives way.
-        table.columns = (Column("size", "Judgements", 7),)
+        table.columns = (TableColumn("size", "Judgements", 7),)
         table.update()
         assert "Judge…↓" in (await drawn(pilot))[0]
-        table.columns = (Column("size", "Year", 5),)
+        table.columns = (TableColumn("size", "Year", 5),)
         table.update()
         assert "Year↓" in (await drawn(pilot))[0]
 

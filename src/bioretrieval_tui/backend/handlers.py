@@ -19,7 +19,7 @@ from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
-from bioretrieval_tui.evaluation.benchmark import Benchmark, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view, titles_in
 from bioretrieval_tui.index.build import (
     BuildOutcome,
@@ -128,7 +128,7 @@ class LookingUp:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._benchmark: Benchmark | None = None
+        self._benchmark: BenchmarkFolder | None = None
         self._rankings: Rankings = {}
         self._index = ""
 
@@ -179,7 +179,7 @@ class LookingUp:
         return query_rows(benchmark, rankings)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[Benchmark, OpenIndex]]:
+    def _opened(self) -> Iterator[tuple[BenchmarkFolder, OpenIndex]]:
         """The open benchmark and its index, which is opened each time: it may be replaced."""
         if self._benchmark is None:
             raise BioRetrievalError("no benchmark is open", remedy="open one first")

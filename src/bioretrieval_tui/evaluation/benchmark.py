@@ -217,7 +217,7 @@ def _refuse(path: Path, line: int, reason: str, remedy: str | None = None) -> No
 
 
 @dataclass(frozen=True, slots=True)
-class Benchmark:
+class BenchmarkFolder:
     """One split of a BEIR folder.
 
     queries: text by id, in the order of queries.jsonl, only those with judgements; judgements:
@@ -248,7 +248,7 @@ class Benchmark:
         return list(dict.fromkeys(one for graded in self.judgements.values() for one in graded))
 
 
-def read_benchmark(folder: Path, split: str | None = None) -> Benchmark:
+def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
     """The benchmark in `folder`; of the corpus only the checksum is read.
 
     split: None for `test`, or for the only split.
@@ -276,7 +276,7 @@ def read_benchmark(folder: Path, split: str | None = None) -> Benchmark:
             sums.append(remembered_sha256(path))
         except OSError as error:
             raise reading_fault(str(path), error) from error
-    return Benchmark(
+    return BenchmarkFolder(
         parts=parts,
         queries=kept,
         judgements=grades,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.evaluation.benchmark import Benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder
 from bioretrieval_tui.evaluation.metrics import MAIN, Ranking, measure
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class QueryView:
     unjudged: tuple[UnjudgedRow, ...]
 
 
-def query_rows(benchmark: Benchmark, rankings: Rankings) -> list[QueryRow]:
+def query_rows(benchmark: BenchmarkFolder, rankings: Rankings) -> list[QueryRow]:
     """All judged queries in the order of the benchmark, with their scores."""
     measured = {
         mode: measure(benchmark.judgements, found).by_query for mode, found in rankings.items()
@@ -85,7 +85,7 @@ def query_rows(benchmark: Benchmark, rankings: Rankings) -> list[QueryRow]:
 
 
 def query_view(
-    benchmark: Benchmark,
+    benchmark: BenchmarkFolder,
     rankings: Rankings,
     query: str,
     titles: Titles,
@@ -125,7 +125,7 @@ def query_view(
     )
 
 
-def judgements_of(benchmark: Benchmark, query: str) -> Mapping[str, int]:
+def judgements_of(benchmark: BenchmarkFolder, query: str) -> Mapping[str, int]:
     """The grades of a query by document id.
 
     Raises:

@@ -38,7 +38,7 @@ from bioretrieval_tui.errors import (
     UsageError,
 )
 from bioretrieval_tui.evaluation import significance
-from bioretrieval_tui.evaluation.benchmark import Benchmark, find_parts, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, find_parts, read_benchmark
 from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Measured, Ranking, measure
 from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
 from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view, titles_in
@@ -333,7 +333,7 @@ def _sides(compare: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _notes(benchmark: Benchmark, absent: int, own: int, match: Match | None) -> Iterator[str]:
+def _notes(benchmark: BenchmarkFolder, absent: int, own: int, match: Match | None) -> Iterator[str]:
     """Remarks on the scores. absent: judged documents that are not in the corpus; own: queries
     whose own document was left out."""
     yield from benchmark.notes
@@ -380,7 +380,7 @@ def _records(
 
 def _write_queries(
     path: Path,
-    benchmark: Benchmark,
+    benchmark: BenchmarkFolder,
     done: Sequence[tuple[Run, Measured]],
     comparison: significance.Comparison | None,
 ) -> None:
@@ -428,7 +428,7 @@ class Run:
 
 def run_mode(
     ranker: Ranker,
-    benchmark: Benchmark,
+    benchmark: BenchmarkFolder,
     mode: str,
     *,
     depth: int = DEPTH,
@@ -512,7 +512,7 @@ class _Opened:
     this benchmark, None for its default; reranker: None where no mode needs one.
     """
 
-    benchmark: Benchmark
+    benchmark: BenchmarkFolder
     engine: SearchEngine
     aliases: Mapping[str, Sequence[str]]
     catalogue: Catalogue
@@ -530,7 +530,7 @@ class _Opened:
         return self.index.manifest.documents + self.index.manifest.aliases
 
     def run(
-        self, request: EvaluationRequest, benchmark: Benchmark, mode: str, reporter: Reporter
+        self, request: EvaluationRequest, benchmark: BenchmarkFolder, mode: str, reporter: Reporter
     ) -> Run:
         """Run the queries of `benchmark` in one mode."""
         ranker: Ranker = self.engine
@@ -621,7 +621,7 @@ def _opened(
 
 
 def ensure_index(
-    benchmark: Benchmark,
+    benchmark: BenchmarkFolder,
     model: str = embedded.MODEL_ID,
     recipe: Encoding | None = None,
     *,

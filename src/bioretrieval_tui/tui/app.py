@@ -56,9 +56,9 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
-    "search": ("search", "SearchPane"),
+    "search": ("search_pane", "SearchPane"),
     "indexes": ("index_list", "IndexesPane"),
-    "qrels": ("qrels", "QrelsPane"),
+    "qrels": ("qrels_pane", "QrelsPane"),
     "news": ("news_list", "NewsPane"),
     "found": ("found", "FoundPane"),
 }
@@ -341,7 +341,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     async def search_in(self, name: str) -> None:
         """Make an index the one that is searched, and go to Search."""
-        from bioretrieval_tui.tui.panes.search import SearchPane
+        from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
         self._remember()
         pane = cast(SearchPane, await self.show_pane("search"))
@@ -426,7 +426,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def explore(self, job: EvaluateJob) -> None:
         """Show the benchmark of a job in the explorer; it is ranked unless rankings are kept."""
-        from bioretrieval_tui.tui.panes.qrels import QrelsPane
+        from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 
         async def show() -> None:
             cast(QrelsPane, await self.show_pane("qrels")).session.open(job)

@@ -16,7 +16,7 @@ from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.evaluations import MARK, OwnRun, own_runs
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.table import Column, ListRows
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import figure
 
 MODEL_WIDTH = 26
@@ -76,19 +76,19 @@ def axes_of(matrix: ResultMatrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
 
 def columns_of(
     matrix: ResultMatrix, catalogue: Catalogue, own: Sequence[OwnRow], titles: Mapping[Axis, str]
-) -> tuple[Column, ...]:
+) -> tuple[TableColumn, ...]:
     """The model's name (frozen), how a run was made, the mean, and one column for each axis."""
-    columns = [Column("model", "Model", MODEL_WIDTH, frozen=True)]
+    columns = [TableColumn("model", "Model", MODEL_WIDTH, frozen=True)]
     if own:
-        columns.append(Column("own", "Own", _OWN_WIDTH))
+        columns.append(TableColumn("own", "Own", _OWN_WIDTH))
     if matrix.common:
         names = [catalogue.names.get(axis.benchmark, axis.benchmark) for axis in matrix.common]
         over = f"Mean ({', '.join(names)})" if len(names) < 3 else f"Mean of {len(names)}"
-        columns.append(Column("mean", over, len(over) + 2, align="right"))
+        columns.append(TableColumn("mean", over, len(over) + 2, align="right"))
     for axis in axes_of(matrix, own):
         name = titles.get(axis) or catalogue.names.get(axis.benchmark, axis.benchmark)
         title = name if axis.metric == "nDCG@10" else f"{name} ({axis.metric})"
-        columns.append(Column(axis_key(axis), title, max(8, len(title) + 2), align="right"))
+        columns.append(TableColumn(axis_key(axis), title, max(8, len(title) + 2), align="right"))
     return tuple(columns)
 
 

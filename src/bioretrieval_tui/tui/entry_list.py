@@ -10,10 +10,10 @@ from bioretrieval_tui.catalog.models import AnyEntry, Dataset
 from bioretrieval_tui.render.entries import cell
 from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.table import Column, ListRows
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 
 
-def entry_columns(section: str) -> tuple[Column, ...]:
+def entry_columns(section: str) -> tuple[TableColumn, ...]:
     """The columns of a section's list: those of the kind, the leftmost kept longest."""
     shown, _ = fields.TABLE.listed(kind_of_section(section))
     columns = []
@@ -22,16 +22,16 @@ def entry_columns(section: str) -> tuple[Column, ...]:
         title = heading[:1].upper() + heading[1:] if heading.islower() else heading
         if row.is_number:  # as wide as the heading and its arrow
             width = max(row.column.width, len(title) + 1)
-            columns.append(Column(row.name, title, width, align="right", priority=number))
+            columns.append(TableColumn(row.name, title, width, align="right", priority=number))
         else:
             look = row.column
-            columns.append(Column(row.name, title, look.width, look.weight, priority=number))
+            columns.append(TableColumn(row.name, title, look.width, look.weight, priority=number))
     return tuple(columns)
 
 
 def entry_rows(
     entries: Sequence[AnyEntry],
-    columns: Sequence[Column],
+    columns: Sequence[TableColumn],
     catalogue: Catalogue,
     mark: Callable[[AnyEntry], str] = lambda _: "",
 ) -> ListRows[AnyEntry]:

@@ -15,20 +15,20 @@ from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause
 from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
 from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.widgets.table import Column, ListRows
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 
 HIT_COLUMNS = (
-    Column("rank", "#", 3, align="right", priority=2),
-    Column("title", "Title", 24, 1, priority=0),
-    Column("year", "Year", 4, priority=3),
-    Column("score", "Score", 6, align="right", priority=1),
+    TableColumn("rank", "#", 3, align="right", priority=2),
+    TableColumn("title", "Title", 24, 1, priority=0),
+    TableColumn("year", "Year", 4, priority=3),
+    TableColumn("score", "Score", 6, align="right", priority=1),
 )
 BESIDE_COLUMNS = {
     mode: (
-        Column("rank", "#", 3, align="right", priority=2),
-        Column("title", title, 18, 1, priority=0),
-        Column("year", "Year", 4, priority=4),
-        Column("other", f"In {other}", 10, align="right", priority=1),
+        TableColumn("rank", "#", 3, align="right", priority=2),
+        TableColumn("title", title, 18, 1, priority=0),
+        TableColumn("year", "Year", 4, priority=4),
+        TableColumn("other", f"In {other}", 10, align="right", priority=1),
     )
     for mode, title, other in (("lexical", "BM25", "dense"), ("dense", "Dense", "BM25"))
 }
@@ -72,13 +72,13 @@ def _heading(hit: Hit) -> str:
     return hit.title or hit.text[:200]
 
 
-def facet_columns(among: int) -> tuple[Column, ...]:
+def facet_columns(among: int) -> tuple[TableColumn, ...]:
     """The columns of the facets, which count within the top `among` documents."""
     count = f"Count in top {among}"
     return (
-        Column("field", "Field", 8, priority=2),
-        Column("value", "Value", 10, 1, priority=0),
-        Column("count", count, len(count), align="right", priority=1),
+        TableColumn("field", "Field", 8, priority=2),
+        TableColumn("value", "Value", 10, 1, priority=0),
+        TableColumn("count", count, len(count), align="right", priority=1),
     )
 
 

@@ -16,9 +16,13 @@ from bioretrieval_tui.query import Field, Filter, Row, Schema
 from bioretrieval_tui.tui.dialogs.dialog import Dialog
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 
-COLUMNS = (Column("name", "", 24, 2), Column("help", "", 20, 3), Column("key", "", 8))
+COLUMNS = (
+    TableColumn("name", "", 24, 2),
+    TableColumn("help", "", 20, 3),
+    TableColumn("key", "", 8),
+)
 
 
 class Choices:

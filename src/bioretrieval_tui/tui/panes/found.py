@@ -13,7 +13,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.table import Column, ListRows
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ class FoundPane(Pane):
     TITLE = "Found"
     BINDINGS = bindings("found")
     SCOPES: ClassVar[tuple[str, ...]] = ("found", "list", "everywhere")
-    COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("star", "", 1, priority=0),
-        Column("title", "Title", 24, 3, priority=0),
-        Column("journal", "Journal", 12, 1, priority=3),
-        Column("year", "Year", 4, priority=1),
+    COLUMNS: ClassVar[tuple[TableColumn, ...]] = (
+        TableColumn("star", "", 1, priority=0),
+        TableColumn("title", "Title", 24, 3, priority=0),
+        TableColumn("journal", "Journal", 12, 1, priority=3),
+        TableColumn("year", "Year", 4, priority=1),
     )
     EMPTY: ClassVar[str] = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
 

@@ -24,7 +24,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.table import Column, ListRows
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.tui.work_lines import job_lines, outcome_lines
 from bioretrieval_tui.util.formatting import size
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.dialogs.file_dialogs import PickerDialog
 
 COLUMNS = (
-    Column("name", "Index", 12, 2, priority=0),
-    Column("documents", "Docs", 9, align="right", priority=1),
-    Column("size", "Size", 7, align="right", priority=3),
-    Column("health", "Health", 11, 2, priority=0),
-    Column("model", "Model", 12, 2, priority=4),
-    Column("device", "Device", 6, priority=6),
-    Column("built", "Built", 10, priority=5),
+    TableColumn("name", "Index", 12, 2, priority=0),
+    TableColumn("documents", "Docs", 9, align="right", priority=1),
+    TableColumn("size", "Size", 7, align="right", priority=3),
+    TableColumn("health", "Health", 11, 2, priority=0),
+    TableColumn("model", "Model", 12, 2, priority=4),
+    TableColumn("device", "Device", 6, priority=6),
+    TableColumn("built", "Built", 10, priority=5),
 )
 EMPTY = (
     "No index of your own yet.\n\n"
@@ -56,7 +56,7 @@ class IndexesPane(Pane):
     BINDINGS = bindings("indexes")
     SCOPES: ClassVar[tuple[str, ...]] = ("indexes", "list", "everywhere")
     MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
-    COLUMNS: ClassVar[tuple[Column, ...]] = COLUMNS
+    COLUMNS: ClassVar[tuple[TableColumn, ...]] = COLUMNS
     EMPTY: ClassVar[str] = "Reading the indexes"
     SHOWS_WORK: ClassVar[bool] = True
 

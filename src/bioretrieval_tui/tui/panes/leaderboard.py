@@ -32,8 +32,8 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import paint
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.document import Detail
-from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.widgets.document_view import Detail
+from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class LeaderboardPane(Pane):
         """The list of recipes, and the matrix and the page of a run, hidden at first."""
         yield from super().compose()
         yield VirtualTable(
-            [Column("model", "Model", MODEL_WIDTH, frozen=True)],
+            [TableColumn("model", "Model", MODEL_WIDTH, frozen=True)],
             id="matrix", squeeze=False, empty="No results: clear the filter.",
         )  # fmt: skip
         yield Detail("own")

@@ -11,7 +11,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.table import Column, ListRows
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import count
 
 
@@ -33,12 +33,12 @@ class NewsPane(Pane):
     BINDINGS = bindings("news")
     SCOPES: ClassVar[tuple[str, ...]] = ("news", "list", "everywhere")
 
-    COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("unread", "", 1, priority=0),
-        Column("score", "Near", 4, align="right", priority=2),
-        Column("title", "Title", 24, 4, priority=0),
-        Column("date", "Date", 10, priority=1),
-        Column("watch", "Watch", 12, 1, priority=3),
+    COLUMNS: ClassVar[tuple[TableColumn, ...]] = (
+        TableColumn("unread", "", 1, priority=0),
+        TableColumn("score", "Near", 4, align="right", priority=2),
+        TableColumn("title", "Title", 24, 4, priority=0),
+        TableColumn("date", "Date", 10, priority=1),
+        TableColumn("watch", "Watch", 12, 1, priority=3),
     )
     EMPTY: ClassVar[str] = (
         "No news.\n\n"

@@ -32,9 +32,9 @@ from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.document import Detail
+from bioretrieval_tui.tui.widgets.document_view import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
@@ -122,7 +122,7 @@ class Pane(Widget):
     """Scopes that work only in its dialogs: the help names them too."""
     TITLE: ClassVar[str] = ""
     """The title of a pane that has no digit."""
-    COLUMNS: ClassVar[tuple[Column, ...]] = ()
+    COLUMNS: ClassVar[tuple[TableColumn, ...]] = ()
     EMPTY: ClassVar[str] = "No entry matches."
     SHOWS_WORK: ClassVar[bool] = False
     """The progress of the running job stands over the list."""

@@ -33,13 +33,13 @@ from bioretrieval_tui.tui.folders import (
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import Column, VirtualTable
+from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import plural, size
 
 COLUMNS = (
-    Column("mark", "", 3, priority=0),
-    Column("name", "Name", 16, 1, priority=0),
-    Column("size", "Size", 24, align="right", priority=1),
+    TableColumn("mark", "", 3, priority=0),
+    TableColumn("name", "Name", 16, 1, priority=0),
+    TableColumn("size", "Size", 24, align="right", priority=1),
 )
 
 

@@ -22,7 +22,7 @@ GAP = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column. `width` is its least width; spare cells are shared by `weight`.
 
     Columns with a lower `priority` number are dropped last when the table is narrow. `frozen`
@@ -98,7 +98,7 @@ class VirtualTable(Canvas, can_focus=True):
 
     def __init__(
         self,
-        columns: Sequence[Column],
+        columns: Sequence[TableColumn],
         id: str | None = None,  # noqa: A002
         *,
         squeeze: bool = True,
@@ -133,7 +133,7 @@ class VirtualTable(Canvas, can_focus=True):
         self._keep_visible()
         self.update()
 
-    def set_columns(self, columns: Sequence[Column]) -> None:
+    def set_columns(self, columns: Sequence[TableColumn]) -> None:
         """Other columns for other rows."""
         self.columns = tuple(columns)
         self.column = self.first_column = 0

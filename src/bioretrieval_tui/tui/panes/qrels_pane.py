@@ -21,8 +21,8 @@ from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, di
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.document import Detail
-from bioretrieval_tui.tui.widgets.table import Column, ListRows, VirtualTable
+from bioretrieval_tui.tui.widgets.document_view import Detail
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
@@ -301,17 +301,17 @@ class QrelsPane(Pane):
 # Queries as rows ------------------------------------------------------------------------------
 
 
-def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> tuple[Column, ...]:
+def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> tuple[TableColumn, ...]:
     """Id and text of a query, nDCG@10 of each mode, and the difference of a pair of modes."""
     columns = [
-        Column("id", "Query", 7, priority=4),
-        Column("text", "Text", 14, 1, priority=0),
-        *(Column(mode, mode_name(mode), 7, align="right", priority=1) for mode in modes),
+        TableColumn("id", "Query", 7, priority=4),
+        TableColumn("text", "Text", 14, 1, priority=0),
+        *(TableColumn(mode, mode_name(mode), 7, align="right", priority=1) for mode in modes),
     ]
     if pair is not None:
         title = pair_title(pair)
-        columns.append(Column(DELTA, title, len(title), align="right", priority=2))
-    return (*columns, Column("relevant", "Rel", 4, align="right", priority=5))
+        columns.append(TableColumn(DELTA, title, len(title), align="right", priority=2))
+    return (*columns, TableColumn("relevant", "Rel", 4, align="right", priority=5))
 
 
 def query_rows(
@@ -358,13 +358,13 @@ def query_lines(view: QueryView, modes: Sequence[str]) -> list[Line]:
 # Documents as rows ----------------------------------------------------------------------------
 
 
-def document_columns(modes: Sequence[str]) -> list[Column]:
+def document_columns(modes: Sequence[str]) -> list[TableColumn]:
     """Grade, the rank that each mode gave a document, its title, its id."""
     return [
-        Column("grade", "Grade", 5, align="right", priority=0),
-        *(Column(mode, mode_name(mode)[:7], 7, align="right", priority=1) for mode in modes),
-        Column("title", "Document", 24, 1, priority=0),
-        Column("id", "Id", 8, priority=4),
+        TableColumn("grade", "Grade", 5, align="right", priority=0),
+        *(TableColumn(mode, mode_name(mode)[:7], 7, align="right", priority=1) for mode in modes),
+        TableColumn("title", "Document", 24, 1, priority=0),
+        TableColumn("id", "Id", 8, priority=4),
     ]
 
 
