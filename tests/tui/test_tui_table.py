@@ -11,7 +11,7 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
 from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.widgets.document_view import DocumentView
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.table import NoRows, TableColumn, VirtualTable
 
 COLUMNS = (
@@ -44,9 +44,9 @@ class Counted:
 class Bench(App[None]):
     """A table or a page alone on the screen; remembers what it posted."""
 
-    CSS = "VirtualTable, DocumentView { height: 1fr; }"
+    CSS = "VirtualTable, Detail { height: 1fr; }"
 
-    def __init__(self, widget: VirtualTable | DocumentView) -> None:
+    def __init__(self, widget: VirtualTable | Detail) -> None:
         super().__init__()
         self.widget = widget
         self.moves: list[int] = []
@@ -64,7 +64,7 @@ class Bench(App[None]):
 
 @asynccontextmanager
 async def on_bench(
-    widget: VirtualTable | DocumentView, size: tuple[int, int] = (60, 20)
+    widget: VirtualTable | Detail, size: tuple[int, int] = (60, 20)
 ) -> AsyncIterator[Pilot[None]]:
     app = Bench(widget)
     async with app.run_test(size=size) as pilot:
@@ -229,7 +229,7 @@ def numbered(count: int) -> list[Line]:
 
 
 async def test_a_page_scrolls_within_its_bounds() -> None:
-    page = DocumentView()
+    page = Detail()
     async with on_bench(page, (40, 10)) as pilot:
         page.show(numbered(30))
         assert "↓ 21 more lines" in (await drawn(pilot))[-1]
@@ -252,7 +252,7 @@ async def test_a_page_scrolls_within_its_bounds() -> None:
 
 
 async def test_a_page_keeps_its_place_when_told_to() -> None:
-    page = DocumentView()
+    page = Detail()
     async with on_bench(page, (40, 10)) as pilot:
         page.show(numbered(30))
         page.scroll_by(12)
@@ -266,7 +266,7 @@ async def test_a_page_keeps_its_place_when_told_to() -> None:
 
 
 async def test_lines_are_scrolled_to_only_where_they_are_not_seen() -> None:
-    page = DocumentView()
+    page = Detail()
     async with on_bench(page, (40, 10)) as pilot:
         page.show([*numbered(5), line("word " * 60), *numbered(20)])
         page.reveal(1, 4)
@@ -284,7 +284,7 @@ async def test_lines_are_scrolled_to_only_where_they_are_not_seen() -> None:
 
 
 async def test_a_page_that_was_never_shown_is_scrolled_when_it_is() -> None:
-    page = DocumentView()
+    page = Detail()
     page.show(numbered(30))
     page.reveal(20, 22)
     async with on_bench(page, (40, 10)) as pilot:
@@ -292,24 +292,24 @@ async def test_a_page_that_was_never_shown_is_scrolled_when_it_is() -> None:
 
 
 async def test_a_page_is_no_wider_than_prose_may_be() -> None:
-    page = DocumentView(measure=30)
+    page = Detail(measure=30)
     async with on_bench(page, (100, 10)) as pilot:
         page.show([line("word " * 30)])
         assert max(len(row.rstrip()) for row in await drawn(pilot)) <= 31
 
 
 async def test_scrolling_before_the_first_paint_goes_nowhere() -> None:
-    page = DocumentView()
+    page = Detail()
     page.scroll_by(5)
     assert page.top == 0
 
 
 async def test_the_wheel_scrolls_a_page() -> None:
-    page = DocumentView()
+    page = Detail()
     async with on_bench(page, (40, 10)) as pilot:
         page.show(numbered(30))
         await drawn(pilot)
-        await pilot._post_mouse_events([MouseScrollDown], DocumentView)
+        await pilot._post_mouse_events([MouseScrollDown], Detail)
         assert page.top == 3
-        await pilot._post_mouse_events([MouseScrollUp], DocumentView)
+        await pilot._post_mouse_events([MouseScrollUp], Detail)
         assert page.top == 0

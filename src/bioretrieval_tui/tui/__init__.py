@@ -1,1 +1,1 @@
-"""The app. The only room that imports textual."""
+"""The app in the terminal: the only package that imports textual."""

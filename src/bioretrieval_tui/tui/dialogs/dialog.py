@@ -19,7 +19,7 @@ from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, layout, line
 from bioretrieval_tui.tui.widgets.buttons import Buttons
-from bioretrieval_tui.tui.widgets.document_view import Detail
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.util.formatting import plural
 

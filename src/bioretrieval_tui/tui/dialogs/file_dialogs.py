@@ -23,7 +23,7 @@ from bioretrieval_tui.tui.index_session import ModelChoice, name_problem, sugges
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.document_view import Detail
+from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.picker import FilePicker
 from bioretrieval_tui.util.formatting import plural

@@ -12,8 +12,10 @@ from bioretrieval_tui.tui.text import Line, Row, Span, layout, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 
-class DocumentView(Canvas, can_focus=True):
+class Detail(Canvas, can_focus=True):
     """Shows lines; keeps its place when the width changes, and shows a new page from its top."""
+
+    BINDINGS = bindings("detail")
 
     def __init__(
         self,
@@ -97,12 +99,6 @@ class DocumentView(Canvas, can_focus=True):
         """The wheel scrolls."""
         event.stop()
         self.scroll_by(-3)
-
-
-class Detail(DocumentView):
-    """The page beside the list; scrolls by its own keys when it has the focus."""
-
-    BINDINGS = bindings("detail")
 
     def action_scroll_lines(self, by: int) -> None:
         """j, k."""
