@@ -68,7 +68,7 @@ def main() -> None:
             rounds,
         )
         base = median(times["python -c 'import textual.app'"])
-        limits = {"--help": "0.7", "list -f json": "1.2"}
+        limits = {"--help": "0.3", "list -f json": "0.5"}
         report.say(f"Whole processes, {rounds} interleaved runs, median.")
         report.say()
         report.table(
@@ -101,7 +101,7 @@ def main() -> None:
             [
                 row("first paint, ms", lambda r: r.shown, 1000, "1.4"),
                 row("settled, ms", lambda r: r.settled, 1000, ""),
-                row("peak memory, MiB", lambda r: r.peak_mib, 1, "1.6"),
+                row("peak memory, MiB", lambda r: r.peak_mib, 1, "1.2"),
                 row("bytes written", lambda r: float(r.written), 1, ""),
             ],
         )
