@@ -88,7 +88,7 @@ def test_the_walk_through_works_as_written(checkout: Path, env: dict[str, str]) 
     assert found.count("herons") >= 3
     assert "100 new in 1 watch" in said[lines[runs[0]]]
     assert "Note" in (checkout / "news.md").read_text(encoding="utf-8")
-    assert "0 new of 1 watch" in said[lines[runs[-1]]]
+    assert "0 new in 1 watch" in said[lines[runs[-1]]]
 
 
 def test_what_the_walk_through_leaves_is_searched_by_programs_too(

@@ -45,7 +45,7 @@ _SPARE = 2**30
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
 def fetch() -> None:
-    """Fetch records by query or by ids, whole archives, and benchmarks.
+    """Fetch records by query or by ids, archives, benchmarks.
 
     Records go into an index (--index), a file (-o), or stdout, as lines of BEIR's JSONL. An
     interrupted fetch resumes when the same call is made again. API keys and your contact address

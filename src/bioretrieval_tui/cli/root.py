@@ -28,7 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "eval": ("evaluate:evaluate", "Evaluate a model or an index on a benchmark in BEIR's layout."),
     "fetch": (
         "fetch_verbs:fetch",
-        "Fetch records by query or by ids, whole archives, and benchmarks.",
+        "Fetch records by query or by ids, archives, benchmarks.",
     ),
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("watch_verbs:watch", "Watch the literature, and read only what is new."),
