@@ -298,7 +298,7 @@ async def test_help_opens_scrolls_and_closes(small: Catalogue) -> None:
             assert session.app.screen is session.app.screen_stack[0]
             assert isinstance(session.focused, VirtualTable)
         await session.press("question_mark", "G")
-        assert "Leave the app" in session.text
+        assert "Quit the app" in session.text
         await session.press("g", "j", "ctrl+d")
         assert session.app.screen.query_one(Detail).top > 1
 
