@@ -328,7 +328,7 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["{wrong}/nothing"], 1, "holds no judgement"),
         (["{wrong}/blank"], 1, "queries.jsonl:1: query '1' has no text"),
         (["{folder}", "-m", "best"], 2, "there is no mode 'best'"),
-        (["{folder}", "-m", "dense", "-m", "dense"], 2, "asked for twice"),
+        (["{folder}", "-m", "dense", "-m", "dense"], 2, "given twice"),
         (["{folder}", "-k", "10"], 2, "R@100 needs 100"),
         (["{folder}", "-k", "x"], 2, "is not a valid integer"),
         (["{folder}", "--index", "none"], 3, "there is no index none"),

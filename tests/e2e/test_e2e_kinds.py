@@ -42,12 +42,12 @@ def tour(session: Session) -> bytes:
     session.wait("Biomedical text retrieval")
     for keys, text in (
         ("3", "DPR"), ("jj", "▌GPL"), ("/", "filter:"), ("bica", "of 56"), ("\r", "▌BiCA"),
-        ("7", "Leaderboard"), ("v", "Results"), ("?", "esc closes"),
+        ("7", "Leaderboard"), ("v", "Results"), ("?", "esc: close"),
     ):  # fmt: skip
         session.send(keys)
         session.wait(text)
     session.send("\x1b")
-    session.wait(lambda screen: "esc closes" not in screen.text)
+    session.wait(lambda screen: "esc: close" not in screen.text)
     session.send("1")
     session.wait("What changed")
     session.settle()

@@ -23,7 +23,7 @@ INDEXES = [
 def test_an_index_has_the_same_facts_in_both_faces(index: IndexInfo) -> None:
     page = index_page(index)
     pairs = list(page.pairs())
-    assert [tuple(row) for row in facts_sheet(page).rows] == pairs
+    assert [tuple(row) for row in facts_sheet(page).rows] == [("index", page.title), *pairs]
     shown = ["".join(span.text for span in line.spans) for line in paint(page).lines]
     assert shown[0] == index.name
     for label, value in pairs:

@@ -56,11 +56,11 @@ def index_page(one: IndexInfo, entry: tuple[str, str] | None = None) -> Page:
 
 
 def facts_sheet(page: Page) -> Sheet:
-    """The facts of a page as a table of two columns."""
+    """The name of an index and the facts of its page as a table of two columns."""
     return Sheet(
         title=f"Index {page.title}",
         columns=(Column("field", "field", min_width=15), Column("value", "value", weight=4)),
-        rows=tuple(page.pairs()),
+        rows=(("index", page.title), *page.pairs()),
         records=(),
     )
 
