@@ -41,11 +41,13 @@ class ListColumn:
     heading: "" for the field's label.
     width: least cells; a table without them omits the column.
     weight: share of the cells that are left, 0 for none.
+    priority: columns of higher numbers are omitted first; None: their place in the list.
     """
 
     heading: str = ""
     width: int = 4
     weight: int = 1
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,7 @@ _ROWS = (
     EntryField("title", "text", "full title", _PAPER),
     EntryField("authors", "set", "authors, as in BibTeX", _PAPER, aliases=("author",),
                form="authors"),
-    EntryField("venue", "text", "venue", _PAPER, column=ListColumn(width=10, weight=2)),
+    EntryField("venue", "text", "venue", _PAPER, column=ListColumn(width=14, weight=2, priority=9)),
     EntryField("arxiv", "text", "arXiv number", _PAPER, "arXiv",
                address="https://arxiv.org/abs/{}", column=ListColumn(width=10)),
     EntryField("doi", "text", "DOI", _PAPER, "DOI", address="https://doi.org/{}"),

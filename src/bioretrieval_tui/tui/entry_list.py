@@ -17,7 +17,8 @@ def entry_columns(section: str) -> tuple[TableColumn, ...]:
     """The columns of a section's list: those of the kind, the leftmost kept longest."""
     shown, _ = fields.TABLE.listed(kind_of_section(section))
     columns = []
-    for number, row in enumerate(shown):
+    for place, row in enumerate(shown):
+        number = place if row.column.priority is None else row.column.priority
         heading = row.column.heading or row.title
         title = heading[:1].upper() + heading[1:] if heading.islower() else heading
         if row.is_number:  # as wide as the heading and its arrow
