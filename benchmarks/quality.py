@@ -1,4 +1,5 @@
-"""How well each mode searches: nDCG@10 on real collections, and what every step of hybrid adds.
+"""How well each mode searches: nDCG@10 on real collections, what every step of hybrid adds, and
+how often a word that few documents hold puts one of them first.
 
     python -m benchmarks.quality [--home FOLDER] [--keep]
 
@@ -14,9 +15,10 @@ import argparse
 import math
 import os
 import random
+import re
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ from benchmarks.measuring import Report
 from bioretrieval_tui.encoding.encoder import load_encoder
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.index.build import build_index
+from bioretrieval_tui.index.lexical.analysis import spans, tokens
 from bioretrieval_tui.index.lexical.bm25 import weighted_terms
 from bioretrieval_tui.index.vectors import HnswStore
 from bioretrieval_tui.search import fusion
@@ -37,6 +40,13 @@ from bioretrieval_tui.search.engine import SearchEngine
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 JUDGED = 1_000
+KNOWN = 200
+"""Known-item queries of a collection."""
+RARE = 3
+"""Documents that hold the word of a known-item query, at most."""
+COMMON = 40
+"""Most frequent words of a collection that two are drawn from, to stand beside the rare one."""
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,8 @@ def added(_: SearchEngine, asked: Asked) -> Sequence[int]:
     """Standardised scores, added; no feedback."""
     found = asked.found
     scores = fusion.standard(found.dense, found.by_meaning.scores)
-    scores += fusion.standard(found.lexical, found.by_words.scores)
+    reference = fusion.padded(found.by_words.scores, fusion.DEPTH)
+    scores += fusion.standard(found.lexical, reference)
     return plain(found.labels[fusion.best_first(found.labels, scores)])
 
 
@@ -190,6 +201,59 @@ def ask(engine: SearchEngine, judged: Sequence[tuple[str, dict[str, int]]]) -> l
     return asked
 
 
+@dataclass(frozen=True, slots=True)
+class KnownItem:
+    """A word of one to `RARE` documents: alone, with two common words around it, and the labels
+    of its documents."""
+
+    word: str
+    phrase: str
+    labels: frozenset[int]
+
+
+def known_items(engine: SearchEngine) -> list[KnownItem]:
+    """Words of few documents, each from another document, drawn once."""
+    draw = random.Random(1)
+    index = engine.index
+    labels = draw.sample(range(index.manifest.rows), min(1_000, index.manifest.rows))
+    documents = index.documents.get(labels)
+    frequency: Counter[str] = Counter()
+    typed: dict[str, str] = {}
+    for document in documents:
+        held = {term: document.text[start:end] for term, start, end in spans(document.text)}
+        frequency.update(held.keys())
+        typed.update(held)
+    frequent = [typed[term] for term, _ in frequency.most_common(2 * COMMON)]
+    common = [word for word in frequent if _WORD.fullmatch(word)][:COMMON]
+    items: list[KnownItem] = []
+    for document in documents[: 4 * KNOWN]:
+        rare = [
+            (word, term)
+            for term, start, end in spans(document.text)
+            if _WORD.fullmatch(word := document.text[start:end])
+            and tokens(word) == [term]
+            and 0 < index.lexical.document_frequency(term) <= RARE
+        ]
+        if rare and len(items) < KNOWN:
+            word, term = draw.choice(rare)
+            phrase = [word, *draw.sample(common, 2)]
+            draw.shuffle(phrase)
+            held_by = frozenset(plain(index.lexical.labels_with(term)))
+            items.append(KnownItem(word, " ".join(phrase), held_by))
+    return items
+
+
+def share_first(engine: SearchEngine, items: Sequence[KnownItem], mode: str, *, alone: bool) -> str:
+    """How often a document with the rare word comes first."""
+    index = engine.index
+    first = 0
+    for item in items:
+        found = engine.rank(item.word if alone else item.phrase, 1, mode)
+        label = index.documents.labels([found[0][0]])[found[0][0]] if found else -1
+        first += label in item.labels
+    return f"{first / len(items):.3f}"
+
+
 def main() -> None:
     """Ask every collection in every way, and say what came of it."""
     parser = argparse.ArgumentParser()
@@ -202,6 +266,8 @@ def main() -> None:
         report.say("nDCG@10 of the embedded model's index, all-MiniLM-L6-v2, and of our BM25.")
         report.say()
         rows = []
+        known = []
+        seen: set[str] = set()
         for collection in COLLECTIONS:
             if not (DATA / collection.folder).is_dir():
                 continue
@@ -211,11 +277,34 @@ def main() -> None:
                 float(np.mean([ndcg(rank(engine, one), one.grades) for one in asked]))
                 for rank in RANKINGS.values()
             ]
+            if collection.folder not in seen:
+                seen.add(collection.folder)
+                items = known_items(engine)
+                shares = [
+                    share_first(engine, items, mode, alone=alone)
+                    for alone in (True, False)
+                    for mode in ("dense", "lexical", "hybrid")
+                ]
+                known.append([collection.folder, str(len(items)), *shares])
+                print(*known[-1], sep="  ", file=sys.stderr, flush=True)
             engine.close()
             row = [collection.title, str(len(asked)), *(f"{value:.4f}" for value in figures)]
             rows.append([*row, collection.bar])
             print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
         report.table(["collection", "queries", *RANKINGS, "bar"], rows)
+        report.say()
+        report.say(
+            f"Known items: how often one of the documents with a word of at most {RARE} documents"
+            " comes first, the word alone and with two of the collection's"
+            f" {COMMON} most frequent words."
+        )
+        report.say()
+        header = [
+            f"{mode}, {kind}"
+            for kind in ("alone", "with two")
+            for mode in ("dense", "lexical", "hybrid")
+        ]
+        report.table(["collection", "queries", *header], known)
     report.keep("quality")
 
 

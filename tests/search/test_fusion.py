@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.search import fusion
 from bioretrieval_tui.search.candidates import gather
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.fusion import best_first, fused, standard
+from bioretrieval_tui.search.fusion import best_first, fused, padded, rarest_share, standard
 from bioretrieval_tui.search.hits import Question
 from bioretrieval_tui.search.space import points, query_at, query_like, query_point
 
@@ -81,6 +83,73 @@ def test_standard_scores() -> None:
         assert standard(np.array([1, 2], np.float32), given).tolist() == [0, 0]
 
 
+def test_documents_that_bm25_does_not_find_count_as_zero() -> None:
+    one = padded(np.array([5], np.float32), 100)
+    assert (len(one), one.max(), np.count_nonzero(one)) == (100, 5, 1)
+    assert standard(np.array([5, 0], np.float32), one) == pytest.approx([9.95, -0.1], abs=0.01)
+    few = padded(np.array([5, 5, 5], np.float32), 100)
+    assert standard(np.array([5, 0], np.float32), few)[0] > 5
+    many = np.array([3, 2, 1], np.float32)
+    assert padded(many, 3).tolist() == [3, 2, 1]
+    # Where all that are looked at score alike, the word still counts.
+    same = padded(np.full(100, 2, np.float32), 100)
+    assert standard(np.array([2, 0], np.float32), same).tolist() == [1, -1]
+    for count in (0, 100):
+        assert not padded(np.zeros(0, np.float32), count).any()
+
+
+def _found(tmp_path: Path, texts: Mapping[str, str], query: str) -> list[str]:
+    path = tmp_path / "corpus.jsonl"
+    rows = [json.dumps({"_id": name, "text": text}) + "\n" for name, text in texts.items()]
+    path.write_text("".join(rows))
+    build_index("made", [path], HashingEncoder)
+    engine = SearchEngine(open_index("made"), HashingEncoder())
+    return [hit.id for hit in engine.search(Question(text=query, k=200)).hits]
+
+
+LONG = "the ponds were visited every week and the water level was written down "
+
+
+@pytest.mark.parametrize("others", [3, 20, 300])
+def test_the_only_document_with_the_word_comes_first(tmp_path: Path, others: int) -> None:
+    texts = {f"s{n}": f"Rain fell on day {n} as the registration number" for n in range(others)}
+    texts["target"] = 20 * LONG + "and registered as NCT09990001"
+    assert _found(tmp_path, texts, "NCT09990001")[0] == "target"
+    assert _found(tmp_path, texts, "unheard NCT09990001")[0] == "target"
+
+
+@pytest.mark.parametrize("holders", [2, 3, 8])
+def test_a_few_documents_of_equal_scores_come_first(tmp_path: Path, holders: int) -> None:
+    texts = {f"s{n}": f"Rain fell on day {n} as the registration number" for n in range(150)}
+    # Each said in the same words, so that BM25 scores them alike; apart from them in meaning.
+    texts |= {f"target{n}": f"{LONG} zileuton site{n}" for n in range(holders)}
+    found = _found(tmp_path, texts, "zileuton")
+    assert {*found[:holders]} == {f"target{n}" for n in range(holders)}
+
+
+def test_a_rare_word_beside_common_ones(tmp_path: Path) -> None:
+    texts = {f"s{n}": f"registration number of day {n % 7}" for n in range(150)}
+    texts["target"] = LONG + "zileuton"
+    assert _found(tmp_path, texts, "registration zileuton number")[0] == "target"
+
+
+def test_one_word_that_outweighs_the_others_is_what_the_query_asks_for(tmp_path: Path) -> None:
+    texts = {f"s{n}": f"cells and time of day {n % 7}" for n in range(60)}
+    texts["target"] = LONG + "tannate"
+    assert _found(tmp_path, texts, "cells tannate time")[0] == "target"
+    index = open_index("made")
+    assert rarest_share(index, weighted_terms("cells tannate time")) > 0.8
+    assert rarest_share(index, weighted_terms("unheard tannate")) == 1
+    assert rarest_share(index, weighted_terms("cells time")) == pytest.approx(0.5)
+    assert rarest_share(index, weighted_terms("unheard")) == 0
+
+
+def test_a_query_without_a_lexical_hit_is_ranked_by_the_vectors(tmp_path: Path) -> None:
+    texts = {"a": "asthma of the child", "b": "statins and lipids"}
+    assert _found(tmp_path, texts, "unheard")
+    assert _found(tmp_path, texts, "of the")
+
+
 def test_ties_go_by_label() -> None:
     labels = np.array([3, 5, 9], np.int64)
     assert best_first(labels, np.array([1, 2, 2], np.float32)).tolist() == [1, 2, 0]
@@ -106,7 +175,7 @@ def test_the_query_moves_towards_what_is_on_top(
     monkeypatch.setattr(fusion, "_TOWARDS", 0.0)
     more, still = fused(index, found, vector, terms, None)
     plain = standard(more.dense, found.by_meaning.scores)
-    words = standard(more.lexical, found.by_words.scores)
+    words = standard(more.lexical, padded(found.by_words.scores, fusion.DEPTH))
     assert words.max() < fusion._FAR_OUT
     plain += fusion._WORDS * words
     assert still == pytest.approx(plain, abs=1e-5)

@@ -74,6 +74,8 @@ class Desk:
         self.documents: Sequence[Document] = ()
         self.report: Reporter | None = None
         self.ensured: asyncio.Future[Ensured] | None = None
+        self.with_vectors: list[bool] = []
+        """What the catalogue's index was asked to be prepared with, each time."""
         self.indexes: list[IndexInfo] | BioRetrievalError = []
         self.closed = 0
         self.began: list[Asked] = []
@@ -147,9 +149,15 @@ class ScriptedClient:
     desk: Desk
 
     async def ensure_catalogue(
-        self, documents: Sequence[Document], fingerprint: str, *, on_progress: Reporter
+        self,
+        documents: Sequence[Document],
+        fingerprint: str,
+        *,
+        vectors: bool = True,
+        on_progress: Reporter,
     ) -> Ensured:
         self.desk.documents, self.desk.report = documents, on_progress
+        self.desk.with_vectors.append(vectors)
         self.desk.ensured = asyncio.get_running_loop().create_future()
         return await self.desk.ensured
 

@@ -584,3 +584,21 @@ async def test_a_library_that_cannot_be_written_is_told_and_nothing_is_lost(
         await session.press("slash", "ctrl+u", "up")
         assert session.line.value == QUERY
     assert (home / "data" / "library.sqlite").read_text().startswith("no database")
+
+
+async def test_bm25_over_the_catalogue_prepares_no_model(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), pane="search") as session:
+        await session.press("escape", "m", "m")  # hybrid, dense, lexical
+        assert scripted.with_vectors == [True, False]
+        scripted.ready()
+        await session.settle()
+        session.line.value = "newborn"
+        await session.until(lambda: "newborn" in scripted.waiting)
+        assert ("catalogue", "warm") not in scripted.asked
+        scripted.answer("newborn", HITS)
+        await session.press("m")  # hybrid again: now vectors are needed
+        assert scripted.with_vectors == [True, False, True]
+        scripted.ready()
+        await session.until(lambda: "newborn" in scripted.waiting)
+        await session.press("m", "m")
+        assert scripted.with_vectors == [True, False, True]

@@ -255,7 +255,9 @@ def _fetch(asked: Asked, reporter: Reporter, *, download: bool) -> None:
     from bioretrieval_tui.evaluation.layout import find_parts
 
     find_parts(asked.folder, asked.split)
-    pairs = ((asked.model, asked.recipe), (asked.reranker, asked.reranker_recipe))
+    pairs = [(asked.reranker, asked.reranker_recipe)]
+    if asked.encodes:
+        pairs.insert(0, (asked.model, asked.recipe))
     for name, recipe in pairs:
         if name is not None and name != MODEL_ID:
             fetch_missing(name, recipe, reporter, download=download)

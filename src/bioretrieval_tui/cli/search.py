@@ -133,8 +133,9 @@ def search(
     read = question if chosen is None else _deeper(question, RERANKED)
     name = name or CATALOGUE
     with narrated(quiet=quiet) as reporter:
-        found, note = _catalogue_ready(name, device, reporter)
-        engine = _opened(name, device, reporter, model=mode != "lexical" or why)
+        model = mode != "lexical"
+        found, note = _catalogue_ready(name, device, reporter, model=model)
+        engine = _opened(name, device, reporter, model=model)
         try:
             answer = engine.search(read)
             hits: Sequence[Hit] = answer.hits
@@ -190,7 +191,7 @@ def similar(
     with narrated(quiet=quiet) as reporter:
         found, note = None, None
         for needed in {name, target}:
-            made, told = _catalogue_ready(needed, device, reporter)
+            made, told = _catalogue_ready(needed, device, reporter, model=True)
             found, note = made or found, told or note
         engine = _opened(name, device, reporter, model=False)
         try:
@@ -225,7 +226,7 @@ def _opened(name: str, device: str, reporter: Reporter, *, model: bool) -> Searc
 
 
 def _catalogue_ready(
-    name: str, device: str, reporter: Reporter
+    name: str, device: str, reporter: Reporter, *, model: bool
 ) -> tuple[Catalogue | None, str | None]:
     """Where `name` is the catalogue: it, after its index was brought up to date, and why that
     could not be done where it had to stay as it was."""
@@ -242,7 +243,7 @@ def _catalogue_ready(
     ensured = ensure_catalogue_index(
         documents,
         fingerprint(documents),
-        lambda: load_encoder(device=device, reporter=reporter),
+        (lambda: load_encoder(device=device, reporter=reporter)) if model else None,
         reporter,
     )
     return found, ensured.note

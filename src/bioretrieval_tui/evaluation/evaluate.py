@@ -55,6 +55,11 @@ class Asked:
     reranker: str | None = None
     reranker_recipe: Encoding | None = None
 
+    @property
+    def encodes(self) -> bool:
+        """Whether a mode needs the model; BM25 does not."""
+        return any(mode != "lexical" for mode in self.modes)
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -206,9 +211,14 @@ def opened(
     if name is None:
         model = asked.model or embedded.MODEL_ID
         name = ensure_index(
-            benchmark, model, asked.recipe, device=asked.device, reporter=reporter
+            benchmark,
+            model,
+            asked.recipe,
+            vectors=asked.encodes,
+            device=asked.device,
+            reporter=reporter,
         ).name
-    engine = SearchEngine.open(name, device=asked.device, reporter=reporter)
+    engine = SearchEngine.open(name, device=asked.device, reporter=reporter, ready=asked.encodes)
     try:
         if not any(engine.index.documents.lookup(one) for one in benchmark.judged()):
             raise IndexFault(
@@ -258,7 +268,7 @@ def evaluate(
             absent=len(benchmark.judged()) - len(known),
             match=match,
             instruction=instruction,
-            device=ready.engine.load().device,
+            device=ready.engine.load().device if asked.encodes else "cpu",
             asked=asked,
             results=tuple(results),
         )

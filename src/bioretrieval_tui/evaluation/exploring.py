@@ -134,7 +134,7 @@ class Explorer:
 
         benchmark = self._opened()
         # Opened anew each time, by sizes and remembered checksums: it may be replaced meanwhile.
-        index = open_index(self._index)
+        index = open_index(self._index, vectors=False)
         try:
             return query_view(benchmark, self._rankings, query, titles_in(index.documents))
         finally:
@@ -144,7 +144,7 @@ class Explorer:
         from bioretrieval_tui.index.registry import open_index
 
         self._opened()
-        index = open_index(self._index)
+        index = open_index(self._index, vectors=False)
         try:
             found = index.documents.find(request.document)
         finally:

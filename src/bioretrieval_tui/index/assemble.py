@@ -154,7 +154,10 @@ def assemble(
     reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
     graph_settings = _finish_graph(filled, graph_settings, matrix, dead, writer.died)
     reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
-    filled.graph.save(generation / GRAPH)
+    if filled.graph is None:
+        (generation / GRAPH).touch()
+    else:
+        filled.graph.save(generation / GRAPH)
     np.save(generation / DEAD, dead)
     reporter(Progress("linking", 4, 4, unit="steps"))
 
@@ -207,7 +210,11 @@ def assemble(
     return manifest
 
 
-def _start_graph(facts: ModelFacts, settings: GraphSettings, base: Base | None) -> GraphBuilder:
+def _start_graph(
+    facts: ModelFacts, settings: GraphSettings, base: Base | None
+) -> GraphBuilder | None:
+    if not facts.dimension:
+        return None
     if base is None:
         return GraphBuilder(facts.dimension, settings, WINDOW)
     return GraphBuilder.grown_from(load_graph(base.manifest, base.folder), settings)
@@ -217,6 +224,8 @@ def _finish_graph(
     filled: Filled, settings: GraphSettings, matrix: Matrix, dead: Labels, died: set[int]
 ) -> GraphSettings:
     """Bury what died, and choose the `ef` that reaches the target recall."""
+    if filled.graph is None:
+        return settings
     filled.graph.bury(np.array(sorted(died), dtype=np.int64))
     return filled.graph.tuned(settings, probe(matrix, dead, filled.facts.similarity))
 
@@ -241,7 +250,7 @@ def _build_fields(
 def _matrix(path: Path, rows: int, facts: ModelFacts, base: Base | None) -> Matrix:
     """The vectors of the old segments and of the new one."""
     parts: list[Halves] = list(base.matrix.parts) if base is not None else []
-    if rows:
+    if rows and facts.dimension:
         parts.append(np.memmap(path, dtype="<f2", mode="r", shape=(rows, facts.dimension)))
     return Matrix(parts, facts.dimension)
 

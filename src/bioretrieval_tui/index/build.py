@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from bioretrieval_tui.corpus.reading import ReadSettings
 from bioretrieval_tui.corpus.store import DocumentStore
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
@@ -30,9 +32,17 @@ from bioretrieval_tui.index.manifest import (
     read_manifest,
 )
 from bioretrieval_tui.index.matrix import open_dead, open_matrix
+from bioretrieval_tui.index.pipeline import WINDOW
+from bioretrieval_tui.index.pool import VectorPool
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.sweep import sweep_index, sweep_removed
-from bioretrieval_tui.index.vectorise import ModelVectors, Vectoriser, facts_in
+from bioretrieval_tui.index.vectorise import (
+    ModelFacts,
+    ModelVectors,
+    NoVectors,
+    Vectoriser,
+    facts_in,
+)
 from bioretrieval_tui.progress import Reporter, silent
 
 
@@ -122,12 +132,15 @@ def add_from(
     _refuse_catalogue(name)
     folder = index_folder(name)
     with _work(name, "extended"), open_base(name, whole=True) as base:
-        vectoriser = ModelVectors(
-            folder,
-            factory_of(base.manifest),
-            facts=facts_in(base.manifest),
-            old=(facts_in(base.manifest), base.store, base.matrix),
-        )
+        facts = facts_in(base.manifest)
+        vectoriser: Vectoriser = NoVectors(facts)
+        if base.manifest.encoded:
+            vectoriser = ModelVectors(
+                folder,
+                factory_of(base.manifest),
+                facts=facts,
+                old=(facts, base.store, base.matrix),
+            )
         return _assembled(name, feed, vectoriser, Settings(base=base), reporter, reading)
 
 
@@ -143,9 +156,11 @@ def compact_index(name: str, *, reporter: Reporter = silent) -> Outcome:
     folder = index_folder(name)
     with _work(name, "compacted"), open_base(name) as base:
         facts = facts_in(base.manifest)
-        vectoriser = ModelVectors(
-            folder, _no_encoder, facts=facts, old=(facts, base.store, base.matrix)
-        )
+        vectoriser: Vectoriser = NoVectors(facts)
+        if base.manifest.encoded:
+            vectoriser = ModelVectors(
+                folder, _no_encoder, facts=facts, old=(facts, base.store, base.matrix)
+            )
         settings = Settings(
             ids=base.manifest.ids, fingerprint=base.manifest.fingerprint, history=base.manifest
         )
@@ -173,6 +188,45 @@ def build_from(
         vectoriser = ModelVectors(folder, encoder_factory, old=old)
         settings = Settings(ids=ids, fingerprint=fingerprint)
         return _assembled(name, feed, vectoriser, settings, reporter, reading)
+
+
+def build_lexical(
+    name: str,
+    feed: Feed,
+    facts: ModelFacts,
+    *,
+    reporter: Reporter = silent,
+    fingerprint: str | None = None,
+) -> Outcome:
+    """Build the index `name` for BM25 alone: no vectors, and no model is loaded.
+
+    facts: of the model that may encode the documents later. Vectors of an index that is replaced
+    are kept in the pool for that.
+
+    Raises: as `build_index`.
+    """
+    with _work(name, "built", pools=False):
+        with _old_index(name) as base:
+            if base is not None and base.manifest.encoded:
+                _keep_vectors(base)
+        return _assembled(
+            name, feed, NoVectors(facts), Settings(fingerprint=fingerprint), reporter, None
+        )
+
+
+def _keep_vectors(base: Base) -> None:
+    """Put the vectors of an index into its pool, where the next build that encodes finds them."""
+    facts = facts_in(base.manifest)
+    pool = VectorPool(base.folder, facts.key, facts.dimension)
+    try:
+        first = 0
+        for documents in base.store.batches(WINDOW):
+            labels = np.arange(first, first + len(documents), dtype=np.int64)
+            digests = [document.content_hash() for document in documents]
+            pool.append(digests, base.matrix.halves(labels))
+            first += len(documents)
+    finally:
+        pool.close()
 
 
 def build_with_vectors(
@@ -273,8 +327,11 @@ def _assembled(
 
 
 @contextlib.contextmanager
-def _work(name: str, doing: str) -> Iterator[None]:
-    """Hold the index for writing, sweep before and after, and say what a bad disk means."""
+def _work(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
+    """Hold the index for writing, sweep before and after, and say what a bad disk means.
+
+    pools: whether a finished build uses up the vectors that unfinished ones left.
+    """
     folder = index_folder(name)
     with writing(name, doing), _storage_faults(name):
         sweep_removed()
@@ -285,7 +342,7 @@ def _work(name: str, doing: str) -> Iterator[None]:
             finished = True
         finally:
             # Takes the ruin of a failed build as well as what a new one has replaced.
-            sweep_index(folder, pools=finished)
+            sweep_index(folder, pools=finished and pools)
 
 
 def _refuse_catalogue(name: str) -> None:

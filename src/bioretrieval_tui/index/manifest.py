@@ -84,7 +84,11 @@ class GraphSettings(
 class Manifest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """All that is known of an index. `dtype` is that of the stored vectors."""
+    """All that is known of an index.
+
+    dtype: of the stored vectors; dimension: 0 for an index without vectors, which serves BM25
+    alone: its vector and graph files are empty, and `model` is the one that may encode it later.
+    """
 
     format: int
     name: str
@@ -122,6 +126,11 @@ class Manifest(
     """What the catalogue index was made from; None for other indexes."""
     checksum: str = ""
     """Hex SHA-256 of this manifest with `checksum` empty."""
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the documents have vectors; False for an index that serves BM25 alone."""
+        return self.dimension > 0
 
     @property
     def rows(self) -> int:
@@ -245,7 +254,8 @@ def _parse(name: str, data: bytes) -> Manifest:
         and manifest.recipe_hash == recipe_hash(manifest.recipe)
         and _sound_names(manifest)
         and manifest.dtype == "float16"
-        and manifest.dimension > 0
+        and manifest.dimension >= 0
+        and (manifest.encoded or not any(manifest.files[one].bytes for one in manifest.matrices()))
         and 0 < manifest.documents <= manifest.rows
         and (manifest.fields is not None) == (manifest.format == FORMAT)
     )

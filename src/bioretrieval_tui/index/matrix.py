@@ -95,7 +95,7 @@ def open_matrix(manifest: Manifest, folder: Path) -> Matrix:
             size = path.stat().st_size
             if size != expected:
                 raise fault(manifest, f"{VECTORS} has {size:,} bytes, not {expected:,}")
-            if segment.rows:
+            if segment.rows and manifest.encoded:
                 shape = (segment.rows, manifest.dimension)
                 parts.append(np.memmap(path, dtype="<f2", mode="r", shape=shape))
         except FileNotFoundError:

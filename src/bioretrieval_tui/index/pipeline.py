@@ -44,13 +44,14 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A filled segment: the facts of its vectors, and the graph with all of them."""
+    """A filled segment: the facts of its vectors, and the graph with all of them; None where the
+    documents get no vectors."""
 
     facts: ModelFacts
-    graph: GraphBuilder
+    graph: GraphBuilder | None
 
 
-GraphStarter = Callable[[ModelFacts], GraphBuilder]
+GraphStarter = Callable[[ModelFacts], GraphBuilder | None]
 
 
 def fill(
@@ -161,7 +162,7 @@ class _Reader(threading.Thread):
 class _Sink(threading.Thread):
     """Writes vectors, grows the graph and cuts words, window by window in order."""
 
-    def __init__(self, path: Path, graph: GraphBuilder, runs: RunWriter) -> None:
+    def __init__(self, path: Path, graph: GraphBuilder | None, runs: RunWriter) -> None:
         super().__init__(name="inserting", daemon=True)
         self._path = path
         self._graph = graph
@@ -205,9 +206,10 @@ class _Sink(threading.Thread):
                 while (window := self._waiting.get()) is not None:
                     first, documents, vectors = window
                     out.write(np.ascontiguousarray(vectors, dtype="<f2").data)
-                    if self._total:
-                        self._graph.expect(self._total)
-                    self._graph.add(vectors.astype(np.float32), first)
+                    if self._graph is not None:
+                        if self._total:
+                            self._graph.expect(self._total)
+                        self._graph.add(vectors.astype(np.float32), first)
                     self._runs.add(first, documents)
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             self._error = error

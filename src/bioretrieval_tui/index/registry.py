@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import os
 import secrets
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index.layout import (
     FIELDS,
+    GRAPH,
     LEXICAL,
     MANIFEST,
     POOL_HASH_BYTES,
@@ -30,6 +32,7 @@ from bioretrieval_tui.index.lock import writing
 from bioretrieval_tui.index.manifest import (
     REBUILD,
     Manifest,
+    check_content,
     check_contents,
     check_sizes,
     read_manifest,
@@ -71,17 +74,46 @@ class IndexInfo:
     """What a filter may name; None for an index that is too old for filters."""
 
 
-@dataclass(frozen=True, slots=True)
 class OpenIndex:
-    """A complete, checked index, open for reading."""
+    """A complete index, open for reading, whose files were compared with the manifest.
 
-    manifest: Manifest
-    folder: Path
-    documents: DocumentStore
-    vectors: VectorStore
-    lexical: LexicalIndex
-    fields: FieldIndex | None = None
-    """None for an index that is too old for filters; see `filterable`."""
+    fields: None for an index that is too old for filters; see `filterable`.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        folder: Path,
+        documents: DocumentStore,
+        lexical: LexicalIndex,
+        fields: FieldIndex | None,
+    ) -> None:
+        self.manifest = manifest
+        self.folder = folder
+        self.documents = documents
+        self.lexical = lexical
+        self.fields = fields
+        self._vectors: VectorStore | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def vectors(self) -> VectorStore:
+        """The vectors; checked, and their graph loaded, when they are first needed.
+
+        Raises:
+            IndexFault: the index has none, they are damaged, or a newer build replaced them.
+        """
+        with self._opening:
+            if self._vectors is None:
+                try:
+                    self._vectors = _open_vectors(self.manifest, self.folder)
+                except FileNotFoundError as error:
+                    if manifest_of(self.manifest.name).generation == self.manifest.generation:
+                        raise _lacks_file(self.manifest, error) from error
+                    raise IndexFault(
+                        f"index {self.manifest.name} was replaced meanwhile", remedy="try again"
+                    ) from error
+            return self._vectors
 
     def filterable(self) -> FieldIndex:
         """The fields, where there must be some. Raises IndexFault for an index without."""
@@ -163,18 +195,20 @@ def manifest_of(name: str) -> Manifest:
         raise _missing(name) from None
 
 
-def open_index(name: str) -> OpenIndex:
-    """Open an index after comparing every file with the manifest.
+def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
+    """Open an index after comparing its files with the manifest.
 
-    A build that completes meanwhile is no fault: the newer generation is opened then.
+    vectors: False leaves vectors and graph unread until they are first needed, which BM25 never
+    does. A build that completes meanwhile is no fault: the newer generation is opened then.
 
     Raises:
-        NotFoundError: there is none. IndexFault: it is damaged. UsageError: an impossible name.
+        NotFoundError: there is none. IndexFault: it is damaged, or has no vectors though they are
+            asked for. UsageError: an impossible name.
     """
     from bioretrieval_tui.corpus.store import DocumentStore
     from bioretrieval_tui.index.fields.opened import FieldIndex
     from bioretrieval_tui.index.lexical.bm25 import LexicalIndex
-    from bioretrieval_tui.index.vectors import HnswStore
+    from bioretrieval_tui.index.matrix import open_dead
 
     folder = index_folder(name)
     for _ in range(_TRIES):
@@ -182,7 +216,10 @@ def open_index(name: str) -> OpenIndex:
         documents: DocumentStore | None = None
         try:
             check_sizes(manifest, folder)
-            check_contents(manifest, folder)
+            dense = _dense_files(manifest)
+            for path in manifest.files:
+                if path not in dense:
+                    check_content(manifest, folder, path, fresh=False)
             documents = DocumentStore([folder / path for path in manifest.stores()])
             if documents.rows != manifest.rows:
                 raise IndexFault(
@@ -191,20 +228,21 @@ def open_index(name: str) -> OpenIndex:
                     remedy=REBUILD,
                 )
             words = LexicalIndex(folder / manifest.path(LEXICAL), manifest.lexical, name=name)
-            vectors = HnswStore(manifest, folder)
             fields = None
             if manifest.fields is not None:
                 fields = FieldIndex(
                     folder / manifest.path(FIELDS),
                     manifest.fields,
                     name=name,
-                    dead=vectors.dead,
+                    dead=open_dead(manifest, folder),
                     lexical=words,
                     documents=documents,
                 )
-            # Now, and not at the first search: by then a newer build may have swept the file.
-            vectors.ready()
-            return OpenIndex(manifest, folder, documents, vectors, words, fields)
+            index = OpenIndex(manifest, folder, documents, words, fields)
+            if vectors:
+                # Now, and not at the first search: by then a newer build may have swept the files.
+                _ = index.vectors
+            return index
         except (FileNotFoundError, IndexFault) as error:
             if documents is not None:
                 documents.close()
@@ -214,6 +252,31 @@ def open_index(name: str) -> OpenIndex:
                 raise
             raise _lacks_file(manifest, error) from error
     raise IndexFault(f"index {name} is replaced again and again", remedy="try again later")
+
+
+def _dense_files(manifest: Manifest) -> set[str]:
+    """What only dense search reads, as `files` names it."""
+    return {*manifest.matrices(), manifest.path(GRAPH)}
+
+
+def _open_vectors(manifest: Manifest, folder: Path) -> VectorStore:
+    """Check and open the vectors, with the graph where searches will walk it.
+
+    Raises:
+        IndexFault: there are none, or they are damaged. FileNotFoundError: they were swept.
+    """
+    from bioretrieval_tui.index.vectors import HnswStore
+
+    if not manifest.encoded:
+        raise IndexFault(
+            f"index {manifest.name} has no vectors: it was built for BM25 alone",
+            remedy="search it with the mode lexical, or build it again with a model",
+        )
+    for path in sorted(_dense_files(manifest)):
+        check_content(manifest, folder, path, fresh=False)
+    store = HnswStore(manifest, folder)
+    store.ready()
+    return store
 
 
 def remove_index(name: str) -> int:
@@ -264,7 +327,7 @@ def _look_at(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
     return IndexInfo(
         name=manifest.name,
         documents=manifest.documents,
-        model=manifest.model,
+        model=manifest.model if manifest.encoded else "none (BM25 only)",
         dimension=manifest.dimension,
         dtype=manifest.dtype,
         device=manifest.device,

@@ -18,7 +18,9 @@ import numpy.typing as npt
 from bioretrieval_tui.catalog.entries import Encoding, Similarity
 from bioretrieval_tui.corpus.document import Document
 from bioretrieval_tui.corpus.store import DocumentStore
+from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, Vectors
+from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, ModelError
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.matrix import Matrix
@@ -69,6 +71,20 @@ def facts_in(manifest: Manifest) -> ModelFacts:
         manifest.dimension,
         manifest.similarity,
         manifest.normalised,
+    )
+
+
+def embedded_facts() -> ModelFacts:
+    """The facts of the embedded model, which is not loaded for them."""
+    recipe = embedded.RECIPE
+    return ModelFacts(
+        embedded.MODEL_ID,
+        embedded.REVISION,
+        recipe,
+        recipe_hash(recipe),
+        embedded.DIMENSION,
+        recipe.similarity or "cosine",
+        normalised=True,
     )
 
 
@@ -219,6 +235,32 @@ class ModelVectors:
             self._encoder = encoder
             self._tokens_before = encoder.tokens
         return self._encoder
+
+
+class NoVectors:
+    """Gives documents no vectors, for an index that serves BM25 alone.
+
+    facts: of the model that may encode the documents later. It is not loaded.
+    """
+
+    device = ""
+    encoded = 0
+    seconds = 0.0
+    tokens = 0
+
+    def __init__(self, facts: ModelFacts) -> None:
+        self._facts = msgspec.structs.replace(facts, dimension=0)
+
+    def start(self) -> ModelFacts:
+        """See `Vectoriser.start`."""
+        return self._facts
+
+    def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:  # noqa: ARG002 - protocol
+        """float16 (n, 0)."""
+        return np.empty((len(documents), 0), dtype=np.float16)
+
+    def close(self) -> None:
+        """See `Vectoriser.close`."""
 
 
 def halved(vectors: Vectors, count: int, encoder: Encoder) -> Halves:

@@ -178,6 +178,9 @@ class _Parts:
     def vectors(self) -> Iterator[Check]:
         """The matrices: as many as documents, all numbers, of length 1 where that is promised."""
         manifest = self._manifest
+        if not manifest.encoded:
+            yield Check("vectors", True, "none: the index serves BM25 alone")
+            return
         if not self._sound >= set(manifest.matrices()):
             return
         self._matrix = matrix = open_matrix(manifest, self._folder)

@@ -12,11 +12,12 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import EncoderFactory
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
-from bioretrieval_tui.index.build import build_from
+from bioretrieval_tui.index.build import build_from, build_lexical
 from bioretrieval_tui.index.intake import feed_documents
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.lock import IndexBusy
 from bioretrieval_tui.index.registry import open_index
+from bioretrieval_tui.index.vectorise import embedded_facts
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 _LONGEST_WAIT = 600.0
@@ -36,10 +37,13 @@ class Ensured:
 def ensure_catalogue_index(
     documents: Iterable[Document],
     fingerprint: str,
-    encoder_factory: EncoderFactory,
+    encoder_factory: EncoderFactory | None,
     reporter: Reporter = silent,
 ) -> Ensured:
     """Make sure that the index `catalogue` holds `documents`, whose content `fingerprint` names.
+
+    encoder_factory: None where BM25 is all that is needed: an index without vectors will do then,
+    and nothing is encoded.
 
     An index with the same fingerprint and the embedded model's identity is left alone; then
     neither documents nor encoder are touched. Where another process is building it, that one is
@@ -53,17 +57,19 @@ def ensure_catalogue_index(
     wanted = _identity(fingerprint)
     deadline = time.monotonic() + _LONGEST_WAIT
     while True:
-        present = _present()
+        present = _present(vectors=encoder_factory is not None)
         if present is not None and present[0] == wanted:
             return Ensured(present[1], built=False)
         try:
-            outcome = build_from(
-                CATALOGUE,
-                feed_documents(documents, "catalogue"),
-                encoder_factory,
-                reporter=reporter,
-                fingerprint=wanted,
-            )
+            feed = feed_documents(documents, "catalogue")
+            if encoder_factory is None:
+                outcome = build_lexical(
+                    CATALOGUE, feed, embedded_facts(), reporter=reporter, fingerprint=wanted
+                )
+            else:
+                outcome = build_from(
+                    CATALOGUE, feed, encoder_factory, reporter=reporter, fingerprint=wanted
+                )
         except IndexBusy as error:
             if time.monotonic() > deadline:
                 raise
@@ -77,10 +83,10 @@ def ensure_catalogue_index(
         return Ensured(outcome.manifest.documents, built=True)
 
 
-def _present() -> tuple[str | None, int] | None:
+def _present(*, vectors: bool) -> tuple[str | None, int] | None:
     """Fingerprint and size of the index that is there and whole, or None."""
     try:
-        index = open_index(CATALOGUE)
+        index = open_index(CATALOGUE, vectors=vectors)
     except (NotFoundError, IndexFault):
         return None
     index.close()

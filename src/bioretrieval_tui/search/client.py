@@ -188,10 +188,14 @@ class SearchClient:
         documents: Sequence[Document],
         fingerprint: str,
         *,
+        vectors: bool = True,
         on_progress: Reporter | None = None,
     ) -> protocol.Ensured:
-        """Make sure that the index `catalogue` is there; see `catalogue.ensure_catalogue_index`."""
-        request = protocol.EnsureCatalogue(self._next_id(), fingerprint, list(documents))
+        """Make sure that the index `catalogue` is there; see `catalogue.ensure_catalogue_index`.
+
+        vectors: False where BM25 is all that is needed.
+        """
+        request = protocol.EnsureCatalogue(self._next_id(), fingerprint, list(documents), vectors)
         return await self._ask(request, protocol.Ensured, on_progress)
 
     async def list_indexes(self) -> list[IndexInfo]:

@@ -57,13 +57,16 @@ class SearchEngine:
     def open(
         cls, name: str, *, device: str = "auto", reporter: Reporter = silent, ready: bool = True
     ) -> Self:
-        """Open the index `name` and, where `ready`, load the model that it was built with.
+        """Open the index `name`.
+
+        ready: load its vectors and the model that it was built with now; otherwise a question
+        that needs them does, and BM25 needs neither.
 
         Raises:
             NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
             not here. UsageError: an impossible name or device.
         """
-        index = open_index(name)
+        index = open_index(name, vectors=ready)
         try:
             engine = cls(index, device=device)
             if ready:
@@ -77,6 +80,7 @@ class SearchEngine:
         """The encoder of the index, loaded when it is first asked for. Raises as `open` does."""
         with self._loading:
             if self._encoder is None:
+                _ = self.index.vectors  # without them there is no use for a model
                 encoder = encoder_of(self.index.manifest, device=self._device, reporter=reporter)
                 check_fit(self.index.manifest, encoder)
                 self._encoder = encoder

@@ -115,11 +115,13 @@ class Remove(msgspec.Struct, frozen=True, tag="remove"):
 
 
 class EnsureCatalogue(msgspec.Struct, frozen=True, tag="ensure_catalogue"):
-    """Make sure that the catalogue's own index is there and up to date."""
+    """Make sure that the catalogue's own index is there and up to date; vectors: False where BM25
+    is all that is needed."""
 
     id: int
     fingerprint: str
     documents: list[Document]
+    vectors: bool = True
 
 
 class ListIndexes(msgspec.Struct, frozen=True, tag="list"):

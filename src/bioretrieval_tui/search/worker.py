@@ -264,7 +264,9 @@ class Building:
         ensured = ensure_catalogue_index(
             request.documents,
             request.fingerprint,
-            lambda: load_encoder(device=self._device, reporter=reporter),
+            (lambda: load_encoder(device=self._device, reporter=reporter))
+            if request.vectors
+            else None,
             reporter,
         )
         self._send(protocol.Ensured(request.id, ensured.documents, ensured.built, ensured.note))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
@@ -19,6 +20,7 @@ from bioretrieval_tui.tui.text import Span
 if TYPE_CHECKING:
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.search.client import SearchClient
+    from bioretrieval_tui.search.protocol import Ensured
 
 PAUSE = 0.08
 """Seconds after the last key before a search is sent."""
@@ -42,7 +44,9 @@ class AskingPane(ListPane):
         self.infos: dict[str, IndexInfo] = {}
         self.state: tuple[Span, ...] = ()
         self.ready = False
-        """The catalogue's index is there and the model is loading or loaded."""
+        """The catalogue's index is there, with what the mode needs of it."""
+        self.with_vectors: bool | None = None
+        """What the catalogue's index is being prepared with, or was; None before that."""
         self._wait: Timer | None = None
         self._searching: Worker[None] | None = None
 
@@ -77,18 +81,24 @@ class AskingPane(ListPane):
 
     # Getting ready -----------------------------------------------------------------------
 
-    async def prepare(self) -> None:
-        """Make sure of the catalogue's index, then ask what was typed meanwhile."""
-        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+    def prepare(self) -> None:
+        """Make sure of what the mode needs of the catalogue's index: BM25 needs no vectors, and no
+        model is loaded for it."""
+        vectors = self.mode != "lexical" or self.beside
+        if self.with_vectors is not None and (
+            vectors == self.with_vectors or (self.ready and not vectors)
+        ):
+            return
+        self.with_vectors, self.ready = vectors, False
+        self.in_background("prepare", partial(self._prepare, vectors))
 
-        documents = catalogue_documents(self.catalogue)
+    async def _prepare(self, vectors: bool) -> None:
+        """Make sure of the catalogue's index, then ask what was typed meanwhile."""
         busy = self.owner.works.current
         waits = f"The catalogue waits: {busy.doing.lower()}" if busy else ""
         self.tell(Span(waits or "Starting the search process", "dim"))
         try:
-            ensured = await self.client.ensure_catalogue(
-                documents, fingerprint(documents), on_progress=self.tell_progress
-            )
+            ensured = await self.ensure_catalogue(vectors=vectors)
         except BioRetrievalError as error:
             self.tell(Span(error.line(), "error"))
             return
@@ -97,9 +107,18 @@ class AskingPane(ListPane):
         await self.learn()
         if self.query_text.strip():
             self.send()
-        else:
+        elif vectors:
             # Loads the model while the reader still thinks of a query.
             self._searching = self.in_background("search", self._warm)
+
+    async def ensure_catalogue(self, *, vectors: bool) -> Ensured:
+        """Have the catalogue's index made or brought up to date. Raises what the client does."""
+        from bioretrieval_tui.search.entries import catalogue_documents, fingerprint
+
+        documents = catalogue_documents(self.catalogue)
+        return await self.client.ensure_catalogue(
+            documents, fingerprint(documents), vectors=vectors, on_progress=self.tell_progress
+        )
 
     async def _warm(self) -> None:
         try:

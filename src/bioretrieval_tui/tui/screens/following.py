@@ -87,6 +87,8 @@ class FollowingPane(AskingPane):
         where = self.where if index == self.index else ""
         near: tuple[Hit, ...] = ()
         try:
+            if index == CATALOGUE and self.with_vectors is False:
+                self.with_vectors = (await self.ensure_catalogue(vectors=True)).documents > 0
             answer = await self.client.similar(hit.id, index=index, k=LIKE, where=where)
         except InterruptedByUser:
             return
@@ -94,7 +96,7 @@ class FollowingPane(AskingPane):
             self.tell()
             self.owner.say(error.line(), "error")
             return
-        if index != CATALOGUE and self.ready:
+        if index != CATALOGUE and self.ready and self.with_vectors:
             try:
                 found = await self.client.similar(
                     hit.id, index=index, k=NEAR, into=CATALOGUE, stream="near"

@@ -68,7 +68,7 @@ class SearchPane(ShowingPane):
     def on_mount(self) -> None:
         """Make the catalogue's index in the background, on this first need."""
         self.head()
-        self.in_background("prepare", self.prepare)
+        self.prepare()
         self.in_background("learn", self.learn)
         self.run_worker(self.load_queries, thread=True, group="history")
 
@@ -136,6 +136,7 @@ class SearchPane(ShowingPane):
 
     def _again(self) -> None:
         """Ask anew, or say how it will be asked."""
+        self.prepare()
         self.send()
         self.head()
 
@@ -147,6 +148,7 @@ class SearchPane(ShowingPane):
         self.beside = not self.beside
         self.close_facets()
         self.remove_class("-reading")
+        self.prepare()
         self.send()
         self.list_of_hits.focus()
 
