@@ -232,7 +232,14 @@ async def test_searches_during_a_build_and_its_cancellation(
     assert not list(index_folder("demo").glob(".building-*"))
 
 
-async def test_a_progress_callback_may_stop_the_work(large: Path) -> None:
+@pytest.mark.parametrize("disposition", [signal.default_int_handler, signal.SIG_IGN])
+async def test_a_progress_callback_may_stop_the_work(
+    large: Path, disposition: signal.Handlers, request: pytest.FixtureRequest
+) -> None:
+    """Also where SIGINT is ignored, as in the background of a script: children inherit that."""
+    before = signal.signal(signal.SIGINT, disposition)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+
     def stop(step: Progress) -> None:
         if step.stage == "encoding":
             raise InterruptedByUser("enough")
