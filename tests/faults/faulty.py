@@ -45,6 +45,7 @@ _PRELOADED = [
     "pytest",
     "faulty",
     "hnswlib",
+    "tantivy",
     "filelock",
     "lxml.etree",
     "platformdirs",
