@@ -25,6 +25,7 @@ from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.kept_rankings import (
     keep_rankings,
     make_folder,
+    run_files,
     stored_rankings,
     with_run_file,
 )
@@ -153,14 +154,15 @@ async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Pat
     job = with_run_file(EvaluateJob(str(folder), ("lexical",)), places())
     assert stored_rankings(job) is None
     make_folder(job)
-    kept = keep_rankings(job, await evaluated(job))
+    kept = await evaluated(job)
+    keep_rankings(job, kept)
     assert stored_rankings(job) == kept
     more = EvaluateJob(str(folder), ("lexical", "dense"))
     assert stored_rankings(with_run_file(more, places())) is None
     other = EvaluateJob(str(folder), ("lexical",), model="medcpt")
     assert stored_rankings(with_run_file(other, places())) is None
     client = SearchClient(device="cpu")
-    facts = (kept.summary.split, kept.summary.sha256, kept.summary.index, kept.runs)
+    facts = (kept.split, kept.sha256, kept.index, run_files(job, kept))
     try:
         rows = await client.open_benchmark(folder, *facts)
         assert rows is not None

@@ -20,7 +20,7 @@ from bioretrieval_tui.backend.protocol import (
     ModeScores,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.errors import BioRetrievalError, FilterError, UsageError
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.paths import places
@@ -201,7 +201,8 @@ async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk
     session.filter_by("mush:asthma")
     assert session.status()[0][1] == "error"
     assert session.where == "mesh:asthma"
-    assert not session.accept_filter("mush:asthma")
+    with pytest.raises(FilterError):
+        session.accept_filter("mush:asthma")
     session.lift_filter()
     await turns()
     assert scripted.questions[-1].where == ""
@@ -259,11 +260,11 @@ async def test_an_index_that_is_searched_next(face: Face, scripted: Desk) -> Non
     assert (face.index, session.where) == ("catalogue", "")
     assert face.said[-1].startswith("The filter was removed: ")
     scripted.indexes = [info("catalogue")]
-    assert await session.next_index() is None
-    assert face.said[-1] == "No index of your own yet: press 0 to build one"
+    with pytest.raises(UsageError, match="No index of your own yet: press 0 to build one"):
+        await session.next_index()
     scripted.indexes = BioRetrievalError("the search process ended")
-    assert await session.next_index() is None
-    assert face.said[-1] == "the search process ended"
+    with pytest.raises(BioRetrievalError, match="the search process ended"):
+        await session.next_index()
 
 
 def test_a_facet_is_a_clause_of_the_filter() -> None:
@@ -376,8 +377,8 @@ async def test_queries_are_sorted_filtered_and_compared(tmp_path: Path) -> None:
     session.filter_by("IN asthma")
     assert [row.id for row in session.shown] == ["3"]
     assert session.pair == ("lexical", "dense")
-    assert not session.next_pair()
-    assert "no other two modes" in explorer.told[-1]
+    with pytest.raises(UsageError, match="no other two modes"):
+        session.next_pair()
 
 
 async def test_only_the_chosen_query_is_shown(tmp_path: Path) -> None:

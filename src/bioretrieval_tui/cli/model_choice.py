@@ -100,9 +100,7 @@ def _entry(found: Catalogue, model: str) -> Model:
 
 
 def _hub_and_recipe(entry: Model) -> tuple[str, Encoding]:
-    recipe = entry.encoding
-    side = recipe and (recipe.document or recipe.query)
-    hub = (side.model if side else None) or next(iter(entry.hub), None)
+    recipe, hub = entry.encoding, entry.weights
     if recipe is None or hub is None:
         lacks = f"how '{entry.id}' encodes" if recipe is None else f"the location of '{entry.id}'"
         raise ModelError(

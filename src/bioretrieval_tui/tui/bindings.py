@@ -38,15 +38,13 @@ class OrderedKeys(App[None], inherit_bindings=False):
     """
 
     class Handled(Message):
-        """Follows a key through the same queues, so it arrives after the key's action.
+        """Follows a key through the same queues, so it arrives after the key's action; sent once
+        more, it follows the messages that the action has posted."""
 
-        Sent again, it follows the messages that the action has posted.
-        """
-
-        def __init__(self, target: MessagePump, *, again: bool) -> None:
+        def __init__(self, target: MessagePump, more: int) -> None:
             super().__init__()
             self.target = target
-            self.again = again
+            self.more = more
 
     def __init__(self, driver_class: type[Driver] | None, ansi_color: bool | None) -> None:
         super().__init__(driver_class=driver_class, ansi_color=ansi_color)
@@ -71,20 +69,13 @@ class OrderedKeys(App[None], inherit_bindings=False):
         self._under_way = time.monotonic()
         target = self.focused or self.screen
         await super().on_event(self._keys.popleft())
-        self._follow(target, again=True)
-
-    def _follow(self, target: MessagePump, *, again: bool) -> None:
-        if not target.post_message(self.Handled(target, again=again)):
-            self._key_done()
+        self._key_handled(self.Handled(target, 2))
 
     @on(Handled)
     def _key_handled(self, message: Handled) -> None:
-        if message.again:
-            self._follow(message.target, again=False)
-        else:
-            self._key_done()
-
-    def _key_done(self) -> None:
+        again = self.Handled(message.target, message.more - 1)
+        if message.more and message.target.post_message(again):
+            return
         self._under_way = 0.0
         if self._keys:
             # After what the action has requested, such as another focus.

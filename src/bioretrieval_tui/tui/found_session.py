@@ -37,8 +37,10 @@ class FoundPaper:
 def paper_of(document: Document, rank: int) -> FoundPaper:
     """A document as a paper."""
     year, url = document_year(document.metadata), document_url(document)
-    known = document.metadata
-    hit = Hit(rank, document.id, document.title, document.text, year, url, 0.0, metadata=known)
+    hit = Hit(
+        rank, document.id, document.title, document.text, year, url, 0.0,
+        metadata=document.metadata,
+    )  # fmt: skip
     return FoundPaper(hit, line_of(document))
 
 
@@ -65,7 +67,6 @@ class FoundSession:
         self.under_way = False
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -75,15 +76,15 @@ class FoundSession:
         self.request, self.papers, self.starred = request, [], {}
         self.total, self.problem, self.under_way = None, "", True
         self._known = set()
-        self._task = asyncio.get_running_loop().create_task(self._find(request))
-        self._tasks.add(self._task)
-        self._task.add_done_callback(self._tasks.discard)
+        task = asyncio.get_running_loop().create_task(self._find(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self._changed()
 
     def stop(self) -> None:
         """Stop the search; its papers stay."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def close(self) -> None:
         """Stop, call back no more, and wait for the end of every process."""
@@ -92,20 +93,17 @@ class FoundSession:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def star(self, identifier: str) -> bool:
-        """Star or unstar a paper; returns whether it has a star now."""
+    def star(self, identifier: str) -> None:
+        """Star or unstar a paper."""
         if identifier in self.starred:
             del self.starred[identifier]
-            return False
-        self.starred[identifier] = None
-        return True
+        else:
+            self.starred[identifier] = None
 
     def star_all(self) -> None:
         """Star all papers, or unstar them if all are starred."""
-        everything = dict.fromkeys(paper.hit.id for paper in self.papers)
-        self.starred = (
-            {} if len(self.starred) == len(everything) else {**self.starred, **everything}
-        )
+        missing = [paper.hit.id for paper in self.papers if paper.hit.id not in self.starred]
+        self.starred = self.starred | dict.fromkeys(missing) if missing else {}
 
     def chosen(self) -> Mapping[str, bytes]:
         """The lines of the starred papers by their id."""
@@ -127,7 +125,7 @@ class FoundSession:
             problem = f"unexpected {type(error).__name__}: {error}"
         finally:
             if self.request is request:
-                self.under_way, self.problem, self._task = False, problem, None
+                self.under_way, self.problem = False, problem
                 self._tell()
 
     def _hear(self, request: FetchRequest, event: protocol.Event) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,21 +12,12 @@ from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import Places, write_atomically
+from bioretrieval_tui.paths import Places, save_file
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.records import EvaluationRecord
 
 _FACTS = "evaluation.json"
-_RUN = "run.trec"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRankings:
-    """An evaluation with stored rankings; runs: TREC run file by mode."""
-
-    summary: EvaluationSummary
-    runs: dict[str, str]
 
 
 def with_run_file(job: EvaluateJob, where: Places) -> EvaluateJob:
@@ -37,57 +26,37 @@ def with_run_file(job: EvaluateJob, where: Places) -> EvaluateJob:
         (str(Path(job.folder).absolute()), job.split or "", job.model or "", job.reranker or "")
     )
     key = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return msgspec.structs.replace(job, run_file=str(where.cache / "runs" / key / _RUN))
+    return msgspec.structs.replace(job, run_file=str(where.cache / "runs" / key / "run.trec"))
 
 
-def stored_rankings(job: EvaluateJob) -> StoredRankings | None:
-    """The stored rankings of a job (see `with_run_file`), if they have all of its modes."""
-    if job.run_file is None:
-        return None
+def stored_rankings(job: EvaluateJob) -> EvaluationSummary | None:
+    """The stored summary of a job (see `with_run_file`), if there are rankings by all its modes."""
     try:
-        data = (Path(job.run_file).parent / _FACTS).read_bytes()
+        data = (Path(job.run_file or "").parent / _FACTS).read_bytes()
         summary = msgspec.json.decode(data, type=EvaluationSummary)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    modes = [run.mode for run in summary.runs]
-    if not set(job.modes) <= set(modes):
-        return None
-    return StoredRankings(summary, _run_files(Path(job.run_file), modes))
+    return summary if {*job.modes} <= {run.mode for run in summary.runs} else None
 
 
 def make_folder(job: EvaluateJob) -> None:
-    """Create the folder that the rankings go to.
-
-    Raises:
-        BioRetrievalError: it cannot be created.
-    """
-    if job.run_file is None:
-        return
-    folder = Path(job.run_file).parent
+    """Create the folder that the rankings go to. Raises BioRetrievalError if that fails."""
+    folder = Path(job.run_file or "").parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BioRetrievalError(f"rankings cannot be kept in {folder}: {error.strerror}") from error
 
 
-def keep_rankings(job: EvaluateJob, summary: EvaluationSummary) -> StoredRankings:
-    """Store the summary of a finished job beside its rankings.
-
-    Raises:
-        BioRetrievalError: it cannot be written.
-    """
-    if job.run_file is None:
-        raise BioRetrievalError("the rankings of this evaluation were not kept")
-    path = Path(job.run_file)
-    try:
-        write_atomically(path.parent / _FACTS, msgspec.json.encode(summary))
-    except OSError as error:
-        raise BioRetrievalError(f"the rankings cannot be kept: {error.strerror}") from error
-    return StoredRankings(summary, _run_files(path, [run.mode for run in summary.runs]))
+def keep_rankings(job: EvaluateJob, summary: EvaluationSummary) -> None:
+    """Store the summary of a finished job beside its rankings. Raises BioRetrievalError."""
+    path = Path(job.run_file or "").parent / _FACTS
+    save_file(path, msgspec.json.encode(summary), "the rankings")
 
 
-def _run_files(path: Path, modes: Sequence[str]) -> dict[str, str]:
-    # As `evaluation.trec.run_paths` names them.
+def run_files(job: EvaluateJob, summary: EvaluationSummary) -> dict[str, str]:
+    """The TREC run file of each mode, as `evaluation.trec.run_paths` names them."""
+    path, modes = Path(job.run_file or ""), [run.mode for run in summary.runs]
     if len(modes) == 1:
         return {modes[0]: str(path)}
     return {mode: str(path.with_name(f"{path.stem}.{mode}{path.suffix}")) for mode in modes}
@@ -102,17 +71,11 @@ def encoder_of(catalogue: Catalogue, model: str | None) -> tuple[str | None, Enc
     model: catalogue id, hub id or folder."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
-    if model is None or model == MODEL_ID:
+    models = catalogue.of_type(Model)
+    entry = next((one for one in models if model == one.id or model in one.hub), None)
+    if model in (None, MODEL_ID) or (entry and MODEL_ID in entry.hub):
         return None, None
-    named = catalogue.by_id.get(model)
-    by_hub = next((one for one in catalogue.of_type(Model) if model in one.hub), None)
-    entry = named if isinstance(named, Model) else by_hub
-    if entry is None:
-        return model, None
-    if MODEL_ID in entry.hub:
-        return None, None
-    sides = entry.encoding and (entry.encoding.document or entry.encoding.query)
-    return (sides.model if sides else None) or next(iter(entry.hub), model), entry.encoding
+    return (entry.weights or model, entry.encoding) if entry else (model, None)
 
 
 def exploring_job(
@@ -125,11 +88,10 @@ def exploring_job(
     reranker: str | None = None,
 ) -> EvaluateJob:
     """The job that ranks a benchmark to explore it."""
-    hub, recipe = encoder_of(catalogue, model)
-    reranking, reranking_recipe = encoder_of(catalogue, reranker) if reranker else (None, None)
+    reranking, recipe = encoder_of(catalogue, reranker) if reranker else (None, None)
     return EvaluateJob(
-        str(folder.absolute()), modes, hub, recipe, split,
-        reranker=reranking, reranker_recipe=reranking_recipe, purpose="explore",
+        str(folder.absolute()), modes, *encoder_of(catalogue, model), split,
+        reranker=reranking, reranker_recipe=recipe, purpose="explore",
     )  # fmt: skip
 
 

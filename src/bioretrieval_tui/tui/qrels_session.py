@@ -7,15 +7,16 @@ and reads a query's documents from the search process.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.tui.kept_rankings import (
-    StoredRankings,
     keep_rankings,
     make_folder,
+    run_files,
     stored_rankings,
     with_run_file,
 )
@@ -23,14 +24,12 @@ from bioretrieval_tui.tui.kept_rankings import (
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
-    from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.tui.panes.pane import PaneContext
 
 DELTA = "delta"
 """Key of the column with the difference of two modes."""
 QueryOrder = tuple[str, Literal["up", "down"]] | None
 """The column that sorts, and whether its values go up; None: as in the files."""
-FoundRow = JudgedRow | UnjudgedRow
 
 
 class QrelsFace(Protocol):
@@ -75,26 +74,25 @@ class QrelsSession:
         """Show the benchmark of a job: kept rankings at once, others once they are made."""
         self.job = with_run_file(job, self.face.owner.where)
         self._show([], None)
-        self.face.in_background("explore", self._open, self.job)
+        kept = stored_rankings(self.job)
+        if kept is None:
+            self.rank(self.job)
+        else:
+            self.face.in_background("explore", self._show_kept, self.job, kept)
 
-    async def _open(self, job: EvaluateJob) -> None:
-        kept = stored_rankings(job)
-        if kept is None or not await self._show_kept(job, kept):
-            self.rank(job)
-
-    async def _show_kept(self, job: EvaluateJob, kept: StoredRankings) -> bool:
-        """Show the queries; False if the files have changed since they were ranked."""
+    async def _show_kept(self, job: EvaluateJob, kept: EvaluationSummary) -> None:
+        """Show the queries; rank them again if the files have changed since they were ranked."""
         try:
             rows = await self.face.owner.client.open_benchmark(
-                Path(job.folder), kept.summary.split, kept.summary.sha256, kept.summary.index,
-                kept.runs,
-            )  # fmt: skip
+                Path(job.folder), kept.split, kept.sha256, kept.index, run_files(job, kept)
+            )
         except BioRetrievalError as error:
             self._fail(error.line())
-            return True
+            return
         if rows is not None:
-            self._show(rows, kept.summary)
-        return rows is not None
+            self._show(rows, kept)
+        else:
+            self.rank(job)
 
     def rank(self, job: EvaluateJob) -> None:
         """Rank the benchmark, in a process of its own."""
@@ -116,11 +114,11 @@ class QrelsSession:
             self._fail(outcome.line)
             return
         try:
-            kept = keep_rankings(self.job, outcome.evaluation)
+            keep_rankings(self.job, outcome.evaluation)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
-        self.face.in_background("explore", self._show_kept, self.job, kept)
+        self.face.in_background("explore", self._show_kept, self.job, outcome.evaluation)
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
@@ -158,19 +156,15 @@ class QrelsSession:
         self._arrange()
         self.face.show_queries()
 
-    def next_pair(self) -> bool:
-        """Compare the next two modes; False if there are no other two."""
+    def next_pair(self) -> None:
+        """Compare the next two modes. Raises UsageError if there are no other two."""
         if len(pairs(self.modes)) < 2:
-            self.face.owner.say("There are no other two modes to compare")
-            return False
+            raise UsageError("There are no other two modes to compare")
         self._pair += 1
         self._arrange()
-        return True
 
     def _arrange(self) -> None:
         self.shown = arranged(self.queries, self.filter, self.order, self.pair)
-
-    # Documents ---------------------------------------------------------------------------
 
     def choose(self, row: QueryRow | None, *, read: bool) -> None:
         """Make a query the chosen one; `read`: with its documents."""
@@ -189,26 +183,10 @@ class QrelsSession:
             self.view = view
             self.face.show_view()
 
-    async def document(self, name: str) -> tuple[str, str] | None:
-        """Title and text of a document, None if the corpus does not have it.
-
-        Raises:
-            BioRetrievalError: it cannot be read.
-        """
-        return await self.face.owner.client.read_document(name)
-
-    # Export ------------------------------------------------------------------------------
-
-    def sheet(self) -> Sheet:
-        """The queries that are shown, with the score of each mode."""
-        from bioretrieval_tui.render.evaluations import query_list_sheet
-
-        return query_list_sheet(list(self.shown), self.modes)
-
 
 def pairs(modes: Sequence[str]) -> list[tuple[str, str]]:
     """All pairs of modes, in their order."""
-    return [(a, b) for i, a in enumerate(modes) for b in modes[i + 1 :]]
+    return list(combinations(modes, 2))
 
 
 def difference(row: QueryRow, pair: tuple[str, str]) -> float:

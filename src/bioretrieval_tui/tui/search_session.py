@@ -8,15 +8,22 @@ At most one search runs: a newer one cancels it, and an answer to an earlier que
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from bioretrieval_tui.backend.protocol import Reranker
-from bioretrieval_tui.errors import BioRetrievalError, FilterError, InterruptedByUser, ModelError
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    FilterError,
+    InterruptedByUser,
+    ModelError,
+    UsageError,
+)
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.progress import Progress
@@ -146,27 +153,24 @@ def facet_values(answer: SearchResult) -> list[FacetValue]:
     ]
 
 
-def _find_clause(where: str, clause: str) -> re.Match[str] | None:
+def _clause_in(where: str, clause: str) -> re.Match[str] | None:
     return re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
 
 
 def has_clause(where: str, clause: str) -> bool:
     """Whether a filter contains this clause."""
-    return _find_clause(where, clause) is not None
+    return _clause_in(where, clause) is not None
 
 
 def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     """The filter with this clause, or without it if it was there."""
-    found = _find_clause(where, clause)
-    if found is not None:
+    where = where.strip()
+    if found := _clause_in(where, clause):
         return f"{where[: found.start()].rstrip()} {where[found.end() :].lstrip()}".strip()
-    if not where.strip():
-        return clause
-    try:
+    either = True
+    with contextlib.suppress(FilterError):
         either = schema is None or isinstance(parse(where, schema), AnyOf)
-    except FilterError:
-        either = True
-    return f"({where.strip()}) {clause}" if either else f"{where.strip()} {clause}"
+    return f"({where}) {clause}" if where and either else f"{where} {clause}".strip()
 
 
 # Rerankers ------------------------------------------------------------------------------------
@@ -184,12 +188,8 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
 
     first: Model | None = None
     for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST_RERANKER):
-        recipe = entry.encoding
-        if entry.role != "reranker" or recipe is None or recipe.type != "cross-encoder":
-            continue
-        side = recipe.document or recipe.query
-        hub = (side.model if side else None) or next(iter(entry.hub), None)
-        if hub is None:
+        recipe, hub = entry.encoding, entry.weights
+        if entry.role != "reranker" or not recipe or recipe.type != "cross-encoder" or not hub:
             continue
         if not missing_models(hub, recipe):
             return entry.name, Reranker(hub, recipe)
@@ -256,12 +256,6 @@ class SearchSession:
         return self.right if self.on_right and self.two_lists else self.view
 
     @property
-    def model(self) -> str:
-        """Name of the model of the index that is searched, "" while unknown."""
-        info = self.infos.get(self.owner.index)
-        return (info.model or "").rstrip("/").rpartition("/")[2] if info else ""
-
-    @property
     def schema(self) -> Schema | None:
         """The fields that a filter may name; None while unknown."""
         info = self.infos.get(self.owner.index)
@@ -289,11 +283,10 @@ class SearchSession:
 
     def tell_progress(self, progress: Progress) -> None:
         """Show the progress of the search process."""
-        share = progress.share
-        if share is None:
+        if progress.share is None:
             self.tell((progress.note or progress.stage, "dim"))
             return
-        filled = round(share * _BAR)
+        filled = round(progress.share * _BAR)
         self.tell(
             (f"{progress.stage} ", "dim"), ("━" * filled, "gauge"), ("━" * (_BAR - filled), "rule"),
             (f" {progress.done} of {progress.total} {progress.unit}", "dim"),
@@ -305,37 +298,36 @@ class SearchSession:
             unfinished = isinstance(self.problem, UnfinishedFilterError)
             return [(self.problem.line(), "dim" if unfinished else "error")]
         parts = [("Search", "strong"), (f"  {self.owner.index}", "ok")]
+        info = self.infos.get(self.owner.index)
+        model = (info.model or "").rstrip("/").rpartition("/")[2] if info else ""
+        view, answer, question = self.view, self.view.answer, self.view.question
         if self.state:
             return [*parts, ("   ", "text"), *self.state]
+        if view is NOTHING:
+            mode = "BM25 | dense" if self.beside else mode_name(self.mode)
+            parts += [(f"  {mode}", "dim"), (f"  {model}", "faint")]
+            return [*parts, (f"  filter {self.where}", "ok")] if self.where else parts
         if self.two_lists:
-            return [*parts, *self._two_described()]
-        if self.view is not NOTHING:
-            return [*parts, *self._one_described()]
-        parts += [(f"  {'BM25 | dense' if self.beside else mode_name(self.mode)}", "dim")]
-        parts += [(f"  {self.model}", "faint")]
-        return [*parts, (f"  filter {self.where}", "ok")] if self.where else parts
-
-    def _one_described(self) -> Iterator[StatusPart]:
-        view, answer = self.view, self.view.answer
-        question = view.question
-        if view.like is not None:
-            title = view.like.title or view.like.text or view.like.id
-            yield "  similar to: ", "dim"
-            yield shortened(title, _LONGEST_TITLE), "strong"
-        elif question is not None:
-            yield f"  {mode_name(question.mode)}", "strong"
-        yield f"  {self._counted(answer)}", "dim"
-        if view.near:
-            yield f" + {len(view.near)} of the catalogue", "dim"
-        yield from _filtered(view)
-        if question is not None and question.order == "date":
-            yield "  newest first", "dim"
-        if view.reranker:
-            yield f"  reranked by {view.reranker}", "model"
-        if answer.note:
-            yield f"  {answer.note}", "warn"
-        if self.model and not (question and question.mode == "lexical"):
-            yield f"  {self.model}", "faint"
+            left, right = ({hit.id for hit in one.answer.hits} for one in (view, self.right))
+            both = f"  {len(left & right)} of {max(len(left), len(right))} in both"
+            parts += [("  BM25 | dense", "strong"), (both, "dim")]
+        else:
+            if view.like is not None:
+                title = view.like.title or view.like.text or view.like.id
+                parts += [("  similar to: ", "dim"), (shortened(title, _LONGEST_TITLE), "strong")]
+            elif question is not None:
+                parts.append((f"  {mode_name(question.mode)}", "strong"))
+            parts.append((f"  {self._counted(answer)}", "dim"))
+            parts += [(f" + {len(view.near)} of the catalogue", "dim")] if view.near else []
+        if answer.fitting is not None:
+            where = shortened(view.where, _LONGEST_FILTER)
+            parts += [("  filter ", "dim"), (where, "ok"), (f" keeps {answer.fitting:,}", "dim")]
+        if question is not None and question.order == "date" and not self.two_lists:
+            parts.append(("  newest first", "dim"))
+        parts += [(f"  reranked by {view.reranker}", "model")] if view.reranker else []
+        parts += [(f"  {answer.note}", "warn")] if answer.note else []
+        with_model = not self.two_lists and not (question and question.mode == "lexical")
+        return [*parts, (f"  {model}", "faint")] if model and with_model else parts
 
     def _counted(self, answer: SearchResult) -> str:
         count = len(answer.hits)
@@ -345,44 +337,33 @@ class SearchSession:
         known = info.documents if info and answer.fitting is None else None
         return f"top {count} of {known:,}" if known else f"top {count}"
 
-    def _two_described(self) -> Iterator[StatusPart]:
-        left, right = self.view.answer.hits, self.right.answer.hits
-        both = {hit.id for hit in left} & {hit.id for hit in right}
-        yield "  BM25 | dense", "strong"
-        yield f"  {len(both)} of {max(len(left), len(right))} in both", "dim"
-        yield from _filtered(self.view)
-        if self.view.answer.note:
-            yield f"  {self.view.answer.note}", "warn"
-
     # Indexes -----------------------------------------------------------------------------
 
     def prepare(self) -> None:
         """Index the catalogue, once, as the mode needs it: BM25 needs neither vectors nor model."""
         vectors = self.mode != "lexical" or self.beside
-        if self._with_vectors is not None and (
-            vectors == self._with_vectors or (self.ready and not vectors)
-        ):
-            return
-        self._with_vectors, self.ready = vectors, False
-        self.face.in_background("prepare", self._prepare, vectors)
+        if self._with_vectors != vectors and not (self._with_vectors and self.ready):
+            self._with_vectors, self.ready = vectors, False
+            self.face.in_background("prepare", self._prepare, vectors)
 
     async def _prepare(self, vectors: bool) -> None:
         """Index the catalogue unless it is, then send the query typed meanwhile."""
         self.tell(("Starting the search process", "dim"))
         try:
-            ensured = await self._ensure_catalogue(vectors=vectors)
+            ensured = await self._ensure_catalogue(vectors)
         except BioRetrievalError as error:
             self.tell((error.line(), "error"))
             return
         self.ready = True
         self.tell(*([(ensured.note, "warn")] if ensured.note else []))
-        await self.learn()
+        with contextlib.suppress(BioRetrievalError):  # a search reports it
+            await self.learn()
         if self.text.strip():
             self.send()
         elif vectors:
             self._running = self.face.in_background("search", self._warm_up)
 
-    async def _ensure_catalogue(self, *, vectors: bool) -> CatalogueReady:
+    async def _ensure_catalogue(self, vectors: bool) -> CatalogueReady:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.owner.catalogue)
@@ -392,31 +373,21 @@ class SearchSession:
 
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
-        try:
+        with contextlib.suppress(BioRetrievalError):  # the first query reports it
             await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
-        except BioRetrievalError:
-            return  # the first query reports it
 
     async def learn(self) -> None:
         """Read model, fields and number of documents of each index."""
-        try:
-            self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
-        except BioRetrievalError:
-            return  # a search reports it
+        self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
         self.face.head()
 
-    async def next_index(self) -> str | None:
-        """Name of the index to search next, None where there is no other."""
-        try:
-            self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-            return None
+    async def next_index(self) -> str:
+        """Name of the index to search next. Raises UsageError if there is no other."""
+        await self.learn()
         known = [info.name for info in self.infos.values() if info.status == "ok"]
-        names = [CATALOGUE, *(name for name in known if name != CATALOGUE)]
+        names = list(dict.fromkeys([CATALOGUE, *known]))
         if len(names) == 1:
-            self.owner.say("No index of your own yet: press 0 to build one")
-            return None
+            raise UsageError("No index of your own yet: press 0 to build one")
         now = self.owner.index
         return names[((names.index(now) if now in names else -1) + 1) % len(names)]
 
@@ -442,7 +413,6 @@ class SearchSession:
         if text == self.text:
             return
         self.text = text
-        self.no_pause()
         if text.strip():
             self._send_soon()
         else:
@@ -472,20 +442,17 @@ class SearchSession:
 
     def send(self) -> None:
         """Search for the query; an older search that still runs is cancelled."""
-        self.no_pause()
+        self._no_pause()
         if not self.text.strip():
             self.face.head()
-            return
-        if not self.ready and self.owner.index == CATALOGUE:
-            return  # sent when the catalogue is indexed
-        search = self._search_two if self.beside else self._search_one
-        self._running = self.face.in_background("search", search, self._question())
+        elif self.ready or self.owner.index != CATALOGUE:  # else it is sent once that is indexed
+            self._running = self.face.in_background("search", self._search, self._question())
 
     def _send_soon(self) -> None:
-        self.no_pause()
+        self._no_pause()
         self._pause = self.face.set_timer(PAUSE, self.send)
 
-    def no_pause(self) -> None:
+    def _no_pause(self) -> None:
         """Send nothing when the pause ends."""
         if self._pause:
             self._pause.stop()
@@ -503,7 +470,7 @@ class SearchSession:
 
     def stop(self) -> None:
         """Cancel the request that runs or is about to be sent."""
-        self.no_pause()
+        self._no_pause()
         if self._running and self._running.is_running:
             self._running.cancel()
         self.tell()
@@ -515,71 +482,53 @@ class SearchSession:
         """Whether this is still the query."""
         return question.text == self.text and index == self.owner.index
 
-    async def _search_one(self, question: Query) -> None:
-        index = self.owner.index
+    async def _search(self, question: Query) -> None:
+        """Search, for BM25 and dense one after the other where two lists are shown."""
+        index, views = self.owner.index, []
+        beside = (("lexical", "left"), ("dense", "right"))
         self.tell(("searching", "dim"))
         try:
-            answer = await self.owner.client.search(question, index=index)
-        except InterruptedByUser:
-            return
-        except BioRetrievalError as error:
-            self._fail(question, index, error)
-            return
-        if self._current(question, index):
-            self.show(HitView(index, question, answer, question.where))
-
-    async def _search_two(self, question: Query) -> None:
-        index = self.owner.index
-        views = []
-        self.tell(("searching", "dim"))
-        try:
-            for mode, stream in (("lexical", "left"), ("dense", "right")):
+            for mode, stream in beside if self.beside else ((question.mode, "search"),):
                 asked = msgspec.structs.replace(question, mode=mode)
                 answer = await self.owner.client.search(asked, index=index, stream=stream)
                 views.append(HitView(index, asked, answer, asked.where))
         except InterruptedByUser:
             return
         except BioRetrievalError as error:
-            self._fail(question, index, error)
+            if self._current(question, index):
+                self.show(NOTHING)
+                self.tell((error.line(), "error"))
             return
         if self._current(question, index):
-            self.show(views[0], views[1])
-
-    def _fail(self, question: Query, index: str, error: BioRetrievalError) -> None:
-        if self._current(question, index):
-            self.show(NOTHING)
-            self.tell((error.line(), "error"))
+            self.show(views[0], views[1] if len(views) > 1 else NOTHING)
 
     # The filter --------------------------------------------------------------------------
 
     def filter_by(self, where: str, *, whole: bool = False) -> None:
         """Filter by the typed text; `whole`: it was accepted, and is not the start of a name."""
+        last = _LAST_WORD.search(where)
         try:
             self._check(where)
         except FilterError as problem:
             # Incomplete: show where, and keep the last valid filter.
             self.problem = problem
-            self.no_pause()
-            self.face.head()
-            return
-        self.problem = None
-        last = _LAST_WORD.search(where)
-        if not whole and last and self.schema is not None and self.schema.begun(last[1]):
-            self.no_pause()  # it ends in the start of a field's name: `ye` is not searched for
-        elif where.strip() != self.where:
-            self.where = where.strip()
-            self._send_soon()
+            self._no_pause()
+        else:
+            self.problem = None
+            if not whole and last and self.schema is not None and self.schema.begun(last[1]):
+                self._no_pause()  # it ends in the start of a field's name, which is not a word
+            elif where.strip() != self.where:
+                self.where = where.strip()
+                self._send_soon()
         self.face.head()
 
-    def accept_filter(self, where: str) -> bool:
-        """Filter by the typed text now; False if it is wrong, which is reported."""
+    def accept_filter(self, where: str) -> None:
+        """Filter by the typed text now. Raises FilterError if it is wrong."""
         self.filter_by(where, whole=True)
         if self.problem:
-            self.owner.say(self.problem.line(), "error")
-            return False
+            raise self.problem
         if self._pause:
             self.send()
-        return True
 
     def lift_filter(self) -> None:
         """Remove the filter."""
@@ -594,17 +543,15 @@ class SearchSession:
         self.send()
 
     def _check(self, where: str) -> None:
-        schema = self.schema
-        if schema is not None and where.strip():
-            parse(where, schema)
+        if self.schema is not None and where.strip():
+            parse(where, self.schema)
 
     # Rerank, similar documents, reasons --------------------------------------------------
 
     def rerank(self) -> None:
         """Rerank the top hits with a cross-encoder."""
         if self.view.question is None or not self.view.hits:
-            self.owner.say("There are no hits to rerank")
-            return
+            raise UsageError("There are no hits to rerank")
         self.beside = False
         question = msgspec.structs.replace(self._question(), order="relevance")
         self._running = self.face.in_background("search", self._rerank, question)
@@ -641,7 +588,7 @@ class SearchSession:
 
     def find_similar(self, hit: Hit, *, near: bool) -> None:
         """Look for documents similar to a hit; `near`: it is an entry listed after the hits."""
-        self.no_pause()
+        self._no_pause()
         index = CATALOGUE if near else self.shown.index
         self._running = self.face.in_background("search", self._similar, hit, index)
 
@@ -652,23 +599,18 @@ class SearchSession:
         near: tuple[Hit, ...] = ()
         try:
             if index == CATALOGUE and self._with_vectors is False:
-                await self._ensure_catalogue(vectors=True)
+                await self._ensure_catalogue(True)
                 self._with_vectors = True
             answer = await client.similar(hit.id, index=index, k=SIMILAR, where=where)
-        except InterruptedByUser:
-            return
-        except BioRetrievalError as error:
+        except BioRetrievalError:
             self.tell()
-            self.owner.say(error.line(), "error")
-            return
+            raise
         if index != CATALOGUE and self.ready and self._with_vectors:
-            try:
+            with contextlib.suppress(BioRetrievalError):  # the documents are shown without them
                 found = await client.similar(
                     hit.id, index=index, k=NEAR, into=CATALOGUE, stream="near"
                 )
                 near = found.hits
-            except BioRetrievalError:
-                near = ()  # the documents are shown without them
         former = [*self._former, (self.shown, self.face.cursor)]
         self.beside = False
         self.show(HitView(index, None, answer, where, hit, near))
@@ -693,22 +635,18 @@ class SearchSession:
 
     def explain(self, hit: Hit) -> None:
         """Request the explanation of a hit."""
-        if self.view.question is not None:
-            self.face.in_background("why", self._explain, hit, self.view, self.view.question)
+        self.face.in_background("why", self._explain, hit, self.view, self.view.question)
 
     async def _explain(self, hit: Hit, view: HitView, question: Query) -> None:
         # Explain both halves, except where no model was used and none should load.
         if question.mode != "lexical" or self.beside:
             question = msgspec.structs.replace(question, mode="hybrid")
-        try:
+        told: list[Explanation] = []
+        with contextlib.suppress(BioRetrievalError):  # the page is shown without it
             told = await self.owner.client.why(question, [hit.id], index=view.index)
-        except BioRetrievalError:
-            return  # the page is shown without it
         if self.view is view and told:
             self.reasons[hit.id] = told[0]
             self.face.show_reason(hit.id)
-
-    # Export ------------------------------------------------------------------------------
 
     def sheet(self) -> Sheet:
         """The hits of the list in use in their order, without the entries after them."""
@@ -721,11 +659,3 @@ class SearchSession:
         hits = list(view.answer.hits)
         catalogue = self.owner.catalogue if view.index == CATALOGUE else None
         return hit_sheet(hits, title=title, citations=hit_citations(hits, catalogue))
-
-
-def _filtered(view: HitView) -> Iterator[StatusPart]:
-    """The filter, and how many documents pass it."""
-    if view.answer.fitting is not None:
-        yield "  filter ", "dim"
-        yield shortened(view.where, _LONGEST_FILTER), "ok"
-        yield f" keeps {view.answer.fitting:,}", "dim"

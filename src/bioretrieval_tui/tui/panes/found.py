@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import msgspec
 
+from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.render.hits import hit_citations, paper_sheet
+from bioretrieval_tui.render.sheet import Sheet
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundPaper, FoundSession, service_of
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import count, plural
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.render.sheet import Sheet
 
 
 class FoundPane(Pane):
@@ -44,18 +43,18 @@ class FoundPane(Pane):
         self.found_changed()
         super().activate()
 
-    def begun(self) -> None:
-        """Show another search from its first paper."""
-        self.remove_class("-reading")
-        self._fill(0)
-        self.show_page()
-
-    def _fill(self, cursor: int) -> None:
-        papers, starred = self.session.papers, self.session.starred
+    def found_changed(self) -> None:
+        """Show another search from its start, papers that arrived, or the end of the search."""
+        session = self.session
+        if session.request is not None:
+            over = session.problem or f"{service_of(session.request)} has no match."
+            self.table.empty = "Waiting for the service." if session.under_way else over
+        if not session.papers:
+            self.remove_class("-reading")
 
         def cells(paper: FoundPaper) -> list[Span]:
             hit, journal = paper.hit, paper.hit.metadata.get("journal")
-            star = hit.id in starred
+            star = hit.id in session.starred
             return [
                 Span("*" if star else "", "ok"),
                 Span(hit.title or hit.text[:200], "strong" if star else "text"),
@@ -63,40 +62,32 @@ class FoundPane(Pane):
                 Span(str(hit.year or ""), "dim"),
             ]
 
-        self.table.show(ListRows(papers, cells), cursor)
-
-    def found_changed(self) -> None:
-        """Show papers that arrived, or the end of the search."""
-        session = self.session
-        if session.request is not None:
-            over = session.problem or f"{service_of(session.request)} has no match."
-            self.table.empty = "Waiting for the service." if session.under_way else over
-        self._fill(self.table.cursor)
+        self.table.show(ListRows(session.papers, cells), self.table.cursor)
         self.head()
-        if not self.page.lines:  # a page that is shown stays while papers arrive
-            self.show_page()
+        if not self.page.lines or not session.papers:
+            self.show_page()  # a page that is shown stays while papers arrive
 
-    def head(self) -> None:
-        session = self.session
+    def list_head(self) -> list[Span]:
+        session, request = self.session, self.session.request
         spans = [Span("Found", "strong")]
-        if session.request is not None:
-            spans += [
-                Span(f"  {service_of(session.request)}: ", "dim"),
-                Span(session.request.query),
-            ]
+        if request is not None:
             of = f" of {count(session.total)}" if session.under_way and session.total else ""
-            spans.append(Span(f"  {count(len(session.papers))}{of}", "dim"))
+            spans += [
+                Span(f"  {service_of(request)}: ", "dim"),
+                Span(request.query),
+                Span(f"  {count(len(session.papers))}{of}", "dim"),
+            ]
         if session.starred:
             spans.append(Span(f"  {count(len(session.starred))} starred", "ok"))
         if self.letters:
-            spans += self.letter_hint
-        elif session.under_way:
+            return spans
+        if session.under_way:
             spans.append(Span("  more are arriving; esc stops", "faint"))
         elif session.problem:
             spans.append(Span(f"  {session.problem}", "warn"))
         elif len(session.papers) >= MOST_SHOWN:
             spans.append(Span("  only these are shown; a fetch brings all", "faint"))
-        self.query_one(HeadLine).show(*spans)
+        return spans
 
     @property
     def paper(self) -> FoundPaper | None:
@@ -108,13 +99,8 @@ class FoundPane(Pane):
             return PaintedPage(())
         return hit_page(self.paper.hit, self.session.request.query, scored=False)
 
-    def place(self) -> str | None:
-        return self.paper.hit.id if self.paper else None
-
-    def go_to(self, place: str | None) -> None:
-        for at, paper in enumerate(self.session.papers):
-            if paper.hit.id == place:
-                self.table.move_to(at)
+    def ids(self) -> list[str]:
+        return [paper.hit.id for paper in self.session.papers]
 
     # Keys --------------------------------------------------------------------------------
 
@@ -140,32 +126,28 @@ class FoundPane(Pane):
             session.star(self.paper.hit.id)
             self._starred()
         if session.request is None or not session.starred:
-            self.owner.say("There is no paper to add to an index yet")
-            return
+            raise UsageError("There is no paper to add to an index yet")
         self.owner.ask_into(session.request.index, plural(len(session.starred), "paper"), self._put)
 
     def _put(self, name: str) -> None:
         session = self.session
-        if session.request is None or not self.owner.put_into(name, session.chosen()):
-            return
-        session.request = msgspec.structs.replace(session.request, index=name)
-        session.starred.clear()
-        self._starred()
+        if session.request is not None:
+            self.owner.put_into(name, session.chosen())
+            session.request = msgspec.structs.replace(session.request, index=name)
+            session.starred.clear()
+            self._starred()
 
     def action_fetch(self) -> None:
         """Ask for another search; the dialog begins with the last one."""
         self.owner.ask_what_to_fetch(self.session.request)
 
     def action_export(self) -> None:
-        session = self.session
+        session, request = self.session, self.session.request
         hits = [one.hit for one in session.papers
                 if not session.starred or one.hit.id in session.starred]  # fmt: skip
-        request = session.request
         title = f"{service_of(request)}: {request.query}" if request else ""
 
         def sheet() -> Sheet:
-            from bioretrieval_tui.render.hits import hit_citations, paper_sheet
-
             return paper_sheet(hits, title=title, citations=hit_citations(hits))
 
         self.owner.export_sheet(sheet, "found", len(hits))
@@ -181,4 +163,4 @@ class FoundPane(Pane):
             self._starred()
 
     def action_relations(self) -> None:
-        self.owner.say("Found papers have no relations")
+        raise UsageError("Found papers have no relations")
