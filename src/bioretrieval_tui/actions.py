@@ -89,14 +89,14 @@ down | j down | move(1) | Down | Next row | -
 up | k up | move(-1) | Up | Previous row | -
 half-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
 half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
-first | g home | first | First | First row | -
-last | G end | last | Last | Last row | -
+first | g home | edge(-1) | First | First row | -
+last | G end | edge(1) | Last | Last row | -
 enter | enter | enter | Read | Show its page | 1
 clear | escape | clear | Clear | Close the page, or clear the filter | -
 open | o | open | Open | Open the first link | 3
 copy-link | y | copy_link | Copy link | Copy the first link | 4
-links | l | links | Links | Then a letter: open that link (capital: copy it)
-relations | r | relations | Related | Then a letter: jump to that entry | 6
+links | l | letter('link') | Links | Then a letter: open that link (capital: copy it)
+relations | r | letter('related') | Related | Then a letter: jump to that entry | 6
 export | e | export | Export | Write the list to a file
 [browse]
 column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -

@@ -39,6 +39,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import Canvas
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
@@ -129,7 +130,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         return wanted if wanted in LOOKS else "dark"
 
     def compose(self) -> ComposeResult:
-        """Two bars and the panes, which are made when first shown."""
         yield NavBar()
         with Container(id="panes"):
             yield self._make("home")
@@ -137,7 +137,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Focus Home, and report the first problem of the overlays."""
-        self._hints()
+        self.status.hints(self.hint_actions())
         self.pane.activate()
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
@@ -245,8 +245,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         job = self.jobs.current if "jobs" in vars(self) else None
-        asked = isinstance(self.screen, Confirm) and self.screen is self._quitting
-        if job is None or asked:
+        if job is None or (isinstance(self.screen, Confirm) and self.screen is self._quitting):
             self.exit()
             return
         self._quitting = Confirm(f"Quit? {job.title} stops.", job.kept, "Quit", "Keep running")
@@ -256,7 +255,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     @property
     def pane(self) -> Pane:
-        """The pane that is shown."""
         return self.screen_stack[0].query_one(f"#pane-{self.current}", Pane)
 
     def _panes(self) -> Iterable[Pane]:
@@ -280,7 +278,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             await base.query_one("#panes").mount(pane)
         pane.display = True
         base.query_one(NavBar).go(name)
-        self._hints()
+        self.status.hints(self.hint_actions())
         self._show_work()
         pane.activate()
         return pane
@@ -332,12 +330,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         """Start or queue a job and say so; False if the same job is in the queue already."""
         before = self.jobs.current
         begun = self.jobs.submit(job, again=again)
-        if not begun:
-            self.say(f"{job.title}: already running or waiting")
-        elif before is None:
-            self.say(job.title)
-        else:
-            self.say(f"Waits for {before.title_within}: {job.title_within}")
+        queued = f"Waits for {before.title_within}: {job.title_within}" if before else job.title
+        self.say(queued if begun else f"{job.title}: already running or waiting")
         return begun
 
     def _jobs_changed(self) -> None:
@@ -434,15 +428,24 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         request = before or FetchRequest("pubmed", query, most=USUAL, index=index or None)
         self.push_screen(FetchDialog(self._index_names(), request), wished)
 
-    def ask_into(self, index: str | None, count: str, put: Callable[[str], None]) -> None:
-        """Ask which index `count` papers go into; `index` is suggested."""
+    def ask_into(
+        self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
+    ) -> None:
+        """Ask which index papers (lines of JSONL by their id) go into, and put them there.
+
+        index: is suggested; then: called with the name of the index.
+        """
         from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 
-        dialog = IntoDialog(self._index_names(), index or "", count)
-        self.push_screen(dialog, lambda name: put(name) if name is not None else None)
+        def put(name: str | None) -> None:
+            if name is not None:
+                self._put_into(name, papers)
+                then(name)
 
-    def put_into(self, name: str, papers: Mapping[str, bytes]) -> None:
-        """Put papers (lines of JSONL by their id) into an index."""
+        count = plural(len(papers), "paper")
+        self.push_screen(IntoDialog(self._index_names(), index or "", count), put)
+
+    def _put_into(self, name: str, papers: Mapping[str, bytes]) -> None:
         from bioretrieval_tui.backend.protocol import AddJob, BuildJob, RemoveJob
         from bioretrieval_tui.online.spool import keep_starred
 
@@ -451,8 +454,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         before = self.jobs.outcomes.get(name)
         begun = before is not None and not before.done and not isinstance(before.job, RemoveJob)
         path = keep_starred(name, papers, restart=not (exists or begun))
-        job = AddJob(name, (str(path),)) if exists else BuildJob(name, (str(path),))
-        self.begin_job(job, again=True)  # a running job may have read the file already
+        kind = AddJob if exists else BuildJob
+        self.begin_job(kind(name, (str(path),)), again=True)  # one that runs may have read the file
 
     def _index_names(self) -> Collection[str]:
         from bioretrieval_tui.index.registry import index_names
@@ -467,7 +470,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     @property
     def status(self) -> StatusBar:
-        """The status line."""
         return self.screen_stack[0].query_one(StatusBar)
 
     def say(self, message: str, role: str = "bar.strong") -> None:
@@ -480,12 +482,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         unique = {action.id: action for action in found}
         return sorted(unique.values(), key=lambda action: action.footer)
 
-    def _hints(self) -> None:
-        self.status.hints(self.hint_actions())
-
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
-            self._hints()
+            self.status.hints(self.hint_actions())
 
     # Look and size -----------------------------------------------------------------------
 

@@ -26,20 +26,15 @@ class EntrySession:
 
     def __init__(self, entries: Sequence[AnyEntry], catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.entries: Sequence[AnyEntry] = entries
+        self.entries = entries
         self.shown: list[AnyEntry] = list(entries)
-        self.expression = ""
-        self.last_expression = ""
+        self.expression = self.last_expression = ""
         self.problem: FilterError | None = None
         self.sorted_by: tuple[str, bool] | None = None
         self._filter: Filter | None = None
 
     def matching(self, expression: str) -> list[AnyEntry]:
-        """The entries that an expression keeps.
-
-        Raises:
-            FilterError: it does not parse.
-        """
+        """The entries that an expression keeps. Raises FilterError if it does not parse."""
         if not expression.strip():
             return list(self.entries)
         if self._filter is None:
@@ -48,11 +43,10 @@ class EntrySession:
 
     def fill(self) -> None:
         """Filter and sort again."""
-        found = self.matching(self.expression)
+        self.shown = self.matching(self.expression)
         if self.sorted_by:
             name, reverse = self.sorted_by
-            found = fields.ordered(found, name, self.catalogue, reverse=reverse)
-        self.shown = found
+            self.shown = fields.ordered(self.shown, name, self.catalogue, reverse=reverse)
 
     def typed(self, expression: str) -> bool:
         """Take the text of the filter line; True if the list must be filled again.
@@ -64,12 +58,9 @@ class EntrySession:
         except FilterError as problem:
             self.problem = problem
             return False
-        self.problem = None
-        if expression == self.expression:
-            return False
-        self.expression = expression
+        before, self.expression, self.problem = self.expression, expression, None
         self.last_expression = expression or self.last_expression
-        return True
+        return before != expression
 
     @property
     def unfinished(self) -> bool:
@@ -94,17 +85,8 @@ class EntrySession:
         self.sorted_by = (name, self.sorted_by == (name, False))
         return "descending" if self.sorted_by[1] else "ascending"
 
-    def place(self, identifier: str | None) -> int:
-        """The row of an entry, 0 if it is not shown."""
-        return next((at for at, entry in enumerate(self.shown) if entry.id == identifier), 0)
-
-    def shows(self, identifier: str) -> bool:
-        """An entry is among the shown ones."""
-        return any(entry.id == identifier for entry in self.shown)
-
     def next_match(self, rows: Sequence[str], at: int, by: int) -> int | None:
         """The next (or previous) of the rows, given as ids, that the last filter keeps."""
         kept = {entry.id for entry in self.matching(self.expression or self.last_expression)}
-        count = len(rows)
-        steps = ((at + by * step) % count for step in range(1, count + 1))
+        steps = ((at + by * step) % len(rows) for step in range(1, len(rows) + 1))
         return next((row for row in steps if rows[row] in kept), None)

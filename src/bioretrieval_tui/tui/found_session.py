@@ -36,12 +36,9 @@ class FoundPaper:
 
 def paper_of(document: Document, rank: int) -> FoundPaper:
     """A document as a paper."""
-    year, url = document_year(document.metadata), document_url(document)
-    hit = Hit(
-        rank, document.id, document.title, document.text, year, url, 0.0,
-        metadata=document.metadata,
-    )  # fmt: skip
-    return FoundPaper(hit, line_of(document))
+    known, url = document.metadata, document_url(document)
+    made = (document.id, document.title, document.text, document_year(known), url)
+    return FoundPaper(Hit(rank, *made, score=0.0, metadata=known), line_of(document))
 
 
 def service_of(request: FetchRequest) -> str:

@@ -12,7 +12,7 @@ from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.render.hits import hit_facts, mode_name
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.search.types import Explanation, Hit
-from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause
+from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, has_clause
 from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
@@ -35,41 +35,31 @@ BESIDE_COLUMNS = {
 """The columns of one of two lists, by the mode that found it."""
 
 
-def hit_rows(view: HitView) -> ListRows[tuple[Hit, bool]]:
-    """The hits of a view: rank, title (or the start of the text), year, score. An entry of the
-    catalogue that is listed after the documents has a mark instead of its rank."""
+def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit]]:
+    """The hits of a view: rank, title (or the start of the text), year, score.
 
-    def cells(row: tuple[Hit, bool]) -> list[Span]:
-        hit, near = row
-        return [
-            Span("◆" if near else str(hit.rank), "paper" if near else "faint"),
-            Span(f"catalogue: {_heading(hit)}" if near else _heading(hit), "strong"),
-            Span(str(hit.year or ""), "dim"),
-            Span(f"{hit.score:.3f}", "ok"),
-        ]
-
-    return ListRows([(hit, view.is_near(at)) for at, hit in enumerate(view.hits)], cells)
-
-
-def beside_rows(view: HitView, other: HitView) -> ListRows[Hit]:
-    """One of two lists: rank, title, year, rank in the other list; hits of both stand out."""
+    An entry of the catalogue that is listed after the documents has a mark instead of its rank.
+    Beside another list the rank there is shown instead of the score; hits of both stand out.
+    """
     mode = mode_name(other.question.mode) if other.question else ""
     ranks = {hit.id: hit.rank for hit in other.hits}
 
-    def cells(hit: Hit) -> list[Span]:
-        rank = ranks.get(hit.id)
+    def cells(row: tuple[int, Hit]) -> list[Span]:
+        at, hit = row
+        rank, near = ranks.get(hit.id), view.is_near(at)
+        heading = hit.title or hit.text[:200]
+        last = "" if rank is None else f"#{rank} {mode}"
         return [
-            Span(str(hit.rank), "faint"),
-            Span(_heading(hit), "dim" if rank is None else "strong"),
+            Span("◆" if near else str(hit.rank), "paper" if near else "faint"),
+            Span(
+                f"catalogue: {heading}" if near else heading,
+                "strong" if rank is not None or other is NOTHING else "dim",
+            ),
             Span(str(hit.year or ""), "dim"),
-            Span("" if rank is None else f"#{rank} {mode}", "ok"),
+            Span(f"{hit.score:.3f}" if other is NOTHING else last, "ok"),
         ]
 
-    return ListRows(view.hits, cells)
-
-
-def _heading(hit: Hit) -> str:
-    return hit.title or hit.text[:200]
+    return ListRows(list(enumerate(view.hits)), cells)
 
 
 def facet_columns(among: int) -> tuple[TableColumn, ...]:

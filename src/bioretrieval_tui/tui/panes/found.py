@@ -16,7 +16,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
-from bioretrieval_tui.util.formatting import count, plural
+from bioretrieval_tui.util.formatting import count
 
 
 class FoundPane(Pane):
@@ -127,15 +127,14 @@ class FoundPane(Pane):
             self._starred()
         if session.request is None or not session.starred:
             raise UsageError("There is no paper to add to an index yet")
-        self.owner.ask_into(session.request.index, plural(len(session.starred), "paper"), self._put)
 
-    def _put(self, name: str) -> None:
-        session = self.session
-        if session.request is not None:
-            self.owner.put_into(name, session.chosen())
-            session.request = msgspec.structs.replace(session.request, index=name)
+        def put(name: str) -> None:
+            if session.request is not None:
+                session.request = msgspec.structs.replace(session.request, index=name)
             session.starred.clear()
             self._starred()
+
+        self.owner.ask_into(session.request.index, session.chosen(), put)
 
     def action_fetch(self) -> None:
         """Ask for another search; the dialog begins with the last one."""
@@ -162,5 +161,7 @@ class FoundPane(Pane):
             self.session.starred.clear()
             self._starred()
 
-    def action_relations(self) -> None:
-        raise UsageError("Found papers have no relations")
+    def action_letter(self, what: str) -> None:
+        if what == "related":
+            raise UsageError("Found papers have no relations")
+        super().action_letter(what)

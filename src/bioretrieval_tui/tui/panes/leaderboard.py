@@ -362,19 +362,12 @@ class LeaderboardPane(Pane):
         else:
             super().action_enter()
 
-    # The matrix does not show the letters: they are chosen on the model's page.
-
-    def action_links(self) -> None:
+    def action_letter(self, what: str) -> None:
+        """Choose the letter on the model's page: the matrix does not show it."""
         if self.in_matrix and self.current:
-            self.owner.jump(self.current.id, then="links")
+            self.owner.jump(self.current.id, then=f"letter('{what}')")
         else:
-            super().action_links()
-
-    def action_relations(self) -> None:
-        if self.in_matrix and self.current:
-            self.owner.jump(self.current.id, then="relations")
-        else:
-            super().action_relations()
+            super().action_letter(what)
 
     def action_export(self) -> None:
         if not self.in_matrix:

@@ -113,12 +113,9 @@ class NewsPane(Pane):
         one = self.one
         if one is None:
             raise UsageError("There is no news to add to an index")
-
-        def put(name: str) -> None:
-            self.owner.put_into(name, {one.item.id: line_of(one)})
-            self._mark(True)
-
-        self.owner.ask_into(one.watch.index, "1 paper", put)
+        self.owner.ask_into(
+            one.watch.index, {one.item.id: line_of(one)}, lambda _: self._mark(True)
+        )
 
     def action_export(self) -> None:
         rows = self.session.rows

@@ -88,8 +88,9 @@ class PaneContext(Protocol):
     def ask_what_to_fetch(
         self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
     ) -> None: ...
-    def ask_into(self, index: str | None, count: str, put: Callable[[str], None]) -> None: ...
-    def put_into(self, name: str, papers: Mapping[str, bytes]) -> None: ...
+    def ask_into(
+        self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
+    ) -> None: ...
     def remembered_folder(self, name: str) -> Path | None: ...
     def remember_folder(self, name: str, folder: Path) -> None: ...
     def open_link(self, url: str) -> None: ...
@@ -157,12 +158,10 @@ class Pane(Widget):
 
     @property
     def catalogue(self) -> Catalogue:
-        """The catalogue that the app shows."""
         return self.owner.catalogue
 
     @property
     def heading(self) -> str:
-        """The title of the pane."""
         return next((title for name, title, _ in PANES if name == self.pane_name), self.TITLE)
 
     def in_background(
@@ -213,12 +212,10 @@ class Pane(Widget):
 
     @property
     def table(self) -> VirtualTable:
-        """The list."""
         return self.query_one(VirtualTable)
 
     @property
     def detail(self) -> Detail:
-        """The page."""
         return self.query_one(Detail)
 
     def at_cursor(self, items: Sequence[_T]) -> _T | None:
@@ -228,7 +225,6 @@ class Pane(Widget):
 
     @property
     def wide(self) -> bool:
-        """List and detail stand side by side."""
         return self.size.width >= WIDE
 
     def on_resize(self) -> None:
@@ -292,19 +288,14 @@ class Pane(Widget):
             self._rest.stop()
         self.show_page()
 
-    # Moving ------------------------------------------------------------------------------
-
     def action_move(self, by: int) -> None:
         self.table.move_to(self.table.cursor + by)
 
     def action_half(self, by: int) -> None:
         self.table.move_to(self.table.cursor + by * max(1, self.table.page // 2))
 
-    def action_first(self) -> None:
-        self.table.move_to(0)
-
-    def action_last(self) -> None:
-        self.table.move_to(len(self.table.rows) - 1)
+    def action_edge(self, by: int) -> None:
+        self.table.move_to(0 if by < 0 else len(self.table.rows) - 1)
 
     def action_enter(self) -> None:
         if len(self.table.rows):
@@ -330,8 +321,6 @@ class Pane(Widget):
         if not self.leave() and found and (found.expression or found.problem):
             self.lift_filter()
 
-    # Links, relations, clipboard -----------------------------------------------------------
-
     def _first_link(self) -> str:
         self._settle()
         if not self.page.links:
@@ -344,15 +333,13 @@ class Pane(Widget):
     def action_copy_link(self) -> None:
         self.owner.copy_text(self._first_link(), "link")
 
-    def action_links(self) -> None:
+    def action_letter(self, what: str) -> None:
+        """Wait for the letter of a link (`what` is "link") or of an entry ("related")."""
         self._settle()
-        self._await_letter("link", self.page.links_at, len(self.page.links))
-
-    def action_relations(self) -> None:
-        self._settle()
-        self._await_letter("related", self.page.jumps_at, len(self.page.jumps))
-
-    def _await_letter(self, what: str, first: int, count: int) -> None:
+        page = self.page
+        first, count = page.links_at, len(page.links)
+        if what == "related":
+            first, count = page.jumps_at, len(page.jumps)
         if not count:
             raise UsageError(f"There are no {'links' if what == 'link' else 'relations'} here")
         self.letters = what
@@ -384,7 +371,6 @@ class Pane(Widget):
 
     @property
     def current(self) -> AnyEntry | None:
-        """The entry under the cursor, in a list of entries."""
         return self.at_cursor(self.entry_list.shown) if self.entry_list else None
 
     def refill(self, keep: str | None = None) -> None:
@@ -446,7 +432,6 @@ class Pane(Widget):
 
     @property
     def filter_text(self) -> str:
-        """The filter in force."""
         return self.entry_list.expression if self.entry_list else ""
 
     def filter_typed(self, text: str) -> None:

@@ -19,7 +19,6 @@ from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.hit_list import (
     BESIDE_COLUMNS,
     HIT_COLUMNS,
-    beside_rows,
     entry_hit_page,
     facet_columns,
     facet_rows,
@@ -159,11 +158,9 @@ class SearchPane(Pane):
             self.set_class(session.two_lists, "-beside")
             left.set_columns(BESIDE_COLUMNS["lexical"] if session.two_lists else HIT_COLUMNS)
             self.call_after_refresh(left.repaint)
+        left.show(hit_rows(session.view, session.right), cursor)
         if session.two_lists:
-            left.show(beside_rows(session.view, session.right), cursor)
-            self.right.show(beside_rows(session.right, session.view))
-        else:
-            left.show(hit_rows(session.view), cursor)
+            self.right.show(hit_rows(session.right, session.view))
         self._fill_facets()
         self.head()
         self._explain(EXPLAIN_PAUSE)
@@ -447,10 +444,10 @@ class SearchPane(Pane):
         else:
             session.tell()
 
-    def action_relations(self) -> None:
-        if self.entry is None:
+    def action_letter(self, what: str) -> None:
+        if what == "related" and self.entry is None:
             raise UsageError("Documents of an index have no relations")
-        super().action_relations()
+        super().action_letter(what)
 
     def action_export(self) -> None:
         view = self.session.shown
