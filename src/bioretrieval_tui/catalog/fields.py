@@ -9,9 +9,10 @@ here and the key in the YAML. A test compares table and structs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Dataset, Model
@@ -34,8 +35,7 @@ Group = Literal["", "Details", "Encoding"]
 """Heading on a page; "" for a field shown elsewhere on it (name, links, notes)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListColumn:
+class ListColumn(Struct, frozen=True):
     """How a field is a column of lists.
 
     heading: "" for the field's label.
@@ -50,8 +50,7 @@ class ListColumn:
     priority: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EntryField:
+class EntryField(Struct, frozen=True):
     """One field of entries.
 
     name: as it is written in filters, in YAML and as a CSV column.
@@ -151,6 +150,7 @@ class FieldTable:
     def _of_kind(self) -> dict[str, tuple[EntryField, ...]]:
         return {kind: tuple(row for row in self.rows if kind in row.kinds) for kind in KINDS}
 
+    @cache  # noqa: B019 - one table, which lives as long as the program
     def declared_only(self, kind: str) -> dict[str, FieldType]:
         """Name and type of the fields of a kind that entries keep in `extra`."""
         struct = next(one for one in SECTIONS.values() if one.__struct_config__.tag == kind)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, count
 from string import ascii_lowercase
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import kind_of
@@ -21,8 +23,7 @@ from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 
 
-@dataclass(frozen=True, slots=True)
-class Citation:
+class Citation(Struct, frozen=True):
     """One BibTeX entry. Values are LaTeX with balanced braces, see `latex.py`."""
 
     key: str

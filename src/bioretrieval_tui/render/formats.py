@@ -6,7 +6,6 @@ it early. Table, Markdown and BibTeX have their own modules, imported when they 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
@@ -162,6 +161,8 @@ def _csv_field(value: Plain) -> str:
 
 def csv_lines(sheet: Sheet) -> Iterator[str]:
     """The header, then a line a row, data-only columns included."""
+    import csv
+
     writer = csv.writer(_Echo(), lineterminator="\n")
     yield str(writer.writerow([_csv_field(column.key) for column in sheet.columns]))
     for row in sheet.rows:

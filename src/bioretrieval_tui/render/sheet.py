@@ -7,8 +7,9 @@ and 109000000 to a program. All text passes `clean` here, when it leaves a cell.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+from msgspec import Struct
 
 from bioretrieval_tui.terminal.clean import clean, safe_url
 
@@ -36,8 +37,7 @@ def shortened(text: str, length: int = 100) -> str:
 Plain = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(Struct, frozen=True):
     """Text that leads to an address.
 
     data: what csv writes in place of `text`, where the text would be misread (an arXiv number
@@ -49,16 +49,14 @@ class Linked:
     data: str | int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """A value that readers see in another form: csv writes `value`, table and markdown `text`."""
 
     value: Plain
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unverified:
+class Unverified(Struct, frozen=True):
     """A value that no source was read for; every format for readers marks it."""
 
     cell: str | int | float | bool | Linked | Figure
@@ -67,8 +65,7 @@ class Unverified:
 Cell = Plain | Linked | Figure | Unverified
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column.
 
     key: its name in csv, snake_case; title: its heading; weight: its share of the spare width of a
@@ -89,15 +86,15 @@ In = TypeVar("In")
 Out = TypeVar("Out", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
 class Each(Sequence[Out], Generic[In, Out]):
     """`make` applied to each item on access, so that a listing as JSON builds no rows.
 
     `make` is called at each access: it must be pure.
     """
 
-    make: Callable[[In], Out]
-    items: Sequence[In]
+    def __init__(self, make: Callable[[In], Out], items: Sequence[In]) -> None:
+        self.make = make
+        self.items = items
 
     def __len__(self) -> int:
         return len(self.items)
@@ -115,8 +112,7 @@ class Each(Sequence[Out], Generic[In, Out]):
         return map(self.make, self.items)
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """Rows for table, markdown and csv; records for json and jsonl; citations for bibtex.
 
     Every row has one cell for each column. Records hold what msgspec can encode. The three may
@@ -131,8 +127,7 @@ class Sheet:
     citations: Sequence[Citation] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
+class Face(Struct, frozen=True):
     """A cell as it is shown: one clean line, its address if any, whether it is marked."""
 
     text: str
