@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
-from bioretrieval_tui.catalog.fields import EntryField, first_url
+from bioretrieval_tui.catalog.fields import EntryField
 from bioretrieval_tui.catalog.models import (
     AnyEntry,
     Benchmark,
@@ -104,7 +104,7 @@ def column_of(row: EntryField, *, data_only: bool = False) -> Column:
     look = row.column
     title = look.heading or row.title
     made = Column(row.name, title, "left", look.weight, look.width, data_only)
-    return replace(made, align="right") if row.is_number else made
+    return replace(made, align="right") if row.type == "number" else made
 
 
 def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
@@ -122,7 +122,7 @@ def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
 
 def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) -> Cell:
     if row.name == "url":
-        return first_url(entry)
+        return safe_url(entry.links[0].url)
     if row.form == "size":
         encoders = entry.encoders if isinstance(entry, Model) else 1
         return Shown(found, short(found) if encoders == 1 else f"{encoders}x{short(found)}")
