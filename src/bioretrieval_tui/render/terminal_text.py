@@ -215,12 +215,12 @@ def _runs(parts: Text, links: bool) -> Iterator[_Run]:
 
 def _wrapped(runs: Iterable[_Run], width: int, lead: str) -> Iterator[str]:
     """Lines of at most `width` cells: the first after `lead`, the others indented as far."""
-    room = max(1, width - cells(lead))
+    space = max(1, width - cells(lead))
     line, used = "", 0
-    for word in _words(runs, room):
+    for word in _words(runs, space):
         size = sum(cells(text) for text, _, _ in word)
         gap = " " if used else ""
-        if used and used + 1 + size > room:
+        if used and used + 1 + size > space:
             yield f"{lead}{line}\n"
             lead, line, used, gap = " " * cells(lead), "", 0, ""
         line += gap + "".join(_painted(*piece) for piece in word)
@@ -228,16 +228,16 @@ def _wrapped(runs: Iterable[_Run], width: int, lead: str) -> Iterator[str]:
     yield f"{lead}{line}".rstrip() + "\n"
 
 
-def _words(runs: Iterable[_Run], room: int) -> Iterator[list[_Run]]:
-    """The words, of one or several runs; one of more than `room` cells comes in pieces."""
+def _words(runs: Iterable[_Run], space: int) -> Iterator[list[_Run]]:
+    """The words, of one or several runs; one of more than `space` cells comes in pieces."""
     word: list[_Run] = []
     for text, style, url in (*runs, (" ", "", None)):
         for piece in re.findall(r"\s+|\S+", text):
             if not piece.isspace():
-                step = room if piece.isascii() else max(1, room // 2)
+                step = space if piece.isascii() else max(1, space // 2)
                 starts = range(0, len(piece), step)
                 word += [(piece[at : at + step], style, url) for at in starts]
             elif word:
-                fits = sum(cells(text) for text, _, _ in word) <= room
+                fits = sum(cells(text) for text, _, _ in word) <= space
                 yield from [word] if fits else ([one] for one in word)
                 word = []
