@@ -7,7 +7,8 @@ from typing import ClassVar
 import msgspec
 
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.render.hits import hit_citations, paper_sheet
+from bioretrieval_tui.render.citation import hit_citations
+from bioretrieval_tui.render.hits import paper_sheet
 from bioretrieval_tui.render.sheet import Sheet
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundPaper, FoundSession, service_of

@@ -514,8 +514,8 @@ def entry_columns(section: str) -> tuple[TableColumn, ...]:
         heading = look.heading or row.title
         title = heading[:1].upper() + heading[1:] if heading.islower() else heading
         # A number is as wide as the heading and its arrow.
-        width = max(look.width, len(title) + 1) if row.is_number else look.width
-        weight, align = (0, "right") if row.is_number else (look.weight, "left")
+        width = max(look.width, len(title) + 1) if row.type == "number" else look.width
+        weight, align = (0, "right") if row.type == "number" else (look.weight, "left")
         priority = place if look.priority is None else look.priority
         columns.append(TableColumn(row.name, title, width, weight, align, priority))
     return tuple(columns)

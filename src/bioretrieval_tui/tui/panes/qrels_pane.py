@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.evaluation.metrics import MEASURES
-from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.qrels import FoundRow, QueryRow, QueryView
 from bioretrieval_tui.render.evaluations import pair_title, query_list_sheet
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
@@ -35,7 +35,6 @@ _DOCUMENTS_WIDTH = 50
 """Columns of a message in place of queries, and of documents."""
 _HIGH_GRADE = 2
 """Grade from which a document is highly relevant."""
-FoundRow = JudgedRow | UnjudgedRow
 
 
 class QrelsPane(Pane):
@@ -344,7 +343,7 @@ def document_rows(view: QueryView | None, modes: Sequence[str]) -> ListRows[Foun
 
     def cells(row: FoundRow) -> list[Span]:
         grade = Span("none", "faint")
-        if isinstance(row, JudgedRow):
+        if row.grade is not None:
             role = "dim" if row.grade < 1 else "strong" if row.grade >= _HIGH_GRADE else "ok"
             grade = Span(str(row.grade), role)
         ranks = [row.ranks.get(mode) for mode in modes]
@@ -362,7 +361,7 @@ def document_lines(
     row: FoundRow, modes: Sequence[str], document: tuple[str, str] | None
 ) -> list[Line]:
     """One document, with its grade and the rank that each mode gave it."""
-    grade = "not judged" if isinstance(row, UnjudgedRow) else f"grade {row.grade}"
+    grade = "not judged" if row.grade is None else f"grade {row.grade}"
     ranks = ((mode, row.ranks.get(mode)) for mode in modes)
     places = "   ".join(
         f"{mode_name(mode)} {'-' if rank is None else f'{rank:,}'}" for mode, rank in ranks
