@@ -136,7 +136,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         yield StatusBar()
 
     def on_mount(self) -> None:
-        """Focus Home, and report the first problem of the overlays."""
         self.status.hints(self.hint_actions())
         self.pane.activate()
         if self.problems:
@@ -200,7 +199,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     @cached_property
     def capabilities(self) -> Capabilities:
-        """What the terminal and the session can do."""
         from bioretrieval_tui.terminal.capabilities import here
 
         return self._capabilities or here()
@@ -221,7 +219,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     @cached_property
     def jobs(self) -> JobQueue:
-        """The queue of jobs."""
         from bioretrieval_tui.backend.jobs import JobQueue
 
         return JobQueue(self.where.state / "jobs", self._jobs_changed, self._job_ended)
@@ -404,7 +401,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             return None
 
     def remember_folder(self, name: str, folder: Path) -> None:
-        """Store a folder in a setting."""
         self.settings.set_setting(name, str(folder.absolute()))
 
     # Fetching ----------------------------------------------------------------------------
@@ -507,7 +503,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.refresh(layout=True)
 
     def on_resize(self, event: Resize) -> None:
-        """Show a notice below the least size."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
         base = self.screen_stack[0]
         if small and not base.query(TooSmall):

@@ -70,7 +70,6 @@ class EntrySession:
         return isinstance(self.problem, UnfinishedFilterError)
 
     def lift(self) -> None:
-        """Remove the filter."""
         self.expression, self.problem = "", None
 
     def sort(self, name: str) -> str:

@@ -35,14 +35,12 @@ class FoundPaper:
 
 
 def paper_of(document: Document, rank: int) -> FoundPaper:
-    """A document as a paper."""
     known, url = document.metadata, document_url(document)
     made = (document.id, document.title, document.text, document_year(known), url)
     return FoundPaper(Hit(rank, *made, score=0.0, metadata=known), line_of(document))
 
 
 def service_of(request: FetchRequest) -> str:
-    """The name of the service of a request."""
     return next((name for source, name, _ in EXAMPLES if source == request.source), "")
 
 

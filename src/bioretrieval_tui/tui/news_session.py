@@ -21,7 +21,6 @@ class WatchNews:
 
     @property
     def part(self) -> Part:
-        """The record as a part of a sheet."""
         return Part(self.watch.name, self.watch.query, self.watch.source, (self.item,))
 
 
@@ -48,7 +47,6 @@ class NewsSession:
 
     @property
     def unread(self) -> int:
-        """How many of the rows are unread."""
         return sum(not one.item.read for one in self.rows)
 
     def mark(self, place: int, *, read: bool) -> bool:

@@ -134,7 +134,6 @@ class QrelsSession:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The modes that were ranked."""
         return tuple(run.mode for run in self.answer.runs) if self.answer is not None else ()
 
     @property
@@ -185,7 +184,6 @@ class QrelsSession:
 
 
 def pairs(modes: Sequence[str]) -> list[tuple[str, str]]:
-    """All pairs of modes, in their order."""
     return list(combinations(modes, 2))
 
 

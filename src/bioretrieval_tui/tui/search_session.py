@@ -111,7 +111,6 @@ class HitView:
 
     @property
     def hits(self) -> tuple[Hit, ...]:
-        """All rows of the list."""
         return (*self.answer.hits, *self.near)
 
     def is_near(self, at: int) -> bool:
@@ -158,7 +157,6 @@ def _clause_in(where: str, clause: str) -> re.Match[str] | None:
 
 
 def has_clause(where: str, clause: str) -> bool:
-    """Whether a filter contains this clause."""
     return _clause_in(where, clause) is not None
 
 
@@ -240,14 +238,12 @@ class SearchSession:
 
     @property
     def owner(self) -> PaneContext:
-        """The app, which panes share."""
         return self.face.owner
 
     # What is shown -----------------------------------------------------------------------
 
     @property
     def two_lists(self) -> bool:
-        """Two lists are shown."""
         return self.right is not NOTHING
 
     @property
@@ -277,7 +273,6 @@ class SearchSession:
         self.face.show_hits(cursor)
 
     def tell(self, *parts: StatusPart) -> None:
-        """Show what the search is doing, at the end of the status line."""
         self.state = parts
         self.face.head()
 
@@ -453,7 +448,6 @@ class SearchSession:
         self._pause = self.face.set_timer(PAUSE, self.send)
 
     def _no_pause(self) -> None:
-        """Send nothing when the pause ends."""
         if self._pause:
             self._pause.stop()
             self._pause = None
@@ -479,7 +473,6 @@ class SearchSession:
         return Query(text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order)
 
     def _current(self, question: Query, index: str) -> bool:
-        """Whether this is still the query."""
         return question.text == self.text and index == self.owner.index
 
     async def _search(self, question: Query) -> None:
@@ -538,7 +531,6 @@ class SearchSession:
             self.send()
 
     def toggle_facet(self, value: FacetValue) -> None:
-        """Add a value to the filter, or remove it."""
         self.where = toggled_clause(self.where, value.clause, self.schema)
         self.send()
 
@@ -634,7 +626,6 @@ class SearchSession:
         return self.view.question is not None and hit.id not in self.reasons
 
     def explain(self, hit: Hit) -> None:
-        """Request the explanation of a hit."""
         self.face.in_background("why", self._explain, hit, self.view, self.view.question)
 
     async def _explain(self, hit: Hit, view: HitView, question: Query) -> None:

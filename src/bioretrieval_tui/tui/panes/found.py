@@ -36,7 +36,6 @@ class FoundPane(Pane):
 
     @property
     def session(self) -> FoundSession:
-        """The search, which continues while other panes are shown."""
         return self.owner.found
 
     def activate(self) -> None:
@@ -92,7 +91,6 @@ class FoundPane(Pane):
 
     @property
     def paper(self) -> FoundPaper | None:
-        """The paper under the cursor."""
         return self.at_cursor(self.session.papers)
 
     def make_page(self) -> PaintedPage:
@@ -153,7 +151,6 @@ class FoundPane(Pane):
         self.owner.export_sheet(sheet, "found", len(hits))
 
     def action_clear(self) -> None:
-        """Leave the page, stop the search, or clear the stars."""
         if self.leave():
             return
         if self.session.under_way:

@@ -119,7 +119,6 @@ class IndexesPane(Pane):
         return self.at_cursor(self.rows)
 
     def make_page(self) -> PaintedPage:
-        """The index under the cursor, and the outcome of the last job on it."""
         row = self.row
         if row is None:
             return PaintedPage(())
@@ -147,7 +146,6 @@ class IndexesPane(Pane):
     # Jobs --------------------------------------------------------------------------------
 
     def jobs_changed(self) -> None:
-        """Show the jobs, and the rows of indexes that they make."""
         super().jobs_changed()
         if [row.name for row in self.session.rows()] != self.ids():
             self._fill()

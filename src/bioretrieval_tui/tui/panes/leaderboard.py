@@ -60,7 +60,6 @@ class OwnRow:
 
     @property
     def record(self) -> EvaluationRecord:
-        """The newest record of the run."""
         return self.run.record
 
 
@@ -100,7 +99,6 @@ class LeaderboardPane(Pane):
         """The runs that the filter keeps."""
 
     def compose(self) -> ComposeResult:
-        """The list of recipes, and the matrix and the page of a run, hidden at first."""
         yield from super().compose()
         empty = "No results: clear the filter."
         yield VirtualTable([MODEL], "matrix", squeeze=False, empty=empty)
@@ -108,7 +106,6 @@ class LeaderboardPane(Pane):
 
     @property
     def in_matrix(self) -> bool:
-        """The matrix is shown."""
         return self.has_class("-matrix")
 
     @property
@@ -133,7 +130,6 @@ class LeaderboardPane(Pane):
 
     @property
     def own_row(self) -> OwnRow | None:
-        """The run under the cursor."""
         return self.row if isinstance(self.row, OwnRow) else None
 
     @property
@@ -273,7 +269,6 @@ class LeaderboardPane(Pane):
     # Runs of the user --------------------------------------------------------------------
 
     def activate(self) -> None:
-        """Read the runs again: an evaluation may have ended."""
         super().activate()
         if self.has_class("-own"):
             self.own_detail.focus()
@@ -297,7 +292,6 @@ class LeaderboardPane(Pane):
 
     @property
     def own_detail(self) -> Detail:
-        """The page of a run."""
         return self.query_one("#own", Detail)
 
     def leave(self) -> bool:
@@ -400,12 +394,10 @@ def own_rows(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[
 
 
 def axis_key(axis: Axis) -> str:
-    """The key of a column."""
     return f"{axis.benchmark} {axis.metric}"
 
 
 def row_id(row: AnyRow) -> str:
-    """The id of a run's record, or of a model."""
     return row.record.id if isinstance(row, OwnRow) else row.model
 
 

@@ -74,7 +74,6 @@ class NewsPane(Pane):
 
     @property
     def one(self) -> WatchNews | None:
-        """The record under the cursor."""
         return self.at_cursor(self.session.rows)
 
     def make_page(self) -> PaintedPage:
@@ -84,12 +83,10 @@ class NewsPane(Pane):
     # Marks -------------------------------------------------------------------------------
 
     def action_enter(self) -> None:
-        """Open the record and mark it as read."""
         super().action_enter()
         self._mark(True)
 
     def action_open(self) -> None:
-        """Open the record's link and mark it as read."""
         self._mark(True)
         super().action_open()
 

@@ -179,12 +179,12 @@ class Pane(Widget):
         (self.detail if self.has_class("-reading") else self.table).focus()
 
     def ids(self) -> Sequence[str]:
-        """The ids of the rows, in order."""
         return [entry.id for entry in self.entry_list.shown] if self.entry_list else ()
 
     def place(self) -> str | None:
         """The id of the row under the cursor: where `back` returns to within this pane."""
-        return self.at_cursor(self.ids())
+        ids = self.ids()
+        return self.at_cursor(ids) if ids else None
 
     def go_to(self, place: str | None) -> None:
         """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
@@ -194,7 +194,8 @@ class Pane(Widget):
                 self.close_filter()
             self.refill(place)
         elif place in (ids := self.ids()):
-            self.table.move_to(ids.index(place))
+            self.table.show(self.table.rows, ids.index(place))
+            self.show_page()
 
     def jobs_changed(self) -> None:
         """Show a job that began, advanced or ended."""
@@ -220,8 +221,7 @@ class Pane(Widget):
 
     def at_cursor(self, items: Sequence[_T]) -> _T | None:
         """The one of the items, which the list shows, that is under the cursor."""
-        at = self.table.cursor
-        return items[at] if 0 <= at < len(items) else None
+        return items[self.table.cursor] if 0 <= self.table.cursor < len(items) else None
 
     @property
     def wide(self) -> bool:
@@ -283,7 +283,6 @@ class Pane(Widget):
         self.detail.show(lines, keep_place=lines == self.detail.lines)
 
     def _settle(self) -> None:
-        """Show the whole page now."""
         if self._rest:
             self._rest.stop()
         self.show_page()

@@ -141,7 +141,6 @@ class QrelsPane(Pane):
         self.show_page()
 
     def show_message(self, text: str) -> None:
-        """Show a message in place of queries."""
         self.list_of_queries.empty = "\n".join(textwrap.wrap(text, _QUERIES_WIDTH))
         self.show_queries()
 
@@ -251,7 +250,6 @@ class QrelsPane(Pane):
         return True
 
     def action_clear(self) -> None:
-        """Leave one thing: a part, the filter, or the evaluation that runs."""
         if self.leave():
             return
         session, running = self.session, self.owner.jobs.current

@@ -105,14 +105,12 @@ class SearchPane(Pane):
         self.in_background("history", self._load_queries)
 
     def on_unmount(self) -> None:
-        """Cancel requests that have no answer yet."""
         self.workers.cancel_node(self)
 
     def on_resize(self) -> None:
         self.set_class(self.size.width >= THREE_PARTS, "-three")
 
     def activate(self) -> None:
-        """Focus the query line, or the hits if there are any."""
         if self.has_class("-reading"):
             self.detail.focus()
         else:
@@ -120,7 +118,6 @@ class SearchPane(Pane):
 
     @property
     def list_of_hits(self) -> VirtualTable:
-        """The list of hits in use, of one or two lists."""
         return self.right if self.session.on_right and self.session.two_lists else self.left
 
     @property
@@ -129,7 +126,6 @@ class SearchPane(Pane):
 
     @property
     def hits(self) -> tuple[Hit, ...]:
-        """The rows of the list in use."""
         return self.session.shown.hits
 
     @property
@@ -147,7 +143,6 @@ class SearchPane(Pane):
 
     @property
     def cursor(self) -> int:
-        """Row of the cursor in the list in use."""
         return self.list_of_hits.cursor
 
     def show_hits(self, cursor: int = 0) -> None:
@@ -340,7 +335,6 @@ class SearchPane(Pane):
         self.search_in(await self.session.next_index())
 
     def search_in(self, name: str) -> None:
-        """Search another index for what the query line holds."""
         self.session.search_in(name)
         self.close_filter()
 
@@ -396,7 +390,6 @@ class SearchPane(Pane):
         self.session.find_similar(self.hit, near=self.session.shown.is_near(self.cursor))
 
     def _return(self) -> None:
-        """Show again what was shown before similar documents."""
         like, history = self.session.back(), self.owner.history
         if like is not None and history[-1:] == [(self.pane_name, like.id)]:
             history.pop()
@@ -427,7 +420,6 @@ class SearchPane(Pane):
                 self.filter_line.value = self.session.where
 
     def action_clear(self) -> None:
-        """Leave one thing: a mode, the page, the facets, a search, similar documents, a filter."""
         session = self.session
         if self.leave():
             return

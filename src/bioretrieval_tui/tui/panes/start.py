@@ -50,7 +50,6 @@ class StartPane(Pane):
         self.look()
 
     def mark(self, entry: AnyEntry) -> str:
-        """Whether the step is done."""
         return "[x] " if entry.id in self.done else "[ ] "
 
     def action_done(self) -> None:
@@ -175,7 +174,6 @@ class StartPane(Pane):
         self.app.push_screen(BenchmarkDialog(title, "Use this folder", start, None, check), choose)
 
     def action_clear(self) -> None:
-        """Leave what is open; else, if the step runs, ask whether to stop it."""
         found = self.entry_list
         filtered = found is not None and (found.expression or found.problem)
         open_before = self.has_class("-reading") or self.letters or filtered
