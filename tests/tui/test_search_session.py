@@ -53,16 +53,6 @@ class Task:
         self.task.cancel()
 
 
-class Pause:
-    """A pause that ends when a test says so."""
-
-    def __init__(self, do: Callable[[], None]) -> None:
-        self.do: Callable[[], None] | None = do
-
-    def stop(self) -> None:
-        self.do = None
-
-
 class Face:
     """What a pane would be told."""
 
@@ -72,7 +62,6 @@ class Face:
         self.client: Any = type("Client", (ScriptedClient,), {"desk": desk})()
         self.cursor = 0
         self.tasks: dict[str, Task] = {}
-        self.pauses: list[Pause] = []
         self.said: list[str] = []
         self.shown = 0
         self.explained: list[str] = []
@@ -89,18 +78,6 @@ class Face:
             self.tasks[group].cancel()
         self.tasks[group] = Task(work(*args))
         return self.tasks[group]
-
-    def set_timer(self, delay: float, callback: Callable[[], None]) -> Pause:
-        self.pauses.append(Pause(callback))
-        return self.pauses[-1]
-
-    def end_pauses(self) -> int:
-        """End the pauses that still wait; how many there were."""
-        due = [pause.do for pause in self.pauses if pause.do is not None]
-        self.pauses.clear()
-        for do in due:
-            do()
-        return len(due)
 
     def show_hits(self, cursor: int = 0) -> None:
         self.shown += 1
@@ -120,7 +97,8 @@ class Face:
 
 
 @pytest.fixture
-def face(small: Catalogue, scripted: Desk) -> Face:
+def face(small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch) -> Face:
+    monkeypatch.setattr("bioretrieval_tui.tui.search_session.PAUSE", 0.0)
     scripted.indexes = [info("mine", fields=FIELDS), info("catalogue", fields=("kind", "year"))]
     return Face(small, scripted)
 
@@ -136,7 +114,6 @@ async def answered(
     session = SearchSession(face)
     await session.learn()
     session.type(query)
-    face.end_pauses()
     await turns()
     desk.answer(query, answer)
     await turns()
@@ -158,15 +135,14 @@ async def test_typing_sends_one_search_after_the_pause(face: Face, scripted: Des
     for text in ("h", "he", "hea"):
         session.type(text)
     assert session.busy
-    assert not session.under_way
-    assert face.end_pauses() == 1
+    assert scripted.asked == []
     await turns()
     assert scripted.asked == [("mine", "hea")]
     session.type("heart")
     session.accept()  # enter does not wait for the pause
     await turns()
     assert scripted.dropped == ["hea"]
-    assert face.end_pauses() == 0
+    assert scripted.asked == [("mine", "hea"), ("mine", "heart")]
     scripted.answer("heart", HITS)
     await turns()
     assert session.view.hits == HITS
@@ -190,12 +166,11 @@ async def test_the_status_line_says_how_many_of_how_many(face: Face, scripted: D
 async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk) -> None:
     session = await answered(face, scripted, SearchResult(HITS))
     session.filter_by("mes")
-    assert (session.where, face.end_pauses()) == ("", 0)
+    assert (session.where, session.busy) == ("", False)
     session.filter_by("mesh:")
     assert session.status()[0][1] == "dim"  # unfinished, not wrong
     session.filter_by("mesh:asthma")
     assert session.problem is None
-    assert face.end_pauses() == 1
     await turns()
     assert scripted.questions[-1].where == "mesh:asthma"
     session.filter_by("mush:asthma")
@@ -243,11 +218,12 @@ async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted:
     why = Explanation("4983", Scores(0.8, 12.0), terms=(("heart", 1.0),))
     scripted.reasons = {"4983": why}
     session = await answered(face, scripted, SearchResult(HITS))
-    assert session.explainable(HITS[0])
     session.explain(HITS[0])
     await turns()
     assert (face.explained, session.reasons[HITS[0].id]) == (["4983"], why)
-    assert not session.explainable(HITS[0])
+    session.explain(HITS[0])
+    await turns()
+    assert len(scripted.explained) == 1
     session.show(session.view)
     assert HITS[0].id not in session.reasons
 

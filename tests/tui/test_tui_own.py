@@ -40,7 +40,7 @@ async def on_own(session: Session, identifier: str) -> None:
     pane = board(session)
     at = next(
         i for i, row in enumerate(pane.rows)
-        if isinstance(row, OwnRow) and row.record.id == identifier
+        if isinstance(row, OwnRow) and row.run.record.id == identifier
     )  # fmt: skip
     pane.table.move_to(at)
     await session.settle()
@@ -76,7 +76,7 @@ def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None
     old, new = record(value=0.5, day=1), record(value=0.6, day=9)
     other = record(value=0.4, day=3, revision="another")
     rows = own_rows([new, other, old], small)
-    assert [row.record for row in rows] == [new, other]
+    assert [row.run.record for row in rows] == [new, other]
     assert rows[0].run.earlier == (old,)
     assert rows[1].run.earlier == ()
 
@@ -129,7 +129,7 @@ def test_every_order_has_a_place_for_own_rows(small: Catalogue) -> None:
 
     def ids(sort: Axis | str | None, reverse: bool = False) -> list[str]:
         rows = merged(matrix, own, small, sort=sort, reverse=reverse)
-        return [r.record.id if isinstance(r, OwnRow) else r.model for r in rows]
+        return [r.run.record.id if isinstance(r, OwnRow) else r.model for r in rows]
 
     models = [row.model for row in matrix.rows]
     assert ids(FACTS) == [high.id, *models, low.id]

@@ -40,10 +40,6 @@ def paper_of(document: Document, rank: int) -> FoundPaper:
     return FoundPaper(Hit(rank, *made, score=0.0, metadata=known), line_of(document))
 
 
-def service_of(request: FetchRequest) -> str:
-    return next((name for source, name, _ in EXAMPLES if source == request.source), "")
-
-
 class FoundSession:
     """A search of a service that runs in the background, and the stars of its papers.
 
@@ -75,6 +71,11 @@ class FoundSession:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self._changed()
+
+    @property
+    def service(self) -> str:
+        """The name of the service that is searched."""
+        return protocol.LookUpJob(self.request).target if self.request else ""
 
     def stop(self) -> None:
         """Stop the search; its papers stay."""

@@ -6,10 +6,10 @@ and reads a query's documents from the search process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
@@ -24,7 +24,7 @@ from bioretrieval_tui.tui.kept_rankings import (
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobOutcome
     from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
-    from bioretrieval_tui.tui.panes.pane import PaneContext
+    from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 
 DELTA = "delta"
 """Key of the column with the difference of two modes."""
@@ -32,22 +32,8 @@ QueryOrder = tuple[str, Literal["up", "down"]] | None
 """The column that sorts, and whether its values go up; None: as in the files."""
 
 
-class QrelsFace(Protocol):
-    """What a session needs of the pane that shows it; `QrelsPane` describes the methods."""
-
-    @property
-    def owner(self) -> PaneContext: ...
-    def in_background(
-        self, group: str, work: Callable[..., Coroutine[Any, Any, object]], *args: Any
-    ) -> object: ...
-    def show_benchmark(self) -> None: ...
-    def show_queries(self, at: str | None = None) -> None: ...
-    def show_message(self, text: str) -> None: ...
-    def show_view(self, problem: str = "") -> None: ...
-
-
 class QrelsSession:
-    """A benchmark with its queries.
+    """A benchmark with its queries, and the pane that shows it (only its type is imported).
 
     job: the evaluation that ranks the benchmark; answer: the summary of the rankings shown.
     queries: all queries; shown: those that `filter` (words) keeps, in `order`.
@@ -55,7 +41,7 @@ class QrelsSession:
     problem: why there is nothing to show.
     """
 
-    def __init__(self, face: QrelsFace) -> None:
+    def __init__(self, face: QrelsPane) -> None:
         self.face = face
         self.job: EvaluateJob | None = None
         self.answer: EvaluationSummary | None = None

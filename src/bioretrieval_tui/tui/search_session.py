@@ -1,8 +1,9 @@
 """The state and the requests of the Search pane, without a widget.
 
 A `SearchSession` holds the query (index, text, mode, order, filter), its answer (`HitView`) and
-the progress of the request. It calls the search process and the pane that shows it (`SearchFace`).
-At most one search runs: a newer one cancels it, and an answer to an earlier query is dropped.
+the progress of the request. It calls the search process and the pane that shows it, of which only
+the type is imported.
+At most one request runs: a newer one cancels it, and an answer to an earlier query is dropped.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,11 +36,14 @@ from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
 
 if TYPE_CHECKING:
+    from textual.worker import Worker
+
     from bioretrieval_tui.backend.protocol import CatalogueReady
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.tui.panes.pane import PaneContext
+    from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
 HITS = 100
 """Hits that a search asks for."""
@@ -57,37 +61,6 @@ _LAST_WORD = re.compile(r"(?:^|[\s(])-?([^\W\d_][\w-]*)$")
 
 StatusPart = tuple[str, str]
 """A piece of the status line: text, role."""
-
-
-class Running(Protocol):
-    """Work that was started."""
-
-    @property
-    def is_running(self) -> bool: ...
-    def cancel(self) -> None: ...
-
-
-class Stoppable(Protocol):
-    """A timer."""
-
-    def stop(self) -> None: ...
-
-
-class SearchFace(Protocol):
-    """What a session needs of the pane that shows it; `SearchPane` describes the methods."""
-
-    @property
-    def owner(self) -> PaneContext: ...
-    @property
-    def cursor(self) -> int: ...
-    def in_background(
-        self, group: str, work: Callable[..., Coroutine[Any, Any, None]], *args: Any
-    ) -> Running: ...
-    def set_timer(self, delay: float, callback: Callable[[], None]) -> Stoppable: ...
-    def head(self) -> None: ...
-    def show_hits(self, cursor: int = 0) -> None: ...
-    def show_reason(self, document: str) -> None: ...
-    def opened_similar(self, document: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +104,23 @@ NOTHING = HitView()
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """One value of a field, its count among the top hits, and the filter clause that keeps it."""
+    """One value of a field, and its count among the top hits."""
 
     field: str
     value: str
     count: int
-    clause: str
+
+    @property
+    def clause(self) -> str:
+        """The filter clause that keeps it."""
+        if self.field == "year":
+            return f"year:{self.value}"
+        return str(Matches(self.field, "=", (self.value,)))
 
 
 def facet_values(answer: SearchResult) -> list[FacetValue]:
     """All values, field by field."""
-
-    def clause(field: str, value: str) -> str:
-        return f"year:{value}" if field == "year" else str(Matches(field, "=", (value,)))
-
-    return [
-        FacetValue(facet.field, value, count, clause(facet.field, value))
-        for facet in answer.facets
-        for value, count in facet.counts
-    ]
+    return [FacetValue(facet.field, *one) for facet in answer.facets for one in facet.counts]
 
 
 def _clause_in(where: str, clause: str) -> re.Match[str] | None:
@@ -215,7 +186,7 @@ class SearchSession:
     reasons: explanations of hits of the list in use, by document id.
     """
 
-    def __init__(self, face: SearchFace) -> None:
+    def __init__(self, face: SearchPane) -> None:
         self.face = face
         self.text = ""
         self.mode: Mode = "hybrid"
@@ -233,8 +204,9 @@ class SearchSession:
         """Whether the catalogue is being indexed with vectors, or was; None before that."""
         self.reasons: dict[str, Explanation] = {}
         self._former: list[tuple[HitView, int]] = []
-        self._pause: Stoppable | None = None
-        self._running: Running | None = None
+        self._request: Worker[None] | None = None
+        self._pausing = False
+        """The request waits for its pause: it is not sent yet."""
 
     @property
     def owner(self) -> PaneContext:
@@ -356,7 +328,9 @@ class SearchSession:
         if self.text.strip():
             self.send()
         elif vectors:
-            self._running = self.face.in_background("search", self._warm_up)
+            # Load the model before the first query is typed, which reports an error.
+            with contextlib.suppress(BioRetrievalError):
+                await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
 
     async def _ensure_catalogue(self, vectors: bool) -> CatalogueReady:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
@@ -365,11 +339,6 @@ class SearchSession:
         return await self.owner.client.ensure_catalogue(
             documents, fingerprint(documents), vectors=vectors, on_progress=self.tell_progress
         )
-
-    async def _warm_up(self) -> None:
-        """Load the model before the first query is typed."""
-        with contextlib.suppress(BioRetrievalError):  # the first query reports it
-            await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
 
     async def learn(self) -> None:
         """Read model, fields and number of documents of each index."""
@@ -383,8 +352,8 @@ class SearchSession:
         names = list(dict.fromkeys([CATALOGUE, *known]))
         if len(names) == 1:
             raise UsageError("No index of your own yet: press 0 to build one")
-        now = self.owner.index
-        return names[((names.index(now) if now in names else -1) + 1) % len(names)]
+        after = names.index(self.owner.index) + 1 if self.owner.index in names else 0
+        return names[after % len(names)]
 
     def search_in(self, name: str) -> None:
         """Search another index for what the query line holds."""
@@ -409,14 +378,14 @@ class SearchSession:
             return
         self.text = text
         if text.strip():
-            self._send_soon()
+            self.send(PAUSE)
         else:
             self.stop()
             self.show(NOTHING)
 
     def accept(self) -> None:
         """Send without waiting for the pause, or again after escape."""
-        if self._pause or (self.view is NOTHING and not self.under_way):
+        if self._pausing or (self.view is NOTHING and not self.busy):
             self.send()
 
     def next_mode(self) -> None:
@@ -435,38 +404,29 @@ class SearchSession:
         if not self.text.strip():
             self.owner.say("Newest first" if self.order == "date" else "Best first")
 
-    def send(self) -> None:
-        """Search for the query; an older search that still runs is cancelled."""
-        self._no_pause()
+    def send(self, after: float | None = None) -> None:
+        """Search for the query after a pause in seconds, and cancel an older request."""
         if not self.text.strip():
             self.face.head()
         elif self.ready or self.owner.index != CATALOGUE:  # else it is sent once that is indexed
-            self._running = self.face.in_background("search", self._search, self._question())
+            self._begin(self._search, self._question(), after)
+            self._pausing = after is not None
 
-    def _send_soon(self) -> None:
-        self._no_pause()
-        self._pause = self.face.set_timer(PAUSE, self.send)
-
-    def _no_pause(self) -> None:
-        if self._pause:
-            self._pause.stop()
-            self._pause = None
-
-    @property
-    def under_way(self) -> bool:
-        """A request has no answer yet."""
-        return self._running is not None and self._running.is_running
+    def _begin(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        self._pausing = False
+        self._request = self.face.in_background("search", work, *args)
 
     @property
     def busy(self) -> bool:
-        """A request has no answer yet, or is about to be sent."""
-        return self.under_way or self._pause is not None
+        """A request has no answer yet, or waits for its pause."""
+        running = self._request is not None and self._request.is_running
+        return running or self._pausing
 
     def stop(self) -> None:
-        """Cancel the request that runs or is about to be sent."""
-        self._no_pause()
-        if self._running and self._running.is_running:
-            self._running.cancel()
+        """Cancel the request."""
+        self._pausing = False
+        if self._request:
+            self._request.cancel()
         self.tell()
 
     def _question(self) -> Query:
@@ -475,8 +435,10 @@ class SearchSession:
     def _current(self, question: Query, index: str) -> bool:
         return question.text == self.text and index == self.owner.index
 
-    async def _search(self, question: Query) -> None:
+    async def _search(self, question: Query, after: float | None) -> None:
         """Search, for BM25 and dense one after the other where two lists are shown."""
+        await asyncio.sleep(after or 0)
+        self._pausing = False
         index, views = self.owner.index, []
         beside = (("lexical", "left"), ("dense", "right"))
         self.tell(("searching", "dim"))
@@ -500,19 +462,19 @@ class SearchSession:
     def filter_by(self, where: str, *, whole: bool = False) -> None:
         """Filter by the typed text; `whole`: it was accepted, and is not the start of a name."""
         last = _LAST_WORD.search(where)
+        # The start of a field's name is not a word to search for.
+        begun = not whole and last and self.schema is not None and self.schema.begun(last[1])
         try:
             self._check(where)
-        except FilterError as problem:
-            # Incomplete: show where, and keep the last valid filter.
-            self.problem = problem
-            self._no_pause()
-        else:
             self.problem = None
-            if not whole and last and self.schema is not None and self.schema.begun(last[1]):
-                self._no_pause()  # it ends in the start of a field's name, which is not a word
-            elif where.strip() != self.where:
-                self.where = where.strip()
-                self._send_soon()
+        except FilterError as problem:
+            self.problem = problem  # it is shown, and the last valid filter stays
+        if self.problem or begun:
+            if self._pausing:
+                self.stop()
+        elif where.strip() != self.where:
+            self.where = where.strip()
+            self.send(PAUSE)
         self.face.head()
 
     def accept_filter(self, where: str) -> None:
@@ -520,7 +482,7 @@ class SearchSession:
         self.filter_by(where, whole=True)
         if self.problem:
             raise self.problem
-        if self._pause:
+        if self._pausing:
             self.send()
 
     def lift_filter(self) -> None:
@@ -546,7 +508,7 @@ class SearchSession:
             raise UsageError("There are no hits to rerank")
         self.beside = False
         question = msgspec.structs.replace(self._question(), order="relevance")
-        self._running = self.face.in_background("search", self._rerank, question)
+        self._begin(self._rerank, question)
 
     async def _rerank(self, question: Query) -> None:
         index = self.owner.index
@@ -580,9 +542,7 @@ class SearchSession:
 
     def find_similar(self, hit: Hit, *, near: bool) -> None:
         """Look for documents similar to a hit; `near`: it is an entry listed after the hits."""
-        self._no_pause()
-        index = CATALOGUE if near else self.shown.index
-        self._running = self.face.in_background("search", self._similar, hit, index)
+        self._begin(self._similar, hit, CATALOGUE if near else self.shown.index)
 
     async def _similar(self, hit: Hit, index: str) -> None:
         self.tell(("looking for similar documents", "dim"))
@@ -621,12 +581,10 @@ class SearchSession:
         self._former = former
         return like
 
-    def explainable(self, hit: Hit) -> bool:
-        """Whether a hit has no explanation yet, and can have one."""
-        return self.view.question is not None and hit.id not in self.reasons
-
     def explain(self, hit: Hit) -> None:
-        self.face.in_background("why", self._explain, hit, self.view, self.view.question)
+        """Request the explanation of a hit, if it has none yet and can have one."""
+        if self.view.question is not None and hit.id not in self.reasons:
+            self.face.in_background("why", self._explain, hit, self.view, self.view.question)
 
     async def _explain(self, hit: Hit, view: HitView, question: Query) -> None:
         # Explain both halves, except where no model was used and none should load.

@@ -9,9 +9,8 @@ import msgspec
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.citation import hit_citations
 from bioretrieval_tui.render.hits import paper_sheet
-from bioretrieval_tui.render.sheet import Sheet
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundPaper, FoundSession, service_of
+from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundPaper, FoundSession
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
@@ -47,7 +46,7 @@ class FoundPane(Pane):
         """Show another search from its start, papers that arrived, or the end of the search."""
         session = self.session
         if session.request is not None:
-            over = session.problem or f"{service_of(session.request)} has no match."
+            over = session.problem or f"{session.service} has no match."
             self.table.empty = "Waiting for the service." if session.under_way else over
         if not session.papers:
             self.remove_class("-reading")
@@ -73,7 +72,7 @@ class FoundPane(Pane):
         if request is not None:
             of = f" of {count(session.total)}" if session.under_way and session.total else ""
             spans += [
-                Span(f"  {service_of(request)}: ", "dim"),
+                Span(f"  {session.service}: ", "dim"),
                 Span(request.query),
                 Span(f"  {count(len(session.papers))}{of}", "dim"),
             ]
@@ -100,8 +99,6 @@ class FoundPane(Pane):
 
     def ids(self) -> list[str]:
         return [paper.hit.id for paper in self.session.papers]
-
-    # Keys --------------------------------------------------------------------------------
 
     def action_star(self) -> None:
         if self.paper is None:
@@ -143,12 +140,13 @@ class FoundPane(Pane):
         session, request = self.session, self.session.request
         hits = [one.hit for one in session.papers
                 if not session.starred or one.hit.id in session.starred]  # fmt: skip
-        title = f"{service_of(request)}: {request.query}" if request else ""
+        title = f"{session.service}: {request.query}" if request else ""
 
-        def sheet() -> Sheet:
-            return paper_sheet(hits, title=title, citations=hit_citations(hits))
-
-        self.owner.export_sheet(sheet, "found", len(hits))
+        self.owner.export_sheet(
+            lambda: paper_sheet(hits, title=title, citations=hit_citations(hits)),
+            "found",
+            len(hits),
+        )
 
     def action_clear(self) -> None:
         if self.leave():
@@ -158,8 +156,3 @@ class FoundPane(Pane):
         elif self.session.starred:
             self.session.starred.clear()
             self._starred()
-
-    def action_letter(self, what: str) -> None:
-        if what == "related":
-            raise UsageError("Found papers have no relations")
-        super().action_letter(what)

@@ -58,10 +58,6 @@ class OwnRow:
     title: str
     figures: Mapping[Axis, float]
 
-    @property
-    def record(self) -> EvaluationRecord:
-        return self.run.record
-
 
 AnyRow = MatrixRow | OwnRow
 
@@ -82,6 +78,10 @@ class LeaderboardPane(Pane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "recipes")
+        self.matrix_table = VirtualTable(
+            [MODEL], "matrix", squeeze=False, empty="No results: clear the filter."
+        )
+        self.own_detail = Detail("own")
         self.zero_shot_only = False
         self.sort: Axis | str | None = None
         """None: by the number of results."""
@@ -100,9 +100,8 @@ class LeaderboardPane(Pane):
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
-        empty = "No results: clear the filter."
-        yield VirtualTable([MODEL], "matrix", squeeze=False, empty=empty)
-        yield Detail("own")
+        yield self.matrix_table
+        yield self.own_detail
 
     @property
     def in_matrix(self) -> bool:
@@ -110,9 +109,8 @@ class LeaderboardPane(Pane):
 
     @property
     def table(self) -> VirtualTable:
-        if self.in_matrix:
-            return self.query_one("#matrix", VirtualTable)
-        return self.query_one("Horizontal > VirtualTable", VirtualTable)
+        recipes = self.query_one("Horizontal > VirtualTable", VirtualTable)
+        return self.matrix_table if self.in_matrix else recipes
 
     @property
     def detail(self) -> Detail:
@@ -232,7 +230,9 @@ class LeaderboardPane(Pane):
         spans = [Span("Results", "strong"), Span(f"  {len(session.shown)} models", "dim")]
         if shown := sum(isinstance(row, OwnRow) for row in self.rows):
             spans.append(Span(f"  {MARK} your runs: {shown}", "own"))
-        if result := self.result_under_cursor():
+        key = self.table.columns[self.table.column].key
+        figures = self.row.figures if isinstance(self.row, MatrixRow) else {}
+        if result := next((one for axis, one in figures.items() if axis_key(axis) == key), None):
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
             remarks = result_remarks(result)
@@ -243,8 +243,8 @@ class LeaderboardPane(Pane):
             ]
         elif own:
             spans += [
-                Span(f"  {own.record.benchmark}", "own"),
-                Span(f"  {own.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
+                Span(f"  {own.run.record.benchmark}", "own"),
+                Span(f"  {own.run.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
                 Span(f"  {own.run.how}, measured here; enter: its page", "dim"),
             ]
         elif session.expression:
@@ -259,12 +259,6 @@ class LeaderboardPane(Pane):
         if self.own and not self.with_own:
             spans.append(Span(f"  {MARK} your runs: {len(self.own)} hidden (w)", "faint"))
         return spans
-
-    def result_under_cursor(self) -> Result | None:
-        """The published result at the cursor's row and column."""
-        row, key = self.row, self.table.columns[self.table.column].key
-        figures = row.figures if isinstance(row, MatrixRow) else {}
-        return next((result for axis, result in figures.items() if axis_key(axis) == key), None)
 
     # Runs of the user --------------------------------------------------------------------
 
@@ -290,10 +284,6 @@ class LeaderboardPane(Pane):
         if problems:
             self.owner.say(problems[0], "error")
 
-    @property
-    def own_detail(self) -> Detail:
-        return self.query_one("#own", Detail)
-
     def leave(self) -> bool:
         return self._close_own() or super().leave()
 
@@ -308,11 +298,11 @@ class LeaderboardPane(Pane):
         row = self.own_row
         if row is None:
             raise UsageError(f"Only your runs can be deleted: move to a row with {MARK}")
-        then = f"{row.record.id}; its index stays."
+        then = f"{row.run.record.id}; its index stays."
         if row.run.earlier:
             then += f" The run of {row.run.earlier[0].date[:10]} is shown instead."
         question, labels = f"Delete this run of {row.run.name}?", ("Delete", "Cancel")
-        self.owner.confirm(question, then, labels, partial(self._delete, row.record.id))
+        self.owner.confirm(question, then, labels, partial(self._delete, row.run.record.id))
 
     def _delete(self, record: str) -> None:
         from bioretrieval_tui.evaluation.records import remove
@@ -329,7 +319,7 @@ class LeaderboardPane(Pane):
             self.owner.action_explore()
             return
         try:
-            job = job_of_record(self.own_row.record, self.catalogue)
+            job = job_of_record(self.own_row.run.record, self.catalogue)
         except BioRetrievalError as error:
             raise BioRetrievalError(f"{error.line()}: choose its folder with E") from error
         self.owner.explore(job)
@@ -398,7 +388,7 @@ def axis_key(axis: Axis) -> str:
 
 
 def row_id(row: AnyRow) -> str:
-    return row.record.id if isinstance(row, OwnRow) else row.model
+    return row.run.record.id if isinstance(row, OwnRow) else row.model
 
 
 def axes_of(matrix: ResultMatrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
@@ -484,7 +474,7 @@ def fitting(
             return False
         if models is None or row.run.model in models:
             return True
-        text = f"{row.run.name} {row.record.mode} {row.record.benchmark} own".casefold()
+        text = f"{row.run.name} {row.run.record.mode} {row.run.record.benchmark} own".casefold()
         return row.run.model is None and words.casefold() in text
 
     return [row for row in own if stays(row)]
@@ -518,6 +508,6 @@ def merged(
     if sort == "model":
         return sorted(rows, key=name, reverse=reverse)
     if sort == "own":
-        newest = sorted(own, key=lambda row: row.record.date, reverse=not reverse)
+        newest = sorted(own, key=lambda row: row.run.record.date, reverse=not reverse)
         return [*newest, *matrix.rows]
     return rows

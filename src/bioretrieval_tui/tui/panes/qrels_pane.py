@@ -113,7 +113,7 @@ class QrelsPane(Pane):
     def go_to(self, place: str | None) -> None:
         self.show_queries(place)
 
-    # What the session needs (QrelsFace) --------------------------------------------------
+    # What the session calls -----------------------------------------------------------
 
     def show_benchmark(self) -> None:
         """Show the queries of another benchmark, and no document yet."""

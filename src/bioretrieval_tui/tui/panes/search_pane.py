@@ -139,7 +139,7 @@ class SearchPane(Pane):
         known = view.index == CATALOGUE or view.is_near(self.cursor)
         return self.catalogue.by_id.get(hit.id) if hit is not None and known else None
 
-    # What the session needs (SearchFace) -------------------------------------------------
+    # What the session calls -------------------------------------------------------------
 
     @property
     def cursor(self) -> int:
@@ -204,13 +204,10 @@ class SearchPane(Pane):
         if self._explain_pause:
             self._explain_pause.stop()
             self._explain_pause = None
-        hit = self.hit
-        if hit is None or not self.session.explainable(hit):
-            return
         if after:
             self._explain_pause = self.set_timer(after, self._explain)
-        elif not isinstance(self.app.focused, QueryLine):
-            self.session.explain(hit)
+        elif self.hit is not None and not isinstance(self.app.focused, QueryLine):
+            self.session.explain(self.hit)
 
     @on(VirtualTable.Moved, "#hits")
     @on(VirtualTable.Moved, "#right")
@@ -219,12 +216,9 @@ class SearchPane(Pane):
         session, hit = self.session, self.hit
         if hit is None or not session.two_lists:
             return
-        view, other = (session.right, self.right)
-        if session.on_right:
-            view, other = session.view, self.left
-        for at, one in enumerate(view.hits):
-            if one.id == hit.id:
-                other.show(other.rows, at)
+        view, other = (session.view, self.left) if session.on_right else (session.right, self.right)
+        at = next((at for at, one in enumerate(view.hits) if one.id == hit.id), other.cursor)
+        other.show(other.rows, at)
 
     # The query line ----------------------------------------------------------------------
 
@@ -404,9 +398,8 @@ class SearchPane(Pane):
         if self.session.similar_open and like is not None and like.id == place:
             self._return()
             return
-        for at, hit in enumerate(self.hits):
-            if hit.id == place:
-                self.list_of_hits.move_to(at)
+        if place in (ids := [hit.id for hit in self.hits]):
+            self.list_of_hits.move_to(ids.index(place))
 
     # Keys --------------------------------------------------------------------------------
 
@@ -435,11 +428,6 @@ class SearchPane(Pane):
             self.lift_filter()
         else:
             session.tell()
-
-    def action_letter(self, what: str) -> None:
-        if what == "related" and self.entry is None:
-            raise UsageError("Documents of an index have no relations")
-        super().action_letter(what)
 
     def action_export(self) -> None:
         view = self.session.shown
