@@ -22,7 +22,7 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.tui.kept_rankings import (
+from bioretrieval_tui.tui.qrels_session import (
     keep_rankings,
     make_folder,
     run_files,

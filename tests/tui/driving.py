@@ -178,13 +178,12 @@ class Session:
     @property
     def browse(self) -> Pane:
         """The pane that is shown, a list of entries."""
-        assert self.app.pane.entry_list is not None
+        assert self.app.pane.section
         return self.app.pane
 
     @property
     def entries(self) -> EntrySession:
         """Its entries as they are filtered and sorted."""
-        assert self.app.pane.entry_list is not None
         return self.app.pane.entry_list
 
     @property

@@ -158,7 +158,7 @@ async def test_every_kind_is_reached(small: Catalogue) -> None:
             await session.settle()
             assert session.app.current == PANE_OF_SECTION.get(section, section)
             assert session.at == entry.id
-        session.app.jump("no-such-entry")
+        session.app.call_next(session.app.jump, "no-such-entry")
         await session.settle()
         assert session.said == "No entry has the id 'no-such-entry'"
         assert len(session.app.history) == 14

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import work
+from textual import on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
 from textual.dom import DOMNode
-from textual.events import Key, Resize
+from textual.events import Event, Key, Resize
 from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import WorkerFailed
@@ -31,8 +34,8 @@ from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
-from bioretrieval_tui.tui.bindings import OrderedKeys, bindings
+from bioretrieval_tui.paths import full_traceback, keep_report, places
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
+LONGEST = 0.5
+"""Longest time in seconds that a key waits; the answer of a closed widget never comes."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
@@ -70,8 +75,17 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
 """(module, class) of the panes that are not a plain section of the catalogue."""
 
 
-class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
+class BioRetrievalApp(App[None], inherit_bindings=False):
     """bioretrieval-tui."""
+
+    class KeyHandled(Message):
+        """Follows a key through the same queues, so it arrives after the key's action; sent once
+        more, it follows the messages that the action has posted."""
+
+        def __init__(self, target: MessagePump, more: int) -> None:
+            super().__init__()
+            self.target = target
+            self.more = more
 
     TITLE = "bioretrieval-tui"
     ENABLE_COMMAND_PALETTE = False  # `Palette` is made from the registry of actions
@@ -88,7 +102,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self,
         catalogue: Catalogue,
         *,
-        where: Places | None = None,
         problems: Sequence[str] = (),
         theme: str | None = None,
         capabilities: Capabilities | None = None,
@@ -100,13 +113,16 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         )
         self.animation_level = "none"
         self.catalogue = catalogue
-        self.where = where or places()
+        self.where = places()
         self.problems = tuple(problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
         self.faults: list[Exception] = []
         """Exceptions that were caught; the last ten."""
         self._mounted = False
+        self._keys: deque[Key] = deque()
+        self._under_way = 0.0
+        """When the current key was passed on, 0 if its action is done."""
         self.current = "home"
         """The pane that is shown."""
         self.index = CATALOGUE
@@ -194,6 +210,41 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         if not known:
             for canvas in self.screen.query(Canvas):
                 canvas.repaint()
+
+    # Keys in their order -----------------------------------------------------------------
+
+    # Over SSH several keys arrive in one packet. Textual passes each key on at once to the widget
+    # with the focus, and runs its action once the key has bubbled up to the app: of `/bica`, `b`
+    # would be lost before `/` has opened the line. Here a key waits for the action of the one
+    # before it.
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key) and not event.is_forwarded:
+            self._keys.append(event)
+            await self._next_key()
+        else:
+            await super().on_event(event)
+
+    async def _next_key(self) -> None:
+        if not self._keys:
+            return
+        if self._under_way and time.monotonic() - self._under_way < LONGEST:
+            self.set_timer(LONGEST, self._next_key)
+            return
+        self._under_way = time.monotonic()
+        target = self.focused or self.screen
+        await super().on_event(self._keys.popleft())
+        self._key_handled(self.KeyHandled(target, 2))
+
+    @on(KeyHandled)
+    def _key_handled(self, message: KeyHandled) -> None:
+        again = self.KeyHandled(message.target, message.more - 1)
+        if message.more and message.target.post_message(again):
+            return
+        self._under_way = 0.0
+        if self._keys:
+            # After what the action has requested, such as another focus.
+            self.call_later(self._next_key)
 
     # What panes share, made when first used ----------------------------------------------
 
@@ -368,12 +419,10 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
         self.confirm(f"Stop {job.title_within}?", job.kept, ("Stop", "Keep running"), stop)
 
-    # Exploring benchmarks ----------------------------------------------------------------
-
     def action_explore(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.index_session import model_choices
-        from bioretrieval_tui.tui.kept_rankings import exploring_job
+        from bioretrieval_tui.tui.qrels_session import exploring_job
 
         def explore(chosen: ChosenBenchmark | None) -> None:
             if chosen is not None:
@@ -428,9 +477,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
     ) -> None:
         """Ask which index papers (lines of JSONL by their id) go into, and put them there.
-
-        index: is suggested; then: called with the name of the index.
-        """
+        index: is suggested; then: called with the name of the index."""
         from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 
         def put(name: str | None) -> None:
@@ -461,8 +508,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     def _found_changed(self) -> None:
         for pane in self._panes():
             pane.found_changed()
-
-    # Status line -------------------------------------------------------------------------
 
     @property
     def status(self) -> StatusBar:
@@ -571,8 +616,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
-
-    # Help and palette --------------------------------------------------------------------
 
     def action_help(self) -> None:
         from bioretrieval_tui.tui.dialogs.dialog import HelpDialog

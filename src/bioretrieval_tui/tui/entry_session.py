@@ -73,11 +73,8 @@ class EntrySession:
         self.expression, self.problem = "", None
 
     def sort(self, name: str) -> str:
-        """Sort by a field; again: the other way; a third time: catalogue order.
-
-        Returns:
-            "ascending", "descending", or "" for catalogue order.
-        """
+        """Sort by a field; again: the other way; a third time: catalogue order. Returns
+        "ascending", "descending", or "" for catalogue order."""
         if self.sorted_by == (name, True):
             self.sorted_by = None
             return ""

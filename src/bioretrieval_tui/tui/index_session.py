@@ -85,12 +85,9 @@ class IndexesSession:
     def checked(
         self, row: IndexRow | None, verb: str, needs: Literal["any", "complete", "own"] = "any"
     ) -> IndexInfo:
-        """The index of a row, if `verb` is possible with it.
+        """The index of a row, if `verb` is possible with it; else UsageError says why.
 
         needs: "complete": a finished index of the user's; "own": any index of the user's.
-
-        Raises:
-            UsageError: it is not, and why.
         """
         if row is None:
             raise UsageError(f"There is no index to {verb} yet: b builds one")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.spool import line_of as document_line
 from bioretrieval_tui.online.watches import News, Watch, Watched, mark_read, watches
 from bioretrieval_tui.render.news import Part
 
@@ -52,9 +54,7 @@ class NewsSession:
     def mark(self, place: int, *, read: bool) -> bool:
         """Mark one row as read or unread; it keeps its place. False if nothing changed.
 
-        Raises:
-            BioRetrievalError: it cannot be written.
-        """
+        Raises BioRetrievalError if it cannot be written."""
         one = self.rows[place]
         if one.item.read is read:
             return False
@@ -85,5 +85,4 @@ def line_of(one: WatchNews) -> bytes:
         "pmid": item.id if one.watch.source == "pubmed" else None,
     }  # fmt: skip
     metadata = {name: value for name, value in known.items() if value}
-    record = {"_id": item.id, "title": item.title, "text": item.text, "metadata": metadata}
-    return msgspec.json.encode(record) + b"\n"
+    return document_line(Document(item.id, item.title, item.text, metadata))

@@ -1,31 +1,33 @@
-"""The state and the requests of the query explorer, without a widget.
+"""The state and the requests of the query explorer, without a widget, and its kept rankings.
 
-A `QrelsSession` has a benchmark ranked (or finds kept rankings), sorts and filters its queries,
-and reads a query's documents from the search process.
+A `QrelsSession` has a benchmark ranked (or finds kept rankings: a benchmark is ranked once and
+explored often), sorts and filters its queries, and reads a query's documents from the search
+process.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
+from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
-from bioretrieval_tui.tui.kept_rankings import (
-    keep_rankings,
-    make_folder,
-    run_files,
-    stored_rankings,
-    with_run_file,
-)
+from bioretrieval_tui.paths import Places, save_file
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobOutcome
-    from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
+    from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 
+_FACTS = "evaluation.json"
 DELTA = "delta"
 """Key of the column with the difference of two modes."""
 QueryOrder = tuple[str, Literal["up", "down"]] | None
@@ -37,7 +39,7 @@ class QrelsSession:
 
     job: the evaluation that ranks the benchmark; answer: the summary of the rankings shown.
     queries: all queries; shown: those that `filter` (words) keeps, in `order`.
-    view: the chosen query with its documents, None until they are read.
+    chosen: id of the chosen query; view: the query with its documents, None until they are read.
     problem: why there is nothing to show.
     """
 
@@ -51,7 +53,7 @@ class QrelsSession:
         self.filter = ""
         self.order: QueryOrder = None
         self.view: QueryView | None = None
-        self._chosen: str | None = None
+        self.chosen: str | None = None
         self._pair = 0
 
     # Opening -----------------------------------------------------------------------------
@@ -154,7 +156,7 @@ class QrelsSession:
     def choose(self, row: QueryRow | None, *, read: bool) -> None:
         """Make a query the chosen one; `read`: with its documents."""
         self.view = None
-        self._chosen = row.id if row is not None else None
+        self.chosen = row.id if row is not None else None
         if row is not None and read:
             self.face.in_background("view", self._look_up, row.id)
 
@@ -164,7 +166,7 @@ class QrelsSession:
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
-        if self._chosen == query:
+        if self.chosen == query:
             self.view = view
             self.face.show_view()
 
@@ -199,3 +201,94 @@ def arranged(
     if key in ("id", "text"):
         return sorted(kept, key=lambda row: getattr(row, key).casefold(), reverse=way == "down")
     return sorted(kept, key=value, reverse=way == "down")
+
+
+# Kept rankings and the jobs that make them ------------------------------------------------------
+
+
+def with_run_file(job: EvaluateJob, where: Places) -> EvaluateJob:
+    """The job, with a run file in the cache folder that is named after its settings."""
+    said = "\n".join(
+        (str(Path(job.folder).absolute()), job.split or "", job.model or "", job.reranker or "")
+    )
+    key = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return msgspec.structs.replace(job, run_file=str(where.cache / "runs" / key / "run.trec"))
+
+
+def stored_rankings(job: EvaluateJob) -> EvaluationSummary | None:
+    """The stored summary of a job (see `with_run_file`), if there are rankings by all its modes."""
+    try:
+        data = (Path(job.run_file or "").parent / _FACTS).read_bytes()
+        summary = msgspec.json.decode(data, type=EvaluationSummary)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return summary if {*job.modes} <= {run.mode for run in summary.runs} else None
+
+
+def make_folder(job: EvaluateJob) -> None:
+    """Create the folder that the rankings go to. Raises BioRetrievalError if that fails."""
+    folder = Path(job.run_file or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BioRetrievalError(f"rankings cannot be kept in {folder}: {error.strerror}") from error
+
+
+def keep_rankings(job: EvaluateJob, summary: EvaluationSummary) -> None:
+    """Store the summary of a finished job beside its rankings. Raises BioRetrievalError."""
+    path = Path(job.run_file or "").parent / _FACTS
+    save_file(path, msgspec.json.encode(summary), "the rankings")
+
+
+def run_files(job: EvaluateJob, summary: EvaluationSummary) -> dict[str, str]:
+    """The TREC run file of each mode, as `evaluation.trec.run_paths` names them."""
+    path, modes = Path(job.run_file or ""), [run.mode for run in summary.runs]
+    if len(modes) == 1:
+        return {modes[0]: str(path)}
+    return {mode: str(path.with_name(f"{path.stem}.{mode}{path.suffix}")) for mode in modes}
+
+
+def encoder_of(catalogue: Catalogue, model: str | None) -> tuple[str | None, Encoding | None]:
+    """Hub id or folder, and recipe, of a model; (None, None) for the embedded one.
+
+    model: catalogue id, hub id or folder."""
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+
+    models = catalogue.of_type(Model)
+    entry = next((one for one in models if model == one.id or model in one.hub), None)
+    if model in (None, MODEL_ID) or (entry and MODEL_ID in entry.hub):
+        return None, None
+    return (entry.weights or model, entry.encoding) if entry else (model, None)
+
+
+def exploring_job(
+    catalogue: Catalogue,
+    folder: Path,
+    modes: tuple[str, ...],
+    model: str | None = None,
+    *,
+    split: str | None = None,
+    reranker: str | None = None,
+) -> EvaluateJob:
+    """The job that ranks a benchmark to explore it."""
+    reranking, recipe = encoder_of(catalogue, reranker) if reranker else (None, None)
+    return EvaluateJob(
+        str(folder.absolute()), modes, *encoder_of(catalogue, model), split,
+        reranker=reranking, reranker_recipe=recipe, purpose="explore",
+    )  # fmt: skip
+
+
+def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> EvaluateJob:
+    """The exploration of an evaluation's benchmark, in the folder that its index was built from.
+
+    Raises BioRetrievalError if the folder no longer exists, or is not a benchmark."""
+    from bioretrieval_tui.evaluation.benchmark import find_parts
+    from bioretrieval_tui.index.registry import manifest_of
+
+    inputs = manifest_of(record.index).inputs
+    folder = Path(inputs[0].path).parent if inputs else Path()
+    find_parts(folder, record.split)
+    modes = ("lexical", "dense", "hybrid", *(("rerank",) if record.reranker else ()))
+    return exploring_job(
+        catalogue, folder, modes, record.model, split=record.split, reranker=record.reranker
+    )

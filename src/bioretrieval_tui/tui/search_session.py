@@ -34,6 +34,7 @@ from bioretrieval_tui.query.ast import Matches
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
+from bioretrieval_tui.tui.index_session import short_model
 
 if TYPE_CHECKING:
     from textual.worker import Worker
@@ -67,11 +68,9 @@ StatusPart = tuple[str, str]
 class HitView:
     """One answer and its query.
 
-    index: the index that was searched.
-    question: the query, None where the hits are documents similar to `like`.
-    where: the filter.
-    near: similar entries of the catalogue, listed after the hits.
-    reranker: name of the model that reranked the top hits.
+    index: the index that was searched; question: the query, None where the hits are documents
+    similar to `like`; where: the filter; near: similar entries of the catalogue, listed after the
+    hits; reranker: name of the model that reranked the top hits.
     """
 
     index: str = ""
@@ -97,9 +96,6 @@ class HitView:
 
 
 NOTHING = HitView()
-
-
-# Facets ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +138,11 @@ def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     return f"({where}) {clause}" if where and either else f"{where} {clause}".strip()
 
 
-# Rerankers ------------------------------------------------------------------------------------
-
-
 def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
     """Name and request of the first cross-encoder of the catalogue that has a recipe, and its
     files on this machine. Reads the disk.
 
-    Raises:
-        ModelError: there is none; the remedy says how to get the first one.
-    """
+    Raises ModelError if there is none; the remedy says how to get the first one."""
     from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.encoding.download import missing_models
 
@@ -169,9 +160,6 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
         f"{first.name} is not on this machine",
         remedy=f"download it: bioretrieval-tui doctor --model {first.id} --download",
     )
-
-
-# The session ----------------------------------------------------------------------------------
 
 
 class SearchSession:
@@ -266,7 +254,7 @@ class SearchSession:
             return [(self.problem.line(), "dim" if unfinished else "error")]
         parts = [("Search", "strong"), (f"  {self.owner.index}", "ok")]
         info = self.infos.get(self.owner.index)
-        model = (info.model or "").rstrip("/").rpartition("/")[2] if info else ""
+        model = short_model(info.model) if info else ""
         view, answer, question = self.view, self.view.answer, self.view.question
         if self.state:
             return [*parts, ("   ", "text"), *self.state]
@@ -303,8 +291,6 @@ class SearchSession:
         info = self.infos.get(self.view.index)
         known = info.documents if info and answer.fitting is None else None
         return f"top {count} of {known:,}" if known else f"top {count}"
-
-    # Indexes -----------------------------------------------------------------------------
 
     def prepare(self) -> None:
         """Index the catalogue, once, as the mode needs it: BM25 needs neither vectors nor model."""
@@ -570,11 +556,7 @@ class SearchSession:
         self.face.opened_similar(hit.id)
 
     def back(self) -> Hit | None:
-        """Show again what was shown before.
-
-        Returns:
-            The hit whose similar documents were shown.
-        """
+        """Show again what was shown before; returns the hit whose similar documents were shown."""
         like = self.view.like
         (view, cursor), former = self._former[-1], self._former[:-1]
         self.show(view, cursor=cursor)

@@ -35,10 +35,8 @@ _PLACES = ("", "datasets", "data")
 
 @dataclass(frozen=True, slots=True)
 class EvalCommand:
-    """One `eval` of a step, with catalogue ids.
-
-    model: None for the embedded one; folder: of the benchmark, None if it was not found.
-    """
+    """One `eval` of a step, with catalogue ids. model: None for the embedded one; folder: of the
+    benchmark, None if it was not found."""
 
     benchmark: str
     modes: tuple[str, ...]
@@ -48,10 +46,8 @@ class EvalCommand:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """The state of a step.
-
-    missing: hub ids of its models that are not installed; found: the newest records of its calls.
-    """
+    """The state of a step. missing: hub ids of its models that are not installed; found: the
+    newest records of its calls."""
 
     calls: tuple[EvalCommand, ...]
     missing: tuple[str, ...] = ()
@@ -83,9 +79,6 @@ def _call(benchmark: str, options: list[str]) -> list[EvalCommand]:
     return [EvalCommand(benchmark, tuple(modes) or ("dense", "lexical", "hybrid"), model)]
 
 
-# Folders -----------------------------------------------------------------------------------
-
-
 def is_benchmark(folder: Path) -> bool:
     """Whether a folder is a benchmark in BEIR's form."""
     try:
@@ -98,9 +91,7 @@ def is_benchmark(folder: Path) -> bool:
 def check_folder(step: Step, folder: Path) -> None:
     """Check that a folder is a benchmark, or contains one that the step names.
 
-    Raises:
-        NotFoundError: neither. BioRetrievalError: it cannot be read.
-    """
+    Raises NotFoundError for neither, BioRetrievalError if it cannot be read."""
     names = dict.fromkeys(call.benchmark for call in calls_of(step))
     if any(is_benchmark(folder / name) for name in names):
         return

@@ -72,8 +72,6 @@ class IndexesPane(Pane):
         super().activate()
         self.in_background("indexes", self._read)
 
-    # The list ----------------------------------------------------------------------------
-
     async def _read(self) -> None:
         await self.session.load()
         self.table.empty = self.session.problem or EMPTY
@@ -160,8 +158,6 @@ class IndexesPane(Pane):
     def _begin(self, job: Job) -> None:
         if self.owner.begin_job(job):
             self._fill(job.target)
-
-    # Keys --------------------------------------------------------------------------------
 
     async def action_use(self) -> None:
         info = self.session.checked(self.row, "search in")

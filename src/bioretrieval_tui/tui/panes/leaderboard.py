@@ -160,7 +160,7 @@ class LeaderboardPane(Pane):
 
     def refill(self, keep: str | None = None) -> None:
         session, catalogue = self.entry_list, self.catalogue
-        if not self.in_matrix or session is None:
+        if not self.in_matrix:
             super().refill(keep)
             return
         keep = keep or self.place()
@@ -225,7 +225,7 @@ class LeaderboardPane(Pane):
 
     def list_head(self) -> list[Span]:
         session, own = self.entry_list, self.own_row
-        if session is None or not self.in_matrix or session.problem or self.letters:
+        if not self.in_matrix or session.problem or self.letters:
             return super().list_head()
         spans = [Span("Results", "strong"), Span(f"  {len(session.shown)} models", "dim")]
         if shown := sum(isinstance(row, OwnRow) for row in self.rows):
@@ -313,7 +313,7 @@ class LeaderboardPane(Pane):
         self.owner.say(f"Deleted {record}")
 
     def action_explore_own(self) -> None:
-        from bioretrieval_tui.tui.kept_rankings import job_of_record
+        from bioretrieval_tui.tui.qrels_session import job_of_record
 
         if self.own_row is None:
             self.owner.action_explore()

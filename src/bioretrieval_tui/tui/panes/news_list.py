@@ -80,8 +80,6 @@ class NewsPane(Pane):
         one = self.one
         return PaintedPage(()) if one is None else paint(news_page(one.part, one.item))
 
-    # Marks -------------------------------------------------------------------------------
-
     def action_enter(self) -> None:
         super().action_enter()
         self._mark(True)

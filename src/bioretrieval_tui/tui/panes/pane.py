@@ -130,8 +130,9 @@ class Pane(Widget):
         self.pane_name = name
         self.section = section
         self.page = PaintedPage(())
-        self.entry_list: EntrySession | None = None
-        """The filtered and sorted list, in a pane that lists entries."""
+        entries = self.catalogue.section(section) if section else ()
+        self.entry_list = EntrySession(entries, self.catalogue)
+        """The filtered and sorted list, empty in a pane that lists something else."""
         self.letters = ""
         """What the next letter chooses: "link", "related" or nothing."""
         self._rest: Timer | None = None
@@ -148,7 +149,6 @@ class Pane(Widget):
 
     def on_mount(self) -> None:
         if self.section:
-            self.entry_list = EntrySession(self.catalogue.section(self.section), self.catalogue)
             self.refill()
 
     @property
@@ -167,10 +167,8 @@ class Pane(Widget):
     def in_background(
         self, group: str, work: Callable[..., Coroutine[Any, Any, _T]], *args: Any
     ) -> Worker[_T]:
-        """Run `work(...)` without blocking keys; it replaces what runs in the same group.
-
-        A partial, not a coroutine: a coroutine that is replaced early would never be awaited.
-        """
+        """Run `work(...)` without blocking keys; it replaces what runs in the same group."""
+        # A partial, not a coroutine: a coroutine that is replaced early would never be awaited.
         worker: Worker[_T] = self.run_worker(partial(work, *args), group=group, exclusive=True)
         return worker
 
@@ -179,7 +177,7 @@ class Pane(Widget):
         (self.detail if self.has_class("-reading") else self.table).focus()
 
     def ids(self) -> Sequence[str]:
-        return [entry.id for entry in self.entry_list.shown] if self.entry_list else ()
+        return [entry.id for entry in self.entry_list.shown]
 
     def place(self) -> str | None:
         """The id of the row under the cursor: where `back` returns to within this pane."""
@@ -188,7 +186,7 @@ class Pane(Widget):
 
     def go_to(self, place: str | None) -> None:
         """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
-        if self.entry_list is not None and place is not None:
+        if self.section and place is not None:
             if place not in self.ids():
                 self.entry_list.lift()
                 self.close_filter()
@@ -250,8 +248,6 @@ class Pane(Widget):
     def list_head(self) -> list[Span]:
         """The line over the list: here title, counts, filter, or what is wrong with it."""
         found = self.entry_list
-        if found is None:
-            return []
         if found.problem:
             return [Span(found.problem.line(), "dim" if found.unfinished else "error")]
         total, shown = len(found.entries), len(found.shown)
@@ -316,8 +312,7 @@ class Pane(Widget):
 
     def action_clear(self) -> None:
         """Leave one thing: a mode, the page, or the filter."""
-        found = self.entry_list
-        if not self.leave() and found and (found.expression or found.problem):
+        if not self.leave() and (self.entry_list.expression or self.entry_list.problem):
             self.lift_filter()
 
     def _first_link(self) -> str:
@@ -370,17 +365,15 @@ class Pane(Widget):
 
     @property
     def current(self) -> AnyEntry | None:
-        return self.at_cursor(self.entry_list.shown) if self.entry_list else None
+        return self.at_cursor(self.entry_list.shown)
 
     def refill(self, keep: str | None = None) -> None:
         """Show the rows again; the cursor stays on `keep` (or where it was) if that is shown."""
-        found, table = self.entry_list, self.table
-        if found is None:
-            return
-        keep = keep or self.place()
+        keep, found = keep or self.place(), self.entry_list
         found.fill()
-        rows = entry_rows(found.shown, table.columns, self.catalogue, self.mark)
-        table.show(rows, next((at for at, one in enumerate(found.shown) if one.id == keep), 0))
+        at = next((at for at, one in enumerate(found.shown) if one.id == keep), 0)
+        rows = entry_rows(found.shown, self.table.columns, self.catalogue, self.mark)
+        self.table.show(rows, at)
         self.head()
         self.show_page()
 
@@ -395,18 +388,16 @@ class Pane(Widget):
         """Sort by the chosen column; again: descending; a third time: catalogue order."""
         table = self.table
         column = table.columns[table.column]
-        if self.entry_list is not None:
-            way = self.entry_list.sort(column.key)
-            table.sorted_by = self.entry_list.sorted_by
-            self.refill()
-            self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
+        way = self.entry_list.sort(column.key)
+        table.sorted_by = self.entry_list.sorted_by
+        self.refill()
+        self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
 
     def action_match(self, by: int) -> None:
-        found = self.entry_list
-        expression = found and (found.expression or found.last_expression)
-        if found is None or not expression:
+        expression = self.entry_list.expression or self.entry_list.last_expression
+        if not expression:
             raise UsageError("No filter yet: press / first")
-        at = found.next_match(self.ids(), self.table.cursor, by)
+        at = self.entry_list.next_match(self.ids(), self.table.cursor, by)
         if at is None:
             raise UsageError(f"No row matches {expression}")
         self.table.move_to(at)
@@ -422,33 +413,31 @@ class Pane(Widget):
         self.owner.copy_text(text, "BibTeX")
 
     def action_export(self) -> None:
-        if self.entry_list is not None:
-            shown = self.entry_list.shown
-            make = partial(entry_sheet, shown, self.catalogue)
-            self.owner.export_sheet(make, self.pane_name, len(shown))
+        shown = self.entry_list.shown
+        make = partial(entry_sheet, shown, self.catalogue)
+        self.owner.export_sheet(make, self.pane_name, len(shown))
 
     # The filter line: a pane with another list says what the line's text does ---------------
 
     @property
     def filter_text(self) -> str:
-        return self.entry_list.expression if self.entry_list else ""
+        return self.entry_list.expression
 
     def filter_typed(self, text: str) -> None:
         """Filter by the text of the filter line."""
-        if self.entry_list is not None and self.entry_list.typed(text):
+        if self.entry_list.typed(text):
             self.refill()
         else:
             self.head()
 
     def filter_accepted(self, text: str) -> None:  # noqa: ARG002 - it was filtered by already
         """Keep the filter. Raises FilterError if it is wrong."""
-        if self.entry_list is not None and self.entry_list.problem:
+        if self.entry_list.problem:
             raise self.entry_list.problem
 
     def lift_filter(self) -> None:
         """Remove the filter and hide its line."""
-        if self.entry_list is not None:
-            self.entry_list.lift()
+        self.entry_list.lift()
         self.close_filter()
         self.refill()
 
@@ -467,8 +456,7 @@ class Pane(Widget):
     def close_filter(self) -> None:
         """Hide the filter line; the filter stays."""
         self.query("#filter").set(display=False)
-        if self.entry_list is not None:
-            self.entry_list.problem = None
+        self.entry_list.problem = None
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:

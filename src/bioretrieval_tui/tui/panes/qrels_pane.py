@@ -131,9 +131,7 @@ class QrelsPane(Pane):
         """Show the queries; the cursor goes to the one with the id `at`, else stays on its query,
         else goes to the top."""
         session, table = self.session, self.list_of_queries
-        rows = table.rows
-        if at is None and isinstance(rows, ListRows) and table.cursor < len(rows):
-            at = rows.items[table.cursor].id
+        at = at or session.chosen
         cursor = next((n for n, row in enumerate(session.shown) if row.id == at), 0)
         table.sorted_by = (session.order[0], session.order[1] == "down") if session.order else None
         table.show(query_rows(session.shown, session.modes, session.pair), cursor)
@@ -153,8 +151,6 @@ class QrelsPane(Pane):
             return
         self.query_page.show(query_lines(view, modes))
         self.documents.show(document_rows(view, modes))
-
-    # Painting ----------------------------------------------------------------------------
 
     def list_head(self) -> list[Span]:
         session, found = self.session, self.session.answer
@@ -188,8 +184,6 @@ class QrelsPane(Pane):
         self.documents.show(document_rows(None, session.modes))
         session.choose(row, read=not lead)
 
-    # Sorting and filtering ---------------------------------------------------------------
-
     def action_sort(self) -> None:
         """Sort by the chosen column, lowest first; again: highest first; again: unsorted."""
         table = self.list_of_queries
@@ -218,8 +212,6 @@ class QrelsPane(Pane):
     def lift_filter(self) -> None:
         self.close_filter()
         self.session.filter_by("")
-
-    # Other keys --------------------------------------------------------------------------
 
     def action_enter(self) -> None:
         if not self.has_class("-reading"):

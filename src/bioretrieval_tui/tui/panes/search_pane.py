@@ -174,8 +174,6 @@ class SearchPane(Pane):
         self.owner.history.append((self.pane_name, document))
         self.list_of_hits.focus()
 
-    # Painting ----------------------------------------------------------------------------
-
     def list_head(self) -> list[Span]:
         spans = [Span(*part) for part in self.session.status()]
         return spans[:2] if self.letters else spans
@@ -323,8 +321,6 @@ class SearchPane(Pane):
     def _facet_moved(self, event: VirtualTable.Moved) -> None:
         event.prevent_default()  # the hit under the cursor is the same
 
-    # Indexes and modes -------------------------------------------------------------------
-
     async def action_next_index(self) -> None:
         self.search_in(await self.session.next_index())
 
@@ -376,8 +372,6 @@ class SearchPane(Pane):
         own = self.owner.index if self.owner.index != CATALOGUE else ""
         self.owner.ask_what_to_fetch(query=self.session.text.strip(), index=own)
 
-    # Similar documents -------------------------------------------------------------------
-
     def action_similar(self) -> None:
         if self.hit is None:
             raise UsageError("There is no hit under the cursor")
@@ -400,8 +394,6 @@ class SearchPane(Pane):
             return
         if place in (ids := [hit.id for hit in self.hits]):
             self.list_of_hits.move_to(ids.index(place))
-
-    # Keys --------------------------------------------------------------------------------
 
     def action_enter(self) -> None:
         """Open the page; in the facets: add the value to the filter, or remove it."""

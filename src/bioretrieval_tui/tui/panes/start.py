@@ -68,7 +68,7 @@ class StartPane(Pane):
 
     def list_head(self) -> list[Span]:
         spans, found = super().list_head(), self.entry_list
-        if found and not found.problem and not self.letters and not found.expression:
+        if not found.problem and not self.letters and not found.expression:
             done = sum(entry.id in self.done for entry in found.entries)
             spans[1:] = [Span(f"  {done} of {len(found.entries)} done", "dim")]
         return spans
@@ -77,7 +77,7 @@ class StartPane(Pane):
 
     def look(self) -> None:
         """Look for folders, weights and scores."""
-        entries = self.entry_list.entries if self.entry_list else ()
+        entries = self.entry_list.entries
         steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
             self.in_background("steps", self._look, steps)
@@ -100,8 +100,6 @@ class StartPane(Pane):
 
         return page.with_lines(_LEAD, tuple(step_lines(state, self.catalogue)))
 
-    # Running -----------------------------------------------------------------------------
-
     def action_run_step(self) -> None:
         """Run the step; if it runs, ask whether to stop it."""
         step, jobs = self.current, self.owner.jobs
@@ -123,7 +121,7 @@ class StartPane(Pane):
 
     def _run(self, step: Step, state: StepState, *, download: bool) -> None:
         from bioretrieval_tui.backend.protocol import EvaluateJob
-        from bioretrieval_tui.tui.kept_rankings import encoder_of
+        from bioretrieval_tui.tui.qrels_session import encoder_of
 
         jobs = [
             EvaluateJob(
@@ -174,8 +172,7 @@ class StartPane(Pane):
         self.app.push_screen(BenchmarkDialog(title, "Use this folder", start, None, check), choose)
 
     def action_clear(self) -> None:
-        found = self.entry_list
-        filtered = found is not None and (found.expression or found.problem)
+        filtered = self.entry_list.expression or self.entry_list.problem
         open_before = self.has_class("-reading") or self.letters or filtered
         super().action_clear()
         running = self.owner.jobs.evaluation
