@@ -148,8 +148,8 @@ async def test_papers_arrive_once_each_and_are_starred_in_order(service: Service
     assert (job.request.query, job.request.index) == ("owls", None)
     service.hear(protocol.Came(PAPERS[:2]))
     service.hear(protocol.Came(PAPERS))
-    assert [paper.hit.id for paper in session.papers] == ["0", "1", "2"]
-    assert session.papers[2].hit.year == 2022
+    assert [paper.id for paper in session.papers] == ["0", "1", "2"]
+    assert session.papers[2].year == 2022
     session.star("2")
     session.star("0")
     assert list(session.chosen()) == ["2", "0"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -26,18 +25,11 @@ MOST_SHOWN = 1_000
 """Most papers of a preview."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPaper:
-    """A paper: as a hit to show, and its line of JSONL."""
-
-    hit: Hit
-    line: bytes
-
-
-def paper_of(document: Document, rank: int) -> FoundPaper:
+def paper_of(document: Document, rank: int) -> Hit:
+    """A document as a hit to show."""
     known, url = document.metadata, document_url(document)
     made = (document.id, document.title, document.text, document_year(known), url)
-    return FoundPaper(Hit(rank, *made, score=0.0, metadata=known), line_of(document))
+    return Hit(rank, *made, score=0.0, metadata=known)
 
 
 class FoundSession:
@@ -51,7 +43,7 @@ class FoundSession:
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self.request: FetchRequest | None = None
-        self.papers: list[FoundPaper] = []
+        self.papers: list[Hit] = []
         self.starred: dict[str, None] = {}
         self.total: int | None = None
         self.problem = ""
@@ -98,13 +90,15 @@ class FoundSession:
 
     def star_all(self) -> None:
         """Star all papers, or unstar them if all are starred."""
-        missing = [paper.hit.id for paper in self.papers if paper.hit.id not in self.starred]
+        missing = [paper.id for paper in self.papers if paper.id not in self.starred]
         self.starred = self.starred | dict.fromkeys(missing) if missing else {}
 
     def chosen(self) -> Mapping[str, bytes]:
-        """The lines of the starred papers by their id."""
-        lines = {paper.hit.id: paper.line for paper in self.papers}
-        return {identifier: lines[identifier] for identifier in self.starred}
+        """The lines of JSONL of the starred papers by their id."""
+        known = {one.id: one for one in self.papers}
+        papers = [known[identifier] for identifier in self.starred]
+        documents = [Document(one.id, one.title, one.text, one.metadata) for one in papers]
+        return {document.id: line_of(document) for document in documents}
 
     async def _find(self, request: FetchRequest) -> None:
         problem = ""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.citation import hit_citations
 from bioretrieval_tui.render.hits import paper_sheet
+from bioretrieval_tui.search.types import Hit
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundPaper, FoundSession
+from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundSession
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
@@ -24,14 +23,14 @@ class FoundPane(Pane):
 
     TITLE = "Found"
     BINDINGS = bindings("found")
-    SCOPES: ClassVar[tuple[str, ...]] = ("found", "list", "everywhere")
-    COLUMNS: ClassVar[tuple[TableColumn, ...]] = (
+    SCOPES = ("found", "list", "everywhere")
+    COLUMNS = (
         TableColumn("star", "", 1, priority=0),
         TableColumn("title", "Title", 24, 3, priority=0),
         TableColumn("journal", "Journal", 12, 1, priority=3),
         TableColumn("year", "Year", 4, priority=1),
     )
-    EMPTY: ClassVar[str] = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
+    EMPTY = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
 
     @property
     def session(self) -> FoundSession:
@@ -51,8 +50,8 @@ class FoundPane(Pane):
         if not session.papers:
             self.remove_class("-reading")
 
-        def cells(paper: FoundPaper) -> list[Span]:
-            hit, journal = paper.hit, paper.hit.metadata.get("journal")
+        def cells(hit: Hit) -> list[Span]:
+            journal = hit.metadata.get("journal")
             star = hit.id in session.starred
             return [
                 Span("*" if star else "", "ok"),
@@ -89,21 +88,21 @@ class FoundPane(Pane):
         return spans
 
     @property
-    def paper(self) -> FoundPaper | None:
+    def paper(self) -> Hit | None:
         return self.at_cursor(self.session.papers)
 
     def make_page(self) -> PaintedPage:
         if self.paper is None or self.session.request is None:
             return PaintedPage(())
-        return hit_page(self.paper.hit, self.session.request.query, scored=False)
+        return hit_page(self.paper, self.session.request.query, scored=False)
 
     def ids(self) -> list[str]:
-        return [paper.hit.id for paper in self.session.papers]
+        return [paper.id for paper in self.session.papers]
 
     def action_star(self) -> None:
         if self.paper is None:
             return
-        self.session.star(self.paper.hit.id)
+        self.session.star(self.paper.id)
         self._starred()
         if not self.has_class("-reading"):
             self.table.move_to(self.table.cursor + 1)
@@ -119,7 +118,7 @@ class FoundPane(Pane):
     def action_into(self) -> None:
         session = self.session
         if not session.starred and self.paper is not None:
-            session.star(self.paper.hit.id)
+            session.star(self.paper.id)
             self._starred()
         if session.request is None or not session.starred:
             raise UsageError("There is no paper to add to an index yet")
@@ -138,8 +137,7 @@ class FoundPane(Pane):
 
     def action_export(self) -> None:
         session, request = self.session, self.session.request
-        hits = [one.hit for one in session.papers
-                if not session.starred or one.hit.id in session.starred]  # fmt: skip
+        hits = [one for one in session.papers if not session.starred or one.id in session.starred]
         title = f"{session.service}: {request.query}" if request else ""
 
         self.owner.export_sheet(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from string import ascii_lowercase
-from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -35,7 +34,7 @@ _ROLES = {
 class HomePane(Pane, inherit_bindings=False):
     """One page; letters jump to the latest entries."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("detail", "everywhere")
+    SCOPES = ("detail", "everywhere")
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

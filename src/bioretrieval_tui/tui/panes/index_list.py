@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from bioretrieval_tui.backend.jobs import JobOutcome
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
@@ -43,9 +43,9 @@ class IndexesPane(Pane):
     """The list of indexes, the job that runs above it, the page of one beside it."""
 
     BINDINGS = bindings("indexes")
-    SCOPES: ClassVar[tuple[str, ...]] = ("indexes", "list", "everywhere")
-    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
-    COLUMNS: ClassVar[tuple[TableColumn, ...]] = (
+    SCOPES = ("indexes", "list", "everywhere")
+    MORE_SCOPES = ("files",)
+    COLUMNS = (
         TableColumn("name", "Index", 12, 2, priority=0),
         TableColumn("documents", "Docs", 9, align="right", priority=1),
         TableColumn("size", "Size", 7, align="right", priority=3),
@@ -54,7 +54,7 @@ class IndexesPane(Pane):
         TableColumn("device", "Device", 6, priority=6),
         TableColumn("built", "Built", 10, priority=5),
     )
-    EMPTY: ClassVar[str] = "Reading the indexes"
+    EMPTY = "Reading the indexes"
     SHOWS_WORK = "jobs"
 
     def __init__(self, name: str) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
@@ -66,7 +66,7 @@ class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, with your runs among the published results."""
 
     BINDINGS = bindings("leaderboard", "browse")
-    SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
+    SCOPES = ("leaderboard", "list", "browse", "everywhere")
     DEFAULT_CSS = """
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
@@ -172,9 +172,8 @@ class LeaderboardPane(Pane):
             sort=self.sort, within=self.axis if self.sort == "mean" else None,
             reverse=self.reverse,
         )  # fmt: skip
-        kept = frozenset(ids) if session.expression.strip() else None
-        own = fitting(self.own, kept, session.expression, zero_shot_only=self.zero_shot_only)
-        self.shown_own = own if self.with_own else ()
+        filtered = frozenset(ids) if session.expression.strip() else None
+        self.shown_own = [row for row in self.own if self.with_own and self._fits(row, filtered)]
         self.rows = merged(
             self.matrix, self.shown_own, catalogue, sort=self.sort, reverse=self.reverse
         )
@@ -199,6 +198,16 @@ class LeaderboardPane(Pane):
         if isinstance(self.sort, Axis) and self.sort.benchmark not in self.catalogue.by_id:
             return self.with_own and any(row.title and row.axis == self.sort for row in self.own)
         return True
+
+    def _fits(self, row: OwnRow, models: frozenset[str] | None) -> bool:
+        """Whether the filter keeps a run. models: entries that it keeps, None without a filter."""
+        if self.zero_shot_only and row.run.zero_shot is not True:
+            return False
+        if models is None or row.run.model in models:
+            return True
+        # The catalogue does not know its model.
+        text = f"{row.run.name} {row.run.record.mode} {row.run.record.benchmark} own".casefold()
+        return row.run.model is None and self.entry_list.expression.casefold() in text
 
     def action_sort(self) -> None:
         """Sort the matrix by the chosen column, best first; again: worst first."""
@@ -461,23 +470,6 @@ def matrix_rows(
         return [*spans, *(scores.get(axis, _NONE) for axis in axes)]
 
     return ListRows(rows, cells)
-
-
-def fitting(
-    own: Sequence[OwnRow], models: frozenset[str] | None, words: str, *, zero_shot_only: bool
-) -> list[OwnRow]:
-    """The runs that a filter keeps. models: entries that it keeps, None without a filter; words:
-    the filter, for runs whose model the catalogue does not know."""
-
-    def stays(row: OwnRow) -> bool:
-        if zero_shot_only and row.run.zero_shot is not True:
-            return False
-        if models is None or row.run.model in models:
-            return True
-        text = f"{row.run.name} {row.run.record.mode} {row.run.record.benchmark} own".casefold()
-        return row.run.model is None and words.casefold() in text
-
-    return [row for row in own if stays(row)]
 
 
 def merged(

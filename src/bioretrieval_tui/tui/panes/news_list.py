@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
 
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.online.watches import mark_read
@@ -33,16 +32,16 @@ class NewsPane(Pane):
 
     TITLE = "News"
     BINDINGS = bindings("news")
-    SCOPES: ClassVar[tuple[str, ...]] = ("news", "list", "everywhere")
+    SCOPES = ("news", "list", "everywhere")
 
-    COLUMNS: ClassVar[tuple[TableColumn, ...]] = (
+    COLUMNS = (
         TableColumn("unread", "", 1, priority=0),
         TableColumn("score", "Near", 4, align="right", priority=2),
         TableColumn("title", "Title", 24, 4, priority=0),
         TableColumn("date", "Date", 10, priority=1),
         TableColumn("watch", "Watch", 12, 1, priority=3),
     )
-    EMPTY: ClassVar[str] = (
+    EMPTY = (
         "No news.\n\n"
         'bioretrieval-tui watch add "QUERY" watches a source,\n'
         "bioretrieval-tui watch run looks for new records."

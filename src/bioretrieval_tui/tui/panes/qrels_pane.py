@@ -6,7 +6,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -45,8 +45,8 @@ class QrelsPane(Pane):
 
     TITLE = "Explore a benchmark"
     BINDINGS = bindings("qrels")
-    SCOPES: ClassVar[tuple[str, ...]] = ("qrels", "list", "everywhere")
-    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
+    SCOPES = ("qrels", "list", "everywhere")
+    MORE_SCOPES = ("files",)
     DEFAULT_CSS = """
     QrelsPane #right { display: none; width: 1fr; height: 1fr; }
     QrelsPane.-wide #queries { width: 50%; }
@@ -61,7 +61,7 @@ class QrelsPane(Pane):
     """
 
     SHOWS_WORK = "evaluation"
-    FILTER_HINT: ClassVar[str] = "filter: words of the query, or its id"
+    FILTER_HINT = "filter: words of the query, or its id"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -53,8 +53,8 @@ class SearchPane(Pane):
     """
 
     BINDINGS = bindings("search")
-    SCOPES: ClassVar[tuple[str, ...]] = ("search", "list", "everywhere")
-    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("ask",)
+    SCOPES = ("search", "list", "everywhere")
+    MORE_SCOPES = ("ask",)
     DEFAULT_CSS = """
     SearchPane #filter, SearchPane #right, SearchPane #facets { display: none; }
     SearchPane.-beside #right { display: block; }
@@ -73,7 +73,7 @@ class SearchPane(Pane):
     SearchPane.-three.-facets.-reading Detail { display: block; width: 50%; }
     """
 
-    FILTER_HINT: ClassVar[str] = "filter: year:2015.. mesh:asthma has:abstract -type:review"
+    FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -29,8 +29,8 @@ class StartPane(Pane):
     """The learning path."""
 
     BINDINGS = bindings("start", "browse")
-    SCOPES: ClassVar[tuple[str, ...]] = ("start", "list", "browse", "everywhere")
-    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
+    SCOPES = ("start", "list", "browse", "everywhere")
+    MORE_SCOPES = ("files",)
     SHOWS_WORK = "evaluation"
 
     def __init__(self, name: str) -> None:
