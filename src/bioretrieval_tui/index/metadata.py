@@ -775,7 +775,7 @@ class MetadataIndex:
                 return block.years >= 0
             case Has(field):
                 return block.having(field)
-            case Compares(_, _, intervals):
+            case Compares(_, intervals):
                 years = block.years
                 for one in intervals:
                     fit = years >= 0

@@ -386,7 +386,7 @@ class Filter:
                 return known
             case Flag(_, wanted):
                 return (row for row, value in known.items() if value is wanted)
-            case Compares(_, _, intervals):
+            case Compares(_, intervals):
                 return chain.from_iterable(_within(known, one) for one in intervals)
 
     def _texts(self, name: str) -> _TextColumn:
