@@ -159,8 +159,8 @@ def test_ten_thousand_rows_are_searched_whole() -> None:
         number
         for number, row in enumerate(rows)
         if "diabetes" in " ".join((row.name, *row.tags, row.text)).casefold()
-        and row.values["params"] is not None
-        and row.values["params"] <= 500_000_000
+        and row.value("params") is not None
+        and row.value("params") <= 500_000_000
     ]
     assert sorted(found) == expected
     assert 100 < len(found) < 5_000

@@ -65,15 +65,15 @@ class Row:
 
     key: its id.
     name, tags, text: where bare words and phrases are looked for.
-    values: by canonical field name (None or missing: no value). A field called key, name, tags or
-        text that `values` lacks takes the row's own.
+    value: the value of a field by its canonical name, None for no value. Of a field called key,
+        name, tags or text the row's own counts then.
     """
 
     key: str
     name: str
     tags: tuple[str, ...]
     text: str
-    values: Mapping[str, object]
+    value: Callable[[str], object]
 
 
 class Recent(Generic[KeyT, ValueT]):
@@ -409,10 +409,9 @@ class Filter:
     def _values(self, name: str) -> Iterator[object]:
         """A field of every row."""
         own = name in ("key", "name", "tags", "text")
-        return (
-            getattr(row, name) if own and name not in row.values else row.values.get(name)
-            for row in self._data
-        )
+        for row in self._data:
+            found = row.value(name)
+            yield getattr(row, name) if found is None and own else found
 
 
 # Conditions -----------------------------------------------------------------------------------
