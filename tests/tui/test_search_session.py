@@ -202,7 +202,6 @@ async def test_similar_documents_lead_back_step_by_step(face: Face, scripted: De
     session.find_similar(HITS[1], near=False)
     await turns()
     assert face.opened == [HITS[1].id]
-    assert session.similar_open
     assert session.view.like is HITS[1]
     face.cursor = 2
     session.find_similar(HITS[5], near=False)
@@ -211,7 +210,7 @@ async def test_similar_documents_lead_back_step_by_step(face: Face, scripted: De
     assert (session.view.like, face.cursor) == (HITS[1], 2)
     assert session.back() is HITS[1]
     assert (session.view.hits, face.cursor) == (HITS, 1)
-    assert not session.similar_open
+    assert session.view.like is None
 
 
 async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted: Desk) -> None:

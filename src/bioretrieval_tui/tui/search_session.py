@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.tui.panes.pane import PaneContext
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
 HITS = 100
@@ -70,7 +69,8 @@ class HitView:
 
     index: the index that was searched; question: the query, None where the hits are documents
     similar to `like`; where: the filter; near: similar entries of the catalogue, listed after the
-    hits; reranker: name of the model that reranked the top hits.
+    hits; before: what `back` shows again, and the row of its cursor; reranker: name of the model
+    that reranked the top hits.
     """
 
     index: str = ""
@@ -79,6 +79,7 @@ class HitView:
     where: str = ""
     like: Hit | None = None
     near: tuple[Hit, ...] = ()
+    before: tuple[HitView, int] | None = None
     reranker: str = ""
 
     @property
@@ -175,7 +176,7 @@ class SearchSession:
     """
 
     def __init__(self, face: SearchPane) -> None:
-        self.face = face
+        self.face, self.owner = face, face.owner
         self.text = ""
         self.mode: Mode = "hybrid"
         self.order: Order = "relevance"
@@ -191,14 +192,9 @@ class SearchSession:
         self._with_vectors: bool | None = None
         """Whether the catalogue is being indexed with vectors, or was; None before that."""
         self.reasons: dict[str, Explanation] = {}
-        self._former: list[tuple[HitView, int]] = []
         self._request: Worker[None] | None = None
         self._pausing = False
         """The request waits for its pause: it is not sent yet."""
-
-    @property
-    def owner(self) -> PaneContext:
-        return self.face.owner
 
     # What is shown -----------------------------------------------------------------------
 
@@ -217,15 +213,8 @@ class SearchSession:
         info = self.infos.get(self.owner.index)
         return schema_of(info.fields) if info and info.fields is not None else None
 
-    @property
-    def similar_open(self) -> bool:
-        """Similar documents are shown; `back` leaves them."""
-        return bool(self._former)
-
     def show(self, view: HitView, right: HitView = NOTHING, cursor: int = 0) -> None:
         """Show one list or two."""
-        if view.like is None:
-            self._former.clear()
         self.view, self.right = view, right
         self.on_right = self.on_right and self.two_lists
         self.reasons.clear()
@@ -549,18 +538,17 @@ class SearchSession:
                     hit.id, index=index, k=NEAR, into=CATALOGUE, stream="near"
                 )
                 near = found.hits
-        former = [*self._former, (self.shown, self.face.cursor)]
+        before = (self.shown, self.face.cursor)
         self.beside = False
-        self.show(HitView(index, None, answer, where, hit, near))
-        self._former = former
+        self.show(HitView(index, None, answer, where, hit, near, before))
         self.face.opened_similar(hit.id)
 
     def back(self) -> Hit | None:
         """Show again what was shown before; returns the hit whose similar documents were shown."""
         like = self.view.like
-        (view, cursor), former = self._former[-1], self._former[:-1]
-        self.show(view, cursor=cursor)
-        self._former = former
+        if self.view.before is not None:
+            view, cursor = self.view.before
+            self.show(view, cursor=cursor)
         return like
 
     def explain(self, hit: Hit) -> None:

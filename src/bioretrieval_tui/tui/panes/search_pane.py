@@ -389,10 +389,9 @@ class SearchPane(Pane):
     def go_to(self, place: str | None) -> None:
         """Put the cursor back on a hit, or return from documents similar to it."""
         like = self.session.view.like
-        if self.session.similar_open and like is not None and like.id == place:
+        if like is not None and like.id == place:
             self._return()
-            return
-        if place in (ids := [hit.id for hit in self.hits]):
+        elif place in (ids := [hit.id for hit in self.hits]):
             self.list_of_hits.move_to(ids.index(place))
 
     def action_enter(self) -> None:
@@ -412,7 +411,7 @@ class SearchPane(Pane):
             self._close_facets()
         elif session.busy:
             session.stop()
-        elif session.similar_open:
+        elif session.view.like is not None:
             self._return()
         elif session.beside:
             self.action_beside()
