@@ -303,9 +303,12 @@ class SearchSession:
         if self.text.strip():
             self.send()
         elif vectors:
-            # Load the model before the first query is typed, which reports an error.
-            with contextlib.suppress(BioRetrievalError):
-                await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
+            self._begin(self._warm_up)
+
+    async def _warm_up(self) -> None:
+        """Load the model before the first query is typed."""
+        with contextlib.suppress(BioRetrievalError):  # the first query reports it
+            await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
 
     async def _ensure_catalogue(self, vectors: bool) -> CatalogueReady:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
