@@ -256,7 +256,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     @cached_property
     def settings(self) -> SettingsStore:
-        """The stored settings, marks of steps and earlier queries."""
         from bioretrieval_tui.settings import SettingsStore
 
         return SettingsStore(self.where.data / "library.sqlite")
@@ -282,7 +281,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         return FoundSession(self._found_changed)
 
     async def on_unmount(self) -> None:
-        """End the child processes with the app."""
         self.workers.cancel_all()
         for name in ("jobs", "found", "client"):
             if name in vars(self):  # it was used
@@ -359,7 +357,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.call_after_refresh(self.run_action, then, pane)
 
     async def action_back(self) -> None:
-        """Return to the place before the last jump."""
         if not self.history:
             raise UsageError("Nothing to go back to")
         name, place = self.history.pop()
@@ -411,7 +408,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.confirm_stop(self.jobs.evaluation)
 
     def confirm_stop(self, job: Job) -> None:
-        """Ask whether to stop the job that runs."""
 
         def stop() -> None:
             if self.jobs.current is job:

@@ -82,7 +82,6 @@ class FoundSession:
             await asyncio.wait(self._tasks)
 
     def star(self, identifier: str) -> None:
-        """Star or unstar a paper."""
         if identifier in self.starred:
             del self.starred[identifier]
         else:

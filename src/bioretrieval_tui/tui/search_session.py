@@ -109,14 +109,12 @@ class FacetValue:
 
     @property
     def clause(self) -> str:
-        """The filter clause that keeps it."""
         if self.field == "year":
             return f"year:{self.value}"
         return str(Matches(self.field, "=", (self.value,)))
 
 
 def facet_values(answer: SearchResult) -> list[FacetValue]:
-    """All values, field by field."""
     return [FacetValue(facet.field, *one) for facet in answer.facets for one in facet.counts]
 
 
@@ -204,7 +202,6 @@ class SearchSession:
 
     @property
     def shown(self) -> HitView:
-        """What the list in use shows."""
         return self.right if self.on_right and self.two_lists else self.view
 
     @property
@@ -214,7 +211,6 @@ class SearchSession:
         return schema_of(info.fields) if info and info.fields is not None else None
 
     def show(self, view: HitView, right: HitView = NOTHING, cursor: int = 0) -> None:
-        """Show one list or two."""
         self.view, self.right = view, right
         self.on_right = self.on_right and self.two_lists
         self.reasons.clear()
@@ -226,7 +222,6 @@ class SearchSession:
         self.face.head()
 
     def tell_progress(self, progress: Progress) -> None:
-        """Show the progress of the search process."""
         if progress.share is None:
             self.tell((progress.note or progress.stage, "dim"))
             return
@@ -367,7 +362,6 @@ class SearchSession:
             self.send()
 
     def next_mode(self) -> None:
-        """Search by the next of hybrid, dense, BM25."""
         self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
         self.beside = False
         self.prepare()
@@ -375,7 +369,6 @@ class SearchSession:
         self.face.head()
 
     def next_order(self) -> None:
-        """Sort by relevance or by date."""
         self.order = "relevance" if self.order == "date" else "date"
         self.send()
         self.face.head()
@@ -401,7 +394,6 @@ class SearchSession:
         return running or self._pausing
 
     def stop(self) -> None:
-        """Cancel the request."""
         self._pausing = False
         if self._request:
             self._request.cancel()
@@ -464,7 +456,6 @@ class SearchSession:
             self.send()
 
     def lift_filter(self) -> None:
-        """Remove the filter."""
         removed, self.where = self.where, ""
         self.problem = None
         if removed:
@@ -481,7 +472,6 @@ class SearchSession:
     # Rerank, similar documents, reasons --------------------------------------------------
 
     def rerank(self) -> None:
-        """Rerank the top hits with a cross-encoder."""
         if self.view.question is None or not self.view.hits:
             raise UsageError("There are no hits to rerank")
         self.beside = False
@@ -492,7 +482,6 @@ class SearchSession:
         index = self.owner.index
 
         def before(answer: SearchResult) -> None:
-            """Show the hits before they are reranked."""
             if self._current(question, index) and answer.hits != self.view.answer.hits:
                 state = self.state
                 self.show(HitView(index, question, answer, question.where))

@@ -66,7 +66,6 @@ def calls_of(step: Step) -> list[EvalCommand]:
 
 
 def _call(benchmark: str, options: list[str]) -> list[EvalCommand]:
-    """The call with these options; none if there are others."""
     modes: list[str] = []
     model = None
     for flag, value in zip(options[::2], options[1::2], strict=True):
@@ -189,7 +188,6 @@ def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
 
 
 def _place_fact(call: EvalCommand, catalogue: Catalogue) -> Fact:
-    """The benchmark with its folder, or how to get it."""
     name = Inline(catalogue.names.get(call.benchmark, call.benchmark), "benchmark")
     if call.folder is not None:
         return fact("benchmark", (name, Inline(f"  {short(call.folder)}")))

@@ -196,7 +196,6 @@ class Pane(Widget):
             self.show_page()
 
     def jobs_changed(self) -> None:
-        """Show a job that began, advanced or ended."""
         for bar in self.query(WorkBar):
             lines = job_lines if self.SHOWS_WORK == "jobs" else evaluation_lines
             bar.show(lines(self.owner.jobs, self.app.size.width))
@@ -239,7 +238,6 @@ class Pane(Widget):
         return paint(entry_page(self.current, self.catalogue))
 
     def head(self) -> None:
-        """Write the line over the list."""
         spans = self.list_head()
         if self.letters:
             spans = [*spans, Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
@@ -311,7 +309,6 @@ class Pane(Widget):
         return True
 
     def action_clear(self) -> None:
-        """Leave one thing: a mode, the page, or the filter."""
         if not self.leave() and (self.entry_list.expression or self.entry_list.problem):
             self.lift_filter()
 
@@ -378,7 +375,6 @@ class Pane(Widget):
         self.show_page()
 
     def mark(self, entry: AnyEntry) -> str:  # noqa: ARG002 - a pane that marks entries uses it
-        """The mark in front of an entry's first cell."""
         return ""
 
     def action_column(self, by: int) -> None:
@@ -436,7 +432,6 @@ class Pane(Widget):
             raise self.entry_list.problem
 
     def lift_filter(self) -> None:
-        """Remove the filter and hide its line."""
         self.entry_list.lift()
         self.close_filter()
         self.refill()

@@ -280,7 +280,6 @@ def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> tuple[T
 def query_rows(
     queries: Sequence[QueryRow], modes: Sequence[str], pair: tuple[str, str] | None
 ) -> ListRows[QueryRow]:
-    """Queries for a table, as `query_columns`."""
 
     def cells(row: QueryRow) -> list[Span]:
         spans = [Span(row.id, "dim"), Span(row.text, "strong")]

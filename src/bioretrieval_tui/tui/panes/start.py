@@ -76,7 +76,6 @@ class StartPane(Pane):
     # What a step needs, and its results --------------------------------------------------
 
     def look(self) -> None:
-        """Look for folders, weights and scores."""
         entries = self.entry_list.entries
         steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
@@ -101,7 +100,6 @@ class StartPane(Pane):
         return page.with_lines(_LEAD, tuple(step_lines(state, self.catalogue)))
 
     def action_run_step(self) -> None:
-        """Run the step; if it runs, ask whether to stop it."""
         step, jobs = self.current, self.owner.jobs
         if not isinstance(step, Step) or not _runs(step):
             raise UsageError(NOTHING_TO_RUN)
