@@ -155,7 +155,7 @@ async def test_the_status_line_says_how_many_of_how_many(face: Face, scripted: D
     many = tuple(HITS[n % len(HITS)] for n in range(MOST))
     session = await answered(face, scripted, SearchResult(many))
     assert status(session) == "Search  mine  hybrid  top 100 of 5,183  all-MiniLM-L6-v2"
-    session.where = "year:2012"
+    session.filter = "year:2012"
     session.send()
     await turns()
     scripted.answer("heart", SearchResult(many, fitting=812))
@@ -166,7 +166,7 @@ async def test_the_status_line_says_how_many_of_how_many(face: Face, scripted: D
 async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk) -> None:
     session = await answered(face, scripted, SearchResult(HITS))
     session.filter_by("mes")
-    assert (session.where, session.busy) == ("", False)
+    assert (session.filter, session.busy) == ("", False)
     session.filter_by("mesh:")
     assert session.status()[0][1] == "dim"  # unfinished, not wrong
     session.filter_by("mesh:asthma")
@@ -175,10 +175,10 @@ async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk
     assert scripted.questions[-1].where == "mesh:asthma"
     session.filter_by("mush:asthma")
     assert session.status()[0][1] == "error"
-    assert session.where == "mesh:asthma"
+    assert session.filter == "mesh:asthma"
     with pytest.raises(FilterError):
-        session.accept_filter("mush:asthma")
-    session.lift_filter()
+        session.filter_by("mush:asthma", whole=True)
+    session.filter_by("", whole=True)
     await turns()
     assert scripted.questions[-1].where == ""
     assert session.problem is None
@@ -229,10 +229,10 @@ async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted:
 
 async def test_an_index_that_is_searched_next(face: Face, scripted: Desk) -> None:
     session = await answered(face, scripted, SearchResult(HITS))
-    session.where = "mesh:asthma"
+    session.filter = "mesh:asthma"
     assert await session.next_index() == "catalogue"
     session.search_in("catalogue")
-    assert (face.index, session.where) == ("catalogue", "")
+    assert (face.index, session.filter) == ("catalogue", "")
     assert face.said[-1].startswith("The filter was removed: ")
     scripted.indexes = [info("catalogue")]
     with pytest.raises(UsageError, match="No index of your own yet: press 0 to build one"):
@@ -305,7 +305,7 @@ class Explorer:
     def show_benchmark(self) -> None:
         self.told.append("benchmark")
 
-    def show_queries(self, at: str | None = None) -> None:
+    def refill(self, keep: str | None = None) -> None:
         self.told.append("queries")
 
     def show_message(self, text: str) -> None:

@@ -79,13 +79,13 @@ async def test_a_jump_lifts_a_filter_that_hides_its_goal(small: Catalogue) -> No
         way = letter(small, "alpha-paper", "alpha-110m")
         await session.press("enter", "3", "r", way)
         assert (session.app.current, session.at) == ("models", "alpha-110m")
-        assert session.entries.expression == ""
+        assert session.entries.filter == ""
         await session.press("4", "slash")
         await session.type("alpha")
         await session.press("enter", "3")
         await session.press("r", way)
         # A filter that shows the goal stays.
-        assert (session.at, session.entries.expression) == ("alpha-110m", "alpha")
+        assert (session.at, session.entries.filter) == ("alpha-110m", "alpha")
 
 
 async def test_letters_that_lead_nowhere(small: Catalogue) -> None:

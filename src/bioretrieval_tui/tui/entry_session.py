@@ -19,7 +19,7 @@ class EntrySession:
 
     entries: all entries, in catalogue order.
     shown: those that the filter keeps, in the order of the list.
-    expression: the filter in force; last_expression: the last filter that was not empty.
+    filter: the filter in force; last_filter: the last one that was not empty.
     problem: the error of the typed filter, which is not in force then.
     sorted_by: (field, descending), None for catalogue order.
     """
@@ -28,7 +28,7 @@ class EntrySession:
         self.catalogue = catalogue
         self.entries = entries
         self.shown: list[AnyEntry] = list(entries)
-        self.expression = self.last_expression = ""
+        self.filter = self.last_filter = ""
         self.problem: FilterError | None = None
         self.sorted_by: tuple[str, bool] | None = None
         self._filter: Filter | None = None
@@ -43,24 +43,26 @@ class EntrySession:
 
     def fill(self) -> None:
         """Filter and sort again."""
-        self.shown = self.matching(self.expression)
+        self.shown = self.matching(self.filter)
         if self.sorted_by:
             name, reverse = self.sorted_by
             self.shown = fields.ordered(self.shown, name, self.catalogue, reverse=reverse)
 
-    def typed(self, expression: str) -> bool:
-        """Take the text of the filter line; True if the list must be filled again.
+    def filter_by(self, text: str, *, whole: bool = False) -> None:
+        """Filter by the text of the filter line; `whole`: it was accepted.
 
-        A text that does not parse sets `problem`, and the last valid filter stays.
+        A text that does not parse sets `problem`, and the last valid filter stays. Raises
+        FilterError for one that was accepted.
         """
         try:
-            self.matching(expression)
+            self.matching(text)
         except FilterError as problem:
             self.problem = problem
-            return False
-        before, self.expression, self.problem = self.expression, expression, None
-        self.last_expression = expression or self.last_expression
-        return before != expression
+            if whole:
+                raise
+        else:
+            self.filter, self.problem = text, None
+            self.last_filter = text or self.last_filter
 
     @property
     def unfinished(self) -> bool:
@@ -68,9 +70,6 @@ class EntrySession:
         from bioretrieval_tui.query import UnfinishedFilterError
 
         return isinstance(self.problem, UnfinishedFilterError)
-
-    def lift(self) -> None:
-        self.expression, self.problem = "", None
 
     def sort(self, name: str) -> str:
         """Sort by a field; again: the other way; a third time: catalogue order. Returns
@@ -83,6 +82,6 @@ class EntrySession:
 
     def next_match(self, rows: Sequence[str], at: int, by: int) -> int | None:
         """The next (or previous) of the rows, given as ids, that the last filter keeps."""
-        kept = {entry.id for entry in self.matching(self.expression or self.last_expression)}
+        kept = {entry.id for entry in self.matching(self.filter or self.last_filter)}
         steps = ((at + by * step) % len(rows) for step in range(1, len(rows) + 1))
         return next((row for row in steps if rows[row] in kept), None)

@@ -130,18 +130,17 @@ class QrelsSession:
         known = pairs(self.modes)
         return known[self._pair % len(known)] if known else None
 
-    def filter_by(self, words: str) -> None:
+    def filter_by(self, text: str, *, whole: bool = False) -> None:  # noqa: ARG002 - as others
         """Keep the queries with all of these words in id or text."""
-        self.filter = words
+        self.filter = text
         self._arrange()
-        self.face.show_queries()
 
     def sort_by(self, key: str) -> None:
         """Sort by a column, lowest first; again: highest first; again: as in the files."""
         following: dict[QueryOrder, QueryOrder] = {(key, "up"): (key, "down"), (key, "down"): None}
         self.order = following.get(self.order, (key, "up"))
         self._arrange()
-        self.face.show_queries()
+        self.face.refill()
 
     def next_pair(self) -> None:
         """Compare the next two modes. Raises UsageError if there are no other two."""

@@ -165,7 +165,7 @@ class SearchSession:
     """The query and its hits.
 
     text: the query line.
-    where: the filter in force; problem: the error of the filter as typed.
+    filter: the filter in force; problem: the error of the filter as typed.
     beside: BM25 and dense are searched, a list each.
     view, right: what the lists show; on_right: the right list is in use.
     infos: the indexes by name; ready: the catalogue is indexed.
@@ -178,7 +178,7 @@ class SearchSession:
         self.text = ""
         self.mode: Mode = "hybrid"
         self.order: Order = "relevance"
-        self.where = ""
+        self.filter = ""
         self.problem: FilterError | None = None
         self.beside = False
         self.view: HitView = NOTHING
@@ -245,7 +245,7 @@ class SearchSession:
         if view is NOTHING:
             mode = "BM25 | dense" if self.beside else mode_name(self.mode)
             parts += [(f"  {mode}", "dim"), (f"  {model}", "faint")]
-            return [*parts, (f"  filter {self.where}", "ok")] if self.where else parts
+            return [*parts, (f"  filter {self.filter}", "ok")] if self.filter else parts
         if self.two_lists:
             left, right = ({hit.id for hit in one.answer.hits} for one in (view, self.right))
             both = f"  {len(left & right)} of {max(len(left), len(right))} in both"
@@ -333,10 +333,10 @@ class SearchSession:
         self.owner.index = name
         self.show(NOTHING)
         try:
-            self._check(self.where)
+            self._check(self.filter)
         except FilterError as problem:
             # Another index may not have the fields that the filter names.
-            self.where = ""
+            self.filter = ""
             self.owner.say(f"The filter was removed: {problem.message}")
         self.problem = None
         self.send()
@@ -400,7 +400,7 @@ class SearchSession:
         self.tell()
 
     def _question(self) -> Query:
-        return Query(text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order)
+        return Query(text=self.text, k=HITS, mode=self.mode, where=self.filter, order=self.order)
 
     def _current(self, question: Query, index: str) -> bool:
         return question.text == self.text and index == self.owner.index
@@ -429,40 +429,31 @@ class SearchSession:
 
     # The filter --------------------------------------------------------------------------
 
-    def filter_by(self, where: str, *, whole: bool = False) -> None:
-        """Filter by the typed text; `whole`: it was accepted, and is not the start of a name."""
-        last = _LAST_WORD.search(where)
+    def filter_by(self, text: str, *, whole: bool = False) -> None:
+        """Filter by the typed text; `whole`: it was accepted, and is not the start of a name.
+
+        A text that does not parse sets `problem`, and the last valid filter stays. Raises
+        FilterError for one that was accepted.
+        """
+        last = _LAST_WORD.search(text)
         # The start of a field's name is not a word to search for.
         begun = not whole and last and self.schema is not None and self.schema.begun(last[1])
         try:
-            self._check(where)
+            self._check(text)
             self.problem = None
         except FilterError as problem:
-            self.problem = problem  # it is shown, and the last valid filter stays
+            self.problem = problem
         if self.problem or begun:
             if self._pausing:
                 self.stop()
-        elif where.strip() != self.where:
-            self.where = where.strip()
-            self.send(PAUSE)
-        self.face.head()
-
-    def accept_filter(self, where: str) -> None:
-        """Filter by the typed text now. Raises FilterError if it is wrong."""
-        self.filter_by(where, whole=True)
-        if self.problem:
+        elif text.strip() != self.filter or (whole and self._pausing):
+            self.filter = text.strip()
+            self.send(None if whole else PAUSE)
+        if self.problem and whole:
             raise self.problem
-        if self._pausing:
-            self.send()
-
-    def lift_filter(self) -> None:
-        removed, self.where = self.where, ""
-        self.problem = None
-        if removed:
-            self.send()
 
     def toggle_facet(self, value: FacetValue) -> None:
-        self.where = toggled_clause(self.where, value.clause, self.schema)
+        self.filter = toggled_clause(self.filter, value.clause, self.schema)
         self.send()
 
     def _check(self, where: str) -> None:
@@ -514,7 +505,7 @@ class SearchSession:
     async def _similar(self, hit: Hit, index: str) -> None:
         self.tell(("looking for similar documents", "dim"))
         client = self.owner.client
-        where = self.where if index == self.owner.index else ""
+        where = self.filter if index == self.owner.index else ""
         near: tuple[Hit, ...] = ()
         try:
             if index == CATALOGUE and self._with_vectors is False:

@@ -166,13 +166,13 @@ class LeaderboardPane(Pane):
         keep = keep or self.place()
         if not self._sortable():
             self.sort, self.reverse = self.axis, False
-        ids = [entry.id for entry in session.matching(session.expression)]
+        ids = [entry.id for entry in session.matching(session.filter)]
         self.matrix = build(
             catalogue, models=ids, zero_shot_only=self.zero_shot_only,
             sort=self.sort, within=self.axis if self.sort == "mean" else None,
             reverse=self.reverse,
         )  # fmt: skip
-        filtered = frozenset(ids) if session.expression.strip() else None
+        filtered = frozenset(ids) if session.filter.strip() else None
         self.shown_own = [row for row in self.own if self.with_own and self._fits(row, filtered)]
         self.rows = merged(
             self.matrix, self.shown_own, catalogue, sort=self.sort, reverse=self.reverse
@@ -207,7 +207,7 @@ class LeaderboardPane(Pane):
             return True
         # The catalogue does not know its model.
         text = f"{row.run.name} {row.run.record.mode} {row.run.record.benchmark} own".casefold()
-        return row.run.model is None and self.entry_list.expression.casefold() in text
+        return row.run.model is None and self.entry_list.filter.casefold() in text
 
     def action_sort(self) -> None:
         """Sort the matrix by the chosen column, best first; again: worst first."""
@@ -256,8 +256,8 @@ class LeaderboardPane(Pane):
                 Span(f"  {own.run.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
                 Span(f"  {own.run.how}, measured here; enter: its page", "dim"),
             ]
-        elif session.expression:
-            spans += [Span("  filter ", "faint"), Span(session.expression, "ok")]
+        elif session.filter:
+            spans += [Span("  filter ", "faint"), Span(session.filter, "ok")]
         if self.zero_shot_only:
             spans.append(Span("  zero-shot only", "warn"))
         off = "  ! differs by more than 0.01" if self.shown_own else ""

@@ -98,6 +98,14 @@ class PaneContext(Protocol):
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None: ...
 
 
+class Filtered(Protocol):
+    """A list that the filter line narrows."""
+
+    filter: str
+
+    def filter_by(self, text: str, *, whole: bool = ...) -> None: ...
+
+
 class Pane(Widget):
     """Base of the panes."""
 
@@ -188,7 +196,7 @@ class Pane(Widget):
         """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
         if self.section and place is not None:
             if place not in self.ids():
-                self.entry_list.lift()
+                self.entry_list.filter_by("")
                 self.close_filter()
             self.refill(place)
         elif place in (ids := self.ids()):
@@ -251,8 +259,8 @@ class Pane(Widget):
         total, shown = len(found.entries), len(found.shown)
         counts = f"  {shown}" if shown == total else f"  {shown} of {total}"
         spans = [Span(self.heading, "strong"), Span(counts, "dim")]
-        if found.expression:
-            spans += [Span("  filter ", "faint"), Span(found.expression, "ok")]
+        if found.filter:
+            spans += [Span("  filter ", "faint"), Span(found.filter, "ok")]
         return spans
 
     @on(VirtualTable.Moved)
@@ -309,7 +317,7 @@ class Pane(Widget):
         return True
 
     def action_clear(self) -> None:
-        if not self.leave() and (self.entry_list.expression or self.entry_list.problem):
+        if not self.leave() and (self.entry_list.filter or self.entry_list.problem):
             self.lift_filter()
 
     def _first_link(self) -> str:
@@ -390,7 +398,7 @@ class Pane(Widget):
         self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
 
     def action_match(self, by: int) -> None:
-        expression = self.entry_list.expression or self.entry_list.last_expression
+        expression = self.entry_list.filter or self.entry_list.last_filter
         if not expression:
             raise UsageError("No filter yet: press / first")
         at = self.entry_list.next_match(self.ids(), self.table.cursor, by)
@@ -413,26 +421,15 @@ class Pane(Widget):
         make = partial(entry_sheet, shown, self.catalogue)
         self.owner.export_sheet(make, self.pane_name, len(shown))
 
-    # The filter line: a pane with another list says what the line's text does ---------------
+    # The filter line -----------------------------------------------------------------------
 
     @property
-    def filter_text(self) -> str:
-        return self.entry_list.expression
-
-    def filter_typed(self, text: str) -> None:
-        """Filter by the text of the filter line."""
-        if self.entry_list.typed(text):
-            self.refill()
-        else:
-            self.head()
-
-    def filter_accepted(self, text: str) -> None:  # noqa: ARG002 - it was filtered by already
-        """Keep the filter. Raises FilterError if it is wrong."""
-        if self.entry_list.problem:
-            raise self.entry_list.problem
+    def filtered(self) -> Filtered:
+        """What the filter line narrows."""
+        return self.entry_list
 
     def lift_filter(self) -> None:
-        self.entry_list.lift()
+        self.filtered.filter_by("", whole=True)
         self.close_filter()
         self.refill()
 
@@ -444,7 +441,7 @@ class Pane(Widget):
         # The list is what it filters; in a narrow window the page would hide it.
         self.remove_class("-reading")
         filter_line.display = True
-        filter_line.value = self.filter_text
+        filter_line.value = self.filtered.filter
         filter_line.cursor_position = len(filter_line.value)
         filter_line.focus()
 
@@ -456,11 +453,12 @@ class Pane(Widget):
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
         if event.input.display:
-            self.filter_typed(event.value)
+            self.filtered.filter_by(event.value)
+            self.refill()
 
     @on(Input.Submitted, "#filter")
     def _filter_submitted(self, event: Input.Submitted) -> None:
-        self.filter_accepted(event.value)
+        self.filtered.filter_by(event.value, whole=True)
         self.close_filter()
         self.head()
         self.table.focus()

@@ -111,7 +111,7 @@ class QrelsPane(Pane):
         return self.row.id if self.row else None
 
     def go_to(self, place: str | None) -> None:
-        self.show_queries(place)
+        self.refill(place)
 
     # What the session calls -----------------------------------------------------------
 
@@ -123,16 +123,16 @@ class QrelsPane(Pane):
         table.set_columns(query_columns(session.modes, session.pair))
         table.empty = "No query fits." if session.queries else "Reading the benchmark"
         self.documents.set_columns(document_columns(session.modes))
-        self.show_queries()
+        self.refill()
         if self.owner.current == self.pane_name:
             self.activate()
 
-    def show_queries(self, at: str | None = None) -> None:
-        """Show the queries; the cursor goes to the one with the id `at`, else stays on its query,
+    def refill(self, keep: str | None = None) -> None:
+        """Show the queries; the cursor goes to the one with the id `keep`, else stays on its query,
         else goes to the top."""
         session, table = self.session, self.list_of_queries
-        at = at or session.chosen
-        cursor = next((n for n, row in enumerate(session.shown) if row.id == at), 0)
+        keep = keep or session.chosen
+        cursor = next((n for n, row in enumerate(session.shown) if row.id == keep), 0)
         table.sorted_by = (session.order[0], session.order[1] == "down") if session.order else None
         table.show(query_rows(session.shown, session.modes, session.pair), cursor)
         self.head()
@@ -140,7 +140,7 @@ class QrelsPane(Pane):
 
     def show_message(self, text: str) -> None:
         self.list_of_queries.empty = "\n".join(textwrap.wrap(text, _QUERIES_WIDTH))
-        self.show_queries()
+        self.refill()
 
     def show_view(self, problem: str = "") -> None:
         """Show the documents of the chosen query, or why they cannot be shown."""
@@ -193,7 +193,7 @@ class QrelsPane(Pane):
     def action_pair(self) -> None:
         self.session.next_pair()
         self.list_of_queries.columns = query_columns(self.session.modes, self.session.pair)
-        self.show_queries()
+        self.refill()
 
     async def action_filter(self) -> None:
         if not self.session.queries:
@@ -202,16 +202,8 @@ class QrelsPane(Pane):
         await super().action_filter()
 
     @property
-    def filter_text(self) -> str:
-        return self.session.filter
-
-    def filter_typed(self, text: str) -> None:
-        if text != self.session.filter:
-            self.session.filter_by(text)
-
-    def lift_filter(self) -> None:
-        self.close_filter()
-        self.session.filter_by("")
+    def filtered(self) -> QrelsSession:
+        return self.session
 
     def action_enter(self) -> None:
         if not self.has_class("-reading"):
@@ -246,7 +238,7 @@ class QrelsPane(Pane):
             return
         session, running = self.session, self.owner.jobs.current
         if session.filter:
-            session.filter_by("")
+            self.lift_filter()
         elif running is not None and session.job == running:
             self.owner.confirm_stop(running)
 

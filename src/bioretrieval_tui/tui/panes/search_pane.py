@@ -264,18 +264,11 @@ class SearchPane(Pane):
     # The filter and the facets -----------------------------------------------------------
 
     @property
-    def filter_text(self) -> str:
-        return self.session.where
+    def filtered(self) -> SearchSession:
+        return self.session
 
-    def filter_typed(self, text: str) -> None:
-        self.session.filter_by(text)
-
-    def filter_accepted(self, text: str) -> None:
-        self.session.accept_filter(text)
-
-    def lift_filter(self) -> None:
-        self.session.lift_filter()
-        self.close_filter()
+    def refill(self, keep: str | None = None) -> None:  # noqa: ARG002 - hits come by themselves
+        self.head()
 
     def close_filter(self) -> None:
         had_focus = self.filter_line.has_focus
@@ -314,7 +307,7 @@ class SearchPane(Pane):
         at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
         if self.facets:
             table.set_columns(facet_columns(answer.among))
-        table.show(facet_rows(self.facets, self.session.where), at)
+        table.show(facet_rows(self.facets, self.session.filter), at)
         table.repaint()
 
     @on(VirtualTable.Moved, "#facets")
@@ -401,7 +394,7 @@ class SearchPane(Pane):
         elif self.facets:
             self.session.toggle_facet(self.facets[self.facet_list.cursor])
             if self.filter_line.display:
-                self.filter_line.value = self.session.where
+                self.filter_line.value = self.session.filter
 
     def action_clear(self) -> None:
         session = self.session
@@ -415,7 +408,7 @@ class SearchPane(Pane):
             self._return()
         elif session.beside:
             self.action_beside()
-        elif session.where:
+        elif session.filter:
             self.lift_filter()
         else:
             session.tell()

@@ -68,7 +68,7 @@ class StartPane(Pane):
 
     def list_head(self) -> list[Span]:
         spans, found = super().list_head(), self.entry_list
-        if not found.problem and not self.letters and not found.expression:
+        if not found.problem and not self.letters and not found.filter:
             done = sum(entry.id in self.done for entry in found.entries)
             spans[1:] = [Span(f"  {done} of {len(found.entries)} done", "dim")]
         return spans
@@ -170,7 +170,7 @@ class StartPane(Pane):
         self.app.push_screen(BenchmarkDialog(title, "Use this folder", start, None, check), choose)
 
     def action_clear(self) -> None:
-        filtered = self.entry_list.expression or self.entry_list.problem
+        filtered = self.entry_list.filter or self.entry_list.problem
         open_before = self.has_class("-reading") or self.letters or filtered
         super().action_clear()
         running = self.owner.jobs.evaluation
