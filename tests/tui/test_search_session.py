@@ -61,6 +61,7 @@ class Face:
         self.catalogue = catalogue
         self.client: Any = type("Client", (ScriptedClient,), {"desk": desk})()
         self.cursor = 0
+        self.typing = False
         self.tasks: dict[str, Task] = {}
         self.said: list[str] = []
         self.shown = 0

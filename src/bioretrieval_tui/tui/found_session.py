@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from bioretrieval_tui.backend import client, protocol
-from bioretrieval_tui.backend.jobs import EVERY
 from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
@@ -37,7 +36,7 @@ class FoundSession:
 
     request: the request; papers: those received, in the service's order; starred: ids, in the
     order of starring; total: papers that the service has, None until it is known; problem: why no
-    more follow; changed: called after papers came, at most once every `jobs.EVERY` seconds.
+    more follow; changed: called after papers came.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -50,7 +49,6 @@ class FoundSession:
         self.under_way = False
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._later: asyncio.TimerHandle | None = None
         self._closed = False
 
     def begin(self, request: FetchRequest) -> None:
@@ -127,12 +125,8 @@ class FoundSession:
                 if document.id not in self._known:
                     self._known.add(document.id)
                     self.papers.append(paper_of(document, len(self.papers) + 1))
-        if self._later is None:
-            self._later = asyncio.get_running_loop().call_later(EVERY, self._tell)
+        self._tell()
 
     def _tell(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
         if not self._closed:
             self._changed()

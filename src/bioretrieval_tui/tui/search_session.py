@@ -534,12 +534,16 @@ class SearchSession:
             self.show(view, cursor=cursor)
         return like
 
-    def explain(self, hit: Hit) -> None:
-        """Request the explanation of a hit, if it has none yet and can have one."""
+    def explain(self, hit: Hit, after: float = 0.0) -> None:
+        """Request the explanation of a hit after a pause, if it has none yet and can have one."""
         if self.view.question is not None and hit.id not in self.reasons:
-            self.face.in_background("why", self._explain, hit, self.view, self.view.question)
+            self.face.in_background("why", self._explain, hit, self.view, self.view.question, after)
 
-    async def _explain(self, hit: Hit, view: HitView, question: Query) -> None:
+    async def _explain(self, hit: Hit, view: HitView, question: Query, after: float) -> None:
+        await asyncio.sleep(after)
+        # Comparing sentences takes ten times as long as a search: the next one would wait for it.
+        if self.face.typing or self.view is not view:
+            return
         # Explain both halves, except where no model was used and none should load.
         if question.mode != "lexical" or self.beside:
             question = msgspec.structs.replace(question, mode="hybrid")

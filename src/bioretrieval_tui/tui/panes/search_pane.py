@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.timer import Timer
 from textual.widgets import Input
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -85,7 +84,6 @@ class SearchPane(Pane):
         self.facet_list = VirtualTable(facet_columns(0), id="facets", empty="No values.")
         self.facets: list[FacetValue] = []
         """What the list of facets shows."""
-        self._explain_pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield self.line
@@ -194,18 +192,14 @@ class SearchPane(Pane):
             self._explain()
 
     def _explain(self, after: float = 0.0) -> None:
-        """Ask `after` seconds without a move why the hit under the cursor was found.
+        """Ask `after` seconds without a move why the hit under the cursor was found."""
+        if self.hit is not None:
+            self.session.explain(self.hit, after)
 
-        Not while a query is typed: comparing sentences takes ten times as long as a search, and
-        the next search would wait for it.
-        """
-        if self._explain_pause:
-            self._explain_pause.stop()
-            self._explain_pause = None
-        if after:
-            self._explain_pause = self.set_timer(after, self._explain)
-        elif self.hit is not None and not isinstance(self.app.focused, QueryLine):
-            self.session.explain(self.hit)
+    @property
+    def typing(self) -> bool:
+        """A query or a filter is typed."""
+        return isinstance(self.app.focused, QueryLine)
 
     @on(VirtualTable.Moved, "#hits")
     @on(VirtualTable.Moved, "#right")
