@@ -474,27 +474,24 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     ) -> None:
         """Ask which index papers (lines of JSONL by their id) go into, and put them there.
         index: is suggested; then: called with the name of the index."""
+        from bioretrieval_tui.backend.protocol import AddJob, BuildJob, RemoveJob
+        from bioretrieval_tui.online.spool import keep_starred
         from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 
         def put(name: str | None) -> None:
-            if name is not None:
-                self._put_into(name, papers)
-                then(name)
+            if name is None:
+                return
+            exists = name in self._index_names()
+            # A build that failed or was stopped left no index, but its papers are in the file.
+            before = self.jobs.outcomes.get(name)
+            begun = before and not before.done and not isinstance(before.job, RemoveJob)
+            path = keep_starred(name, papers, restart=not (exists or begun))
+            job = (AddJob if exists else BuildJob)(name, (str(path),))
+            self.begin_job(job, again=True)  # one that runs may have read the file already
+            then(name)
 
         count = plural(len(papers), "paper")
         self.push_screen(IntoDialog(self._index_names(), index or "", count), put)
-
-    def _put_into(self, name: str, papers: Mapping[str, bytes]) -> None:
-        from bioretrieval_tui.backend.protocol import AddJob, BuildJob, RemoveJob
-        from bioretrieval_tui.online.spool import keep_starred
-
-        exists = name in self._index_names()
-        # A build that failed or was stopped left no index, but its papers are in the file.
-        before = self.jobs.outcomes.get(name)
-        begun = before is not None and not before.done and not isinstance(before.job, RemoveJob)
-        path = keep_starred(name, papers, restart=not (exists or begun))
-        kind = AddJob if exists else BuildJob
-        self.begin_job(kind(name, (str(path),)), again=True)  # one that runs may have read the file
 
     def _index_names(self) -> Collection[str]:
         from bioretrieval_tui.index.registry import index_names

@@ -263,8 +263,14 @@ class LeaderboardPane(Pane):
         off = "  ! differs by more than 0.01" if self.shown_own else ""
         marks = f"   * secondary  ? unverified  t trained on this benchmark{off}"
         spans.append(Span(marks, "faint"))
-        if hidden := hidden_note(self.matrix):
-            spans.append(Span(f"   {hidden}", "faint"))
+        hidden = []
+        for why, count in self.matrix.hidden.items():
+            one = count == 1
+            what = f"{'score' if one else 'scores'} hidden ({why})"
+            if why == NO_SCORE:
+                what = f"{'model has' if one else 'models have'} no score here"
+            hidden.append(f"{count} {what}")
+        spans.append(Span(f"   {', '.join(hidden)}" if hidden else "", "faint"))
         if self.own and not self.with_own:
             spans.append(Span(f"  {MARK} your runs: {len(self.own)} hidden (w)", "faint"))
         return spans
@@ -423,17 +429,6 @@ def columns_of(
         title = title if axis.metric == MEAN_METRIC else f"{title} ({axis.metric})"
         columns.append(TableColumn(axis_key(axis), title, max(8, len(title) + 2), align="right"))
     return tuple(columns)
-
-
-def hidden_note(matrix: ResultMatrix) -> str:
-    """What the matrix leaves out: `4 scores hidden (not comparable)`; "" for nothing."""
-    said = []
-    for why, count in matrix.hidden.items():
-        if why == NO_SCORE:
-            said.append(f"{count} {'model has' if count == 1 else 'models have'} no score here")
-        else:
-            said.append(f"{count} {'score' if count == 1 else 'scores'} hidden ({why})")
-    return ", ".join(said)
 
 
 def matrix_rows(
