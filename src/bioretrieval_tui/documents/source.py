@@ -55,16 +55,15 @@ class ReadSettings:
 class Format:
     """A corpus format.
 
-    name: for `--format`; label: for readers; suffixes: of file names, without `.gz`; recognises:
-    whether these first bytes (up to 64 kB, decompressed) are of this format, by content alone;
-    records: the records of a source (or RecordFaults) and their places, in file order, bounded in
-    memory; may raise SourceDamaged where a file breaks off, CorpusError if it cannot be read at
-    all; document: of a record, or the id of a deleted one; may raise RecordFault; shape: the remedy
-    of faults without one.
+    name: for `--format`; suffixes: of file names, without `.gz`; recognises: whether these first
+    bytes (up to 64 kB, decompressed) are of this format, by content alone; records: the records of
+    a source (or RecordFaults) and their places, in file order, bounded in memory; may raise
+    SourceDamaged where a file breaks off, CorpusError if it cannot be read at all; document: of a
+    record, or the id of a deleted one; may raise RecordFault; shape: the remedy of faults without
+    one.
     """
 
     name: str
-    label: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
     records: Callable[[SourceReader, ReadSettings], Iterator[tuple[Place, Any]]]
@@ -83,20 +82,11 @@ class SourceDamaged(CorpusError):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSummary:
-    """One file that was read: its path, its size and the SHA-256 of its bytes as stored."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
 class SourceReader:
     """A corpus file, stdin (None) or `data` called `name`, read once; a context manager.
 
     gzip is detected by content. `head()` looks ahead; `lines()` or `blocks()` give the content;
-    `summary()` is complete after the end.
+    `consumed` and `sha256()` are those of the whole file after the end.
 
     Raises (on construction):
         NotFoundError: the file does not exist. CorpusError: it cannot be read.
@@ -165,8 +155,8 @@ class SourceReader:
         return _lines(self.blocks(), limit)
 
     def hash_rest(self) -> None:
-        """Read the rest, so that `summary()` is complete: for formats that open the file
-        themselves. Raises CorpusError as `blocks`."""
+        """Read the rest, so that `sha256()` is that of the whole file. Raises CorpusError as
+        `blocks`."""
         try:
             while self._hashing.read(_CHUNK):
                 pass
@@ -174,10 +164,9 @@ class SourceReader:
             raise reading_fault(self.name, error) from error
         self._check_unchanged()
 
-    def summary(self) -> SourceSummary:
-        """Path, size and checksum of what was read."""
-        shown = self.name if self.path is None else str(self.path.absolute())
-        return SourceSummary(shown, self._hashing.count, self._hashing.digest.hexdigest())
+    def sha256(self) -> str:
+        """Hex SHA-256 of the bytes, as stored, that were read so far."""
+        return self._hashing.digest.hexdigest()
 
     def _read(self, size: int) -> bytes:
         try:

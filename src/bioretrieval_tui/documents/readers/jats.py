@@ -239,4 +239,4 @@ def _children(element: _Element, path: str) -> Iterator[_Element]:
     return element.iterfind("/".join("{*}" + name for name in path.split("/")))
 
 
-JATS = Format("jats", "JATS XML", (".nxml", ".xml"), _is_jats, _articles, _document)
+JATS = Format("jats", (".nxml", ".xml"), _is_jats, _articles, _document)

@@ -278,10 +278,8 @@ class _RowLines:
             del self.row[1:]
 
 
-CSV = Format("csv", "CSV", (".csv",), partial(_is_table, ","), partial(_rows, ","), _row_document)
-TSV = Format(
-    "tsv", "TSV", (".tsv", ".tab"), partial(_is_table, "\t"), partial(_rows, "\t"), _row_document
-)
+CSV = Format("csv", (".csv",), partial(_is_table, ","), partial(_rows, ","), _row_document)
+TSV = Format("tsv", (".tsv", ".tab"), partial(_is_table, "\t"), partial(_rows, "\t"), _row_document)
 
 
 # Parquet.
@@ -377,11 +375,8 @@ def _json_value(value: Any) -> Any:
     return str(value)
 
 
-PARQUET = Format(
-    "parquet",
-    "Parquet",
-    (".parquet",),
-    lambda head: head.startswith(_PARQUET_MAGIC),
-    _parquet_rows,
-    _row_document,
-)
+def _is_parquet(head: bytes) -> bool:
+    return head.startswith(_PARQUET_MAGIC)
+
+
+PARQUET = Format("parquet", (".parquet",), _is_parquet, _parquet_rows, _row_document)
