@@ -1,8 +1,8 @@
 """Reading the documents of an index: one or more segments, each an SQLite file, as one store.
 
-A document has a label, a whole number from 0 that is also the row of its vector. Labels continue
-from segment to segment; a segment is written once (`writer.py`) and never changed. A newer segment
-(a revised record, a deletion) overrides older ones.
+A document has a label, a whole number from 0 that is also the row of its vector, and continues from
+segment to segment. A segment is written once (`writer.py`) and never changed; a newer one (a
+revised record, a deletion) overrides older ones.
 """
 
 from __future__ import annotations
@@ -75,11 +75,7 @@ class StoredId(NamedTuple):
 
 
 class Segment:
-    """One finished segment, read-only; usable from several threads.
-
-    Raises (all methods):
-        IndexFault: the file does not exist, is not a document store, or is damaged.
-    """
+    """One finished segment, read-only; usable from several threads. Raises as `DocumentStore`."""
 
     def __init__(self, path: Path, first: int) -> None:
         self.path = path
@@ -105,7 +101,6 @@ class Segment:
             raise
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Execute a statement and return its rows."""
         try:
             with self._lock:
                 return self._db.execute(statement, values).fetchall()
@@ -113,12 +108,10 @@ class Segment:
             raise self.fault(error) from error
 
     def close(self) -> None:
-        """Close the file; safe to call twice."""
         with self._lock:
             self._db.close()
 
     def fault(self, error: Exception) -> IndexFault:
-        """The message to the user for an error of SQLite."""
         return IndexFault(
             f"the document store {self.path.name} cannot be read: {error}",
             remedy="build the index again",
@@ -216,8 +209,7 @@ class DocumentStore:
         return self._labels("SELECT label FROM documents WHERE dead = 1")
 
     def superseded(self) -> list[int]:
-        """Labels of all dead rows, ascending: those whose own id has another document or none. One
-        look-up a row."""
+        """Labels of all dead rows, ascending: those whose own id has another document or none."""
         rows = self._all("SELECT label, id FROM documents ORDER BY label")
         return [label for label, name in rows if self.lookup(name) != (label, False)]
 
@@ -227,7 +219,7 @@ class DocumentStore:
         return [bytes(row[0]) for row in kept] == [self.get([label])[0].content_hash()]
 
     def check(self) -> str | None:
-        """The first fault that SQLite finds in the files, or None; reads all of them."""
+        """The first fault that SQLite finds in the files, or None."""
         for segment in self.segments:
             verdict = segment.rows("PRAGMA integrity_check(1)")[0][0]
             if verdict != "ok":
@@ -235,7 +227,6 @@ class DocumentStore:
         return None
 
     def close(self) -> None:
-        """Close the files; safe to call twice."""
         for segment in self.segments:
             segment.close()
 
@@ -265,7 +256,6 @@ def _in_order(labels: Sequence[int], found: Mapping[int, _Kept]) -> list[_Kept]:
 
 
 def _document_of(row: Sequence[Any], segment: Segment) -> Document:
-    """A document from label, id, title, text and metadata."""
     _, identifier, title, text, metadata = row
     try:
         fields: Mapping[str, Any] = msgspec.json.decode(metadata) if metadata else {}

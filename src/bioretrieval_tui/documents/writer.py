@@ -35,25 +35,26 @@ FROM documents WHERE label = ?
 
 
 class StoreOutcome(Enum):
-    """What the store did with a record."""
+    """What the store did with a record. SAME: it is stored already; ALIAS: its text is stored under
+    another id, of which its own is now an alias."""
 
     NEW = "new"
     SAME = "same"
-    """The same record is stored already."""
     ALIAS = "alias"
-    """The same text is stored under another id; this id is now an alias of it."""
     REPLACED = "replaced"
 
 
 class StoreWriter:
     """Writes a new segment at `path`, on top of `base` if given; a context manager.
 
-    dead: labels of `base` that are dead already. The file is valid only after `finish()`, so it is
-    written without a journal on disk and without flushes. `add` and `delete` are for one thread;
-    `read` may be called from another.
+    dead: labels of `base` that are dead already; next: the label of the next row, below which all
+    can be read; died: labels, also of older segments, that died meanwhile; changes: 0 if there is
+    nothing new; aliases: those added, less those removed; joins_twins: whether an id with the text
+    of another id becomes an alias of it.
 
-    Raises (all methods):
-        sqlite3.Error: the disk is full or the file cannot be written.
+    The file is valid only after `finish()`, so it is written without a journal on disk and without
+    flushes. `add` and `delete` are for one thread; `read` may be called from another. All raise
+    sqlite3.Error if the disk is full or the file cannot be written.
     """
 
     def __init__(
@@ -70,15 +71,10 @@ class StoreWriter:
         self._base_dead = dead
         self.first = self._base.rows
         self.next = self.first
-        """The label of the next row; all below it can be read."""
         self.died: set[int] = set()
-        """Labels, of this segment and of older ones, that died while it was written."""
         self.changes = 0
-        """Number of changes; 0 means that there is nothing new."""
         self.aliases = 0
-        """Aliases added, less those removed."""
         self.joins_twins = True
-        """Whether an id with the text of another id becomes an alias of it."""
         self._files: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -129,7 +125,6 @@ class StoreWriter:
         self.close()
 
     def close(self) -> None:
-        """Close the file; safe to call twice."""
         with self._lock:
             self._db.close()
 
@@ -165,8 +160,7 @@ class StoreWriter:
         return self._base.lookup(identifier)
 
     def _row(self, label: int) -> tuple[Any, ...]:
-        """Title, text, metadata, content hash, file and line of a row, from the segment that holds
-        it."""
+        """Title, text, metadata, content hash, file and line of a row of any segment."""
         if label >= self.first:
             rows = self._db.execute(_ROW, (label,)).fetchall()
         else:

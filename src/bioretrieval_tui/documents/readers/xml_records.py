@@ -266,11 +266,8 @@ class RecordParser:
         self._declaring = parser(resolve_entities=True)
 
     def __call__(self, data: bytes) -> _Element:
-        """Parse a record.
-
-        Raises:
-            RecordFault: it is not well-formed or not in the charset, or has too many parts.
-        """
+        """Parse a record. Raises RecordFault if it is not well-formed or not in the charset, or has
+        too many parts."""
         if self._charset is not None:
             try:
                 data = data.decode(self._charset).encode("utf-8")
