@@ -146,7 +146,7 @@ class SlowRow:
                 )
             case Flag(_, wanted):
                 return value is wanted
-            case Compares(_, _, intervals):
+            case Compares(_, intervals):
                 if value is None:
                     return False
                 return any(
