@@ -12,9 +12,9 @@ from bioretrieval_tui.documents.bibliography import dated, document, initials, i
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.readers.xml_records import (
     fields_at,
-    markup_of,
     plain_text,
     records,
+    shows,
     squeezed,
 )
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
@@ -61,8 +61,7 @@ _DATES = ("Journal/JournalIssue/PubDate", "Book/PubDate", "ContributionDate")
 
 
 def _is_pubmed(head: bytes) -> bool:
-    """Whether this is XML with tags of PubMed, and no web page."""
-    return _SIGN.search(markup_of(head)) is not None
+    return shows(head, _SIGN)
 
 
 def _records(

@@ -88,16 +88,17 @@ def records(
         yield Place(file, offset=offset), found
 
 
-def markup_of(head: bytes) -> bytes:
-    """The first bytes of a file as UTF-8 without a byte order mark, to search for tags; empty if
-    they do not begin like XML, or are a web page."""
+def shows(head: bytes, *patterns: re.Pattern[bytes]) -> bool:
+    """Whether the first bytes of a file are XML, no web page, in which all patterns occur."""
     charset = _charset(head)
     if charset is None:
-        return b""
+        return False
     if charset.startswith("utf-16"):
         head = b"".join(_transcoded([head], charset))
     head = head.removeprefix(codecs.BOM_UTF8)
-    return head if head.lstrip().startswith(b"<") and not _HTML.match(head) else b""
+    if not head.lstrip().startswith(b"<") or _HTML.match(head):
+        return False
+    return all(pattern.search(head) for pattern in patterns)
 
 
 def _charset(head: bytes) -> str | None:
