@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
-    from bioretrieval_tui.terminal.clipboard import CopyResult
+    from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.fetch_dialogs import Wish
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
@@ -600,7 +600,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         """Open an address in the user's browser; if that is not possible, show it and copy it."""
 
         def work() -> None:
-            from bioretrieval_tui.terminal.opening import open_url
+            from bioretrieval_tui.terminal.desktop import open_url
 
             result = open_url(url, self.capabilities)
             if result.action == "show":
@@ -627,7 +627,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def _copy(self, text: str) -> CopyResult:
         """Copy, from a thread: a clipboard may take 0.2 seconds to refuse."""
-        from bioretrieval_tui.terminal.clipboard import copy
+        from bioretrieval_tui.terminal.desktop import copy
 
         def write(data: str) -> None:
             if self._driver is not None:
