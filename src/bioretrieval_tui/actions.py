@@ -182,7 +182,7 @@ files-page-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
 files-first | g home | edge(-1) | First | First row | -
 files-last | G end | edge(1) | Last | Last row | -
 [line]
-accept | enter | accept | Accept | Apply the filter and go to the list | -
+accept | enter | submit | Accept | Apply the filter and go to the list | -
 cancel | escape | cancel | Cancel | Undo the edit | -
 """
 

@@ -38,14 +38,13 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
-    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
+    from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.desktop import CopyResult
-    from bioretrieval_tui.tui.dialogs.fetch_dialogs import Wish
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
 
@@ -484,13 +483,13 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         request = before or FetchRequest("pubmed", query, most=USUAL, index=index or None)
         self.push_screen(FetchDialog(self._index_names(), request), self._wished)
 
-    def _wished(self, wish: Wish | None) -> None:
-        from bioretrieval_tui.backend.protocol import FetchJob
+    def _wished(self, wish: FetchJob | FetchRequest | None) -> None:
+        from bioretrieval_tui.online.spool import FetchRequest
 
-        if wish is not None and wish.preview:
-            self.run_worker(self._preview(wish.request))
+        if isinstance(wish, FetchRequest):
+            self.run_worker(self._preview(wish))
         elif wish is not None:
-            self.begin_job(FetchJob(wish.request))
+            self.begin_job(wish)
 
     async def _preview(self, request: FetchRequest) -> None:
         from bioretrieval_tui.tui.panes.found import FoundPane
@@ -639,9 +638,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """Show raw text that a mouse can select, in a dialog."""
-        from bioretrieval_tui.tui.dialogs.dialog import TextDialog
+        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, text_lines
 
-        self.push_screen(TextDialog(title, text, note))
+        self.push_screen(PageDialog(text_lines(title, text, note), fitted=True))
 
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the extension sets the format."""
@@ -664,10 +663,10 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     # Dialogs -----------------------------------------------------------------------------
 
     def action_help(self) -> None:
-        from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
+        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
 
-        pane = self.pane
-        self.push_screen(HelpDialog(pane.heading, (*pane.SCOPES, *pane.MORE_SCOPES)))
+        scopes = (*self.pane.SCOPES, *self.pane.MORE_SCOPES)
+        self.push_screen(PageDialog(help_lines(self.pane.heading, scopes)))
 
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette
