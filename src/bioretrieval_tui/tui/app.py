@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.console import RenderableType
+from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
@@ -28,7 +30,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
 from bioretrieval_tui.tui.bindings import OrderedKeys, bindings
-from bioretrieval_tui.tui.driver import CompactDriver
+from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
@@ -575,6 +577,13 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             self.settings.set_setting("theme", name)
         except BioRetrievalError as error:
             self.say(error.line(), "error")
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Send the cells that an update changes, where Textual would send whole widgets."""
+        driver = self._driver
+        if isinstance(driver, CompactDriver) and isinstance(renderable, CompositorUpdate):
+            renderable = CompactUpdate(renderable, driver)
+        super()._display(screen, renderable)
 
     def action_redraw(self) -> None:
         """Draw everything again, in case another program wrote on the screen."""
