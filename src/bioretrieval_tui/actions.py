@@ -12,10 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing a key does.
-
-    `name` is the Textual action that runs it; `keys` in Textual's spelling, first shown.
-    """
+    """One thing a key does. name: the Textual action; keys: in Textual's spelling, first shown."""
 
     id: str
     scope: str

@@ -82,9 +82,7 @@ def spans(parts: Text) -> Iterator[Span]:
             yield Span(part.text, _ROLES.get(part.role, part.role))
 
 
-def _targets(
-    group: Group, links: list[tuple[str, str]], jumps: list[str]
-) -> Iterator[Line]:
+def _targets(group: Group, links: list[tuple[str, str]], jumps: list[str]) -> Iterator[Line]:
     """The lines of a group of links or jumps, with the letters that lead there."""
     of_links = group.holds == "links"
     for item in group.facts:
