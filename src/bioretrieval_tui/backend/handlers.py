@@ -36,6 +36,7 @@ from bioretrieval_tui.index.registry import (
     open_index,
     remove_index,
 )
+from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
@@ -201,42 +202,6 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
     """
     reporter = _reporter(send)
     match job:
-        case protocol.BuildJob():
-            model = job.model or embedded.MODEL_ID
-            outcome = build_index(
-                job.name,
-                job.inputs,
-                lambda: load_encoder(model, job.recipe, device=device, reporter=reporter),
-                settings=job.reading,
-                reporter=reporter,
-                replace=job.replace,
-                ids=job.ids,
-            )
-            prepare_query_encoder(model, job.recipe, reporter=reporter)
-            return _built(outcome)
-        case protocol.AddJob():
-            factory_of = encoder_factory_of(device, reporter)
-            outcome = add_to_index(
-                job.name, job.inputs, factory_of, settings=job.reading, reporter=reporter
-            )
-            return _built(outcome)
-        case protocol.CompactJob():
-            return _built(compact_index(job.name, reporter=reporter))
-        case protocol.ImportJob():
-            from bioretrieval_tui.index.importing import import_vectors
-
-            outcome = import_vectors(
-                job.name,
-                [Path(path) for path in job.vectors],
-                [Path(path) for path in job.ids],
-                job.documents,
-                job.model,
-                job.recipe,
-                dimension=job.dimension,
-                settings=job.reading,
-                reporter=reporter,
-            )
-            return _built(outcome)
         case protocol.VerifyJob():
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():
@@ -245,6 +210,67 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
             return _evaluated(job, device, send, reporter)
         case protocol.FetchJob() | protocol.LookUpJob():
             return _fetched(job, send, reporter)
+        case protocol.CompactJob():
+            outcome = compact_index(job.name, reporter=reporter)
+        case _:
+            outcome = fill_index(job, device, reporter, Report())
+    # A report lists rejected records one by one; the app shows the first of them.
+    few = outcome.report.rejections[:_MOST_REJECTIONS]
+    report = msgspec.structs.replace(outcome.report, rejections=few)
+    return protocol.Built(glance(outcome.manifest.name), report, outcome.changed)
+
+
+def fill_index(
+    job: protocol.BuildJob | protocol.AddJob | protocol.ImportJob,
+    device: str,
+    reporter: Reporter,
+    report: Report,
+) -> BuildOutcome:
+    """Put documents into an index; `report` is filled meanwhile, so that it is there after errors.
+
+    Raises: as `index.build` and `index.importing` do.
+    """
+    settings = job.reading
+    match job:
+        case protocol.AddJob():
+            factory_of = encoder_factory_of(device, reporter)
+            return add_to_index(
+                job.name,
+                job.inputs,
+                factory_of,
+                settings=settings,
+                reporter=reporter,
+                report=report,
+            )
+        case protocol.ImportJob():
+            from bioretrieval_tui.index.importing import import_vectors
+
+            return import_vectors(
+                job.name,
+                [Path(path) for path in job.vectors],
+                [Path(path) for path in job.ids],
+                job.documents,
+                job.model,
+                job.recipe,
+                dimension=job.dimension,
+                settings=settings,
+                reporter=reporter,
+                report=report,
+            )
+        case protocol.BuildJob():
+            model = job.model or embedded.MODEL_ID
+            outcome = build_index(
+                job.name,
+                job.inputs,
+                lambda: load_encoder(model, job.recipe, device=device, reporter=reporter),
+                settings=settings,
+                reporter=reporter,
+                replace=job.replace,
+                ids=job.ids,
+                report=report,
+            )
+            prepare_query_encoder(model, job.recipe, reporter=reporter)
+            return outcome
 
 
 def _evaluated(
@@ -288,11 +314,3 @@ def _fetched(
     done = fetch(job.request, report, lambda text: send(protocol.Remarked(text)), each=take)
     flush()
     return protocol.Fetched(done.service, done.records, done.index, done.documents, done.changed)
-
-
-def _built(outcome: BuildOutcome) -> protocol.Built:
-    # A report lists rejected records one by one; the app shows the first of them.
-    report = msgspec.structs.replace(
-        outcome.report, rejections=outcome.report.rejections[:_MOST_REJECTIONS]
-    )
-    return protocol.Built(glance(outcome.manifest.name), report, outcome.changed)

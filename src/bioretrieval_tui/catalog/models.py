@@ -179,6 +179,12 @@ class Model(Entry, frozen=True, kw_only=True, tag_field="kind", tag="model"):
     """Benchmark ids whose training data the model has seen: not zero-shot there."""
     encoding: Encoding | None = None
 
+    @property
+    def weights(self) -> str | None:
+        """Hub id or folder of the model that encodes documents, None where it is not known."""
+        side = self.encoding and (self.encoding.document or self.encoding.query)
+        return (side.model if side else None) or next(iter(self.hub), None)
+
 
 class Subset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a benchmark, with its own size."""

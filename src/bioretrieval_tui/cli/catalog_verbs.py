@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from bioretrieval_tui.cli.lookups import catalogue, complete_id
-from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.options import can_confirm, flag, offline_option, opened, quiet_option
-from bioretrieval_tui.cli.printing import format_option, put, put_sheet
+from bioretrieval_tui.cli.lookups import catalogue
+from bioretrieval_tui.cli.options import (
+    complete_id,
+    format_option,
+    offline_option,
+    option,
+    quiet_option,
+)
 from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.cli.streams import asked, can_confirm, narrated, put, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
 from bioretrieval_tui.paths import places, save_file
 from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, record_sheet
@@ -47,20 +52,14 @@ ids_argument = click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete
 
 @catalog.command()
 @ids_argument
-@flag("--all", "everything", help_="List everything that is known.")
-@flag("--changes", help_="List what changed, newest first.")
-@flag("--last", help_="Show the last refresh, without the network.")
+@option("--all", "List everything that is known.", name="everything")
+@option("--changes", "List what changed, newest first.")
+@option("--last", "Show the last refresh, without the network.")
 @offline_option
 @quiet_option
-@format_option(without=("bibtex",))
+@format_option
 def refresh(
-    ids: tuple[str, ...],
-    everything: bool,
-    changes: bool,
-    last: bool,
-    offline: bool,
-    quiet: bool,
-    format_: Format,
+    ids: tuple[str, ...], everything: bool, changes: bool, last: bool, quiet: bool, format_: Format
 ) -> None:
     """Ask the model hub and arXiv about all models, data sets and papers (or those of ID).
 
@@ -77,7 +76,7 @@ def refresh(
 
     found = catalogue()
     only = _known_ids(found, ids)
-    failures = () if last else _refreshed(found, only, quiet, offline)
+    failures = () if last else _refreshed(found, only, quiet)
     known = load_freshness()
     if last and known.refreshed is None:
         tell("nothing is known yet; run: bioretrieval-tui catalog refresh")
@@ -103,26 +102,22 @@ def refresh(
         raise BioRetrievalError(failures[0])
 
 
-def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: bool) -> Sequence[str]:
+def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool) -> Sequence[str]:
     """Refresh, save the results even after an error, and return the failures."""
-    from bioretrieval_tui.online.freshness import (
-        Refresh,
-        load_freshness,
-        save_freshness,
-        subjects_of,
-    )
+    from bioretrieval_tui.online import freshness
+    from bioretrieval_tui.online.http import HttpClient
 
     now = datetime.now(UTC)
-    subjects = list(subjects_of(found, only))
-    with opened(offline) as client:
-        run = Refresh(client, load_freshness(), day=now.date().isoformat())
+    subjects = list(freshness.subjects_of(found, only))
+    with HttpClient() as client:
+        run = freshness.Refresh(client, freshness.load_freshness(), day=now.date().isoformat())
         try:
             with narrated(quiet) as reporter:
                 run.ask(subjects, reporter)
         finally:
             known, changes = run.result(now.isoformat(timespec="seconds"))
             if run.found:
-                save_freshness(known)
+                freshness.save_freshness(known)
     if not quiet:
         for change in changes:
             tell(change.line())
@@ -133,13 +128,11 @@ def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: boo
 
 @catalog.command("check-links")
 @ids_argument
-@flag("--all", "everything", help_="List working links too.")
+@option("--all", "List working links too.", name="everything")
 @offline_option
 @quiet_option
-@format_option(without=("bibtex",))
-def check_links(
-    ids: tuple[str, ...], everything: bool, offline: bool, quiet: bool, format_: Format
-) -> None:
+@format_option
+def check_links(ids: tuple[str, ...], everything: bool, quiet: bool, format_: Format) -> None:
     """Request every link of the catalogue (or of the entries ID), and list what to fix.
 
     Exit code 1 if a link is dead. A server that rejects programs is unclear, not dead.
@@ -149,10 +142,11 @@ def check_links(
     bioretrieval-tui catalog check-links --all -f csv > links.csv
     """
     from bioretrieval_tui.online import linkcheck
+    from bioretrieval_tui.online.http import HttpClient
 
     entries = catalogue()
     links = linkcheck.links_of(entries, _known_ids(entries, ids))
-    with opened(offline) as client, narrated(quiet) as reporter:
+    with HttpClient() as client, narrated(quiet) as reporter:
         found = linkcheck.check_links(links, linkcheck.reacher(client), reporter=reporter)
     verdicts = ("dead", "moved", "unclear", "ok")
     shown = [one for one in found if everything or one.verdict != "ok"]
@@ -169,10 +163,10 @@ def check_links(
 
 @catalog.command()
 @click.argument("work", metavar="REFERENCE")
-@flag("--yes", help_="Save the draft as it is, without an editor.")
-@flag("--print", "only_print", help_="Write the draft to stdout only.")
+@option("--yes", "Save the draft as it is, without an editor.")
+@option("--print", "Write the draft to stdout only.", name="only_print")
 @offline_option
-def add(work: str, yes: bool, only_print: bool, offline: bool) -> None:
+def add(work: str, yes: bool, only_print: bool) -> None:
     """Add an entry for arxiv:ID, hub:ORG/NAME, hub:datasets/ORG/NAME or pmid:ID.
 
     A draft is made from the work's page and opened in $VISUAL or $EDITOR. The saved text is
@@ -183,6 +177,7 @@ def add(work: str, yes: bool, only_print: bool, offline: bool) -> None:
     bioretrieval-tui catalog add hub:ncbi/MedCPT-Query-Encoder --print
     """
     from bioretrieval_tui.online.drafts import draft_of, held, reference
+    from bioretrieval_tui.online.http import HttpClient
 
     what = reference(work)
     found = catalogue()
@@ -192,7 +187,7 @@ def add(work: str, yes: bool, only_print: bool, offline: bool) -> None:
             f"the catalogue has {what} already: {own.id}",
             remedy=f"see: bioretrieval-tui show {own.id}",
         )
-    with opened(offline) as client:
+    with HttpClient() as client:
         draft = draft_of(client, what, found, day=datetime.now(UTC).date().isoformat())
     if only_print:
         put([draft.text])
@@ -230,10 +225,11 @@ def _edited(draft: EntryDraft) -> Path | None:
                 try:
                     return _saved(draft, text)
                 except CatalogueError as error:
-                    for problem in error.problems if can_confirm() else ():
-                        tell(str(problem))
-                    if can_confirm() and click.confirm("Correct it?", default=True, err=True):
-                        continue
+                    if can_confirm():
+                        for problem in error.problems:
+                            tell(str(problem))
+                        if asked("Correct it?", default=True):
+                            continue
                     kept = places().state / "drafts" / f"{draft.id}.yaml"
                     save_file(kept, text, "the draft")
                     said = "your text is kept here; nothing was added to the catalogue"
@@ -271,12 +267,11 @@ def _saved(draft: EntryDraft, text: bytes) -> Path:
 
 
 def _editor() -> list[str]:
+    """The words that start the user's editor. Raises UsageError."""
     for name in ("VISUAL", "EDITOR"):
-        value = os.environ.get(name, "").strip()
-        if not value:
-            continue
         try:
-            return shlex.split(value)
+            if words := shlex.split(os.environ.get(name, "")):
+                return words
         except ValueError as error:
             raise UsageError(f"{name} is invalid: {error}", remedy="correct it") from error
     raise UsageError(
@@ -341,23 +336,20 @@ _LINK_COLUMNS = (
 def _subject_sheet(known: Mapping[str, Subject], entries: Mapping[str, Sequence[str]]) -> Sheet:
     """Everything that is known of each subject; entries: a subject's key -> ids that name it."""
     found = [(known[key], ids) for key, ids in entries.items() if key in known]
-    return Sheet(
-        title="The catalogue on the network",
-        columns=_SUBJECT_COLUMNS,
-        rows=tuple(_subject_row(one, ids) for one, ids in found),
-        records=tuple(
-            {
-                "where": one.where,
-                "name": one.name,
-                "entries": list(ids),
-                "state": one.state,
-                "now": one.now,
-                "asked": one.asked,
-                "facts": {name: msgspec.structs.asdict(fact) for name, fact in one.facts.items()},
-            }
-            for one, ids in found
-        ),
+    records = tuple(
+        {
+            "where": one.where,
+            "name": one.name,
+            "entries": list(ids),
+            "state": one.state,
+            "now": one.now,
+            "asked": one.asked,
+            "facts": {name: msgspec.structs.asdict(fact) for name, fact in one.facts.items()},
+        }
+        for one, ids in found
     )
+    rows = tuple(_subject_row(one, ids) for one, ids in found)
+    return Sheet("The catalogue on the network", _SUBJECT_COLUMNS, rows, records)
 
 
 def _subject_row(one: Subject, entries: Sequence[str]) -> tuple[Cell, ...]:
@@ -383,14 +375,10 @@ def _link_sheet(found: Sequence[Checked]) -> Sheet:
         link = Linked(one.link.url, one.link.url)
         return (one.verdict, one.status, link, where, one.advice, one.final)
 
-    return Sheet(
-        title="Links",
-        columns=_LINK_COLUMNS,
-        rows=tuple(map(row, found)),
-        records=tuple(
-            {"url": one.link.url}
-            | {name: getattr(one, name) for name in ("verdict", "status", "final", "advice")}
-            | {"uses": [asdict(use) for use in one.link.uses]}
-            for one in found
-        ),
+    records = tuple(
+        {"url": one.link.url}
+        | {name: getattr(one, name) for name in ("verdict", "status", "final", "advice")}
+        | {"uses": [asdict(use) for use in one.link.uses]}
+        for one in found
     )
+    return Sheet("Links", _LINK_COLUMNS, tuple(map(row, found)), records)

@@ -6,6 +6,7 @@ A check yields findings and raises nothing, since it must work on a broken insta
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import shutil
@@ -17,14 +18,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bioretrieval_tui.cli.narration import narrated
+from bioretrieval_tui.cli.lookups import fetch_missing, model_of_catalogue
 from bioretrieval_tui.cli.options import (
     download_option,
-    keep_offline,
+    format_option,
     model_option,
     offline_option,
 )
-from bioretrieval_tui.cli.printing import format_option, put_sheet
+from bioretrieval_tui.cli.streams import narrated, put_sheet
 from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, UsageError
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
@@ -35,65 +36,6 @@ if TYPE_CHECKING:
 
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
-    from bioretrieval_tui.render.sheet import Sheet
-
-
-@click.command()
-@model_option(
-    "--model",
-    help_="Check this model (catalogue id or hub id) instead: its files, its dimension, and how it"
-    " encodes a text.",
-)
-@download_option
-@offline_option
-@format_option(without=("bibtex",))
-def doctor(model: str | None, download: bool, offline: bool, format_: Format) -> None:
-    """Check this machine.
-
-    Exit code 1 if a necessary part is missing. Takes the seconds that torch needs to load. With
-    --model, exit code 1 if the model is missing or does not do as its recipe says, 3 if the
-    catalogue does not have it.
-    """
-    if offline:
-        keep_offline()
-    if download and (model is None or offline):
-        said = "--offline" if offline else "no --model"
-        raise UsageError(f"--download with {said} fetches nothing", remedy="see doctor --help")
-    findings = []
-    with narrated(quiet=not sys.stderr.isatty() and not download) as reporter:
-        for finding in _model(model, reporter, download=download) if model else all_checks():
-            findings.append(finding)
-            reporter(Progress(f"checked {finding.name}", 0))
-    put_sheet(finding_sheet(findings), format_)
-    if any(finding.state == "missing" for finding in findings):
-        click.get_current_context().exit(EXIT_FAILED)
-
-
-def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[Finding]:
-    """Check one model. Raises NotFoundError where the catalogue does not have it."""
-    from bioretrieval_tui.cli.model_choice import fetch_missing, model_of_catalogue
-    from bioretrieval_tui.encoding.recipe_check import check_model
-
-    hub, recipe, dimension = model_of_catalogue(model)
-    if download:
-        fetch_missing(hub, recipe, reporter, download=True)
-    for check in check_model(hub, recipe, dimension=dimension):
-        yield Finding(model, check.name, check.state, check.value, check.remedy)
-
-
-def finding_sheet(findings: Sequence[Finding]) -> Sheet:
-    """Make a sheet of findings, the state first."""
-    from bioretrieval_tui.render.sheet import Column, record_sheet
-
-    columns = (
-        Column("state", "state", min_width=7),
-        Column("area", "area", min_width=9),
-        Column("name", "what", min_width=12),
-        Column("value", "found", weight=4, min_width=20),
-        Column("remedy", "remedy", weight=4, min_width=12),
-    )
-    return record_sheet("Doctor", columns, [asdict(finding) for finding in findings])
-
 
 State = Literal["ok", "note", "missing"]
 """`note`: works, with less; `missing`: a necessary part."""
@@ -105,9 +47,9 @@ PACKAGES = (
 )  # fmt: skip
 """Besides torch and the embedded model, which have checks of their own."""
 
-_PYTHON = (sys.executable, "-P", "-c")
 _PROBE_SECONDS = 120
-_PROBE = """
+_HNSW = "import hnswlib"
+_TORCH = """
 import time
 started = time.perf_counter()
 import json, torch
@@ -115,6 +57,12 @@ found = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
     if torch.cuda.is_available() else []
 print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "gpus": found,
     "mps": torch.backends.mps.is_available(), "seconds": time.perf_counter() - started}))
+"""
+_OPENVINO = """
+from bioretrieval_tui.encoding.openvino_encoder import DTYPES, chip
+found = chip()
+if found is None: raise SystemExit('bfloat16 is asked for, but not supported')
+print(found.openvino.partition('-')[0], DTYPES[found.precision])
 """
 
 
@@ -127,6 +75,56 @@ class Finding:
     state: State
     value: str
     remedy: str | None = None
+
+
+@click.command()
+@model_option(
+    "--model",
+    "Check this model (catalogue id or hub id) instead: its files, its dimension, and how it"
+    " encodes a text.",
+)
+@download_option
+@offline_option
+@format_option
+def doctor(model: str | None, download: bool, format_: Format) -> None:
+    """Check this machine.
+
+    Exit code 1 if a necessary part is missing. Takes the seconds that torch needs to load. With
+    --model, exit code 1 if the model is missing or does not do as its recipe says, 3 if the
+    catalogue does not have it.
+    """
+    from bioretrieval_tui.encoding.device import offline
+    from bioretrieval_tui.render.sheet import Column, record_sheet
+
+    if download and (model is None or offline()):
+        said = "--offline" if offline() else "no --model"
+        raise UsageError(f"--download with {said} fetches nothing", remedy="see doctor --help")
+    findings = []
+    with narrated(quiet=not sys.stderr.isatty() and not download) as reporter:
+        for finding in _model(model, reporter, download=download) if model else all_checks():
+            findings.append(finding)
+            reporter(Progress(f"checked {finding.name}", 0))
+    columns = (
+        Column("state", "state", min_width=7),
+        Column("area", "area", min_width=9),
+        Column("name", "what", min_width=12),
+        Column("value", "found", weight=4, min_width=20),
+        Column("remedy", "remedy", weight=4, min_width=12),
+    )
+    put_sheet(record_sheet("Doctor", columns, [asdict(one) for one in findings]), format_)
+    if any(finding.state == "missing" for finding in findings):
+        raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[Finding]:
+    """Check one model. Raises NotFoundError where the catalogue does not have it."""
+    from bioretrieval_tui.encoding.recipe_check import check_model
+
+    hub, recipe, dimension = model_of_catalogue(model)
+    if download:
+        fetch_missing(hub, recipe, reporter, download=True)
+    for check in check_model(hub, recipe, dimension=dimension):
+        yield Finding(model, check.name, check.state, check.value, check.remedy)
 
 
 def all_checks() -> Iterator[Finding]:
@@ -168,7 +166,7 @@ def packages() -> Iterator[Finding]:
 
 def native() -> Iterator[Finding]:
     """Check whether the HNSW library loads: compiled for another processor, it may crash."""
-    code, _, errors = _run((*_PYTHON, "import hnswlib"), 60)
+    code, _, errors = _python(_HNSW)
     if code == 0:
         yield Finding("packages", "hnswlib loads", "ok", "yes")
         return
@@ -285,19 +283,12 @@ def terminal() -> Iterator[Finding]:
 
 def devices() -> Iterator[Finding]:
     """Check torch and its devices in a child process, which may crash or use much memory."""
-    code, output, errors = _run((*_PYTHON, _PROBE), _PROBE_SECONDS)
-    yield from _torch_findings(code, output, errors, _nvidia_cards())
+    yield from _torch_findings(*_python(_TORCH), _nvidia_cards())
 
 
 def processor() -> Iterator[Finding]:
     """Check in which type OpenVINO encodes on this processor, in a child process."""
-    program = (
-        "from bioretrieval_tui.encoding.openvino_encoder import DTYPES, chip\n"
-        "found = chip()\n"
-        "if found is None: raise SystemExit('bfloat16 is asked for, but not supported')\n"
-        "print(found.openvino.partition('-')[0], DTYPES[found.precision])"
-    )
-    code, output, errors = _run((*_PYTHON, program), _PROBE_SECONDS)
+    code, output, errors = _python(_OPENVINO)
     if code == 0 and output.split():
         version, dtype = output.split()[-2:]
         yield Finding("devices", "processor", "ok", f"OpenVINO {version}, encodes in {dtype}")
@@ -313,17 +304,15 @@ def _why(code: int, errors: str, what: str = "it") -> str:
     return lines[-1][:200] if lines else f"{what} ended with status {code}"
 
 
+def _python(program: str) -> tuple[int, str, str]:
+    return _run((sys.executable, "-P", "-c", program), _PROBE_SECONDS)
+
+
 def _run(words: Sequence[str], seconds: float) -> tuple[int, str, str]:
     """Status, stdout and stderr of a child process."""
     try:
         child = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
+            words, input="", capture_output=True, errors="replace", timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
         return 1, "", f"it did not respond in {seconds:.0f} s"
@@ -333,8 +322,6 @@ def _run(words: Sequence[str], seconds: float) -> tuple[int, str, str]:
 
 
 def _torch_findings(code: int, output: str, errors: str, cards: list[str]) -> Iterator[Finding]:
-    import json
-
     told = None
     if code == 0:
         with contextlib.suppress(ValueError, IndexError):

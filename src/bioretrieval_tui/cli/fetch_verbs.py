@@ -8,34 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import structs
 
-from bioretrieval_tui.cli.lookups import catalogue, complete_benchmark, entry_of_type
-from bioretrieval_tui.cli.narration import duration, narrated, tell
+from bioretrieval_tui.cli.lookups import catalogue, chosen_model, entry_of_type
 from bioretrieval_tui.cli.options import (
-    FILE,
     PATH,
     POSITIVE,
-    can_confirm,
-    day_of,
+    complete_benchmark,
     device_choice,
-    flag,
     index_option,
-    keep_offline,
     model_option,
     offline_option,
-    opened,
+    option,
     options,
     progress_options,
     quiet_option,
+    since_choice,
 )
-from bioretrieval_tui.cli.printing import put
 from bioretrieval_tui.cli.root import NamedGroup
-from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, NotFoundError, UsageError
+from bioretrieval_tui.cli.streams import confirm, duration, narrated, put, tell
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.util.formatting import rate, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.fetch import FetchResult
-    from bioretrieval_tui.online.spool import FetchRequest, SourceName
+    from bioretrieval_tui.online.spool import FetchRequest
 
 _LISTED = 10
 """Ids without a record that are listed one by one."""
@@ -54,70 +51,72 @@ def fetch() -> None:
 
 
 _destination = options(
-    index_option("--index", help_="Add the records to this index; it is built if it is new."),
-    click.option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=FILE,
-        help="Write the records into this file, as JSONL.",
+    index_option("--index", "Add the records to this index; it is built if it is new."),
+    option(
+        "-o --output FILE",
+        "Write the records into this file, as JSONL.",
+        type=click.Path(dir_okay=False),
     ),
-    model_option("--model", help_="Encode a new index with this model; default: the embedded one."),
+    model_option("--model", "Encode a new index with this model; default: the embedded one."),
     device_choice("For the index: auto, cpu, cuda, cuda:N or mps."),
-    flag("--anew", help_="Discard what an interrupted fetch has kept."),
+    option("--anew", "Discard what an interrupted fetch has kept.", name="restart"),
     offline_option,
     progress_options,
 )
+
+
 _search = options(
     click.argument("query"),
-    click.option("-n", "most", type=POSITIVE, metavar="N", help="At most N; default: all."),
-    click.option(
-        "--since", metavar="DATE", help="Only records entered on or after DATE (YYYY-MM-DD)."
-    ),
+    option("-n N", "At most N; default: all.", name="most", type=POSITIVE),
+    since_choice("Only records entered on or after DATE (YYYY-MM-DD)."),
+    _destination,
 )
+
+
+def _fetch(source: Any, query: str, *, quiet: bool, progress: str, **fields: Any) -> None:
+    from bioretrieval_tui.online.spool import sound_query
+
+    _fetched(_request(source, query=sound_query(query), **fields), quiet, progress)
 
 
 @fetch.command()
 @_search
-@_destination
-def pubmed(query: str, most: int | None, since: str | None, **options: Any) -> None:
+def pubmed(**how: Any) -> None:
     """Fetch records of PubMed; QUERY uses PubMed's syntax.
 
     \b
     bioretrieval-tui fetch pubmed "sickle cell disease[mh] AND hydroxyurea" -n 2000 --index sickle
     bioretrieval-tui fetch pubmed "crispr[ti]" --since 2026-01-01 -o crispr.jsonl
     """
-    _fetch_query("pubmed", query, most, since, options)
+    _fetch("pubmed", **how)
 
 
 @fetch.command()
 @_search
-@_destination
-def europepmc(query: str, most: int | None, since: str | None, **options: Any) -> None:
+def europepmc(**how: Any) -> None:
     """Fetch records of Europe PMC, preprints included; QUERY uses its syntax.
 
     \b
     bioretrieval-tui fetch europepmc 'SRC:PPR AND "dense retrieval"' --index preprints
     """
-    _fetch_query("europepmc", query, most, since, options)
+    _fetch("europepmc", **how)
 
 
 @fetch.command()
 @_search
-@_destination
-def arxiv(query: str, most: int | None, since: str | None, **options: Any) -> None:
+def arxiv(**how: Any) -> None:
     """Fetch papers of arXiv; QUERY uses its syntax. One request every three seconds.
 
     \b
     bioretrieval-tui fetch arxiv "cat:cs.IR AND abs:biomedical" --index ir
     """
-    _fetch_query("arxiv", query, most, since, options)
+    _fetch("arxiv", **how)
 
 
 @fetch.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
 @_destination
-def ids(file: Path, **options: Any) -> None:
+def ids(file: Path, quiet: bool, progress: str, **fields: Any) -> None:
     """Fetch the works whose ids are in FILE (- for stdin): PMIDs, PMC ids, DOIs, arXiv ids.
 
     Ids may be mixed, several a line, bare or as URLs; the rest of a line after # is a comment.
@@ -128,11 +127,9 @@ def ids(file: Path, **options: Any) -> None:
     bioretrieval-tui fetch ids reading-list.txt --index reading
     """
     from bioretrieval_tui.documents.source import STDIN
-    from bioretrieval_tui.online.fetch import check_destination, read_ids
-    from bioretrieval_tui.online.spool import FetchRequest
+    from bioretrieval_tui.online.fetch import read_ids
 
-    destination = _destination_of(options)
-    check_destination(FetchRequest("ids", **destination))
+    request = _request("ids", **fields)
     found = read_ids(None if str(file) == STDIN else file)
     for line, text in found.unknown[:_LISTED]:
         tell(f"{file}:{line}: '{text[:80]}' is not a PMID, PMC id, DOI or arXiv id")
@@ -140,7 +137,7 @@ def ids(file: Path, **options: Any) -> None:
         tell(f"{len(found.unknown) - _LISTED:,} more are not ids")
     if not found.ids:
         raise UsageError(f"{file} holds no id", remedy="write PMIDs, PMC ids, DOIs or arXiv ids")
-    result = _fetched(FetchRequest("ids", ids=found.ids, **destination), options)
+    result = _fetched(structs.replace(request, ids=found.ids), quiet, progress)
     for one in result.absent[:_LISTED]:
         tell(f"{file}:{one.line}: no service knows {one.kind} {one.name}")
     if len(result.absent) > _LISTED:
@@ -154,16 +151,17 @@ def ids(file: Path, **options: Any) -> None:
 
 
 @fetch.command()
-@flag("--all", "everything", help_="Fetch abstracts again that are kept.")
+@option("--all", "Fetch abstracts again that are kept.", name="everything")
 @offline_option
 @quiet_option
-def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
+def abstracts(everything: bool, quiet: bool) -> None:
     """Fetch the abstracts of the catalogue's own papers, so that a search covers them.
 
     They are kept in your data folder and remain their publishers'. An interrupted fetch keeps
     what has arrived.
     """
     from bioretrieval_tui.online.fetch import abstracts_of, paper_ids
+    from bioretrieval_tui.online.http import HttpClient
     from bioretrieval_tui.progress import Progress
     from bioretrieval_tui.search.catalogue_index import Abstract, keep_abstracts, kept_abstracts
 
@@ -174,7 +172,7 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
     if not wanted:
         tell(f"the abstracts of all {before} papers are here; --all fetches them again")
         return
-    with opened(offline) as client, narrated(quiet) as reporter:
+    with HttpClient() as client, narrated(quiet) as reporter:
         try:
             for identifier, text, origin in abstracts_of(client, wanted):
                 kept[identifier] = Abstract(text, origin, day)
@@ -192,16 +190,12 @@ def abstracts(everything: bool, offline: bool, quiet: bool) -> None:
 
 @fetch.command()
 @click.argument("name", metavar="ID", shell_complete=complete_benchmark)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FOLDER",
-    type=PATH,
-    help="Destination; default: a folder named ID in the data folder.",
+@option(
+    "-o --output FOLDER", "Destination; default: a folder named ID in the data folder.", type=PATH
 )
 @offline_option
 @quiet_option
-def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> None:
+def benchmark(name: str, output: Path | None, quiet: bool) -> None:
     """Fetch the benchmark ID, as its catalogue entry locates it, into a folder for `eval`.
 
     The download resumes where it broke off, is compared with its MD5 and unpacked safely. The
@@ -212,6 +206,7 @@ def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> Non
     """
     from bioretrieval_tui.catalog.models import Benchmark
     from bioretrieval_tui.online.archives import fetch_benchmark, fetchable
+    from bioretrieval_tui.online.http import HttpClient
     from bioretrieval_tui.paths import places
 
     found = catalogue()
@@ -221,29 +216,27 @@ def benchmark(name: str, output: Path | None, offline: bool, quiet: bool) -> Non
             f"the catalogue names no archive of {name}",
             remedy=f"benchmarks with an archive: {', '.join(fetchable(found))}",
         )
-    folder = output if output is not None else places().data / "benchmarks" / entry.id
-    if output is None and folder.is_dir():
-        if not quiet:
-            tell(f"{entry.id} is here already; delete the folder to fetch it again")
-        put([f"{folder}\n"])
-        return
-    with opened(offline) as client, narrated(quiet) as reporter:
-        if entry.licence and not quiet:
-            tell(f"licence of {entry.id}: {entry.licence}")
-        fetch_benchmark(client, entry, folder, reporter=reporter)
+    folder = output or places().data / "benchmarks" / entry.id
+    said = f"licence of {entry.id}: {entry.licence}" if entry.licence else ""
+    here = output is None and folder.is_dir()
+    if here:
+        said = f"{entry.id} is here already; delete the folder to fetch it again"
+    if said and not quiet:
+        tell(said)
+    if not here:
+        with HttpClient() as client, narrated(quiet) as reporter:
+            fetch_benchmark(client, entry, folder, reporter=reporter)
     put([f"{folder}\n"])
 
 
 @fetch.command()
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False))
-@flag("--yes", help_="Do not ask for confirmation.")
-@click.option("-n", "most", type=POSITIVE, metavar="N", help="At most N files now.")
-@flag("--updates", help_="Only the daily files that follow the baseline.")
+@option("--yes", "Do not ask for confirmation.")
+@option("-n N", "At most N files now.", name="most", type=POSITIVE)
+@option("--updates", "Only the daily files that follow the baseline.")
 @offline_option
 @quiet_option
-def baseline(
-    folder: Path, yes: bool, most: int | None, updates: bool, offline: bool, quiet: bool
-) -> None:
+def baseline(folder: Path, yes: bool, most: int | None, updates: bool, quiet: bool) -> None:
     """Fetch the PubMed baseline and the daily files after it into FOLDER.
 
     Shows the size and asks first. Files resume where they broke off and are compared with their
@@ -254,8 +247,9 @@ def baseline(
     bioretrieval-tui index build pubmed pubmed/
     """
     from bioretrieval_tui.online import archives as archive
+    from bioretrieval_tui.online.http import HttpClient
 
-    with opened(offline) as client:
+    with HttpClient() as client:
         folders = archive.FOLDERS[1:] if updates else archive.FOLDERS
         listed = archive.listed(client, folders)
         wanted = archive.missing(listed, folder)[:most]
@@ -268,10 +262,8 @@ def baseline(
         tell(f"{len(wanted):,} of {len(listed):,} files to fetch into {folder}: {about}")
         _check_space(folder, total)
         if not yes:
-            if not can_confirm():
-                raise UsageError("no terminal to confirm on", remedy="add --yes to fetch the files")
-            if not click.confirm("Fetch them?", default=False, err=True):
-                raise InterruptedByUser("nothing was fetched")
+            remedy, declined = "add --yes to fetch the files", "nothing was fetched"
+            confirm("Fetch them?", remedy=remedy, declined=declined)
         with narrated(quiet) as reporter:
             archive.fetch_files(client, wanted, folder, reporter=reporter)
     if not quiet:
@@ -293,31 +285,32 @@ def _check_space(folder: Path, needed: int) -> None:
 # Shared by the verbs --------------------------------------------------------------------------
 
 
-def _fetch_query(
-    source: SourceName, query: str, most: int | None, since: str | None, options: dict[str, Any]
-) -> None:
+def _request(source: Any, *, model: str | None, **fields: Any) -> FetchRequest:
+    """A request with a possible destination; the options have the names of its fields."""
+    from bioretrieval_tui.index.registry import index_names
     from bioretrieval_tui.online.fetch import check_destination
-    from bioretrieval_tui.online.spool import FetchRequest, sound_query
+    from bioretrieval_tui.online.spool import FetchRequest
 
-    query = sound_query(query)
-    request = FetchRequest(
-        source, query, None if since is None else day_of(since), most, **_destination_of(options)
-    )
+    hub, recipe, name = None, None, fields["index"]
+    if model is not None:
+        if name is None:
+            raise UsageError("--model is for an index", remedy="add --index NAME")
+        if name in index_names():
+            raise UsageError(f"the index {name} has its model already", remedy="leave --model out")
+        hub, recipe = chosen_model(model)
+    request = FetchRequest(source, model=hub, recipe=recipe, **fields)
     check_destination(request)
-    _fetched(request, options)
+    return request
 
 
-def _fetched(request: FetchRequest, options: dict[str, Any]) -> FetchResult:
-    """Run a fetch with the narration that the options ask for."""
+def _fetched(request: FetchRequest, quiet: bool, progress: str) -> FetchResult:
+    """Run a fetch, and tell its outcome."""
     from bioretrieval_tui.online.fetch import fetch as run
     from bioretrieval_tui.online.spool import line_of
 
-    quiet: bool = options["quiet"]
-    if options["offline"]:
-        keep_offline()
     onto_stdout = request.index is None and request.output is None
     try:
-        with narrated(quiet, options["progress"]) as reporter:
+        with narrated(quiet, progress) as reporter:
             result = run(
                 request,
                 reporter,
@@ -335,29 +328,3 @@ def _fetched(request: FetchRequest, options: dict[str, Any]) -> FetchResult:
         if result.index is not None:
             tell(f'search it, also offline: bioretrieval-tui search "..." -i {result.index}')
     return result
-
-
-def _destination_of(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request for the destination, from the options of a verb."""
-    name, model = options["index"], options["model"]
-    if model is not None:
-        from bioretrieval_tui.index.registry import index_names
-
-        if name is None:
-            raise UsageError("--model is for an index", remedy="add --index NAME")
-        if name in index_names():
-            raise UsageError(f"the index {name} has its model already", remedy="leave --model out")
-    hub, recipe = None, None
-    if model is not None:
-        from bioretrieval_tui.cli.model_choice import chosen_model
-
-        hub, recipe = chosen_model(model)
-    output = options["output"]
-    return {
-        "index": name,
-        "output": None if output is None else str(output),
-        "model": hub,
-        "recipe": recipe,
-        "device": options["device"],
-        "restart": options["anew"],
-    }

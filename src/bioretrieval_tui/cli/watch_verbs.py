@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.options import (
     FILE,
-    day_of,
-    default_option,
-    flag,
+    completes,
+    format_option,
     index_option,
     offline_option,
-    opened,
+    option,
     quiet_option,
+    since_choice,
 )
-from bioretrieval_tui.cli.printing import format_option, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.cli.streams import narrated, put_sheet, tell
 from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
@@ -32,15 +31,13 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
 
 
-def _complete_watch(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+def _watch_names() -> list[str]:
     from bioretrieval_tui.online.watches import watches
 
-    try:
-        return [one.watch.name for one in watches() if one.watch.name.startswith(begun)]
-    except BioRetrievalError:
-        return []
+    return [one.watch.name for one in watches()]
 
 
+_complete_watch = completes(_watch_names)
 names_argument = click.argument(
     "names", metavar="[NAME]...", nargs=-1, shell_complete=_complete_watch
 )
@@ -53,19 +50,19 @@ def watch() -> None:
 
 @watch.command()
 @click.argument("query")
-@default_option(
+@option(
     "--source",
+    "Source; QUERY uses the source's syntax.",
     type=click.Choice(("pubmed", "europepmc", "arxiv")),
     default="pubmed",
-    help_="Source; QUERY uses the source's syntax.",
 )
 @index_option(
     "--index",
-    help_="Rank news by similarity to the documents of this index instead of QUERY, and leave out"
+    "Rank news by similarity to the documents of this index instead of QUERY, and leave out"
     " those that it holds already.",
 )
-@click.option("--since", metavar="DATE", help="First day, as YYYY-MM-DD; default: a week ago.")
-def add(query: str, source: Any, index: str | None, since: str | None) -> None:
+@since_choice("First day, as YYYY-MM-DD; default: a week ago.")
+def add(query: str, source: Any, index: str | None, since: date | None) -> None:
     """Watch QUERY. The network is not used before the first `watch run`.
 
     \b
@@ -75,7 +72,7 @@ def add(query: str, source: Any, index: str | None, since: str | None) -> None:
     from bioretrieval_tui.online.watches import FIRST_DAYS, add_watch
 
     today = datetime.now(UTC).date()
-    first = today - FIRST_DAYS if since is None else day_of(since)
+    first = since or today - FIRST_DAYS
     if first > today:
         raise UsageError(f"{since} is in the future", remedy="start today or before")
     if index is not None:
@@ -87,7 +84,7 @@ def add(query: str, source: Any, index: str | None, since: str | None) -> None:
 
 
 @watch.command("list")
-@format_option(without=("bibtex",))
+@format_option
 def list_(format_: Format) -> None:
     """List the watches, with their last run and the number of unread news."""
     from bioretrieval_tui.online.watches import watches
@@ -110,9 +107,9 @@ def remove(name: str) -> None:
 
 @watch.command()
 @names_argument
-@flag("--all", "everything", help_="List read news too.")
-@flag("--mark-read", help_="Mark the listed news as read.")
-@format_option(without=("bibtex",))
+@option("--all", "List read news too.", name="everything")
+@option("--mark-read", "Mark the listed news as read.")
+@format_option
 def news(names: tuple[str, ...], everything: bool, mark_read: bool, format_: Format) -> None:
     """List unread news of the watches, newest run first, without the network."""
     from bioretrieval_tui.online import watches
@@ -130,36 +127,28 @@ def news(names: tuple[str, ...], everything: bool, mark_read: bool, format_: For
 
 @watch.command()
 @names_argument
-@click.option(
-    "--digest",
-    "digest_file",
-    metavar="FILE",
+@option(
+    "--digest FILE",
+    "Write the news as markdown; FILE is replaced only if there is news.",
+    name="digest_file",
     type=FILE,
-    help="Write the news as markdown; FILE is replaced only if there is news.",
 )
-@click.option(
-    "--jsonl",
-    "jsonl_file",
-    metavar="FILE",
-    type=FILE,
-    help="Append the news to FILE, a record a line.",
-)
-@default_option(
+@option("--jsonl FILE", "Append the news to FILE, a record a line.", name="jsonl_file", type=FILE)
+@option(
     "-n",
-    "most",
+    "New records of a watch in one run, at most.",
+    name="most",
     type=click.IntRange(1, 5000),
     default=200,
-    help_="New records of a watch in one run, at most.",
 )
 @offline_option
 @quiet_option
-@format_option(without=("bibtex",))
+@format_option
 def run(
     names: tuple[str, ...],
     digest_file: Path | None,
     jsonl_file: Path | None,
     most: int,
-    offline: bool,
     quiet: bool,
     format_: Format,
 ) -> None:
@@ -172,12 +161,13 @@ def run(
     bioretrieval-tui watch run
     0 7 * * * bioretrieval-tui watch run -q --digest ~/news.md > /dev/null
     """
+    from bioretrieval_tui.online.http import HttpClient
     from bioretrieval_tui.online.watches import record_source, run_watch, running
     from bioretrieval_tui.progress import Progress
     from bioretrieval_tui.render.news import news_sheet
 
     runs: list[WatchRun] = []
-    with running(), opened(offline) as client:
+    with running(), HttpClient() as client:
         chosen = _chosen(names)
         if not chosen:
             raise UsageError(
@@ -203,18 +193,18 @@ def run(
     if found:
         _write_files(parts, digest_file, jsonl_file)
     put_sheet(news_sheet(parts), format_)
-    if not quiet:
-        tell(f"{found} new in {len(runs)} {'watch' if len(runs) == 1 else 'watches'}")
-        for done in runs:
-            name = done.watch.name
-            if done.known:
-                tell(f"{name}: {done.known} new are in the index {done.watch.index} already")
-            if done.more:
-                tell(f"{name}: there is more; the next run fetches it")
+    said = [f"{found} new in {len(runs)} {'watch' if len(runs) == 1 else 'watches'}"]
+    for done in runs:
+        name = done.watch.name
+        if done.known:
+            said.append(f"{name}: {done.known} new are in the index {done.watch.index} already")
+        if done.more:
+            said.append(f"{name}: there is more; the next run fetches it")
     failed = [(one.watch.name, one.failed) for one in runs if one.failed is not None]
-    for name, error in failed[1:]:
-        tell(f"{name}: {error.line()}")
-    for name, error in failed[:1]:
+    for line in (*(() if quiet else said), *(f"{a}: {b.line()}" for a, b in failed[1:])):
+        tell(line)
+    if failed:
+        name, error = failed[0]
         raise BioRetrievalError(f"{name}: {error.message}", remedy=error.remedy)
     if not found:
         raise click.exceptions.Exit(EXIT_NO_NEWS)
@@ -259,6 +249,9 @@ def _write_files(parts: Sequence[Part], digest_file: Path | None, jsonl_file: Pa
         ) from error
 
 
+_STATED = ("name", "query", "source", "index", "since", "added")
+
+
 def _watch_sheet(found: Sequence[Watched]) -> Sheet:
     """Make a sheet of the watches, a row each."""
     from bioretrieval_tui.render.sheet import Column, record_sheet
@@ -274,19 +267,9 @@ def _watch_sheet(found: Sequence[Watched]) -> Sheet:
         Column("note", "note", weight=2, min_width=8),
         Column("since", "since", data_only=True),
     )
-    records = [
-        {
-            "name": one.watch.name,
-            "query": one.watch.query,
-            "source": one.watch.source,
-            "index": one.watch.index,
-            "since": one.watch.since,
-            "added": one.watch.added,
-            "asked": one.asked,
-            "unread": one.unread,
-            "news": len(one.news),
-            "note": one.note,
-        }
-        for one in found
-    ]
+    records = []
+    for one in found:
+        watch, counts = one.watch, {"unread": one.unread, "news": len(one.news)}
+        stated = {name: getattr(watch, name) for name in _STATED}
+        records.append({**stated, "asked": one.asked, **counts, "note": one.note})
     return record_sheet("Watches", columns, records)

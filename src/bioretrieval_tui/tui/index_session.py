@@ -184,8 +184,7 @@ def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
         recipe = entry.encoding
         if recipe is None or embedded.MODEL_ID in entry.hub:
             continue
-        sides = recipe.document or recipe.query
-        hub = (sides.model if sides else None) or next(iter(entry.hub), None)
+        hub = entry.weights
         if hub is None:
             continue
         try:

@@ -187,8 +187,7 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
         recipe = entry.encoding
         if entry.role != "reranker" or recipe is None or recipe.type != "cross-encoder":
             continue
-        side = recipe.document or recipe.query
-        hub = (side.model if side else None) or next(iter(entry.hub), None)
+        hub = entry.weights
         if hub is None:
             continue
         if not missing_models(hub, recipe):
