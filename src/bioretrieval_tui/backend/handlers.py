@@ -1,6 +1,7 @@
 """What a child process does for each request: search, look up, run a job.
 
-Imported by child processes only; it loads numpy, and models once they are needed.
+Imported by child processes, and by the verbs that fill an index; it loads numpy, and models once
+they are needed.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ _BATCH = 50
 
 Send = Callable[[protocol.Event], None]
 """Sends an event of the request; progress raises InterruptedByUser if it was cancelled."""
+Handler = Callable[[protocol.Sent, Send], object]
+"""Makes the answer to a request."""
 
 
 def _reporter(send: Send) -> Reporter:
@@ -66,15 +69,18 @@ class Searching:
         self._device = device
         self._open: dict[str, SearchEngine] = {}
 
-    def __call__(self, request: protocol.Request, send: Send) -> object:
-        """The answer to a request."""
+    def __call__(self, request: protocol.Sent, send: Send) -> object:
         match request:
             case protocol.Search():
                 return self._search(request, send)
-            case protocol.Similar():
-                return self._similar(request)
             case protocol.Explain():
                 return self._engine(request.index).explain(request.question, request.documents)
+            case protocol.Similar():
+                engine = self._engine(request.index)
+                if request.into is None or request.into == request.index:
+                    return engine.similar(request.document, request.k, request.where)
+                document = engine.document_named(request.document)
+                return self._engine(request.into).like(document, request.k, request.where)
             case _:
                 raise TypeError(f"{type(request).__name__} is not a search")
 
@@ -95,13 +101,6 @@ class Searching:
             request.question.text, found.hits, encoder, most=ranker.most, reporter=report
         )
         return dataclasses.replace(found, hits=hits)
-
-    def _similar(self, request: protocol.Similar) -> SearchResult:
-        engine = self._engine(request.index)
-        if request.into is None or request.into == request.index:
-            return engine.similar(request.document, request.k, request.where)
-        document = engine.document_named(request.document)
-        return self._engine(request.into).like(document, request.k, request.where)
 
     def _engine(self, name: str) -> SearchEngine:
         engine = self._open.pop(name, None)
@@ -133,13 +132,20 @@ class LookingUp:
         self._rankings: Rankings = {}
         self._index = ""
 
-    def __call__(self, request: protocol.Request, send: Send) -> object:
-        """The answer to a request."""
+    def __call__(self, request: protocol.Sent, send: Send) -> object:
         match request:
             case protocol.ListIndexes():
                 return list_indexes()
             case protocol.EnsureCatalogue():
-                return self._ensure(request, _reporter(send))
+                report = _reporter(send)
+
+                def load() -> Encoder:
+                    return load_encoder(device=self._device, reporter=report)
+
+                factory = load if request.vectors else None
+                return ensure_catalogue_index(
+                    request.documents, request.fingerprint, factory, report
+                )
             case protocol.OpenBenchmark():
                 return self._queries(request)
             case protocol.ViewQuery():
@@ -152,17 +158,6 @@ class LookingUp:
                 return None if found is None else (found[1].title, found[1].text)
             case _:
                 raise TypeError(f"{type(request).__name__} is not a look-up")
-
-    def _ensure(
-        self, request: protocol.EnsureCatalogue, report: Reporter
-    ) -> protocol.CatalogueReady:
-        def load() -> Encoder:
-            return load_encoder(device=self._device, reporter=report)
-
-        found = ensure_catalogue_index(
-            request.documents, request.fingerprint, load if request.vectors else None, report
-        )
-        return protocol.CatalogueReady(found.documents, found.built, found.note)
 
     def _queries(self, request: protocol.OpenBenchmark) -> list[QueryRow] | None:
         """The judged queries; None if the benchmark changed, or a run or its index is missing."""
@@ -184,11 +179,8 @@ class LookingUp:
         """The open benchmark and its index, which is opened each time: it may be replaced."""
         if self._benchmark is None:
             raise BioRetrievalError("no benchmark is open", remedy="open one first")
-        index = open_index(self._index, vectors=False)
-        try:
+        with contextlib.closing(open_index(self._index, vectors=False)) as index:
             yield self._benchmark, index
-        finally:
-            index.close()
 
 
 # Jobs -------------------------------------------------------------------------------------------
