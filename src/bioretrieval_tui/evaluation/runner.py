@@ -11,24 +11,21 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
-from bioretrieval_tui.encoding.encoder_registry import (
-    load_encoder,
-    load_query_encoder,
-    prepare_query_encoder,
-)
+from bioretrieval_tui.encoding import embedded, encoder_registry
+from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import (
     BioRetrievalError,
@@ -37,28 +34,18 @@ from bioretrieval_tui.errors import (
     NotFoundError,
     UsageError,
 )
-from bioretrieval_tui.evaluation import significance
+from bioretrieval_tui.evaluation import metrics, records
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, find_parts, read_benchmark
-from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Measured, Ranking, measure
+from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Comparison, Measured, Ranking
 from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
-from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view, titles_in
-from bioretrieval_tui.evaluation.records import (
-    FORMAT,
-    EvaluationRecord,
-    find,
-    hardware,
-    record_id,
-    record_now,
-    save,
-    slug,
-    versions,
-)
+from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view
+from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.evaluation.trec import in_order, run_paths, write_run
 from bioretrieval_tui.index.build import build_from, build_lexical
 from bioretrieval_tui.index.intake import feed_files
-from bioretrieval_tui.index.registry import OpenIndex, manifest_of, open_index
+from bioretrieval_tui.index.registry import manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
-from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.rerank import reranked
@@ -71,7 +58,6 @@ MOST = MOST_HITS - 1
 """Deepest ranking, in documents per query; one more is ranked, in place of the query's own."""
 _WARM = 3
 """Queries that are run before timing starts, since the first ones load mapped files."""
-_PREFIX = "eval"
 _OF_THE_REPORT = ("benchmark", "split", "sha256", "model", "revision", "recipe_hash", "index",
                   "queries", "documents", "depth", "instruction")  # fmt: skip
 """Fields of a record that are copied from the report."""
@@ -162,7 +148,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     instruction: str | None
     notes: tuple[str, ...]
-    comparison: significance.Comparison | None = None
+    comparison: Comparison | None = None
 
 
 class NotKeptError(BioRetrievalError):
@@ -180,47 +166,39 @@ def evaluate_folder(
     request: EvaluationRequest,
     reporter: Reporter = silent,
     remark: Remark = lambda _: None,
-    *,
-    catalogue: Catalogue | None = None,
 ) -> EvaluationReport:
     """Run and measure every mode, save a record of each, and write the requested files.
-
-    catalogue: for published scores, and for the model's instruction for the benchmark; loaded if
-    None.
 
     Raises: as `check`, `read_benchmark`, `ensure_index` and searching do, and what `reporter`
         raises; ModelError: a model is not here and `download` is False. NotKeptError, with the
         report: something could not be written.
     """
-    earlier = check(request)
-    with _opened(request, reporter, remark, catalogue) as ready:
-        benchmark, manifest, match = ready.benchmark, ready.index.manifest, ready.match
-        done: list[tuple[Run, Measured]] = []
-        reports = []
-        for mode in request.modes:
-            run = ready.run(request, benchmark, mode, reporter)
-            measured = measure(benchmark.judgements, run.rankings)
-            done.append((run, measured))
-            value = measured.metrics[MAIN]
-            beside = references(ready.catalogue, match, mode, manifest.model, value)
-            reports.append(ModeReport(mode, dict(measured.metrics), run.latency, tuple(beside)))
+    values = check(request)
+    with _ran(request, reporter, remark) as ready:
+        benchmark, engine, runs, match = ready.benchmark, ready.engine, ready.runs, ready.match
+        manifest = engine.index.manifest
         judged = benchmark.judged()
-        absent = len(judged) - len(ready.index.documents.labels(judged))
-        device = ready.engine.load().device if request.encodes else "cpu"
-    values = dict(earlier)
-    for run, measured in done:
-        values[run.mode] = {query: one[MAIN] for query, one in measured.by_query.items()}
+        absent = len(judged) - len(engine.index.documents.labels(judged))
+        device = engine.load().device if request.encodes else "cpu"
+    done = {run.mode: metrics.measure(benchmark.judgements, run.rankings) for run in runs}
+    for mode, found in done.items():
+        values[mode] = {query: one[MAIN] for query, one in found.by_query.items()}
     comparison = None
     if request.compare is not None:
         first, second = _sides(request.compare)
         sides = (values[first], values[second])
-        comparison = significance.compare(first, second, sides, texts=benchmark.queries)
+        comparison = metrics.compare(first, second, sides, texts=benchmark.queries)
+    reports = []
+    for run in runs:
+        measured = done[run.mode].metrics
+        beside = references(ready.catalogue, match, run.mode, manifest.model, measured[MAIN])
+        reports.append(ModeReport(run.mode, dict(measured), run.latency, tuple(beside)))
     report = EvaluationReport(
-        benchmark=benchmark.name,
-        split=benchmark.split,
+        benchmark=benchmark.parts.name,
+        split=benchmark.parts.split,
         model=manifest.model,
         queries=len(benchmark.queries),
-        documents=ready.documents,
+        documents=manifest.documents + manifest.aliases,
         runs=tuple(reports),
         revision=manifest.revision,
         recipe_hash=manifest.recipe_hash,
@@ -228,16 +206,32 @@ def evaluate_folder(
         sha256=benchmark.sha256,
         depth=request.depth,
         instruction=ready.instruction,
-        notes=tuple(_notes(benchmark, absent, max(run.own for run, _ in done), match)),
+        notes=tuple(_notes(benchmark, absent, max(run.own for run in runs), match)),
         comparison=comparison,
     )
+    date = datetime.now(UTC).isoformat(timespec="microseconds")
+    same = {name: getattr(report, name) for name in _OF_THE_REPORT}
+    same |= {"hardware": records.hardware(device), "versions": records.versions(), "date": date}
     try:
-        for record in _records(request, report, done, match, device):
-            save(record)
+        for one in report.runs:
+            unique = f"{date}\n{report.sha256}"
+            record = EvaluationRecord(
+                format=records.FORMAT,
+                id=records.record_id(report.benchmark, report.model, one.mode, unique),
+                mode=one.mode,
+                metrics=one.metrics,
+                latency_ms=msgspec.structs.asdict(one.latency_ms),
+                per_query=dict(values[one.mode]),
+                keep_own=request.keep_own,
+                reranker=request.reranker if one.mode == RERANK else None,
+                catalogue=match.entry.id if match is not None and match.fits else None,
+                **same,
+            )
+            records.save(record)
         if request.run_file is not None:
             paths = run_paths(Path(request.run_file), request.modes)
-            for run, _ in done:
-                write_run(paths[run.mode], run.rankings, f"bioretrieval-{run.mode}")
+            for ranked in runs:
+                write_run(paths[ranked.mode], ranked.rankings, f"bioretrieval-{ranked.mode}")
         if request.per_query is not None:
             _write_queries(Path(request.per_query), benchmark, done, comparison)
     except BioRetrievalError as error:  # a full disk must not cost the scores too
@@ -250,21 +244,15 @@ def view_query(
     query: str,
     reporter: Reporter = silent,
     remark: Remark = lambda _: None,
-    *,
-    catalogue: Catalogue | None = None,
 ) -> QueryView:
     """Rank for `query` alone in the modes of `request`, and compare with its judgements.
 
     Raises: as `evaluate_folder` does; NotFoundError also where the split judges no such query.
     """
     check(request)
-    with _opened(request, reporter, remark, catalogue, query=query) as ready:
-        whole = ready.benchmark
-        queries, judgements = {query: whole.queries[query]}, {query: judgements_of(whole, query)}
-        one = replace(whole, queries=queries, judgements=judgements)
-        runs = [ready.run(request, one, mode, reporter) for mode in request.modes]
-        rankings = {run.mode: run.rankings for run in runs}
-        return query_view(one, rankings, query, titles_in(ready.index.documents))
+    with _ran(request, reporter, remark, query) as ready:
+        rankings = {run.mode: run.rankings for run in ready.runs}
+        return query_view(ready.benchmark, rankings, query, ready.engine.index.documents)
 
 
 def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
@@ -311,9 +299,9 @@ def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
             continue
         if side in MODES:
             raise UsageError(f"the mode {side} is not run", remedy=f"add: -m {side}")
-        record = find(side)
+        record = records.find(side)
         benchmark = read_benchmark(Path(request.folder), request.split)
-        if (record.sha256, record.split) != (benchmark.sha256, benchmark.split):
+        if (record.sha256, record.split) != (benchmark.sha256, benchmark.parts.split):
             raise UsageError(
                 f"{record.id} is of another benchmark or split"
                 f" ({record.benchmark}, {record.split}, or other bytes of it)",
@@ -350,69 +338,36 @@ def _notes(benchmark: BenchmarkFolder, absent: int, own: int, match: Match | Non
         yield match.note
 
 
-def _records(
-    request: EvaluationRequest,
-    report: EvaluationReport,
-    done: Sequence[tuple[Run, Measured]],
-    match: Match | None,
-    device: str,
-) -> Iterator[EvaluationRecord]:
-    """One record a mode, for the list of the user's runs."""
-    machine, made_by, date = hardware(device), versions(), record_now()
-    same = {name: getattr(report, name) for name in _OF_THE_REPORT}
-    for run, measured in done:
-        yield EvaluationRecord(
-            format=FORMAT,
-            id=record_id(report.benchmark, report.model, run.mode, f"{date}\n{report.sha256}"),
-            date=date,
-            mode=run.mode,
-            metrics=dict(measured.metrics),
-            latency_ms={"p50": run.latency.p50, "p95": run.latency.p95},
-            per_query={query: values[MAIN] for query, values in measured.by_query.items()},
-            hardware=machine,
-            versions=made_by,
-            keep_own=request.keep_own,
-            reranker=request.reranker if run.mode == RERANK else None,
-            catalogue=match.entry.id if match is not None and match.fits else None,
-            **same,
-        )
-
-
 def _write_queries(
     path: Path,
     benchmark: BenchmarkFolder,
-    done: Sequence[tuple[Run, Measured]],
-    comparison: significance.Comparison | None,
+    done: Mapping[str, Measured],
+    comparison: Comparison | None,
 ) -> None:
-    deltas = {} if comparison is None else {one.query: one for one in comparison.deltas}
-    lines = []
-    for query, text in benchmark.queries.items():
-        metrics = {run.mode: measured.by_query[query] for run, measured in done}
-        line: dict[str, object] = {"query": query, "text": text, "metrics": metrics}
-        if comparison is not None:
-            delta = deltas[query]
-            line["comparison"] = {
+    lines = {
+        query: {
+            "query": query,
+            "text": text,
+            "metrics": {mode: measured.by_query[query] for mode, measured in done.items()},
+        }
+        for query, text in benchmark.queries.items()
+    }
+    if comparison is not None:
+        for delta in comparison.deltas:
+            lines[delta.query]["comparison"] = {
                 comparison.first: delta.first,
                 comparison.second: delta.second,
                 "difference": delta.difference,
             }
-        lines.append(msgspec.json.encode(line) + b"\n")
-    try:
-        write_atomically(path, b"".join(lines))
-    except OSError as error:
-        raise BioRetrievalError(f"{path} cannot be written: {error.strerror or error}") from error
+    data = b"".join(msgspec.json.encode(line) + b"\n" for line in lines.values())
+    save_file(path, data, "the scores by query")
 
 
 # Runs -----------------------------------------------------------------------------------------
 
 
-class Ranker(Protocol):
-    """Ranks documents for a query."""
-
-    def rank(
-        self, query: str, k: int, mode: str, *, instruction: str | None = None
-    ) -> Sequence[tuple[str, float]]:
-        """(document id, score), best first, at most `k`."""
+Rank = Callable[[str, int], Sequence[tuple[str, float]]]
+"""For a query's text and k: (document id, score), best first, at most k."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,26 +382,23 @@ class Run:
 
 
 def run_mode(
-    ranker: Ranker,
+    rank: Rank,
     benchmark: BenchmarkFolder,
     mode: str,
     *,
     depth: int = DEPTH,
     aliases: Mapping[str, Sequence[str]] | None = None,
     keep_own: bool = False,
-    instruction: str | None = None,
     reporter: Reporter = silent,
 ) -> Run:
-    """Run every query of `benchmark` through `ranker`, one after the other.
+    """Run every query of `benchmark`, one after the other. Raises what `rank` or `reporter` does.
 
     depth: documents per query; aliases: see `aliases_of`; keep_own: rank the document with the
-    query's own id; instruction: for this benchmark, or None for the model's own.
-
-    Raises what the ranker or `reporter` raises.
+    query's own id.
     """
     total = len(benchmark.queries)
     for text in islice(benchmark.queries.values(), _WARM):
-        ranker.rank(text, depth + 1, mode, instruction=instruction)
+        rank(text, depth + 1)
     rankings: dict[str, Ranking] = {}
     seconds: list[float] = []
     own = 0
@@ -454,7 +406,7 @@ def run_mode(
         reporter(Progress("running", done, total, unit="queries", note=mode))
         started = time.perf_counter()
         # One more document, in place of the query's own.
-        given = ranker.rank(text, depth + 1, mode, instruction=instruction)
+        given = rank(text, depth + 1)
         seconds.append(time.perf_counter() - started)
         ranking = in_order(given, aliases or {})
         if not keep_own and query not in benchmark.judgements[query]:
@@ -483,83 +435,31 @@ def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reranking:
-    """Ranks as the engine does, the top hits in the order of a cross-encoder."""
-
-    engine: SearchEngine
-    encoder: CrossEncoder
-
-    def rank(
-        self, query: str, k: int, mode: str, *, instruction: str | None = None
-    ) -> list[tuple[str, float]]:
-        """(document id, score), best first, at most `k`: scores of the cross-encoder, then falling
-        by 1 from the last one for the hits that it did not read."""
-        first = "hybrid" if mode == RERANK else mode
-        asked = Query(text=query, k=k, mode=first, instruction=instruction)
-        found: list[tuple[str, float]] = []
-        score = 0.0
-        for hit in reranked(query, self.engine.search(asked).hits, self.encoder):
-            score = score - 1.0 if hit.scores.rerank is None else hit.scores.rerank
-            found.append((hit.id, score))
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A benchmark with the open index to run it on.
+class _Ready:
+    """The runs over a benchmark, and the open engine that ranked.
 
     match: the catalogue's benchmark that this is, or None; instruction: of the model's recipe for
-    this benchmark, None for its default; reranker: None where no mode needs one.
+    this benchmark, None for its default.
     """
 
     benchmark: BenchmarkFolder
     engine: SearchEngine
-    aliases: Mapping[str, Sequence[str]]
+    runs: list[Run]
     catalogue: Catalogue
     match: Match | None
     instruction: str | None
-    reranker: CrossEncoder | None
-
-    @property
-    def index(self) -> OpenIndex:
-        return self.engine.index
-
-    @property
-    def documents(self) -> int:
-        """Ids of the corpus, each id of equal texts counted."""
-        return self.index.manifest.documents + self.index.manifest.aliases
-
-    def run(
-        self, request: EvaluationRequest, benchmark: BenchmarkFolder, mode: str, reporter: Reporter
-    ) -> Run:
-        """Run the queries of `benchmark` in one mode."""
-        ranker: Ranker = self.engine
-        if mode == RERANK and self.reranker is not None:
-            ranker = _Reranking(self.engine, self.reranker)
-        return run_mode(
-            ranker,
-            benchmark,
-            mode,
-            depth=request.depth,
-            aliases=self.aliases,
-            keep_own=request.keep_own,
-            instruction=self.instruction,
-            reporter=reporter,
-        )
 
 
 @contextlib.contextmanager
-def _opened(
+def _ran(
     request: EvaluationRequest,
     reporter: Reporter,
     remark: Remark,
-    catalogue: Catalogue | None,
-    *,
     query: str | None = None,
-) -> Iterator[_Opened]:
-    """The benchmark with its open index, built if need be.
+) -> Iterator[_Ready]:
+    """Run the modes of `request` over its benchmark, whose index is built if need be.
 
-    query: must be judged, which is checked before an index is built.
+    query: run this one alone; that it is judged is checked before an index is built.
 
     Raises: as `read_benchmark`, `load_cross_encoder`, `ensure_index` and `SearchEngine.open` do;
         IndexFault also where the index holds none of the judged documents; NotFoundError where
@@ -574,16 +474,16 @@ def _opened(
                 plan = plan_download(missing)
                 remark(plan.line())
                 fetch_model(missing, reporter=reporter, plan=plan)
-    if catalogue is None:
-        from bioretrieval_tui.catalog.compiled import load
-
-        loaded = load()
-        catalogue = loaded.catalogue
-        for problem in loaded.problems:
-            remark(problem)
+    loaded = load()
+    for problem in loaded.problems:
+        remark(problem)
     benchmark = read_benchmark(Path(request.folder), request.split)
+    chosen = benchmark
     if query is not None:
-        judgements_of(benchmark, query)
+        judgements = {query: judgements_of(benchmark, query)}
+        chosen = replace(
+            benchmark, queries={query: benchmark.queries[query]}, judgements=judgements
+        )
     # Before the index, which may take hours to build.
     reranker = None
     if RERANK in request.modes and request.reranker is not None:
@@ -602,19 +502,46 @@ def _opened(
         name, device=request.device, reporter=reporter, ready=request.encodes
     )
     with contextlib.closing(engine):
-        index, manifest = engine.index, engine.index.manifest
-        if not any(index.documents.lookup(one) for one in benchmark.judged()):
+        documents, manifest = engine.index.documents, engine.index.manifest
+        if not any(documents.lookup(one) for one in benchmark.judged()):
             raise IndexFault(
-                f"none of the judged documents of {benchmark.name} is in the index {name}",
+                f"none of the judged documents of {benchmark.parts.name} is in the index {name}",
                 remedy="is it an index of this corpus? omit --index to build one",
             )
         size = len(benchmark.queries), manifest.documents + manifest.aliases
-        match = match_benchmark(catalogue, benchmark.name, benchmark.split, *size)
+        match = match_benchmark(
+            loaded.catalogue, benchmark.parts.name, benchmark.parts.split, *size
+        )
         # Instructions are not part of a recipe's hash, so the catalogue's may be newer.
         recipe = request.recipe or manifest.recipe
         instruction = None if match is None else recipe.instructions.get(match.entry.id)
-        aliases = aliases_of(index.documents)
-        yield _Opened(benchmark, engine, aliases, catalogue, match, instruction, reranker)
+
+        def rank(mode: str, text: str, k: int) -> list[tuple[str, float]]:
+            if mode != RERANK or reranker is None:
+                return engine.rank(text, k, mode, instruction=instruction)
+            asked = Query(text=text, k=k, mode="hybrid", instruction=instruction)
+            found: list[tuple[str, float]] = []
+            score = 0.0
+            for hit in reranked(text, engine.search(asked).hits, reranker):
+                # Hits that the cross-encoder did not read follow its last score, 1 less each.
+                score = score - 1.0 if hit.scores.rerank is None else hit.scores.rerank
+                found.append((hit.id, score))
+            return found
+
+        aliases = aliases_of(documents)
+        runs = [
+            run_mode(
+                partial(rank, mode),
+                chosen,
+                mode,
+                depth=request.depth,
+                aliases=aliases,
+                keep_own=request.keep_own,
+                reporter=reporter,
+            )
+            for mode in request.modes
+        ]
+        yield _Ready(chosen, engine, runs, loaded.catalogue, match, instruction)
 
 
 # The index of a benchmark ---------------------------------------------------------------------
@@ -645,7 +572,9 @@ def ensure_index(
     if (model, recipe) != (embedded.MODEL_ID, None):
         if vectors:
             # Only the model's files tell its revision, and a run needs this encoder anyway.
-            facts = facts_of(load_query_encoder(model, recipe, device=device, reporter=reporter))
+            facts = facts_of(
+                encoder_registry.load_query_encoder(model, recipe, device=device, reporter=reporter)
+            )
         else:
             # BM25 does not depend on the model's files: the name will do.
             used = recipe or facts.recipe
@@ -655,7 +584,7 @@ def ensure_index(
     # Everything that a vector of the corpus depends on.
     parts = "\n".join((benchmark.corpus_sha256, facts.model, facts.revision, facts.recipe_hash))
     identity = hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
-    name = f"{_PREFIX}-{slug(benchmark.name, 40) or 'benchmark'}-{identity[:8]}"
+    name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
         return name
     feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", ReadOptions(), strict=True))
@@ -664,7 +593,9 @@ def ensure_index(
             outcome = build_from(
                 name,
                 feed,
-                lambda: load_encoder(model, recipe, device=device, reporter=reporter),
+                lambda: encoder_registry.load_encoder(
+                    model, recipe, device=device, reporter=reporter
+                ),
                 reporter=reporter,
                 fingerprint=identity,
             )
@@ -681,7 +612,7 @@ def ensure_index(
             remedy="try again when no program writes to it",
         )
     if vectors:
-        prepare_query_encoder(model, recipe, reporter=reporter)
+        encoder_registry.prepare_query_encoder(model, recipe, reporter=reporter)
     return name
 
 

@@ -25,8 +25,8 @@ from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, fact, 
 from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified, face, shortened
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.evaluation.metrics import Comparison
     from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
-    from bioretrieval_tui.evaluation.significance import Comparison
 
 MARK = "\N{BLACK DIAMOND}"
 """Before the name of every run of the user: it shows without colour too."""
@@ -367,7 +367,7 @@ def query_sheet(found: QueryView) -> Sheet:
     scores = ", ".join(
         f"{mode_name(mode)} {values['nDCG@10']:.4f}" for mode, values in found.scores.items()
     )
-    documents = [(row.grade, row) for row in found.judged] + [(None, r) for r in found.unjudged]
+    documents = (*found.judged, *found.unjudged)
     return Sheet(
         title=f"Query {found.id}: {shortened(found.text, 200)} (nDCG@10: {scores})",
         columns=(
@@ -378,17 +378,14 @@ def query_sheet(found: QueryView) -> Sheet:
         ),
         rows=[
             (
-                grade,
+                row.grade,
                 row.id,
                 "(not in the corpus)" if row.title is None else shortened(row.title),
                 *(row.ranks[mode] for mode in modes),
             )
-            for grade, row in documents
+            for row in documents
         ],
-        records=[
-            *({"judged": True, **asdict(row)} for row in found.judged),
-            *({"judged": False, "grade": None, **asdict(row)} for row in found.unjudged),
-        ],
+        records=[{"judged": row.grade is not None, **asdict(row)} for row in documents],
     )
 
 
