@@ -133,7 +133,7 @@ async def test_stopping_ends_the_process_and_what_waits_for_the_same(
     assert gone(pid)
     assert [outcome.job for outcome in told] == [jobs[0], jobs[2]]
     assert told[0].role == "warn"
-    assert "Stopped" in told[0].line
+    assert "Stopped" in told[0].message
     assert told[1].role == "error"
     assert records.records() == []
 

@@ -18,13 +18,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import fetch_missing, model_of_catalogue
-from bioretrieval_tui.cli.options import (
-    download_option,
-    format_option,
-    model_option,
-    offline_option,
-)
 from bioretrieval_tui.cli.streams import narrated, put_sheet
 from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, UsageError
 from bioretrieval_tui.paths import places
@@ -78,14 +73,14 @@ class Finding:
 
 
 @click.command()
-@model_option(
+@options.model(
     "--model",
     "Check this model (catalogue id or hub id) instead: its files, its dimension, and how it"
     " encodes a text.",
 )
-@download_option
-@offline_option
-@format_option
+@options.download
+@options.offline
+@options.format_
 def doctor(model: str | None, download: bool, format_: Format) -> None:
     """Check this machine.
 

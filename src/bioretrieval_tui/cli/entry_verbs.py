@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, kind_section
-from bioretrieval_tui.cli.options import (
-    POSITIVE,
-    cited_format_option,
-    complete_benchmark,
-    complete_field,
-    complete_id,
-    complete_kind,
-    completes,
-    format_option,
-    model_option,
-    option,
-)
+from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put, put_object, put_page, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 
@@ -30,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.argument("kind", required=False, shell_complete=complete_kind)
+@click.argument("kind", required=False, shell_complete=options.complete_kind)
 @option(
     "-w --where FILTER",
     'Keep entries that match: words, "a phrase", field:value, params<=500M, year:2020..2024,'
@@ -38,10 +28,10 @@ if TYPE_CHECKING:
     name="conditions",
     multiple=True,
 )
-@option("-s --sort FIELD", "Order by a field.", shell_complete=complete_field)
+@option("-s --sort FIELD", "Order by a field.", shell_complete=options.complete_field)
 @option("-r --reverse", "Reverse the order.")
-@option("-n --limit LIMIT", "At most this many.", type=POSITIVE)
-@cited_format_option
+@option("-n --limit LIMIT", "At most this many.", type=options.POSITIVE)
+@options.cited_format
 def list_entries(
     kind: str | None,
     conditions: Sequence[str],
@@ -83,8 +73,8 @@ def list_entries(
 
 
 @click.command()
-@click.argument("identifier", metavar="ID", shell_complete=complete_id)
-@cited_format_option
+@click.argument("identifier", metavar="ID", shell_complete=options.complete_id)
+@options.cited_format
 def show(identifier: str, format_: Format) -> None:
     """Show one entry with its relations and results.
 
@@ -125,12 +115,12 @@ def _link_types() -> tuple[str, ...]:
 
 
 @click.command("open")
-@click.argument("identifier", metavar="ID", shell_complete=complete_id)
+@click.argument("identifier", metavar="ID", shell_complete=options.complete_id)
 @option(
     "--link LABEL",
     "Link to open, by label or type (default: the first).",
     name="label",
-    shell_complete=completes(_link_types),
+    shell_complete=options.completes(_link_types),
 )
 @option("--print", "Print the address, open nothing.", name="only_print")
 def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
@@ -186,12 +176,12 @@ def _chosen(entry: AnyEntry, label: str | None) -> Link:
     "Only this benchmark, or the members of this suite. Repeatable.",
     name="benchmarks",
     multiple=True,
-    shell_complete=complete_benchmark,
+    shell_complete=options.complete_benchmark,
 )
-@model_option("-m --model", "Only this model. Repeatable.", name="models", multiple=True)
+@options.model("-m --model", "Only this model. Repeatable.", name="models", multiple=True)
 @option("--zero-shot", "Only results known to be zero-shot.")
 @option("--own", "Include your own runs (`eval`).")
-@format_option
+@options.format_
 def results(
     benchmarks: Sequence[str], models: Sequence[str], zero_shot: bool, own: bool, format_: Format
 ) -> None:

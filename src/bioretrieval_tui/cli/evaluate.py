@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import chosen_model, chosen_reranker, fetch_missing
-from bioretrieval_tui.cli.options import (
-    device_option,
-    download_option,
-    format_option,
-    index_option,
-    model_option,
-    option,
-    progress_options,
-    reranker_option,
-)
+from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import narrated, put, put_object, put_sheet, tell
 from bioretrieval_tui.errors import UsageError
 
@@ -32,7 +24,7 @@ if TYPE_CHECKING:
 @click.command("eval")
 @click.argument("folder", required=False, type=click.Path())
 @option("--split NAME", "Of qrels/NAME.tsv; default: test.")
-@model_option("--model", "Catalogue id, hub id or folder; default: the embedded model.")
+@options.model("--model", "Catalogue id, hub id or folder; default: the embedded model.")
 @option(
     "-m --mode MODE",
     "dense, lexical (BM25) or hybrid; repeatable; default: all three.",
@@ -40,10 +32,10 @@ if TYPE_CHECKING:
     multiple=True,
 )
 @option("--rerank", "Also rerank the top hybrid hits with a cross-encoder.")
-@reranker_option
-@download_option
-@index_option("--index", "Use this index instead of building one of the corpus.")
-@device_option
+@options.reranker
+@options.download
+@options.index("--index", "Use this index instead of building one of the corpus.")
+@options.device
 @option("-k N", "Documents a query, at least 100.", name="depth", type=int, default=100)
 @option("--keep-own", "Also rank the document with the query's own id.")
 @option("--run FILE", "Write the rankings as TREC runs, one file a mode.", name="run_file")
@@ -52,8 +44,8 @@ if TYPE_CHECKING:
 @option("--query ID", "Show one query: its judged documents and their ranks.")
 @option("--list", "List the evaluations of this machine.", name="listing")
 @option("--remove RECORD", "Delete one evaluation of --list.")
-@progress_options
-@format_option
+@options.progress
+@options.format_
 def evaluate(
     folder: str | None,
     model: str | None,

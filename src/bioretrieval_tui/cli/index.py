@@ -12,18 +12,9 @@ import click
 from msgspec import structs
 
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob
+from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import chosen_model, fetch_missing, model_of_catalogue
-from bioretrieval_tui.cli.options import (
-    FILE,
-    complete_index,
-    device_option,
-    download_option,
-    format_option,
-    model_option,
-    option,
-    options,
-    progress_options,
-)
+from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
@@ -41,7 +32,7 @@ _FORMAT_NAMES = ("auto", *(each.name for each in FORMATS))
 _LISTED = 5
 """Rejected records that are listed on stderr; the report has them all."""
 
-name_argument = click.argument("name", shell_complete=complete_index)
+name_argument = click.argument("name", shell_complete=options.complete_index)
 files_argument = click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path()
 )
@@ -55,7 +46,7 @@ def index() -> None:
 # Filling an index -----------------------------------------------------------------------------
 
 
-_filling_options = options(
+_filling_options = options.together(
     option(
         "--format FORMAT",
         f"Format of the files: {', '.join(_FORMAT_NAMES)}.",
@@ -69,8 +60,8 @@ _filling_options = options(
         name="mapping",
     ),
     option("--strict", "Stop at the first rejected record."),
-    option("--report FILE", "Write the outcome of every record, as JSON.", type=FILE),
-    progress_options,
+    option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
+    options.progress,
 )
 
 
@@ -165,11 +156,11 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
 @index.command()
 @name_argument
 @files_argument
-@model_option(
+@options.model(
     "--model", "Encode with this model (catalogue id, hub id or folder); default: the embedded one."
 )
-@download_option
-@device_option
+@options.download
+@options.device
 @option(
     "--ids",
     "What the documents' ids are, so that hits link to their pages.",
@@ -198,7 +189,7 @@ def build(
 @index.command()
 @name_argument
 @files_argument
-@device_option
+@options.device
 @_filling_options
 def add(name: str, files: tuple[str, ...], **how: Any) -> None:
     """Add corpus files to the index NAME.
@@ -230,7 +221,7 @@ def add(name: str, files: tuple[str, ...], **how: Any) -> None:
     multiple=True,
     required=True,
 )
-@model_option("--model", "Model of the catalogue that made the vectors.", required=True)
+@options.model("--model", "Model of the catalogue that made the vectors.", required=True)
 @_filling_options
 def import_vectors(
     name: str,
@@ -255,7 +246,7 @@ def import_vectors(
 
 
 @index.command("list")
-@format_option
+@options.format_
 def list_(format_: Format) -> None:
     """List the indexes of this machine."""
     from bioretrieval_tui.index.registry import list_indexes
@@ -269,7 +260,7 @@ def list_(format_: Format) -> None:
 
 @index.command()
 @name_argument
-@format_option
+@options.format_
 def info(name: str, format_: Format) -> None:
     """Show one index, after comparing each of its files with its checksum."""
     from bioretrieval_tui.index import registry
@@ -299,8 +290,8 @@ def remove(name: str, yes: bool) -> None:
 
 @index.command()
 @name_argument
-@progress_options
-@format_option
+@options.progress
+@options.format_
 def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
     """Check every part of the index NAME, with a remedy for each fault.
 
@@ -329,7 +320,7 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
 
 @index.command()
 @name_argument
-@progress_options
+@options.progress
 def compact(name: str, quiet: bool, progress: str) -> None:
     """Rewrite the index NAME without replaced and deleted documents.
 

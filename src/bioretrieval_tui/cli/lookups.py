@@ -1,31 +1,38 @@
-"""What verbs look up: the catalogue, kinds, entries, and models with their files."""
+"""What verbs look up: the catalogue, kinds, entries, models with their files, and services."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bioretrieval_tui.catalog.catalogue import Catalogue, EntryT, kind_of, kind_of_section
+from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.models import SECTIONS, Model
+from bioretrieval_tui.cli.options import KINDS, RERANKER
 from bioretrieval_tui.cli.streams import asked, can_confirm, tell
 from bioretrieval_tui.errors import ModelError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from typing import TypeVar
-
-    from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.catalog.models import Encoding, Entry, Model
+    from bioretrieval_tui.catalog.models import Encoding
+    from bioretrieval_tui.online.http import HttpClient
     from bioretrieval_tui.progress import Reporter
 
-    Kind = TypeVar("Kind", bound=Entry)
-
-KINDS = ("papers", "models", "datasets", "benchmarks", "recipes", "timeline", "path")
-"""Values of KIND: the sections of the catalogue."""
-RERANKER = "medcpt-cross-encoder"
-"""The default cross-encoder."""
 _ALSO = {
     "paper": "papers", "model": "models", "dataset": "datasets", "benchmark": "benchmarks",
     "recipe": "recipes", "milestone": "timeline", "milestones": "timeline",
     "evolution": "timeline", "step": "path", "steps": "path",
 }  # fmt: skip
+
+
+def http_client() -> HttpClient:
+    """Open the HTTP client.
+
+    Raises:
+        OfflineError: the network is not allowed.
+    """
+    from bioretrieval_tui.online.http import HttpClient
+
+    return HttpClient()
 
 
 def catalogue() -> Catalogue:
@@ -34,8 +41,6 @@ def catalogue() -> Catalogue:
     Raises:
         CatalogueError, NotFoundError: it cannot be loaded.
     """
-    from bioretrieval_tui.catalog.compiled import load
-
     loaded = load()
     for problem in loaded.problems:
         tell(problem)
@@ -60,15 +65,12 @@ def kind_section(word: str) -> str:
     )
 
 
-def entry_of_type(found: Catalogue, identifier: str, kind: type[Kind]) -> Kind:
+def entry_of_type(found: Catalogue, identifier: str, kind: type[EntryT]) -> EntryT:
     """Return the entry of that id, which must be of that type.
 
     Raises:
         NotFoundError: there is no such entry, or it is of another kind.
     """
-    from bioretrieval_tui.catalog.catalogue import kind_of, kind_of_section
-    from bioretrieval_tui.catalog.models import SECTIONS
-
     entry = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
     if isinstance(entry, kind):
         return entry
@@ -95,7 +97,6 @@ def chosen_model(model: str) -> tuple[str, Encoding | None]:
     Raises:
         NotFoundError: there is no such model. ModelError: its recipe is not known.
     """
-    from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
     if model == MODEL_ID:
@@ -128,8 +129,6 @@ def model_of_catalogue(model: str) -> tuple[str, Encoding, int | None]:
     Raises:
         NotFoundError: there is no such model. ModelError: its recipe or its files are not known.
     """
-    from bioretrieval_tui.catalog.models import Model
-
     found = catalogue()
     entry = found.model_of_hub(model) or entry_of_type(found, model, Model)
     return *_hub_and_recipe(entry), entry.dimension

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.lookups import KINDS, RERANKER
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +31,10 @@ class Option(Protocol):
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
 POSITIVE = click.IntRange(min=1)
+KINDS = ("papers", "models", "datasets", "benchmarks", "recipes", "timeline", "path")
+"""Values of KIND: the sections of the catalogue."""
+RERANKER = "medcpt-cross-encoder"
+"""The default cross-encoder."""
 
 
 def option(spec: str, help_: str, *, name: str | None = None, **more: Any) -> Option:
@@ -49,7 +52,7 @@ def option(spec: str, help_: str, *, name: str | None = None, **more: Any) -> Op
     return click.option(*names, *([name] if name else []), help=help_, **found)
 
 
-def options(*given: Option) -> Option:
+def together(*given: Option) -> Option:
     """Combine options into one decorator, in the order of the help."""
 
     def decorate(command: Command) -> Command:
@@ -124,34 +127,32 @@ def _day(_: click.Context, __: click.Parameter, text: str | None) -> date | None
         raise UsageError(f"'{text}' is not a date", remedy="write it as 2026-01-31") from error
 
 
-def index_option(spec: str, help_: str, **more: Any) -> Option:
+def index(spec: str, help_: str, **more: Any) -> Option:
     """An option that takes the name of an index."""
     return option(f"{spec} NAME", help_, shell_complete=complete_index, **more)
 
 
-def model_option(spec: str, help_: str, **more: Any) -> Option:
+def model(spec: str, help_: str, **more: Any) -> Option:
     """An option that takes a model: a catalogue id, a hub id or a folder."""
     return option(f"{spec} ID", help_, shell_complete=complete_model, **more)
 
 
-def device_choice(help_: str) -> Option:
+def device_for(help_: str) -> Option:
     """`--device`, checked."""
     return option("--device DEVICE", help_, default="auto", callback=_device)
 
 
-def since_choice(help_: str) -> Option:
+def since(help_: str) -> Option:
     """`--since`, a day."""
     return option("--since DATE", help_, callback=_day)
 
 
-device_option = device_choice("auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.")
-download_option = option("--download", "Download a missing model; shows its licence.")
-offline_option = option(
-    "--offline", "Do not use the network.", callback=_offline, expose_value=False
-)
-quiet_option = option("-q --quiet", "Write no progress to stderr.")
-progress_options = options(
-    quiet_option,
+device = device_for("auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.")
+download = option("--download", "Download a missing model; shows its licence.")
+offline = option("--offline", "Do not use the network.", callback=_offline, expose_value=False)
+quiet = option("-q --quiet", "Write no progress to stderr.")
+progress = together(
+    quiet,
     option(
         "--progress",
         "Format of progress on stderr; json is one object a line.",
@@ -159,10 +160,10 @@ progress_options = options(
         default="auto",
     ),
 )
-reranker_option = model_option("--reranker", "Model for --rerank.", default=RERANKER)
+reranker = model("--reranker", "Model for --rerank.", default=RERANKER)
 
 
-def _format_option(*without: str) -> Option:
+def _format(*without: str) -> Option:
     """`-f FORMAT`, passed to the command as `format_`; without: formats that the verb lacks.
 
     Raises (when parsed):
@@ -193,5 +194,5 @@ def _format_option(*without: str) -> Option:
     )
 
 
-format_option = _format_option("bibtex")
-cited_format_option = _format_option()
+format_ = _format("bibtex")
+cited_format = _format()

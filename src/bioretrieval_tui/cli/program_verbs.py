@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM
-from bioretrieval_tui.cli.options import format_option
+from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM, options
 from bioretrieval_tui.cli.streams import put, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError
 
@@ -29,7 +28,7 @@ SHELLS = {
 
 
 @click.command()
-@format_option
+@options.format_
 def keys(format_: Format) -> None:
     """List the keys of the app."""
     from bioretrieval_tui.actions import ACTIONS, SCOPES, shown_key
@@ -53,7 +52,7 @@ def keys(format_: Format) -> None:
 
 
 @click.command()
-@format_option
+@options.format_
 def config(format_: Format) -> None:
     """Show the folders and settings in use.
 

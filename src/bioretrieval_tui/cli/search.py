@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, chosen_reranker, fetch_missing
-from bioretrieval_tui.cli.options import (
-    POSITIVE,
-    cited_format_option,
-    device_choice,
-    index_option,
-    option,
-    options,
-    quiet_option,
-    reranker_option,
-)
+from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import narrated, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError
 
@@ -33,18 +25,18 @@ if TYPE_CHECKING:
     from bioretrieval_tui.search.engine import SearchEngine
     from bioretrieval_tui.search.types import Explanation, Hit, SearchResult
 
-_shared = options(
-    index_option("-i --index", "Index to search; default: the catalogue.", name="name"),
-    option("-k N", "Number of hits.", name="count", type=POSITIVE, default=10),
+_shared = options.together(
+    options.index("-i --index", "Index to search; default: the catalogue.", name="name"),
+    option("-k N", "Number of hits.", name="count", type=options.POSITIVE, default=10),
     option(
         "-w --where FILTER",
         "Only documents that match, as in: year:2015.. mesh:asthma has:abstract",
         default="",
         show_default=False,
     ),
-    device_choice("Where models run: auto, cpu, cuda, cuda:N or mps."),
-    quiet_option,
-    cited_format_option,
+    options.device_for("Where models run: auto, cpu, cuda, cuda:N or mps."),
+    options.quiet,
+    options.cited_format,
 )
 
 
@@ -63,7 +55,7 @@ _shared = options(
     default="relevance",
 )
 @option("--rerank", "Rerank the top hits with a cross-encoder.")
-@reranker_option
+@options.reranker
 @option("--why", "Explain each hit: ranks, terms, nearest sentence.")
 def search(
     query: str,
@@ -118,7 +110,7 @@ def search(
 @click.command()
 @click.argument("document", metavar="ID")
 @_shared
-@index_option(
+@options.index(
     "--into", "Index to search instead of the document's own; 'catalogue' is the catalogue."
 )
 def similar(
