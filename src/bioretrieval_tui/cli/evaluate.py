@@ -13,12 +13,14 @@ from bioretrieval_tui.cli.lookups import chosen_model, chosen_reranker, fetch_mi
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import narrated, put, put_object, put_sheet, tell
 from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.evaluation import records
+from bioretrieval_tui.render import evaluations
+from bioretrieval_tui.render.sheet import Sheet, one_line
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.qrels import QueryView
     from bioretrieval_tui.evaluation.runner import EvaluationReport
     from bioretrieval_tui.render.formats import Format
-    from bioretrieval_tui.render.sheet import Sheet
 
 
 @click.command("eval")
@@ -123,22 +125,17 @@ def evaluate(
 
 
 def _records(remove: str | None, format_: Format) -> None:
-    from bioretrieval_tui.evaluation import records
-    from bioretrieval_tui.render.evaluations import record_sheet
-
     if remove is not None:
         records.remove(remove)
         tell(f"removed {remove}")
         return
     kept = records.records(tell)
-    put_sheet(record_sheet(kept), format_)
+    put_sheet(evaluations.record_sheet(kept), format_)
     if not kept:
         tell("there is no evaluation yet; start with: bioretrieval-tui eval FOLDER")
 
 
 def _print(report: EvaluationReport, format_: Format) -> None:
-    from bioretrieval_tui.render import evaluations
-
     if format_ == "json":
         put_object(evaluations.evaluation_record(report))
         return
@@ -153,17 +150,13 @@ def _print(report: EvaluationReport, format_: Format) -> None:
 
 
 def _print_query(view: QueryView, format_: Format) -> None:
-    from bioretrieval_tui.render.evaluations import query_sheet
-
     if format_ == "json":
         put_object(asdict(view))
     else:
-        _put_titled(query_sheet(view), format_)
+        _put_titled(evaluations.query_sheet(view), format_)
 
 
 def _put_titled(sheet: Sheet, format_: Format) -> None:
     if format_ == "table":
-        from bioretrieval_tui.render.sheet import one_line
-
         put([f"{one_line(sheet.title)}\n\n"])
     put_sheet(sheet, format_)

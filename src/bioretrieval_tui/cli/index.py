@@ -18,13 +18,17 @@ from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
+from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.index import registry
+from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.paths import save_file
+from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
+from bioretrieval_tui.render.sheet import Column, Sheet
 from bioretrieval_tui.util.formatting import rate, size
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.documents.source import ReadSettings
     from bioretrieval_tui.index.build import BuildOutcome
-    from bioretrieval_tui.index.report import Report
     from bioretrieval_tui.render.formats import Format
 
 
@@ -92,8 +96,6 @@ def _fill(
 
 def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
     """Parse `--format`, `--map` and `--strict`. Raises UsageError for an invalid mapping."""
-    from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
-
     columns: dict[str, str] = {}
     for part in filter(str.strip, (mapping or "").split(",")):
         field, _, column = map(str.strip, part.partition("="))
@@ -113,9 +115,6 @@ def _reported(path: Path | None) -> Iterator[Report]:
     Raises:
         UsageError: the folder of `path` does not exist.
     """
-    from bioretrieval_tui.index.report import Report
-    from bioretrieval_tui.paths import save_file
-
     report = Report()
     if path is not None and not path.absolute().parent.is_dir():
         raise UsageError(f"the folder of the report {path} is not there", remedy="create it first")
@@ -249,10 +248,7 @@ def import_vectors(
 @options.format_
 def list_(format_: Format) -> None:
     """List the indexes of this machine."""
-    from bioretrieval_tui.index.registry import list_indexes
-    from bioretrieval_tui.render.indexes import index_sheet
-
-    found = list_indexes()
+    found = registry.list_indexes()
     put_sheet(index_sheet(found), format_)
     if not found:
         tell("there is no index yet; create one: bioretrieval-tui index build NAME FILE...")
@@ -263,9 +259,6 @@ def list_(format_: Format) -> None:
 @options.format_
 def info(name: str, format_: Format) -> None:
     """Show one index, after comparing each of its files with its checksum."""
-    from bioretrieval_tui.index import registry
-    from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
-
     found = registry.info(name)
     if format_ == "json":
         put_object(asdict(found))
@@ -280,12 +273,10 @@ def info(name: str, format_: Format) -> None:
 @option("--yes", "Do not ask for confirmation.")
 def remove(name: str, yes: bool) -> None:
     """Remove an index. Its source files stay."""
-    from bioretrieval_tui.index.registry import index_names, remove_index
-
-    if not yes and name in index_names():
+    if not yes and name in registry.index_names():
         question, declined = f"Remove the index {name}?", f"the index {name} stays"
         confirm(question, what=f" removing {name}", declined=declined)
-    tell(f"removed {name}, {size(remove_index(name))}")
+    tell(f"removed {name}, {size(registry.remove_index(name))}")
 
 
 @index.command()
@@ -299,7 +290,6 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
     The exit code is 1 if there is a fault.
     """
     from bioretrieval_tui.index.verify import verify_index
-    from bioretrieval_tui.render.sheet import Column, Sheet
 
     with narrated(quiet, progress) as reporter:
         checks = verify_index(name, reporter).checks
@@ -328,11 +318,12 @@ def compact(name: str, quiet: bool, progress: str) -> None:
     in which only they are damaged.
     """
     from bioretrieval_tui.index.build import compact_index
-    from bioretrieval_tui.index.registry import glance
 
-    before = glance(name).bytes
+    before = registry.glance(name).bytes
     with narrated(quiet, progress) as reporter:
         manifest = compact_index(name, reporter=reporter).manifest
     if not quiet:
         took = f"{manifest.documents:,} documents in {duration(manifest.seconds)}"
-        tell(f"compacted {name}: {took}, {size(before)} before, {size(glance(name).bytes)} now")
+        tell(
+            f"compacted {name}: {took}, {size(before)} before, {size(registry.glance(name).bytes)} now"
+        )

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, chosen_reranker, fetch_missing
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import narrated, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.render.hits import hit_citations, hit_sheet, mode_name
+from bioretrieval_tui.search import catalogue_index
+from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
-    from bioretrieval_tui.search.types import Explanation, Hit, SearchResult
 
 _shared = options.together(
     options.index("-i --index", "Index to search; default: the catalogue.", name="name"),
@@ -80,11 +82,6 @@ def search(
     bioretrieval-tui search 'statins and memory' -i scifact -k 20 -f json
     bioretrieval-tui search 'IL-6 blockade' -i mine -w 'year:2019.. type:review' --why
     """
-    from msgspec.structs import replace
-
-    from bioretrieval_tui.render.hits import mode_name
-    from bioretrieval_tui.search.types import RERANKED, Query
-
     dense = mode != "lexical"
     asked = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
     chosen = chosen_reranker(reranker) if rerank else None
@@ -157,13 +154,11 @@ def _searched(
 
     model: load the model of the index now; encodes: False if only BM25 is used.
     """
-    from bioretrieval_tui.index.layout import CATALOGUE
     from bioretrieval_tui.search.engine import SearchEngine
 
     found, note = None, None
     if name in (None, CATALOGUE):
         from bioretrieval_tui.encoding.encoder_registry import load_encoder
-        from bioretrieval_tui.search import catalogue_index
 
         found = catalogue()
         documents = catalogue_index.catalogue_documents(found)
@@ -197,8 +192,6 @@ def _put(
     found: Catalogue | None,
     format_: Format,
 ) -> None:
-    from bioretrieval_tui.render.hits import hit_citations, hit_sheet
-
     citations: tuple[Citation, ...] = ()
     if format_ == "bibtex":
         citations = hit_citations(hits, found)
