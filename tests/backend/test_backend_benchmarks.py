@@ -15,7 +15,7 @@ from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.client import SearchClient
-from bioretrieval_tui.backend.handlers import LookingUp
+from bioretrieval_tui.backend.server import LookingUp
 from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark

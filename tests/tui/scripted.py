@@ -204,7 +204,7 @@ class ScriptedClient:
                     raise desk.indexes
                 return desk.indexes
         # Benchmarks are read as the search process reads them, in this process.
-        from bioretrieval_tui.backend.handlers import LookingUp
+        from bioretrieval_tui.backend.server import LookingUp
 
         if self._lookups is None:
             self._lookups = LookingUp("cpu")

@@ -83,7 +83,7 @@ def _fill(
     progress: str,
 ) -> None:
     """Run a job with the options above, and tell its outcome as `done`."""
-    from bioretrieval_tui.backend.handlers import fill_index
+    from bioretrieval_tui.backend.server import fill_index
 
     job = structs.replace(job, reading=_settings(reader, mapping, strict))
     with narrated(quiet, progress) as reporter, _reported(report) as counts:
@@ -324,6 +324,5 @@ def compact(name: str, quiet: bool, progress: str) -> None:
         manifest = compact_index(name, reporter=reporter).manifest
     if not quiet:
         took = f"{manifest.documents:,} documents in {duration(manifest.seconds)}"
-        tell(
-            f"compacted {name}: {took}, {size(before)} before, {size(registry.glance(name).bytes)} now"
-        )
+        sizes = f"{size(before)} before, {size(registry.glance(name).bytes)} now"
+        tell(f"compacted {name}: {took}, {sizes}")

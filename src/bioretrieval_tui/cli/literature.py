@@ -195,14 +195,13 @@ def benchmark(name: str, output: Path | None, quiet: bool) -> None:
             remedy=f"benchmarks with an archive: {', '.join(archives.fetchable(found))}",
         )
     folder = output or places().data / "benchmarks" / entry.id
-    said = f"licence of {entry.id}: {entry.licence}" if entry.licence else ""
-    here = output is None and folder.is_dir()
-    if here:
-        said = f"{entry.id} is here already; delete the folder to fetch it again"
-    if said and not quiet:
-        tell(said)
-    if not here:
+    if output is None and folder.is_dir():
+        if not quiet:
+            tell(f"{entry.id} is here already; delete the folder to fetch it again")
+    else:
         with http_client() as client, narrated(quiet) as reporter:
+            if entry.licence and not quiet:
+                tell(f"licence of {entry.id}: {entry.licence}")
             archives.fetch_benchmark(client, entry, folder, reporter=reporter)
     put([f"{folder}\n"])
 

@@ -11,12 +11,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.util.formatting import rate
+from bioretrieval_tui.terminal.clean import clean
+from bioretrieval_tui.util.formatting import percent, rate, time_left
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.formats import Format
@@ -47,13 +48,7 @@ def put_sheet(sheet: Sheet, format_: Format) -> None:
     """Write a sheet; a table in the width and colours of the terminal."""
     from bioretrieval_tui.render.formats import render
 
-    if format_ != "table":
-        put(render(sheet, format_))
-        return
-    from bioretrieval_tui.terminal.capabilities import here
-
-    caps = here(sys.stdout)
-    put(render(sheet, "table", width=width(), colour=bool(caps.colours), links=caps.links))
+    put(render(sheet, format_, **(_terminal() if format_ == "table" else {})))
 
 
 def put_page(page: Page, format_: Format) -> None:
@@ -64,11 +59,9 @@ def put_page(page: Page, format_: Format) -> None:
         put(markdown(page))
         return
     from bioretrieval_tui.render.terminal_page import laid_out
-    from bioretrieval_tui.terminal.capabilities import here
 
-    caps = here(sys.stdout)
-    whole = "".join(markdown(page))
-    put(laid_out(whole, width=width() or 80, colour=bool(caps.colours), links=caps.links))
+    look = _terminal()
+    put(laid_out("".join(markdown(page)), **{**look, "width": look["width"] or 80}))
 
 
 def put_object(value: dict[str, object]) -> None:
@@ -78,7 +71,15 @@ def put_object(value: dict[str, object]) -> None:
     put([object_text(value)])
 
 
-def width() -> int | None:
+def _terminal() -> dict[str, Any]:
+    """How stdout can show text: its width, and whether with colours and links."""
+    from bioretrieval_tui.terminal.capabilities import here
+
+    caps = here(sys.stdout)
+    return {"width": _width(), "colour": bool(caps.colours), "links": caps.links}
+
+
+def _width() -> int | None:
     """Cells of a line: COLUMNS, else the terminal's (80 if unknown); None in a pipe: unlimited."""
     with contextlib.suppress(ValueError):
         if (wanted := int(os.environ.get("COLUMNS", ""))) > 0:
@@ -97,8 +98,6 @@ def _columns(stream: IO[str]) -> int:
 
 def tell(text: str, *, name: bool = True) -> None:
     """Write a line to stderr; name: with the program's name before it."""
-    from bioretrieval_tui.terminal.clean import clean
-
     _write(f"{PROGRAM}: {clean(text)}\n" if name else f"{clean(text)}\n")
 
 
@@ -242,27 +241,22 @@ def _put_line(step: Progress) -> None:
 def described(step: Progress) -> str:
     """Format a step:
     `encoding: 1,024 of 5,183 documents (19%), 98/s, 24,100 tokens/s, 42 s left, cpu`."""
-    from bioretrieval_tui.terminal.clean import clean
-
-    def percent(share: float | None) -> str:
-        return "" if share is None else f"{int(share * 100)}%"
-
-    def within(share: float | None) -> str:
-        return "" if share is None else f" ({percent(share)})"
-
+    share, read_share = (
+        "" if share is None else f" ({percent(share)})" for share in (step.share, step.input_share)
+    )
     counted = f"{step.done:,} {step.unit}" if step.done else ""
     if step.total is not None:
-        counted = f"{step.done:,} of {step.total:,} {step.unit}{within(step.share)}"
+        counted = f"{step.done:,} of {step.total:,} {step.unit}{share}"
     left, read = step.seconds_left, ""
     if step.total is None and step.read:
-        read = f"{step.read:,} read{within(step.input_share)}"
+        read = f"{step.read:,} read{read_share}"
     elif step.stage == "reading" and step.input_share:
         read = percent(step.input_share)
     parts = (
         counted,
         f"{rate(step.rate)}/s" if step.rate else "",
         f"{rate(step.tokens_rate)} tokens/s" if step.tokens_rate else "",
-        f"{duration(left)} left" if left is not None and left >= 1 else "",
+        time_left(left) if left is not None and left >= 1 else "",
         read,
         step.device or "",
         clean(step.note or ""),
