@@ -16,7 +16,7 @@ from hashing_encoder import HashingEncoder
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.server import LookingUp
-from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.runner import run_mode
@@ -36,7 +36,7 @@ def benchmark(tmp_path: Path) -> BenchmarkFolder:
 @pytest.fixture
 def runs(benchmark: BenchmarkFolder, tmp_path: Path) -> dict[str, str]:
     """An index of the benchmark, and what two modes rank on it."""
-    settings = ReadSettings("beir", ReadOptions(), strict=True)
+    settings = ReadSettings("beir", strict=True)
     build_from(INDEX, feed_files([benchmark.parts.corpus], settings), HashingEncoder)
     index = open_index(INDEX)
     found = {}

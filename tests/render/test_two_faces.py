@@ -16,7 +16,7 @@ from markdown_it.tree import SyntaxTreeNode
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.fields import EntryField, ListColumn
-from bioretrieval_tui.catalog.json_schema import schema
+from bioretrieval_tui.catalog.loader import schema
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet

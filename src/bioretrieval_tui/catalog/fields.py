@@ -8,7 +8,7 @@ here and the key in the YAML. A test compares table and structs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,10 +17,9 @@ from msgspec import Struct
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Dataset, Model
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.terminal.clean import safe_url
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.query import Filter, Row, Schema
+    from bioretrieval_tui.query import Filter, Schema
 
 FieldType = Literal["text", "number", "bool", "set"]
 """How a field is compared: `set` is several texts (tags)."""
@@ -120,11 +119,6 @@ class EntryField(Struct, frozen=True):
             unread = encoding is not None and self.path.partition(".")[2] in encoding.unverified
             return "unverified" if unread else "confirmed"
         return entry.statuses.get(self.name, entry.status)
-
-    @property
-    def is_number(self) -> bool:
-        """Its values are aligned right."""
-        return self.type == "number"
 
 
 class FieldTable:
@@ -350,60 +344,21 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """By kind ("" for several): the columns of its list in order, and those of CSV alone."""
 
 
-def first_url(entry: AnyEntry) -> str | None:
-    """The address of the entry's first link, if it may be opened."""
-    return safe_url(entry.links[0].url) if entry.links else None
-
-
 # Filtering and sorting ------------------------------------------------------------------------
 
 
-def schema() -> Schema:
-    """The fields of the filter language for catalogue entries."""
-    return TABLE.schema
-
-
-def value(entry: AnyEntry, name: str, catalogue: Catalogue) -> Any:
-    """The value of a field, None where the entry has none."""
-    return TABLE.by_name[name].read(entry, catalogue)
-
-
-class EntryValues(Mapping[str, Any]):
-    """The fields of an entry that have a value, each read when it is asked for."""
-
-    __slots__ = ("_catalogue", "_entry")
-
-    def __init__(self, entry: AnyEntry, catalogue: Catalogue) -> None:
-        self._entry = entry
-        self._catalogue = catalogue
-
-    def __getitem__(self, name: str) -> Any:
-        found = value(self._entry, name, self._catalogue)
-        if found is None or found == ():
-            raise KeyError(name)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return (row.name for row in TABLE.rows if row.name in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def filter_row(entry: AnyEntry, catalogue: Catalogue) -> Row:
-    """One entry as the filter's row."""
-    from bioretrieval_tui.query import Row
-
-    words = [entry.id, getattr(entry, "title", None) or "", entry.summary]
-    words += getattr(entry, "hub", ())
-    return Row(entry.id, entry.name, entry.tags, " ".join(words), EntryValues(entry, catalogue))
-
-
 def make_filter(entries: Iterable[AnyEntry], catalogue: Catalogue) -> Filter:
-    """The filter over these entries, in their order."""
-    from bioretrieval_tui.query import Filter
+    """The filter over these entries, in their order; a value is read when a condition needs it."""
+    from bioretrieval_tui.query import Filter, Row
 
-    return Filter([filter_row(entry, catalogue) for entry in entries], schema())
+    def row(entry: AnyEntry) -> Row:
+        words = [entry.id, getattr(entry, "title", None) or "", entry.summary]
+        text = " ".join([*words, *getattr(entry, "hub", ())])
+        by_name = TABLE.by_name
+        return Row(entry.id, entry.name, entry.tags, text,
+                   lambda name: by_name[name].read(entry, catalogue))  # fmt: skip
+
+    return Filter([row(entry) for entry in entries], TABLE.schema)
 
 
 def filtered(entries: Sequence[AnyEntry], expression: str, catalogue: Catalogue) -> list[AnyEntry]:

@@ -18,7 +18,7 @@ from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
-from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index import registry
 from bioretrieval_tui.index.report import Report
@@ -105,7 +105,7 @@ def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
                 remedy="write --map title=Title,text=Abstract,id=PMID",
             )
         columns[field] = column
-    return ReadSettings(None if reader == "auto" else reader, ReadOptions(columns), strict)
+    return ReadSettings(None if reader == "auto" else reader, columns, strict)
 
 
 @contextlib.contextmanager

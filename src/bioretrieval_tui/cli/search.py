@@ -16,14 +16,14 @@ from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import narrated, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.render.hits import hit_citations, hit_sheet, mode_name
+from bioretrieval_tui.render.citation import Citation, hit_citations
+from bioretrieval_tui.render.hits import hit_sheet, mode_name
 from bioretrieval_tui.search import catalogue_index
 from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.progress import Reporter
-    from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
 

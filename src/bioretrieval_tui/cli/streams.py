@@ -53,15 +53,15 @@ def put_sheet(sheet: Sheet, format_: Format) -> None:
 
 def put_page(page: Page, format_: Format) -> None:
     """Write a page as Markdown, or laid out for the terminal."""
-    from bioretrieval_tui.render.page import markdown
-
     if format_ == "markdown":
+        from bioretrieval_tui.render.page import markdown
+
         put(markdown(page))
         return
-    from bioretrieval_tui.render.terminal_page import laid_out
+    from bioretrieval_tui.render.terminal_text import page_text
 
     look = _terminal()
-    put(laid_out("".join(markdown(page)), **{**look, "width": look["width"] or 80}))
+    put(page_text(page, **{**look, "width": look["width"] or 80}))
 
 
 def put_object(value: dict[str, object]) -> None:
@@ -232,7 +232,7 @@ def _put_json(step: Progress) -> None:
 
 def _put_line(step: Progress) -> None:
     """Repaint the line of the terminal."""
-    from bioretrieval_tui.render.terminal_table import cut
+    from bioretrieval_tui.render.terminal_text import cut
 
     # A line as wide as the terminal wraps on some of them and cannot be erased.
     _write(f"\r{cut(described(step), max(20, _columns(sys.stderr)) - 1)}\x1b[K")

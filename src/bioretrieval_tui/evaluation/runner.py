@@ -22,7 +22,7 @@ import numpy as np
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded, encoder_registry
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
@@ -587,7 +587,7 @@ def ensure_index(
     name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
         return name
-    feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", ReadOptions(), strict=True))
+    feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", strict=True))
     try:
         if vectors:
             outcome = build_from(

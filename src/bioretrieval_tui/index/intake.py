@@ -111,7 +111,7 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
                 report.files.append(one)
                 read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
                 try:
-                    for item in items(source, format_, settings.options):
+                    for item in items(source, format_, settings):
                         intake.take(item)
                         if total and None not in paths:
                             intake.share = min(1.0, (before + source.consumed) / total)

@@ -26,12 +26,7 @@ BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 class BadValueError(ValueError):
-    """A written value that its field cannot be compared with, and what to write instead."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+    """A written value that its field cannot be compared with; `args`: message and remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +87,8 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers that a written value means; None is no limit on that side.
+    """The numbers that a written value means; None is no limit on that side."""
 
-    `text` is the value as it was written, without the operator.
-    """
-
-    text: str
     low: float | None
     high: float | None
     low_open: bool = False
@@ -114,27 +105,23 @@ def interval(text: str, operator: str) -> Interval:
         BadValueError: not a number, a range after > or <, a range whose ends are reversed.
     """
     if _DOTS.search(text):
-        return _range(text, operator)
+        if operator not in (":", "="):
+            raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
+        ends = _DOTS.split(text)
+        if len(ends) != 2 or not any(ends):
+            raise BadValueError(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
+        low, high = (_number(end)[0] if end else None for end in ends)
+        if low is not None and high is not None and low > high:
+            raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
+        return Interval(low, high)
     value, below, above = _number(text)
     if operator == ":" and below != above:
-        return Interval(text, below, above, high_open=True)
+        return Interval(below, above, high_open=True)
     if operator in (">", ">="):
-        return Interval(text, value, None, low_open=operator == ">")
+        return Interval(value, None, low_open=operator == ">")
     if operator in ("<", "<="):
-        return Interval(text, None, value, high_open=operator == "<")
-    return Interval(text, value, value)
-
-
-def _range(text: str, operator: str) -> Interval:
-    if operator not in (":", "="):
-        raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
-    ends = _DOTS.split(text)
-    if len(ends) != 2 or not any(ends):
-        raise BadValueError(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
-    low, high = (_number(end)[0] if end else None for end in ends)
-    if low is not None and high is not None and low > high:
-        raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
-    return Interval(text, low, high)
+        return Interval(None, value, high_open=operator == "<")
+    return Interval(value, value)
 
 
 def _number(text: str) -> tuple[float, float, float]:

@@ -21,7 +21,7 @@ def entry_columns(section: str) -> tuple[TableColumn, ...]:
         number = place if row.column.priority is None else row.column.priority
         heading = row.column.heading or row.title
         title = heading[:1].upper() + heading[1:] if heading.islower() else heading
-        if row.is_number:  # as wide as the heading and its arrow
+        if row.type == "number":  # as wide as the heading and its arrow
             width = max(row.column.width, len(title) + 1)
             columns.append(TableColumn(row.name, title, width, align="right", priority=number))
         else:
