@@ -21,7 +21,7 @@ from bioretrieval_tui.cli.streams import asked, can_confirm, narrated, put, put_
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
 from bioretrieval_tui.online import drafts, freshness, linkcheck
 from bioretrieval_tui.paths import places, save_file
-from bioretrieval_tui.render.sheet import Cell, Column, Sheet, Shown, linked, record_sheet
+from bioretrieval_tui.render.sheet import Cell, Column, Sheet, Shown, counted, linked, record_sheet
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -283,6 +283,7 @@ _SUBJECT_COLUMNS = (
     Column("where", "where", data_only=True),
     Column("now", "now", data_only=True),
 )
+_COUNTED = ("downloads", "likes")
 _LINK_COLUMNS = (
     Column("verdict", "verdict", min_width=7),
     Column("status", "status", "right"),
@@ -310,21 +311,15 @@ def _subject_sheet(
         }
         for one, ids in found
     )
-    rows = tuple(_subject_row(one, ids) for one, ids in found)
+    rows = []
+    for one, ids in found:
+        state = f"now {one.now}" if one.state == "renamed" and one.now else one.state
+        changed = one.fact("changed") or one.fact("updated")
+        numbers = [value if isinstance(value, int) else None for value in map(one.fact, _COUNTED)]
+        facts = map(one.fact, ("licence", "gated", "version"))
+        named = (one.name, ", ".join(ids), Shown(one.state, state), changed)
+        rows.append((*named, *map(counted, numbers), *facts, one.asked, one.where, one.now))
     return Sheet("The catalogue on the network", _SUBJECT_COLUMNS, rows, records)
-
-
-def _subject_row(one: freshness.Subject, entries: Sequence[str]) -> tuple[Cell, ...]:
-    def counted(name: str) -> Cell:
-        value = one.fact(name)
-        return Shown(value, f"{value:,}") if isinstance(value, int) else None
-
-    state = f"now {one.now}" if one.state == "renamed" and one.now else one.state
-    changed = one.fact("changed") or one.fact("updated")
-    facts = [one.fact(name) for name in ("licence", "gated", "version")]
-    counts = [counted("downloads"), counted("likes")]
-    named = (one.name, ", ".join(entries), Shown(one.state, state), changed)
-    return (*named, *counts, *facts, one.asked, one.where, one.now)
 
 
 def _link_sheet(found: Sequence[linkcheck.Checked]) -> Sheet:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import click
 
+from bioretrieval_tui.catalog.catalogue import kind_of_section
+from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Link, LinkType, Model, Paper
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, kind_section
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put, put_object, put_page, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.models import AnyEntry, Link
-    from bioretrieval_tui.render.formats import Format
+from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet, result_sheet
+from bioretrieval_tui.render.formats import Format, encoded
 
 
 @click.command("list")
@@ -49,10 +50,6 @@ def list_entries(
     bioretrieval-tui list papers -w 'hard negatives' -f bibtex > references.bib
     bioretrieval-tui list benchmarks -f json | jq -r '.[].id'
     """
-    from bioretrieval_tui.catalog.catalogue import kind_of_section
-    from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
-    from bioretrieval_tui.render.entries import entry_sheet
-
     section = None if kind is None else kind_section(kind)
     sort = None if sort is None else field_name(sort)
     found = catalogue()
@@ -84,19 +81,13 @@ def show(identifier: str, format_: Format) -> None:
     """
     found = catalogue()
     entry = found.entry(identifier)
-    from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
-
     if format_ == "json":
         put_object(entry_record(entry, found))
     elif format_ == "jsonl":
-        from bioretrieval_tui.render.formats import encoded
-
         put([encoded(entry_record(entry, found)) + "\n"])
     elif format_ in ("csv", "bibtex"):
         sheet = entry_sheet([entry], found)
         if format_ == "bibtex" and not sheet.citations:
-            from bioretrieval_tui.catalog.models import Paper
-
             papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
             raise BioRetrievalError(
                 f"'{entry.id}' cannot be cited",
@@ -107,20 +98,13 @@ def show(identifier: str, format_: Format) -> None:
         put_page(entry_page(entry, found), format_)
 
 
-def _link_types() -> tuple[str, ...]:
-    # While the option is typed, click does not know the ID yet.
-    from bioretrieval_tui.catalog.models import LinkType
-
-    return get_args(LinkType)
-
-
 @click.command("open")
 @click.argument("identifier", metavar="ID", shell_complete=options.complete_id)
 @option(
     "--link LABEL",
     "Link to open, by label or type (default: the first).",
     name="label",
-    shell_complete=options.completes(_link_types),
+    shell_complete=options.completes(lambda: get_args(LinkType)),  # the ID is not known yet
 )
 @option("--print", "Print the address, open nothing.", name="only_print")
 def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
@@ -194,9 +178,6 @@ def results(
     bioretrieval-tui results -b nfcorpus -b scifact --zero-shot
     bioretrieval-tui results -m medcpt -f csv
     """
-    from bioretrieval_tui.catalog.models import Benchmark, Model
-    from bioretrieval_tui.render.entries import result_sheet
-
     found = catalogue()
     wanted_models = {entry_of_type(found, name, Model).id for name in models}
     suites = [entry_of_type(found, name, Benchmark) for name in benchmarks]

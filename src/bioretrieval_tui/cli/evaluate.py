@@ -18,7 +18,6 @@ from bioretrieval_tui.render import evaluations
 from bioretrieval_tui.render.sheet import Sheet, one_line
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.evaluation.qrels import QueryView
     from bioretrieval_tui.evaluation.runner import EvaluationReport
     from bioretrieval_tui.render.formats import Format
 
@@ -90,7 +89,7 @@ def evaluate(
     hub, recipe = (None, None) if model is None else chosen_model(model)
     ranker, ranker_recipe = (None, None)
     if runner.RERANK in wanted:
-        ranker, ranker_recipe = chosen_reranker(reranker, lenient=True)
+        ranker, ranker_recipe = chosen_reranker(reranker)
     request = runner.EvaluationRequest(
         folder=folder,
         modes=wanted,
@@ -114,8 +113,11 @@ def evaluate(
                 report = runner.evaluate_folder(request, reporter, tell)
             except runner.NotKeptError as error:
                 report, failed = error.report, error
+    if query is not None and format_ == "json":
+        put_object(asdict(view))
+        return
     if query is not None:
-        _print_query(view, format_)
+        _put_titled(evaluations.query_sheet(view), format_)
         return
     for line in () if quiet else report.notes:
         tell(line)
@@ -147,13 +149,6 @@ def _print(report: EvaluationReport, format_: Format) -> None:
         return
     put(["\n"])
     _put_titled(evaluations.comparison_sheet(report.comparison), format_)
-
-
-def _print_query(view: QueryView, format_: Format) -> None:
-    if format_ == "json":
-        put_object(asdict(view))
-    else:
-        _put_titled(evaluations.query_sheet(view), format_)
 
 
 def _put_titled(sheet: Sheet, format_: Format) -> None:

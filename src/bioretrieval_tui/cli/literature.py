@@ -27,7 +27,7 @@ from bioretrieval_tui.paths import places, write_atomically
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.render.news import Part, news_lines, news_sheet
 from bioretrieval_tui.render.news import digest as news_digest
-from bioretrieval_tui.render.sheet import Column, Sheet, record_sheet
+from bioretrieval_tui.render.sheet import Column, record_sheet
 from bioretrieval_tui.search import catalogue_index
 from bioretrieval_tui.util.formatting import rate, size
 
@@ -350,7 +350,24 @@ def add(query: str, source: Any, index: str | None, since: date | None) -> None:
 def list_(format_: Format) -> None:
     """List the watches, with their last run and the number of unread news."""
     found = watches.watches(tell)
-    put_sheet(_watch_sheet(found), format_)
+    columns = (
+        Column("name", "name", weight=2, min_width=8),
+        Column("query", "query", weight=4, min_width=16),
+        Column("source", "source", min_width=6),
+        Column("index", "index", min_width=5),
+        Column("unread", "unread", "right"),
+        Column("news", "news", "right"),
+        Column("asked", "last run", min_width=10),
+        Column("note", "note", weight=2, min_width=8),
+        Column("since", "since", data_only=True),
+    )
+    stated = ("name", "query", "source", "index", "since", "added")
+    records = [
+        {name: getattr(one.watch, name) for name in stated}
+        | {"asked": one.asked, "unread": one.unread, "news": len(one.news), "note": one.note}
+        for one in found
+    ]
+    put_sheet(record_sheet("Watches", columns, records), format_)
     if not found:
         tell('there is no watch yet; create one with: bioretrieval-tui watch add "QUERY"')
 
@@ -435,8 +452,13 @@ def run(
                 name = one.watch.name
                 reporter(Progress("watching", number, len(chosen), unit="watches", note=name))
                 runs.append(watches.run_watch(one, source, rank, now=now, most=most))
-    parts = [_part(one.watch, one.news, _note_of(one)) for one in runs]
-    found = sum(len(one.news) for one in runs)
+    parts = []
+    for done in runs:
+        note = "There is more; the next run fetches it." if done.more else None
+        if done.failed is not None:
+            note = f"This run is incomplete: {done.failed.line()}"
+        parts.append(_part(done.watch, done.news, note))
+    found = sum(len(done.news) for done in runs)
     if found:
         _write_files(parts, digest, jsonl)
     put_sheet(news_sheet(parts), format_)
@@ -466,13 +488,6 @@ def _part(one: watches.Watch, items: Sequence[watches.News], note: str | None) -
     return Part(one.name, one.query, one.source, items, note)
 
 
-def _note_of(one: watches.WatchRun) -> str | None:
-    """What a reader of a run's news must know of the run, or None."""
-    if one.failed is not None:
-        return f"This run is incomplete: {one.failed.line()}"
-    return "There is more; the next run fetches it." if one.more else None
-
-
 def _write_files(parts: Sequence[Part], digest: Path | None, jsonl: Path | None) -> None:
     """Write the digest and the lines. Raises BioRetrievalError."""
     shown = [part for part in parts if part.items or part.note]
@@ -488,25 +503,3 @@ def _write_files(parts: Sequence[Part], digest: Path | None, jsonl: Path | None)
             f"{error.filename or digest or jsonl} cannot be written: {error.strerror}",
             remedy="the news is kept: see bioretrieval-tui watch news",
         ) from error
-
-
-def _watch_sheet(found: Sequence[watches.Watched]) -> Sheet:
-    """Make a sheet of the watches, a row each."""
-    columns = (
-        Column("name", "name", weight=2, min_width=8),
-        Column("query", "query", weight=4, min_width=16),
-        Column("source", "source", min_width=6),
-        Column("index", "index", min_width=5),
-        Column("unread", "unread", "right"),
-        Column("news", "news", "right"),
-        Column("asked", "last run", min_width=10),
-        Column("note", "note", weight=2, min_width=8),
-        Column("since", "since", data_only=True),
-    )
-    stated = ("name", "query", "source", "index", "since", "added")
-    records = [
-        {name: getattr(one.watch, name) for name in stated}
-        | {"asked": one.asked, "unread": one.unread, "news": len(one.news), "note": one.note}
-        for one in found
-    ]
-    return record_sheet("Watches", columns, records)
