@@ -89,7 +89,7 @@ def evaluate(
     hub, recipe = (None, None) if model is None else chosen_model(model)
     ranker, ranker_recipe = (None, None)
     if runner.RERANK in wanted:
-        ranker, ranker_recipe = chosen_reranker(reranker)
+        ranker, ranker_recipe = chosen_reranker(reranker, lenient=True)
     request = runner.EvaluationRequest(
         folder=folder,
         modes=wanted,

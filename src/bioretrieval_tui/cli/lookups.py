@@ -109,12 +109,16 @@ def chosen_model(model: str) -> tuple[str, Encoding | None]:
     return (MODEL_ID, None) if MODEL_ID in entry.hub else _hub_and_recipe(entry)
 
 
-def chosen_reranker(name: str) -> tuple[str, Encoding | None]:
-    """Hub id or folder, and recipe, of a cross-encoder. Raises UsageError for another model."""
+def chosen_reranker(name: str, *, lenient: bool = False) -> tuple[str, Encoding | None]:
+    """Hub id or folder, and recipe, of a cross-encoder.
+
+    Raises UsageError for another model; lenient: only for the embedded one, since loading checks.
+    """
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
     model, recipe = chosen_model(name)
-    if model == MODEL_ID or (recipe is not None and recipe.type != "cross-encoder"):
+    other = not lenient and recipe is not None and recipe.type != "cross-encoder"
+    if model == MODEL_ID or other:
         raise UsageError(f"{name} is not a cross-encoder", remedy=f"use {RERANKER}")
     return model, recipe
 
