@@ -34,7 +34,7 @@ def read(path: Path) -> list[Item]:
         format_ = recognise(source)
         assert format_.name == "beir"
         found = list(items(source, format_, ReadSettings()))
-        assert source.summary().bytes == path.stat().st_size
+        assert source.consumed == path.stat().st_size
     return found
 
 

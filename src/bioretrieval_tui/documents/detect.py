@@ -35,18 +35,8 @@ from bioretrieval_tui.documents.source import (
 )
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
-_SURE: tuple[Format, ...] = (
-    PARQUET,
-    PUBMED_XML,
-    JATS,
-    EUROPEPMC,
-    MEDCPT,
-    BEIR,
-    MEDRAG,
-    MEDLINE,
-    RIS,
-    WOS,
-)
+_LINED = (BEIR, MEDRAG, MEDLINE, RIS, WOS)
+_SURE: tuple[Format, ...] = (PARQUET, PUBMED_XML, JATS, EUROPEPMC, MEDCPT, *_LINED)
 _TABLES = (CSV, TSV)
 FORMATS = (*_SURE, *_TABLES)
 """All formats, in the order of detection: the most specific first."""
@@ -93,11 +83,8 @@ def suffix_of(name: str) -> str:
 
 
 def recognise(source: SourceReader) -> Format:
-    """Detect the format of a file that is not read yet.
-
-    Raises:
-        CorpusError: the format is not known; the line says what the file seems to be.
-    """
+    """Detect the format of a file that is not read yet. Raises CorpusError if it is not known; the
+    line says what the file seems to be."""
     head = source.head()
     suffix = "" if source.path is None else suffix_of(source.path.name)
     foreign = _foreign(head)
@@ -156,11 +143,8 @@ def _names() -> str:
 
 
 def items(source: SourceReader, format_: Format, settings: ReadSettings) -> Iterator[Item]:
-    """Yield all items of a source; if the file breaks off, the last one says so.
-
-    Raises:
-        CorpusError: the file cannot be read, or changed meanwhile.
-    """
+    """Yield all items of a source; if the file breaks off, the last one says so. Raises CorpusError
+    if it cannot be read, or changed meanwhile."""
     try:
         for place, record in format_.records(source, settings):
             try:
@@ -172,8 +156,7 @@ def items(source: SourceReader, format_: Format, settings: ReadSettings) -> Iter
             else:
                 yield Record(made, place) if isinstance(made, Document) else Deleted(made, place)
     except SourceDamaged as error:
-        place = Place(source.name, offset=error.offset)
-        yield Rejected(place, error.message, error.remedy)
+        yield Rejected(Place(source.name, offset=error.offset), error.message, error.remedy)
 
 
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")

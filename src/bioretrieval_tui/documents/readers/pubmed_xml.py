@@ -220,4 +220,4 @@ def _pmid(element: _Element) -> str:
     return text
 
 
-PUBMED_XML = Format("pubmed-xml", "PubMed XML", (".xml",), _is_pubmed, _records, _document)
+PUBMED_XML = Format("pubmed-xml", (".xml",), _is_pubmed, _records, _document)

@@ -214,14 +214,9 @@ def _medline_document(record: TaggedRecord) -> Document:
     return document(identifier(pmid or doi), title, text, fields)
 
 
-MEDLINE = Format(
-    "medline",
-    "MEDLINE text and PubMed NBIB",
-    (".nbib", ".medline"),
-    _is_medline,
-    partial(_records, grammar=_MEDLINE),
-    _medline_document,
-)
+_SUFFIXES = (".nbib", ".medline")
+_CUT = partial(_records, grammar=_MEDLINE)
+MEDLINE = Format("medline", _SUFFIXES, _is_medline, _CUT, _medline_document)
 
 
 # RIS: tags of two characters, `TY` to `ER` a record, with dialects. Lines between records are
@@ -282,7 +277,7 @@ def _ris_document(record: TaggedRecord) -> Document:
     return document(identifier(identity), title, text, fields)
 
 
-RIS = Format("ris", "RIS", (".ris",), _is_ris, partial(_records, grammar=_RIS), _ris_document)
+RIS = Format("ris", (".ris",), _is_ris, partial(_records, grammar=_RIS), _ris_document)
 
 
 # Web of Science, often saved as `.ris`: tags of two characters and a blank, `PT` to `ER`; the first
@@ -329,11 +324,4 @@ def _wos_document(record: TaggedRecord) -> Document:
     return document(identifier(identity), title, record.first("AB"), fields)
 
 
-WOS = Format(
-    "wos",
-    "Web of Science text",
-    (".ciw",),
-    _is_wos,
-    partial(_records, grammar=_WOS),
-    _wos_document,
-)
+WOS = Format("wos", (".ciw",), _is_wos, partial(_records, grammar=_WOS), _wos_document)

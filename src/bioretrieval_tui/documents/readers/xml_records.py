@@ -41,15 +41,9 @@ _SECTIONS = {
 }
 _EMPTY_TAG = re.compile(rb"(?:[^<>\"'/]++|\"[^\"<]*\"|'[^'<]*'|/(?!>))*+/>")
 
-_XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
+_XML_ENTITIES = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
 _UNKNOWN_ENTITY, _UNKNOWN_PREFIX = 26, 201  # libxml2's xmlParserErrors
-# An entity is text within the first two. The next of their kind ends one that is not closed.
-_REFERENCE = re.compile(
-    rb"<!-- (?:(?!--).)*+ -->"
-    rb"| <!\[CDATA\[ (?: (?! \]\]> | <!\[CDATA\[ ) . )*+ \]\]>"
-    rb"| & ([A-Za-z][A-Za-z0-9]{1,39}) ;",
-    re.DOTALL | re.VERBOSE,
-)
+_REFERENCE = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,39});")
 _PREFIX = re.compile(rb"[<\s/]([A-Za-z_][A-Za-z0-9_.-]{0,39}):(?=[A-Za-z_])")
 _DECLARED_PREFIX = re.compile(rb"\sxmlns:([^\s=]+)\s*=")
 _MOST_PREFIXES = 64
@@ -258,8 +252,8 @@ class RecordParser:
         self._charset = charset
         self._error = etree.XMLSyntaxError
         self._fromstring = etree.fromstring
-        self._parser = etree.XMLParser(
-            resolve_entities=False,
+        parser = partial(
+            etree.XMLParser,
             no_network=True,
             load_dtd=False,
             huge_tree=False,
@@ -267,13 +261,13 @@ class RecordParser:
             remove_pis=True,
             collect_ids=False,
         )
+        self._parser = parser(resolve_entities=False)
+        # A record holds no DOCTYPE, so only what `_declared` writes is declared there.
+        self._declaring = parser(resolve_entities=True)
 
     def __call__(self, data: bytes) -> _Element:
-        """Parse a record.
-
-        Raises:
-            RecordFault: it is not well-formed or not in the charset, or has too many parts.
-        """
+        """Parse a record. Raises RecordFault if it is not well-formed or not in the charset, or has
+        too many parts."""
         if self._charset is not None:
             try:
                 data = data.decode(self._charset).encode("utf-8")
@@ -290,27 +284,26 @@ class RecordParser:
             except self._error as error:
                 if getattr(error, "code", None) not in (_UNKNOWN_ENTITY, _UNKNOWN_PREFIX):
                     raise
-            return self._fromstring(_declared(_REFERENCE.sub(_character, data)), self._parser)
+            return self._fromstring(_declared(data), self._declaring)
         except self._error as error:
             raise _fault(error) from error
 
 
-def _character(match: re.Match[bytes]) -> bytes:
-    """Numeric references for a named character; other text unchanged."""
-    name = (match[1] or b"").decode("ascii")
-    text = None if name in _XML_ENTITIES else html5.get(name + ";")
-    return match[0] if text is None else b"".join(b"&#%d;" % ord(char) for char in text)
-
-
 def _declared(data: bytes) -> bytes:
-    """Declare every prefix that a record uses."""
+    """Declare every prefix and named character that a record uses."""
     tag = data[: data.find(b">")]
     missing = set(_PREFIX.findall(data)) - set(_DECLARED_PREFIX.findall(tag)) - {b"xml", b"xmlns"}
     name = re.match(rb"<[^\s/>]+", data)
-    if not missing or len(missing) > _MOST_PREFIXES or name is None:
-        return data
-    given = b"".join(b' xmlns:%s="urn:prefix:%s"' % (p, p) for p in sorted(missing))
-    return data[: name.end()] + given + data[name.end() :]
+    if name is not None and len(missing) <= _MOST_PREFIXES:
+        given = b"".join(b' xmlns:%s="urn:prefix:%s"' % (p, p) for p in sorted(missing))
+        data = data[: name.end()] + given + data[name.end() :]
+    characters = {
+        name: "".join(f"&#{ord(char)};" for char in html5[f"{name};"])
+        for name in map(bytes.decode, set(_REFERENCE.findall(data)) - _XML_ENTITIES)
+        if f"{name};" in html5
+    }
+    entities = "".join(f'<!ENTITY {name} "{text}">' for name, text in characters.items())
+    return b"<!DOCTYPE record [%s]>" % entities.encode() + data
 
 
 def _fault(error: XMLSyntaxError) -> RecordFault:
