@@ -43,9 +43,9 @@ class Palette(Dialog[Action | str]):
     def __init__(self, actions: Sequence[Action], catalogue: Catalogue) -> None:
         super().__init__()
         self.items: list[Action | AnyEntry] = [*actions, *catalogue.entries]
-        rows = [Row(a.id, a.label, (), a.help, {}) for a in actions]
+        rows = [Row(a.id, a.label, (), a.help, lambda _: None) for a in actions]
         rows += [
-            Row(e.id, e.name, (kind_of(e), *e.tags), e.id, {"kind": kind_of(e)})
+            Row(e.id, e.name, (kind_of(e), *e.tags), e.id, {"kind": kind_of(e)}.get)
             for e in catalogue.entries
         ]
         self._filter = Filter(rows, Schema([Field("kind", "text")]))
