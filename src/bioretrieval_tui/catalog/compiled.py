@@ -50,13 +50,9 @@ def data_folder() -> Path:
 
 
 def load(where: Places | None = None) -> Loaded:
-    """The shipped catalogue with the user's overlays.
-
-    Raises:
-        CatalogueError: the shipped catalogue cannot be read or does not validate (every problem
-            is listed).
-        NotFoundError: there is no catalogue.
-    """
+    """The shipped catalogue with the user's overlays. Raises CatalogueError: the shipped catalogue
+    cannot be read or does not validate (every problem is listed); NotFoundError: there is no
+    catalogue."""
     where = where or places()
     folder = data_folder()
     shipped = sorted(folder.glob("*.yaml"))
@@ -75,11 +71,8 @@ def load(where: Places | None = None) -> Loaded:
 
 
 def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
-    """SHA-256 over the format, our version, and the name and bytes of every file.
-
-    Raises:
-        CatalogueError: a shipped file cannot be read.
-    """
+    """SHA-256 over the format, our version, and the name and bytes of every file. Raises
+    CatalogueError: a shipped file cannot be read."""
     digest = hashlib.sha256(f"{FORMAT_VERSION} {__version__}".encode())
 
     def feed(name: str, data: bytes) -> None:
@@ -137,11 +130,8 @@ def _compiled(key: str, path: Path) -> Compiled | None:
 
 
 def compile_catalogue(folder: Path, overlays: dict[Path, bytes], key: str) -> Compiled:
-    """Validate the YAML of `folder` and the overlays into the compiled form.
-
-    Raises:
-        CatalogueError: the YAML of `folder` has problems.
-    """
+    """Validate the YAML of `folder` and the overlays into the compiled form. Raises CatalogueError:
+    the YAML of `folder` has problems."""
     # PyYAML is imported on this slow path only.
     from bioretrieval_tui.catalog.loader import apply_overlays, parse, read_folder
 

@@ -32,7 +32,6 @@ from bioretrieval_tui.catalog.checked_yaml import (
     shown,
 )
 from bioretrieval_tui.catalog.models import (
-    FORMAT_VERSION,
     LISTS,
     SECTIONS,
     Change,
@@ -57,7 +56,7 @@ class Header(msgspec.Struct):
     """What only the entry file has."""
 
     version: Annotated[Literal[1], msgspec.Meta(description="the version that this program reads")]
-    updated: str | None = None
+    updated: Annotated[str, msgspec.Meta(description="day of the last change")] | None = None
     include: tuple[str, ...] = ()
 
 
@@ -341,12 +340,8 @@ def _template_fault(template: str) -> str | None:
 
 
 def read_folder(folder: Path) -> Files:
-    """The YAML files of a catalogue folder, its entry file first.
-
-    Raises:
-        NotFoundError: there is no `catalog.yaml`.
-        CatalogueError: a file cannot be read.
-    """
+    """The YAML files of a catalogue folder, its entry file first. Raises NotFoundError: there is no
+    `catalog.yaml`; CatalogueError: a file cannot be read."""
     main = folder / MAIN
     if not main.is_file():
         raise NotFoundError(f"no {MAIN} in {folder}", remedy="reinstall bioretrieval-tui")
@@ -364,27 +359,21 @@ def read_folder(folder: Path) -> Files:
 
 
 def parse(files: Files) -> tuple[Draft, Content]:
-    """Validate a catalogue.
-
-    Raises:
-        CatalogueError: with every problem of every file.
-    """
+    """Validate a catalogue. Raises CatalogueError: with every problem of every file."""
     draft = Draft()
     (main, main_data), *rest = files.items()
     add_file(draft, main, main_data, overlay=False, main=True)
     by_name = {path.name: (path, data) for path, data in rest}
     # If the entry file has faults, the other files are checked nevertheless.
     wanted = draft.header.get("include", list(by_name) if draft.problems else [])
-    for name in wanted:
-        if name in by_name:
+    for name in dict.fromkeys((*wanted, *by_name)):
+        if name in wanted and name in by_name:
             add_file(draft, *by_name[name], overlay=False)
-        else:
+            continue
+        message = f"does not include '{shown(name)}', which is there"
+        if name in wanted:
             message = f"includes '{shown(name)}', which is not there"
-            draft.problems.append(Problem(main, message, field="include"))
-    for name in by_name:
-        if name not in wanted:
-            message = f"does not include '{shown(name)}', which is there"
-            draft.problems.append(Problem(main, message, field="include"))
+        draft.problems.append(Problem(main, message, field="include"))
     problems = draft.problems + Checks(draft).run()
     if problems:
         order = {path: number for number, path in enumerate(files)}
@@ -417,7 +406,7 @@ def schema() -> dict[str, Any]:
     """The schema of one catalogue file, any sections of it, as plain JSON values."""
     sections = {**SECTIONS, **LISTS}
     _, components = msgspec.json.schema_components(
-        list(sections.values()), ref_template="#/$defs/{name}"
+        [*sections.values(), Header], ref_template="#/$defs/{name}"
     )
     written = {"text": "string", "number": "number", "bool": "boolean", "set": "array"}
     for entry in SECTIONS.values():
@@ -427,11 +416,7 @@ def schema() -> dict[str, Any]:
         declared = table_of_fields.TABLE.declared_only(str(entry.__struct_config__.tag))
         part["properties"] |= {name: {"type": written[kind]} for name, kind in declared.items()}
         part["required"] = [name for name in part.get("required", []) if name != "kind"]
-    properties: dict[str, Any] = {
-        "version": {"const": FORMAT_VERSION},
-        "updated": {"type": "string", "description": "day of the last change, YYYY-MM-DD"},
-        "include": {"type": "array", "items": {"type": "string"}},
-    }
+    properties = components.pop("Header")["properties"]
     for name, part_type in sections.items():
         properties[name] = {"type": "array", "items": {"$ref": f"#/$defs/{part_type.__name__}"}}
     return {

@@ -171,7 +171,7 @@ class Model(Entry, frozen=True, kw_only=True, tag_field="kind", tag="model"):
 
     @property
     def weights(self) -> str | None:
-        """Repository of the encoder of documents: that of the recipe, else the first of `hub`."""
+        """Hub id or folder of the model that encodes documents, None where it is not known."""
         side = self.encoding and (self.encoding.document or self.encoding.query)
         return (side.model if side else None) or next(iter(self.hub), None)
 

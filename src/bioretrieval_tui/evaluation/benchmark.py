@@ -44,11 +44,8 @@ class Parts:
 def find_parts(folder: Path, split: str | None = None) -> Parts:
     """The files of the benchmark in `folder`; of a plain and a gzipped file, the plain one.
 
-    split: None for `test`, or for the only split.
-
-    Raises:
-        NotFoundError: there is no such folder, file or split (the message names the splits).
-        BioRetrievalError: the folder cannot be read.
+    split: None for `test`, or for the only split. Raises NotFoundError: there is no such folder,
+    file or split (the message names the splits); BioRetrievalError: the folder cannot be read.
     """
     found: dict[str, Path] = {}
     try:
@@ -84,10 +81,8 @@ def _one(folder: Path, name: str) -> Path:
 def read_lines(path: Path, take: Callable[[str, int], None], shape: str) -> None:
     """Give each line that is not blank, with its number, to `take`, which may raise RecordFault.
 
-    shape: the remedy of faults without one.
-
-    Raises:
-        CorpusError: the file cannot be read, or a line is malformed; it is named.
+    shape: the remedy of faults without one. Raises CorpusError: the file cannot be read, or a line
+    is malformed; it is named.
     """
     with SourceReader(path) as source:
         for line in text_lines(source):
@@ -106,10 +101,8 @@ def read_queries(path: Path) -> tuple[dict[str, str], dict[str, int], int]:
     """The queries of `queries.jsonl`, gzipped or not; only the keys `_id` and `text` are read.
 
     Returns the texts by id, in the file's order; the line of each id without text; how many lines
-    give an id again with the same text.
-
-    Raises:
-        CorpusError: the file cannot be read, a line is no query, or an id has two texts.
+    give an id again with the same text. Raises CorpusError: the file cannot be read, a line is no
+    query, or an id has two texts.
     """
     texts: dict[str, str] = {}
     blank: dict[str, int] = {}
@@ -139,10 +132,8 @@ def read_judgements(path: Path) -> tuple[dict[str, dict[str, int]], int, int]:
 
     Grades are integers from -1,000 to 1,000; 0 and less mean not relevant. Returns the grades by
     query and document; how many lines judge a pair again (the last one counts, as for BEIR and
-    ir-measures); and how many of those give another grade.
-
-    Raises:
-        CorpusError: the file cannot be read, a line is no judgement, or there is none.
+    ir-measures); and how many of those give another grade. Raises CorpusError: the file cannot be
+    read, a line is no judgement, or there is none.
     """
     grades: dict[str, dict[str, int]] = {}
     repeated = contradicting = 0
@@ -206,11 +197,9 @@ class BenchmarkFolder:
 def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
     """The benchmark in `folder`; of the corpus only the checksum is read.
 
-    split: None for `test`, or for the only split.
-
-    Raises:
-        NotFoundError: no such folder, file or split. CorpusError: a line is malformed, a judged
-            query has no text, or no judgement is of a known query.
+    split: None for `test`, or for the only split. Raises NotFoundError: no such folder, file or
+    split; CorpusError: a line is malformed, a judged query has no text, or no judgement is of a
+    known query.
     """
     parts = find_parts(folder, split)
     texts, blank, same = read_queries(parts.queries)

@@ -117,11 +117,8 @@ def compare(
     *,
     texts: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """Compare two runs by their values per query; texts: of the queries, to show.
-
-    Raises:
-        UsageError: they are not over the same queries.
-    """
+    """Compare two runs by their values per query; texts: of the queries, to show. Raises
+    UsageError: they are not over the same queries."""
     before, after = values
     if before.keys() != after.keys():
         raise UsageError(

@@ -82,10 +82,7 @@ def query_view(
     most: int = UNJUDGED,
 ) -> QueryView:
     """One query with its judged documents and the top `most` unjudged ones; store: their titles.
-
-    Raises:
-        NotFoundError: the split judges no query of that id. IndexFault: the store is damaged.
-    """
+    Raises NotFoundError: the split judges no query of that id; IndexFault: the store is damaged."""
     graded = judgements_of(benchmark, query)
     places = {
         mode: {name: rank for rank, (name, _) in enumerate(found.get(query, ()), start=1)}
@@ -116,11 +113,8 @@ def query_view(
 
 
 def judgements_of(benchmark: BenchmarkFolder, query: str) -> Mapping[str, int]:
-    """The grades of a query by document id.
-
-    Raises:
-        NotFoundError: the split judges no query of that id.
-    """
+    """The grades of a query by document id. Raises NotFoundError: the split judges no query of that
+    id."""
     if query not in benchmark.judgements:
         import difflib
 

@@ -89,11 +89,8 @@ def folder() -> Path:
 
 
 def records(tell: Callable[[str], None] = lambda _: None) -> list[EvaluationRecord]:
-    """All records, newest first, without unreadable ones, whose faults `tell` receives.
-
-    Raises:
-        BioRetrievalError: the folder cannot be read.
-    """
+    """All records, newest first, without unreadable ones, whose faults `tell` receives. Raises
+    BioRetrievalError: the folder cannot be read."""
     found = []
     try:
         # A name that begins with a dot is being written.
@@ -112,22 +109,16 @@ def records(tell: Callable[[str], None] = lambda _: None) -> list[EvaluationReco
 
 
 def save(record: EvaluationRecord) -> Path:
-    """Write a record, replacing one of the same id; returns its path.
-
-    Raises:
-        BioRetrievalError: it cannot be written; then nothing has changed.
-    """
+    """Write a record, replacing one of the same id; returns its path. Raises BioRetrievalError: it
+    cannot be written; then nothing has changed."""
     data = msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
     save_file(path := _path(record.id), data, "the evaluation")
     return path
 
 
 def remove(identifier: str) -> None:
-    """Delete one record.
-
-    Raises:
-        NotFoundError: there is none of this id. BioRetrievalError: it cannot be deleted.
-    """
+    """Delete one record. Raises NotFoundError: there is none of this id; BioRetrievalError: it
+    cannot be deleted."""
     try:
         _path(identifier).unlink()
     except FileNotFoundError:
@@ -139,11 +130,8 @@ def remove(identifier: str) -> None:
 
 
 def find(name: str) -> EvaluationRecord:
-    """The record of that id, or the only one whose id begins with `name`.
-
-    Raises:
-        NotFoundError: there is none, or there are several.
-    """
+    """The record of that id, or the only one whose id begins with `name`. Raises NotFoundError:
+    there is none, or there are several."""
     begun = [record for record in records() if name and record.id.startswith(name)]
     begun = [record for record in begun if record.id == name] or begun
     if not begun:

@@ -111,19 +111,13 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
         return [(one, recipe) for one, recipe in named if one and one != embedded.MODEL_ID]
 
 
-class Latency(msgspec.Struct, frozen=True):
-    """Milliseconds per query, run one after the other, warm: median and 95th percentile."""
-
-    p50: float
-    p95: float
-
-
 class ModeReport(msgspec.Struct, frozen=True):
-    """One mode: means by metric, and the published scores for comparison."""
+    """One mode: means by metric, median and 95th percentile of the milliseconds per query (run one
+    after the other, warm), and the published scores for comparison."""
 
     mode: str
     metrics: dict[str, float]
-    latency_ms: Latency
+    latency_ms: dict[str, float]
     published: tuple[Reference, ...] = ()
 
 
@@ -220,7 +214,7 @@ def evaluate_folder(
                 id=records.record_id(report.benchmark, report.model, one.mode, unique),
                 mode=one.mode,
                 metrics=one.metrics,
-                latency_ms=msgspec.structs.asdict(one.latency_ms),
+                latency_ms=one.latency_ms,
                 per_query=dict(values[one.mode]),
                 keep_own=request.keep_own,
                 reranker=request.reranker if one.mode == RERANK else None,
@@ -257,42 +251,38 @@ def view_query(
 
 def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
     """Refuse an impossible request before any work; returns the scores by query of the records that
-    `compare` names.
-
-    Raises:
-        UsageError: an unknown or repeated mode, none, an impossible depth, no reranker for the mode
-            `rerank`, a folder instead of a file, or a `compare` without two comparable runs.
-            NotFoundError: no such index, folder or record. IndexFault: the index is of another
-            model.
-    """
+    `compare` names. Raises UsageError: an unknown or repeated mode, none, an impossible depth, no
+    reranker for the mode `rerank`, a folder instead of a file, or a `compare` without two
+    comparable runs; NotFoundError: no such index, folder or record; IndexFault: the index is of
+    another model."""
     modes = f"modes: {', '.join(MODES)}"
-    if not request.modes:
-        raise UsageError("no mode is given", remedy=modes)
-    for mode in request.modes:
-        if mode not in MODES:
-            raise UsageError(f"there is no mode {mode!r}", remedy=modes)
-    if len(set(request.modes)) != len(request.modes):
-        raise UsageError("a mode is given twice", remedy="name every mode once")
-    if not DEPTH <= request.depth <= MOST:
-        raise UsageError(
+    unknown = [mode for mode in request.modes if mode not in MODES]
+    unranked = RERANK in request.modes and request.reranker is None
+    for wrong, message, remedy in (
+        (not request.modes, "no mode is given", modes),
+        (unknown, f"there is no mode {''.join(unknown[:1])!r}", modes),
+        (len(set(request.modes)) < len(request.modes), "a mode is given twice", "name each once"),
+        (
+            not DEPTH <= request.depth <= MOST,
             f"a depth of {request.depth:,} is not possible",
-            remedy=f"use {DEPTH} to {MOST:,}: R@100 needs {DEPTH}",
-        )
-    if RERANK in request.modes and request.reranker is None:
-        raise UsageError("no cross-encoder is named for the mode rerank", remedy="name one")
+            f"use {DEPTH} to {MOST:,}: R@100 needs {DEPTH}",
+        ),
+        (unranked, "no cross-encoder is named for the mode rerank", "name one"),
+    ):
+        if wrong:
+            raise UsageError(message, remedy=remedy)
     for named, what in ((request.run_file, "run"), (request.per_query, "scores by query")):
-        path = None if named is None else Path(named)
-        if path is not None and not path.absolute().parent.is_dir():
-            raise NotFoundError(f"the folder for the {what}, {path.parent}, is not there")
-        if path is not None and path.is_dir():
-            raise UsageError(f"{path} is a folder", remedy=f"name a file for the {what}")
-    if request.index is not None:
-        manifest = manifest_of(request.index)
-        if request.model is not None and manifest.model != request.model:
-            raise IndexFault(
-                f"index {request.index} was built with {manifest.model}, not {request.model}",
-                remedy="omit --model, or omit --index to build one with that model",
-            )
+        folder = None if named is None else Path(named).absolute().parent
+        if folder is not None and not folder.is_dir():
+            raise NotFoundError(f"the folder for the {what}, {folder}, is not there")
+        if named is not None and Path(named).is_dir():
+            raise UsageError(f"{named} is a folder", remedy=f"name a file for the {what}")
+    model = None if request.index is None else manifest_of(request.index).model
+    if request.model not in (None, model or request.model):
+        raise IndexFault(
+            f"index {request.index} was built with {model}, not {request.model}",
+            remedy="omit --model, or omit --index to build one with that model",
+        )
     found: dict[str, Mapping[str, float]] = {}
     for side in () if request.compare is None else _sides(request.compare):
         if side in request.modes:
@@ -326,14 +316,12 @@ def _notes(benchmark: BenchmarkFolder, absent: int, own: int, match: Match | Non
     whose own document was left out."""
     yield from benchmark.notes
     if absent:
-        documents = "document is" if absent == 1 else "documents are"
-        said = "not in the corpus: counted as not found, as trec_eval does"
-        yield f"{absent:,} judged {documents} {said}"
+        documents = "1 judged document is" if absent == 1 else f"{absent:,} judged documents are"
+        yield f"{documents} not in the corpus: counted as not found, as trec_eval does"
     if own:
-        yield (
-            f"for {own:,} {'query' if own == 1 else 'queries'} a document with the query's own"
-            " id was left out, as BEIR does; --keep-own ranks it"
-        )
+        queries = "1 query" if own == 1 else f"{own:,} queries"
+        left_out = "a document with the query's own id was left out, as BEIR does"
+        yield f"for {queries} {left_out}; --keep-own ranks it"
     if match is not None and match.note:
         yield match.note
 
@@ -377,7 +365,7 @@ class Run:
 
     mode: str
     rankings: Mapping[str, Ranking]
-    latency: Latency
+    latency: dict[str, float]
     own: int = 0
 
 
@@ -416,15 +404,12 @@ def run_mode(
         rankings[query] = ranking[:depth]
     reporter(Progress("running", total, total, unit="queries", note=mode))
     p50, p95 = np.percentile(np.array(seconds) * 1000, (50, 95)).tolist()
-    return Run(mode, rankings, Latency(round(p50, 3), round(p95, 3)), own)
+    return Run(mode, rankings, {"p50": round(p50, 3), "p95": round(p95, 3)}, own)
 
 
 def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
-    """For each document that has them, the other ids of its text.
-
-    Raises:
-        IndexFault: the store is damaged.
-    """
+    """For each document that has them, the other ids of its text. Raises IndexFault: the store is
+    damaged."""
     by_label: dict[int, list[str]] = {}
     for name, label in store.all_aliases():
         by_label.setdefault(label, []).append(name)
@@ -561,12 +546,10 @@ def ensure_index(
     vectors: False where only BM25 runs: nothing is encoded and no model is loaded.
 
     An index built from the same bytes by the same model, revision and recipe is reused; a damaged
-    or changed one is built again. An interrupted build resumes where its vectors end.
-
-    Raises:
-        CorpusError: a line of the corpus is malformed; it is named. ModelError: the model or its
-            recipe is missing. IndexFault: the index cannot be written. Also what `reporter`
-            raises. In every case no index has changed.
+    or changed one is built again. An interrupted build resumes where its vectors end. Raises
+    CorpusError: a line of the corpus is malformed; it is named; ModelError: the model or its recipe
+    is missing; IndexFault: the index cannot be written. Also what `reporter` raises. In every case
+    no index has changed.
     """
     facts = embedded_facts()
     if (model, recipe) != (embedded.MODEL_ID, None):

@@ -42,12 +42,8 @@ def run_paths(path: Path, modes: Sequence[str]) -> dict[str, Path]:
 
 def write_run(path: Path, rankings: Mapping[str, Ranking], tag: str) -> None:
     """Write a run file atomically, with scores that read back as the same numbers; tag: its last
-    column, without white space.
-
-    Raises:
-        BioRetrievalError: an id holds white space, which the format cannot represent, or the file
-            cannot be written; an earlier file is then unchanged.
-    """
+    column, without white space. Raises BioRetrievalError: an id holds white space, which the format
+    cannot represent, or the file cannot be written; an earlier file is then unchanged."""
     lines = []
     for query, ranking in rankings.items():
         for name in (query, *(name for name, _ in ranking)):
@@ -63,11 +59,8 @@ def write_run(path: Path, rankings: Mapping[str, Ranking], tag: str) -> None:
 
 
 def read_run(path: Path) -> dict[str, Ranking]:
-    """The rankings of a run file, in the order of their scores as trec_eval sorts them.
-
-    Raises:
-        NotFoundError: it does not exist. CorpusError: it cannot be read, or a line is malformed.
-    """
+    """The rankings of a run file, in the order of their scores as trec_eval sorts them. Raises
+    NotFoundError: it does not exist; CorpusError: it cannot be read, or a line is malformed."""
     scores: dict[str, dict[str, float]] = {}
 
     def take(line: str, _: int) -> None:

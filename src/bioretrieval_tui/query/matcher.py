@@ -224,7 +224,8 @@ class Filter:
                 fit = _kept(self._fits, text, self._fit)
                 return frozenset(fit.scores if fuzzy or not fit.fuzzy else ())
             case Phrase(text):
-                return _kept(self._sets, node, lambda _: self._phrase(text))
+                found = map(self._everywhere.whole, needles(text))
+                return _kept(self._sets, node, lambda _: frozenset(chain.from_iterable(found)))
             case Not(inner):
                 return self._all - self._fitting(inner, fuzzy=False)
             case All(nodes):
@@ -287,10 +288,6 @@ class Filter:
     def _tag_begins(self, needle: str) -> Iterable[int]:
         begun = f"\n{needle}"
         return chain.from_iterable(rows for tags, rows in self._tags.items() if begun in tags)
-
-    def _phrase(self, text: str) -> frozenset[int]:
-        """Rows that have these words in this order, none cut."""
-        return frozenset(chain.from_iterable(map(self._everywhere.whole, needles(text))))
 
     def _mistyped(self, word: str) -> Fit:
         """Rows with a word one or two slips away, or with a name that has the letters in order."""

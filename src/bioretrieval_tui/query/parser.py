@@ -72,12 +72,9 @@ class UnfinishedFilterError(FilterError):
 
 
 def parse(expression: str, schema: Schema) -> Node:
-    """The meaning of `expression` over the fields of `schema`.
-
-    Raises:
-        UnfinishedFilterError: it is incomplete (open quote or parenthesis, operator at the end).
-        FilterError: it has another fault.
-    """
+    """The meaning of `expression` over the fields of `schema`. Raises UnfinishedFilterError: it is
+    incomplete (open quote or parenthesis, operator at the end); FilterError: it has another
+    fault."""
     if len(expression) > LONGEST:
         raise FilterError(
             f"a filter of {len(expression):,} characters is too long",

@@ -40,11 +40,8 @@ class Field:
 
 
 class Schema:
-    """The fields of one kind of row. Names and aliases are looked up without regard to case.
-
-    Raises:
-        ValueError: a name or alias is used twice, is reserved (has, is) or cannot be written.
-    """
+    """The fields of one kind of row. Names and aliases are looked up without regard to case. Raises
+    ValueError: a name or alias is used twice, is reserved (has, is) or cannot be written."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self.fields: tuple[Field, ...] = tuple(fields)
@@ -99,10 +96,8 @@ def interval(text: str, operator: str) -> Interval:
     """What `operator` (: = > >= < <=) followed by `text` accepts.
 
     After `:` a number with a unit means all that round to it (171K: from 170,500 to below 171,500);
-    after `=` only itself.
-
-    Raises:
-        BadValueError: not a number, a range after > or <, a range whose ends are reversed.
+    after `=` only itself. Raises BadValueError: not a number, a range after > or <, a range whose
+    ends are reversed.
     """
     if _DOTS.search(text):
         if operator not in (":", "="):

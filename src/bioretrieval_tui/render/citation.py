@@ -91,11 +91,8 @@ def citable(entry: AnyEntry) -> bool:
 
 
 def cite_entry(entry: AnyEntry) -> Citation:
-    """A citable entry as a work to cite: a paper by `cite`, anything else by its address.
-
-    Raises:
-        ValueError: the entry is not citable.
-    """
+    """A citable entry as a work to cite: a paper by `cite`, anything else by its address. Raises
+    ValueError: the entry is not citable."""
     more = tuple(
         (row.cite, escape(str(found)))
         for row in table.TABLE.of(kind_of(entry))
@@ -348,13 +345,6 @@ def latex_address(url: str) -> str:
 # BibTeX --------------------------------------------------------------------------------------
 
 
-def entry_text(citation: Citation, *, key: str | None = None) -> str:
-    """One BibTeX entry that ends with a newline. Field values are LaTeX."""
-    lines = [f"@{citation.type}{{{key or citation.key},"]
-    lines += [f"  {name} = {{{value}}}," for name, value in citation.fields]
-    return "\n".join([*lines, "}"]) + "\n"
-
-
 def bibliography(citations: Collection[Citation]) -> Iterator[str]:
     """The entries with an empty line between them.
 
@@ -367,5 +357,6 @@ def bibliography(citations: Collection[Citation]) -> Iterator[str]:
         keys = (citation.key + ending for ending in endings)
         # BibTeX does not tell Lee2020 from lee2020.
         key = next(key for key in keys if key.casefold() not in used)
-        yield ("\n" if used else "") + entry_text(citation, key=key)
+        lines = "".join(f"  {name} = {{{value}}},\n" for name, value in citation.fields)
+        yield ("\n" if used else "") + f"@{citation.type}{{{key},\n{lines}}}\n"
         used.add(key.casefold())

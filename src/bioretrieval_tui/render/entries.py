@@ -7,23 +7,22 @@ columns of the kind's list; a record has every field of the kind, defaults inclu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.fields import EntryField
 from bioretrieval_tui.catalog.models import (
+    SECTIONS,
     AnyEntry,
     Benchmark,
     CheckVector,
     Claim,
     Encoding,
     Kind,
-    Link,
     Loaders,
     Model,
     Note,
@@ -50,15 +49,7 @@ from bioretrieval_tui.render.sheet import (
 from bioretrieval_tui.terminal.clean import safe_url
 from bioretrieval_tui.util.formatting import figure, short
 
-TITLES: dict[str, str] = {
-    "paper": "Papers",
-    "model": "Models",
-    "dataset": "Datasets",
-    "benchmark": "Benchmarks",
-    "recipe": "Recipes",
-    "milestone": "Timeline",
-    "step": "Path",
-}
+_SECTIONS = {str(kind.__struct_config__.tag): name for name, kind in SECTIONS.items()}
 GRADES = {
     "A": "the authors' own code or card was read",
     "B": "third-party code was read",
@@ -74,9 +65,8 @@ def entry_sheet(
 ) -> Sheet:
     """Entries as rows, whole records and citations.
 
-    Args:
-        entries: of one kind, or mixed; their order is kept.
-        kind: the requested kind, which an empty list does not show.
+    entries: of one kind, or mixed; their order is kept; kind: the requested kind, which an empty
+    list does not show.
     """
     kinds = {kind_of(entry) for entry in entries} or {kind or ""}
     only = kinds.pop() if len(kinds) == 1 else ""
@@ -91,7 +81,7 @@ def entry_sheet(
         return made, lambda entry: cell(row, entry, catalogue)
 
     return sheet_of(
-        TITLES.get(only, "Catalogue"),
+        _SECTIONS.get(only, "catalogue").capitalize(),
         [of(row) for row in (by_name["id"], *readers, *trailing)],
         entries,
         record,
@@ -101,10 +91,8 @@ def entry_sheet(
 
 def column_of(row: EntryField, *, data_only: bool = False) -> Column:
     """The column of a field."""
-    look = row.column
-    title = look.heading or row.title
-    made = Column(row.name, title, "left", look.weight, look.width, data_only)
-    return replace(made, align="right") if row.type == "number" else made
+    align: Literal["left", "right"] = "right" if row.type == "number" else "left"
+    return Column(row.name, row.heading or row.title, align, row.weight, row.width, data_only)
 
 
 def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
@@ -202,8 +190,7 @@ def result_sheet(
 ) -> Sheet:
     """Results as rows in the order given; the value is the published fraction, not rounded.
 
-    Args:
-        names: display names of models and benchmarks by id.
+    names: display names of models and benchmarks by id.
     """
 
     def value(result: Result) -> Cell:
@@ -281,9 +268,13 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
             for claim in entry.facts
         ),
     ]  # fmt: skip
+    links = [
+        fact(one.label, Inline(one.url.partition("://")[2].rstrip("/") or one.url, url=one.url))
+        for one in entry.links
+    ]
     sections: list[Section] = [
         Group("Details", tuple(details)),
-        Group("Links", tuple(map(_link, entry.links)), "links"),
+        Group("Links", tuple(links), "links"),
         Group("Related", tuple(_related(entry, catalogue, away=away)), "jumps"),
         _results(entry, catalogue, numbers),
         Group("Encoding", tuple(_fields(entry, catalogue, "Encoding", numbers))),
@@ -390,11 +381,6 @@ _FORMS: dict[str, Callable[[Any], Text]] = {
 }
 """By the form of a field: how one of its values is shown."""
 _LINES = frozenset(("code", "subsets", "loaders", "pairs", "lines"))
-
-
-def _link(item: Link) -> Fact:
-    shown = item.url.partition("://")[2].rstrip("/") if safe_url(item.url) else item.url
-    return fact(item.label, Inline(shown, url=item.url))
 
 
 def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[Fact]:

@@ -293,7 +293,7 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
         rows.append(
             {"run": Shown(run.mode, mode_name(run.mode))}
             | {_key(name): _score(value) for name, value in run.metrics.items()}
-            | {f"{name}_ms": _score(getattr(run.latency_ms, name), 1) for name in _LATENCIES}
+            | {f"{name}_ms": _score(run.latency_ms[name], 1) for name in _LATENCIES}
             | {"model": report.model, "source": "own", "kind": "run"}
         )
         for one in run.published:

@@ -25,11 +25,8 @@ _NAMES: dict[str, Format] = {**{name: name for name in FORMATS}, **ALIASES}
 
 
 def resolve(name: str | None, *, terminal: bool) -> Format:
-    """The format of that name; with no name, table for a terminal and markdown for a pipe.
-
-    Raises:
-        UsageError: there is no such format; the remedy names the nearest, or all.
-    """
+    """The format of that name; with no name, table for a terminal and markdown for a pipe. Raises
+    UsageError: there is no such format; the remedy names the nearest, or all."""
     if name is None:
         return "table" if terminal else "markdown"
     wanted = name.strip().casefold()
@@ -52,10 +49,8 @@ def render(
 ) -> Iterator[str]:
     """The sheet as text, in chunks that each end with a newline; joined, they are the whole.
 
-    Args:
-        width: cells of the terminal that a table may take, None for as many as it needs.
-        colour: a table may use the terminal's sixteen colours.
-        links: a table may use OSC 8 links.
+    width: cells of the terminal that a table may take, None for as many as it needs; colour: a
+    table may use the terminal's sixteen colours; links: a table may use OSC 8 links.
 
     `width`, `colour` and `links` are for table; the other formats look the same everywhere.
     """

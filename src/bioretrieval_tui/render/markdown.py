@@ -47,8 +47,7 @@ def code(text: str) -> str:
 def link(text: str, url: str | None) -> str:
     """A link, its text escaped; the text alone where there is no address.
 
-    Args:
-        url: an address that `terminal.clean.safe_url` let through.
+    url: an address that `terminal.clean.safe_url` let through.
     """
     if url and text == url:
         return f"<{_destination(url)}>"

@@ -165,27 +165,21 @@ def markdown(page: Page) -> Iterator[str]:
             yield f"\n## {escape(section.title)}\n"
         yield "\n"
         if isinstance(section, Group):
-            yield from map(_fact, section.facts)
+            for item in section.facts:
+                mark = "" if item.status == "confirmed" else f" ({item.status})"
+                label = f"- **{escape(item.label)}**"
+                values = [_inline(value) for value in item.values]
+                if item.listed:
+                    yield f"{label}{mark}:\n" + "".join(f"  - {value}\n" for value in values)
+                else:
+                    yield f"{label}: {', '.join(values)}{mark}\n"
         elif isinstance(section, Prose):
-            yield from _prose(section)
+            for number, paragraph in enumerate(section.paragraphs, 1):
+                gap = "\n" if number > 1 else ""
+                before = {"plain": gap, "bullets": "- ", "numbers": f"{number}. "}[section.style]
+                yield f"{before}{_inline(paragraph)}\n"
         else:
             yield from table(section)
-
-
-def _fact(item: Fact) -> str:
-    mark = "" if item.status == "confirmed" else f" ({item.status})"
-    label = f"- **{escape(item.label)}**"
-    values = [_inline(value) for value in item.values]
-    if item.listed:
-        return f"{label}{mark}:\n" + "".join(f"  - {value}\n" for value in values)
-    return f"{label}: {', '.join(values)}{mark}\n"
-
-
-def _prose(section: Prose) -> Iterator[str]:
-    for number, paragraph in enumerate(section.paragraphs, 1):
-        gap = "\n" if number > 1 else ""
-        before = {"plain": gap, "bullets": "- ", "numbers": f"{number}. "}[section.style]
-        yield f"{before}{_inline(paragraph)}\n"
 
 
 def _inline(parts: Text) -> str:

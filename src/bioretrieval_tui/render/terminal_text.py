@@ -34,10 +34,8 @@ def render(
 ) -> Iterator[str]:
     """Heading and rows, a line each; where columns did not fit, a last line that names them.
 
-    Args:
-        width: cells that a line may take, None for as many as the content needs.
-        colour: use bold and the terminal's sixteen colours.
-        links: make each cell that leads somewhere an OSC 8 link.
+    width: cells that a line may take, None for as many as the content needs; colour: use bold and
+    the terminal's sixteen colours; links: make each cell that leads somewhere an OSC 8 link.
     """
     places = readable(sheet)
     columns = [sheet.columns[place] for place in places]
@@ -109,15 +107,12 @@ def cut(text: str, width: int) -> str:
 def fit(columns: Sequence[Column], natural: Sequence[int], width: int | None) -> list[int]:
     """Widths of the leading columns that fit; columns from the right are left out when too few.
 
-    Args:
-        columns: the shown columns.
-        natural: cells of the widest content of each, heading included.
-        width: cells in all, None for no limit.
+    columns: the shown columns; natural: cells of the widest content of each, heading included;
+    width: cells in all, None for no limit.
 
-    Returns:
-        One width for each column that is kept, at least one; with the gaps they take at most
-        `width`. Right-aligned columns are never narrower than their content, since a cut number is
-        another number.
+    Returns One width for each column that is kept, at least one; with the gaps they take at most
+    `width`. Right-aligned columns are never narrower than their content, since a cut number is
+    another number.
     """
     if width is None:
         return list(natural)

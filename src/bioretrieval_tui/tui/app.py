@@ -18,7 +18,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.console import RenderableType
 from textual import on, work
+from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
@@ -36,7 +38,7 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageE
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.paths import full_traceback, keep_report, places
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.driver import CompactDriver
+from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
@@ -46,14 +48,13 @@ from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
-    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
+    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
-    from bioretrieval_tui.terminal.clipboard import CopyResult
-    from bioretrieval_tui.tui.dialogs.fetch_dialogs import Wish
+    from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
@@ -393,10 +394,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             shown = shows == "jobs" or (shows and self.jobs.evaluation is not None)
             self.status.working("" if shown else job_hint(self.jobs))
 
-    def _job_ended(self, outcome: JobOutcome) -> None:
+    def _job_ended(self, outcome: JobRecord) -> None:
         if not self.screen_stack:
             return
-        self.say(outcome.line, "bar.strong" if outcome.role == "ok" else outcome.role)
+        self.say(outcome.message, "bar.strong" if outcome.role == "ok" else outcome.role)
         for pane in self._panes():
             pane.job_ended(outcome)
         if outcome.removed == self.index:
@@ -454,17 +455,16 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self, before: FetchRequest | None = None, *, query: str = "", index: str = ""
     ) -> None:
         """Ask what to fetch. before: the last request; without it, `query` and `index` are used."""
-        from bioretrieval_tui.backend.protocol import FetchJob
         from bioretrieval_tui.online.spool import FetchRequest
         from bioretrieval_tui.tui.dialogs.fetch_dialogs import USUAL, FetchDialog
 
-        def wished(wish: Wish | None) -> None:
-            if wish is not None and wish.preview:
+        def wished(wish: FetchJob | FetchRequest | None) -> None:
+            if isinstance(wish, FetchRequest):
                 self._remember()
-                self.found.begin(wish.request)
+                self.found.begin(wish)
                 self.run_worker(self.show_pane("found"))
             elif wish is not None:
-                self.begin_job(FetchJob(wish.request))
+                self.begin_job(wish)
 
         request = before or FetchRequest("pubmed", query, most=USUAL, index=index or None)
         self.push_screen(FetchDialog(self._index_names(), request), wished)
@@ -484,7 +484,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             exists = name in self._index_names()
             # A build that failed or was stopped left no index, but its papers are in the file.
             before = self.jobs.outcomes.get(name)
-            begun = before and not before.done and not isinstance(before.job, RemoveJob)
+            begun = before and before.state != "done" and not isinstance(before.job, RemoveJob)
             path = keep_starred(name, papers, restart=not (exists or begun))
             job = (AddJob if exists else BuildJob)(name, (str(path),))
             self.begin_job(job, again=True)  # one that runs may have read the file already
@@ -534,6 +534,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.say(f"Theme: {name}")
         self.settings.set_setting("theme", name)
 
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Send the cells that an update changes, where Textual would send whole widgets."""
+        driver = self._driver
+        if isinstance(driver, CompactDriver) and isinstance(renderable, CompositorUpdate):
+            renderable = CompactUpdate(renderable, driver)
+        super()._display(screen, renderable)
+
     def action_redraw(self) -> None:
         """Draw everything again, in case another program wrote on the screen."""
         if isinstance(self._driver, CompactDriver):
@@ -555,7 +562,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     @work(exclusive=True, group="open")
     async def open_link(self, url: str) -> None:
         """Open an address in the user's browser; if that is not possible, show it and copy it."""
-        from bioretrieval_tui.terminal.opening import open_url
+        from bioretrieval_tui.terminal.desktop import open_url
 
         result = await asyncio.to_thread(open_url, url, self.capabilities)
         if result.action == "show":
@@ -576,7 +583,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     async def _copied(self, text: str) -> CopyResult:
         """Copy, in a thread: a clipboard may take 0.2 seconds to refuse."""
-        from bioretrieval_tui.terminal.clipboard import copy
+        from bioretrieval_tui.terminal.desktop import copy
 
         def write(data: str) -> None:
             if self._driver is not None:
@@ -589,9 +596,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """Show raw text that a mouse can select, in a dialog."""
-        from bioretrieval_tui.tui.dialogs.dialog import TextDialog
+        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, text_lines
 
-        self.push_screen(TextDialog(title, text, note))
+        self.push_screen(PageDialog(text_lines(title, text, note), fitted=True))
 
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the extension sets the format."""
@@ -611,10 +618,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
 
     def action_help(self) -> None:
-        from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
+        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
 
-        pane = self.pane
-        self.push_screen(HelpDialog(pane.heading, (*pane.SCOPES, *pane.MORE_SCOPES)))
+        scopes = (*self.pane.SCOPES, *self.pane.MORE_SCOPES)
+        self.push_screen(PageDialog(help_lines(self.pane.heading, scopes)))
 
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bioretrieval_tui.backend.protocol import MAKES_INDEX
+from bioretrieval_tui.backend.protocol import MAKES_INDEX, ListIndexes
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
@@ -47,7 +47,7 @@ class IndexesSession:
     async def load(self) -> None:
         """Read the indexes again; the command line may have changed them."""
         try:
-            self.infos = await self._context.client.list_indexes()
+            self.infos = await self._context.client.ask(ListIndexes())
             self.problem = ""
         except BioRetrievalError as error:
             self.problem = error.line()
@@ -55,7 +55,7 @@ class IndexesSession:
     def rows(self) -> list[IndexRow]:
         """All rows by name: indexes, and those whose first build runs, waits or failed."""
         jobs = self._context.jobs
-        failed = [outcome.job for outcome in jobs.outcomes.values() if not outcome.done]
+        failed = [outcome.job for outcome in jobs.outcomes.values() if outcome.state != "done"]
         made = {job.target for job in (*jobs.all, *failed) if isinstance(job, MAKES_INDEX)}
         infos = {info.name: info for info in self.infos}
         return [IndexRow(name, infos.get(name)) for name in sorted(made | infos.keys())]

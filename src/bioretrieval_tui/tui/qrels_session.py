@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
+from bioretrieval_tui.backend.protocol import (
+    EvaluateJob,
+    EvaluationSummary,
+    OpenBenchmark,
+    ViewQuery,
+)
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -23,7 +28,7 @@ from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.paths import Places, save_file
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 
@@ -71,9 +76,9 @@ class QrelsSession:
     async def _show_kept(self, job: EvaluateJob, kept: EvaluationSummary) -> None:
         """Show the queries; rank them again if the files have changed since they were ranked."""
         try:
-            rows = await self.face.owner.client.open_benchmark(
-                Path(job.folder), kept.split, kept.sha256, kept.index, run_files(job, kept)
-            )
+            folder, runs = str(Path(job.folder).absolute()), run_files(job, kept)
+            request = OpenBenchmark(folder, kept.split, kept.sha256, kept.index, runs)
+            rows = await self.face.owner.client.ask(request)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
@@ -94,12 +99,12 @@ class QrelsSession:
             self.face.owner.say("This benchmark is being ranked, or waits, already")
         self.face.show_message("Ranking; it continues while other panes are shown.")
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         """Show the queries of a finished evaluation, if it is of this job."""
         if self.job is None or outcome.job != self.job:
             return
         if outcome.evaluation is None:
-            self._fail(outcome.line)
+            self._fail(outcome.message)
             return
         try:
             keep_rankings(self.job, outcome.evaluation)
@@ -161,7 +166,7 @@ class QrelsSession:
 
     async def _look_up(self, query: str) -> None:
         try:
-            view = await self.face.owner.client.view_query(query)
+            view = await self.face.owner.client.ask(ViewQuery(query))
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
@@ -253,8 +258,8 @@ def encoder_of(catalogue: Catalogue, model: str | None) -> tuple[str | None, Enc
     model: catalogue id, hub id or folder."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
-    models = catalogue.of_type(Model)
-    entry = next((one for one in models if model == one.id or model in one.hub), None)
+    named = catalogue.by_id.get(model or "")
+    entry = named if isinstance(named, Model) else catalogue.model_of_hub(model or "")
     if model in (None, MODEL_ID) or (entry and MODEL_ID in entry.hub):
         return None, None
     return (entry.weights or model, entry.encoding) if entry else (model, None)

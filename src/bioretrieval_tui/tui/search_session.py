@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bioretrieval_tui.backend.protocol import Reranker
+from bioretrieval_tui.backend.protocol import (
+    EnsureCatalogue,
+    Explain,
+    ListIndexes,
+    Reranker,
+    Search,
+    Similar,
+)
 from bioretrieval_tui.errors import (
     BioRetrievalError,
     FilterError,
@@ -39,10 +46,10 @@ from bioretrieval_tui.tui.index_session import short_model
 if TYPE_CHECKING:
     from textual.worker import Worker
 
-    from bioretrieval_tui.backend.protocol import CatalogueReady
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
+    from bioretrieval_tui.search.catalogue_index import Ensured
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
 HITS = 100
@@ -303,19 +310,19 @@ class SearchSession:
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
         with contextlib.suppress(BioRetrievalError):  # the first query reports it
-            await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
+            await self.owner.client.ask(Search(CATALOGUE, Query(text="warm", k=1)))
 
-    async def _ensure_catalogue(self, vectors: bool) -> CatalogueReady:
+    async def _ensure_catalogue(self, vectors: bool) -> Ensured:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.owner.catalogue)
-        return await self.owner.client.ensure_catalogue(
-            documents, fingerprint(documents), vectors=vectors, on_progress=self.tell_progress
+        return await self.owner.client.ask(
+            EnsureCatalogue(fingerprint(documents), documents, vectors), self.tell_progress
         )
 
     async def learn(self) -> None:
         """Read model, fields and number of documents of each index."""
-        self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
+        self.infos = {info.name: info for info in await self.owner.client.ask(ListIndexes())}
         self.face.head()
 
     async def next_index(self) -> str:
@@ -415,7 +422,7 @@ class SearchSession:
         try:
             for mode, stream in beside if self.beside else ((question.mode, "search"),):
                 asked = msgspec.structs.replace(question, mode=mode)
-                answer = await self.owner.client.search(asked, index=index, stream=stream)
+                answer = await self.owner.client.ask(Search(index, asked, stream))
                 views.append(HitView(index, asked, answer, asked.where))
         except InterruptedByUser:
             return
@@ -482,10 +489,9 @@ class SearchSession:
         try:
             name, reranker = await asyncio.to_thread(installed_reranker, self.owner.catalogue)
             self.tell(("reranking the top hits, esc cancels", "dim"))
-            answer = await self.owner.client.search(
-                question, index=index, reranker=reranker, on_progress=self.tell_progress,
-                on_part=before,
-            )  # fmt: skip
+            answer = await self.owner.client.ask(
+                Search(index, question, reranker=reranker), self.tell_progress, before
+            )
         except InterruptedByUser:
             self.tell()
             return
@@ -511,14 +517,14 @@ class SearchSession:
             if index == CATALOGUE and self._with_vectors is False:
                 await self._ensure_catalogue(True)
                 self._with_vectors = True
-            answer = await client.similar(hit.id, index=index, k=SIMILAR, where=where)
+            answer = await client.ask(Similar(index, hit.id, SIMILAR, where))
         except BioRetrievalError:
             self.tell()
             raise
         if index != CATALOGUE and self.ready and self._with_vectors:
             with contextlib.suppress(BioRetrievalError):  # the documents are shown without them
-                found = await client.similar(
-                    hit.id, index=index, k=NEAR, into=CATALOGUE, stream="near"
+                found = await client.ask(
+                    Similar(index, hit.id, NEAR, into=CATALOGUE, stream="near")
                 )
                 near = found.hits
         before = (self.shown, self.face.cursor)
@@ -549,7 +555,7 @@ class SearchSession:
             question = msgspec.structs.replace(question, mode="hybrid")
         told: list[Explanation] = []
         with contextlib.suppress(BioRetrievalError):  # the page is shown without it
-            told = await self.owner.client.why(question, [hit.id], index=view.index)
+            told = await self.owner.client.ask(Explain(view.index, question, [hit.id]))
         if self.view is view and told:
             self.reasons[hit.id] = told[0]
             self.face.show_reason(hit.id)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.backend.jobs import JobOutcome
+from bioretrieval_tui.backend.jobs import JobRecord
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -28,7 +28,7 @@ from bioretrieval_tui.tui.work_lines import outcome_lines
 from bioretrieval_tui.util.formatting import size
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.tui.dialogs.file_dialogs import PickerDialog
+    from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
 EMPTY = (
     "No index of your own yet.\n\n"
@@ -152,7 +152,7 @@ class IndexesPane(Pane):
             if self.row is not None and self.owner.jobs.of(self.row.name):
                 self.show_page()
 
-    def job_ended(self, outcome: JobOutcome) -> None:  # noqa: ARG002 - the queue keeps it
+    def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - the queue keeps it
         self.in_background("indexes", self._read)
 
     def _begin(self, job: Job) -> None:
@@ -167,22 +167,23 @@ class IndexesPane(Pane):
 
     def action_build(self) -> None:
         """Ask what to build; an unfinished index is suggested."""
-        from bioretrieval_tui.tui.dialogs.file_dialogs import BuildDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         info = self.row.info if self.row else None
         name = info.name if info and info.status.startswith(UNFINISHED) else ""
-        models = model_choices(self.catalogue)
-        self._ask(BuildDialog(self.session.infos, models, self.folder, name))
+        infos, models = self.session.infos, model_choices(self.catalogue)
+        self._ask(FilesDialog(self.folder, infos=infos, models=models, name=name))
 
     def action_add_files(self) -> None:
-        from bioretrieval_tui.tui.dialogs.file_dialogs import AddDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
-        self._ask(AddDialog(self.session.checked(self.row, "add to", "complete").name, self.folder))
+        name = self.session.checked(self.row, "add to", "complete").name
+        self._ask(FilesDialog(self.folder, adding=name))
 
-    def _ask(self, dialog: PickerDialog[Job]) -> None:
+    def _ask(self, dialog: FilesDialog) -> None:
         def chosen(job: Job | None) -> None:
             if job is not None:
-                self.folder = dialog.folder
+                self.folder = dialog.picker.folder
                 self._begin(job)
 
         self.app.push_screen(dialog, chosen)

@@ -39,7 +39,7 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTab
 from bioretrieval_tui.util.formatting import figure
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
 
 MODEL = TableColumn("model", "Model", 26, frozen=True)
 _NONE = Span("-    ", "faint")
@@ -283,7 +283,7 @@ class LeaderboardPane(Pane):
             self.own_detail.focus()
         self.in_background("own", self._read_runs)
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         if outcome.evaluation is not None:
             self.in_background("own", self._read_runs)
 

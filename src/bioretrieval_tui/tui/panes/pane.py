@@ -43,7 +43,7 @@ from bioretrieval_tui.tui.work_lines import evaluation_lines, job_lines
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
+    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
     from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.sheet import Sheet
@@ -208,7 +208,7 @@ class Pane(Widget):
             lines = job_lines if self.SHOWS_WORK == "jobs" else evaluation_lines
             bar.show(lines(self.owner.jobs, self.app.size.width))
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         """Show the outcome of a job."""
 
     def found_changed(self) -> None:
@@ -490,13 +490,13 @@ def entry_columns(section: str) -> tuple[TableColumn, ...]:
     """The columns of a section's list: those of the kind, the leftmost kept longest."""
     columns = []
     for place, row in enumerate(fields.TABLE.listed(kind_of_section(section))[0]):
-        look = row.column
-        heading = look.heading or row.title
+        heading = row.heading or row.title
         title = heading[:1].upper() + heading[1:] if heading.islower() else heading
         # A number is as wide as the heading and its arrow.
-        width = max(look.width, len(title) + 1) if row.type == "number" else look.width
-        weight, align = (0, "right") if row.type == "number" else (look.weight, "left")
-        priority = place if look.priority is None else look.priority
+        number = row.type == "number"
+        width = max(row.width, len(title) + 1) if number else row.width
+        weight, align = (0, "right") if number else (row.weight, "left")
+        priority = place if row.priority is None else row.priority
         columns.append(TableColumn(row.name, title, width, weight, align, priority))
     return tuple(columns)
 
@@ -517,7 +517,7 @@ def entry_rows(
         if key in ("name", "model", "number"):
             gone = isinstance(entry, Dataset) and not entry.available
             return Span(seen.text, "faint" if gone else f"{kind_of(entry)}.strong")
-        return Span(seen.text, "text" if row.column.weight > 1 else "dim")
+        return Span(seen.text, "text" if row.weight > 1 else "dim")
 
     def cells(entry: AnyEntry) -> list[Span]:
         first, *others = (span(entry, column.key) for column in columns)

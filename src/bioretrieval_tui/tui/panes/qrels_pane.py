@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
+from bioretrieval_tui.backend.protocol import ReadDocument
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.evaluation.metrics import MEASURES
 from bioretrieval_tui.evaluation.qrels import FoundRow, QueryRow, QueryView
@@ -26,7 +27,7 @@ from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
 
 NONE_OPEN = "No benchmark is open: b chooses one"
 EMPTY = f"{NONE_OPEN}.\n\nAny folder in BEIR format can be opened."
@@ -88,7 +89,7 @@ class QrelsPane(Pane):
         self.query_page.rule = self.wide
         self.query_page.repaint()
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         self.session.job_ended(outcome)
 
     @property
@@ -217,7 +218,7 @@ class QrelsPane(Pane):
             self.in_background("document", self._read, rows[self.documents.cursor])
 
     async def _read(self, row: FoundRow) -> None:
-        document = await self.owner.client.read_document(row.id)
+        document = await self.owner.client.ask(ReadDocument(row.id))
         self.detail.show(document_lines(row, self.session.modes, document))
         self.add_class("-document")
         self.detail.focus()

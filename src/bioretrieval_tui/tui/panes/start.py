@@ -16,7 +16,7 @@ from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.step_session import StepState
 
@@ -167,7 +167,7 @@ class StartPane(Pane):
         known = owner.remembered_folder(setting) or owner.remembered_folder(BENCHMARK_FOLDER)
         title, check = f"Folder for: {step.name}", partial(check_folder, step)
         start = known or first_folder()
-        self.app.push_screen(BenchmarkDialog(title, "Use this folder", start, None, check), choose)
+        self.app.push_screen(BenchmarkDialog(title, "Use this folder", start, check=check), choose)
 
     def action_clear(self) -> None:
         filtered = self.entry_list.filter or self.entry_list.problem
@@ -177,8 +177,8 @@ class StartPane(Pane):
         if not open_before and running is not None and running.purpose == self.place():
             self.owner.confirm_stop(running)
 
-    def job_ended(self, outcome: JobOutcome) -> None:
-        if outcome.evaluation is not None or not outcome.done:
+    def job_ended(self, outcome: JobRecord) -> None:
+        if outcome.evaluation is not None or outcome.state != "done":
             self.look()
 
 
