@@ -105,13 +105,6 @@ def short_model(model: str | None) -> str:
     return (model or "").rstrip("/").rpartition("/")[2]
 
 
-def model_entry(info: IndexInfo, catalogue: Catalogue) -> tuple[str, str] | None:
-    """Id and name of the catalogue entry of an index's model."""
-    entries = (m for m in catalogue.of_type(Model) if info.model and info.model in m.hub)
-    entry = next(entries, None)
-    return (entry.id, entry.name) if entry else None
-
-
 # Names ------------------------------------------------------------------------------------------
 
 

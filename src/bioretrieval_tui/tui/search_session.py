@@ -17,14 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bioretrieval_tui.backend.protocol import (
-    EnsureCatalogue,
-    Explain,
-    ListIndexes,
-    Reranker,
-    Search,
-    Similar,
-)
+from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.errors import (
     BioRetrievalError,
     FilterError,
@@ -144,7 +137,7 @@ def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     return f"({where}) {clause}" if where and either else f"{where} {clause}".strip()
 
 
-def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
+def installed_reranker(catalogue: Catalogue) -> tuple[str, protocol.Reranker]:
     """Name and request of the first cross-encoder of the catalogue that has a recipe, and its
     files on this machine. Reads the disk.
 
@@ -158,7 +151,7 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
         if entry.role != "reranker" or not recipe or recipe.type != "cross-encoder" or not hub:
             continue
         if not missing_models(hub, recipe):
-            return entry.name, Reranker(hub, recipe)
+            return entry.name, protocol.Reranker(hub, recipe)
         first = first or entry
     if first is None:
         raise ModelError("the catalogue has no reranker with a recipe")
@@ -310,19 +303,21 @@ class SearchSession:
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
         with contextlib.suppress(BioRetrievalError):  # the first query reports it
-            await self.owner.client.ask(Search(CATALOGUE, Query(text="warm", k=1)))
+            await self.owner.client.ask(protocol.Search(CATALOGUE, Query(text="warm", k=1)))
 
     async def _ensure_catalogue(self, vectors: bool) -> Ensured:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.owner.catalogue)
         return await self.owner.client.ask(
-            EnsureCatalogue(fingerprint(documents), documents, vectors), self.tell_progress
+            protocol.EnsureCatalogue(fingerprint(documents), documents, vectors), self.tell_progress
         )
 
     async def learn(self) -> None:
         """Read model, fields and number of documents of each index."""
-        self.infos = {info.name: info for info in await self.owner.client.ask(ListIndexes())}
+        self.infos = {
+            info.name: info for info in await self.owner.client.ask(protocol.ListIndexes())
+        }
         self.face.head()
 
     async def next_index(self) -> str:
@@ -422,7 +417,7 @@ class SearchSession:
         try:
             for mode, stream in beside if self.beside else ((question.mode, "search"),):
                 asked = msgspec.structs.replace(question, mode=mode)
-                answer = await self.owner.client.ask(Search(index, asked, stream))
+                answer = await self.owner.client.ask(protocol.Search(index, asked, stream))
                 views.append(HitView(index, asked, answer, asked.where))
         except InterruptedByUser:
             return
@@ -490,7 +485,7 @@ class SearchSession:
             name, reranker = await asyncio.to_thread(installed_reranker, self.owner.catalogue)
             self.tell(("reranking the top hits, esc cancels", "dim"))
             answer = await self.owner.client.ask(
-                Search(index, question, reranker=reranker), self.tell_progress, before
+                protocol.Search(index, question, reranker=reranker), self.tell_progress, before
             )
         except InterruptedByUser:
             self.tell()
@@ -517,14 +512,14 @@ class SearchSession:
             if index == CATALOGUE and self._with_vectors is False:
                 await self._ensure_catalogue(True)
                 self._with_vectors = True
-            answer = await client.ask(Similar(index, hit.id, SIMILAR, where))
+            answer = await client.ask(protocol.Similar(index, hit.id, SIMILAR, where))
         except BioRetrievalError:
             self.tell()
             raise
         if index != CATALOGUE and self.ready and self._with_vectors:
             with contextlib.suppress(BioRetrievalError):  # the documents are shown without them
                 found = await client.ask(
-                    Similar(index, hit.id, NEAR, into=CATALOGUE, stream="near")
+                    protocol.Similar(index, hit.id, NEAR, into=CATALOGUE, stream="near")
                 )
                 near = found.hits
         before = (self.shown, self.face.cursor)
@@ -555,7 +550,7 @@ class SearchSession:
             question = msgspec.structs.replace(question, mode="hybrid")
         told: list[Explanation] = []
         with contextlib.suppress(BioRetrievalError):  # the page is shown without it
-            told = await self.owner.client.ask(Explain(view.index, question, [hit.id]))
+            told = await self.owner.client.ask(protocol.Explain(view.index, question, [hit.id]))
         if self.view is view and told:
             self.reasons[hit.id] = told[0]
             self.face.show_reason(hit.id)

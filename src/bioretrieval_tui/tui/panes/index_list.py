@@ -17,7 +17,6 @@ from bioretrieval_tui.tui.index_session import (
     IndexesSession,
     IndexRow,
     model_choices,
-    model_entry,
     short_model,
 )
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -124,7 +123,8 @@ class IndexesPane(Pane):
 
         facts = PaintedPage((line(Span(row.name, "strong")),))
         if row.info is not None:
-            facts = paint(index_page(row.info, model_entry(row.info, self.catalogue)))
+            model = self.catalogue.model_of_hub(row.info.model or "")
+            facts = paint(index_page(row.info, (model.id, model.name) if model else None))
         searched = "  ● searched in Search" if row.name == self.owner.index else ""
         above = [line(Span(*self.session.health(row)), Span(searched, "ok"))]
         outcome = self.owner.jobs.outcomes.get(row.name)

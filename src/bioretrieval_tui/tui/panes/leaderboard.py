@@ -15,14 +15,7 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import (
-    MEAN_METRIC,
-    NO_SCORE,
-    Axis,
-    MatrixRow,
-    ResultMatrix,
-    build,
-)
+from bioretrieval_tui.catalog.matrix import NO_SCORE, Axis, MatrixRow, ResultMatrix, build
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.metrics import MAIN
@@ -253,7 +246,7 @@ class LeaderboardPane(Pane):
         elif own:
             spans += [
                 Span(f"  {own.run.record.benchmark}", "own"),
-                Span(f"  {own.run.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
+                Span(f"  {own.run.record.metrics.get(MAIN, 0.0):.4f}", "strong"),
                 Span(f"  {own.run.how}, measured here; enter: its page", "dim"),
             ]
         elif session.filter:
@@ -388,7 +381,7 @@ def own_rows(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[
         newest, title = run.record, ""
         known = isinstance(catalogue.by_id.get(newest.catalogue or ""), Benchmark)
         if newest.catalogue is not None and known and newest.split == "test":
-            axis = Axis(newest.catalogue, MEAN_METRIC)
+            axis = Axis(newest.catalogue, MAIN)
         else:
             axis = Axis(f"own {newest.benchmark} {newest.split} {newest.sha256[:8]}", MAIN)
             split = "" if newest.split == "test" else f" {newest.split}"
@@ -426,7 +419,7 @@ def columns_of(
     titles = {row.axis: row.title for row in own if row.title}
     for axis in axes_of(matrix, own):
         title = titles.get(axis) or names.get(axis.benchmark, axis.benchmark)
-        title = title if axis.metric == MEAN_METRIC else f"{title} ({axis.metric})"
+        title = title if axis.metric == MAIN else f"{title} ({axis.metric})"
         columns.append(TableColumn(axis_key(axis), title, max(8, len(title) + 2), align="right"))
     return tuple(columns)
 
