@@ -87,11 +87,7 @@ def _take_keyboard() -> bool:
 
 
 def launch() -> int:
-    """Run the app until the user quits, and return its exit code.
-
-    Raises:
-        CatalogueError, NotFoundError: no catalogue can be loaded.
-    """
+    """Run the app until the user quits, and return its exit code. Raises CatalogueError."""
     import io
 
     from bioretrieval_tui.catalog.compiled import load

@@ -61,11 +61,7 @@ class Child:
 
     @classmethod
     async def start(cls, what: str, device: str) -> Child:
-        """Start `python -m bioretrieval_tui.backend.server`.
-
-        Raises:
-            BioRetrievalError: it cannot be started.
-        """
+        """Start `python -m bioretrieval_tui.backend.server`. Raises BioRetrievalError."""
         log = _open_log()
         # -P: never run a torch.py of the working folder.
         words = (sys.executable, "-P", "-m", "bioretrieval_tui.backend.server", device)
@@ -253,9 +249,7 @@ async def run_job(
     """Run a job in a process of its own; cancelling ends that process like ctrl+c.
 
     hear: gets its progress, remarks and records; started: gets the process id.
-
-    Raises:
-        BioRetrievalError: what the work raised, or the process died.
+    Raises what the work raised, or BioRetrievalError where the process died.
     """
     child = await Child.start(f"the process for '{job.title}'", device)
     try:

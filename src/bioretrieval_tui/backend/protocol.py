@@ -425,7 +425,6 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
     @classmethod
     def of(cls, error: BioRetrievalError) -> Failed:
-        """An error as a reply."""
         names = (kind.__name__ for kind in type(error).__mro__)
         return cls(
             next((name for name in names if name in _PLAIN), ""),
@@ -465,11 +464,7 @@ def line_of(number: int, message: Sent | Reply) -> bytes:
 
 
 def decode(data: bytes, kind: type[Decoded]) -> Decoded:
-    """Decode an answer, or a line as `tuple[int, Sent]` or `tuple[int, Reply]`.
-
-    Raises:
-        ProtocolError: it does not parse.
-    """
+    """Decode a line as `tuple[int, Sent]` or `tuple[int, Reply]`. Raises ProtocolError."""
     try:
         return cast(Decoded, _decoder(kind).decode(data))  # type: ignore[arg-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -195,11 +195,7 @@ class LookingUp:
 
 
 def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
-    """Run a job in this process and return its result.
-
-    Raises:
-        BioRetrievalError: as the work itself does. KeyboardInterrupt: the process got SIGINT.
-    """
+    """Run a job in this process and return its result. Raises KeyboardInterrupt on SIGINT."""
     reporter = _reporter(send)
     match job:
         case protocol.VerifyJob():
@@ -226,10 +222,7 @@ def fill_index(
     reporter: Reporter,
     report: Report,
 ) -> build.BuildOutcome:
-    """Put documents into an index; `report` is filled meanwhile, so that it is there after errors.
-
-    Raises: as `index.build` and `index.importing` do.
-    """
+    """Put documents into an index; `report` is filled meanwhile: it is there after errors."""
     settings = job.reading
     match job:
         case protocol.AddJob():
@@ -352,7 +345,6 @@ class _Received:
     sent_at: float = 0.0
 
     def check(self) -> None:
-        """Raise InterruptedByUser if the request was cancelled."""
         if self.cancelled.is_set():
             raise InterruptedByUser("interrupted; nothing was changed")
 
@@ -371,7 +363,6 @@ class _Received:
         self.wire.send(self.number, event)
 
     def answer(self, handler: Handler) -> None:
-        """Send the answer of `handler`, or the error that it raises."""
         reply: protocol.Reply
         try:
             value = handler(self.request, self.send)
@@ -445,7 +436,6 @@ class RequestQueue:
             self._stop_work()
 
     def run(self) -> None:
-        """Answer requests until stopped."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
