@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -137,9 +137,8 @@ class LookingUp:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._benchmark: BenchmarkFolder | None = None
-        self._rankings: Rankings = {}
-        self._index = ""
+        self._judged: tuple[BenchmarkFolder, Rankings, str] | None = None
+        """The benchmark, its rankings, and the name of the index."""
 
     def __call__(self, request: protocol.Sent, send: Send) -> object:
         match request:
@@ -158,10 +157,10 @@ class LookingUp:
             case protocol.OpenBenchmark():
                 return self._queries(request)
             case protocol.ViewQuery():
-                with self._opened() as (benchmark, index):
-                    return query_view(benchmark, self._rankings, request.query, index.documents)
+                with self._opened() as (benchmark, rankings, index):
+                    return query_view(benchmark, rankings, request.query, index.documents)
             case protocol.ReadDocument():
-                with self._opened() as (_, index):
+                with self._opened() as (_, _, index):
                     found = index.documents.find(request.document)
                 return None if found is None else (found[1].title, found[1].text)
             case _:
@@ -179,16 +178,17 @@ class LookingUp:
             rankings = {mode: read_run(Path(path)) for mode, path in request.runs.items()}
         except (NotFoundError, IndexFault):
             return None
-        self._benchmark, self._rankings, self._index = benchmark, rankings, request.index
+        self._judged = benchmark, rankings, request.index
         return query_rows(benchmark, rankings)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[BenchmarkFolder, registry.OpenIndex]]:
-        """The open benchmark and its index, which is opened each time: it may be replaced."""
-        if self._benchmark is None:
+    def _opened(self) -> Iterator[tuple[BenchmarkFolder, Rankings, registry.OpenIndex]]:
+        """The open benchmark with its index, which is opened each time: it may be replaced."""
+        if self._judged is None:
             raise BioRetrievalError("no benchmark is open", remedy="open one first")
-        with contextlib.closing(registry.open_index(self._index, vectors=False)) as index:
-            yield self._benchmark, index
+        benchmark, rankings, name = self._judged
+        with contextlib.closing(registry.open_index(name, vectors=False)) as index:
+            yield benchmark, rankings, index
 
 
 # Jobs -------------------------------------------------------------------------------------------
@@ -223,45 +223,27 @@ def fill_index(
     report: Report,
 ) -> build.BuildOutcome:
     """Put documents into an index; `report` is filled meanwhile: it is there after errors."""
-    settings = job.reading
+    how: dict[str, Any] = {"settings": job.reading, "reporter": reporter, "report": report}
     match job:
         case protocol.AddJob():
             factory_of = build.encoder_factory_of(device, reporter)
-            return build.add_to_index(
-                job.name,
-                job.inputs,
-                factory_of,
-                settings=settings,
-                reporter=reporter,
-                report=report,
-            )
+            return build.add_to_index(job.name, job.inputs, factory_of, **how)
         case protocol.ImportJob():
             from bioretrieval_tui.index.importing import import_vectors
 
+            matrices, ids = list(map(Path, job.vectors)), list(map(Path, job.ids))
+            how |= {"dimension": job.dimension}
             return import_vectors(
-                job.name,
-                [Path(path) for path in job.vectors],
-                [Path(path) for path in job.ids],
-                job.documents,
-                job.model,
-                job.recipe,
-                dimension=job.dimension,
-                settings=settings,
-                reporter=reporter,
-                report=report,
+                job.name, matrices, ids, job.documents, job.model, job.recipe, **how
             )
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
-            outcome = build.build_index(
-                job.name,
-                job.inputs,
-                lambda: load_encoder(model, job.recipe, device=device, reporter=reporter),
-                settings=settings,
-                reporter=reporter,
-                replace=job.replace,
-                ids=job.ids,
-                report=report,
-            )
+
+            def load() -> Encoder:
+                return load_encoder(model, job.recipe, device=device, reporter=reporter)
+
+            how |= {"replace": job.replace, "ids": job.ids}
+            outcome = build.build_index(job.name, job.inputs, load, **how)
             prepare_query_encoder(model, job.recipe, reporter=reporter)
             return outcome
 
