@@ -211,8 +211,16 @@ class JobQueue:
             record.pid = pid
             self._save(record)
 
+        def hear(event: protocol.Event) -> None:
+            if isinstance(event, protocol.Progressed):
+                record.progress = event.progress
+            elif isinstance(event, protocol.Remarked):
+                self.remark = event.text
+            if self._later is None:
+                self._later = asyncio.get_running_loop().call_later(EVERY, self._tell)
+
         try:
-            record.result = await client.run_job(job, self._hear, started=begun)
+            record.result = await client.run_job(job, hear, started=begun)
             self._finish(record, "done", summary(job, record.result))
         except (asyncio.CancelledError, InterruptedByUser):
             self._finish(record, "stopped", f"Stopped: {job.title_within}; {job.KEPT}")
@@ -231,18 +239,6 @@ class JobQueue:
         self._next()
         self._changed()
         self._ended(record)
-
-    def _hear(self, event: protocol.Event) -> None:
-        if self._running is None:
-            return
-        if isinstance(event, protocol.Progressed):
-            self._running.progress = event.progress
-        elif isinstance(event, protocol.Remarked):
-            self.remark = event.text
-        loop = asyncio.get_running_loop()
-        if self._later is None:
-            wait = self._told_at + EVERY - loop.time()
-            self._later = loop.call_later(max(0.0, wait), self._tell)
 
     def _tell(self) -> None:
         self._later = None

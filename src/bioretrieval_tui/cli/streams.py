@@ -206,15 +206,10 @@ def _put_json(step: Progress) -> None:
     import json
     from dataclasses import asdict
 
-    left = step.seconds_left
-    values = {
-        **asdict(step),
-        "share": step.share,
-        "seconds_left": None if left is None else round(left, 1),
-    }
-    for name in ("rate", "tokens_rate", "share", "input_share"):
-        if values[name] is not None:
-            values[name] = round(values[name], 4)
+    values = {**asdict(step), "share": step.share, "seconds_left": step.seconds_left}
+    for name, value in values.items():
+        if isinstance(value, float):
+            values[name] = round(value, 1 if name == "seconds_left" else 4)
     _write(json.dumps(values) + "\n")
 
 
