@@ -44,7 +44,7 @@ JOBS: list[protocol.Job] = [
     protocol.CompactJob("demo"),
     protocol.RemoveJob("demo"),
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
-    protocol.LookUpJob(FetchRequest("arxiv", "cat:cs.IR")),
+    protocol.FetchJob(FetchRequest("arxiv", "cat:cs.IR")),
 ]
 REQUEST, REPLY = tuple[int, protocol.Sent], tuple[int, protocol.Reply]
 REQUESTS: list[protocol.Sent] = [

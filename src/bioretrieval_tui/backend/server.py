@@ -39,7 +39,7 @@ from bioretrieval_tui.index import build, registry
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
-from bioretrieval_tui.progress import Progress, Reporter
+from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.rerank import reranked
@@ -56,8 +56,6 @@ _KEPT_OPEN = 4
 """Indexes that stay open."""
 _MOST_REJECTIONS = 100
 """Rejected records that are sent to the app."""
-_BATCH = 50
-"""Records of a look-up that are sent at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -204,7 +202,7 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
             return protocol.Removed(registry.remove_index(job.name))
         case protocol.EvaluateJob():
             return _evaluated(job, device, send, reporter)
-        case protocol.FetchJob() | protocol.LookUpJob():
+        case protocol.FetchJob():
             return _fetched(job, send, reporter)
         case protocol.CompactJob():
             outcome = build.compact_index(job.name, reporter=reporter)
@@ -264,30 +262,14 @@ def _evaluated(
     )
 
 
-def _fetched(
-    job: protocol.FetchJob | protocol.LookUpJob, send: Send, reporter: Reporter
-) -> protocol.Fetched:
+def _fetched(job: protocol.FetchJob, send: Send, reporter: Reporter) -> protocol.Fetched:
     from bioretrieval_tui.online.fetch import fetch
 
-    batch: list[Document] = []
-
-    def flush() -> None:
-        if batch:
-            send(protocol.Came(batch.copy()))
-            batch.clear()
-
     def take(document: Document) -> None:
-        if isinstance(job, protocol.LookUpJob):
-            batch.append(document)
-        if len(batch) >= _BATCH:
-            flush()
+        if job.request.index is None:
+            send(protocol.Came([document]))
 
-    def report(step: Progress) -> None:
-        flush()  # a batch of the service is complete
-        reporter(step)
-
-    done = fetch(job.request, report, lambda text: send(protocol.Remarked(text)), each=take)
-    flush()
+    done = fetch(job.request, reporter, lambda text: send(protocol.Remarked(text)), each=take)
     return protocol.Fetched(done.service, done.records, done.index, done.documents, done.changed)
 
 
