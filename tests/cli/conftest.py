@@ -43,8 +43,8 @@ _UNWANTED = (
 )  # fmt: skip
 
 
-_READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_")
-"""Beginnings of variables that this process has read already."""
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "HF_")
+"""Beginnings of variables that this process and its libraries have read already."""
 
 
 @dataclass(frozen=True)
