@@ -43,7 +43,7 @@ _UNWANTED = (
 )  # fmt: skip
 
 
-_READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "HF_")
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "HF_ENDPOINT")
 """Beginnings of variables that this process and its libraries have read already."""
 
 
