@@ -27,7 +27,7 @@ from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.encoding.embedded import RECIPE
-from bioretrieval_tui.index.importing import import_vectors
+from bioretrieval_tui.index.build import import_vectors
 from bioretrieval_tui.index.metadata import write_metadata
 from bioretrieval_tui.index.registry import OpenIndex, index_names, open_index
 

@@ -26,7 +26,7 @@ from benchmarks.measuring import Report, Terminal, environment, median, percenti
 from benchmarks.quality import DATA, lines, opened
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.index.importing import import_vectors
+from bioretrieval_tui.index.build import import_vectors
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import MODES, Query
 

@@ -26,7 +26,7 @@ from pictures import DIMENSION
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.index import pipeline
+from bioretrieval_tui.index import build as building
 from bioretrieval_tui.index.analysis import tokens
 from bioretrieval_tui.index.build import BuildOutcome, add_to_index, build_index, compact_index
 from bioretrieval_tui.index.manifest import Manifest
@@ -194,7 +194,7 @@ def _child(
         os.setgroups([])
         os.setgid(limits["user"])
         os.setuid(limits["user"])
-    pipeline.WINDOW = WINDOW
+    building.WINDOW = WINDOW
     try:
         found = {"value": action(*arguments)}
     except BioRetrievalError as error:

@@ -16,10 +16,10 @@ from index_help import path_of as file_of
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index import manifest as manifests
-from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, SegmentFacts, encode_manifest, seal
 from bioretrieval_tui.index.registry import info, list_indexes, open_index
+from bioretrieval_tui.index.vectors import VectorStore
 
 FILES = ["documents.sqlite", "vectors.f16", "graph.hnsw", "dead.npy", "block-0000000000.columns"]
 
@@ -193,10 +193,10 @@ import numpy as np
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import read_manifest
-from bioretrieval_tui.index.hnsw import HnswStore
+from bioretrieval_tui.index.vectors import VectorStore
 folder = index_folder("demo")
 try:
-    HnswStore(read_manifest(folder), folder, exact_below=0).search(np.ones(16, np.float32), 5)
+    VectorStore(read_manifest(folder), folder, exact_below=0).search(np.ones(16, np.float32), 5)
 except IndexFault as fault:
     print(fault.line())
 """
@@ -207,7 +207,7 @@ except IndexFault as fault:
 
 def test_the_graph_is_checked_when_it_is_loaded(built: Manifest, hashing: HashingEncoder) -> None:
     """Altered after the index was opened, with its times set back: still not loaded."""
-    store = HnswStore(built, index_folder("demo"), exact_below=0)
+    store = VectorStore(built, index_folder("demo"), exact_below=0)
     path = file_of(built, "graph.hnsw")
     data = bytearray(path.read_bytes())
     data[-3] ^= 1

@@ -17,8 +17,12 @@ from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
-from bioretrieval_tui.index.build import BuildOutcome, build_index, compact_index
-from bioretrieval_tui.index.importing import import_vectors
+from bioretrieval_tui.index.build import (
+    BuildOutcome,
+    build_index,
+    compact_index,
+    import_vectors,
+)
 from bioretrieval_tui.index.manifest import ANY_REVISION
 from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.report import Report

@@ -27,10 +27,11 @@ from bioretrieval_tui.index.build import (
     build_index,
     compact_index,
     encoder_factory_of,
+    import_vectors,
 )
 from bioretrieval_tui.index.registry import (
     OpenIndex,
-    glance,
+    info,
     list_indexes,
     manifest_of,
     open_index,
@@ -223,8 +224,6 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
         case protocol.CompactJob():
             return _built(compact_index(job.name, reporter=reporter))
         case protocol.ImportJob():
-            from bioretrieval_tui.index.importing import import_vectors
-
             outcome = import_vectors(
                 job.name,
                 [Path(path) for path in job.vectors],
@@ -295,4 +294,4 @@ def _built(outcome: BuildOutcome) -> protocol.Built:
     report = msgspec.structs.replace(
         outcome.report, rejections=outcome.report.rejections[:_MOST_REJECTIONS]
     )
-    return protocol.Built(glance(outcome.manifest.name), report, outcome.changed)
+    return protocol.Built(info(outcome.manifest.name, deep=False), report, outcome.changed)

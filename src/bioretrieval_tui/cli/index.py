@@ -351,12 +351,12 @@ def import_vectors(
       --vectors embeds_chunk_36.npy --ids pmids_chunk_36.json --documents pubmed_chunk_36.json
     """
     from bioretrieval_tui.cli.model_choice import model_of_catalogue
-    from bioretrieval_tui.index import importing
+    from bioretrieval_tui.index import build
 
     settings = settings_of(reader, mapping, strict)
     hub, recipe, dimension = model_of_catalogue(model)
     with narrated(quiet, progress) as reporter, reported(report) as counts:
-        outcome = importing.import_vectors(
+        outcome = build.import_vectors(
             name,
             vectors,
             rows,
@@ -415,13 +415,13 @@ def compact(name: str, quiet: bool, progress: str) -> None:
     in which only they are damaged.
     """
     from bioretrieval_tui.index.build import compact_index
-    from bioretrieval_tui.index.registry import glance
+    from bioretrieval_tui.index.registry import info
 
-    before = glance(name).bytes
+    before = info(name, deep=False).bytes
     with narrated(quiet, progress) as reporter:
         outcome = compact_index(name, reporter=reporter)
     if not quiet:
-        after = glance(name).bytes
+        after = info(name, deep=False).bytes
         manifest = outcome.manifest
         tell(
             f"compacted {name}: {manifest.documents:,} documents in"

@@ -54,7 +54,7 @@ from bioretrieval_tui.evaluation.records import (
     versions,
 )
 from bioretrieval_tui.evaluation.trec import in_order, run_paths, write_run
-from bioretrieval_tui.index.build import build_from, build_lexical
+from bioretrieval_tui.index.build import build_index, build_lexical
 from bioretrieval_tui.index.intake import feed_files
 from bioretrieval_tui.index.registry import OpenIndex, manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
@@ -661,7 +661,7 @@ def ensure_index(
     feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", ReadOptions(), strict=True))
     try:
         if vectors:
-            outcome = build_from(
+            outcome = build_index(
                 name,
                 feed,
                 lambda: load_encoder(model, recipe, device=device, reporter=reporter),

@@ -6,7 +6,7 @@
     indexes/NAME/<generation>/       derived from all segments: graph.hnsw, dead.npy (labels of
                                      deleted documents), text/, metadata/
     indexes/NAME/.building-<token>/  a build that is not complete, or the remains of one
-    indexes/NAME/.pool-<key>/        vectors that an unfinished build has computed
+    indexes/NAME/.pool-<key>-<dim>   vectors that an unfinished build has computed
     indexes/.removed-NAME-<token>/   an index that is being deleted
     indexes/.locks/NAME.lock, .json  the lock of the one writer, and which process has it
 
@@ -46,9 +46,6 @@ CATALOGUE = "catalogue"
 BUILDING_PREFIX = ".building-"
 REMOVED_PREFIX = ".removed-"
 POOL_PREFIX = ".pool-"
-POOL_HASHES = "hashes"
-POOL_HASH_BYTES = 16
-TOKEN = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
@@ -80,6 +77,11 @@ def index_folder(name: str) -> Path:
 def new_token() -> str:
     """A unique name for a segment or a generation."""
     return secrets.token_hex(6)
+
+
+def pool_rows(pool: Path) -> int:
+    """How many records a pool holds: hash, float16 vector of the dimension in its name, CRC-32."""
+    return pool.stat().st_size // (16 + 2 * int(pool.name.rpartition("-")[2]) + 4)
 
 
 def share_file(source: Path, target: Path) -> None:

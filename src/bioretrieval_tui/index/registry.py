@@ -20,20 +20,20 @@ from bioretrieval_tui.index.layout import (
     BUILDING_PREFIX,
     MANIFEST,
     METADATA,
-    POOL_HASH_BYTES,
-    POOL_HASHES,
     POOL_PREFIX,
     REMOVED_PREFIX,
     TEXT,
     check_name,
     index_folder,
     indexes_folder,
+    pool_rows,
     writing,
 )
 from bioretrieval_tui.index.manifest import (
+    COMPACT,
     Manifest,
     check_content,
-    check_sizes,
+    check_size,
     fault,
     read_manifest,
 )
@@ -44,9 +44,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.index.text_index import TextIndex
     from bioretrieval_tui.index.vectors import VectorStore
 
-
 _TRIES = 5
-_COMPACT = "bioretrieval-tui index compact {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ class OpenIndex:
         Raises:
             IndexFault: the index has none, they are damaged, or a newer build replaced them.
         """
-        from bioretrieval_tui.index.hnsw import HnswStore
+        from bioretrieval_tui.index.vectors import VectorStore
 
         manifest, folder = self.manifest, self.folder
         with self._opening:
@@ -108,12 +106,12 @@ class OpenIndex:
                     )
                 try:
                     for path in manifest.dense_files():
-                        check_content(manifest, folder, path, fresh=False)
-                    store = HnswStore(manifest, folder)
+                        check_content(manifest, folder, path)
+                    store = VectorStore(manifest, folder)
                     store.ready()
-                except FileNotFoundError as error:
+                except IndexFault as error:
                     if manifest_of(manifest.name).generation == manifest.generation:
-                        raise _lacks_file(manifest, error) from error
+                        raise
                     raise IndexFault(
                         f"index {manifest.name} was replaced meanwhile", remedy="try again"
                     ) from error
@@ -146,34 +144,31 @@ def list_indexes() -> list[IndexInfo]:
 
 def unfinished() -> list[IndexInfo]:
     """Indexes that were never complete, of which some documents are encoded."""
-    found = []
-    try:
-        folders = [path for path in indexes_folder().iterdir() if not path.name.startswith(".")]
-    except OSError:
-        return []  # `index_names` says what is wrong
-    for folder in folders:
-        encoded = 0
-        for journal in folder.glob(f"{POOL_PREFIX}*/{POOL_HASHES}"):
-            with contextlib.suppress(OSError):
-                encoded += journal.stat().st_size // POOL_HASH_BYTES
-        if encoded and not (folder / MANIFEST).exists():
-            status = f"unfinished: {encoded:,} documents encoded; build it again to go on"
-            found.append(IndexInfo(folder.name, bytes=_bytes(folder), status=status))
-    return found
+    encoded: dict[Path, int] = {}
+    with contextlib.suppress(OSError):  # `index_names` says what is wrong
+        for pool in indexes_folder().glob(f"[!.]*/{POOL_PREFIX}*-*"):
+            encoded[pool.parent] = encoded.get(pool.parent, 0) + pool_rows(pool)
+    return [
+        IndexInfo(
+            folder.name,
+            bytes=_bytes(folder),
+            status=f"unfinished: {count:,} documents encoded; build it again to go on",
+        )
+        for folder, count in encoded.items()
+        if count and not (folder / MANIFEST).exists()
+    ]
 
 
-def glance(name: str) -> IndexInfo:
-    """One index, its files compared by size. Raises NotFoundError, UsageError as `info`."""
-    return _inspect(_existing(name), deep=False)
-
-
-def info(name: str) -> IndexInfo:
-    """One index, every file compared by checksum.
+def info(name: str, *, deep: bool = True) -> IndexInfo:
+    """One index, every file compared by checksum, or by size alone.
 
     Raises:
         NotFoundError: there is none. UsageError: an impossible name.
     """
-    return _inspect(_existing(name), deep=True)
+    folder = index_folder(name)
+    if not (folder / MANIFEST).exists():
+        raise _missing(name)
+    return _inspect(folder, deep=deep)
 
 
 def manifest_of(name: str) -> Manifest:
@@ -194,58 +189,58 @@ def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
         NotFoundError: there is none. IndexFault: it is damaged, of an older format, or has no
             vectors though they are asked for. UsageError: an impossible name.
     """
-    from bioretrieval_tui.documents.store import DocumentStore
-    from bioretrieval_tui.index.metadata import MetadataIndex
-    from bioretrieval_tui.index.text_index import TextIndex
-    from bioretrieval_tui.index.vectors import open_dead
-
-    folder = index_folder(name)
     for _ in range(_TRIES):
         manifest = manifest_of(name)
         if manifest.outdated:
             raise IndexFault(
                 f"index {name} cannot be searched by this version: {manifest.outdated}",
-                remedy=f"run once: {_COMPACT.format(name)} (encodes nothing)",
+                remedy=f"run once: {COMPACT.format(name)} (encodes nothing)",
             )
-        documents: DocumentStore | None = None
         try:
-            check_sizes(manifest, folder)
-            dense, native = manifest.dense_files(), manifest.path(f"{TEXT}/")
-            for path in manifest.files:
-                if path not in dense:
-                    # Files for native code are read now, even if their checksum is remembered.
-                    check_content(manifest, folder, path, fresh=path.startswith(native))
-            documents = DocumentStore([folder / path for path in manifest.stores()])
-            if documents.rows != manifest.rows:
-                raise fault(
-                    manifest,
-                    f"its store holds {documents.rows:,} documents, not {manifest.rows:,}",
-                )
-            text = TextIndex(folder / manifest.path(TEXT), manifest.lexical, name=name)
-            if manifest.fields is None:
-                raise fault(manifest, "its manifest lacks the metadata")
-            fields = MetadataIndex(
-                folder / manifest.path(METADATA),
-                manifest.fields,
-                name=name,
-                dead=open_dead(manifest, folder),
-                text=text,
-                documents=documents,
-            )
-            index = OpenIndex(manifest, folder, documents, text, fields)
-            if vectors:
-                # At the first search a newer build may have swept the files.
-                _ = index.vectors
-            return index
-        except (FileNotFoundError, IndexFault) as error:
-            if documents is not None:
-                documents.close()
-            if manifest_of(name).generation != manifest.generation:
-                continue
-            if isinstance(error, IndexFault):
+            with contextlib.ExitStack() as failing:
+                index = _opened(manifest, failing)
+                if vectors:
+                    # At the first search a newer build may have swept the files.
+                    _ = index.vectors
+                failing.pop_all()
+                return index
+        except IndexFault:
+            if manifest_of(name).generation == manifest.generation:
                 raise
-            raise _lacks_file(manifest, error) from error
     raise IndexFault(f"index {name} is replaced again and again", remedy="try again later")
+
+
+def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
+    from bioretrieval_tui.documents.store import DocumentStore
+    from bioretrieval_tui.index.metadata import MetadataIndex
+    from bioretrieval_tui.index.text_index import TextIndex
+    from bioretrieval_tui.index.vectors import open_dead
+
+    folder, name = index_folder(manifest.name), manifest.name
+    for path in manifest.files:
+        check_size(manifest, folder, path)
+    dense, native = manifest.dense_files(), manifest.path(f"{TEXT}/")
+    for path in manifest.files:
+        if path not in dense:
+            # Files for native code are read now, even if their checksum is remembered.
+            check_content(manifest, folder, path, fresh=path.startswith(native))
+    documents = DocumentStore([folder / path for path in manifest.stores()])
+    failing.callback(documents.close)
+    if documents.rows != manifest.rows:
+        said = f"its store holds {documents.rows:,} documents, not {manifest.rows:,}"
+        raise fault(manifest, said)
+    text = TextIndex(folder / manifest.path(TEXT), manifest.lexical, name=name)
+    if manifest.fields is None:
+        raise fault(manifest, "its manifest lacks the metadata")
+    fields = MetadataIndex(
+        folder / manifest.path(METADATA),
+        manifest.fields,
+        name=name,
+        dead=open_dead(manifest, folder),
+        text=text,
+        documents=documents,
+    )
+    return OpenIndex(manifest, folder, documents, text, fields)
 
 
 def remove_index(name: str) -> int:
@@ -259,9 +254,8 @@ def remove_index(name: str) -> int:
         if not (folder / MANIFEST).exists() and name not in {one.name for one in unfinished()}:
             raise _missing(name)
         size = _bytes(folder)
-        away = folder.with_name(f"{REMOVED_PREFIX}{name}-{secrets.token_hex(4)}")
         try:
-            folder.rename(away)
+            folder.rename(folder.with_name(f"{REMOVED_PREFIX}{name}-{secrets.token_hex(4)}"))
         except OSError as error:
             raise IndexFault(f"index {name} cannot be removed: {error.strerror}") from error
         sweep_removed()
@@ -283,17 +277,15 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
 
 def _info_of(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
     status = "ok"
+    if manifest.outdated:
+        status = f"outdated: {manifest.outdated}; run: {COMPACT.format(manifest.name)}"
     try:
-        check_sizes(manifest, folder)
-        if deep:
-            for path in manifest.files:
-                check_content(manifest, folder, path, fresh=False)
+        for path in manifest.files:
+            check_size(manifest, folder, path)
+        for path in manifest.files if deep else ():
+            check_content(manifest, folder, path)
     except IndexFault as error:
         status = _damaged(error.message)
-    except FileNotFoundError as error:
-        status = _damaged(_lacks_file(manifest, error).message)
-    if status == "ok" and manifest.outdated:
-        status = f"outdated: {manifest.outdated}; run: {_COMPACT.format(manifest.name)}"
     return IndexInfo(
         name=manifest.name,
         documents=manifest.documents,
@@ -317,11 +309,6 @@ def _damaged(message: str) -> str:
     return f"damaged: {message.partition('is damaged: ')[2] or message}"
 
 
-def _lacks_file(manifest: Manifest, error: FileNotFoundError) -> IndexFault:
-    name = Path(error.filename).name if error.filename else "a file"
-    return fault(manifest, f"{name} is missing")
-
-
 def _bytes(folder: Path) -> int:
     total = 0
     for parent, _, names in os.walk(folder):
@@ -329,14 +316,6 @@ def _bytes(folder: Path) -> int:
             with contextlib.suppress(FileNotFoundError):  # a build is sweeping
                 total += Path(parent, name).lstat().st_size
     return total
-
-
-def _existing(name: str) -> Path:
-    """The folder of an index that was built. Raises NotFoundError, UsageError."""
-    folder = index_folder(name)
-    if not (folder / MANIFEST).exists():
-        raise _missing(name)
-    return folder
 
 
 def _missing(name: str) -> NotFoundError:
@@ -354,21 +333,22 @@ def sweep_index(folder: Path, *, pools: bool = False) -> None:
     """
     if not folder.is_dir():
         return
-    keep: set[str] | None = {MANIFEST}
+    unsure = False
+    keep = {MANIFEST}
     if (folder / MANIFEST).exists():
         try:
             manifest = read_manifest(folder)
-            segments = (segment.id for segment in manifest.segments)
-            keep = {MANIFEST, manifest.generation, *segments}
+            keep |= {manifest.generation, *(segment.id for segment in manifest.segments)}
         except BioRetrievalError:
-            keep = None
+            unsure = True
     for path in folder.iterdir():
         if path.name.startswith(POOL_PREFIX):
-            if pools or not _holds_vectors(path):
-                _discard(path)
-            continue
-        remains = path.name.startswith((BUILDING_PREFIX, f".{MANIFEST}."))
-        if remains or (keep is not None and path.name not in keep):
+            wanted = not pools and path.stat().st_size > 0
+        elif path.name.startswith((BUILDING_PREFIX, f".{MANIFEST}.")):
+            wanted = False
+        else:
+            wanted = unsure or path.name in keep
+        if not wanted:
             _discard(path)
     with contextlib.suppress(OSError):
         folder.rmdir()  # succeeds only if it is empty
@@ -378,13 +358,6 @@ def sweep_removed() -> None:
     """Finish every interrupted removal. Two processes may do so at once."""
     for path in indexes_folder().glob(f"{REMOVED_PREFIX}*"):
         _discard(path)
-
-
-def _holds_vectors(pool: Path) -> bool:
-    try:
-        return any(path.stat().st_size for path in pool.iterdir())
-    except OSError:
-        return True
 
 
 def _discard(path: Path) -> None:

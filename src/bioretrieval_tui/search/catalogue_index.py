@@ -141,7 +141,7 @@ def ensure_catalogue_index(
         IndexFault: there is none and it cannot be written. ModelError, CorpusError as building
         does. Also what `reporter` raises.
     """
-    from bioretrieval_tui.index.build import build_from, build_lexical
+    from bioretrieval_tui.index.build import build_index, build_lexical
     from bioretrieval_tui.index.intake import feed_documents
     from bioretrieval_tui.index.vector_cache import embedded_facts
 
@@ -160,7 +160,7 @@ def ensure_catalogue_index(
                     CATALOGUE, feed, embedded_facts(), reporter=reporter, fingerprint=wanted
                 )
             else:
-                outcome = build_from(
+                outcome = build_index(
                     CATALOGUE, feed, encoder_factory, reporter=reporter, fingerprint=wanted
                 )
         except IndexBusy as error:
