@@ -65,13 +65,13 @@ def build_items(name: str, *items: Item, report: Report | None = None) -> BuildO
     return build_index(name, feeding(items), HashingEncoder, report=report)
 
 
-def of_hashing(_: Manifest) -> Callable[[], HashingEncoder]:
+def of_hashing(*_: object, **__: object) -> HashingEncoder:
     """What `add_to_index` takes for an index of the hashing encoder."""
-    return HashingEncoder
+    return HashingEncoder()
 
 
-def no_encoder(_: Manifest) -> Callable[[], HashingEncoder]:
-    return never
+def no_encoder(*_: object, **__: object) -> HashingEncoder:
+    return never()
 
 
 def never() -> HashingEncoder:

@@ -32,7 +32,6 @@ from bioretrieval_tui.index.build import (
     add_to_index,
     build_index,
     compact_index,
-    encoder_factory_of,
 )
 from bioretrieval_tui.index.layout import IndexBusy, index_folder, writing
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest, encode_manifest, seal
@@ -90,7 +89,7 @@ def test_a_revision_replaces_and_is_searched_no_more(begun: Manifest, tmp_path: 
     index = open_index("demo")
     query = HashingEncoder().encode_queries(["tumours and p53"])[0]
     assert 1 not in index.vectors.search(query, 10)[0]
-    assert index.vectors.search(query, 10, allowed={1, 2})[0].tolist() == [2]
+    assert index.vectors.search(query, 10, allowed=np.array([1, 2]))[0].tolist() == [2]
     assert info("demo").dead_share == 0.25
     assert verify_index("demo").ok
 
@@ -211,7 +210,6 @@ def test_imported_vectors_cannot_be_added_to(begun: Manifest, tmp_path: Path) ->
         add_to_index(
             "demo",
             [write_texts(tmp_path / "a.jsonl", {"44": "x"})],
-            encoder_factory_of("cpu"),
         )
 
 

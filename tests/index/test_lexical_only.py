@@ -15,13 +15,12 @@ from bioretrieval_tui.index.build import (
     BuildOutcome,
     add_to_index,
     build_index,
-    build_lexical,
     compact_index,
 )
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import info, manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Query
@@ -37,7 +36,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made(*, fingerprint: str | None = None) -> BuildOutcome:
-    return build_lexical("demo", feeding(RECORDS), embedded_facts(), fingerprint=fingerprint)
+    return build_index(
+        "demo", feeding(RECORDS), Vectoriser(embedded_facts()), fingerprint=fingerprint
+    )
 
 
 def first_hit() -> str:
@@ -94,7 +95,7 @@ def test_a_later_build_encodes_and_a_lexical_one_keeps_what_was_encoded() -> Non
     assert manifest_of("demo").encoded
     assert sum(calls) == 20
     before = open_index("demo").vectors.take(np.arange(20))
-    build_lexical("demo", feeding(RECORDS[:-1]), facts_of(HashingEncoder()))
+    build_index("demo", feeding(RECORDS[:-1]), Vectoriser(facts_of(HashingEncoder())))
     assert not manifest_of("demo").encoded
     build_index("demo", feeding([*RECORDS, record("n", "new")]), Counting)
     assert sum(calls) == 21  # the vectors of before waited in the pool

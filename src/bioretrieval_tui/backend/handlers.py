@@ -26,8 +26,6 @@ from bioretrieval_tui.index.build import (
     add_to_index,
     build_index,
     compact_index,
-    encoder_factory_of,
-    import_vectors,
 )
 from bioretrieval_tui.index.registry import (
     OpenIndex,
@@ -37,6 +35,7 @@ from bioretrieval_tui.index.registry import (
     open_index,
     remove_index,
 )
+from bioretrieval_tui.index.vector_cache import ImportedVectors
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
@@ -216,26 +215,20 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
             prepare_query_encoder(model, job.recipe, reporter=reporter)
             return _built(outcome)
         case protocol.AddJob():
-            factory_of = encoder_factory_of(device, reporter)
             outcome = add_to_index(
-                job.name, job.inputs, factory_of, settings=job.reading, reporter=reporter
+                job.name, job.inputs, device=device, settings=job.reading, reporter=reporter
             )
             return _built(outcome)
         case protocol.CompactJob():
             return _built(compact_index(job.name, reporter=reporter))
         case protocol.ImportJob():
-            outcome = import_vectors(
-                job.name,
-                [Path(path) for path in job.vectors],
-                [Path(path) for path in job.ids],
-                job.documents,
-                job.model,
-                job.recipe,
-                dimension=job.dimension,
-                settings=job.reading,
-                reporter=reporter,
+            vectors, ids = (list(map(Path, paths)) for paths in (job.vectors, job.ids))
+            source = ImportedVectors(vectors, ids, job.model, job.recipe, job.dimension)
+            return _built(
+                build_index(
+                    job.name, job.documents, source, settings=job.reading, reporter=reporter
+                )
             )
-            return _built(outcome)
         case protocol.VerifyJob():
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():

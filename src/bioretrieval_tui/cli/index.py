@@ -285,13 +285,13 @@ def add(
 
     check_name(device)
     settings = settings_of(reader, mapping, strict)
-    from bioretrieval_tui.index.build import add_to_index, encoder_factory_of
+    from bioretrieval_tui.index.build import add_to_index
 
     with narrated(quiet, progress) as reporter, reported(report) as counts:
         outcome = add_to_index(
             name,
             [str(path) for path in files],
-            encoder_factory_of(device, reporter),
+            device=device,
             settings=settings,
             reporter=reporter,
             report=counts,
@@ -351,19 +351,16 @@ def import_vectors(
       --vectors embeds_chunk_36.npy --ids pmids_chunk_36.json --documents pubmed_chunk_36.json
     """
     from bioretrieval_tui.cli.model_choice import model_of_catalogue
-    from bioretrieval_tui.index import build
+    from bioretrieval_tui.index.build import build_index
+    from bioretrieval_tui.index.vector_cache import ImportedVectors
 
     settings = settings_of(reader, mapping, strict)
     hub, recipe, dimension = model_of_catalogue(model)
     with narrated(quiet, progress) as reporter, reported(report) as counts:
-        outcome = build.import_vectors(
+        outcome = build_index(
             name,
-            vectors,
-            rows,
             documents,
-            hub,
-            recipe,
-            dimension=dimension,
+            ImportedVectors(vectors, rows, hub, recipe, dimension),
             settings=settings,
             reporter=reporter,
             report=counts,

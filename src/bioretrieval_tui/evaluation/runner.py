@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -54,10 +55,9 @@ from bioretrieval_tui.evaluation.records import (
     versions,
 )
 from bioretrieval_tui.evaluation.trec import in_order, run_paths, write_run
-from bioretrieval_tui.index.build import build_index, build_lexical
-from bioretrieval_tui.index.intake import feed_files
+from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import OpenIndex, manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
@@ -658,18 +658,16 @@ def ensure_index(
     name = f"{_PREFIX}-{slug(benchmark.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
         return name
-    feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", ReadOptions(), strict=True))
+    load = partial(load_encoder, model, recipe, device=device, reporter=reporter)
     try:
-        if vectors:
-            outcome = build_index(
-                name,
-                feed,
-                lambda: load_encoder(model, recipe, device=device, reporter=reporter),
-                reporter=reporter,
-                fingerprint=identity,
-            )
-        else:
-            outcome = build_lexical(name, feed, facts, reporter=reporter, fingerprint=identity)
+        outcome = build_index(
+            name,
+            [benchmark.parts.corpus],
+            load if vectors else Vectoriser(facts),
+            settings=ReadSettings("beir", ReadOptions(), strict=True),
+            reporter=reporter,
+            fingerprint=identity,
+        )
     except CorpusError as error:
         # An ordinary index may skip a malformed record; an evaluation may not.
         if "--strict" not in (error.remedy or ""):

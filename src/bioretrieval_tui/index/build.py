@@ -20,39 +20,23 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from bioretrieval_tui import __version__
-from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.checksum import sha256_of
-from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.writer import StoreWriter
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
+from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
-from bioretrieval_tui.index.layout import (
-    BUILDING_PREFIX,
-    CATALOGUE,
-    DEAD,
-    DOCUMENTS,
-    GRAPH,
-    MANIFEST,
-    METADATA,
-    SEGMENT_FILES,
-    TEXT,
-    VECTORS,
-    check_name,
-    index_folder,
-    new_token,
-    sync_folder,
-    writing,
-)
 from bioretrieval_tui.index.manifest import (
     ANY_REVISION,
     FORMAT,
@@ -71,7 +55,6 @@ from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.text_index import TextIndexWriter, is_current
 from bioretrieval_tui.index.vector_cache import (
-    ImportedVectors,
     ModelFacts,
     ModelVectors,
     Vectoriser,
@@ -132,7 +115,7 @@ class Base:
 def build_index(
     name: str,
     inputs: Inputs | Feed,
-    encoder_factory: EncoderFactory,
+    source: EncoderFactory | Vectoriser,
     *,
     settings: ReadSettings | None = None,
     reporter: Reporter = silent,
@@ -143,11 +126,12 @@ def build_index(
 ) -> BuildOutcome:
     """Build the index `name` over corpus files, folders of them, globs or stdin, or a feed.
 
-    Vectors of an older index of this name, or of an unfinished build, are reused where model and
-    text are the same. The encoder is loaded once there are documents. `ids` says what the
-    documents' ids are, so that hits can link to them; `fingerprint` names what an index is made
-    from that the app makes itself. `reporter` may raise `InterruptedByUser`. `report` is filled
-    while the build runs, so that it is there for a build that fails.
+    source: what loads the encoder, once there are documents, or a vectoriser: a plain one gives an
+    index for BM25 alone. Vectors of an older index of this name, or of an unfinished build, are
+    reused where model and text are the same, and kept where BM25 replaces them. ids: what the
+    documents' ids are, so that hits can link to them. fingerprint: of what the app makes an index
+    from by itself. reporter: may raise `InterruptedByUser`. report: filled while the build runs, so
+    that it is there for a build that fails.
 
     Raises:
         UsageError: an impossible name, no inputs or an unknown format. NotFoundError: an input
@@ -159,16 +143,23 @@ def build_index(
     if fingerprint is None:
         _refuse_catalogue(name)
     feed = _feed_of(inputs, settings)
-    folder = index_folder(name)
-    with _writing(name, "built"), _old_index(name) as base:
-        if not replace and (folder / MANIFEST).exists():
+    folder = layout.index_folder(name)
+    lexical = type(source) is Vectoriser
+    with _writing(name, "built", pools=not lexical), contextlib.ExitStack() as stack:
+        base = None  # also for an old index that is damaged
+        with contextlib.suppress(NotFoundError, IndexFault):
+            base = stack.enter_context(open_base(name))
+        if not replace and (folder / layout.MANIFEST).exists():
             raise IndexFault(f"there is an index {name} already", remedy="remove it first")
-        old = None if base is None else (facts_of(base.manifest), base.store, base.matrix)
-        vectoriser = ModelVectors(folder, encoder_factory, old=old)
+        if lexical and base is not None and base.manifest.encoded:
+            _keep_vectors(base)
+        if not isinstance(source, Vectoriser):
+            old = None if base is None else (facts_of(base.manifest), base.store, base.matrix)
+            source = ModelVectors(folder, source, old=old)
         return _assemble(
             name,
             feed,
-            vectoriser,
+            source,
             ids=ids,
             fingerprint=fingerprint,
             report=report,
@@ -176,128 +167,56 @@ def build_index(
         )
 
 
-def build_lexical(
-    name: str,
-    feed: Feed,
-    facts: ModelFacts,
-    *,
-    reporter: Reporter = silent,
-    fingerprint: str | None = None,
-) -> BuildOutcome:
-    """Build the index `name` for BM25 alone, without vectors and without loading a model.
-
-    facts: of the model that may encode the documents later. Vectors of an index that is replaced
-    are kept in the pool for it.
-
-    Raises: as `build_index`.
-    """
-    with _writing(name, "built", pools=False):
-        with _old_index(name) as base:
-            if base is not None and base.manifest.encoded:
-                old, first = facts_of(base.manifest), 0
-                with contextlib.closing(VectorPool(base.folder, old.key, old.dimension)) as pool:
-                    for documents in base.store.batches(WINDOW):
-                        labels = np.arange(first, first + len(documents))
-                        digests = [document.content_hash() for document in documents]
-                        pool.append(digests, base.matrix.halves(labels))
-                        first += len(documents)
-        return _assemble(name, feed, Vectoriser(facts), fingerprint=fingerprint, reporter=reporter)
-
-
-def import_vectors(
-    name: str,
-    vectors: Sequence[Path],
-    ids: Sequence[Path],
-    documents: Inputs,
-    model: str,
-    recipe: Encoding,
-    *,
-    dimension: int | None = None,
-    settings: ReadSettings | None = None,
-    id_kind: IdKind | None = None,
-    reporter: Reporter = silent,
-    report: Report | None = None,
-) -> BuildOutcome:
-    """Build the index `name` from matrices, the ids of their rows, and the documents.
-
-    model, recipe, dimension: the model that computed the vectors and how it encodes. A document
-    without a vector is rejected; vectors without a document are counted and left out.
-
-    Raises:
-        UsageError: the numbers of vector files and id files differ. CorpusError: the content of a
-            file is not valid. NotFoundError, IndexFault: as `build_index`.
-    """
-    if len(vectors) != len(ids):
-        raise UsageError(
-            f"{len(vectors)} files of vectors and {len(ids)} of ids were given",
-            remedy="name one --ids for each --vectors, in the same order",
-        )
-    imported = ImportedVectors(vectors, ids, model, recipe, dimension)
-    read = feed_files(documents, settings or ReadSettings())
-
-    def known(record: Record) -> Item:
-        if imported.has(record.document.id):
-            return record
-        return Rejected(record.place, f"there is no vector for {record.document.id!r}")
-
-    def feed(intake: Intake) -> None:
-        intake.accept = known
-        read(intake)
-
-    _refuse_catalogue(name)
-    with _writing(name, "built"):
-        outcome = _assemble(name, feed, imported, ids=id_kind, report=report, reporter=reporter)
-    outcome.report.without_document = int((~imported.used).sum())
-    return outcome
+def _keep_vectors(base: Base) -> None:
+    """Put all vectors of an index into its pool, for a later build."""
+    facts, first = facts_of(base.manifest), 0
+    with contextlib.closing(VectorPool(base.folder, facts.key, facts.dimension)) as pool:
+        for documents in base.store.batches(WINDOW):
+            labels = np.arange(first, first + len(documents))
+            pool.append([one.content_hash() for one in documents], base.matrix.halves(labels))
+            first += len(documents)
 
 
 def add_to_index(
     name: str,
     inputs: Inputs | Feed,
-    factory_of: Callable[[Manifest], EncoderFactory],
+    load: Callable[..., Encoder] | None = None,
     *,
+    device: str = "auto",
     settings: ReadSettings | None = None,
     reporter: Reporter = silent,
     report: Report | None = None,
 ) -> BuildOutcome:
     """Add corpus files or a feed: new records are added, changed ones replaced, deleted removed.
 
-    Only new and changed documents are encoded, by the model that the index was built with, which
-    `factory_of` loads; if there are none, no model is loaded. An index of an older version is
-    compacted first.
+    Only new and changed documents are encoded, by the model that the index was built with; if there
+    are none, no model is loaded. load: called as `load_encoder`, which is the default. An index of
+    an older version is compacted first.
 
     Raises: as `build_index`; NotFoundError also if there is no such index.
     """
     _refuse_catalogue(name)
     feed = _feed_of(inputs, settings)
-    found = read_manifest(index_folder(name))
+    found = read_manifest(layout.index_folder(name))
     if found.outdated or not is_current(found.lexical):
         compact_index(name, reporter=reporter)
     with _writing(name, "extended"), open_base(name, whole=True) as base:
-        vectoriser = base.vectoriser(factory_of(base.manifest))
-        return _assemble(name, feed, vectoriser, base=base, report=report, reporter=reporter)
-
-
-def encoder_factory_of(
-    device: str, reporter: Reporter = silent
-) -> Callable[[Manifest], EncoderFactory]:
-    """For extending an index: what loads the encoder of its manifest when a document needs it."""
-
-    def of(manifest: Manifest) -> EncoderFactory:
-        if manifest.revision == ANY_REVISION:
+        old = base.manifest
+        if old.revision == ANY_REVISION:
             raise IndexFault(
-                f"index {manifest.name} has imported vectors, which no model here can add to",
+                f"index {name} has imported vectors, which no model here can add to",
                 remedy="import all vectors again",
             )
-        return lambda: load_encoder(
-            manifest.model,
-            manifest.recipe,
+        factory = partial(
+            load or load_encoder,
+            old.model,
+            old.recipe,
             device=device,
-            revision=manifest.revision,
+            revision=old.revision,
             reporter=reporter,
         )
-
-    return of
+        vectoriser = base.vectoriser(factory)
+        return _assemble(name, feed, vectoriser, base=base, report=report, reporter=reporter)
 
 
 def compact_index(name: str, *, reporter: Reporter = silent) -> BuildOutcome:
@@ -337,7 +256,7 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
     Raises:
         NotFoundError: there is none. IndexFault: a file that is needed is damaged.
     """
-    folder = index_folder(name)
+    folder = layout.index_folder(name)
     manifest = read_manifest(folder)
     needed = [*manifest.stores(), *manifest.matrices()]
     for path in dict.fromkeys([*needed, *(manifest.files if whole else ())]):
@@ -345,21 +264,11 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
     with contextlib.closing(DocumentStore([folder / path for path in manifest.stores()])) as store:
         matrix = open_matrix(manifest, folder)
         try:
-            check_content(manifest, folder, manifest.path(DEAD))
+            check_content(manifest, folder, manifest.path(layout.DEAD))
             dead = frozenset(open_dead(manifest, folder).tolist())
         except IndexFault:
             dead = frozenset(store.superseded())  # takes longer
         yield Base(manifest, folder, store, matrix, dead)
-
-
-@contextlib.contextmanager
-def _old_index(name: str) -> Iterator[Base | None]:
-    """The index to be replaced, for its vectors; None if there is none or it is damaged."""
-    with contextlib.ExitStack() as stack:
-        base = None
-        with contextlib.suppress(NotFoundError, IndexFault):
-            base = stack.enter_context(open_base(name))
-        yield base
 
 
 @contextlib.contextmanager
@@ -368,8 +277,8 @@ def _writing(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
 
     pools: whether a finished build uses up the vectors that unfinished ones left.
     """
-    folder = index_folder(name)
-    with writing(name, doing):
+    folder = layout.index_folder(name)
+    with layout.writing(name, doing):
         finished = False
         try:
             sweep_removed()
@@ -392,9 +301,9 @@ def _writing(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
 
 
 def _refuse_catalogue(name: str) -> None:
-    if check_name(name) == CATALOGUE:
+    if layout.check_name(name) == layout.CATALOGUE:
         raise UsageError(
-            f"the index {CATALOGUE!r} is made from the catalogue itself",
+            f"the index {layout.CATALOGUE!r} is made from the catalogue itself",
             remedy="choose another name",
         )
 
@@ -423,24 +332,24 @@ def _assemble(
     """
     started = time.perf_counter()
     report = report or Report()
-    folder = index_folder(name)
+    folder = layout.index_folder(name)
     old = None if base is None else base.manifest
-    work = folder / f"{BUILDING_PREFIX}{new_token()}"
+    work = folder / f"{layout.BUILDING_PREFIX}{layout.new_token()}"
     generation = work / "generation"
     generation.mkdir(parents=True)
     with (
         StoreWriter(
-            work / DOCUMENTS,
+            work / layout.DOCUMENTS,
             None if base is None else base.store,
             frozenset() if base is None else base.dead,
         ) as writer,
         TextIndexWriter(
-            generation / TEXT, base=None if old is None else folder / old.path(TEXT)
+            generation / layout.TEXT, base=None if old is None else folder / old.path(layout.TEXT)
         ) as text,
     ):
-        intake = Intake(writer, report)
+        intake = Intake(writer, report, accept=vectoriser.accept)
         facts, graph = _fill(work, feed, intake, vectoriser, text, base, reporter)
-        report.encoded = vectoriser.encoded
+        report.encoded, report.without_document = vectoriser.encoded, vectoriser.unused
         if old is not None and writer.changes == 0:
             report.documents = old.documents
             return BuildOutcome(old, report, changed=False)
@@ -453,32 +362,32 @@ def _assemble(
         reporter(Progress("linking", 0, 4, unit="steps", note="text index"))
         text_facts = text.finish(dead=died, documents=alive, total=writer.next)
     reporter(Progress("linking", 1, 4, unit="steps", note="metadata"))
-    stores, old_metadata = [work / DOCUMENTS], None
+    stores, old_metadata = [work / layout.DOCUMENTS], None
     if old is not None and old.fields is not None:
         stores[:0] = [folder / path for path in old.stores()]
-        old_metadata = (folder / old.path(METADATA), old.fields)
+        old_metadata = (folder / old.path(layout.METADATA), old.fields)
     with contextlib.closing(DocumentStore(stores)) as store:
         metadata = write_metadata(
-            generation / METADATA, store, base=old_metadata, dead=dead, reporter=reporter
+            generation / layout.METADATA, store, base=old_metadata, dead=dead, reporter=reporter
         )
     reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
     graph_settings = GraphSettings() if old is None else old.graph
     if graph is None:
-        (generation / GRAPH).touch()
+        (generation / layout.GRAPH).touch()
     else:
         parts: list[Halves] = [] if base is None else list(base.matrix.parts)
         if writer.rows:
             shape = (writer.rows, facts.dimension)
-            parts.append(np.memmap(work / VECTORS, dtype="<f2", mode="r", shape=shape))
+            parts.append(np.memmap(work / layout.VECTORS, dtype="<f2", mode="r", shape=shape))
         graph.bury(died)
         sampled = probe(Matrix(parts, facts.dimension), dead, facts.similarity)
         graph_settings = graph.tuned(graph_settings, sampled)
         reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
-        graph.save(generation / GRAPH)
-    np.save(generation / DEAD, dead)
+        graph.save(generation / layout.GRAPH)
+    np.save(generation / layout.DEAD, dead)
     reporter(Progress("linking", 4, 4, unit="steps"))
 
-    segment, token = SegmentFacts(new_token(), writer.rows), new_token()
+    segment, token = SegmentFacts(layout.new_token(), writer.rows), layout.new_token()
     files = {} if old is None else dict(old.files)
     if old is not None:
         files = {path: one for path, one in files.items() if not path.startswith(old.path(""))}
@@ -512,8 +421,8 @@ def _assemble(
         )
     )
     # From here on the new index is the index.
-    write_atomically(folder / MANIFEST, encode_manifest(manifest))
-    sync_folder(folder)
+    write_atomically(folder / layout.MANIFEST, encode_manifest(manifest))
+    layout.sync_folder(folder)
     return BuildOutcome(manifest, report)
 
 
@@ -583,7 +492,7 @@ def _fill(
         elif facts.dimension and base is not None:
             loaded = load_graph(base.manifest, base.folder)
             graph = GraphBuilder(facts.dimension, base.manifest.graph, loaded)
-        out = stack.enter_context((work / VECTORS).open("wb"))
+        out = stack.enter_context((work / layout.VECTORS).open("wb"))
         inserting = ThreadPoolExecutor(1, "inserting")
         stack.callback(inserting.shutdown, cancel_futures=True)
         begun, start = time.perf_counter(), writer.first
@@ -612,7 +521,7 @@ def _move(
 ) -> dict[str, FileFacts]:
     """Flush every new file, take its size and checksum, and move both folders into place."""
     (work / "segment").mkdir()
-    for name in SEGMENT_FILES:
+    for name in layout.SEGMENT_FILES:
         (work / name).rename(work / "segment" / name)
     facts: dict[str, FileFacts] = {}
     moved = {work / "segment": segment, work / "generation": generation}
@@ -625,7 +534,7 @@ def _move(
         reporter(Progress("saving", number, len(made), unit="files"))
     for root, token in moved.items():
         for inner in {path.parent for path in root.rglob("*")} | {root}:
-            sync_folder(inner)
+            layout.sync_folder(inner)
         root.rename(folder / token)
-    sync_folder(folder)
+    layout.sync_folder(folder)
     return facts

@@ -18,6 +18,7 @@ ends with its process; the note beside it only says which process that is.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -25,8 +26,6 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
 
 from bioretrieval_tui.errors import IndexFault, UsageError
 from bioretrieval_tui.paths import places, write_atomically
@@ -109,14 +108,6 @@ class IndexBusy(IndexFault):
     """Another process or thread writes this index, which stays valid."""
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """The process that writes an index; since: ISO 8601, UTC; doing: a participle."""
-
-    pid: int
-    since: str
-    doing: str
-
-
 @contextlib.contextmanager
 def writing(name: str, doing: str) -> Iterator[None]:
     """Hold the index `name` for writing; `doing` is a participle, such as "built".
@@ -134,9 +125,9 @@ def writing(name: str, doing: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         by, remedy = "written by another process", "wait for it"
-        with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-            holder = msgspec.json.decode(note.read_bytes(), type=Holder)
-            by = f"{holder.doing} by process {holder.pid} since {holder.since}"
+        with contextlib.suppress(OSError, ValueError, LookupError):
+            holder = json.loads(note.read_bytes())
+            by = "{doing} by process {pid} since {since}".format_map(holder)
             remedy = "wait for it, or stop that process"
         raise IndexBusy(f"index {name} is being {by}", remedy=remedy) from error
     except OSError as error:
@@ -150,7 +141,8 @@ def writing(name: str, doing: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             for left in folder.glob(f".{note.name}.*.tmp"):
                 left.unlink(missing_ok=True)  # of a writer that was killed
-            write_atomically(note, msgspec.json.encode(Holder(os.getpid(), since, doing)))
+            holder = {"pid": os.getpid(), "since": since, "doing": doing}
+            write_atomically(note, json.dumps(holder).encode())
         yield
     finally:
         with contextlib.suppress(OSError):

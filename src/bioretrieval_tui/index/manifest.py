@@ -19,14 +19,7 @@ from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
-from bioretrieval_tui.index.layout import (
-    DEAD,
-    DOCUMENTS,
-    GRAPH,
-    MANIFEST,
-    SEGMENT_FILES,
-    VECTORS,
-)
+from bioretrieval_tui.index import layout
 
 FORMAT = 4
 READABLE = (2, 3, FORMAT)
@@ -35,7 +28,7 @@ as they are, so that compacting migrates them without encoding."""
 UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
 """What reading a file may raise; numpy reads the header of a damaged .npy with Python's parser."""
 REBUILD = "build the index again: bioretrieval-tui index build {} FILE..."
-COMPACT = "bioretrieval-tui index compact {}"
+COMPACT = "run: bioretrieval-tui index compact {}"
 """The remedy where only derived files are damaged."""
 ANY_REVISION = "any"
 """The revision of imported vectors: it is not known, so any may encode the queries."""
@@ -200,15 +193,15 @@ class Manifest(_Facts, frozen=True, kw_only=True):
 
     def stores(self) -> list[str]:
         """The segments' document files, oldest first."""
-        return [f"{segment.id}/{DOCUMENTS}" for segment in self.segments]
+        return [f"{segment.id}/{layout.DOCUMENTS}" for segment in self.segments]
 
     def matrices(self) -> list[str]:
         """The segments' vector files, oldest first."""
-        return [f"{segment.id}/{VECTORS}" for segment in self.segments]
+        return [f"{segment.id}/{layout.VECTORS}" for segment in self.segments]
 
     def dense_files(self) -> list[str]:
         """The files that only dense search reads."""
-        return [*self.matrices(), self.path(GRAPH)]
+        return [*self.matrices(), self.path(layout.GRAPH)]
 
 
 class _ManifestFormat(msgspec.Struct):
@@ -234,7 +227,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     name = folder.name
     try:
-        with (folder / MANIFEST).open("rb") as stream:
+        with (folder / layout.MANIFEST).open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"there is no index {name}") from error
@@ -310,8 +303,8 @@ def fault(manifest: Manifest, reason: str, file: str = "") -> IndexFault:
 def _is_sound(manifest: Manifest) -> bool:
     """Whether a manifest agrees with itself, names all required files, and none outside."""
     folders = {manifest.generation, *(segment.id for segment in manifest.segments)}
-    needed = {f"{segment.id}/{file}" for segment in manifest.segments for file in SEGMENT_FILES}
-    needed |= {manifest.path(GRAPH), manifest.path(DEAD)}
+    needed = {manifest.path(layout.GRAPH), manifest.path(layout.DEAD)}
+    needed.update(manifest.stores(), manifest.matrices())
     return (
         manifest.checksum == _checksum(manifest)
         and manifest.recipe_hash == recipe_hash(manifest.recipe)

@@ -19,12 +19,11 @@ deleted later stay in their block and are left out of results.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 import re
 import threading
 from array import array
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import accumulate, pairwise
@@ -40,13 +39,13 @@ from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import FilterError, IndexFault, UsageError
 from bioretrieval_tui.index.analysis import tokens
 from bioretrieval_tui.index.layout import share_file
-from bioretrieval_tui.index.manifest import FieldFacts, MetadataFacts
+from bioretrieval_tui.index.manifest import COMPACT, FieldFacts, MetadataFacts
 from bioretrieval_tui.index.metadata_fields import (
     MOST_EXTRAS,
     MOST_VALUES,
+    STANDARD,
     VERSION,
     YEAR,
-    is_extra,
     pairs,
     schema_of,
     when,
@@ -87,12 +86,10 @@ _POSTING_BYTES = 60  # 4 in the buffer; owner, code, key, sorted keys and order 
 _VALUE_BYTES = 600  # a text and its number; its bytes and forms while the block is written
 _BATCH = 1_024
 _READ_AT_ONCE = 500
-_SEARCHED_AT_ONCE = 16 * 2**20
-_COUNTED_AT_ONCE = 50_000
 _SHORT = 3
 """Strings of so few bytes are found by numpy: they occur nearly everywhere."""
 _REMEMBERED = 16
-_REMEDY = "run: bioretrieval-tui index compact {}"
+_AGAIN = "build the index again"
 _MARK = "\x1f"
 _WORD_START = re.compile(r"(?<![^\W_])(?=[^\W_])")
 _KINDS = {
@@ -168,7 +165,7 @@ class _BlockWriter:
         """The number of a value within this block, in order of appearance; None: left out."""
         values = self._fields.get(field)
         if values is None:
-            if is_extra(field):
+            if field not in STANDARD:
                 if field in self._left_out:
                     return None
                 if field not in self._extras and len(self._extras) == MOST_EXTRAS:
@@ -178,7 +175,7 @@ class _BlockWriter:
             values = self._fields[field] = {}
         code = values.get(text)
         if code is None:
-            if len(values) >= MOST_VALUES and is_extra(field):
+            if len(values) >= MOST_VALUES and field not in STANDARD:
                 self._left_out.add(field)
                 # Its codes stay in the buffer; they are dropped when the block is written.
                 del self._fields[field]
@@ -240,8 +237,6 @@ class _BlockWriter:
             for name, kind in _KINDS.items():
                 out.write(bytes(-out.tell() % _ALIGNMENT))
                 out.write(np.ascontiguousarray(arrays[name], dtype=kind).data)
-            out.flush()
-            os.fsync(out.fileno())
         self._first += rows
         self._clear()
 
@@ -273,8 +268,17 @@ def _damaged(problem: str, remedy: str) -> IndexFault:
     return IndexFault(f"the metadata of the index is damaged: {problem}", remedy=remedy)
 
 
+@contextlib.contextmanager
+def _reading(remedy: str) -> Iterator[None]:
+    """Turn what numpy and decoding raise for altered bytes into an IndexFault."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, OverflowError, msgspec.DecodeError) as error:
+        raise _damaged(f"it cannot be read ({error})", remedy) from error
+
+
 class _Block:
-    """One block, mapped. Raises IndexFault, on opening and by all methods, where it is damaged.
+    """One block, mapped; raises IndexFault where it is damaged.
 
     arrays: by name, see the module; spans: first code and end of each field; years: int32 (rows,),
     -1 where unknown.
@@ -282,67 +286,42 @@ class _Block:
 
     def __init__(self, path: Path, remedy: str) -> None:
         self._remedy = remedy
-        self._checked: set[str] = set()
-        try:
+        self.arrays: dict[str, NDArray[Any]] = {}
+        with _reading(remedy):
             # A plain view: slicing np.memmap itself costs far more.
             data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
-            begin = len(_MAGIC) + 8
-            if data[: len(_MAGIC)].tobytes() != _MAGIC:
-                raise self.damaged("the header is altered")
-            size = int.from_bytes(data[len(_MAGIC) : begin].tobytes(), "little")
-            self.header = msgspec.json.decode(data[begin : begin + size].tobytes(), type=_Header)
-            self.arrays: dict[str, NDArray[Any]] = {}
-            at = begin + size
+            at = len(_MAGIC) + 8
+            magic, size = data[: len(_MAGIC)].tobytes(), data[len(_MAGIC) : at].tobytes()
+            head = data[at : at + int.from_bytes(size, "little")].tobytes()
+            self.header = header = msgspec.json.decode(head, type=_Header)
+            at += len(head)
             for name, kind in _KINDS.items():
                 at += -at % _ALIGNMENT
-                end = at + self.header.lengths.get(name, 0) * np.dtype(kind).itemsize
-                if not at <= end <= len(data):
-                    raise self.damaged(f"{path.name} is cut off")
+                end = at + header.lengths[name] * np.dtype(kind).itemsize
                 self.arrays[name] = data[at:end].view(kind)
                 at = end
-        except FileNotFoundError:
-            raise
-        except (OSError, ValueError, msgspec.DecodeError, OverflowError) as error:
-            raise self.damaged(f"{path.name} cannot be read") from error
-        if at != len(data):
-            raise self.damaged(f"{path.name} has too many bytes")
-        self.first, self.rows = self.header.first, self.header.rows
+        self.first, self.rows = header.first, header.rows
         arrays, values = self.arrays, len(self.arrays["keys"])
-        for name, count, column in (
-            ("value_starts", values, "values"),
-            ("form_starts", values, "forms"),
-            ("label_starts", values, "labels"),
-            ("code_starts", self.rows, "codes"),
+        ends = [0, *accumulate(header.fields.values())]
+        columns = {"value": values, "form": values, "label": values, "code": self.rows}
+        starts = [(arrays[f"{name}_starts"], arrays[f"{name}s"], columns[name]) for name in columns]
+        if not (
+            magic == _MAGIC
+            and at == len(data)
+            and all(len(first) == count + 1 for first, _, count in starts)
+            and all(first[0] == 0 and first[-1] == len(column) for first, column, _ in starts)
+            and all(np.all(first[1:] >= first[:-1]) for first, _, _ in starts)
+            and len(arrays["codes"]) == len(arrays["labels"])
+            and len(arrays["exact"]) == values == ends[-1]
+            and len(arrays["dates"]) == 2 * self.rows
         ):
-            starts = arrays[name]
-            if len(starts) != count + 1 or starts[0] != 0 or starts[-1] != len(arrays[column]):
-                raise self.damaged(f"{name} do not fit {column}")
-        ends = [0, *accumulate(self.header.fields.values())]
-        if (
-            len(arrays["codes"]) != len(arrays["labels"])
-            or len(arrays["exact"]) != values
-            or len(arrays["dates"]) != 2 * self.rows
-            or ends[-1] != values
-        ):
-            raise self.damaged("its columns have different lengths")
-        self.spans = dict(zip(self.header.fields, pairwise(ends), strict=True))
+            raise _damaged(f"{path.name} is not whole", remedy)
+        self.spans = dict(zip(header.fields, pairwise(ends), strict=True))
         self.years: NDArray[np.int32] = arrays["dates"][0::2]
 
-    def damaged(self, problem: str) -> IndexFault:
-        """The error of a block that cannot be read."""
-        return _damaged(problem, self._remedy)
-
     def span(self, field: str) -> tuple[int, int]:
-        """The first code of a field and the end of its codes, checked on first use; (0, 0) for a
-        field that the block does not have."""
-        first, end = self.spans.get(field, (0, 0))
-        if field not in self._checked:
-            for name in ("value_starts", "form_starts", "label_starts"):
-                starts = self.arrays[name][first : end + 1]
-                if starts[0] < 0 or not np.all(starts[1:] >= starts[:-1]):
-                    raise self.damaged(f"{name} are not ascending")
-            self._checked.add(field)
-        return first, end
+        """The first code of a field and the end of its codes; (0, 0) for one without values."""
+        return self.spans.get(field, (0, 0))
 
     def having(self, field: str) -> Truths:
         """Which rows have a value of a field, (rows,)."""
@@ -353,28 +332,21 @@ class _Block:
         found = np.zeros(self.rows, dtype=np.bool_)
         if len(codes):
             starts = self.arrays["label_starts"]
-            rows = self.arrays["labels"][_ranges(starts[codes], starts[codes + 1])]
-            if rows.max(initial=0) >= self.rows:
-                raise self.damaged("labels are out of range")
-            found[rows] = True
+            found[self.arrays["labels"][_ranges(starts[codes], starts[codes + 1])]] = True
         return found
 
     def beginning(self, field: str, text: str) -> Codes:
         """Codes of the values in which a word begins with `text`."""
-        place, end = self.span(field)
-        starts = self.arrays["form_starts"]
-        found: list[Codes] = []
-        while place < end:
-            until = int(np.searchsorted(starts, starts[place] + _SEARCHED_AT_ONCE, "right")) - 1
-            until = min(end, max(place + 1, until))
-            held = self.arrays["forms"][int(starts[place]) : int(starts[until])]
+        first, end = self.span(field)
+        starts = self.arrays["form_starts"][first : end + 1]
+        held = self.arrays["forms"][int(starts[0]) : int(starts[-1])]
+        found = [np.zeros(0, dtype=np.int64)]
+        for needle in needles(text):
+            places = _occurrences(held, _marked(needle)) + starts[0]
             # Where a value ends and the next begins, a place belongs to the next.
-            for needle in needles(text):
-                places = _occurrences(held, _marked(needle)) + starts[place]
-                codes = np.searchsorted(starts[place : until + 1], places, side="right")
-                found.append(codes[np.flatnonzero(np.diff(codes, prepend=-1))] - 1 + place)
-            place = until
-        return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+            codes = np.searchsorted(starts, places, side="right")
+            found.append(codes[np.flatnonzero(np.diff(codes, prepend=-1))] - 1 + first)
+        return np.concatenate(found)
 
     def equal(self, field: str, text: str) -> Codes:
         """Codes of the values that equal `text`, ignoring separators and case."""
@@ -411,32 +383,18 @@ class _Block:
     def counted(self, rows: Labels, field: str) -> tuple[Codes, Labels]:
         """The codes of a field that these rows have, ascending, and how many have each."""
         first, end = self.span(field)
-        width = end - first
-        total = np.zeros(width, dtype=np.int64) if width <= 4 * len(rows) else None
-        kept = [np.zeros(0, dtype=np.int64)]
-        for start in range(0, len(rows), _COUNTED_AT_ONCE):
-            some = rows[start : start + _COUNTED_AT_ONCE]
-            starts, ends = (self.arrays["code_starts"][some + more] for more in (0, 1))
-            if np.any((ends < starts) | (starts < 0) | (ends > len(self.arrays["codes"]))):
-                raise self.damaged("code_starts are not ascending")
-            codes = self.arrays["codes"][_ranges(starts, ends)].astype(np.int64)
-            codes = codes[(codes >= first) & (codes < end)]
-            if total is None:
-                kept.append(codes)
-            else:
-                total += np.bincount(codes - first, minlength=width)
-        if total is not None:
-            found = np.flatnonzero(total)
-            return found + first, total[found]
-        return np.unique(np.concatenate(kept), return_counts=True)
+        starts, ends = (self.arrays["code_starts"][rows + more] for more in (0, 1))
+        codes = self.arrays["codes"][_ranges(starts, ends)].astype(np.int64)
+        codes = codes[(codes >= first) & (codes < end)]
+        if end - first > 4 * len(rows):
+            return np.unique(codes, return_counts=True)
+        counts = np.bincount(codes - first)
+        found = np.flatnonzero(counts)
+        return found + first, counts[found]
 
     def _bytes(self, what: str, code: int) -> bytes:
         start, end = (int(at) for at in self.arrays[f"{what}_starts"][code : code + 2])
         data: bytes = self.arrays[f"{what}s"][start:end].tobytes()
-        try:
-            data.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as error:
-            raise self.damaged(f"{what}s are not UTF-8") from error
         return data
 
 
@@ -490,7 +448,7 @@ def write_metadata(
         left_out |= set(facts.left_out)
         paths, first = sorted(folder.glob(f"*{_SUFFIX}")), facts.labels
         while paths:
-            header = _Block(paths[-1], "build the index again").header
+            header = _Block(paths[-1], _AGAIN).header
             if header.closed or header.rows > 2 * (store.rows - first):
                 break
             first = header.first
@@ -507,7 +465,8 @@ def write_metadata(
             writer.add(document if alive[label] else None)
             label += 1
     writer.flush(closed=False)
-    return _facts(_open_blocks(out, store.rows, "build the index again"), alive, left_out)
+    with _reading(_AGAIN):
+        return _facts(_open_blocks(out, store.rows, _AGAIN), alive, left_out)
 
 
 def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataFacts:
@@ -515,7 +474,7 @@ def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataF
 
     A key cannot be a field if its value was not read for some document: filters would be wrong.
     """
-    own = {name for block in blocks for name in block.spans if is_extra(name)}
+    own = {name for block in blocks for name in block.spans if name not in STANDARD}
     left_out = left_out.union(*(block.header.left_out for block in blocks))
     for block in blocks:
         if block.header.full:
@@ -528,7 +487,7 @@ def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataF
     own -= left_out
     full = any(block.header.full for block in blocks) or len(own) > MOST_EXTRAS
     names = set(sorted(own)[:MOST_EXTRAS])
-    names |= {name for block in blocks for name in block.spans if not is_extra(name)}
+    names |= {name for block in blocks for name in block.spans if name in STANDARD}
     living = [alive[block.first : block.first + block.rows] for block in blocks]
 
     def count(fit: Callable[[_Block], Truths]) -> int:
@@ -560,7 +519,9 @@ def _open_blocks(folder: Path, total: int, remedy: str) -> list[_Block]:
 class MetadataIndex:
     """The metadata of an index, open for reading by any number of threads at a time.
 
-    facts: what the manifest says of it; schema: the fields that some document has.
+    facts: what `write_metadata` returned; name: of the index; dead: labels that no filter finds;
+    text and documents: where bare words and phrases are looked up; schema: the fields that some
+    document has.
 
     Raises (on construction and by all methods):
         IndexFault: the files are damaged, or were made by another version.
@@ -576,12 +537,7 @@ class MetadataIndex:
         text: TextIndex,
         documents: DocumentStore,
     ) -> None:
-        """Map the blocks of `folder`; `facts` is what `write_metadata` returned.
-
-        name: of the index, for the remedy; dead: labels that no filter finds; text and documents:
-        where bare words and phrases are looked up.
-        """
-        remedy = _REMEDY.format(name)
+        self._remedy = remedy = COMPACT.format(name)
         if facts.version != VERSION:
             raise IndexFault(
                 f"the metadata of index {name} was made by {facts.version}, this version reads"
@@ -596,10 +552,8 @@ class MetadataIndex:
         self._documents = documents
         self._found: Recent[Node, NDArray[np.uint8]] = Recent(_REMEMBERED)
         self._lock = threading.Lock()
-        try:
+        with _reading(remedy):
             self.schema = schema_of(facts.names)
-        except ValueError as error:
-            raise _damaged("its field names are not valid", remedy) from error
 
     def parse(self, expression: str) -> Node:
         """The syntax tree of a filter over these fields.
@@ -625,13 +579,9 @@ class MetadataIndex:
         Raises:
             UsageError: a phrase may occur in more documents than can be read.
         """
-        fit = self._remembered(node, lambda one: self._fitting(one, self._alive))
+        with _reading(self._remedy):
+            fit = self._remembered(node, lambda one: self._fitting(one, self._alive))
         return np.flatnonzero(fit & self._alive)
-
-    def forget(self) -> None:
-        """Clear the cache of results."""
-        with self._lock:
-            self._found = Recent(_REMEMBERED)
 
     def facets(self, labels: Labels, field: str, most: int = 20) -> list[tuple[str, int]]:
         """How many of these documents have each value of a field, at most `most` values.
@@ -639,36 +589,34 @@ class MetadataIndex:
         The most frequent come first, equal ones in order of the value; years come newest first.
         A field that no document has gives none.
         """
-        labels = np.sort(np.asarray(labels, dtype=np.int64))
         known = self.schema.find(field)
-        if known is None or not len(labels) or most <= 0:
+        parts = list(self._split(np.sort(np.asarray(labels, dtype=np.int64))))
+        if known is None or not parts or most <= 0:
             return []
-        if known.name == YEAR.name:
-            years = Counter[int]()
-            for block, rows in self._split(labels):
-                found, counts = np.unique(block.years[rows], return_counts=True)
-                years.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
-            newest = sorted((pair for pair in years.items() if pair[0] >= 0), reverse=True)
-            return [(str(year), count) for year, count in newest[:most]]
-        # Each block numbers its values on its own, so counts are added up by hash.
-        hashes, sizes, places = [], [], []
-        parts = list(self._split(labels))
-        for number, (block, rows) in enumerate(parts):
-            codes, counts = block.counted(rows, known.name)
-            hashes.append(block.arrays["exact"][codes])
-            sizes.append(counts)
-            places.append(codes * len(parts) + number)
-        unique, first, group = np.unique(
-            np.concatenate(hashes), return_index=True, return_inverse=True
-        )
-        totals = np.bincount(group, weights=np.concatenate(sizes), minlength=len(unique))
-        joined = np.concatenate(places)[first]
-        # All values that tie with the last one due must be seen before the text decides.
-        least = np.sort(totals)[-most:].min(initial=len(labels))
-        named = []
-        for at in np.flatnonzero(totals >= least).tolist():
-            code, number = divmod(int(joined[at]), len(parts))
-            named.append((parts[number][0].text(code), int(totals[at])))
+        with _reading(self._remedy):
+            if known.name == YEAR.name:
+                dated = np.concatenate([block.years[rows] for block, rows in parts])
+                found, counts = np.unique(dated[dated >= 0], return_counts=True)
+                years = [*zip(map(str, found.tolist()), counts.tolist(), strict=True)]
+                return years[::-1][:most]
+            # Each block numbers its values on its own, so counts are added up by hash.
+            hashes, sizes, places = [], [], []
+            for number, (block, rows) in enumerate(parts):
+                codes, counts = block.counted(rows, known.name)
+                hashes.append(block.arrays["exact"][codes])
+                sizes.append(counts)
+                places.append(codes * len(parts) + number)
+            unique, first, group = np.unique(
+                np.concatenate(hashes), return_index=True, return_inverse=True
+            )
+            totals = np.bincount(group, weights=np.concatenate(sizes), minlength=len(unique))
+            joined = np.concatenate(places)[first]
+            # All values that tie with the last one due must be seen before the text decides.
+            least = np.sort(totals)[-most:].min(initial=len(labels))
+            named = []
+            for at in np.flatnonzero(totals >= least).tolist():
+                code, number = divmod(int(joined[at]), len(parts))
+                named.append((parts[number][0].text(code), int(totals[at])))
         named.sort(key=lambda one: (-one[1], _encoded(one[0])))
         return named[:most]
 
@@ -685,7 +633,8 @@ class MetadataIndex:
         """Field and value of all metadata of one document, in order, without the year."""
         block, row = self._row(label)
         known = {one.name for one in self.facts.fields}
-        return [(name, block.text(code)) for name, code in block.codes_of(row) if name in known]
+        with _reading(self._remedy):
+            return [(name, block.text(code)) for name, code in block.codes_of(row) if name in known]
 
     def _row(self, label: int) -> tuple[_Block, int]:
         """The block of a label, and the row there."""
@@ -698,34 +647,37 @@ class MetadataIndex:
         Values and dates of a sample of documents are compared with the documents, some documents
         are looked up by their values, and the documents with each field are counted.
         """
-        alive = np.flatnonzero(self._alive)
-        labels = alive[:: max(1, len(alive) // sampled)]
-        names = {one.name for one in self.facts.fields}
-        documents = store.get(labels.tolist())
-        for number, (label, document) in enumerate(zip(labels.tolist(), documents, strict=True)):
-            block, row = self._row(label)
-            due = {pair for pair in pairs(document) if pair[0] in names}
-            if set(self.values_of(label)) != due:
-                return f"document {label} has other values than the index says"
-            if not all(block.intact(code) for _, code in block.codes_of(row)):
-                return f"values of document {label} do not fit their forms and hashes"
-            missing = {name for name, _ in pairs(document) if not is_extra(name)} - names
-            if missing:
-                return f"document {label} has a field that the index lacks: {min(missing)}"
-            if tuple(block.arrays["dates"][2 * row : 2 * row + 2].tolist()) != when(document):
-                return f"document {label} has another date than the index says"
-            if number < sampled // 10:
-                for name, text in sorted(due):
-                    if name in ("id", "journal", "mesh", "date") and label not in self.select(
-                        Matches(name, "=", (text,))
-                    ):
-                        return f"document {label} is not found by its {name}"
-        said = [(one.name, one.documents) for one in self.facts.fields]
-        for name, expected in (*said, (YEAR.name, self.facts.dated)):
-            count = len(self.select(Has(name)))
-            if count != expected:
-                return f"{count:,} documents have {name}, not {expected:,}"
-        return None
+        with _reading(self._remedy):
+            alive = np.flatnonzero(self._alive)
+            labels = alive[:: max(1, len(alive) // sampled)]
+            names = {one.name for one in self.facts.fields}
+            documents = store.get(labels.tolist())
+            for number, (label, document) in enumerate(
+                zip(labels.tolist(), documents, strict=True)
+            ):
+                block, row = self._row(label)
+                due = {pair for pair in pairs(document) if pair[0] in names}
+                if set(self.values_of(label)) != due:
+                    return f"document {label} has other values than the index says"
+                if not all(block.intact(code) for _, code in block.codes_of(row)):
+                    return f"values of document {label} do not fit their forms and hashes"
+                missing = {name for name, _ in pairs(document) if name in STANDARD} - names
+                if missing:
+                    return f"document {label} has a field that the index lacks: {min(missing)}"
+                if tuple(block.arrays["dates"][2 * row : 2 * row + 2].tolist()) != when(document):
+                    return f"document {label} has another date than the index says"
+                if number < sampled // 10:
+                    for name, text in sorted(due):
+                        if name in ("id", "journal", "mesh", "date") and label not in self.select(
+                            Matches(name, "=", (text,))
+                        ):
+                            return f"document {label} is not found by its {name}"
+            said = [(one.name, one.documents) for one in self.facts.fields]
+            for name, expected in (*said, (YEAR.name, self.facts.dated)):
+                count = len(self.select(Has(name)))
+                if count != expected:
+                    return f"{count:,} documents have {name}, not {expected:,}"
+            return None
 
     def _split(self, labels: Labels) -> Iterator[tuple[_Block, Labels]]:
         """Ascending labels by block, as its rows; blocks without any are left out."""
@@ -776,16 +728,13 @@ class MetadataIndex:
             case Has(field):
                 return block.having(field)
             case Compares(_, _, intervals):
-                years = block.years
                 for one in intervals:
-                    fit = years >= 0
-                    if one.low is not None:
-                        low = float(one.low)
-                        fit &= (years > low) if one.low_open else (years >= low)
-                    if one.high is not None:
-                        high = float(one.high)
-                        fit &= (years < high) if one.high_open else (years <= high)
-                    found |= fit
+                    low, high = -np.inf if one.low is None else one.low, one.high
+                    above = (np.greater if one.low_open else np.greater_equal)(block.years, low)
+                    below = (np.less if one.high_open else np.less_equal)(
+                        block.years, np.inf if high is None else high
+                    )
+                    found |= above & below & (block.years >= 0)
             case Matches(field, operator, values):
                 test = block.equal if operator == "=" else block.beginning
                 for value in values:

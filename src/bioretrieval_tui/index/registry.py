@@ -16,19 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
-from bioretrieval_tui.index.layout import (
-    BUILDING_PREFIX,
-    MANIFEST,
-    METADATA,
-    POOL_PREFIX,
-    REMOVED_PREFIX,
-    TEXT,
-    check_name,
-    index_folder,
-    indexes_folder,
-    pool_rows,
-    writing,
-)
+from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.manifest import (
     COMPACT,
     Manifest,
@@ -107,15 +95,13 @@ class OpenIndex:
                 try:
                     for path in manifest.dense_files():
                         check_content(manifest, folder, path)
-                    store = VectorStore(manifest, folder)
-                    store.ready()
+                    self._vectors = VectorStore(manifest, folder)
                 except IndexFault as error:
                     if manifest_of(manifest.name).generation == manifest.generation:
                         raise
                     raise IndexFault(
                         f"index {manifest.name} was replaced meanwhile", remedy="try again"
                     ) from error
-                self._vectors = store
             return self._vectors
 
     def close(self) -> None:
@@ -125,20 +111,19 @@ class OpenIndex:
 
 def index_names() -> list[str]:
     """Names of all indexes, sorted, without those whose first build is not complete."""
+    folder = layout.indexes_folder()
     try:
-        found = [path.name for path in indexes_folder().iterdir() if (path / MANIFEST).exists()]
+        found = [path.name for path in folder.iterdir() if (path / layout.MANIFEST).exists()]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise IndexFault(
-            f"the folder {indexes_folder()} cannot be read: {error.strerror}"
-        ) from error
+        raise IndexFault(f"the folder {folder} cannot be read: {error.strerror}") from error
     return sorted(name for name in found if not name.startswith("."))
 
 
 def list_indexes() -> list[IndexInfo]:
     """All indexes, sorted by name, with damaged and unfinished ones; files are compared by size."""
-    found = [_inspect(indexes_folder() / name, deep=False) for name in index_names()]
+    found = [_inspect(layout.indexes_folder() / name, deep=False) for name in index_names()]
     return sorted([*found, *unfinished()], key=lambda one: one.name)
 
 
@@ -146,8 +131,8 @@ def unfinished() -> list[IndexInfo]:
     """Indexes that were never complete, of which some documents are encoded."""
     encoded: dict[Path, int] = {}
     with contextlib.suppress(OSError):  # `index_names` says what is wrong
-        for pool in indexes_folder().glob(f"[!.]*/{POOL_PREFIX}*-*"):
-            encoded[pool.parent] = encoded.get(pool.parent, 0) + pool_rows(pool)
+        for pool in layout.indexes_folder().glob(f"[!.]*/{layout.POOL_PREFIX}*-*"):
+            encoded[pool.parent] = encoded.get(pool.parent, 0) + layout.pool_rows(pool)
     return [
         IndexInfo(
             folder.name,
@@ -155,7 +140,7 @@ def unfinished() -> list[IndexInfo]:
             status=f"unfinished: {count:,} documents encoded; build it again to go on",
         )
         for folder, count in encoded.items()
-        if count and not (folder / MANIFEST).exists()
+        if count and not (folder / layout.MANIFEST).exists()
     ]
 
 
@@ -165,8 +150,8 @@ def info(name: str, *, deep: bool = True) -> IndexInfo:
     Raises:
         NotFoundError: there is none. UsageError: an impossible name.
     """
-    folder = index_folder(name)
-    if not (folder / MANIFEST).exists():
+    folder = layout.index_folder(name)
+    if not (folder / layout.MANIFEST).exists():
         raise _missing(name)
     return _inspect(folder, deep=deep)
 
@@ -174,7 +159,7 @@ def info(name: str, *, deep: bool = True) -> IndexInfo:
 def manifest_of(name: str) -> Manifest:
     """The manifest of an index, checked in itself. Raises NotFoundError, IndexFault."""
     try:
-        return read_manifest(index_folder(name))
+        return read_manifest(layout.index_folder(name))
     except NotFoundError:
         raise _missing(name) from None
 
@@ -194,7 +179,7 @@ def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
         if manifest.outdated:
             raise IndexFault(
                 f"index {name} cannot be searched by this version: {manifest.outdated}",
-                remedy=f"run once: {COMPACT.format(name)} (encodes nothing)",
+                remedy=f"{COMPACT.format(name)} (encodes nothing)",
             )
         try:
             with contextlib.ExitStack() as failing:
@@ -216,24 +201,23 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
     from bioretrieval_tui.index.text_index import TextIndex
     from bioretrieval_tui.index.vectors import open_dead
 
-    folder, name = index_folder(manifest.name), manifest.name
+    folder, name = layout.index_folder(manifest.name), manifest.name
+    dense, native = manifest.dense_files(), manifest.path(f"{layout.TEXT}/")
     for path in manifest.files:
         check_size(manifest, folder, path)
-    dense, native = manifest.dense_files(), manifest.path(f"{TEXT}/")
     for path in manifest.files:
         if path not in dense:
             # Files for native code are read now, even if their checksum is remembered.
             check_content(manifest, folder, path, fresh=path.startswith(native))
     documents = DocumentStore([folder / path for path in manifest.stores()])
     failing.callback(documents.close)
-    if documents.rows != manifest.rows:
-        said = f"its store holds {documents.rows:,} documents, not {manifest.rows:,}"
-        raise fault(manifest, said)
-    text = TextIndex(folder / manifest.path(TEXT), manifest.lexical, name=name)
+    if (rows := documents.rows) != manifest.rows:
+        raise fault(manifest, f"its store holds {rows:,} documents, not {manifest.rows:,}")
+    text = TextIndex(folder / manifest.path(layout.TEXT), manifest.lexical, name=name)
     if manifest.fields is None:
         raise fault(manifest, "its manifest lacks the metadata")
     fields = MetadataIndex(
-        folder / manifest.path(METADATA),
+        folder / manifest.path(layout.METADATA),
         manifest.fields,
         name=name,
         dead=open_dead(manifest, folder),
@@ -249,13 +233,13 @@ def remove_index(name: str) -> int:
     Raises:
         NotFoundError: there is none. IndexFault: it is being written, or cannot be deleted.
     """
-    folder = index_folder(name)
-    with writing(name, "removed"):
-        if not (folder / MANIFEST).exists() and name not in {one.name for one in unfinished()}:
+    folder = layout.index_folder(name)
+    with layout.writing(name, "removed"):
+        if name not in (*index_names(), *(one.name for one in unfinished())):
             raise _missing(name)
         size = _bytes(folder)
         try:
-            folder.rename(folder.with_name(f"{REMOVED_PREFIX}{name}-{secrets.token_hex(4)}"))
+            folder.rename(folder.with_name(f"{layout.REMOVED_PREFIX}{name}-{secrets.token_hex(4)}"))
         except OSError as error:
             raise IndexFault(f"index {name} cannot be removed: {error.strerror}") from error
         sweep_removed()
@@ -264,28 +248,22 @@ def remove_index(name: str) -> int:
 
 def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
     """One index, inspected again if it is replaced meanwhile; `deep` compares checksums."""
+    check = check_content if deep else check_size
     try:
         for _ in range(_TRIES):
-            manifest = read_manifest(folder)
-            found = _info_of(manifest, folder, deep=deep)
-            if found.status == "ok" or read_manifest(folder).generation == manifest.generation:
+            manifest, status = read_manifest(folder), "ok"
+            if manifest.outdated:
+                status = f"outdated: {manifest.outdated}; {COMPACT.format(manifest.name)}"
+            try:
+                for path in manifest.files:
+                    check(manifest, folder, path)
                 break
-        return found
+            except IndexFault as error:
+                status = _damaged(error)
+                if read_manifest(folder).generation == manifest.generation:
+                    break
     except BioRetrievalError as error:
-        return IndexInfo(folder.name, bytes=_bytes(folder), status=_damaged(error.message))
-
-
-def _info_of(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
-    status = "ok"
-    if manifest.outdated:
-        status = f"outdated: {manifest.outdated}; run: {COMPACT.format(manifest.name)}"
-    try:
-        for path in manifest.files:
-            check_size(manifest, folder, path)
-        for path in manifest.files if deep else ():
-            check_content(manifest, folder, path)
-    except IndexFault as error:
-        status = _damaged(error.message)
+        return IndexInfo(folder.name, bytes=_bytes(folder), status=_damaged(error))
     return IndexInfo(
         name=manifest.name,
         documents=manifest.documents,
@@ -305,8 +283,8 @@ def _info_of(manifest: Manifest, folder: Path, *, deep: bool) -> IndexInfo:
     )
 
 
-def _damaged(message: str) -> str:
-    return f"damaged: {message.partition('is damaged: ')[2] or message}"
+def _damaged(error: BioRetrievalError) -> str:
+    return f"damaged: {error.message.partition('is damaged: ')[2] or error.message}"
 
 
 def _bytes(folder: Path) -> int:
@@ -319,7 +297,7 @@ def _bytes(folder: Path) -> int:
 
 
 def _missing(name: str) -> NotFoundError:
-    near = difflib.get_close_matches(check_name(name), index_names(), n=3)
+    near = difflib.get_close_matches(layout.check_name(name), index_names(), n=3)
     remedy = f"did you mean {', '.join(near)}?" if near else "see `index list`"
     return NotFoundError(f"there is no index {name}", remedy=remedy)
 
@@ -334,17 +312,17 @@ def sweep_index(folder: Path, *, pools: bool = False) -> None:
     if not folder.is_dir():
         return
     unsure = False
-    keep = {MANIFEST}
-    if (folder / MANIFEST).exists():
+    keep = {layout.MANIFEST}
+    if (folder / layout.MANIFEST).exists():
         try:
             manifest = read_manifest(folder)
             keep |= {manifest.generation, *(segment.id for segment in manifest.segments)}
         except BioRetrievalError:
             unsure = True
     for path in folder.iterdir():
-        if path.name.startswith(POOL_PREFIX):
+        if path.name.startswith(layout.POOL_PREFIX):
             wanted = not pools and path.stat().st_size > 0
-        elif path.name.startswith((BUILDING_PREFIX, f".{MANIFEST}.")):
+        elif path.name.startswith((layout.BUILDING_PREFIX, f".{layout.MANIFEST}.")):
             wanted = False
         else:
             wanted = unsure or path.name in keep
@@ -356,7 +334,7 @@ def sweep_index(folder: Path, *, pools: bool = False) -> None:
 
 def sweep_removed() -> None:
     """Finish every interrupted removal. Two processes may do so at once."""
-    for path in indexes_folder().glob(f"{REMOVED_PREFIX}*"):
+    for path in layout.indexes_folder().glob(f"{layout.REMOVED_PREFIX}*"):
         _discard(path)
 
 

@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
-from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.source import reading_fault
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, Vectors
 from bioretrieval_tui.encoding.recipe import recipe_hash
-from bioretrieval_tui.errors import CorpusError, IndexFault, ModelError
+from bioretrieval_tui.errors import CorpusError, IndexFault, ModelError, UsageError
 from bioretrieval_tui.index.layout import POOL_PREFIX, pool_rows, sync_folder
 from bioretrieval_tui.index.manifest import ANY_REVISION, UNREADABLE, Manifest
 from bioretrieval_tui.index.vectors import Halves, Matrix
@@ -146,16 +146,22 @@ class Vectoriser:
 
     facts: of the model that may encode the documents later; it is not loaded. device: where a
     model runs, empty if none was needed. encoded, seconds, tokens: documents that a model encoded,
-    how long that took, and their tokens, 0 where they are not counted.
+    how long that took, and their tokens, 0 where they are not counted; unused: vectors of no
+    document.
     """
 
     device = ""
     encoded = 0
     seconds = 0.0
     tokens = 0
+    unused = 0
 
     def __init__(self, facts: ModelFacts) -> None:
         self._facts = msgspec.structs.replace(facts, dimension=0)
+
+    def accept(self, record: Record) -> Item:
+        """The record, or why it is rejected."""
+        return record
 
     def start(self) -> ModelFacts:
         """Prepare and return what the vectors will be; load a model if one is needed."""
@@ -267,10 +273,11 @@ class ImportedVectors(Vectoriser):
     """Vectors from matrices, memory-mapped; ids are kept as 8 bytes of their hash.
 
     vectors, ids: files, of one chunk each; model, recipe, dimension: the model that computed the
-    vectors and how it encodes. used: whether the document of each vector was read, bool (vectors,).
+    vectors and how it encodes. A document without a vector is rejected.
 
     Raises:
-        CorpusError: a file is not valid, or they do not belong together.
+        UsageError: the numbers of files differ. CorpusError: a file is not valid, or they do not
+            belong together.
     """
 
     device = "imported"
@@ -281,8 +288,13 @@ class ImportedVectors(Vectoriser):
         ids: Sequence[Path],
         model: str,
         recipe: Encoding,
-        dimension: int | None,
+        dimension: int | None = None,
     ) -> None:
+        if len(vectors) != len(ids):
+            raise UsageError(
+                f"{len(vectors)} files of vectors and {len(ids)} of ids were given",
+                remedy="name one --ids for each --vectors, in the same order",
+            )
         self._parts = [_open_imported(path) for path in vectors]
         widths = {part.shape[1] for part in self._parts} | ({dimension} if dimension else set())
         if len(widths) > 1:
@@ -305,15 +317,17 @@ class ImportedVectors(Vectoriser):
         joined = np.concatenate(keys)
         self._order = np.argsort(joined, kind="stable")
         self._keys = joined[self._order]
-        self.used = np.zeros(len(joined), dtype=bool)
+        self._used = np.zeros(len(joined), dtype=bool)
+        self.unused = len(joined)
 
-    def has(self, identifier: str) -> bool:
-        """Whether there is a vector for this id; it then counts as used."""
-        row = self._row(identifier)
-        if row is not None:
-            # `vectors` is too late for this: it is not called for a repeated text.
-            self.used[row] = True
-        return row is not None
+    def accept(self, record: Record) -> Item:
+        row = self._row(record.document.id)
+        if row is None:
+            return Rejected(record.place, f"there is no vector for {record.document.id!r}")
+        # `vectors` is too late for this: it is not called for a repeated text.
+        self.unused -= not self._used[row]
+        self._used[row] = True
+        return record
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
         taken = np.empty((len(documents), self._facts.dimension), dtype=np.float32)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ Vector = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 Labels = npt.NDArray[np.int64]
-Allowed = Collection[int] | Labels
 
 BLOCK = 2_048
 """Rows that are converted to float32 at once: they fit the CPU cache."""
@@ -146,6 +145,14 @@ def open_dead(manifest: Manifest, folder: Path) -> Labels:
     ):
         raise fault(manifest, f"{DEAD} does not fit the documents", name)
     return dead
+
+
+def existing(labels: Labels, rows: int) -> Labels:
+    """Those of `labels` from 0 to below `rows`, ascending, each once: int64 (n,)."""
+    labels = np.asarray(labels, dtype=np.int64)
+    if not np.all(labels[1:] > labels[:-1]):
+        labels = np.unique(labels)
+    return labels[(labels >= 0) & (labels < rows)]
 
 
 class GraphBuilder:
@@ -325,10 +332,10 @@ def _new(dimension: int) -> Any:
 class VectorStore:
     """The vectors of one index, open for searching by any number of threads at a time.
 
-    Opening checks sizes only; the graph is checked and loaded by `ready`, or when a search first
-    needs it. count: vectors without deleted ones; dead: labels of those.
+    The graph is checked and loaded if searches without a filter will use it; of the matrices only
+    the sizes are checked. count: vectors without deleted ones; dead: labels of those.
 
-    Raises (on construction and search):
+    Raises:
         IndexFault: the files do not fit the manifest, or a newer generation replaced them.
     """
 
@@ -341,39 +348,33 @@ class VectorStore:
         walk: float = WALK,
     ) -> None:
         self._manifest = manifest
-        self._folder = folder
         self._exact_below = exact_below
         self._walk = walk
-        self._loading = threading.Lock()
-        self._graph: Any = None
+        self._using_graph = threading.Lock()
         self._wide: Vectors | None = None
         self.matrix = open_matrix(manifest, folder)
         self.dead = open_dead(manifest, folder)
         self.count = self.matrix.rows - len(self.dead)
+        self._graph: Any = load_graph(manifest, folder) if self.count >= exact_below else None
 
-    def search(
-        self, query: Vector, k: int, allowed: Allowed | None = None
-    ) -> tuple[Labels, Vector]:
+    def search(self, query: Vector, k: int, allowed: Labels | None = None) -> tuple[Labels, Vector]:
         """The labels (int64) and similarities (float32) of the `k` nearest, best first.
 
-        query: float32 (dimension,); allowed: labels that may be found, None for all. Fewer than `k`
-        are returned only if fewer are allowed and not deleted. Ties go by label.
+        query: float32 (dimension,); allowed: labels that may be found, in any order, None for all.
+        Fewer than `k` are returned only if fewer are allowed and not deleted. Ties go by label.
         """
         query = self._checked(query)
         if k <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        kept = None if allowed is None else self._kept(allowed)
-        exact = self.count < self._exact_below
+        kept = None
+        if allowed is not None:
+            kept = np.setdiff1d(existing(allowed, self.matrix.rows), self.dead, assume_unique=True)
+        exact = self._graph is None
         if kept is not None:
             # Comparing all of `kept` may cost less than visiting the others in the graph.
             ef = max(self._manifest.graph.ef, k)
             exact = exact or len(kept) ** 2 <= self._walk * ef * self.count
         return (self._exact if exact else self._approximate)(query, k, kept)
-
-    def ready(self) -> None:
-        """Load the graph if searches without a filter will use it."""
-        if self.count >= self._exact_below:
-            self._open_graph()
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:
         """float32 (n,): the similarity of `query` to each of `labels`, in their order."""
@@ -391,15 +392,6 @@ class VectorStore:
                 remedy="search with the model that built the index",
             )
         return np.ascontiguousarray(query, dtype=np.float32)
-
-    def _kept(self, allowed: Allowed) -> Labels:
-        if not isinstance(allowed, np.ndarray):
-            allowed = np.fromiter(allowed, dtype=np.int64, count=len(allowed))
-        labels = allowed.astype(np.int64, copy=False)
-        if not np.all(labels[1:] > labels[:-1]):
-            labels = np.unique(labels)
-        labels = labels[(labels >= 0) & (labels < self.matrix.rows)]
-        return np.setdiff1d(labels, self.dead, assume_unique=True) if len(self.dead) else labels
 
     def _exact(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
         if kept is not None:
@@ -435,7 +427,6 @@ class VectorStore:
         return np.concatenate([self._wide[start : start + step] @ query for start in parts])
 
     def _approximate(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
-        graph = self._open_graph()
         k = min(k, self.count if kept is None else len(kept))
         allow = None
         if kept is not None:
@@ -443,15 +434,15 @@ class VectorStore:
             marks = np.zeros(self.matrix.rows, dtype=np.uint8)
             marks[kept] = 1
             allow = marks.tobytes().__getitem__
-        with self._loading:
+        with self._using_graph:
             # `ef` belongs to the graph, not to the query: one search at a time sets it. It was
             # measured for ten neighbours of documents. A query lies apart from all documents, and
             # for one in ten thousand needs a larger `ef`, which costs a millisecond, but too much
             # with a filter, which is called for each document visited.
             wide = _WIDE * k if allow is None else k + k // 2
-            graph.set_ef(max(self._manifest.graph.ef, wide))
+            self._graph.set_ef(max(self._manifest.graph.ef, wide))
             try:
-                found, distances = graph.knn_query(query, k=k, num_threads=1, filter=allow)
+                found, distances = self._graph.knn_query(query, k=k, num_threads=1, filter=allow)
             except RuntimeError:
                 # The graph does not reach k of them; exact search does.
                 return self._exact(query, k, kept)
@@ -459,12 +450,6 @@ class VectorStore:
         similarities = np.asarray(1.0 - distances[0], dtype=np.float32)
         order = np.lexsort((labels, -similarities))
         return labels[order], similarities[order]
-
-    def _open_graph(self) -> Any:
-        with self._loading:
-            if self._graph is None:
-                self._graph = load_graph(self._manifest, self._folder)
-            return self._graph
 
 
 def _best(similarities: Vector, k: int) -> Labels:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
-from bioretrieval_tui.index.layout import GRAPH, METADATA, TEXT, index_folder
+from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.manifest import COMPACT, REBUILD, Manifest, check_content
 from bioretrieval_tui.index.metadata import MetadataIndex
 from bioretrieval_tui.index.registry import manifest_of
@@ -65,7 +65,7 @@ def verify_index(name: str, reporter: Reporter = silent) -> Verification:
 
 
 def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
-    folder, files = index_folder(manifest.name), manifest.files
+    folder, files = layout.index_folder(manifest.name), manifest.files
     checks = [Check("manifest", True, f"format {manifest.format}, {manifest.model}")]
     sound = set(files)
     for number, path in enumerate(sorted(files)):
@@ -173,9 +173,9 @@ class _Parts:
         manifest, facts = self._manifest, self._manifest.lexical
         if manifest.outdated:
             raise IndexFault(manifest.outdated, remedy=self._compact)
-        if not self._all_sound(TEXT):
+        if not self._all_sound(layout.TEXT):
             return ""
-        self._text = TextIndex(self._folder / manifest.path(TEXT), facts, name=manifest.name)
+        self._text = TextIndex(self._folder / manifest.path(layout.TEXT), facts, name=manifest.name)
         found = f"{facts.documents:,} documents"
         if facts.documents != manifest.documents:
             raise IndexFault(f"{found}, not {manifest.documents:,}", remedy=self._compact)
@@ -186,10 +186,10 @@ class _Parts:
         facts, store = self._manifest.fields, self._store
         if store is None or self._dead is None or self._text is None or facts is None:
             return ""
-        if not self._all_sound(METADATA):
+        if not self._all_sound(layout.METADATA):
             return ""
         index = MetadataIndex(
-            self._folder / self._manifest.path(METADATA),
+            self._folder / self._manifest.path(layout.METADATA),
             facts,
             name=self._manifest.name,
             dead=self._dead,
@@ -204,7 +204,7 @@ class _Parts:
     def graph(self) -> str:
         """The graph: its count and dimension, and recall@10 against exact search."""
         manifest, ef = self._manifest, self._manifest.graph.ef
-        if manifest.path(GRAPH) not in self._sound or self._matrix is None or self._dead is None:
+        if self._matrix is None or self._dead is None or not self._all_sound(layout.GRAPH):
             return ""
         graph = load_graph(manifest, self._folder)
         sampled = probe(self._matrix, self._dead, manifest.similarity)
@@ -219,6 +219,6 @@ class _Parts:
             raise IndexFault(found, remedy=self._compact)
         return found
 
-    def _all_sound(self, folder: str) -> bool:
-        begin = f"{self._manifest.path(folder)}/"
+    def _all_sound(self, part: str) -> bool:
+        begin = self._manifest.path(part)
         return all(path in self._sound for path in self._manifest.files if path.startswith(begin))

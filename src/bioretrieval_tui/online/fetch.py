@@ -264,15 +264,14 @@ class _Fetch:
         """Build or extend the index while records arrive."""
         from bioretrieval_tui.encoding.embedded import MODEL_ID
         from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
-        from bioretrieval_tui.index.build import add_to_index, build_index, encoder_factory_of
+        from bioretrieval_tui.index.build import add_to_index, build_index
         from bioretrieval_tui.index.registry import index_names
 
         request, reporter, feed = self.request, self.reporter, self._feed(spool)
         # The build reports its own progress.
         self.reporter = silent
         if name in index_names():
-            factory_of = encoder_factory_of(request.device, reporter)
-            return add_to_index(name, feed, factory_of, reporter=reporter)
+            return add_to_index(name, feed, device=request.device, reporter=reporter)
         model = request.model or MODEL_ID
         outcome = build_index(
             name,
