@@ -11,7 +11,6 @@ from hashing_encoder import HashingEncoder, write_corpus
 from index_help import (
     held,
     matrix_of,
-    never,
     no_encoder,
     of_hashing,
     tree,
@@ -192,10 +191,10 @@ def test_emptying_an_index_is_refused(begun: Manifest, tmp_path: Path) -> None:
 
 
 def test_another_revision_of_the_model_is_refused(begun: Manifest, tmp_path: Path) -> None:
-    def other(_: Manifest):  # type: ignore[no-untyped-def]
+    def other(*_: object, **__: object) -> HashingEncoder:
         encoder = HashingEncoder()
         encoder.revision = "sha256:1"
-        return lambda: encoder
+        return encoder
 
     with pytest.raises(IndexFault, match="another revision") as caught:
         add(write_texts(tmp_path / "a.jsonl", {"44": "x"}), encoder=other)
@@ -272,5 +271,5 @@ def test_interrupted_at_every_step(begun: Manifest, tmp_path: Path) -> None:
 def test_the_encoder_is_asked_for_only_then(begun: Manifest, tmp_path: Path) -> None:
     path = write_texts(tmp_path / "a.jsonl", {"44": "x"})
     with pytest.raises(AssertionError, match="asked for"):
-        add_to_index("demo", [path], lambda _: never)
+        add_to_index("demo", [path], no_encoder)
     assert held("demo") == BEGUN

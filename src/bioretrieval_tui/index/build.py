@@ -133,12 +133,10 @@ def build_index(
     from by itself. reporter: may raise `InterruptedByUser`. report: filled while the build runs, so
     that it is there for a build that fails.
 
-    Raises:
-        UsageError: an impossible name, no inputs or an unknown format. NotFoundError: an input
-            does not exist. CorpusError: an input cannot be read, or contains no document.
-        IndexFault: another process writes this index, it exists and `replace` is False, or the
-            disk is full. ModelError: the encoder does not load.
-        In every case the index is as it was before.
+    Raises UsageError for an impossible name, no inputs or an unknown format; NotFoundError if an
+    input does not exist; CorpusError if one cannot be read, or none holds a document; IndexFault if
+    another process writes this index, it exists and `replace` is False, or the disk is full;
+    ModelError if the encoder does not load. In every case the index is as it was before.
     """
     if fingerprint is None:
         _refuse_catalogue(name)
@@ -189,11 +187,10 @@ def add_to_index(
 ) -> BuildOutcome:
     """Add corpus files or a feed: new records are added, changed ones replaced, deleted removed.
 
-    Only new and changed documents are encoded, by the model that the index was built with; if there
-    are none, no model is loaded. load: called as `load_encoder`, which is the default. An index of
-    an older version is compacted first.
-
-    Raises: as `build_index`; NotFoundError also if there is no such index.
+    Only new and changed documents are encoded, by the model that the index was built with, which is
+    loaded if there are any; load: called as `load_encoder`, the default. An index of an older
+    version is compacted first. Raises as `build_index`, and NotFoundError if there is no such
+    index.
     """
     _refuse_catalogue(name)
     feed = _feed_of(inputs, settings)
@@ -223,11 +220,8 @@ def compact_index(name: str, *, reporter: Reporter = silent) -> BuildOutcome:
     """Rewrite an index without deleted documents, from its own documents and vectors.
 
     Graph, text index and metadata are rebuilt, so this also repairs an index in which they are
-    damaged.
-
-    Raises:
-        NotFoundError: there is none. IndexFault: another process writes it, its documents or
-            vectors are damaged, or the disk is full.
+    damaged. Raises NotFoundError, and IndexFault if another process writes the index, its documents
+    or vectors are damaged, or the disk is full.
     """
 
     def no_encoder() -> Encoder:
@@ -252,9 +246,7 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
 
     whole: its graph, text index and metadata are extended too, so they are checked as well.
     Otherwise nothing derived from the documents is needed, not even the list of deleted labels.
-
-    Raises:
-        NotFoundError: there is none. IndexFault: a file that is needed is damaged.
+    Raises NotFoundError, and IndexFault if a file that is needed is damaged.
     """
     folder = layout.index_folder(name)
     manifest = read_manifest(folder)
@@ -388,10 +380,9 @@ def _assemble(
     reporter(Progress("linking", 4, 4, unit="steps"))
 
     segment, token = SegmentFacts(layout.new_token(), writer.rows), layout.new_token()
-    files = {} if old is None else dict(old.files)
+    files = _move(work, folder, segment.id, token, reporter)
     if old is not None:
-        files = {path: one for path, one in files.items() if not path.startswith(old.path(""))}
-    files |= _move(work, folder, segment.id, token, reporter)
+        files |= {path: old.files[path] for path in (*old.stores(), *old.matrices())}
     source = source or old
     rate = vectoriser.encoded / vectoriser.seconds if vectoriser.seconds else 0.0
     if not rate and source is not None:
@@ -435,9 +426,8 @@ def _fill(
     base: Base | None,
     reporter: Reporter,
 ) -> tuple[ModelFacts, GraphBuilder | None]:
-    """Put the documents of `feed` into the store, with their vectors, graph and text index.
-
-    Returns the facts of the vectors, and the graph of all of them; None without vectors.
+    """Put the documents of `feed` into the store, with their vectors, graph and text index; return
+    the facts of the vectors, and the graph of all of them, None without vectors.
 
     Raises CorpusError if there is no document at all, and the first error that reading, encoding,
     writing or `reporter` raise; all threads are ended then.

@@ -63,11 +63,8 @@ class Intake:
             self._came.set()
 
     def take(self, item: Item) -> bool:
-        """Put one item into the store and return whether it is a new or changed document.
-
-        Raises whatever `step` raises, sqlite3.Error, and CorpusError for a rejected record if
-        `strict` is set.
-        """
+        """Put one item into the store and return whether it is a new or changed document. Raises
+        whatever `step` raises, sqlite3.Error, and CorpusError for a rejected record if `strict`."""
         self.step()
         if isinstance(item, Record):
             item = self.accept(item)
@@ -149,10 +146,7 @@ def empty_fault(report: Report) -> CorpusError:
 
 
 def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings) -> Feed:
-    """Read corpus files, folders of them, globs or stdin (`-`).
-
-    Raises (at once): NotFoundError, CorpusError, UsageError, as `resolve` does.
-    """
+    """Read corpus files, folders, globs or stdin (`-`). Raises at once what `resolve` does."""
     if not inputs:
         raise UsageError("no corpus file is named", remedy="index build NAME FILE...")
     named = None if settings.format is None else by_name(settings.format)

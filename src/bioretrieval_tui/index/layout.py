@@ -49,11 +49,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
 def check_name(name: str) -> str:
-    """`name` as given, if it can name an index on every file system.
-
-    Raises:
-        UsageError: it is empty, too long, or has characters other than a-z, 0-9, `-`, `_`, `.`.
-    """
+    """`name` as given, if it can name an index on every file system; else raises UsageError."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name an index",
@@ -110,11 +106,8 @@ class IndexBusy(IndexFault):
 
 @contextlib.contextmanager
 def writing(name: str, doing: str) -> Iterator[None]:
-    """Hold the index `name` for writing; `doing` is a participle, such as "built".
-
-    Raises:
-        IndexBusy: another process or thread holds it. IndexFault: the folder cannot be written.
-    """
+    """Hold the index `name` for writing; `doing` is a participle, such as "built". Raises IndexBusy
+    if another process or thread holds it, IndexFault if the folder cannot be written."""
     from filelock import FileLock, Timeout
 
     folder = indexes_folder() / ".locks"

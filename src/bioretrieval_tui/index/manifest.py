@@ -219,12 +219,8 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the index in `folder`, without checking its files.
-
-    Raises:
-        NotFoundError: there is no index. IndexFault: the manifest is damaged or of another
-            version.
-    """
+    """The manifest of the index in `folder`, without checking its files. Raises NotFoundError, and
+    IndexFault if the manifest is damaged or of another version."""
     name = folder.name
     try:
         with (folder / layout.MANIFEST).open("rb") as stream:
@@ -255,11 +251,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_size(manifest: Manifest, folder: Path, name: str) -> None:
-    """Compare the size of one file; cheap, and enough to see what is missing or cut off.
-
-    Raises:
-        IndexFault: the file is missing, has another size, or cannot be read.
-    """
+    """Compare the size of one file: cheap, and enough to see what is missing or cut off. Raises
+    IndexFault."""
     with reading(manifest, name):
         size, expected = (folder / name).stat().st_size, manifest.files[name].bytes
     if size != expected:
@@ -269,10 +262,7 @@ def check_size(manifest: Manifest, folder: Path, name: str) -> None:
 
 def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool = False) -> None:
     """Compare size and SHA-256 of one file; `fresh` reads it even if its checksum is remembered.
-
-    Raises:
-        IndexFault: the file is missing, altered, or cannot be read.
-    """
+    Raises IndexFault if it is missing, altered or cannot be read."""
     check_size(manifest, folder, name)
     with reading(manifest, name):
         found = sha256_of(folder / name) if fresh else remembered_sha256(folder / name)

@@ -53,21 +53,7 @@ from bioretrieval_tui.index.metadata_fields import (
 from bioretrieval_tui.index.text_index import TextIndex
 from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.query import Node, parse
-from bioretrieval_tui.query.ast import (
-    All,
-    Compares,
-    Everything,
-    Flag,
-    Has,
-    Matches,
-    Not,
-    Phrase,
-    Word,
-)
-from bioretrieval_tui.query.ast import (
-    Any as AnyOf,
-)
+from bioretrieval_tui.query import Node, ast, parse
 from bioretrieval_tui.query.matcher import Recent
 from bioretrieval_tui.util.folding import equal_key, forms, needles, whole_words
 
@@ -92,19 +78,9 @@ _REMEMBERED = 16
 _AGAIN = "build the index again"
 _MARK = "\x1f"
 _WORD_START = re.compile(r"(?<![^\W_])(?=[^\W_])")
-_KINDS = {
-    "values": "|u1",
-    "value_starts": "<i8",
-    "forms": "|u1",
-    "form_starts": "<i8",
-    "keys": "<u8",
-    "exact": "<u8",
-    "labels": "<u4",
-    "label_starts": "<i8",
-    "codes": "<u4",
-    "code_starts": "<i8",
-    "dates": "<i4",
-}
+_ARRAYS = "values value_starts forms form_starts keys exact labels label_starts codes code_starts"
+_TYPES = "|u1 <i8 |u1 <i8 <u8 <u8 <u4 <i8 <u4 <i8"
+_KINDS = {**dict(zip(_ARRAYS.split(), _TYPES.split(), strict=True)), "dates": "<i4"}
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -278,11 +254,8 @@ def _reading(remedy: str) -> Iterator[None]:
 
 
 class _Block:
-    """One block, mapped; raises IndexFault where it is damaged.
-
-    arrays: by name, see the module; spans: first code and end of each field; years: int32 (rows,),
-    -1 where unknown.
-    """
+    """One block, mapped. arrays: by name, see the module; spans: first code and end of each field;
+    years: int32 (rows,), -1 where unknown. Raises IndexFault if it is damaged."""
 
     def __init__(self, path: Path, remedy: str) -> None:
         self._remedy = remedy
@@ -433,13 +406,10 @@ def write_metadata(
 ) -> MetadataFacts:
     """Write the metadata of all rows of `store` into the new folder `out`.
 
-    base: folder and facts of the metadata of the store's first rows, whose blocks are shared;
-    those of another version are not used. dead: labels that no filter may find. New documents
-    are read once, in order; memory holds `budget` bytes of their values and a few bytes a row.
-
-    Raises:
-        IndexFault: documents or base are damaged. OSError: the disk is full. Whatever `reporter`
-            raises.
+    base: folder and facts of the metadata of the store's first rows, whose blocks are shared; those
+    of another version are not used. dead: labels that no filter may find. New documents are read
+    once, in order; memory holds `budget` bytes of their values and a few bytes a row. Raises
+    IndexFault if documents or base are damaged, OSError for a full disk.
     """
     out.mkdir(parents=True)
     first, left_out = 0, set[str]()
@@ -519,12 +489,9 @@ def _open_blocks(folder: Path, total: int, remedy: str) -> list[_Block]:
 class MetadataIndex:
     """The metadata of an index, open for reading by any number of threads at a time.
 
-    facts: what `write_metadata` returned; name: of the index; dead: labels that no filter finds;
-    text and documents: where bare words and phrases are looked up; schema: the fields that some
-    document has.
-
-    Raises (on construction and by all methods):
-        IndexFault: the files are damaged, or were made by another version.
+    facts: what `write_metadata` returned; dead: labels that no filter finds; text, documents: where
+    bare words and phrases are looked up; schema: the fields that some document has. Everything
+    raises IndexFault if the files are damaged, or were made by another version.
     """
 
     def __init__(
@@ -556,12 +523,8 @@ class MetadataIndex:
             self.schema = schema_of(facts.names)
 
     def parse(self, expression: str) -> Node:
-        """The syntax tree of a filter over these fields.
-
-        Raises:
-            FilterError: its syntax is wrong, or it names a field that no document has, or words
-                that are not indexed.
-        """
+        """The syntax tree of a filter over these fields. Raises FilterError if its syntax is wrong,
+        or it names a field that no document has, or words that are not indexed."""
         node = parse(expression, self.schema)
         for sought in _sought(node):
             if not tokens(sought.text):
@@ -574,11 +537,8 @@ class MetadataIndex:
         return node
 
     def select(self, node: Node) -> Labels:
-        """The labels of the documents that fit and are not deleted, int64 (n,), ascending.
-
-        Raises:
-            UsageError: a phrase may occur in more documents than can be read.
-        """
+        """The labels of the documents that fit and are not deleted, int64 (n,), ascending. Raises
+        UsageError for a phrase that may occur in more documents than can be read."""
         with _reading(self._remedy):
             fit = self._remembered(node, lambda one: self._fitting(one, self._alive))
         return np.flatnonzero(fit & self._alive)
@@ -669,12 +629,12 @@ class MetadataIndex:
                 if number < sampled // 10:
                     for name, text in sorted(due):
                         if name in ("id", "journal", "mesh", "date") and label not in self.select(
-                            Matches(name, "=", (text,))
+                            ast.Matches(name, "=", (text,))
                         ):
                             return f"document {label} is not found by its {name}"
             said = [(one.name, one.documents) for one in self.facts.fields]
             for name, expected in (*said, (YEAR.name, self.facts.dated)):
-                count = len(self.select(Has(name)))
+                count = len(self.select(ast.Has(name)))
                 if count != expected:
                     return f"{count:,} documents have {name}, not {expected:,}"
             return None
@@ -690,28 +650,28 @@ class MetadataIndex:
         """Which documents fit, right for those `within` only. Phrases cost most, so they come
         last and read only the documents that the other conditions leave."""
         match node:
-            case Everything():
+            case ast.Everything():
                 return np.ones(self.facts.labels, dtype=np.bool_)
-            case Not(inner):
+            case ast.Not(inner):
                 return ~self._fitting(inner, within)
-            case All(nodes):
+            case ast.All(nodes):
                 for part in sorted(nodes, key=_reads_text):
                     within = within & self._fitting(part, within)
                 return within
-            case AnyOf(nodes):
+            case ast.Any(nodes):
                 found = np.zeros(self.facts.labels, dtype=np.bool_)
                 for part in sorted(nodes, key=_reads_text):
                     found |= self._fitting(part, within & ~found)
                 return found
-            case Phrase(text):
+            case ast.Phrase(text):
                 return self._phrase(text, within)
-            case Word(text):
+            case ast.Word(text):
                 return self._with_terms(tokens(text))
-            case Flag(field, value):
+            case ast.Flag(field, value):
                 # The only boolean field is stored as yes or not at all.
-                yes = self._remembered(Has(field), self._condition)
+                yes = self._remembered(ast.Has(field), self._condition)
                 return yes if value else ~yes
-            case Compares():
+            case ast.Compares():
                 return self._condition(node)
             case _:
                 return self._remembered(node, self._condition)
@@ -723,11 +683,11 @@ class MetadataIndex:
         """Which rows of a block fit a condition on one field."""
         found = np.zeros(block.rows, dtype=np.bool_)
         match node:
-            case Has(YEAR.name):
+            case ast.Has(YEAR.name):
                 return block.years >= 0
-            case Has(field):
+            case ast.Has(field):
                 return block.having(field)
-            case Compares(_, _, intervals):
+            case ast.Compares(_, _, intervals):
                 for one in intervals:
                     low, high = -np.inf if one.low is None else one.low, one.high
                     above = (np.greater if one.low_open else np.greater_equal)(block.years, low)
@@ -735,7 +695,7 @@ class MetadataIndex:
                         block.years, np.inf if high is None else high
                     )
                     found |= above & below & (block.years >= 0)
-            case Matches(field, operator, values):
+            case ast.Matches(field, operator, values):
                 test = block.equal if operator == "=" else block.beginning
                 for value in values:
                     found |= block.with_codes(test(field, value))
@@ -788,16 +748,16 @@ class MetadataIndex:
         return np.unpackbits(packed, count=self.facts.labels).view(np.bool_)
 
 
-def _sought(node: Node) -> Iterator[Word | Phrase]:
+def _sought(node: Node) -> Iterator[ast.Word | ast.Phrase]:
     match node:
-        case Word() | Phrase():
+        case ast.Word() | ast.Phrase():
             yield node
-        case Not(inner):
+        case ast.Not(inner):
             yield from _sought(inner)
-        case All(nodes) | AnyOf(nodes):
+        case ast.All(nodes) | ast.Any(nodes):
             for part in nodes:
                 yield from _sought(part)
 
 
 def _reads_text(node: Node) -> bool:
-    return any(isinstance(sought, Phrase) for sought in _sought(node))
+    return any(isinstance(sought, ast.Phrase) for sought in _sought(node))

@@ -77,11 +77,8 @@ class OpenIndex:
 
     @property
     def vectors(self) -> VectorStore:
-        """The vectors; they are checked, and their graph loaded, when they are first needed.
-
-        Raises:
-            IndexFault: the index has none, they are damaged, or a newer build replaced them.
-        """
+        """The vectors; they are checked, and their graph loaded, when they are first needed. Raises
+        IndexFault if there are none, they are damaged, or a newer build replaced them."""
         from bioretrieval_tui.index.vectors import VectorStore
 
         manifest, folder = self.manifest, self.folder
@@ -145,11 +142,8 @@ def unfinished() -> list[IndexInfo]:
 
 
 def info(name: str, *, deep: bool = True) -> IndexInfo:
-    """One index, every file compared by checksum, or by size alone.
-
-    Raises:
-        NotFoundError: there is none. UsageError: an impossible name.
-    """
+    """One index, every file compared by checksum, or by size alone. Raises NotFoundError if there
+    is none, UsageError for an impossible name."""
     folder = layout.index_folder(name)
     if not (folder / layout.MANIFEST).exists():
         raise _missing(name)
@@ -165,14 +159,12 @@ def manifest_of(name: str) -> Manifest:
 
 
 def open_index(name: str, *, vectors: bool = True) -> OpenIndex:
-    """Open an index after comparing its files with the manifest.
+    """Open an index after comparing its files with the manifest; if a build completes meanwhile,
+    the newer generation.
 
-    vectors: False opens vectors and graph only when they are first needed, so never for BM25. If
-    a build completes meanwhile, the newer generation is opened.
-
-    Raises:
-        NotFoundError: there is none. IndexFault: it is damaged, of an older format, or has no
-            vectors though they are asked for. UsageError: an impossible name.
+    vectors: False opens vectors and graph only when they are first needed, so never for BM25.
+    Raises NotFoundError if there is none, UsageError for an impossible name, IndexFault if it is
+    damaged, of an older format, or has no vectors though they are asked for.
     """
     for _ in range(_TRIES):
         manifest = manifest_of(name)
@@ -228,11 +220,8 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
 
 
 def remove_index(name: str) -> int:
-    """Delete an index, in one step, and return the bytes that it took.
-
-    Raises:
-        NotFoundError: there is none. IndexFault: it is being written, or cannot be deleted.
-    """
+    """Delete an index, in one step, and return the bytes that it took. Raises NotFoundError, and
+    IndexFault if it is being written or cannot be deleted."""
     folder = layout.index_folder(name)
     with layout.writing(name, "removed"):
         if name not in (*index_names(), *(one.name for one in unfinished())):

@@ -78,11 +78,8 @@ def is_current(facts: TextFacts) -> bool:
 class TextIndexWriter:
     """Writes a text index into a new folder, alone or as an extension of another one.
 
-    folder: created here; base: the folder of the index to extend, whose segments are shared by hard
-    links where the file system has them. Segments are never changed in place.
-
-    Raises (by all methods):
-        OSError: the disk is full or not accessible.
+    base: the folder of the index to extend, whose segments, never changed in place, are shared by
+    hard links where the file system has them. All methods raise OSError where the disk is full.
     """
 
     def __init__(self, folder: Path, *, base: Path | None = None) -> None:
@@ -120,10 +117,8 @@ class TextIndexWriter:
                 self._writer.add_document(row)
 
     def finish(self, *, dead: Labels, documents: int, total: int) -> TextFacts:
-        """Delete the labels `dead`, write everything and close.
-
-        documents: how many must remain; total: all labels, with deleted ones.
-        """
+        """Delete the labels `dead`, write everything and close. documents: how many must remain;
+        total: all labels, with deleted ones."""
         import tantivy
 
         with _as_os_errors():
@@ -159,13 +154,9 @@ class TextIndexWriter:
 class TextIndex:
     """One text index, open for reading by any number of threads at a time.
 
-    facts: what `TextIndexWriter.finish` returned; name: of the index, for the remedy. The caller
-    has compared the SHA-256 of every file with the manifest: tantivy checks only what it needs to
-    open them.
-
-    Raises (on construction and by all methods):
-        IndexFault: the files are damaged, do not fit `facts`, or were made by another analyser or
-            engine.
+    facts: what `TextIndexWriter.finish` returned. The caller has compared the SHA-256 of every
+    file: tantivy checks only what it needs to open them. Everything raises IndexFault if the files
+    are damaged, do not fit `facts`, or were made by another analyser or engine.
     """
 
     def __init__(self, folder: Path, facts: TextFacts, *, name: str) -> None:
@@ -203,19 +194,33 @@ class TextIndex:
         term of the query, and are in `allowed` (any order, may contain labels that do not exist)
         unless it is None. A query of stop words only, or an empty one, finds nothing.
         """
-        parsed = self._query(query)
-        labels = None if allowed is None else existing(allowed, self.facts.labels)
-        count = self.facts.documents if labels is None else len(labels)
-        k = min(k, count, self.facts.documents)
+        total, parsed = self.facts.documents, self._query(query)
+        permitted = None if allowed is None else existing(allowed, self.facts.labels)
+        k = min(k, total, total if permitted is None else len(permitted))
         if parsed is None or k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        if labels is None:
-            return self._best(parsed, k, k + _SPARE, None)
-        # The best allowed documents are expected among so many of the best of all.
-        limit = int(1.5 * (k + _SPARE) * self.facts.labels / count)
-        if count <= max(_FEW, limit // _COSTLIER):
-            return self._best(self._within(parsed, labels), k, k + _SPARE, None)
-        return self._best(parsed, k, limit, labels)
+        limit, mask = k + _SPARE, None
+        if permitted is not None:
+            # The best allowed documents are expected among so many of the best of all.
+            limit = int(1.5 * limit * self.facts.labels / len(permitted))
+            mask = np.zeros(self.facts.labels, dtype=np.bool_)
+            mask[permitted] = True
+        while True:
+            if permitted is not None and len(permitted) <= max(_FEW, limit // _COSTLIER):
+                parsed, limit = self._within(parsed, permitted), k + _SPARE
+                permitted = mask = None
+            limit = min(limit, total)
+            labels, scores = self._hits(parsed, limit)
+            complete = len(labels) < limit or limit == total
+            last = scores.min(initial=np.inf)
+            if mask is not None:
+                kept = mask[labels]
+                labels, scores = labels[kept], scores[kept]
+            order = np.lexsort((labels, -scores))[:k]
+            # Ties go by label, so all documents with the last score must be seen.
+            if complete or (len(order) == k and scores[order[-1]] > last):
+                return labels[order], scores[order]
+            limit *= 4
 
     def scores_of(self, query: str | Terms, labels: Labels) -> Scores:
         """The score of each of `labels` for `query`, in their order; 0 if the document has no term
@@ -231,11 +236,8 @@ class TextIndex:
         return np.where(wanted[places] == labels, known[places], np.float32(0))
 
     def explain(self, query: str, label: int) -> list[tuple[str, float]]:
-        """The words of `query` that document `label` matches, as typed, each with its share of the
-        score (they add up to 1), largest first; empty if there is none.
-
-        If two words of the query are one term, the first is given.
-        """
+        """The words of `query` that document `label` matches, as typed (the first of several with
+        one term), each with its share of the score, which add up to 1, largest first."""
         typed: dict[str, str] = {}
         query = query[:MAX_QUERY_CHARACTERS]
         for term, start, end in spans(query):
@@ -334,31 +336,6 @@ class TextIndex:
         allowed = queries.const_score_query(queries.boolean_query(each), 0.0)
         return queries.boolean_query([(occur.Must, allowed), (occur.Must, query)])
 
-    def _best(
-        self, query: Query, k: int, limit: int, allowed: Labels | None
-    ) -> tuple[Labels, Scores]:
-        """The `k` best labels and scores among `allowed`, from the `limit` best of all, and from
-        more until no other document can belong to them."""
-        mask = None
-        if allowed is not None:
-            mask = np.zeros(self.facts.labels, dtype=np.bool_)
-            mask[allowed] = True
-        while True:
-            limit = min(limit, self.facts.documents)
-            labels, scores = self._hits(query, limit)
-            complete = len(labels) < limit or limit == self.facts.documents
-            last = scores.min(initial=np.inf)
-            if mask is not None:
-                kept = mask[labels]
-                labels, scores = labels[kept], scores[kept]
-            order = np.lexsort((labels, -scores))[:k]
-            # Ties go by label, so all documents with the last score must be seen.
-            if complete or (len(order) == k and scores[order[-1]] > last):
-                return labels[order], scores[order]
-            limit *= 4
-            if allowed is not None and len(allowed) < limit // _COSTLIER:
-                return self._best(self._within(query, allowed), k, k + _SPARE, None)
-
     def _hits(self, query: Query, limit: int) -> tuple[Labels, Scores]:
         """The labels and scores of the `limit` best, equal scores in no certain order."""
         with self._native():
@@ -380,8 +357,6 @@ def _as_os_errors() -> Iterator[None]:
     """Turn the ValueError that tantivy raises for a failing disk into an OSError."""
     try:
         yield
-    except UnicodeEncodeError:
-        raise
     except ValueError as error:
         number = _OS_ERROR.search(str(error))
         if number is not None:

@@ -88,10 +88,7 @@ class VectorPool:
     """The vectors of one unfinished build, a file of records: content hash, float16 vector, CRC-32.
 
     A record that a kill cut off is removed when the pool is opened; one that was altered is not
-    found. What is appended is found after opening again.
-
-    Raises:
-        OSError: the file cannot be read or written, or the disk is full.
+    found. What is appended is found after opening again. Raises OSError.
     """
 
     def __init__(self, index: Path, key: str, dimension: int) -> None:
@@ -273,11 +270,8 @@ class ImportedVectors(Vectoriser):
     """Vectors from matrices, memory-mapped; ids are kept as 8 bytes of their hash.
 
     vectors, ids: files, of one chunk each; model, recipe, dimension: the model that computed the
-    vectors and how it encodes. A document without a vector is rejected.
-
-    Raises:
-        UsageError: the numbers of files differ. CorpusError: a file is not valid, or they do not
-            belong together.
+    vectors and how it encodes. A document without a vector is rejected. Raises UsageError if the
+    numbers of files differ, CorpusError if they are not valid or do not belong together.
     """
 
     device = "imported"

@@ -156,13 +156,8 @@ def existing(labels: Labels, rows: int) -> Labels:
 
 
 class GraphBuilder:
-    """A graph that grows by vectors, float32 (n, dimension), with labels from 0 on, in order.
-
-    graph: a loaded one to extend, None for a new one.
-
-    Raises:
-        IndexFault: there is too little memory.
-    """
+    """A graph that grows by vectors, float32 (n, dimension), with labels from 0 on, in order;
+    graph: a loaded one to extend, None for a new one."""
 
     def __init__(self, dimension: int, settings: GraphSettings, graph: Any = None) -> None:
         self._capacity = 1
@@ -180,7 +175,7 @@ class GraphBuilder:
         self._graph = graph
 
     def expect(self, total: int) -> None:
-        """Allocate memory for `total` vectors."""
+        """Allocate memory for `total` vectors. Raises IndexFault if there is too little."""
         if total <= self._capacity:
             return
         try:
@@ -293,11 +288,7 @@ def _others(found: Labels, own: Labels) -> npt.NDArray[np.bool_]:
 
 
 def load_graph(manifest: Manifest, folder: Path) -> Any:
-    """The graph of an index, after its checksum and its own header were compared.
-
-    Raises:
-        IndexFault: the file is not the one that was built.
-    """
+    """The graph of an index. Raises IndexFault if its checksum or its own header do not fit."""
     name = manifest.path(GRAPH)
     check_content(manifest, folder, name, fresh=True)
     check_graph_header(manifest, folder)
@@ -333,10 +324,8 @@ class VectorStore:
     """The vectors of one index, open for searching by any number of threads at a time.
 
     The graph is checked and loaded if searches without a filter will use it; of the matrices only
-    the sizes are checked. count: vectors without deleted ones; dead: labels of those.
-
-    Raises:
-        IndexFault: the files do not fit the manifest, or a newer generation replaced them.
+    the sizes are checked. count: vectors without deleted ones; dead: labels of those. Raises
+    IndexFault if the files do not fit the manifest, or a newer generation replaced them.
     """
 
     def __init__(

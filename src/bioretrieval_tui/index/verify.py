@@ -45,13 +45,8 @@ _HASHED = 500
 
 
 def verify_index(name: str, reporter: Reporter = silent) -> Verification:
-    """Check everything: files by checksum, counts of all parts, vectors, the graph's recall.
-
-    An index that is replaced meanwhile is checked again.
-
-    Raises:
-        NotFoundError: there is no such index. Whatever `reporter` raises.
-    """
+    """Check everything: files by checksum, counts of all parts, vectors, the graph's recall. An
+    index that is replaced meanwhile is checked again. Raises NotFoundError."""
     found = Verification(name, ())
     for _ in range(_TRIES):
         try:
