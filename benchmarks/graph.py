@@ -64,9 +64,8 @@ def build_ours(vectors: Path, out: Path, m: int, ef_construction: int) -> None:
     """As the pipeline does: window after window, widened from float16."""
     matrix = mapped(vectors)
     builder = GraphBuilder(DIMENSION, GraphSettings(m=m, ef_construction=ef_construction))
-    builder.expect(len(matrix))
     for start in range(0, len(matrix), WINDOW):
-        builder.add(matrix[start : start + WINDOW].astype(np.float32), start)
+        builder.add(matrix[start : start + WINDOW].astype(np.float32), start, len(matrix))
     started = time.perf_counter()
     builder.save(out)
     _say(save=time.perf_counter() - started)

@@ -137,8 +137,7 @@ def test_a_graph_grows_beyond_what_was_expected() -> None:
     rows = halves(500).astype(np.float32)
     builder = GraphBuilder(12, GraphSettings())
     for start in range(0, 500, 50):
-        builder.add(rows[start : start + 50], start)
-    builder.expect(3)
+        builder.add(rows[start : start + 50], start, total=3)
     assert sorted(builder._graph.get_ids_list()) == list(range(500))
 
 

@@ -205,10 +205,10 @@ def test_what_waits_for_the_third_thread_is_bounded(
     full = threading.Event()
     real_add, real_vectors = GraphBuilder.add, ModelVectors.vectors
 
-    def slow_add(self: GraphBuilder, vectors: np.ndarray, first: int) -> None:
+    def slow_add(self: GraphBuilder, vectors: np.ndarray, first: int, total: int) -> None:
         # Holds the thread until the queue is full; then all goes on as fast as it may.
         assert full.wait(SECONDS)
-        real_add(self, vectors, first)
+        real_add(self, vectors, first, total)
 
     def counted(self, documents, tell):  # type: ignore[no-untyped-def]
         vectors = real_vectors(self, documents, tell)

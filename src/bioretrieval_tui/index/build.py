@@ -266,9 +266,7 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
 @contextlib.contextmanager
 def _writing(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
     """Hold the index for writing, sweep before and after, and turn disk errors into IndexFault.
-
-    pools: whether a finished build uses up the vectors that unfinished ones left.
-    """
+    pools: whether a finished build uses up the vectors that unfinished ones left."""
     folder = layout.index_folder(name)
     with layout.writing(name, doing):
         finished = False
@@ -464,9 +462,7 @@ def _fill(
     def insert(first: int, documents: Sequence[Document], vectors: Halves) -> None:
         out.write(np.ascontiguousarray(vectors, dtype="<f2").data)
         if graph is not None:
-            if intake.over:
-                graph.expect(writer.next)
-            graph.add(vectors.astype(np.float32), first)
+            graph.add(vectors.astype(np.float32), first, writer.next if intake.over else 0)
         text.add(first, documents)
 
     with contextlib.ExitStack() as stack:

@@ -68,11 +68,9 @@ class SegmentFacts(_Facts, frozen=True):
 
 
 class TextFacts(_Facts, frozen=True, kw_only=True):
-    """What the manifest says of the text index.
-
-    analyser: how text was split into terms; engine: how they are stored, None before format 4;
-    labels: rows, with deleted ones; documents: without. The others are of older formats.
-    """
+    """What the manifest says of the text index. analyser: how text was split into terms; engine:
+    how they are stored, None before format 4; labels: rows, with deleted ones; documents: without.
+    The others are of older formats."""
 
     analyser: str
     labels: int
@@ -116,11 +114,8 @@ class MetadataFacts(_Facts, frozen=True, kw_only=True):
 
 
 class GraphSettings(_Facts, frozen=True, kw_only=True):
-    """How the HNSW graph was built, and the `ef` it is searched with.
-
-    recall: recall@10 against exact search, measured with that `ef` when the graph was built, on
-    `sampled` documents; None where nothing was measured.
-    """
+    """How the HNSW graph was built, and the `ef` it is searched with. recall: recall@10 against
+    exact search with that `ef`, on `sampled` documents; None where nothing was measured."""
 
     m: int = 16
     ef_construction: int = 200

@@ -24,8 +24,7 @@ import hashlib
 import re
 import threading
 from array import array
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -55,6 +54,7 @@ from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.query import Node, ast, parse
 from bioretrieval_tui.query.matcher import Recent
+from bioretrieval_tui.query.schema import Interval
 from bioretrieval_tui.util.folding import equal_key, forms, needles, whole_words
 
 Truths = NDArray[np.bool_]
@@ -121,8 +121,8 @@ class _BlockWriter:
         self._used = 0
 
     def add(self, document: Document | None) -> None:
-        """Add the next document, None for a deleted one; raises OSError if a block is full and
-        cannot be written."""
+        """Add the next document, None for a deleted one. Raises OSError if a full block cannot be
+        written."""
         before = len(self._codes)
         if document is None:
             self._dates.extend((-1, -1))
@@ -166,17 +166,14 @@ class _BlockWriter:
         if not self._counts:
             return
         names = sorted(name for name, values in self._fields.items() if values)
+        named = [
+            (name, text) for name in names for text in sorted(self._fields[name], key=_encoded)
+        ]
         ranks = np.full(self._values, -1, dtype=np.int64)
-        texts: list[bytes] = []
-        compared: list[bytes] = []
-        keys: list[int] = []
-        for name in names:
-            values = self._fields[name]
-            for text in sorted(values, key=_encoded):
-                ranks[values[text]] = len(texts)
-                texts.append(_encoded(text))
-                compared.append(_compared(text))
-                keys.append(_hash(_encoded(equal_key(text))))
+        ranks[[self._fields[name][text] for name, text in named]] = np.arange(len(named))
+        texts = [_encoded(text) for _, text in named]
+        compared = [_compared(text) for _, text in named]
+        keys = [_hash(_encoded(equal_key(text))) for _, text in named]
         total, rows = len(texts), len(self._counts)
         codes = ranks[np.frombuffer(self._codes, dtype=np.uint32)]
         owners = np.repeat(np.arange(rows), np.frombuffer(self._counts, dtype=np.uint32))
@@ -254,8 +251,8 @@ def _reading(remedy: str) -> Iterator[None]:
 
 
 class _Block:
-    """One block, mapped. arrays: by name, see the module; spans: first code and end of each field;
-    years: int32 (rows,), -1 where unknown. Raises IndexFault if it is damaged."""
+    """One block, mapped. arrays: by name, see the module; spans: first code and end of each field.
+    Raises IndexFault if it is damaged."""
 
     def __init__(self, path: Path, remedy: str) -> None:
         self._remedy = remedy
@@ -290,7 +287,6 @@ class _Block:
         ):
             raise _damaged(f"{path.name} is not whole", remedy)
         self.spans = dict(zip(header.fields, pairwise(ends), strict=True))
-        self.years: NDArray[np.int32] = arrays["dates"][0::2]
 
     def span(self, field: str) -> tuple[int, int]:
         """The first code of a field and the end of its codes; (0, 0) for one without values."""
@@ -388,8 +384,6 @@ def _occurrences(held: NDArray[np.uint8], needle: bytes) -> Labels:
 
 def _ranges(starts: Labels, ends: Labels) -> Labels:
     """All places from each start to below its end, one after the other."""
-    if len(starts) == 1:
-        return np.arange(int(starts[0]), int(ends[0]))
     sizes = ends - starts
     before = np.cumsum(sizes) - sizes
     return np.repeat(starts - before, sizes) + np.arange(int(sizes.sum()))
@@ -440,10 +434,8 @@ def write_metadata(
 
 
 def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataFacts:
-    """The facts of all blocks together; `left_out`: keys that are already not fields.
-
-    A key cannot be a field if its value was not read for some document: filters would be wrong.
-    """
+    """The facts of all blocks together; `left_out`: keys that are already not fields. A key cannot
+    be a field if its value was not read for some document: filters would be wrong."""
     own = {name for block in blocks for name in block.spans if name not in STANDARD}
     left_out = left_out.union(*(block.header.left_out for block in blocks))
     for block in blocks:
@@ -458,32 +450,32 @@ def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataF
     full = any(block.header.full for block in blocks) or len(own) > MOST_EXTRAS
     names = set(sorted(own)[:MOST_EXTRAS])
     names |= {name for block in blocks for name in block.spans if name in STANDARD}
-    living = [alive[block.first : block.first + block.rows] for block in blocks]
 
-    def count(fit: Callable[[_Block], Truths]) -> int:
-        parts = zip(blocks, living, strict=True)
-        return sum(int(np.count_nonzero(fit(block) & mine)) for block, mine in parts)
+    def count(name: str) -> int:
+        having = np.concatenate([block.having(name) for block in blocks])
+        return int(np.count_nonzero(having & alive))
 
     return MetadataFacts(
         version=VERSION,
         labels=len(alive),
-        fields=tuple(
-            FieldFacts(name=name, documents=count(partial(_Block.having, field=name)))
-            for name in sorted(names)
-        ),
-        dated=count(lambda block: block.years >= 0),
+        fields=tuple(FieldFacts(name=name, documents=count(name)) for name in sorted(names)),
+        dated=int(np.count_nonzero((_dates(blocks)[:, 0] >= 0) & alive)),
         left_out=tuple(sorted(left_out)),
         full=full,
     )
 
 
 def _open_blocks(folder: Path, total: int, remedy: str) -> list[_Block]:
-    """All blocks in order of their labels, from 0 to below `total`."""
     blocks = [_Block(path, remedy) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
     firsts = [0, *accumulate(block.rows for block in blocks)]
     if firsts != [*(block.first for block in blocks), total]:
         raise _damaged(f"its blocks do not hold {total:,} documents", remedy)
     return blocks
+
+
+def _dates(blocks: list[_Block]) -> NDArray[np.int32]:
+    """Year and date of every row, int32 (rows, 2), -1 where unknown."""
+    return np.concatenate([block.arrays["dates"] for block in blocks]).reshape(-1, 2)
 
 
 class MetadataIndex:
@@ -520,6 +512,7 @@ class MetadataIndex:
         self._found: Recent[Node, NDArray[np.uint8]] = Recent(_REMEMBERED)
         self._lock = threading.Lock()
         with _reading(remedy):
+            self._dates = _dates(self._blocks)
             self.schema = schema_of(facts.names)
 
     def parse(self, expression: str) -> Node:
@@ -544,21 +537,18 @@ class MetadataIndex:
         return np.flatnonzero(fit & self._alive)
 
     def facets(self, labels: Labels, field: str, most: int = 20) -> list[tuple[str, int]]:
-        """How many of these documents have each value of a field, at most `most` values.
-
-        The most frequent come first, equal ones in order of the value; years come newest first.
-        A field that no document has gives none.
-        """
+        """How many of these documents have each value of a field: the `most` frequent, equal ones
+        in order of the value; years newest first. A field that no document has gives none."""
         known = self.schema.find(field)
-        parts = list(self._split(np.sort(np.asarray(labels, dtype=np.int64))))
+        labels = np.sort(np.asarray(labels, dtype=np.int64))
+        parts = list(self._split(labels))
         if known is None or not parts or most <= 0:
             return []
+        if known.name == YEAR.name:
+            years, counts = np.unique(self._dates[labels, 0], return_counts=True)
+            newest = [*zip(years.tolist(), counts.tolist(), strict=True)][::-1]
+            return [(str(year), count) for year, count in newest if year >= 0][:most]
         with _reading(self._remedy):
-            if known.name == YEAR.name:
-                dated = np.concatenate([block.years[rows] for block, rows in parts])
-                found, counts = np.unique(dated[dated >= 0], return_counts=True)
-                years = [*zip(map(str, found.tolist()), counts.tolist(), strict=True)]
-                return years[::-1][:most]
             # Each block numbers its values on its own, so counts are added up by hash.
             hashes, sizes, places = [], [], []
             for number, (block, rows) in enumerate(parts):
@@ -583,10 +573,7 @@ class MetadataIndex:
     def dates(self, labels: Labels) -> Labels:
         """The dates of these documents, int64 (n,), as YYYYMMDD; 0 for unknown parts, and -1 for
         no date."""
-        found = np.full(len(labels), -1, dtype=np.int64)
-        for block in self._blocks:
-            mine = (labels >= block.first) & (labels < block.first + block.rows)
-            found[mine] = block.arrays["dates"][1::2][labels[mine] - block.first]
+        found: Labels = self._dates[labels, 1].astype(np.int64)
         return found
 
     def values_of(self, label: int) -> list[tuple[str, str]]:
@@ -597,16 +584,12 @@ class MetadataIndex:
             return [(name, block.text(code)) for name, code in block.codes_of(row) if name in known]
 
     def _row(self, label: int) -> tuple[_Block, int]:
-        """The block of a label, and the row there."""
         (found,) = [one for one in self._blocks if 0 <= label - one.first < one.rows]
         return found, label - found.first
 
     def check(self, store: DocumentStore, sampled: int = 100) -> str | None:
-        """What is wrong with the metadata, or None.
-
-        Values and dates of a sample of documents are compared with the documents, some documents
-        are looked up by their values, and the documents with each field are counted.
-        """
+        """What is wrong with the metadata, or None: values and dates of a sample of documents are
+        compared, some are looked up by their values, and those with each field are counted."""
         with _reading(self._remedy):
             alive = np.flatnonzero(self._alive)
             labels = alive[:: max(1, len(alive) // sampled)]
@@ -624,7 +607,7 @@ class MetadataIndex:
                 missing = {name for name, _ in pairs(document) if name in STANDARD} - names
                 if missing:
                     return f"document {label} has a field that the index lacks: {min(missing)}"
-                if tuple(block.arrays["dates"][2 * row : 2 * row + 2].tolist()) != when(document):
+                if tuple(self._dates[label].tolist()) != when(document):
                     return f"document {label} has another date than the index says"
                 if number < sampled // 10:
                     for name, text in sorted(due):
@@ -671,37 +654,35 @@ class MetadataIndex:
                 # The only boolean field is stored as yes or not at all.
                 yes = self._remembered(ast.Has(field), self._condition)
                 return yes if value else ~yes
-            case ast.Compares():
-                return self._condition(node)
+            case ast.Has(YEAR.name):
+                return self._dates[:, 0] >= 0
+            case ast.Compares(_, _, intervals):
+                return self._between(intervals)
             case _:
                 return self._remembered(node, self._condition)
+
+    def _between(self, intervals: Sequence[Interval]) -> Truths:
+        """Documents whose year is in one of these intervals."""
+        years = self._dates[:, 0]
+        found = np.zeros(len(years), dtype=np.bool_)
+        for one in intervals:
+            above = (np.greater if one.low_open else np.greater_equal)(years, one.low or 0)
+            high = np.inf if one.high is None else one.high
+            found |= above & (np.less if one.high_open else np.less_equal)(years, high)
+        return found & (years >= 0)
 
     def _condition(self, node: Node) -> Truths:
         return np.concatenate([self._fitting_rows(block, node) for block in self._blocks])
 
     def _fitting_rows(self, block: _Block, node: Node) -> Truths:
         """Which rows of a block fit a condition on one field."""
-        found = np.zeros(block.rows, dtype=np.bool_)
         match node:
-            case ast.Has(YEAR.name):
-                return block.years >= 0
             case ast.Has(field):
                 return block.having(field)
-            case ast.Compares(_, _, intervals):
-                for one in intervals:
-                    low, high = -np.inf if one.low is None else one.low, one.high
-                    above = (np.greater if one.low_open else np.greater_equal)(block.years, low)
-                    below = (np.less if one.high_open else np.less_equal)(
-                        block.years, np.inf if high is None else high
-                    )
-                    found |= above & below & (block.years >= 0)
             case ast.Matches(field, operator, values):
                 test = block.equal if operator == "=" else block.beginning
-                for value in values:
-                    found |= block.with_codes(test(field, value))
-            case _:
-                raise TypeError(f"{node!r} does not suit its field")
-        return found
+                return block.with_codes(np.concatenate([test(field, value) for value in values]))
+        raise TypeError(f"{node!r} does not suit its field")
 
     def _with_terms(self, terms: list[str]) -> Truths:
         """Documents that have all of these terms in title or text."""

@@ -33,7 +33,7 @@ from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, IndexFault, ModelError, UsageError
 from bioretrieval_tui.index.layout import POOL_PREFIX, pool_rows, sync_folder
 from bioretrieval_tui.index.manifest import ANY_REVISION, UNREADABLE, Manifest
-from bioretrieval_tui.index.vectors import Halves, Matrix
+from bioretrieval_tui.index.vectors import Halves, Labels, Matrix
 from bioretrieval_tui.progress import Progress, Reporter
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -315,8 +315,8 @@ class ImportedVectors(Vectoriser):
         self.unused = len(joined)
 
     def accept(self, record: Record) -> Item:
-        row = self._row(record.document.id)
-        if row is None:
+        (row,) = self._rows([record.document])
+        if row < 0:
             return Rejected(record.place, f"there is no vector for {record.document.id!r}")
         # `vectors` is too late for this: it is not called for a repeated text.
         self.unused -= not self._used[row]
@@ -324,13 +324,11 @@ class ImportedVectors(Vectoriser):
         return record
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
-        taken = np.empty((len(documents), self._facts.dimension), dtype=np.float32)
-        for place, document in enumerate(documents):
-            row = self._row(document.id)
-            if row is None:
-                raise CorpusError(f"there is no vector for the document {document.id!r}")
-            part = int(np.searchsorted(self._firsts, row, side="right")) - 1
-            taken[place] = self._parts[part][row - self._firsts[part]]
+        taken = np.full((len(documents), self._facts.dimension), np.nan, dtype=np.float32)
+        rows = self._rows(documents)
+        for first, part in zip(self._firsts, self._parts, strict=False):
+            inside = (rows >= first) & (rows < first + len(part))
+            taken[inside] = part[rows[inside] - first]
         bad = np.flatnonzero(~(np.abs(taken) <= LARGEST).all(axis=1))
         if len(bad):
             raise CorpusError(
@@ -344,10 +342,11 @@ class ImportedVectors(Vectoriser):
         tell(Progress("encoding", len(documents), len(documents)))
         return taken.astype(np.float16)
 
-    def _row(self, identifier: str) -> int | None:
-        key = np.uint64(_key(identifier))
-        place = int(np.searchsorted(self._keys, key))
-        return int(self._order[place]) if key in self._keys[place : place + 1] else None
+    def _rows(self, documents: Sequence[Document]) -> Labels:
+        """The rows of the vectors of these documents, -1 where there is none."""
+        keys = np.fromiter((_key(one.id) for one in documents), np.uint64, len(documents))
+        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[places] == keys, self._order[places], -1)
 
 
 def _key(identifier: str) -> int:

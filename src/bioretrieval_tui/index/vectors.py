@@ -92,11 +92,8 @@ class Matrix:
                 yield int(first) + start, part[start : start + size].astype(np.float32)
 
     def nearest(self, queries: Vectors, k: int, dead: Labels) -> tuple[Labels, Vectors]:
-        """Exact search of several queries: labels and inner products, (n, k), best first.
-
-        dead: deleted labels, which are not found. There are fewer than `k` columns if fewer rows
-        are left.
-        """
+        """Exact search of several queries: labels and inner products, (n, k), best first, without
+        those of `dead`. There are fewer than `k` columns if fewer rows are left."""
         k = min(k, self.rows - len(dead))
         best = np.full((len(queries), k), -np.inf, dtype=np.float32)
         labels = np.full((len(queries), k), -1, dtype=np.int64)
@@ -160,38 +157,32 @@ class GraphBuilder:
     graph: a loaded one to extend, None for a new one."""
 
     def __init__(self, dimension: int, settings: GraphSettings, graph: Any = None) -> None:
-        self._capacity = 1
         if graph is None:
             graph = _new(dimension)
             graph.init_index(
-                max_elements=self._capacity,
+                max_elements=1,
                 M=settings.m,
                 ef_construction=settings.ef_construction,
                 random_seed=settings.seed,
             )
-        else:
-            self._capacity = graph.get_max_elements()
-            graph.set_ef(settings.ef)
+        graph.set_ef(settings.ef)
         self._graph = graph
 
-    def expect(self, total: int) -> None:
-        """Allocate memory for `total` vectors. Raises IndexFault if there is too little."""
-        if total <= self._capacity:
-            return
-        try:
-            self._graph.resize_index(total)
-        except (RuntimeError, MemoryError) as error:
-            raise IndexFault(
-                f"there is too little memory for a graph of {total:,} vectors",
-                remedy="use a machine with more memory, or split the corpus",
-            ) from error
-        self._capacity = total
-
-    def add(self, vectors: Vectors, first: int) -> None:
-        """Insert vectors with the labels from `first` on."""
-        if first + len(vectors) > self._capacity:
-            self.expect(max(first + len(vectors), self._capacity + self._capacity // 2))
+    def add(self, vectors: Vectors, first: int, total: int = 0) -> None:
+        """Insert vectors with the labels from `first` on, of `total` in all where that is known.
+        Raises IndexFault if there is too little memory."""
         labels = np.arange(first, first + len(vectors))
+        room = self._graph.get_max_elements()
+        wanted = max(total, first + len(vectors))
+        if wanted > room:
+            wanted = max(wanted, 0 if total else room + room // 2)
+            try:
+                self._graph.resize_index(wanted)
+            except (RuntimeError, MemoryError) as error:
+                raise IndexFault(
+                    f"there is too little memory for a graph of {wanted:,} vectors",
+                    remedy="use a machine with more memory, or split the corpus",
+                ) from error
         self._graph.add_items(vectors, labels, num_threads=usable_cores())
 
     def bury(self, dead: Labels) -> None:
@@ -217,11 +208,9 @@ class GraphBuilder:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Documents with known nearest neighbours.
-
-    labels: int64 (n,); queries: their vectors, float32 (n, dimension); truth: labels of their
-    nearest without themselves, int64 (n, k); least: the inner product of the last, float32 (n,).
-    """
+    """Documents with known nearest neighbours. labels: int64 (n,); queries: their vectors, float32
+    (n, dimension); truth: labels of their nearest without themselves, int64 (n, k); least: the
+    inner product of the last, float32 (n,)."""
 
     labels: Labels
     queries: Vectors
@@ -230,10 +219,8 @@ class Probe:
 
 
 def probe(matrix: Matrix, dead: Labels, similarity: Similarity = "cosine") -> Probe:
-    """Documents drawn with a fixed seed, with their nearest neighbours by exact search.
-
-    Each is left out of its own neighbours: any graph finds the query vector itself.
-    """
+    """Documents drawn with a fixed seed, with their nearest neighbours by exact search. Each is
+    left out of its own neighbours: any graph finds the query vector itself."""
     alive = np.setdiff1d(np.arange(matrix.rows, dtype=np.int64), dead, assume_unique=True)
     if len(alive) > SAMPLED:
         alive = np.sort(np.random.default_rng(_SEED).choice(alive, SAMPLED, replace=False))
@@ -259,10 +246,7 @@ def reaching(graph: Any, sampled: Probe, target: float) -> tuple[int, float]:
 
 def recall_at(graph: Any, sampled: Probe, ef: int) -> float:
     """Share of the exact nearest neighbours that the graph finds with `ef`; 1 if there are none.
-
-    A document as near as the last of them counts as well: of a hundred documents with the same
-    text, any ten are the nearest.
-    """
+    One as near as the last counts as well: of a hundred equal texts, any ten are the nearest."""
     k = sampled.truth.shape[1]
     if k == 0:
         return 1.0

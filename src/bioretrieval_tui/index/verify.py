@@ -7,6 +7,7 @@ its checksum is opened by native code.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -79,18 +80,18 @@ def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
     with contextlib.ExitStack() as stack:
         parts = _Parts(manifest, folder, sound, stack)
         stages = {
-            "documents": parts.documents,
-            "vectors": parts.vectors,
-            "text index": parts.text,
-            "metadata": parts.metadata,
-            "graph": parts.graph,
+            "documents": (parts.documents, REBUILD),
+            "vectors": (parts.vectors, _REMOVE),
+            "text index": (parts.text, COMPACT),
+            "metadata": (parts.metadata, COMPACT),
+            "graph": (parts.graph, COMPACT),
         }
-        for number, (part, look) in enumerate(stages.items()):
+        for number, (part, (look, remedy)) in enumerate(stages.items()):
             reporter(Progress("checking", number, len(stages), unit="parts"))
             try:
                 found = look()
             except BioRetrievalError as error:
-                remedy = error.remedy or REBUILD.format(manifest.name)
+                remedy = error.remedy or remedy.format(manifest.name)
                 checks.append(Check(part, False, error.message, remedy))
             else:
                 checks += [Check(part, True, found)] if found else []
@@ -98,23 +99,19 @@ def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
     return Verification(manifest.name, tuple(checks))
 
 
+@dataclass
 class _Parts:
     """The parts of an index. Each method says what it found, or nothing if the files that it needs
     are not `sound`, and raises IndexFault where something is wrong."""
 
-    def __init__(
-        self, manifest: Manifest, folder: Path, sound: set[str], stack: contextlib.ExitStack
-    ) -> None:
-        self._manifest = manifest
-        self._folder = folder
-        self._sound = sound
-        self._stack = stack
-        self._rebuild = REBUILD.format(manifest.name)
-        self._compact = COMPACT.format(manifest.name)
-        self._store: DocumentStore | None = None
-        self._dead: Labels | None = None
-        self._matrix: Matrix | None = None
-        self._text: TextIndex | None = None
+    _manifest: Manifest
+    _folder: Path
+    _sound: set[str]
+    _stack: contextlib.ExitStack
+    _store: DocumentStore | None = None
+    _dead: Labels | None = None
+    _matrix: Matrix | None = None
+    _text: TextIndex | None = None
 
     def documents(self) -> str:
         """The stores: SQLite's own check, counts, and the content hashes of a sample."""
@@ -123,22 +120,20 @@ class _Parts:
             return ""
         store = DocumentStore([self._folder / path for path in manifest.stores()])
         self._stack.callback(store.close)
-        wrong = store.check()
-        if wrong is not None:
-            raise IndexFault(wrong, remedy=self._rebuild)
+        if wrong := store.check():
+            raise IndexFault(wrong)
         rows, said = sum(segment.count for segment in store.segments), manifest.rows
         if [one.count for one in store.segments] != [one.rows for one in manifest.segments]:
-            raise IndexFault(f"{rows:,} rows, not {said:,}", remedy=self._rebuild)
+            raise IndexFault(f"{rows:,} rows, not {said:,}")
         self._dead = open_dead(manifest, self._folder)
         strays = np.setdiff1d(np.array(store.marked_dead(), dtype=np.int64), self._dead)
         if len(strays):
-            wrong = f"{len(strays):,} deleted ones count as present"
-            raise IndexFault(wrong, remedy=self._rebuild)
+            raise IndexFault(f"{len(strays):,} deleted ones count as present")
         sample = range(0, said, max(1, said // _HASHED))
         altered = [label for label in sample if not store.intact(label)]
         if altered:
             shown = ", ".join(map(str, altered[:_SHOWN]))
-            raise IndexFault(f"rows do not fit their content hash: {shown}", remedy=self._rebuild)
+            raise IndexFault(f"rows do not fit their content hash: {shown}")
         self._store = store
         return f"{manifest.documents:,}, deleted or replaced: {said - manifest.documents:,}"
 
@@ -160,20 +155,20 @@ class _Parts:
             bad += int(wrong.sum())
         if bad:
             what = "not unit vectors" if manifest.normalised else "not finite"
-            raise IndexFault(f"{bad:,} are {what}", remedy=_REMOVE.format(manifest.name))
+            raise IndexFault(f"{bad:,} are {what}")
         return f"{matrix.rows:,} x {matrix.dimension} {manifest.dtype}"
 
     def text(self) -> str:
         """The text index: opens, and holds the documents that are not deleted."""
         manifest, facts = self._manifest, self._manifest.lexical
         if manifest.outdated:
-            raise IndexFault(manifest.outdated, remedy=self._compact)
+            raise IndexFault(manifest.outdated)
         if not self._all_sound(layout.TEXT):
             return ""
         self._text = TextIndex(self._folder / manifest.path(layout.TEXT), facts, name=manifest.name)
         found = f"{facts.documents:,} documents"
         if facts.documents != manifest.documents:
-            raise IndexFault(f"{found}, not {manifest.documents:,}", remedy=self._compact)
+            raise IndexFault(f"{found}, not {manifest.documents:,}")
         return found
 
     def metadata(self) -> str:
@@ -191,9 +186,8 @@ class _Parts:
             text=self._text,
             documents=store,
         )
-        wrong = index.check(store)
-        if wrong is not None:
-            raise IndexFault(wrong, remedy=self._compact)
+        if wrong := index.check(store):
+            raise IndexFault(wrong)
         return f"{len(facts.names)} fields, {', '.join(facts.names)}"
 
     def graph(self) -> str:
@@ -211,7 +205,7 @@ class _Parts:
         if recall < FAILING_RECALL:
             better, reached = reaching(graph, sampled, TARGET_RECALL)
             found += f", under {FAILING_RECALL}; ef {better} gives {reached:.3f}"
-            raise IndexFault(found, remedy=self._compact)
+            raise IndexFault(found)
         return found
 
     def _all_sound(self, part: str) -> bool:
