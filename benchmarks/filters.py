@@ -31,7 +31,6 @@ from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.metadata import write_metadata
 from bioretrieval_tui.index.registry import OpenIndex, index_names, open_index
 from bioretrieval_tui.index.vector_cache import ImportedVectors
-from bioretrieval_tui.query.matcher import Recent
 
 CORPUS = Path("../shared/data/pubmed-citations/corpus.jsonl.gz")
 DIMENSION = 384
@@ -139,7 +138,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
 
 def forget(index: OpenIndex) -> None:
     """Let the next filter be worked out again, from columns that are open."""
-    index.fields._found = Recent(16)
+    index.fields._found.clear()
 
 
 def others(report: Report, index: OpenIndex) -> None:

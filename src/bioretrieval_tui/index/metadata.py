@@ -53,7 +53,6 @@ from bioretrieval_tui.index.text_index import TextIndex
 from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.query import Node, ast, parse
-from bioretrieval_tui.query.matcher import Recent
 from bioretrieval_tui.query.schema import Interval
 from bioretrieval_tui.util.folding import equal_key, forms, needles, whole_words
 
@@ -509,7 +508,7 @@ class MetadataIndex:
         self._alive[dead] = False
         self._text = text
         self._documents = documents
-        self._found: Recent[Node, NDArray[np.uint8]] = Recent(_REMEMBERED)
+        self._found: dict[Node, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
         with _reading(remedy):
             self._dates = _dates(self._blocks)
@@ -656,7 +655,7 @@ class MetadataIndex:
                 return yes if value else ~yes
             case ast.Has(YEAR.name):
                 return self._dates[:, 0] >= 0
-            case ast.Compares(_, _, intervals):
+            case ast.Compares(_, intervals):
                 return self._between(intervals)
             case _:
                 return self._remembered(node, self._condition)
@@ -720,11 +719,13 @@ class MetadataIndex:
 
     def _remembered(self, node: Node, make: Callable[[Node], Truths]) -> Truths:
         with self._lock:
-            packed = self._found.peek(node)
+            packed = self._found.get(node)
         if packed is None:
             truths = make(node)
             with self._lock:
-                self._found.get(node, lambda _: np.packbits(truths))
+                while len(self._found) >= _REMEMBERED:
+                    del self._found[next(iter(self._found))]
+                self._found[node] = np.packbits(truths)
             return truths
         return np.unpackbits(packed, count=self.facts.labels).view(np.bool_)
 

@@ -37,7 +37,7 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
+    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
     from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
@@ -379,10 +379,10 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             hint = "" if shown else job_hint(jobs)
         self.status.working(hint)
 
-    def _job_ended(self, outcome: JobOutcome) -> None:
+    def _job_ended(self, outcome: JobRecord) -> None:
         if not self.screen_stack:
             return
-        self.say(outcome.line, "bar.strong" if outcome.role == "ok" else outcome.role)
+        self.say(outcome.message, "bar.strong" if outcome.role == "ok" else outcome.role)
         for pane in self.screen_stack[0].query(Pane):
             pane.job_ended(outcome)
         if outcome.removed == self.index:
@@ -515,7 +515,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         exists = name in self._index_names()
         # A build that failed or was stopped left no index, but its papers are in the file.
         before = self.jobs.outcomes.get(name)
-        begun = before is not None and not before.done and not isinstance(before.job, RemoveJob)
+        begun = (
+            before is not None and before.state != "done" and not isinstance(before.job, RemoveJob)
+        )
         try:
             path = keep_starred(name, papers, restart=not (exists or begun))
         except BioRetrievalError as error:

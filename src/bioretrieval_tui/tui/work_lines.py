@@ -10,7 +10,7 @@ from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
+    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
     from bioretrieval_tui.index.report import Report, Verification
 
 WIDE = 120
@@ -94,9 +94,9 @@ def job_hint(jobs: JobQueue) -> str:
 # Outcomes ---------------------------------------------------------------------------------------
 
 
-def outcome_lines(outcome: JobOutcome) -> Iterator[Line]:
+def outcome_lines(outcome: JobRecord) -> Iterator[Line]:
     """The outcome of a job: its line, the checks of a verification, the rejected records."""
-    yield line(Span(outcome.line, outcome.role))
+    yield line(Span(outcome.message, outcome.role))
     if outcome.verification is not None:
         yield from _verification_lines(outcome.verification)
     if outcome.report is not None:

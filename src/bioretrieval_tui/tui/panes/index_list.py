@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
+from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -185,7 +185,7 @@ class IndexesPane(Pane):
             if self.row is not None and self.jobs.of(self.row.name):
                 self.show_page()
 
-    def job_ended(self, outcome: JobOutcome) -> None:  # noqa: ARG002 - the queue keeps it
+    def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - the queue keeps it
         self.refresh_list()
 
     def _begin(self, job: Job | None) -> None:
