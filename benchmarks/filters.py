@@ -107,7 +107,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
         found = hits = 0
         for turn in range(rounds):
             label = int(rng.integers(0, index.manifest.rows))
-            query = index.vectors.take(np.array([label]))[0]
+            query = index.vectors.matrix.take(np.array([label]))[0]
             query = query + 0.05 * rng.standard_normal(DIMENSION, dtype=np.float32)
             query /= np.linalg.norm(query)
             words = _WORDS[turn % len(_WORDS)]

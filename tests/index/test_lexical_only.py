@@ -94,12 +94,12 @@ def test_a_later_build_encodes_and_a_lexical_one_keeps_what_was_encoded() -> Non
     build_index("demo", feeding(RECORDS), Counting)
     assert manifest_of("demo").encoded
     assert sum(calls) == 20
-    before = open_index("demo").vectors.take(np.arange(20))
+    before = open_index("demo").vectors.matrix.take(np.arange(20))
     build_index("demo", feeding(RECORDS[:-1]), Vectoriser(facts_of(HashingEncoder())))
     assert not manifest_of("demo").encoded
     build_index("demo", feeding([*RECORDS, record("n", "new")]), Counting)
     assert sum(calls) == 21  # the vectors of before waited in the pool
-    assert np.array_equal(open_index("demo").vectors.take(np.arange(20)), before)
+    assert np.array_equal(open_index("demo").vectors.matrix.take(np.arange(20)), before)
     assert tree() == tree(pools=False)
 
 

@@ -133,5 +133,5 @@ def test_terms_of_another_analyser_are_brought_over_by_an_addition(
     gone = write_records(
         tmp_path / "a.jsonl", [{"id": "d1", "title": "", "text": "metformin again"}]
     )
-    add_to_index("first", [gone], lambda _: lambda: HashingEncoder(dimension=4))
+    add_to_index("first", [gone], lambda *_, **__: HashingEncoder(dimension=4))
     assert verify_index("first").ok

@@ -300,22 +300,20 @@ def sweep_index(folder: Path, *, pools: bool = False) -> None:
     """
     if not folder.is_dir():
         return
-    unsure = False
-    keep = {layout.MANIFEST}
+    remains = (layout.BUILDING_PREFIX, f".{layout.MANIFEST}.")
+    keep: set[str] | None = {layout.MANIFEST}
     if (folder / layout.MANIFEST).exists():
         try:
             manifest = read_manifest(folder)
-            keep |= {manifest.generation, *(segment.id for segment in manifest.segments)}
+            segments = (segment.id for segment in manifest.segments)
+            keep = {layout.MANIFEST, manifest.generation, *segments}
         except BioRetrievalError:
-            unsure = True
+            keep = None
     for path in folder.iterdir():
+        gone = path.name.startswith(remains) or (keep is not None and path.name not in keep)
         if path.name.startswith(layout.POOL_PREFIX):
-            wanted = not pools and path.stat().st_size > 0
-        elif path.name.startswith((layout.BUILDING_PREFIX, f".{layout.MANIFEST}.")):
-            wanted = False
-        else:
-            wanted = unsure or path.name in keep
-        if not wanted:
+            gone = pools or path.stat().st_size == 0
+        if gone:
             _discard(path)
     with contextlib.suppress(OSError):
         folder.rmdir()  # succeeds only if it is empty

@@ -353,10 +353,6 @@ class VectorStore:
         """float32 (n,): the similarity of `query` to each of `labels`, in their order."""
         return self._of(self._checked(query), labels)
 
-    def take(self, labels: Labels) -> Vectors:
-        """float32 (n, dimension): the vectors of these labels, in their order."""
-        return self.matrix.take(labels)
-
     def _checked(self, query: Vector) -> Vector:
         if query.shape != (self._manifest.dimension,):
             raise IndexFault(

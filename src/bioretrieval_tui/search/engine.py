@@ -186,7 +186,7 @@ class SearchEngine:
             NotFoundError: no document of this id. Otherwise as `search`.
         """
         label, document = self._found(identifier)
-        vector = self.index.vectors.take(np.array([label], dtype=np.int64))[0]
+        vector = self.index.vectors.matrix.take(np.array([label], dtype=np.int64))[0]
         vector = query_like(self.index, vector)
         return self._like(document, vector, k, where, own=label)
 
