@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -29,8 +30,19 @@ def append(pool: VectorPool, numbers: range) -> None:
     pool.append([digest(n) for n in numbers], np.stack([vector(n) for n in numbers]))
 
 
+_OPEN: list[VectorPool] = []
+
+
+@pytest.fixture(autouse=True)
+def pools_are_closed() -> Iterator[None]:
+    yield
+    while _OPEN:
+        _OPEN.pop().close()
+
+
 def opened(folder: Path) -> VectorPool:
-    return VectorPool(folder, "0123456789ab", DIMENSION)
+    _OPEN.append(VectorPool(folder, "0123456789ab", DIMENSION))
+    return _OPEN[-1]
 
 
 def known(pool: VectorPool, among: int = 100) -> list[int]:

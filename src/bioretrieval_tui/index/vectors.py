@@ -172,10 +172,10 @@ class GraphBuilder:
         """Insert vectors with the labels from `first` on, of `total` in all where that is known.
         Raises IndexFault if there is too little memory."""
         labels = np.arange(first, first + len(vectors))
-        room = self._graph.get_max_elements()
+        capacity = self._graph.get_max_elements()
         wanted = max(total, first + len(vectors))
-        if wanted > room:
-            wanted = max(wanted, 0 if total else room + room // 2)
+        if wanted > capacity:
+            wanted = max(wanted, 0 if total else capacity + capacity // 2)
             try:
                 self._graph.resize_index(wanted)
             except (RuntimeError, MemoryError) as error:
