@@ -98,17 +98,6 @@ def test_a_field_of_another_type_counts_as_not_stated(field: str, value: object)
     assert len(found) == len(whole) - 1
 
 
-@pytest.mark.parametrize("answer", [None, [], "x", {}, {"id": 3}])
-def test_a_card_without_an_id_is_one_line(answer: object) -> None:
-    with pytest.raises(
-        BioRetrievalError,
-        match="the model hub sent an unexpected response: no description of org/m",
-    ) as raised:
-        hub_subject("model", "org/m", answer, day="2026-01-02")
-    assert raised.value.remedy
-    assert "\n" not in raised.value.line()
-
-
 def test_another_name_is_a_rename_but_another_case_is_not() -> None:
     assert hub_subject("model", "org/m", hub(id="new/m"), day="d").now == "new/m"
     assert hub_subject("model", "org/m", hub(id="Org/M"), day="d").state == "there"
@@ -123,12 +112,13 @@ def test_only_org_slash_name_is_a_hub_name(text: str) -> None:
 
 def test_an_arxiv_feed_is_read_with_versions() -> None:
     record = arxiv_records(feed(3))["2101.00001"]
-    assert (record.version, record.abstract, record.authors) == (
-        3,
+    document = record.document
+    assert (document.text, document.metadata["authors"], document.metadata["date"]) == (
         "They sing. They fly.",
-        ("Ann Bee",),
+        ["Ann Bee"],
+        "2021-01-02",
     )
-    assert (record.published, record.updated) == ("2021-01-02", "2021-03-03")
+    assert (record.facts["version"], record.facts["updated"]) == (3, "2021-03-03")
 
 
 def test_an_error_entry_of_arxiv_is_not_a_paper() -> None:
@@ -149,8 +139,8 @@ def test_entities_of_a_feed_are_not_expanded() -> None:
         found = arxiv_records(data.strip())
     except BioRetrievalError:
         return
-    assert "AAAA" not in found["2101.00001"].title
-    assert "root" not in found["2101.00001"].title
+    assert "AAAA" not in found["2101.00001"].document.title
+    assert "root" not in found["2101.00001"].document.title
 
 
 # Changes and differences ----------------------------------------------------------------------

@@ -32,10 +32,10 @@ from server import (
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online import arxiv, europepmc, pubmed
+from bioretrieval_tui.online import arxiv, europepmc, hub, pubmed
 from bioretrieval_tui.online.archives import fetch_benchmark
 from bioretrieval_tui.online.fetch import services_of
-from bioretrieval_tui.online.freshness import Freshness, Refresh
+from bioretrieval_tui.online.freshness import Subject, refresh
 from bioretrieval_tui.online.http import HttpClient, TimeLimits
 from bioretrieval_tui.online.services import OnlineError, Service
 from bioretrieval_tui.online.spool import (
@@ -239,7 +239,7 @@ def test_a_gzip_bomb_takes_no_memory(client: HttpClient, world: World) -> None:
 def test_a_service_that_drips_is_given_up(
     open_client: Callable[..., HttpClient], world: World
 ) -> None:
-    patient = open_client(TimeLimits(read=0.5, whole=0.3))
+    patient = open_client(TimeLimits(read=0.3))
     world.faults = [("/esearch", Fault("drip"))] * 5
     with pytest.raises(OnlineError, match="PubMed broke off: it takes too long"):
         asked(patient)
@@ -449,18 +449,28 @@ def test_a_damaged_archive_is_deleted(client: HttpClient, world: World, tmp_path
 def test_a_login_page_in_place_of_the_hub_removes_no_model(
     client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch, address: str, status: int
 ) -> None:
-    hub = replace(client.service("hub"), base=address)
-    monkeypatch.setitem(client._services, "hub", hub)
-    asking = Refresh(client, Freshness(), day="2026-07-01")
+    monkeypatch.setitem(client._services, "hub", replace(client.service("hub"), base=address))
+    found: list[Subject] = []
     world.faults = [("/api", Fault("say", status, "<html>Please sign in</html>"))]
-    asking.ask([("model", "org/one")])
-    assert asking.found == []
-    assert asking.failures == [
+    assert refresh(client, {}, [("model", "org/one")], found, day="2026-07-01") == [
         f"the model hub responded with status {status} for org/one; try again later"
     ]
+    assert found == []
     world.faults = [("/api", Fault("say", status, '{"error": "Repository not found"}'))]
-    asking.ask([("model", "org/one")])
-    assert [one.state for one in asking.found] == ["removed"]
+    assert refresh(client, {}, [("model", "org/one")], found, day="2026-07-01") == []
+    assert [one.state for one in found] == ["removed"]
+
+
+@pytest.mark.parametrize("answer", ["[]", '"x"', "{}", '{"id": 3}'])
+def test_a_card_without_an_id_is_one_line(
+    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch, address: str, answer: str
+) -> None:
+    monkeypatch.setitem(client._services, "hub", replace(client.service("hub"), base=address))
+    world.faults = [("/api", Fault("say", 200, answer))]
+    with pytest.raises(OnlineError) as caught:
+        hub.repository(client, "model", "org/m")
+    said = "the model hub sent an unexpected response: no description of org/m; try"
+    assert caught.value.line().startswith(said)
 
 
 def test_a_watch_fetches_up_to_its_day(client: HttpClient, world: World) -> None:

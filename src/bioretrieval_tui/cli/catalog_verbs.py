@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.online.drafts import EntryDraft
     from bioretrieval_tui.online.freshness import Subject
-    from bioretrieval_tui.online.linkcheck import Checked
+    from bioretrieval_tui.online.linkcheck import Checked, Use
     from bioretrieval_tui.render.formats import Format
 
 
@@ -105,30 +105,30 @@ def refresh(
 
 def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: bool) -> Sequence[str]:
     """Refresh, save the results even after an error, and return the failures."""
-    from bioretrieval_tui.online.freshness import (
-        Refresh,
-        load_freshness,
-        save_freshness,
-        subjects_of,
-    )
+    from bioretrieval_tui.online import freshness
 
     now = datetime.now(UTC)
-    subjects = list(subjects_of(found, only))
+    before = freshness.load_freshness()
+    described: list[Subject] = []
+    subjects = list(freshness.subjects_of(found, only))
     with opened(offline) as client:
-        run = Refresh(client, load_freshness(), day=now.date().isoformat())
         try:
             with narrated(quiet) as reporter:
-                run.ask(subjects, reporter)
+                day, known = now.date().isoformat(), before.subjects
+                failures = freshness.refresh(
+                    client, known, subjects, described, day=day, reporter=reporter
+                )
         finally:
-            known, changes = run.result(now.isoformat(timespec="seconds"))
-            if run.found:
-                save_freshness(known)
+            at = now.isoformat(timespec="seconds")
+            after, changes = freshness.with_subjects(before, described, at)
+            if described:
+                freshness.save_freshness(after)
     if not quiet:
         for change in changes:
             tell(change.line())
-        counts = f"{len(subjects)}, {len(run.found)} described, {plural(len(changes), 'change')}"
+        counts = f"{len(subjects)}, {len(described)} described, {plural(len(changes), 'change')}"
         tell(f"asked about {counts}")
-    return run.failures
+    return failures
 
 
 @catalog.command("check-links")
@@ -156,7 +156,8 @@ def check_links(
         found = linkcheck.check_links(links, linkcheck.reacher(client), reporter=reporter)
     verdicts = ("dead", "moved", "unclear", "ok")
     shown = [one for one in found if everything or one.verdict != "ok"]
-    put_sheet(_link_sheet(sorted(shown, key=lambda one: verdicts.index(one.verdict))), format_)
+    shown.sort(key=lambda one: verdicts.index(one.verdict))
+    put_sheet(_link_sheet(shown, links), format_)
     counts = {name: sum(one.verdict == name for one in found) for name in reversed(verdicts)}
     if not quiet:
         tell(f"{len(found)} links: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
@@ -373,14 +374,14 @@ def _subject_row(one: Subject, entries: Sequence[str]) -> tuple[Cell, ...]:
     return (*named, *counts, *facts, one.asked, one.where, one.now)
 
 
-def _link_sheet(found: Sequence[Checked]) -> Sheet:
+def _link_sheet(found: Sequence[Checked], places_of: Mapping[str, Sequence[Use]]) -> Sheet:
     """Make a sheet of links and what to do, a row an address."""
 
     def row(one: Checked) -> tuple[Cell, ...]:
-        uses = [f"{use.entry} ({use.label})" for use in one.link.uses]
+        uses = [f"{use.entry} ({use.label})" for use in places_of[one.url]]
         more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
         where = Figure("; ".join(uses), "; ".join(uses[:2]) + more)
-        link = Linked(one.link.url, one.link.url)
+        link = Linked(one.url, one.url)
         return (one.verdict, one.status, link, where, one.advice, one.final)
 
     return Sheet(
@@ -388,9 +389,6 @@ def _link_sheet(found: Sequence[Checked]) -> Sheet:
         columns=_LINK_COLUMNS,
         rows=tuple(map(row, found)),
         records=tuple(
-            {"url": one.link.url}
-            | {name: getattr(one, name) for name in ("verdict", "status", "final", "advice")}
-            | {"uses": [asdict(use) for use in one.link.uses]}
-            for one in found
+            asdict(one) | {"uses": [use._asdict() for use in places_of[one.url]]} for one in found
         ),
     )

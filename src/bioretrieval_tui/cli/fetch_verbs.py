@@ -133,22 +133,22 @@ def ids(file: Path, **options: Any) -> None:
 
     destination = _destination_of(options)
     check_destination(FetchRequest("ids", **destination))
-    found = read_ids(None if str(file) == STDIN else file)
-    for line, text in found.unknown[:_LISTED]:
+    known, unknown = read_ids(None if str(file) == STDIN else file)
+    for line, text in unknown[:_LISTED]:
         tell(f"{file}:{line}: '{text[:80]}' is not a PMID, PMC id, DOI or arXiv id")
-    if len(found.unknown) > _LISTED:
-        tell(f"{len(found.unknown) - _LISTED:,} more are not ids")
-    if not found.ids:
+    if len(unknown) > _LISTED:
+        tell(f"{len(unknown) - _LISTED:,} more are not ids")
+    if not known:
         raise UsageError(f"{file} holds no id", remedy="write PMIDs, PMC ids, DOIs or arXiv ids")
-    result = _fetched(FetchRequest("ids", ids=found.ids, **destination), options)
+    result = _fetched(FetchRequest("ids", ids=known, **destination), options)
     for one in result.absent[:_LISTED]:
         tell(f"{file}:{one.line}: no service knows {one.kind} {one.name}")
     if len(result.absent) > _LISTED:
         tell(f"{len(result.absent) - _LISTED:,} more are not known")
-    without = len(result.absent) + len(found.unknown)
+    without = len(result.absent) + len(unknown)
     if without:
         raise BioRetrievalError(
-            f"{without:,} of {len(found.ids) + len(found.unknown):,} ids in {file} have no record",
+            f"{without:,} of {len(known) + len(unknown):,} ids in {file} have no record",
             remedy="they are listed above; all other records have been fetched",
         )
 

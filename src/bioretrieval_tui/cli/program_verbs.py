@@ -123,7 +123,8 @@ def _sent(name: str, otherwise: str, *, secret: bool) -> Setting:
         return Setting(name, error.message, "at fault")
     if found is None:
         return Setting(name, otherwise, DEFAULT)
-    return Setting(name, masked(found.value) if secret else found.value, found.origin)
+    value, origin = found
+    return Setting(name, masked(value) if secret else value, origin)
 
 
 def _variable(name: str, meaning: str | None, otherwise: str) -> Setting:

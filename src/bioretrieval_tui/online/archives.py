@@ -21,7 +21,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.services import SERVICES, OnlineError, unexpected
-from bioretrieval_tui.paths import save_file
+from bioretrieval_tui.paths import file_errors, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
@@ -82,23 +82,20 @@ def download(
         BioRetrievalError: it cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
-    name = client.service(service).name
-    try:
+    remedy = "free space or name another folder; what had arrived is kept"
+    with file_errors(f"{target} cannot be written", remedy=remedy):
         target.parent.mkdir(parents=True, exist_ok=True)
         _receive(client, service, url, part, most_bytes, tell)
-        found = _md5_of(part) if md5 is not None else None
-        if found != md5:
+        with part.open("rb") as stream:
+            found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+        if md5 is not None and found.hexdigest() != md5:
             part.unlink()
             raise OnlineError(
-                f"{url.rpartition('/')[2]} from {name} has the wrong MD5 ({found}, not {md5})",
+                f"{url.rpartition('/')[2]} from {client.service(service).name} has the wrong MD5"
+                f" ({found.hexdigest()}, not {md5})",
                 remedy="fetch it again; if it persists, the file was changed at its source",
             )
         part.replace(target)
-    except OSError as error:
-        raise BioRetrievalError(
-            f"{error.filename or target} cannot be written: {error.strerror or error}",
-            remedy="free space or name another folder; what had arrived is kept",
-        ) from error
 
 
 def _receive(
@@ -107,11 +104,10 @@ def _receive(
     """Append to `part` until the file is complete."""
     barren = 0
     while True:
-        start = part.stat().st_size if part.exists() else 0
-        arrived = start
+        start = arrived = part.stat().st_size if part.exists() else 0
         try:
-            stream = client.stream(service, url, start=start, most_bytes=most_bytes - start)
-            with stream as (total, parts), part.open("ab") as out:
+            stream = client.stream(service, url, start=start, most_bytes=most_bytes)
+            with stream as (arrived, total, parts), part.open("ab" if arrived else "wb") as out:
                 for data in parts:
                     out.write(data)
                     arrived += len(data)
@@ -126,16 +122,9 @@ def _receive(
         except OnlineError as error:
             if error.status == _RANGE_NOT_SATISFIABLE and start:
                 return  # complete already; if it is too long, its MD5 differs
-            if not error.broken:
+            barren = 0 if arrived > start else barren + 1
+            if not error.broken or barren >= _ATTEMPTS:
                 raise
-            barren = barren + 1 if arrived == start else 0
-            if barren >= _ATTEMPTS:
-                raise
-
-
-def _md5_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 # The PubMed archive -------------------------------------------------------------------------------
@@ -163,7 +152,7 @@ def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[Archive
     """
     found: dict[str, ArchiveFile] = {}
     for folder in folders:
-        page = client.text(BASELINE, f"{folder}/", most_bytes=_LISTING_BYTES)
+        page = client.get(BASELINE, f"{folder}/", most_bytes=_LISTING_BYTES).text
         sizes = {name: int(float(size) * _UNITS[unit]) for name, size, unit in _ROW.findall(page)}
         for name in sorted(set(_LINK.findall(page))):
             found[name] = ArchiveFile(f"{folder}/{name}", sizes.get(name))
@@ -176,11 +165,8 @@ def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[Archive
 
 def missing(files: Sequence[ArchiveFile], folder: Path) -> list[ArchiveFile]:
     """Those that are not complete and verified in `folder`."""
-    return [
-        one
-        for one in files
-        if not ((folder / one.name).is_file() and _proof(folder / one.name).is_file())
-    ]
+    paths = {one: folder / one.name for one in files}
+    return [one for one, path in paths.items() if not (path.is_file() and _proof(path).is_file())]
 
 
 def fetch_files(
@@ -196,27 +182,18 @@ def fetch_files(
         OnlineError: the archive fails, or an MD5 differs; complete files stay, and the next call
             resumes. BioRetrievalError: the folder cannot be written.
     """
-    total = sum(one.bytes or 0 for one in files) or None
-    before = 0
+    total, before = sum(one.bytes or 0 for one in files) or None, 0
     for number, one in enumerate(files, start=1):
         note = f"{one.name}, {number:,} of {len(files):,}"
 
-        def arrived(done: int, _: int | None, note: str = note, before: int = before) -> None:
+        def tell(done: int, _: int | None, note: str = note, before: int = before) -> None:
             reporter(Progress("fetching", before + done, total, unit="bytes", note=note))
 
-        digest = _MD5.search(client.text(BASELINE, f"{one.path}.md5", most_bytes=4096))
+        digest = _MD5.search(client.get(BASELINE, f"{one.path}.md5", most_bytes=4096).text)
         if digest is None:
             raise unexpected(_BASELINE_NAME, f"no MD5 of {one.name}")
         target, md5 = folder / one.name, digest[1].lower()
-        download(
-            client,
-            BASELINE,
-            one.path,
-            target,
-            md5=md5,
-            most_bytes=_BASELINE_BYTES,
-            tell=arrived,
-        )
+        download(client, BASELINE, one.path, target, md5=md5, most_bytes=_BASELINE_BYTES, tell=tell)
         save_file(_proof(target), f"MD5({one.name})= {md5}\n".encode("ascii"), "the checksum")
         before += target.stat().st_size
 
@@ -230,11 +207,7 @@ def _proof(path: Path) -> Path:
 
 def fetchable(catalogue: Catalogue) -> list[str]:
     """The ids of benchmarks whose entries name an archive."""
-    return [
-        one.id
-        for one in catalogue.entries
-        if isinstance(one, Benchmark) and one.loaders is not None and one.loaders.zip
-    ]
+    return [one.id for one in catalogue.of_type(Benchmark) if one.loaders and one.loaders.zip]
 
 
 def fetch_benchmark(
@@ -255,9 +228,8 @@ def fetch_benchmark(
     if folder.exists():
         raise UsageError(f"{folder} exists", remedy="name another folder, or delete it")
     # A mirror may serve the URLs of the BEIR archive.
-    service, url, beir = "web", loaders.zip, f"{SERVICES['beir'].base}/"
-    if url.startswith(beir):
-        service, url = "beir", f"{client.service('beir').base}/{url.removeprefix(beir)}"
+    below = loaders.zip.removeprefix(f"{SERVICES['beir'].base}/")
+    service = "web" if below == loaders.zip else "beir"
     # Hidden, and deleted at the end.
     archive = folder.with_name(f".{folder.name}.fetched.zip")
 
@@ -265,14 +237,9 @@ def fetch_benchmark(
         return lambda done, total: reporter(Progress(stage, done, total, unit="bytes"))
 
     if not archive.exists():
+        tell = telling(f"fetching {entry.id}")
         download(
-            client,
-            service,
-            url,
-            archive,
-            md5=loaders.md5,
-            most_bytes=_BENCHMARK_BYTES,
-            tell=telling(f"fetching {entry.id}"),
+            client, service, below, archive, md5=loaders.md5, most_bytes=_BENCHMARK_BYTES, tell=tell
         )
     try:
         unpack(archive, folder, tell=telling("unpacking"))
@@ -281,12 +248,12 @@ def fetch_benchmark(
             # A damaged archive stays damaged.
             archive.unlink(missing_ok=True)
         raise
-    missing = [name for name in _NEEDED if not (folder / name).exists()]
-    if missing:
-        raise BioRetrievalError(
-            f"the archive of {entry.id} holds no {missing[0]}",
-            remedy=f"look into {folder}; `eval` cannot use it",
-        )
+    for name in _NEEDED:
+        if not (folder / name).exists():
+            raise BioRetrievalError(
+                f"the archive of {entry.id} holds no {name}",
+                remedy=f"look into {folder}; `eval` cannot use it",
+            )
     archive.unlink(missing_ok=True)
 
 
@@ -357,20 +324,16 @@ def _checked(
         raise refused(f"it unpacks to {size:,} bytes")
     if size > _RATIO_FROM and size > _MOST_RATIO * max(1, stored):
         raise refused(f"it unpacks to more than {_MOST_RATIO} times its size")
-    places: list[PurePosixPath] = []
-    for one in entries:
-        kind = stat.S_IFMT(one.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG):
+    places = [PurePosixPath(one.filename) for one in entries]
+    for one, place in zip(entries, places, strict=True):
+        if stat.S_IFMT(one.external_attr >> 16) not in (0, stat.S_IFREG):
             raise refused("it holds a link or a device")
         if one.flag_bits & 1:
             raise refused("it is encrypted")
-        place = PurePosixPath(one.filename)
-        odd = "\\" in one.filename or ":" in one.filename or "\0" in one.orig_filename
+        odd = re.search(r"[\\:\0]", one.orig_filename)
         if place.is_absolute() or ".." in place.parts or odd or not place.parts:
             raise refused("it holds a path that leads outside")
-        places.append(place)
-    tops = {place.parts[0] for place in places}
-    if len(tops) == 1 and all(len(place.parts) > 1 for place in places):
+    if len({place.parts[0] for place in places}) == 1 and all(len(one.parts) > 1 for one in places):
         places = [PurePosixPath(*place.parts[1:]) for place in places]
     if len({str(place).casefold() for place in places}) != len(places):
         raise refused("it holds a path twice")

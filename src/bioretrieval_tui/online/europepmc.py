@@ -12,26 +12,17 @@ from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.documents.readers.europepmc_json import read_europepmc
 from bioretrieval_tui.documents.source import MemorySource, ReadOptions, SourceDamaged
 from bioretrieval_tui.online.services import OnlineError, unexpected
-from bioretrieval_tui.online.spool import (
-    FetchBatch,
-    FetchRequest,
-    Mark,
-    batch_of,
-    expected,
-    next_size,
-)
+from bioretrieval_tui.online.spool import FetchBatch, FetchRequest, Mark, Page, page_batches
 from bioretrieval_tui.terminal.clean import clean
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.http import HttpClient
 
-SERVICE = "europepmc"
 NAME = "Europe PMC"
 PAGE = 200
 _BEGIN = "*"
 _IDS = 40
 """Ids of one query, which travels in the address."""
-_OPTIONS = ReadOptions()
 _UNSAFE = re.compile(r'["\\\x00-\x20]')
 
 
@@ -52,39 +43,24 @@ def batches(
         OnlineError: Europe PMC cannot be reached, rejects the query, or sends an unexpected
             response.
     """
-    mark = mark or Mark()
     query = request.query
     if request.since is not None:
         query = f"({query}) AND (FIRST_IDATE:[{request.since.isoformat()} TO 3000-12-31])"
-    cursor = mark.cursor.get("mark", _BEGIN)
-    while size := next_size(request, mark, PAGE):
-        body, envelope = _page(client, query, cursor, size)
-        items = _items(body)[:size]
-        total = expected(request, envelope.hit_count)
-        following = envelope.next_cursor or cursor
-        # The last page repeats its own cursor.
-        over = following == cursor or not items
-        if mark.done > (envelope.hit_count or 0) + PAGE:
-            raise unexpected(NAME, "more records than it counts")
-        mark = Mark({"mark": following}, mark.done + len(items), total)
-        yield batch_of(items, mark)
-        if over:
-            return
-        cursor = following
+    return page_batches(
+        request, mark, PAGE, lambda *at: _page(client, query, *at), field="mark", first=_BEGIN
+    )
 
 
 def by_ids(client: HttpClient, fields: Sequence[tuple[str, str]]) -> Iterator[Item]:
     """Yield the records of ids, each with the name of its field (DOI, PMCID); unknown ones are
     left out. Raises OnlineError."""
-    sound = [(field, name) for field, name in fields if not _UNSAFE.search(name)]
+    sound = [f'{field}:"{name}"' for field, name in fields if not _UNSAFE.search(name)]
     for start in range(0, len(sound), _IDS):
-        part = sound[start : start + _IDS]
-        query = " OR ".join(f'{field}:"{name}"' for field, name in part)
-        body, _ = _page(client, query, _BEGIN, PAGE)
-        yield from _items(body)
+        query = " OR ".join(sound[start : start + _IDS])
+        yield from _page(client, query, _BEGIN, PAGE).items
 
 
-def _page(client: HttpClient, query: str, cursor: str, size: int) -> tuple[bytes, _Envelope]:
+def _page(client: HttpClient, query: str, cursor: str, size: int) -> Page:
     params = {
         "query": query,
         "format": "json",
@@ -92,7 +68,7 @@ def _page(client: HttpClient, query: str, cursor: str, size: int) -> tuple[bytes
         "pageSize": str(size),
         "cursorMark": cursor,
     }
-    body = client.get(SERVICE, "search", params=params).content
+    body = client.get("europepmc", "search", params=params).content
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -104,11 +80,10 @@ def _page(client: HttpClient, query: str, cursor: str, size: int) -> tuple[bytes
         )
     if envelope.hit_count is None or b'"resultList"' not in body:
         raise unexpected(NAME, "a search without a count or a list")
-    return body, envelope
-
-
-def _items(body: bytes) -> list[Item]:
     try:
-        return list(read_europepmc(MemorySource(body, NAME), _OPTIONS))
+        items = list(read_europepmc(MemorySource(body, NAME), ReadOptions()))[:size]
     except SourceDamaged as error:
         raise unexpected(NAME, error.message) from error
+    # The last page repeats its own cursor.
+    following = envelope.next_cursor or cursor
+    return Page(items, envelope.hit_count, following, last=following == cursor or not items)

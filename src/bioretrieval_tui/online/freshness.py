@@ -7,11 +7,12 @@ that the start page of the app may do it.
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -33,7 +34,6 @@ _PAPERS = 50
 _MOST_FAILURES = 3
 """Failures of the hub in a row after which the rest is skipped."""
 _WORD = re.compile(r"[a-z0-9]+")
-_WITHDRAWN = re.compile(r"\bwithdrawn\b", re.IGNORECASE)
 _UNSTATED_LICENCES = frozenset({"other", "unknown"})
 """What the hub writes for a licence that it has no name for: it contradicts nothing."""
 _NOISE = frozenset({"downloads", "likes"})
@@ -163,100 +163,87 @@ def save_freshness(freshness: Freshness, path: Path | None = None) -> None:
 # Refreshing ---------------------------------------------------------------------------------------
 
 
-class Refresh:
-    """One refresh; `found` grows with the responses, so that an interrupted one can be saved.
+def refresh(
+    client: HttpClient,
+    known: Mapping[str, Subject],
+    subjects: Sequence[tuple[Where, str]],
+    found: list[Subject],
+    *,
+    day: str,
+    reporter: Reporter = silent,
+) -> list[str]:
+    """Ask about all subjects, those of the hub first; returns a line for each kind of failure.
 
-    before: the earlier state; day: ISO 8601; failures: a line for each failed request, whose
-    subjects stay as they were.
+    known: the earlier state; found: grows with the responses, so that an interrupted refresh can be
+    saved; subjects whose request fails are left out; day: today, ISO 8601. Raises the errors of
+    `reporter`.
     """
+    from bioretrieval_tui.online import arxiv, hub
 
-    def __init__(self, client: HttpClient, before: Freshness, *, day: str) -> None:
-        self._client = client
-        self._before = before
-        self._day = day
-        self.found: list[Subject] = []
-        self.failures: list[str] = []
+    failures: dict[str, None] = {}
+    papers = [name for where, name in subjects if where == "arxiv"]
+    failed = 0
 
-    def ask(self, subjects: Sequence[tuple[Where, str]], reporter: Reporter = silent) -> None:
-        """Ask about all subjects, those of the hub first. Raises the errors of `reporter`."""
-        papers = [name for where, name in subjects if where == "arxiv"]
-        failed = 0
+    def report() -> None:
+        reporter(Progress("refreshing", len(found), len(subjects), unit="subjects"))
 
-        def report() -> None:
-            reporter(Progress("refreshing", len(self.found), len(subjects), unit="subjects"))
-
-        for where, name in subjects:
-            if where == "arxiv" or failed >= _MOST_FAILURES:
-                continue
-            report()
-            try:
-                self.found.append(self._repository(where, name))
-                failed = 0
-            except BioRetrievalError as error:
-                failed += 1
-                if error.line() not in self.failures:
-                    self.failures.append(error.line())
-        for start in range(0, len(papers), _PAPERS):
-            report()
-            try:
-                self.found += self._papers(papers[start : start + _PAPERS])
-            except BioRetrievalError as error:
-                self.failures.append(error.line())
-                break
+    for where, name in subjects:
+        if where == "arxiv" or failed >= _MOST_FAILURES:
+            continue
         report()
-
-    def result(self, now: str) -> tuple[Freshness, list[SubjectChange]]:
-        """What is known now, and what changed; `now`: time, ISO 8601, UTC."""
-        return with_subjects(self._before, self.found, now)
-
-    def _repository(self, where: Literal["model", "dataset"], name: str) -> Subject:
-        from bioretrieval_tui.online import hub
-
-        before = self._before.subjects.get(f"{where}:{name}")
-        etag = None if before is None else before.etag
-        found = hub.repository(self._client, where, name, etag=etag)
-        if found.state == "unchanged" and before is not None:
-            return msgspec.structs.replace(before, asked=self._day)
-        if found.state == "gone":
-            return removed(where, name, day=self._day, before=before)
-        return hub_subject(where, name, found.card, day=self._day, etag=found.etag)
-
-    def _papers(self, names: Sequence[str]) -> list[Subject]:
-        from bioretrieval_tui.online import arxiv
-
-        records = arxiv.by_ids(self._client, names)
+        before = known.get(f"{where}:{name}")
+        try:
+            etag = None if before is None else before.etag
+            card, etag = hub.repository(client, where, name, etag=etag)
+        except BioRetrievalError as error:
+            failed += 1
+            failures[error.line()] = None
+            continue
+        failed = 0
+        if card is None:
+            found.append(removed(where, name, day=day, before=before))
+        elif card or before is None:
+            found.append(hub_subject(where, name, card, day=day, etag=etag))
+        else:
+            found.append(msgspec.structs.replace(before, asked=day))
+    for start in range(0, len(papers), _PAPERS):
+        report()
+        names = papers[start : start + _PAPERS]
+        try:
+            records = arxiv.by_ids(client, names)
+        except BioRetrievalError as error:
+            failures[error.line()] = None
+            break
         if 2 * len(records) < len(names):
             # arXiv leaves out unknown papers; so many at once are a fault of the service.
-            raise BioRetrievalError(
-                f"arXiv described only {len(records)} of {len(names)} papers",
-                remedy="try again later",
-            )
-        day, known = self._day, self._before.subjects
-        return [
+            described = f"arXiv described only {len(records)} of {len(names)} papers"
+            failures[f"{described}; try again later"] = None
+            break
+        found += [
             arxiv_subject(records[name], day=day)
             if name in records
             else removed("arxiv", name, day=day, before=known.get(f"arxiv:{name}"))
             for name in names
         ]
+    report()
+    return list(failures)
 
 
 def hub_subject(
-    where: Where, name: str, card: object, *, day: str, etag: str | None = None
+    where: Where, name: str, card: Mapping[str, Any], *, day: str, etag: str | None = None
 ) -> Subject:
-    """Make a subject from the hub's JSON. Raises OnlineError if it describes no repository."""
-    from bioretrieval_tui.online import hub
-    from bioretrieval_tui.online.services import unexpected
+    """Make a subject from the hub's JSON."""
+    from bioretrieval_tui.online.hub import hub_facts, hub_name
 
-    if not isinstance(card, Mapping) or not isinstance(card.get("id"), str):
-        raise unexpected(hub.NAME, f"no description of {name}")
-    now = hub.hub_name(card["id"])
-    renamed = now is not None and now.casefold() != name.casefold()
+    now = hub_name(card["id"])
+    if now is not None and now.casefold() == name.casefold():
+        now = None
     return Subject(
         where=where,
         name=name,
-        state="renamed" if renamed else "there",
-        now=now if renamed else None,
-        facts=_dated(hub.hub_facts(card), day),
+        state="renamed" if now else "there",
+        now=now,
+        facts=_dated(hub_facts(card), day),
         etag=etag,
         asked=day,
     )
@@ -264,20 +251,18 @@ def hub_subject(
 
 def arxiv_subject(record: ArxivRecord, *, day: str) -> Subject:
     """Make a subject of a paper."""
-    facts: dict[str, Value] = {
-        "version": record.version,
-        "updated": record.updated,
-        "title": record.title,
-        "doi": record.doi,
-        "withdrawn": True if _WITHDRAWN.search(record.comment or "") else None,
-    }
-    return Subject(where="arxiv", name=record.id, facts=_dated(facts, day), asked=day)
+    name, facts = record.document.id, _dated(record.facts, day)
+    return Subject(where="arxiv", name=name, facts=facts, asked=day)
 
 
 def removed(where: Where, name: str, *, day: str, before: Subject | None = None) -> Subject:
     """Make a subject that no longer exists, with the facts that were last known."""
     facts = {} if before is None else before.facts
     return Subject(where=where, name=name, state="removed", facts=facts, asked=day)
+
+
+def _dated(facts: Mapping[str, Value], day: str) -> dict[str, Dated]:
+    return {name: Dated(value, day) for name, value in facts.items() if value is not None}
 
 
 def with_subjects(
@@ -293,9 +278,8 @@ def with_subjects(
         before = subjects.get(one.key)
         if before is not None:
             changes += _changes(before, one)
-            kept = before.facts
             facts = {
-                name: kept[name] if name in kept and kept[name].value == fact.value else fact
+                name: before.facts[name] if before.fact(name) == fact.value else fact
                 for name, fact in one.facts.items()
             }
             one = msgspec.structs.replace(one, facts=facts)
@@ -310,21 +294,13 @@ def _changes(before: Subject, found: Subject) -> Iterator[SubjectChange]:
         fields.append(("state", before.state, found.state))
     if found.state != "removed":
         names = sorted((before.facts.keys() | found.facts.keys()) - _NOISE)
-        fields += [(name, before.fact(name), found.fact(name)) for name in names]
+        facts = [(name, before.fact(name), found.fact(name)) for name in names]
+        fields += [one for one in facts if one[1] != one[2]]
+    date, where, subject = found.asked, found.where, found.name
     for field, old, new in fields:
-        if old != new or field == "state":
-            yield SubjectChange(
-                date=found.asked,
-                where=found.where,
-                name=found.name,
-                field=field,
-                before=old,
-                after=new,
-            )
-
-
-def _dated(facts: Mapping[str, Value], day: str) -> dict[str, Dated]:
-    return {name: Dated(value, day) for name, value in facts.items() if value is not None}
+        yield SubjectChange(
+            date=date, where=where, name=subject, field=field, before=old, after=new
+        )
 
 
 # Differences from the catalogue -------------------------------------------------------------------
@@ -337,13 +313,12 @@ def subjects_of(
     them if empty."""
     found: dict[tuple[Where, str], list[AnyEntry]] = {}
     for entry in catalogue.entries:
+        subjects: list[tuple[Where, str]] = []
         if only and entry.id not in only:
             continue
-        subjects: list[tuple[Where, str]] = []
-        if isinstance(entry, Model):
-            subjects = [("model", name) for name in entry.hub]
-        elif isinstance(entry, Dataset):
-            subjects = [("dataset", name) for name in entry.hub]
+        if isinstance(entry, Model | Dataset):
+            where: Where = "model" if isinstance(entry, Model) else "dataset"
+            subjects = [(where, name) for name in entry.hub]
         elif isinstance(entry, Paper) and entry.arxiv:
             subjects = [("arxiv", entry.arxiv)]
         for subject in subjects:
@@ -373,46 +348,43 @@ def _between(entry: AnyEntry, subject: Subject) -> Iterator[Difference]:
         yield severe("arxiv" if subject.where == "arxiv" else "hub", now, subject.asked)
     if subject.state == "removed":
         return
-    pairs: list[tuple[str, Value, bool]] = []
-    if isinstance(entry, Model | Dataset):
-        pairs = [
-            ("licence", entry.licence, same_licence(entry.licence, _text(subject, "licence"))),
-            ("gated", entry.gated, entry.gated == subject.fact("gated")),
-        ]
-    elif isinstance(entry, Paper):
-        pairs = [
-            ("title", entry.title, same_words(entry.title, _text(subject, "title"))),
-            ("doi", entry.doi, _doi(entry.doi) == _doi(_text(subject, "doi"))),
-        ]
-        if subject.fact("withdrawn"):
-            yield severe("arxiv", "withdrawn", subject.facts["withdrawn"].date)
-    for name, own, same in pairs:
+    if subject.fact("withdrawn") and isinstance(entry, Paper):
+        yield severe("arxiv", "withdrawn", subject.facts["withdrawn"].date)
+    for name, same in _COMPARED.items():
         # A fact that one of the two does not state is no contradiction.
-        other = subject.fact(name)
-        if own is not None and other is not None and not same:
-            day = subject.facts[name].date
-            yield Difference(entry.id, name, value_text(own), value_text(other), subject.key, day)
+        own, other = getattr(entry, name, None), subject.facts.get(name)
+        if own is not None and other is not None and not same(own, other.value):
+            found = value_text(other.value)
+            yield Difference(entry.id, name, value_text(own), found, subject.key, other.date)
 
 
-def same_words(one: str | None, other: str | None) -> bool:
+def _words(text: Value) -> list[str]:
+    return _WORD.findall(text.casefold()) if isinstance(text, str) else []
+
+
+def same_words(one: Value, other: Value) -> bool:
     """Whether two titles are equal but for case, punctuation and spaces."""
-    return _WORD.findall((one or "").casefold()) == _WORD.findall((other or "").casefold())
+    return _words(one) == _words(other)
 
 
-def same_licence(own: str | None, other: str | None) -> bool:
+def same_licence(own: Value, other: Value) -> bool:
     """Whether the hub's licence `other` is the one that the catalogue names. Either may say more
     ("Apache-2.0 according to mteb", or a version)."""
-    found = _WORD.findall((other or "").casefold())
-    words = _WORD.findall((own or "").casefold())
+    found, words = _words(other), _words(own)
     common = min(len(found), len(words))
     unstated = len(found) == 1 and found[0] in _UNSTATED_LICENCES
     return unstated or found[:common] == words[:common]
 
 
-def _text(subject: Subject, name: str) -> str | None:
-    value = subject.fact(name)
-    return value if isinstance(value, str) else None
+def _same_doi(own: Value, other: Value) -> bool:
+    one, another = (str(doi).casefold().removeprefix("https://doi.org/") for doi in (own, other))
+    return one == another
 
 
-def _doi(text: str | None) -> str:
-    return (text or "").casefold().removeprefix("https://doi.org/")
+_COMPARED: Mapping[str, Callable[[Value, Value], bool]] = {
+    "licence": same_licence,
+    "gated": operator.eq,
+    "title": same_words,
+    "doi": _same_doi,
+}
+"""Field of an entry and name of a fact -> whether the two values agree."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.documents.readers.pubmed_xml import read_pubmed_xml
@@ -31,7 +32,6 @@ from bioretrieval_tui.terminal.clean import clean
 if TYPE_CHECKING:
     from bioretrieval_tui.online.http import HttpClient
 
-SERVICE = "ncbi"
 PAGE = 200
 """Records of one request: about 2 MB, and a third of a second of parsing."""
 REACH = 9_999
@@ -48,22 +48,18 @@ _SEARCH_BYTES = 2**20
 _ERROR = re.compile(rb"<ERROR>(.{0,500}?)</ERROR>", re.DOTALL)
 _END = re.compile(rb"</PubmedArticleSet>\s*\Z|<PubmedArticleSet\s*/>\s*\Z")
 _RECORD = re.compile(rb"<Pubmed(Book)?Article[\s>]")
-_OPTIONS = ReadOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The records that entered PubMed from `first` to `last`, kept there as a history."""
+class _Part(msgspec.Struct, frozen=True):
+    """The records that entered PubMed from `first` to `last`, kept there as a history; offset: of
+    the next one. The cursor of a mark is its fields as texts."""
 
     first: date
     last: date
     count: int
     web: str
     key: str
-
-
-class _ExpiredError(Exception):
-    """The history has expired."""
+    offset: int = 0
 
 
 def batches(
@@ -77,218 +73,146 @@ def batches(
         OnlineError: PubMed cannot be reached, rejects the query, or sends an unexpected response.
     """
     mark = mark or Mark()
-    split = _Split(client, request, request.since or _FIRST_DAY, today)
-    total, offset = mark.total, 0
-    part: _Part | None = None
-    if mark.cursor:
-        part, offset = _part_of(mark.cursor)
-        split.resume(part)
-    while part is not None or not split.over:
-        if part is None:
-            wanted = None if request.most is None else request.most - mark.done
-            part, offset = split.next_part(wanted), 0
-            if total is None:
-                total = expected(request, split.found)
-        while offset < part.count and (size := next_size(request, mark, PAGE)):
-            size = min(size, part.count - offset)
-            part, items = _fetched(client, request.query, part, offset, size)
-            size = max(0, min(size, part.count - offset))
-            offset += size
-            mark = Mark(_cursor(part, offset), mark.done + size, total)
+    total = mark.total
+    for part, found in _parts(client, request, mark, today):
+        if total is None:
+            total = expected(request, found)
+        while part.offset < part.count and (size := next_size(request, mark, PAGE)):
+            wanted = min(size, part.count - part.offset)
+            part, items = _fetched(client, request.query, part, wanted)
+            size = max(0, min(wanted, part.count - part.offset))
+            part = msgspec.structs.replace(part, offset=part.offset + size)
+            cursor = {name: str(one) for name, one in msgspec.structs.asdict(part).items()}
+            mark = Mark(cursor, mark.done + size, total)
             yield batch_of(items, mark)
         if not next_size(request, mark, PAGE):
             return
-        part = None
 
 
 def by_ids(client: HttpClient, pmids: Sequence[str]) -> Iterator[Item]:
     """Yield the records of these PMIDs; unknown ones are left out. Raises OnlineError."""
     for start in range(0, len(pmids), PAGE):
         names = ",".join(pmids[start : start + PAGE])
-        yield from _articles(client, {"db": "pubmed", "id": names, "retmode": "xml"})
+        yield from _articles(client, {"db": "pubmed", "id": names, "retmode": "xml"}) or ()
 
 
-class _Split:
-    """Splits a search into parts within `REACH`, newest first.
+def _parts(
+    client: HttpClient, request: FetchRequest, mark: Mark, today: date
+) -> Iterator[tuple[_Part, int | None]]:
+    """Yield the parts of a search within `REACH`, newest first, each with the number of records
+    from it on, None if not known.
 
     Every search counts against the rate limit, so the length of a part is estimated: a year at
     first, then from the number of records of the part before it.
     """
-
-    def __init__(self, client: HttpClient, request: FetchRequest, first: date, last: date) -> None:
-        self._client = client
-        self._query = request.query
-        self._first = first
-        self._last = last
-        self._days = _DAYS
-        self._rest: int | None = None
-        self.found: int | None = None
-        """Records of the whole search, once it was made."""
-
-    @property
-    def over(self) -> bool:
-        """Whether no day is left."""
-        return self._last < self._first or self._rest == 0
-
-    def resume(self, part: _Part) -> None:
-        """Continue behind `part`."""
-        self._last = part.first - timedelta(days=1)
-        self._days = max(1, min(_DAYS, (part.last - part.first).days + 1))
-
-    def next_part(self, wanted: int | None) -> _Part:
-        """Search the newest part of what is left; wanted: records that suffice, None for all.
-
-        Raises:
-            OnlineError: the search fails.
-        """
-        reach_will_do = wanted is not None and wanted <= REACH
-        if self._rest is None or self._rest <= REACH:
-            part = self._searched(self._first)
-            self._rest = part.count
-            if self.found is None:
-                self.found = part.count
-            if part.count <= REACH or reach_will_do:
-                return self._taken(part)
-        while True:
-            first = max(self._first, self._last - timedelta(days=self._days - 1))
-            part = self._searched(first)
-            fitting = _SHARE * REACH / max(1, part.count)
-            if part.count <= REACH or first == self._last:
-                self._days = max(1, int(self._days * max(0.25, min(8.0, fitting))))
-                return self._taken(part)
-            self._days = max(1, int(self._days * min(0.25, fitting)))
-
-    def _searched(self, first: date) -> _Part:
-        return _search(self._client, self._query, first, self._last)
-
-    def _taken(self, part: _Part) -> _Part:
-        self._last = part.first - timedelta(days=1)
-        if self._rest is not None:
-            self._rest = max(0, self._rest - part.count)
-        # A single day may have more records than PubMed gives.
-        return part if part.count <= REACH else replace(part, count=REACH)
+    start, last, days, done = request.since or _FIRST_DAY, today, _DAYS, mark.done
+    if mark.cursor:
+        try:
+            part = msgspec.convert(mark.cursor, _Part, strict=False)
+        except msgspec.ValidationError as error:
+            raise BioRetrievalError(
+                "the mark of the interrupted fetch is invalid", remedy="start over with --anew"
+            ) from error
+        yield part, None
+        last = part.first - timedelta(days=1)
+        days = max(1, min(_DAYS, (part.last - part.first).days + 1))
+        done += part.count - part.offset
+    rest: int | None = None
+    while last >= start and rest != 0:
+        whole = rest is None or rest <= REACH
+        first = start if whole else max(start, last - timedelta(days=days - 1))
+        part = _search(client, request.query, first, last)
+        if rest is None or whole:
+            rest = part.count
+        enough = request.most is not None and request.most - done <= REACH
+        fits = part.count <= REACH or first == last or enough
+        if not whole:
+            fitting = min(8.0 if fits else 0.25, _SHARE * REACH / max(1, part.count))
+            days = max(1, int(days * fitting))
+        if fits:
+            # A single day may have more records than PubMed gives.
+            yield msgspec.structs.replace(part, count=min(part.count, REACH)), rest
+            last, done, rest = first - timedelta(days=1), done + part.count, rest - part.count
 
 
 def _search(client: HttpClient, query: str, first: date, last: date) -> _Part:
-    answer = client.json(
-        SERVICE,
-        "/esearch.fcgi",
-        params={
-            "db": "pubmed",
-            "term": query,
-            "usehistory": "y",
-            "retmode": "json",
-            "retmax": "0",
-            "datetype": "edat",
-            "mindate": f"{first:%Y/%m/%d}",
-            "maxdate": f"{last:%Y/%m/%d}",
-        },
-        most_bytes=_SEARCH_BYTES,
-    )
+    params = {
+        "db": "pubmed",
+        "term": query,
+        "usehistory": "y",
+        "retmode": "json",
+        "retmax": "0",
+        "datetype": "edat",
+        "mindate": f"{first:%Y/%m/%d}",
+        "maxdate": f"{last:%Y/%m/%d}",
+    }
+    answer = client.json("ncbi", "/esearch.fcgi", params=params, most_bytes=_SEARCH_BYTES)
     found = answer.get("esearchresult") if isinstance(answer, dict) else None
     if not isinstance(found, dict):
         raise unexpected("PubMed", "a search without a result")
-    said = found.get("ERROR") or (answer.get("error") if isinstance(answer, dict) else None)
+    said = found.get("ERROR") or answer.get("error")
     if said:
         raise OnlineError(
             f"PubMed rejects the query: {clean(str(said))[:200]}",
             remedy="try the query on pubmed.ncbi.nlm.nih.gov",
         )
-    count = _number(found.get("count"))
-    web, key = found.get("webenv"), found.get("querykey")
-    if count is None or (count and not (isinstance(web, str) and isinstance(key, str))):
+    count, web, key = (found.get(name) for name in ("count", "webenv", "querykey"))
+    counted = re.fullmatch(r"[0-9]{1,11}", str(count))
+    if not counted or (int(counted[0]) and not (isinstance(web, str) and isinstance(key, str))):
         raise unexpected("PubMed", "a search without a count or a history")
-    return _Part(first, last, count, str(web or ""), str(key or ""))
+    return _Part(first, last, int(counted[0]), str(web or ""), str(key or ""))
 
 
-def _fetched(
-    client: HttpClient, query: str, part: _Part, offset: int, size: int
-) -> tuple[_Part, list[Item]]:
+def _fetched(client: HttpClient, query: str, part: _Part, size: int) -> tuple[_Part, list[Item]]:
     """Fetch records of a part, which is searched again where its history has expired."""
     for _ in range(_TRIES):
-        try:
-            wanted = {
-                "db": "pubmed",
-                "WebEnv": part.web,
-                "query_key": part.key,
-                "retstart": str(offset),
-                "retmax": str(size),
-                "retmode": "xml",
-            }
-            return part, list(_articles(client, wanted))
-        except _ExpiredError:
-            again = _search(client, query, part.first, part.last)
-            # Records may have come or gone since: the new count is what remains.
-            part = replace(again, count=min(again.count, REACH))
-            size = min(size, part.count - offset)
-            if size <= 0:
-                return part, []
+        wanted = {
+            "db": "pubmed",
+            "WebEnv": part.web,
+            "query_key": part.key,
+            "retstart": str(part.offset),
+            "retmax": str(size),
+            "retmode": "xml",
+        }
+        items = _articles(client, wanted)
+        if items is not None:
+            return part, items
+        again = _search(client, query, part.first, part.last)
+        # Records may have come or gone since: the new count is what remains.
+        part = msgspec.structs.replace(again, count=min(again.count, REACH), offset=part.offset)
+        size = min(size, part.count - part.offset)
+        if size <= 0:
+            return part, []
     raise OnlineError(
         "the searches of PubMed expire at once",
         remedy="try again later; the same call resumes here",
     )
 
 
-def _articles(client: HttpClient, params: dict[str, str]) -> Iterator[Item]:
-    data, history = b"", "WebEnv" in params
+def _articles(client: HttpClient, params: dict[str, Any]) -> list[Item] | None:
+    """The records of a request, None if its history has expired."""
     for _ in range(_TRIES):
-        answer = client.get(SERVICE, "/efetch.fcgi", params=params, check=False)
-        data = answer.content
+        answer = client.get("ncbi", "/efetch.fcgi", params=params, check=False)
+        data, status = answer.content, answer.status_code
         said = _ERROR.search(data[:4096])
-        if history and (said or answer.status_code == 400):
-            raise _ExpiredError
+        if "WebEnv" in params and (said or status == 400):
+            return None
         if said:
             why = clean(said[1].decode("utf-8", "replace"))[:200]
             raise OnlineError(f"PubMed refuses to send records: {why}", remedy="try again later")
-        if answer.status_code in (400, 401, 403):
-            raise refused(client.service(SERVICE), answer.status_code)
-        if answer.status_code >= 400:
+        if status in (400, 401, 403):
+            raise refused(client.service("ncbi"), status)
+        if status >= 400:
             raise OnlineError(
-                f"PubMed responded with status {answer.status_code} to a request for records",
+                f"PubMed responded with status {status} to a request for records",
                 remedy="try again later; the same call resumes here",
-                status=answer.status_code,
+                status=status,
             )
+        ended = _END.search(data[-200:])
         # The last few of a search may be gone; a full page without a record is a fault.
-        whole = params.get("retmax") == str(PAGE)
-        if _END.search(data[-200:]) and (_RECORD.search(data) or not whole):
-            break
-    else:
-        if b"<PubmedArticleSet" not in data[:4096]:
-            raise unexpected("PubMed", "records that are no PubMed XML")
-        what = "sends no records of a search that has more"
-        if not _END.search(data[-200:]):
-            what = "broke off within its records"
-        raise OnlineError(f"PubMed {what}", remedy="the same call resumes here")
-    yield from read_pubmed_xml(MemorySource(data, "PubMed"), _OPTIONS)
-
-
-def _cursor(part: _Part, offset: int) -> dict[str, str]:
-    return {
-        "first": part.first.isoformat(),
-        "last": part.last.isoformat(),
-        "count": str(part.count),
-        "web": part.web,
-        "key": part.key,
-        "offset": str(offset),
-    }
-
-
-def _part_of(cursor: dict[str, str]) -> tuple[_Part, int]:
-    try:
-        part = _Part(
-            date.fromisoformat(cursor["first"]),
-            date.fromisoformat(cursor["last"]),
-            int(cursor["count"]),
-            cursor["web"],
-            cursor["key"],
-        )
-        return part, int(cursor["offset"])
-    except (KeyError, ValueError) as error:
-        raise BioRetrievalError(
-            "the mark of the interrupted fetch is invalid", remedy="start over with --anew"
-        ) from error
-
-
-def _number(value: Any) -> int | None:
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+        if ended and (_RECORD.search(data) or params.get("retmax") != str(PAGE)):
+            return list(read_pubmed_xml(MemorySource(data, "PubMed"), ReadOptions()))
+    if b"<PubmedArticleSet" not in data[:4096]:
+        raise unexpected("PubMed", "records that are no PubMed XML")
+    what = "sends no records of a search that has more" if ended else "broke off within its records"
+    raise OnlineError(f"PubMed {what}", remedy="the same call resumes here")

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import BinaryIO, Literal, Self
+from typing import Any, BinaryIO, Literal, NamedTuple, Self
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -23,7 +23,8 @@ from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.readers.json_corpora import read_beir
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.paths import places, save_file, write_atomically
+from bioretrieval_tui.online.services import unexpected
+from bioretrieval_tui.paths import file_errors, places, save_file, write_atomically
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]
 IdKind = Literal["pmid", "pmcid", "doi", "arxiv"]
@@ -46,6 +47,11 @@ class WorkId(msgspec.Struct, frozen=True):
     kind: IdKind
     name: str
     line: int = 1
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Kind and name, in lower case: equal for equal works."""
+        return self.kind, self.name.casefold()
 
 
 class FetchRequest(msgspec.Struct, frozen=True):
@@ -125,13 +131,9 @@ def sound_query(text: str) -> str:
 
 def batch_of(items: Iterable[Item], mark: Mark) -> FetchBatch:
     """Make a batch of a reader's items; notices of deletion have no meaning in a search."""
-    documents, rejected = [], []
-    for item in items:
-        if isinstance(item, Record):
-            documents.append(item.document)
-        elif isinstance(item, Rejected):
-            rejected.append(item)
-    return FetchBatch(tuple(documents), tuple(rejected), mark)
+    items = list(items)
+    documents = tuple(item.document for item in items if isinstance(item, Record))
+    return FetchBatch(documents, tuple(one for one in items if isinstance(one, Rejected)), mark)
 
 
 def next_size(request: FetchRequest, mark: Mark, page: int) -> int:
@@ -141,9 +143,44 @@ def next_size(request: FetchRequest, mark: Mark, page: int) -> int:
 
 def expected(request: FetchRequest, total: int | None) -> int | None:
     """The number of records that the fetch will give: those of the service, at most `most`."""
-    if total is None or request.most is None:
-        return total if request.most is None else request.most
-    return min(total, request.most)
+    return min((one for one in (total, request.most) if one is not None), default=None)
+
+
+class Page(NamedTuple):
+    """Records of one request. found: how many the search has in all; following: the cursor of the
+    next page; last: there is none."""
+
+    items: Sequence[Item]
+    found: int
+    following: str
+    last: bool
+
+
+def page_batches(
+    request: FetchRequest,
+    mark: Mark | None,
+    size: int,
+    page: Callable[[str, int], Page],
+    *,
+    field: str,
+    first: str,
+) -> Iterator[FetchBatch]:
+    """Yield the pages of a search, of `size` records, from behind `mark` on.
+
+    page: requests the page at a cursor, with a number of records; field: of the cursor in a mark;
+    first: the cursor of the first page. Raises OnlineError for pages without end.
+    """
+    mark = mark or Mark()
+    while wanted := next_size(request, mark, size):
+        came = page(mark.cursor.get(field, first), wanted)
+        if mark.done > came.found + size:
+            service = request.source if request.source == "ids" else SERVICE_NAMES[request.source]
+            raise unexpected(service, "more records than it counts")
+        done, total = mark.done + len(came.items), expected(request, came.found)
+        mark = Mark({field: came.following}, done, total)
+        yield batch_of(came.items, mark)
+        if came.last:
+            return
 
 
 def documents_of(batches: Iterable[FetchBatch]) -> Iterator[Document]:
@@ -152,12 +189,15 @@ def documents_of(batches: Iterable[FetchBatch]) -> Iterator[Document]:
         yield from one.documents
 
 
-class _SpoolState(msgspec.Struct, frozen=True):
+class SpoolState(msgspec.Struct, frozen=True):
+    """What stands beside a spool. asked: the key of the request; bytes, records: what is kept;
+    mark: how far the search has come; over: all records have arrived."""
+
     format: int
     asked: str
-    bytes: int
-    records: int
-    mark: Mark
+    bytes: int = 0
+    records: int = 0
+    mark: Mark = Mark()
     over: bool = False
 
 
@@ -174,32 +214,12 @@ class Spool:
 
     def __init__(self, path: Path, key: str, *, restart: bool = False) -> None:
         self.path = path
-        self._key = key
+        self.state_path = path.with_name(f"{path.name}.state")
+        self.state = SpoolState(FORMAT, key)
         self._restart = restart
-        self._state = _SpoolState(FORMAT, key, 0, 0, Mark())
         self._file: BinaryIO | None = None
-        self._lock = FileLock(path.with_name(path.name + ".lock"))
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
         self._recent: dict[str, None] = {}
-
-    @property
-    def state_path(self) -> Path:
-        """The file that holds the mark."""
-        return self.path.with_name(self.path.name + ".state")
-
-    @property
-    def mark(self) -> Mark:
-        """How far the search has come."""
-        return self._state.mark
-
-    @property
-    def records(self) -> int:
-        """How many records are kept."""
-        return self._state.records
-
-    @property
-    def complete(self) -> bool:
-        """Whether all records have arrived."""
-        return self._state.over
 
     def __enter__(self) -> Self:
         with self._writing():
@@ -231,7 +251,7 @@ class Spool:
 
     def documents(self) -> Iterator[Document]:
         """Yield the kept records from the first on."""
-        if not self.records:
+        if not self.state.records:
             return
         with SourceReader(self.path) as source:
             for item in read_beir(source, ReadOptions()):
@@ -246,21 +266,20 @@ class Spool:
         """
         fresh = [one for one in batch.documents if self._is_fresh(one.id)]
         data = b"".join(map(line_of, fresh))
-        state = self._state
-        size, records = state.bytes + len(data), state.records + len(fresh)
         with self._writing():
             if self._file is None:
                 raise ValueError("the spool is not open")
             self._file.write(data)
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._keep(_SpoolState(FORMAT, self._key, size, records, batch.mark))
+            size, records = self.state.bytes + len(data), self.state.records + len(fresh)
+            self._keep(bytes=size, records=records, mark=batch.mark)
         return fresh
 
     def finish(self) -> None:
         """Record that the search is complete. Raises BioRetrievalError."""
         with self._writing():
-            self._keep(msgspec.structs.replace(self._state, over=True))
+            self._keep(over=True)
 
     def move(self, target: Path | None) -> None:
         """Move the records to `target`, or delete them if None; the state is deleted. Raises
@@ -275,9 +294,27 @@ class Spool:
                 self.path.unlink(missing_ok=True)
             self.state_path.unlink(missing_ok=True)
 
+    def kept(self) -> SpoolState | None:
+        """The state on disk, which may be newer than `state` after an interrupt; None if there is
+        none. Raises BioRetrievalError if it is of another request."""
+        try:
+            found = msgspec.json.decode(self.state_path.read_bytes(), type=SpoolState)
+        except FileNotFoundError:
+            return None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found = None
+        if found is not None and found.format == FORMAT and not found.bytes:
+            return SpoolState(FORMAT, self.state.asked)  # the run ended before its first record
+        if found is None or (found.format, found.asked) != (FORMAT, self.state.asked):
+            raise BioRetrievalError(
+                f"{self.path} holds records of another request",
+                remedy="name another file, or add --anew to discard them",
+            )
+        return found
+
     def _open(self) -> None:
         with self._writing():
-            kept = None if self._restart else self._read_state()
+            kept = None if self._restart else self.kept()
             there = self.path.stat().st_size if self.path.exists() else 0
             if kept is None and there and not self._restart:
                 raise BioRetrievalError(
@@ -286,38 +323,17 @@ class Spool:
                 )
             self._file = self.path.open("ab")
             if kept is not None and there >= kept.bytes:
-                self._state = kept
+                self.state = kept
             # Before the first record, so that the spool of a killed run is recognised.
-            self._keep(self._state)
-            self._file.truncate(self._state.bytes)
+            self._keep()
+            self._file.truncate(self.state.bytes)
         for document in self.documents():
             self._is_fresh(document.id)
 
-    def _read_state(self) -> _SpoolState | None:
-        try:
-            found = msgspec.json.decode(self.state_path.read_bytes(), type=_SpoolState)
-        except FileNotFoundError:
-            return None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            found = None
-        if found is not None and found.format == FORMAT and not found.bytes:
-            return self._state  # the run ended before its first record
-        if found is None or found.format != FORMAT or found.asked != self._key:
-            raise BioRetrievalError(
-                f"{self.path} holds records of another request",
-                remedy="name another file, or add --anew to discard them",
-            )
-        return found
-
-    def _keep(self, state: _SpoolState) -> None:
-        try:
-            write_atomically(self.state_path, msgspec.json.encode(state))
-            self._state = state
-        except BaseException:
-            # After an interrupt between the two, the state on disk counts.
-            with contextlib.suppress(BioRetrievalError, OSError):
-                self._state = self._read_state() or self._state
-            raise
+    def _keep(self, **changes: Any) -> None:
+        state = msgspec.structs.replace(self.state, **changes)
+        write_atomically(self.state_path, msgspec.json.encode(state))
+        self.state = state
 
     def _is_fresh(self, identifier: str) -> bool:
         if identifier in self._recent:
@@ -327,15 +343,9 @@ class Spool:
             del self._recent[next(iter(self._recent))]
         return True
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise BioRetrievalError(
-                f"{self.path} cannot be written: {error.strerror or error}",
-                remedy="free space or name another place; records that arrived are kept",
-            ) from error
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        remedy = "free space or name another place; records that arrived are kept"
+        return file_errors(f"{self.path} cannot be written", remedy=remedy)
 
 
 def line_of(document: Document) -> bytes:
@@ -368,25 +378,17 @@ def keep_starred(name: str, papers: Mapping[str, bytes], *, restart: bool) -> Pa
         BioRetrievalError: it cannot be written; the previous file is unchanged.
     """
     path = starred_path(name)
-    try:
+    with file_errors(f"starred papers cannot be saved in {path.parent}"):
         before = b"" if restart or not path.exists() else path.read_bytes()
-        lines = {_id_of_line(line): line for line in before.split(b"\n") if line}
-    except OSError as error:
-        raise BioRetrievalError(
-            f"starred papers cannot be saved in {path.parent}: {error.strerror or error}"
-        ) from error
+    lines = {_id_of_line(line): line for line in before.split(b"\n") if line}
     lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
     save_file(path, b"".join(line + b"\n" for line in lines.values()), "starred papers")
     return path
 
 
-class _BeirId(msgspec.Struct, frozen=True):
-    id: str = msgspec.field(name="_id")
-
-
 def _id_of_line(line: bytes) -> str | bytes:
     """The id of a record; the line itself if it is none."""
     try:
-        return msgspec.json.decode(line, type=_BeirId).id
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return str(msgspec.json.decode(line, type=dict[str, Any])["_id"])
+    except (ValueError, KeyError):
         return line

@@ -8,6 +8,7 @@ it has seen.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from bioretrieval_tui.documents.bibliography import document_date, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.spool import FetchRequest, SourceName, documents_of, sound_query
-from bioretrieval_tui.paths import places, save_file
+from bioretrieval_tui.paths import file_errors, places, save_file
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.http import HttpClient
@@ -105,8 +106,8 @@ def bounded(news: Sequence[News]) -> tuple[News, ...]:
     surplus = len(news) - MOST_NEWS
     if surplus <= 0:
         return tuple(news)
-    places = sorted(range(len(news)), key=lambda place: (not news[place].read, -place))
-    gone = set(places[:surplus])
+    order = sorted(range(len(news)), key=lambda place: (not news[place].read, -place))
+    gone = set(order[:surplus])
     return tuple(one for place, one in enumerate(news) if place not in gone)
 
 
@@ -121,24 +122,16 @@ def folder() -> Path:
 def watches(remark: Callable[[str], None] = lambda _: None) -> list[Watched]:
     """Read all watches, by name. One that cannot be read is left out; remark: called with the
     reason. Raises BioRetrievalError if the folder cannot be read."""
-    try:
-        paths = [
-            path
-            for path in sorted(folder().iterdir(), key=lambda path: path.stem)
-            if path.suffix == _SUFFIX and not path.name.startswith(".")
-        ]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the watches in {folder()} cannot be read: {error.strerror}"
-        ) from error
+    where = folder()
+    with file_errors(f"the watches in {where} cannot be read"):
+        paths = sorted(where.iterdir(), key=lambda path: path.stem) if where.is_dir() else []
     found = []
     for path in paths:
-        try:
-            found.append(_read(path))
-        except BioRetrievalError as error:
-            remark(error.line())
+        if path.suffix == _SUFFIX and not path.name.startswith("."):
+            try:
+                found.append(_read(path))
+            except BioRetrievalError as error:
+                remark(error.line())
     return found
 
 
@@ -169,7 +162,9 @@ def add_watch(
                     f"this query is watched already as {one.name}",
                     remedy=f"to start over: bioretrieval-tui watch remove {one.name}",
                 )
-        name = _free_name(query)
+        base = "-".join(re.findall(r"[a-z0-9]+", query.casefold()))[:40].strip("-") or "watch"
+        names = itertools.chain((base,), (f"{base}-{number}" for number in itertools.count(2)))
+        name = next(one for one in names if not _path(one).exists())
         watch = Watch(name=name, query=query, source=source, since=since, added=today, index=index)
         save(Watched(watch=watch))
     return watch
@@ -180,12 +175,8 @@ def remove_watch(name: str) -> Watched:
     BioRetrievalError if it cannot be deleted."""
     with writing("changed"):
         found = watched(name)
-        try:
+        with file_errors(f"the watch {name} cannot be deleted"):
             _path(name).unlink()
-        except OSError as error:
-            raise BioRetrievalError(
-                f"the watch {name} cannot be deleted: {error.strerror}"
-            ) from error
     return found
 
 
@@ -228,19 +219,15 @@ def _held(name: str, doing: str, *, seconds: float) -> Iterator[None]:
 
     where = folder()
     lock = FileLock(where / name)
-    try:
+    with file_errors(f"the watches cannot be {doing}", remedy=f"check the folder {where}"):
         where.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=seconds)
-    except Timeout as error:
-        raise BioRetrievalError(
-            f"the watches cannot be {doing} now: another process runs or changes them",
-            remedy="wait for it to end",
-        ) from error
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the watches cannot be {doing}: {error.strerror or error}",
-            remedy=f"check the folder {where}",
-        ) from error
+        try:
+            lock.acquire(timeout=seconds)
+        except Timeout as error:
+            raise BioRetrievalError(
+                f"the watches cannot be {doing} now: another process runs or changes them",
+                remedy="wait for it to end",
+            ) from error
     try:
         yield
     finally:
@@ -248,11 +235,10 @@ def _held(name: str, doing: str, *, seconds: float) -> Iterator[None]:
 
 
 def _read(path: Path) -> Watched:
+    with file_errors(f"the watch {path} cannot be read"), path.open("rb") as stream:
+        data = stream.read(_MOST_BYTES)
     try:
-        with path.open("rb") as stream:
-            found = msgspec.json.decode(stream.read(_MOST_BYTES), type=Watched)
-    except OSError as error:
-        raise BioRetrievalError(f"the watch {path} cannot be read: {error.strerror}") from error
+        found = msgspec.json.decode(data, type=Watched)
     except (ValueError, RecursionError) as error:
         raise BioRetrievalError(
             f"the watch {path} is damaged", remedy="it is left out; delete it, or restore it"
@@ -269,16 +255,6 @@ def _path(name: str) -> Path:
     if not _NAME.fullmatch(name) or len(name) > 80:
         raise _missing(name)
     return folder() / f"{name}{_SUFFIX}"
-
-
-def _free_name(query: str) -> str:
-    words = re.findall(r"[a-z0-9]+", query.casefold())
-    base = "-".join(words)[:40].strip("-") or "watch"
-    name, number = base, 1
-    while _path(name).exists():
-        number += 1
-        name = f"{base}-{number}"
-    return name
 
 
 def _missing(name: str) -> NotFoundError:
@@ -324,7 +300,6 @@ def run_watch(
         saved. What `fetch` and `rank` raise of that class is in the result instead.
     """
     now = now.astimezone(UTC)
-    today = now.date().isoformat()
     fresh: dict[str, Document] = {}
     more, failed = False, None
     try:
@@ -338,35 +313,31 @@ def run_watch(
     except BioRetrievalError as error:
         failed = error
     documents = list(fresh.values())
-    scores: Sequence[float | None] = [None] * len(documents)
-    compared = True
-    if documents:
-        try:
-            scores = rank(before.watch, documents)
-        except BioRetrievalError as error:
-            # Unranked news is better than none.
-            failed, compared = failed or error, False
     found = now.isoformat(timespec="seconds")
-    pairs = list(zip(documents, scores, strict=True))
-    news = [
-        as_news(document, score, found)
-        for document, score in pairs
-        if score is not None or not compared
-    ]
-    news.sort(key=lambda one: -(one.score if one.score is not None else -2.0))
+    try:
+        scores = rank(before.watch, documents) if documents else []
+        pairs = list(zip(documents, scores, strict=True))
+        news = [as_news(one, score, found) for one, score in pairs if score is not None]
+        news.sort(key=lambda one: -(one.score or 0.0))
+    except BioRetrievalError as error:
+        # Unranked news is better than none.
+        news = [as_news(one, None, found) for one in documents]
+        failed = failed or error
     with writing("run"):
         # Read again: news may have been marked as read meanwhile.
         current = watched(before.watch.name)
+        oldest = (now.date() - FORGOTTEN).isoformat()
+        seen = current.seen | dict.fromkeys(fresh, now.date().isoformat())
         after = msgspec.structs.replace(
             current,
             # An incomplete run does not advance the day.
             asked=current.asked if failed is not None or more else found,
-            seen=_remembered({**current.seen, **dict.fromkeys(fresh, today)}, now.date()),
+            seen={identifier: day for identifier, day in seen.items() if day >= oldest},
             news=bounded((*news, *current.news)),
             note=None if failed is None else failed.line(),
         )
         save(after)
-    return WatchRun(before.watch, tuple(news), len(pairs) - len(news), more, failed)
+    return WatchRun(before.watch, tuple(news), len(documents) - len(news), more, failed)
 
 
 def record_source(
@@ -394,36 +365,24 @@ def asked_since(watched: Watched) -> date:
 def as_news(document: Document, score: float | None, found: str) -> News:
     """Make news of a record."""
     metadata = document.metadata
-    authors = metadata.get("authors")
-    journal = metadata.get("journal")
+    url, pmid, doi, authors, journal = map(
+        metadata.get, ("url", "pmid", "doi", "authors", "journal")
+    )
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+        url = None
+        if str(pmid).isdigit():
+            url = f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
+        elif str(doi).startswith("10."):
+            url = f"https://doi.org/{doi}"
     return News(
         id=document.id,
         title=document.title or document.text[:100],
         found=found,
         text=document.text[:_LONGEST],
-        url=_address(document),
+        url=url,
         year=document_year(metadata),
         date=document_date(metadata),
         authors=tuple(map(str, authors[:20])) if isinstance(authors, list) else (),
         journal=journal if isinstance(journal, str) else None,
         score=score,
     )
-
-
-def _address(document: Document) -> str | None:
-    """The page of a record, by its metadata."""
-    metadata = document.metadata
-    url = metadata.get("url")
-    if isinstance(url, str) and url.startswith(("https://", "http://")):
-        return url
-    pmid, doi = metadata.get("pmid"), metadata.get("doi")
-    if isinstance(pmid, str | int) and str(pmid).isdigit():
-        return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
-    if isinstance(doi, str) and doi.startswith("10."):
-        return f"https://doi.org/{doi}"
-    return None
-
-
-def _remembered(seen: dict[str, str], today: date) -> dict[str, str]:
-    oldest = (today - FORGOTTEN).isoformat()
-    return {identifier: day for identifier, day in seen.items() if day >= oldest}
