@@ -10,13 +10,13 @@ import pytest
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Dataset, Model, Paper
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.arxiv import arxiv_records
 from bioretrieval_tui.online.freshness import (
     MOST_CHANGES,
     Freshness,
     SubjectChange,
     arxiv_subject,
     differences,
+    hub_name,
     hub_subject,
     load_freshness,
     removed,
@@ -26,7 +26,7 @@ from bioretrieval_tui.online.freshness import (
     subjects_of,
     with_subjects,
 )
-from bioretrieval_tui.online.hub import hub_name
+from bioretrieval_tui.online.searches import arxiv_records
 
 MODEL = Model(
     id="m", name="M", summary="s", sources=("x",), role="retriever", hub=("org/m",), licence="MIT"
@@ -276,20 +276,26 @@ def test_every_subject_is_listed_once() -> None:
     ]
 
 
-def test_a_damaged_freshness_file_counts_as_empty(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "freshness.json"
+def test_a_damaged_freshness_file_counts_as_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
+    path = tmp_path / "cache" / "online" / "freshness.json"
     known, _ = refreshed(("2026-01-01", hub()))
-    save_freshness(known, path)
-    assert load_freshness(path) == known
+    save_freshness(known)
+    assert load_freshness() == known
     whole = path.read_bytes()
     for cut in range(0, len(whole), 7):
         path.write_bytes(whole[:cut])
-        assert load_freshness(path) == Freshness()
+        assert load_freshness() == Freshness()
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(known, format=99)))
-    assert load_freshness(path) == Freshness()
+    assert load_freshness() == Freshness()
 
 
-def test_a_freshness_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+def test_a_freshness_file_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("in the way")
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
     with pytest.raises(BioRetrievalError, match="cannot be saved"):
-        save_freshness(Freshness(), tmp_path / "file" / "freshness.json")
+        save_freshness(Freshness())

@@ -11,15 +11,15 @@ from server import World, pmid_of
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.online.fetch import batches_of_ids, names_of, read_ids, work_id
+from bioretrieval_tui.online.fetch import read_ids, work_id
 from bioretrieval_tui.online.http import HttpClient, user_agent
+from bioretrieval_tui.online.searches import batches_of_ids, documents_of, names_of
 from bioretrieval_tui.online.services import masked, network_setting
 from bioretrieval_tui.online.spool import (
     FetchBatch,
     Mark,
     Spool,
     WorkId,
-    documents_of,
     keep_starred,
     starred_path,
 )

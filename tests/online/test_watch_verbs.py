@@ -165,7 +165,7 @@ def test_a_day_of_cron_with_a_moved_clock(
                 world.articles += [Article(one, f"Owl {one}", "Owls.", day) for one in new]
                 outcome = run_watch(
                     watched(name),
-                    record_source(client, now=lambda now=now: now),  # type: ignore[misc]
+                    record_source(client, today=now.date()),
                     lambda _, documents: [0.5] * len(documents),
                     now=now,
                 )

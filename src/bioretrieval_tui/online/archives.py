@@ -13,9 +13,8 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark
@@ -46,7 +45,6 @@ _BENCHMARK_BYTES = 32 * 2**30
 _NEEDED = ("corpus.jsonl", "queries.jsonl", "qrels")
 _ATTEMPTS = 5
 """Connections in a row without a byte, after which a download fails."""
-_RANGE_NOT_SATISFIABLE = 416
 MOST_FILES = 5_000
 """Files of a zip file at most."""
 MOST_BYTES = 64 * 2**30
@@ -75,11 +73,8 @@ def download(
 ) -> None:
     """Download `url` into `target`, resuming from `target`.part.
 
-    md5: of the whole file in hexadecimal, or None if not known.
-
-    Raises:
-        OnlineError: the service fails, or the MD5 differs (then the file is deleted).
-        BioRetrievalError: it cannot be written.
+    md5: of the whole file in hexadecimal, or None if not known. Raises OnlineError if the service
+    fails or the MD5 differs (then the file is deleted), BioRetrievalError if it cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
     remedy = "free space or name another folder; what had arrived is kept"
@@ -120,7 +115,7 @@ def _receive(
                 broken=True,
             )
         except OnlineError as error:
-            if error.status == _RANGE_NOT_SATISFIABLE and start:
+            if error.status == 416 and start:  # no such range
                 return  # complete already; if it is too long, its MD5 differs
             barren = 0 if arrived > start else barren + 1
             if not error.broken or barren >= _ATTEMPTS:
@@ -130,32 +125,24 @@ def _receive(
 # The PubMed archive -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFile:
-    """A file of the archive. path: below its base; bytes: about, by the listing, None if not
-    stated."""
+class ArchiveFile(NamedTuple):
+    """A file of the archive. path: below its base; name: unique within a year; bytes: about, by the
+    listing, None if not stated."""
 
     path: str
+    name: str
     bytes: int | None
-
-    @property
-    def name(self) -> str:
-        """The name of the file, unique within a year."""
-        return self.path.rpartition("/")[2]
 
 
 def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[ArchiveFile]:
-    """List the files of these folders of the archive, oldest first.
-
-    Raises:
-        OnlineError: the archive cannot be reached, or its listing is not understood.
-    """
+    """List the files of these folders of the archive, oldest first. Raises OnlineError if it cannot
+    be reached, or its listing is not understood."""
     found: dict[str, ArchiveFile] = {}
     for folder in folders:
         page = client.get(BASELINE, f"{folder}/", most_bytes=_LISTING_BYTES).text
         sizes = {name: int(float(size) * _UNITS[unit]) for name, size, unit in _ROW.findall(page)}
         for name in sorted(set(_LINK.findall(page))):
-            found[name] = ArchiveFile(f"{folder}/{name}", sizes.get(name))
+            found[name] = ArchiveFile(f"{folder}/{name}", name, sizes.get(name))
     if not found:
         raise unexpected(_BASELINE_NAME, "a listing without files")
     if len(found) > _MOST_LISTED:
@@ -176,12 +163,8 @@ def fetch_files(
     *,
     reporter: Reporter = silent,
 ) -> None:
-    """Fetch files into `folder`, one after the other. A file beside each holds its verified MD5.
-
-    Raises:
-        OnlineError: the archive fails, or an MD5 differs; complete files stay, and the next call
-            resumes. BioRetrievalError: the folder cannot be written.
-    """
+    """Fetch files into `folder`, one after the other; a file beside each holds its verified MD5.
+    Raises as `download`; complete files stay, and the next call resumes."""
     total, before = sum(one.bytes or 0 for one in files) or None, 0
     for number, one in enumerate(files, start=1):
         note = f"{one.name}, {number:,} of {len(files):,}"
@@ -213,12 +196,9 @@ def fetchable(catalogue: Catalogue) -> list[str]:
 def fetch_benchmark(
     client: HttpClient, entry: Benchmark, folder: Path, *, reporter: Reporter = silent
 ) -> None:
-    """Fetch the archive of `entry` and unpack it into `folder`.
-
-    Raises:
-        NotFoundError: the entry names no archive. UsageError: `folder` exists.
-        OnlineError, BioRetrievalError: as `download` and `unpack`; or it is not a BEIR folder.
-    """
+    """Fetch the archive of `entry` and unpack it into `folder`. Raises NotFoundError if the entry
+    names none, UsageError if `folder` exists, BioRetrievalError if it is not a BEIR folder, and as
+    `download` and `unpack`."""
     loaders = entry.loaders
     if loaders is None or not loaders.zip:
         raise NotFoundError(
@@ -269,30 +249,26 @@ def unpack(
     most_files: int = MOST_FILES,
 ) -> None:
     """Unpack a zip file into the new folder `target`, without a single folder at its top; a failure
-    leaves nothing.
-
-    Raises:
-        BioRetrievalError: it is not a zip file, is damaged, holds a link or a path that leads
-            outside, is encrypted, or exceeds a bound; or the disk is full.
-    """
+    leaves nothing. Raises BioRetrievalError if it is not a zip file, is damaged, holds a link or a
+    path that leads outside, is encrypted, or exceeds a bound; or the disk is full."""
     beside = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as packed:
-            members = _checked(archive.name, packed, most_bytes, most_files)
-            total = sum(member.file_size for member, _ in members)
-            done = 0
-            for member, place in members:
-                path = beside / place
+            entries = _checked(archive.name, packed, most_bytes, most_files)
+            done, total = 0, sum(one.file_size for one in entries)
+            beside.mkdir(parents=True)
+            for one in entries:
+                path = beside / one.filename
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # zipfile reads at most the declared size, and compares the checksum.
-                with packed.open(member) as source, path.open("xb") as out:
+                with packed.open(one) as source, path.open("xb") as out:
                     while data := source.read(_STEP):
                         out.write(data)
                         done += len(data)
                         tell(done, total)
-        beside.mkdir(exist_ok=True)
-        beside.replace(target)
+        top = list(beside.iterdir())
+        (top[0] if len(top) == 1 and top[0].is_dir() else beside).replace(target)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BioRetrievalError(
             f"{archive.name} cannot be unpacked: it is damaged, or not a zip file",
@@ -309,8 +285,8 @@ def unpack(
 
 def _checked(
     name: str, packed: zipfile.ZipFile, most_bytes: int, most_files: int
-) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
-    """The files of an archive with their paths; all are checked before the first is written."""
+) -> list[zipfile.ZipInfo]:
+    """The files of an archive; all are checked before the first is written."""
 
     def refused(why: str) -> BioRetrievalError:
         return BioRetrievalError(f"{name} is not unpacked: {why}", remedy="do not trust its source")
@@ -333,8 +309,6 @@ def _checked(
         odd = re.search(r"[\\:\0]", one.orig_filename)
         if place.is_absolute() or ".." in place.parts or odd or not place.parts:
             raise refused("it holds a path that leads outside")
-    if len({place.parts[0] for place in places}) == 1 and all(len(one.parts) > 1 for one in places):
-        places = [PurePosixPath(*place.parts[1:]) for place in places]
     if len({str(place).casefold() for place in places}) != len(places):
         raise refused("it holds a path twice")
-    return list(zip(entries, places, strict=True))
+    return entries

@@ -11,16 +11,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Paper
 from bioretrieval_tui.documents.bibliography import document_year
-from bioretrieval_tui.documents.document import Document, Record
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.errors import NotFoundError, Problem, UsageError
-from bioretrieval_tui.online import hub
-from bioretrieval_tui.online.freshness import subjects_of
+from bioretrieval_tui.online.freshness import hub_licence, hub_name, repository, subjects_of
+from bioretrieval_tui.online.spool import Mark, WorkId
 from bioretrieval_tui.terminal.clean import clean
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _FORMS = "arxiv:2101.00001, hub:ORG/NAME, hub:datasets/ORG/NAME or pmid:12345678
 _DOI = re.compile(r"10\.\d{4,9}/[^\s\x00-\x20]{1,200}")
 _LONGEST_NAME = 60
 _LONGEST_SUMMARY = 600
+_NO_ABSTRACT = "Describe in your own words what it found."
 _ROLES = {
     "text-ranking": "reranker",
     "text-classification": "reranker",
@@ -68,7 +70,7 @@ def reference(text: str) -> WorkReference:
             return WorkReference("arxiv", found[1])
         case "pmid" if re.fullmatch(r"[1-9]\d{0,8}", name):
             return WorkReference("pmid", name)
-        case "hub" if hub.hub_name(bare := name.removeprefix("datasets/")):
+        case "hub" if hub_name(bare := name.removeprefix("datasets/")):
             return WorkReference("model" if bare == name else "dataset", bare)
     raise UsageError(
         f"'{clean(text)[:80]}' is not a reference to a work", remedy=f"write it as {_FORMS}"
@@ -90,24 +92,18 @@ def held(catalogue: Catalogue, what: WorkReference) -> AnyEntry | None:
 def draft_of(
     client: HttpClient, what: WorkReference, catalogue: Catalogue, *, day: str
 ) -> EntryDraft:
-    """Fetch a work's description and draft its entry; day: today, ISO 8601.
+    """Fetch a work's description and draft its entry; day: today, ISO 8601. Raises NotFoundError if
+    there is no such work, OnlineError if the service fails."""
+    if what.kind == "arxiv" or what.kind == "pmid":
+        from bioretrieval_tui.online.searches import batches_of_ids, documents_of, names_of
 
-    Raises:
-        NotFoundError: there is no such work. OnlineError: the service fails.
-    """
-    from bioretrieval_tui.online import arxiv, pubmed
-
-    if what.kind == "arxiv":
-        record = arxiv.by_ids(client, [what.name]).get(what.name)
-        if record is None:
-            raise NotFoundError(f"arXiv has no paper {what.name}", remedy="correct the id")
-        return from_paper(record.document, catalogue, day=day)
-    if what.kind == "pmid":
-        for item in pubmed.by_ids(client, [what.name]):
-            if isinstance(item, Record) and item.document.id == what.name:
-                return from_paper(item.document, catalogue, day=day)
-        raise NotFoundError(f"PubMed has no record {what.name}", remedy="correct the PMID")
-    card, _ = hub.repository(client, what.kind, what.name)
+        one = WorkId(what.kind, what.name)
+        for document in documents_of(batches_of_ids(client, [one], Mark())):
+            if one.key in names_of(document):
+                return from_paper(document, catalogue, day=day)
+        has_no = "arXiv has no paper" if what.kind == "arxiv" else "PubMed has no record"
+        raise NotFoundError(f"{has_no} {what.name}", remedy="correct the id")
+    card, _ = repository(client, what.kind, what.name)
     if card is None:
         raise NotFoundError(
             f"the model hub has no public {_KINDS[what.kind]} {what.name}",
@@ -129,9 +125,7 @@ def from_paper(document: Document, catalogue: Catalogue, *, day: str) -> EntryDr
     # A name: the title up to a colon, or its beginning.
     name, colon, _ = title.partition(":")
     if not colon or not 0 < len(name) <= _LONGEST_NAME:
-        name = title
-    if len(name) > _LONGEST_NAME:
-        name = title[:_LONGEST_NAME].rpartition(" ")[0] or title[:_LONGEST_NAME]
+        name = shorten(title, _LONGEST_NAME, placeholder="") or title[:_LONGEST_NAME]
     # A summary: as many sentences of the abstract as fit.
     abstract = _line(document.text)
     ends = [end for _, end in sentence_spans(abstract)]
@@ -139,15 +133,13 @@ def from_paper(document: Document, catalogue: Catalogue, *, day: str) -> EntryDr
     entry = {
         "name": name.strip(),
         "title": title,
-        "summary": abstract[: max(fitting, default=0)]
-        or "Describe in your own words what it found.",
+        "summary": abstract[: max(fitting, default=0)] or _NO_ABSTRACT,
         "year": year if year and 1990 <= year <= 2100 else None,
         "authors": list(map(str, names[:100])) if isinstance(names, list) else [],
         "venue": journal if isinstance(journal, str) else None,
         **({"arxiv": arxiv} if arxiv else {"pmid": int(pmid)}),
         "doi": doi if isinstance(doi, str) and _DOI.fullmatch(doi) else None,
         "links": [{"label": service, "url": page, "type": service.casefold()}],
-        "tags": [],
     }
     return _draft("papers", entry, catalogue, page=page, of=service, day=day)
 
@@ -171,10 +163,9 @@ def from_hub(
         " own words what it is good for, and what it is not.",
         "year": int(created[:4]) if created[:4].isdigit() and int(created[:4]) >= 1990 else None,
         "hub": [what.name],
-        "licence": hub.hub_licence(card),
+        "licence": hub_licence(card),
         "gated": None if gated is None else bool(gated),
         "links": [{"label": _KINDS[kind], "url": address, "type": kind}],
-        "tags": [],
     }
     if kind == "dataset":
         entry |= {"use": "describe what it is used for", "statuses": {"use": "unverified"}}
@@ -186,7 +177,7 @@ def from_hub(
         entry |= {
             "role": _ROLES.get(task, "encoder"),
             "params": params if type(params) is int and 0 < params < 2**50 else None,
-            "base": _line(base)[:200] if isinstance(base, str) else None,
+            "base": _line(base)[:200] if isinstance(base, str) and base else None,
             "statuses": {"role": "unverified"},
         }
     return _draft(f"{kind}s", entry, catalogue, page=address, of="the model hub", day=day)
@@ -196,11 +187,8 @@ def checked(
     text: bytes, path: Path, shipped: Path, overlays: Mapping[Path, bytes]
 ) -> list[Problem]:
     """The problems of an overlay `text` at `path`, over the catalogue in the folder `shipped` and
-    the other overlays, by the catalogue's own validation.
-
-    Raises:
-        CatalogueError, NotFoundError: the shipped catalogue itself is invalid.
-    """
+    the other overlays, by the catalogue's own validation. Raises CatalogueError or NotFoundError if
+    the shipped catalogue itself is invalid."""
     from bioretrieval_tui.catalog.loader import apply_overlays, parse, read_folder
 
     draft, content = parse(read_folder(shipped))
@@ -209,9 +197,6 @@ def checked(
     files = dict(sorted({**others, path: text}.items()))
     _, problems = apply_overlays(draft, content, files)
     return [one for one in problems if Path(one.file) == path]
-
-
-# Parts of a draft ---------------------------------------------------------------------------------
 
 
 def _draft(
@@ -224,21 +209,12 @@ def _draft(
     tried = (base, f"{base}-{kind}", *(f"{base}-{number}" for number in range(2, 1_000)))
     identifier = next(one for one in tried if one not in catalogue.by_id)
     source = f"{identifier}-page"
-    given = {name: value for name, value in entry.items() if value not in (None, [], ())}
-    ordered = {
-        "id": identifier,
-        **_printable(given),
-        "sources": [source],
-        "status": "unverified",
-        "added": day,
-    }
-    document = {
-        section: [ordered],
-        "sources": [{"id": source, "text": f"its page on {of}, read {day}", "url": page}],
-    }
-    body = yaml.safe_dump(
-        document, allow_unicode=True, sort_keys=False, width=96, default_flow_style=False
-    )
+    given = {name: value for name, value in entry.items() if value not in (None, [])}
+    ordered = {"id": identifier} | _printable(given)
+    ordered |= {"sources": [source], "status": "unverified", "added": day}
+    cited = {"id": source, "text": f"its page on {of}, read {day}", "url": page}
+    document = {section: [ordered], "sources": [cited]}
+    body = yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=96)
     head = (
         f"# Made from {page} on {day}.\n"
         "# Correct what is wrong, and write the summary in your own words. The saved text becomes\n"

@@ -12,17 +12,24 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
 
-from bioretrieval_tui.documents.document import Document, Item, Place, Record
+from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.online import arxiv, europepmc, pubmed
+from bioretrieval_tui.online.searches import (
+    SERVICE_OF,
+    batches_of,
+    batches_of_ids,
+    documents_of,
+    names_of,
+    services_of,
+)
 from bioretrieval_tui.online.spool import (
     FORMAT,
     SERVICE_NAMES,
@@ -33,8 +40,6 @@ from bioretrieval_tui.online.spool import (
     Spool,
     SpoolState,
     WorkId,
-    batch_of,
-    documents_of,
 )
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -47,8 +52,6 @@ if TYPE_CHECKING:
 
 MOST_IDS = 100_000
 """Ids of a file, at most."""
-CHUNK = 200
-"""Ids between two marks."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 _SITE = r"(?:https?://)?(?:www\.|export\.|dx\.)?"
 _URL = re.compile(rf"{_SITE}[a-z.]+\.(?:gov|org)/", re.IGNORECASE)
@@ -70,23 +73,13 @@ _FORMS: Mapping[IdKind, re.Pattern[str]] = {
     "doi": _form(rf"doi:|{_SITE}doi\.org/", r"(10\.\d{4,9}/[!-~]{1,200})"),
 }
 """Kind of id -> its forms (bare, after its kind, as a URL), tried in this order."""
-SERVICE_OF: Mapping[IdKind, str] = {
-    "pmid": "PubMed",
-    "pmcid": "Europe PMC",
-    "doi": "Europe PMC",
-    "arxiv": "arXiv",
-}
-"""Kind of id -> the service that is asked for it, in this order."""
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a fetch.
-
-    service: names of the services; records: distinct records, those of earlier runs included;
-    resumed: how many of them an earlier run had kept; seconds: of this run; absent: ids without a
-    record; output: the file; index: name of the index, with its number of documents afterwards and
-    whether it changed.
-    """
+    """The result of a fetch. service: names of the services; records: distinct records, those of
+    earlier runs included; resumed: how many of them an earlier run had kept; seconds: of this run;
+    absent: ids without a record; output: the file; index: name of the index, with its number of
+    documents afterwards and whether it changed."""
 
     service: str
     records: int
@@ -132,15 +125,14 @@ def fetch(
             from bioretrieval_tui.online.http import HttpClient
 
             client = closing.enter_context(HttpClient())
-        return _Fetch(request, client, reporter, remark, each).run()
+        source, resumed = request.source, SpoolState(FORMAT, request.key)
+        service = services_of(request.ids) if source == "ids" else SERVICE_NAMES[source]
+        return _Fetch(request, client, reporter, remark, each, service, resumed).run()
 
 
 def check_destination(request: FetchRequest) -> None:
-    """Refuse an invalid destination, before the network is used.
-
-    Raises:
-        UsageError: two destinations, an invalid index, an existing file, or a missing folder.
-    """
+    """Refuse an invalid destination, before the network is used. Raises UsageError for two of them,
+    an invalid index, an existing file, or a missing folder."""
     if request.index is not None and request.output is not None:
         raise UsageError("--index and -o are two destinations", remedy="choose one of them")
     if request.output is not None:
@@ -171,95 +163,74 @@ def spool_path(request: FetchRequest) -> Path | None:
     return None if request.output is None else Path(f"{request.output}.part")
 
 
-def batches_of(
-    client: HttpClient,
-    request: FetchRequest,
-    mark: Mark | None = None,
-    *,
-    today: date | None = None,
-) -> Iterator[FetchBatch]:
-    """Yield the batches of a request after `mark`; today: in UTC, for PubMed. Raises OnlineError
-    where a service fails."""
-    if request.source == "ids":
-        return batches_of_ids(client, request.ids, mark)
-    if request.source == "pubmed":
-        # By day of entry into PubMed, since the day of publication may lie far ahead.
-        day = today or datetime.now(UTC).date()
-        return pubmed.batches(client, request, mark, today=day)
-    search = europepmc.batches if request.source == "europepmc" else arxiv.batches
-    return search(client, request, mark)
-
-
+@dataclass
 class _Fetch:
-    """One run of `fetch`."""
+    """One run of `fetch`. service: the names of the services; resumed: what an earlier run had
+    kept; answered: keys of the ids with a record; records: kept so far."""
 
-    def __init__(
-        self,
-        request: FetchRequest,
-        client: HttpClient,
-        reporter: Reporter,
-        remark: Callable[[str], None],
-        each: Callable[[Document], None],
-    ) -> None:
-        self.request = request
-        self.client = client
-        self.reporter = reporter
-        self.remark = remark
-        self.each = each
-        source = request.source
-        self.service = services_of(request.ids) if source == "ids" else SERVICE_NAMES[source]
-        self.nothing = _nothing_found(request, self.service)
-        self.answered: set[tuple[str, str]] = set()
-        self.began = time.perf_counter()
-        self.resumed = SpoolState(FORMAT, request.key)
+    request: FetchRequest
+    client: HttpClient
+    reporter: Reporter
+    remark: Callable[[str], None]
+    each: Callable[[Document], None]
+    service: str
+    resumed: SpoolState
+    answered: set[tuple[str, str]] = field(default_factory=set)
+    began: float = field(default_factory=time.perf_counter)
+    records: int = 0
 
     def run(self) -> FetchResult:
         """Fetch and store the records."""
         request, path = self.request, spool_path(self.request)
         if path is None:
-            records = 0
-            for batch in batches_of(self.client, request):
-                for document in batch.documents:
-                    self._take(document)
-                records += len(batch.documents)
-                self._report(batch.mark)
-            if not records:
-                raise self.nothing
-            return self._result(records)
-        with (
-            Spool(path, request.key, restart=request.restart) as spool,
-            self._noting_what_is_kept(spool),
-        ):
-            self.resumed = spool.state
-            if self.resumed.records:
-                self.remark(
-                    f"{self.resumed.records:,} records had arrived before; resuming behind them"
-                )
+            for _ in self._arriving(None):
+                pass
+            return self._result()
+        with Spool(path, request.key, restart=request.restart) as spool:
+            self.resumed, self.records = spool.state, spool.state.records
+            if self.records:
+                self.remark(f"{self.records:,} records had arrived before; resuming behind them")
             outcome = None
-            if request.index is not None:
-                outcome = self._indexed(request.index, spool)
-            else:
-                for document in spool.documents():
-                    self._take(document)
-                for _ in self._arriving(spool):
-                    pass
-            result = self._result(spool.state.records, outcome)
+            try:
+                if request.index is not None:
+                    outcome = self._indexed(request.index, spool)
+                else:
+                    for _ in self._kept(spool):
+                        pass
+                    for _ in self._arriving(spool):
+                        pass
+            except BaseException as error:
+                with contextlib.suppress(BioRetrievalError, OSError):
+                    kept = spool.kept()
+                    if kept is not None and kept.records:
+                        of = f" of {kept.mark.total:,}" if kept.mark.total else ""
+                        arrived = f"{kept.mark.done:,}{of} records have arrived"
+                        error.add_note(f"{arrived}; the same call resumes there")
+                raise
             spool.move(None if request.output is None else Path(request.output))
-            return result
+            return self._result(outcome)
 
-    def _arriving(self, spool: Spool) -> Iterator[tuple[FetchBatch, list[Document]]]:
-        """Fetch what the spool lacks; every batch is on disk before it is yielded. Raises
+    def _kept(self, spool: Spool) -> Iterator[Document]:
+        """Give the records of earlier runs."""
+        for document in spool.documents():
+            self._take(document)
+            yield document
+
+    def _arriving(self, spool: Spool | None) -> Iterator[tuple[FetchBatch, Sequence[Document]]]:
+        """Fetch what is missing; every batch is on disk before it is yielded. Raises
         BioRetrievalError if then there is no record at all."""
-        if not spool.state.over:
-            for batch in batches_of(self.client, self.request, spool.state.mark):
-                fresh = spool.add(batch)
+        if not self.resumed.over:
+            for batch in batches_of(self.client, self.request, self.resumed.mark):
+                fresh = batch.documents if spool is None else spool.add(batch)
                 for document in fresh:
                     self._take(document)
+                self.records += len(fresh)
                 self._report(batch.mark)
                 yield batch, fresh
-            spool.finish()
-        if not spool.state.records:
-            raise self.nothing
+            if spool is not None:
+                spool.finish()
+        if not self.records:
+            raise _nothing_found(self.request, self.service)
 
     def _indexed(self, name: str, spool: Spool) -> BuildOutcome:
         """Build or extend the index while records arrive."""
@@ -282,8 +253,7 @@ class _Fetch:
             def take(document: Document) -> None:
                 intake.take(Record(document, Place(self.service, line=next(numbers))))
 
-            for document in spool.documents():
-                self._take(document)
+            for document in self._kept(spool):
                 take(document)
             for batch, fresh in self._arriving(spool):
                 for rejected in batch.rejected:
@@ -321,10 +291,10 @@ class _Fetch:
             Progress("fetching", mark.done, mark.total, "records", rate=rate, note=self.service)
         )
 
-    def _result(self, records: int, outcome: BuildOutcome | None = None) -> FetchResult:
+    def _result(self, outcome: BuildOutcome | None = None) -> FetchResult:
         return FetchResult(
             service=self.service,
-            records=records,
+            records=self.records,
             resumed=self.resumed.records,
             seconds=time.perf_counter() - self.began,
             absent=tuple(one for one in self.request.ids if one.key not in self.answered),
@@ -333,21 +303,6 @@ class _Fetch:
             documents=None if outcome is None else outcome.manifest.documents,
             changed=outcome is not None and outcome.changed,
         )
-
-    @contextlib.contextmanager
-    def _noting_what_is_kept(self, spool: Spool) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            kept = None
-            with contextlib.suppress(BioRetrievalError, OSError):
-                kept = spool.kept()
-            if kept is not None and kept.records and error is not self.nothing:
-                of = f" of {kept.mark.total:,}" if kept.mark.total else ""
-                error.add_note(
-                    f"{kept.mark.done:,}{of} records have arrived; the same call resumes there"
-                )
-            raise
 
 
 def _nothing_found(request: FetchRequest, service: str) -> BioRetrievalError:
@@ -368,10 +323,8 @@ def _nothing_found(request: FetchRequest, service: str) -> BioRetrievalError:
 def read_ids(path: Path | None) -> tuple[tuple[WorkId, ...], list[tuple[int, str]]]:
     """Read the ids of a file, or of stdin if None: one or several a line; # begins a comment.
 
-    Returns the ids, each once and in order, and (line, text) of all that is not an id.
-
-    Raises:
-        NotFoundError, CorpusError: it cannot be read. UsageError: it has too many.
+    Returns the ids, each once and in order, and (line, text) of all that is not an id. Raises
+    NotFoundError or CorpusError if it cannot be read, UsageError if it has too many.
     """
     found: dict[tuple[str, str], WorkId] = {}
     unknown: list[tuple[int, str]] = []
@@ -406,55 +359,6 @@ def work_id(word: str, line: int = 1) -> WorkId | None:
         if found := form.fullmatch(word):
             return WorkId(kind, f"{'PMC' if kind == 'pmcid' else ''}{found[1]}", line)
     return None
-
-
-def batches_of_ids(
-    client: HttpClient, ids: Sequence[WorkId], mark: Mark | None = None
-) -> Iterator[FetchBatch]:
-    """Yield the works of `ids` after `mark`, service by service and so in another order. Raises
-    OnlineError where a service fails."""
-    mark = mark or Mark()
-    chunks = [
-        part[start : start + CHUNK]
-        for service in dict.fromkeys(SERVICE_OF.values())
-        for part in ([one for one in ids if SERVICE_OF[one.kind] == service],)
-        for start in range(0, len(part), CHUNK)
-    ]
-    first = int(mark.cursor.get("chunk", "0"))
-    for number, chunk in enumerate(chunks[first:], start=first + 1):
-        items = _asked_for(client, chunk)
-        mark = Mark({"chunk": str(number)}, mark.done + len(chunk), len(ids))
-        yield batch_of(items, mark)
-
-
-def services_of(ids: Sequence[WorkId]) -> str:
-    """The names of the services that are asked for `ids`, as part of a sentence."""
-    kinds = {one.kind for one in ids}
-    names = list(dict.fromkeys(name for kind, name in SERVICE_OF.items() if kind in kinds))
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def names_of(document: Document) -> set[tuple[str, str]]:
-    """The ids of a document, as `WorkId.key` gives them."""
-    fields = ((kind, document.metadata.get(kind)) for kind in SERVICE_OF)
-    return {(kind, str(value).casefold()) for kind, value in fields if value}
-
-
-def _asked_for(client: HttpClient, chunk: Sequence[WorkId]) -> list[Item]:
-    names = [one.name for one in chunk]
-    if chunk[0].kind == "pmid":
-        return list(pubmed.by_ids(client, names))
-    if chunk[0].kind == "arxiv":
-        found = arxiv.by_ids(client, names).values()
-        return [Record(one.document, Place(arxiv.NAME)) for one in found]
-    fields = [("DOI" if one.kind == "doi" else "PMCID", one.name) for one in chunk]
-    wanted = {one.key for one in chunk}
-    # A search for ids also finds records that only mention them.
-    return [
-        item
-        for item in europepmc.by_ids(client, fields)
-        if not isinstance(item, Record) or names_of(item.document) & wanted
-    ]
 
 
 # Abstracts of the catalogue's papers ------------------------------------------------------------

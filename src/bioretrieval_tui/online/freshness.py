@@ -7,6 +7,7 @@ that the start page of the app may do it.
 
 from __future__ import annotations
 
+import json
 import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,18 +20,26 @@ import msgspec
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online.services import OnlineError, no_json, unexpected
 from bioretrieval_tui.paths import places, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.online.arxiv import ArxivRecord
     from bioretrieval_tui.online.http import HttpClient
+    from bioretrieval_tui.online.searches import ArxivRecord
 
 FORMAT = 1
 MOST_CHANGES = 200
 _MOST_BYTES = 64 * 2**20
 _PAPERS = 50
 """Papers of one request to arXiv."""
+_HUB = "the model hub"
+_HUB_BYTES = 8 * 2**20
+_GONE = frozenset({401, 404, 410})
+"""The hub responds with 401 for what is private or never existed, if one is not signed in."""
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LONGEST_LICENCE = 80
 _MOST_FAILURES = 3
 """Failures of the hub in a row after which the rest is skipped."""
 _WORD = re.compile(r"[a-z0-9]+")
@@ -53,11 +62,9 @@ class Dated(msgspec.Struct, frozen=True):
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A model or data set of the hub, or a paper of arXiv, as last seen.
-
-    name: hub id or arXiv id in the catalogue; now: its present name, if renamed; facts: by name;
-    etag: for the next request; asked: the day of the last response.
-    """
+    """A model or data set of the hub, or a paper of arXiv, as last seen. name: hub or arXiv id in
+    the catalogue; now: its present name, if renamed; facts: by name; etag: for the next request;
+    asked: the day of the last response."""
 
     where: Where
     name: str
@@ -69,11 +76,9 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """Identifies the subject in the file."""
         return f"{self.where}:{self.name}"
 
     def fact(self, name: str) -> Value:
-        """The value of a fact, None if not stated."""
         found = self.facts.get(name)
         return None if found is None else found.value
 
@@ -102,8 +107,7 @@ class SubjectChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Freshness(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known. refreshed: time (ISO 8601, UTC) of the last refresh; changes: newest
-    first."""
+    """All that is known. refreshed: when last (ISO 8601, UTC); changes: newest first."""
 
     format: int = FORMAT
     refreshed: str | None = None
@@ -113,11 +117,9 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field of an entry that the network contradicts.
-
-    entry: its id; catalogue, found: the two values as text; subject: the key of its source; date:
-    the day, ISO 8601, of its first reading; severe: the subject is not where the catalogue says.
-    """
+    """A field of an entry that the network contradicts. entry: its id; catalogue, found: the two
+    values as text; subject: the key of its source; date: the day, ISO 8601, of its first reading;
+    severe: the subject is not where the catalogue says."""
 
     entry: str
     field: str
@@ -140,24 +142,24 @@ def value_text(value: Value) -> str:
 # The file -----------------------------------------------------------------------------------------
 
 
-def freshness_file() -> Path:
+def _file() -> Path:
     """The file, in the cache folder, since it can be requested again."""
     return places().cache / "online" / "freshness.json"
 
 
-def load_freshness(path: Path | None = None) -> Freshness:
+def load_freshness() -> Freshness:
     """Read the file; empty if it does not exist or is invalid."""
     try:
-        with (path or freshness_file()).open("rb") as stream:
+        with _file().open("rb") as stream:
             found = msgspec.json.decode(stream.read(_MOST_BYTES), type=Freshness)
     except (OSError, ValueError, RecursionError):
         return Freshness()
     return found if found.format == FORMAT else Freshness()
 
 
-def save_freshness(freshness: Freshness, path: Path | None = None) -> None:
+def save_freshness(freshness: Freshness) -> None:
     """Replace the file. Raises BioRetrievalError if it cannot be written."""
-    save_file(path or freshness_file(), msgspec.json.encode(freshness), "the result")
+    save_file(_file(), msgspec.json.encode(freshness), "the result")
 
 
 # Refreshing ---------------------------------------------------------------------------------------
@@ -175,10 +177,9 @@ def refresh(
     """Ask about all subjects, those of the hub first; returns a line for each kind of failure.
 
     known: the earlier state; found: grows with the responses, so that an interrupted refresh can be
-    saved; subjects whose request fails are left out; day: today, ISO 8601. Raises the errors of
-    `reporter`.
+    saved; day: today, ISO 8601.
     """
-    from bioretrieval_tui.online import arxiv, hub
+    from bioretrieval_tui.online.searches import arxiv_by_ids
 
     failures: dict[str, None] = {}
     papers = [name for where, name in subjects if where == "arxiv"]
@@ -193,8 +194,7 @@ def refresh(
         report()
         before = known.get(f"{where}:{name}")
         try:
-            etag = None if before is None else before.etag
-            card, etag = hub.repository(client, where, name, etag=etag)
+            card, etag = repository(client, where, name, etag=before.etag if before else None)
         except BioRetrievalError as error:
             failed += 1
             failures[error.line()] = None
@@ -210,7 +210,7 @@ def refresh(
         report()
         names = papers[start : start + _PAPERS]
         try:
-            records = arxiv.by_ids(client, names)
+            records = arxiv_by_ids(client, names)
         except BioRetrievalError as error:
             failures[error.line()] = None
             break
@@ -232,18 +232,30 @@ def refresh(
 def hub_subject(
     where: Where, name: str, card: Mapping[str, Any], *, day: str, etag: str | None = None
 ) -> Subject:
-    """Make a subject from the hub's JSON."""
-    from bioretrieval_tui.online.hub import hub_facts, hub_name
-
-    now = hub_name(card["id"])
+    """Make a subject from the hub's JSON; a field of another type counts as not stated."""
+    now, changed, gated = hub_name(card["id"]), card.get("lastModified"), card.get("gated")
     if now is not None and now.casefold() == name.casefold():
         now = None
+    dated = _DAY.match(changed) if isinstance(changed, str) else None
+    if not isinstance(gated, bool):  # the hub writes false, or how access is granted
+        gated = True if gated in ("auto", "manual") else None
+    downloads, likes = (
+        one if type(one := card.get(field)) is int and 0 <= one < 2**53 else None
+        for field in ("downloads", "likes")
+    )
+    facts: dict[str, Value] = {
+        "downloads": downloads,
+        "likes": likes,
+        "changed": dated and dated[0],
+        "gated": gated,
+        "licence": hub_licence(card),
+    }
     return Subject(
         where=where,
         name=name,
         state="renamed" if now else "there",
         now=now,
-        facts=_dated(hub_facts(card), day),
+        facts=_dated(facts, day),
         etag=etag,
         asked=day,
     )
@@ -251,8 +263,8 @@ def hub_subject(
 
 def arxiv_subject(record: ArxivRecord, *, day: str) -> Subject:
     """Make a subject of a paper."""
-    name, facts = record.document.id, _dated(record.facts, day)
-    return Subject(where="arxiv", name=name, facts=facts, asked=day)
+    facts = _dated(record.facts, day)
+    return Subject(where="arxiv", name=record.document.id, facts=facts, asked=day)
 
 
 def removed(where: Where, name: str, *, day: str, before: Subject | None = None) -> Subject:
@@ -268,10 +280,8 @@ def _dated(facts: Mapping[str, Value], day: str) -> dict[str, Dated]:
 def with_subjects(
     freshness: Freshness, found: Iterable[Subject], refreshed: str
 ) -> tuple[Freshness, list[SubjectChange]]:
-    """Merge what a refresh found into what was known; returns that and the changes, in order.
-
-    A fact keeps its day while its value stays.
-    """
+    """Merge what a refresh found into what was known; returns that and the changes, in order. Facts
+    keep their days while their values stay."""
     subjects = dict(freshness.subjects)
     changes: list[SubjectChange] = []
     for one in found:
@@ -289,18 +299,78 @@ def with_subjects(
 
 
 def _changes(before: Subject, found: Subject) -> Iterator[SubjectChange]:
-    fields: list[tuple[str, Value, Value]] = []
+    def change(field: str, old: Value, new: Value) -> SubjectChange:
+        date, where, name = found.asked, found.where, found.name
+        return SubjectChange(date=date, where=where, name=name, field=field, before=old, after=new)
+
     if (before.state, before.now) != (found.state, found.now):
-        fields.append(("state", before.state, found.state))
-    if found.state != "removed":
-        names = sorted((before.facts.keys() | found.facts.keys()) - _NOISE)
-        facts = [(name, before.fact(name), found.fact(name)) for name in names]
-        fields += [one for one in facts if one[1] != one[2]]
-    date, where, subject = found.asked, found.where, found.name
-    for field, old, new in fields:
-        yield SubjectChange(
-            date=date, where=where, name=subject, field=field, before=old, after=new
+        yield change("state", before.state, found.state)
+    names = () if found.state == "removed" else before.facts.keys() | found.facts.keys()
+    for name in sorted(set(names) - _NOISE):
+        if before.fact(name) != found.fact(name):
+            yield change(name, before.fact(name), found.fact(name))
+
+
+# The model hub ------------------------------------------------------------------------------------
+
+
+def repository(
+    client: HttpClient,
+    kind: Literal["model", "dataset"],
+    name: str,
+    *,
+    etag: str | None = None,
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Ask the hub for a repository; returns the JSON of its API (empty if nothing changed since
+    `etag`, which is of an earlier response; None if it does not exist) and the new ETag. Raises
+    OnlineError if the hub fails, or something else responds in its place."""
+    from bioretrieval_tui.online.http import etag_of
+
+    if hub_name(name) is None:
+        raise BioRetrievalError(f"'{name}' cannot be a name on {_HUB}")
+    response = client.get(
+        "hub", f"api/{kind}s/{name}", etag=etag, most_bytes=_HUB_BYTES, check=False
+    )
+    if etag and response.status_code == 304:
+        return {}, etag
+    try:
+        card = json.loads(response.content)
+    except (ValueError, RecursionError):
+        card = None
+    # Only the hub itself says in JSON that a repository is gone; a login page does not.
+    if response.status_code in _GONE and isinstance(card, dict):
+        return None, None
+    if response.status_code != 200:
+        raise OnlineError(
+            f"{_HUB} responded with status {response.status_code} for {name}",
+            remedy="try again later",
         )
+    if card is None:
+        raise no_json(_HUB)
+    if not isinstance(card, dict) or not isinstance(card.get("id"), str):
+        raise unexpected(_HUB, f"no description of {name}")
+    return card, etag_of(response)
+
+
+def hub_name(text: str) -> str | None:
+    """`text` if it is ORG/NAME as the hub allows it, else None."""
+    return text if _HUB_NAME.fullmatch(text) and ".." not in text else None
+
+
+def hub_licence(card: Mapping[str, Any]) -> str | None:
+    """The licence of a repository: by its card's metadata, else by its tags."""
+    data, tags = card.get("cardData"), card.get("tags")
+    stated: list[object] = []
+    if isinstance(data, Mapping):
+        stated = [data.get("license_name"), data.get("license")]
+    for tag in tags if isinstance(tags, list) else ():
+        if isinstance(tag, str) and tag.startswith("license:"):
+            stated.append(tag.removeprefix("license:"))
+    for one in stated:
+        text = one[0] if isinstance(one, list) and one else one
+        if isinstance(text, str) and (words := text[: 4 * _LONGEST_LICENCE].split()):
+            return " ".join(words)[:_LONGEST_LICENCE]
+    return None
 
 
 # Differences from the catalogue -------------------------------------------------------------------
@@ -309,8 +379,7 @@ def _changes(before: Subject, found: Subject) -> Iterator[SubjectChange]:
 def subjects_of(
     catalogue: Catalogue, only: Collection[str] = ()
 ) -> dict[tuple[Where, str], list[AnyEntry]]:
-    """The subjects that the catalogue names, with their entries; only: ids of entries, all of
-    them if empty."""
+    """The subjects that the catalogue names, with their entries; only: ids of entries, if any."""
     found: dict[tuple[Where, str], list[AnyEntry]] = {}
     for entry in catalogue.entries:
         subjects: list[tuple[Where, str]] = []
@@ -330,13 +399,12 @@ def differences(
     catalogue: Catalogue, freshness: Freshness, only: Collection[str] = ()
 ) -> list[Difference]:
     """Every known difference, in the order of the catalogue; only: as for `subjects_of`."""
-    return [
-        difference
-        for (where, name), entries in subjects_of(catalogue, only).items()
-        if (subject := freshness.subjects.get(f"{where}:{name}")) is not None
-        for entry in entries
-        for difference in _between(entry, subject)
-    ]
+    found: list[Difference] = []
+    for (where, name), entries in subjects_of(catalogue, only).items():
+        if subject := freshness.subjects.get(f"{where}:{name}"):
+            for entry in entries:
+                found += _between(entry, subject)
+    return found
 
 
 def _between(entry: AnyEntry, subject: Subject) -> Iterator[Difference]:

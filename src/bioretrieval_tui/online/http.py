@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -49,6 +49,10 @@ _ATTEMPTS = 5
 _SLOW_ATTEMPTS = 3
 """Attempts of those that cannot connect or time out: without a network an error comes soon."""
 _REDIRECTS = 8
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+"""Seconds to be connected, and without a byte."""
+_SLOWEST = 1_024
+"""Bytes a second that a body must bring, on the average of the seconds without a byte."""
 _LONGEST_WAIT = 120.0
 """Seconds that a service may ask to wait; the fetch fails if it asks for more."""
 _LONGEST_QUERY = 1_500
@@ -62,19 +66,10 @@ _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30.0) + tenacity.wait_r
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """IPv6 addresses whose last four bytes are an IPv4 address, where networks translate."""
+_SLOW = (httpx.ConnectError, httpx.TimeoutException)
 _UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-@dataclass(frozen=True, slots=True)
-class TimeLimits:
-    """Seconds: connect, to be connected; read, without a byte. slowest: bytes a second that a body
-    must bring on the average of `read`."""
-
-    connect: float = 10.0
-    read: float = 30.0
-    slowest: float = 1_024.0
 
 
 @dataclass(slots=True)
@@ -108,7 +103,7 @@ class HttpClient:
         *,
         services: Mapping[str, Service] = SERVICES,
         clock: Clock | None = None,
-        limits: TimeLimits | None = None,
+        timeout: httpx.Timeout = _TIMEOUT,
     ) -> None:
         if is_offline():
             raise OfflineError(
@@ -117,14 +112,14 @@ class HttpClient:
             )
         self.step: Callable[[], None] = lambda: None
         self._services = {name: service.located() for name, service in services.items()}
-        self._limits = limits or TimeLimits()
+        self._timeout = timeout
         # A clock of a test has nothing to do with those of other processes.
         folder = places().state / "pace" if clock is None else None
         self._limiter = RateLimiter(clock or time, lambda: self.step(), folder)
         try:
             self._client = httpx.Client(
                 headers={"User-Agent": user_agent(), "Accept-Encoding": "gzip"},
-                timeout=httpx.Timeout(self._limits.read, connect=self._limits.connect),
+                timeout=timeout,
                 max_redirects=_REDIRECTS,
                 event_hooks={"request": [self._admit], "response": [self._bound]},
                 verify=httpx.create_ssl_context(),
@@ -141,10 +136,6 @@ class HttpClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections."""
         self._client.close()
 
     def service(self, name: str) -> Service:
@@ -164,7 +155,7 @@ class HttpClient:
         """Return the whole response of `url`, which is absolute or relative to the service's base.
 
         etag: of an earlier response; if nothing changed the status is 304 and the body empty.
-        check: raise for a status of 400 and above. A body that breaks off is requested again.
+        check: raise for all statuses of 400 and above, not only for those that were retried.
 
         Raises:
             OnlineError: no response after several attempts, a refusal, more than `most_bytes`, or
@@ -173,19 +164,6 @@ class HttpClient:
         headers = {"If-None-Match": etag} if etag else {}
         call = _Call(self._services[service], most_bytes)
         return self._sent(call, "GET", url, params or {}, headers, check=check)
-
-    def json(self, service: str, url: str, **options: Any) -> Any:
-        """Return the decoded JSON of a response. Options and errors as of `get`; OnlineError also
-        for other data."""
-        response = self.get(service, url, **options)
-        try:
-            return response.json()
-        except (ValueError, RecursionError) as error:
-            raise OnlineError(
-                f"{self._services[service].name} did not respond with JSON",
-                remedy="a proxy or a login page may have responded in its place; or the service"
-                " has changed: see whether a newer version of this program exists",
-            ) from error
 
     def probe(self, url: str, *, method: str = "HEAD") -> httpx.Response:
         """Return the response of an address of the web, without its body. Raises OnlineError as
@@ -203,8 +181,8 @@ class HttpClient:
         the service sends only whole files), the length of the file (None if not stated), and the
         content in parts of up to 64 kB. most_bytes: of the whole file.
 
-        Raises OnlineError as `get`, also while the parts are read. A broken download is not
-        requested again here: the caller knows what it has kept.
+        Raises OnlineError as `get`, also while the parts are read: a broken download is not
+        requested again here.
         """
         headers = {"Accept-Encoding": "identity"}
         if start:
@@ -234,7 +212,7 @@ class HttpClient:
         check: bool = True,
     ) -> httpx.Response:
         """Send a request until a response is final, or the attempts are used up."""
-        service, fields = call.service, dict(params)
+        service, fields, extensions = call.service, dict(params), {"call": call}
         address = url if "://" in url else f"{service.base}/{url.lstrip('/')}"
         # Services with a key all accept forms; the key is sent to the service alone.
         if method == "GET" and service.parameter and address.startswith(f"{service.base}/"):
@@ -243,31 +221,28 @@ class HttpClient:
             if key or sum(map(len, fields.values())) > _LONGEST_QUERY:
                 method = "POST"
         content: dict[str, Any] = {"data" if method == "POST" else "params": fields or None}
-        extensions = {"call": call}
 
         def attempt() -> httpx.Response:
             call.last = None
             response = self._client.send(request, stream=True, follow_redirects=True)
+            if response.status_code in TRANSIENT:
+                response.close()
+                asked = retry_after(response.headers.get("retry-after"))
+                raise refused(service, response.status_code, wait=asked)
             if call.whole:
                 with contextlib.closing(response):
                     response.read()
             return response
 
         def stop(state: tenacity.RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            slow = any(
-                isinstance(one, httpx.ConnectError | httpx.TimeoutException)
-                for one in (error, error and error.__cause__)
-            )
+            error = state.outcome and state.outcome.exception()
+            slow = isinstance(error, _SLOW) or isinstance(error and error.__cause__, _SLOW)
             most = min(call.attempts, _SLOW_ATTEMPTS) if slow else call.attempts
             return state.attempt_number >= most
 
         def wait(state: tenacity.RetryCallState) -> float:
-            seconds = _BACKOFF(state)
-            if state.outcome is not None and not state.outcome.failed:
-                response: httpx.Response = state.outcome.result()
-                response.close()
-                seconds = max(seconds, retry_after(response.headers.get("retry-after")))
+            error = state.outcome and state.outcome.exception()
+            seconds = max(_BACKOFF(state), getattr(error, "wait", 0.0))
             if seconds > _LONGEST_WAIT:
                 raise OnlineError(
                     f"{service.name} asks to wait {seconds:,.0f} seconds",
@@ -275,18 +250,12 @@ class HttpClient:
                 )
             return seconds
 
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda found: found.status_code in TRANSIENT)
-            | tenacity.retry_if_exception(_is_transient),
-            stop=stop,
-            wait=wait,
+        def pause(seconds: float) -> None:
             # The rate limiter waits, so that other threads pause, too.
-            sleep=lambda seconds: self._limiter.pause(
-                _rate_key(request), seconds, share=bool(service.base)
-            ),
-            # Returns the last response, or raises the last error.
-            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
-        )
+            self._limiter.pause(_rate_key(request), seconds, share=bool(service.base))
+
+        retry = tenacity.retry_if_exception(_is_transient)
+        retrying = tenacity.Retrying(retry=retry, stop=stop, wait=wait, sleep=pause, reraise=True)
         try:
             request = self._client.build_request(
                 method, address, headers=dict(headers), extensions=extensions, **content
@@ -325,10 +294,8 @@ class HttpClient:
             # A link of the catalogue may lead away from TLS, the response of a service may not.
             unsafe = service.base and last.scheme == "https" and url.scheme == "http"
             # A body, which may hold a key, is sent to no other origin.
-            leaks = request.method == "POST" and (url.scheme, url.netloc) != (
-                last.scheme,
-                last.netloc,
-            )
+            origin, before = (one.copy_with(raw_path=b"/") for one in (url, last))
+            leaks = request.method == "POST" and origin != before
             if unsafe or leaks or not public:
                 raise OnlineError(
                     f"{service.name} redirects to {plain_address(str(url))}, which is not followed",
@@ -341,10 +308,7 @@ class HttpClient:
         self.step()
 
     def _bound(self, response: httpx.Response) -> None:
-        if isinstance(response.stream, httpx.SyncByteStream):
-            packing = response.headers.pop("content-encoding", "").strip().lower()
-            call = _call_of(response.request)
-            response.stream = _Body(response.stream, packing, call, self._limits, self.step)
+        response.stream = _Body(response, self._timeout.read or 0.0, self.step)
 
 
 def user_agent() -> str:
@@ -380,21 +344,15 @@ def _rate_key(request: httpx.Request) -> str:
 
 class _Body(httpx.SyncByteStream):
     """The body of a response, decompressed in steps of 64 kB, with bounds on its bytes (packed and
-    unpacked) and its speed. httpx would decompress a part at once, and gzip can expand it a
-    thousandfold. Iterating raises OnlineError, and whatever `step` raises."""
+    unpacked) and on its speed, over so many seconds. httpx would decompress a part at once, and
+    gzip can expand it a thousandfold. Iterating raises OnlineError, and whatever `step` raises."""
 
-    def __init__(
-        self,
-        stream: httpx.SyncByteStream,
-        packing: str,
-        call: _Call,
-        limits: TimeLimits,
-        step: Callable[[], None],
-    ) -> None:
-        self._stream = stream
-        self._packing = packing
-        self._call = call
-        self._limits = limits
+    def __init__(self, response: httpx.Response, seconds: float, step: Callable[[], None]) -> None:
+        # A client that is not asynchronous gets no other stream.
+        self._stream = cast("httpx.SyncByteStream", response.stream)
+        self._packing = response.headers.pop("content-encoding", "").strip().lower()
+        self._call = _call_of(response.request)
+        self._seconds = seconds
         self._step = step
 
     def __iter__(self) -> Iterator[bytes]:
@@ -417,8 +375,8 @@ class _Body(httpx.SyncByteStream):
             self._step()
             arrived += len(part)
             seconds = time.monotonic() - began
-            if seconds > self._limits.read:
-                if arrived < self._limits.slowest * seconds:
+            if seconds > self._seconds:
+                if arrived < _SLOWEST * seconds:
                     raise httpx.ReadTimeout("too slow")
                 began, arrived = time.monotonic(), 0
             yield part
@@ -468,7 +426,7 @@ class _Body(httpx.SyncByteStream):
 
 
 class Clock(Protocol):
-    """Tells the time in seconds since some moment and waits; the module `time` is one."""
+    """Tells the time in seconds and waits; the module `time` is one."""
 
     def monotonic(self) -> float: ...
 
@@ -476,11 +434,8 @@ class Clock(Protocol):
 
 
 class RateLimiter:
-    """Spaces requests evenly, for all threads: no two with one name nearer than its rate allows.
-
-    step: called while waiting, may raise to end it; folder: of the moments of all processes, or
-    None if other processes do not count.
-    """
+    """Spaces requests evenly, for all threads. step: called while waiting, may raise to end it;
+    folder: of the moments of all processes, or None if other processes do not count."""
 
     def __init__(self, clock: Clock, step: Callable[[], None], folder: Path | None = None) -> None:
         self._clock = clock
@@ -597,13 +552,25 @@ def _resolved(host: str) -> list[_Address]:
 # Errors -------------------------------------------------------------------------------------------
 
 
+_INVALID = (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError)
+_PROXY_REMEDY = "check HTTPS_PROXY and its user and password"
+_Reason = tuple[str, str | None, bool]
+_REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], _Reason], ...] = (
+    (_INVALID, ("has an invalid address", "check the address", True)),
+    (httpx.ProxyError, ("is behind a proxy that refuses", _PROXY_REMEDY, False)),
+    (httpx.TimeoutException, ("takes too long", None, False)),
+    (httpx.ConnectError, ("refuses the connection", None, False)),
+    (Exception, ("ends the connection", None, False)),
+)
+
+
 def _is_transient(error: BaseException) -> bool:
     if isinstance(error, httpx.TransportError):
         return _reason(error)[1] is None
-    return isinstance(error, OnlineError) and error.broken
+    return isinstance(error, OnlineError) and (error.broken or error.status in TRANSIENT)
 
 
-def _reason(error: Exception) -> tuple[str, str | None, bool]:
+def _reason(error: Exception) -> _Reason:
     """An error of httpx as a predicate, a remedy where a retry is of no use, and whether the host
     certainly does not exist. The message of httpx may hold a whole address."""
     cause: BaseException | None = error
@@ -613,21 +580,9 @@ def _reason(error: Exception) -> tuple[str, str | None, bool]:
             missing = cause.errno in _UNKNOWN_HOST and not getproxies()
             return "has an address that no name server knows", None, missing
         if "CERTIFICATE_VERIFY_FAILED" in str(cause):
-            return (
-                "presents a certificate that is not trusted",
-                "if a proxy stands between, name its certificate in SSL_CERT_FILE",
-                False,
-            )
+            remedy = "if a proxy stands between, name its certificate in SSL_CERT_FILE"
+            return "presents a certificate that is not trusted", remedy, False
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
-        return "has an invalid address", "check the address", True
     if isinstance(error, httpx.RemoteProtocolError) and "location header" in str(error):
         return "redirects to an invalid address", "check the address", False
-    if isinstance(error, httpx.ProxyError):
-        remedy = "check HTTPS_PROXY and its user and password"
-        return "is behind a proxy that refuses", remedy, False
-    if isinstance(error, httpx.TimeoutException):
-        return "takes too long", None, False
-    if isinstance(error, httpx.ConnectError):
-        return "refuses the connection", None, False
-    return "ends the connection", None, False
+    return next(reason for kinds, reason in _REASONS if isinstance(error, kinds))

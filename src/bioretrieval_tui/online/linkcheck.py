@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -44,12 +44,9 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How a server responds to an address.
-
-    status: of the last response, None without one; hops: (status, target) of each redirect in
-    turn; fault: why there was no response; missing: the host does not exist or is not public (one
-    that refuses the connection may only be down for an hour).
-    """
+    """How a server responds to an address. status: of the last response, None without one; hops:
+    (status, target) of each redirect in turn; fault: why there was no response; missing: the host
+    does not exist or is not public (one that refuses may only be down for an hour)."""
 
     status: int | None
     hops: tuple[tuple[int, str], ...] = ()
@@ -82,7 +79,7 @@ def reacher(client: HttpClient) -> Reach:
             # A private or invalid address: other readers cannot follow it.
             return Reached(None, fault=error.message, missing=True)
         except OnlineError as error:
-            return Reached(None, fault=error.message, missing=error.missing)
+            return Reached(error.status, fault=error.message, missing=error.missing)
         steps = itertools.pairwise((*response.history, response))
         hops = tuple((one.status_code, str(target.url)) for one, target in steps)
         return Reached(response.status_code, hops)
@@ -115,15 +112,22 @@ def links_of(catalogue: Catalogue, only: Collection[str] = ()) -> dict[str, list
 def check_links(
     urls: Collection[str], reach: Reach, *, reporter: Reporter = silent
 ) -> list[Checked]:
-    """Request every address; the verdicts in the order of `urls`.
-
-    Raises:
-        BioRetrievalError: no server responds. The errors of `reach` or `reporter`, which also stop
-        the other requests.
-    """
+    """Request every address; the verdicts in the order of `urls`. Raises BioRetrievalError if no
+    server responds, and the errors of `reach` or `reporter`, which also stop the other requests."""
     stop = threading.Event()
     counting = threading.Lock()
     verdicts: dict[str, Checked] = {}
+
+    def keep(verdict: Checked) -> None:
+        verdicts[verdict.url] = verdict
+        silent_ones = not any(one.status for one in verdicts.values())
+        if silent_ones and len(verdicts) in (_ENOUGH, len(urls)):
+            why = verdict.advice.rpartition(": ")[0]
+            raise BioRetrievalError(
+                f"none of {len(verdicts)} links got a response: {why}",
+                remedy="check the network (and a proxy's settings), then try again",
+            )
+        reporter(Progress("checking links", len(verdicts), len(urls), unit="links"))
 
     def check(part: Iterable[str]) -> None:
         for url in part:
@@ -132,10 +136,7 @@ def check_links(
             try:
                 verdict = check_link(url, reach)
                 with counting:
-                    verdicts[url] = verdict
-                    if len(verdicts) in (_ENOUGH, len(urls)):
-                        _refuse_no_network(verdicts)
-                    reporter(Progress("checking links", len(verdicts), len(urls), unit="links"))
+                    keep(verdict)
             except BaseException:
                 stop.set()
                 raise
@@ -159,16 +160,6 @@ def check_links(
     return [verdicts[url] for url in urls]
 
 
-def _refuse_no_network(verdicts: Mapping[str, Checked]) -> None:
-    """Raise BioRetrievalError if no server responds: then the network is at fault."""
-    if all(one.status is None for one in verdicts.values()):
-        why = next(iter(verdicts.values())).advice.rpartition(": ")[0]
-        raise BioRetrievalError(
-            f"none of {len(verdicts)} links got a response: {why}",
-            remedy="check the network (and a proxy's settings), then try again",
-        )
-
-
 def check_link(url: str, reach: Reach) -> Checked:
     """Request one address, by HEAD and then by GET."""
     found = reach(url, "HEAD")
@@ -180,30 +171,26 @@ def check_link(url: str, reach: Reach) -> Checked:
 
 def verdict_on(url: str, found: Reached) -> Checked:
     """Interpret a response."""
-    verdict, advice = _verdict(url, found)
-    final = found.hops[-1][1] if found.hops and _bare(found.hops[-1][1]) != _bare(url) else None
-    return Checked(url, verdict, found.status, final, advice)
-
-
-def _verdict(url: str, found: Reached) -> tuple[Verdict, str]:
-    status = found.status
-    if status is None and found.missing:
-        return "dead", f"{found.fault}: find its new address, or remove the link"
-    if status is None:
-        return "unclear", f"{found.fault}: try again later"
-    if status in _GONE:
-        return "dead", "not found: find its new address, or remove the link"
-    if status in _SHUT:
-        return "unclear", "the server rejects programs: check it in a browser"
-    if status >= 500:
-        return "unclear", "the server fails: try again later"
-    if status >= 400:
-        return "dead", "the server rejects this address: correct it"
+    status, final = found.status, found.hops[-1][1] if found.hops else url
     # The target of the leading permanent redirects; temporary ones may follow.
     permanent = list(itertools.takewhile(lambda hop: hop[0] in _PERMANENT, found.hops))
-    if permanent and _bare(permanent[-1][1]) != _bare(url):
-        return "moved", f"write {permanent[-1][1]}"
-    return "ok", ""
+    verdict: Verdict = "ok"
+    advice = ""
+    if status is None:
+        verdict = "dead" if found.missing else "unclear"
+        then = "find its new address, or remove the link" if found.missing else "try again later"
+        advice = f"{found.fault}: {then}"
+    elif status in _GONE:
+        verdict, advice = "dead", "not found: find its new address, or remove the link"
+    elif status in _SHUT:
+        verdict, advice = "unclear", "the server rejects programs: check it in a browser"
+    elif status >= 500:
+        verdict, advice = "unclear", "the server fails: try again later"
+    elif status >= 400:
+        verdict, advice = "dead", "the server rejects this address: correct it"
+    elif permanent and _bare(permanent[-1][1]) != _bare(url):
+        verdict, advice = "moved", f"write {permanent[-1][1]}"
+    return Checked(url, verdict, status, final if _bare(final) != _bare(url) else None, advice)
 
 
 def _bare(url: str) -> tuple[str, str, str]:

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import places
+from bioretrieval_tui.paths import file_errors, places
 
 CONTACT = "BIORETRIEVAL_CONTACT"
 """An address that services can write to; it becomes part of the user agent."""
 OFFLINE = "BIORETRIEVAL_OFFLINE"
-CONFIG_FILE = "config.toml"
-CONFIG_TABLE = "online"
-CONFIG_FIELDS = {"NCBI_API_KEY": "ncbi_api_key", CONTACT: "contact"}
+_CONFIG_FIELDS = {"NCBI_API_KEY": "ncbi_api_key", CONTACT: "contact"}
 """Environment variable -> field of the table."""
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 """Statuses after which a request is retried."""
@@ -57,21 +54,16 @@ class Service:
 
     @property
     def key(self) -> str | None:
-        """The user's key, or None."""
         found = network_setting(self.variable) if self.variable else None
         return found and found[0]
 
     @property
     def rate(self) -> float:
-        """Requests a second that are allowed now."""
         return self.keyed if self.keyed is not None and self.key else self.per_second
 
     def located(self) -> Service:
-        """The service at the URL that the environment gives, if any.
-
-        Raises:
-            BioRetrievalError: the variable does not hold a URL.
-        """
+        """The service at the URL that the environment gives, if any. Raises BioRetrievalError if
+        that is no URL."""
         variable = f"BIORETRIEVAL_{self.id.upper()}_URL"
         moved = os.environ.get(variable, "").strip()
         if moved and not _URL.fullmatch(moved):
@@ -101,20 +93,14 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
-# What the user sets -----------------------------------------------------------------------------
-
-
 def network_setting(variable: str) -> tuple[str, str] | None:
     """Look up `variable` in the environment, then in the file; returns its value and its origin
-    (the name of the variable, or the path of the file), None if it is not set.
-
-    Raises:
-        BioRetrievalError: the file cannot be read, or the value cannot be sent.
-    """
+    (the name of the variable, or the path of the file), None if it is not set. Raises
+    BioRetrievalError if the file cannot be read, or the value cannot be sent."""
     value: object = os.environ.get(variable, "").strip()
     origin = name = variable
-    if not value and (field := CONFIG_FIELDS.get(variable)):
-        path = places().config / CONFIG_FILE
+    if not value and (field := _CONFIG_FIELDS.get(variable)):
+        path = places().config / "config.toml"
         value, origin, name = _config_table(path).get(field), str(path), f"{field} in {path}"
     if value is None or value == "":
         return None
@@ -132,30 +118,25 @@ def masked(value: str) -> str:
 
 
 def _config_table(path: Path) -> dict[str, object]:
+    import tomllib
+
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise BioRetrievalError(f"{path} cannot be read: {error.strerror or error}") from error
+        with file_errors(f"{path} cannot be read"):
+            found = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     except (ValueError, RecursionError) as error:
         # The parser's message may quote the line, which may hold a key.
         raise BioRetrievalError(
             f"{path} is not valid TOML",
-            remedy=f'write a table [{CONFIG_TABLE}] with lines such as contact = "..."',
+            remedy='write a table [online] with lines such as contact = "..."',
         ) from error
-    table = found.get(CONFIG_TABLE)
+    table = found.get("online")
     return table if isinstance(table, dict) else {}
 
 
-# Errors -----------------------------------------------------------------------------------------
-
-
 class OnlineError(BioRetrievalError):
-    """A service cannot be reached, refuses, or gives an unexpected response.
-
-    status: of the response, where that is the reason; broken: the response ended early, and
-    requesting the rest may bring it; missing: the address certainly leads nowhere.
+    """A service cannot be reached, refuses, or gives an unexpected response. status: of the
+    response, where that is the reason; wait: seconds after which it may be asked again; broken: the
+    response ended early, and requesting the rest may bring it; missing: the address leads nowhere.
     """
 
     def __init__(
@@ -164,11 +145,13 @@ class OnlineError(BioRetrievalError):
         *,
         remedy: str | None = None,
         status: int | None = None,
+        wait: float = 0.0,
         broken: bool = False,
         missing: bool = False,
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.status = status
+        self.wait = wait
         self.broken = broken
         self.missing = missing
 
@@ -186,8 +169,16 @@ def unexpected(name: str, what: str) -> OnlineError:
     )
 
 
-def refused(service: Service, status: int) -> OnlineError:
-    """The error of a response with a status of 400 or above."""
+def no_json(name: str) -> OnlineError:
+    """The error of a service called `name` that responded with anything but JSON."""
+    return OnlineError(
+        f"{name} did not respond with JSON",
+        remedy="a proxy or a login page may have responded in its place; try again later",
+    )
+
+
+def refused(service: Service, status: int, *, wait: float = 0.0) -> OnlineError:
+    """The error of a response with a status of 400 or above; wait: as of OnlineError."""
     said, remedy = "responded", "check the address or the query"
     if service.key and status in (400, 401, 403):
         said = "refuses"
@@ -196,4 +187,5 @@ def refused(service: Service, status: int) -> OnlineError:
         remedy = "try again later"
         if status == 429 and service.variable and not service.key:
             remedy += f", or get a key for {service.variable}"
-    return OnlineError(f"{service.name} {said} with status {status}", remedy=remedy, status=status)
+    message = f"{service.name} {said} with status {status}"
+    return OnlineError(message, remedy=remedy, status=status, wait=wait)

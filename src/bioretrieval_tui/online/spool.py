@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, Self
+from typing import Any, BinaryIO, Literal, Self
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
+from bioretrieval_tui.documents.document import Document, Record, Rejected
 from bioretrieval_tui.documents.readers.json_corpora import read_beir
 from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.online.services import unexpected
 from bioretrieval_tui.paths import file_errors, places, save_file, write_atomically
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]
@@ -42,7 +42,7 @@ _RECENT = 5_000
 
 
 class WorkId(msgspec.Struct, frozen=True):
-    """The id of a work, as its service writes it; line: its first one in its file, from 1."""
+    """The id of a work, as its service writes it; line: of its file, from 1."""
 
     kind: IdKind
     name: str
@@ -50,7 +50,7 @@ class WorkId(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """Kind and name, in lower case: equal for equal works."""
+        """Equal for equal works: kind and name in lower case."""
         return self.kind, self.name.casefold()
 
 
@@ -88,11 +88,8 @@ class FetchRequest(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """How far a search has come.
-
-    cursor: the source's own position; done: records so far, rejected ones included; total: how
-    many there are, None if not known.
-    """
+    """How far a search has come. cursor: the source's own position; done: records so far, rejected
+    ones included; total: how many there are, None if not known."""
 
     cursor: dict[str, str] = {}
     done: int = 0
@@ -108,85 +105,18 @@ class FetchBatch(msgspec.Struct, frozen=True):
 
 
 def sound_query(text: str) -> str:
-    """Normalise a query: one line, single spaces.
-
-    Raises:
-        UsageError: it is empty, too long, or not valid text.
-    """
+    """Normalise a query: one line, single spaces. Raises UsageError if it is empty, too long, or
+    not valid text."""
     query = " ".join(text.split())
     if not query or len(query) > LONGEST_QUERY:
         raise UsageError(
             f"the query is too long ({len(query):,} characters)" if query else "the query is empty",
             remedy=f"give 1 to {LONGEST_QUERY:,} characters, in quotes",
         )
-    try:
-        query.encode()
-    except UnicodeEncodeError as error:
-        # A command-line argument that is not UTF-8 has lone surrogates.
-        raise UsageError(
-            "the query is not valid UTF-8", remedy="set the terminal to UTF-8"
-        ) from error
+    # A command-line argument that is not UTF-8 has lone surrogates.
+    if re.search("[\ud800-\udfff]", query):
+        raise UsageError("the query is not valid UTF-8", remedy="set the terminal to UTF-8")
     return query
-
-
-def batch_of(items: Iterable[Item], mark: Mark) -> FetchBatch:
-    """Make a batch of a reader's items; notices of deletion have no meaning in a search."""
-    items = list(items)
-    documents = tuple(item.document for item in items if isinstance(item, Record))
-    return FetchBatch(documents, tuple(one for one in items if isinstance(one, Rejected)), mark)
-
-
-def next_size(request: FetchRequest, mark: Mark, page: int) -> int:
-    """The number of records to request next: a page, or what is still missing of `most`."""
-    return page if request.most is None else max(0, min(page, request.most - mark.done))
-
-
-def expected(request: FetchRequest, total: int | None) -> int | None:
-    """The number of records that the fetch will give: those of the service, at most `most`."""
-    return min((one for one in (total, request.most) if one is not None), default=None)
-
-
-class Page(NamedTuple):
-    """Records of one request. found: how many the search has in all; following: the cursor of the
-    next page; last: there is none."""
-
-    items: Sequence[Item]
-    found: int
-    following: str
-    last: bool
-
-
-def page_batches(
-    request: FetchRequest,
-    mark: Mark | None,
-    size: int,
-    page: Callable[[str, int], Page],
-    *,
-    field: str,
-    first: str,
-) -> Iterator[FetchBatch]:
-    """Yield the pages of a search, of `size` records, from behind `mark` on.
-
-    page: requests the page at a cursor, with a number of records; field: of the cursor in a mark;
-    first: the cursor of the first page. Raises OnlineError for pages without end.
-    """
-    mark = mark or Mark()
-    while wanted := next_size(request, mark, size):
-        came = page(mark.cursor.get(field, first), wanted)
-        if mark.done > came.found + size:
-            service = request.source if request.source == "ids" else SERVICE_NAMES[request.source]
-            raise unexpected(service, "more records than it counts")
-        done, total = mark.done + len(came.items), expected(request, came.found)
-        mark = Mark({field: came.following}, done, total)
-        yield batch_of(came.items, mark)
-        if came.last:
-            return
-
-
-def documents_of(batches: Iterable[FetchBatch]) -> Iterator[Document]:
-    """Yield the documents of all batches in order."""
-    for one in batches:
-        yield from one.documents
 
 
 class SpoolState(msgspec.Struct, frozen=True):
@@ -222,7 +152,7 @@ class Spool:
         self._recent: dict[str, None] = {}
 
     def __enter__(self) -> Self:
-        with self._writing():
+        with self._writing(), contextlib.ExitStack() as undo:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._lock.acquire(timeout=0)
@@ -230,11 +160,23 @@ class Spool:
                 raise BioRetrievalError(
                     f"another process is fetching into {self.path}", remedy="wait for it to end"
                 ) from error
-        try:
-            self._open()
-        except BaseException:
-            self._lock.release()
-            raise
+            undo.callback(self._lock.release)
+            kept = None if self._restart else self.kept()
+            there = self.path.stat().st_size if self.path.exists() else 0
+            if kept is None and there and not self._restart:
+                raise BioRetrievalError(
+                    f"{self.path} exists and was not written by a fetch",
+                    remedy="move it away, or name another file",
+                )
+            self._file = self.path.open("ab")
+            if kept is not None and there >= kept.bytes:
+                self.state = kept
+            # Before the first record, so that the spool of a killed run is recognised.
+            self._keep()
+            self._file.truncate(self.state.bytes)
+            for document in self.documents():
+                self._is_fresh(document.id)
+            undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -259,11 +201,8 @@ class Spool:
                     yield item.document
 
     def add(self, batch: FetchBatch) -> list[Document]:
-        """Write a batch to disk; returns its documents that were not kept already.
-
-        Raises:
-            BioRetrievalError: it cannot be written; what was kept before still is.
-        """
+        """Write a batch to disk; returns its documents that were not kept already. Raises
+        BioRetrievalError if it cannot be written; what was kept before still is."""
         fresh = [one for one in batch.documents if self._is_fresh(one.id)]
         data = b"".join(map(line_of, fresh))
         with self._writing():
@@ -282,8 +221,8 @@ class Spool:
             self._keep(over=True)
 
     def move(self, target: Path | None) -> None:
-        """Move the records to `target`, or delete them if None; the state is deleted. Raises
-        BioRetrievalError if they cannot be moved."""
+        """Move the records to `target`, or delete them if None, and delete the state. Raises
+        BioRetrievalError."""
         with self._writing():
             if self._file is not None:
                 self._file.close()
@@ -312,24 +251,6 @@ class Spool:
             )
         return found
 
-    def _open(self) -> None:
-        with self._writing():
-            kept = None if self._restart else self.kept()
-            there = self.path.stat().st_size if self.path.exists() else 0
-            if kept is None and there and not self._restart:
-                raise BioRetrievalError(
-                    f"{self.path} exists and was not written by a fetch",
-                    remedy="move it away, or name another file",
-                )
-            self._file = self.path.open("ab")
-            if kept is not None and there >= kept.bytes:
-                self.state = kept
-            # Before the first record, so that the spool of a killed run is recognised.
-            self._keep()
-            self._file.truncate(self.state.bytes)
-        for document in self.documents():
-            self._is_fresh(document.id)
-
     def _keep(self, **changes: Any) -> None:
         state = msgspec.structs.replace(self.state, **changes)
         write_atomically(self.state_path, msgspec.json.encode(state))
@@ -350,45 +271,35 @@ class Spool:
 
 def line_of(document: Document) -> bytes:
     """Encode a document as a line of BEIR's JSONL."""
-    record = {
-        "_id": document.id,
-        "title": document.title,
-        "text": document.text,
-        "metadata": dict(document.metadata),
-    }
-    return msgspec.json.encode(record) + b"\n"
+    record = {"_id": document.id, "title": document.title, "text": document.text}
+    return msgspec.json.encode(record | {"metadata": dict(document.metadata)}) + b"\n"
 
 
 # Starred papers -----------------------------------------------------------------------------------
 
 
 def starred_path(name: str) -> Path:
-    """The file of the papers that were starred into the index `name`, from which it can be built
-    again; BEIR's JSONL. It may not exist."""
+    """The file (BEIR's JSONL) of the papers that were starred into the index `name`, from which it
+    can be built again; it may not exist."""
     return places().data / "starred" / f"{name}.jsonl"
 
 
 def keep_starred(name: str, papers: Mapping[str, bytes], *, restart: bool) -> Path:
-    """Append papers (lines of JSONL by id) to the file of an index and return the file.
+    """Append papers (lines of JSONL by id) to the file of an index and return the file; one that is
+    kept already is replaced in its place, since an index takes the later of two versions.
 
-    restart: discard the earlier ones. A paper that is kept already is replaced in its place, since
-    an index takes the later of two versions.
-
-    Raises:
-        BioRetrievalError: it cannot be written; the previous file is unchanged.
+    restart: discard the earlier ones. Raises BioRetrievalError if it cannot be written; then the
+    previous file is unchanged.
     """
     path = starred_path(name)
     with file_errors(f"starred papers cannot be saved in {path.parent}"):
         before = b"" if restart or not path.exists() else path.read_bytes()
-    lines = {_id_of_line(line): line for line in before.split(b"\n") if line}
+    lines: dict[str | bytes, bytes] = {}
+    for line in filter(None, before.split(b"\n")):
+        try:
+            lines[str(msgspec.json.decode(line, type=dict[str, Any])["_id"])] = line
+        except (ValueError, KeyError):
+            lines[line] = line  # damaged: kept as it is
     lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
     save_file(path, b"".join(line + b"\n" for line in lines.values()), "starred papers")
     return path
-
-
-def _id_of_line(line: bytes) -> str | bytes:
-    """The id of a record; the line itself if it is none."""
-    try:
-        return str(msgspec.json.decode(line, type=dict[str, Any])["_id"])
-    except (ValueError, KeyError):
-        return line

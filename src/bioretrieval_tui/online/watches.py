@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ import msgspec
 from bioretrieval_tui.documents.bibliography import document_date, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
-from bioretrieval_tui.online.spool import FetchRequest, SourceName, documents_of, sound_query
+from bioretrieval_tui.online.spool import FetchRequest, SourceName, sound_query
 from bioretrieval_tui.paths import file_errors, places, save_file
 
 if TYPE_CHECKING:
@@ -47,11 +47,8 @@ _SUFFIX = ".json"
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A query that is repeated.
-
-    name: names the file; index: news are ranked by nearness to its documents, to the query if
-    None; since: the first day (ISO 8601) that is asked for; added: day of its creation.
-    """
+    """A query that is repeated. index: news are ranked by nearness to its documents, else to the
+    query; since: the first day (ISO 8601) that is asked for; added: day of its creation."""
 
     name: str
     query: str
@@ -62,11 +59,9 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A record that was new to a watch.
-
-    score: similarity to the query or to the documents of the index, None if not compared; found:
-    time of the run, ISO 8601, UTC; date: of publication, as exact as known.
-    """
+    """A record that was new to a watch. score: similarity to the query or to the documents of the
+    index, None if not compared; found: time of the run, ISO 8601, UTC; date: of publication, as
+    exact as known."""
 
     id: str
     title: str
@@ -82,11 +77,9 @@ class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A watch with what it has seen.
-
-    asked: time (ISO 8601, UTC) of the last complete run; seen: id -> day of its first appearance;
-    news: newest run first, best score first within a run; note: why the last run failed.
-    """
+    """A watch with what it has seen. asked: time (ISO 8601, UTC) of the last complete run; seen: id
+    -> day of its first appearance; news: newest run first, best score first within a run; note: why
+    the last run failed."""
 
     watch: Watch
     format: int = FORMAT
@@ -97,18 +90,13 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def unread(self) -> int:
-        """How many news are unread."""
         return sum(1 for one in self.news if not one.read)
 
 
 def bounded(news: Sequence[News]) -> tuple[News, ...]:
     """Keep at most `MOST_NEWS`: the oldest read ones go first, then the oldest."""
-    surplus = len(news) - MOST_NEWS
-    if surplus <= 0:
-        return tuple(news)
-    order = sorted(range(len(news)), key=lambda place: (not news[place].read, -place))
-    gone = set(order[:surplus])
-    return tuple(one for place, one in enumerate(news) if place not in gone)
+    kept = sorted(range(len(news)), key=lambda place: (news[place].read, place))[:MOST_NEWS]
+    return tuple(news[place] for place in sorted(kept))
 
 
 # The files ----------------------------------------------------------------------------------------
@@ -120,8 +108,8 @@ def folder() -> Path:
 
 
 def watches(remark: Callable[[str], None] = lambda _: None) -> list[Watched]:
-    """Read all watches, by name. One that cannot be read is left out; remark: called with the
-    reason. Raises BioRetrievalError if the folder cannot be read."""
+    """Read all watches, by name; remark: called with the reason for each that cannot be read and is
+    left out. Raises BioRetrievalError if the folder cannot be read."""
     where = folder()
     with file_errors(f"the watches in {where} cannot be read"):
         paths = sorted(where.iterdir(), key=lambda path: path.stem) if where.is_dir() else []
@@ -136,8 +124,7 @@ def watches(remark: Callable[[str], None] = lambda _: None) -> list[Watched]:
 
 
 def watched(name: str) -> Watched:
-    """Read a watch. Raises NotFoundError if it does not exist, BioRetrievalError if its file is
-    damaged."""
+    """Read a watch. Raises NotFoundError, or BioRetrievalError if it is damaged."""
     path = _path(name)
     if not path.is_file():
         raise _missing(name)
@@ -147,16 +134,11 @@ def watched(name: str) -> Watched:
 def add_watch(
     query: str, source: SourceName, *, since: str, today: str, index: str | None = None
 ) -> Watch:
-    """Create a watch under a name made from its query.
-
-    Raises:
-        UsageError: the query is invalid, or the same watch exists.
-        BioRetrievalError: it cannot be written.
-    """
+    """Create a watch under a name made from its query. Raises UsageError if the query is invalid or
+    the same watch exists, BioRetrievalError if it cannot be written."""
     query = sound_query(query)
-    with writing("changed"):
-        for other in watches():
-            one = other.watch
+    with _held("changed"):
+        for one in (other.watch for other in watches()):
             if (one.query, one.source, one.index) == (query, source, index):
                 raise UsageError(
                     f"this query is watched already as {one.name}",
@@ -171,23 +153,21 @@ def add_watch(
 
 
 def remove_watch(name: str) -> Watched:
-    """Delete a watch with its news, and return them. Raises NotFoundError if it does not exist,
-    BioRetrievalError if it cannot be deleted."""
-    with writing("changed"):
+    """Delete a watch with its news, and return them. Raises NotFoundError, BioRetrievalError."""
+    with _held("changed"):
         found = watched(name)
         with file_errors(f"the watch {name} cannot be deleted"):
             _path(name).unlink()
     return found
 
 
-def mark_read(name: str, ids: Sequence[str] | None = None, *, read: bool = True) -> Watched:
-    """Mark news of a watch as read or unread; ids: all of them if None. Raises NotFoundError if
-    the watch does not exist, BioRetrievalError if it cannot be written."""
-    with writing("changed"):
+def mark_read(name: str, ids: Collection[str] | None = None, *, read: bool = True) -> Watched:
+    """Mark news of a watch as read or unread; ids: all of them if None. Raises NotFoundError,
+    BioRetrievalError."""
+    with _held("changed"):
         found = watched(name)
-        wanted = None if ids is None else set(ids)
         news = tuple(
-            msgspec.structs.replace(one, read=read) if wanted is None or one.id in wanted else one
+            msgspec.structs.replace(one, read=read) if ids is None or one.id in ids else one
             for one in found.news
         )
         marked = msgspec.structs.replace(found, news=news)
@@ -197,24 +177,20 @@ def mark_read(name: str, ids: Sequence[str] | None = None, *, read: bool = True)
 
 
 def save(watched: Watched) -> None:
-    """Replace the file of a watch. Raises BioRetrievalError; then the previous one is unchanged."""
+    """Replace the file of a watch; one that cannot be written stays. Raises BioRetrievalError."""
     save_file(_path(watched.watch.name), msgspec.json.encode(watched), "the watch")
 
 
-def writing(doing: str) -> contextlib.AbstractContextManager[None]:
-    """Lock the files for a change; `doing` completes the message "cannot be ... now". Raises
-    BioRetrievalError if another process holds the lock for long."""
-    return _held(".writing.lock", doing, seconds=10)
-
-
 def running() -> contextlib.AbstractContextManager[None]:
-    """Lock the running of watches, since cron and a user could run them at the same time. Raises
-    BioRetrievalError if another process runs them."""
-    return _held(".running.lock", "run", seconds=0)
+    """Lock the running of watches, since cron and a user could run them at the same time; raises
+    BioRetrievalError then."""
+    return _held("run", ".running.lock", seconds=0)
 
 
 @contextlib.contextmanager
-def _held(name: str, doing: str, *, seconds: float) -> Iterator[None]:
+def _held(doing: str, name: str = ".writing.lock", *, seconds: float = 10) -> Iterator[None]:
+    """Lock the files for a change; `doing` completes the message "cannot be ... now". Raises
+    BioRetrievalError if another process holds the lock for long."""
     from filelock import FileLock, Timeout
 
     where = folder()
@@ -275,11 +251,9 @@ Ranker = Callable[[Watch, Sequence[Document]], Sequence[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class WatchRun:
-    """The result of one run.
-
-    news: best score first; known: new records that the watch's index holds already; more: whether
-    there are more than one run takes; failed: why the run broke off, or could not rank.
-    """
+    """The result of one run. news: best score first; known: new records that the watch's index
+    holds already; more: whether there are more than one run takes; failed: why the run broke off,
+    or could not rank."""
 
     watch: Watch
     news: tuple[News, ...]
@@ -293,23 +267,19 @@ def run_watch(
 ) -> WatchRun:
     """Ask the source of a watch once; save and return what is new.
 
-    now: time in UTC; most: new records taken, the rest is left to the next run.
-
-    Raises:
-        NotFoundError: the watch was removed meanwhile. BioRetrievalError: the news cannot be
-        saved. What `fetch` and `rank` raise of that class is in the result instead.
+    now: time in UTC; most: new records taken, the rest is left to the next run. Raises
+    NotFoundError if the watch was removed meanwhile, BioRetrievalError if the news cannot be saved;
+    what `fetch` and `rank` raise of that class is in the result instead.
     """
     now = now.astimezone(UTC)
     fresh: dict[str, Document] = {}
     more, failed = False, None
     try:
         for document in fetch(before.watch, asked_since(before)):
-            if document.id in before.seen or document.id in fresh:
-                continue
-            if len(fresh) >= most:
-                more = True
-                break
-            fresh[document.id] = document
+            if document.id not in before.seen and document.id not in fresh:
+                if more := len(fresh) >= most:
+                    break
+                fresh[document.id] = document
     except BioRetrievalError as error:
         failed = error
     documents = list(fresh.values())
@@ -323,7 +293,7 @@ def run_watch(
         # Unranked news is better than none.
         news = [as_news(one, None, found) for one in documents]
         failed = failed or error
-    with writing("run"):
+    with _held("run"):
         # Read again: news may have been marked as read meanwhile.
         current = watched(before.watch.name)
         oldest = (now.date() - FORGOTTEN).isoformat()
@@ -340,26 +310,24 @@ def run_watch(
     return WatchRun(before.watch, tuple(news), len(documents) - len(news), more, failed)
 
 
-def record_source(
-    client: HttpClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> RecordSource:
-    """Make the function that fetches the records of any watch; it raises OnlineError if the service
-    fails."""
-    from bioretrieval_tui.online.fetch import batches_of
+def record_source(client: HttpClient, *, today: date | None = None) -> RecordSource:
+    """Make the function that fetches the records of any watch; it raises OnlineError. today: in
+    UTC."""
+    from bioretrieval_tui.online.searches import batches_of, documents_of
 
     def records(watch: Watch, since: date) -> Iterator[Document]:
         request = FetchRequest(watch.source, watch.query, since)
-        return documents_of(batches_of(client, request, today=now().date()))
+        return documents_of(batches_of(client, request, today=today))
 
     return records
 
 
 def asked_since(watched: Watched) -> date:
     """The first day that the next run requests."""
-    first = date.fromisoformat(watched.watch.since)
-    if watched.asked is None:
-        return first
-    return max(first, datetime.fromisoformat(watched.asked).date() - OVERLAP)
+    days = [date.fromisoformat(watched.watch.since)]
+    if watched.asked is not None:
+        days.append(datetime.fromisoformat(watched.asked).date() - OVERLAP)
+    return max(days)
 
 
 def as_news(document: Document, score: float | None, found: str) -> News:
