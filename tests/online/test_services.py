@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from clocks import MovedClock
-from hubserver import Article
-from hubserver import World as HubWorld
-from hubserver import serving as hub_serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server import (
+    Article,
     Fault,
     World,
     article_set,
@@ -37,7 +33,7 @@ from bioretrieval_tui.online.archives import fetch_benchmark
 from bioretrieval_tui.online.freshness import Subject, refresh, repository
 from bioretrieval_tui.online.http import HttpClient
 from bioretrieval_tui.online.searches import batches_of, batches_of_ids, documents_of, services_of
-from bioretrieval_tui.online.services import OnlineError, Service
+from bioretrieval_tui.online.services import OnlineError
 from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
@@ -351,7 +347,7 @@ def test_an_expired_history_with_another_count_is_resumed(
 
 
 def test_a_whole_page_without_a_record_is_asked_for_again(client: HttpClient, world: World) -> None:
-    empty = Fault("say", 200, article_set([], world).decode())
+    empty = Fault("say", 200, article_set([]).decode())
     world.faults = [("/efetch", empty), ("/efetch", empty)]
     assert pmids(asked(client)) == [pmid_of(n) for n in range(450)]
     world.faults = [("/efetch", empty)] * 3
@@ -364,7 +360,7 @@ def test_a_whole_page_without_a_record_is_asked_for_again(client: HttpClient, wo
 
 def test_the_last_few_may_be_gone(client: HttpClient, world: World) -> None:
     world.articles = 3
-    world.faults = [("/efetch", Fault("say", 200, article_set([], world).decode()))]
+    world.faults = [("/efetch", Fault("say", 200, article_set([]).decode()))]
     assert pmids(asked(client)) == []
     assert len(world.of("/efetch")) == 1
 
@@ -444,9 +440,8 @@ def test_a_damaged_archive_is_deleted(client: HttpClient, world: World, tmp_path
 
 @pytest.mark.parametrize("status", [401, 404, 410])
 def test_a_login_page_in_place_of_the_hub_removes_no_model(
-    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch, address: str, status: int
+    client: HttpClient, world: World, status: int
 ) -> None:
-    monkeypatch.setitem(client._services, "hub", replace(client.service("hub"), base=address))
     found: list[Subject] = []
     world.faults = [("/api", Fault("say", status, "<html>Please sign in</html>"))]
     assert refresh(client, {}, [("model", "org/one")], found, day="2026-07-01") == [
@@ -459,10 +454,7 @@ def test_a_login_page_in_place_of_the_hub_removes_no_model(
 
 
 @pytest.mark.parametrize("answer", ["[]", '"x"', "{}", '{"id": 3}'])
-def test_a_card_without_an_id_is_one_line(
-    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch, address: str, answer: str
-) -> None:
-    monkeypatch.setitem(client._services, "hub", replace(client.service("hub"), base=address))
+def test_a_card_without_an_id_is_one_line(client: HttpClient, world: World, answer: str) -> None:
     world.faults = [("/api", Fault("say", 200, answer))]
     with pytest.raises(OnlineError) as caught:
         repository(client, "model", "org/m")
@@ -496,26 +488,14 @@ SINCE = date(2026, 3, 1)
 
 
 @pytest.fixture
-def hub_world() -> HubWorld:
-    articles = [
-        Article(str(1_000 + number), f"Owl {number}", "Owls & bats <i>hunt</i>.", date(2026, 3, 2))
-        for number in range(250)
+def small(world: World) -> World:
+    """A world of 250 records in each service."""
+    day = date(2026, 3, 2)
+    world.own = [
+        Article(str(1_000 + n), f"Owl {n}", "Owls & bats <i>hunt</i>.", day) for n in range(250)
     ]
-    papers = {f"2603.{number:05}": (1, f"Paper {number}") for number in range(250)}
-    return HubWorld(articles=articles, papers=papers)
-
-
-@pytest.fixture
-def hub_client(hub_world: HubWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpClient]:
-    monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
-    with hub_serving(hub_world) as address:
-        places = {"ncbi": "entrez", "europepmc": "europepmc", "arxiv": "api"}
-        services = {
-            name: Service(name, name, f"{address}/{place}", 1_000.0)
-            for name, place in places.items()
-        }
-        with HttpClient(services=services) as hub_client:
-            yield hub_client
+    world.papers = {f"2603.{n:05}": (1, f"Paper {n}") for n in range(250)}
+    return world
 
 
 def watch(source: SourceName) -> Watch:
@@ -523,8 +503,8 @@ def watch(source: SourceName) -> Watch:
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
-def test_every_page_is_read(source: SourceName, hub_client: HttpClient) -> None:
-    found = list(record_source(hub_client)(watch(source), SINCE))
+def test_every_page_is_read(source: SourceName, client: HttpClient, small: World) -> None:
+    found = list(record_source(client)(watch(source), SINCE))
     assert len(found) == len({one.id for one in found}) == 250
     assert all(one.title and one.text for one in found)
 
@@ -532,41 +512,35 @@ def test_every_page_is_read(source: SourceName, hub_client: HttpClient) -> None:
 @pytest.mark.parametrize(
     ("source", "path", "parameter", "wanted"),
     [
-        ("pubmed", "/entrez/esearch", "mindate", "2026/03/01"),
-        ("europepmc", "/europepmc", "query", "FIRST_IDATE:[2026-03-01 TO"),
-        ("arxiv", "/api/query", "search_query", "submittedDate:[202603010000 TO"),
+        ("pubmed", "/esearch", "mindate", "2026/03/01"),
+        ("europepmc", "/search", "query", "FIRST_IDATE:[2026-03-01 TO"),
+        ("arxiv", "/query", "search_query", "submittedDate:[202603010000 TO"),
     ],
 )
 def test_a_watch_sends_its_first_day(
-    source: SourceName,
-    path: str,
-    parameter: str,
-    wanted: str,
-    hub_client: HttpClient,
-    hub_world: HubWorld,
+    source: SourceName, path: str, parameter: str, wanted: str, client: HttpClient, small: World
 ) -> None:
-    next(iter(record_source(hub_client)(watch(source), SINCE)))
-    asked = parse_qs(urlsplit(hub_world.paths(path)[0]).query)
-    assert wanted in asked[parameter][0]
-    assert any("owls OR bats" in values[0] for values in asked.values())
+    next(iter(record_source(client)(watch(source), SINCE)))
+    asked = small.of(path)[0]
+    assert wanted in asked[parameter]
+    assert any("owls OR bats" in value for value in asked.values())
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
 @pytest.mark.parametrize("answer", ["<html>login</html>", "{}", "[]", '{"resultList": 3}', ""])
 def test_an_unexpected_response_to_a_watch_is_one_line(
-    source: SourceName, answer: str, hub_client: HttpClient, hub_world: HubWorld
+    source: SourceName, answer: str, client: HttpClient, small: World
 ) -> None:
-    hub_world.broken["/"] = answer
+    small.broken["/"] = Fault("say", 200, answer)
     with pytest.raises(BioRetrievalError) as raised:
-        list(record_source(hub_client)(watch(source), SINCE))
+        list(record_source(client)(watch(source), SINCE))
     assert raised.value.remedy
     assert len(raised.value.line()) < 250
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
 def test_a_watch_without_hits_has_no_records(
-    source: SourceName, hub_client: HttpClient, hub_world: HubWorld
+    source: SourceName, client: HttpClient, small: World
 ) -> None:
-    hub_world.articles.clear()
-    hub_world.papers.clear()
-    assert list(record_source(hub_client)(watch(source), SINCE)) == []
+    small.own, small.papers = [], {}
+    assert list(record_source(client)(watch(source), SINCE)) == []
