@@ -54,23 +54,19 @@ def places() -> Places:
     Raises:
         BioRetrievalError: BIORETRIEVAL_HOME refers to the home of an unknown user.
     """
-    home = os.environ.get(HOME_VARIABLE)
-    if home:
+    kinds = ("config", "data", "cache", "state")
+    if home := os.environ.get(HOME_VARIABLE):
         try:
             root = Path(home).expanduser().absolute()
         except RuntimeError as error:
             raise BioRetrievalError(
                 f"{HOME_VARIABLE} is not a valid folder: {home}", remedy="set it to a path"
             ) from error
-        return Places(root / "config", root / "data", root / "cache", root / "state")
+        return Places(*(root / kind for kind in kinds))
     import platformdirs
 
-    return Places(
-        Path(platformdirs.user_config_dir(APP, appauthor=False)),
-        Path(platformdirs.user_data_dir(APP, appauthor=False)),
-        Path(platformdirs.user_cache_dir(APP, appauthor=False)),
-        Path(platformdirs.user_state_dir(APP, appauthor=False)),
-    )
+    folders = platformdirs.PlatformDirs(APP, appauthor=False)
+    return Places(*(getattr(folders, f"user_{kind}_path") for kind in kinds))
 
 
 @contextlib.contextmanager

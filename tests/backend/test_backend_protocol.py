@@ -15,7 +15,7 @@ from bioretrieval_tui import errors
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.protocol import ProtocolError, failure
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.evaluation.qrels import QueryRow
@@ -34,7 +34,7 @@ ANSWER = SearchResult(
 )
 JOBS: list[protocol.Job] = [
     protocol.BuildJob("demo", ("/a b",), "x/y", embedded.RECIPE, False, "pmid"),
-    protocol.BuildJob("demo", ("-",), reading=ReadSettings("csv", ReadOptions({"id": "PMID"}))),
+    protocol.BuildJob("demo", ("-",), reading=ReadSettings("csv", {"id": "PMID"})),
     protocol.AddJob("demo", ("/a b",), ReadSettings(strict=True)),
     protocol.FetchJob(FetchRequest("pubmed", "é", date(2026, 1, 31), 7, index="demo")),
     protocol.VerifyJob("demo"),

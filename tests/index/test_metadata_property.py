@@ -123,7 +123,7 @@ def row_of(label: int, document: Document) -> Row:
     year = when(document)[0]
     if year >= 0:
         values["year"] = year
-    return Row(str(label), "", (), "", values)
+    return Row(str(label), "", (), "", values.get)
 
 
 @settings(max_examples=60, deadline=None)

@@ -20,7 +20,7 @@ from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
-from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view, titles_in
+from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
 from bioretrieval_tui.index.build import (
     BuildOutcome,
     add_to_index,
@@ -143,8 +143,7 @@ class LookingUp:
                 return self._queries(request)
             case protocol.ViewQuery():
                 with self._opened() as (benchmark, index):
-                    titles = titles_in(index.documents)
-                    return query_view(benchmark, self._rankings, request.query, titles)
+                    return query_view(benchmark, self._rankings, request.query, index.documents)
             case protocol.ReadDocument():
                 with self._opened() as (_, index):
                     found = index.documents.find(request.document)

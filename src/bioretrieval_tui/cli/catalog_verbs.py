@@ -22,7 +22,7 @@ from bioretrieval_tui.cli.printing import format_option, put, put_sheet
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
 from bioretrieval_tui.paths import places, save_file
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, record_sheet
+from bioretrieval_tui.render.sheet import Cell, Column, Sheet, Shown, linked, record_sheet
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -364,13 +364,13 @@ def _subject_sheet(known: Mapping[str, Subject], entries: Mapping[str, Sequence[
 def _subject_row(one: Subject, entries: Sequence[str]) -> tuple[Cell, ...]:
     def counted(name: str) -> Cell:
         value = one.fact(name)
-        return Figure(value, f"{value:,}") if isinstance(value, int) else None
+        return Shown(value, f"{value:,}") if isinstance(value, int) else None
 
     state = f"now {one.now}" if one.state == "renamed" and one.now else one.state
     changed = one.fact("changed") or one.fact("updated")
     facts = [one.fact(name) for name in ("licence", "gated", "version")]
     counts = [counted("downloads"), counted("likes")]
-    named = (one.name, ", ".join(entries), Figure(one.state, state), changed)
+    named = (one.name, ", ".join(entries), Shown(one.state, state), changed)
     return (*named, *counts, *facts, one.asked, one.where, one.now)
 
 
@@ -380,8 +380,8 @@ def _link_sheet(found: Sequence[Checked], places_of: Mapping[str, Sequence[Use]]
     def row(one: Checked) -> tuple[Cell, ...]:
         uses = [f"{use.entry} ({use.label})" for use in places_of[one.url]]
         more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
-        where = Figure("; ".join(uses), "; ".join(uses[:2]) + more)
-        link = Linked(one.url, one.url)
+        where = Shown("; ".join(uses), "; ".join(uses[:2]) + more)
+        link = linked(one.url, one.url)
         return (one.verdict, one.status, link, where, one.advice, one.final)
 
     return Sheet(

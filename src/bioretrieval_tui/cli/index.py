@@ -173,7 +173,7 @@ def tell_outcome(done: str, outcome: BuildOutcome) -> None:
 
 def settings_of(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
     """Parse `--format`, `--map` and `--strict`. Raises UsageError for an invalid mapping."""
-    from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+    from bioretrieval_tui.documents.source import ReadSettings
 
     columns: dict[str, str] = {}
     for part in (mapping or "").split(","):
@@ -186,7 +186,7 @@ def settings_of(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
                 remedy="write --map title=Title,text=Abstract,id=PMID",
             )
         columns[field.strip()] = column.strip()
-    return ReadSettings(None if reader == "auto" else reader, ReadOptions(columns), strict)
+    return ReadSettings(None if reader == "auto" else reader, columns, strict)
 
 
 @index.command()

@@ -117,7 +117,7 @@ class _Updating(_Throttled):
     every = _EVERY
 
     def show(self, step: Progress) -> None:
-        from bioretrieval_tui.render.terminal_table import cut
+        from bioretrieval_tui.render.terminal_text import cut
 
         # A line as wide as the terminal wraps on some of them and cannot be erased.
         _write(f"\r{cut(described(step), _columns() - 1)}\x1b[K")

@@ -88,17 +88,16 @@ def put_sheet(sheet: Sheet, format_: Format) -> None:
 
 def put_page(page: Page, format_: Format) -> None:
     """Write a page as Markdown, or laid out for the terminal."""
-    from bioretrieval_tui.render.page import markdown
-
     if format_ == "markdown":
+        from bioretrieval_tui.render.page import markdown
+
         put(markdown(page))
         return
-    from bioretrieval_tui.render.terminal_page import laid_out
+    from bioretrieval_tui.render.terminal_text import page_text
     from bioretrieval_tui.terminal.capabilities import here
 
     caps = here(sys.stdout)
-    whole = "".join(markdown(page))
-    put(laid_out(whole, width=width() or 80, colour=bool(caps.colours), links=caps.links))
+    put(page_text(page, width=width() or 80, colour=bool(caps.colours), links=caps.links))
 
 
 def width() -> int | None:

@@ -223,7 +223,8 @@ def _put(
     found: Catalogue | None,
     format_: Format,
 ) -> None:
-    from bioretrieval_tui.render.hits import hit_citations, hit_sheet
+    from bioretrieval_tui.render.citation import hit_citations
+    from bioretrieval_tui.render.hits import hit_sheet
 
     citations: tuple[Citation, ...] = ()
     if format_ == "bibtex":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from bioretrieval_tui.documents.detect import items as read_items
 from bioretrieval_tui.documents.document import (
     Document,
     Item,
@@ -24,10 +25,10 @@ from bioretrieval_tui.documents.document import (
     RecordFault,
     Rejected,
 )
-from bioretrieval_tui.documents.readers.europepmc_json import read_europepmc
-from bioretrieval_tui.documents.readers.pubmed_xml import read_pubmed_xml
+from bioretrieval_tui.documents.readers.json_corpora import EUROPEPMC
+from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
 from bioretrieval_tui.documents.readers.xml_records import RecordParser
-from bioretrieval_tui.documents.source import MemorySource, ReadOptions, SourceDamaged
+from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.services import OnlineError, no_json, refused, unexpected
 from bioretrieval_tui.online.spool import (
@@ -138,6 +139,10 @@ def _next_size(request: FetchRequest, mark: Mark, page: int) -> int:
 def _expected(request: FetchRequest, total: int | None) -> int | None:
     """The number of records that the fetch will give: those of the service, at most `most`."""
     return min((one for one in (total, request.most) if one is not None), default=None)
+
+
+def _read(data: bytes, name: str, format_: Format) -> list[Item]:
+    return list(read_items(SourceReader(None, data=data, name=name), format_, ReadSettings()))
 
 
 class _SearchPage(NamedTuple):
@@ -335,7 +340,7 @@ def _pubmed_articles(client: HttpClient, params: dict[str, Any]) -> list[Item] |
         ended = _END.search(data[-200:])
         # The last few of a search may be gone; a full page without a record is a fault.
         if ended and (_RECORD.search(data) or params.get("retmax") != str(PUBMED_PAGE)):
-            return list(read_pubmed_xml(MemorySource(data, "PubMed"), ReadOptions()))
+            return _read(data, "PubMed", PUBMED_XML)
     if b"<PubmedArticleSet" not in data[:4096]:
         raise unexpected("PubMed", "records that are no PubMed XML")
     what = "sends no records of a search that has more" if ended else "broke off within its records"
@@ -373,10 +378,7 @@ def _europepmc_page(client: HttpClient, query: str, cursor: str, size: int) -> _
         )
     if envelope.hit_count is None or b'"resultList"' not in body:
         raise unexpected("Europe PMC", "a search without a count or a list")
-    try:
-        items = list(read_europepmc(MemorySource(body, "Europe PMC"), ReadOptions()))[:size]
-    except SourceDamaged as error:
-        raise unexpected("Europe PMC", error.message) from error
+    items = _read(body, "Europe PMC", EUROPEPMC)[:size]
     # The last page repeats its own cursor.
     following = envelope.next_cursor or cursor
     return _SearchPage(items, envelope.hit_count, following, last=following == cursor or not items)

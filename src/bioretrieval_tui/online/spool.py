@@ -21,8 +21,6 @@ from filelock import FileLock, Timeout
 
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document, Record, Rejected
-from bioretrieval_tui.documents.readers.json_corpora import read_beir
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import file_errors, places, save_file, write_atomically
 
@@ -193,10 +191,14 @@ class Spool:
 
     def documents(self) -> Iterator[Document]:
         """Yield the kept records from the first on."""
+        from bioretrieval_tui.documents.detect import items
+        from bioretrieval_tui.documents.readers.json_corpora import BEIR
+        from bioretrieval_tui.documents.source import ReadSettings, SourceReader
+
         if not self.state.records:
             return
         with SourceReader(self.path) as source:
-            for item in read_beir(source, ReadOptions()):
+            for item in items(source, BEIR, ReadSettings()):
                 if isinstance(item, Record):
                     yield item.document
 

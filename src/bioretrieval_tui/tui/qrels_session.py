@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.tui.kept_rankings import (
     StoredRankings,
     keep_rankings,
@@ -30,7 +30,6 @@ DELTA = "delta"
 """Key of the column with the difference of two modes."""
 QueryOrder = tuple[str, Literal["up", "down"]] | None
 """The column that sorts, and whether its values go up; None: as in the files."""
-FoundRow = JudgedRow | UnjudgedRow
 
 
 class QrelsFace(Protocol):

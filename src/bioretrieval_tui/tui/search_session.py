@@ -712,7 +712,8 @@ class SearchSession:
 
     def sheet(self) -> Sheet:
         """The hits of the list in use in their order, without the entries after them."""
-        from bioretrieval_tui.render.hits import hit_citations, hit_sheet
+        from bioretrieval_tui.render.citation import hit_citations
+        from bioretrieval_tui.render.hits import hit_sheet
 
         view = self.shown
         title = f"Search: {view.text}" if view.question else "Search"

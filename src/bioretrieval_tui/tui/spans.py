@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from string import ascii_lowercase
 
 from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Text, is_empty, plain
-from bioretrieval_tui.render.sheet import Sheet, face, shown
+from bioretrieval_tui.render.sheet import Sheet, face, readable
 from bioretrieval_tui.tui.text import Line, Span, line
 
 LABEL = 13
@@ -149,7 +149,7 @@ def _prose(section: Prose) -> Iterator[Line]:
 
 def _sheet(sheet: Sheet) -> Iterator[Line]:
     """One line for each row; right-aligned columns are padded, the others follow after a gap."""
-    places = shown(sheet)
+    places = readable(sheet)
     rows = [[face(row[place]) for place in places] for row in sheet.rows]
     columns = [sheet.columns[place] for place in places]
     widest = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 
@@ -92,14 +92,20 @@ def forms(text: str, *, inner: bool = False) -> list[str]:
     beginnings of words.
     """
     folded = fold(text)
-    out = [spaced(folded)]
+    return [spaced(folded), *_joined(folded), *(_inner_parts(text) if inner else ())]
+
+
+def _joined(folded: str) -> Iterator[str]:
+    """The compounds of a folded text, squeezed."""
     if "-" in folded or "_" in folded:
         # Only the few words with a separator need the regular expression.
-        joined = [word for word in folded.split() if "-" in word or "_" in word]
-        out += chain.from_iterable(map(_compounds, joined))
-    if inner and not text.islower():
-        out += [rest.lower() for rest in _HUMP.findall(text)]
-    return out
+        for word in folded.split():
+            if "-" in word or "_" in word:
+                yield from _compounds(word)
+
+
+def _inner_parts(text: str) -> list[str]:
+    return [] if text.islower() else [rest.lower() for rest in _HUMP.findall(text)]
 
 
 @lru_cache(maxsize=4096)
@@ -114,12 +120,9 @@ def spaced_words(texts: Sequence[str], *, inner: bool = False) -> str:
     a space at either end.
     """
     folded = fold("\x01".join(texts))
-    joined: list[str] = []
-    if "-" in folded or "_" in folded:
-        compounds = [word for word in folded.split() if "-" in word or "_" in word]
-        joined += chain.from_iterable(map(_compounds, compounds))
-    if inner and not all(map(str.islower, texts)):
-        joined += [rest.lower() for text in texts for rest in _HUMP.findall(text)]
+    joined = list(_joined(folded))
+    if inner:
+        joined += chain.from_iterable(map(_inner_parts, texts))
     # Translating ASCII is many times as fast as the regular expression.
     words = folded.translate(_SPLIT) if folded.isascii() else _OTHER.sub("\x01", spaced(folded))
     if "  " in words:

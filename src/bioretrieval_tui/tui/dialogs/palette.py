@@ -55,9 +55,9 @@ class Palette(Dialog[Action | str]):
         super().__init__()
         self.catalogue = catalogue
         self.items: list[Action | str] = [*actions, *catalogue.names]
-        rows = [Row(a.id, a.label, (), a.help, {}) for a in actions]
+        rows = [Row(a.id, a.label, (), a.help, {}.get) for a in actions]
         rows += [
-            Row(e.id, e.name, (kind_of(e), *e.tags), e.id, {"kind": kind_of(e)})
+            Row(e.id, e.name, (kind_of(e), *e.tags), e.id, {"kind": kind_of(e)}.get)
             for e in catalogue.entries
         ]
         self._filter = Filter(rows, Schema([Field("kind", "text")]))
