@@ -27,7 +27,7 @@ from bioretrieval_tui.documents.document import (
 )
 from bioretrieval_tui.documents.readers.json_corpora import EUROPEPMC
 from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
-from bioretrieval_tui.documents.readers.xml_records import RecordParser
+from bioretrieval_tui.documents.readers.xml_records import parse_record
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.services import OnlineError, no_json, refused, unexpected
@@ -406,7 +406,7 @@ def arxiv_by_ids(client: HttpClient, ids: Sequence[str]) -> dict[str, ArxivRecor
 def arxiv_records(data: bytes) -> dict[str, ArxivRecord]:
     """Parse an Atom feed of arXiv's API; the papers by id. Raises OnlineError if it is none."""
     try:
-        root = RecordParser()(data)
+        root = parse_record(data)
     except RecordFault as error:
         raise unexpected("arXiv", str(error)) from error
     if root.tag != f"{_ATOM}feed":
