@@ -19,7 +19,7 @@ from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, read_run
 from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
 from bioretrieval_tui.index.build import (
     BuildOutcome,
@@ -164,8 +164,6 @@ class LookingUp:
 
     def _queries(self, request: protocol.OpenBenchmark) -> list[QueryRow] | None:
         """The judged queries; None if the benchmark changed, or a run or its index is missing."""
-        from bioretrieval_tui.evaluation.trec import read_run
-
         benchmark = read_benchmark(Path(request.folder), request.split)
         if benchmark.sha256 != request.sha256:
             return None

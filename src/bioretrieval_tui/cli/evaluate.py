@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from bioretrieval_tui.cli.narration import narrated, tell
 from bioretrieval_tui.cli.options import (
@@ -209,7 +209,7 @@ def _print_query(view: QueryView, format_: Format) -> None:
     from bioretrieval_tui.render.formats import object_text
 
     if format_ == "json":
-        put([object_text(asdict(view))])
+        put([object_text(msgspec.to_builtins(view))])
     else:
         _put_titled(query_sheet(view), format_)
 
