@@ -15,7 +15,7 @@ from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.client import SearchClient
-from bioretrieval_tui.backend.handlers import LookingUp
+from bioretrieval_tui.backend.server import LookingUp
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, write_run
@@ -57,7 +57,7 @@ def opening(
     return protocol.OpenBenchmark(runs=runs, **values)
 
 
-def ask(lookups: LookingUp, request: protocol.Request) -> Any:
+def ask(lookups: LookingUp, request: protocol.Sent) -> Any:
     return lookups(request, lambda _: None)
 
 
@@ -116,16 +116,15 @@ async def test_a_benchmark_through_the_search_process(
     benchmark: BenchmarkFolder, runs: dict[str, str]
 ) -> None:
     client = SearchClient(device="cpu")
-    folder = benchmark.parts.corpus.parent
     try:
-        rows = await client.open_benchmark(folder, "test", benchmark.sha256, INDEX, runs)
+        rows = await client.ask(opening(benchmark, runs))
         assert rows is not None
         assert [row.id for row in rows] == ["q1", "q2"]
-        assert await client.open_benchmark(folder, "test", "0" * 64, INDEX, runs) is None
-        view = await client.view_query("q2")
+        assert await client.ask(opening(benchmark, runs, sha256="0" * 64)) is None
+        view = await client.ask(protocol.ViewQuery("q2"))
         assert view.judged[0].title == "the p53 gene suppresses tumours"
-        assert await client.read_document("d99") is None
+        assert await client.ask(protocol.ReadDocument("d99")) is None
         with pytest.raises(BioRetrievalError, match="/nowhere"):
-            await client.open_benchmark(Path("/nowhere"), "test", "", INDEX, runs)
+            await client.ask(opening(benchmark, runs, folder="/nowhere"))
     finally:
         await client.close()

@@ -91,9 +91,8 @@ def test_summary_is_of_the_bytes_as_stored(tmp_path: Path) -> None:
     data = gzip.compress(GOOD.encode())
     with SourceReader(corpus(tmp_path, data)) as source:
         assert len(list(items(source, FORMAT, ReadSettings()))) == 1
-        summary = source.summary()
-    assert summary.bytes == len(data)
-    assert summary.sha256 == hashlib.sha256(data).hexdigest()
+        assert source.consumed == len(data)
+        assert source.sha256() == hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize(

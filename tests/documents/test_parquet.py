@@ -73,9 +73,8 @@ def test_the_checksum_is_of_the_whole_file(tmp_path: Path) -> None:
         source.head()
         assert len(list(items(source, FORMAT, ReadSettings()))) == 1
         source.hash_rest()
-        summary = source.summary()
-    assert summary.bytes == path.stat().st_size
-    assert summary.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert source.consumed == path.stat().st_size
+        assert source.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_bad_rows_are_reported_with_their_number(tmp_path: Path) -> None:

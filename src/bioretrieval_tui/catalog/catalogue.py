@@ -108,6 +108,10 @@ class Catalogue:
         """The entries of one type, in catalogue order."""
         return tuple(entry for entry in self.entries if isinstance(entry, kind))
 
+    def model_of_hub(self, hub: str) -> Model | None:
+        """The model with this hub id."""
+        return next((entry for entry in self.of_type(Model) if hub in entry.hub), None)
+
     @cached_property
     def _related(self) -> dict[str, tuple[str, ...]]:
         ways: dict[str, dict[str, None]] = defaultdict(dict)

@@ -169,6 +169,12 @@ class Model(Entry, frozen=True, kw_only=True, tag_field="kind", tag="model"):
     trained_on: tuple[str, ...] = ()
     encoding: Encoding | None = None
 
+    @property
+    def weights(self) -> str | None:
+        """Hub id or folder of the model that encodes documents, None where it is not known."""
+        side = self.encoding and (self.encoding.document or self.encoding.query)
+        return (side.model if side else None) or next(iter(self.hub), None)
+
 
 class Subset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a benchmark, with its own size."""

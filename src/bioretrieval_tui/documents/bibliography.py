@@ -72,10 +72,7 @@ def json_type(value: Any) -> str:
 
 def identifier(value: Any, called: str = "the id", *, as_written: bool = False) -> str:
     """`value` (text or a whole number) as the id of a document, on one line unless `as_written`.
-
-    Raises:
-        RecordFault: it is neither, is empty, too long, or holds a NUL.
-    """
+    Raises RecordFault if it is neither, is empty, too long, or holds a NUL."""
     if isinstance(value, int) and not isinstance(value, bool):
         try:
             value = str(value)

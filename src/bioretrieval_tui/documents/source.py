@@ -55,16 +55,15 @@ class ReadSettings:
 class Format:
     """A corpus format.
 
-    name: for `--format`; label: for readers; suffixes: of file names, without `.gz`; recognises:
-    whether these first bytes (up to 64 kB, decompressed) are of this format, by content alone;
-    records: the records of a source (or RecordFaults) and their places, in file order, bounded in
-    memory; may raise SourceDamaged where a file breaks off, CorpusError if it cannot be read at
-    all; document: of a record, or the id of a deleted one; may raise RecordFault; shape: the remedy
-    of faults without one.
+    name: for `--format`; suffixes: of file names, without `.gz`; recognises: whether these first
+    bytes (up to 64 kB, decompressed) are of this format, by content alone; records: the records of
+    a source (or RecordFaults) and their places, in file order, bounded in memory; may raise
+    SourceDamaged where a file breaks off, CorpusError if it cannot be read at all; document: of a
+    record, or the id of a deleted one; may raise RecordFault; shape: the remedy of faults without
+    one.
     """
 
     name: str
-    label: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
     records: Callable[[SourceReader, ReadSettings], Iterator[tuple[Place, Any]]]
@@ -73,30 +72,19 @@ class Format:
 
 
 class SourceDamaged(CorpusError):
-    """The file breaks off or cannot be decompressed further; what came before is sound.
-
-    `offset`: bytes that were decompressed until then.
-    """
+    """The file breaks off or cannot be decompressed further; what came before is sound. `offset`:
+    bytes that were decompressed until then."""
 
     def __init__(self, message: str, *, offset: int, remedy: str | None = None) -> None:
         super().__init__(message, remedy=remedy)
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSummary:
-    """One file that was read: its path, its size and the SHA-256 of its bytes as stored."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
 class SourceReader:
     """A corpus file, stdin (None) or `data` called `name`, read once; a context manager.
 
     gzip is detected by content. `head()` looks ahead; `lines()` or `blocks()` give the content;
-    `summary()` is complete after the end.
+    `consumed` and `sha256()` are those of the whole file after the end.
 
     Raises (on construction):
         NotFoundError: the file does not exist. CorpusError: it cannot be read.
@@ -109,14 +97,18 @@ class SourceReader:
             raw: io.FileIO | io.BytesIO
             if data is not None:
                 raw = io.BytesIO(data)
+            elif path is not None:
+                raw = path.open("rb", buffering=0)
             else:
-                raw = _stdin() if path is None else path.open("rb", buffering=0)
+                raw = io.FileIO(os.dup(sys.stdin.fileno()))
             self._hashing = _HashingFile(raw)
             self._before = self._state()
             buffered = io.BufferedReader(cast("io.RawIOBase", self._hashing), _CHUNK)
             self._packed = buffered.peek(2)[:2] == _GZIP_MAGIC
         except OSError as error:
             raise reading_fault(self.name, error) from error
+        except (AttributeError, ValueError) as error:  # a closed stdin, or one that is no file
+            raise CorpusError("stdin cannot be read") from error
         self._stream = gzip.GzipFile(fileobj=buffered) if self._packed else buffered
         self._given = 0
         self._ahead = b""
@@ -160,13 +152,13 @@ class SourceReader:
         self._check_unchanged()
 
     def lines(self, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
-        """Yield line numbers (from 1) and lines (bytes with their end); None for a line of more
-        than `limit` bytes. Raises as `blocks`."""
+        """Yield numbers from 1, and lines with their ends, None if of more than `limit` bytes.
+        Raises as `blocks`."""
         return _lines(self.blocks(), limit)
 
     def hash_rest(self) -> None:
-        """Read the rest, so that `summary()` is complete: for formats that open the file
-        themselves. Raises CorpusError as `blocks`."""
+        """Read the rest, so that `sha256()` is that of the whole file. Raises CorpusError as
+        `blocks`."""
         try:
             while self._hashing.read(_CHUNK):
                 pass
@@ -174,10 +166,9 @@ class SourceReader:
             raise reading_fault(self.name, error) from error
         self._check_unchanged()
 
-    def summary(self) -> SourceSummary:
-        """Path, size and checksum of what was read."""
-        shown = self.name if self.path is None else str(self.path.absolute())
-        return SourceSummary(shown, self._hashing.count, self._hashing.digest.hexdigest())
+    def sha256(self) -> str:
+        """Hex SHA-256 of the bytes, as stored, that were read so far."""
+        return self._hashing.digest.hexdigest()
 
     def _read(self, size: int) -> bytes:
         try:
@@ -202,18 +193,14 @@ class SourceReader:
         return part
 
     def _state(self) -> tuple[int, int] | None:
-        """Size and modification time; None for what is no file of a name."""
-        if self.path is None:
-            return None
-        now = os.fstat(self._hashing.fileno())
-        return now.st_size, now.st_mtime_ns
+        """Size and modification time of a file with a name."""
+        now = None if self.path is None else os.fstat(self._hashing.fileno())
+        return None if now is None else (now.st_size, now.st_mtime_ns)
 
     def _check_unchanged(self) -> None:
         if self._state() != self._before:
-            raise CorpusError(
-                f"{self.name} changed while it was read",
-                remedy="try again when no other program writes to it",
-            )
+            remedy = "try again when no other program writes to it"
+            raise CorpusError(f"{self.name} changed while it was read", remedy=remedy)
 
 
 class _HashingFile(io.RawIOBase):
@@ -252,19 +239,12 @@ def reading_fault(name: str, error: Exception) -> BioRetrievalError:
     return CorpusError(f"{name} cannot be read: {reason}")
 
 
-def _stdin() -> io.FileIO:
-    try:
-        return io.FileIO(os.dup(sys.stdin.fileno()), "rb")
-    except (AttributeError, ValueError) as error:  # closed, or not a real file
-        raise CorpusError("stdin cannot be read") from error
-
-
 # Lines ------------------------------------------------------------------------------------------
 
 
 class TextLine(NamedTuple):  # made five times as fast as a frozen dataclass
-    """A line of a text file with its end: `number` from 1, `text`, and the fault of the record
-    that it belongs to (then `text` only serves to find the record's end)."""
+    """A line with its end: `number` from 1, `text`, and the fault of the record that it belongs to
+    (then `text` only serves to find the record's end)."""
 
     number: int
     text: str
@@ -274,11 +254,8 @@ class TextLine(NamedTuple):  # made five times as fast as a frozen dataclass
 def text_lines(source: SourceReader) -> Iterator[TextLine]:
     """Yield the lines of a text file in UTF-8, or in UTF-16 with a byte order mark.
 
-    Other encodings are not guessed: a wrong guess would spoil names and symbols silently.
-
-    Raises:
-        SourceDamaged: the file breaks off, or stops being UTF-16.
-        CorpusError: the file cannot be read, or changed meanwhile.
+    Other encodings are not guessed: a wrong guess would spoil names and symbols silently. Raises as
+    `SourceReader.blocks`, and SourceDamaged if the file stops being UTF-16.
     """
     is_utf16 = source.head(2) in _UTF16_BOMS
     blocks = _transcoded(source.blocks()) if is_utf16 else source.blocks()

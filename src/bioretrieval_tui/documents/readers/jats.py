@@ -11,10 +11,10 @@ from bioretrieval_tui.documents.bibliography import dated, distinct, document, i
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.readers.xml_records import (
     local,
-    markup_of,
     plain_text,
     readable,
     records,
+    shows,
     squeezed,
 )
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
@@ -55,13 +55,15 @@ _LANGUAGES = dict(
     " pl:pol pt:por ro:rum ru:rus sk:slo sl:slv sr:srp sv:swe th:tha tr:tur uk:ukr vi:vie"
     " zh:chi".split()
 )
+_JOURNAL = [
+    f"front/journal-meta/{path}"
+    for path in ("journal-title-group/journal-title", "journal-title", "journal-id")
+]
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def _is_jats(head: bytes) -> bool:
-    """Whether this is XML with an article and marks of JATS, and no web page or DocBook."""
-    markup = markup_of(head)
-    return _ARTICLE.search(markup) is not None and _SIGN.search(markup) is not None
+    return shows(head, _ARTICLE, _SIGN)
 
 
 def _articles(
@@ -78,7 +80,7 @@ def _document(article: _Element) -> Document:
     gets its English title and abstract if there are any.
     """
     meta = _child(article, "front/article-meta")
-    if meta is None:
+    if local(meta) != "article-meta":
         raise RecordFault("the article has no article-meta, so neither an id nor a title")
     ids: dict[str, str] = {}
     for child in _children(meta, "article-id"):
@@ -93,8 +95,8 @@ def _document(article: _Element) -> Document:
     fields = {
         **ids,
         "vernacular_title": vernacular,
-        "authors": list(filter(None, map(_author, _children(meta, "contrib-group/contrib")))),
-        "journal": _journal(article),
+        "authors": [*filter(None, map(_author, _children(meta, "contrib-group/contrib")))],
+        "journal": _text(article, *_JOURNAL),
         **dated(_date(meta)),
         "types": distinct([squeezed(article.get("article-type"))]),
         "language": [language],
@@ -104,8 +106,8 @@ def _document(article: _Element) -> Document:
             if group.get("kwd-group-type") != "abbreviations"
             for word in _children(group, "kwd")
         ),
-        "volume": plain_text(_child(meta, "volume")),
-        "issue": plain_text(_child(meta, "issue")),
+        "volume": _text(meta, "volume"),
+        "issue": _text(meta, "issue"),
         "pages": _pages(meta),
     }
     return document(identity, title, _abstract(meta, language), fields, identity)
@@ -114,27 +116,24 @@ def _document(article: _Element) -> Document:
 def _titles(meta: _Element, language: str) -> tuple[str, str]:
     """The English title if there is one, and the title in the article's other language."""
     group = _child(meta, "title-group")
-    if group is None:
-        return "", ""
     main = _with_subtitle(group, "article-title", "subtitle")
-    for child in group if language != "eng" else ():
-        if _language(child) not in ("eng", ""):
-            continue
-        translated = ""
-        if local(child) == "trans-title-group":
-            translated = _with_subtitle(child, "trans-title", "trans-subtitle")
-        elif local(child) == "trans-title":
-            translated = _say(child)
-        if translated:
-            return translated, main
-    return main, ""
+    if language == "eng":
+        return main, ""
+    english = [child for child in group if _language(child) in ("eng", "")]
+    translated = (
+        _say(child)
+        if local(child) == "trans-title"
+        else _with_subtitle(child, "trans-title", "trans-subtitle")
+        for child in english
+    )
+    found = next(filter(None, translated), "")
+    return (found, main) if found else (main, "")
 
 
 def _with_subtitle(group: _Element, title: str, subtitle: str) -> str:
-    parts = [_say(child) for name in (title, subtitle) for child in _children(group, name)]
     whole = ""
-    for part in filter(None, parts):
-        joint = "" if not whole else " " if whole[-1] in ".:?!" else ": "
+    for part in (_say(child) for name in (title, subtitle) for child in _children(group, name)):
+        joint = "" if not whole or not part else " " if whole[-1] in ".:?!" else ": "
         whole += joint + part
     return whole
 
@@ -180,29 +179,14 @@ def _author(contributor: _Element) -> str:
 
 
 def _person(name: _Element) -> str:
-    family, given = plain_text(_child(name, "surname")), _child(name, "given-names")
-    if not family:
-        return _say(name)
-    letters = ""
-    if given is not None:
-        letters = squeezed(given.get("initials")) or initials(plain_text(given))
-    return squeezed(f"{family} {letters} {plain_text(_child(name, 'suffix'))}")
-
-
-def _journal(article: _Element) -> str:
-    meta = _child(article, "front/journal-meta")
-    if meta is None:
-        return ""
-    group = _child(meta, "journal-title-group")
-    title = plain_text(_child(meta if group is None else group, "journal-title"))
-    return title or plain_text(_child(meta, "journal-id"))
+    family, given = _text(name, "surname"), _child(name, "given-names")
+    letters = squeezed(given.get("initials")) or initials(plain_text(given))
+    return squeezed(f"{family} {letters} {_text(name, 'suffix')}") if family else _say(name)
 
 
 def _pages(meta: _Element) -> str:
-    first, last = plain_text(_child(meta, "fpage")), plain_text(_child(meta, "lpage"))
-    if first and last and first != last:
-        return f"{first}-{last}"
-    return first or plain_text(_child(meta, "elocation-id"))
+    pages = distinct([_text(meta, "fpage"), _text(meta, "lpage")])
+    return "-".join(pages) or _text(meta, "elocation-id")
 
 
 def _date(meta: _Element) -> str:
@@ -210,7 +194,7 @@ def _date(meta: _Element) -> str:
     known: dict[int, str] = {}
     for child in _children(meta, "pub-date"):
         kind = child.get("pub-type") or child.get("date-type") or "pub"
-        date = iso_date(*(plain_text(_child(child, part)) for part in ("year", "month", "day")))
+        date = iso_date(*(_text(child, part) for part in ("year", "month", "day")))
         if date and kind not in _NOT_PUBLISHED:
             known.setdefault(_DATE_RANK.get(kind, 5), date)
     dates = [known[rank] for rank in sorted(known)]
@@ -230,8 +214,15 @@ def _say(element: _Element) -> str:
     return readable(element, silent=_SILENT, blocks=_BLOCKS)
 
 
-def _child(element: _Element, path: str) -> _Element | None:
-    return next(_children(element, path), None)
+def _text(element: _Element, *paths: str) -> str:
+    """The text under the first of these paths that has any."""
+    return next(filter(None, (plain_text(_child(element, path)) for path in paths)), "")
+
+
+def _child(element: _Element, path: str) -> _Element:
+    """The first element under a path, or an empty one."""
+    found = next(_children(element, path), None)
+    return element.makeelement("none") if found is None else found
 
 
 def _children(element: _Element, path: str) -> Iterator[_Element]:
@@ -239,4 +230,4 @@ def _children(element: _Element, path: str) -> Iterator[_Element]:
     return element.iterfind("/".join("{*}" + name for name in path.split("/")))
 
 
-JATS = Format("jats", "JATS XML", (".nxml", ".xml"), _is_jats, _articles, _document)
+JATS = Format("jats", (".nxml", ".xml"), _is_jats, _articles, _document)

@@ -7,9 +7,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
+    LISTS,
     dated,
     distinct,
     document,
@@ -35,13 +37,15 @@ _BEIR_SHAPE = 'a BEIR line looks like {"_id": "1", "title": "...", "text": "..."
 _BEIR_KEYS = frozenset({"_id", "title", "text", "metadata"})
 _MEDRAG_KEYS = frozenset({"id", "title", "content", "contents", "PMID"})
 _MEDRAG_SHAPE = 'a MedRAG line looks like {"id": "1", "title": "", "content": ""}'
+# The first line is an object with `_id`, or with `id` and `content` or `contents`; the file begins
+# with a PMID and an object with a field of one letter.
+_BEIR_HEAD = re.compile(rb'\s*\{[^\n]*"_id"')
+_MEDRAG_HEAD = re.compile(rb'\s*\{(?=[^\n]*"id")[^\n]*"content')
 _MEDCPT_HEAD = re.compile(rb'\s*\{\s*"\d{1,9}"\s*:\s*\{\s*"[dtam]"\s*:')
 
 
-def _is_beir(head: bytes) -> bool:
-    """Whether the first line is a JSON object with `_id`."""
-    line = first_line(head)
-    return line.startswith(b"{") and b'"_id"' in line
+def _begins(pattern: re.Pattern[bytes], head: bytes) -> bool:
+    return pattern.match(head.removeprefix(BOM)) is not None
 
 
 def _beir_document(value: Any) -> Document:
@@ -61,13 +65,7 @@ def _beir_document(value: Any) -> Document:
     return Document(identity, title, text, {**rest, **(metadata or {})})
 
 
-BEIR = Format("beir", "BEIR JSONL", _LINES, _is_beir, json_lines, _beir_document, _BEIR_SHAPE)
-
-
-def _is_medrag(head: bytes) -> bool:
-    """Whether the first line is a JSON object with `id` and `content` or `contents`."""
-    line = first_line(head)
-    return line.startswith(b"{") and b'"id"' in line and b'"content' in line
+BEIR = Format("beir", _LINES, partial(_begins, _BEIR_HEAD), json_lines, _beir_document, _BEIR_SHAPE)
 
 
 def _medrag_document(value: Any) -> Document:
@@ -87,12 +85,7 @@ def _medrag_document(value: Any) -> Document:
     return document(identifier(record["id"], "`id`"), title, text, metadata)
 
 
-MEDRAG = Format("medrag", "MedRAG chunks", _LINES, _is_medrag, json_lines, _medrag_document)
-
-
-def _is_medcpt(head: bytes) -> bool:
-    """Whether the file begins with a PMID and an object with a field of one letter."""
-    return _MEDCPT_HEAD.match(head.removeprefix(BOM)) is not None
+MEDRAG = Format("medrag", _LINES, partial(_begins, _MEDRAG_HEAD), json_lines, _medrag_document)
 
 
 def _medcpt_records(
@@ -126,18 +119,26 @@ def _medcpt_document(element: JsonElement) -> Document:
 
 
 MEDCPT = Format(
-    "medcpt-chunk",
-    "MedCPT article chunk",
-    (".json",),
-    _is_medcpt,
-    _medcpt_records,
-    _medcpt_document,
+    "medcpt-chunk", (".json",), partial(_begins, _MEDCPT_HEAD), _medcpt_records, _medcpt_document
 )
 
 
 # Europe PMC.
 
 _RESULTS = ("resultList", "result")
+_EUROPEPMC_FIELDS = {  # where each is looked for, in order
+    "pmid": "pmid",
+    "pmcid": "pmcid",
+    "doi": "doi",
+    "journal": "journalInfo.journal.title journalTitle",
+    "volume": "journalInfo.volume journalVolume",
+    "issue": "journalInfo.issue issue",
+    "pages": "pageInfo",
+    "language": "language",
+    "types": "pubTypeList.pubType pubType",
+    "keywords": "keywordList.keyword",
+}
+_DATES = ("firstPublicationDate", "journalInfo.printPublicationDate")
 _KEYS = (b'"pmid"', b'"pmcid"', b'"authorString"', b'"pubYear"', b'"abstractText"')
 _LABEL = re.compile(r"<h4>\s*(.*?)\s*:?\s*</h4>", re.IGNORECASE | re.DOTALL)
 _BREAK = re.compile(r"</?(?:p|br|div|li|ul|ol)\b[^<>]*>", re.IGNORECASE)
@@ -171,88 +172,68 @@ def _europepmc_document(value: Any) -> Document:
 
     The id is the PMID, else the PMC id, else the source and its id (`PPR:PPR123`), else the
     DOI. Markup within titles and abstracts becomes text, headings of an abstract its labels.
+    Values of another type than expected are as good as missing.
     """
     record = json_object(value)
-    journal = _object(record, "journalInfo")
-    pmid, pmcid = _word(record, "pmid"), _word(record, "pmcid")
-    doi = doi_of(_word(record, "doi"))
+    fields: dict[str, Any] = {
+        name: distinct(_texts(record, *paths.split()))
+        if name in LISTS
+        else _word(record, *paths.split())
+        for name, paths in _EUROPEPMC_FIELDS.items()
+    }
     origin, own = _word(record, "source"), _word(record, "id")
-    if not pmid and origin == "MED" and own.isdigit():
-        pmid = own
-    identity = pmid or pmcid or (f"{origin}:{own}" if origin and own else own) or doi
+    if origin == "MED" and own.isdigit():
+        fields["pmid"] = fields["pmid"] or own
+    fields["doi"] = doi_of(fields["doi"])
+    identity = fields["pmid"] or fields["pmcid"]
+    identity = identity or (f"{origin}:{own}" if origin and own else own) or fields["doi"]
     if not identity:
         raise RecordFault("the result has no `id`, `pmid`, `pmcid` or `doi`")
-    headings = _list(record, "meshHeadingList", "meshHeading")
-    date = _word(record, "firstPublicationDate") or _word(journal, "printPublicationDate")
-    year, exact = dated(_word(record, "pubYear")), dated(date)
-    metadata = {
-        "authors": _authors(record),
-        "journal": _word(_object(journal, "journal"), "title") or _word(record, "journalTitle"),
+    people = [_word(one, "fullName", "collectiveName") for one in _at(record, "authorList.author")]
+    # "Smith JA, Jones B, The Group."
+    named = _word(record, "authorString").rstrip(".").split(", ")
+    headings = [
+        (_word(one, "descriptorName"), [one, *_at(one, "meshQualifierList.meshQualifier")])
+        for one in _at(record, "meshHeadingList.meshHeading")
+    ]
+    year, exact = dated(_word(record, "pubYear")), dated(_word(record, *_DATES))
+    fields |= {
+        "authors": distinct(people) or distinct(named),
         **(exact if exact.get("year") == year.get("year", exact.get("year")) else year),
-        "doi": doi,
-        "pmid": pmid,
-        "pmcid": pmcid,
-        "language": _texts(record.get("language")),
-        "types": _texts(_object(record, "pubTypeList").get("pubType") or record.get("pubType")),
-        "mesh": distinct(_word(heading, "descriptorName") for heading in headings),
-        "mesh_major": distinct(_word(one, "descriptorName") for one in headings if _is_major(one)),
-        "keywords": _texts(_object(record, "keywordList").get("keyword")),
-        "volume": _word(journal, "volume") or _word(record, "journalVolume"),
-        "issue": _word(journal, "issue") or _word(record, "issue"),
-        "pages": _word(record, "pageInfo"),
+        "mesh": distinct(name for name, _ in headings),
+        "mesh_major": distinct(
+            name for name, parts in headings if "Y" in [_word(p, "majorTopic_YN") for p in parts]
+        ),
     }
     title = _without_markup(text_field(record, "title"))
     text = _without_markup(_LABEL.sub(r" \1: ", text_field(record, "abstractText")))
-    return document(identifier(identity), title, text, metadata)
+    return document(identifier(identity), title, text, fields)
 
 
 def _without_markup(text: str) -> str:
     return plain(html.unescape(_TAG.sub("", _BREAK.sub(" ", text))))
 
 
-def _authors(record: dict[str, Any]) -> list[str]:
-    people = _list(record, "authorList", "author")
-    names = [_word(person, "fullName") or _word(person, "collectiveName") for person in people]
-    # "Smith JA, Jones B, The Group."
-    return distinct(names) or distinct(_word(record, "authorString").rstrip(".").split(", "))
+def _at(value: Any, path: str) -> list[Any]:
+    """The values under the keys of a path: the elements of a list, or the one value."""
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, list) else [value]
 
 
-def _is_major(heading: dict[str, Any]) -> bool:
-    qualifiers = _list(heading, "meshQualifierList", "meshQualifier")
-    return any(_word(part, "majorTopic_YN") == "Y" for part in [heading, *qualifiers])
+def _texts(record: Any, *paths: str) -> list[str]:
+    """The texts and numbers under the first of these paths that has any."""
+    for path in paths:
+        values = [one for one in _at(record, path) if type(one) in (str, int)]
+        texts = [plain(one) if type(one) is str else identifier(one) for one in values]
+        if any(texts):
+            return texts
+    return []
 
 
-# Values of another type than expected are as good as missing.
+def _word(record: Any, *paths: str) -> str:
+    return next(filter(None, _texts(record, *paths)), "")
 
 
-def _word(record: dict[str, Any], name: str) -> str:
-    """A short text or number as text."""
-    value = record.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return identifier(value, f"`{name}`")
-    return plain(value) if isinstance(value, str) else ""
-
-
-def _object(record: dict[str, Any], name: str) -> dict[str, Any]:
-    value = record.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _list(record: dict[str, Any], name: str, inner: str) -> list[dict[str, Any]]:
-    value = _object(record, name).get(inner)
-    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
-
-
-def _texts(value: Any) -> list[str]:
-    given = value if isinstance(value, list) else [value]
-    return distinct(plain(part) for part in given if isinstance(part, str))
-
-
-EUROPEPMC = Format(
-    "europepmc",
-    "Europe PMC results",
-    (".json", *_LINES),
-    _is_europepmc,
-    _europepmc_records,
-    _europepmc_document,
-)
+_JSON = (".json", *_LINES)
+EUROPEPMC = Format("europepmc", _JSON, _is_europepmc, _europepmc_records, _europepmc_document)

@@ -49,10 +49,7 @@ def decode(data: bytes) -> Any:
 def json_lines(
     source: SourceReader, _: object = None, *, limit: int = MAX_LINE_BYTES
 ) -> Iterator[tuple[Place, Any]]:
-    """Yield the value of each line that is not blank, or its fault.
-
-    limit: bytes of the longest line that is read.
-    """
+    """Yield the value of each line that is not blank, or its fault."""
     for number, line in source.lines(limit):
         if number == 1 and line:
             line = line.removeprefix(BOM)
@@ -108,11 +105,8 @@ def elements(
 ) -> Iterator[JsonElement]:
     """Yield the elements of the array or object in a file, or of the one under the keys `path`;
     if several follow each other, of each in turn. An element of more than `limit` bytes is
-    reported, but not held in memory.
-
-    Raises:
-        SourceDamaged: the file ends within the JSON, or stops being JSON.
-        CorpusError: the file cannot be read, or changed meanwhile.
+    reported, but not held in memory. Raises as `SourceReader.blocks`, and SourceDamaged if the file
+    ends within the JSON, or stops being JSON.
     """
     window = _JsonWindow(source)
     yield from _members(window, path, limit)
@@ -146,10 +140,10 @@ def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator
 
 
 def _key(window: _JsonWindow) -> str:
-    start = window.offset
-    if window.peek() != b'"':
+    start, is_text = window.offset, window.peek() == b'"'
+    key = _decoded(window.value(MAX_LINE_BYTES), MAX_LINE_BYTES) if is_text else None
+    if key is None:
         raise _broken(start, "no key of a JSON object begins here")
-    key = _decoded(window.value(MAX_LINE_BYTES), MAX_LINE_BYTES)
     if isinstance(key, RecordFault):
         raise _broken(start, key.reason)
     if window.take() != b":":
@@ -172,7 +166,6 @@ class _JsonWindow:
 
     @property
     def offset(self) -> int:
-        """The position of the next byte in the file."""
         return self._base + self._at
 
     def peek(self) -> bytes:
@@ -190,18 +183,18 @@ class _JsonWindow:
         return byte
 
     def value(self, limit: int) -> bytes | None:
-        """Consume the next value; None if it has more than `limit` bytes.
-
-        Raises:
-            SourceDamaged: the file ends within it, a bracket has no match, or it is no value.
-        """
+        """Consume the next value; None if it has more than `limit` bytes."""
         is_scalar = self.peek() not in _CLOSES
         start, size = self.offset, 0
         kept: list[bytes] = []
         stack: list[bytes] = []  # the closing characters of open strings and brackets
         while True:
             begin = self._at
-            done = self._scalar() if is_scalar else self._tokens(stack, start)
+            if is_scalar and (match := _SCALAR.match(self._data, begin)):
+                self._at = match.end()
+                done = self._at < len(self._data)
+            else:
+                done = self._tokens(stack, start)
             size += self._at - begin
             kept = [*kept, self._data[begin : self._at]] if size <= limit else []
             if done or not self._more():
@@ -211,12 +204,6 @@ class _JsonWindow:
         if not (is_scalar or done):
             raise _broken(start, "the file ends within the record that begins here")
         return None if size > limit else b"".join(kept)
-
-    def _scalar(self) -> bool:
-        """Move to the end of a number or word, or of the window; whether it ends there."""
-        match = _SCALAR.match(self._data, self._at)
-        self._at = match.end() if match else self._at
-        return self._at < len(self._data)
 
     def _tokens(self, stack: list[bytes], start: int) -> bool:
         """Move to the end of the value, or of the window; whether the value ends there."""

@@ -60,11 +60,7 @@ class Columns:
     pubmed: bool
 
     def document(self, row: Sequence[Any]) -> Document:
-        """Make the document of one row, of texts or of JSON values.
-
-        Raises:
-            RecordFault: it has another number of cells, no id, neither title nor text, or a NUL.
-        """
+        """Make the document of one row, of texts or of JSON values."""
         if len(row) != self.width:
             raise RecordFault(f"the row has {len(row)} fields, not {self.width} as the first one")
         values = {name: row[at] for name, at in self.fields.items()}
@@ -97,9 +93,8 @@ def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> C
     """Find the columns of the fields: by `mapping` (field to column) first, then by our field
     names, whatever their case.
 
-    Raises:
-        CorpusError: a mapped column is missing or ambiguous, or there is no column for the id or
-            for any text; the message lists the columns.
+    Raises CorpusError, which lists the columns, if a mapped one is missing or ambiguous, or there
+    is none for the id or for any text.
     """
     shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
     more = "" if len(names) <= _SHOWN else f" and {len(names) - _SHOWN} more"
@@ -136,9 +131,7 @@ def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> C
 
 
 def _row_document(row: tuple[Columns, Sequence[Any]]) -> Document:
-    """The document of a row of cells."""
-    columns, cells = row
-    return columns.document(cells)
+    return row[0].document(row[1])
 
 
 def _text(value: Any) -> str:
@@ -201,10 +194,7 @@ def _rows(
 
     A row of several lines with a fault or a wrong number of fields is cut to its first line, so
     that a stray quote loses no other row. A line of TSV with misplaced quotes is split at its tabs
-    if that gives the right number of fields.
-
-    Raises:
-        CorpusError: a mapped column does not exist, or there is none for the id or for any text.
+    if that gives the right number of fields. Raises as `columns_of`.
     """
     # The module's own limit is global to the process, and too low for a long text.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
@@ -265,7 +255,6 @@ class _RowLines:
         return line.text
 
     def begin(self) -> None:
-        """Begin a row at the next line."""
         self.row: list[TextLine] = []
         self._size = 0
 
@@ -278,10 +267,8 @@ class _RowLines:
             del self.row[1:]
 
 
-CSV = Format("csv", "CSV", (".csv",), partial(_is_table, ","), partial(_rows, ","), _row_document)
-TSV = Format(
-    "tsv", "TSV", (".tsv", ".tab"), partial(_is_table, "\t"), partial(_rows, "\t"), _row_document
-)
+CSV = Format("csv", (".csv",), partial(_is_table, ","), partial(_rows, ","), _row_document)
+TSV = Format("tsv", (".tsv", ".tab"), partial(_is_table, "\t"), partial(_rows, "\t"), _row_document)
 
 
 # Parquet.
@@ -299,9 +286,8 @@ def _parquet_rows(
     """Yield the rows of a Parquet file, placed at their numbers from 1, with one row group in
     memory at a time; the rest of a damaged row group is one fault.
 
-    Raises:
-        CorpusError: pyarrow is not installed, the input is a pipe or compressed, the metadata is
-            damaged, a mapped column does not exist, or there is none for the id or for any text.
+    Raises as `columns_of`, and CorpusError if pyarrow is not installed, the input is a pipe or
+    compressed, or the metadata is damaged.
     """
     try:
         import pyarrow
@@ -377,11 +363,8 @@ def _json_value(value: Any) -> Any:
     return str(value)
 
 
-PARQUET = Format(
-    "parquet",
-    "Parquet",
-    (".parquet",),
-    lambda head: head.startswith(_PARQUET_MAGIC),
-    _parquet_rows,
-    _row_document,
-)
+def _is_parquet(head: bytes) -> bool:
+    return head.startswith(_PARQUET_MAGIC)
+
+
+PARQUET = Format("parquet", (".parquet",), _is_parquet, _parquet_rows, _row_document)

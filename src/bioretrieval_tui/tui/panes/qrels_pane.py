@@ -26,7 +26,7 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTab
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
 
 NONE_OPEN = "No benchmark is open: b chooses one"
 EMPTY = f"{NONE_OPEN}.\n\nAny folder in BEIR format can be opened."
@@ -90,7 +90,7 @@ class QrelsPane(Pane):
     def jobs_changed(self) -> None:
         self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         self.session.job_ended(outcome)
 
     # Parts -------------------------------------------------------------------------------
