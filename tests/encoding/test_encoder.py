@@ -156,7 +156,7 @@ def test_torch_encodes_few_queries_on_one_thread(torch_encoder: Encoder) -> None
     import torch
 
     used: list[int] = []
-    worker = torch_encoder._workers[0]
+    worker = torch_encoder.pool.workers[0]
     launch = worker.launch
 
     def watch(batch):

@@ -47,11 +47,7 @@ def engine() -> str:
 
 
 def precision() -> str:
-    """`auto`, or the precision that the user forces: `float32` or `bfloat16`.
-
-    Raises:
-        UsageError: the variable holds anything else.
-    """
+    """`auto`, or `float32` or `bfloat16` where the user forces it. Raises UsageError likewise."""
     return _choice(PRECISION_VARIABLE, "float32", "bfloat16")
 
 
@@ -63,25 +59,19 @@ def _choice(variable: str, *values: str) -> str:
     return chosen
 
 
-def without_torch(device: str) -> str | None:
-    """`cpu` where `device` means it, decided without importing torch.
-
-    None for an accelerator, and for `auto` on a machine that may have one.
-    """
-    if device == "auto" and sys.platform != "darwin":
-        return None if any(Path(name).exists() for name in _GPU_FILES) else "cpu"
-    return "cpu" if device == "cpu" else None
-
-
 def pick(device: str = "auto") -> str:
     """The device (or devices, separated by commas) that `device` means here, as torch names it.
+
+    torch is not imported for `cpu`, nor for `auto` on a machine without the drivers of a GPU.
 
     Raises:
         UsageError: not a device name. ModelError: the machine does not have it.
     """
+    gpu = sys.platform == "darwin" or any(Path(name).exists() for name in _GPU_FILES)
+    if check_name(device) == "cpu" or (device == "auto" and not gpu):
+        return "cpu"
     import torch
 
-    check_name(device)
     has_mps = torch.backends.mps.is_available()
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"

@@ -18,11 +18,12 @@ built, are compared by x.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.recipe import SideInput, recipe_hash, side_recipe
 from bioretrieval_tui.errors import ModelError
-from bioretrieval_tui.progress import Reporter, silent
+from bioretrieval_tui.progress import Progress, Reporter, silent
 
 Vectors = npt.NDArray[np.float32]
 EXTRA = 3
@@ -97,6 +98,18 @@ class Shape:
     separator: str
 
 
+class Encoded(NamedTuple):
+    """Vectors of some inputs: float32 (rows, dimension).
+
+    rows: of the inputs; tokens: without padding; note: for the user.
+    """
+
+    rows: Sequence[int]
+    vectors: Vectors
+    tokens: int
+    note: str | None = None
+
+
 class BaseEncoder(ABC):
     """An encoder of one model; see `Encoder` for the members."""
 
@@ -107,8 +120,8 @@ class BaseEncoder(ABC):
         recipe: Encoding,
         shape: Shape,
         *,
-        device: str,
-        dtype: str,
+        device: str = "cpu",
+        dtype: str = "float32",
     ) -> None:
         self.model_id = model_id
         self.revision = revision
@@ -119,16 +132,11 @@ class BaseEncoder(ABC):
         self.normalised = bool(recipe.normalise) or self.similarity == "cosine"
         self.device = device
         self.dtype = dtype
+        self.tokens = 0
         self._shape = shape
         self._query = side_recipe(recipe, "query")
         self._document = side_recipe(recipe, "document")
         self._counting = threading.Lock()
-        self._tokens = 0
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of documents encoded since loading, padding left out."""
-        return self._tokens
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """float32 (n, dimension), in the order of `texts`; see `Encoder`."""
@@ -148,7 +156,7 @@ class BaseEncoder(ABC):
         if instruction is not None:
             side = side_recipe(self.recipe, "query", instruction=instruction)
         inputs = [side.query(text, separator=self._shape.separator) for text in texts]
-        return self._finished(self._encode_queries(inputs, self._shape.query_length))
+        return self._assembled(inputs, self._shape.query_length, urgent=True, progress=silent)
 
     def plain_documents(
         self, documents: Sequence[Document], progress: Reporter = silent
@@ -156,27 +164,43 @@ class BaseEncoder(ABC):
         """Document vectors as the authors define them, without the EXTRA components."""
         separator = self._shape.separator
         inputs = [self._document.document(one, separator=separator) for one in documents]
-        return self._finished(self._encode_documents(inputs, self._shape.document_length, progress))
+        length = self._shape.document_length
+        return self._assembled(inputs, length, urgent=False, progress=progress)
 
     @abstractmethod
-    def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors: ...
+    def _encoded(
+        self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
+    ) -> Generator[Encoded]:
+        """The vectors of all inputs, in any order; closing it ends the work.
 
-    @abstractmethod
-    def _encode_documents(
-        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
-    ) -> Vectors: ...
+        urgent: for a query, which precedes the next batch of documents.
+        """
 
-    def _count(self, tokens: int) -> None:
-        with self._counting:
-            self._tokens += tokens
-
-    def _finished(self, vectors: Vectors) -> Vectors:
-        if not np.isfinite(vectors).all():
-            raise ModelError(
-                f"{self.model_id} gave values that are not numbers on {self.device}",
-                remedy="use --device cpu",
-            )
+    def _assembled(
+        self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool, progress: Reporter
+    ) -> Vectors:
+        vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
+        if not inputs:
+            return vectors
+        done = 0
+        with contextlib.closing(self._encoded(inputs, max_length, urgent=urgent)) as parts:
+            for part in parts:
+                vectors[list(part.rows)] = part.vectors
+                done += len(part.rows)
+                if not urgent:
+                    with self._counting:
+                        self.tokens += part.tokens
+                progress(Progress("encoding", done, len(inputs), note=part.note))
+        refuse_no_numbers(vectors, self.model_id, self.device)
         return unit_length(vectors) if self.normalised else vectors
+
+
+def refuse_no_numbers(values: Vectors, model_id: str, device: str) -> None:
+    """Raise a ModelError where a model gave infinite values or values that are not numbers."""
+    if not np.isfinite(values).all():
+        raise ModelError(
+            f"{model_id} gave values that are not numbers on {device}", remedy="use --device cpu"
+        )
 
 
 def unit_length(vectors: Vectors) -> Vectors:

@@ -6,7 +6,7 @@ Importing this module loads no model library; `load_encoder` does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
@@ -18,10 +18,9 @@ from bioretrieval_tui.encoding.device import (
     pick,
     precision,
     prepare_environment,
-    without_torch,
 )
 from bioretrieval_tui.encoding.encoder import BaseEncoder, Encoder, Vectors
-from bioretrieval_tui.encoding.model_files import JOIN, ModelSource, source_of, split_revision
+from bioretrieval_tui.encoding.model_files import JOIN, files_of
 from bioretrieval_tui.encoding.recipe import (
     ModelPart,
     SideName,
@@ -48,6 +47,7 @@ def load_encoder(
     device: str = "auto",
     revision: str | None = None,
     reporter: Reporter = silent,
+    first: SideName = "document",
 ) -> Encoder:
     """The encoder of `model`, its models loaded at most once a process; safe from any thread.
 
@@ -57,13 +57,40 @@ def load_encoder(
     model: the embedded model's id (the default), a folder, or a hub id whose files are in the
     local hub cache: nothing is downloaded. recipe: how it encodes, None for the embedded model's
     own or that of a sentence-transformers folder. Where its two sides name two models, both are
-    loaded, the documents' first, and `model` names the pair. revision: refuse any other.
+    loaded, the `first` side's now, and `model` names the pair. revision: refuse any other.
 
     Raises:
         ModelError: files are missing or altered, the recipe is not supported, or the revision is
             another. UsageError: no such device name or engine.
     """
-    return _encoder(model, recipe, device, revision, reporter, first="document")
+    check_name(device)
+    chosen = _checked(model, recipe)
+    query, document = parts_of(model, chosen)
+    reporter(Progress("loading model", 0, None, unit="models", note=model))
+    found: Encoder
+    if query == document:
+        found = _one(query, revision, device, reporter)
+    else:
+        of_query = of_document = None
+        if revision is not None:
+            pieces = revision.split(JOIN)
+            count = 1 if query.adapter is None else 2
+            of_query, of_document = JOIN.join(pieces[:count]), JOIN.join(pieces[count:])
+        whole = files_of(query, of_query).revision
+        try:
+            whole += JOIN + files_of(document, of_document).revision
+        except ModelError:
+            # A search does not need the documents' model.
+            if first == "document":
+                raise
+            whole += JOIN + (of_document or ABSENT)
+        sides: dict[SideName, Callable[[], BaseEncoder]] = {
+            "query": lambda: _one(query, of_query, device, reporter),
+            "document": lambda: _one(document, of_document, device, reporter),
+        }
+        found = TwoSidedEncoder(model, whole, chosen, sides, first)
+    reporter(Progress("loading model", 1, 1, unit="models", note=model))
+    return found
 
 
 def load_query_encoder(
@@ -81,15 +108,13 @@ def load_query_encoder(
     `load_encoder`.
     """
     where = "cpu" if device == "auto" else device
-    return _encoder(model, recipe, where, revision, reporter, first="query")
+    return load_encoder(
+        model, recipe, device=where, revision=revision, reporter=reporter, first="query"
+    )
 
 
 def prepare_query_encoder(
-    model: str = embedded.MODEL_ID,
-    recipe: Encoding | None = None,
-    *,
-    revision: str | None = None,
-    reporter: Reporter = silent,
+    model: str = embedded.MODEL_ID, recipe: Encoding | None = None, *, reporter: Reporter = silent
 ) -> None:
     """Prepare the encoder of `load_query_encoder`, unless it is; index builds end with this.
 
@@ -97,63 +122,10 @@ def prepare_query_encoder(
     load torch. Raises as `load_encoder` does.
     """
     chosen = _checked(model, recipe)
-    query, document = parts_of(model, chosen)
-    if query != document and revision is not None:
-        revision, _ = split_revision(query, revision)
     if engine() != "torch" and chosen.type != "static":
-        from bioretrieval_tui.encoding.openvino_export import find_or_prepare
+        from bioretrieval_tui.encoding.openvino_encoder import find_or_prepare
 
-        find_or_prepare(source_of(query, revision), reporter)
-
-
-def _encoder(
-    model: str,
-    recipe: Encoding | None,
-    device: str,
-    revision: str | None,
-    reporter: Reporter,
-    *,
-    first: SideName,
-) -> Encoder:
-    check_name(device)
-    chosen = _checked(model, recipe)
-    query, document = parts_of(model, chosen)
-    reporter(Progress("loading model", 0, None, unit="models", note=model))
-    found: Encoder
-    if query == document:
-        found = _one(query, revision, device, reporter)
-    else:
-        of_query, of_document = split_revision(query, revision) if revision else (None, None)
-        revisions = [source_of(query, of_query).files().revision]
-        try:
-            revisions.append(source_of(document, of_document).files().revision)
-        except ModelError:
-            # A search does not need the documents' model.
-            if first == "document":
-                raise
-            revisions.append(of_document or ABSENT)
-        found = TwoSidedEncoder(
-            model,
-            JOIN.join(revisions),
-            chosen,
-            query=lambda: _one(query, of_query, device, reporter),
-            document=lambda: _one(document, of_document, device, reporter),
-            first=first,
-        )
-    reporter(Progress("loading model", 1, 1, unit="models", note=model))
-    return found
-
-
-def _one(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
-    """The encoder of one model, loaded if it is not yet."""
-    settings = (without_torch(device) or device, engine(), precision())
-    key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)
-    with _loading:
-        encoder = _loaded.pop(key, None) or _load(source_of(part, revision), device, reporter)
-        _loaded[key] = encoder
-        while len(_loaded) > _KEPT:
-            del _loaded[next(iter(_loaded))]
-    return encoder
+        find_or_prepare(parts_of(model, chosen)[0], None, reporter)
 
 
 def _checked(model: str, recipe: Encoding | None) -> Encoding:
@@ -170,28 +142,40 @@ def _checked(model: str, recipe: Encoding | None) -> Encoding:
     return chosen
 
 
-def _load(source: ModelSource, device: str, reporter: Reporter) -> BaseEncoder:
+def _one(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
+    """The encoder of one model, loaded if it is not yet."""
+    where = "cpu" if part.recipe.type == "static" else pick(device)
+    settings = (where, engine(), precision())
+    key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)
+    with _loading:
+        encoder = _loaded.pop(key, None) or _load(part, revision, where, reporter)
+        _loaded[key] = encoder
+        while len(_loaded) > _KEPT:
+            del _loaded[next(iter(_loaded))]
+    return encoder
+
+
+def _load(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
     prepare_environment()
-    if source.recipe.type == "static":
-        from bioretrieval_tui.encoding.static_encoder import load_static_encoder
+    if part.recipe.type == "static":
+        from bioretrieval_tui.encoding.static_encoder import StaticEncoder
 
-        return load_static_encoder(source.model, source.files(), source.recipe)
-    where = without_torch(device) or pick(device)
-    if where == "cpu" and engine() != "torch":
-        from bioretrieval_tui.encoding.openvino_export import prepared_encoder
+        return StaticEncoder(part.model, files_of(part, revision), part.recipe)
+    if device == "cpu" and engine() != "torch":
+        from bioretrieval_tui.encoding.openvino_encoder import prepared_encoder
 
-        prepared = prepared_encoder(source, reporter)
+        prepared = prepared_encoder(part, revision, reporter)
         if prepared is not None:
             return prepared
     from bioretrieval_tui.encoding.torch_encoder import load_torch_encoder
 
-    return load_torch_encoder(source.model, source.files(), source.recipe, where)
+    return load_torch_encoder(part.model, files_of(part, revision), part.recipe, device)
 
 
 class TwoSidedEncoder:
     """Two models as one encoder: one for queries, one for documents, each loaded when needed.
 
-    See `Encoder` for the members. query, document: load the encoder of a side, called at most once;
+    See `Encoder` for the members. sides: load the encoder of a side, called at most once each;
     first: the side that is loaded now.
 
     Raises (on construction, and when the other side is first used):
@@ -203,16 +187,14 @@ class TwoSidedEncoder:
         model_id: str,
         revision: str,
         recipe: Encoding,
-        *,
-        query: Callable[[], BaseEncoder],
-        document: Callable[[], BaseEncoder],
+        sides: Mapping[SideName, Callable[[], BaseEncoder]],
         first: SideName,
     ) -> None:
         self.model_id = model_id
         self.revision = revision
         self.recipe = recipe
         self.recipe_hash = recipe_hash(recipe)
-        self._load = {"query": query, "document": document}
+        self._sides = sides
         self._loaded: dict[SideName, BaseEncoder] = {}
         self._loading = threading.Lock()
         one = self.side(first)
@@ -223,8 +205,7 @@ class TwoSidedEncoder:
     @property
     def tokens(self) -> int:
         """Tokens of documents encoded since loading, padding left out."""
-        document = self._loaded.get("document")
-        return 0 if document is None else document.tokens
+        return self._loaded["document"].tokens if "document" in self._loaded else 0
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """See `Encoder.encode_queries`."""
@@ -239,9 +220,8 @@ class TwoSidedEncoder:
     def side(self, name: SideName) -> BaseEncoder:
         """The encoder of one side, loaded now if it is not yet."""
         with self._loading:
-            found = self._loaded.get(name)
-            if found is None:
-                found = self._load[name]()
+            if name not in self._loaded:
+                found = self._sides[name]()
                 others = {one.dimension for one in self._loaded.values()} - {found.dimension}
                 if others:
                     raise ModelError(
@@ -250,4 +230,4 @@ class TwoSidedEncoder:
                         remedy="correct the models in its encoding",
                     )
                 self._loaded[name] = found
-            return found
+            return self._loaded[name]

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
@@ -25,24 +24,50 @@ ADAPTER_WEIGHTS = "adapter.safetensors"
 SHARDS = "model.safetensors.index.json"
 """Names the file of each weight where they are split into several files."""
 COMPANIONS = (
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "tokenizer.model",
-    "sentencepiece.bpe.model",
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-    ADAPTER_CONFIG,
-)
+    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model",
+    "sentencepiece.bpe.model", "modules.json", "sentence_bert_config.json",
+    "config_sentence_transformers.json", "1_Pooling/config.json", ADAPTER_CONFIG,
+)  # fmt: skip
 """Files that a model needs besides its weights, where its repository has them."""
+JOIN = "+"
+"""Joins the revisions of the parts of one encoder: base and adapter, query and document."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The files of a model. revision: of the weights, then JOIN and the adapter's, if any."""
+
+    folder: Path
+    revision: str
+    adapter: Path | None = None
+
+
+def files_of(part: ModelPart, revision: str | None = None) -> ModelFiles:
+    """Find and check the files of one model.
+
+    Raises:
+        ModelError: a file is missing or altered, or the files are not of `revision`.
+    """
+    prepare_environment()
+    if part.adapter is None and part.model == embedded.MODEL_ID:
+        found = ModelFiles(embedded.verify(), embedded.REVISION)
+    elif part.adapter is None:
+        folder = model_folder(part.model, revision)
+        found = ModelFiles(folder, revision_of(part.model, folder))
+    else:
+        of_base, _, of_adapter = (revision or "").partition(JOIN)
+        folder = model_folder(part.model, of_base or None)
+        adapter = adapter_folder(part.adapter, of_adapter or None)
+        base = revision_of(part.model, folder)
+        both = f"{base}{JOIN}{revision_of(part.adapter, adapter, ADAPTER_WEIGHTS)}"
+        found = ModelFiles(folder, both, adapter)
+    if revision is not None and revision != found.revision:
+        raise ModelError(
+            f"{part.model} is here in revision {found.revision[:19]}, not {revision[:19]}",
+            remedy="build the index again with the model that is here",
+        )
+    return found
 
 
 def model_folder(model: str, revision: str | None = None) -> Path:
@@ -62,19 +87,18 @@ def model_folder(model: str, revision: str | None = None) -> Path:
             f"{model} has no safetensors weights here",
             remedy="get a revision with model.safetensors; pickled weights are not loaded",
         )
-    shards: set[str] = set()
     if (folder / SHARDS).is_file() and not (folder / "model.safetensors").is_file():
         try:
             places = json.loads((folder / SHARDS).read_bytes())["weight_map"]
-            shards = {str(name) for name in places.values()}
+            absent = {name for name in places.values() if not (folder / name).is_file()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"{model}: its {SHARDS} is damaged", remedy=_fetch(model)) from error
-    if absent := [name for name in sorted(shards) if not (folder / name).is_file()]:
-        raise ModelError(
-            f"{model} is not complete: {len(absent)} files of weights are missing,"
-            f" such as {absent[0]}",
-            remedy=_fetch(model),
-        )
+        if absent:
+            raise ModelError(
+                f"{model} is not complete: {len(absent)} files of weights are missing,"
+                f" such as {min(absent)}",
+                remedy=_fetch(model),
+            )
     return folder
 
 
@@ -141,72 +165,6 @@ def _fetch(model: str) -> str:
     return f"fetch it with: bioretrieval-tui doctor --model {model} --download"
 
 
-JOIN = "+"
-"""Joins the revisions of the parts of one encoder: base and adapter, query and document."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
-    """The files of a model. revision: of the weights, then JOIN and the adapter's, if any."""
-
-    folder: Path
-    revision: str
-    adapter: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSource:
-    """One requested model.
-
-    revision: None where only the files can tell; files: finds and checks them.
-    """
-
-    model: str
-    recipe: Encoding
-    revision: str | None
-    files: Callable[[], ModelFiles]
-
-
-def source_of(part: ModelPart, revision: str | None) -> ModelSource:
-    """The source of one model; its `files` refuses any other revision than `revision`."""
-    embedded_model = part.model == embedded.MODEL_ID and part.adapter is None
-
-    def files() -> ModelFiles:
-        prepare_environment()
-        if part.adapter is not None:
-            of_base, _, of_adapter = (revision or "").partition(JOIN)
-            folder = model_folder(part.model, of_base or None)
-            adapter = adapter_folder(part.adapter, of_adapter or None)
-            base = revision_of(part.model, folder)
-            both = f"{base}{JOIN}{revision_of(part.adapter, adapter, ADAPTER_WEIGHTS)}"
-            found = ModelFiles(folder, both, adapter)
-        elif embedded_model:
-            found = ModelFiles(embedded.verify(), embedded.REVISION)
-        else:
-            folder = model_folder(part.model, revision)
-            found = ModelFiles(folder, revision_of(part.model, folder))
-        if revision is not None and revision != found.revision:
-            raise ModelError(
-                f"{part.model} is here in revision {found.revision[:19]}, not {revision[:19]}",
-                remedy="build the index again with the model that is here",
-            )
-        return found
-
-    known = revision or (embedded.REVISION if embedded_model else None)
-    return ModelSource(part.model, part.recipe, known, files)
-
-
-def split_revision(query: ModelPart, revision: str) -> tuple[str, str]:
-    """The revision of an encoder of two models, split into its `query` part's and the other's."""
-    pieces = revision.split(JOIN)
-    of_query = 1 if query.adapter is None else 2
-    return JOIN.join(pieces[:of_query]), JOIN.join(pieces[of_query:])
-
-
-_OLD_NAMES = {"gamma": "weight", "beta": "bias"}
-"""Names of a layer norm's parts in the first BERT files; transformers renames them."""
-
-
 def weight_names(folder: Path) -> set[str]:
     """Names of all weights in a model folder, read from the headers of its safetensors files.
 
@@ -233,9 +191,11 @@ def missing_weights(folder: Path, wanted: Iterable[str]) -> list[str]:
 
     A pooler does not count: no recipe uses one, and many files omit it.
     """
+    # Names of a layer norm's parts in the first BERT files; transformers renames them.
+    renamed = {"gamma": "weight", "beta": "bias"}
     tails = set()
     for name in weight_names(folder):
         parts = name.split(".")
-        parts[-1] = _OLD_NAMES.get(parts[-1], parts[-1])
+        parts[-1] = renamed.get(parts[-1], parts[-1])
         tails |= {".".join(parts[start:]) for start in range(min(4, len(parts)))}
     return [name for name in wanted if name not in tails and "pooler" not in name.split(".")]

@@ -14,7 +14,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -29,25 +29,17 @@ _DEFAULT_TEMPLATES: dict[SideName, str] = {"query": "{text}", "document": "{titl
 _RERANKED = ("{query}", "{title} {text}")
 
 
-@dataclass(frozen=True, slots=True)
-class SideInput:
+class SideInput(NamedTuple):
     """Input of the tokenizer: one text, or a pair of segments when `second` is not None."""
 
     first: str
     second: str | None = None
 
-    @property
-    def characters(self) -> int:
-        """Length of all text, by which inputs are sorted before they are tokenised."""
-        return len(self.first) + len(self.second or "")
-
 
 @dataclass(frozen=True, slots=True)
 class SideRecipe:
-    """One side of a recipe, ready to fill.
-
-    segments: one or two templates, parsed; max_length: tokens, special tokens included, or None.
-    """
+    """One side of a recipe. segments: one or two templates, parsed; max_length: tokens, special
+    tokens included, or None."""
 
     side: SideName
     segments: tuple[tuple[tuple[str, str | None], ...], ...]
@@ -56,41 +48,35 @@ class SideRecipe:
 
     def query(self, text: str, *, separator: str = "") -> SideInput:
         """The input for a query."""
-        return self._fill({"query": text, "text": text, "title": "", "sep": separator})
+        return self._filled({"query": text, "text": text, "title": "", "sep": separator})
 
     def document(self, document: Document, *, separator: str = "", query: str = "") -> SideInput:
         """The input for a document; query: read with it by a cross-encoder."""
         title, text = document.title.strip(), document.text.strip()
         sep = separator.strip()
-        return self._fill({"query": query.strip(), "text": text, "title": title, "sep": sep})
+        return self._filled({"query": query.strip(), "text": text, "title": title, "sep": sep})
 
-    def _fill(self, values: Mapping[str, str]) -> SideInput:
-        filled = []
+    def _filled(self, values: Mapping[str, str]) -> SideInput:
+        values = {**values, "instruction": self.instruction or ""}
+        segments = []
         for segment in self.segments:
-            parts: list[str] = []
+            filled = ""
             before: str | None = None
             for literal, name in segment:
                 blank = not any(character.isalnum() for character in literal)
-                if before == "title" and name == "text" and blank and not values["title"]:
-                    # As BEIR does, drop the blank or full stop behind an empty title: some
-                    # tokenizers distinguish two blanks from one.
-                    literal = ""
-                parts.append(literal)
-                if name == "instruction":
-                    parts.append(self.instruction or "")
-                elif name is not None:
-                    parts.append(values[name])
+                # As BEIR does, drop the blank or full stop behind an empty title: some tokenizers
+                # distinguish two blanks from one.
+                if not (before == "title" and name == "text" and blank and not values["title"]):
+                    filled += literal
+                filled += "" if name is None else values[name]
                 before = name
-            filled.append("".join(parts).strip())
-        return SideInput(filled[0], filled[1] if len(filled) > 1 else None)
+            segments.append(filled.strip())
+        return SideInput(*segments)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPart:
-    """One model of a recipe, with the part of the recipe for that model.
-
-    model: hub id or folder; adapter: likewise, or None.
-    """
+    """One model of a recipe, with its part of the recipe; model, adapter: a hub id or a folder."""
 
     model: str
     adapter: str | None
@@ -111,26 +97,30 @@ def parts_of(model: str, recipe: Encoding) -> tuple[ModelPart, ModelPart]:
             part = ModelPart(model, document.adapter, recipe)
             return part, part
     # The query's template, spelt so that it fills from a document too.
-    pair = query.pair and (
-        query.pair[0].replace("{query}", "{text}"),
-        query.pair[1].replace("{query}", "{text}"),
+    templates = [one.replace("{query}", "{text}") for one in _templates(recipe, "query")[1]]
+    pair = (templates[0], templates[1]) if query.pair else None
+    query = msgspec.structs.replace(query, template=templates[0], pair=pair)
+    of_query, of_document = (
+        msgspec.structs.replace(recipe, query=side, document=side) for side in (query, document)
     )
-    template = (query.template or _DEFAULT_TEMPLATES["query"]).replace("{query}", "{text}")
-    query = msgspec.structs.replace(query, template=template, pair=pair)
-    of_query = msgspec.structs.replace(recipe, query=query, document=query)
-    of_document = msgspec.structs.replace(recipe, query=document, document=document)
     return (
         ModelPart(names[0], query.adapter, of_query),
         ModelPart(names[1], document.adapter, of_document),
     )
 
 
-def reranking_recipe(recipe: Encoding) -> SideRecipe:
+def reranking_recipe(model_id: str, recipe: Encoding) -> SideRecipe:
     """The two segments that a cross-encoder reads, the query first.
 
     Raises:
-        ModelError: as `side_recipe`; also where the recipe does not make two segments.
+        ModelError: as `side_recipe`; also where the recipe is not a cross-encoder's, or does not
+            make two segments.
     """
+    if recipe.type != "cross-encoder":
+        raise ModelError(
+            f"{model_id} cannot rerank: it is a {recipe.type}, not a cross-encoder",
+            remedy="use a cross-encoder, such as ncbi/MedCPT-Cross-Encoder",
+        )
     given = recipe.document or recipe.query or Side()
     if given.template is not None and given.pair is None:
         raise ModelError(
@@ -270,15 +260,6 @@ def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
         )
 
 
-def refuse_reranking(model_id: str, recipe: Encoding) -> None:
-    """Raise a ModelError where `recipe` is not that of a cross-encoder."""
-    if recipe.type != "cross-encoder":
-        raise ModelError(
-            f"{model_id} cannot rerank: it is a {recipe.type}, not a cross-encoder",
-            remedy="use a cross-encoder, such as ncbi/MedCPT-Cross-Encoder",
-        )
-
-
 _SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
 
 
@@ -292,23 +273,22 @@ def recipe_of_folder(folder: Path) -> Encoding | None:
     named = str(settings.get("similarity_fn_name") or "cosine")
     if named not in _SIMILARITIES:
         return None
-    prompts = settings.get("prompts")
-    prompts = prompts if isinstance(prompts, dict) else {}
-    query, document = _prompt(prompts, "query"), _prompt(prompts, "document", "passage")
+    given = settings.get("prompts")
+    prompts = {
+        name: text.replace("{", "{{").replace("}", "}}")
+        for name, text in (given if isinstance(given, dict) else {}).items()
+        if isinstance(text, str)
+    }
+    query = prompts.get("query", "") + "{query}"
+    document = prompts.get("document", prompts.get("passage", "")) + "{title} {text}"
     return Encoding(
         type="bi-encoder",
         grade="A",
         library="sentence-transformers",
-        query=Side(template=query + "{query}", max_length=longest),
-        document=Side(template=document + "{title} {text}", max_length=longest),
+        query=Side(template=query, max_length=longest),
+        document=Side(template=document, max_length=longest),
         similarity=_SIMILARITIES[named],
     )
-
-
-def _prompt(prompts: dict[Any, Any], *names: str) -> str:
-    """The first prompt of these names, as a template's literal text."""
-    found = next((prompts[name] for name in names if isinstance(prompts.get(name), str)), "")
-    return str(found).replace("{", "{{").replace("}", "}}")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
