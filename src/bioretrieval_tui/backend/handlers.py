@@ -39,8 +39,7 @@ from bioretrieval_tui.index.registry import (
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
-from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import SearchResult
 
 _KEPT_OPEN = 4

@@ -117,7 +117,7 @@ def search(
         if chosen is not None and hits:
             from bioretrieval_tui.cli.model_choice import fetch_missing
             from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-            from bioretrieval_tui.search.rerank import reranked
+            from bioretrieval_tui.search.engine import reranked
 
             fetch_missing(*chosen, reporter, download=False)
             encoder = load_cross_encoder(*chosen, device=device, reporter=reporter)

@@ -60,8 +60,7 @@ from bioretrieval_tui.index.registry import OpenIndex, manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import MOST_HITS, Query
 
 RERANK = "rerank"

@@ -1,4 +1,4 @@
-"""Searches one open index, in this process.
+"""Searches one open index, in this process; explains and reranks its hits.
 
 The model of the index is loaded when a query first needs it; BM25 needs none. The app uses the
 search process instead.
@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
@@ -22,10 +25,19 @@ from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
-from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, gather
-from bioretrieval_tui.search.explain import explanations
-from bioretrieval_tui.search.hybrid import DEPTH, by_score, hybrid_scores, query_like
+from bioretrieval_tui.search.hybrid import (
+    DEPTH,
+    Candidates,
+    Floats,
+    Labels,
+    Terms,
+    by_score,
+    gather,
+    hybrid_scores,
+    query_like,
+)
 from bioretrieval_tui.search.types import (
+    RERANKED,
     Explanation,
     Facet,
     Hit,
@@ -33,13 +45,17 @@ from bioretrieval_tui.search.types import (
     Scores,
     SearchResult,
     document_url,
-    document_year,
 )
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.encoding.cross_encoder import CrossEncoder
 
 FACETS = ("year", "journal", "mesh", "type", "language")
 _MOST_VALUES = 12
 """Values shown per facet."""
 NO_TERMS = "the query has no searchable terms"
+_MOST_SENTENCES = 64
+"""Sentences of a document that are compared with the query; abstracts are shorter."""
 NEIGHBOURS = 3
 """Documents of an index that one is compared with: a single one may be near by chance."""
 
@@ -78,20 +94,6 @@ def check_fit(manifest: Manifest, encoder: Encoder) -> None:
                 f"index {manifest.name} was built with another {what} ({built}, not {given})",
                 remedy=f"search with {manifest.model}, or build the index again",
             )
-
-
-def facets_of(index: OpenIndex, labels: Labels) -> tuple[Facet, ...]:
-    """The facets of these documents, without the fields that none of them has.
-
-    labels: int64 (n,), in any order. Raises IndexFault where the fields are damaged.
-    """
-    if not len(labels):
-        return ()
-    known = {field.name for field in index.fields.schema.fields}
-    counts = (
-        (one, index.fields.facets(labels, one, _MOST_VALUES)) for one in FACETS if one in known
-    )
-    return tuple(Facet(name, tuple(found)) for name, found in counts if found)
 
 
 class SearchEngine:
@@ -162,7 +164,7 @@ class SearchEngine:
         return SearchResult(
             hits=self._hits(labels[order], scores[order], found, query.mode),
             fitting=None if kept is None else len(kept),
-            facets=facets_of(self.index, among),
+            facets=self._facets(among),
             among=len(among),
             note=NO_TERMS if empty else None,
         )
@@ -200,13 +202,49 @@ class SearchEngine:
 
         Raises as `search` does.
         """
-        query = query.checked()
-        found = self.index.documents.labels(identifiers)
-        labels = [found[one] for one in identifiers if one in found]
+        query, index = query.checked(), self.index
+        known = index.documents.labels(identifiers)
+        labels = [known[one] for one in identifiers if one in known]
         vector, terms = self._vector(query), self._terms(query)
-        candidates = gather(self.index, vector, terms, DEPTH, self._allowed(query.where))
-        encoder = None if vector is None else self.load()
-        return explanations(self.index, query.text, vector, candidates, labels, encoder)
+        found = gather(index, vector, terms, DEPTH, self._allowed(query.where))
+        dense_ranks, lexical_ranks = found.dense_list.ranks(), found.lexical_list.ranks()
+        wanted = np.array(labels, dtype=np.int64)
+        dense: dict[int, float] = {}
+        lexical: dict[int, float] = {}
+        if vector is not None:
+            similarities = index.vectors.similarities(vector, wanted).tolist()
+            dense = dict(zip(labels, similarities, strict=True))
+        if lexical_ranks:
+            scores = index.lexical.scores_of(query.text, wanted).tolist()
+            lexical = dict(zip(labels, scores, strict=True))
+        reasons = []
+        for label, document in zip(labels, index.documents.get(labels), strict=True):
+            sentence = None if vector is None else self._nearest_sentence(document, vector)
+            reasons.append(
+                Explanation(
+                    id=document.id,
+                    scores=Scores(dense.get(label), lexical.get(label)),
+                    terms=tuple(index.lexical.explain(query.text, label)) if lexical_ranks else (),
+                    dense_rank=dense_ranks.get(label),
+                    lexical_rank=lexical_ranks.get(label),
+                    passage=sentence and sentence[0],
+                    nearness=sentence and sentence[1],
+                )
+            )
+        return reasons
+
+    def _nearest_sentence(
+        self, document: Document, vector: Floats
+    ) -> tuple[tuple[int, int], float] | None:
+        """(start, end) in the document's text of the sentence nearest to a query's vector, and its
+        similarity; None where the text has fewer than two sentences."""
+        spans = sentence_spans(document.text)[:_MOST_SENTENCES]
+        if len(spans) < 2:
+            return None
+        sentences = [Document("", "", document.text[start:end]) for start, end in spans]
+        similarities = self.load().encode_documents(sentences) @ vector
+        best = int(np.argmax(similarities))
+        return spans[best], float(similarities[best])
 
     def document_named(self, identifier: str) -> Document:
         """The document of an id. Raises NotFoundError if there is none."""
@@ -275,6 +313,13 @@ class SearchEngine:
             allowed = kept if allowed is None else np.intersect1d(allowed, kept, assume_unique=True)
         return allowed
 
+    def _facets(self, labels: Labels) -> tuple[Facet, ...]:
+        """The facets of these documents, without the fields that none of them has."""
+        fields = self.index.fields
+        names = {field.name for field in fields.schema.fields} if len(labels) else ()
+        counts = {one: fields.facets(labels, one, _MOST_VALUES) for one in FACETS if one in names}
+        return tuple(Facet(name, tuple(found)) for name, found in counts.items() if found)
+
     def _hits(
         self, labels: Labels, scores: Floats, found: Candidates, mode: str
     ) -> tuple[Hit, ...]:
@@ -300,6 +345,32 @@ class SearchEngine:
             )
             for rank, (document, score, dense, lexical) in enumerate(rows, start=1)
         )
+
+
+def reranked(
+    query: str,
+    hits: Sequence[Hit],
+    encoder: CrossEncoder,
+    *,
+    most: int = RERANKED,
+    reporter: Reporter = silent,
+) -> tuple[Hit, ...]:
+    """The hits, the first `most` of them sorted by the cross-encoder's scores, ties in their order;
+    the others follow in their order, without a rerank score.
+
+    It takes seconds rather than milliseconds. `reporter` is called after each batch; what it raises
+    stops the work.
+
+    Raises:
+        ModelError: the model gives values that are not numbers.
+    """
+    documents = [Document(hit.id, hit.title, hit.text) for hit in hits[:most]]
+    scores = encoder.scores(query, documents, reporter).tolist()
+    best = []
+    for rank, place in enumerate(sorted(range(len(scores)), key=lambda one: -scores[one]), start=1):
+        by_retriever = replace(hits[place].scores, rerank=scores[place])
+        best.append(replace(hits[place], rank=rank, score=scores[place], scores=by_retriever))
+    return (*best, *hits[most:])
 
 
 def near_query(

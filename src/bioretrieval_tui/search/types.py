@@ -14,7 +14,6 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from bioretrieval_tui.documents.bibliography import document_year as document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
 
@@ -137,8 +136,8 @@ class SearchResult:
     note: str | None = None
 
 
-_PMID = re.compile(r"[1-9][0-9]{0,8}")
-_PMC = re.compile(r"PMC[1-9][0-9]{0,8}", re.IGNORECASE)
+_PMID = re.compile(r"([1-9][0-9]{0,8})")
+_PMC = re.compile(r"PMC([1-9][0-9]{0,8})", re.IGNORECASE)
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 _ARXIV = re.compile(
     r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})",
@@ -148,27 +147,22 @@ _ARXIV = re.compile(
 
 def document_url(document: Document, ids: str | None = None) -> str | None:
     """The page of a document, or None; ids: the kind of ids in its index, such as `pmid`."""
-    metadata = {str(key).lower(): value for key, value in document.metadata.items()}
-    if own := _web_address(metadata.get("url")):
+    known = {str(key).lower(): value for key, value in document.metadata.items()}
+    if own := _web_address(known.get("url")):
         return own
-    for candidate in (metadata.get("pmid"), document.id if ids == "pmid" else None):
-        if pmid := _matched(_PMID, candidate):
-            return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
-    for candidate in (metadata.get("pmcid"), metadata.get("pmc"), document.id):
-        if pmc := _matched(_PMC, candidate):
-            return f"https://pmc.ncbi.nlm.nih.gov/articles/{pmc.upper()}/"
-    if doi := _matched(_DOI, metadata.get("doi")):
-        return f"https://doi.org/{quote(doi, safe='/:;()._-')}"
-    arxiv = _matched(_ARXIV, metadata.get("arxiv") or metadata.get("arxiv_id"))
-    return f"https://arxiv.org/abs/{arxiv}" if arxiv else None
-
-
-def _matched(pattern: re.Pattern[str], value: Any) -> str | None:
-    """The last group (or all) of `pattern` where it matches the whole value."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    found = pattern.fullmatch(str(value).strip())
-    return found.group(found.lastindex or 0) if found else None
+    pmids = (known.get("pmid"), document.id if ids == "pmid" else None)
+    pmcs = (known.get("pmcid"), known.get("pmc"), document.id)
+    for page, pattern, values in (
+        ("https://pubmed.ncbi.nlm.nih.gov/{}/", _PMID, pmids),
+        ("https://pmc.ncbi.nlm.nih.gov/articles/PMC{}/", _PMC, pmcs),
+        ("https://doi.org/{}", _DOI, (known.get("doi"),)),
+        ("https://arxiv.org/abs/{}", _ARXIV, (known.get("arxiv"), known.get("arxiv_id"))),
+    ):
+        for value in values:
+            text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+            if found := pattern.fullmatch(text.strip()):
+                return page.format(quote(found[1], safe="/:;()._-"))
+    return None
 
 
 def _web_address(value: Any) -> str | None:
