@@ -18,7 +18,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded, openvino_encoder
 from bioretrieval_tui.encoding.device import pick, usable_cores
 from bioretrieval_tui.encoding.encoder import Encoder
-from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
@@ -181,7 +181,7 @@ def test_an_encoder_is_loaded_once(prepared_home: Path, monkeypatch: pytest.Monk
     encoder = load_encoder(device="cpu")
     steps: list[Progress] = []
     assert load_encoder(device="cpu", reporter=steps.append) is encoder
-    assert load_query_encoder() is encoder
+    assert load_encoder(side="query") is encoder
     assert [step.stage for step in steps] == ["loading model"] * 2
 
 

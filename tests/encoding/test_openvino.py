@@ -139,7 +139,7 @@ def test_a_damaged_prepared_encoder_is_prepared_again(cache: Path, model: Pinned
 def test_another_key_has_another_folder(field: str) -> None:
     key = PreparedKey("m", "r", "h", "1", "p", "f32")
     changed = msgspec.structs.replace(key, **{field: 2 if field == "format" else "other"})
-    assert changed.name != key.name
+    assert changed.folder != key.folder
 
 
 def test_another_openvino_version_prepares_its_own_encoder(
@@ -159,7 +159,7 @@ def test_a_note_in_the_wrong_folder_is_ignored(cache: Path) -> None:
         (cache / "note.json").read_bytes().partition(b"\n")[2], type=PreparedNote
     )
     other = msgspec.structs.replace(note.key, revision="sha256:2")
-    cache.rename(cache.parent / other.name)
+    cache.rename(other.folder)
     assert openvino_encoder.find(other) is None
 
 
@@ -282,8 +282,8 @@ def refuse(*a, **k):
     raise AssertionError(f"a connection was tried: {a}")
 socket.socket.connect = socket.getaddrinfo = refuse
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.encoder_registry import load_query_encoder, prepare_query_encoder
-encoder = load_query_encoder()
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
+encoder = load_encoder(side="query")
 prepare_query_encoder()
 vectors = encoder.encode_queries(["Does metformin lower the risk of colorectal cancer?"])
 documents = encoder.encode_documents([Document("1", "Metformin", "A trial. " * 9)] * 3)

@@ -33,7 +33,7 @@ from bioretrieval_tui.encoding.encoder import (
     extended_documents,
     extended_queries,
 )
-from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import ModelError
 from references import Authors
@@ -541,12 +541,12 @@ def test_one_side_of_a_pair_is_enough_to_search(
     gone = msgspec.structs.replace(recipe.document, model=str(tmp_path / "gone"))
     alone = msgspec.structs.replace(recipe, document=gone)
     # Vectors that others computed, as NCBI's: no revision is asked for.
-    asking = load_query_encoder("medcpt", alone)
+    asking = load_encoder("medcpt", alone, side="query")
     close(asking.encode_queries(QUERIES), whole.encode_queries(QUERIES))
     assert asking.revision.endswith("+absent")
     assert (asking.dimension, asking.similarity, asking.normalised) == (32, "dot", False)
     # Vectors of our own: the index says which two models it was built with.
-    pinned = load_query_encoder("medcpt", alone, revision=whole.revision)
+    pinned = load_encoder("medcpt", alone, revision=whole.revision, side="query")
     assert pinned.revision == whole.revision
     with pytest.raises(ModelError, match="not on this machine"):
         asking.encode_documents(DOCUMENTS)
@@ -554,7 +554,7 @@ def test_one_side_of_a_pair_is_enough_to_search(
         load_encoder("medcpt", alone, device="cpu")
     other = "+".join(["sha256:" + "0" * 64, whole.revision.partition("+")[2]])
     with pytest.raises(ModelError, match="is here in revision"):
-        load_query_encoder("medcpt", recipe, revision=other)
+        load_encoder("medcpt", recipe, revision=other, side="query")
     with pytest.raises(ModelError, match="is here in revision"):
         load_encoder(
             "medcpt", recipe, revision=whole.revision.partition("+")[0] + "+x", device="cpu"

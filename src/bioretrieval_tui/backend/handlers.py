@@ -98,7 +98,7 @@ class Searching:
         engine = self._engine(request.index)
         if request.into is None or request.into == request.index:
             return engine.similar(request.document, request.k, request.where)
-        document = engine.document_named(request.document)
+        _, document = engine.found(request.document)
         return self._engine(request.into).like(document, request.k, request.where)
 
     def _engine(self, name: str) -> SearchEngine:

@@ -162,7 +162,7 @@ def similar(
         if into is None or into == engine.index.manifest.name:
             answer = engine.similar(document, count, where)
         else:
-            given = engine.document_named(document)
+            _, given = engine.found(document)
             with _searched(into, device, reporter, model=True) as (engine, found, stale):
                 answer = engine.like(given, count, where)
             note = note or stale

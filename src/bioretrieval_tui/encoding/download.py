@@ -1,9 +1,9 @@
-"""Download the files of a model from the hub, only when the user has asked for it.
+"""Download the files of a model from the hub, only when the user has asked for it: safetensors
+weights, settings and tokenizer files, all of one commit.
 
-Only what is needed is fetched: safetensors weights, settings and tokenizer files, all of one
-commit. The hub's library discards a partial file when the connection breaks; weights have
-gigabytes, so large files are fetched here, resumed by the next call, and put into the hub cache
-complete and checked. huggingface_hub is imported within functions.
+The hub's library discards a partial file when the connection breaks. Weights have gigabytes, so
+large files are fetched here, resumed by the next call, and put into the hub cache complete and
+checked. huggingface_hub is imported within functions.
 """
 
 from __future__ import annotations
@@ -32,28 +32,21 @@ from bioretrieval_tui.errors import BioRetrievalError, ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 STAGE = "downloading"
+_BRANCH = "main"
 _MB = 10**6
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A planned download.
-
-    revision: the commit; files: name -> bytes; licence: as the hub names it, or None; gated:
-    whether the authors' terms must be accepted first; branch: the requested one.
-    """
+    """A planned download. revision: the commit; files: name -> bytes; licence: as the hub names it,
+    or None; gated: whether the authors' terms must be accepted first."""
 
     model: str
     revision: str
     files: dict[str, int]
+    bytes: int
     licence: str | None
     gated: bool
-    branch: str = "main"
-
-    @property
-    def bytes(self) -> int:
-        """All files together."""
-        return sum(self.files.values())
 
     def line(self) -> str:
         """Size, licence and gate in one line, to confirm the download."""
@@ -75,35 +68,28 @@ def missing_models(model: str, recipe: Encoding | None) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def plan_download(model: str, revision: str | None = None) -> Download:
-    """Ask the hub for the files of `model`; nothing is fetched yet.
-
-    revision: a commit or a branch; the main branch by default.
+def plan_download(model: str) -> Download:
+    """Ask the hub for the files of `model` on its main branch; nothing is fetched yet.
 
     Raises:
         ModelError: the network is forbidden or fails, there is no such model, or it has no
             safetensors weights.
     """
-    branch = revision or "main"
     with _explained(model):
         from huggingface_hub import HfApi
 
-        found = HfApi().model_info(model, revision=branch, files_metadata=True, timeout=30)
+        found = HfApi().model_info(model, revision=_BRANCH, files_metadata=True, timeout=30)
     names = {one.rfilename: int(one.size or 0) for one in found.siblings or ()}
     files = {name: names[name] for name in _wanted(model, names)}
     card = found.card_data
-    licence = None if card is None else card.get("license_name") or card.get("license")
-    licence = str(licence) if licence else None
-    return Download(model, str(found.sha), files, licence, bool(found.gated), branch)
+    licence = card and (card.get("license_name") or card.get("license"))
+    size = sum(files.values())
+    return Download(
+        model, str(found.sha), files, size, str(licence) if licence else None, bool(found.gated)
+    )
 
 
-def fetch_model(
-    model: str,
-    revision: str | None = None,
-    reporter: Reporter = silent,
-    *,
-    plan: Download | None = None,
-) -> Path:
+def fetch_model(model: str, reporter: Reporter = silent, *, plan: Download | None = None) -> Path:
     """Fetch the missing files of `model` into the hub cache; returns the folder.
 
     Call it only when the user has agreed. plan: from `plan_download`, made here if None. `reporter`
@@ -113,7 +99,7 @@ def fetch_model(
     Raises:
         ModelError: as `plan_download`; also where terms were not accepted or the disk is full.
     """
-    what = plan or plan_download(model, revision)
+    what = plan or plan_download(model)
     done = 0
 
     def advance(count: int, note: str = model) -> None:
@@ -124,46 +110,38 @@ def fetch_model(
         reporter(Progress(STAGE, shown, total, unit="MB", note=note))
 
     advance(0, what.line())
-    folder: Path | None = None
     with _explained(model):
         from huggingface_hub import hf_hub_download
 
-        for name in sorted(what.files, key=lambda one: (what.files[one], one)):
+        for name, size in sorted(what.files.items(), key=lambda one: (one[1], one[0])):
             before = done
             advance(0, f"{model} {name}")
-            if what.files[name] >= LARGE:
+            if size >= LARGE:
                 gather(model, name, what.revision, advance)
             path = hf_hub_download(model, name, revision=what.revision, library_name=None)
-            folder = Path(path).parents[len(PurePosixPath(name).parts) - 1]
             done = before
-            advance(what.files[name])
-        if folder is not None and what.branch != what.revision:
-            # Record the branch's commit, as the library does when it fetches by branch.
-            ref = folder.parents[1] / "refs" / what.branch
-            ref.parent.mkdir(parents=True, exist_ok=True)
-            ref.write_text(what.revision, encoding="utf-8")
-    if folder is None:
-        raise ModelError(f"{model} has no files to fetch")
+            advance(size)
+        # `_wanted` names at least one file. Record the branch's commit, as the library does when it
+        # fetches by branch.
+        folder = Path(path).parents[len(PurePosixPath(name).parts) - 1]
+        ref = folder.parents[1] / "refs" / _BRANCH
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(what.revision, encoding="utf-8")
     return folder
 
 
 def _wanted(model: str, names: dict[str, int]) -> list[str]:
     """The files to fetch. Raises ModelError where there are no weights that may be loaded."""
-    if "model.safetensors" in names:
-        weights = ["model.safetensors"]
-    elif ADAPTER_WEIGHTS in names:
-        weights = [ADAPTER_WEIGHTS]
-    else:
-        weights = sorted(
-            name for name in names if name.startswith("model-") and name.endswith(".safetensors")
-        )
-        weights += [SHARDS] if SHARDS in names else []
-    if not any(name.endswith(".safetensors") for name in weights):
+    shards = [name for name in names if re.fullmatch(r"model-.*\.safetensors", name)]
+    whole = [name for name in ("model.safetensors", ADAPTER_WEIGHTS) if name in names]
+    weights = whole[:1] or shards
+    if not weights:
         raise ModelError(
             f"{model} has no safetensors weights on the hub, and pickled ones are not loaded",
             remedy="look for a revision or a converted copy that has model.safetensors",
         )
-    return [*weights, *(name for name in COMPANIONS if name in names)]
+    others = COMPANIONS if whole else (SHARDS, *COMPANIONS)
+    return [*weights, *(name for name in others if name in names)]
 
 
 @contextlib.contextmanager
@@ -214,15 +192,14 @@ def _reason(error: Exception) -> str:
 LARGE = 8 * 2**20
 """Bytes from which a file is fetched so that it can be resumed."""
 _PART = 2**20
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def gather(model: str, name: str, revision: str, advance: Callable[[int], None]) -> None:
     """Fetch the file `name` of a model's `revision` into the hub cache, under its content's hash.
+    Files that the hub does not name by their SHA-256 are left to its library.
 
     advance: called with each number of new bytes, those of an earlier attempt first; what it raises
-    stops the work, and the partial file is kept. Files that the hub does not name by their SHA-256
-    are left to its library.
+    stops the work, and the partial file is kept.
 
     Raises:
         ModelError: the content differs from the hub's checksum. Also what the hub's library raises.
@@ -232,16 +209,17 @@ def gather(model: str, name: str, revision: str, advance: Callable[[int], None])
 
     url = hf_hub_url(model, name, revision=revision)
     facts = get_hf_file_metadata(url)
-    if facts.etag is None or not _SHA256.fullmatch(facts.etag):
+    etag = facts.etag or ""
+    if not re.fullmatch(r"[0-9a-f]{64}", etag):
         return
     blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model, repo_type="model")
-    place = blobs / "blobs" / facts.etag
+    place = blobs / "blobs" / etag
     place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f"{facts.etag}.bioretrieval.part")
+    part = place.with_name(f"{etag}.bioretrieval.part")
     with FileLock(part.with_suffix(".lock")):
         if not place.exists():
             _resume(facts.location, url, part, advance)
-            if sha256_of(part) != facts.etag:
+            if sha256_of(part) != etag:
                 part.unlink()
                 raise ModelError(
                     f"{model}: {name} arrived damaged (its SHA-256 is not the hub's)",

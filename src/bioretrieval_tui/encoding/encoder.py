@@ -86,11 +86,8 @@ EncoderFactory = Callable[[], Encoder]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Properties of a loaded model.
-
-    dimension: of the model's own vectors; lengths of queries and documents: tokens, special tokens
-    included; separator: fills {sep}.
-    """
+    """Properties of a loaded model. dimension: of its own vectors; lengths: in tokens, special
+    tokens included; separator: fills {sep}."""
 
     dimension: int
     query_length: int
@@ -99,10 +96,8 @@ class Shape:
 
 
 class Encoded(NamedTuple):
-    """Vectors of some inputs: float32 (rows, dimension).
-
-    rows: of the inputs; tokens: without padding; note: for the user.
-    """
+    """float32 (rows, dimension) of the inputs in `rows`. tokens: without padding; note: for the
+    user."""
 
     rows: Sequence[int]
     vectors: Vectors
@@ -139,14 +134,14 @@ class BaseEncoder(ABC):
         self._counting = threading.Lock()
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
-        """float32 (n, dimension), in the order of `texts`; see `Encoder`."""
+        """See `Encoder.encode_queries`."""
         vectors = self.plain_queries(texts, instruction=instruction)
         return extended_queries(vectors) if self.similarity == "l2" else vectors
 
     def encode_documents(
         self, documents: Sequence[Document], progress: Reporter = silent
     ) -> Vectors:
-        """float32 (n, dimension), in the order of `documents`; `progress` after each batch."""
+        """See `Encoder.encode_documents`."""
         vectors = self.plain_documents(documents, progress)
         return extended_documents(vectors) if self.similarity == "l2" else vectors
 
@@ -171,10 +166,8 @@ class BaseEncoder(ABC):
     def _encoded(
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
-        """The vectors of all inputs, in any order; closing it ends the work.
-
-        urgent: for a query, which precedes the next batch of documents.
-        """
+        """The vectors of all inputs, in any order; closing it ends the work. urgent: for a query,
+        which precedes the next batch of documents."""
 
     def _assembled(
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool, progress: Reporter

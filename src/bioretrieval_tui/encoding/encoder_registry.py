@@ -11,14 +11,8 @@ from pathlib import Path
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.encoding import device as devices
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.device import (
-    check_name,
-    engine,
-    pick,
-    precision,
-    prepare_environment,
-)
 from bioretrieval_tui.encoding.encoder import BaseEncoder, Encoder, Vectors
 from bioretrieval_tui.encoding.model_files import JOIN, files_of
 from bioretrieval_tui.encoding.recipe import (
@@ -47,7 +41,7 @@ def load_encoder(
     device: str = "auto",
     revision: str | None = None,
     reporter: Reporter = silent,
-    first: SideName = "document",
+    side: SideName = "document",
 ) -> Encoder:
     """The encoder of `model`, its models loaded at most once a process; safe from any thread.
 
@@ -56,14 +50,18 @@ def load_encoder(
 
     model: the embedded model's id (the default), a folder, or a hub id whose files are in the
     local hub cache: nothing is downloaded. recipe: how it encodes, None for the embedded model's
-    own or that of a sentence-transformers folder. Where its two sides name two models, both are
-    loaded, the `first` side's now, and `model` names the pair. revision: refuse any other.
+    own or that of a sentence-transformers folder. Where its two sides name two models, `model`
+    names the pair. revision: refuse any other. side: what it is loaded for. For queries, on
+    whatever device an index was built, `auto` means the CPU, which encodes a dozen tokens before
+    torch is imported, and of two models only the queries' must be on this machine.
 
     Raises:
         ModelError: files are missing or altered, the recipe is not supported, or the revision is
             another. UsageError: no such device name or engine.
     """
-    check_name(device)
+    devices.check_name(device)
+    if side == "query" and device == "auto":
+        device = "cpu"
     chosen = _checked(model, recipe)
     query, document = parts_of(model, chosen)
     reporter(Progress("loading model", 0, None, unit="models", note=model))
@@ -80,49 +78,28 @@ def load_encoder(
         try:
             whole += JOIN + files_of(document, of_document).revision
         except ModelError:
-            # A search does not need the documents' model.
-            if first == "document":
+            if side == "document":
                 raise
             whole += JOIN + (of_document or ABSENT)
         sides: dict[SideName, Callable[[], BaseEncoder]] = {
             "query": lambda: _one(query, of_query, device, reporter),
             "document": lambda: _one(document, of_document, device, reporter),
         }
-        found = TwoSidedEncoder(model, whole, chosen, sides, first)
+        found = TwoSidedEncoder(model, whole, chosen, sides, side)
     reporter(Progress("loading model", 1, 1, unit="models", note=model))
     return found
-
-
-def load_query_encoder(
-    model: str = embedded.MODEL_ID,
-    recipe: Encoding | None = None,
-    *,
-    device: str = "auto",
-    revision: str | None = None,
-    reporter: Reporter = silent,
-) -> Encoder:
-    """The encoder for searching an index of `model`, on whatever device the index was built.
-
-    `auto` means the CPU here: it encodes a query of a dozen tokens before torch is imported. Of a
-    pair of models only the queries' must be on this machine. Parameters and errors are those of
-    `load_encoder`.
-    """
-    where = "cpu" if device == "auto" else device
-    return load_encoder(
-        model, recipe, device=where, revision=revision, reporter=reporter, first="query"
-    )
 
 
 def prepare_query_encoder(
     model: str = embedded.MODEL_ID, recipe: Encoding | None = None, *, reporter: Reporter = silent
 ) -> None:
-    """Prepare the encoder of `load_query_encoder`, unless it is; index builds end with this.
+    """Prepare the encoder of queries on the CPU, unless it is; index builds end with this.
 
     Where OpenVINO gives other vectors than sentence-transformers, nothing is prepared and searches
     load torch. Raises as `load_encoder` does.
     """
     chosen = _checked(model, recipe)
-    if engine() != "torch" and chosen.type != "static":
+    if devices.engine() != "torch" and chosen.type != "static":
         from bioretrieval_tui.encoding.openvino_encoder import find_or_prepare
 
         find_or_prepare(parts_of(model, chosen)[0], None, reporter)
@@ -144,8 +121,8 @@ def _checked(model: str, recipe: Encoding | None) -> Encoding:
 
 def _one(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
     """The encoder of one model, loaded if it is not yet."""
-    where = "cpu" if part.recipe.type == "static" else pick(device)
-    settings = (where, engine(), precision())
+    where = "cpu" if part.recipe.type == "static" else devices.pick(device)
+    settings = (where, devices.engine(), devices.precision())
     key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)
     with _loading:
         encoder = _loaded.pop(key, None) or _load(part, revision, where, reporter)
@@ -156,12 +133,12 @@ def _one(part: ModelPart, revision: str | None, device: str, reporter: Reporter)
 
 
 def _load(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
-    prepare_environment()
+    devices.prepare_environment()
     if part.recipe.type == "static":
         from bioretrieval_tui.encoding.static_encoder import StaticEncoder
 
         return StaticEncoder(part.model, files_of(part, revision), part.recipe)
-    if device == "cpu" and engine() != "torch":
+    if device == "cpu" and devices.engine() != "torch":
         from bioretrieval_tui.encoding.openvino_encoder import prepared_encoder
 
         prepared = prepared_encoder(part, revision, reporter)

@@ -44,12 +44,8 @@ class ModelFiles:
 
 
 def files_of(part: ModelPart, revision: str | None = None) -> ModelFiles:
-    """Find and check the files of one model.
-
-    Raises:
-        ModelError: a file is missing or altered, or the files are not of `revision`.
-    """
-    prepare_environment()
+    """Find and check the files of one model. Raises ModelError where one is missing or altered, or
+    they are not of `revision`."""
     if part.adapter is None and part.model == embedded.MODEL_ID:
         found = ModelFiles(embedded.verify(), embedded.REVISION)
     elif part.adapter is None:
@@ -103,11 +99,8 @@ def model_folder(model: str, revision: str | None = None) -> Path:
 
 
 def adapter_folder(adapter: str, revision: str | None = None) -> Path:
-    """The folder that holds an adapter's config and safetensors weights.
-
-    Raises:
-        ModelError: as `model_folder`.
-    """
+    """The folder that holds an adapter's config and safetensors weights. Raises as
+    `model_folder`."""
     folder = _folder(adapter, revision, ADAPTER_CONFIG)
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(
@@ -125,11 +118,8 @@ def adapter_folder(adapter: str, revision: str | None = None) -> Path:
 
 
 def revision_of(model: str, folder: Path, weights: str = "*.safetensors") -> str:
-    """The hub's commit for a snapshot, else `sha256:` and the checksum over the weights.
-
-    Raises:
-        ModelError: a file cannot be read.
-    """
+    """The hub's commit for a snapshot, else `sha256:` and the checksum over the weights. Raises
+    ModelError where a file cannot be read."""
     if folder.parent.name == "snapshots":
         return folder.name
     digest = hashlib.sha256()
@@ -166,11 +156,8 @@ def _fetch(model: str) -> str:
 
 
 def weight_names(folder: Path) -> set[str]:
-    """Names of all weights in a model folder, read from the headers of its safetensors files.
-
-    Raises:
-        ModelError: a file is not a safetensors file, or cannot be read.
-    """
+    """Names of all weights in a model folder, from the headers of its safetensors files. Raises
+    ModelError where one cannot be read or is another kind of file."""
     from safetensors import SafetensorError, safe_open
 
     names: set[str] = set()

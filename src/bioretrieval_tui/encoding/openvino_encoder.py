@@ -21,14 +21,13 @@ import sys
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from filelock import FileLock
 
 from bioretrieval_tui.catalog.models import Encoding
@@ -92,18 +91,12 @@ class Chip(NamedTuple):
 
 
 def runtime() -> Any:
-    """The module `openvino`.
-
-    Raises:
-        ImportError: it is not installed, or not for this machine.
-    """
+    """The module `openvino`. Raises ImportError where it is not installed for this machine."""
     # Importing its command-line converter sends a usage report over the network and leaves files in
     # the user's home; openvino does without it, and starts 0.1 s sooner.
     modules: dict[str, Any] = sys.modules
     with _importing:
-        hidden = _CONVERTER not in modules
-        if hidden:
-            modules[_CONVERTER] = None
+        hidden = modules.setdefault(_CONVERTER, None) is None
         try:
             import openvino
         finally:
@@ -175,10 +168,10 @@ class PreparedKey(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
     @property
-    def name(self) -> str:
-        """The folder's name."""
+    def folder(self) -> Path:
+        """The folder of the prepared encoder."""
         canonical = msgspec.json.encode(self, order="deterministic")
-        return hashlib.sha256(canonical).hexdigest()[:32]
+        return places().cache / "encoders" / hashlib.sha256(canonical).hexdigest()[:32]
 
 
 class PreparedNote(msgspec.Struct, frozen=True):
@@ -199,8 +192,7 @@ class PreparedNote(msgspec.Struct, frozen=True):
     refused: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A folder whose files all match its note, or a refusal without files."""
 
     folder: Path
@@ -209,7 +201,7 @@ class Prepared:
 
 def find(key: PreparedKey) -> Prepared | None:
     """The prepared encoder of `key`, or None where there is no undamaged one."""
-    folder = _root() / key.name
+    folder = key.folder
     try:
         digest, _, data = (folder / NOTE).read_bytes().partition(b"\n")
         note = msgspec.json.decode(data, type=PreparedNote)
@@ -224,41 +216,6 @@ def find(key: PreparedKey) -> Prepared | None:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         _log.info("the prepared encoder %s cannot be read: %s", folder, error)
     return None
-
-
-def store(key: PreparedKey, make: Callable[[Path], PreparedNote]) -> Prepared:
-    """Make the encoder of `key` in a temporary folder and move it into the cache; call it with the
-    lock of `key` only.
-
-    make: writes the files into the given folder and returns their note.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written. Also what `make` raises.
-    """
-    target, beside = _root() / key.name, _root() / f".{key.name}"
-    shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
-    beside.mkdir()
-    try:
-        note = make(beside)
-        data = msgspec.json.encode(note)
-        # The note has a checksum too: a flipped byte in a length or a padding id would give wrong
-        # vectors as surely as one in the weights.
-        (beside / NOTE).write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
-        # A folder already there is damaged, and cannot be replaced while it has files.
-        shutil.rmtree(target, ignore_errors=True)
-        beside.rename(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    # Remove the folders prepared longest ago; a process that has one open keeps its mapped files.
-    with contextlib.suppress(OSError):  # another process may remove one at the same time
-        kept = [one for one in _root().glob("[!.]*") if one.is_dir()]
-        for folder in sorted(kept, key=lambda one: one.stat().st_mtime_ns)[:-_MOST_KEPT]:
-            shutil.rmtree(folder, ignore_errors=True)
-    return Prepared(target, note)
-
-
-def _root() -> Path:
-    return places().cache / "encoders"
 
 
 # The encoder ------------------------------------------------------------------------------------
@@ -391,14 +348,7 @@ PARITY_TEXTS = (
     "BRCA1 and BRCA2 mutations raise the risk of ovarian cancer.",
     "interleukin-6 (IL-6), TNF-\u03b1 and IFN-\u03b3 in 12.5% of samples; P < 0.001 [95% CI]",
     "\u00c9tude de la maladie de Beh\u00e7et chez l'adulte",
-    (
-        "Heart failure with preserved ejection fraction is common in older adults, and few"
-        " treatments have been shown to lengthen life. We reviewed trials of four classes of drug."
-    ),
-    (
-        "MicroRNA-21 is expressed in tumour tissue. Its knock-down slowed growth of the cells in"
-        " culture and in mice, which suggests that it could serve as a target."
-    ),
+    _LONG[:150],
     "x" * 300,
     _LONG,
     _LONG * 3,
@@ -499,7 +449,7 @@ def _traced(modules: Any, *, types: bool, pairs: bool) -> Any:
     return model
 
 
-def _take_words_out(model: Any) -> npt.NDArray[np.float32] | None:
+def _take_words_out(model: Any) -> Vectors | None:
     """Replace the table of word vectors in `model` by an input `words`; returns the table, or None.
 
     The table is a large part of a model (half of the embedded one, two thirds of a multilingual
@@ -507,18 +457,14 @@ def _take_words_out(model: Any) -> npt.NDArray[np.float32] | None:
     """
     openvino = runtime()
     ids = next(one for one in model.get_parameters() if "input_ids" in one.output(0).get_names())
-    lookups = []
-    for user in ids.output(0).get_target_inputs():
-        node = user.get_node()
-        outputs = [ids.output(0)] if node.get_type_name() == "Gather" else []
-        if node.get_type_name() == "Convert":
-            outputs = [node.output(0)]
-        for output in outputs:
-            lookups += [
-                each.get_node()
-                for each in output.get_target_inputs()
-                if each.get_node().get_type_name() == "Gather" and each.get_index() == 1
-            ]
+    users = [user.get_node() for user in ids.output(0).get_target_inputs()]
+    converted = [node.output(0) for node in users if node.get_type_name() == "Convert"]
+    lookups = [
+        user.get_node()
+        for output in (ids.output(0), *converted)
+        for user in output.get_target_inputs()
+        if user.get_node().get_type_name() == "Gather" and user.get_index() == 1
+    ]
     tables = {node.get_name(): node.input_value(0).get_node() for node in lookups}
     if len(tables) != 1:
         return None
@@ -526,7 +472,7 @@ def _take_words_out(model: Any) -> npt.NDArray[np.float32] | None:
     shape = table.output(0).get_partial_shape()
     if table.get_type_name() != "Constant" or shape.rank.get_length() != 2:
         return None
-    rows: npt.NDArray[np.float32] = np.array(table.data, dtype=np.float32)
+    rows: Vectors = np.array(table.data, dtype=np.float32)
     words = openvino.opset13.parameter([-1, -1, rows.shape[1]], openvino.Type.f32, name="words")
     lookup.output(0).replace(words.output(0))
     # Only now, since the replaced output passes its names on.
@@ -536,18 +482,9 @@ def _take_words_out(model: Any) -> npt.NDArray[np.float32] | None:
     return rows
 
 
-def lowest_cosine(
-    ours: npt.NDArray[np.float32],
-    theirs: npt.NDArray[np.float32],
-    precision: Precision,
-    *,
-    lengths: bool,
-) -> float:
-    """The lowest cosine between corresponding rows; lengths: whether lengths must agree too.
-
-    Raises:
-        ConversionRefused: it is under `LEAST_COSINE`, or a length is off.
-    """
+def lowest_cosine(ours: Vectors, theirs: Vectors, precision: Precision, *, lengths: bool) -> float:
+    """The lowest cosine between corresponding rows; lengths: whether lengths must agree too. Raises
+    ConversionRefused where it is under `LEAST_COSINE`, or a length is off."""
     a, b = ours.astype(np.float64), theirs.astype(np.float64)
     length_a, length_b = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -566,11 +503,7 @@ def lowest_cosine(
 
 
 def _compare(encoder: OpenVinoEncoder, modules: Any, shape: Shape) -> float:
-    """The lowest cosine to sentence-transformers: queries alone, queries together, documents.
-
-    Raises:
-        ConversionRefused: the vectors differ.
-    """
+    """The lowest cosine to sentence-transformers: queries alone, queries together, documents."""
     texts, recipe = PARITY_TEXTS, encoder.recipe
     query, document = (side_recipe(recipe, side) for side in ("query", "document"))
     queries = [query.query(text, separator=shape.separator) for text in texts]
@@ -578,20 +511,15 @@ def _compare(encoder: OpenVinoEncoder, modules: Any, shape: Shape) -> float:
     inputs = [document.document(one, separator=shape.separator) for one in documents]
     of_queries = _reference(modules, queries, shape.query_length, recipe)
     of_documents = _reference(modules, inputs, shape.document_length, recipe)
-    pairs = (
+    pairs: tuple[tuple[Vectors, Vectors], ...] = (
         (encoder.plain_queries(texts), of_queries),
         (np.concatenate([encoder.plain_queries([text]) for text in texts]), of_queries),
         (encoder.plain_documents(documents), of_documents),
     )
-    return min(
-        lowest_cosine(
-            ours,
-            unit_length(theirs) if encoder.normalised else theirs,
-            "bf16" if encoder.dtype == "bfloat16" else "f32",
-            lengths=not encoder.normalised,
-        )
-        for ours, theirs in pairs
-    )
+    kind: Precision = "bf16" if encoder.dtype == "bfloat16" else "f32"
+    if encoder.normalised:
+        pairs = tuple((ours, unit_length(theirs)) for ours, theirs in pairs)
+    return min(lowest_cosine(*pair, kind, lengths=not encoder.normalised) for pair in pairs)
 
 
 def _reference(
@@ -689,15 +617,46 @@ def _of_chip(machine: Chip, part: ModelPart, revision: str, reporter: Reporter) 
     found = find(key)
     if found is None:
         files = files_of(part, revision)
-        _root().mkdir(parents=True, exist_ok=True)
-        with FileLock(_root() / f"{key.name}.lock"):
+        key.folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(key.folder.with_suffix(".lock")):
             # Another process may have prepared it while we waited.
             found = find(key) or _prepare(key, files, part.recipe, reporter)
     return found
 
 
 def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Reporter) -> Prepared:
-    """Convert, compare and store the encoder of `key`, or its refusal."""
+    """Make the encoder of `key` in a temporary folder and move it into the cache."""
+    beside = key.folder.with_name(f".{key.folder.name}")
+    shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
+    beside.mkdir()
+    try:
+        try:
+            note = _converted(key, files, recipe, beside, reporter)
+        except ConversionRefused as error:
+            shutil.rmtree(beside)
+            beside.mkdir()
+            note = PreparedNote(key=key, refused=" ".join(str(error).split()))
+        data = msgspec.json.encode(note)
+        # The note has a checksum too: a flipped byte in a length or a padding id would give wrong
+        # vectors as surely as one in the weights.
+        (beside / NOTE).write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+        # A folder already there is damaged, and cannot be replaced while it has files.
+        shutil.rmtree(key.folder, ignore_errors=True)
+        beside.rename(key.folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    # Remove the folders prepared longest ago; a process that has one open keeps its mapped files.
+    with contextlib.suppress(OSError):  # another process may remove one at the same time
+        kept = [one for one in key.folder.parent.glob("[!.]*") if one.is_dir()]
+        for folder in sorted(kept, key=lambda one: one.stat().st_mtime_ns)[:-_MOST_KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
+    return Prepared(key.folder, note)
+
+
+def _converted(
+    key: PreparedKey, files: ModelFiles, recipe: Encoding, folder: Path, reporter: Reporter
+) -> PreparedNote:
+    """Convert a model into `folder` and compare it. Raises ConversionRefused."""
 
     def step(done: int) -> None:
         reporter(Progress(STAGE, done, _STEPS, unit="steps", note=key.model))
@@ -706,29 +665,19 @@ def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Re
     limit_threads()
     modules = load_modules(key.model, files, recipe)
     shape = shape_of(key.model, modules, recipe)
-
-    def make(beside: Path) -> PreparedNote:
-        step(1)
-        convert(modules, key.precision, beside, recipe)
-        sums = {}
-        for path in sorted(beside.iterdir()):
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-            sums[path.name] = sha256_of(path)
-        step(2)
-        pad = int(modules.tokenizer.pad_token_id)
-        note = PreparedNote(key=key, files=sums, pad=pad, **asdict(shape))
-        try:
-            encoder = OpenVinoEncoder(Prepared(beside, note), recipe)
-            worst = _compare(encoder, modules, shape)
-        except (ModelError, RuntimeError) as error:
-            raise ConversionRefused(str(error)) from error
-        return msgspec.structs.replace(note, worst=worst)
-
+    step(1)
+    convert(modules, key.precision, folder, recipe)
+    sums = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        sums[path.name] = sha256_of(path)
+    step(2)
+    pad = int(modules.tokenizer.pad_token_id)
+    note = PreparedNote(key=key, files=sums, pad=pad, **asdict(shape))
     try:
-        found = store(key, make)
-    except ConversionRefused as error:
-        reason = " ".join(str(error).split())
-        return store(key, lambda _: PreparedNote(key=key, refused=reason))
+        worst = _compare(OpenVinoEncoder(Prepared(folder, note), recipe), modules, shape)
+    except (ModelError, RuntimeError) as error:
+        raise ConversionRefused(str(error)) from error
     step(_STEPS)
-    return found
+    return msgspec.structs.replace(note, worst=worst)

@@ -1,8 +1,8 @@
 """Recipes: how a model encodes, as data; the tokenizer's input for each side; the hash that names a
 recipe; and the recipes that the encoders refuse.
 
-Pure functions over text. A vector that is nearly right ranks wrongly without the user seeing it, so
-an unsupported recipe is refused and never approximated.
+A vector that is nearly right ranks wrongly without the user seeing it, so an unsupported recipe is
+refused and never approximated.
 """
 
 from __future__ import annotations
@@ -84,11 +84,8 @@ class ModelPart:
 
 
 def parts_of(model: str, recipe: Encoding) -> tuple[ModelPart, ModelPart]:
-    """The parts that encode queries and documents; equal where one model does both.
-
-    model: replaces the recipe's own name where one model does both (it may be a folder), and names
-    a side without a model.
-    """
+    """The parts that encode queries and documents; equal where one model does both. model: replaces
+    the recipe's own name then (it may be a folder), and names a side without a model."""
     query, document = recipe.query or Side(), recipe.document or Side()
     names = (query.model or model, document.model or model)
     if names[0] == names[1]:
@@ -100,22 +97,16 @@ def parts_of(model: str, recipe: Encoding) -> tuple[ModelPart, ModelPart]:
     templates = [one.replace("{query}", "{text}") for one in _templates(recipe, "query")[1]]
     pair = (templates[0], templates[1]) if query.pair else None
     query = msgspec.structs.replace(query, template=templates[0], pair=pair)
-    of_query, of_document = (
-        msgspec.structs.replace(recipe, query=side, document=side) for side in (query, document)
+    first, second = (
+        ModelPart(name, side.adapter, msgspec.structs.replace(recipe, query=side, document=side))
+        for name, side in zip(names, (query, document), strict=True)
     )
-    return (
-        ModelPart(names[0], query.adapter, of_query),
-        ModelPart(names[1], document.adapter, of_document),
-    )
+    return first, second
 
 
 def reranking_recipe(model_id: str, recipe: Encoding) -> SideRecipe:
-    """The two segments that a cross-encoder reads, the query first.
-
-    Raises:
-        ModelError: as `side_recipe`; also where the recipe is not a cross-encoder's, or does not
-            make two segments.
-    """
+    """The two segments that a cross-encoder reads, the query first. Raises ModelError as
+    `side_recipe`, and where the recipe is not a cross-encoder's or does not make two segments."""
     if recipe.type != "cross-encoder":
         raise ModelError(
             f"{model_id} cannot rerank: it is a {recipe.type}, not a cross-encoder",
@@ -132,11 +123,8 @@ def reranking_recipe(model_id: str, recipe: Encoding) -> SideRecipe:
 
 
 def side_recipe(recipe: Encoding, side: SideName, *, instruction: str | None = None) -> SideRecipe:
-    """One side of `recipe`; `instruction` replaces the recipe's own where given.
-
-    Raises:
-        ModelError: a template names an unknown field, or needs a missing instruction.
-    """
+    """One side of `recipe`; `instruction` replaces the recipe's own where given. Raises ModelError
+    where a template names an unknown field, or needs a missing instruction."""
     given, templates = _templates(recipe, side)
     segments = tuple(_parse(template) for template in templates)
     chosen = instruction if instruction is not None else recipe.instruction
@@ -162,10 +150,17 @@ def recipe_hash(recipe: Encoding) -> str:
     belong to a search rather than to the vectors of an index.
     """
     models = [side.model for side in (recipe.query, recipe.document) if side and side.model]
-    canonical: dict[str, Any] = {
+    sides: dict[str, Any] = {}
+    for name in ("query", "document"):
+        side, segments = _templates(recipe, name)
+        if name == "query":
+            segments = tuple(segment.replace("{query}", "{text}") for segment in segments)
+        sides[name] = {
+            "segments": segments, "max_length": side.max_length, "adapter": side.adapter
+        }  # fmt: skip
+    canonical = {
+        **sides,
         "type": recipe.type,
-        "query": _canonical_side(recipe, "query"),
-        "document": _canonical_side(recipe, "document"),
         # One model for both sides is named by the index's own model id and revision.
         "models": models if len(set(models)) > 1 else None,
         "pooling": recipe.pooling,
@@ -178,13 +173,6 @@ def recipe_hash(recipe: Encoding) -> str:
         "instruction": recipe.instruction,
     }
     return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
-
-
-def _canonical_side(recipe: Encoding, side: SideName) -> dict[str, Any]:
-    given, segments = _templates(recipe, side)
-    if side == "query":
-        segments = tuple(segment.replace("{query}", "{text}") for segment in segments)
-    return {"segments": segments, "max_length": given.max_length, "adapter": given.adapter}
 
 
 def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
@@ -205,19 +193,13 @@ def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
 _LIBRARIES = ("transformers", "sentence-transformers", "tokenizers", "torch")
 """Packages that a recipe may require: the ones that encode here."""
 _NOT_VECTORS = {
-    "none": (
-        "it predicts masked words, and must be fine-tuned before it retrieves",
-        "use a model trained for retrieval: bioretrieval-tui list models -w role=retriever",
-    ),
-    "lexical": (
-        "it is a lexical retriever without dense vectors",
-        "every index has BM25 already; use a model that makes dense vectors",
-    ),
-    "cross-encoder": (
-        "it is a cross-encoder, which scores a query and a document together",
-        "use it to rerank, and another model for the index",
-    ),
-}
+    "none": ("it predicts masked words, and must be fine-tuned before it retrieves",
+        "use a model trained for retrieval: bioretrieval-tui list models -w role=retriever"),
+    "lexical": ("it is a lexical retriever without dense vectors",
+        "every index has BM25 already; use a model that makes dense vectors"),
+    "cross-encoder": ("it is a cross-encoder, which scores a query and a document together",
+        "use it to rerank, and another model for the index"),
+}  # fmt: skip
 
 
 def refuse_unsupported(model_id: str, recipe: Encoding) -> None:

@@ -57,20 +57,12 @@ _ENOUGH = {"float32": 0.999999, "bfloat16": 0.999, "float16": 0.999}
 """Lowest cosine of packed to padded vectors."""
 
 
-class OutOfDeviceMemory(Exception):
+_REFUSALS = (ImportError, KeyError, RuntimeError, TypeError, ValueError, AttributeError)
+"""Errors with which models refuse unknown arguments."""
+
+
+class OutOfDeviceMemory(RuntimeError):
     """The device could not hold the batch."""
-
-
-_REFUSALS = (
-    ImportError,
-    KeyError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    OutOfDeviceMemory,
-)
-"""Models refuse unknown arguments with different errors."""
 
 
 @contextlib.contextmanager
@@ -91,11 +83,11 @@ def device_memory() -> Iterator[None]:
 
 
 class DeviceWorker:
-    """A model on one device, in the device's best precision. One thread at a time runs it.
+    """A model on one device, in its best precision or in `dtype`. One thread at a time runs it.
 
     modules: a SentenceTransformer in float32 on the CPU, owned by this worker from then on; pack:
     whether to try packing, None for what suits the device; types: whether the recipe gives segments
-    to a model that knows them; dtype: replaces the best precision.
+    to a model that knows them.
     """
 
     def __init__(
@@ -123,7 +115,7 @@ class DeviceWorker:
         self._first = int(config.pad_token_id) + 1 if offset else 0
         self.packed = False
         if device.startswith("cuda") if pack is None else pack:
-            self.packed = self._try_packing()
+            self._try_packing()
 
     def launch(self, batch: Batch) -> Callable[[], Vectors]:
         """Start a batch; the function waits for its vectors, float32 (inputs, dimension).
@@ -150,15 +142,6 @@ class DeviceWorker:
             return np.array(host.numpy(), dtype=np.float32)
 
         return collect
-
-    def shrink(self, batch: Batch) -> bool:
-        """Halve the budget after `batch` did not fit; False if it was a single text."""
-        import torch
-
-        self.budget = max(_LEAST, min(self.budget, batch.padded_tokens) // 2)
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        return len(batch.rows) > 1
 
     def _padded(self, batch: Batch) -> torch.Tensor:
         import torch
@@ -211,7 +194,7 @@ class DeviceWorker:
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
-    def _try_packing(self) -> bool:
+    def _try_packing(self) -> None:
         """Switch to packing if it gives the vectors that padding gives."""
         from sentence_transformers.sentence_transformer.modules import (
             Normalize,
@@ -222,9 +205,9 @@ class DeviceWorker:
 
         kinds = [type(part) for part in self._modules]
         if kinds not in ([Transformer, Pooling], [Transformer, Pooling, Normalize]):
-            return False
+            return
         if _pooling(self._modules) not in ("cls", "mean"):
-            return False
+            return
         model = self._modules[0].model
         before = str(model.config._attn_implementation)
         known = min(50, int(model.config.vocab_size) - _FIRST_WORD)
@@ -237,14 +220,14 @@ class DeviceWorker:
             self.packed = True
             cosines = (unit_length(self.launch(batch)()) * unit_length(expected)).sum(axis=1)
             if float(cosines.min()) >= _ENOUGH[self.dtype] - 1e-6:
-                return True
+                return
             reason: object = "packed vectors differ"
-        except _REFUSALS as error:  # padding always works
+        except _REFUSALS as error:
             reason = error
+        self.packed = False
         _log.info("texts are padded on %s: %s", self.device, reason)
         with contextlib.suppress(ValueError, AttributeError):  # its attention cannot be changed
             model.set_attn_implementation(before)
-        return False
 
 
 def best_dtype(device: str) -> str:
@@ -276,11 +259,8 @@ def _attention(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention within each text of the row.
-
-    Shapes: (1, heads, tokens, width) in, (1, tokens, heads, width) out.
-    On CUDA by the kernel for unlike lengths; elsewhere (in the tests) text by text.
-    """
+    """Attention within each text of the row: (1, heads, tokens, width) in, (1, tokens, heads,
+    width) out. On CUDA by the kernel for unlike lengths; elsewhere (in the tests) text by text."""
     import torch
 
     edges, longest = kwargs["cu_seq_lens_q"], kwargs["max_length_q"]
@@ -341,8 +321,7 @@ class DevicePool:
     def encoded(
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
-        """The vectors of `inputs`, cut to `max_length` tokens, as batches are done; see
-        `BaseEncoder._encoded`."""
+        """See `BaseEncoder._encoded`."""
         if urgent and len(inputs) <= _FEW:
             batch = Batch(range(len(inputs)), self._tokenizer.tokens(inputs, max_length))
             with self.workers[0].lock.take(urgent=True), _threads(1):
@@ -404,13 +383,18 @@ class DevicePool:
         self, worker: DeviceWorker, batch: Batch, note: str | None = None
     ) -> Iterator[Encoded]:
         """Encode a batch, in halves where it does not fit, on the CPU where one input does not."""
+        import torch
+
         try:
             vectors = worker.launch(batch)()
         except OutOfDeviceMemory as error:
-            if worker.shrink(batch):
+            worker.budget = max(_LEAST, min(worker.budget, batch.padded_tokens) // 2)
+            if worker.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+            if len(batch.rows) > 1:
                 size = f"batches are reduced to {worker.budget:,} tokens"
+                note = f"{worker.device} is short of memory: {size}"
                 for half in batch.halves():
-                    note = f"{worker.device} is short of memory: {size}"
                     yield from self._fitted(worker, half, note)
                 return
             if worker.device == "cpu":
@@ -467,13 +451,8 @@ class TorchEncoder(BaseEncoder):
 def load_torch_encoder(
     model_id: str, files: ModelFiles, recipe: Encoding, device: str, dtype: str | None = None
 ) -> TorchEncoder:
-    """The encoder of the model in `files` on `device`, or on several separated by commas.
-
-    dtype: of the computation; None for what suits each device.
-
-    Raises:
-        ModelError: the recipe is not supported, or the files do not load.
-    """
+    """The encoder of the model in `files` on `device`, or on several separated by commas, in
+    `dtype` or what suits each. Raises ModelError where the files do not load."""
     spare = [load_modules(model_id, files, recipe)]
     shape = shape_of(model_id, spare[0], recipe)
     end = None if recipe.append is None else spare[0].tokenizer.eos_token_id

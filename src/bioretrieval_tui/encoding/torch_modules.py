@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import torch
 
 _PLACE = re.compile(
-    r"(?:.*\.)?layer\.(\d+)\.output\.adapters\.[^.]+\.((?:adapter_down\.0|adapter_up)\.(?:weight|bias))"
+    r"(?:.*\.)?layer\.(\d+)\.output\.adapters\.[^.]+\.((adapter_down\.0|adapter_up)\.(weight|bias))"
 )
 _FAMILIES = ("bert", "roberta", "xlm-roberta")
 _REQUIRED: dict[str, object] = {

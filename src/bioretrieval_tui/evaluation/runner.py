@@ -26,7 +26,6 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
 from bioretrieval_tui.encoding.encoder_registry import (
     load_encoder,
-    load_query_encoder,
     prepare_query_encoder,
 )
 from bioretrieval_tui.encoding.recipe import recipe_hash
@@ -644,7 +643,9 @@ def ensure_index(
     if (model, recipe) != (embedded.MODEL_ID, None):
         if vectors:
             # Only the model's files tell its revision, and a run needs this encoder anyway.
-            facts = facts_of(load_query_encoder(model, recipe, device=device, reporter=reporter))
+            facts = facts_of(
+                load_encoder(model, recipe, device=device, reporter=reporter, side="query")
+            )
         else:
             # BM25 does not depend on the model's files: the name will do.
             used = recipe or facts.recipe

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +19,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder
-from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
@@ -61,22 +61,22 @@ NEIGHBOURS = 3
 
 
 def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
-    """The encoder of an index, by model, recipe and revision."""
-    return load_query_encoder(
+    """The encoder of an index, by model, recipe and revision. Raises as `load_encoder` and
+    `check_fit` do."""
+    encoder = load_encoder(
         manifest.model,
         manifest.recipe,
         device=device,
         revision=None if manifest.revision == ANY_REVISION else manifest.revision,
         reporter=reporter,
+        side="query",
     )
+    check_fit(manifest, encoder)
+    return encoder
 
 
 def check_fit(manifest: Manifest, encoder: Encoder) -> None:
-    """Refuse an encoder whose vectors are not comparable with those of the index.
-
-    Raises:
-        IndexFault: model, revision, recipe, dimension or similarity differ.
-    """
+    """Raise IndexFault where vectors of this encoder are not comparable with those of the index."""
     revision = encoder.revision if manifest.revision == ANY_REVISION else manifest.revision
     pairs = {
         "model": (manifest.model, encoder.model_id),
@@ -128,12 +128,13 @@ class SearchEngine:
             NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
             not here. UsageError: an impossible name or device.
         """
-        with contextlib.ExitStack() as failed:
-            engine = cls(open_index(name, vectors=ready), device=device)
-            failed.callback(engine.close)
+        engine = cls(open_index(name, vectors=ready), device=device)
+        try:
             if ready:
                 engine.load(reporter)
-            failed.pop_all()
+        except BaseException:
+            engine.close()
+            raise
         return engine
 
     def load(self, reporter: Reporter = silent) -> Encoder:
@@ -141,20 +142,19 @@ class SearchEngine:
         with self._loading:
             if self._encoder is None:
                 _ = self.index.vectors  # without them there is no use for a model
-                encoder = encoder_of(self.index.manifest, device=self._device, reporter=reporter)
-                check_fit(self.index.manifest, encoder)
-                self._encoder = encoder
+                manifest = self.index.manifest
+                self._encoder = encoder_of(manifest, device=self._device, reporter=reporter)
             return self._encoder
 
-    def search(self, query: Query, allowed: Iterable[int] | None = None) -> SearchResult:
-        """The hits of a query; allowed: permitted labels, None for all.
+    def search(self, query: Query) -> SearchResult:
+        """The hits of a query.
 
         Raises:
             UsageError: an impossible query (see `Query.checked`) or a filter that does not parse.
             IndexFault: the index is damaged. ModelError: its model does not load.
         """
         query = query.checked()
-        kept = self._allowed(query.where, allowed)
+        kept = self._allowed(query.where)
         labels, scores, found = self._ranked(query, kept)
         among = labels[: max(DEPTH, query.k)]
         empty = query.mode != "dense" and not weighted_terms(query.text)
@@ -172,36 +172,27 @@ class SearchEngine:
     def rank(
         self, text: str, k: int, mode: str = "hybrid", *, instruction: str | None = None
     ) -> list[tuple[str, float]]:
-        """Ids and scores of the best `k`, best first.
-
-        Raises as `search` does.
-        """
+        """Ids and scores of the best `k`, best first. Raises as `search` does."""
         query = Query(text=text, k=k, mode=mode, instruction=instruction).checked()
         labels, scores, _ = self._ranked(query, None)
         ids = self.index.documents.ids(labels[:k].tolist())
         return list(zip(ids, scores[:k].tolist(), strict=True))
 
     def similar(self, identifier: str, k: int = 10, where: str = "") -> SearchResult:
-        """The documents most like the one of this id, without itself; hybrid.
-
-        Raises:
-            NotFoundError: no document of this id. Otherwise as `search`.
-        """
-        label, document = self._found(identifier)
+        """The documents most like the one of this id, without itself; hybrid. Raises NotFoundError
+        where there is none of this id, otherwise as `search` does."""
+        label, document = self.found(identifier)
         vector = self.index.vectors.take(np.array([label], dtype=np.int64))[0]
-        vector = query_like(self.index, vector)
         return self._like(document, vector, k, where, own=label)
 
     def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:
         """The documents most like one outside this index. Raises as `search` does."""
-        vector = query_like(self.index, self.load().encode_documents([document])[0])
+        vector = self.load().encode_documents([document])[0]
         return self._like(document, vector, k, where, own=-1)
 
     def explain(self, query: Query, identifiers: Sequence[str]) -> list[Explanation]:
-        """Why documents were found, in the order of `identifiers`; unknown ids are left out.
-
-        Raises as `search` does.
-        """
+        """Why documents were found, in the order of `identifiers`; unknown ids are left out. Raises
+        as `search` does."""
         query, index = query.checked(), self.index
         known = index.documents.labels(identifiers)
         labels = [known[one] for one in identifiers if one in known]
@@ -246,15 +237,8 @@ class SearchEngine:
         best = int(np.argmax(similarities))
         return spans[best], float(similarities[best])
 
-    def document_named(self, identifier: str) -> Document:
-        """The document of an id. Raises NotFoundError if there is none."""
-        return self._found(identifier)[1]
-
-    def close(self) -> None:
-        """Close the index."""
-        self.index.close()
-
-    def _found(self, identifier: str) -> tuple[int, Document]:
+    def found(self, identifier: str) -> tuple[int, Document]:
+        """The label and the document of an id. Raises NotFoundError if there is none."""
         found = self.index.documents.find(identifier)
         if found is None:
             raise NotFoundError(
@@ -263,14 +247,18 @@ class SearchEngine:
             )
         return found
 
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
     def _ranked(self, query: Query, allowed: Labels | None) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
         vector, terms = self._vector(query), self._terms(query)
         found = gather(self.index, vector, terms, max(DEPTH, query.k), allowed)
         if vector is None:
-            return found.lexical_list.labels, found.lexical_list.scores, found
+            return *found.lexical_list, found
         if not len(found.lexical_list.labels):
-            return found.dense_list.labels, found.dense_list.scores, found
+            return *found.dense_list, found
         return self._hybrid(found, vector, terms, allowed)
 
     def _hybrid(
@@ -284,6 +272,7 @@ class SearchEngine:
         self, document: Document, vector: Floats, k: int, where: str, own: int
     ) -> SearchResult:
         query = Query(text=f"{document.title} {document.text}", k=k, where=where).checked()
+        vector = query_like(self.index, vector)
         allowed, terms = self._allowed(where), self._terms(query)
         found = gather(self.index, vector, terms, max(DEPTH, k + 1), allowed)
         labels, scores, found = self._hybrid(found, vector, terms, allowed)
@@ -297,21 +286,17 @@ class SearchEngine:
         """The query's vector, float32 (dimension,); None in mode lexical."""
         if query.mode == "lexical":
             return None
-        vectors = self.load().encode_queries([query.text], instruction=query.instruction)
-        vector: Floats = vectors[0]
+        vector: Floats
+        (vector,) = self.load().encode_queries([query.text], instruction=query.instruction)
         return vector
 
     def _terms(self, query: Query) -> Terms:
         return [] if query.mode == "dense" else weighted_terms(query.text)
 
-    def _allowed(self, where: str, among: Iterable[int] | None = None) -> Labels | None:
-        """The labels of `among` that match the filter, ascending; None for all."""
-        allowed = None if among is None else np.unique(np.fromiter(among, dtype=np.int64))
-        if where.strip():
-            fields = self.index.fields
-            kept = fields.select(fields.parse(where))
-            allowed = kept if allowed is None else np.intersect1d(allowed, kept, assume_unique=True)
-        return allowed
+    def _allowed(self, where: str) -> Labels | None:
+        """The labels that match the filter, ascending; None for all."""
+        fields = self.index.fields
+        return fields.select(fields.parse(where)) if where.strip() else None
 
     def _facets(self, labels: Labels) -> tuple[Facet, ...]:
         """The facets of these documents, without the fields that none of them has."""
@@ -358,11 +343,8 @@ def reranked(
     """The hits, the first `most` of them sorted by the cross-encoder's scores, ties in their order;
     the others follow in their order, without a rerank score.
 
-    It takes seconds rather than milliseconds. `reporter` is called after each batch; what it raises
-    stops the work.
-
-    Raises:
-        ModelError: the model gives values that are not numbers.
+    It takes seconds rather than milliseconds. Calls `reporter`, and raises, as
+    `CrossEncoder.scores` does.
     """
     documents = [Document(hit.id, hit.title, hit.text) for hit in hits[:most]]
     scores = encoder.scores(query, documents, reporter).tolist()
@@ -376,11 +358,8 @@ def reranked(
 def near_query(
     query: str, documents: Sequence[Document], *, reporter: Reporter = silent
 ) -> list[float]:
-    """The cosine of each document to the query by the embedded model, in their order.
-
-    Raises:
-        ModelError: the model is missing or altered.
-    """
+    """The cosine of each document to the query by the embedded model, in their order. Raises
+    ModelError where that is missing or altered."""
     if not documents:
         return []
     encoder = load_encoder(embedded.MODEL_ID, embedded.RECIPE, reporter=reporter)
@@ -405,7 +384,6 @@ def near_index(
         if not others:
             return [None] * len(documents)
         encoder = encoder_of(index.manifest, device="auto", reporter=reporter)
-        check_fit(index.manifest, encoder)
         nearness = {}
         for one, vector in zip(others, encoder.encode_documents(others, reporter), strict=True):
             _, found = index.vectors.search(query_like(index, vector), NEIGHBOURS, None)

@@ -73,11 +73,8 @@ class RankedList(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Documents with both scores.
-
-    labels: ascending, int64 (n,); dense, lexical: the score of each, float32 (n,), zeros for an
-    unused retriever; dense_list, lexical_list: the result of each retriever.
-    """
+    """Documents with both scores. labels: ascending, int64 (n,); dense, lexical: the score of each,
+    float32 (n,), zeros for an unused retriever."""
 
     labels: Labels
     dense: Floats
@@ -93,13 +90,11 @@ def gather(
     depth: int,
     allowed: Labels | None = None,
 ) -> Candidates:
-    """The top `depth` of each retriever.
+    """The top `depth` of each retriever. Raises IndexFault where the index is damaged, or the
+    vector is of another dimension.
 
     vector: of the query, float32 (dimension,), None for no dense retrieval; terms: from the lexical
     analyser, with weights, empty for no BM25; allowed: permitted labels, None for all.
-
-    Raises:
-        IndexFault: the index is damaged, or the vector is of another dimension.
     """
     dense_list = lexical_list = RankedList(np.zeros(0, np.int64), np.zeros(0, np.float32))
     if vector is not None:
@@ -143,13 +138,7 @@ def hybrid_scores(
     index: OpenIndex, found: Candidates, vector: Floats, terms: Terms, allowed: Labels | None
 ) -> tuple[Candidates, Floats]:
     """The candidates, including those that only the moved query finds, and their scores, float32
-    (n,).
-
-    vector: of the query, float32 (dimension,); terms, allowed: as given to `gather`.
-
-    Raises:
-        IndexFault: the index is damaged.
-    """
+    (n,). Parameters and errors are those of `gather`."""
     depth = max(DEPTH, len(found.dense_list.labels))
     count = min(depth, index.manifest.documents if allowed is None else len(allowed))
     reference = padded(found.lexical_list.scores, count)

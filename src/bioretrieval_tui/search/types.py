@@ -1,7 +1,5 @@
-"""Query, hits and explanations of a search, and the web address of a document.
-
-Plain values, which are also sent to and from the search process. A number is a PMID only where the
-corpus says so: SciFact's ids look like PMIDs.
+"""Query, hits and explanations of a search, as sent to and from the search process; the web address
+of a document.
 """
 
 from __future__ import annotations
@@ -21,8 +19,8 @@ Mode = Literal["hybrid", "dense", "lexical"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 """hybrid, the default: dense and BM25 together; dense: vectors alone; lexical: BM25 alone."""
 Order = Literal["relevance", "date"]
+"""By date the newest come first."""
 ORDERS: tuple[Order, ...] = get_args(Order)
-
 MOST_HITS = 10_000
 MOST_CHARACTERS = 100_000
 """Longest query; far more than any model reads."""
@@ -31,12 +29,8 @@ RERANKED = 50
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A query.
-
-    k: number of hits; mode: see `MODES`; where: a filter over the documents' fields, in the filter
-    language of the catalogue; order: of the hits, by date newest first; instruction: replaces the
-    recipe's task instruction.
-    """
+    """A query. k: number of hits; where: a filter over the documents' fields, in the filter
+    language of the catalogue; instruction: replaces the recipe's task instruction."""
 
     text: str
     k: int = 10
@@ -46,19 +40,14 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instruction: str | None = None
 
     def checked(self) -> Query:
-        """The query, cut to what can be encoded.
-
-        Raises:
-            UsageError: an empty query, an unknown mode or order, an impossible number of hits.
-        """
+        """The query, cut to what can be encoded. Raises UsageError where it is empty, of an unknown
+        mode or order, or asks for an impossible number of hits."""
         if self.mode not in MODES:
-            raise UsageError(
-                f"there is no search mode {self.mode!r}", remedy=f"use {', '.join(MODES)}"
-            )
+            said = f"there is no search mode {self.mode!r}"
+            raise UsageError(said, remedy=f"use {', '.join(MODES)}")
         if self.order not in ORDERS:
-            raise UsageError(
-                f"hits cannot be sorted by {self.order!r}", remedy=f"use {' or '.join(ORDERS)}"
-            )
+            said = f"hits cannot be sorted by {self.order!r}"
+            raise UsageError(said, remedy=f"use {' or '.join(ORDERS)}")
         if not 1 <= self.k <= MOST_HITS:
             raise UsageError(f"{self.k} hits cannot be asked for", remedy=f"use 1 to {MOST_HITS:,}")
         if not any(letter.isprintable() and not letter.isspace() for letter in self.text):
@@ -77,11 +66,8 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One document found.
-
-    rank: from 1; title and text: as the corpus has them, not cleaned for a terminal; url: the
-    document's page where one is known; score: what the hits are ordered by.
-    """
+    """One document found. rank: from 1; title, text: not cleaned for a terminal; url: the
+    document's page where one is known; score: what the hits are ordered by."""
 
     rank: int
     id: str
@@ -123,11 +109,8 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first (or newest first), with counts.
-
-    fitting: documents that match the filter, None without one; facets: over the top `among`
-    documents; note: for the user, such as a query of stop words only.
-    """
+    """Hits in their order. fitting: documents that match the filter, None without one; facets: over
+    the top `among` documents; note: for the user, such as a query of stop words only."""
 
     hits: tuple[Hit, ...]
     fitting: int | None = None
@@ -146,7 +129,8 @@ _ARXIV = re.compile(
 
 
 def document_url(document: Document, ids: str | None = None) -> str | None:
-    """The page of a document, or None; ids: the kind of ids in its index, such as `pmid`."""
+    """The page of a document, or None. ids: the kind of ids in its index, such as `pmid`; a number
+    is a PMID only where the corpus says so, since SciFact's ids look like PMIDs."""
     known = {str(key).lower(): value for key, value in document.metadata.items()}
     if own := _web_address(known.get("url")):
         return own
@@ -167,12 +151,12 @@ def document_url(document: Document, ids: str | None = None) -> str | None:
 
 def _web_address(value: Any) -> str | None:
     """`value` if it is an http or https address of printable ASCII without blanks."""
-    if not isinstance(value, str) or len(value) > 2_000:
-        return None
-    if not value.isascii() or not value.isprintable() or " " in value:
+    if not isinstance(value, str) or len(value) > 2_000 or " " in value:
         return None
     try:
         parts = urlsplit(value)
     except ValueError:
         return None
-    return value if parts.scheme in ("http", "https") and parts.hostname else None
+    printable = value.isascii() and value.isprintable()
+    named = parts.scheme in ("http", "https") and parts.hostname
+    return value if printable and named else None
