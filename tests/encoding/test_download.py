@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from hub_server import COMMIT, Hub, hub
-from tiny_models import save_adapter, save_bert
+from tiny_models import recipe
 
+from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.encoding.download import missing_models
 from bioretrieval_tui.encoding.model_files import model_folder
 from bioretrieval_tui.errors import ModelError
@@ -36,10 +37,18 @@ def tried(work):
 """
 
 
+def save_files(folder: Path, *names: str) -> Path:
+    """A model that nothing loads: its weights, its tokenizer, its settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or ("config.json", "tokenizer.json", "model.safetensors"):
+        (folder / name).write_bytes(b"{}" * 1_000_000 if name.endswith("s") else b"{}")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with needed and unneeded files."""
-    folder = save_bert(tmp_path_factory.mktemp("repository") / "tiny")
+    folder = save_files(tmp_path_factory.mktemp("repository") / "tiny")
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     (folder / "code.py").write_text("raise SystemExit")
     (folder / "README.md").write_text("about")
@@ -236,12 +245,8 @@ def test_a_repository_of_pickles_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_models_of_a_recipe_are_named(tmp_path: Path) -> None:
-    from tiny_models import recipe
-
-    from bioretrieval_tui.catalog.models import Side
-
-    here = save_bert(tmp_path / "here")
-    adapter = save_adapter(tmp_path / "adapter", "x", 1)
+    here = save_files(tmp_path / "here")
+    adapter = save_files(tmp_path / "adapter", "adapter_config.json", "adapter.safetensors")
     one = recipe(
         query=Side(model="no-such/query", adapter=str(adapter)),
         document=Side(model=str(here), adapter="no-such/adapter"),
@@ -251,7 +256,7 @@ def test_missing_models_of_a_recipe_are_named(tmp_path: Path) -> None:
 
 
 def test_all_shards_of_the_weights_must_be_present(tmp_path: Path) -> None:
-    folder = save_bert(tmp_path / "parts")
+    folder = save_files(tmp_path / "parts")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     index = folder / "model.safetensors.index.json"

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 from precisions import FLOAT32, Precision
-from tiny_models import recipe, save_bert
+from tiny_models import recipe
 
 from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.documents.document import Document
@@ -24,13 +24,13 @@ from bioretrieval_tui.encoding.model_files import files_of
 from bioretrieval_tui.encoding.openvino_encoder import (
     STAGE,
     ConversionRefused,
-    OpenVinoEncoder,
+    OpenVinoEngine,
     Prepared,
     PreparedKey,
     PreparedNote,
     find_or_prepare,
     lowest_cosine,
-    prepared_encoder,
+    prepared_engine,
 )
 from bioretrieval_tui.encoding.recipe import ModelPart
 from bioretrieval_tui.progress import Progress
@@ -39,11 +39,6 @@ FILES = ["graph.blob", "note.json", "tokenizer.json", "words.npy"]
 RECIPE = recipe(document=Side(template="{title} {text}", max_length=40))
 Pinned = tuple[ModelPart, str]
 """A model and the revision that is asked for."""
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("tiny") / "bert")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +91,7 @@ def test_a_prepared_encoder_is_found_without_its_model(
     assert found is not None
     assert seen == []
     assert found.note.worst >= FLOAT32.least
-    assert prepared_encoder(*model, lambda _: None) is not None
+    assert prepared_engine(*model, lambda _: None) is not None
 
 
 def cut(path: Path) -> None:
@@ -186,7 +181,7 @@ def test_a_cache_that_cannot_be_written_costs_only_speed(home: Path, model: Pinn
     home.mkdir()
     (home / "cache").write_text("a file where the folder should be")
     notes: list[str | None] = []
-    assert prepared_encoder(*model, lambda step: notes.append(step.note)) is None
+    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
     assert "cannot be written" in str(notes[-1])
 
 
@@ -196,7 +191,7 @@ def test_vectors_that_differ_are_refused_once(
     strict = dict.fromkeys(openvino_encoder.LEAST_COSINE, 1.1)
     monkeypatch.setattr(openvino_encoder, "LEAST_COSINE", strict)
     notes: list[str | None] = []
-    assert prepared_encoder(*model, lambda step: notes.append(step.note)) is None
+    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
     assert "differ from sentence-transformers" in str(notes[-1])
     assert len(notes) == 4
     # The next process does not try again, and needs no model to know.
@@ -234,7 +229,7 @@ def test_a_model_that_cannot_be_traced_is_refused(
 
     monkeypatch.setattr(BertModel, "forward", refuse)
     notes: list[str | None] = []
-    assert prepared_encoder(*model, lambda step: notes.append(step.note)) is None
+    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
     assert "cannot be converted" in str(notes[-1])
 
 
@@ -254,11 +249,13 @@ def test_two_processes_prepare_an_encoder_once(home: Path, tiny: Path) -> None:
 import sys
 sys.path.insert(0, sys.argv[2])
 from test_openvino import RECIPE
-from bioretrieval_tui.encoding.openvino_encoder import prepared_encoder
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.encoding.openvino_encoder import prepared_engine
 from bioretrieval_tui.encoding.recipe import ModelPart
 seen = []
 part = ModelPart(sys.argv[1], None, RECIPE)
-encoder = prepared_encoder(part, None, lambda step: seen.append(step.stage))
+engine = prepared_engine(part, None, lambda step: seen.append(step.stage))
+encoder = Encoder("tiny", "", RECIPE, lambda _: engine)
 print(len(seen), encoder.encode_queries(["the liver"])[0, :4].round(4).tolist())
 """
     here = str(Path(__file__).parent)
@@ -331,17 +328,19 @@ def test_the_user_can_force_torch(
     home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
     from bioretrieval_tui.encoding.encoder_registry import load_encoder
-    from bioretrieval_tui.encoding.torch_encoder import TorchEncoder
+    from bioretrieval_tui.encoding.torch_encoder import TorchEngine
     from bioretrieval_tui.errors import UsageError
 
     monkeypatch.setenv("BIORETRIEVAL_ENGINE", "torch")
     forced = load_encoder(str(tiny), RECIPE, device="cpu")
     prepare_query_encoder(str(tiny), RECIPE)
-    assert isinstance(forced, TorchEncoder)
+    assert isinstance(forced.engine("query"), TorchEngine)
     assert not (home / "cache" / "encoders").exists()
     monkeypatch.delenv("BIORETRIEVAL_ENGINE")
     quick = load_encoder(str(tiny), RECIPE, device="cpu")
-    assert isinstance(quick, OpenVinoEncoder) == (openvino_encoder.chip() is not None)
+    assert isinstance(quick.engine("query"), OpenVinoEngine) == (
+        openvino_encoder.chip() is not None
+    )
     documents = [Document("1", "", "the liver"), Document("2", "Title", "x " * 90)]
     precision.agree(quick.encode_documents(documents), forced.encode_documents(documents))
     assert forced.tokens == quick.tokens

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_models import SAVE, recipe, save_bert
+from tiny_models import SAVE, recipe
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import torch_encoder
+from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer, Tokens
 from bioretrieval_tui.encoding.torch_encoder import (
-    DevicePool,
     DeviceWorker,
-    TorchEncoder,
+    TorchEngine,
     best_dtype,
 )
 from bioretrieval_tui.encoding.torch_modules import load_modules, shape_of
@@ -32,11 +32,6 @@ DOCUMENTS = [Document(str(n), "", "gene " * (1 + n * 37 % 36)) for n in range(60
 IDS = ([2, 5, 6, 7, 3], [2, 9, 3], [2] + [8, 4] * 12 + [3], [2, 3])
 BATCH = Batch(range(4), [Tokens(ids) for ids in IDS])
 PAIRS = Batch(range(4), [Tokens(ids, [0] * 2 + [1] * (len(ids) - 2)) for ids in IDS])
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("tiny") / "bert")
 
 
 def modules_of(folder: Path, **changes: object) -> Any:
@@ -74,10 +69,12 @@ class Small:
         return worker
 
 
-def encoder_with(small: Small, devices: list[str]) -> TorchEncoder:
+def encoder_with(small: Small, devices: list[str]) -> Encoder:
     modules = modules_of(small.folder)
-    pool = DevicePool("tiny", TextTokenizer.of("tiny", modules.tokenizer), devices, small)
-    return TorchEncoder("tiny", "r", recipe(), shape_of("tiny", modules, recipe()), pool)
+    shape = shape_of("tiny", modules, recipe())
+    tokenizer = TextTokenizer.of("tiny", modules.tokenizer)
+    engine = TorchEngine("tiny", "r", shape, tokenizer, devices, small)
+    return Encoder("tiny", "r", recipe(), lambda _: engine)
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +85,14 @@ def expected(tiny: Path) -> np.ndarray:
 def test_a_batch_that_does_not_fit_is_halved_with_a_note(tiny: Path, expected: np.ndarray) -> None:
     small = Small(tiny, {"cpu:0": 150})
     encoder = encoder_with(small, ["cpu:0"])
-    encoder.pool.workers[0].budget = 1000
+    encoder.engine("document").workers[0].budget = 1000
     steps: list[Progress] = []
     vectors = encoder.encode_documents(DOCUMENTS, steps.append)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     notes = [step.note for step in steps if step.note]
     assert notes
     assert notes[-1].startswith("cpu:0 is short of memory: batches are reduced to ")
-    assert 64 <= encoder.pool.workers[0].budget <= 150
+    assert 64 <= encoder.engine("document").workers[0].budget <= 150
     assert [step.done for step in steps] == sorted({step.done for step in steps})
     assert steps[-1].done == 60
     # What was learnt holds: a second round meets no full memory.
@@ -133,7 +130,7 @@ def test_two_devices_share_the_work(tiny: Path, expected: np.ndarray) -> None:
     encoder = encoder_with(small, ["cpu:0", "cpu:1"])
     assert encoder.device == "cpu:0,cpu:1"
     meet = threading.Barrier(2, timeout=60)
-    for worker in encoder.pool.workers:
+    for worker in encoder.engine("document").workers:
         worker.budget = 60
         first = worker._modules[0]
 
@@ -164,7 +161,7 @@ def test_a_cancel_ends_every_worker(tiny: Path, devices: list[str]) -> None:
         raise InterruptedByUser("enough")
 
     encoder = encoder_with(Small(tiny, {}), devices)
-    for worker in encoder.pool.workers:
+    for worker in encoder.engine("document").workers:
         worker.budget = 60
     running = threading.active_count()
     with pytest.raises(InterruptedByUser):
@@ -175,8 +172,8 @@ def test_a_cancel_ends_every_worker(tiny: Path, devices: list[str]) -> None:
 
 def test_an_error_of_a_worker_is_raised_to_the_caller(tiny: Path) -> None:
     encoder = encoder_with(Small(tiny, {}), ["cpu:0", "cpu:1"])
-    encoder.pool.workers[1]._modules = [lambda _: 1 / 0]
-    encoder.pool.workers[0]._modules = [lambda _: 1 / 0]
+    encoder.engine("document").workers[1]._modules = [lambda _: 1 / 0]
+    encoder.engine("document").workers[0]._modules = [lambda _: 1 / 0]
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(DOCUMENTS)
 

@@ -17,11 +17,11 @@ import numpy.typing as npt
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.device import check_name, pick, prepare_environment, silence
-from bioretrieval_tui.encoding.encoder import refuse_no_numbers
+from bioretrieval_tui.encoding.encoder import Shape, refuse_no_numbers
 from bioretrieval_tui.encoding.model_files import files_of
 from bioretrieval_tui.encoding.recipe import ModelPart, recipe_hash, reranking_recipe
 from bioretrieval_tui.encoding.token_batches import TextTokenizer
-from bioretrieval_tui.encoding.torch_encoder import DevicePool, DeviceWorker
+from bioretrieval_tui.encoding.torch_encoder import DeviceWorker, TorchEngine
 from bioretrieval_tui.encoding.torch_modules import LOCAL, checked_length, explained
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -75,8 +75,8 @@ class CrossEncoder:
         self.device = pick(device).partition(",")[0]
         spare = [_load_scorer(model_id, files.folder)]
         tokenizer = spare[0].tokenizer
-        self._length = checked_length(model_id, self._side, spare[0][0].model, tokenizer)
-        self._separator = str(tokenizer.sep_token or "")
+        length = checked_length(model_id, self._side, spare[0][0].model, tokenizer)
+        shape = Shape(1, length, length, str(tokenizer.sep_token or ""))
         texts = TextTokenizer.of(model_id, tokenizer)
 
         def make(name: str) -> DeviceWorker:
@@ -84,7 +84,7 @@ class CrossEncoder:
             types = recipe.token_type_ids is not False
             return DeviceWorker(scorer, name, texts.pad, types=types, dtype="float32")
 
-        self._pool = DevicePool(model_id, texts, [self.device], make)
+        self._engine = TorchEngine(model_id, self.revision, shape, texts, [self.device], make)
 
     def scores(
         self, query: str, documents: Sequence[Document], progress: Reporter = silent
@@ -94,11 +94,12 @@ class CrossEncoder:
         `progress` is called after each batch; what it raises stops the work.
         """
         scores = np.zeros(len(documents), dtype=np.float32)
+        shape = self._engine.shape
         inputs = [
-            self._side.document(one, separator=self._separator, query=query) for one in documents
+            self._side.document(one, separator=shape.separator, query=query) for one in documents
         ]
         done = 0
-        parts = self._pool.encoded(inputs, self._length, urgent=False)
+        parts = self._engine.encoded(inputs, shape.document_length, urgent=False)
         with contextlib.closing(parts):
             for part in parts:
                 scores[list(part.rows)] = part.vectors[:, 0]

@@ -1,4 +1,4 @@
-"""Load the encoder of a model id and its recipe, once per process; two models as one encoder.
+"""Load the encoder of a model id and its recipe, each model once per process.
 
 Importing this module loads no model library; `load_encoder` does.
 """
@@ -6,14 +6,12 @@ Importing this module loads no model library; `load_encoder` does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bioretrieval_tui.catalog.models import Encoding, Similarity
-from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding import device as devices
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import BaseEncoder, Encoder, Vectors
+from bioretrieval_tui.encoding.encoder import Encoder, Engine
 from bioretrieval_tui.encoding.model_files import JOIN, files_of
 from bioretrieval_tui.encoding.recipe import (
     ModelPart,
@@ -30,7 +28,7 @@ ABSENT = "absent"
 """The documents' part of a revision where only the queries' model is on this machine."""
 _KEPT = 3
 """Models that stay loaded, the least recently used leaving first: a pair and the embedded one."""
-_loaded: dict[tuple[str | None, ...], BaseEncoder] = {}
+_loaded: dict[tuple[str | None, ...], Engine] = {}
 _loading = threading.Lock()
 
 
@@ -65,9 +63,9 @@ def load_encoder(
     chosen = _checked(model, recipe)
     query, document = parts_of(model, chosen)
     reporter(Progress("loading model", 0, None, unit="models", note=model))
-    found: Encoder
     if query == document:
-        found = _one(query, revision, device, reporter)
+        engine = _engine(query, revision, device, reporter)
+        found = Encoder(model, engine.revision, chosen, lambda _: engine)
     else:
         of_query = of_document = None
         if revision is not None:
@@ -81,11 +79,12 @@ def load_encoder(
             if side == "document":
                 raise
             whole += JOIN + (of_document or ABSENT)
-        sides: dict[SideName, Callable[[], BaseEncoder]] = {
-            "query": lambda: _one(query, of_query, device, reporter),
-            "document": lambda: _one(document, of_document, device, reporter),
-        }
-        found = TwoSidedEncoder(model, whole, chosen, sides, side)
+
+        def load(name: SideName) -> Engine:
+            part = (query, of_query) if name == "query" else (document, of_document)
+            return _engine(*part, device, reporter)
+
+        found = Encoder(model, whole, chosen, load, side)
     reporter(Progress("loading model", 1, 1, unit="models", note=model))
     return found
 
@@ -119,92 +118,31 @@ def _checked(model: str, recipe: Encoding | None) -> Encoding:
     return chosen
 
 
-def _one(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
-    """The encoder of one model, loaded if it is not yet."""
+def _engine(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:
+    """The engine of one model, loaded if it is not yet."""
     where = "cpu" if part.recipe.type == "static" else devices.pick(device)
     settings = (where, devices.engine(), devices.precision())
     key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)
     with _loading:
-        encoder = _loaded.pop(key, None) or _load(part, revision, where, reporter)
-        _loaded[key] = encoder
+        engine = _loaded.pop(key, None) or _load(part, revision, where, reporter)
+        _loaded[key] = engine
         while len(_loaded) > _KEPT:
             del _loaded[next(iter(_loaded))]
-    return encoder
+    return engine
 
 
-def _load(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
+def _load(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:
     devices.prepare_environment()
     if part.recipe.type == "static":
-        from bioretrieval_tui.encoding.static_encoder import StaticEncoder
+        from bioretrieval_tui.encoding.static_encoder import StaticEngine
 
-        return StaticEncoder(part.model, files_of(part, revision), part.recipe)
+        return StaticEngine(part.model, files_of(part, revision), part.recipe)
     if device == "cpu" and devices.engine() != "torch":
-        from bioretrieval_tui.encoding.openvino_encoder import prepared_encoder
+        from bioretrieval_tui.encoding.openvino_encoder import prepared_engine
 
-        prepared = prepared_encoder(part, revision, reporter)
+        prepared = prepared_engine(part, revision, reporter)
         if prepared is not None:
             return prepared
-    from bioretrieval_tui.encoding.torch_encoder import load_torch_encoder
+    from bioretrieval_tui.encoding.torch_encoder import load_torch_engine
 
-    return load_torch_encoder(part.model, files_of(part, revision), part.recipe, device)
-
-
-class TwoSidedEncoder:
-    """Two models as one encoder: one for queries, one for documents, each loaded when needed.
-
-    See `Encoder` for the members. sides: load the encoder of a side, called at most once each;
-    first: the side that is loaded now.
-
-    Raises (on construction, and when the other side is first used):
-        ModelError: a side cannot be loaded, or the two dimensions differ.
-    """
-
-    def __init__(
-        self,
-        model_id: str,
-        revision: str,
-        recipe: Encoding,
-        sides: Mapping[SideName, Callable[[], BaseEncoder]],
-        first: SideName,
-    ) -> None:
-        self.model_id = model_id
-        self.revision = revision
-        self.recipe = recipe
-        self.recipe_hash = recipe_hash(recipe)
-        self._sides = sides
-        self._loaded: dict[SideName, BaseEncoder] = {}
-        self._loading = threading.Lock()
-        one = self.side(first)
-        self.dimension, self.normalised = one.dimension, one.normalised
-        self.similarity: Similarity = one.similarity
-        self.device, self.dtype = one.device, one.dtype
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of documents encoded since loading, padding left out."""
-        return self._loaded["document"].tokens if "document" in self._loaded else 0
-
-    def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
-        """See `Encoder.encode_queries`."""
-        return self.side("query").encode_queries(texts, instruction=instruction)
-
-    def encode_documents(
-        self, documents: Sequence[Document], progress: Reporter = silent
-    ) -> Vectors:
-        """See `Encoder.encode_documents`."""
-        return self.side("document").encode_documents(documents, progress)
-
-    def side(self, name: SideName) -> BaseEncoder:
-        """The encoder of one side, loaded now if it is not yet."""
-        with self._loading:
-            if name not in self._loaded:
-                found = self._sides[name]()
-                others = {one.dimension for one in self._loaded.values()} - {found.dimension}
-                if others:
-                    raise ModelError(
-                        f"the models of {self.model_id} do not belong together: vectors of"
-                        f" {found.dimension} and of {others.pop()} components",
-                        remedy="correct the models in its encoding",
-                    )
-                self._loaded[name] = found
-            return self._loaded[name]
+    return load_torch_engine(part.model, files_of(part, revision), part.recipe, device)

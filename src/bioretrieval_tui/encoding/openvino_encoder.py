@@ -41,7 +41,7 @@ from bioretrieval_tui.encoding.device import (
     precision,
     usable_cores,
 )
-from bioretrieval_tui.encoding.encoder import BaseEncoder, Encoded, Shape, Vectors, unit_length
+from bioretrieval_tui.encoding.encoder import Encoded, Encoder, Engine, Shape, Vectors, unit_length
 from bioretrieval_tui.encoding.model_files import ModelFiles, files_of
 from bioretrieval_tui.encoding.recipe import ModelPart, SideInput, recipe_hash, side_recipe
 from bioretrieval_tui.encoding.token_batches import (
@@ -221,21 +221,18 @@ def find(key: PreparedKey) -> Prepared | None:
 # The encoder ------------------------------------------------------------------------------------
 
 
-class OpenVinoEncoder(BaseEncoder):
-    """A prepared encoder; see `encoder.Encoder` for the members.
-
-    Safe to call from several threads. A waiting query precedes the next batch of documents.
+class OpenVinoEngine(Engine):
+    """A prepared model.
 
     Raises (on construction):
         ModelError: OpenVINO does not load the files.
     """
 
-    def __init__(self, found: Prepared, recipe: Encoding) -> None:
+    def __init__(self, found: Prepared) -> None:
         note = found.note
         self._precision = note.key.precision
-        model, dtype = note.key.model, DTYPES[self._precision]
         shape = Shape(note.dimension, note.query_length, note.document_length, note.separator)
-        super().__init__(model, note.key.revision, recipe, shape, dtype=dtype)
+        super().__init__(note.key.revision, shape, dtype=DTYPES[self._precision])
         self._folder = found.folder
         self._tokenizer = TextTokenizer(read_tokenizer(found.folder / TOKENIZER), note.pad)
         try:
@@ -255,7 +252,7 @@ class OpenVinoEncoder(BaseEncoder):
         self._inputs = frozenset(one.get_any_name() for one in queries.inputs)
         self._request = queries.create_infer_request()
 
-    def _encoded(
+    def encoded(
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
         if urgent and len(inputs) <= _FEW:
@@ -439,8 +436,10 @@ def _traced(modules: Any, *, types: bool, pairs: bool) -> Any:
     with torch.no_grad(), warnings.catch_warnings():
         # The tracer warns of every branch; `_compare` checks the result.
         warnings.simplefilter("ignore")
-        inputs = tuple(example.values())
-        decoder = TorchScriptPythonDecoder(Whole().eval(), example_input=inputs)
+        inputs, unchecked = tuple(example.values()), {"check_trace": False}
+        decoder = TorchScriptPythonDecoder(
+            Whole().eval(), example_input=inputs, trace_kwargs=unchecked
+        )
         frontend = FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(decoder))
     for name in example:
@@ -502,7 +501,7 @@ def lowest_cosine(ours: Vectors, theirs: Vectors, precision: Precision, *, lengt
     return worst
 
 
-def _compare(encoder: OpenVinoEncoder, modules: Any, shape: Shape) -> float:
+def _compare(encoder: Encoder, modules: Any, shape: Shape) -> float:
     """The lowest cosine to sentence-transformers: queries alone, queries together, documents."""
     texts, recipe = PARITY_TEXTS, encoder.recipe
     query, document = (side_recipe(recipe, side) for side in ("query", "document"))
@@ -548,10 +547,10 @@ def _reference(
 # Finding or preparing it ------------------------------------------------------------------------
 
 
-def prepared_encoder(
+def prepared_engine(
     part: ModelPart, revision: str | None, reporter: Reporter
-) -> OpenVinoEncoder | None:
-    """The CPU encoder of one model, prepared first if the cache has no undamaged one.
+) -> OpenVinoEngine | None:
+    """The CPU engine of one model, prepared first if the cache has no undamaged one.
 
     revision: refuse any other, None for any. The model's files are read where the cache has none,
     or where only they tell the revision.
@@ -566,14 +565,14 @@ def prepared_encoder(
     if found is None:
         return None
     try:
-        return OpenVinoEncoder(found, part.recipe)
+        return OpenVinoEngine(found)
     except ModelError as error:
         _report_torch(reporter, part.model, error.line())
         return None
 
 
 def find_or_prepare(part: ModelPart, revision: str | None, reporter: Reporter) -> Prepared | None:
-    """The prepared encoder of one model; parameters and errors are those of `prepared_encoder`."""
+    """The prepared encoder of one model; parameters and errors are those of `prepared_engine`."""
     try:
         if part.recipe.pooling == "last" or part.recipe.append is not None:
             # Such models are large decoders, for which OpenVINO has shown no gain.
@@ -676,7 +675,9 @@ def _converted(
     pad = int(modules.tokenizer.pad_token_id)
     note = PreparedNote(key=key, files=sums, pad=pad, **asdict(shape))
     try:
-        worst = _compare(OpenVinoEncoder(Prepared(folder, note), recipe), modules, shape)
+        engine = OpenVinoEngine(Prepared(folder, note))
+        encoder = Encoder(key.model, key.revision, recipe, lambda _: engine)
+        worst = _compare(encoder, modules, shape)
     except (ModelError, RuntimeError) as error:
         raise ConversionRefused(str(error)) from error
     step(_STEPS)

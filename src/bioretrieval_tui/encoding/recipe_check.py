@@ -15,11 +15,11 @@ import numpy as np
 from bioretrieval_tui.catalog.models import CheckVector, Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-from bioretrieval_tui.encoding.encoder import BaseEncoder
+from bioretrieval_tui.encoding.encoder import Encoder, Engine
 from bioretrieval_tui.encoding.model_files import ModelFiles, files_of, weight_names
 from bioretrieval_tui.encoding.recipe import ModelPart, SideName, parts_of, refuse_unsupported
-from bioretrieval_tui.encoding.static_encoder import StaticEncoder
-from bioretrieval_tui.encoding.torch_encoder import load_torch_encoder
+from bioretrieval_tui.encoding.static_encoder import StaticEngine
+from bioretrieval_tui.encoding.torch_encoder import load_torch_engine
 from bioretrieval_tui.encoding.torch_modules import stated_pooling
 from bioretrieval_tui.errors import ModelError
 
@@ -64,21 +64,22 @@ def check_model(
             said = f"{fitting:.2f} for a relevant text, {other:.2f} for another"
             yield _judged("scores", fitting > other, said, _FETCH_OR_CORRECT, "note")
             return
-        encoders: dict[SideName, BaseEncoder] = {}
+        engines: dict[SideName, Engine] = {}
         for side, part in zip(_SIDES, (query, document), strict=True):
             if side == "document" and part == query:
-                encoders[side] = encoders["query"]
+                engines[side] = engines["query"]
                 continue
             files = files_of(part)
             yield from _about_files(part, files)
-            encoders[side] = (
-                StaticEncoder(part.model, files, part.recipe)
+            engines[side] = (
+                StaticEngine(part.model, files, part.recipe)
                 if part.recipe.type == "static"
-                else load_torch_encoder(part.model, files, part.recipe, "cpu", "float32")
+                else load_torch_engine(part.model, files, part.recipe, "cpu", "float32")
             )
-        yield from _about_vectors(encoders, dimension)
+        whole = Encoder(model, "", recipe, engines.__getitem__)
+        yield from _about_vectors(whole, dimension)
         if recipe.check is not None:
-            yield _published(encoders[recipe.check.side], recipe.check)
+            yield _published(whole, recipe.check)
     except ModelError as error:
         remedy = error.remedy or f"{_FETCH_OR_CORRECT} in your overlay"
         yield RecipeCheck(model, "missing", error.message, remedy)
@@ -124,11 +125,9 @@ def _about_files(part: ModelPart, files: ModelFiles) -> Iterator[RecipeCheck]:
         yield _judged("pooling", same, said, "correct `pooling` in its encoding in your overlay")
 
 
-def _about_vectors(
-    encoders: dict[SideName, BaseEncoder], dimension: int | None
-) -> Iterator[RecipeCheck]:
-    queries = encoders["query"].plain_queries([one.title for one in _SAMPLES])
-    documents = encoders["document"].plain_documents(_SAMPLES)
+def _about_vectors(encoder: Encoder, dimension: int | None) -> Iterator[RecipeCheck]:
+    queries = encoder.plain_queries([one.title for one in _SAMPLES])
+    documents = encoder.plain_documents(_SAMPLES)
     for side, vectors in zip(_SIDES, (queries, documents), strict=True):
         width = vectors.shape[1]
         fits = dimension is None or width == dimension
@@ -138,7 +137,7 @@ def _about_vectors(
         if np.allclose(vectors[0], vectors[1], atol=1e-4):
             said = f"two different texts have the same vector as a {side}"
             yield RecipeCheck("vectors", "missing", said, "get its files again")
-    if encoders["document"].similarity == "l2":
+    if encoder.similarity == "l2":
         scores = -((queries[:, None] - documents[None]) ** 2).sum(axis=2)
     else:
         scores = queries @ documents.T
@@ -148,7 +147,7 @@ def _about_vectors(
     yield _judged("ranking", right == 2, said, _COMPARE, "note")
 
 
-def _published(encoder: BaseEncoder, check: CheckVector) -> RecipeCheck:
+def _published(encoder: Encoder, check: CheckVector) -> RecipeCheck:
     """Compare with the first components of a vector that the authors publish."""
     if check.side == "query":
         vector = encoder.plain_queries([check.text])[0]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.encoding.encoder import BaseEncoder, Encoded, Shape, Vectors
+from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape, Vectors
 from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.recipe import SideInput, read_settings, side_recipe
 from bioretrieval_tui.encoding.token_batches import encodable, read_tokenizer
@@ -26,11 +26,10 @@ _TABLES = ("embeddings", "embedding.weight")
 """The table's name in files of model2vec and of sentence-transformers."""
 
 
-class StaticEncoder(BaseEncoder):
-    """An encoder without a neural network; see `encoder.Encoder` for the members.
+class StaticEngine(Engine):
+    """An engine without a neural network. A text without a known word has a zero vector.
 
-    files: a folder with model.safetensors, tokenizer.json and config.json. Safe to call from
-    several threads. A text without a known word has a zero vector.
+    files: a folder with model.safetensors, tokenizer.json and config.json.
 
     Raises (on construction):
         ModelError: a file is missing or malformed.
@@ -53,18 +52,17 @@ class StaticEncoder(BaseEncoder):
             side_recipe(recipe, side).max_length or _ENDLESS for side in ("query", "document")
         )
         shape = Shape(int(self._table.shape[1]), query, document, separator="")
-        super().__init__(model_id, files.revision, recipe, shape)
+        super().__init__(files.revision, shape)
         if recipe.normalise is None:
-            own = read_settings(files.folder / "config.json").get("normalize")
-            self.normalised = self.normalised or bool(own)
+            self.normalised = bool(read_settings(files.folder / "config.json").get("normalize"))
 
-    def _encoded(
+    def encoded(
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
         del urgent  # a text takes microseconds
         for start in range(0, len(inputs), _CHUNK):
             texts = [encodable(one.first) for one in inputs[start : start + _CHUNK]]
-            vectors = np.zeros((len(texts), self._shape.dimension), dtype=np.float32)
+            vectors = np.zeros((len(texts), self.shape.dimension), dtype=np.float32)
             tokens = 0
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
             for row, encoding in enumerate(encodings):

@@ -23,7 +23,7 @@ import numpy as np
 
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding.device import PriorityLock, limit_threads, precision
-from bioretrieval_tui.encoding.encoder import BaseEncoder, Encoded, Shape, Vectors, unit_length
+from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape, Vectors, unit_length
 from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.recipe import SideInput
 from bioretrieval_tui.encoding.token_batches import (
@@ -284,13 +284,13 @@ def _attention(
 # All devices ----------------------------------------------------------------------------------
 
 
-class DevicePool:
+class TorchEngine(Engine):
     """A model on one or several devices.
 
     devices: their names, the first of which encodes queries; make: makes the worker of a device.
     Each worker takes the next batch when it is ready; a batch that does not fit is halved, down to
     one input, which the CPU encodes if need be. A waiting query precedes the next batch of the
-    first worker. Safe to use from several threads.
+    first worker.
 
     Raises (on construction):
         ModelError: a device cannot hold the model.
@@ -299,6 +299,8 @@ class DevicePool:
     def __init__(
         self,
         model_id: str,
+        revision: str,
+        shape: Shape,
         tokenizer: TextTokenizer,
         devices: Sequence[str],
         make: Callable[[str], DeviceWorker],
@@ -314,14 +316,13 @@ class DevicePool:
                 f"there is too little memory for {model_id} on {','.join(devices)}",
                 remedy="use --device cpu",
             ) from error
-        self.device = ",".join(worker.device for worker in self.workers)
         self._fallback: DeviceWorker | None = None
         self._making_fallback = threading.Lock()
+        super().__init__(revision, shape, device=",".join(devices), dtype=self.workers[0].dtype)
 
     def encoded(
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
-        """See `BaseEncoder._encoded`."""
         if urgent and len(inputs) <= _FEW:
             batch = Batch(range(len(inputs)), self._tokenizer.tokens(inputs, max_length))
             with self.workers[0].lock.take(urgent=True), _threads(1):
@@ -432,26 +433,10 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class TorchEncoder(BaseEncoder):
-    """An encoder of one model by torch; see `encoder.Encoder` for the members."""
-
-    def __init__(
-        self, model_id: str, revision: str, recipe: Encoding, shape: Shape, pool: DevicePool
-    ) -> None:
-        dtype = pool.workers[0].dtype
-        super().__init__(model_id, revision, recipe, shape, device=pool.device, dtype=dtype)
-        self.pool = pool
-
-    def _encoded(
-        self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
-    ) -> Generator[Encoded]:
-        return self.pool.encoded(inputs, max_length, urgent=urgent)
-
-
-def load_torch_encoder(
+def load_torch_engine(
     model_id: str, files: ModelFiles, recipe: Encoding, device: str, dtype: str | None = None
-) -> TorchEncoder:
-    """The encoder of the model in `files` on `device`, or on several separated by commas, in
+) -> TorchEngine:
+    """The engine of the model in `files` on `device`, or on several separated by commas, in
     `dtype` or what suits each. Raises ModelError where the files do not load."""
     spare = [load_modules(model_id, files, recipe)]
     shape = shape_of(model_id, spare[0], recipe)
@@ -468,5 +453,4 @@ def load_torch_encoder(
         types = recipe.token_type_ids is not False
         return DeviceWorker(modules, name, tokenizer.pad, types=types, dtype=dtype)
 
-    pool = DevicePool(model_id, tokenizer, device.split(","), make)
-    return TorchEncoder(model_id, files.revision, recipe, shape, pool)
+    return TorchEngine(model_id, files.revision, shape, tokenizer, device.split(","), make)
