@@ -39,7 +39,7 @@ def modules_of(folder: Path, **changes: object) -> Any:
 
 
 def run(worker: DeviceWorker, batch: Batch) -> np.ndarray:
-    return worker.launch(batch)()
+    return worker.launch(batch)().vectors
 
 
 class Small:

@@ -75,7 +75,7 @@ def fetch_missing(
     Raises:
         ModelError: it cannot be downloaded, or the user declined.
     """
-    from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
+    from bioretrieval_tui.encoding.model_files import fetch_model, missing_models, plan_download
 
     if not (download or can_confirm()):
         return
@@ -84,7 +84,7 @@ def fetch_missing(
         tell(plan.line())
         if not download and not click.confirm("Fetch it?", default=False, err=True):
             raise ModelError(f"{name} is not on this machine", remedy="add --download to fetch it")
-        fetch_model(name, reporter=reporter, plan=plan)
+        fetch_model(plan, reporter)
 
 
 def _by_hub_id(found: Catalogue, model: str) -> Model | None:

@@ -27,11 +27,8 @@ _GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 
 
 def check_name(device: str) -> str:
-    """`device` as given, if it is auto, cpu, mps, cuda, cuda:N or several cuda:N; loads nothing.
-
-    Raises:
-        UsageError: it is none of these, or names one device twice.
-    """
+    """`device` as given; loads nothing. Raises UsageError where it is not auto, cpu, mps, cuda,
+    cuda:N or several cuda:N, or names one twice."""
     names = device.split(",")
     if not _DEVICE.fullmatch(device) or len(set(map(_number, names))) < len(names):
         raise UsageError(
@@ -109,11 +106,8 @@ def usable_cores() -> int:
 
 
 def prepare_environment() -> None:
-    """Set the variables that the model libraries read on import; call before importing them.
-
-    No telemetry, and no progress bars or advice on a terminal that the app draws on; no network
-    at all under BIORETRIEVAL_OFFLINE=1.
-    """
+    """Set the variables that the model libraries read on import: no telemetry, no progress bars or
+    advice on a terminal that the app draws on; no network at all under BIORETRIEVAL_OFFLINE=1."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
@@ -139,10 +133,8 @@ def silence() -> None:
 
 
 class PriorityLock:
-    """A lock that urgent callers get before all others.
-
-    Long work takes it once per batch, so that a query waits for one batch at most.
-    """
+    """A lock that urgent callers get before all others. Long work takes it once per batch, so that
+    a query waits for one batch at most."""
 
     def __init__(self) -> None:
         self._free = threading.Condition()

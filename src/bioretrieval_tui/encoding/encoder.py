@@ -1,6 +1,5 @@
-"""An encoder: templates, checks, unit length, and Euclidean distance by inner products.
-
-Independent of model libraries; engines turn texts into the vectors of one model.
+"""An encoder: templates, checks, unit length, and Euclidean distance by inner products. Engines
+turn texts into the vectors of one model.
 
 An index computes inner products only. For models whose authors rank by Euclidean distance, a
 document x and a query q get additional components, such that their inner product is exactly
@@ -61,10 +60,8 @@ class Encoded(NamedTuple):
 
 
 class Engine(ABC):
-    """Computes the vectors of one model; safe to call from several threads.
-
-    normalised: whether its own files ask for vectors of length 1.
-    """
+    """Computes the vectors of one model; safe to call from several threads. normalised: whether its
+    own files ask for vectors of length 1."""
 
     def __init__(
         self, revision: str, shape: Shape, *, device: str = "cpu", dtype: str = "float32"
@@ -139,20 +136,16 @@ class Encoder:
             return self._engines[side]
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
-        """float32 (n, dimension), in the order of `texts`.
-
-        instruction: replaces the recipe's own; recipes without {instruction} ignore it.
-        """
+        """float32 (n, dimension), in the order of `texts`. instruction: replaces the recipe's own;
+        recipes without {instruction} ignore it."""
         vectors = self.plain_queries(texts, instruction=instruction)
         return extended_queries(vectors) if self.similarity == "l2" else vectors
 
     def encode_documents(
         self, documents: Sequence[Document], progress: Reporter = silent
     ) -> Vectors:
-        """float32 (n, dimension), in the order of `documents`.
-
-        `progress` receives the documents done after each batch; what it raises stops the work.
-        """
+        """float32 (n, dimension), in the order of `documents`. `progress` receives the documents
+        done after each batch; what it raises stops the work."""
         vectors = self.plain_documents(documents, progress)
         return extended_documents(vectors) if self.similarity == "l2" else vectors
 

@@ -1,7 +1,5 @@
-"""Check that a local model does what its recipe in the catalogue says: `doctor --model`.
-
-Everything is computed in float32, as the published check vectors were; `openvino_encoder` compares
-other precisions with it.
+"""Check that a local model does what its recipe in the catalogue says (`doctor --model`), in
+float32, as the published check vectors were; `openvino_encoder` compares other precisions with it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ import numpy as np
 
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding.device import PriorityLock, limit_threads, precision
-from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape, Vectors, unit_length
+from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape, unit_length
 from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.recipe import SideInput
 from bioretrieval_tui.encoding.token_batches import (
@@ -117,12 +117,8 @@ class DeviceWorker:
         if device.startswith("cuda") if pack is None else pack:
             self._try_packing()
 
-    def launch(self, batch: Batch) -> Callable[[], Vectors]:
-        """Start a batch; the function waits for its vectors, float32 (inputs, dimension).
-
-        Raises:
-            OutOfDeviceMemory: nothing was computed.
-        """
+    def launch(self, batch: Batch) -> Callable[[], Encoded]:
+        """Start a batch; the function waits for its vectors. Raises OutOfDeviceMemory."""
         import torch
 
         done: Any = None
@@ -136,10 +132,10 @@ class DeviceWorker:
             else:
                 host = vectors.cpu()
 
-        def collect() -> Vectors:
+        def collect() -> Encoded:
             if done is not None:
                 done.synchronize()
-            return np.array(host.numpy(), dtype=np.float32)
+            return Encoded(batch.rows, np.array(host.numpy(), dtype=np.float32), batch.tokens)
 
         return collect
 
@@ -214,11 +210,12 @@ class DeviceWorker:
         ids = [_FIRST_WORD + (7 * place) % known for place in range(33)]
         batch = Batch(range(5), [Tokens(ids[:length]) for length in (9, 2, 33, 17, 3)])
         try:
-            expected = self.launch(batch)()
+            expected = self.launch(batch)().vectors
             AttentionInterface.register(PACKED, _attention)
             model.set_attn_implementation(PACKED)
             self.packed = True
-            cosines = (unit_length(self.launch(batch)()) * unit_length(expected)).sum(axis=1)
+            packed = self.launch(batch)().vectors
+            cosines = (unit_length(packed) * unit_length(expected)).sum(axis=1)
             if float(cosines.min()) >= _ENOUGH[self.dtype] - 1e-6:
                 return
             reason: object = "packed vectors differ"
@@ -231,7 +228,7 @@ class DeviceWorker:
 
 
 def best_dtype(device: str) -> str:
-    """The precision that the user forces, else the fastest exact enough one of `device`."""
+    """The precision that the user forces, else the fastest of `device` that is exact enough."""
     import torch
 
     forced = precision()
@@ -289,11 +286,8 @@ class TorchEngine(Engine):
 
     devices: their names, the first of which encodes queries; make: makes the worker of a device.
     Each worker takes the next batch when it is ready; a batch that does not fit is halved, down to
-    one input, which the CPU encodes if need be. A waiting query precedes the next batch of the
-    first worker.
-
-    Raises (on construction):
-        ModelError: a device cannot hold the model.
+    one input, which the CPU encodes if need be. Raises ModelError where a device cannot hold the
+    model.
     """
 
     def __init__(
@@ -369,16 +363,18 @@ class TorchEngine(Engine):
         self, worker: DeviceWorker, batches: Iterator[Batch], *, urgent: bool
     ) -> Iterator[Encoded]:
         """Run batches until there are none, one being computed while the one before is read."""
-        launched: deque[tuple[Batch, Callable[[], Vectors]]] = deque()
+        launched: deque[Callable[[], Encoded]] = deque()
         for piece in (part for batch in batches for part in batch.parts(worker.budget)):
             with worker.lock.take(urgent=urgent):
                 try:
-                    launched.append((piece, worker.launch(piece)))
+                    launched.append(worker.launch(piece))
                 except OutOfDeviceMemory:
-                    yield from _collected(launched, 0)
+                    yield from (collect() for collect in launched)
+                    launched.clear()
                     yield from self._fitted(worker, piece)
-            yield from _collected(launched, 1)
-        yield from _collected(launched, 0)
+            if len(launched) > 1:
+                yield launched.popleft()()
+        yield from (collect() for collect in launched)
 
     def _fitted(
         self, worker: DeviceWorker, batch: Batch, note: str | None = None
@@ -387,7 +383,7 @@ class TorchEngine(Engine):
         import torch
 
         try:
-            vectors = worker.launch(batch)()
+            found = worker.launch(batch)()
         except OutOfDeviceMemory as error:
             worker.budget = max(_LEAST, min(worker.budget, batch.padded_tokens) // 2)
             if worker.device.startswith("cuda"):
@@ -408,16 +404,7 @@ class TorchEngine(Engine):
             note = f"{worker.device} is out of memory: the CPU encodes what does not fit"
             yield from self._fitted(self._fallback, batch, note)
             return
-        yield Encoded(batch.rows, vectors, batch.tokens, note)
-
-
-def _collected(
-    launched: deque[tuple[Batch, Callable[[], Vectors]]], left: int
-) -> Iterator[Encoded]:
-    """Wait for the launched batches until `left` of them are left."""
-    while len(launched) > left:
-        batch, collect = launched.popleft()
-        yield Encoded(batch.rows, collect(), batch.tokens)
+        yield found._replace(note=note)
 
 
 @contextlib.contextmanager

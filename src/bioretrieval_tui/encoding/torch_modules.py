@@ -53,11 +53,8 @@ _ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 
 
 def add_adapter(model: Any, folder: Path) -> None:
-    """Add the adapter in `folder` to a transformers model, in place.
-
-    Raises:
-        ModelError: it is another kind of adapter, made for another model, or damaged.
-    """
+    """Add the adapter in `folder` to a transformers model, in place. Raises ModelError where it is
+    of another kind, made for another model, or damaged."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -172,11 +169,8 @@ def explained(model_id: str, folder: Path) -> Iterator[None]:
 
 def load_modules(model_id: str, files: ModelFiles, recipe: Encoding) -> Any:
     """A SentenceTransformer on the CPU in float32, from local files only, without the model's own
-    code, ready to use.
-
-    Raises:
-        ModelError: the recipe is not supported, the files do not load, or lack most weights.
-    """
+    code. Raises ModelError where the recipe is not supported, or the files do not load or lack most
+    weights."""
     refuse_unsupported(model_id, recipe)
     prepare_environment()
     import torch
@@ -250,11 +244,8 @@ def _refuse_parts(model_id: str, folder: Path) -> None:
 
 
 def shape_of(model_id: str, modules: Any, recipe: Encoding) -> Shape:
-    """The dimension, input lengths and separator that `modules` and `recipe` give together.
-
-    Raises:
-        ModelError: the recipe asks for more tokens than the model takes, or neither says how many.
-    """
+    """The dimension, input lengths and separator that `modules` and `recipe` give together. Raises
+    as `checked_length`."""
     sides = (side_recipe(recipe, "query"), side_recipe(recipe, "document"))
     query, document = (
         checked_length(model_id, side, modules[0].model, modules.tokenizer) for side in sides
@@ -264,11 +255,8 @@ def shape_of(model_id: str, modules: Any, recipe: Encoding) -> Shape:
 
 
 def checked_length(model_id: str, side: SideRecipe, model: Any, tokenizer: Any) -> int:
-    """Tokens of one input, special tokens included: the recipe's number, else the model's.
-
-    Raises:
-        ModelError: the recipe asks for more tokens than the model takes, or neither says how many.
-    """
+    """Tokens of one input, special tokens included: the recipe's number, else the model's. Raises
+    ModelError where the recipe asks for more than the model takes, or neither says how many."""
     positions = getattr(model.config, "max_position_embeddings", None)
     # RoBERTa and its kin count positions from padding_idx + 1, so two of them are never used.
     if positions and model.config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):

@@ -565,13 +565,13 @@ def _opened(
     """
     find_parts(Path(request.folder), request.split)  # before a download
     if request.download:
-        from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
+        from bioretrieval_tui.encoding.model_files import fetch_model, missing_models, plan_download
 
         for model, recipe in request.models():
             for missing in missing_models(model, recipe):
                 plan = plan_download(missing)
                 remark(plan.line())
-                fetch_model(missing, reporter=reporter, plan=plan)
+                fetch_model(plan, reporter)
     if catalogue is None:
         from bioretrieval_tui.catalog.compiled import load
 

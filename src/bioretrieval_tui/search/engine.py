@@ -25,17 +25,8 @@ from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
-from bioretrieval_tui.search.hybrid import (
-    DEPTH,
-    Candidates,
-    Floats,
-    Labels,
-    Terms,
-    by_score,
-    gather,
-    hybrid_scores,
-    query_like,
-)
+from bioretrieval_tui.search import hybrid
+from bioretrieval_tui.search.hybrid import DEPTH, Candidates, Floats, Labels, Terms
 from bioretrieval_tui.search.types import (
     RERANKED,
     Explanation,
@@ -197,7 +188,7 @@ class SearchEngine:
         known = index.documents.labels(identifiers)
         labels = [known[one] for one in identifiers if one in known]
         vector, terms = self._vector(query), self._terms(query)
-        found = gather(index, vector, terms, DEPTH, self._allowed(query.where))
+        found = hybrid.gather(index, vector, terms, DEPTH, self._allowed(query.where))
         dense_ranks, lexical_ranks = found.dense_list.ranks(), found.lexical_list.ranks()
         wanted = np.array(labels, dtype=np.int64)
         dense: dict[int, float] = {}
@@ -254,7 +245,7 @@ class SearchEngine:
     def _ranked(self, query: Query, allowed: Labels | None) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
         vector, terms = self._vector(query), self._terms(query)
-        found = gather(self.index, vector, terms, max(DEPTH, query.k), allowed)
+        found = hybrid.gather(self.index, vector, terms, max(DEPTH, query.k), allowed)
         if vector is None:
             return *found.lexical_list, found
         if not len(found.lexical_list.labels):
@@ -264,17 +255,17 @@ class SearchEngine:
     def _hybrid(
         self, found: Candidates, vector: Floats, terms: Terms, allowed: Labels | None
     ) -> tuple[Labels, Floats, Candidates]:
-        found, scores = hybrid_scores(self.index, found, vector, terms, allowed)
-        order = by_score(found.labels, scores)
+        found, scores = hybrid.hybrid_scores(self.index, found, vector, terms, allowed)
+        order = hybrid.by_score(found.labels, scores)
         return found.labels[order], scores[order], found
 
     def _like(
         self, document: Document, vector: Floats, k: int, where: str, own: int
     ) -> SearchResult:
         query = Query(text=f"{document.title} {document.text}", k=k, where=where).checked()
-        vector = query_like(self.index, vector)
+        vector = hybrid.query_like(self.index, vector)
         allowed, terms = self._allowed(where), self._terms(query)
-        found = gather(self.index, vector, terms, max(DEPTH, k + 1), allowed)
+        found = hybrid.gather(self.index, vector, terms, max(DEPTH, k + 1), allowed)
         labels, scores, found = self._hybrid(found, vector, terms, allowed)
         others = np.flatnonzero(labels != own)[:k]
         return SearchResult(
@@ -348,10 +339,11 @@ def reranked(
     """
     documents = [Document(hit.id, hit.title, hit.text) for hit in hits[:most]]
     scores = encoder.scores(query, documents, reporter).tolist()
-    best = []
-    for rank, place in enumerate(sorted(range(len(scores)), key=lambda one: -scores[one]), start=1):
-        by_retriever = replace(hits[place].scores, rerank=scores[place])
-        best.append(replace(hits[place], rank=rank, score=scores[place], scores=by_retriever))
+    read = sorted(zip(hits[:most], scores, strict=True), key=lambda pair: -pair[1])
+    best = (
+        replace(hit, rank=rank, score=score, scores=replace(hit.scores, rerank=score))
+        for rank, (hit, score) in enumerate(read, start=1)
+    )
     return (*best, *hits[most:])
 
 
@@ -386,6 +378,6 @@ def near_index(
         encoder = encoder_of(index.manifest, device="auto", reporter=reporter)
         nearness = {}
         for one, vector in zip(others, encoder.encode_documents(others, reporter), strict=True):
-            _, found = index.vectors.search(query_like(index, vector), NEIGHBOURS, None)
+            _, found = index.vectors.search(hybrid.query_like(index, vector), NEIGHBOURS, None)
             nearness[one.id] = float(np.mean(found)) if len(found) else 0.0
         return [nearness.get(one.id) for one in documents]
