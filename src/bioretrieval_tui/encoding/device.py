@@ -118,7 +118,6 @@ def prepare_environment() -> None:
 
 
 def offline() -> bool:
-    """Whether the user forbids the network."""
     return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 

@@ -119,7 +119,6 @@ def _checked(model: str, recipe: Encoding | None) -> Encoding:
 
 
 def _engine(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:
-    """The engine of one model, loaded if it is not yet."""
     where = "cpu" if part.recipe.type == "static" else devices.pick(device)
     settings = (where, devices.engine(), devices.precision())
     key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)

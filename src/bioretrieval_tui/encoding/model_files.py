@@ -76,11 +76,8 @@ def files_of(part: ModelPart, revision: str | None = None) -> ModelFiles:
 
 
 def model_folder(model: str, revision: str | None = None) -> Path:
-    """The folder that holds `model`'s config, tokenizer and safetensors weights.
-
-    Raises:
-        ModelError: it is neither a folder nor in the hub cache, or has no safetensors weights.
-    """
+    """The folder that holds `model`'s config, tokenizer and safetensors weights. Raises ModelError
+    where it is neither a folder nor in the hub cache, or has no safetensors weights."""
     folder = _folder(model, revision, "config.json")
     if not (folder / "config.json").is_file():
         raise ModelError(
@@ -183,10 +180,8 @@ def weight_names(folder: Path) -> set[str]:
 
 
 def missing_weights(folder: Path, wanted: Iterable[str]) -> list[str]:
-    """Those of `wanted` that no file of the folder has under any prefix.
-
-    A pooler does not count: no recipe uses one, and many files omit it.
-    """
+    """Those of `wanted` that no file of the folder has under any prefix. A pooler does not count:
+    no recipe uses one, and many files omit it."""
     # Names of a layer norm's parts in the first BERT files; transformers renames them.
     renamed = {"gamma": "weight", "beta": "bias"}
     tails = set()
@@ -217,7 +212,6 @@ class Download:
     gated: bool
 
     def line(self) -> str:
-        """Size, licence and gate in one line, to confirm the download."""
         licence = f"licence {self.licence}" if self.licence else "no licence is stated"
         gate = ", gated: its terms must be accepted first" if self.gated else ""
         return f"{self.model}: {len(self.files)} files, {self.bytes / _MB:,.1f} MB, {licence}{gate}"

@@ -137,13 +137,10 @@ def _quickest() -> Chip:
 
 
 def settings(kind: Precision, *, queries: bool) -> dict[str, Any]:
-    """OpenVINO's settings to compile a model.
-
-    For queries all cores share one text, each thread pinned to its core, which saves a fifth of the
-    time of such short work. For documents each core has a batch of its own, which wastes less time
-    waiting than sharing does; pinning would let two long builds compete for one core while another
-    is idle.
-    """
+    """OpenVINO's settings to compile a model. For queries all cores share one text, each thread
+    pinned to its core, which saves a fifth of such short work. For documents each core has a batch
+    of its own, which wastes less time waiting than sharing does; pinning would let two long builds
+    compete for one core while another is idle."""
     return {
         # Without this OpenVINO computes in bf16 where it can, even for a float32 model.
         "INFERENCE_PRECISION_HINT": kind,
@@ -169,17 +166,14 @@ class PreparedKey(msgspec.Struct, frozen=True):
 
     @property
     def folder(self) -> Path:
-        """The folder of the prepared encoder."""
         canonical = msgspec.json.encode(self, order="deterministic")
         return places().cache / "encoders" / hashlib.sha256(canonical).hexdigest()[:32]
 
 
 class PreparedNote(msgspec.Struct, frozen=True):
-    """What the folder holds.
-
-    files: SHA-256 by name; worst: the lowest cosine to sentence-transformers when it was prepared;
-    refused: why the conversion failed and the folder is empty, or None.
-    """
+    """What the folder holds. files: SHA-256 by name; worst: the lowest cosine to
+    sentence-transformers when it was prepared; refused: why the conversion failed and the folder is
+    empty, or None."""
 
     key: PreparedKey
     files: dict[str, str] = {}
@@ -247,7 +241,6 @@ class OpenVinoEngine(Engine):
         self._lock = PriorityLock()
         self._compiling = threading.Lock()
         self._compiled: dict[str, Any] = {}
-        self._requesting = threading.Lock()
         queries = self._model("queries")
         self._inputs = frozenset(one.get_any_name() for one in queries.inputs)
         self._request = queries.create_infer_request()
@@ -259,7 +252,7 @@ class OpenVinoEngine(Engine):
             for row, tokens in enumerate(self._tokenizer.tokens(inputs, max_length)):
                 feed = self._feed(Batch([row], [tokens]))
                 # The request holds the tensors of one query at a time.
-                with self._requesting, self._lock.take(urgent=True):
+                with self._lock.take(urgent=True):
                     self._request.infer(feed, share_inputs=True)
                     vectors = np.array(self._request.get_output_tensor(0).data)
                 yield Encoded([row], vectors, len(tokens.ids))
@@ -360,9 +353,8 @@ class ConversionRefused(Exception):
 
 
 def convert(modules: Any, precision: Precision, folder: Path, recipe: Encoding) -> None:
-    """Convert a SentenceTransformer (token ids and mask to one vector per text) into `folder`.
-
-    Writes GRAPH, the compiled model as OpenVINO exports it; TOKENIZER; and WORDS, the table of word
+    """Convert a SentenceTransformer (token ids and mask to one vector per text) into `folder`:
+    GRAPH, the compiled model as OpenVINO exports it; TOKENIZER; and WORDS, the table of word
     vectors (ids, width) in float32, if it can be taken out of the graph.
 
     Raises:
@@ -394,11 +386,9 @@ def convert(modules: Any, precision: Precision, folder: Path, recipe: Encoding) 
 
 
 def _traced(modules: Any, *, types: bool, pairs: bool) -> Any:
-    """The model as an OpenVINO graph of dynamic batch and length, its inputs named.
-
-    types: whether it is given segments; pairs: whether inputs have two, so that the segment of each
-    token is an input of the graph.
-    """
+    """The model as an OpenVINO graph of dynamic batch and length, its inputs named. types: whether
+    it is given segments; pairs: whether inputs have two, so that the segment of each token is an
+    input of the graph."""
     import torch
 
     runtime()
@@ -450,10 +440,8 @@ def _traced(modules: Any, *, types: bool, pairs: bool) -> Any:
 
 def _take_words_out(model: Any) -> Vectors | None:
     """Replace the table of word vectors in `model` by an input `words`; returns the table, or None.
-
-    The table is a large part of a model (half of the embedded one, two thirds of a multilingual
-    one), and a query needs a dozen of its rows: from a mapped file, only those are read.
-    """
+    It is a large part of a model (half of the embedded one, two thirds of a multilingual one), and
+    a query needs a dozen of its rows: from a mapped file, only those are read."""
     openvino = runtime()
     ids = next(one for one in model.get_parameters() if "input_ids" in one.output(0).get_names())
     users = [user.get_node() for user in ids.output(0).get_target_inputs()]
@@ -550,13 +538,11 @@ def _reference(
 def prepared_engine(
     part: ModelPart, revision: str | None, reporter: Reporter
 ) -> OpenVinoEngine | None:
-    """The CPU engine of one model, prepared first if the cache has no undamaged one.
+    """The CPU engine of one model, prepared first if the cache has no undamaged one; None where
+    OpenVINO cannot run the model or not here: the reason is logged, and a note for `reporter`.
 
     revision: refuse any other, None for any. The model's files are read where the cache has none,
     or where only they tell the revision.
-
-    None where OpenVINO cannot run the model or not on this machine; the reason is logged and given
-    to `reporter` as a note.
 
     Raises:
         ModelError: the model's files are missing, altered or of another revision.
@@ -655,8 +641,6 @@ def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Re
 def _converted(
     key: PreparedKey, files: ModelFiles, recipe: Encoding, folder: Path, reporter: Reporter
 ) -> PreparedNote:
-    """Convert a model into `folder` and compare it. Raises ConversionRefused."""
-
     def step(done: int) -> None:
         reporter(Progress(STAGE, done, _STEPS, unit="steps", note=key.model))
 

@@ -47,7 +47,6 @@ class SideRecipe:
     max_length: int | None
 
     def query(self, text: str, *, separator: str = "") -> SideInput:
-        """The input for a query."""
         return self._filled({"query": text, "text": text, "title": "", "sep": separator})
 
     def document(self, document: Document, *, separator: str = "", query: str = "") -> SideInput:
@@ -176,7 +175,6 @@ def recipe_hash(recipe: Encoding) -> str:
 
 
 def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
-    """Pairs of literal text and field name; `str.format` would also follow attributes."""
     try:
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:

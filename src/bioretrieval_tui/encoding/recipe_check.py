@@ -35,8 +35,6 @@ _FETCH_OR_CORRECT = "get its files again, or correct its encoding"
 
 
 class RecipeCheck(NamedTuple):
-    """One check: its name, its state, what was found, and the remedy."""
-
     name: str
     state: State
     value: str

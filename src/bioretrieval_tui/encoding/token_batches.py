@@ -49,7 +49,6 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """Tokens without padding."""
         return sum(len(one.ids) for one in self.inputs)
 
     @property
@@ -59,7 +58,6 @@ class Batch:
 
     @property
     def padded_tokens(self) -> int:
-        """Tokens with padding."""
         return self.longest * len(self.rows)
 
     def halves(self) -> tuple[Batch, Batch]:
@@ -94,11 +92,9 @@ class Batch:
 def token_batches(
     inputs: Sequence[SideInput], tokenise: Tokenise, budget: Callable[[], int]
 ) -> Iterator[Batch]:
-    """All of `inputs`, longest first, in batches of at most `budget()` tokens, padding included.
-
-    `budget` is called for each batch, so it may shrink; an input longer than the budget is a batch
-    of its own. Inputs are sorted by characters, which is cheap, then within a chunk by tokens.
-    """
+    """All of `inputs`, longest first, in batches of at most `budget()` tokens, padding included; an
+    input longer than the budget, which may shrink on the way, is a batch of its own. They are
+    sorted by characters, which is cheap, then within a chunk by tokens."""
     order = sorted(range(len(inputs)), key=lambda row: -sum(len(one or "") for one in inputs[row]))
     for start in range(0, len(order), _CHUNK):
         rows = order[start : start + _CHUNK]
@@ -111,10 +107,8 @@ def token_batches(
 
 
 def ahead(items: Iterable[T], depth: int = _AHEAD) -> Generator[T, None, None]:
-    """The same items, made on a separate thread up to `depth` in advance.
-
-    Errors of `items` are raised here. Close the generator (or exhaust it) to end the thread.
-    """
+    """The same items, made on a separate thread up to `depth` in advance. Errors of `items` are
+    raised here. Close the generator (or exhaust it) to end the thread."""
     source = iter(items)
     end = object()
     with ThreadPoolExecutor(1, thread_name_prefix="tokenising") as maker:
@@ -128,11 +122,9 @@ def ahead(items: Iterable[T], depth: int = _AHEAD) -> Generator[T, None, None]:
 
 
 class TextTokenizer:
-    """Tokens of texts and of pairs, special tokens included, cut to a length and never padded.
-
-    Safe to call from several threads. tokenizer: owned by this object from then on; pad: the
-    padding id; append: an id added to every input after it was cut, or None.
-    """
+    """Tokens of texts and of pairs, special tokens included, cut to a length and never padded; safe
+    to call from several threads. tokenizer: owned by this object from then on; pad: the padding id;
+    append: an id added to every input after it was cut, or None."""
 
     def __init__(self, tokenizer: Tokenizer, pad: int, append: int | None = None) -> None:
         self.pad = pad

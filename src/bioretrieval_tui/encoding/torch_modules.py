@@ -121,7 +121,6 @@ def add_adapter(model: Any, folder: Path) -> None:
 
 
 def _adapter_settings(folder: Path) -> dict[str, Any]:
-    """The settings in adapter_config.json. Raises ModelError where the kind is not supported."""
     try:
         found = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -229,7 +228,6 @@ def stated_pooling(folder: Path) -> str | None:
 
 
 def _refuse_parts(model_id: str, folder: Path) -> None:
-    """Refuse a model whose authors' modules include one that no recipe describes."""
     try:
         parts = json.loads((folder / "modules.json").read_bytes())
         kinds = [str(part["type"]).rpartition(".")[2] for part in parts]

@@ -165,7 +165,6 @@ def ensure_catalogue_index(
 
 
 def _present(*, vectors: bool) -> Manifest | None:
-    """The manifest of the undamaged index, or None."""
     try:
         index = open_index(CATALOGUE, vectors=vectors)
     except (NotFoundError, IndexFault):

@@ -239,7 +239,6 @@ class SearchEngine:
         return found
 
     def close(self) -> None:
-        """Close the index."""
         self.index.close()
 
     def _ranked(self, query: Query, allowed: Labels | None) -> tuple[Labels, Floats, Candidates]:
@@ -285,12 +284,10 @@ class SearchEngine:
         return [] if query.mode == "dense" else weighted_terms(query.text)
 
     def _allowed(self, where: str) -> Labels | None:
-        """The labels that match the filter, ascending; None for all."""
         fields = self.index.fields
         return fields.select(fields.parse(where)) if where.strip() else None
 
     def _facets(self, labels: Labels) -> tuple[Facet, ...]:
-        """The facets of these documents, without the fields that none of them has."""
         fields = self.index.fields
         names = {field.name for field in fields.schema.fields} if len(labels) else ()
         counts = {one: fields.facets(labels, one, _MOST_VALUES) for one in FACETS if one in names}

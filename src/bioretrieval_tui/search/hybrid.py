@@ -68,7 +68,6 @@ class RankedList(NamedTuple):
     scores: Floats
 
     def ranks(self) -> dict[int, int]:
-        """The rank of each label, from 1."""
         return {label: rank for rank, label in enumerate(self.labels.tolist(), start=1)}
 
 
@@ -112,7 +111,6 @@ def gather(
 def _scores(
     index: OpenIndex, labels: Labels, vector: Floats, terms: Terms
 ) -> tuple[Floats, Floats]:
-    """The dense and the lexical score of each label."""
     dense = index.vectors.similarities(vector, labels)
     return dense, index.lexical.scores_of(terms, labels) if terms else np.zeros_like(dense)
 
@@ -120,7 +118,6 @@ def _scores(
 def _extended(
     index: OpenIndex, found: Candidates, labels: Labels, vector: Floats, terms: Terms
 ) -> Candidates:
-    """`found` with the documents `labels` added."""
     new = np.setdiff1d(labels, found.labels)
     if not len(new):
         return found
