@@ -23,7 +23,11 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import ModelError
 
 SideName = Literal["query", "document"]
-
+SIDES: tuple[SideName, SideName] = ("query", "document")
+_HASHED = (
+    "type", "pooling", "append", "padding_side", "pad_to_max_length", "token_type_ids",
+    "instruction",
+)  # fmt: skip
 _FIELDS = frozenset({"query", "text", "title", "instruction", "sep"})
 _DEFAULT_TEMPLATES: dict[SideName, str] = {"query": "{text}", "document": "{title} {text}"}
 _RERANKED = ("{query}", "{title} {text}")
@@ -142,40 +146,27 @@ def _templates(recipe: Encoding, side: SideName) -> tuple[Side, tuple[str, ...]]
 
 
 def recipe_hash(recipe: Encoding) -> str:
-    """Hex SHA-256 of everything that can change a vector, and of nothing else.
-
-    Two spellings of one recipe (a default written out, {query} for {text} on the query side) have
-    one hash; notes, sources and grades do not count, nor do per-benchmark instructions, which
-    belong to a search rather than to the vectors of an index.
-    """
+    """Hex SHA-256 of everything that can change a vector, and of nothing else: two spellings of one
+    recipe (a default written out, {query} for {text} on the query side) have one hash, and
+    per-benchmark instructions, which belong to a search, do not count."""
     models = [side.model for side in (recipe.query, recipe.document) if side and side.model]
-    sides: dict[str, Any] = {}
-    for name in ("query", "document"):
+    canonical: dict[str, Any] = {name: getattr(recipe, name) for name in _HASHED}
+    canonical["normalise"] = bool(recipe.normalise)
+    canonical["similarity"] = recipe.similarity or "cosine"
+    # One model for both sides is named by the index's own model id and revision.
+    canonical["models"] = models if len(set(models)) > 1 else None
+    for name in SIDES:
         side, segments = _templates(recipe, name)
         if name == "query":
             segments = tuple(segment.replace("{query}", "{text}") for segment in segments)
-        sides[name] = {
-            "segments": segments, "max_length": side.max_length, "adapter": side.adapter
-        }  # fmt: skip
-    canonical = {
-        **sides,
-        "type": recipe.type,
-        # One model for both sides is named by the index's own model id and revision.
-        "models": models if len(set(models)) > 1 else None,
-        "pooling": recipe.pooling,
-        "normalise": bool(recipe.normalise),
-        "similarity": recipe.similarity or "cosine",
-        "append": recipe.append,
-        "padding_side": recipe.padding_side,
-        "pad_to_max_length": recipe.pad_to_max_length,
-        "token_type_ids": recipe.token_type_ids,
-        "instruction": recipe.instruction,
-    }
+        canonical[name] = {"segments": segments}
+        canonical[name] |= {"max_length": side.max_length, "adapter": side.adapter}
     return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
 
 
 def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
     try:
+        # `str.format` would also follow attributes.
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
         raise ModelError(f"the template {template!r} does not parse: {error}") from error

@@ -15,7 +15,13 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder import Encoder, Engine
 from bioretrieval_tui.encoding.model_files import ModelFiles, files_of, weight_names
-from bioretrieval_tui.encoding.recipe import ModelPart, SideName, parts_of, refuse_unsupported
+from bioretrieval_tui.encoding.recipe import (
+    SIDES,
+    ModelPart,
+    SideName,
+    parts_of,
+    refuse_unsupported,
+)
 from bioretrieval_tui.encoding.static_encoder import StaticEngine
 from bioretrieval_tui.encoding.torch_encoder import load_torch_engine
 from bioretrieval_tui.encoding.torch_modules import stated_pooling
@@ -24,7 +30,6 @@ from bioretrieval_tui.errors import ModelError
 State = Literal["ok", "note", "missing"]
 TOLERANCE = 1e-3
 """Largest difference to a component of a published vector, which has four digits."""
-_SIDES: tuple[SideName, SideName] = ("query", "document")
 _ABOUT = "Metformin lowered glycated haemoglobin in adults with type 2 diabetes."
 _SAMPLES = [
     Document("", "Metformin in type 2 diabetes", _ABOUT),
@@ -61,7 +66,7 @@ def check_model(
             yield _judged("scores", fitting > other, said, _FETCH_OR_CORRECT, "note")
             return
         engines: dict[SideName, Engine] = {}
-        for side, part in zip(_SIDES, (query, document), strict=True):
+        for side, part in zip(SIDES, (query, document), strict=True):
             if side == "document" and part == query:
                 engines[side] = engines["query"]
                 continue
@@ -124,7 +129,7 @@ def _about_files(part: ModelPart, files: ModelFiles) -> Iterator[RecipeCheck]:
 def _about_vectors(encoder: Encoder, dimension: int | None) -> Iterator[RecipeCheck]:
     queries = encoder.plain_queries([one.title for one in _SAMPLES])
     documents = encoder.plain_documents(_SAMPLES)
-    for side, vectors in zip(_SIDES, (queries, documents), strict=True):
+    for side, vectors in zip(SIDES, (queries, documents), strict=True):
         width = vectors.shape[1]
         fits = dimension is None or width == dimension
         said = f"{width} for a {side}" + ("" if fits else f", the catalogue says {dimension}")

@@ -54,13 +54,10 @@ NEIGHBOURS = 3
 def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
     """The encoder of an index, by model, recipe and revision. Raises as `load_encoder` and
     `check_fit` do."""
+    model, recipe = manifest.model, manifest.recipe
+    revision = None if manifest.revision == ANY_REVISION else manifest.revision
     encoder = load_encoder(
-        manifest.model,
-        manifest.recipe,
-        device=device,
-        revision=None if manifest.revision == ANY_REVISION else manifest.revision,
-        reporter=reporter,
-        side="query",
+        model, recipe, device=device, revision=revision, reporter=reporter, side="query"
     )
     check_fit(manifest, encoder)
     return encoder
@@ -110,10 +107,8 @@ class SearchEngine:
     def open(
         cls, name: str, *, device: str = "auto", reporter: Reporter = silent, ready: bool = True
     ) -> Self:
-        """Open the index `name`.
-
-        ready: load its vectors and its model now; otherwise a query that needs them does, and BM25
-        needs neither.
+        """Open the index `name`. ready: load its vectors and its model now; otherwise a query that
+        needs them does, and BM25 needs neither.
 
         Raises:
             NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
@@ -138,12 +133,9 @@ class SearchEngine:
             return self._encoder
 
     def search(self, query: Query) -> SearchResult:
-        """The hits of a query.
-
-        Raises:
-            UsageError: an impossible query (see `Query.checked`) or a filter that does not parse.
-            IndexFault: the index is damaged. ModelError: its model does not load.
-        """
+        """The hits of a query. Raises UsageError where it is impossible (see `Query.checked`),
+        FilterError, IndexFault where the index is damaged, ModelError where its model does not
+        load."""
         query = query.checked()
         kept = self._allowed(query.where)
         labels, scores, found = self._ranked(query, kept)
@@ -329,11 +321,8 @@ def reranked(
     reporter: Reporter = silent,
 ) -> tuple[Hit, ...]:
     """The hits, the first `most` of them sorted by the cross-encoder's scores, ties in their order;
-    the others follow in their order, without a rerank score.
-
-    It takes seconds rather than milliseconds. Calls `reporter`, and raises, as
-    `CrossEncoder.scores` does.
-    """
+    the others follow in their order, without a rerank score. Takes seconds, calls `reporter`, and
+    raises, as `CrossEncoder.scores` does."""
     documents = [Document(hit.id, hit.title, hit.text) for hit in hits[:most]]
     scores = encoder.scores(query, documents, reporter).tolist()
     read = sorted(zip(hits[:most], scores, strict=True), key=lambda pair: -pair[1])
@@ -361,11 +350,7 @@ def near_index(
     name: str, documents: Sequence[Document], *, reporter: Reporter = silent
 ) -> list[float | None]:
     """The mean similarity of each document to its nearest `NEIGHBOURS` documents in an index, by
-    the index's own model; None for one whose id the index holds.
-
-    Raises:
-        NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is not here.
-    """
+    the index's own model; None for one whose id the index holds. Raises as `SearchEngine.open`."""
     index = open_index(name)
     with contextlib.closing(index):
         held = index.documents.labels([one.id for one in documents])

@@ -156,10 +156,8 @@ def hybrid_scores(
 
 def padded(scores: Floats, count: int) -> Floats:
     """The BM25 scores of the top `count` documents: those found, and 0 for each of the others.
-
     Where as many are found and all have one score, an equal number of zeros stands for the
-    documents without the term, so that having it still counts.
-    """
+    documents without the term, so that having it still counts."""
     missing = max(0, count - len(scores))
     if not missing and len(scores) and np.ptp(scores) <= _EQUAL * scores.max():
         missing = len(scores)
