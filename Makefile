@@ -62,7 +62,7 @@ snapshots: $(STAMPS)/dev ## Rewrite screens and golden files; read the differenc
 	@BIORETRIEVAL_GOLDEN=write $(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
 
 catalogue: $(STAMPS)/dev ## Check data/ and rewrite its JSON Schema
-	@$(BIN)/python -m bioretrieval_tui.catalog.json_schema data
+	@$(BIN)/python -m bioretrieval_tui.catalog.loader --schema data
 	@$(BIN)/python -m bioretrieval_tui.catalog.loader data
 
 bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes the results into benchmarks/results

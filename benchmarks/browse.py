@@ -62,13 +62,13 @@ def filtering(report: Report) -> None:
     """Our filter against `textual.fuzzy` and a folded scan, over the same rows."""
     from textual.fuzzy import Matcher
 
-    from bioretrieval_tui.catalog.fields import schema
+    from bioretrieval_tui.catalog.fields import TABLE
     from bioretrieval_tui.query import Filter, Row
 
     rows = overlay_rows(ROWS)
-    made = [Row(i, name, tags, text, {"params": p}) for i, name, tags, text, p in rows]
+    made = [Row(i, name, tags, text, {"params": p}.get) for i, name, tags, text, p in rows]
     started = time.perf_counter()
-    ours = Filter(made, schema())
+    ours = Filter(made, TABLE.schema)
     ours.apply("warm")
     build = time.perf_counter() - started
     folded = [f"{name} {' '.join(tags)} {text}".casefold() for _, name, tags, text, _ in rows]

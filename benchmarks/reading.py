@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.measuring import Report, interleaved, median
 from bioretrieval_tui.documents.detect import items, recognise
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
-from bioretrieval_tui.documents.writer import StoreWriter
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
+from bioretrieval_tui.documents.store import StoreWriter
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.pipeline import WINDOW
 from bioretrieval_tui.index.text_index import TextIndexWriter
@@ -28,7 +28,7 @@ def store(path: Path, limit: int, work: Path) -> dict[str, float]:
     started = time.perf_counter()
     with StoreWriter(work / "documents.sqlite") as writer, SourceReader(path) as source:
         intake = Intake(writer)
-        for item in itertools.islice(items(source, recognise(source), ReadOptions()), limit):
+        for item in itertools.islice(items(source, recognise(source), ReadSettings()), limit):
             intake.take(item)
         stored = time.perf_counter()
         with TextIndexWriter(work / "text") as text:
@@ -119,7 +119,7 @@ def bulk(report: Report, data: Path, rounds: int, megabytes: int = 200) -> None:
             started = time.perf_counter()
             with SourceReader(path) as source:
                 format_ = recognise(source)
-                counts["ours"] = sum(1 for _ in items(source, format_, ReadOptions()))
+                counts["ours"] = sum(1 for _ in items(source, format_, ReadSettings()))
             return time.perf_counter() - started
 
         times = interleaved({"bare": bare, "ours": ours}, rounds)

@@ -26,7 +26,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import bioretrieval_tui
-from bioretrieval_tui.catalog import json_schema
+from bioretrieval_tui.catalog import loader
 from bioretrieval_tui.catalog.compiled import Compiled, content_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -260,7 +260,7 @@ def test_a_wheel_holds_all_that_runs_and_nothing_else(wheel: Path) -> None:
     data = {f"bioretrieval_tui/_bundle/data/{path.name}" for path in (ROOT / "data").iterdir()}
     other = {"bioretrieval_tui/py.typed", "bioretrieval_tui/_bundle/catalogue.json"}
     assert {"bioretrieval_tui/_bundle/data/catalog.yaml"} <= data
-    assert {f"bioretrieval_tui/_bundle/data/{json_schema.FILE_NAME}"} <= data
+    assert {f"bioretrieval_tui/_bundle/data/{loader.SCHEMA_FILE}"} <= data
     inside = {name for name in names if not name.startswith(f"bioretrieval_tui-{version}.")}
     assert inside == modules | data | other
     assert f"bioretrieval_tui-{version}.dist-info/licenses/LICENSE" in names

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NOT_FOUND = 3
@@ -88,12 +87,15 @@ class Problem:
 
     def __str__(self) -> str:
         place = str(self.file) if self.line is None else f"{self.file}:{self.line}"
-        parts = [place]
-        if self.entry:
-            parts.append(self.entry)
-        if self.field:
-            parts.append(self.field)
-        return " ".join(f"{': '.join(parts)}: {self.message}".split())
+        parts = [place, self.entry, self.field, self.message]
+        return escaped(" ".join(": ".join(filter(None, parts)).split()))
+
+
+def escaped(text: str) -> str:
+    """`text` with unprintable characters escaped as in Python."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class CatalogueError(BioRetrievalError):

@@ -149,7 +149,7 @@ def _explain(error: Exception) -> int:
 
 
 def _tell(text: str, *, name: bool = True) -> None:
-    from bioretrieval_tui.cli.narration import tell
+    from bioretrieval_tui.cli.streams import tell
 
     tell(text, name=name)
 

@@ -32,51 +32,37 @@ class Places:
 
     @property
     def overlays(self) -> Path:
-        """Folder of the user's catalogue overlays."""
         return self.config / "catalog.d"
 
     @property
     def indexes(self) -> Path:
-        """Folder with one subfolder for each index."""
         return self.data / "indexes"
 
     @property
     def compiled(self) -> Path:
-        """Folder of compiled catalogues, named by the hash of their source."""
         return self.cache / "catalogue"
 
 
 def places() -> Places:
-    """The current folders: those below BIORETRIEVAL_HOME if it is set, else the platform's.
-
-    Raises:
-        BioRetrievalError: BIORETRIEVAL_HOME refers to the home of an unknown user.
-    """
-    home = os.environ.get(HOME_VARIABLE)
-    if home:
+    """The current folders: those below BIORETRIEVAL_HOME if it is set, else the platform's. Raises
+    BioRetrievalError if it refers to the home of an unknown user."""
+    kinds = ("config", "data", "cache", "state")
+    if home := os.environ.get(HOME_VARIABLE):
         try:
             root = Path(home).expanduser().absolute()
         except RuntimeError as error:
             raise BioRetrievalError(
                 f"{HOME_VARIABLE} is not a valid folder: {home}", remedy="set it to a path"
             ) from error
-        return Places(root / "config", root / "data", root / "cache", root / "state")
+        return Places(*(root / kind for kind in kinds))
     import platformdirs
 
-    return Places(
-        Path(platformdirs.user_config_dir(APP, appauthor=False)),
-        Path(platformdirs.user_data_dir(APP, appauthor=False)),
-        Path(platformdirs.user_cache_dir(APP, appauthor=False)),
-        Path(platformdirs.user_state_dir(APP, appauthor=False)),
-    )
+    folders = platformdirs.PlatformDirs(APP, appauthor=False)
+    return Places(*(getattr(folders, f"user_{kind}_path") for kind in kinds))
 
 
 def save_file(path: Path, data: bytes, what: str) -> None:
-    """Replace a file atomically; `what` names it in the error.
-
-    Raises:
-        BioRetrievalError: the file cannot be written; the previous one is unchanged.
-    """
+    """As `write_atomically`, but raises BioRetrievalError, in which `what` names the file."""
     try:
         write_atomically(path, data)
     except OSError as error:
@@ -87,11 +73,8 @@ def save_file(path: Path, data: bytes, what: str) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to disk and rename it into place.
-
-    Raises:
-        OSError: the folder cannot be created or written, or the disk is full; `path` is unchanged.
-    """
+    """Write `data` beside `path`, flush it to disk and rename it into place. Raises OSError if that
+    fails; `path` is then unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

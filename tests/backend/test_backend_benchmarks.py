@@ -10,13 +10,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "evaluation"))  # folders
 
-from folders import IndexRanker, write_benchmark
+from folders import rank_by, write_benchmark
 from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.client import SearchClient
-from bioretrieval_tui.backend.handlers import LookingUp
-from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.backend.server import LookingUp
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.runner import run_mode
@@ -36,13 +36,13 @@ def benchmark(tmp_path: Path) -> BenchmarkFolder:
 @pytest.fixture
 def runs(benchmark: BenchmarkFolder, tmp_path: Path) -> dict[str, str]:
     """An index of the benchmark, and what two modes rank on it."""
-    settings = ReadSettings("beir", ReadOptions(), strict=True)
+    settings = ReadSettings("beir", strict=True)
     build_from(INDEX, feed_files([benchmark.parts.corpus], settings), HashingEncoder)
     index = open_index(INDEX)
     found = {}
     for mode in ("lexical", "dense"):
         path = tmp_path / f"{mode}.trec"
-        write_run(path, run_mode(IndexRanker(index), benchmark, mode).rankings, mode)
+        write_run(path, run_mode(rank_by(index, mode), benchmark, mode).rankings, mode)
         found[mode] = str(path)
     index.close()
     return found
@@ -52,13 +52,13 @@ def opening(
     benchmark: BenchmarkFolder, runs: dict[str, str], **other: str
 ) -> protocol.OpenBenchmark:
     values = {
-        "folder": str(benchmark.parts.folder), "split": "test", "sha256": benchmark.sha256,
+        "folder": str(benchmark.parts.corpus.parent), "split": "test", "sha256": benchmark.sha256,
         "index": INDEX,
     } | other  # fmt: skip
     return protocol.OpenBenchmark(runs=runs, **values)
 
 
-def ask(lookups: LookingUp, request: protocol.Request) -> Any:
+def ask(lookups: LookingUp, request: protocol.Sent) -> Any:
     return lookups(request, lambda _: None)
 
 
@@ -117,16 +117,15 @@ async def test_a_benchmark_through_the_search_process(
     benchmark: BenchmarkFolder, runs: dict[str, str]
 ) -> None:
     client = SearchClient(device="cpu")
-    folder = benchmark.parts.folder
     try:
-        rows = await client.open_benchmark(folder, "test", benchmark.sha256, INDEX, runs)
+        rows = await client.ask(opening(benchmark, runs))
         assert rows is not None
         assert [row.id for row in rows] == ["q1", "q2"]
-        assert await client.open_benchmark(folder, "test", "0" * 64, INDEX, runs) is None
-        view = await client.view_query("q2")
+        assert await client.ask(opening(benchmark, runs, sha256="0" * 64)) is None
+        view = await client.ask(protocol.ViewQuery("q2"))
         assert view.judged[0].title == "the p53 gene suppresses tumours"
-        assert await client.read_document("d99") is None
+        assert await client.ask(protocol.ReadDocument("d99")) is None
         with pytest.raises(BioRetrievalError, match="/nowhere"):
-            await client.open_benchmark(Path("/nowhere"), "test", "", INDEX, runs)
+            await client.ask(opening(benchmark, runs, folder="/nowhere"))
     finally:
         await client.close()

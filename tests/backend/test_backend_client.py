@@ -22,12 +22,15 @@ from bioretrieval_tui.backend.protocol import (
     BuildJob,
     Built,
     CompactJob,
+    EnsureCatalogue,
     Event,
     Job,
     JobResult,
+    ListIndexes,
     Progressed,
     Removed,
     RemoveJob,
+    Search,
     SupersededError,
     Verified,
     VerifyJob,
@@ -118,7 +121,7 @@ def large(tmp_path: Path) -> Path:
 
 
 async def test_it_starts_without_a_model(client: SearchClient) -> None:
-    assert await client.list_indexes() == []
+    assert await client.ask(ListIndexes()) == []
     assert client.pid is not None
 
 
@@ -133,31 +136,29 @@ async def test_building_and_searching(client: SearchClient, small: Path) -> None
     assert [s for s in stages if s != "preparing the query encoder"] == [
         "loading model", "encoding", "linking", "saving",
     ]  # fmt: skip
-    hits = (await client.search(ask("tumour suppressor", k=2), index="demo")).hits
+    hits = (await client.ask(Search("demo", ask("tumour suppressor", k=2)))).hits
     assert [hits[0].id, hits[0].rank, len(hits)] == ["22", 1, 2]
     assert hits[0].text == TEXTS["22"]
-    assert await client.list_indexes() == [built]
+    assert await client.ask(ListIndexes()) == [built]
 
 
 async def test_a_newer_build_is_searched_at_once(client: SearchClient, tmp_path: Path) -> None:
     path = tmp_path / "new.jsonl"
     path.write_text('{"_id": "new", "text": "Something else."}\n')
     await build("changing", path)
-    assert [h.id for h in (await client.search(ask("anything"), index="changing")).hits] == ["new"]
+    assert [h.id for h in (await client.ask(Search("changing", ask("anything")))).hits] == ["new"]
     path.write_text('{"_id": "newer", "text": "Something else."}\n')
     await build("changing", path)
-    assert [h.id for h in (await client.search(ask("anything"), index="changing")).hits] == [
-        "newer"
-    ]
+    assert [h.id for h in (await client.ask(Search("changing", ask("anything")))).hits] == ["newer"]
 
 
 async def test_errors_arrive(client: SearchClient, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no index none"):
-        await client.search(ask("x"), index="none")
+        await client.ask(Search("none", ask("x")))
     with pytest.raises(UsageError, match="the query is empty"):
-        await client.search(ask("  "), index="demo")
+        await client.ask(Search("demo", ask("  ")))
     with pytest.raises(UsageError, match="no search mode"):
-        await client.search(ask("x", mode="fuzzy"), index="demo")
+        await client.ask(Search("demo", ask("x", mode="fuzzy")))
     with pytest.raises(NotFoundError):
         await build("other", tmp_path / "none.jsonl")
     (tmp_path / "bad.jsonl").write_text('{"_id": "1", "text": "x"}\n{"text": "no id"}\n')
@@ -182,7 +183,7 @@ async def test_extending_compacting_verifying_and_removing(
     assert (extended.index.documents, extended.report.encoded) == (4, 1)
     assert [rejected.line for rejected in extended.report.rejections] == [2]
     assert [
-        hit.id for hit in (await client.search(ask("headache drugs", k=1), index="grown")).hits
+        hit.id for hit in (await client.ask(Search("grown", ask("headache drugs", k=1)))).hits
     ] == ["44"]
     again = await work(AddJob("grown", (str(more),)))
     assert isinstance(again, Built)
@@ -195,15 +196,15 @@ async def test_extending_compacting_verifying_and_removing(
     assert verified.verification.ok
     assert await work(RemoveJob("grown")) == Removed(compacted.index.bytes)
     with pytest.raises(NotFoundError, match="there is no index grown"):
-        await client.search(ask("headache"), index="grown")
+        await client.ask(Search("grown", ask("headache")))
 
 
 async def test_the_catalogue(client: SearchClient) -> None:
     documents = [Document("medcpt", "MedCPT", "A retriever.", {"url": "https://example.org/"})]
-    ensured = await client.ensure_catalogue(documents, "v1")
+    ensured = await client.ask(EnsureCatalogue("v1", documents))
     assert (ensured.documents, ensured.built) == (1, True)
-    assert not (await client.ensure_catalogue(documents, "v1")).built
-    (hit,) = (await client.search(ask("retriever"), index="catalogue")).hits
+    assert not (await client.ask(EnsureCatalogue("v1", documents))).built
+    (hit,) = (await client.ask(Search("catalogue", ask("retriever")))).hits
     assert (hit.id, hit.url) == ("medcpt", "https://example.org/")
 
 
@@ -222,7 +223,7 @@ async def test_searches_during_a_build_and_its_cancellation(
     building = asyncio.create_task(build("demo", large, watch))
     await encoding.wait()
     # The old index answers while the new one is built.
-    assert (await client.search(ask("asthma", k=1), index="demo")).hits[0].id == "33"
+    assert (await client.ask(Search("demo", ask("asthma", k=1)))).hits[0].id == "33"
     assert not building.done()
     building.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -251,8 +252,8 @@ async def test_a_progress_callback_may_stop_the_work(
 
 
 async def test_newer_searches_supersede_waiting_ones(client: SearchClient) -> None:
-    queries = [asyncio.create_task(client.search(ask(f"q{n}"), index="demo")) for n in range(30)]
-    other = asyncio.create_task(client.search(ask("right"), index="demo", stream="right"))
+    queries = [asyncio.create_task(client.ask(Search("demo", ask(f"q{n}")))) for n in range(30)]
+    other = asyncio.create_task(client.ask(Search("demo", ask("right"), "right")))
     outcomes = await asyncio.gather(*queries, return_exceptions=True)
     assert isinstance(outcomes[-1], SearchResult)
     superseded = [outcome for outcome in outcomes if isinstance(outcome, SupersededError)]
@@ -264,12 +265,12 @@ async def test_newer_searches_supersede_waiting_ones(client: SearchClient) -> No
 
 async def test_cancelled_searches_do_no_harm(client: SearchClient) -> None:
     for _ in range(5):
-        task = asyncio.create_task(client.search(ask("asthma"), index="demo"))
+        task = asyncio.create_task(client.ask(Search("demo", ask("asthma"))))
         await asyncio.sleep(0)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
+    assert (await client.ask(Search("demo", ask("asthma")))).hits[0].id == "33"
 
 
 async def test_a_job_killed_in_the_middle_leaves_the_old_index(
@@ -293,7 +294,7 @@ async def test_a_job_killed_in_the_middle_leaves_the_old_index(
     # The old index is whole and answers, and the next build tidies up.
     found = info("demo")
     assert (found.status, found.documents) == ("ok", before.documents)
-    assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
+    assert (await client.ask(Search("demo", ask("asthma")))).hits[0].id == "33"
     built = await build("demo", small)
     inside = {path.name for path in index_folder("demo").iterdir()}
     assert len(inside) == 3  # the manifest, one segment, one generation
@@ -307,8 +308,8 @@ async def test_a_killed_search_process_is_started_again(client: SearchClient) ->
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(BioRetrievalError, match="the search process ended by SIGKILL"):
-        await client.search(ask("asthma"), index="demo")
-    assert (await client.search(ask("asthma"), index="demo")).hits[0].id == "33"
+        await client.ask(Search("demo", ask("asthma")))
+    assert (await client.ask(Search("demo", ask("asthma")))).hits[0].id == "33"
     assert client.pid not in (None, pid)
 
 
@@ -316,7 +317,7 @@ async def test_a_child_that_cannot_start_is_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     lonely = SearchClient()
     with pytest.raises(BioRetrievalError, match="cannot be started"):
-        await lonely.list_indexes()
+        await lonely.ask(ListIndexes())
     await lonely.close()
 
 
@@ -324,13 +325,11 @@ async def test_closing(small: Path) -> None:
     unused = SearchClient()
     await unused.close()
     with pytest.raises(BioRetrievalError, match="was closed"):
-        await unused.list_indexes()
+        await unused.ask(ListIndexes())
     # While the first search still loads the model.
     busy = SearchClient(device="cpu")
     loading = asyncio.Event()
-    search = asyncio.create_task(
-        busy.search(ask("asthma"), index="demo", on_progress=lambda _: loading.set())
-    )
+    search = asyncio.create_task(busy.ask(Search("demo", ask("asthma")), lambda _: loading.set()))
     await loading.wait()
     pid = busy.pid
     assert pid is not None

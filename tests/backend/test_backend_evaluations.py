@@ -16,8 +16,8 @@ from benchmarks import write_benchmark
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.client import SearchClient, run_job
-from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue, evaluation_line
-from bioretrieval_tui.backend.protocol import EvaluateJob
+from bioretrieval_tui.backend.jobs import JobQueue, JobRecord, evaluation_line
+from bioretrieval_tui.backend.protocol import EvaluateJob, OpenBenchmark, ReadDocument, ViewQuery
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.paths import places
@@ -48,7 +48,7 @@ async def evaluated(job: EvaluateJob, *heard: list[protocol.Event]) -> protocol.
     return found.summary
 
 
-class Told(list[JobOutcome]):
+class Told(list[JobRecord]):
     """A queue and its outcomes."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ async def test_stopping_ends_the_process_and_what_waits_for_the_same(
     assert gone(pid)
     assert [outcome.job for outcome in told] == [jobs[0], jobs[2]]
     assert told[0].role == "warn"
-    assert "Stopped" in told[0].line
+    assert "Stopped" in told[0].message
     assert told[1].role == "error"
     assert records.records() == []
 
@@ -160,21 +160,22 @@ async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Pat
     other = EvaluateJob(str(folder), ("lexical",), model="medcpt")
     assert stored_rankings(with_run_file(other, places())) is None
     client = SearchClient(device="cpu")
-    facts = (kept.summary.split, kept.summary.sha256, kept.summary.index, kept.runs)
+    one = kept.summary
+    opening = OpenBenchmark(str(folder), one.split, one.sha256, one.index, kept.runs)
     try:
-        rows = await client.open_benchmark(folder, *facts)
+        rows = await client.ask(opening)
         assert rows is not None
         assert [row.scores["lexical"] for row in rows] == [
             records.records()[0].per_query[row.id] for row in rows
         ]
-        view = await client.view_query("2")
-        document = await client.read_document("d2")
+        view = await client.ask(ViewQuery("2"))
+        document = await client.ask(ReadDocument("d2"))
         assert [row.title for row in view.judged] == ["p53", None]
         assert document == ("p53", "The p53 gene suppresses the growth of tumours.")
         with pytest.raises(BioRetrievalError, match="no query 'x'"):
-            await client.view_query("x")
+            await client.ask(ViewQuery("x"))
         (folder / "qrels" / "test.tsv").write_text("1\td1\t1\n")
-        assert await client.open_benchmark(folder, *facts) is None
+        assert await client.ask(opening) is None
     finally:
         await client.close()
     Path(job.run_file or "").parent.joinpath("evaluation.json").write_text("{")

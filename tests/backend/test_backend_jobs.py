@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from bioretrieval_tui.backend import client, protocol
-from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue, JobRecord, job_records, summary
+from bioretrieval_tui.backend.jobs import JobQueue, JobRecord, job_records, summary
 from bioretrieval_tui.backend.protocol import BuildJob, CompactJob, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser
 from bioretrieval_tui.index.report import Check, Verification
@@ -63,7 +63,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
     return found
 
 
-class Heard(list[JobOutcome]):
+class Heard(list[JobRecord]):
     """Outcomes, and how often something changed."""
 
     changes = 0
@@ -85,7 +85,7 @@ async def test_one_job_runs_and_the_others_wait(worker: Worker) -> None:
     assert (queue.current, queue.queue, worker.begun) == (ONE, [TWO, THREE], [ONE])
     assert queue.of("three") == THREE
     await worker.end()
-    assert [outcome.line for outcome in heard] == ["one: 1 check passed"]
+    assert [record.message for record in heard] == ["one: 1 check passed"]
     assert (queue.current, queue.queue) == (TWO, [THREE])
     assert queue.outcomes["one"].verification == FINE.verification
 
@@ -117,8 +117,8 @@ async def test_stopping_begins_the_next_and_says_what_is_kept(worker: Worker) ->
     await turn()
     queue.stop()
     await turn()
-    assert heard[0].line.startswith("Stopped: building one; vectors already made are kept")
-    assert (heard[0].done, heard[0].role) == (False, "warn")
+    assert heard[0].message.startswith("Stopped: building one; vectors already made are kept")
+    assert (heard[0].state, heard[0].role) == ("stopped", "warn")
     assert queue.current == TWO
 
 
@@ -138,7 +138,7 @@ async def test_whatever_a_job_raises_is_an_outcome(
     queue.submit(ONE, TWO)
     await turn()
     await worker.end(error)
-    assert (heard[0].line, heard[0].role, heard[0].done) == (line, role, False)
+    assert (heard[0].message, heard[0].role) == (line, role)
     assert queue.current == TWO
 
 
@@ -149,7 +149,7 @@ async def test_what_a_failed_job_keeps_is_told(worker: Worker) -> None:
     error = BioRetrievalError("the service is down")
     error.add_note("40 records have arrived")
     await worker.end(error)
-    assert heard[0].line.endswith("the service is down; 40 records have arrived")
+    assert heard[0].message.endswith("the service is down; 40 records have arrived")
 
 
 async def test_progress_and_remarks_are_kept_and_told_seldom(worker: Worker) -> None:
@@ -216,15 +216,13 @@ async def test_a_folder_that_cannot_be_written_stops_no_job(worker: Worker, tmp_
     queue.submit(ONE)
     await turn()
     await worker.end()
-    assert heard[0].done
+    assert heard[0].state == "done"
 
 
 def test_a_fetch_is_summed_up() -> None:
     job = protocol.VerifyJob("mine")
     done = protocol.Fetched("PubMed", 1_234, "mine", 2_000, True)
-    assert summary(job, done) == (
-        "1,234 records of PubMed fetched; index mine: 2,000 documents", "ok",
-    )  # fmt: skip
+    assert summary(job, done) == "1,234 records of PubMed fetched; index mine: 2,000 documents"
 
 
 def test_a_record_survives_the_way_to_disk() -> None:

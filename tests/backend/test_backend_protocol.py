@@ -5,17 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import date
-from typing import cast
+from io import BytesIO
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui import errors
 from bioretrieval_tui.backend import protocol
-from bioretrieval_tui.backend.protocol import ProtocolError, failure
+from bioretrieval_tui.backend.protocol import Failed, ProtocolError
+from bioretrieval_tui.backend.server import Wire
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.evaluation.qrels import QueryRow
@@ -23,6 +25,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
 from bioretrieval_tui.online.spool import FetchRequest
 from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.search.catalogue_index import Ensured
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, Scores, SearchResult
 
 ANSWER = SearchResult(
@@ -34,7 +37,7 @@ ANSWER = SearchResult(
 )
 JOBS: list[protocol.Job] = [
     protocol.BuildJob("demo", ("/a b",), "x/y", embedded.RECIPE, False, "pmid"),
-    protocol.BuildJob("demo", ("-",), reading=ReadSettings("csv", ReadOptions({"id": "PMID"}))),
+    protocol.BuildJob("demo", ("-",), reading=ReadSettings("csv", {"id": "PMID"})),
     protocol.AddJob("demo", ("/a b",), ReadSettings(strict=True)),
     protocol.FetchJob(FetchRequest("pubmed", "é", date(2026, 1, 31), 7, index="demo")),
     protocol.VerifyJob("demo"),
@@ -43,8 +46,8 @@ JOBS: list[protocol.Job] = [
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
     protocol.LookUpJob(FetchRequest("arxiv", "cat:cs.IR")),
 ]
-REQUEST, REPLY = tuple[int, protocol.Request], tuple[int, protocol.Reply]
-REQUESTS: list[protocol.Request] = [
+REQUEST, REPLY = tuple[int, protocol.Sent], tuple[int, protocol.Reply]
+REQUESTS: list[protocol.Sent] = [
     protocol.Search("demo", Query(text="what\n\0\x1b", k=3, mode="dense"), "left"),
     protocol.Search(
         "demo", Query(text="x", where="year:2020"), "s", protocol.Reranker("a/b", None, 9)
@@ -59,60 +62,68 @@ REQUESTS: list[protocol.Request] = [
     *map(protocol.RunJob, JOBS),
     protocol.Cancel(),
 ]
-ANSWERS: dict[str, tuple[object, object]] = {
-    "hits": (ANSWER, SearchResult),
-    "explanations": (
-        [Explanation("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)], list[Explanation],
+QUERY = Query(text="x")
+RUN = protocol.RunJob(JOBS[0])
+ANSWERS: list[tuple[protocol.Request[object], object]] = [
+    (protocol.Search("demo", QUERY), ANSWER),
+    (
+        protocol.Explain("demo", QUERY, []),
+        [Explanation("a", Scores(0.5), (("word", 1.0),), 1, None, (0, 5), 0.4)],
     ),
-    "indexes": ([], list[IndexInfo]),
-    "queries": ([QueryRow("q", "text", 2, 1, {"dense": 0.5})], list[QueryRow] | None),
-    "no queries": (None, list[QueryRow] | None),
-    "document": (("title", "text"), tuple[str, str] | None),
-    "no document": (None, tuple[str, str] | None),
-    "catalogue": (protocol.CatalogueReady(5, True, None), protocol.CatalogueReady),
-}  # fmt: skip
+    (protocol.ListIndexes(), []),
+    (
+        protocol.OpenBenchmark("/b", "test", "", "demo", {}),
+        [QueryRow("q", "text", 2, 1, {"dense": 0.5})],
+    ),
+    (protocol.OpenBenchmark("/b", "test", "", "demo", {}), None),
+    (protocol.ReadDocument("d1"), ("title", "text")),
+    (protocol.ReadDocument("d1"), None),
+    (protocol.EnsureCatalogue("v1", []), Ensured(5, True)),
+    (RUN, protocol.Built(
+        IndexInfo("demo", 3, "m", 2, "float16", "cpu", "2026", 9, "ok", 1.5, recall=0.99),
+        Report(read=2, rejected=1, rejections=[RejectedRecord("f", "why", offset=7)]),
+        True,
+    )),
+    (RUN, protocol.Fetched("PubMed", 3, "demo", 7, True)),
+    (RUN, protocol.Verified(
+        Verification("demo", (Check("graph", False, "cut", "compact"), Check("x", True, "y")))
+    )),
+    (RUN, protocol.Removed(123)),
+]  # fmt: skip
 REPLIES: list[protocol.Reply] = [
     protocol.Progressed(Progress("encoding", 5, 10, rate=2.5, note="cpu")),
     protocol.Remarked("downloading"),
     protocol.Came([Document("a", "t", "x")]),
     protocol.Partial(ANSWER),
-    *(protocol.Answered.of(value) for value, _ in ANSWERS.values()),
-    protocol.Built(
-        IndexInfo("demo", 3, "m", 2, "float16", "cpu", "2026", 9, "ok", 1.5, recall=0.99),
-        Report(read=2, rejected=1, rejections=[RejectedRecord("f", "why", offset=7)]),
-        True,
-    ),
-    protocol.Fetched("PubMed", 3, "demo", 7, True),
-    protocol.Verified(
-        Verification("demo", (Check("graph", False, "cut", "compact"), Check("x", True, "y")))
-    ),
-    protocol.Removed(123),
     protocol.Failed("IndexFault", "m", None),
 ]
 
 
 @pytest.mark.parametrize("message", REQUESTS, ids=lambda message: type(message).__name__)
-def test_requests_survive(message: protocol.Request) -> None:
-    data = protocol.frame(7, message)
-    assert protocol.body_length(data[:4]) == len(data) - 4
-    assert protocol.decode(data[4:], REQUEST) == (7, message)
+def test_requests_survive(message: protocol.Sent) -> None:
+    line = protocol.line_of(7, message)
+    assert line.count(b"\n") == 1
+    assert Wire(BytesIO(line), BytesIO()).receive() == (7, message)
 
 
 @pytest.mark.parametrize("message", REPLIES, ids=lambda message: type(message).__name__)
 def test_replies_survive(message: protocol.Reply) -> None:
-    assert protocol.decode(protocol.frame(7, message)[4:], REPLY) == (7, message)
+    out = BytesIO()
+    Wire(BytesIO(), out).send(7, message)
+    assert protocol.decode(out.getvalue(), REPLY) == (7, message)
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_answers_survive(name: str) -> None:
-    value, kind = ANSWERS[name]
-    arrived = protocol.decode(bytes(protocol.Answered.of(value).value), cast(type, kind))
-    assert arrived == value
+@pytest.mark.parametrize(("request_", "value"), ANSWERS)
+def test_answers_survive(request_: protocol.Request[object], value: object) -> None:
+    reply = protocol.Answered(msgspec.Raw(msgspec.json.encode(value)))
+    (_, arrived) = protocol.decode(protocol.line_of(7, reply), REPLY)
+    assert isinstance(arrived, protocol.Answered)
+    assert protocol.answer_of(request_, arrived) == value
 
 
 def test_an_answer_of_another_type_is_an_error() -> None:
     with pytest.raises(ProtocolError):
-        protocol.decode(b"[1]", SearchResult)
+        protocol.answer_of(protocol.ListIndexes(), protocol.Answered(msgspec.Raw(b"[1]")))
 
 
 @given(st.binary(max_size=50))
@@ -121,9 +132,10 @@ def test_nonsense_is_an_error(data: bytes) -> None:
         protocol.decode(data, REQUEST)
 
 
-def test_an_enormous_length_is_an_error() -> None:
+def test_an_endless_line_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MOST_BYTES", 10)
     with pytest.raises(ProtocolError):
-        protocol.body_length(b"\xff\xff\xff\xff")
+        Wire(BytesIO(protocol.line_of(7, protocol.ViewQuery("long" * 10))), BytesIO()).receive()
 
 
 @pytest.mark.parametrize(
@@ -132,14 +144,14 @@ def test_an_enormous_length_is_an_error() -> None:
 )
 def test_errors_arrive_as_they_were_raised(name: str) -> None:
     kind: type[BioRetrievalError] = getattr(errors, name)
-    arrived = failure(kind("what", remedy="do")).to_error()
+    arrived = Failed.of(kind("what", remedy="do")).to_error()
     assert type(arrived) is kind
     assert (arrived.line(), arrived.exit_code) == ("what; do", kind.exit_code)
 
 
 def test_a_filter_that_does_not_parse_says_where() -> None:
     raised = errors.FilterError("what", expression="ab:c", column=1, remedy="do")
-    arrived = failure(raised).to_error()
+    arrived = Failed.of(raised).to_error()
     assert isinstance(arrived, errors.FilterError)
     assert (arrived.line(), arrived.pointer()) == (raised.line(), raised.pointer())
 
@@ -148,7 +160,7 @@ def test_a_private_error_arrives_as_its_public_type() -> None:
     class Busy(IndexFault):
         pass
 
-    assert type(failure(Busy("held")).to_error()) is IndexFault
+    assert type(Failed.of(Busy("held")).to_error()) is IndexFault
 
 
 def test_an_unknown_error_is_still_one() -> None:
@@ -181,13 +193,9 @@ def test_what_a_library_prints_does_not_reach_the_app() -> None:
     assert b"noise" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["--job"]])
-def test_a_process_that_is_sent_nonsense_ends(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bioretrieval_tui.backend.server", *arguments],
-        input=b"\0\0\0\3abc",
-        capture_output=True,
-    )
+def test_a_process_that_is_sent_nonsense_ends() -> None:
+    words = [sys.executable, "-m", "bioretrieval_tui.backend.server"]
+    done = subprocess.run(words, input=b"[1, {}]\n", capture_output=True)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"ProtocolError" in done.stderr
 
@@ -195,7 +203,7 @@ def test_a_process_that_is_sent_nonsense_ends(arguments: list[str]) -> None:
 def test_what_an_interrupted_job_keeps_arrives_with_its_error() -> None:
     raised = BioRetrievalError("the service is down")
     raised.add_note("40 records have arrived")
-    assert failure(raised).to_error().__notes__ == ["40 records have arrived"]
+    assert Failed.of(raised).to_error().__notes__ == ["40 records have arrived"]
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: type(job).__name__)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
-from bioretrieval_tui.catalog.models import SECTIONS, Encoding, Model
+from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Encoding, Model
 from bioretrieval_tui.errors import EXIT_USAGE, UsageError
 from bioretrieval_tui.util import formatting as numbers
 
@@ -113,25 +115,28 @@ def test_every_list_has_columns_of_its_kind() -> None:
             assert not kind or kind in row.kinds, (kind, row.name)
 
 
+def value(entry: AnyEntry, name: str, catalogue: Catalogue) -> Any:
+    return fields.TABLE.by_name[name].read(entry, catalogue)
+
+
 def test_values_that_are_worked_out(catalogue: Catalogue) -> None:
     medcpt = catalogue.entry("medcpt")
-    assert fields.value(medcpt, "kind", catalogue) == "model"
-    assert fields.value(medcpt, "pooling", catalogue) == "cls"
-    assert fields.value(medcpt, "similarity", catalogue) == "dot"
-    assert fields.value(medcpt, "results", catalogue) == len(catalogue.results_of("medcpt"))
-    assert "medcpt-paper" in fields.value(medcpt, "related", catalogue)
-    assert "https://hf.co/ncbi/MedCPT-Query-Encoder" in fields.value(medcpt, "url", catalogue)
-    assert fields.value(medcpt, "venue", catalogue) is None
+    assert value(medcpt, "kind", catalogue) == "model"
+    assert value(medcpt, "pooling", catalogue) == "cls"
+    assert value(medcpt, "similarity", catalogue) == "dot"
+    assert value(medcpt, "results", catalogue) == len(catalogue.results_of("medcpt"))
+    assert "medcpt-paper" in value(medcpt, "related", catalogue)
+    assert "https://hf.co/ncbi/MedCPT-Query-Encoder" in value(medcpt, "url", catalogue)
+    assert value(medcpt, "venue", catalogue) is None
     step = catalogue.entry("step-1")
-    assert fields.value(step, "results", catalogue) is None
+    assert value(step, "results", catalogue) is None
 
 
-def test_a_row_for_the_filter_carries_what_is_searched(catalogue: Catalogue) -> None:
-    row = fields.filter_row(catalogue.entry("bmretriever-2b"), catalogue)
-    assert row.key == "bmretriever-2b"
-    assert row.values["params"] == 2_506_172_416
-    assert "venue" not in row.values
-    assert "BMRetriever/BMRetriever-2B" in row.text
+def test_the_filter_searches_ids_and_hub_ids_and_reads_values(catalogue: Catalogue) -> None:
+    one = [catalogue.entry("bmretriever-2b")]
+    for found in ("bmretriever-2b", "BMRetriever/BMRetriever-2B", "params=2506172416"):
+        assert fields.filtered(one, found, catalogue) == one
+    assert fields.filtered(one, "has:venue", catalogue) == []
 
 
 def test_a_filter_over_the_real_catalogue(catalogue: Catalogue) -> None:

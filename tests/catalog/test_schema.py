@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from bioretrieval_tui.catalog import json_schema
+from bioretrieval_tui.catalog import loader
 from bioretrieval_tui.catalog.loader import parse, read_folder
 from bioretrieval_tui.catalog.models import LISTS, SECTIONS
 from bioretrieval_tui.errors import CatalogueError
@@ -22,7 +22,7 @@ FILES = sorted(DATA.glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft202012Validator:
-    written = json.loads((DATA / json_schema.FILE_NAME).read_text(encoding="utf-8"))
+    written = json.loads((DATA / loader.SCHEMA_FILE).read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(written)
     return jsonschema.Draft202012Validator(written)
 
@@ -32,17 +32,19 @@ def faults(validator: jsonschema.Draft202012Validator, document: object) -> list
 
 
 def test_the_file_is_what_the_types_say() -> None:
-    written = (DATA / json_schema.FILE_NAME).read_text(encoding="utf-8")
-    assert written == json_schema.text(), "run: python -m bioretrieval_tui.catalog.json_schema data"
+    written = (DATA / loader.SCHEMA_FILE).read_text(encoding="utf-8")
+    assert written == loader.schema_text(), (
+        "run: python -m bioretrieval_tui.catalog.loader --schema data"
+    )
 
 
 def test_it_is_written_where_asked(tmp_path: Path) -> None:
-    assert json_schema.main([str(tmp_path)]) == 0
-    assert (tmp_path / json_schema.FILE_NAME).read_text(encoding="utf-8") == json_schema.text()
+    assert loader.main(["--schema", str(tmp_path)]) == 0
+    assert (tmp_path / loader.SCHEMA_FILE).read_text(encoding="utf-8") == loader.schema_text()
 
 
 def test_every_section_and_every_field_is_described() -> None:
-    made = json_schema.schema()
+    made = loader.schema()
     assert set(made["properties"]) == {"version", "updated", "include", *SECTIONS, *LISTS}
     for kind in (*SECTIONS.values(), *LISTS.values()):
         part = made["$defs"][kind.__name__]

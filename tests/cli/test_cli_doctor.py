@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.cli import doctor as checks
-from bioretrieval_tui.cli.doctor import Finding
 
 Call = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +50,7 @@ def test_it_names_every_package_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("format_", ["table", "markdown", "jsonl", "csv"])
 def test_the_other_formats_without_waiting_for_torch(cli: Call, format_: str) -> None:
-    code = "import bioretrieval_tui.cli.doctor as c\nc.devices = lambda: iter(())"
+    code = "import bioretrieval_tui.cli.doctor as c\nc.CHECKS = c.CHECKS[:-1]"
     called = cli("doctor", "-f", format_, code=code)
     assert called.code == 0
     assert "embedded model" in called.out
@@ -60,7 +59,7 @@ def test_the_other_formats_without_waiting_for_torch(cli: Call, format_: str) ->
 def test_something_missing_is_exit_code_1_and_still_a_whole_report(cli: Call) -> None:
     code = (
         "import bioretrieval_tui.cli.doctor as c\n"
-        "c.devices = lambda: iter(())\n"
+        "c.CHECKS = c.CHECKS[:-1]\n"
         "c.PACKAGES = ('click', 'no-such-package-of-ours')"
     )
     called = cli("doctor", "-f", "json", code=code)
@@ -78,14 +77,15 @@ def test_something_missing_is_exit_code_1_and_still_a_whole_report(cli: Call) ->
 def test_folders_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
-    found = {one.name: one for one in checks.folders()}
-    assert found["data"].state == "missing"
-    assert found["data"].value.endswith("is not a folder")
-    assert found["config"].state == "ok"
+    found = {row[0]: row for row in checks.folders()}
+    _, state, value, _ = found["data"]
+    assert state == "missing"
+    assert value.endswith("is not a folder")
+    assert found["config"][1] == "ok"
     monkeypatch.setenv("BIORETRIEVAL_HOME", "/dev/full")
-    found = {one.name: one for one in checks.folders()}
-    assert (found["data"].state, found["cache"].state) == ("missing", "note")
-    assert all(one.remedy for one in found.values())
+    found = {row[0]: row for row in checks.folders()}
+    assert (found["data"][1], found["cache"][1]) == ("missing", "note")
+    assert all(remedy for *_, remedy in found.values())
 
 
 def test_a_model_that_is_not_the_published_one(
@@ -98,11 +98,12 @@ def test_a_model_that_is_not_the_published_one(
     for name in embedded.CHECKSUMS:
         (tmp_path / "model" / name).write_text("altered")
     monkeypatch.setattr(embedded, "locate", lambda: tmp_path / "model")
-    (one,) = checks.model()
-    assert one.state == "missing"
-    assert "is not the published file" in one.value
-    assert one.remedy is not None
-    assert "pip install" in one.remedy
+    monkeypatch.setattr(checks, "CHECKS", [one for one in checks.CHECKS if one[0] == "model"])
+    ((area, (_, state, value, remedy)),) = checks.all_checks()
+    assert (area, state) == ("model", "missing")
+    assert "is not the published file" in value
+    assert remedy is not None
+    assert "pip install" in remedy
 
 
 def test_a_damaged_index_and_a_broken_overlay_are_noted(
@@ -115,11 +116,10 @@ def test_a_damaged_index_and_a_broken_overlay_are_noted(
     overlay = tmp_path / "config" / "catalog.d"
     overlay.mkdir(parents=True)
     (overlay / "mine.yaml").write_text("models: [1]\n")
-    damaged = [one for one in checks.indexes() if one.name == "mine"]
-    assert [one.state for one in damaged] == ["note"]
-    broken = [one for one in checks.catalogue() if one.name == "overlay"]
+    assert [state for name, state, *_ in checks.indexes() if name == "mine"] == ["note"]
+    broken = [row for row in checks.catalogue() if row[0] == "overlay"]
     assert broken
-    assert all(one.state == "note" and "mine.yaml" in one.value for one in broken)
+    assert all(state == "note" and "mine.yaml" in value for _, state, value, _ in broken)
 
 
 TOLD = '{"version": "2.9.0", "cuda": %s, "gpus": %s, "mps": false, "seconds": 1.25}\n'
@@ -147,16 +147,14 @@ def test_what_torch_tells(
     gpu: str | None,
     said: str,
 ) -> None:
-    found: dict[str, Finding] = {
-        one.name: one for one in checks._torch_findings(code, output, errors, cards)
-    }
-    assert found["torch"].state == torch
-    assert (found["GPU"].state if "GPU" in found else None) == gpu
-    assert any(said in f"{one.value} {one.remedy}" for one in found.values())
+    found = {row[0]: row for row in checks._torch_findings(code, output, errors, cards)}
+    assert found["torch"][1] == torch
+    assert (found["GPU"][1] if "GPU" in found else None) == gpu
+    assert any(said in f"{value} {remedy}" for *_, value, remedy in found.values())
 
 
 def test_a_terminal_over_ssh_and_one_that_can_do_nothing(terminal: Call) -> None:
-    code = "import bioretrieval_tui.cli.doctor as c\nc.devices = lambda: iter(())"
+    code = "import bioretrieval_tui.cli.doctor as c\nc.CHECKS = c.CHECKS[:-1]"
     env = {"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22", "LC_ALL": "C", "NO_COLOR": "1"}
     seen = terminal("doctor", "-f", "csv", code=code, env=env, columns=200)
     assert seen.code == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bioretrieval_tui.backend.client import SearchClient
+from bioretrieval_tui.backend.protocol import EnsureCatalogue, Explain, Search
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.registry import manifest_of
 from bioretrieval_tui.search.types import Query
@@ -87,11 +88,11 @@ async def test_the_search_process_answers_by_bm25_without_a_model(
     client = SearchClient(device="cpu")
     try:
         documents = [Document(name, "", text) for name, text in TEXTS.items()]
-        ensured = await client.ensure_catalogue(documents, "v1", vectors=False)
+        ensured = await client.ask(EnsureCatalogue("v1", documents, vectors=False))
         assert (ensured.documents, ensured.built) == (3, True)
         question = Query(text="muscle pain", mode="lexical")
-        assert (await client.search(question, index="catalogue")).hits[0].id == "d1"
-        (why,) = await client.why(question, ["d1"], index="catalogue")
+        assert (await client.ask(Search("catalogue", question))).hits[0].id == "d1"
+        (why,) = await client.ask(Explain("catalogue", question, ["d1"]))
         assert why.lexical_rank == 1
         maps = Path(f"/proc/{client.pid}/maps")
         if maps.exists():

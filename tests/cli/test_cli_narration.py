@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.cli import narration
-from bioretrieval_tui.cli.narration import described, duration, narrated
+from bioretrieval_tui.cli import streams
+from bioretrieval_tui.cli.streams import described, duration, narrated
 from bioretrieval_tui.progress import Progress, silent
 from bioretrieval_tui.util.formatting import size
 
@@ -56,7 +56,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(narration, "time", found)
+    monkeypatch.setattr(streams, "time", found)
     return found
 
 
@@ -91,7 +91,7 @@ def test_an_updating_line_stays_one_line_and_goes(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(narration, "_columns", lambda: 30)
+    monkeypatch.setattr(streams, "_columns", lambda _: 30)
 
     def work() -> Any:
         with narrated() as tell:

@@ -1,22 +1,27 @@
 """No verb goes onto the network but those that say so, and these say in one line that they may not.
 
-Sockets are blocked in every call. Which verbs there are is read from the program, so that a new one
-fails here until it is in one of the two lists.
+Sockets are blocked in every call. Calls are made in this process, where libraries and the model are
+loaded once; one is a process of its own. Which verbs there are is read from the program, so that a
+new one fails here until it is in one of the two lists.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import numpy as np
 import pytest
 
-from bioretrieval_tui.cli.root import root
+from bioretrieval_tui.cli import doctor
+from bioretrieval_tui.cli.root import call, root
+from bioretrieval_tui.errors import BioRetrievalError
 from homes import share_encoders
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "online"))  # server
@@ -94,10 +99,8 @@ def leaves(command: click.Command, names: tuple[str, ...] = ()) -> Iterator[str]
 
 
 @pytest.fixture
-def blocked(
-    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
-    """Calls the command in a folder with small files, in a process without sockets."""
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with small files, in which calls are made, and a home without a network."""
     files = benchmark_files("benchmark")
     for name, data in files.items():
         path = tmp_path / name
@@ -111,50 +114,80 @@ def blocked(
     np.save(tmp_path / "v.npy", rows)
     (tmp_path / "ids.txt").write_text("1\n")
     monkeypatch.chdir(tmp_path)
-    home = str(share_encoders(tmp_path / "home"))
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(share_encoders(tmp_path / "home")))
+    monkeypatch.setenv("BIORETRIEVAL_OFFLINE", "0")  # restored after `--offline` has set it
+    return tmp_path / "home"
 
-    def call(*words: str, **env: str) -> Any:
-        return cli(*words, env={"BIORETRIEVAL_HOME": home, **env}, code=BLOCKED)
 
-    return call
+@pytest.fixture
+def blocked(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Calls the command without sockets; what it wrote is captured."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        sys.stderr.write("SOCKET\n")
+        raise OSError("a test keeps the network out")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, refuse)
+    # The others start a Python each, which this process cannot block.
+    monkeypatch.setattr(
+        doctor, "CHECKS", [one for one in doctor.CHECKS if one[2] not in ("torch", "processor")]
+    )
+
+    def run(*words: str) -> int:
+        try:
+            return call(words)
+        except BioRetrievalError as error:
+            sys.stderr.write(f"{error.line()}\n")
+            return error.exit_code
+
+    return run
 
 
 def test_every_verb_is_in_one_of_the_lists() -> None:
     assert sorted(leaves(root)) == sorted([*ASKING, *STAYING])
 
 
-@pytest.mark.parametrize("front", [(), ("--offline",)], ids=["allowed", "offline"])
-def test_offline_verbs_open_no_socket(blocked: Callable[..., Any], front: tuple[str, ...]) -> None:
-    for verb, words in STAYING.items():
-        ended = blocked(*front, *verb.split(), *words)
-        assert "SOCKET" not in ended.err, verb
-        # The doctor may find that something is missing on this machine.
-        assert ended.code == 0 or (verb == "doctor" and ended.code == 1), (verb, ended.err)
-    shown = blocked(*front, "catalog", "refresh", "--last")
-    assert (shown.code, "SOCKET" in shown.err) == (0, False)
+def test_offline_verbs_open_no_socket(
+    blocked: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for front in ((), ("--offline",)):
+        for verb, words in STAYING.items():
+            code, err = blocked(*front, *verb.split(), *words), capsys.readouterr().err
+            assert "SOCKET" not in err, verb
+            # The doctor may find that something is missing on this machine.
+            assert code == 0 or (verb == "doctor" and code == 1), (verb, err)
+        assert blocked(*front, "catalog", "refresh", "--last") == 0
+        assert "SOCKET" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("how", ["before", "behind", "variable"])
-def test_online_verbs_are_one_line_when_offline(blocked: Callable[..., Any], how: str) -> None:
-    assert blocked("watch", "add", "owls").code == 0
+def test_online_verbs_are_one_line_when_offline(
+    blocked: Callable[..., int],
+    how: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert blocked("watch", "add", "owls") == 0
+    capsys.readouterr()
+    before = ["--offline"] if how == "before" else []
+    behind = ["--offline"] if how == "behind" else []
     for verb, words in ASKING.items():
-        ended = blocked(
-            *(["--offline"] if how == "before" else []),
-            *verb.split(),
-            *words,
-            *(["--offline"] if how == "behind" else []),
-            BIORETRIEVAL_OFFLINE="1" if how == "variable" else "0",
-        )
-        assert (ended.code, ended.out) == (1, ""), (verb, ended.err)
-        assert ended.lines == [
-            (
-                "bioretrieval-tui: the network is not allowed here; leave --offline out and unset"
-                " BIORETRIEVAL_OFFLINE"
-            )
+        monkeypatch.setitem(os.environ, "BIORETRIEVAL_OFFLINE", "1" if how == "variable" else "0")
+        code = blocked(*before, *verb.split(), *words, *behind)
+        out, err = capsys.readouterr()
+        assert (code, out) == (1, ""), (verb, err)
+        assert err.splitlines() == [
+            "the network is not allowed here; leave --offline out and unset BIORETRIEVAL_OFFLINE"
         ], verb
 
 
-def test_the_blocked_socket_is_what_the_client_uses(blocked: Callable[..., Any]) -> None:
-    ended = blocked("fetch", "pubmed", "x", BIORETRIEVAL_NCBI_URL="http://127.0.0.1:9")
+def test_the_blocked_socket_is_what_the_client_uses(
+    cli: Callable[..., Any], own_home: Path
+) -> None:
+    env = {"BIORETRIEVAL_HOME": str(own_home), "BIORETRIEVAL_NCBI_URL": "http://127.0.0.1:9"}
+    ended = cli("fetch", "pubmed", "x", env=env, code=BLOCKED)
     assert "SOCKET" in ended.err
     assert (ended.code, "PubMed cannot be reached" in ended.lines[-1]) == (1, True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bioretrieval_tui.documents.detect import Format, items
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "importer-samples"
 
@@ -35,7 +35,7 @@ def read(data: bytes | str, format_: Format, **mapping: str) -> list[Item]:
 
 def read_path(path: Path, format_: Format, **mapping: str) -> list[Item]:
     with SourceReader(path) as source:
-        return list(items(source, format_, ReadOptions(mapping)))
+        return list(items(source, format_, ReadSettings(mapping=mapping)))
 
 
 def documents(found: list[Item]) -> list[Document]:
@@ -60,7 +60,9 @@ class SmallBlocks(SourceReader):
 def read_in_blocks(data: bytes, format_: Format, block: int, **mapping: str) -> list[Item]:
     with file_of(data) as path, SmallBlocks(path) as source:
         source.block = block
-        return [_nameless(item, path) for item in items(source, format_, ReadOptions(mapping))]
+        return [
+            _nameless(item, path) for item in items(source, format_, ReadSettings(mapping=mapping))
+        ]
 
 
 def read_nameless(data: bytes, format_: Format, **mapping: str) -> list[Item]:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from bioretrieval_tui.documents.bibliography import MAX_ID_LENGTH
 from bioretrieval_tui.documents.detect import by_name, items
 from bioretrieval_tui.documents.document import Document, Item, Place, Record, Rejected
-from bioretrieval_tui.documents.readers.json_corpora import read_beir
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+from bioretrieval_tui.documents.readers.json_records import json_lines
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.errors import CorpusError
 
 FORMAT = by_name("beir")
@@ -25,11 +26,9 @@ FORMAT = by_name("beir")
 
 def read_all(path: Path, limit: int = 2**20) -> list[Item]:
     """All items, a file that breaks off told as the last one."""
-    limited = dataclasses.replace(
-        FORMAT, read=lambda source, options: read_beir(source, options, limit=limit)
-    )
+    limited = dataclasses.replace(FORMAT, records=partial(json_lines, limit=limit))
     with SourceReader(path) as source:
-        return list(items(source, limited, ReadOptions()))
+        return list(items(source, limited, ReadSettings()))
 
 
 def read(path: Path, limit: int = 2**20) -> list[Record]:
@@ -91,10 +90,9 @@ def test_plain_text_under_a_gzip_name(tmp_path: Path) -> None:
 def test_summary_is_of_the_bytes_as_stored(tmp_path: Path) -> None:
     data = gzip.compress(GOOD.encode())
     with SourceReader(corpus(tmp_path, data)) as source:
-        assert len(list(read_beir(source, ReadOptions()))) == 1
-        summary = source.summary()
-    assert summary.bytes == len(data)
-    assert summary.sha256 == hashlib.sha256(data).hexdigest()
+        assert len(list(items(source, FORMAT, ReadSettings()))) == 1
+        assert source.consumed == len(data)
+        assert source.sha256() == hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -168,7 +166,7 @@ def test_gzip_magic_and_nothing_else(tmp_path: Path) -> None:
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
     path = corpus(tmp_path, GOOD)
     with SourceReader(path) as source:
-        records = read_beir(source, ReadOptions())
+        records = items(source, FORMAT, ReadSettings())
         next(records)
         os.utime(path, (1, 1))
         with pytest.raises(CorpusError, match="changed while it was read"):

@@ -85,7 +85,7 @@ def test_medrag() -> None:
         (b"{", "not JSON"),
         (b"[1]", "not an object"),
         (b'{"title": "T"}', "`id` is missing"),
-        (b'{"id": null, "content": "x"}', "`id` is neither text nor a whole number"),
+        (b'{"id": null, "content": "x"}', "`id` is null, not text or a whole number"),
         (b'{"id": "", "content": "x"}', "`id` is empty"),
         (b'{"id": 1, "content": ["x"]}', "`content` is a list, not text"),
         (b'{"id": 1, "content": " "}', "neither a title nor an abstract"),

@@ -15,7 +15,7 @@ from reader_help import documents, promises_kept, read_path, rejected
 
 from bioretrieval_tui.documents.detect import by_name, items
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.errors import CorpusError
 
 FORMAT = by_name("parquet")
@@ -71,10 +71,10 @@ def test_the_checksum_is_of_the_whole_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": ["1"], "title": ["T"]})
     with SourceReader(path) as source:
         source.head()
-        assert len(list(items(source, FORMAT, ReadOptions()))) == 1
-        summary = source.summary()
-    assert summary.bytes == path.stat().st_size
-    assert summary.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert len(list(items(source, FORMAT, ReadSettings()))) == 1
+        source.hash_rest()
+        assert source.consumed == path.stat().st_size
+        assert source.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_bad_rows_are_reported_with_their_number(tmp_path: Path) -> None:
@@ -85,11 +85,11 @@ def test_bad_rows_are_reported_with_their_number(tmp_path: Path) -> None:
     }
     found = read_path(write(tmp_path / "a.parquet", columns, row_group_size=2), FORMAT)
     assert [document.id for document in documents(found)] == ["1"]
-    assert [refused.reason for refused in rejected(found)] == [
-        "row 2: the id is empty",
-        "row 3: the record has neither a title nor an abstract",
-        "row 4: the record holds a NUL character",
-        "row 5: a cell holds bytes, not text",
+    assert [(refused.place.line, refused.reason) for refused in rejected(found)] == [
+        (2, "the id is empty"),
+        (3, "the record has neither a title nor an abstract"),
+        (4, "the record holds a NUL character"),
+        (5, "a cell holds bytes, not text"),
     ]
 
 
@@ -97,7 +97,8 @@ def test_text_that_is_no_utf8(tmp_path: Path) -> None:
     bad = pyarrow.array([b"caf\xe9", b"ok"]).cast(pyarrow.binary()).view(pyarrow.utf8())
     found = read_path(write(tmp_path / "a.parquet", {"id": ["1", "2"], "title": bad}), FORMAT)
     assert [document.id for document in documents(found)] == ["2"]
-    assert "row 1: a cell cannot be read" in rejected(found)[0].reason
+    (refused,) = rejected(found)
+    assert str(refused).startswith(f"{refused.place.file}:1: a cell cannot be read")
 
 
 def test_a_mapped_column_that_is_not_there(tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ def test_a_pipe_is_refused() -> None:
             self.path = None
 
     with Piped() as source, pytest.raises(CorpusError) as caught:
-        list(FORMAT.read(source, ReadOptions()))
+        list(FORMAT.records(source, ReadSettings()))
     assert caught.value.remedy == "save it and name the file"
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from bioretrieval_tui.documents.detect import items, recognise, resolve
 from bioretrieval_tui.documents.document import Document, Item, Record
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
-from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.documents.writer import StoreOutcome, StoreWriter
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
+from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -33,8 +32,8 @@ def read(path: Path) -> list[Item]:
     with SourceReader(path) as source:
         format_ = recognise(source)
         assert format_.name == "beir"
-        found = list(items(source, format_, ReadOptions()))
-        assert source.summary().bytes == path.stat().st_size
+        found = list(items(source, format_, ReadSettings()))
+        assert source.consumed == path.stat().st_size
     return found
 
 

@@ -126,12 +126,12 @@ Encoder.encode_documents = halted
 
 
 def test_a_build_that_was_left_goes_on(home: Path, start: Start, tmp_path: Path) -> None:
-    corpus(home / "many.jsonl", 800)
+    corpus(home / "many.jsonl", 240)
     (tmp_path / "sitecustomize.py").write_text(HALTED)
     session = at_indexes(start(home, env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}))
     choose(session, "mine", "many")
     # The first window of vectors is on disk, and most are to come.
-    session.wait(lambda screen: re.search(r"[67]\d\d of 4,000 d", screen.text))
+    session.wait(lambda screen: re.search(r"[67]\d\d of 1,200 d", screen.text))
     session.send("q")
     session.wait("Quit? Building mine stops.")
     session.send("n")
@@ -155,6 +155,6 @@ def test_a_build_that_was_left_goes_on(home: Path, start: Start, tmp_path: Path)
     again.send("\r")
     again.wait("Selected: 1 file")
     again.send("\r\r")
-    again.wait(lambda screen: "Built mine, 4,000 documents" in screen.lines[-1])
+    again.wait(lambda screen: "Built mine, 1,200 documents" in screen.lines[-1])
     again.send("q")
     assert again.ended() == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hashing_encoder import HashingEncoder
 
+from bioretrieval_tui.evaluation.runner import Rank
 from bioretrieval_tui.index.registry import OpenIndex
 
 CORPUS = {
@@ -51,21 +52,16 @@ def _line(name: str, text: str) -> str:
     return json.dumps({"_id": name, "title": "", "text": text}) + "\n"
 
 
-class IndexRanker:
-    """Dense by the hashing encoder, and lexical, straight from an index."""
+def rank_by(index: OpenIndex, mode: str) -> Rank:
+    """Dense by the hashing encoder, or lexical, straight from an index."""
 
-    def __init__(self, index: OpenIndex) -> None:
-        self._index = index
-        self.asked: list[tuple[str, int, str, str | None]] = []
-
-    def rank(
-        self, query: str, k: int, mode: str, /, *, instruction: str | None = None
-    ) -> list[tuple[str, float]]:
-        self.asked.append((query, k, mode, instruction))
+    def rank(query: str, k: int) -> list[tuple[str, float]]:
         if mode == "lexical":
-            labels, scores = self._index.lexical.search(query, k)
+            labels, scores = index.lexical.search(query, k)
         else:
-            encoder = HashingEncoder(self._index.manifest.dimension)
-            labels, scores = self._index.vectors.search(encoder.encode_queries([query])[0], k)
-        names = self._index.documents.ids(labels.tolist())
+            encoder = HashingEncoder(index.manifest.dimension)
+            labels, scores = index.vectors.search(encoder.encode_queries([query])[0], k)
+        names = index.documents.ids(labels.tolist())
         return list(zip(names, scores.tolist(), strict=True))
+
+    return rank

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from folders import write_benchmark
 
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.metrics import measure
-from bioretrieval_tui.evaluation.qrels import query_rows, query_view, titles_in
+from bioretrieval_tui.evaluation.qrels import query_rows, query_view, titles_of
 
 RUNS = {
     "dense": {"q1": (("x", 3.0), ("d4", 2.0), ("y", 1.0)), "q2": (("d2", 1.0),)},
@@ -25,8 +27,17 @@ def made(tmp_path: Path) -> BenchmarkFolder:
     return read_benchmark(write_benchmark(tmp_path, qrels=qrels))
 
 
-def titles(names: Sequence[str]) -> dict[str, str]:
-    return {name: f"Title {name}" for name in names if name != "gone"}
+class Titled:
+    """The documents of an index, all but one of the judged."""
+
+    def labels(self, names: Sequence[str]) -> dict[str, str]:
+        return {name: name for name in names if name != "gone"}
+
+    def get(self, labels: Sequence[str]) -> list[Document]:
+        return [Document(label, f"Title {label}", "") for label in labels]
+
+
+STORE: Any = Titled()
 
 
 def test_the_list_of_queries(made: BenchmarkFolder) -> None:
@@ -38,7 +49,7 @@ def test_the_list_of_queries(made: BenchmarkFolder) -> None:
 
 
 def test_one_query(made: BenchmarkFolder) -> None:
-    view = query_view(made, RUNS, "q1", titles)
+    view = query_view(made, RUNS, "q1", STORE)
     assert [(row.id, row.grade) for row in view.judged] == [
         ("d1", 2), ("d4", 1), ("gone", 1), ("d3", 0),
     ]  # fmt: skip
@@ -50,16 +61,16 @@ def test_one_query(made: BenchmarkFolder) -> None:
         ("y", {"dense": 3, "lexical": 2}),
     ]
     assert view.scores["lexical"]["RR@10"] == 1.0
-    assert [row.id for row in query_view(made, RUNS, "q1", titles, most=1).unjudged] == ["x"]
+    assert [row.id for row in query_view(made, RUNS, "q1", STORE, most=1).unjudged] == ["x"]
 
 
 def test_an_unknown_query_names_the_nearest(made: BenchmarkFolder) -> None:
     with pytest.raises(NotFoundError) as caught:
-        query_view(made, RUNS, "q11", titles)
+        query_view(made, RUNS, "q11", STORE)
     assert caught.value.remedy is not None
     assert "q1" in caught.value.remedy
     with pytest.raises(NotFoundError, match="has no query 'q3'"):
-        query_view(made, RUNS, "q3", titles)  # it has no judgement
+        query_view(made, RUNS, "q3", STORE)  # it has no judgement
 
 
 def test_titles_come_from_the_index(tmp_path: Path) -> None:
@@ -79,7 +90,7 @@ def test_titles_come_from_the_index(tmp_path: Path) -> None:
     )
     build_index("demo", [path], HashingEncoder)
     index = open_index("demo")
-    found = titles_in(index.documents)(["2", "same", "1", "none"])
+    found = titles_of(index.documents, ["2", "same", "1", "none"])
     index.close()
     assert list(found) == ["2", "same", "1"]
     assert (found["1"], found["same"]) == ("Statins", "Statins")

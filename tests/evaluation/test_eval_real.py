@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from folders import IndexRanker
+from folders import rank_by
 from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.evaluation.benchmark import read_benchmark
@@ -34,7 +34,9 @@ def test_lexical_scores_of_a_real_benchmark(
     index = open_index("real")
     assert index.manifest.documents + index.manifest.aliases == documents
     assert len(benchmark.queries) == queries
-    run = run_mode(IndexRanker(index), benchmark, "lexical", aliases=aliases_of(index.documents))
+    run = run_mode(
+        rank_by(index, "lexical"), benchmark, "lexical", aliases=aliases_of(index.documents)
+    )
     index.close()
     assert measure(benchmark.judgements, run.rankings).metrics["nDCG@10"] == pytest.approx(
         expected, abs=0.002

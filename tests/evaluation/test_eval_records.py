@@ -80,7 +80,7 @@ def test_files_that_are_no_records_are_ignored() -> None:
 def test_an_unwritable_folder_gives_one_line(home: Path) -> None:
     (home / "data").mkdir(parents=True)
     (home / "data" / "evaluations").write_text("in the way")
-    with pytest.raises(BioRetrievalError, match="cannot be kept"):
+    with pytest.raises(BioRetrievalError, match="cannot be saved"):
         records.save(record())
     assert records.records() == []
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from folders import CORPUS, IndexRanker, write_benchmark
+from folders import CORPUS, rank_by, write_benchmark
 from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, InterruptedByUser, ModelError
-from bioretrieval_tui.evaluation import records, runner
+from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.metrics import measure
 from bioretrieval_tui.evaluation.runner import (
@@ -100,12 +100,10 @@ class Fixed:
 
     def __init__(self, *given: tuple[str, float]) -> None:
         self.given = given
-        self.asked: list[tuple[str, int, str, str | None]] = []
+        self.asked: list[tuple[str, int]] = []
 
-    def rank(
-        self, query: str, k: int, mode: str, /, *, instruction: str | None = None
-    ) -> list[tuple[str, float]]:
-        self.asked.append((query, k, mode, instruction))
+    def __call__(self, query: str, k: int) -> list[tuple[str, float]]:
+        self.asked.append((query, k))
         return list(self.given[:k])
 
 
@@ -127,12 +125,11 @@ def index(tmp_path: Path) -> Iterator[OpenIndex]:
 
 def test_every_judged_query_is_run_and_no_other(benchmark_: BenchmarkFolder) -> None:
     ranker = Fixed(("d1", 2.0), ("d2", 1.0))
-    run = run_mode(ranker, benchmark_, "dense", instruction="Find it")
+    run = run_mode(ranker, benchmark_, "dense")
     assert set(run.rankings) == {"q1", "q2"}
     assert run.rankings["q1"] == (("d1", 2.0), ("d2", 1.0))
-    assert {asked[0] for asked in ranker.asked} == {"muscle pain", "tumour gene"}
-    assert {asked[1:] for asked in ranker.asked} == {(101, "dense", "Find it")}
-    assert 0 <= run.latency.p50 <= run.latency.p95
+    assert set(ranker.asked) == {("muscle pain", 101), ("tumour gene", 101)}
+    assert 0 <= run.latency["p50"] <= run.latency["p95"]
 
 
 def test_a_ranking_is_cut_at_its_depth(benchmark_: BenchmarkFolder) -> None:
@@ -177,9 +174,9 @@ def test_every_id_of_the_corpus_can_be_found(index: OpenIndex, tmp_path: Path) -
     qrels = {"q1": {"again": 1}, "q2": {"b": 1, "c": 1, "d2": 1}}
     made = read_benchmark(write_benchmark(tmp_path / "made", qrels=qrels))
     for mode in ("dense", "lexical"):
-        run = run_mode(IndexRanker(index), made, mode, aliases=aliases)
+        run = run_mode(rank_by(index, mode), made, mode, aliases=aliases)
         assert measure(made.judgements, run.rankings).metrics["R@100"] == 1.0
-        plain = run_mode(IndexRanker(index), made, mode)
+        plain = run_mode(rank_by(index, mode), made, mode)
         assert measure(made.judgements, plain.rankings).metrics["R@100"] < 1.0
 
 
@@ -220,7 +217,7 @@ def test_a_report_survives_a_file_that_cannot_be_written(
     def refuse(_: object) -> None:
         raise BioRetrievalError("the disk is full", remedy="make room")
 
-    monkeypatch.setattr(runner, "save", refuse)
+    monkeypatch.setattr(records, "save", refuse)
     request = EvaluationRequest(folder=str(write_benchmark(tmp_path / "tiny")), modes=("lexical",))
     with pytest.raises(NotKeptError, match="the disk is full") as caught:
         evaluate_folder(request)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.evaluation.significance import PERMUTATIONS, compare, randomisation
+from bioretrieval_tui.evaluation.metrics import PERMUTATIONS, compare, randomisation
 
 
 def test_identical_runs_have_p_1() -> None:

@@ -20,8 +20,8 @@ from index_help import (
 )
 
 from bioretrieval_tui.documents.document import Document, Item, Place, Rejected
-from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
-from bioretrieval_tui.documents.writer import StoreWriter
+from bioretrieval_tui.documents.source import ReadSettings
+from bioretrieval_tui.documents.store import StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.intake import Intake, feed_documents, feed_files
@@ -171,10 +171,8 @@ def test_reading_tells_how_far_it_is(tmp_path: Path) -> None:
 def test_a_format_that_is_named_is_not_guessed(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text("PMID,Title\n7,Seven\n")
-    options = ReadOptions({"id": "PMID", "title": "Title"})
-    report = build_index(
-        "demo", [path], HashingEncoder, settings=ReadSettings("csv", options)
-    ).report
+    settings = ReadSettings("csv", {"id": "PMID", "title": "Title"})
+    report = build_index("demo", [path], HashingEncoder, settings=settings).report
     assert (report.kept, report.files[0].format) == (1, "csv")
     with pytest.raises(UsageError):
         build_index("demo", [path], never, settings=ReadSettings("no such format"))

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.documents.writer import StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
 from bioretrieval_tui.index.metadata import MetadataIndex, write_metadata
 from bioretrieval_tui.index.metadata_fields import FIELDS, YEAR, pairs, when
 from bioretrieval_tui.index.text_index import TextIndex, TextIndexWriter
@@ -123,7 +122,7 @@ def row_of(label: int, document: Document) -> Row:
     year = when(document)[0]
     if year >= 0:
         values["year"] = year
-    return Row(str(label), "", (), "", values)
+    return Row(str(label), "", (), "", values.get)
 
 
 @settings(max_examples=60, deadline=None)

@@ -244,7 +244,11 @@ def test_an_emptied_draft_adds_nothing(program: Program, world: World, tmp_path:
 
 @pytest.mark.parametrize(
     ("editor", "said"),
-    [("", "set EDITOR"), ("no-such-editor-here", "cannot be started"), ("false", "code 1")],
+    [
+        ("", "set EDITOR"),
+        ("no-such-editor-here", "nothing was added"),
+        ("false", "false: Editing failed"),
+    ],
 )
 def test_an_editor_that_fails_is_one_line(
     program: Program, world: World, editor: str, said: str

@@ -86,14 +86,14 @@ def many_rows(count: int = 10_000, seed: int = 20) -> tuple[Row, ...]:
                 name=name,
                 tags=tuple(dict.fromkeys(pick(tags, tag_weights, draw.randrange(3, 8)))),
                 text=text.replace(" the ", ", the ").replace(" and ", " (and) "),
-                values={
+                value={
                     "venue": draw.choice(_VENUES),
                     "hub": (f"org-{number % 90}/{name.split()[0]}",),
                     "year": draw.randrange(2015, 2027),
                     "params": draw.choice((None, int(10 ** draw.uniform(6, 11)))),
                     "docs": draw.choice((None, None, draw.randrange(10**6))),
                     "gated": draw.choice((True, False, None)),
-                },
+                }.get,
             )
         )
     return tuple(rows)

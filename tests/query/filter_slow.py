@@ -129,8 +129,8 @@ class SlowRow:
         return next((score for score, passed in tests if passed), 0)
 
     def fits(self, node: Has | Matches | Compares | Flag) -> bool:
-        value = self.row.values.get(node.field)
-        if node.field in ("name", "tags") and node.field not in self.row.values:
+        value = self.row.value(node.field)
+        if node.field in ("name", "tags") and value is None:
             value = getattr(self.row, node.field)
         texts = (
             [value]
@@ -146,7 +146,7 @@ class SlowRow:
                 )
             case Flag(_, wanted):
                 return value is wanted
-            case Compares(_, _, intervals):
+            case Compares(_, intervals):
                 if value is None:
                     return False
                 return any(

@@ -26,7 +26,7 @@ SCHEMA = Schema(
 
 
 def row(name: str, tags: str, text: str, **values: object) -> Row:
-    return Row(name, name, tuple(tags.split()), text, values)
+    return Row(name, name, tuple(tags.split()), text, values.get)
 
 
 ROWS = (

@@ -28,7 +28,7 @@ SCHEMA = Schema(
 
 
 def row(name: str, tags: str = "", text: str = "", /, **values: object) -> Row:
-    return Row(name.lower().replace(" ", "-"), name, tuple(tags.split()), text, values)
+    return Row(name.lower().replace(" ", "-"), name, tuple(tags.split()), text, values.get)
 
 
 ENCODER = "MedCPT Query Encoder"
@@ -194,7 +194,7 @@ def test_a_negation_is_the_rest() -> None:
     ],
 )
 def test_values_that_do_not_suit_their_field_are_no_values(values: Mapping[str, object]) -> None:
-    target = Filter((Row("k", "n", (), "", values),), SCHEMA)
+    target = Filter((Row("k", "n", (), "", values.get),), SCHEMA)
     for field in ("year", "licence", "gated", "hub"):
         assert target.apply(f"has:{field}") == []
     assert target.apply("year<=9999 OR year>=0 OR gated:yes OR gated:no") == []
@@ -208,7 +208,7 @@ def test_a_text_field_takes_numbers_and_several_texts() -> None:
 
 def test_fields_of_the_row_itself_need_no_value() -> None:
     own = Schema([Field(name, "text") for name in ("key", "name", "tags", "text", "other")])
-    target = Filter((Row("the-key", "The name", ("tag",), "The text", {"name": "Else"}),), own)
+    target = Filter((Row("the-key", "The name", ("tag",), "The text", {"name": "Else"}.get),), own)
     assert target.apply("key=the-key tags:tag text:text") == [0]
     assert target.apply("name:else") == [0]
     assert target.apply("name:the") == []
@@ -224,7 +224,7 @@ def test_no_rows_no_results(expression: str) -> None:
 
 def test_texts_that_mean_harm_are_only_text() -> None:
     hostile = "\x1b]8;;http://evil\x07 (a+)+$ \x00 \ud800 [^ " + "a" * 5000
-    target = Filter((Row("k", hostile, (hostile,), hostile, {"licence": hostile}),), SCHEMA)
+    target = Filter((Row("k", hostile, (hostile,), hostile, {"licence": hostile}.get),), SCHEMA)
     assert target.apply("(a|a) evil licence:evil") == [0]
     assert target.apply('"(a+)+$"') == [0]
     assert target.apply("a*b") == []
@@ -310,7 +310,7 @@ def test_nothing_heavy_is_loaded_before_a_word_is_mistyped() -> None:
     script = """
 import sys
 from bioretrieval_tui.query import Field, Filter, Row, Schema
-rows = [Row("k", "BMRetriever", ("dense",), "text", {})]
+rows = [Row("k", "BMRetriever", ("dense",), "text", {}.get)]
 target = Filter(rows, Schema([Field("year", "number")]))
 assert target.apply("dense bmr -year>2020") == [0]
 heavy = {"rapidfuzz", "textual", "numpy", "torch", "msgspec", "difflib", "httpx"}

@@ -27,7 +27,7 @@ rows_st = st.lists(
         name=st.lists(words_st, min_size=1, max_size=3).map(" ".join),
         tags=st.lists(words_st, max_size=3).map(tuple),
         text=texts_st,
-        values=st.fixed_dictionaries(
+        value=st.fixed_dictionaries(
             {},
             optional={
                 "venue": st.none() | texts_st,
@@ -37,7 +37,7 @@ rows_st = st.lists(
                 "docs": st.none() | st.floats(-2, 200_000),
                 "gated": st.none() | st.booleans(),
             },
-        ),
+        ).map(lambda values: values.get),
     ),
     max_size=8,
 ).map(tuple)
@@ -159,8 +159,8 @@ def test_ten_thousand_rows_are_searched_whole() -> None:
         number
         for number, row in enumerate(rows)
         if "diabetes" in " ".join((row.name, *row.tags, row.text)).casefold()
-        and row.values["params"] is not None
-        and row.values["params"] <= 500_000_000
+        and row.value("params") is not None
+        and row.value("params") <= 500_000_000
     ]
     assert sorted(found) == expected
     assert 100 < len(found) < 5_000

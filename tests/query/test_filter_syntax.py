@@ -1,4 +1,4 @@
-"""The parser: what expressions mean, that their trees print back, and where errors point."""
+"""The parser: what expressions mean, and where errors point."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ SCHEMA = Schema(
 )
 
 
-def year(low: int | None, high: int | None, text: str, operator: str = ":") -> Compares:
-    return Compares("year", operator, (Interval(text, low, high),))
+def year(low: int | None, high: int | None) -> Compares:
+    return Compares("year", (Interval(low, high),))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def year(low: int | None, high: int | None, text: str, operator: str = ":") -> C
         ("-(a b)", Not(All((Word("a"), Word("b"))))),
         ('-"a b"', Not(Phrase("a b"))),
         ("-tags:a", Not(Matches("tags", ":", ("a",)))),
-        ("OR, x", All((Word("or"), Word("x")))),
+        ("OR, x", All((Word("OR"), Word("x")))),
         ("tags:dense", Matches("tags", ":", ("dense",))),
         ("TAG:dense", Matches("tags", ":", ("dense",))),
         ("tags=dense,sparse", Matches("tags", "=", ("dense", "sparse"))),
@@ -89,52 +89,56 @@ def year(low: int | None, high: int | None, text: str, operator: str = ":") -> C
         ("gated=TRUE", Flag("gated", True)),
         ("gated:no", Flag("gated", False)),
         ("gated!=false", Not(Flag("gated", False))),
-        ("year:2020", year(2020, 2020, "2020")),
-        ("year = 2020", year(2020, 2020, "2020", "=")),
-        ("year: 2020", year(2020, 2020, "2020")),
-        ("(year:2020)", year(2020, 2020, "2020")),
-        ("year:2020..2024", year(2020, 2024, "2020..2024")),
-        ("year:2020...2024", year(2020, 2024, "2020...2024")),
-        ("year:..2020", year(None, 2020, "..2020")),
-        ("year:2022..", year(2022, None, "2022..")),
-        ('year:"2020"', year(2020, 2020, "2020")),
-        ("year!=2020", Not(year(2020, 2020, "2020", "="))),
+        ("year:2020", year(2020, 2020)),
+        ("year = 2020", year(2020, 2020)),
+        ("year: 2020", year(2020, 2020)),
+        ("(year:2020)", year(2020, 2020)),
+        ("year:2020..2024", year(2020, 2024)),
+        ("year:2020...2024", year(2020, 2024)),
+        ("year:..2020", year(None, 2020)),
+        ("year:2022..", year(2022, None)),
+        ('year:"2020"', year(2020, 2020)),
+        ("year!=2020", Not(year(2020, 2020))),
         (
             "year:2019,2021..",
-            Compares("year", ":", (Interval("2019", 2019, 2019), Interval("2021..", 2021, None))),
+            Compares("year", (Interval(2019, 2019), Interval(2021, None))),
         ),
-        ("max-tokens>=512", Compares("max_tokens", ">=", (Interval("512", 512, None),))),
-        ("params<=500M", Compares("params", "<=", (Interval("500M", None, 500_000_000),))),
-        ("params <= 500m", Compares("params", "<=", (Interval("500m", None, 500_000_000),))),
-        ("params\u2264500M", Compares("params", "<=", (Interval("500M", None, 500_000_000),))),
-        ("params:<=500M", Compares("params", "<=", (Interval("500M", None, 500_000_000),))),
-        ("params=<500M", Compares("params", "<=", (Interval("500M", None, 500_000_000),))),
+        ("max-tokens>=512", Compares("max_tokens", (Interval(512, None),))),
+        ("params<=500M", Compares("params", (Interval(None, 500_000_000),))),
+        ("params <= 500m", Compares("params", (Interval(None, 500_000_000),))),
+        ("params\u2264500M", Compares("params", (Interval(None, 500_000_000),))),
+        ("params:<=500M", Compares("params", (Interval(None, 500_000_000),))),
+        ("params=<500M", Compares("params", (Interval(None, 500_000_000),))),
         (
             "parameters>1.5B",
-            Compares("params", ">", (Interval("1.5B", 1_500_000_000, None, low_open=True),)),
+            Compares("params", (Interval(1_500_000_000, None, low_open=True),)),
         ),
         (
             "params<.5k",
-            Compares("params", "<", (Interval(".5k", None, 500, high_open=True),)),
+            Compares("params", (Interval(None, 500, high_open=True),)),
         ),
         (
             "docs:171K",
-            Compares("docs", ":", (Interval("171K", 170_500, 171_500, high_open=True),)),
+            Compares("docs", (Interval(170_500, 171_500, high_open=True),)),
         ),
         (
             "docs:1.52M",
-            Compares("docs", ":", (Interval("1.52M", 1_515_000, 1_525_000, high_open=True),)),
+            Compares("docs", (Interval(1_515_000, 1_525_000, high_open=True),)),
         ),
-        ("docs=171K", Compares("docs", "=", (Interval("171K", 171_000, 171_000),))),
-        ("docs:1_000", Compares("docs", ":", (Interval("1_000", 1000, 1000),))),
-        ("docs>-1", Compares("docs", ">", (Interval("-1", -1, None, low_open=True),))),
-        ("docs=57%", Compares("docs", "=", (Interval("57%", 0.57, 0.57),))),
+        ("docs=171K", Compares("docs", (Interval(171_000, 171_000),))),
+        ("docs:1_000", Compares("docs", (Interval(1000, 1000),))),
+        ("docs>-1", Compares("docs", (Interval(-1, None, low_open=True),))),
+        ("docs=57%", Compares("docs", (Interval(0.57, 0.57),))),
     ],
 )
 def test_meaning(expression: str, meaning: Node) -> None:
-    node = parse(expression, SCHEMA)
-    assert node == meaning
-    assert parse(str(node), SCHEMA) == node
+    assert parse(expression, SCHEMA) == meaning
+
+
+@pytest.mark.parametrize("value", ["MIT", "cc-by/4.0", "a b", 'say "hi" \\', "OR", "x,y", "(a)"])
+def test_a_condition_is_written_as_it_is_parsed(value: str) -> None:
+    made = Matches("licence", "=", (value,))
+    assert parse(str(made), SCHEMA) == made
 
 
 @pytest.mark.parametrize(
@@ -280,8 +284,6 @@ def test_any_text_parses_or_is_an_error_within_it(expression: str) -> None:
         assert node.message
         assert node.remedy
         assert node.expression == expression
-    else:
-        assert parse(str(node), SCHEMA) == node
 
 
 @pytest.mark.parametrize("name", ["has", "IS", "tags", "TAG", "two words", "1st", "a:b", ""])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Link, Model, Paper
-from bioretrieval_tui.render import latex
+from bioretrieval_tui.render import citation
 from bioretrieval_tui.render.citation import Citation, bibliography, citable, cite, cite_entry
 from bioretrieval_tui.render.entries import entry_sheet
 from bioretrieval_tui.render.formats import render
@@ -69,23 +69,23 @@ TEXTS = st.text() | st.text(alphabet="\\{}&%$#_~^ ABab-:'\"@,\n", max_size=30)
 
 @given(TEXTS)
 def test_escaped_text_prints_as_it_was(text: str) -> None:
-    assert typeset(latex.escape(text)) == one_line(text)
+    assert typeset(citation.escape(text)) == one_line(text)
     ((_, _, fields),) = parse(
-        "".join(bibliography([Citation("k", "misc", (("note", latex.escape(text)),))]))
+        "".join(bibliography([Citation("k", "misc", (("note", citation.escape(text)),))]))
     )
-    assert fields["note"] == latex.escape(text)
+    assert fields["note"] == citation.escape(text)
 
 
 @given(TEXTS.map(lambda text: text.encode("utf-8", "ignore").decode()))
 def test_titles_print_as_they_were(text: str) -> None:
-    assert typeset(latex.title(text)) == unicodedata.normalize("NFC", one_line(text))
+    assert typeset(citation.latex_title(text)) == unicodedata.normalize("NFC", one_line(text))
 
 
 @given(st.lists(TEXTS, max_size=4).map(tuple))
 @example(("Smith and Sons", "{A and B}", "others", "others"))
 def test_authors_stay_as_many_as_they_are(names: tuple[str, ...]) -> None:
     names = tuple(name for name in names if one_line(name))
-    joined = latex.authors(names)
+    joined = citation.latex_authors(names)
     depth, outside = 0, ""
     for char in joined:
         depth += {"{": 1, "}": -1}.get(char, 0)
@@ -96,7 +96,7 @@ def test_authors_stay_as_many_as_they_are(names: tuple[str, ...]) -> None:
 
 @given(TEXTS)
 def test_addresses_cannot_leave_their_field(text: str) -> None:
-    found = latex.address(text)
+    found = citation.latex_address(text)
     assert not set(found) & set("{}\\ \n")
     assert found.isascii()
 
@@ -118,7 +118,7 @@ def test_addresses_cannot_leave_their_field(text: str) -> None:
     ],
 )
 def test_capitals_in_titles(title: str, expected: str) -> None:
-    assert latex.title(title) == expected
+    assert citation.latex_title(title) == expected
 
 
 def paper(**fields: object) -> Paper:

@@ -17,7 +17,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Content, Result
 from bioretrieval_tui.render.entries import entry_sheet, record, result_sheet
 from bioretrieval_tui.render.formats import Format, render
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified, one_line
+from bioretrieval_tui.render.sheet import Cell, Column, Sheet, Shown, linked, one_line, unverified
 from bioretrieval_tui.terminal.clean import clean
 
 EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
@@ -31,8 +31,8 @@ CELLS = (
     | NUMBERS
     | st.booleans()
     | st.none()
-    | st.builds(Linked, TEXTS, TEXTS, st.none() | TEXTS)
-    | st.builds(Figure, NUMBERS | TEXTS, TEXTS)
+    | st.builds(linked, TEXTS, TEXTS, st.none() | TEXTS)
+    | st.builds(Shown, NUMBERS | TEXTS, TEXTS)
 )
 
 
@@ -47,11 +47,7 @@ def text(sheet: Sheet, to: Format) -> str:
 
 def bare(cell: Cell) -> Any:
     """What csv is to carry of a cell, said independently of the room's own code."""
-    if isinstance(cell, Unverified):
-        return bare(cell.cell)
-    if isinstance(cell, Linked):
-        return cell.text if cell.data is None else cell.data
-    return cell.value if isinstance(cell, Figure) else cell
+    return cell.value if isinstance(cell, Shown) else cell
 
 
 def as_read(value: Any) -> str:
@@ -92,7 +88,7 @@ def test_csv_leaves_numbers_and_harmless_text_alone(value: str) -> None:
 
 
 def test_csv_marks_unverified_text_and_keeps_unverified_numbers_numeric() -> None:
-    rows = [(Unverified("MIT"), Unverified(Figure(109_000_000, "109M")), Unverified(0.5))]
+    rows = [(unverified("MIT"), unverified(Shown(109_000_000, "109M")), unverified(0.5))]
     _, row = csv.reader(io.StringIO(text(sheet_of(rows), "csv")))
     assert row == ["MIT (unverified)", "109000000", "0.5"]
 

@@ -15,7 +15,7 @@ from bioretrieval_tui.render import markdown
 from bioretrieval_tui.render.entries import entry_page, entry_sheet
 from bioretrieval_tui.render.formats import render
 from bioretrieval_tui.render.page import markdown as page_markdown
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, Unverified, one_line
+from bioretrieval_tui.render.sheet import Cell, Column, Sheet, Shown, linked, one_line, unverified
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 MARKUP = "\\`*_{}[]()<>#+-.!|~&;:=$ \n\tab1/\x1b\u202e"
@@ -57,10 +57,10 @@ CELLS = (
     | st.floats()
     | st.booleans()
     | st.none()
-    | st.builds(Figure, st.integers(), TEXTS)
-    | st.builds(Unverified, TEXTS | st.integers())
+    | st.builds(Shown, st.integers(), TEXTS)
+    | st.builds(unverified, TEXTS | st.integers())
     | st.builds(
-        Linked, TEXTS, st.sampled_from(["https://a.example/(x)|y?b=1&lt;2", "javascript:alert(1)"])
+        linked, TEXTS, st.sampled_from(["https://a.example/(x)|y?b=1&lt;2", "javascript:alert(1)"])
     )
 )
 
@@ -81,22 +81,23 @@ def test_tables_keep_their_columns_and_their_text(rows: list[list[Cell]]) -> Non
 def check_cell(token: Token, cell: Cell) -> None:
     children = token.children or []
     links = [child.attrs["href"] for child in children if child.type == "link_open"]
-    inner = cell.cell if isinstance(cell, Unverified) else cell
-    if isinstance(inner, Linked) and inner.url.startswith("https") and one_line(inner.text):
+    seen = cell if isinstance(cell, Shown) else unverified(cell)
+    if seen.url and seen.url.startswith("https") and one_line(seen.text):
         assert links == ["https://a.example/%28x%29%7Cy?b=1&lt;2"]
     else:
         assert links == []
     assert {child.type for child in children} <= {"text", "text_special", "link_open", "link_close"}
     shown = "".join(child.content for child in children)
-    if isinstance(inner, bool):
-        assert shown == ("yes" if inner else "no")
-    elif isinstance(inner, (Linked, Figure)):
-        assert shown == one_line(inner.text)
-    elif isinstance(inner, str):
-        mark = " (unverified)" if isinstance(cell, Unverified) and one_line(inner) else ""
-        assert shown == one_line(inner) + mark
-    elif inner is not None:
-        assert shown.startswith(repr(inner))
+    marked = isinstance(cell, Shown) and cell.unverified and one_line(seen.text)
+    assert shown == one_line(seen.text) + (" (unverified)" if marked else "")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"), [(True, "yes"), (False, "no"), (None, ""), (-0.5, "-0.5"), (1e-05, "1e-05")]
+)
+def test_a_bare_value_is_shown_in_words(cell: Cell, text: str) -> None:
+    assert unverified(cell).text == text
+    assert markdown.cell(cell) == text
 
 
 def test_a_bare_address_makes_no_link_where_addresses_are_linked() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from bioretrieval_tui.render.formats import render
-from bioretrieval_tui.render.sheet import Cell, Column, Linked, Sheet, Unverified, shortened
-from bioretrieval_tui.render.terminal_table import GAP, cells, cut, fit
+from bioretrieval_tui.render.sheet import Cell, Column, Sheet, linked, shortened, unverified
+from bioretrieval_tui.render.terminal_text import GAP, cells, cut, fit
 
 COLUMNS = (
     Column("a", "name", weight=3, min_width=8),
@@ -22,9 +22,9 @@ ANSI = re.compile("\x1b\\[[0-9;]*m|\x1b]8;[^\x1b]*\x1b\\\\")
 LETTERS = st.text(alphabet="abc é漢字 ｗ\u0301\x1b[31m", max_size=40)  # noqa: RUF001
 ROWS = st.lists(
     st.tuples(
-        LETTERS | st.builds(Unverified, LETTERS),
+        LETTERS | st.builds(unverified, LETTERS),
         st.integers(-(10**6), 10**6),
-        LETTERS | st.builds(Linked, LETTERS, st.just("https://a.example/")),
+        LETTERS | st.builds(linked, LETTERS, st.just("https://a.example/")),
     ),
     max_size=6,
 )
@@ -88,14 +88,14 @@ def test_wide_letters_are_aligned() -> None:
 
 
 def test_the_mark_of_an_unverified_value_outlives_the_cut() -> None:
-    found = lines(sheet_of([(Unverified("a very long name indeed"), 1, "t")]), 22)
+    found = lines(sheet_of([(unverified("a very long name indeed"), 1, "t")]), 22)
     assert "…?" in found[2]
 
 
 def test_links_are_osc_8_and_refused_addresses_are_not() -> None:
     rows: list[tuple[Cell, ...]] = [
-        (Linked("good", "https://a.example/b"), 1, ""),
-        (Linked("bad", "javascript:alert(1)"), 2, Unverified("x")),
+        (linked("good", "https://a.example/b"), 1, ""),
+        (linked("bad", "javascript:alert(1)"), 2, unverified("x")),
     ]
     text = "\n".join(lines(sheet_of(rows), 80, links=True))
     assert "\x1b]8;;https://a.example/b\x1b\\good\x1b]8;;\x1b\\" in text
@@ -105,7 +105,7 @@ def test_links_are_osc_8_and_refused_addresses_are_not() -> None:
 
 
 def test_colour_alone_makes_no_links() -> None:
-    rows: list[tuple[Cell, ...]] = [(Unverified(Linked("n", "https://a.example/b")), 1, "")]
+    rows: list[tuple[Cell, ...]] = [(unverified(linked("n", "https://a.example/b")), 1, "")]
     text = "\n".join(lines(sheet_of(rows), 80, colour=True))
     assert "\x1b]8" not in text
     assert "\x1b[33m?" in text
@@ -115,7 +115,7 @@ def test_a_table_of_many_rows_has_one_heading(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.setenv("NO_COLOR", "1")  # the caller decides, not the environment
-    rows: list[tuple[Cell, ...]] = [(f"row {n}", n, Unverified("x")) for n in range(1000)]
+    rows: list[tuple[Cell, ...]] = [(f"row {n}", n, unverified("x")) for n in range(1000)]
     found = lines(sheet_of(rows), 80, colour=True)
     assert len(found) == 1001
     assert sum("name" in line for line in found) == 1
@@ -123,7 +123,7 @@ def test_a_table_of_many_rows_has_one_heading(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_same_table_is_the_same_bytes() -> None:
-    rows: list[tuple[Cell, ...]] = [(Linked("n", "https://a.example/b"), 1, "")]
+    rows: list[tuple[Cell, ...]] = [(linked("n", "https://a.example/b"), 1, "")]
     first, second = (lines(sheet_of(rows), 80, colour=True, links=True) for _ in range(2))
     assert first == second
 

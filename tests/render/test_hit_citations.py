@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.render.citation import bibliography
-from bioretrieval_tui.render.hits import citable_hit, cite_hit
+from bioretrieval_tui.render.citation import bibliography, citable_hit, cite_hit
 
 
 @dataclass

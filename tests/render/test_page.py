@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bioretrieval_tui.render.page import (
     Group,
     Inline,
@@ -14,6 +17,7 @@ from bioretrieval_tui.render.page import (
     text,
 )
 from bioretrieval_tui.render.sheet import Column, Sheet
+from bioretrieval_tui.render.terminal_text import cells, page_text
 from bioretrieval_tui.tui.spans import paint
 
 PAGE = Page(
@@ -99,3 +103,30 @@ def test_text_of_a_page_makes_no_markup_and_no_bad_link() -> None:
     """Labels, values and addresses from files stay text."""
     page = Page("x", sections=(Group("", (fact("<b>", Inline("[a](b)", url="javascript:1")),)),))
     assert "".join(markdown(page)) == "# x\n\n- **\\<b>**: \\[a\\](b)\n"
+
+
+def test_a_page_on_a_terminal() -> None:
+    """The same page as lines; addresses are written out where there are no links."""
+    plain = "".join(page_text(PAGE, width=30, colour=False, links=False))
+    assert plain == (
+        "Alpha *one*\n\nmodel · 2024 · alpha ·\nunverified\n\nSee `code` here.\n"
+        "\nDetails\n\n • licence: MIT\n • size: 109M (secondary)\n"
+        " • hub: a/b\n   (https://example.org/a/b),\n   c/d\n"
+        " • commands:\n    • run one\n    • run two\n"
+        "\nLinks\n\n • site: example.org\n   (https://example.org)\n"
+        "\nRelated\n\n • paper: Beta (beta)\n\nText\n\nfirst\n\nsecond\n"
+        "\nNotes\n\n • Correction. not so\n"
+        "\nResults\n\nvalue  name   x\n-----  -----  -\n  0.5  set\n   12  other\n"
+        "\nSources\n\n 1 one\n"
+    )
+    rich = "".join(page_text(PAGE, width=60, colour=True, links=True))
+    assert "\x1b]8;;https://example.org\x1b\\example.org\x1b]8;;\x1b\\" in rich
+    assert "\x1b[1mAlpha\x1b[0m" in rich
+
+
+@given(st.text(), st.integers(1, 40))
+def test_no_line_of_a_page_is_wider_than_the_terminal(words: str, width: int) -> None:
+    made = Page(words, byline=(text(words, "漢字" * 30),), sections=(Prose("", (text(words),)),))
+    for one in page_text(made, width=width, colour=False, links=False):
+        assert cells(one.removesuffix("\n")) <= max(2, width)
+        assert "\n" not in one.removesuffix("\n")

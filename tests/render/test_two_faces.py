@@ -15,8 +15,8 @@ from markdown_it.tree import SyntaxTreeNode
 
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.compiled import load
-from bioretrieval_tui.catalog.fields import EntryField, ListColumn
-from bioretrieval_tui.catalog.json_schema import schema
+from bioretrieval_tui.catalog.fields import EntryField
+from bioretrieval_tui.catalog.loader import schema
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
@@ -139,7 +139,7 @@ def test_lists_have_the_same_columns_in_both_faces() -> None:
 
 NEW = EntryField(
     "quantised", "text", "weights of fewer bits", ("model",), "quantised to", ("bits",),
-    column=ListColumn(width=9), listed="shown", cite="keywords",
+    width=9, listed="shown", cite="keywords",
 )  # fmt: skip
 
 
@@ -147,7 +147,7 @@ NEW = EntryField(
 def one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AnyEntry:
     """An entry with a field that the table alone declares, read from an overlay."""
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
-    monkeypatch.setattr(fields, "TABLE", fields.TABLE.plus(NEW))
+    monkeypatch.setattr(fields, "TABLE", fields.FieldTable((*fields.TABLE.rows, NEW)))
     overlays = places().overlays
     overlays.mkdir(parents=True)
     (overlays / "mine.yaml").write_text("models:\n- id: medcpt\n  quantised: int8 weights\n")

@@ -7,18 +7,18 @@ Which of two answers comes first cannot be arranged with the real one; it has a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.backend.client import Hear
-from bioretrieval_tui.backend.protocol import Built, CatalogueReady, Reranker
+from bioretrieval_tui.backend.protocol import Built, Reranker
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
 from bioretrieval_tui.progress import Progress, Reporter
+from bioretrieval_tui.search.catalogue_index import Ensured
 from bioretrieval_tui.search.types import Explanation, Hit, Query, Scores, SearchResult
 from bioretrieval_tui.tui.search_session import HitView
 
@@ -76,7 +76,7 @@ class Desk:
         """Queries whose search was cancelled before it was answered."""
         self.documents: Sequence[Document] = ()
         self.report: Reporter | None = None
-        self.ensured: asyncio.Future[CatalogueReady] | None = None
+        self.ensured: asyncio.Future[Ensured] | None = None
         self.with_vectors: list[bool] = []
         """What the catalogue's index was asked to be prepared with, each time."""
         self.indexes: list[IndexInfo] | BioRetrievalError = []
@@ -154,7 +154,7 @@ class Desk:
     def ready(self, note: str | None = None) -> None:
         """The index of the catalogue is there."""
         assert self.ensured is not None
-        self.ensured.set_result(CatalogueReady(documents=3, built=True, note=note))
+        self.ensured.set_result(Ensured(documents=3, built=True, note=note))
 
     def fail(self, error: BioRetrievalError) -> None:
         """The index of the catalogue cannot be made."""
@@ -173,36 +173,49 @@ class ScriptedClient:
     desk: Desk
     _lookups: Any = None
 
-    async def ensure_catalogue(
+    async def ask(
         self,
-        documents: Sequence[Document],
-        fingerprint: str,
-        *,
-        vectors: bool = True,
-        on_progress: Reporter,
-    ) -> CatalogueReady:
-        self.desk.documents, self.desk.report = documents, on_progress
-        self.desk.with_vectors.append(vectors)
-        self.desk.ensured = asyncio.get_running_loop().create_future()
-        return await self.desk.ensured
-
-    async def search(
-        self,
-        question: Query,
-        *,
-        index: str,
-        stream: str = "search",
-        reranker: Reranker | None = None,
+        request: protocol.Request[Any],
         on_progress: Reporter | None = None,
         on_part: Callable[[SearchResult], None] | None = None,
-    ) -> SearchResult:
-        desk, query = self.desk, question.text
-        desk.asked.append((index, query))
-        desk.questions.append(question)
-        desk.streams.append(stream)
-        desk.rerankers.append(reranker)
-        desk.report = on_progress or desk.report
-        desk.parts = on_part or desk.parts
+    ) -> Any:
+        desk = self.desk
+        match request:
+            case protocol.Search():
+                desk.report = on_progress or desk.report
+                desk.parts = on_part or desk.parts
+                return await self._search(request)
+            case protocol.EnsureCatalogue():
+                desk.documents, desk.report = request.documents, on_progress
+                desk.with_vectors.append(request.vectors)
+                desk.ensured = asyncio.get_running_loop().create_future()
+                return await desk.ensured
+            case protocol.Similar(index, document, _, where, into):
+                desk.like.append((index, document, into or index, where))
+                found = desk.alike[into or index]
+                if isinstance(found, BioRetrievalError):
+                    raise found
+                return found
+            case protocol.Explain(index, question, documents):
+                desk.explained += [(question.mode, index, document) for document in documents]
+                return [desk.reasons[name] for name in documents if name in desk.reasons]
+            case protocol.ListIndexes():
+                if isinstance(desk.indexes, BioRetrievalError):
+                    raise desk.indexes
+                return desk.indexes
+        # Benchmarks are read as the search process reads them, in this process.
+        from bioretrieval_tui.backend.server import LookingUp
+
+        if self._lookups is None:
+            self._lookups = LookingUp("cpu")
+        return await asyncio.to_thread(self._lookups, request, lambda _: None)
+
+    async def _search(self, request: protocol.Search) -> SearchResult:
+        desk, query = self.desk, request.question.text
+        desk.asked.append((request.index, query))
+        desk.questions.append(request.question)
+        desk.streams.append(request.stream)
+        desk.rerankers.append(request.reranker)
         waiting: asyncio.Future[SearchResult] = asyncio.get_running_loop().create_future()
         desk.waiting[query] = waiting
         try:
@@ -212,54 +225,6 @@ class ScriptedClient:
             if desk.waiting.get(query) is waiting:
                 del desk.waiting[query]
             raise
-
-    async def similar(
-        self,
-        document: str,
-        *,
-        index: str,
-        k: int = 10,
-        where: str = "",
-        into: str | None = None,
-        stream: str = "search",
-    ) -> SearchResult:
-        self.desk.like.append((index, document, into or index, where))
-        found = self.desk.alike[into or index]
-        if isinstance(found, BioRetrievalError):
-            raise found
-        return found
-
-    async def why(
-        self, question: Query, documents: Sequence[str], *, index: str, stream: str = "why"
-    ) -> list[Explanation]:
-        self.desk.explained += [(question.mode, index, document) for document in documents]
-        return [self.desk.reasons[name] for name in documents if name in self.desk.reasons]
-
-    async def list_indexes(self) -> list[IndexInfo]:
-        if isinstance(self.desk.indexes, BioRetrievalError):
-            raise self.desk.indexes
-        return self.desk.indexes
-
-    async def _look_up(self, request: protocol.Request) -> Any:
-        """Benchmarks are read as the search process reads them, in this process."""
-        from bioretrieval_tui.backend.handlers import LookingUp
-
-        if self._lookups is None:
-            self._lookups = LookingUp("cpu")
-        reading = self._lookups
-        return await asyncio.to_thread(reading, request, lambda _: None)
-
-    async def open_benchmark(
-        self, folder: Path, split: str, sha256: str, index: str, runs: Mapping[str, str]
-    ) -> Any:
-        request = protocol.OpenBenchmark(str(folder.absolute()), split, sha256, index, dict(runs))
-        return await self._look_up(request)
-
-    async def view_query(self, query: str) -> Any:
-        return await self._look_up(protocol.ViewQuery(query))
-
-    async def read_document(self, name: str) -> Any:
-        return await self._look_up(protocol.ReadDocument(name))
 
     async def close(self) -> None:
         self.desk.closed += 1

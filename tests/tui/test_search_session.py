@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from scripted import HITS, Desk, ScriptedClient, info
 
-from bioretrieval_tui.backend.jobs import JobOutcome
+from bioretrieval_tui.backend.jobs import JobRecord
 from bioretrieval_tui.backend.protocol import (
     Evaluated,
     EvaluateJob,
     EvaluationSummary,
     ModeScores,
+    ViewQuery,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError
@@ -316,11 +317,10 @@ class Explorer:
         self.tasks.append(Task(work(*args)))
         return self.tasks[-1]
 
-    async def open_benchmark(self, *words: object) -> list[QueryRow] | None:
+    async def ask(self, request: object) -> list[QueryRow] | QueryView | None:
+        if isinstance(request, ViewQuery):
+            return QueryView(request.query, "text", {}, (), ())
         return self.rows
-
-    async def view_query(self, query: str) -> QueryView:
-        return QueryView(query, "text", {}, (), ())
 
     def submit(self, job: EvaluateJob) -> bool:
         self.asked.append(job)
@@ -349,9 +349,9 @@ async def test_a_benchmark_without_kept_rankings_is_ranked(tmp_path: Path) -> No
     await turns()
     assert explorer.asked == [session.job]
     assert session.job is not None
-    session.job_ended(JobOutcome(session.job, "it failed", "error", done=False))
+    session.job_ended(JobRecord(id="1", job=session.job, state="failed", message="it failed"))
     assert (session.problem, explorer.told[-1]) == ("it failed", "it failed")
-    session.job_ended(JobOutcome(session.job, "done", result=Evaluated(RANKED)))
+    session.job_ended(JobRecord(id="2", job=session.job, state="done", result=Evaluated(RANKED)))
     await turns()
     assert (session.problem, session.shown) == ("", QUERIES)
     # The next time the rankings are there; where the files have changed they are made again.

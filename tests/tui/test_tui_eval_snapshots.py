@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from bioretrieval_tui.backend.jobs import JobRecord
 from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary, ModeScores
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.qrels import FoundRow, QueryView
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane, document_lines
@@ -32,9 +32,9 @@ VIEW = QueryView(
     "1", "Muscle pain",
     {mode: {"nDCG@10": 0.2, "AP@100": 0.1, "R@100": 1.0, "RR@10": 0.25, "P@10": 0.1}
      for mode in MODES},
-    (JudgedRow("d1", 2, "Statins", {"lexical": 4, "dense": 1}),
-     JudgedRow("d9", 1, None, {"lexical": None, "dense": None})),
-    (UnjudgedRow("d3", "A document that nobody has judged yet", {"lexical": 1, "dense": None}),),
+    (FoundRow("d1", 2, "Statins", {"lexical": 4, "dense": 1}),
+     FoundRow("d9", 1, None, {"lexical": None, "dense": None})),
+    (FoundRow("d3", None, "A document that nobody has judged yet", {"lexical": 1, "dense": None}),),
 )  # fmt: skip
 
 Act = Callable[[Session], Awaitable[None]]

@@ -55,8 +55,8 @@ async def test_a_fetch_into_an_index_is_work_like_any_other(
         await until(session, lambda: jobs.current is None)
         outcome = jobs.outcomes["owls-at-night"]
         assert outcome.role == "error"
-        assert "PubMed" in outcome.line
-        assert "arrived" not in outcome.line  # nothing did
+        assert "PubMed" in outcome.message
+        assert "arrived" not in outcome.message  # nothing did
         # It stays in the list with its reason, and so on its page.
         assert "failed" in session.text
         await session.press("enter")
@@ -98,10 +98,10 @@ async def test_how_far_it_is_and_stopping_it(
         await until(session, lambda: "owls" in jobs.outcomes)
         outcome = jobs.outcomes["owls"]
         assert spooled(home) == 200
-        assert outcome.line.startswith(
+        assert outcome.message.startswith(
             "Stopped: fetching into owls; records that have arrived are kept"
         )
-        assert "the same fetch resumes from there" in outcome.line
+        assert "the same fetch resumes from there" in outcome.message
         assert children(home) == {}
         # The next one's turn has come.
         assert [(verb_of(one), one.target) for one in scripted.began] == [("verify", "mine")]

@@ -12,20 +12,18 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 import bioretrieval_tui
 from bioretrieval_tui.backend import protocol
-from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.backend.protocol import AnswerT
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
-from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter
-from bioretrieval_tui.search.types import Explanation, Query, SearchResult
+from bioretrieval_tui.search.types import SearchResult
 
 LOG = "search.log"
 _MOST_LOG_BYTES = 2**20
@@ -35,12 +33,11 @@ _JOB_GRACE = 5.0
 """Seconds that a job has for cleaning up once it was cancelled."""
 
 Hear = Callable[[protocol.Event], None]
-AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(slots=True)
 class _Pending:
-    reply: asyncio.Future[protocol.Reply]
+    reply: asyncio.Future[protocol.Answered | protocol.Failed]
     hear: Hear
 
 
@@ -55,32 +52,32 @@ class Child:
         self._stdin: asyncio.StreamWriter = process.stdin
         self._stdout: asyncio.StreamReader = process.stdout
         self._pending: dict[int, _Pending] = {}
-        self._last_id = 0
+        self._last = 0
         self._closed = False
+        self.pid = process.pid
         self.ended = False
         """Whether the process has ended."""
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, what: str, *arguments: str) -> Child:
-        """Start `python -m bioretrieval_tui.backend.server` with these arguments.
+    async def start(cls, what: str, device: str) -> Child:
+        """Start `python -m bioretrieval_tui.backend.server`.
 
         Raises:
             BioRetrievalError: it cannot be started.
         """
         log = _open_log()
+        # -P: never run a torch.py of the working folder.
+        words = (sys.executable, "-P", "-m", "bioretrieval_tui.backend.server", device)
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # never run a torch.py of the working folder
-                "-m",
-                "bioretrieval_tui.backend.server",
-                *arguments,
+                *words,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log if log is not None else asyncio.subprocess.DEVNULL,
                 env=_environment(),
                 start_new_session=True,
+                limit=protocol.MOST_BYTES,
             )
         except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
             said = getattr(error, "strerror", None) or error
@@ -90,43 +87,37 @@ class Child:
                 log.close()
         return cls(what, process)
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    async def ask(self, request: protocol.Request, hear: Hear = lambda _: None) -> protocol.Reply:
-        """Send a request and wait for its reply; cancelling cancels the request.
+    async def ask(self, request: protocol.Request[AnswerT], hear: Hear = lambda _: None) -> AnswerT:
+        """Send a request and wait for its answer; cancelling cancels the request.
 
         Raises:
             BioRetrievalError: what the work raised, or the process died. Also what `hear` raises.
         """
-        self._last_id += 1
-        identifier = self._last_id
-        answer: asyncio.Future[protocol.Reply] = asyncio.get_running_loop().create_future()
-        data = protocol.frame(identifier, request)
         if self.ended:
             raise self._died()
-        self._pending[identifier] = _Pending(answer, hear)
+        self._last += 1
+        number = self._last
+        reply = asyncio.get_running_loop().create_future()
+        self._pending[number] = _Pending(reply, hear)
         try:
-            self._stdin.write(data)
+            self._send(number, request)  # type: ignore[arg-type] # every one is of `Sent`
             with contextlib.suppress(ConnectionError):
                 # A broken pipe is reported by the reader, which knows how the process ended.
                 await self._stdin.drain()
-            reply = await answer
+            found = await reply
         except BaseException:
-            if not answer.done() or answer.cancelled():
-                self._post(identifier, protocol.Cancel())
+            if not reply.done() or reply.cancelled():
+                self._send(number, protocol.Cancel())
             raise
         finally:
-            self._pending.pop(identifier, None)
-        if isinstance(reply, protocol.Failed):
-            raise reply.to_error()
-        return reply
+            del self._pending[number]
+        if isinstance(found, protocol.Failed):
+            raise found.to_error()
+        return protocol.answer_of(request, found)
 
-    def _post(self, identifier: int, message: protocol.Request) -> None:
+    def _send(self, number: int, message: protocol.Sent) -> None:
         if not self.ended and not self._stdin.is_closing():
-            self._stdin.write(protocol.frame(identifier, message))
+            self._stdin.write(protocol.line_of(number, message))
 
     async def close(self, grace: float = _GRACE) -> None:
         """Close the stdin of the process, which cancels its work and ends it. Safe to call twice.
@@ -137,34 +128,34 @@ class Child:
         try:
             await asyncio.wait_for(self._process.wait(), grace)
         except (TimeoutError, asyncio.CancelledError) as reason:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self._kill()
             await self._process.wait()
             if isinstance(reason, asyncio.CancelledError):
                 raise
         await self._reading
 
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
     async def _read(self) -> None:
         """Deliver replies until the process ends, then fail the requests that still wait."""
         try:
-            while True:
-                header = await self._stdout.readexactly(protocol.HEADER_BYTES)
-                data = await self._stdout.readexactly(protocol.body_length(header))
-                self._hand_out(*protocol.decode(data, tuple[int, protocol.Reply]))
-        except (asyncio.IncompleteReadError, ConnectionError):
+            while line := await self._stdout.readline():
+                self._hand_out(*protocol.decode(line, tuple[int, protocol.Reply]))
+        except ConnectionError:
             pass  # the end of the process, reported below
-        except protocol.ProtocolError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        except (protocol.ProtocolError, ValueError):  # ValueError: a line is too long
+            self._kill()
         await self._process.wait()
         self._stdin.close()
         self.ended = True
-        for waiting in list(self._pending.values()):
+        for waiting in self._pending.values():
             if not waiting.reply.done():
                 waiting.reply.set_exception(self._died())
 
-    def _hand_out(self, identifier: int, reply: protocol.Reply) -> None:
-        waiting = self._pending.get(identifier)
+    def _hand_out(self, number: int, reply: protocol.Reply) -> None:
+        waiting = self._pending.get(number)
         if waiting is None or waiting.reply.done():
             return  # cancelled meanwhile
         if not isinstance(reply, protocol.Event):
@@ -174,7 +165,7 @@ class Child:
             waiting.hear(reply)
         except Exception as error:  # noqa: BLE001 - raised where the reply is awaited
             waiting.reply.set_exception(error)
-            self._post(identifier, protocol.Cancel())
+            self._send(number, protocol.Cancel())
 
     def _died(self) -> BioRetrievalError:
         if self._closed:
@@ -188,11 +179,7 @@ class Child:
 
 
 class SearchClient:
-    """Talks to the search process, which the first request starts.
-
-    Every method raises the error of the work itself, or a BioRetrievalError if the process died.
-    Cancelling the awaiting task cancels the request.
-    """
+    """Talks to the search process, which the first request starts."""
 
     def __init__(self, *, device: str = "auto") -> None:
         self._device = device
@@ -206,79 +193,28 @@ class SearchClient:
         child = self._child
         return None if child is None or child.ended else child.pid
 
-    async def search(
+    async def ask(
         self,
-        question: Query,
-        *,
-        index: str,
-        stream: str = "search",
-        reranker: protocol.Reranker | None = None,
+        request: protocol.Request[AnswerT],
         on_progress: Reporter | None = None,
         on_part: Callable[[SearchResult], None] | None = None,
-    ) -> SearchResult:
-        """Search; see `engine.SearchEngine.search`.
+    ) -> AnswerT:
+        """Send a request and wait for its answer; cancelling the awaiting task cancels it.
 
-        A newer search of the same `stream` makes one that still waits raise SupersededError.
-        With a reranker, `on_part` gets the result as it is before reranking.
+        A newer search of the same stream makes one that still waits raise SupersededError. With a
+        reranker, `on_part` gets the result as it is before reranking.
+
+        Raises:
+            BioRetrievalError: what the work raised, or the process died.
         """
-        request = protocol.Search(index, question, stream, reranker)
-        return await self._ask(request, SearchResult, on_progress, on_part)
 
-    async def similar(
-        self,
-        document: str,
-        *,
-        index: str,
-        k: int = 10,
-        where: str = "",
-        into: str | None = None,
-        stream: str = "search",
-    ) -> SearchResult:
-        """Search for documents like one of `index`, there or in the index `into`."""
-        request = protocol.Similar(index, document, k, where, into, stream)
-        return await self._ask(request, SearchResult)
+        def hear(event: protocol.Event) -> None:
+            if isinstance(event, protocol.Progressed) and on_progress is not None:
+                on_progress(event.progress)
+            elif isinstance(event, protocol.Partial) and on_part is not None:
+                on_part(event.result)
 
-    async def why(
-        self, question: Query, documents: Sequence[str], *, index: str, stream: str = "why"
-    ) -> list[Explanation]:
-        """Explain why documents match; ids that the index lacks are left out."""
-        request = protocol.Explain(index, question, list(documents), stream)
-        return await self._ask(request, list[Explanation])
-
-    async def ensure_catalogue(
-        self,
-        documents: Sequence[Document],
-        fingerprint: str,
-        *,
-        vectors: bool = True,
-        on_progress: Reporter | None = None,
-    ) -> protocol.CatalogueReady:
-        """Build the index `catalogue` if needed; see `catalogue_index.ensure_catalogue_index`.
-
-        vectors: False where BM25 is enough.
-        """
-        request = protocol.EnsureCatalogue(fingerprint, list(documents), vectors)
-        return await self._ask(request, protocol.CatalogueReady, on_progress)
-
-    async def list_indexes(self) -> list[IndexInfo]:
-        """List all indexes at a glance."""
-        return await self._ask(protocol.ListIndexes(), list[IndexInfo])
-
-    async def open_benchmark(
-        self, folder: Path, split: str, sha256: str, index: str, runs: Mapping[str, str]
-    ) -> list[QueryRow] | None:
-        """All judged queries of a benchmark; None if the stored rankings no longer belong to it."""
-        request = protocol.OpenBenchmark(str(folder.absolute()), split, sha256, index, dict(runs))
-        return await self._ask(request, list[QueryRow] | None)  # type: ignore[arg-type]
-
-    async def view_query(self, query: str) -> QueryView:
-        """One query of the open benchmark with its documents."""
-        return await self._ask(protocol.ViewQuery(query), QueryView)
-
-    async def read_document(self, name: str) -> tuple[str, str] | None:
-        """Title and text of a document of the open benchmark; None if its corpus lacks it."""
-        request = protocol.ReadDocument(name)
-        return await self._ask(request, tuple[str, str] | None)  # type: ignore[arg-type]
+        return await (await self._started()).ask(request, hear)
 
     async def close(self) -> None:
         """End the process, see `Child.close`. Safe to call twice."""
@@ -289,37 +225,19 @@ class SearchClient:
         if self._child is not None:
             await self._child.close()
 
-    async def _ask(
-        self,
-        request: protocol.SearchRequest | protocol.LookUpRequest,
-        kind: type[AnswerT],
-        on_progress: Reporter | None = None,
-        on_part: Callable[[SearchResult], None] | None = None,
-    ) -> AnswerT:
-        def hear(event: protocol.Event) -> None:
-            if isinstance(event, protocol.Progressed) and on_progress is not None:
-                on_progress(event.progress)
-            elif isinstance(event, protocol.Partial) and on_part is not None:
-                on_part(event.result)
-
-        reply = await (await self._started()).ask(request, hear)
-        if not isinstance(reply, protocol.Answered):
-            raise protocol.ProtocolError(f"unexpected reply: {type(reply).__name__}")
-        return protocol.decode(bytes(reply.value), kind)
-
     async def _started(self) -> Child:
         if self._closed:
             raise BioRetrievalError("the search process was closed")
-        if self._child is None or self._child.ended:
-            if self._launching is None:
-                self._launching = asyncio.create_task(self._launch())
-            # A search that is cancelled as the user types on must not stop the start.
-            return await asyncio.shield(self._launching)
-        return self._child
+        if self._child is not None and not self._child.ended:
+            return self._child
+        if self._launching is None:
+            self._launching = asyncio.create_task(self._launch())
+        # A search that is cancelled as the user types on must not stop the start.
+        return await asyncio.shield(self._launching)
 
     async def _launch(self) -> Child:
         try:
-            self._child = await Child.start("the search process", "--device", self._device)
+            self._child = await Child.start("the search process", self._device)
             return self._child
         finally:
             self._launching = None
@@ -339,15 +257,12 @@ async def run_job(
     Raises:
         BioRetrievalError: what the work raised, or the process died.
     """
-    child = await Child.start(f"the process for '{job.title}'", "--job", "--device", device)
+    child = await Child.start(f"the process for '{job.title}'", device)
     try:
         started(child.pid)
-        reply = await child.ask(protocol.RunJob(job), hear)
+        return await child.ask(protocol.RunJob(job), hear)
     finally:
         await child.close(_JOB_GRACE)
-    if not isinstance(reply, protocol.JobResult):
-        raise protocol.ProtocolError(f"unexpected reply: {type(reply).__name__}")
-    return reply
 
 
 def _open_log() -> IO[bytes] | None:

@@ -13,7 +13,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -57,19 +56,14 @@ class JobRecord(msgspec.Struct, kw_only=True):
     started: str | None = None
     ended: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class JobOutcome:
-    """How a job ended: one line for the user and its role ("ok", "warn", "error").
-
-    done: neither stopped nor failed; result: of a job that is done.
-    """
-
-    job: protocol.Job
-    line: str
-    role: str = "ok"
-    done: bool = True
-    result: protocol.JobResult | None = None
+    @property
+    def role(self) -> str:
+        """How readers see the outcome: "ok", "warn" or "error"."""
+        if self.state != "done":
+            return "warn" if self.state == "stopped" else "error"
+        if self.verification is not None and not self.verification.ok:
+            return "error"
+        return "warn" if self.report is not None and self.report.rejected else "ok"
 
     @property
     def report(self) -> Report | None:
@@ -89,21 +83,21 @@ class JobOutcome:
     @property
     def removed(self) -> str | None:
         """The name of the index that is removed, or None."""
-        return self.job.name if isinstance(self.job, protocol.RemoveJob) and self.done else None
+        return self.job.target if isinstance(self.result, protocol.Removed) else None
 
 
 class JobQueue:
     """The job that runs, those that wait, and the last outcome by index.
 
     folder: where records are kept, None for nowhere; changed: called when a job or its progress
-    changed, at most once every `EVERY` seconds for progress; ended: called with each outcome.
+    changed, at most once every `EVERY` seconds for progress; ended: called with each that ended.
     """
 
     def __init__(
         self,
         folder: Path | None,
         changed: Callable[[], None],
-        ended: Callable[[JobOutcome], None],
+        ended: Callable[[JobRecord], None],
     ) -> None:
         self._folder = folder
         self._changed = changed
@@ -116,8 +110,8 @@ class JobQueue:
         self._closed = False
         self.remark = ""
         """What the job that runs said last, such as which model it downloads."""
-        self.outcomes: dict[str, JobOutcome] = {}
-        """The last outcome by target."""
+        self.outcomes: dict[str, JobRecord] = {}
+        """The job that ended last, by target."""
 
     @property
     def current(self) -> protocol.Job | None:
@@ -148,10 +142,9 @@ class JobQueue:
         known = self.queue if again else self.all
         fresh = [job for job in jobs if job not in known]
         for job in fresh:
-            record = JobRecord(id=f"{time.time_ns():020d}-{secrets.token_hex(3)}", job=job,
-                               submitted=_now())  # fmt: skip
-            self._waiting.append(record)
-            self._save(record)
+            name = f"{time.time_ns():020d}-{secrets.token_hex(3)}"
+            self._waiting.append(JobRecord(id=name, job=job, submitted=_now()))
+            self._save(self._waiting[-1])
         self._next()
         if fresh:
             self._changed()
@@ -180,10 +173,8 @@ class JobQueue:
 
     def of_purpose(self, purpose: str) -> list[protocol.EvaluateJob]:
         """The evaluations of a purpose: the one that runs, then those that wait."""
-        return [
-            job for job in self.all
-            if isinstance(job, protocol.EvaluateJob) and job.purpose == purpose
-        ]  # fmt: skip
+        found = (job for job in self.all if isinstance(job, protocol.EvaluateJob))
+        return [job for job in found if job.purpose == purpose]
 
     def stop(self) -> None:
         """Stop the job that runs; the next one begins. Evaluations of its purpose are dropped."""
@@ -221,35 +212,31 @@ class JobQueue:
 
     async def _run(self, record: JobRecord) -> None:
         job = record.job
-        stopped = JobOutcome(job, f"Stopped: {job.title_within}; {job.KEPT}", "warn", done=False)
+
+        def begun(pid: int) -> None:
+            record.pid = pid
+            self._save(record)
+
         try:
-            result = await client.run_job(job, self._hear, started=self._begun)
-            outcome = JobOutcome(job, *summary(job, result), result=result)
+            record.result = await client.run_job(job, self._hear, started=begun)
+            self._finish(record, "done", summary(job, record.result))
         except (asyncio.CancelledError, InterruptedByUser):
-            outcome = stopped
+            self._finish(record, "stopped", f"Stopped: {job.title_within}; {job.KEPT}")
         except Exception as error:  # noqa: BLE001 - the queue must go on
             said = f"unexpected {type(error).__name__}: {error}"
             if isinstance(error, BioRetrievalError):
                 said = "; ".join([error.line(), *getattr(error, "__notes__", ())])
-            outcome = JobOutcome(job, f"{job.title} failed: {said}", "error", done=False)
-        record.result = outcome.result
-        state: State = "done" if outcome.done else "stopped" if outcome.role == "warn" else "failed"
-        self._finish(record, state, outcome.line)
+            self._finish(record, "failed", f"{job.title} failed: {said}")
         if self._later is not None:
             self._later.cancel()
             self._later = None
         self._running = self._task = None
         if self._closed:
             return
-        self.outcomes[job.target] = outcome
+        self.outcomes[job.target] = record
         self._next()
         self._changed()
-        self._ended(outcome)
-
-    def _begun(self, pid: int) -> None:
-        if self._running is not None:
-            self._running.pid = pid
-            self._save(self._running)
+        self._ended(record)
 
     def _hear(self, event: protocol.Event) -> None:
         if self._running is None:
@@ -328,23 +315,30 @@ def _now() -> str:
 # Outcomes ---------------------------------------------------------------------------------------
 
 
-def summary(job: protocol.Job, result: protocol.JobResult) -> tuple[str, str]:
-    """The outcome of a job in one line, and its role."""
+def summary(job: protocol.Job, result: protocol.JobResult) -> str:
+    """The outcome of a job in one line."""
+    name = job.target
     match result:
         case protocol.Built():
-            return _built(job, result), "warn" if result.report.rejected else "ok"
+            return _built(job, result)
         case protocol.Removed():
-            return f"Removed {job.target}: {size(result.bytes)} freed", "ok"
-        case protocol.Verified():
-            return _verified(job.target, result.verification)
+            return f"Removed {name}: {size(result.bytes)} freed"
         case protocol.Evaluated():
-            return evaluation_line(result.summary), "ok"
+            return evaluation_line(result.summary)
+        case protocol.Verified():
+            checks = result.verification.checks
+            faults = [check for check in checks if not check.ok]
+            if not faults:
+                return f"{name}: {plural(len(checks), 'check')} passed"
+            remedy = f"; {faults[0].remedy}" if faults[0].remedy else ""
+            failed = f"{len(faults)} of {len(checks)} checks failed"
+            return f"{name}: {failed}: {faults[0].what}{remedy}"
         case protocol.Fetched():
             came = f"{plural(result.records, 'record')} of {result.service}"
             if result.index is None:
-                return came, "ok"
+                return came
             now = plural(result.documents or 0, "document") if result.changed else "unchanged"
-            return f"{came} fetched; index {result.index}: {now}", "ok"
+            return f"{came} fetched; index {result.index}: {now}"
 
 
 def evaluation_line(found: protocol.EvaluationSummary) -> str:
@@ -357,21 +351,10 @@ def _built(job: protocol.Job, built: protocol.Built) -> str:
     counts, name = built.report.line(), job.target
     documents = plural(built.index.documents or 0, "document")
     if isinstance(job, protocol.CompactJob):
-        if not built.changed:
-            return f"{name} has nothing to compact"
-        return f"Compacted {name}: {documents}, {size(built.index.bytes)}"
+        compacted = f"Compacted {name}: {documents}, {size(built.index.bytes)}"
+        return compacted if built.changed else f"{name} has nothing to compact"
     if not built.changed:
         return f"{name} already holds all of that: {counts}"
     if isinstance(job, protocol.AddJob):
         return f"Added to {name}, now {documents}: {counts}"
     return f"Built {name}, {documents}: {counts}"
-
-
-def _verified(name: str, found: Verification) -> tuple[str, str]:
-    faults = [check for check in found.checks if not check.ok]
-    if not faults:
-        return f"{name}: {plural(len(found.checks), 'check')} passed", "ok"
-    first = faults[0]
-    remedy = f"; {first.remedy}" if first.remedy else ""
-    failed = f"{len(faults)} of {len(found.checks)} checks failed"
-    return f"{name}: {failed}: {first.what}{remedy}", "error"

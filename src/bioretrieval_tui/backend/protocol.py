@@ -1,16 +1,15 @@
-"""Messages between the app and its child processes: typed, as length-prefixed JSON.
+"""Messages between the app and its child processes: typed, each a line of JSON.
 
-A frame is four bytes of length (big-endian) and then the message. Short requests go
-to the search process; a `Job` runs in a process of its own. Both ends import this module, and the
-app's end must load neither numpy nor torch.
+A line holds the number of a request and then a message. The app sends requests; a child sends
+events while it works on one, and last its answer or its error. Both ends import this module, and
+the app's end must load neither numpy nor torch.
 """
 
 from __future__ import annotations
 
 import functools
-import struct
 from pathlib import Path
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar, cast, get_args
 
 import msgspec
 
@@ -19,100 +18,84 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.types import RERANKED, Query, SearchResult
+from bioretrieval_tui.search.catalogue_index import Ensured
+from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult
 
 MOST_BYTES = 256 * 2**20
-_LENGTH = struct.Struct(">I")
-HEADER_BYTES = _LENGTH.size
+"""Longest line."""
 
 
-# Requests that the search process answers ------------------------------------------------------
+# Results of jobs --------------------------------------------------------------------------------
 
 
-class Reranker(msgspec.Struct, frozen=True):
-    """A cross-encoder that reads the top `most` hits: hub id or folder, and its recipe."""
+class Built(msgspec.Struct, frozen=True, tag="built"):
+    """An index was built, extended or compacted.
 
-    model: str
-    recipe: Encoding | None = None
-    most: int = RERANKED
-
-
-class Search(msgspec.Struct, frozen=True, tag="search"):
-    """Search an index; a newer search of the same stream supersedes one that still waits.
-
-    With a reranker, the hits before reranking are sent first, as `Partial`.
+    index: as it is now; report: what was read; changed: False if it already held all of that.
     """
 
-    index: str
-    question: Query
-    stream: str = "search"
-    reranker: Reranker | None = None
+    index: IndexInfo
+    report: Report
+    changed: bool
 
 
-class Similar(msgspec.Struct, frozen=True, tag="similar"):
-    """Search for documents like one of `index`, in that index or in the index `into`."""
+class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
+    """Records were fetched: how many distinct ones, of which service; the index's documents
+    afterwards, and whether it changed. index is None for a look-up."""
 
-    index: str
-    document: str
-    k: int = 10
-    where: str = ""
-    into: str | None = None
-    stream: str = "search"
-
-
-class Explain(msgspec.Struct, frozen=True, tag="explain"):
-    """Explain why documents match a query."""
-
-    index: str
-    question: Query
-    documents: list[str]
-    stream: str = "why"
+    service: str
+    records: int
+    index: str | None = None
+    documents: int | None = None
+    changed: bool = False
 
 
-class ListIndexes(msgspec.Struct, frozen=True, tag="list"):
-    """List all indexes at a glance."""
+class ModeScores(msgspec.Struct, frozen=True):
+    """The metrics of one mode, by ir-measures' names."""
+
+    mode: str
+    metrics: dict[str, float]
 
 
-class EnsureCatalogue(msgspec.Struct, frozen=True, tag="ensure_catalogue"):
-    """Build the catalogue's own index unless it exists and is up to date.
+class EvaluationSummary(msgspec.Struct, frozen=True):
+    """What the app shows of `evaluation.runner.EvaluationReport`."""
 
-    vectors: False where BM25 is enough.
-    """
-
-    fingerprint: str
-    documents: list[Document]
-    vectors: bool = True
-
-
-class OpenBenchmark(msgspec.Struct, frozen=True, tag="open_benchmark"):
-    """Open a benchmark with stored rankings, for `ViewQuery` and `ReadDocument`.
-
-    runs: TREC run file by mode; index: the index that was ranked; sha256: of the benchmark when
-    it was ranked.
-    """
-
-    folder: str
+    benchmark: str
     split: str
-    sha256: str
+    model: str
+    queries: int
+    documents: int
+    runs: tuple[ModeScores, ...]
     index: str
-    runs: dict[str, str]
+    sha256: str
+    notes: tuple[str, ...] = ()
 
 
-class ViewQuery(msgspec.Struct, frozen=True, tag="view_query"):
-    """Show one query of the open benchmark with its documents."""
+class Evaluated(msgspec.Struct, frozen=True, tag="evaluated"):
+    """An evaluation is finished and recorded."""
 
-    query: str
+    summary: EvaluationSummary
 
 
-class ReadDocument(msgspec.Struct, frozen=True, tag="read_document"):
-    """Read one document of the open benchmark's corpus."""
+class Verified(msgspec.Struct, frozen=True, tag="verified"):
+    """The checks of an index."""
 
-    document: str
+    verification: Verification
+
+
+class Removed(msgspec.Struct, frozen=True, tag="removed"):
+    """An index was deleted; its size in bytes."""
+
+    bytes: int
+
+
+JobResult = Built | Fetched | Evaluated | Verified | Removed
 
 
 # Jobs -------------------------------------------------------------------------------------------
@@ -181,7 +164,6 @@ class FetchJob(_Job, frozen=True, tag="fetch"):
 
     @property
     def target(self) -> str:
-        """The name of the index."""
         return self.request.index or ""
 
 
@@ -247,7 +229,6 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
 
     @property
     def target(self) -> str:
-        """The name of the benchmark's folder."""
         return Path(self.folder).name or self.folder
 
 
@@ -259,7 +240,6 @@ class LookUpJob(_Job, frozen=True, tag="look_up"):
 
     @property
     def target(self) -> str:
-        """The name of the service."""
         source = self.request.source
         return "ids" if source == "ids" else SERVICE_NAMES[source]
 
@@ -272,21 +252,112 @@ MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
 """Jobs whose index need not exist yet."""
 
 
-class RunJob(msgspec.Struct, frozen=True, tag="run"):
-    """Run a job: the first request of a job process, and the only one."""
+# Requests ---------------------------------------------------------------------------------------
+
+AnswerT = TypeVar("AnswerT")
+
+
+class Request(msgspec.Struct, Generic[AnswerT], frozen=True):
+    """Base of the requests; the parameter is the type of the answer."""
+
+
+class Reranker(msgspec.Struct, frozen=True):
+    """A cross-encoder that reads the top `most` hits: hub id or folder, and its recipe."""
+
+    model: str
+    recipe: Encoding | None = None
+    most: int = RERANKED
+
+
+class Search(Request[SearchResult], frozen=True, tag="search"):
+    """Search an index; a newer search of the same stream supersedes one that still waits.
+
+    With a reranker, the hits before reranking are sent first, as `Partial`.
+    """
+
+    index: str
+    question: Query
+    stream: str = "search"
+    reranker: Reranker | None = None
+
+
+class Similar(Request[SearchResult], frozen=True, tag="similar"):
+    """Search for documents like one of `index`, in that index or in the index `into`."""
+
+    index: str
+    document: str
+    k: int = 10
+    where: str = ""
+    into: str | None = None
+    stream: str = "search"
+
+
+class Explain(Request[list[Explanation]], frozen=True, tag="explain"):
+    """Explain why documents match a query; ids that the index lacks are left out."""
+
+    index: str
+    question: Query
+    documents: list[str]
+    stream: str = "why"
+
+
+class ListIndexes(Request[list[IndexInfo]], frozen=True, tag="list"):
+    """List all indexes at a glance."""
+
+
+class EnsureCatalogue(Request[Ensured], frozen=True, tag="ensure_catalogue"):
+    """Build the catalogue's own index unless it exists and is up to date.
+
+    vectors: False where BM25 is enough.
+    """
+
+    fingerprint: str
+    documents: list[Document]
+    vectors: bool = True
+
+
+class OpenBenchmark(Request[list[QueryRow] | None], frozen=True, tag="open_benchmark"):
+    """Open a benchmark with stored rankings, for `ViewQuery` and `ReadDocument`.
+
+    The answer has its judged queries; None if the rankings no longer belong to it. runs: TREC run
+    file by mode; index: the index that was ranked; sha256: of the benchmark when it was ranked.
+    """
+
+    folder: str
+    split: str
+    sha256: str
+    index: str
+    runs: dict[str, str]
+
+
+class ViewQuery(Request[QueryView], frozen=True, tag="view_query"):
+    """Show one query of the open benchmark with its documents."""
+
+    query: str
+
+
+class ReadDocument(Request[tuple[str, str] | None], frozen=True, tag="read_document"):
+    """Read title and text of a document of the open benchmark; None if its corpus lacks it."""
+
+    document: str
+
+
+class RunJob(Request[JobResult], frozen=True, tag="run"):
+    """Run a job, in the main thread of the process."""
 
     job: Job
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
-    """Stop the request that has the id of this message; it fails as interrupted."""
+    """Stop the request that has the number of this message; it fails as interrupted."""
 
 
 SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
 LookUpRequest = ListIndexes | EnsureCatalogue | OpenBenchmark | ViewQuery | ReadDocument
-"""Requests about stored data, which have a queue of their own."""
-Request = SearchRequest | LookUpRequest | RunJob | Cancel
+"""Requests about stored data."""
+Sent = SearchRequest | LookUpRequest | RunJob | Cancel
+"""What a child receives."""
 
 
 # Replies ----------------------------------------------------------------------------------------
@@ -317,125 +388,9 @@ class Partial(msgspec.Struct, frozen=True, tag="partial"):
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answer"):
-    """The answer to a request, as JSON; its type is the one that the `SearchClient` asked for."""
+    """The answer to a request, as JSON of the type that the request has."""
 
     value: msgspec.Raw
-
-    @classmethod
-    def of(cls, value: object) -> Answered:
-        """The reply that carries a value."""
-        return cls(msgspec.Raw(msgspec.json.encode(value)))
-
-
-class CatalogueReady(msgspec.Struct, frozen=True):
-    """The catalogue's index exists: its documents, whether it was built now, and a note."""
-
-    documents: int
-    built: bool
-    note: str | None
-
-
-class Built(msgspec.Struct, frozen=True, tag="built"):
-    """An index was built, extended or compacted.
-
-    index: as it is now; report: what was read; changed: False if it already held all of that.
-    """
-
-    index: IndexInfo
-    report: Report
-    changed: bool
-
-
-class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
-    """Records were fetched: how many distinct ones, of which service; the index's documents
-    afterwards, and whether it changed. index is None for a look-up."""
-
-    service: str
-    records: int
-    index: str | None = None
-    documents: int | None = None
-    changed: bool = False
-
-
-class ModeScores(msgspec.Struct, frozen=True):
-    """The metrics of one mode, by ir-measures' names."""
-
-    mode: str
-    metrics: dict[str, float]
-
-
-class EvaluationSummary(msgspec.Struct, frozen=True):
-    """What the app shows of `evaluation.runner.EvaluationReport`."""
-
-    benchmark: str
-    split: str
-    model: str
-    queries: int
-    documents: int
-    runs: tuple[ModeScores, ...]
-    index: str
-    sha256: str
-    notes: tuple[str, ...] = ()
-
-
-class Evaluated(msgspec.Struct, frozen=True, tag="evaluated"):
-    """An evaluation is finished and recorded."""
-
-    summary: EvaluationSummary
-
-
-class Verified(msgspec.Struct, frozen=True, tag="verified"):
-    """The checks of an index."""
-
-    verification: Verification
-
-
-class Removed(msgspec.Struct, frozen=True, tag="removed"):
-    """An index was deleted; its size in bytes."""
-
-    bytes: int
-
-
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """A request raised `error`, a name in `errors.py`.
-
-    expression, column: where a filter does not parse; kept: what an interrupted job leaves.
-    """
-
-    error: str
-    message: str
-    remedy: str | None = None
-    superseded: bool = False
-    expression: str | None = None
-    column: int = 0
-    kept: str = ""
-
-    def to_error(self) -> BioRetrievalError:
-        """The error as it was raised, or its base where the type is not a plain one."""
-        if self.superseded:
-            return SupersededError(self.message, remedy=self.remedy)
-        if self.error == "FilterError" and self.expression is not None:
-            return errors.FilterError(
-                self.message, expression=self.expression, column=self.column, remedy=self.remedy
-            )
-        kind = _PLAIN.get(self.error, BioRetrievalError)
-        rebuilt: BioRetrievalError = kind(self.message, remedy=self.remedy)
-        if self.kept:
-            rebuilt.add_note(self.kept)
-        return rebuilt
-
-
-JobResult = Built | Fetched | Evaluated | Verified | Removed
-Event = Progressed | Remarked | Came | Partial
-"""Replies that come before the last one of a request."""
-Reply = Event | Answered | JobResult | Failed
-_PLAIN = {
-    kind.__name__: kind
-    for kind in (
-        errors.UsageError, errors.NotFoundError, errors.InterruptedByUser, errors.CorpusError,
-        errors.IndexFault, errors.ModelError,
-    )
-}  # fmt: skip
 
 
 class SupersededError(errors.InterruptedByUser):
@@ -446,30 +401,71 @@ class ProtocolError(BioRetrievalError):
     """The other end sent something that is not a message."""
 
 
-# Frames -----------------------------------------------------------------------------------------
+_PLAIN = {
+    kind.__name__: kind
+    for kind in (
+        errors.UsageError, errors.NotFoundError, errors.InterruptedByUser, errors.CorpusError,
+        errors.IndexFault, errors.ModelError, SupersededError,
+    )
+}  # fmt: skip
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """A request raised `error`, the name of its nearest type in `_PLAIN`.
+
+    expression, column: where a filter does not parse; kept: what an interrupted job leaves.
+    """
+
+    error: str
+    message: str
+    remedy: str | None = None
+    expression: str | None = None
+    column: int = 0
+    kept: str = ""
+
+    @classmethod
+    def of(cls, error: BioRetrievalError) -> Failed:
+        """An error as a reply."""
+        names = (kind.__name__ for kind in type(error).__mro__)
+        return cls(
+            next((name for name in names if name in _PLAIN), ""),
+            error.message,
+            error.remedy,
+            getattr(error, "expression", None),
+            getattr(error, "column", 0),
+            " ".join(getattr(error, "__notes__", ())),
+        )
+
+    def to_error(self) -> BioRetrievalError:
+        """The error as it was raised, or its base where the type is not a plain one."""
+        if self.expression is not None:
+            return errors.FilterError(
+                self.message, expression=self.expression, column=self.column, remedy=self.remedy
+            )
+        rebuilt = _PLAIN.get(self.error, BioRetrievalError)(self.message, remedy=self.remedy)
+        if self.kept:
+            rebuilt.add_note(self.kept)
+        return rebuilt
+
+
+Event = Progressed | Remarked | Came | Partial
+"""Replies that come before the last one of a request."""
+Reply = Event | Answered | Failed
+
+
+# Lines ------------------------------------------------------------------------------------------
 
 Decoded = TypeVar("Decoded")
 _decoder = functools.cache(msgspec.json.Decoder)
 
 
-def frame(identifier: int, message: Request | Reply) -> bytes:
-    """Encode a message of the request `identifier`. Raises ProtocolError if it is too large."""
-    data = msgspec.json.encode((identifier, message))
-    if len(data) > MOST_BYTES:
-        raise ProtocolError(f"a message of {len(data):,} bytes is too large")
-    return _LENGTH.pack(len(data)) + data
-
-
-def body_length(header: bytes) -> int:
-    """Length of the message that follows `header`. Raises ProtocolError if it is too large."""
-    length = int(_LENGTH.unpack(header)[0])
-    if length > MOST_BYTES:
-        raise ProtocolError(f"a message of {length:,} bytes is too large")
-    return length
+def line_of(number: int, message: Sent | Reply) -> bytes:
+    """Encode a message of the request `number`."""
+    return msgspec.json.encode((number, message)) + b"\n"
 
 
 def decode(data: bytes, kind: type[Decoded]) -> Decoded:
-    """Decode an answer, or a message as `tuple[int, Request]` or `tuple[int, Reply]`.
+    """Decode an answer, or a line as `tuple[int, Sent]` or `tuple[int, Reply]`.
 
     Raises:
         ProtocolError: it does not parse.
@@ -480,20 +476,8 @@ def decode(data: bytes, kind: type[Decoded]) -> Decoded:
         raise ProtocolError(f"a message does not parse: {error}") from error
 
 
-def failure(error: BioRetrievalError) -> Failed:
-    """An error as a reply, by the nearest type of `errors.py`."""
-    public = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-    return Failed(
-        public.__name__,
-        error.message,
-        error.remedy,
-        expression=getattr(error, "expression", None),
-        column=getattr(error, "column", 0),
-        kept=" ".join(getattr(error, "__notes__", ())),
-    )
-
-
-def interrupted(*, superseded: bool = False) -> Failed:
-    """The reply to a request that was stopped."""
-    text = "superseded by a newer search" if superseded else "interrupted"
-    return Failed("InterruptedByUser", text, superseded=superseded)
+def answer_of(request: Request[AnswerT], reply: Answered) -> AnswerT:
+    """Decode the answer to a request. Raises ProtocolError if it is of another type."""
+    (base,) = type(request).__orig_bases__  # type: ignore[attr-defined]
+    (kind,) = get_args(base)
+    return cast(AnswerT, decode(bytes(reply.value), kind))

@@ -1,18 +1,18 @@
-"""A child process of the app: `python -m bioretrieval_tui.backend.server [--job]`.
+"""A child process of the app: `python -m bioretrieval_tui.backend.server DEVICE`.
 
 Models are loaded here because importing torch holds Python's lock for hundreds of milliseconds at
 a time, and the app could not answer keys meanwhile. Requests come on stdin, replies go to the
 original stdout; what a library prints goes to stderr. The process ends when stdin closes.
 
-Without `--job` it is the search process, which answers requests one after another in two threads.
-With `--job` it runs one job in its main thread, so that `Cancel` can interrupt it like ctrl+c.
+There are three queues: searches never wait for reading stored data, and jobs run in the main
+thread, so that `Cancel` interrupts them like ctrl+c. The app gives each job a process of its own.
 """
 
 from __future__ import annotations
 
-import argparse
 import collections
 import contextlib
+import dataclasses
 import faulthandler
 import logging
 import os
@@ -20,15 +20,29 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from bioretrieval_tui.backend import protocol
-from bioretrieval_tui.backend.handlers import LookingUp, Searching, run_job
-from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser, NotFoundError
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
+from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
+from bioretrieval_tui.index import build, registry
+from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
+from bioretrieval_tui.progress import Progress, Reporter
+from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
+from bioretrieval_tui.search.engine import SearchEngine, reranked
+from bioretrieval_tui.search.types import SearchResult
 
 _GRACE = 10.0
 """Seconds that cancelled work has for cleaning up once the app is gone."""
@@ -37,10 +51,271 @@ _BETWEEN = 0.1
 _NICE = 5
 """Below the priority of the app, whose keys come before vectors."""
 
+_KEPT_OPEN = 4
+"""Indexes that stay open."""
+_MOST_REJECTIONS = 100
+"""Rejected records that are sent to the app."""
+_BATCH = 50
+"""Records of a look-up that are sent at once."""
+
 _log = logging.getLogger(__name__)
 
-Handler = Callable[[protocol.Request, Callable[[protocol.Event], None]], object]
+Send = Callable[[protocol.Event], None]
+"""Sends an event of the request; progress raises InterruptedByUser if it was cancelled."""
+Handler = Callable[[protocol.Sent, Send], object]
 """Makes the answer to a request."""
+
+
+def _reporter(send: Send) -> Reporter:
+    return lambda step: send(protocol.Progressed(step))
+
+
+class Searching:
+    """Answers searches; keeps indexes open until a newer build replaces them."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._open: dict[str, SearchEngine] = {}
+
+    def __call__(self, request: protocol.Sent, send: Send) -> object:
+        match request:
+            case protocol.Search():
+                return self._search(request, send)
+            case protocol.Explain():
+                return self._engine(request.index).explain(request.question, request.documents)
+            case protocol.Similar():
+                engine = self._engine(request.index)
+                if request.into is None or request.into == request.index:
+                    return engine.similar(request.document, request.k, request.where)
+                _, document = engine.found(request.document)
+                return self._engine(request.into).like(document, request.k, request.where)
+            case _:
+                raise TypeError(f"{type(request).__name__} is not a search")
+
+    def _search(self, request: protocol.Search, send: Send) -> SearchResult:
+        request.question.checked()  # before an index or a model is opened for it
+        report, ranker = _reporter(send), request.reranker
+        engine = self._engine(request.index)
+        if request.question.mode != "lexical":
+            engine.load(report)
+        found = engine.search(request.question)
+        if ranker is None or not found.hits:
+            return found
+        send(protocol.Partial(found))
+        encoder = load_cross_encoder(
+            ranker.model, ranker.recipe, device=self._device, reporter=report
+        )
+        hits = reranked(
+            request.question.text, found.hits, encoder, most=ranker.most, reporter=report
+        )
+        return dataclasses.replace(found, hits=hits)
+
+    def _engine(self, name: str) -> SearchEngine:
+        engine = self._open.pop(name, None)
+        if engine is not None:
+            try:
+                current = registry.manifest_of(name).generation
+            except BioRetrievalError:
+                engine.close()
+                raise
+            if current != engine.index.manifest.generation:
+                engine.close()
+                engine = None
+        if engine is None:
+            # Its model is loaded when a query first needs it: BM25 does not.
+            engine = SearchEngine.open(name, device=self._device, ready=False)
+        self._open[name] = engine
+        while len(self._open) > _KEPT_OPEN:
+            self._open.pop(next(iter(self._open))).close()
+        return engine
+
+
+class LookingUp:
+    """Answers requests about stored data: the list of indexes and the benchmark that was opened
+    last; also builds the catalogue's own index."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._benchmark: BenchmarkFolder | None = None
+        self._rankings: Rankings = {}
+        self._index = ""
+
+    def __call__(self, request: protocol.Sent, send: Send) -> object:
+        match request:
+            case protocol.ListIndexes():
+                return registry.list_indexes()
+            case protocol.EnsureCatalogue():
+                report = _reporter(send)
+
+                def load() -> Encoder:
+                    return load_encoder(device=self._device, reporter=report)
+
+                factory = load if request.vectors else None
+                return ensure_catalogue_index(
+                    request.documents, request.fingerprint, factory, report
+                )
+            case protocol.OpenBenchmark():
+                return self._queries(request)
+            case protocol.ViewQuery():
+                with self._opened() as (benchmark, index):
+                    return query_view(benchmark, self._rankings, request.query, index.documents)
+            case protocol.ReadDocument():
+                with self._opened() as (_, index):
+                    found = index.documents.find(request.document)
+                return None if found is None else (found[1].title, found[1].text)
+            case _:
+                raise TypeError(f"{type(request).__name__} is not a look-up")
+
+    def _queries(self, request: protocol.OpenBenchmark) -> list[QueryRow] | None:
+        """The judged queries; None if the benchmark changed, or a run or its index is missing."""
+        from bioretrieval_tui.evaluation.trec import read_run
+
+        benchmark = read_benchmark(Path(request.folder), request.split)
+        if benchmark.sha256 != request.sha256:
+            return None
+        try:
+            registry.manifest_of(request.index)
+            rankings = {mode: read_run(Path(path)) for mode, path in request.runs.items()}
+        except (NotFoundError, IndexFault):
+            return None
+        self._benchmark, self._rankings, self._index = benchmark, rankings, request.index
+        return query_rows(benchmark, rankings)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[BenchmarkFolder, registry.OpenIndex]]:
+        """The open benchmark and its index, which is opened each time: it may be replaced."""
+        if self._benchmark is None:
+            raise BioRetrievalError("no benchmark is open", remedy="open one first")
+        with contextlib.closing(registry.open_index(self._index, vectors=False)) as index:
+            yield self._benchmark, index
+
+
+# Jobs -------------------------------------------------------------------------------------------
+
+
+def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
+    """Run a job in this process and return its result.
+
+    Raises:
+        BioRetrievalError: as the work itself does. KeyboardInterrupt: the process got SIGINT.
+    """
+    reporter = _reporter(send)
+    match job:
+        case protocol.VerifyJob():
+            return protocol.Verified(verify_index(job.name, reporter))
+        case protocol.RemoveJob():
+            return protocol.Removed(registry.remove_index(job.name))
+        case protocol.EvaluateJob():
+            return _evaluated(job, device, send, reporter)
+        case protocol.FetchJob() | protocol.LookUpJob():
+            return _fetched(job, send, reporter)
+        case protocol.CompactJob():
+            outcome = build.compact_index(job.name, reporter=reporter)
+        case _:
+            outcome = fill_index(job, device, reporter, Report())
+    # A report lists rejected records one by one; the app shows the first of them.
+    few = outcome.report.rejections[:_MOST_REJECTIONS]
+    report = msgspec.structs.replace(outcome.report, rejections=few)
+    return protocol.Built(registry.glance(outcome.manifest.name), report, outcome.changed)
+
+
+def fill_index(
+    job: protocol.BuildJob | protocol.AddJob | protocol.ImportJob,
+    device: str,
+    reporter: Reporter,
+    report: Report,
+) -> build.BuildOutcome:
+    """Put documents into an index; `report` is filled meanwhile, so that it is there after errors.
+
+    Raises: as `index.build` and `index.importing` do.
+    """
+    settings = job.reading
+    match job:
+        case protocol.AddJob():
+            factory_of = build.encoder_factory_of(device, reporter)
+            return build.add_to_index(
+                job.name,
+                job.inputs,
+                factory_of,
+                settings=settings,
+                reporter=reporter,
+                report=report,
+            )
+        case protocol.ImportJob():
+            from bioretrieval_tui.index.importing import import_vectors
+
+            return import_vectors(
+                job.name,
+                [Path(path) for path in job.vectors],
+                [Path(path) for path in job.ids],
+                job.documents,
+                job.model,
+                job.recipe,
+                dimension=job.dimension,
+                settings=settings,
+                reporter=reporter,
+                report=report,
+            )
+        case protocol.BuildJob():
+            model = job.model or embedded.MODEL_ID
+            outcome = build.build_index(
+                job.name,
+                job.inputs,
+                lambda: load_encoder(model, job.recipe, device=device, reporter=reporter),
+                settings=settings,
+                reporter=reporter,
+                replace=job.replace,
+                ids=job.ids,
+                report=report,
+            )
+            prepare_query_encoder(model, job.recipe, reporter=reporter)
+            return outcome
+
+
+def _evaluated(
+    job: protocol.EvaluateJob, device: str, send: Send, reporter: Reporter
+) -> protocol.Evaluated:
+    from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
+
+    facts = msgspec.structs.asdict(job)
+    del facts["purpose"]
+    request = EvaluationRequest(device=device, **facts)
+    report = evaluate_folder(request, reporter, lambda text: send(protocol.Remarked(text)))
+    for note in report.notes:
+        send(protocol.Remarked(note))
+    return protocol.Evaluated(
+        msgspec.convert(report, protocol.EvaluationSummary, from_attributes=True)
+    )
+
+
+def _fetched(
+    job: protocol.FetchJob | protocol.LookUpJob, send: Send, reporter: Reporter
+) -> protocol.Fetched:
+    from bioretrieval_tui.online.fetch import fetch
+
+    batch: list[Document] = []
+
+    def flush() -> None:
+        if batch:
+            send(protocol.Came(batch.copy()))
+            batch.clear()
+
+    def take(document: Document) -> None:
+        if isinstance(job, protocol.LookUpJob):
+            batch.append(document)
+        if len(batch) >= _BATCH:
+            flush()
+
+    def report(step: Progress) -> None:
+        flush()  # a batch of the service is complete
+        reporter(step)
+
+    done = fetch(job.request, report, lambda text: send(protocol.Remarked(text)), each=take)
+    flush()
+    return protocol.Fetched(done.service, done.records, done.index, done.documents, done.changed)
+
+
+# The process ------------------------------------------------------------------------------------
 
 
 class Wire:
@@ -51,31 +326,27 @@ class Wire:
         self._replies = replies
         self._sending = threading.Lock()
 
-    def send(self, identifier: int, reply: protocol.Reply) -> None:
+    def send(self, number: int, reply: protocol.Reply) -> None:
         """Send a reply; once the app is gone, nothing happens: stdin ends then."""
-        data = protocol.frame(identifier, reply)
+        line = protocol.line_of(number, reply)
         with self._sending, contextlib.suppress(OSError, ValueError):
-            self._replies.write(data)
+            self._replies.write(line)
             self._replies.flush()
 
-    def receive(self) -> tuple[int, protocol.Request] | None:
+    def receive(self) -> tuple[int, protocol.Sent] | None:
         """Wait for the next request; None at the end of the input. Raises ProtocolError."""
-        header = self._requests.read(protocol.HEADER_BYTES)
-        if len(header) < protocol.HEADER_BYTES:
-            return None
-        length = protocol.body_length(header)
-        data = self._requests.read(length)
-        return protocol.decode(data, tuple[int, protocol.Request]) if len(data) == length else None
+        line = self._requests.readline(protocol.MOST_BYTES)
+        return protocol.decode(line, tuple[int, protocol.Sent]) if line else None
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Received:
     """A request, the switch that stops it, and when its progress was last sent."""
 
-    id: int
-    request: protocol.Request
+    number: int
+    request: protocol.Sent
     wire: Wire
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
     stage: str = ""
     sent_at: float = 0.0
 
@@ -96,61 +367,62 @@ class _Received:
             if step.stage == self.stage and step.share != 1.0 and now - self.sent_at < _BETWEEN:
                 return
             self.stage, self.sent_at = step.stage, now
-        self.wire.send(self.id, event)
+        self.wire.send(self.number, event)
 
-    def reply(self, work: Callable[[], protocol.Reply]) -> protocol.Reply:
-        """The reply that `work` makes, or the error that it raises."""
+    def answer(self, handler: Handler) -> None:
+        """Send the answer of `handler`, or the error that it raises."""
+        reply: protocol.Reply
         try:
-            return work()
+            value = handler(self.request, self.send)
+            self.check()
+            reply = protocol.Answered(msgspec.Raw(msgspec.json.encode(value)))
         except BioRetrievalError as error:
-            return protocol.failure(error)
+            reply = protocol.Failed.of(error)
+        except KeyboardInterrupt as error:
+            kept = " ".join(getattr(error, "__notes__", ()))
+            reply = protocol.Failed("InterruptedByUser", "interrupted", kept=kept)
         except Exception as error:  # noqa: BLE001 - the app must not wait for ever
-            _log.exception("request %d failed", self.id)
+            _log.exception("request %d failed", self.number)
             text = f"unexpected {type(error).__name__}: {error}"
-            return protocol.Failed("BioRetrievalError", text, "see search.log in the state folder")
+            reply = protocol.Failed("", text, "see search.log in the state folder")
+        self.wire.send(self.number, reply)
 
 
-# The search process -----------------------------------------------------------------------------
+class RequestQueue:
+    """Answers requests one after another; a newer search supersedes one that waits.
 
+    stop_work: called once, at most, for the request that runs when it is cancelled.
+    """
 
-class RequestQueue(threading.Thread):
-    """Answers requests one after another; a newer search supersedes one that waits."""
-
-    def __init__(self, handler: Handler, wire: Wire) -> None:
-        super().__init__(daemon=True)
+    def __init__(
+        self, handler: Handler, wire: Wire, stop_work: Callable[[], None] = lambda: None
+    ) -> None:
         self._handler = handler
         self._wire = wire
+        self._stop_work = stop_work
         self._waiting: collections.deque[_Received] = collections.deque()
         self._current: _Received | None = None
         self._stopping = False
         self._changed = threading.Condition()
 
-    def put(self, identifier: int, request: protocol.Request) -> None:
+    def put(self, number: int, request: protocol.Sent) -> None:
         """Queue a request. A search of the same stream that still waits is superseded by it."""
-        stream = request.stream if isinstance(request, protocol.SearchRequest) else None
+        stream = getattr(request, "stream", None)
         with self._changed:
-            displaced = self._drop(
-                lambda old: stream is not None and getattr(old.request, "stream", None) == stream
-            )
-            self._waiting.append(_Received(identifier, request, self._wire))
+            if stream is not None:
+                self._drop(
+                    lambda old: getattr(old.request, "stream", None) == stream,
+                    protocol.SupersededError("superseded by a newer search"),
+                )
+            self._waiting.append(_Received(number, request, self._wire))
             self._changed.notify()
-        for old in displaced:
-            self._wire.send(old.id, protocol.interrupted(superseded=True))
 
-    def cancel(self, identifier: int) -> None:
+    def cancel(self, number: int) -> None:
         """Stop a request; an unknown or finished one is ignored."""
         with self._changed:
-            dropped = self._drop(lambda one: one.id == identifier)
-            if self._current is not None and self._current.id == identifier:
-                self._current.cancelled.set()
-        for one in dropped:
-            self._wire.send(one.id, protocol.interrupted())
-
-    def _drop(self, chosen: Callable[[_Received], bool]) -> list[_Received]:
-        dropped = [one for one in self._waiting if chosen(one)]
-        for one in dropped:
-            self._waiting.remove(one)
-        return dropped
+            self._drop(lambda one: one.number == number, InterruptedByUser("interrupted"))
+            if self._current is not None and self._current.number == number:
+                self._cancel_current(self._current)
 
     def stop(self) -> None:
         """Take no more requests and cancel the one that runs."""
@@ -158,145 +430,96 @@ class RequestQueue(threading.Thread):
             self._stopping = True
             self._waiting.clear()
             if self._current is not None:
-                self._current.cancelled.set()
+                self._cancel_current(self._current)
             self._changed.notify()
+
+    def _drop(self, chosen: Callable[[_Received], bool], error: BioRetrievalError) -> None:
+        for one in [one for one in self._waiting if chosen(one)]:
+            self._waiting.remove(one)
+            self._wire.send(one.number, protocol.Failed.of(error))
+
+    def _cancel_current(self, current: _Received) -> None:
+        if not current.cancelled.is_set():
+            current.cancelled.set()
+            self._stop_work()
 
     def run(self) -> None:
         """Answer requests until stopped."""
         while True:
             with self._changed:
-                self._current = None
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
                 if self._stopping:
                     return
-                current = self._current = self._waiting.popleft()
-            self._wire.send(current.id, current.reply(partial(self._answer, current)))
-
-    def _answer(self, current: _Received) -> protocol.Reply:
-        answer = self._handler(current.request, current.send)
-        current.check()
-        return protocol.Answered.of(answer)
+                self._current = self._waiting.popleft()
+            self._current.answer(self._handler)
+            with self._changed:
+                self._current = None
 
 
-def serve_searches(wire: Wire, device: str) -> None:
-    """Answer requests until stdin closes.
+def serve(wire: Wire, device: str = "auto") -> int:
+    """Answer requests until stdin closes; return the exit code of the process."""
+    main_thread, code = threading.get_ident(), 0
 
-    Searches have a queue of their own, so that they never wait for the other one: reading stored
-    data, and building the catalogue's index.
-
-    Raises:
-        ProtocolError: a message is not a request.
-    """
-    searches = RequestQueue(Searching(device), wire)
-    look_ups = RequestQueue(LookingUp(device), wire)
-    queues = (searches, look_ups)
-    for queue in queues:
-        queue.start()
-    with contextlib.suppress(OSError):
-        while (received := wire.receive()) is not None:
-            identifier, request = received
-            if isinstance(request, protocol.Cancel):
-                for queue in queues:
-                    queue.cancel(identifier)
-            elif isinstance(request, protocol.SearchRequest):
-                searches.put(identifier, request)
-            else:
-                look_ups.put(identifier, request)
-    for queue in queues:
-        queue.stop()
-    for queue in queues:
-        queue.join(_GRACE)
-
-
-# A job process ----------------------------------------------------------------------------------
-
-
-class JobProcess:
-    """Runs one job in the main thread while another thread listens to the app."""
-
-    def __init__(self, wire: Wire, device: str) -> None:
-        self._wire = wire
-        self._device = device
-        self._main = threading.get_ident()
-        self._guard = threading.Lock()
-        self._running = False
-        self._current: _Received | None = None
-
-    def run(self) -> None:
-        """Run the job of the first message; the reply is its result or its error.
-
-        Raises:
-            ProtocolError: the message is not a job.
-        """
-        first = self._wire.receive()
-        if first is None:
-            return
-        identifier, request = first
+    def work(request: protocol.Sent, send: Send) -> object:
         if not isinstance(request, protocol.RunJob):
-            raise protocol.ProtocolError(f"{type(request).__name__} is not a job")
-        current = self._current = _Received(identifier, request, self._wire)
+            raise TypeError(f"{type(request).__name__} is not a job")
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._running = True
-        reply: protocol.Reply = protocol.interrupted()
         try:
-            threading.Thread(target=self._listen, daemon=True).start()
-            reply = current.reply(partial(run_job, request.job, self._device, current.send))
-        except KeyboardInterrupt as error:
-            kept = " ".join(getattr(error, "__notes__", ()))
-            reply = protocol.Failed("InterruptedByUser", "interrupted", kept=kept)
+            return run_job(request.job, device, send)
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            with self._guard:
-                self._running = False
-        self._wire.send(identifier, reply)
 
-    def _listen(self) -> None:
-        """Interrupt the job when the app cancels it or is gone."""
-        with contextlib.suppress(OSError, protocol.ProtocolError):
-            while (received := self._wire.receive()) is not None:
-                if isinstance(received[1], protocol.Cancel):
-                    self._interrupt()
-        self._interrupt()
+    searches = RequestQueue(Searching(device), wire)
+    look_ups = RequestQueue(LookingUp(device), wire)
+    # If the signal is lost, the next step of the job ends it.
+    jobs = RequestQueue(work, wire, lambda: signal.pthread_kill(main_thread, signal.SIGINT))
+    queues = (searches, look_ups, jobs)
+
+    def listen() -> None:
+        nonlocal code
+        try:
+            while (received := wire.receive()) is not None:
+                number, request = received
+                if isinstance(request, protocol.Cancel):
+                    for queue in queues:
+                        queue.cancel(number)
+                elif isinstance(request, protocol.RunJob):
+                    jobs.put(number, request)
+                elif isinstance(request, protocol.SearchRequest):
+                    searches.put(number, request)
+                else:
+                    look_ups.put(number, request)
+        except OSError:
+            pass  # as at the end of the input
+        except protocol.ProtocolError:
+            _log.exception("the app sent something that is not a request")
+            code = 1
+        for queue in queues:
+            queue.stop()
         time.sleep(_GRACE)
-        os._exit(1)  # the job did not end in time, and the app is gone
+        os._exit(1)  # the work did not end in time, and the app is gone
 
-    def _interrupt(self) -> None:
-        with self._guard:
-            if not self._running:
-                return
-            self._running = False  # a second interrupt would disturb the cleanup
-            if self._current is not None:
-                self._current.cancelled.set()  # if the signal is lost, the next step ends it
-            signal.pthread_kill(self._main, signal.SIGINT)
-
-
-# Starting ---------------------------------------------------------------------------------------
+    threads = [threading.Thread(target=one.run, daemon=True) for one in (searches, look_ups)]
+    for thread in (*threads, threading.Thread(target=listen, daemon=True)):
+        thread.start()
+    jobs.run()
+    for thread in threads:
+        thread.join()
+    return code
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Serve on this process's stdin and stdout, then end the process at once."""
-    parser = argparse.ArgumentParser(prog="bioretrieval_tui.backend.server")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--job", action="store_true")
-    options = parser.parse_args(arguments)
     wire = Wire(*take_over_streams())
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s"
     )
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the app handles ctrl+c
+    keep_interrupts()
     with contextlib.suppress(OSError, AttributeError):
         os.nice(_NICE)
-    code = 0
-    try:
-        if options.job:
-            keep_interrupts()
-            JobProcess(wire, options.device).run()
-        else:
-            serve_searches(wire, options.device)
-    except protocol.ProtocolError:
-        _log.exception("the app sent something that is not a request")
-        code = 1
+    code = serve(wire, *sys.argv[1:])
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     # Threads of model libraries may still run; there is nothing left to wait for.

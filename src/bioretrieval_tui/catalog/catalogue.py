@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cached_property
+from itertools import chain
 from typing import TypeVar
 
 from bioretrieval_tui.catalog.models import (
@@ -28,6 +29,8 @@ EntryT = TypeVar("EntryT", Paper, Model, Dataset, Benchmark, Recipe, Milestone, 
 _LONGEST_ID = 80
 """Characters of a mistyped id that are compared: the time is the product of two lengths."""
 
+_RELATING = ("model", "paper", "trained_on", "members")
+"""Fields that hold ids: they are relations too."""
 SECTION_OF = {kind: name for name, kind in SECTIONS.items()}
 
 
@@ -72,11 +75,8 @@ class Catalogue:
         return {source.id: source for source in self._sources}
 
     def entry(self, identifier: str) -> AnyEntry:
-        """The entry with that id.
-
-        Raises:
-            NotFoundError: no entry has it; the remedy names the nearest three.
-        """
+        """The entry with that id. Raises NotFoundError: no entry has it; the remedy names the
+        nearest three."""
         found = self.by_id.get(identifier) or self.by_id.get(identifier.casefold())
         if found is None:
             near = self.nearest(identifier)
@@ -105,22 +105,27 @@ class Catalogue:
 
     def section(self, name: str) -> tuple[AnyEntry, ...]:
         """The entries of one section (papers, models, ...); timeline and path in their order."""
-        kind = SECTIONS[name]
-        if kind is Milestone:
+        if name == "timeline":
             return tuple(sorted(self.of_type(Milestone), key=lambda e: (e.year or 0, e.order)))
-        if kind is Step:
+        if name == "path":
             return tuple(sorted(self.of_type(Step), key=lambda e: e.number))
-        return tuple(entry for entry in self.entries if type(entry) is kind)
+        return tuple(entry for entry in self.entries if type(entry) is SECTIONS[name])
 
     def of_type(self, kind: type[EntryT]) -> tuple[EntryT, ...]:
         """The entries of one type, in catalogue order."""
         return tuple(entry for entry in self.entries if isinstance(entry, kind))
 
+    def model_of_hub(self, hub: str) -> Model | None:
+        """The model with this hub id."""
+        return next((entry for entry in self.of_type(Model) if hub in entry.hub), None)
+
     @cached_property
     def _related(self) -> dict[str, tuple[str, ...]]:
         ways: dict[str, dict[str, None]] = defaultdict(dict)
         for entry in self.entries:
-            for target in (*entry.relations, *_implied(entry)):
+            implied = [getattr(entry, field, None) or () for field in _RELATING]
+            more = chain.from_iterable((one,) if isinstance(one, str) else one for one in implied)
+            for target in (*entry.relations, *more):
                 if target != entry.id and target in self.by_id:
                     ways[entry.id][target] = None
                     ways[target][entry.id] = None
@@ -145,14 +150,3 @@ class Catalogue:
     def results_of(self, identifier: str) -> list[Result]:
         """Return the published results of a model or of a benchmark."""
         return self._results_by_entry.get(identifier, [])
-
-
-def _implied(entry: AnyEntry) -> tuple[str, ...]:
-    """Ids in other fields: they are relations too."""
-    if isinstance(entry, Recipe):
-        return (entry.model, *((entry.paper,) if entry.paper else ()))
-    if isinstance(entry, Model):
-        return entry.trained_on
-    if isinstance(entry, Benchmark):
-        return entry.members
-    return ()

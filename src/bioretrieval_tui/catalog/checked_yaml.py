@@ -8,10 +8,8 @@ have and reports every defect with its line and field.
 from __future__ import annotations
 
 import difflib
-import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +19,7 @@ import yaml
 from msgspec import inspect as shapes
 
 from bioretrieval_tui.catalog.models import MAX_BYTES
-from bioretrieval_tui.errors import Problem
+from bioretrieval_tui.errors import Problem, escaped
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 40
@@ -29,16 +27,9 @@ _SPARE_NODES = 10_000
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
-@dataclass(frozen=True, slots=True)
-class YamlDocument:
-    """One YAML file, composed. `root` is None for an empty file."""
-
-    path: Path
-    root: yaml.Node | None
-
-
-def compose(path: Path, data: bytes) -> YamlDocument | Problem:
-    """Compose `data`, the content of `path`; a syntax error comes back as a Problem."""
+def compose(path: Path, data: bytes) -> yaml.Node | Problem | None:
+    """The root node of `data`, the content of `path`; None for an empty file, and a syntax error as
+    a Problem."""
     if len(data) > MAX_BYTES:
         return Problem(path, f"is larger than {MAX_BYTES // 2**20} MiB")
     try:
@@ -59,7 +50,7 @@ def compose(path: Path, data: bytes) -> YamlDocument | Problem:
         return Problem(path, f"is not valid YAML: {error}")
     if root is not None and _too_large(root, len(text)):
         return Problem(path, "grows too large or refers to itself through its aliases (*name)")
-    return YamlDocument(path, root)
+    return root
 
 
 def _line_too_deep(text: str) -> int | None:
@@ -70,13 +61,10 @@ def _line_too_deep(text: str) -> int | None:
     """
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                mark = event.start_mark
-                return 1 if mark is None else int(mark.line) + 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            return event.start_mark.line + 1 if event.start_mark else 1
     return None
 
 
@@ -94,9 +82,9 @@ def _too_large(root: yaml.Node, length: int) -> bool:
         if depth > _MAX_DEPTH or budget < 0:
             return True
         if isinstance(node, yaml.MappingNode):
-            stack.extend((item, depth + 1) for pair in node.value for item in pair)
+            stack += ((item, depth + 1) for pair in node.value for item in pair)
         elif isinstance(node, yaml.SequenceNode):
-            stack.extend((item, depth + 1) for item in node.value)
+            stack += ((item, depth + 1) for item in node.value)
     return False
 
 
@@ -149,13 +137,6 @@ _LARGEST = 2**63
 """Numbers stay within what the compiled form's JSON readers take."""
 
 
-def escaped(text: str) -> str:
-    """`text` with unprintable characters escaped as in Python."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def shown(text: str) -> str:
     """`text` for quotation in a message: escaped, and cut when long."""
     return escaped(text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "\u2026")
@@ -178,7 +159,7 @@ EXTRA = "extra"
 
 
 class Walk:
-    """Collects the problems of one record. `whole` is False for an override of single fields.
+    """Collects the problems of one record.
 
     extra: types of fields outside its struct; their values go into its `extra`.
     """
@@ -198,50 +179,83 @@ class Walk:
     def record(
         self, node: yaml.Node, kind: type[msgspec.Struct], *, whole: bool = True
     ) -> dict[str, Any]:
-        """The plain values of `node` that fit `kind`; what does not fit is reported."""
-        value = self._struct(node, shape_of(kind), "", whole)
+        """The plain values of `node` that fit `kind`; what does not fit is reported.
+
+        whole: False for an override of single fields.
+        """
+        value = self._struct(node, shape_of(kind), "", whole=whole)
         return value if isinstance(value, dict) else {}
 
-    def _say(self, node: yaml.Node, field: str, message: str) -> Any:
+    def say(self, node: yaml.Node, field: str, message: str) -> Any:
+        """Report a problem at the line of `node`."""
         place = shown(field) if field else None
         self.problems.append(Problem(self.file, message, line_of(node), self.entry, place))
         return _SKIP
 
-    def _check(self, node: yaml.Node, shape: shapes.Type, field: str) -> Any:
-        if isinstance(shape, shapes.Metadata):
-            return self._check(node, shape.type, field)
-        if isinstance(shape, shapes.UnionType):  # `X | None`: the catalogue has no other
-            if isinstance(node, yaml.ScalarNode) and scalar(node) is None:
-                return None
-            (inner,) = [t for t in shape.types if not isinstance(t, shapes.NoneType)]
-            return self._check(node, inner, field)
-        if isinstance(shape, shapes.StructType):
-            return self._struct(node, shape, field, True)
-        if isinstance(shape, shapes.VarTupleType | shapes.TupleType):
-            return self._list(node, shape, field)
-        if isinstance(shape, shapes.DictType):
-            return self._dict(node, shape, field)
-        return self._scalar(node, shape, field)
-
-    def _struct(self, node: yaml.Node, shape: shapes.StructType, field: str, whole: bool) -> Any:
+    def pairs(
+        self, node: yaml.Node, field: str, known: Iterable[str] | None = None, what: str = "key"
+    ) -> Iterator[tuple[str, str, yaml.Node, yaml.Node]]:
+        """Each key of a map with its field, its node and its value's; one that is unknown or given
+        twice is reported instead."""
         if not isinstance(node, yaml.MappingNode):
-            return self._say(node, field, "expects a map of keys and values")
+            self.say(node, field, "expects a map of keys and values")
+            return
+        seen: set[str] = set()
+        for key_node, value in node.value:
+            key = key_text(key_node)
+            inner = f"{field}.{key}" if field else key
+            place = inner if what == "key" else ""
+            if known is not None and key not in known:
+                self.say(key_node, place, f"unknown {what} '{shown(key)}'{nearest(key, known)}")
+            elif key in seen:
+                self.say(key_node, place, f"{what} '{shown(key)}' is given twice")
+            else:
+                seen.add(key)
+                yield key, inner, key_node, value
+
+    def _check(self, node: yaml.Node, shape: shapes.Type, field: str, what: str = "") -> Any:
+        """The plain value of `node`, or _SKIP; what: the values of the type, in words."""
+        match shape:
+            case shapes.Metadata():
+                described = (shape.extra_json_schema or {}).get("description", "")
+                return self._check(node, shape.type, field, described)
+            case shapes.UnionType():  # `X | None`: the catalogue has no other
+                if isinstance(node, yaml.ScalarNode) and scalar(node) is None:
+                    return None
+                (inner,) = [t for t in shape.types if not isinstance(t, shapes.NoneType)]
+                return self._check(node, inner, field)
+            case shapes.StructType():
+                return self._struct(node, shape, field)
+            case shapes.VarTupleType() | shapes.TupleType():
+                return self._list(node, shape, field)
+            case shapes.DictType():
+                if not isinstance(node, yaml.MappingNode):
+                    return self.say(node, field, "expects a map of keys and values")
+                found = {
+                    key: self._check(value, shape.value_type, inner)
+                    for key, inner, _, value in self.pairs(node, field)
+                }
+                return {key: value for key, value in found.items() if value is not _SKIP}
+        if not isinstance(node, yaml.ScalarNode):
+            return self.say(node, field, "expects a single value")
+        value = scalar(node)
+        if fault := _scalar_fault(value, shape, what):
+            return self.say(node, field, fault)
+        whole = isinstance(shape, shapes.FloatType) and isinstance(value, int)
+        return float(value) if whole else value  # type: ignore[arg-type]
+
+    def _struct(
+        self, node: yaml.Node, shape: shapes.StructType, field: str, *, whole: bool = True
+    ) -> Any:
+        if not isinstance(node, yaml.MappingNode):
+            return self.say(node, field, "expects a map of keys and values")
         fields = {f.encode_name: f for f in shape.fields if f.encode_name != EXTRA}
         types = {name: spec.type for name, spec in fields.items()}
         types |= {} if field else self.extra
         out: dict[str, Any] = {}
-        seen: set[str] = set()
-        for key_node, value_node in node.value:
-            key = key_text(key_node)
-            inner = f"{field}.{key}" if field else key
-            if key not in types:
-                hint = nearest(key, types)
-                self._say(key_node, inner, f"unknown key '{shown(key)}'{hint}")
-                continue
-            if key in seen:
-                self._say(key_node, inner, f"key '{key}' is given twice")
-                continue
-            seen.add(key)
+        missing = {name: None for name, spec in fields.items() if spec.required and whole}
+        for key, inner, _, value_node in self.pairs(node, field, types):
+            missing.pop(key, None)
             value = self._check(value_node, types[key], inner)
             if value is _SKIP:
                 continue
@@ -250,105 +264,59 @@ class Walk:
             else:
                 whole_number = isinstance(value, float) and value.is_integer()
                 out.setdefault(EXTRA, {})[key] = int(value) if whole_number else value
-        if whole:
-            for name, spec in fields.items():
-                if spec.required and name not in seen:
-                    self._say(node, name if not field else f"{field}.{name}", "is missing")
+        for name in missing:
+            self.say(node, f"{field}.{name}" if field else name, "is missing")
         return out
 
     def _list(
         self, node: yaml.Node, shape: shapes.VarTupleType | shapes.TupleType, field: str
     ) -> Any:
         if not isinstance(node, yaml.SequenceNode):
-            return self._say(node, field, "expects a list")
+            return self.say(node, field, "expects a list")
         if isinstance(shape, shapes.TupleType):
-            if len(node.value) != len(shape.item_types):
-                return self._say(node, field, f"expects {len(shape.item_types)} items")
-            kinds = list(shape.item_types)
+            kinds = shape.item_types
+            if len(node.value) != len(kinds):
+                return self.say(node, field, f"expects {len(kinds)} items")
         else:
-            kinds = [shape.item_type] * len(node.value)
-            if shape.min_length and len(node.value) < shape.min_length:
-                return self._say(node, field, "must not be empty")
+            kinds = (shape.item_type,) * len(node.value)
+            if len(kinds) < (shape.min_length or 0):
+                return self.say(node, field, "must not be empty")
         checked = [
             self._check(item, kind, f"{field}[{i}]")
             for i, (item, kind) in enumerate(zip(node.value, kinds, strict=True))
         ]
         return [value for value in checked if value is not _SKIP]
 
-    def _dict(self, node: yaml.Node, shape: shapes.DictType, field: str) -> Any:
-        if not isinstance(node, yaml.MappingNode):
-            return self._say(node, field, "expects a map of keys and values")
-        out: dict[str, Any] = {}
-        seen: set[str] = set()
-        for key_node, value_node in node.value:
-            key = key_text(key_node)
-            if key in seen:
-                self._say(key_node, f"{field}.{key}", f"key '{shown(key)}' is given twice")
-                continue
-            seen.add(key)
-            value = self._check(value_node, shape.value_type, f"{field}.{key}")
-            if value is not _SKIP:
-                out[key] = value
-        return out
 
-    def _scalar(self, node: yaml.Node, shape: shapes.Type, field: str) -> Any:
-        if not isinstance(node, yaml.ScalarNode):
-            return self._say(node, field, "expects a single value")
-        value = scalar(node)
-        if fault := _scalar_fault(value, shape):
-            return self._say(node, field, fault)
-        if isinstance(shape, shapes.FloatType) and isinstance(value, int):
-            return float(value)
-        return value
-
-
-def _scalar_fault(value: object, shape: shapes.Type) -> str | None:
+def _scalar_fault(value: object, shape: shapes.Type, what: str) -> str | None:
     """What is wrong with `value` as a `shape`, or None."""
     found = "nothing" if value is None else f"'{shown(str(value))}'"
-    if isinstance(shape, shapes.LiteralType):
-        if value in shape.values:
-            return None
-        words = [str(v) for v in shape.values]
-        return f"{found} is not one of {', '.join(words)}{nearest(str(value), words)}"
-    if isinstance(shape, shapes.BoolType):
-        return None if isinstance(value, bool) else f"expects true or false, found {found}"
-    if isinstance(shape, shapes.IntType | shapes.FloatType):
-        return _number_fault(value, shape, found)
-    if isinstance(shape, shapes.StrType):
-        if not isinstance(value, str):
-            return f"expects text, found {found} (put it in quotes)"
-        if _SURROGATE.search(value):
-            return f"holds a character that no file can be written with, found {found}"
-        if shape.min_length and len(value.strip()) < shape.min_length:
-            return "must not be empty"
-        # A last line end is part of the value, and no character may be invisible.
-        if shape.pattern and not (value.isprintable() and re.fullmatch(shape.pattern, value)):
-            return _pattern_fault(found, shape.pattern)
-        return None
-    return f"cannot be read as {type(shape).__name__}"  # pragma: no cover - no such type in use
-
-
-def _number_fault(
-    value: object, shape: shapes.IntType | shapes.FloatType, found: str
-) -> str | None:
-    whole = isinstance(shape, shapes.IntType)
-    wrong = isinstance(value, bool) or (whole and not isinstance(value, int))
-    if wrong or not isinstance(value, int | float):
-        return f"expects {'a whole number' if whole else 'a number'}, found {found}"
-    if not -_LARGEST < value < _LARGEST or not math.isfinite(value):
-        return f"is out of range, found {found}"
-    if shape.ge is not None and not value >= shape.ge:
-        return f"must be at least {shape.ge}, found {found}"
-    if shape.le is not None and not value <= shape.le:
-        return f"must be at most {shape.le}, found {found}"
+    match shape:
+        case shapes.LiteralType():
+            words = [str(v) for v in shape.values]
+            hint = f", {what}" if what else nearest(str(value), words)
+            fault = f"{found} is not one of {', '.join(words)}{hint}"
+            return None if value in shape.values and type(value) is not bool else fault
+        case shapes.BoolType():
+            return None if isinstance(value, bool) else f"expects true or false, found {found}"
+        case shapes.IntType() | shapes.FloatType():
+            whole = isinstance(shape, shapes.IntType)
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                return f"expects {'a whole number' if whole else 'a number'}, found {found}"
+            if not -_LARGEST < value < _LARGEST:  # nor NaN
+                return f"is out of range, found {found}"
+            if shape.ge is not None and value < shape.ge:
+                return f"must be at least {shape.ge}, found {found}"
+            if shape.le is not None and value > shape.le:
+                return f"must be at most {shape.le}, found {found}"
+        case shapes.StrType():
+            if not isinstance(value, str):
+                return f"expects text, found {found} (put it in quotes)"
+            if _SURROGATE.search(value):
+                return f"holds a character that no file can be written with, found {found}"
+            if len(value.strip()) < (shape.min_length or 0):
+                return "must not be empty"
+            # A last line end is part of the value, and no character may be invisible.
+            if shape.pattern and not (value.isprintable() and re.fullmatch(shape.pattern, value)):
+                return f"{found} is not {what}"
     return None
-
-
-def _pattern_fault(found: str, pattern: str) -> str:
-    if "https?" in pattern:
-        return f"{found} is not an http or https address"
-    if pattern.startswith("^[a-z0-9]+(-"):
-        return f"{found} is not an id (lower-case letters, digits and single hyphens)"
-    if r"\d{4}-\d{2}" in pattern:
-        return f"{found} is not a date (YYYY-MM-DD)"
-    return f"{found} does not have the right form ({pattern})"

@@ -50,40 +50,29 @@ def data_folder() -> Path:
 
 
 def load(where: Places | None = None) -> Loaded:
-    """The shipped catalogue with the user's overlays.
-
-    Raises:
-        CatalogueError: the shipped catalogue cannot be read or does not validate (every problem
-            is listed).
-        NotFoundError: there is no catalogue.
-    """
+    """The shipped catalogue with the user's overlays. Raises CatalogueError: the shipped catalogue
+    cannot be read or does not validate (every problem is listed); NotFoundError: there is no
+    catalogue."""
     where = where or places()
     folder = data_folder()
     shipped = sorted(folder.glob("*.yaml"))
     if not shipped:
         raise NotFoundError(f"no catalogue in {folder}", remedy="reinstall bioretrieval-tui")
     overlays, unreadable = _overlay_files(where.overlays)
-    key = _key_of(shipped, overlays)
+    key = content_key(shipped, overlays)
     compiled = _compiled(key, BUNDLE / "catalogue.json") if not overlays else None
     if compiled is None:
         compiled = _compiled(key, where.compiled / f"{key}.json")
     if compiled is None:
         compiled = compile_catalogue(folder, overlays, key)
-        if _key_of(shipped, overlays) == key:  # else a file was edited while it was read
+        if content_key(shipped, overlays) == key:  # else a file was edited while it was read
             _keep(where.compiled, compiled)
     return Loaded(Catalogue(compiled.content), (*unreadable, *compiled.problems))
 
 
-def _key_of(shipped: list[Path], overlays: dict[Path, bytes]) -> str:
-    try:
-        return content_key(shipped, overlays)
-    except OSError as error:
-        at_fault = Path(error.filename) if error.filename else shipped[0].parent
-        raise CatalogueError([Problem(at_fault, f"cannot be read: {error.strerror}")]) from error
-
-
 def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
-    """SHA-256 over the format, our version, and the name and bytes of every file."""
+    """SHA-256 over the format, our version, and the name and bytes of every file. Raises
+    CatalogueError: a shipped file cannot be read."""
     digest = hashlib.sha256(f"{FORMAT_VERSION} {__version__}".encode())
 
     def feed(name: str, data: bytes) -> None:
@@ -91,7 +80,10 @@ def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
         digest.update(data)
 
     for path in shipped:
-        feed(path.name, path.read_bytes())
+        try:
+            feed(path.name, path.read_bytes())
+        except OSError as error:
+            raise CatalogueError([Problem(path, f"cannot be read: {error.strerror}")]) from error
     digest.update(b"\0overlays")
     for path, data in overlays.items():
         feed(str(path), data)  # the whole path, since problems name it
@@ -114,24 +106,17 @@ def _overlay_files(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
     except FileNotFoundError:
         return contents, problems
     except OSError as error:
-        return contents, [_line(Problem(folder, f"cannot be listed: {error.strerror}"))]
+        return contents, [str(Problem(folder, f"cannot be listed: {error.strerror}"))]
     for path in found:
         try:
             if stat.S_ISREG(path.stat().st_mode):
                 with path.open("rb") as file:  # a byte too many lets validation say so
                     contents[path] = file.read(MAX_BYTES + 1)
             else:  # reading a pipe would wait for a writer for ever
-                problems.append(_line(Problem(path, "is not a plain file; left out")))
+                problems.append(str(Problem(path, "is not a plain file; left out")))
         except OSError as error:
-            problems.append(_line(Problem(path, f"cannot be read: {error.strerror}; left out")))
+            problems.append(str(Problem(path, f"cannot be read: {error.strerror}; left out")))
     return contents, problems
-
-
-def _line(problem: Problem) -> str:
-    """A problem as a printable line, also where the file's name is not."""
-    from bioretrieval_tui.catalog.checked_yaml import escaped
-
-    return escaped(str(problem))
 
 
 def _compiled(key: str, path: Path) -> Compiled | None:
@@ -145,17 +130,14 @@ def _compiled(key: str, path: Path) -> Compiled | None:
 
 
 def compile_catalogue(folder: Path, overlays: dict[Path, bytes], key: str) -> Compiled:
-    """Validate the YAML of `folder` and the overlays into the compiled form.
-
-    Raises:
-        CatalogueError: the YAML of `folder` has problems.
-    """
+    """Validate the YAML of `folder` and the overlays into the compiled form. Raises CatalogueError:
+    the YAML of `folder` has problems."""
     # PyYAML is imported on this slow path only.
     from bioretrieval_tui.catalog.loader import apply_overlays, parse, read_folder
 
     draft, content = parse(read_folder(folder))
     content, problems = apply_overlays(draft, content, overlays)
-    return Compiled(key=key, content=content, problems=tuple(map(_line, problems)))
+    return Compiled(key=key, content=content, problems=tuple(map(str, problems)))
 
 
 def _keep(folder: Path, compiled: Compiled) -> None:

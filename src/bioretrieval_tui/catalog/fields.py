@@ -8,23 +8,23 @@ here and the key in the YAML. A test compares table and structs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Dataset, Model
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.terminal.clean import safe_url
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.query import Filter, Row, Schema
+    from bioretrieval_tui.query import Filter, Schema
 
 FieldType = Literal["text", "number", "bool", "set"]
 """How a field is compared: `set` is several texts (tags)."""
 Form = Literal[
-    "text", "number", "count", "size", "flag", "names", "code", "authors", "splits", "subsets",
+    "text", "number", "count", "size", "names", "code", "authors", "splits", "subsets",
     "loaders", "side", "vector", "pairs", "grade", "lines",
 ]  # fmt: skip
 """How a value is written: `number` unchanged, `count` with thousands separators, `size` in three
@@ -34,24 +34,7 @@ Group = Literal["", "Details", "Encoding"]
 """Heading on a page; "" for a field shown elsewhere on it (name, links, notes)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListColumn:
-    """How a field is a column of lists.
-
-    heading: "" for the field's label.
-    width: least cells; a table without them omits the column.
-    weight: share of the cells that are left, 0 for none.
-    priority: columns of higher numbers are omitted first; None: their place in the list.
-    """
-
-    heading: str = ""
-    width: int = 4
-    weight: int = 1
-    priority: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryField:
+class EntryField(Struct, frozen=True):
     """One field of entries.
 
     name: as it is written in filters, in YAML and as a CSV column.
@@ -63,11 +46,11 @@ class EntryField:
     form: how its value is written.
     group: its heading on a page.
     path: attribute of the entry that holds it, with dots; default: the name.
-    compute: computes a value that no attribute holds.
-    in_list: computes the value for lists, where it differs.
+    compute, in_list: compute a value that no attribute holds, or that differs in lists.
     address: address of each of its values, with {} for the value; by kind where kinds differ.
     marked: readers see that a value is not confirmed.
-    column: its layout in lists.
+    heading, width, weight, priority: its column in lists: title (default: the label), least cells,
+        share of the cells that are left, and which are omitted first (default: the last).
     listed: for a field outside `LISTS`: "shown" as a last column, "csv" in CSV alone.
     cite: its BibTeX field.
     """
@@ -85,7 +68,10 @@ class EntryField:
     in_list: Callable[[AnyEntry, Catalogue], Any] | None = None
     address: str | Mapping[str, str] = ""
     marked: bool = True
-    column: ListColumn = ListColumn()
+    heading: str = ""
+    width: int = 4
+    weight: int = 1
+    priority: int | None = None
     listed: Literal["", "shown", "csv"] = ""
     cite: str = ""
 
@@ -122,35 +108,22 @@ class EntryField:
             return "unverified" if unread else "confirmed"
         return entry.statuses.get(self.name, entry.status)
 
-    @property
-    def is_number(self) -> bool:
-        """Its values are aligned right."""
-        return self.type == "number"
-
 
 class FieldTable:
     """The fields, looked up by name and by kind."""
 
     def __init__(self, rows: Iterable[EntryField]) -> None:
         self.rows = tuple(rows)
-
-    def plus(self, *rows: EntryField) -> FieldTable:
-        """The table with more fields."""
-        return FieldTable((*self.rows, *rows))
-
-    @cached_property
-    def by_name(self) -> dict[str, EntryField]:
-        """Fields by name and alias."""
-        return {name: row for row in self.rows for name in (row.name, *row.aliases)}
+        self.by_name = {name: row for row in self.rows for name in (row.name, *row.aliases)}
+        self._of_kind: dict[str, tuple[EntryField, ...]] = {
+            kind: tuple(row for row in self.rows if kind in row.kinds) for kind in KINDS
+        }
 
     def of(self, kind: str) -> tuple[EntryField, ...]:
         """The fields of one kind, in the order of its page."""
         return self._of_kind.get(kind, ())
 
-    @cached_property
-    def _of_kind(self) -> dict[str, tuple[EntryField, ...]]:
-        return {kind: tuple(row for row in self.rows if kind in row.kinds) for kind in KINDS}
-
+    @cache  # noqa: B019 - one table, which lives as long as the program
     def declared_only(self, kind: str) -> dict[str, FieldType]:
         """Name and type of the fields of a kind that entries keep in `extra`."""
         struct = next(one for one in SECTIONS.values() if one.__struct_config__.tag == kind)
@@ -208,15 +181,15 @@ def _recipe(name: str, doc: str, form: Form = "text", **more: Any) -> EntryField
 
 _ROWS = (
     EntryField("id", "text", "the entry's id", group="", marked=False),
-    EntryField("kind", "text", ", ".join(KINDS), group="",
-               compute=lambda entry, _: kind_of(entry), column=ListColumn(width=9), marked=False),
-    EntryField("name", "text", "display name", group="", column=ListColumn(width=18, weight=3)),
+    EntryField("kind", "text", ", ".join(KINDS), group="", compute=lambda entry, _: kind_of(entry),
+               width=9, marked=False),
+    EntryField("name", "text", "display name", group="", width=18, weight=3),
     EntryField("year", "number", "year of publication", group="", form="number"),
     EntryField("status", "text", "confirmed, secondary, unverified", group="", marked=False),
     EntryField("unverified", None, "fields that no source could be read for", group="",
                compute=_unverified_names, marked=False),
-    EntryField("summary", "text", "what it is, in a paragraph", group="",
-               column=ListColumn(width=20, weight=6), marked=False),
+    EntryField("summary", "text", "what it is, in a paragraph", group="", width=20, weight=6,
+               marked=False),
     EntryField("added", "text", "day it came into the catalogue", group="", marked=False),
     EntryField("related", "set", "ids of related entries", aliases=("relations",), group="",
                compute=lambda entry, c: tuple(other.id for other in c.related(entry.id)),
@@ -226,9 +199,9 @@ _ROWS = (
     EntryField("title", "text", "full title", _PAPER),
     EntryField("authors", "set", "authors, as in BibTeX", _PAPER, aliases=("author",),
                form="authors"),
-    EntryField("venue", "text", "venue", _PAPER, column=ListColumn(width=14, weight=2, priority=9)),
-    EntryField("arxiv", "text", "arXiv number", _PAPER, "arXiv",
-               address="https://arxiv.org/abs/{}", column=ListColumn(width=10)),
+    EntryField("venue", "text", "venue", _PAPER, width=14, weight=2, priority=9),
+    EntryField("arxiv", "text", "arXiv number", _PAPER, "arXiv", address="https://arxiv.org/abs/{}",
+               width=10),
     EntryField("doi", "text", "DOI", _PAPER, "DOI", address="https://doi.org/{}"),
     EntryField("acl", "text", "id in the ACL Anthology", _PAPER, "ACL Anthology",
                address="https://aclanthology.org/{}/"),
@@ -237,38 +210,33 @@ _ROWS = (
     EntryField("topic", "text", "topic", _PAPER),
     EntryField("repo", "text", "code repository", _PAPER),
     EntryField("role", "text", "retriever, reranker, lexical, entity-linking, ...", _MODEL,
-               column=ListColumn(width=9)),
+               width=9),
     EntryField("family", "text", "family", _MODEL),
-    EntryField("model", "text", "the model that came out", _RECIPE, form="names",
-               column=ListColumn(width=12, weight=2)),
-    EntryField("method", "text", "training method", _RECIPE,
-               column=ListColumn(width=14, weight=4)),
+    EntryField("model", "text", "the model that came out", _RECIPE, form="names", width=12,
+               weight=2),
+    EntryField("method", "text", "training method", _RECIPE, width=14, weight=4),
     EntryField("params", "number", "parameters of one encoder", (*_MODEL, *_RECIPE), "parameters",
-               aliases=("parameters",), form="size", column=ListColumn("params", 7)),
+               aliases=("parameters",), form="size", heading="params", width=7),
     EntryField("encoders", "number", "encoders: 2 where query and document have their own", _MODEL,
                form="number"),
     EntryField("dimension", "number", "vector dimension", _MODEL, aliases=("dim", "dims"),
-               form="count", column=ListColumn("dim", 6)),
+               form="count", heading="dim", width=6),
     EntryField("max_tokens", "number", "longest input in tokens", _MODEL, "longest input",
-               aliases=("tokens", "length"), form="count", column=ListColumn("tokens", 7)),
+               aliases=("tokens", "length"), form="count", heading="tokens", width=7),
     EntryField("architecture", "text", "architecture", _MODEL, aliases=("arch",)),
     EntryField("base", "text", "checkpoint that training started from", (*_MODEL, *_RECIPE),
                "trained from"),
-    EntryField("use", "text", "what it is for", _DATASET, column=ListColumn(width=12, weight=2)),
-    EntryField("size", "text", "size in words", _DATASET, in_list=_extent,
-               column=ListColumn(width=12, weight=2)),
+    EntryField("use", "text", "what it is for", _DATASET, width=12, weight=2),
+    EntryField("size", "text", "size in words", _DATASET, in_list=_extent, width=12, weight=2),
     EntryField("records", "number", "number of records", _DATASET, form="count"),
-    EntryField("available", "bool", "was it released", _DATASET, "released",
-               aliases=("released",), form="flag"),
+    EntryField("available", "bool", "was it released", _DATASET, "released", aliases=("released",)),
     EntryField("type", "text", "set or suite", _BENCHMARK),
-    EntryField("task", "text", "task", _BENCHMARK, column=ListColumn(width=10, weight=2)),
-    EntryField("domain", "text", "domain", _BENCHMARK, column=ListColumn(width=10, weight=2)),
-    EntryField("metric", "text", "measure of its published results", _BENCHMARK,
-               column=ListColumn(width=7)),
-    EntryField("queries", "number", "number of queries", _BENCHMARK, form="count",
-               column=ListColumn(width=8)),
+    EntryField("task", "text", "task", _BENCHMARK, width=10, weight=2),
+    EntryField("domain", "text", "domain", _BENCHMARK, width=10, weight=2),
+    EntryField("metric", "text", "measure of its published results", _BENCHMARK, width=7),
+    EntryField("queries", "number", "number of queries", _BENCHMARK, form="count", width=8),
     EntryField("documents", "number", "number of documents", _BENCHMARK, aliases=("docs",),
-               form="count", column=ListColumn("docs", 10)),
+               form="count", heading="docs", width=10),
     EntryField("judgements", "number", "number of judgements", _BENCHMARK, aliases=("qrels",),
                form="count"),
     EntryField("positives", "number", "judgements that are positive", _BENCHMARK, form="count"),
@@ -280,30 +248,29 @@ _ROWS = (
     EntryField("loaders", None, "names of its data in loaders, addresses", _BENCHMARK,
                form="loaders"),
     EntryField("hub", "set", "hub ids", (*_MODEL, *_DATASET), "on the hub",
-               address={"model": f"{_HUB}{{}}", "dataset": f"{_HUB}datasets/{{}}"},
-               column=ListColumn("hub", 12, 2)),
+               address={"model": f"{_HUB}{{}}", "dataset": f"{_HUB}datasets/{{}}"}, heading="hub",
+               width=12, weight=2),
     EntryField("licence", "text", "licence", (*_MODEL, *_DATASET, *_BENCHMARK),
-               aliases=("license",), column=ListColumn(width=6)),
-    EntryField("gated", "bool", "behind a gate", (*_MODEL, *_DATASET), form="flag"),
+               aliases=("license",), width=6),
+    EntryField("gated", "bool", "behind a gate", (*_MODEL, *_DATASET)),
     EntryField("access", "text", "how the data are had", _BENCHMARK),
     EntryField("trained_on", "set", "benchmarks whose training data the model saw", _MODEL,
                "has seen the training data of", form="names"),
     EntryField("data", "text", "training data", _RECIPE),
     EntryField("objective", "text", "training objective", _RECIPE),
     EntryField("negatives", "text", "where the negatives come from", _RECIPE),
-    EntryField("best", "text", "best published result, in words", _RECIPE, "best result",
-               column=ListColumn(width=14, weight=4)),
-    EntryField("paper", "text", "the paper that describes it", _RECIPE, form="names",
-               column=ListColumn(width=10, weight=2)),
+    EntryField("best", "text", "best published result, in words", _RECIPE, "best result", width=14,
+               weight=4),
+    EntryField("paper", "text", "the paper that describes it", _RECIPE, form="names", width=10,
+               weight=2),
     EntryField("era", "text", "era", ("milestone",)),
     EntryField("order", None, "place among the milestones of its year", ("milestone",), group=""),
     EntryField("number", "number", "number of the step", _STEP, "step", aliases=("step",),
-               form="number", group="", column=ListColumn(width=5)),
-    EntryField("commands", "set", "commands to run", _STEP, form="code",
-               column=ListColumn(width=30, weight=6)),
+               form="number", group="", width=5),
+    EntryField("commands", "set", "commands to run", _STEP, form="code", width=30, weight=6),
     EntryField("expect", "text", "what the reader should see", _STEP),
     EntryField("results", "number", "published results", (*_MODEL, *_BENCHMARK), group="",
-               aliases=("figures",), form="count", column=ListColumn(width=7),
+               aliases=("figures",), form="count", width=7,
                compute=lambda entry, c: len(c.results_of(entry.id)) or None, marked=False),
     EntryField("tags", "set", "tags", aliases=("tag",), marked=False),
     _recipe("encoder", "bi-encoder, cross-encoder, static, lexical, none", type="text",
@@ -313,12 +280,12 @@ _ROWS = (
     _recipe("query", "how a query becomes input", "side"),
     _recipe("document", "how a document becomes input", "side"),
     _recipe("pooling", "pooling of the recipe", type="text"),
-    _recipe("normalise", "vectors are scaled to length 1", "flag", type="bool"),
+    _recipe("normalise", "vectors are scaled to length 1", type="bool"),
     _recipe("similarity", "similarity of the recipe", type="text"),
     _recipe("append", "token that is added to every sequence"),
     _recipe("padding_side", "side of the padding"),
-    _recipe("pad_to_max_length", "every sequence is padded to its longest", "flag"),
-    _recipe("token_type_ids", "token type ids are given", "flag"),
+    _recipe("pad_to_max_length", "every sequence is padded to its longest"),
+    _recipe("token_type_ids", "token type ids are given"),
     _recipe("instruction", "default instruction", "code"),
     _recipe("instructions", "instructions by benchmark", "pairs"),
     _recipe("precomputed", "published vectors", address="{}"),
@@ -350,68 +317,26 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """By kind ("" for several): the columns of its list in order, and those of CSV alone."""
 
 
-def first_url(entry: AnyEntry) -> str | None:
-    """The address of the entry's first link, if it may be opened."""
-    return safe_url(entry.links[0].url) if entry.links else None
-
-
 # Filtering and sorting ------------------------------------------------------------------------
 
 
-def schema() -> Schema:
-    """The fields of the filter language for catalogue entries."""
-    return TABLE.schema
-
-
-def value(entry: AnyEntry, name: str, catalogue: Catalogue) -> Any:
-    """The value of a field, None where the entry has none."""
-    return TABLE.by_name[name].read(entry, catalogue)
-
-
-class EntryValues(Mapping[str, Any]):
-    """The fields of an entry that have a value, each read when it is asked for."""
-
-    __slots__ = ("_catalogue", "_entry")
-
-    def __init__(self, entry: AnyEntry, catalogue: Catalogue) -> None:
-        self._entry = entry
-        self._catalogue = catalogue
-
-    def __getitem__(self, name: str) -> Any:
-        found = value(self._entry, name, self._catalogue)
-        if found is None or found == ():
-            raise KeyError(name)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return (row.name for row in TABLE.rows if row.name in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def filter_row(entry: AnyEntry, catalogue: Catalogue) -> Row:
-    """One entry as the filter's row."""
-    from bioretrieval_tui.query import Row
-
-    words = [entry.id, getattr(entry, "title", None) or "", entry.summary]
-    words += getattr(entry, "hub", ())
-    return Row(entry.id, entry.name, entry.tags, " ".join(words), EntryValues(entry, catalogue))
-
-
 def make_filter(entries: Iterable[AnyEntry], catalogue: Catalogue) -> Filter:
-    """The filter over these entries, in their order."""
-    from bioretrieval_tui.query import Filter
+    """The filter over these entries, in their order; a value is read when a condition needs it."""
+    from bioretrieval_tui.query import Filter, Row
 
-    return Filter([filter_row(entry, catalogue) for entry in entries], schema())
+    def row(entry: AnyEntry) -> Row:
+        words = [entry.id, getattr(entry, "title", None) or "", entry.summary]
+        text = " ".join([*words, *getattr(entry, "hub", ())])
+        by_name = TABLE.by_name
+        return Row(entry.id, entry.name, entry.tags, text,
+                   lambda name: by_name[name].read(entry, catalogue))  # fmt: skip
+
+    return Filter([row(entry) for entry in entries], TABLE.schema)
 
 
 def filtered(entries: Sequence[AnyEntry], expression: str, catalogue: Catalogue) -> list[AnyEntry]:
-    """The entries that match an expression, best first if it has bare words.
-
-    Raises:
-        FilterError: the expression does not parse.
-    """
+    """The entries that match an expression, best first if it has bare words. Raises FilterError:
+    the expression does not parse."""
     if not expression.strip():
         return list(entries)
     return [entries[i] for i in make_filter(entries, catalogue).apply(expression)]
@@ -421,10 +346,7 @@ def ordered(
     entries: Iterable[AnyEntry], field: str, catalogue: Catalogue, *, reverse: bool = False
 ) -> list[AnyEntry]:
     """Entries by the listed value of a field, ascending; those without a value are always last.
-
-    Raises:
-        UsageError: there is no such field; the nearest is named.
-    """
+    Raises UsageError: there is no such field; the nearest is named."""
     row = TABLE.by_name[field_name(field)]
     keyed = [(_sort_key(row, row.cell(entry, catalogue), catalogue), entry) for entry in entries]
     known = [(key, entry) for key, entry in keyed if key is not None]
@@ -445,11 +367,8 @@ def _sort_key(row: EntryField, found: Any, catalogue: Catalogue) -> tuple[int, A
 
 
 def field_name(field: str) -> str:
-    """The name of a field given by name or alias.
-
-    Raises:
-        UsageError: there is none; the nearest is named.
-    """
+    """The name of a field given by name or alias. Raises UsageError: there is none; the nearest is
+    named."""
     row = TABLE.by_name.get(field.casefold())
     if row is not None:
         return row.name

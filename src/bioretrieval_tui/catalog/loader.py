@@ -1,19 +1,20 @@
 """Read catalogue files: YAML to typed entries, with every check.
 
-`python -m bioretrieval_tui.catalog.loader FOLDER` prints every problem of a folder. The app
-starts from the compiled form of the result (`compiled`), since this takes long. A `Draft` keeps the
-place of each record, so that a problem found across records (a dangling relation, a second use of
-an id) names its file and line.
+`python -m bioretrieval_tui.catalog.loader FOLDER` prints every problem of a folder, and with
+`--schema` writes the JSON Schema of its files. The app starts from the compiled form of the result
+(`compiled`), since this takes long. A `Draft` keeps the place of each record, so that a problem
+found across records (a dangling relation, a second use of an id) names its file and line.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 import yaml
@@ -24,7 +25,6 @@ from bioretrieval_tui.catalog.checked_yaml import (
     EXTRA,
     Walk,
     compose,
-    key_text,
     line_of,
     nearest,
     plain,
@@ -32,7 +32,6 @@ from bioretrieval_tui.catalog.checked_yaml import (
     shown,
 )
 from bioretrieval_tui.catalog.models import (
-    FORMAT_VERSION,
     LISTS,
     SECTIONS,
     Change,
@@ -45,33 +44,47 @@ from bioretrieval_tui.catalog.models import (
 )
 from bioretrieval_tui.errors import CatalogueError, NotFoundError, Problem
 
-ENTRY_FILE_KEYS = ("version", "updated", "include")
+MAIN = "catalog.yaml"
+SCHEMA_FILE = "catalog.schema.json"
+"""For editors: the output of `--schema`."""
+
+Files: TypeAlias = Mapping[Path, bytes]
+"""YAML files by path, in reading order."""
 
 
-@dataclass(frozen=True, slots=True)
-class YamlPlace:
+class Header(msgspec.Struct):
+    """What only the entry file has."""
+
+    version: Annotated[Literal[1], msgspec.Meta(description="the version that this program reads")]
+    updated: Annotated[str, msgspec.Meta(description="day of the last change")] | None = None
+    include: tuple[str, ...] = ()
+
+
+class YamlPlace(NamedTuple):
     """Where a record was read."""
 
     file: Path
     line: int
 
 
+Record = dict[str, Any]
+
+
 @dataclass(slots=True)
 class Draft:
     """Records under assembly. Values are plain; they become structs in `content`.
 
-    unparsed: a file is not YAML; ids that it holds are missing, so references are not checked.
+    entries: section, values and place by id; unparsed: a file is not YAML; ids that it holds are
+    missing, so references are not checked.
     """
 
-    entries: dict[str, tuple[str, dict[str, Any], YamlPlace]] = dataclasses.field(
-        default_factory=dict
-    )
-    lists: dict[str, list[tuple[dict[str, Any], YamlPlace]]] = dataclasses.field(
+    entries: dict[str, tuple[str, Record, YamlPlace]] = dataclasses.field(default_factory=dict)
+    lists: dict[str, list[tuple[Record, YamlPlace]]] = dataclasses.field(
         default_factory=lambda: {name: [] for name in LISTS}
     )
     problems: list[Problem] = dataclasses.field(default_factory=list)
     unparsed: bool = False
-    header: dict[str, Any] = dataclasses.field(default_factory=dict)
+    header: Record = dataclasses.field(default_factory=dict)
 
     def copy(self) -> Draft:
         """A draft that can be added to without touching this one (records are not changed)."""
@@ -85,60 +98,33 @@ def add_file(draft: Draft, path: Path, data: bytes, *, overlay: bool, main: bool
     In an overlay an entry whose id exists already overrides the fields that it gives; an empty
     overlay holds nothing, where an empty file of the catalogue itself has lost something.
     """
-    document = compose(path, data)
-    if isinstance(document, Problem):
-        draft.problems.append(document)
+    walk = Walk(path, None, draft.problems)
+    root = compose(path, data)
+    if isinstance(root, Problem):
+        draft.problems.append(root)
         draft.unparsed = True
-        return
-    if document.root is None:
-        if not overlay:
-            draft.problems.append(Problem(path, "is empty"))
-        return
-    if not isinstance(document.root, yaml.MappingNode):
-        line = line_of(document.root)
-        draft.problems.append(Problem(path, "expects sections such as 'models:'", line))
-        return
-    known = [*SECTIONS, *LISTS, *(ENTRY_FILE_KEYS if main else ())]
-    seen: set[str] = set()
-    for key_node, value_node in document.root.value:
-        key = key_text(key_node)
-        line = line_of(key_node)
-        if key not in known:
-            hint = nearest(key, known)
-            draft.problems.append(Problem(path, f"unknown section '{shown(key)}'{hint}", line))
-            continue
-        if key in seen:
-            draft.problems.append(Problem(path, f"section '{key}' is given twice", line))
-            continue
-        seen.add(key)
-        if key in ENTRY_FILE_KEYS:
-            if fault := _header_fault(key, value_node):
-                draft.problems.append(Problem(path, fault, line_of(value_node), field=key))
+    elif root is None:
+        draft.problems += [] if overlay else [Problem(path, "is empty")]
+    elif not isinstance(root, yaml.MappingNode):
+        walk.say(root, "", "expects sections such as 'models:'")
+    else:
+        header = Header.__struct_fields__ if main else ()
+        given = []
+        for key, _, key_node, node in walk.pairs(root, "", [*SECTIONS, *LISTS, *header], "section"):
+            if key in header:
+                given.append((key_node, node))
+            elif not isinstance(node, yaml.SequenceNode):
+                walk.say(key_node, "", f"section '{key}' expects a list")
+            elif key in SECTIONS:
+                for item in node.value:
+                    _add_entry(draft, path, key, item, overlay)
             else:
-                draft.header[key] = plain(value_node)
-        elif not isinstance(value_node, yaml.SequenceNode):
-            draft.problems.append(Problem(path, f"section '{key}' expects a list", line))
-        elif key in SECTIONS:
-            for item in value_node.value:
-                _add_entry(draft, path, key, item, overlay)
-        else:
-            _add_list(draft, path, key, value_node, overlay)
-    if main and "version" not in seen:
-        draft.problems.append(Problem(path, "is missing", 1, field="version"))
-
-
-def _header_fault(key: str, node: yaml.Node) -> str | None:
-    value = plain(node)
-    if key == "version":
-        if type(value) is int and value == FORMAT_VERSION:
-            return None
-        found = shown(str(value))
-        return f"format version '{found}' is not {FORMAT_VERSION}, the one this program reads"
-    if key == "updated":
-        return None if isinstance(value, str) else "expects text (put it in quotes)"
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
-        return None
-    return "expects a list of file names"
+                _add_list(draft, path, key, node, overlay)
+        if main:
+            first = yaml.MappingNode("", given, root.start_mark)
+            before = len(draft.problems)
+            header_values = walk.record(first, Header)
+            draft.header = header_values if len(draft.problems) == before else {}
 
 
 def _add_entry(draft: Draft, path: Path, section: str, node: yaml.Node, overlay: bool) -> None:
@@ -151,16 +137,13 @@ def _add_entry(draft: Draft, path: Path, section: str, node: yaml.Node, overlay:
     before = draft.entries.get(identifier)
     walk = Walk(path, label, draft.problems, extra_types(section))
     record = walk.record(node, SECTIONS[section], whole=not (overlay and before))
-    if not identifier:
-        return
     if before is None:
-        draft.entries[identifier] = (section, record, place)
-        return
-    if not overlay or before[2].file == path:
+        if identifier:
+            draft.entries[identifier] = (section, record, place)
+    elif not overlay or before[2].file == path:
         draft.problems.append(_used_twice(label, place, before[2]))
     elif before[0] != section:
-        message = f"'{label}' is one of {before[0]}, not of {section}"
-        draft.problems.append(Problem(path, message, place.line, label))
+        walk.say(node, "", f"'{label}' is one of {before[0]}, not of {section}")
     else:
         changed = {**before[1], **record}
         if EXTRA in before[1] and EXTRA in record:
@@ -178,26 +161,20 @@ def extra_types(section: str) -> dict[str, shapes.Type]:
 def _add_list(
     draft: Draft, path: Path, section: str, node: yaml.SequenceNode, overlay: bool
 ) -> None:
+    """Add the records of a section; a source's id is used once, but an overlay may replace one of
+    another file."""
+    seen = {record.get("id"): place for record, place in draft.lists[section]}
+    if overlay:
+        seen = {name: place for name, place in seen.items() if place.file == path}
     for number, item in enumerate(node.value, 1):
+        place = YamlPlace(path, line_of(item))
         label = f"{section}[{number}]"
         if section == "sources" and isinstance(item, yaml.MappingNode):
             label = shown(str(plain(item).get("id") or label))
         record = Walk(path, label, draft.problems).record(item, LISTS[section])
-        draft.lists[section].append((record, YamlPlace(path, line_of(item))))
-    if section == "sources":
-        _check_sources(draft, path, overlay)
-
-
-def _check_sources(draft: Draft, path: Path, overlay: bool) -> None:
-    """Report ids used twice; an overlay may replace a source of another file."""
-    seen: dict[str, YamlPlace] = {}
-    for record, place in draft.lists["sources"]:
-        identifier = record.get("id")
-        if identifier is None or (overlay and place.file != path):
-            continue
-        before = seen.setdefault(identifier, place)
-        if before is not place and place.file == path:
-            draft.problems.append(_used_twice(identifier, place, before))
+        draft.lists[section].append((record, place))
+        if "id" in record and seen.setdefault(record["id"], place) is not place:
+            draft.problems.append(_used_twice(record["id"], place, seen[record["id"]]))
 
 
 def _used_twice(identifier: str, place: YamlPlace, before: YamlPlace) -> Problem:
@@ -228,6 +205,16 @@ _PLACEHOLDERS = ("query", "text", "title", "instruction", "sep")
 _COMPARISONS = 50_000
 """Words compared in search of hints, at ten microseconds each: a generated file of ten thousand
 entries may have a wrong id in each of them."""
+_RESULT_KEY = ("model", "benchmark", "subset", "metric", "source", "note")
+_REFERENCES = {
+    "recipes": (("model", "models"), ("paper", "papers")),
+    "models": (("trained_on", "benchmarks"),),
+    "results": (("model", "models"), ("benchmark", "benchmarks")),
+}
+"""By section: fields other than `relations` that name entries, and the section they must be in."""
+
+Faults = Iterator[tuple[str, str]]
+"""The field and the message of each fault of a record."""
 
 
 class Checks:
@@ -235,7 +222,6 @@ class Checks:
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
-        self.problems: list[Problem] = []
         self._comparisons = 0
         self._results: dict[tuple[Any, ...], YamlPlace] = {}
         self.sources = {record.get("id") for record, _ in draft.lists["sources"]}
@@ -243,109 +229,91 @@ class Checks:
 
     def run(self) -> list[Problem]:
         """Every problem, in the order of the records."""
-        for identifier, (section, record, place) in self.draft.entries.items():
-            self._entry(identifier, section, record, place)
-        for number, (record, place) in enumerate(self.draft.lists["results"], 1):
-            self._result(f"results[{number}]", record, place)
-        return self.problems
+        problems: list[Problem] = []
 
-    def _say(self, place: YamlPlace, entry: str, field: str, message: str) -> None:
-        self.problems.append(Problem(place.file, message, place.line, shown(entry), field))
+        def report(label: str, place: YamlPlace, faults: Faults) -> None:
+            for field, message in faults:
+                problems.append(Problem(place.file, message, place.line, shown(label), field))
+
+        for identifier, (section, record, place) in self.draft.entries.items():
+            report(identifier, place, self._entry(identifier, section, record))
+        for number, (record, place) in enumerate(self.draft.lists["results"], 1):
+            report(f"results[{number}]", place, self._result(record, place))
+        return problems
 
     def _hint(self, word: str, known: Collection[str]) -> str:
         self._comparisons += len(known)
         return nearest(word, known) if self._comparisons <= _COMPARISONS else ""
 
-    def _refers(
-        self, place: YamlPlace, entry: str, field: str, target: str, section: str | None = None
-    ) -> None:
-        if target not in self.sections:
-            if self.draft.unparsed:
-                return
+    def _refers(self, field: str, target: str, section: str = "") -> Faults:
+        found = self.sections.get(target)
+        if found is None and not self.draft.unparsed:
             hint = self._hint(target, self.sections)
-            self._say(place, entry, field, f"no entry has the id '{shown(target)}'{hint}")
-        elif section and self.sections[target] != section:
-            message = f"'{shown(target)}' is one of {self.sections[target]}, not of {section}"
-            self._say(place, entry, field, message)
+            yield field, f"no entry has the id '{shown(target)}'{hint}"
+        elif found and section and found != section:
+            yield field, f"'{shown(target)}' is one of {found}, not of {section}"
 
-    def _sourced(self, place: YamlPlace, entry: str, field: str, source: str) -> None:
-        if source not in self.sources and not self.draft.unparsed:
+    def _sourced(self, field: str, record: Any) -> Faults:
+        source = record.get("source") if isinstance(record, dict) else None
+        if source is not None and source not in self.sources and not self.draft.unparsed:
             hint = self._hint(source, [str(known) for known in self.sources])
-            self._say(place, entry, field, f"no source has the id '{shown(source)}'{hint}")
+            yield field, f"no source has the id '{shown(source)}'{hint}"
 
-    def _entry(self, entry: str, section: str, record: dict[str, Any], place: YamlPlace) -> None:
+    def _named(self, section: str, record: Record) -> Faults:
+        for field, wanted in _REFERENCES.get(section, ()):
+            targets = record.get(field) or ()
+            for target in (targets,) if isinstance(targets, str) else targets:
+                yield from self._refers(field, target, wanted)
+
+    def _unknown(self, field: str, names: Collection[str], known: set[str]) -> Faults:
+        for name in names:
+            if name not in known:
+                yield field, f"unknown field '{shown(name)}'{self._hint(name, known)}"
+
+    def _entry(self, entry: str, section: str, record: Record) -> Faults:
         for target in record.get("relations", ()):
-            self._refers(place, entry, "relations", target)
+            yield from self._refers("relations", target)
             if target == entry:
-                self._say(place, entry, "relations", "relates to itself")
+                yield "relations", "relates to itself"
         for source in record.get("sources", ()):
-            self._sourced(place, entry, "sources", source)
+            yield from self._sourced("sources", {"source": source})
         for field in ("facts", "notes"):
             for number, item in enumerate(record.get(field, ())):
-                if "source" in item:
-                    self._sourced(place, entry, f"{field}[{number}].source", item["source"])
-        for field, target, wanted in _references(section, record):
-            self._refers(place, entry, field, target, wanted)
+                yield from self._sourced(f"{field}[{number}].source", item)
+        yield from self._named(section, record)
         known = {f.encode_name for f in shape_of(SECTIONS[section]).fields} - {EXTRA}
-        known |= extra_types(section).keys()
-        for field in record.get("statuses", {}):
-            if field not in known:
-                hint = self._hint(field, known)
-                self._say(place, entry, "statuses", f"unknown field '{shown(field)}'{hint}")
+        yield from self._unknown(
+            "statuses", record.get("statuses", {}), known | extra_types(section).keys()
+        )
         labels = [str(link.get("label", "")).casefold() for link in record.get("links", ())]
         for label in sorted({label for label in labels if labels.count(label) > 1}):
-            self._say(place, entry, "links", f"label '{shown(label)}' is used twice")
+            yield "links", f"label '{shown(label)}' is used twice"
         if isinstance(record.get("encoding"), dict):
-            self._encoding(entry, record["encoding"], place)
+            yield from self._encoding(record["encoding"])
 
-    def _encoding(self, entry: str, recipe: dict[str, Any], place: YamlPlace) -> None:
+    def _encoding(self, recipe: Record) -> Faults:
         known = {f.encode_name for f in shape_of(Encoding).fields}
         known |= {f"{side}.{f}" for side in ("query", "document") for f in Side.__struct_fields__}
-        for field in recipe.get("unverified", ()):
-            if field not in known:
-                message = f"unknown field '{shown(field)}'{self._hint(field, known)}"
-                self._say(place, entry, "encoding.unverified", message)
+        yield from self._unknown("encoding.unverified", recipe.get("unverified", ()), known)
         for target in recipe.get("instructions", {}):
-            self._refers(place, entry, "encoding.instructions", target, "benchmarks")
-        check = recipe.get("check")
-        if isinstance(check, dict) and "source" in check:
-            self._sourced(place, entry, "encoding.check.source", check["source"])
+            yield from self._refers("encoding.instructions", target, "benchmarks")
+        yield from self._sourced("encoding.check.source", recipe.get("check"))
         for side in ("query", "document"):
             given = recipe.get(side) or {}
             for template in (given.get("template"), *(given.get("pair") or ())):
                 if template is not None and (fault := _template_fault(template)):
-                    self._say(place, entry, f"encoding.{side}", fault)
+                    yield f"encoding.{side}", fault
 
-    def _result(self, label: str, record: dict[str, Any], place: YamlPlace) -> None:
-        for field, section in (("model", "models"), ("benchmark", "benchmarks")):
-            if field in record:
-                self._refers(place, label, field, record[field], section)
-        if "source" in record:
-            self._sourced(place, label, "source", record["source"])
+    def _result(self, record: Record, place: YamlPlace) -> Faults:
+        yield from self._named("results", record)
+        yield from self._sourced("source", record)
         if record.get("comparable") is False and not record.get("note"):
-            self._say(place, label, "note", "is missing: say why it cannot be compared")
-        if not all(field in record for field in ("model", "benchmark", "source")):
-            return
-        key = tuple(record.get(f) for f in _RESULT_KEY)
-        if other := self._results.get(key):
-            message = f"the same result is at {other.file.name}:{other.line}"
-            self._say(place, label, "value", message)
-        self._results[key] = place
-
-
-_RESULT_KEY = ("model", "benchmark", "subset", "metric", "source", "note")
-
-
-def _references(section: str, record: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Fields other than `relations` that name an entry: (field, id, section it must be in)."""
-    if section == "recipes":
-        if "model" in record:
-            yield "model", record["model"], "models"
-        if record.get("paper"):
-            yield "paper", record["paper"], "papers"
-    elif section == "models":
-        for target in record.get("trained_on", ()):
-            yield "trained_on", target, "benchmarks"
+            yield "note", "is missing: say why it cannot be compared"
+        if all(field in record for field in ("model", "benchmark", "source")):
+            key = tuple(record.get(f) for f in _RESULT_KEY)
+            other = self._results.setdefault(key, place)
+            if other is not place:
+                yield "value", f"the same result is at {other.file.name}:{other.line}"
 
 
 def _template_fault(template: str) -> str | None:
@@ -370,20 +338,10 @@ def _template_fault(template: str) -> str | None:
 
 # Whole folders -------------------------------------------------------------------------------
 
-MAIN = "catalog.yaml"
-
-
-Files: TypeAlias = Mapping[Path, bytes]
-"""YAML files by path, in reading order."""
-
 
 def read_folder(folder: Path) -> Files:
-    """The YAML files of a catalogue folder, its entry file first.
-
-    Raises:
-        NotFoundError: there is no `catalog.yaml`.
-        CatalogueError: a file cannot be read.
-    """
+    """The YAML files of a catalogue folder, its entry file first. Raises NotFoundError: there is no
+    `catalog.yaml`; CatalogueError: a file cannot be read."""
     main = folder / MAIN
     if not main.is_file():
         raise NotFoundError(f"no {MAIN} in {folder}", remedy="reinstall bioretrieval-tui")
@@ -401,27 +359,21 @@ def read_folder(folder: Path) -> Files:
 
 
 def parse(files: Files) -> tuple[Draft, Content]:
-    """Validate a catalogue.
-
-    Raises:
-        CatalogueError: with every problem of every file.
-    """
+    """Validate a catalogue. Raises CatalogueError: with every problem of every file."""
     draft = Draft()
     (main, main_data), *rest = files.items()
     add_file(draft, main, main_data, overlay=False, main=True)
     by_name = {path.name: (path, data) for path, data in rest}
     # If the entry file has faults, the other files are checked nevertheless.
     wanted = draft.header.get("include", list(by_name) if draft.problems else [])
-    for name in wanted:
-        if name in by_name:
+    for name in dict.fromkeys((*wanted, *by_name)):
+        if name in wanted and name in by_name:
             add_file(draft, *by_name[name], overlay=False)
-        else:
+            continue
+        message = f"does not include '{shown(name)}', which is there"
+        if name in wanted:
             message = f"includes '{shown(name)}', which is not there"
-            draft.problems.append(Problem(main, message, field="include"))
-    for name in by_name:
-        if name not in wanted:
-            message = f"does not include '{shown(name)}', which is there"
-            draft.problems.append(Problem(main, message, field="include"))
+        draft.problems.append(Problem(main, message, field="include"))
     problems = draft.problems + Checks(draft).run()
     if problems:
         order = {path: number for number, path in enumerate(files)}
@@ -447,9 +399,49 @@ def apply_overlays(draft: Draft, base: Content, files: Files) -> tuple[Content, 
     return result, problems
 
 
+# JSON Schema ---------------------------------------------------------------------------------
+
+
+def schema() -> dict[str, Any]:
+    """The schema of one catalogue file, any sections of it, as plain JSON values."""
+    sections = {**SECTIONS, **LISTS}
+    _, components = msgspec.json.schema_components(
+        [*sections.values(), Header], ref_template="#/$defs/{name}"
+    )
+    written = {"text": "string", "number": "number", "bool": "boolean", "set": "array"}
+    for entry in SECTIONS.values():
+        part = components[entry.__name__]
+        # The section implies the kind; `extra` holds the fields that follow.
+        del part["properties"]["kind"], part["properties"]["extra"]
+        declared = table_of_fields.TABLE.declared_only(str(entry.__struct_config__.tag))
+        part["properties"] |= {name: {"type": written[kind]} for name, kind in declared.items()}
+        part["required"] = [name for name in part.get("required", []) if name != "kind"]
+    properties = components.pop("Header")["properties"]
+    for name, part_type in sections.items():
+        properties[name] = {"type": "array", "items": {"$ref": f"#/$defs/{part_type.__name__}"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "bioretrieval-tui catalogue file",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "$defs": components,
+    }
+
+
+def schema_text() -> str:
+    """The schema as it stands in the file."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def main(arguments: list[str]) -> int:
-    """Print every problem of the catalogue folder given, or its counts."""
-    folder = Path(arguments[0] if arguments else "data")
+    """Print every problem of the catalogue folder given, or its counts; `--schema` writes its
+    schema instead."""
+    names = [one for one in arguments if one != "--schema"]
+    folder = Path(names[0] if names else "data")
+    if names != arguments:
+        (folder / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
+        return 0
     try:
         _, whole = parse(read_folder(folder))
     except CatalogueError as error:

@@ -1,8 +1,8 @@
 """The shapes of the catalogue: one frozen struct a kind, and the values that they share.
 
-Nothing here reads a file or prints. `json_schema` derives the editors' JSON Schema from these
-types, `loader` the checks and `compiled` the form that is kept. How a field is filtered, listed
-and shown stands in `fields`.
+Nothing here reads a file or prints. `loader` derives the editors' JSON Schema from these
+types, and the checks and `compiled` the form that is kept. How a field is filtered, listed
+and shown, and what it means, stands in `fields`.
 """
 
 # Annotations are objects here, not strings: msgspec would evaluate each string at start-up.
@@ -19,19 +19,22 @@ Status = Literal["confirmed", "secondary", "unverified"]
 LinkType = Literal[
     "paper", "arxiv", "doi", "acl", "pubmed", "model", "dataset", "code", "site", "download"
 ]
-Role = Literal[
-    "retriever",
-    "reranker",
-    "lexical",
-    "entity-linking",
-    "similarity",
-    "encoder",
-]
+Role = Literal["retriever", "reranker", "lexical", "entity-linking", "similarity", "encoder"]
 Pooling = Literal["cls", "mean", "last"]
 Similarity = Literal["dot", "cosine", "l2"]
 
-Id = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="kebab-case, unique")]
+Id = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        description="an id (lower-case letters, digits and single hyphens)",
+    ),
+]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https address")]
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a date (YYYY-MM-DD)")]
+ArxivId = Annotated[str, Meta(pattern=r"^\d{4}\.\d{4,5}$", description="an arXiv number")]
+Doi = Annotated[str, Meta(pattern=r"^10\.\d{4,9}/\S+$", description="a DOI (10.1234/...)")]
+Md5 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$", description="an MD5 in hexadecimal digits")]
 Count = Annotated[int, Meta(ge=0)]
 Year = Annotated[int, Meta(ge=1990, le=2100)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -67,7 +70,6 @@ class Side(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     """How one side (query or document) becomes the encoder's input."""
 
     model: str | None = None
-    """Hub id that encodes this side."""
     template: str | None = None
     """One text, e.g. "query: {text}". Fields: {query}, {text}, {title}, {instruction}, {sep}."""
     pair: tuple[str, str] | None = None
@@ -106,18 +108,13 @@ class Encoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     padding_side: Literal["left", "right"] | None = None
     pad_to_max_length: bool = False
     token_type_ids: bool | None = None
-    """False where the authors leave them out."""
     instruction: str | None = None
     """The default that fills {instruction}."""
     instructions: dict[str, str] = {}
-    """Task instructions by benchmark id."""
     precomputed: Url | None = None
-    """Vectors that the authors publish."""
     check: CheckVector | None = None
     requires: str | None = None
-    """A version the authors insist on."""
     traps: tuple[str, ...] = ()
-    """Common mistakes, each with its consequence."""
     unverified: tuple[str, ...] = ()
     """Names of fields of this recipe that no source could be read for."""
     note: str | None = None
@@ -134,14 +131,12 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     links: tuple[Link, ...] = ()
     tags: tuple[Text, ...] = ()
     relations: tuple[Id, ...] = ()
-    """Ids of other entries; loading adds the way back."""
     status: Status = "confirmed"
     statuses: dict[str, Status] = {}
     """Fields of this entry that are less (or better) known than `status` says."""
     facts: tuple[Claim, ...] = ()
     notes: tuple[Note, ...] = ()
-    added: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
-    """The day on which the entry came into the catalogue."""
+    added: Day | None = None
     extra: dict[str, str | int | float | bool | tuple[str, ...]] = {}
     """Values of fields that `fields.TABLE` alone declares, by name; no key of YAML files."""
 
@@ -151,8 +146,8 @@ class Paper(Entry, frozen=True, kw_only=True, tag_field="kind", tag="paper"):
     venue: str | None = None
     authors: tuple[Text, ...] = ()
     """As in BibTeX; a last item "others" says that the list is not complete."""
-    arxiv: Annotated[str, Meta(pattern=r"^\d{4}\.\d{4,5}$")] | None = None
-    doi: Annotated[str, Meta(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
+    arxiv: ArxivId | None = None
+    doi: Doi | None = None
     acl: str | None = None
     pmid: Count | None = None
     topic: str | None = None
@@ -163,21 +158,22 @@ class Model(Entry, frozen=True, kw_only=True, tag_field="kind", tag="model"):
     role: Role
     family: str | None = None
     params: Count | None = None
-    """Parameters of one encoder."""
     encoders: Annotated[int, Meta(ge=1)] = 1
-    """2 where query and document have encoders of their own."""
     dimension: Count | None = None
     max_tokens: Count | None = None
-    """Longest document input, in tokens, as the authors use it."""
     architecture: str | None = None
     base: str | None = None
-    """Hub id or name of the checkpoint that training started from."""
     hub: tuple[str, ...] = ()
     licence: str | None = None
     gated: bool | None = None
     trained_on: tuple[str, ...] = ()
-    """Benchmark ids whose training data the model has seen: not zero-shot there."""
     encoding: Encoding | None = None
+
+    @property
+    def weights(self) -> str | None:
+        """Hub id or folder of the model that encodes documents, None where it is not known."""
+        side = self.encoding and (self.encoding.document or self.encoding.query)
+        return (side.model if side else None) or next(iter(self.hub), None)
 
 
 class Subset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -196,7 +192,7 @@ class Loaders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     ir_datasets: str | None = None
     hub: str | None = None
     zip: Url | None = None
-    md5: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")] | None = None
+    md5: Md5 | None = None
 
 
 class Benchmark(Entry, frozen=True, kw_only=True, tag_field="kind", tag="benchmark"):
@@ -211,9 +207,7 @@ class Benchmark(Entry, frozen=True, kw_only=True, tag_field="kind", tag="benchma
     positives: Count | None = None
     pairs: Count | None = None
     scale: str | None = None
-    """Size in words where one number cannot say it."""
     splits: dict[str, Count] = {}
-    """Queries a split."""
     subsets: tuple[Subset, ...] = ()
     members: tuple[Text, ...] = ()
     """Of a suite: ids of catalogue entries, or names of sets that have none."""
@@ -230,14 +224,12 @@ class Dataset(Entry, frozen=True, kw_only=True, tag_field="kind", tag="dataset")
     licence: str | None = None
     gated: bool | None = None
     available: bool = True
-    """False where it was never released."""
 
 
 class Recipe(Entry, frozen=True, kw_only=True, tag_field="kind", tag="recipe"):
     """A way to train a retriever, as published."""
 
     model: Id
-    """The model that came out of it."""
     method: Text
     params: Count | None = None
     base: str | None = None
@@ -259,7 +251,6 @@ class Step(Entry, frozen=True, kw_only=True, tag_field="kind", tag="step"):
     number: Annotated[int, Meta(ge=1)]
     commands: tuple[Text, ...] = ()
     expect: str | None = None
-    """What the reader should see, with its source."""
 
 
 class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -305,15 +296,11 @@ class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One line of the catalogue's own history, shown on Home."""
 
-    date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    date: Day
     text: Text
 
 
-LISTS: dict[str, type[Struct]] = {
-    "sources": Source,
-    "results": Result,
-    "changes": Change,
-}
+LISTS: dict[str, type[Struct]] = {"sources": Source, "results": Result, "changes": Change}
 """Sections of a catalogue file that hold records without a page of their own."""
 
 FORMAT_VERSION = 1

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from bioretrieval_tui.cli.lookups import catalogue, complete_id
-from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.options import can_confirm, flag, offline_option, opened, quiet_option
-from bioretrieval_tui.cli.printing import format_option, put, put_sheet
+from bioretrieval_tui.catalog.compiled import data_folder
+from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.lookups import catalogue, http_client
+from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.cli.streams import asked, can_confirm, narrated, put, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
+from bioretrieval_tui.online import drafts, freshness, linkcheck
 from bioretrieval_tui.paths import places, save_file
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Linked, Sheet, record_sheet
+from bioretrieval_tui.render.sheet import Cell, Column, Sheet, Shown, counted, linked, record_sheet
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.online.drafts import EntryDraft
-    from bioretrieval_tui.online.freshness import Subject
-    from bioretrieval_tui.online.linkcheck import Checked
     from bioretrieval_tui.render.formats import Format
 
 
@@ -42,25 +38,21 @@ def catalog() -> None:
     """
 
 
-ids_argument = click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=complete_id)
+ids_argument = click.argument(
+    "ids", metavar="[ID]...", nargs=-1, shell_complete=options.complete_id
+)
 
 
 @catalog.command()
 @ids_argument
-@flag("--all", "everything", help_="List everything that is known.")
-@flag("--changes", help_="List what changed, newest first.")
-@flag("--last", help_="Show the last refresh, without the network.")
-@offline_option
-@quiet_option
-@format_option(without=("bibtex",))
+@option("--all", "List everything that is known.", name="everything")
+@option("--changes", "List what changed, newest first.")
+@option("--last", "Show the last refresh, without the network.")
+@options.offline
+@options.quiet
+@options.format_
 def refresh(
-    ids: tuple[str, ...],
-    everything: bool,
-    changes: bool,
-    last: bool,
-    offline: bool,
-    quiet: bool,
-    format_: Format,
+    ids: tuple[str, ...], everything: bool, changes: bool, last: bool, quiet: bool, format_: Format
 ) -> None:
     """Ask the model hub and arXiv about all models, data sets and papers (or those of ID).
 
@@ -73,19 +65,17 @@ def refresh(
     """
     if everything and changes:
         raise UsageError("--all and --changes are two lists", remedy="choose one of them")
-    from bioretrieval_tui.online.freshness import differences, load_freshness, subjects_of
-
     found = catalogue()
     only = _known_ids(found, ids)
-    failures = () if last else _refreshed(found, only, quiet, offline)
-    known = load_freshness()
+    failures = () if last else _refreshed(found, only, quiet)
+    known = freshness.load_freshness()
     if last and known.refreshed is None:
         tell("nothing is known yet; run: bioretrieval-tui catalog refresh")
-    differing = differences(found, known, only)
+    differing = freshness.differences(found, known, only)
     if everything:
         entries = {
             f"{where}:{name}": [entry.id for entry in named]
-            for (where, name), named in subjects_of(found, only).items()
+            for (where, name), named in freshness.subjects_of(found, only).items()
         }
         sheet = _subject_sheet(known.subjects, entries)
     elif changes:
@@ -103,26 +93,19 @@ def refresh(
         raise BioRetrievalError(failures[0])
 
 
-def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: bool) -> Sequence[str]:
+def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool) -> Sequence[str]:
     """Refresh, save the results even after an error, and return the failures."""
-    from bioretrieval_tui.online.freshness import (
-        Refresh,
-        load_freshness,
-        save_freshness,
-        subjects_of,
-    )
-
     now = datetime.now(UTC)
-    subjects = list(subjects_of(found, only))
-    with opened(offline) as client:
-        run = Refresh(client, load_freshness(), day=now.date().isoformat())
+    subjects = list(freshness.subjects_of(found, only))
+    with http_client() as client:
+        run = freshness.Refresh(client, freshness.load_freshness(), day=now.date().isoformat())
         try:
             with narrated(quiet) as reporter:
                 run.ask(subjects, reporter)
         finally:
             known, changes = run.result(now.isoformat(timespec="seconds"))
             if run.found:
-                save_freshness(known)
+                freshness.save_freshness(known)
     if not quiet:
         for change in changes:
             tell(change.line())
@@ -133,13 +116,11 @@ def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool, offline: boo
 
 @catalog.command("check-links")
 @ids_argument
-@flag("--all", "everything", help_="List working links too.")
-@offline_option
-@quiet_option
-@format_option(without=("bibtex",))
-def check_links(
-    ids: tuple[str, ...], everything: bool, offline: bool, quiet: bool, format_: Format
-) -> None:
+@option("--all", "List working links too.", name="everything")
+@options.offline
+@options.quiet
+@options.format_
+def check_links(ids: tuple[str, ...], everything: bool, quiet: bool, format_: Format) -> None:
     """Request every link of the catalogue (or of the entries ID), and list what to fix.
 
     Exit code 1 if a link is dead. A server that rejects programs is unclear, not dead.
@@ -148,11 +129,9 @@ def check_links(
     bioretrieval-tui catalog check-links
     bioretrieval-tui catalog check-links --all -f csv > links.csv
     """
-    from bioretrieval_tui.online import linkcheck
-
     entries = catalogue()
     links = linkcheck.links_of(entries, _known_ids(entries, ids))
-    with opened(offline) as client, narrated(quiet) as reporter:
+    with http_client() as client, narrated(quiet) as reporter:
         found = linkcheck.check_links(links, linkcheck.reacher(client), reporter=reporter)
     verdicts = ("dead", "moved", "unclear", "ok")
     shown = [one for one in found if everything or one.verdict != "ok"]
@@ -169,10 +148,10 @@ def check_links(
 
 @catalog.command()
 @click.argument("work", metavar="REFERENCE")
-@flag("--yes", help_="Save the draft as it is, without an editor.")
-@flag("--print", "only_print", help_="Write the draft to stdout only.")
-@offline_option
-def add(work: str, yes: bool, only_print: bool, offline: bool) -> None:
+@option("--yes", "Save the draft as it is, without an editor.")
+@option("--print", "Write the draft to stdout only.", name="only_print")
+@options.offline
+def add(work: str, yes: bool, only_print: bool) -> None:
     """Add an entry for arxiv:ID, hub:ORG/NAME, hub:datasets/ORG/NAME or pmid:ID.
 
     A draft is made from the work's page and opened in $VISUAL or $EDITOR. The saved text is
@@ -182,18 +161,16 @@ def add(work: str, yes: bool, only_print: bool, offline: bool) -> None:
     bioretrieval-tui catalog add arxiv:2310.12345
     bioretrieval-tui catalog add hub:ncbi/MedCPT-Query-Encoder --print
     """
-    from bioretrieval_tui.online.drafts import draft_of, held, reference
-
-    what = reference(work)
+    what = drafts.reference(work)
     found = catalogue()
-    own = held(found, what)
+    own = drafts.held(found, what)
     if own is not None:
         raise UsageError(
             f"the catalogue has {what} already: {own.id}",
             remedy=f"see: bioretrieval-tui show {own.id}",
         )
-    with opened(offline) as client:
-        draft = draft_of(client, what, found, day=datetime.now(UTC).date().isoformat())
+    with http_client() as client:
+        draft = drafts.draft_of(client, what, found, day=datetime.now(UTC).date().isoformat())
     if only_print:
         put([draft.text])
         return
@@ -209,49 +186,52 @@ def _known_ids(found: Catalogue, ids: tuple[str, ...]) -> frozenset[str]:
 # Drafts in an editor ------------------------------------------------------------------------------
 
 
-def _edited(draft: EntryDraft) -> Path | None:
+def _edited(draft: drafts.EntryDraft) -> Path | None:
     """Open the draft until it is valid or given up; return its overlay, None if it was emptied.
 
     Raises:
         UsageError: there is no editor. BioRetrievalError: the editor failed. CatalogueError: the
         saved text is invalid and was given up; the message says where it is kept.
     """
-    words = _editor()
-    with tempfile.TemporaryDirectory(prefix="bioretrieval-", ignore_cleanup_errors=True) as folder:
-        work = Path(folder) / f"{draft.id}.yaml"
+    editor = environ.get("VISUAL", "").strip() or environ.get("EDITOR", "").strip()
+    if not editor:
+        remedy = "set EDITOR, or add --yes to save it as it is"
+        raise UsageError("there is no editor for the draft", remedy=remedy)
+    text = draft.text.encode()
+    while True:
         try:
-            save_file(work, draft.text.encode(), "the draft")
-            while True:
-                _run_editor([*words, str(work)])
-                text = work.read_bytes()
-                lines = (line.strip() for line in text.splitlines())
-                if not any(line and not line.startswith(b"#") for line in lines):
-                    return None
-                try:
-                    return _saved(draft, text)
-                except CatalogueError as error:
-                    for problem in error.problems if can_confirm() else ():
-                        tell(str(problem))
-                    if can_confirm() and click.confirm("Correct it?", default=True, err=True):
-                        continue
-                    kept = places().state / "drafts" / f"{draft.id}.yaml"
-                    save_file(kept, text, "the draft")
-                    said = "your text is kept here; nothing was added to the catalogue"
-                    raise CatalogueError([*error.problems, Problem(kept, said)]) from None
-        except OSError as error:
-            raise BioRetrievalError(f"{work} cannot be read: {error.strerror}") from error
+            text = click.edit(text, editor, extension=".yaml", require_save=False) or b""
+        except ValueError as error:
+            raise UsageError(f"EDITOR is invalid: {error}", remedy="correct it") from error
+        except click.ClickException as error:
+            raise BioRetrievalError(
+                f"the editor failed ({error.format_message()}); nothing was added",
+                remedy="correct EDITOR, or add --yes",
+            ) from error
+        lines = (line.strip() for line in text.splitlines())
+        if not any(line and not line.startswith(b"#") for line in lines):
+            return None
+        try:
+            return _saved(draft, text)
+        except CatalogueError as error:
+            if can_confirm():
+                for problem in error.problems:
+                    tell(str(problem))
+                if asked("Correct it?", default=True):
+                    continue
+            kept = places().state / "drafts" / f"{draft.id}.yaml"
+            save_file(kept, text, "the draft")
+            said = "your text is kept here; nothing was added to the catalogue"
+            raise CatalogueError([*error.problems, Problem(kept, said)]) from None
 
 
-def _saved(draft: EntryDraft, text: bytes) -> Path:
+def _saved(draft: drafts.EntryDraft, text: bytes) -> Path:
     """Check `text` and save it as the draft's overlay.
 
     Raises:
         CatalogueError: it is invalid; every problem with file, line and field. BioRetrievalError:
         it cannot be written, or the overlay exists.
     """
-    from bioretrieval_tui.catalog.compiled import data_folder
-    from bioretrieval_tui.online.drafts import checked
-
     folder = places().overlays
     path = folder / f"{draft.id}.yaml"
     overlays = {
@@ -259,7 +239,7 @@ def _saved(draft: EntryDraft, text: bytes) -> Path:
         for other in sorted(folder.glob("*.y*ml"))
         if other.is_file() and not other.name.startswith(".")
     }
-    problems = checked(text, path, data_folder(), overlays)
+    problems = drafts.checked(text, path, data_folder(), overlays)
     if problems:
         raise CatalogueError(problems)
     if path.exists():
@@ -268,31 +248,6 @@ def _saved(draft: EntryDraft, text: bytes) -> Path:
         )
     save_file(path, text, "the entry")
     return path
-
-
-def _editor() -> list[str]:
-    for name in ("VISUAL", "EDITOR"):
-        value = os.environ.get(name, "").strip()
-        if not value:
-            continue
-        try:
-            return shlex.split(value)
-        except ValueError as error:
-            raise UsageError(f"{name} is invalid: {error}", remedy="correct it") from error
-    raise UsageError(
-        "there is no editor for the draft", remedy="set EDITOR, or add --yes to save it as it is"
-    )
-
-
-def _run_editor(words: list[str]) -> None:
-    try:
-        code = subprocess.run(words, check=False).returncode
-    except (OSError, ValueError) as error:
-        raise BioRetrievalError(
-            f"the editor {words[0]} cannot be started", remedy="correct EDITOR, or add --yes"
-        ) from error
-    if code:
-        raise BioRetrievalError(f"the editor {words[0]} ended with code {code}; nothing was added")
 
 
 # Sheets -------------------------------------------------------------------------------------------
@@ -328,6 +283,7 @@ _SUBJECT_COLUMNS = (
     Column("where", "where", data_only=True),
     Column("now", "now", data_only=True),
 )
+_COUNTED = ("downloads", "likes")
 _LINK_COLUMNS = (
     Column("verdict", "verdict", min_width=7),
     Column("status", "status", "right"),
@@ -338,59 +294,48 @@ _LINK_COLUMNS = (
 )
 
 
-def _subject_sheet(known: Mapping[str, Subject], entries: Mapping[str, Sequence[str]]) -> Sheet:
+def _subject_sheet(
+    known: Mapping[str, freshness.Subject], entries: Mapping[str, Sequence[str]]
+) -> Sheet:
     """Everything that is known of each subject; entries: a subject's key -> ids that name it."""
     found = [(known[key], ids) for key, ids in entries.items() if key in known]
-    return Sheet(
-        title="The catalogue on the network",
-        columns=_SUBJECT_COLUMNS,
-        rows=tuple(_subject_row(one, ids) for one, ids in found),
-        records=tuple(
-            {
-                "where": one.where,
-                "name": one.name,
-                "entries": list(ids),
-                "state": one.state,
-                "now": one.now,
-                "asked": one.asked,
-                "facts": {name: msgspec.structs.asdict(fact) for name, fact in one.facts.items()},
-            }
-            for one, ids in found
-        ),
+    records = tuple(
+        {
+            "where": one.where,
+            "name": one.name,
+            "entries": list(ids),
+            "state": one.state,
+            "now": one.now,
+            "asked": one.asked,
+            "facts": {name: msgspec.structs.asdict(fact) for name, fact in one.facts.items()},
+        }
+        for one, ids in found
     )
+    rows = []
+    for one, ids in found:
+        state = f"now {one.now}" if one.state == "renamed" and one.now else one.state
+        changed = one.fact("changed") or one.fact("updated")
+        numbers = [value if isinstance(value, int) else None for value in map(one.fact, _COUNTED)]
+        facts = map(one.fact, ("licence", "gated", "version"))
+        named = (one.name, ", ".join(ids), Shown(one.state, state), changed)
+        rows.append((*named, *map(counted, numbers), *facts, one.asked, one.where, one.now))
+    return Sheet("The catalogue on the network", _SUBJECT_COLUMNS, rows, records)
 
 
-def _subject_row(one: Subject, entries: Sequence[str]) -> tuple[Cell, ...]:
-    def counted(name: str) -> Cell:
-        value = one.fact(name)
-        return Figure(value, f"{value:,}") if isinstance(value, int) else None
-
-    state = f"now {one.now}" if one.state == "renamed" and one.now else one.state
-    changed = one.fact("changed") or one.fact("updated")
-    facts = [one.fact(name) for name in ("licence", "gated", "version")]
-    counts = [counted("downloads"), counted("likes")]
-    named = (one.name, ", ".join(entries), Figure(one.state, state), changed)
-    return (*named, *counts, *facts, one.asked, one.where, one.now)
-
-
-def _link_sheet(found: Sequence[Checked]) -> Sheet:
+def _link_sheet(found: Sequence[linkcheck.Checked]) -> Sheet:
     """Make a sheet of links and what to do, a row an address."""
 
-    def row(one: Checked) -> tuple[Cell, ...]:
+    def row(one: linkcheck.Checked) -> tuple[Cell, ...]:
         uses = [f"{use.entry} ({use.label})" for use in one.link.uses]
         more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
-        where = Figure("; ".join(uses), "; ".join(uses[:2]) + more)
-        link = Linked(one.link.url, one.link.url)
+        where = Shown("; ".join(uses), "; ".join(uses[:2]) + more)
+        link = linked(one.link.url, one.link.url)
         return (one.verdict, one.status, link, where, one.advice, one.final)
 
-    return Sheet(
-        title="Links",
-        columns=_LINK_COLUMNS,
-        rows=tuple(map(row, found)),
-        records=tuple(
-            {"url": one.link.url}
-            | {name: getattr(one, name) for name in ("verdict", "status", "final", "advice")}
-            | {"uses": [asdict(use) for use in one.link.uses]}
-            for one in found
-        ),
+    records = tuple(
+        {"url": one.link.url}
+        | {name: getattr(one, name) for name in ("verdict", "status", "final", "advice")}
+        | {"uses": [asdict(use) for use in one.link.uses]}
+        for one in found
     )
+    return Sheet("Links", _LINK_COLUMNS, tuple(map(row, found)), records)

@@ -1,99 +1,35 @@
 """`doctor`: check this machine, or one model against its recipe.
 
-A check yields findings and raises nothing, since it must work on a broken installation.
+It must work on a broken installation: what a check raises is a finding too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bioretrieval_tui.cli.narration import narrated
-from bioretrieval_tui.cli.options import (
-    download_option,
-    keep_offline,
-    model_option,
-    offline_option,
-)
-from bioretrieval_tui.cli.printing import format_option, put_sheet
-from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, UsageError
+from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.lookups import fetch_missing, model_of_catalogue
+from bioretrieval_tui.cli.streams import narrated, put_sheet
+from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, UsageError
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.util.formatting import size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
-    from bioretrieval_tui.render.sheet import Sheet
-
-
-@click.command()
-@model_option(
-    "--model",
-    help_="Check this model (catalogue id or hub id) instead: its files, its dimension, and how it"
-    " encodes a text.",
-)
-@download_option
-@offline_option
-@format_option(without=("bibtex",))
-def doctor(model: str | None, download: bool, offline: bool, format_: Format) -> None:
-    """Check this machine.
-
-    Exit code 1 if a necessary part is missing. Takes the seconds that torch needs to load. With
-    --model, exit code 1 if the model is missing or does not do as its recipe says, 3 if the
-    catalogue does not have it.
-    """
-    if offline:
-        keep_offline()
-    if download and (model is None or offline):
-        said = "--offline" if offline else "no --model"
-        raise UsageError(f"--download with {said} fetches nothing", remedy="see doctor --help")
-    findings = []
-    with narrated(quiet=not sys.stderr.isatty() and not download) as reporter:
-        for finding in _model(model, reporter, download=download) if model else all_checks():
-            findings.append(finding)
-            reporter(Progress(f"checked {finding.name}", 0))
-    put_sheet(finding_sheet(findings), format_)
-    if any(finding.state == "missing" for finding in findings):
-        click.get_current_context().exit(EXIT_FAILED)
-
-
-def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[Finding]:
-    """Check one model. Raises NotFoundError where the catalogue does not have it."""
-    from bioretrieval_tui.cli.model_choice import fetch_missing, model_of_catalogue
-    from bioretrieval_tui.encoding.recipe_check import check_model
-
-    hub, recipe, dimension = model_of_catalogue(model)
-    if download:
-        fetch_missing(hub, recipe, reporter, download=True)
-    for check in check_model(hub, recipe, dimension=dimension):
-        yield Finding(model, check.name, check.state, check.value, check.remedy)
-
-
-def finding_sheet(findings: Sequence[Finding]) -> Sheet:
-    """Make a sheet of findings, the state first."""
-    from bioretrieval_tui.render.sheet import Column, record_sheet
-
-    columns = (
-        Column("state", "state", min_width=7),
-        Column("area", "area", min_width=9),
-        Column("name", "what", min_width=12),
-        Column("value", "found", weight=4, min_width=20),
-        Column("remedy", "remedy", weight=4, min_width=12),
-    )
-    return record_sheet("Doctor", columns, [asdict(finding) for finding in findings])
-
 
 State = Literal["ok", "note", "missing"]
 """`note`: works, with less; `missing`: a necessary part."""
@@ -105,9 +41,10 @@ PACKAGES = (
 )  # fmt: skip
 """Besides torch and the embedded model, which have checks of their own."""
 
-_PYTHON = (sys.executable, "-P", "-c")
+_FIELDS = ("area", "name", "state", "value", "remedy")
 _PROBE_SECONDS = 120
-_PROBE = """
+_HNSW = "import hnswlib"
+_TORCH = """
 import time
 started = time.perf_counter()
 import json, torch
@@ -116,101 +53,123 @@ found = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
 print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "gpus": found,
     "mps": torch.backends.mps.is_available(), "seconds": time.perf_counter() - started}))
 """
+_OPENVINO = """
+from bioretrieval_tui.encoding.openvino_encoder import DTYPES, chip
+found = chip()
+if found is None: raise SystemExit('bfloat16 is asked for, but not supported')
+print(found.openvino.partition('-')[0], DTYPES[found.precision])
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check: area, name, state, value, and what to do."""
-
-    area: str
-    name: str
-    state: State
-    value: str
-    remedy: str | None = None
+Row = tuple[str, State, str, str | None]
+"""The result of one check: name, state, value, and what to do."""
 
 
-def all_checks() -> Iterator[Finding]:
-    """Yield every finding, area by area; the slow one (torch, in a child process) last."""
-    yield from python()
-    yield from packages()
-    yield from native()
-    yield from catalogue()
-    yield from model()
-    yield from folders()
-    yield from indexes()
-    yield from terminal()
-    yield from processor()
-    yield from devices()
+@click.command()
+@options.model(
+    "--model",
+    "Check this model (catalogue id or hub id) instead: its files, its dimension, and how it"
+    " encodes a text.",
+)
+@options.download
+@options.offline
+@options.format_
+def doctor(model: str | None, download: bool, format_: Format) -> None:
+    """Check this machine.
+
+    Exit code 1 if a necessary part is missing. Takes the seconds that torch needs to load. With
+    --model, exit code 1 if the model is missing or does not do as its recipe says, 3 if the
+    catalogue does not have it.
+    """
+    from bioretrieval_tui.encoding.device import offline
+    from bioretrieval_tui.render.sheet import Column, record_sheet
+
+    if download and (model is None or offline()):
+        said = "--offline" if offline() else "no --model"
+        raise UsageError(f"--download with {said} fetches nothing", remedy="see doctor --help")
+    found = []
+    with narrated(quiet=not sys.stderr.isatty() and not download) as reporter:
+        for area, row in _model(model, reporter, download=download) if model else all_checks():
+            found.append(dict(zip(_FIELDS, (area, *row), strict=True)))
+            reporter(Progress(f"checked {row[0]}", 0))
+    columns = (
+        Column("state", "state", min_width=7),
+        Column("area", "area", min_width=9),
+        Column("name", "what", min_width=12),
+        Column("value", "found", weight=4, min_width=20),
+        Column("remedy", "remedy", weight=4, min_width=12),
+    )
+    put_sheet(record_sheet("Doctor", columns, found), format_)
+    if any(one["state"] == "missing" for one in found):
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
-def python() -> Iterator[Finding]:
+def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[tuple[str, Row]]:
+    """Check one model. Raises NotFoundError where the catalogue does not have it."""
+    from bioretrieval_tui.encoding.recipe_check import check_model
+
+    hub, recipe, dimension = model_of_catalogue(model)
+    if download:
+        fetch_missing(hub, recipe, reporter, download=True)
+    for check in check_model(hub, recipe, dimension=dimension):
+        yield model, (check.name, check.state, check.value, check.remedy)
+
+
+def python() -> Iterator[Row]:
     """Check the interpreter and the system."""
     from bioretrieval_tui import __version__
 
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
     version = f"{platform.python_version()} ({sys.executable})"
     remedy = None if fits else "3.11 to 3.13 are tested"
-    yield Finding("program", "bioretrieval-tui", "ok", __version__)
-    yield Finding("program", "Python", "ok" if fits else "note", version, remedy)
-    yield Finding("program", "system", "ok", f"{platform.system()} {platform.machine()}")
+    yield "bioretrieval-tui", "ok", __version__, None
+    yield "Python", "ok" if fits else "note", version, remedy
+    yield "system", "ok", f"{platform.system()} {platform.machine()}", None
 
 
-def packages() -> Iterator[Finding]:
+def packages() -> Iterator[Row]:
     """Check the versions in the packages' metadata; none is imported."""
     from importlib.metadata import PackageNotFoundError, version
 
     for name in PACKAGES:
         try:
-            yield Finding("packages", name, "ok", version(name))
+            yield name, "ok", version(name), None
         except PackageNotFoundError:
-            yield Finding("packages", name, "missing", "not installed", f"pip install {name}")
+            yield name, "missing", "not installed", f"pip install {name}"
 
 
-def native() -> Iterator[Finding]:
+def native() -> Iterator[Row]:
     """Check whether the HNSW library loads: compiled for another processor, it may crash."""
-    code, _, errors = _run((*_PYTHON, "import hnswlib"), 60)
+    code, _, errors = _python(_HNSW)
     if code == 0:
-        yield Finding("packages", "hnswlib loads", "ok", "yes")
+        yield "hnswlib loads", "ok", "yes", None
         return
     remedy = "compile it here: pip install --force-reinstall --no-deps --no-binary hnswlib hnswlib"
-    yield Finding("packages", "hnswlib loads", "missing", _why(code, errors), remedy)
+    yield "hnswlib loads", "missing", _why(code, errors), remedy
 
 
-def catalogue() -> Iterator[Finding]:
+def catalogue() -> Iterator[Row]:
     """Check whether the catalogue loads, and which overlays were left out."""
     from bioretrieval_tui.catalog.compiled import load
 
-    try:
-        loaded = load()
-    except CatalogueError as error:
-        said = f"{error.message} ({len(error.problems)} in all)"
-        remedy = "correct the file, or reinstall bioretrieval-tui"
-        yield Finding("catalogue", "entries", "missing", said, remedy)
-        return
-    except (BioRetrievalError, OSError) as error:
-        yield _fault("catalogue", "entries", error, "missing")
-        return
+    loaded = load()
     found = loaded.catalogue
     said = f"{len(found.entries):,} entries, {len(found.results):,} published results"
-    yield Finding("catalogue", "entries", "ok", said)
+    yield "entries", "ok", said, None
     for problem in loaded.problems:
-        yield Finding("catalogue", "overlay", "note", problem, f"correct it in {places().overlays}")
+        yield "overlay", "note", problem, f"correct it in {places().overlays}"
 
 
-def model() -> Iterator[Finding]:
+def model() -> Iterator[Row]:
     """Check whether the embedded model is complete and its files are the published ones."""
     from bioretrieval_tui.encoding import embedded
 
-    try:
-        found = embedded.verify()
-    except BioRetrievalError as error:
-        yield _fault("model", "embedded model", error, "missing")
-        return
+    found = embedded.verify()
     said = f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found}"
-    yield Finding("model", "embedded model", "ok", said)
+    yield "embedded model", "ok", said, None
 
 
-def folders() -> Iterator[Finding]:
+def folders() -> Iterator[Row]:
     """Check whether the user's folders can be created and written."""
     where = places()
     state: State
@@ -228,30 +187,26 @@ def folders() -> Iterator[Finding]:
         if state == "ok" and name == "data":
             free = f", {size(shutil.disk_usage(nearest).free)} free"
         remedy = None if state == "ok" else f"make {folder} writable, or set BIORETRIEVAL_HOME"
-        yield Finding("folders", name, state, f"{folder}: {problem}{free}", remedy)
+        yield name, state, f"{folder}: {problem}{free}", remedy
 
 
-def indexes() -> Iterator[Finding]:
+def indexes() -> Iterator[Row]:
     """Count the indexes, and list the damaged ones."""
     from bioretrieval_tui.index.registry import list_indexes
 
-    try:
-        found = list_indexes()
-    except (BioRetrievalError, OSError) as error:
-        yield _fault("indexes", "indexes", error, "note")
-        return
+    found = list_indexes()
     total = size(sum(one.bytes for one in found))
-    yield Finding("indexes", "indexes", "ok", f"{len(found)}, {total}" if found else "none yet")
+    yield "indexes", "ok", f"{len(found)}, {total}" if found else "none yet", None
     for one in found:
         if one.status != "ok":
             remedy = f"rebuild it, or: bioretrieval-tui index remove {one.name}"
-            yield Finding("indexes", one.name, "note", one.status, remedy)
+            yield one.name, "note", one.status, remedy
 
 
-def terminal() -> Iterator[Finding]:
+def terminal() -> Iterator[Row]:
     """Check what the terminal can do, where a copy goes, and where a page opens."""
     from bioretrieval_tui.terminal.capabilities import here
-    from bioretrieval_tui.terminal.clipboard import Route, likely_route
+    from bioretrieval_tui.terminal.desktop import Route, likely_route
 
     # In `doctor | less` the terminal is still the one behind stderr or stdin.
     streams = [s for s in (sys.stdout, sys.stderr, sys.stdin) if s is not None and s.isatty()]
@@ -266,45 +221,38 @@ def terminal() -> Iterator[Finding]:
     for name, value in caps.facts():
         lacks = caps.interactive and value in ("none", "no", "unknown") and name in remedies
         state: State = "note" if lacks else "ok"
-        yield Finding("terminal", name, state, value, remedies[name] if lacks else None)
+        yield name, state, value, remedies[name] if lacks else None
     route, means = likely_route(caps)
     if route is Route.DIALOG:
         remedy = means if means.startswith("install") else None
         value = "none: the text is shown to be selected"
-        yield Finding("terminal", "clipboard", "note", value, remedy)
+        yield "clipboard", "note", value, remedy
     else:
-        yield Finding("terminal", "clipboard", "ok", f"{route}: {means}")
+        yield "clipboard", "ok", f"{route}: {means}", None
     browser = os.environ.get("BROWSER")
     if browser or caps.desktop:
         value = f"$BROWSER: {browser}" if browser else "the desktop's browser"
-        yield Finding("terminal", "opening pages", "ok", value)
+        yield "opening pages", "ok", value, None
     else:
         value, remedy = "no browser: addresses are shown and copied", "set BROWSER if there is one"
-        yield Finding("terminal", "opening pages", "note", value, remedy)
+        yield "opening pages", "note", value, remedy
 
 
-def devices() -> Iterator[Finding]:
+def devices() -> Iterator[Row]:
     """Check torch and its devices in a child process, which may crash or use much memory."""
-    code, output, errors = _run((*_PYTHON, _PROBE), _PROBE_SECONDS)
-    yield from _torch_findings(code, output, errors, _nvidia_cards())
+    yield from _torch_findings(*_python(_TORCH), _nvidia_cards())
 
 
-def processor() -> Iterator[Finding]:
+def processor() -> Iterator[Row]:
     """Check in which type OpenVINO encodes on this processor, in a child process."""
-    program = (
-        "from bioretrieval_tui.encoding.openvino_encoder import DTYPES, chip\n"
-        "found = chip()\n"
-        "if found is None: raise SystemExit('bfloat16 is asked for, but not supported')\n"
-        "print(found.openvino.partition('-')[0], DTYPES[found.precision])"
-    )
-    code, output, errors = _run((*_PYTHON, program), _PROBE_SECONDS)
+    code, output, errors = _python(_OPENVINO)
     if code == 0 and output.split():
         version, dtype = output.split()[-2:]
-        yield Finding("devices", "processor", "ok", f"OpenVINO {version}, encodes in {dtype}")
+        yield "processor", "ok", f"OpenVINO {version}, encodes in {dtype}", None
         return
     remedy = "torch encodes instead; for speed: pip install --force-reinstall openvino"
     why = f"OpenVINO does not load: {_why(code, errors)}"
-    yield Finding("devices", "processor", "note", why, remedy)
+    yield "processor", "note", why, remedy
 
 
 def _why(code: int, errors: str, what: str = "it") -> str:
@@ -313,17 +261,15 @@ def _why(code: int, errors: str, what: str = "it") -> str:
     return lines[-1][:200] if lines else f"{what} ended with status {code}"
 
 
+def _python(program: str) -> tuple[int, str, str]:
+    return _run((sys.executable, "-P", "-c", program), _PROBE_SECONDS)
+
+
 def _run(words: Sequence[str], seconds: float) -> tuple[int, str, str]:
     """Status, stdout and stderr of a child process."""
     try:
         child = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
+            words, input="", capture_output=True, errors="replace", timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
         return 1, "", f"it did not respond in {seconds:.0f} s"
@@ -332,9 +278,7 @@ def _run(words: Sequence[str], seconds: float) -> tuple[int, str, str]:
     return child.returncode, child.stdout, child.stderr
 
 
-def _torch_findings(code: int, output: str, errors: str, cards: list[str]) -> Iterator[Finding]:
-    import json
-
+def _torch_findings(code: int, output: str, errors: str, cards: list[str]) -> Iterator[Row]:
     told = None
     if code == 0:
         with contextlib.suppress(ValueError, IndexError):
@@ -343,21 +287,21 @@ def _torch_findings(code: int, output: str, errors: str, cards: list[str]) -> It
         why = _why(code, errors, "the import")
         absent = "No module named 'torch'" in why
         remedy = "pip install torch" if absent else "reinstall torch"
-        yield Finding("devices", "torch", "missing", "not installed" if absent else why, remedy)
+        yield "torch", "missing", "not installed" if absent else why, remedy
         return
     build = f"CUDA {told['cuda']}" if told["cuda"] else "no CUDA"
     value = f"{told['version']} ({build}), loads in {told['seconds']:.1f} s"
-    yield Finding("devices", "torch", "ok", value)
+    yield "torch", "ok", value, None
     if told["gpus"]:
-        yield Finding("devices", "GPU", "ok", ", ".join(told["gpus"]))
+        yield "GPU", "ok", ", ".join(told["gpus"]), None
     elif told["mps"]:
-        yield Finding("devices", "GPU", "ok", "Apple GPU (mps)")
+        yield "GPU", "ok", "Apple GPU (mps)", None
     elif cards:
         driver = "update the NVIDIA driver to one that supports this CUDA"
         remedy = driver if told["cuda"] else "install a build of torch with CUDA"
-        yield Finding("devices", "GPU", "note", f"{', '.join(cards)}: torch cannot use it", remedy)
+        yield "GPU", "note", f"{', '.join(cards)}: torch cannot use it", remedy
     else:
-        yield Finding("devices", "GPU", "ok", "none found; texts are encoded on the CPU")
+        yield "GPU", "ok", "none found; texts are encoded on the CPU", None
 
 
 def _nvidia_cards() -> list[str]:
@@ -369,7 +313,26 @@ def _nvidia_cards() -> list[str]:
     return [line.strip() for line in output.splitlines() if line.strip()] if code == 0 else []
 
 
-def _fault(area: str, name: str, error: Exception, state: State) -> Finding:
-    if isinstance(error, BioRetrievalError):
-        return Finding(area, name, state, error.message, error.remedy)
-    return Finding(area, name, state, str(error))
+CHECKS: tuple[tuple[str, Callable[[], Iterator[Row]], str, State, str | None], ...] = (
+    ("program", python, "Python", "missing", None),
+    ("packages", packages, "packages", "missing", None),
+    ("packages", native, "hnswlib loads", "missing", None),
+    ("catalogue", catalogue, "entries", "missing", "correct the file, or reinstall this program"),
+    ("model", model, "embedded model", "missing", None),
+    ("folders", folders, "folders", "note", None),
+    ("indexes", indexes, "indexes", "note", None),
+    ("terminal", terminal, "terminal", "note", None),
+    ("devices", processor, "processor", "note", None),
+    ("devices", devices, "torch", "missing", None),
+)
+"""Area and check, the slow one last; then name, state and remedy of an error that it raises."""
+
+
+def all_checks() -> Iterator[tuple[str, Row]]:
+    """Yield the area and the result of every check."""
+    for area, check, name, state, otherwise in CHECKS:
+        try:
+            yield from ((area, row) for row in check())
+        except (BioRetrievalError, OSError) as error:
+            remedy = getattr(error, "remedy", None) or otherwise
+            yield area, (name, state, getattr(error, "message", str(error)), remedy)

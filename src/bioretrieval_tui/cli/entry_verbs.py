@@ -4,46 +4,35 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import get_args
 
 import click
 
-from bioretrieval_tui.cli.lookups import (
-    catalogue,
-    complete_benchmark,
-    complete_field,
-    complete_id,
-    complete_kind,
-    entry_of_type,
-    kind_section,
-)
-from bioretrieval_tui.cli.narration import tell
-from bioretrieval_tui.cli.options import POSITIVE, flag, model_option
-from bioretrieval_tui.cli.printing import format_option, put, put_page, put_sheet
+from bioretrieval_tui.catalog.catalogue import kind_of_section
+from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Link, LinkType, Model, Paper
+from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, kind_section
+from bioretrieval_tui.cli.options import option
+from bioretrieval_tui.cli.streams import put, put_object, put_page, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.models import AnyEntry, Link, Result
-    from bioretrieval_tui.render.formats import Format
+from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet, result_sheet
+from bioretrieval_tui.render.formats import Format, encoded
 
 
 @click.command("list")
-@click.argument("kind", required=False, shell_complete=complete_kind)
-@click.option(
-    "-w",
-    "--where",
-    "conditions",
-    metavar="FILTER",
-    multiple=True,
-    help='Keep entries that match: words, "a phrase", field:value, params<=500M, year:2020..2024,'
+@click.argument("kind", required=False, shell_complete=options.complete_kind)
+@option(
+    "-w --where FILTER",
+    'Keep entries that match: words, "a phrase", field:value, params<=500M, year:2020..2024,'
     " -word, OR, parentheses. Repeatable: all must match.",
+    name="conditions",
+    multiple=True,
 )
-@click.option(
-    "-s", "--sort", metavar="FIELD", shell_complete=complete_field, help="Order by a field."
-)
-@flag("-r", "--reverse", help_="Reverse the order.")
-@click.option("-n", "--limit", type=POSITIVE, metavar="LIMIT", help="At most this many.")
-@format_option()
+@option("-s --sort FIELD", "Order by a field.", shell_complete=options.complete_field)
+@option("-r --reverse", "Reverse the order.")
+@option("-n --limit LIMIT", "At most this many.", type=options.POSITIVE)
+@options.cited_format
 def list_entries(
     kind: str | None,
     conditions: Sequence[str],
@@ -61,10 +50,6 @@ def list_entries(
     bioretrieval-tui list papers -w 'hard negatives' -f bibtex > references.bib
     bioretrieval-tui list benchmarks -f json | jq -r '.[].id'
     """
-    from bioretrieval_tui.catalog.catalogue import kind_of_section
-    from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
-    from bioretrieval_tui.render.entries import entry_sheet
-
     section = None if kind is None else kind_section(kind)
     sort = None if sort is None else field_name(sort)
     found = catalogue()
@@ -75,9 +60,8 @@ def list_entries(
         entries = ordered(entries, sort, found, reverse=reverse)
     elif reverse:
         entries = entries[::-1]
-    entries = entries[:limit]
     singular = None if section is None else kind_of_section(section)
-    sheet = entry_sheet(entries, found, kind=singular)
+    sheet = entry_sheet(entries[:limit], found, kind=singular)
     put_sheet(sheet, format_)
     if conditions and not entries:
         tell("no entry matches the filter")
@@ -86,8 +70,8 @@ def list_entries(
 
 
 @click.command()
-@click.argument("identifier", metavar="ID", shell_complete=complete_id)
-@format_option()
+@click.argument("identifier", metavar="ID", shell_complete=options.complete_id)
+@options.cited_format
 def show(identifier: str, format_: Format) -> None:
     """Show one entry with its relations and results.
 
@@ -97,18 +81,13 @@ def show(identifier: str, format_: Format) -> None:
     """
     found = catalogue()
     entry = found.entry(identifier)
-    from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
-
-    if format_ in ("json", "jsonl"):
-        from bioretrieval_tui.render.formats import encoded, object_text
-
-        record = entry_record(entry, found)
-        put([object_text(record) if format_ == "json" else encoded(record) + "\n"])
+    if format_ == "json":
+        put_object(entry_record(entry, found))
+    elif format_ == "jsonl":
+        put([encoded(entry_record(entry, found)) + "\n"])
     elif format_ in ("csv", "bibtex"):
         sheet = entry_sheet([entry], found)
         if format_ == "bibtex" and not sheet.citations:
-            from bioretrieval_tui.catalog.models import Paper
-
             papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
             raise BioRetrievalError(
                 f"'{entry.id}' cannot be cited",
@@ -119,25 +98,15 @@ def show(identifier: str, format_: Format) -> None:
         put_page(entry_page(entry, found), format_)
 
 
-def _complete_type(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Complete types of links: while the option is typed, click does not know the ID yet."""
-    from typing import get_args
-
-    from bioretrieval_tui.catalog.models import LinkType
-
-    return [name for name in get_args(LinkType) if name.startswith(begun)]
-
-
 @click.command("open")
-@click.argument("identifier", metavar="ID", shell_complete=complete_id)
-@click.option(
-    "--link",
-    "label",
-    metavar="LABEL",
-    shell_complete=_complete_type,
-    help="Link to open, by label or type (default: the first).",
+@click.argument("identifier", metavar="ID", shell_complete=options.complete_id)
+@option(
+    "--link LABEL",
+    "Link to open, by label or type (default: the first).",
+    name="label",
+    shell_complete=options.completes(lambda: get_args(LinkType)),  # the ID is not known yet
 )
-@flag("--print", "only_print", help_="Print the address, open nothing.")
+@option("--print", "Print the address, open nothing.", name="only_print")
 def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
     """Open an entry's page in the browser.
 
@@ -146,7 +115,7 @@ def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
     """
     from bioretrieval_tui.terminal.capabilities import here
     from bioretrieval_tui.terminal.clean import safe_url
-    from bioretrieval_tui.terminal.opening import open_url
+    from bioretrieval_tui.terminal.desktop import open_url
 
     entry = catalogue().entry(identifier)
     link = _chosen(entry, label)
@@ -163,7 +132,7 @@ def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
         return
     put([url + "\n"])
     if caps.interactive:
-        from bioretrieval_tui.terminal.clipboard import Route, copy
+        from bioretrieval_tui.terminal.desktop import Route, copy
 
         copied = copy(url, caps)
         sent = "" if copied.route is Route.DIALOG else f"; {copied.message}"
@@ -177,30 +146,26 @@ def _chosen(entry: AnyEntry, label: str | None) -> Link:
     if label is None:
         return entry.links[0]
     wanted = label.casefold()
-    for link in entry.links:
-        if link.label.casefold() == wanted:
-            return link
-    for link in entry.links:
-        if link.type == wanted or link.label.casefold().startswith(wanted):
-            return link
+    links = [(link, link.label.casefold()) for link in entry.links]
+    exact = [link for link, name in links if name == wanted]
+    for link in (*exact, *(a for a, b in links if a.type == wanted or b.startswith(wanted))):
+        return link
     labels = ", ".join(f"'{link.label}'" for link in entry.links)
     raise NotFoundError(f"'{entry.id}' has no link '{label}'", remedy=f"its links: {labels}")
 
 
 @click.command()
-@click.option(
-    "-b",
-    "--benchmark",
-    "benchmarks",
-    metavar="ID",
+@option(
+    "-b --benchmark ID",
+    "Only this benchmark, or the members of this suite. Repeatable.",
+    name="benchmarks",
     multiple=True,
-    shell_complete=complete_benchmark,
-    help="Only this benchmark, or the members of this suite. Repeatable.",
+    shell_complete=options.complete_benchmark,
 )
-@model_option("-m", "--model", "models", multiple=True, help_="Only this model. Repeatable.")
-@flag("--zero-shot", help_="Only results known to be zero-shot.")
-@flag("--own", help_="Include your own runs (`eval`).")
-@format_option(without=("bibtex",))
+@options.model("-m --model", "Only this model. Repeatable.", name="models", multiple=True)
+@option("--zero-shot", "Only results known to be zero-shot.")
+@option("--own", "Include your own runs (`eval`).")
+@options.format_
 def results(
     benchmarks: Sequence[str], models: Sequence[str], zero_shot: bool, own: bool, format_: Format
 ) -> None:
@@ -213,9 +178,6 @@ def results(
     bioretrieval-tui results -b nfcorpus -b scifact --zero-shot
     bioretrieval-tui results -m medcpt -f csv
     """
-    from bioretrieval_tui.catalog.models import Benchmark, Model
-    from bioretrieval_tui.render.entries import result_sheet
-
     found = catalogue()
     wanted_models = {entry_of_type(found, name, Model).id for name in models}
     suites = [entry_of_type(found, name, Benchmark) for name in benchmarks]
@@ -234,17 +196,11 @@ def results(
         and (not benchmarks or result.benchmark in wanted)
         and (not zero_shot or result.zero_shot is True)
     ]
-    put_sheet(result_sheet(_in_groups(kept), names), format_)
+    # By benchmark in the order of first results, then measure, subset, comparability and score.
+    place = {name: at for at, name in enumerate(dict.fromkeys(one.benchmark for one in kept))}
+    kept.sort(
+        key=lambda r: (place[r.benchmark], r.metric, r.subset or "", not r.comparable, -r.value)
+    )
+    put_sheet(result_sheet(kept, names), format_)
     if not kept:
         tell("no published result matches")
-
-
-def _in_groups(found: Sequence[Result]) -> list[Result]:
-    """Sort by benchmark (in the order of first results), measure, subset, comparability, score."""
-    place: dict[str, int] = {}
-    for result in found:
-        place.setdefault(result.benchmark, len(place))
-    return sorted(
-        found,
-        key=lambda r: (place[r.benchmark], r.metric, r.subset or "", not r.comparable, -r.value),
-    )

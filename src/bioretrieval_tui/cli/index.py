@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from msgspec import structs
 
-from bioretrieval_tui.cli.lookups import complete_index
-from bioretrieval_tui.cli.narration import duration, narrated, tell
-from bioretrieval_tui.cli.options import (
-    FILE,
-    PATH,
-    can_confirm,
-    default_option,
-    device_option,
-    download_option,
-    flag,
-    model_option,
-    options,
-    progress_options,
-)
-from bioretrieval_tui.cli.printing import format_option, put_sheet
+from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob
+from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.lookups import chosen_model, fetch_missing, model_of_catalogue
+from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
-from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
+from bioretrieval_tui.documents.source import ReadSettings
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.index import registry
+from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.paths import save_file
+from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
+from bioretrieval_tui.render.sheet import Column, Sheet
 from bioretrieval_tui.util.formatting import rate, size
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.documents.source import ReadSettings
     from bioretrieval_tui.index.build import BuildOutcome
-    from bioretrieval_tui.index.report import Report
     from bioretrieval_tui.render.formats import Format
 
 
@@ -41,27 +36,9 @@ _FORMAT_NAMES = ("auto", *(each.name for each in FORMATS))
 _LISTED = 5
 """Rejected records that are listed on stderr; the report has them all."""
 
-name_argument = click.argument("name", shell_complete=complete_index)
-files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
-reading_options = options(
-    default_option(
-        "--format",
-        "reader",
-        type=click.Choice(_FORMAT_NAMES),
-        default="auto",
-        metavar="FORMAT",
-        help_=f"Format of the files: {', '.join(_FORMAT_NAMES)}.",
-    ),
-    click.option(
-        "--map",
-        "mapping",
-        metavar="FIELD=COLUMN,...",
-        help="Columns of a table for the fields: title=Title,text=Abstract,id=PMID.",
-    ),
-    flag("--strict", help_="Stop at the first rejected record."),
-    click.option(
-        "--report", type=FILE, metavar="FILE", help="Write the outcome of every record, as JSON."
-    ),
+name_argument = click.argument("name", shell_complete=options.complete_index)
+files_argument = click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path()
 )
 
 
@@ -70,68 +47,74 @@ def index() -> None:
     """Build, extend, check and remove indexes over your own texts."""
 
 
-@index.command("list")
-@format_option(without=("bibtex",))
-def list_(format_: Format) -> None:
-    """List the indexes of this machine."""
-    from bioretrieval_tui.index.registry import list_indexes
-    from bioretrieval_tui.render.indexes import index_sheet
-
-    found = list_indexes()
-    put_sheet(index_sheet(found), format_)
-    if not found:
-        tell("there is no index yet; create one: bioretrieval-tui index build NAME FILE...")
+# Filling an index -----------------------------------------------------------------------------
 
 
-@index.command()
-@name_argument
-@format_option(without=("bibtex",))
-def info(name: str, format_: Format) -> None:
-    """Show one index, after comparing each of its files with its checksum."""
-    from bioretrieval_tui.cli.printing import put
-    from bioretrieval_tui.index import registry
-    from bioretrieval_tui.render.formats import object_text
-    from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
+_filling_options = options.together(
+    option(
+        "--format FORMAT",
+        f"Format of the files: {', '.join(_FORMAT_NAMES)}.",
+        name="reader",
+        type=click.Choice(_FORMAT_NAMES),
+        default="auto",
+    ),
+    option(
+        "--map FIELD=COLUMN,...",
+        "Columns of a table for the fields: title=Title,text=Abstract,id=PMID.",
+        name="mapping",
+    ),
+    option("--strict", "Stop at the first rejected record."),
+    option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
+    options.progress,
+)
 
-    found = registry.info(name)
-    if format_ == "json":
-        put([object_text(asdict(found))])
-    elif format_ in ("table", "markdown"):
-        put_sheet(facts_sheet(index_page(found)), format_)
-    else:
-        put_sheet(index_sheet([found]), format_)
+
+def _fill(
+    done: str,
+    job: BuildJob | AddJob | ImportJob,
+    *,
+    device: str = "auto",
+    download: bool = False,
+    reader: str,
+    mapping: str | None,
+    strict: bool,
+    report: Path | None,
+    quiet: bool,
+    progress: str,
+) -> None:
+    """Run a job with the options above, and tell its outcome as `done`."""
+    from bioretrieval_tui.backend.server import fill_index
+
+    job = structs.replace(job, reading=_settings(reader, mapping, strict))
+    with narrated(quiet, progress) as reporter, _reported(report) as counts:
+        if isinstance(job, BuildJob) and job.model is not None:
+            fetch_missing(job.model, job.recipe, reporter, download=download)
+        outcome = fill_index(job, device, reporter, counts)
+    if not quiet:
+        _tell_outcome(done, outcome)
 
 
-@index.command()
-@name_argument
-@flag("--yes", help_="Do not ask for confirmation.")
-def remove(name: str, yes: bool) -> None:
-    """Remove an index. Its source files stay."""
-    from bioretrieval_tui.index.registry import index_names, remove_index
-
-    if not yes and name in index_names():
-        if not can_confirm():
-            raise UsageError(f"no terminal to confirm removing {name} on", remedy="add --yes")
-        try:
-            agreed = click.confirm(f"Remove the index {name}?", err=True)
-        except click.Abort:
-            click.echo(err=True)
-            raise
-        if not agreed:
-            raise InterruptedByUser(f"the index {name} stays")
-    tell(f"removed {name}, {size(remove_index(name))}")
+def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
+    """Parse `--format`, `--map` and `--strict`. Raises UsageError for an invalid mapping."""
+    columns: dict[str, str] = {}
+    for part in filter(str.strip, (mapping or "").split(",")):
+        field, _, column = map(str.strip, part.partition("="))
+        if not (field and column):
+            raise UsageError(
+                f"--map does not understand {part.strip()!r}",
+                remedy="write --map title=Title,text=Abstract,id=PMID",
+            )
+        columns[field] = column
+    return ReadSettings(None if reader == "auto" else reader, columns, strict)
 
 
 @contextlib.contextmanager
-def reported(path: Path | None) -> Iterator[Report]:
+def _reported(path: Path | None) -> Iterator[Report]:
     """Give the report of a build; write it to `path` at the end, also after an error.
 
     Raises:
         UsageError: the folder of `path` does not exist.
     """
-    from bioretrieval_tui.index.report import Report
-    from bioretrieval_tui.paths import save_file
-
     report = Report()
     if path is not None and not path.absolute().parent.is_dir():
         raise UsageError(f"the folder of the report {path} is not there", remedy="create it first")
@@ -145,7 +128,7 @@ def reported(path: Path | None) -> Iterator[Report]:
                 tell(error.line())
 
 
-def tell_outcome(done: str, outcome: BuildOutcome) -> None:
+def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
     """Report rejections, the number of documents now, and the duration."""
     manifest, report = outcome.manifest, outcome.report
     for rejected in report.rejections[:_LISTED]:
@@ -163,61 +146,28 @@ def tell_outcome(done: str, outcome: BuildOutcome) -> None:
         speed = f", {rate(manifest.docs_per_second)} documents/s on {manifest.device}"
     if report.encoded != manifest.documents:
         counted = f" ({report.encoded:,} of them encoded now)"
-    tell(
-        f"{done} {manifest.name}: {manifest.documents:,} documents{counted}"
-        f" in {duration(manifest.seconds)}{speed}"
-    )
+    took = f"in {duration(manifest.seconds)}{speed}"
+    tell(f"{done} {manifest.name}: {manifest.documents:,} documents{counted} {took}")
     if report.kept != report.read or report.deleted or report.without_abstract:
         tell(report.line())
-
-
-def settings_of(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
-    """Parse `--format`, `--map` and `--strict`. Raises UsageError for an invalid mapping."""
-    from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
-
-    columns: dict[str, str] = {}
-    for part in (mapping or "").split(","):
-        if not part.strip():
-            continue
-        field, equals, column = part.partition("=")
-        if not (field.strip() and equals and column.strip()):
-            raise UsageError(
-                f"--map does not understand {part.strip()!r}",
-                remedy="write --map title=Title,text=Abstract,id=PMID",
-            )
-        columns[field.strip()] = column.strip()
-    return ReadSettings(None if reader == "auto" else reader, ReadOptions(columns), strict)
 
 
 @index.command()
 @name_argument
 @files_argument
-@model_option(
-    "--model",
-    help_="Encode with this model (catalogue id, hub id or folder); default: the embedded one.",
+@options.model(
+    "--model", "Encode with this model (catalogue id, hub id or folder); default: the embedded one."
 )
-@download_option
-@device_option
-@reading_options
-@click.option(
+@options.download
+@options.device
+@option(
     "--ids",
+    "What the documents' ids are, so that hits link to their pages.",
     type=click.Choice(["pmid"]),
-    help="What the documents' ids are, so that hits link to their pages.",
 )
-@progress_options
+@_filling_options
 def build(
-    name: str,
-    files: Sequence[Path],
-    model: str | None,
-    download: bool,
-    device: str,
-    reader: str,
-    mapping: str | None,
-    strict: bool,
-    report: Path | None,
-    ids: Literal["pmid"] | None,
-    quiet: bool,
-    progress: str,
+    name: str, files: tuple[str, ...], model: str | None, ids: Literal["pmid"] | None, **how: Any
 ) -> None:
     """Build the index NAME over corpus files.
 
@@ -231,116 +181,54 @@ def build(
     bioretrieval-tui index build scifact datasets/scifact
     bioretrieval-tui index build notes export.csv --map title=Title,text=Abstract,id=PMID
     """
-    from bioretrieval_tui.cli.model_choice import chosen_model, fetch_missing
-    from bioretrieval_tui.encoding.device import check_name
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
-
-    check_name(device)
-    settings = settings_of(reader, mapping, strict)
-    hub, recipe = chosen_model(model or MODEL_ID)
-    from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
-    from bioretrieval_tui.index.build import build_index
-
-    with narrated(quiet, progress) as reporter, reported(report) as counts:
-        if hub != MODEL_ID:
-            fetch_missing(hub, recipe, reporter, download=download)
-        outcome = build_index(
-            name,
-            [str(path) for path in files],
-            lambda: load_encoder(hub, recipe, device=device, reporter=reporter),
-            settings=settings,
-            reporter=reporter,
-            ids=ids,
-            report=counts,
-        )
-        prepare_query_encoder(hub, recipe, reporter=reporter)
-    if not quiet:
-        tell_outcome("built", outcome)
+    hub, recipe = (None, None) if model is None else chosen_model(model)
+    _fill("built", BuildJob(name, files, hub, recipe, ids=ids), **how)
 
 
 @index.command()
 @name_argument
 @files_argument
-@device_option
-@reading_options
-@progress_options
-def add(
-    name: str,
-    files: Sequence[Path],
-    device: str,
-    reader: str,
-    mapping: str | None,
-    strict: bool,
-    report: Path | None,
-    quiet: bool,
-    progress: str,
-) -> None:
+@options.device
+@_filling_options
+def add(name: str, files: tuple[str, ...], **how: Any) -> None:
     """Add corpus files to the index NAME.
 
     New records are added, changed ones replace those with the same id, and deletions that a file
     lists are carried out. Only new and changed records are encoded. The index stays in use as it
     was until the addition is complete.
     """
-    from bioretrieval_tui.encoding.device import check_name
-
-    check_name(device)
-    settings = settings_of(reader, mapping, strict)
-    from bioretrieval_tui.index.build import add_to_index, encoder_factory_of
-
-    with narrated(quiet, progress) as reporter, reported(report) as counts:
-        outcome = add_to_index(
-            name,
-            [str(path) for path in files],
-            encoder_factory_of(device, reporter),
-            settings=settings,
-            reporter=reporter,
-            report=counts,
-        )
-    if not quiet:
-        tell_outcome("extended", outcome)
+    _fill("extended", AddJob(name, files), **how)
 
 
 @index.command("import-vectors")
 @name_argument
-@click.option(
-    "--vectors",
+@option(
+    "--vectors FILE",
+    "Matrix of vectors (.npy), a row a document; repeatable, for several parts.",
     multiple=True,
     required=True,
-    metavar="FILE",
-    type=PATH,
-    help="Matrix of vectors (.npy), a row a document; repeatable, for several parts.",
 )
-@click.option(
-    "--ids",
-    "rows",
+@option(
+    "--ids FILE",
+    "Ids of the rows, as a JSON list or one a line; one file for each --vectors.",
     multiple=True,
     required=True,
-    metavar="FILE",
-    type=PATH,
-    help="Ids of the rows, as a JSON list or one a line; one file for each --vectors.",
 )
-@click.option(
-    "--documents",
+@option(
+    "--documents FILE",
+    "The documents, in any format that `index build` reads.",
     multiple=True,
     required=True,
-    metavar="FILE",
-    help="The documents, in any format that `index build` reads.",
 )
-@model_option("--model", required=True, help_="Model of the catalogue that made the vectors.")
-@reading_options
-@progress_options
+@options.model("--model", "Model of the catalogue that made the vectors.", required=True)
+@_filling_options
 def import_vectors(
     name: str,
-    vectors: Sequence[Path],
-    rows: Sequence[Path],
-    documents: Sequence[str],
+    vectors: tuple[str, ...],
+    ids: tuple[str, ...],
+    documents: tuple[str, ...],
     model: str,
-    reader: str,
-    mapping: str | None,
-    strict: bool,
-    report: Path | None,
-    quiet: bool,
-    progress: str,
+    **how: Any,
 ) -> None:
     """Build the index NAME from published vectors.
 
@@ -350,32 +238,51 @@ def import_vectors(
     bioretrieval-tui index import-vectors pubmed36 --model medcpt \\
       --vectors embeds_chunk_36.npy --ids pmids_chunk_36.json --documents pubmed_chunk_36.json
     """
-    from bioretrieval_tui.cli.model_choice import model_of_catalogue
-    from bioretrieval_tui.index import importing
+    _fill("imported", ImportJob(name, vectors, ids, documents, *model_of_catalogue(model)), **how)
 
-    settings = settings_of(reader, mapping, strict)
-    hub, recipe, dimension = model_of_catalogue(model)
-    with narrated(quiet, progress) as reporter, reported(report) as counts:
-        outcome = importing.import_vectors(
-            name,
-            vectors,
-            rows,
-            documents,
-            hub,
-            recipe,
-            dimension=dimension,
-            settings=settings,
-            reporter=reporter,
-            report=counts,
-        )
-    if not quiet:
-        tell_outcome("imported", outcome)
+
+# Indexes that exist ---------------------------------------------------------------------------
+
+
+@index.command("list")
+@options.format_
+def list_(format_: Format) -> None:
+    """List the indexes of this machine."""
+    found = registry.list_indexes()
+    put_sheet(index_sheet(found), format_)
+    if not found:
+        tell("there is no index yet; create one: bioretrieval-tui index build NAME FILE...")
 
 
 @index.command()
 @name_argument
-@progress_options
-@format_option(without=("bibtex",))
+@options.format_
+def info(name: str, format_: Format) -> None:
+    """Show one index, after comparing each of its files with its checksum."""
+    found = registry.info(name)
+    if format_ == "json":
+        put_object(asdict(found))
+    elif format_ in ("table", "markdown"):
+        put_sheet(facts_sheet(index_page(found)), format_)
+    else:
+        put_sheet(index_sheet([found]), format_)
+
+
+@index.command()
+@name_argument
+@option("--yes", "Do not ask for confirmation.")
+def remove(name: str, yes: bool) -> None:
+    """Remove an index. Its source files stay."""
+    if not yes and name in registry.index_names():
+        question, declined = f"Remove the index {name}?", f"the index {name} stays"
+        confirm(question, what=f" removing {name}", declined=declined)
+    tell(f"removed {name}, {size(registry.remove_index(name))}")
+
+
+@index.command()
+@name_argument
+@options.progress
+@options.format_
 def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
     """Check every part of the index NAME, with a remedy for each fault.
 
@@ -383,23 +290,19 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
     The exit code is 1 if there is a fault.
     """
     from bioretrieval_tui.index.verify import verify_index
-    from bioretrieval_tui.render.sheet import Column, Sheet
 
     with narrated(quiet, progress) as reporter:
-        found = verify_index(name, reporter)
+        checks = verify_index(name, reporter).checks
     columns = (
         Column("what", "part", min_width=9),
         Column("ok", "state", min_width=5),
         Column("found", "found", weight=3),
         Column("remedy", "remedy", weight=2),
     )
-    rows = tuple(
-        (check.what, "ok" if check.ok else "fault", check.found, check.remedy)
-        for check in found.checks
-    )
-    put_sheet(Sheet(f"Index {name}", columns, rows, tuple(map(asdict, found.checks))), format_)
-    if not found.ok:
-        faults = [check for check in found.checks if not check.ok]
+    rows = tuple((one.what, "ok" if one.ok else "fault", one.found, one.remedy) for one in checks)
+    put_sheet(Sheet(f"Index {name}", columns, rows, tuple(map(asdict, checks))), format_)
+    faults = [check for check in checks if not check.ok]
+    if faults:
         first = f"{faults[0].what}: {faults[0].found}"
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise BioRetrievalError(f"index {name}: {first}{more}", remedy=faults[0].remedy)
@@ -407,7 +310,7 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
 
 @index.command()
 @name_argument
-@progress_options
+@options.progress
 def compact(name: str, quiet: bool, progress: str) -> None:
     """Rewrite the index NAME without replaced and deleted documents.
 
@@ -415,15 +318,11 @@ def compact(name: str, quiet: bool, progress: str) -> None:
     in which only they are damaged.
     """
     from bioretrieval_tui.index.build import compact_index
-    from bioretrieval_tui.index.registry import glance
 
-    before = glance(name).bytes
+    before = registry.glance(name).bytes
     with narrated(quiet, progress) as reporter:
-        outcome = compact_index(name, reporter=reporter)
+        manifest = compact_index(name, reporter=reporter).manifest
     if not quiet:
-        after = glance(name).bytes
-        manifest = outcome.manifest
-        tell(
-            f"compacted {name}: {manifest.documents:,} documents in"
-            f" {duration(manifest.seconds)}, {size(before)} before, {size(after)} now"
-        )
+        took = f"{manifest.documents:,} documents in {duration(manifest.seconds)}"
+        sizes = f"{size(before)} before, {size(registry.glance(name).bytes)} now"
+        tell(f"compacted {name}: {took}, {sizes}")

@@ -1,37 +1,38 @@
-"""The catalogue for verbs: loading it, resolving kinds and ids, completing arguments."""
+"""What verbs look up: the catalogue, kinds, entries, models with their files, and services."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.cli.narration import tell
-from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
+from bioretrieval_tui.catalog.catalogue import Catalogue, EntryT, kind_of, kind_of_section
+from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.models import SECTIONS, Model
+from bioretrieval_tui.cli.options import KINDS, RERANKER
+from bioretrieval_tui.cli.streams import asked, can_confirm, tell
+from bioretrieval_tui.errors import ModelError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from typing import TypeVar
-
-    import click
-
-    from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.catalog.models import Entry
-
-    Kind = TypeVar("Kind", bound=Entry)
-
-KINDS = ("papers", "models", "datasets", "benchmarks", "recipes", "timeline", "path")
-"""Values of KIND: the sections of the catalogue."""
+    from bioretrieval_tui.catalog.models import Encoding
+    from bioretrieval_tui.online.http import HttpClient
+    from bioretrieval_tui.progress import Reporter
 
 _ALSO = {
-    "paper": "papers",
-    "model": "models",
-    "dataset": "datasets",
-    "benchmark": "benchmarks",
-    "recipe": "recipes",
-    "milestone": "timeline",
-    "milestones": "timeline",
-    "evolution": "timeline",
-    "step": "path",
-    "steps": "path",
-}
+    "paper": "papers", "model": "models", "dataset": "datasets", "benchmark": "benchmarks",
+    "recipe": "recipes", "milestone": "timeline", "milestones": "timeline",
+    "evolution": "timeline", "step": "path", "steps": "path",
+}  # fmt: skip
+
+
+def http_client() -> HttpClient:
+    """Open the HTTP client.
+
+    Raises:
+        OfflineError: the network is not allowed.
+    """
+    from bioretrieval_tui.online.http import HttpClient
+
+    return HttpClient()
 
 
 def catalogue() -> Catalogue:
@@ -40,8 +41,6 @@ def catalogue() -> Catalogue:
     Raises:
         CatalogueError, NotFoundError: it cannot be loaded.
     """
-    from bioretrieval_tui.catalog.compiled import load
-
     loaded = load()
     for problem in loaded.problems:
         tell(problem)
@@ -55,31 +54,24 @@ def kind_section(word: str) -> str:
         UsageError: there is no such kind; the nearest is named.
     """
     wanted = word.strip().casefold()
-    if wanted in KINDS:
-        return wanted
-    if wanted in _ALSO:
-        return _ALSO[wanted]
+    if wanted in KINDS or wanted in _ALSO:
+        return _ALSO.get(wanted, wanted)
     import difflib
 
     near = difflib.get_close_matches(wanted, [*KINDS, *_ALSO], n=1, cutoff=0.5)
+    kinds = f"kinds: {', '.join(KINDS)}; to filter: list -w WORDS"
     raise UsageError(
-        f"there is no kind '{word}'",
-        remedy=f"did you mean {near[0]}?"
-        if near
-        else f"kinds: {', '.join(KINDS)}; to filter: list -w WORDS",
+        f"there is no kind '{word}'", remedy=f"did you mean {near[0]}?" if near else kinds
     )
 
 
-def entry_of_type(catalogue: Catalogue, identifier: str, kind: type[Kind]) -> Kind:
+def entry_of_type(found: Catalogue, identifier: str, kind: type[EntryT]) -> EntryT:
     """Return the entry of that id, which must be of that type.
 
     Raises:
         NotFoundError: there is no such entry, or it is of another kind.
     """
-    from bioretrieval_tui.catalog.catalogue import kind_of, kind_of_section
-    from bioretrieval_tui.catalog.models import SECTIONS
-
-    entry = catalogue.by_id.get(identifier) or catalogue.by_id.get(identifier.casefold())
+    entry = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
     if isinstance(entry, kind):
         return entry
     section = next(name for name, other in SECTIONS.items() if other is kind)
@@ -89,62 +81,87 @@ def entry_of_type(catalogue: Catalogue, identifier: str, kind: type[Kind]) -> Ki
             f"'{entry.id}' is a {kind_of(entry)}, not a {singular}",
             remedy=f"see: bioretrieval-tui show {entry.id}",
         )
-    near = [i for i in catalogue.nearest(identifier, 40) if isinstance(catalogue.by_id[i], kind)]
-    raise NotFoundError(
-        f"no {singular} has the id '{identifier}'",
-        remedy=f"nearest: {', '.join(near[:3])}"
-        if near
-        else f"see: bioretrieval-tui list {section}",
-    )
+    near = [one for one in found.nearest(identifier, 40) if isinstance(found.by_id[one], kind)]
+    listed = f"nearest: {', '.join(near[:3])}" if near else f"see: bioretrieval-tui list {section}"
+    raise NotFoundError(f"no {singular} has the id '{identifier}'", remedy=listed)
 
 
-# Completion -----------------------------------------------------------------------------------
+# Models ---------------------------------------------------------------------------------------
 
 
-def complete_kind(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Complete names of kinds."""
-    return [kind for kind in KINDS if kind.startswith(begun)]
+def chosen_model(model: str) -> tuple[str, Encoding | None]:
+    """Hub id or folder, and recipe, of a model given by catalogue id, hub id or folder.
+
+    The recipe is None for a folder and for the embedded model, which has its own.
+
+    Raises:
+        NotFoundError: there is no such model. ModelError: its recipe is not known.
+    """
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+
+    if model == MODEL_ID:
+        return MODEL_ID, None
+    found = catalogue()
+    entry = found.model_of_hub(model)
+    if entry is None and model not in found.by_id and Path(model).expanduser().is_dir():
+        return model, None
+    entry = entry or entry_of_type(found, model, Model)
+    return (MODEL_ID, None) if MODEL_ID in entry.hub else _hub_and_recipe(entry)
 
 
-def complete_id(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Complete ids of entries."""
-    return _ids(begun)
+def chosen_reranker(name: str, *, lenient: bool = False) -> tuple[str, Encoding | None]:
+    """Hub id or folder, and recipe, of a cross-encoder.
+
+    Raises UsageError for another model; lenient: only for the embedded one, since loading checks.
+    """
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+
+    model, recipe = chosen_model(name)
+    other = not lenient and recipe is not None and recipe.type != "cross-encoder"
+    if model == MODEL_ID or other:
+        raise UsageError(f"{name} is not a cross-encoder", remedy=f"use {RERANKER}")
+    return model, recipe
 
 
-def complete_model(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Complete ids of models."""
-    return _ids(begun, "models")
+def model_of_catalogue(model: str) -> tuple[str, Encoding, int | None]:
+    """Hub id, recipe and dimension of a catalogue model given by its id or hub id.
+
+    Raises:
+        NotFoundError: there is no such model. ModelError: its recipe or its files are not known.
+    """
+    found = catalogue()
+    entry = found.model_of_hub(model) or entry_of_type(found, model, Model)
+    return *_hub_and_recipe(entry), entry.dimension
 
 
-def complete_benchmark(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Complete ids of benchmarks."""
-    return _ids(begun, "benchmarks")
+def _hub_and_recipe(entry: Model) -> tuple[str, Encoding]:
+    if entry.encoding is None or entry.weights is None:
+        unknown = f"the location of '{entry.id}'" if entry.encoding else f"how '{entry.id}' encodes"
+        raise ModelError(
+            f"{unknown} is not known", remedy="add its encoding, with `model`, in an overlay"
+        )
+    return entry.weights, entry.encoding
 
 
-def complete_field(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Complete names of fields."""
-    from bioretrieval_tui.catalog.fields import TABLE
+def fetch_missing(
+    model: str, recipe: Encoding | None, reporter: Reporter, *, download: bool
+) -> None:
+    """Download what `model` needs and this machine lacks, if the user agrees.
 
-    return [row.name for row in TABLE.rows if row.type and row.name.startswith(begun)]
+    Each model is announced in one line first: files, size, licence, and whether it is gated.
+    download: the user has agreed already; otherwise a question is put on a terminal. Without an
+    answer nothing is downloaded and the network is not used.
 
+    Raises:
+        ModelError: it cannot be downloaded, or the user declined.
+    """
+    from bioretrieval_tui.encoding.model_files import fetch_model, missing_models, plan_download
 
-def complete_index(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Complete names of indexes."""
-    from bioretrieval_tui.index.registry import index_names
-
-    try:
-        return [name for name in index_names() if name.startswith(begun)]
-    except BioRetrievalError:
-        return []
-
-
-def _ids(begun: str, section: str | None = None) -> list[str]:
-    """Ids with that beginning; none if the catalogue is broken."""
-    from bioretrieval_tui.catalog.compiled import load
-
-    try:
-        found = load().catalogue
-    except BioRetrievalError:
-        return []
-    entries = found.entries if section is None else found.section(section)
-    return [entry.id for entry in entries if entry.id.startswith(begun)]
+    if not (download or can_confirm()):
+        return
+    for name in missing_models(model, recipe):
+        plan = plan_download(name)
+        tell(plan.line())
+        if not download and not asked("Fetch it?"):
+            raise ModelError(f"{name} is not on this machine", remedy="add --download to fetch it")
+        fetch_model(plan, reporter)

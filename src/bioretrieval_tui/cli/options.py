@@ -1,123 +1,198 @@
-"""Arguments and options that several verbs share, and the HTTP client of the verbs."""
+"""Arguments and options that several verbs share, and the completion of their values."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from bioretrieval_tui.cli.lookups import complete_index, complete_model
-from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.online.http import HttpClient
+    from bioretrieval_tui.render.formats import Format
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 class Option(Protocol):
-    """A decorator that adds an option to a command."""
+    """A decorator that adds parameters to a command."""
 
     def __call__(self, command: Command, /) -> Command:
-        """Add it."""
+        """Add them."""
 
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
 POSITIVE = click.IntRange(min=1)
+KINDS = ("papers", "models", "datasets", "benchmarks", "recipes", "timeline", "path")
+"""Values of KIND: the sections of the catalogue."""
 RERANKER = "medcpt-cross-encoder"
+"""The default cross-encoder."""
 
 
-def options(*given: Option) -> Option:
+def option(spec: str, help_: str, *, name: str | None = None, **more: Any) -> Option:
+    """An option from its names and the word for its value, as in `-n --limit LIMIT`.
+
+    Without such a word or a type it is a flag. name: of the parameter, where it differs from the
+    option's; more: for click. The help shows the default that is given.
+    """
+    words = spec.split()
+    names = [word for word in words if word.startswith("-")]
+    metavar = None if words[-1] in names else words[-1]
+    found: dict[str, Any] = {"show_default": "default" in more, "metavar": metavar, **more}
+    if metavar is None and "type" not in more:
+        found["is_flag"] = True
+    return click.option(*names, *([name] if name else []), help=help_, **found)
+
+
+def together(*given: Option) -> Option:
     """Combine options into one decorator, in the order of the help."""
 
     def decorate(command: Command) -> Command:
-        for option in reversed(given):
-            command = option(command)
+        for one in reversed(given):
+            command = one(command)
         return command
 
     return decorate
 
 
-def flag(*names: str, help_: str) -> Option:
-    """An option without a value."""
-    return click.option(*names, is_flag=True, help=help_)
+# Completion -----------------------------------------------------------------------------------
 
 
-def index_option(*names: str, help_: str) -> Option:
-    """An option that takes the name of an index."""
-    return click.option(*names, metavar="NAME", shell_complete=complete_index, help=help_)
+def completes(names: Callable[[], Iterable[str]]) -> Completer:
+    """Complete a value to those of `names` that begin like it; to none if they cannot be read."""
+
+    def completed(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+        try:
+            return [name for name in names() if name.startswith(begun)]
+        except BioRetrievalError:
+            return []
+
+    return completed
 
 
-def model_option(*names: str, help_: str, **more: Any) -> Option:
-    """An option that takes a model: a catalogue id, a hub id or a folder."""
-    return click.option(*names, metavar="ID", shell_complete=complete_model, help=help_, **more)
+def _ids(section: str | None = None) -> Iterator[str]:
+    from bioretrieval_tui.catalog.compiled import load
+
+    found = load().catalogue
+    entries = found.entries if section is None else found.section(section)
+    return (entry.id for entry in entries)
 
 
-def default_option(*names: str, default: Any, help_: str, **more: Any) -> Option:
-    """An option with a default that the help shows."""
-    return click.option(*names, default=default, show_default=True, help=help_, **more)
+def _fields() -> Iterator[str]:
+    from bioretrieval_tui.catalog.fields import TABLE
+
+    return (row.name for row in TABLE.rows if row.type)
 
 
-def device_choice(help_: str) -> Option:
-    """`--device`."""
-    return default_option("--device", default="auto", metavar="DEVICE", help_=help_)
+def _indexes() -> Iterable[str]:
+    from bioretrieval_tui.index.registry import index_names
+
+    return index_names()
 
 
-device_option = device_choice("auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.")
-download_option = flag("--download", help_="Download a missing model; shows its licence.")
-offline_option = flag("--offline", help_="Do not use the network.")
-quiet_option = flag("-q", "--quiet", help_="Write no progress to stderr.")
-progress_options = options(
-    quiet_option,
-    default_option(
-        "--progress",
-        type=click.Choice(["auto", "json"]),
-        default="auto",
-        help_="Format of progress on stderr; json is one object a line.",
-    ),
-)
-reranker_option = model_option(
-    "--reranker", default=RERANKER, show_default=True, help_="Model for --rerank."
-)
+complete_kind = completes(lambda: KINDS)
+complete_id = completes(_ids)
+complete_model = completes(partial(_ids, "models"))
+complete_benchmark = completes(partial(_ids, "benchmarks"))
+complete_field = completes(_fields)
+complete_index = completes(_indexes)
 
 
-def day_of(text: str) -> date:
-    """Parse a day. Raises UsageError."""
+# Shared options -------------------------------------------------------------------------------
+
+
+def _offline(_: click.Context, __: click.Parameter, given: bool) -> None:
+    if given:
+        os.environ["BIORETRIEVAL_OFFLINE"] = "1"
+
+
+def _device(_: click.Context, __: click.Parameter, name: str) -> str:
+    from bioretrieval_tui.encoding.device import check_name
+
+    return check_name(name)
+
+
+def _day(_: click.Context, __: click.Parameter, text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text)
+        return None if text is None else date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"'{text}' is not a date", remedy="write it as 2026-01-31") from error
 
 
-def can_confirm() -> bool:
-    """Whether a question on stderr can be answered on stdin."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+def index(spec: str, help_: str, **more: Any) -> Option:
+    """An option that takes the name of an index."""
+    return option(f"{spec} NAME", help_, shell_complete=complete_index, **more)
 
 
-def keep_offline() -> None:
-    """Forbid the network in this process, as `--offline` does."""
-    from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE
-
-    os.environ[OFFLINE_VARIABLE] = "1"
+def model(spec: str, help_: str, **more: Any) -> Option:
+    """An option that takes a model: a catalogue id, a hub id or a folder."""
+    return option(f"{spec} ID", help_, shell_complete=complete_model, **more)
 
 
-@contextlib.contextmanager
-def opened(offline: bool) -> Iterator[HttpClient]:
-    """Open the HTTP client.
+def device_for(help_: str) -> Option:
+    """`--device`, checked."""
+    return option("--device DEVICE", help_, default="auto", callback=_device)
 
-    Raises:
-        OfflineError: the network is not allowed, by `offline` or by the environment.
+
+def since(help_: str) -> Option:
+    """`--since`, a day."""
+    return option("--since DATE", help_, callback=_day)
+
+
+device = device_for("auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.")
+download = option("--download", "Download a missing model; shows its licence.")
+offline = option("--offline", "Do not use the network.", callback=_offline, expose_value=False)
+quiet = option("-q --quiet", "Write no progress to stderr.")
+progress = together(
+    quiet,
+    option(
+        "--progress",
+        "Format of progress on stderr; json is one object a line.",
+        type=click.Choice(["auto", "json"]),
+        default="auto",
+    ),
+)
+reranker = model("--reranker", "Model for --rerank.", default=RERANKER)
+
+
+def _format(*without: str) -> Option:
+    """`-f FORMAT`, passed to the command as `format_`; without: formats that the verb lacks.
+
+    Raises (when parsed):
+        UsageError: the format does not exist, or not for this verb.
     """
-    from bioretrieval_tui.online.http import HttpClient
 
-    if offline:
-        keep_offline()
-    with HttpClient() as client:
-        yield client
+    def resolved(_: click.Context, __: click.Parameter, name: str | None) -> Format:
+        from bioretrieval_tui.render.formats import FORMATS, resolve
+
+        found = resolve(name, terminal=sys.stdout.isatty())
+        if found in without:
+            offered = ", ".join(known for known in FORMATS if known not in without)
+            raise UsageError(f"this cannot be written as {found}", remedy=f"formats: {offered}")
+        return found
+
+    def names() -> list[str]:
+        from bioretrieval_tui.render.formats import ALIASES, FORMATS
+
+        return [name for name in (*FORMATS, *ALIASES) if name not in without]
+
+    return option(
+        "-f --format FORMAT",
+        "table (default on a terminal), markdown (default in a pipe; or md), json, jsonl,"
+        f" csv{'' if 'bibtex' in without else ', bibtex'}.",
+        name="format_",
+        callback=resolved,
+        shell_complete=completes(names),
+    )
+
+
+format_ = _format("bibtex")
+cited_format = _format()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM
-from bioretrieval_tui.cli.printing import format_option, put, put_sheet
+from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM, options
+from bioretrieval_tui.cli.streams import put, put_sheet
 from bioretrieval_tui.errors import BioRetrievalError
 
 if TYPE_CHECKING:
@@ -18,16 +17,23 @@ if TYPE_CHECKING:
 
     from bioretrieval_tui.render.formats import Format
 
+DEFAULT = "default"
+SHELLS = {
+    "bash": 'Put this into ~/.bashrc:  eval "$(bioretrieval-tui completion bash)"',
+    "zsh": 'Put this into ~/.zshrc, after compinit:  eval "$(bioretrieval-tui completion zsh)"',
+    "fish": "Run once:  bioretrieval-tui completion fish"
+    " > ~/.config/fish/completions/bioretrieval-tui.fish",
+}
+"""How the script of a shell is installed."""
+
 
 @click.command()
-@format_option(without=("bibtex",))
+@options.format_
 def keys(format_: Format) -> None:
     """List the keys of the app."""
     from bioretrieval_tui.actions import ACTIONS, SCOPES, shown_key
     from bioretrieval_tui.render.sheet import Column, Sheet
 
-    listed = [action for scope in SCOPES for action in ACTIONS if action.scope == scope]
-    shown = [[shown_key(key) for key in action.keys] for action in listed]
     columns = (
         Column("id", "id", data_only=True),
         Column("scope", "where", min_width=10),
@@ -35,31 +41,18 @@ def keys(format_: Format) -> None:
         Column("action", "action", min_width=12),
         Column("help", "what it does", weight=4, min_width=20),
     )
-    rows = tuple(
-        (action.id, SCOPES[action.scope], " ".join(names), action.label, action.help)
-        for action, names in zip(listed, shown, strict=True)
-    )
-    records = tuple(
-        {"id": one.id, "scope": one.scope, "keys": names, "action": one.label, "help": one.help}
-        for one, names in zip(listed, shown, strict=True)
-    )
+    rows, records = [], []
+    for one in (action for scope in SCOPES for action in ACTIONS if action.scope == scope):
+        names = [shown_key(key) for key in one.keys]
+        rows.append((one.id, SCOPES[one.scope], " ".join(names), one.label, one.help))
+        records.append(
+            {"id": one.id, "scope": one.scope, "keys": names, "action": one.label, "help": one.help}
+        )
     put_sheet(Sheet("Keys", columns, rows, records), format_)
 
 
-DEFAULT = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A folder or value, and its origin: a variable, the app, or the default."""
-
-    name: str
-    value: str
-    origin: str
-
-
 @click.command()
-@format_option(without=("bibtex",))
+@options.format_
 def config(format_: Format) -> None:
     """Show the folders and settings in use.
 
@@ -72,28 +65,28 @@ def config(format_: Format) -> None:
         Column("value", "value", weight=5, min_width=20),
         Column("origin", "set by", weight=2, min_width=8),
     )
-    found = [asdict(one) for one in settings()]
+    found = [dict(zip(("name", "value", "origin"), one, strict=True)) for one in settings()]
     put_sheet(record_sheet("Configuration", columns, found), format_)
 
 
-def settings() -> Iterator[Setting]:
-    """Yield folders first, then values."""
+def settings() -> Iterator[tuple[str, str, str]]:
+    """Yield name, value and origin (a variable, the app, or the default); folders first."""
     from bioretrieval_tui.catalog.compiled import data_folder
     from bioretrieval_tui.paths import HOME_VARIABLE, places
+    from bioretrieval_tui.settings import SettingsStore
 
     where = places()
     moved = HOME_VARIABLE if os.environ.get(HOME_VARIABLE) else DEFAULT
-    for name, folder in (
-        ("config", where.config),
-        ("catalogue overlays", where.overlays),
-        ("data", where.data),
-        ("indexes", where.indexes),
-        ("cache", where.cache),
-        ("state", where.state),
-    ):
-        yield Setting(name, str(folder), moved)
-    yield Setting("catalogue", str(data_folder()), "the program")
-    yield _theme()
+    yield "config", str(where.config), moved
+    yield "catalogue overlays", str(where.overlays), moved
+    for name in ("data", "indexes", "cache", "state"):
+        yield name, str(getattr(where, name)), moved
+    yield "catalogue", str(data_folder()), "the program"
+    try:
+        theme = SettingsStore(where.data / "library.sqlite").setting("theme")
+        yield "theme", theme or "dark", "the app" if theme else DEFAULT
+    except BioRetrievalError as error:
+        yield "theme", error.message, "the app"
     yield _variable("BIORETRIEVAL_OFFLINE", "no network", "the network may be used")
     yield _sent("NCBI_API_KEY", "none: PubMed allows three requests a second", secret=True)
     yield _sent("BIORETRIEVAL_CONTACT", "none: services cannot write to you", secret=False)
@@ -102,49 +95,28 @@ def settings() -> Iterator[Setting]:
     yield _variable("COLUMNS", None, "as wide as the terminal")
 
 
-def _theme() -> Setting:
-    from bioretrieval_tui.paths import places
-    from bioretrieval_tui.settings import SettingsStore
-
-    try:
-        kept = SettingsStore(places().data / "library.sqlite").setting("theme")
-    except BioRetrievalError as error:
-        return Setting("theme", error.message, "the app")
-    return Setting("theme", kept or "dark", "the app" if kept else DEFAULT)
-
-
-def _sent(name: str, otherwise: str, *, secret: bool) -> Setting:
+def _sent(name: str, otherwise: str, *, secret: bool) -> tuple[str, str, str]:
     """A setting that is sent to services; a key is masked."""
     from bioretrieval_tui.online.services import masked, network_setting
 
     try:
         found = network_setting(name)
     except BioRetrievalError as error:
-        return Setting(name, error.message, "at fault")
+        return name, error.message, "at fault"
     if found is None:
-        return Setting(name, otherwise, DEFAULT)
-    return Setting(name, masked(found.value) if secret else found.value, found.origin)
+        return name, otherwise, DEFAULT
+    return name, masked(found.value) if secret else found.value, found.origin
 
 
-def _variable(name: str, meaning: str | None, otherwise: str) -> Setting:
+def _variable(name: str, meaning: str | None, otherwise: str) -> tuple[str, str, str]:
     value = os.environ.get(name)
     if not value or (name == "BIORETRIEVAL_OFFLINE" and value == "0"):
-        return Setting(name, otherwise, DEFAULT)
-    return Setting(name, meaning or value, name)
-
-
-SHELLS = ("bash", "zsh", "fish")
-
-HOW = {
-    "bash": 'Put this into ~/.bashrc:  eval "$(bioretrieval-tui completion bash)"',
-    "zsh": 'Put this into ~/.zshrc, after compinit:  eval "$(bioretrieval-tui completion zsh)"',
-    "fish": "Run once:  bioretrieval-tui completion fish"
-    " > ~/.config/fish/completions/bioretrieval-tui.fish",
-}
+        return name, otherwise, DEFAULT
+    return name, meaning or value, name
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=click.Choice(tuple(SHELLS)))
 def completion(shell: str) -> None:
     """Print a completion script for your shell.
 
@@ -153,7 +125,7 @@ def completion(shell: str) -> None:
     made = _completer(shell)
     # `source()` would start a bash to ask its version.
     script = made.source_template % made.source_vars()
-    put([f"# {HOW[shell]}\n", script.strip("\n") + "\n"])
+    put([f"# {SHELLS[shell]}\n", script.strip("\n") + "\n"])
 
 
 def answer(instruction: str) -> int:

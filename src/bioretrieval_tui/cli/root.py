@@ -6,8 +6,8 @@ The table below holds the help line of each verb, so that `--help` imports none 
 from __future__ import annotations
 
 import os
-import pkgutil
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
@@ -26,12 +26,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "similar": ("search:similar", "Find the documents most similar to a document."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Evaluate a model or an index on a benchmark in BEIR's layout."),
-    "fetch": (
-        "fetch_verbs:fetch",
-        "Fetch records by query or by ids, archives, benchmarks.",
-    ),
+    "fetch": ("literature:fetch", "Fetch records by query or by ids, archives, benchmarks."),
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
-    "watch": ("watch_verbs:watch", "Watch the literature, and read only what is new."),
+    "watch": ("literature:watch", "Watch the literature, and read only what is new."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
     "doctor": ("doctor:doctor", "Check this machine."),
     "config": ("program_verbs:config", "Show the folders and settings in use."),
@@ -46,7 +43,6 @@ class NamedGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb and the arguments after it."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             if ctx.resilient_parsing:
@@ -63,21 +59,19 @@ class NamedGroup(click.Group):
 
 
 class Root(NamedGroup):
-    """The verbs of the table."""
+    """The verbs of the table, each imported when it is called."""
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """The verbs in the order of the table."""
         return list(VERBS)
 
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = pkgutil.resolve_name(f"bioretrieval_tui.cli.{VERBS[cmd_name][0]}")
+        module, name = VERBS[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(f"bioretrieval_tui.cli.{module}"), name)
         return command
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the verbs with their lines, none imported."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
 
@@ -104,7 +98,8 @@ def call(words: Sequence[str]) -> int:
     """Run a verb with its arguments and return its exit code.
 
     Raises:
-        UsageError: the arguments are wrong. The errors of the verb.
+        UsageError: the arguments are wrong; it names the command whose help to read. The errors of
+            the verb.
     """
     try:
         with root.make_context(PROGRAM, list(words)) as context:
@@ -114,13 +109,8 @@ def call(words: Sequence[str]) -> int:
     except click.Abort as error:
         raise KeyboardInterrupt from error
     except click.ClickException as error:
-        raise _usage_error(error) from error
+        said = error.format_message().strip().rstrip(".")
+        context = getattr(error, "ctx", None) or click.Context(root, info_name=PROGRAM)
+        remedy = f"see {context.command_path} --help"
+        raise UsageError(said[:1].lower() + said[1:], remedy=remedy) from error
     return 0
-
-
-def _usage_error(error: click.ClickException) -> UsageError:
-    """Return click's error as a UsageError that names the command whose help to read."""
-    said = error.format_message().strip().rstrip(".")
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else PROGRAM
-    return UsageError(said[:1].lower() + said[1:], remedy=f"see {command} --help")

@@ -4,73 +4,61 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
-from bioretrieval_tui.cli.lookups import catalogue
-from bioretrieval_tui.cli.narration import narrated, tell
-from bioretrieval_tui.cli.options import (
-    POSITIVE,
-    default_option,
-    device_choice,
-    flag,
-    index_option,
-    options,
-    quiet_option,
-    reranker_option,
-)
-from bioretrieval_tui.cli.printing import format_option, put_sheet
+from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.lookups import catalogue, chosen_reranker, fetch_missing
+from bioretrieval_tui.cli.options import option
+from bioretrieval_tui.cli.streams import narrated, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.render.citation import Citation, hit_citations
+from bioretrieval_tui.render.hits import hit_sheet, mode_name
+from bioretrieval_tui.search import catalogue_index
+from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.progress import Reporter
-    from bioretrieval_tui.render.citation import Citation
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
-    from bioretrieval_tui.search.types import Explanation, Hit, SearchResult
 
-_shared = options(
-    index_option("-i", "--index", "name", help_="Index to search; default: the catalogue."),
-    default_option("-k", "count", type=POSITIVE, default=10, metavar="N", help_="Number of hits."),
-    click.option(
-        "-w",
-        "--where",
+_shared = options.together(
+    options.index("-i --index", "Index to search; default: the catalogue.", name="name"),
+    option("-k N", "Number of hits.", name="count", type=options.POSITIVE, default=10),
+    option(
+        "-w --where FILTER",
+        "Only documents that match, as in: year:2015.. mesh:asthma has:abstract",
         default="",
-        metavar="FILTER",
-        help="Only documents that match, as in: year:2015.. mesh:asthma has:abstract",
+        show_default=False,
     ),
-    device_choice("Where models run: auto, cpu, cuda, cuda:N or mps."),
-    quiet_option,
-    format_option(),
+    options.device_for("Where models run: auto, cpu, cuda, cuda:N or mps."),
+    options.quiet,
+    options.cited_format,
 )
 
 
 @click.command()
 @click.argument("query")
 @_shared
-@default_option(
-    "-m",
-    "--mode",
+@option(
+    "-m --mode MODE",
+    "hybrid (BM25 and dense), dense, or lexical (BM25, no model).",
     default="hybrid",
-    metavar="MODE",
-    help_="hybrid (BM25 and dense), dense, or lexical (BM25, no model).",
 )
-@default_option(
-    "-s",
-    "--sort",
-    "order",
+@option(
+    "-s --sort ORDER",
+    "relevance, or date: the newest of the top hits first.",
+    name="order",
     default="relevance",
-    metavar="ORDER",
-    help_="relevance, or date: the newest of the top hits first.",
 )
-@flag("--rerank", help_="Rerank the top hits with a cross-encoder.")
-@reranker_option
-@flag("--why", help_="Explain each hit: ranks, terms, nearest sentence.")
+@option("--rerank", "Rerank the top hits with a cross-encoder.")
+@options.reranker
+@option("--why", "Explain each hit: ranks, terms, nearest sentence.")
 def search(
     query: str,
     name: str | None,
@@ -94,14 +82,6 @@ def search(
     bioretrieval-tui search 'statins and memory' -i scifact -k 20 -f json
     bioretrieval-tui search 'IL-6 blockade' -i mine -w 'year:2019.. type:review' --why
     """
-    import msgspec
-
-    from bioretrieval_tui.cli.model_choice import chosen_reranker
-    from bioretrieval_tui.encoding.device import check_name
-    from bioretrieval_tui.render.hits import mode_name
-    from bioretrieval_tui.search.types import RERANKED, Query
-
-    check_name(device)
     dense = mode != "lexical"
     asked = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
     chosen = chosen_reranker(reranker) if rerank else None
@@ -110,12 +90,9 @@ def search(
         narrated(quiet) as reporter,
         _searched(name, device, reporter, model=dense, encodes=dense) as (engine, found, note),
     ):
-        answer = engine.search(
-            msgspec.structs.replace(asked, k=max(count, RERANKED) if chosen else count)
-        )
+        answer = engine.search(replace(asked, k=max(count, RERANKED)) if chosen else asked)
         hits: Sequence[Hit] = answer.hits
         if chosen is not None and hits:
-            from bioretrieval_tui.cli.model_choice import fetch_missing
             from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
             from bioretrieval_tui.search.engine import reranked
 
@@ -130,8 +107,8 @@ def search(
 @click.command()
 @click.argument("document", metavar="ID")
 @_shared
-@index_option(
-    "--into", help_="Index to search instead of the document's own; 'catalogue' is the catalogue."
+@options.index(
+    "--into", "Index to search instead of the document's own; 'catalogue' is the catalogue."
 )
 def similar(
     document: str,
@@ -152,9 +129,6 @@ def similar(
     bioretrieval-tui similar 4983 -i scifact
     bioretrieval-tui similar 4983 -i scifact --into catalogue
     """
-    from bioretrieval_tui.encoding.device import check_name
-
-    check_name(device)
     with (
         narrated(quiet) as reporter,
         _searched(name, device, reporter, model=False) as (engine, found, note),
@@ -180,13 +154,11 @@ def _searched(
 
     model: load the model of the index now; encodes: False if only BM25 is used.
     """
-    from bioretrieval_tui.index.layout import CATALOGUE
     from bioretrieval_tui.search.engine import SearchEngine
 
     found, note = None, None
     if name in (None, CATALOGUE):
         from bioretrieval_tui.encoding.encoder_registry import load_encoder
-        from bioretrieval_tui.search import catalogue_index
 
         found = catalogue()
         documents = catalogue_index.catalogue_documents(found)
@@ -197,19 +169,16 @@ def _searched(
             reporter,
         ).note
     engine = SearchEngine.open(name or CATALOGUE, device=device, reporter=reporter, ready=model)
-    try:
+    with contextlib.closing(engine):
         yield engine, found, note
-    finally:
-        engine.close()
 
 
 def _tell(
     how: str, engine: SearchEngine, answer: SearchResult, note: str | None, *, quiet: bool
 ) -> None:
     """Write notes; on a terminal also the index, its size, its model and the filtered count."""
-    for text in (note, answer.note):
-        if text:
-            tell(text)
+    for text in filter(None, (note, answer.note)):
+        tell(text)
     if not quiet and sys.stderr.isatty():
         manifest = engine.index.manifest
         kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"
@@ -223,8 +192,6 @@ def _put(
     found: Catalogue | None,
     format_: Format,
 ) -> None:
-    from bioretrieval_tui.render.hits import hit_citations, hit_sheet
-
     citations: tuple[Citation, ...] = ()
     if format_ == "bibtex":
         citations = hit_citations(hits, found)

@@ -6,22 +6,24 @@ import datetime
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from bioretrieval_tui.documents.document import Document, RecordFault
 
 MAX_ID_LENGTH = 512
+LISTS = ("authors", "language", "types", "mesh", "mesh_major", "keywords")
+"""Fields that are lists of texts."""
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
-_WORD_YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
+_YEAR = re.compile(r"(?<!\d)(?:1[4-9]|20|21)\d\d(?!\d)")
 _DATE = re.compile(
     r"(\d{4})(?:[ /.-]+([A-Za-z]{3,9}\.?|\d{1,2})(?:[ /.-]+(\d{1,2}))?)?[ /]*(?:T[\d:.Z+-]*)?"
 )
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _DATE_KEYS = ("date", "pubdate", "publication_date")
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
-_LETTER = re.compile(r"[^\W\d_]")
+_BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
 
 
 def sound(text: str) -> str:
@@ -60,30 +62,30 @@ def plain(text: str) -> str:
     return " ".join(sound(text).split())
 
 
-def whole_number(value: int, called: str) -> str:
-    """A whole number as text. Raises RecordFault if it is too long for Python."""
-    try:
-        return str(value)
-    except ValueError as error:  # thousands of digits
-        raise RecordFault(f"{called} is too long a number") from error
+def json_type(value: Any) -> str:
+    """The type of a JSON value, for messages."""
+    if value is None:
+        return "null"
+    kinds = {bool: "true or false", int: "a number", float: "a number", str: "a text"}
+    return kinds.get(type(value)) or ("a list" if isinstance(value, list) else "an object")
 
 
-def identifier(value: Any, called: str = "the id") -> str:
-    """`value` (text or a whole number) as the id of a document.
-
-    Raises:
-        RecordFault: it is neither, is empty, too long, or holds a NUL.
-    """
+def identifier(value: Any, called: str = "the id", *, as_written: bool = False) -> str:
+    """`value` (text or a whole number) as the id of a document, on one line unless `as_written`.
+    Raises RecordFault if it is neither, is empty, too long, or holds a NUL."""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = whole_number(value, called)
+        try:
+            value = str(value)
+        except ValueError as error:  # thousands of digits
+            raise RecordFault(f"{called} is too long a number") from error
     if not isinstance(value, str):
-        raise RecordFault(f"{called} is neither text nor a whole number")
+        raise RecordFault(f"{called} is {json_type(value)}, not text or a whole number")
     text = plain(value)
     if not text:
         raise RecordFault(f"{called} is empty")
-    if len(text) > MAX_ID_LENGTH:
+    if len(value if as_written else text) > MAX_ID_LENGTH:
         raise RecordFault(f"{called} is longer than {MAX_ID_LENGTH} characters")
-    return text
+    return value if as_written else text
 
 
 def made_identifier(*parts: str) -> str:
@@ -109,33 +111,37 @@ def dated(text: str) -> dict[str, Any]:
     """
     text = text.strip()
     match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text)
-    if match is None or not _YEAR.fullmatch(match[1]):
-        found = _YEAR.search(text)
-        return {} if found is None else {"year": int(found[1]), "date": found[1]}
-    year = int(match[1])
-    return {"year": year, "date": iso_date(year, match[2] or "", match[3] or "")}
+    date = iso_date(match[1], match[2] or "", match[3] or "") if match else ""
+    date = date or iso_date(text[:200])
+    return {"year": int(date[:4]), "date": date} if date else {}
 
 
-def iso_date(year: int, month: str = "", day: str = "") -> str:
-    """ISO 8601, as exact as the parts are usable; month as a number or an English name."""
+@lru_cache(maxsize=4096)
+def iso_date(year: str, month: str = "", day: str = "") -> str:
+    """ISO 8601, as exact as the parts are usable; empty without a year from 1400 to 2199, the first
+    within `year`; month as a number or an English name."""
+    found = _YEAR.search(year)
+    if found is None:
+        return ""
+    month = month.strip()
     if month.isdecimal() and month.isascii() and len(month) <= 2:
         number = int(month)
     else:
         name = month[:3].lower()
         number = _MONTHS.index(name) + 1 if name in _MONTHS else 0
     if not 1 <= number <= 12:
-        return f"{year:04}"
+        return found[0]
     try:
-        return datetime.date(year, number, int(day)).isoformat()
+        return datetime.date(int(found[0]), number, int(day)).isoformat()
     except ValueError:  # no day, or none that the month has
-        return f"{year:04}-{number:02}"
+        return f"{found[0]}-{number:02}"
 
 
 def document_year(metadata: Mapping[str, Any]) -> int | None:
     """The year of publication, from a year or the first year within a date; or None."""
     for text in _texts(metadata, "year", *_DATE_KEYS):
-        if found := _WORD_YEAR.search(text):
-            return int(found.group())
+        if found := _YEAR.search(text):
+            return int(found[0])
     return None
 
 
@@ -147,11 +153,8 @@ def document_date(metadata: Mapping[str, Any]) -> str | None:
     year = document_year(metadata)
     if year is None:
         return None
-    for text in _texts(metadata, *_DATE_KEYS):
-        found = str(dated(text).get("date", ""))
-        if found.startswith(str(year)):
-            return found
-    return str(year)
+    dates = (str(dated(text).get("date", "")) for text in _texts(metadata, *_DATE_KEYS))
+    return next((date for date in dates if date.startswith(str(year))), str(year))
 
 
 def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
@@ -159,26 +162,31 @@ def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
     return [str(v) for v in values if isinstance(v, int | str) and not isinstance(v, bool)]
 
 
+def initials(names: str) -> str:
+    """Initials as PubMed writes them: "Marylee J" is MJ, "Jean-Pierre" JP, "JP" stays."""
+    if names.isupper() and names.isalpha() and len(names) <= 3:
+        return names
+    words = [word for word in _BETWEEN_NAMES.split(names) if word[:1].isalpha()]
+    return "".join(word[0] for word in words if not word[0].islower()) or names[:1].upper()
+
+
 def short_name(name: str) -> str:
     """A person as "Family I", from "Family, Given M."; unchanged without a comma."""
-    family, comma, given = name.partition(",")
-    given = given.partition(",")[0]  # "Smith, John, Jr."
-    if not comma or not given.strip():
-        return name.strip().rstrip(",")
-    initials = [part[0] for part in re.split(r"[\s.\-]+", given) if _LETTER.match(part)]
-    if len(given.split()) == 1 and given.strip().isupper() and len(given.strip()) <= 3:
-        initials = list(given.strip())  # "Smith, JA" has initials already
-    return f"{family.strip()} {''.join(initials)}".strip()
+    family, _, given = name.partition(",")
+    given = given.partition(",")[0].strip()  # "Smith, John, Jr."
+    return f"{family.strip()} {initials(given)}" if given else name.strip().rstrip(",")
 
 
 def distinct(values: Iterable[str]) -> list[str]:
     """The values that are not empty, each once, in order."""
-    return list(dict.fromkeys(value for value in values if value))
+    return list(dict.fromkeys(filter(None, values)))
 
 
-def document(identity: str, title: str, text: str, metadata: Mapping[str, Any]) -> Document:
+def document(
+    identity: str, title: str, text: str, metadata: Mapping[str, Any], called: str = "the record"
+) -> Document:
     """Make a document, without empty metadata. Raises RecordFault without title and text."""
     if not title.strip() and not text.strip():
-        raise RecordFault("the record has neither a title nor an abstract")
+        raise RecordFault(f"{called} has neither a title nor an abstract")
     held = {name: value for name, value in metadata.items() if value not in (None, "", [])}
     return Document(identity, title, text, held)

@@ -8,12 +8,11 @@ may share one tick of the clock.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
-
-import msgspec
 
 from bioretrieval_tui.paths import places, write_atomically
 
@@ -23,17 +22,9 @@ _MOST_NOTES = 256
 """Checksums kept; the oldest are deleted."""
 
 
-class _ChecksumNote(msgspec.Struct, frozen=True):
-    path: str
-    size: int
-    inode: int
-    mtime_ns: int
-    ctime_ns: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path, stat: os.stat_result, sha256: str) -> Self:
-        return cls(str(path), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, sha256)
+def _state(path: Path) -> list[str | int]:
+    now = path.stat()
+    return [str(path), now.st_size, now.st_ino, now.st_mtime_ns, now.st_ctime_ns]
 
 
 def sha256_of(path: Path) -> str:
@@ -46,30 +37,20 @@ def remembered_sha256(path: Path) -> str:
     """Hex SHA-256 of a file, from the cache if the file has not changed. Raises OSError if the file
     cannot be read; faults of the cache only cost time."""
     path = path.absolute()
-    before = path.stat()
+    before = _state(path)
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
     file = places().cache / "checksums" / f"{name}.json"
-    try:
-        note = msgspec.json.decode(file.read_bytes(), type=_ChecksumNote)
-        if note == _ChecksumNote.of(path, before, note.sha256):
-            return note.sha256
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        pass
+    with suppress(OSError, ValueError, TypeError):
+        *kept, digest = json.loads(file.read_bytes())
+        if kept == before:
+            return str(digest)
     digest = sha256_of(path)
     after = path.stat()
-    note = _ChecksumNote.of(path, after, digest)
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
-    if settled and note == _ChecksumNote.of(path, before, digest):
-        _keep(file, note)
+    if settled and _state(path) == before:
+        with suppress(OSError, UnicodeEncodeError):  # then the next caller hashes again
+            write_atomically(file, json.dumps([*before, digest]).encode())
+            notes = sorted(file.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+            for old in notes[:-_MOST_NOTES]:
+                old.unlink(missing_ok=True)
     return digest
-
-
-def _keep(file: Path, note: _ChecksumNote) -> None:
-    try:
-        write_atomically(file, msgspec.json.encode(note))
-        notes = sorted(file.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-        for path in notes[:-_MOST_NOTES]:
-            path.unlink(missing_ok=True)
-    except (OSError, UnicodeEncodeError):
-        # The next caller hashes again.
-        return

@@ -6,23 +6,27 @@ from __future__ import annotations
 import glob
 import os
 import re
-import stat
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from bioretrieval_tui.documents.document import Item, Place, Rejected
-from bioretrieval_tui.documents.readers import (
-    europepmc_json,
-    jats,
-    json_corpora,
-    pubmed_xml,
-    tables,
-    tagged,
+from bioretrieval_tui.documents.document import (
+    Deleted,
+    Document,
+    Item,
+    Place,
+    Record,
+    RecordFault,
+    Rejected,
 )
+from bioretrieval_tui.documents.readers.jats import JATS
+from bioretrieval_tui.documents.readers.json_corpora import BEIR, EUROPEPMC, MEDCPT, MEDRAG
+from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
+from bioretrieval_tui.documents.readers.tables import CSV, PARQUET, TSV
+from bioretrieval_tui.documents.readers.tagged import MEDLINE, RIS, WOS
 from bioretrieval_tui.documents.source import (
     STDIN,
-    ReadOptions,
+    Format,
+    ReadSettings,
     SourceDamaged,
     SourceReader,
     reading_fault,
@@ -30,79 +34,19 @@ from bioretrieval_tui.documents.source import (
 )
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A corpus format.
-
-    name: for `--format`; label: for readers; suffixes: of file names, without `.gz`; recognises:
-    whether these first bytes (up to 64 kB, decompressed) are of this format, by content alone;
-    read: the items of a source, in file order, bounded in memory; may raise SourceDamaged where a
-    file breaks off, and CorpusError if it cannot be read at all.
-    """
-
-    name: str
-    label: str
-    suffixes: tuple[str, ...]
-    recognises: Callable[[bytes], bool]
-    read: Callable[[SourceReader, ReadOptions], Iterator[Item]]
-
-
-_LINES = (".jsonl", ".ndjson")
-_BEIR = Format("beir", "BEIR JSONL", _LINES, json_corpora.recognises_beir, json_corpora.read_beir)
-_MEDLINE = Format(
-    "medline",
-    "MEDLINE text and PubMed NBIB",
-    (".nbib", ".medline"),
-    tagged.recognises_medline,
-    tagged.read_medline,
-)
-_RIS = Format("ris", "RIS", (".ris",), tagged.recognises_ris, tagged.read_ris)
-_CSV = Format("csv", "CSV", (".csv",), tables.recognises_csv, tables.read_csv)
-_TSV = Format("tsv", "TSV", (".tsv", ".tab"), tables.recognises_tsv, tables.read_tsv)
-
-FORMATS: tuple[Format, ...] = (
-    Format("parquet", "Parquet", (".parquet",), tables.recognises_parquet, tables.read_parquet),
-    Format(
-        "pubmed-xml", "PubMed XML", (".xml",), pubmed_xml.recognises, pubmed_xml.read_pubmed_xml
-    ),
-    Format("jats", "JATS XML", (".nxml", ".xml"), jats.recognises, jats.read_jats),
-    Format(
-        "europepmc",
-        "Europe PMC results",
-        (".json", *_LINES),
-        europepmc_json.recognises,
-        europepmc_json.read_europepmc,
-    ),
-    Format(
-        "medcpt-chunk",
-        "MedCPT article chunk",
-        (".json",),
-        json_corpora.recognises_medcpt,
-        json_corpora.read_medcpt,
-    ),
-    _BEIR,
-    Format(
-        "medrag", "MedRAG chunks", _LINES, json_corpora.recognises_medrag, json_corpora.read_medrag
-    ),
-    _MEDLINE,
-    _RIS,
-    Format("wos", "Web of Science text", (".ciw",), tagged.recognises_wos, tagged.read_wos),
-    _CSV,
-    _TSV,
-)
+_LINED = (BEIR, MEDRAG, MEDLINE, RIS, WOS)
+_SURE: tuple[Format, ...] = (PARQUET, PUBMED_XML, JATS, EUROPEPMC, MEDCPT, *_LINED)
+_TABLES = (CSV, TSV)
+FORMATS = (*_SURE, *_TABLES)
 """All formats, in the order of detection: the most specific first."""
 
+_SUFFIXES = frozenset(suffix for format_ in FORMATS for suffix in format_.suffixes)
+# For formats of lines or fields the name decides, so that a file with broken first records is
+# still read: these are reported, and the others are kept.
+_BELIEVED = {suffix: one for one in (BEIR, MEDLINE, RIS, *_TABLES) for suffix in one.suffixes}
 _NULS = 50
 """A file with a NUL in every so many characters is binary."""
 _LINES_TRIED = 50
-# For formats of lines or fields the name decides, so that a file with broken first records is
-# still read: these are reported, and the others are kept.
-_BELIEVED = {
-    suffix: format_
-    for format_ in (_BEIR, _MEDLINE, _RIS, _CSV, _TSV)
-    for suffix in format_.suffixes
-}
 
 _FOREIGN = (
     (b"%PDF-", "a PDF"),
@@ -125,10 +69,10 @@ _HTML = re.compile(
 
 def by_name(name: str) -> Format:
     """The format of that name. Raises UsageError, which lists the names."""
-    found = next((one for one in FORMATS if one.name == name), None)
-    if found is None:
-        raise UsageError(f"there is no format {name!r}", remedy=f"one of: {_names()}")
-    return found
+    for format_ in FORMATS:
+        if format_.name == name:
+            return format_
+    raise UsageError(f"there is no format {name!r}", remedy=f"one of: {_names()}")
 
 
 def suffix_of(name: str) -> str:
@@ -138,11 +82,8 @@ def suffix_of(name: str) -> str:
 
 
 def recognise(source: SourceReader) -> Format:
-    """Detect the format of a file that is not read yet.
-
-    Raises:
-        CorpusError: the format is not known; the line says what the file seems to be.
-    """
+    """Detect the format of a file that is not read yet. Raises CorpusError if it is not known; the
+    line says what the file seems to be."""
     head = source.head()
     suffix = "" if source.path is None else suffix_of(source.path.name)
     foreign = _foreign(head)
@@ -158,22 +99,17 @@ def recognise(source: SourceReader) -> Format:
 
 
 def _by_content(head: bytes, suffix: str) -> Format | None:
-    if tables.is_pubmed_csv(head):
-        return _CSV
-    for format_ in FORMATS:
-        if format_ not in (_CSV, _TSV) and format_.recognises(head):
-            return format_
-    # If the first record is broken, one of the next decides, if the name agrees.
-    likely = [f for f in FORMATS if suffix in f.suffixes and f not in (_CSV, _TSV)]
-    rest = head
-    for _ in range(_LINES_TRIED if likely else 0):
-        rest = rest.partition(b"\n")[2]
+    likely, rest = _SURE, head
+    for _ in range(1 + _LINES_TRIED):
         for format_ in likely:
             if rest and format_.recognises(rest):
                 return format_
-    fitting = [format_ for format_ in (_CSV, _TSV) if format_.recognises(head)]
-    named = [format_ for format_ in fitting if suffix in format_.suffixes]
-    return next(iter(named or fitting), None)
+        # If the first record is broken, one of the next decides, if the name agrees.
+        likely = tuple(format_ for format_ in likely if suffix in format_.suffixes)
+        rest = rest.partition(b"\n")[2]
+    fitting = [format_ for format_ in _TABLES if format_.recognises(head)]
+    fitting.sort(key=lambda format_: suffix not in format_.suffixes)
+    return fitting[0] if fitting else None
 
 
 def _foreign(head: bytes) -> str | None:
@@ -205,9 +141,25 @@ def _names() -> str:
     return ", ".join(format_.name for format_ in FORMATS)
 
 
+def items(source: SourceReader, format_: Format, settings: ReadSettings) -> Iterator[Item]:
+    """Yield all items of a source; if the file breaks off, the last one says so. Raises CorpusError
+    if it cannot be read, or changed meanwhile."""
+    try:
+        for place, record in format_.records(source, settings):
+            try:
+                if isinstance(record, RecordFault):
+                    raise record
+                made = format_.document(record)
+            except RecordFault as fault:
+                yield Rejected(place, fault.reason, fault.remedy or format_.shape)
+            else:
+                yield Record(made, place) if isinstance(made, Document) else Deleted(made, place)
+    except SourceDamaged as error:
+        yield Rejected(Place(source.name, offset=error.offset), error.message, error.remedy)
+
+
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 _NO_DOCUMENTS = frozenset({"queries.jsonl", "queries.jsonl.gz", "qrels"})
-_SUFFIXES = frozenset(suffix for format_ in FORMATS for suffix in format_.suffixes)
 
 
 def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
@@ -224,8 +176,8 @@ def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
     files: list[Path | None] = []
     seen: set[tuple[int, int] | None] = set()
     for given in inputs:
-        for path in _named(os.fspath(given)):
-            key = None if path is None else _key(_look(path))
+        for path in [None] if given == STDIN else _named(os.fspath(given)):
+            key = None if path is None else _key(path)
             if key in seen:
                 shown = STDIN if path is None else str(path)
                 raise CorpusError(f"{shown} is named twice", remedy="name every input once")
@@ -234,30 +186,21 @@ def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
     return files
 
 
-def _named(given: str) -> list[Path | None]:
-    if given == STDIN:
-        return [None]
-    path = Path(given)
-    if glob.has_magic(given) and not _is_there(path):
-        return [*_matches(given)]
-    found = _look(path)
-    if stat.S_ISDIR(found.st_mode):
-        return [*_within(path)]
-    return [_regular(path, found)]
-
-
-def _matches(pattern: str) -> list[Path]:
+def _named(given: str) -> list[Path]:
+    # Unlike those of Path, these raise nothing for names that cannot be.
+    if not glob.has_magic(given) or os.path.exists(given):  # noqa: PTH110
+        path = Path(given)
+        return _within(path) if os.path.isdir(given) else [_file(path)]  # noqa: PTH112
     try:
-        paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+        names = sorted(glob.glob(given, recursive=True))  # noqa: PTH207
     except (OSError, ValueError) as error:
-        raise reading_fault(pattern, error) from error
-    found = [(path, _look(path)) for path in paths if _is_there(path)]
+        raise reading_fault(given, error) from error
+    paths = [Path(name) for name in names if os.path.exists(name)]  # noqa: PTH110
     # "data/**" matches folders beside the files within them; folders count only without files.
-    files = [_regular(path, info) for path, info in found if not stat.S_ISDIR(info.st_mode)]
+    files = [_file(path) for path in paths if not path.is_dir()]
+    files = files or [file for path in paths for file in _within(path)]
     if not files:
-        files = [file for path, _ in found for file in _within(path)]
-    if not files:
-        raise NotFoundError(f"nothing matches {pattern}")
+        raise NotFoundError(f"nothing matches {given}")
     return files
 
 
@@ -266,70 +209,43 @@ def _within(folder: Path) -> list[Path]:
     for name in _CORPUS:
         if (folder / name).is_file():
             return [folder / name]
+    seen = {_key(folder)}
+
+    def is_new(path: Path) -> bool:
+        key = _key(path)
+        known = key in seen
+        seen.add(key)
+        return not known
+
     files: list[Path] = []
-    seen = {_key(_look(folder))}
     for root, folders, names in os.walk(folder, followlinks=True, onerror=_cannot_list):
-        wanted = [Path(root, name) for name in sorted(folders) if _is_wanted(name)]
-        folders[:] = [path.name for path in wanted if _is_new(path, seen)]
-        wanted = [Path(root, name) for name in names if _is_wanted(name)]
-        files += [path for path in wanted if suffix_of(path.name) in _SUFFIXES]
-    regular = [path for path in sorted(files) if _is_there(path) and path.is_file()]
+        folders[:] = [name for name in _wanted(folders) if is_new(Path(root, name))]
+        files += [Path(root, name) for name in _wanted(names) if suffix_of(name) in _SUFFIXES]
+    regular = list(filter(os.path.isfile, sorted(files)))  # links may be broken or in a cycle
     if not regular:
         raise NotFoundError(
             f"{folder} holds no corpus", remedy="name a file, or a folder with files of a format"
         )
-    return [path for path in regular if _is_new(path, seen)]
+    return list(filter(is_new, regular))
+
+
+def _wanted(names: list[str]) -> list[str]:
+    return sorted(n for n in names if not n.startswith(".") and n not in _NO_DOCUMENTS)
 
 
 def _cannot_list(error: OSError) -> None:
     raise reading_fault(str(error.filename), error) from error
 
 
-def _is_wanted(name: str) -> bool:
-    return not name.startswith(".") and name not in _NO_DOCUMENTS
-
-
-def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
-    key = _key(_look(path))
-    is_new = key not in seen
-    seen.add(key)
-    return is_new
-
-
-def _is_there(path: Path) -> bool:
-    """Whether it exists; a link that is broken or in a cycle does not."""
+def _key(path: Path) -> tuple[int, int]:
     try:
-        path.stat()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _look(path: Path) -> os.stat_result:
-    try:
-        return path.stat()
+        info = path.stat()
     except (OSError, ValueError) as error:
         raise reading_fault(str(path), error) from error
-
-
-def _regular(path: Path, info: os.stat_result) -> Path:
-    if not stat.S_ISREG(info.st_mode):
-        raise CorpusError(f"{path} is not a regular file", remedy="pipe it in and name it -")
-    return path
-
-
-def _key(info: os.stat_result) -> tuple[int, int]:
     return info.st_dev, info.st_ino
 
 
-def items(source: SourceReader, format_: Format, options: ReadOptions) -> Iterator[Item]:
-    """Yield all items of a source; if the file breaks off, the last one says so.
-
-    Raises:
-        CorpusError: the file cannot be read, or changed meanwhile.
-    """
-    try:
-        yield from format_.read(source, options)
-    except SourceDamaged as error:
-        place = Place(source.name, offset=error.offset)
-        yield Rejected(place, error.message, error.remedy)
+def _file(path: Path) -> Path:
+    if _key(path) and not path.is_file():
+        raise CorpusError(f"{path} is not a regular file", remedy="pipe it in and name it -")
+    return path

@@ -4,7 +4,7 @@ place in a file."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,16 +31,16 @@ class Document:
         Without the metadata, since a corrected journal name does not change a vector.
         """
         title = self.title.encode("utf-8", "surrogatepass")
-        digest = hashlib.blake2b(len(title).to_bytes(8, "big"), digest_size=16)
-        digest.update(title)
-        digest.update(self.text.encode("utf-8", "surrogatepass"))
-        return digest.digest()
+        text = self.text.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(
+            len(title).to_bytes(8, "big") + title + text, digest_size=16
+        ).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in an input: `file` as the user named it, and, depending on the format, a `line` from
-    1 or an `offset` in bytes of the decompressed file from 0."""
+    """A place in an input: `file` as the user named it, and, depending on the format, a `line` (of
+    Parquet a row) from 1 or an `offset` in bytes of the decompressed file from 0."""
 
     file: str
     line: int | None = None
@@ -81,6 +81,10 @@ class Rejected:
         return text if self.remedy is None else f"{text}; {self.remedy}"
 
 
+Item = Record | Deleted | Rejected
+"""An item of a reader, in file order. A broken record is `Rejected` and loses no other."""
+
+
 class RecordFault(Exception):
     """A fault of one record: the reason, and a remedy (or None)."""
 
@@ -88,16 +92,3 @@ class RecordFault(Exception):
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
-
-
-Item = Record | Deleted | Rejected
-"""An item of a reader, in file order. A broken record is `Rejected` and loses no other."""
-
-
-def item_of(place: Place, make: Callable[[], Document], shape: str | None = None) -> Item:
-    """The record of `make`, rejected if it raises RecordFault; shape: the remedy of faults without
-    one."""
-    try:
-        return Record(make(), place)
-    except RecordFault as fault:
-        return Rejected(place, fault.reason, fault.remedy or shape)

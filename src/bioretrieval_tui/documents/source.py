@@ -1,7 +1,7 @@
 """A corpus file as a stream: opened, decompressed and hashed while it is read, as bytes or lines.
 
-Memory is bounded: lines have a largest length, and compressed files a largest ratio. Also the
-user's settings for reading (`ReadOptions`, `ReadSettings`).
+Memory is bounded: lines have a largest length, and compressed files a largest ratio. Also what a
+reader is (`Format`), and the user's settings for it (`ReadSettings`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-from bioretrieval_tui.documents.document import RecordFault
+from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 
 if TYPE_CHECKING:
@@ -28,83 +28,97 @@ MAX_LINE_BYTES = 16 * 2**20
 """Longest line that is read. The longest known abstract is under 100 kB."""
 STDIN = "-"
 """The name of an input from a pipe."""
+CONVERT = "convert the file to UTF-8"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
 _MOST_RATIO = 200
 _RATIO_FROM = 256 * 2**20
 """Text expands ten to twenty times; 200 times, and so much of it, is an attack."""
+_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """How files are read.
+
+    format: a name, None to detect it by content; mapping: for tables, from our fields (`id`,
+    `title`, `text`, or a name of metadata) to columns; strict: stop at the first rejected record.
+    """
+
+    format: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A corpus format.
+
+    name: for `--format`; suffixes: of file names, without `.gz`; recognises: whether these first
+    bytes (up to 64 kB, decompressed) are of this format, by content alone; records: the records of
+    a source (or RecordFaults) and their places, in file order, bounded in memory; may raise
+    SourceDamaged where a file breaks off, CorpusError if it cannot be read at all; document: of a
+    record, or the id of a deleted one; may raise RecordFault; shape: the remedy of faults without
+    one.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    records: Callable[[SourceReader, ReadSettings], Iterator[tuple[Place, Any]]]
+    document: Callable[[Any], Document | str]
+    shape: str | None = None
 
 
 class SourceDamaged(CorpusError):
-    """The file breaks off or cannot be decompressed further; what came before is sound.
-
-    `offset`: bytes that were decompressed until then.
-    """
+    """The file breaks off or cannot be decompressed further; what came before is sound. `offset`:
+    bytes that were decompressed until then."""
 
     def __init__(self, message: str, *, offset: int, remedy: str | None = None) -> None:
         super().__init__(message, remedy=remedy)
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSummary:
-    """One file that was read: its path, its size and the SHA-256 of its bytes as stored."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
 class SourceReader:
-    """A corpus file or stdin, read once; gzip is detected by content; a context manager.
+    """A corpus file, stdin (None) or `data` called `name`, read once; a context manager.
 
-    `head()` looks ahead; `lines()` or `blocks()` give the content; `summary()` is complete after
-    the end.
+    gzip is detected by content. `head()` looks ahead; `lines()` or `blocks()` give the content;
+    `consumed` and `sha256()` are those of the whole file after the end.
 
     Raises (on construction):
         NotFoundError: the file does not exist. CorpusError: it cannot be read.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, data: bytes | None = None, name: str = STDIN) -> None:
         self.path = path
-        self.name = STDIN if path is None else str(path)
+        self.name = name if path is None else str(path)
         try:
-            raw = _stdin() if path is None else path.open("rb", buffering=0)
+            raw: io.FileIO | io.BytesIO
+            if data is not None:
+                raw = io.BytesIO(data)
+            elif path is not None:
+                raw = path.open("rb", buffering=0)
+            else:
+                raw = io.FileIO(os.dup(sys.stdin.fileno()))
+            self._hashing = _HashingFile(raw)
+            self._before = self._state()
+            buffered = io.BufferedReader(cast("io.RawIOBase", self._hashing), _CHUNK)
+            self._packed = buffered.peek(2)[:2] == _GZIP_MAGIC
         except OSError as error:
             raise reading_fault(self.name, error) from error
-        self._hashing = _HashingFile(raw)
-        self._before = os.fstat(raw.fileno())
-        buffered = io.BufferedReader(cast("io.RawIOBase", self._hashing), _CHUNK)
-        self._buffered = buffered
-        try:
-            is_gzip = buffered.peek(2)[:2] == _GZIP_MAGIC
-        except OSError as error:
-            raw.close()
-            raise reading_fault(self.name, error) from error
-        self._stream: io.BufferedReader[io.RawIOBase] | gzip.GzipFile = buffered
-        if is_gzip:
-            self._stream = gzip.GzipFile(fileobj=buffered)
+        except (AttributeError, ValueError) as error:  # a closed stdin, or one that is no file
+            raise CorpusError("stdin cannot be read") from error
+        self._stream = gzip.GzipFile(fileobj=buffered) if self._packed else buffered
         self._given = 0
-        self._packed = is_gzip
         self._ahead = b""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
         self._stream.close()
-        self._buffered.close()
         self._hashing.close()
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of the file as stored; None for a pipe."""
-        return self._before.st_size if self.path is not None else None
 
     @property
     def consumed(self) -> int:
@@ -138,17 +152,13 @@ class SourceReader:
         self._check_unchanged()
 
     def lines(self, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
-        """Yield line numbers (from 1) and lines (bytes with their end); None for a line of more
-        than `limit` bytes.
-
-        Raises:
-            SourceDamaged, CorpusError: as `blocks`.
-        """
+        """Yield numbers from 1, and lines with their ends, None if of more than `limit` bytes.
+        Raises as `blocks`."""
         return _lines(self.blocks(), limit)
 
     def hash_rest(self) -> None:
-        """Read the rest, so that `summary()` is complete: for formats that open the file
-        themselves. Raises CorpusError as `blocks`."""
+        """Read the rest, so that `sha256()` is that of the whole file. Raises CorpusError as
+        `blocks`."""
         try:
             while self._hashing.read(_CHUNK):
                 pass
@@ -156,10 +166,9 @@ class SourceReader:
             raise reading_fault(self.name, error) from error
         self._check_unchanged()
 
-    def summary(self) -> SourceSummary:
-        """Path, size and checksum of what was read."""
-        shown = STDIN if self.path is None else str(self.path.absolute())
-        return SourceSummary(shown, self._hashing.count, self._hashing.digest.hexdigest())
+    def sha256(self) -> str:
+        """Hex SHA-256 of the bytes, as stored, that were read so far."""
+        return self._hashing.digest.hexdigest()
 
     def _read(self, size: int) -> bytes:
         try:
@@ -183,21 +192,21 @@ class SourceReader:
             )
         return part
 
+    def _state(self) -> tuple[int, int] | None:
+        """Size and modification time of a file with a name."""
+        now = None if self.path is None else os.fstat(self._hashing.fileno())
+        return None if now is None else (now.st_size, now.st_mtime_ns)
+
     def _check_unchanged(self) -> None:
-        if self.path is None:
-            return
-        now = os.fstat(self._hashing.fileno())
-        if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
-            raise CorpusError(
-                f"{self.name} changed while it was read",
-                remedy="try again when no other program writes to it",
-            )
+        if self._state() != self._before:
+            remedy = "try again when no other program writes to it"
+            raise CorpusError(f"{self.name} changed while it was read", remedy=remedy)
 
 
 class _HashingFile(io.RawIOBase):
     """A raw file that hashes and counts every byte read."""
 
-    def __init__(self, raw: io.FileIO) -> None:
+    def __init__(self, raw: io.FileIO | io.BytesIO) -> None:
         super().__init__()
         self._raw = raw
         self.digest = hashlib.sha256()
@@ -230,72 +239,30 @@ def reading_fault(name: str, error: Exception) -> BioRetrievalError:
     return CorpusError(f"{name} cannot be read: {reason}")
 
 
-def _stdin() -> io.FileIO:
-    try:
-        return io.FileIO(os.dup(sys.stdin.fileno()), "rb")
-    except (AttributeError, ValueError) as error:  # closed, or not a real file
-        raise CorpusError("stdin cannot be read") from error
-
-
-class MemorySource(SourceReader):
-    """Uncompressed `data` as a source; `name` stands for the file in messages."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        # There is no file to open.
-        self.path = None
-        self.name = name
-        self._data = io.BytesIO(data)
-        self._ahead = b""
-
-    @property
-    def consumed(self) -> int:
-        """Bytes read so far."""
-        return self._data.tell()
-
-    def close(self) -> None:
-        """Do nothing: there is no open file."""
-
-    def hash_rest(self) -> None:
-        """Do nothing: the checksum is that of the data."""
-
-    def summary(self) -> SourceSummary:
-        """Name, size and checksum."""
-        data = self._data.getvalue()
-        return SourceSummary(self.name, len(data), hashlib.sha256(data).hexdigest())
-
-    def _read(self, size: int) -> bytes:
-        return self._data.read(size)
-
-
 # Lines ------------------------------------------------------------------------------------------
-
-CONVERT = "convert the file to UTF-8"
-_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class TextLine(NamedTuple):  # made five times as fast as a frozen dataclass
-    """A line of a text file with its end: `number` from 1, `text`, and the fault of the record
-    that it belongs to (then `text` only serves to find the record's end)."""
+    """A line with its end: `number` from 1, `text`, and the fault of the record that it belongs to
+    (then `text` only serves to find the record's end)."""
 
     number: int
     text: str
     fault: RecordFault | None = None
 
 
-def text_lines(source: SourceReader, limit: int = MAX_LINE_BYTES) -> Iterator[TextLine]:
+def text_lines(source: SourceReader) -> Iterator[TextLine]:
     """Yield the lines of a text file in UTF-8, or in UTF-16 with a byte order mark.
 
-    Other encodings are not guessed: a wrong guess would spoil names and symbols silently.
-
-    Raises:
-        SourceDamaged: the file breaks off, or stops being UTF-16.
-        CorpusError: the file cannot be read, or changed meanwhile.
+    Other encodings are not guessed: a wrong guess would spoil names and symbols silently. Raises as
+    `SourceReader.blocks`, and SourceDamaged if the file stops being UTF-16.
     """
     is_utf16 = source.head(2) in _UTF16_BOMS
-    lines = _lines(_transcoded(source.blocks()), limit) if is_utf16 else source.lines(limit)
-    for number, line in lines:
+    blocks = _transcoded(source.blocks()) if is_utf16 else source.blocks()
+    for number, line in _lines(blocks, MAX_LINE_BYTES):
         if line is None:
-            yield TextLine(number, "", RecordFault(f"a line is longer than {limit:,} bytes"))
+            reason = f"a line is longer than {MAX_LINE_BYTES:,} bytes"
+            yield TextLine(number, "", RecordFault(reason))
             continue
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
@@ -343,24 +310,3 @@ def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
     except UnicodeDecodeError as error:
         reason = "the file is not UTF-16 from about here on"
         raise SourceDamaged(reason, offset=seen, remedy=CONVERT) from error
-
-
-# How files are read -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """How tables are read. mapping: from our fields (`id`, `title`, `text`, or a name of metadata)
-    to columns."""
-
-    mapping: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadSettings:
-    """How files are read. format: a name, None to detect it by content; strict: stop at the first
-    rejected record."""
-
-    format: str | None = None
-    options: ReadOptions = field(default_factory=ReadOptions)
-    strict: bool = False

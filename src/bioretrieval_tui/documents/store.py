@@ -1,8 +1,11 @@
-"""Reading the documents of an index: one or more segments, each an SQLite file, as one store.
+"""The documents of an index: one or more segments, each an SQLite file, as one store.
 
-A document has a label, a whole number from 0 that is also the row of its vector. Labels continue
-from segment to segment; a segment is written once (`writer.py`) and never changed. A newer segment
-(a revised record, a deletion) overrides older ones.
+A document has a label, a whole number from 0 that is also the row of its vector, and continues from
+segment to segment. A segment is written once and never changed; a newer one overrides older ones.
+
+Writing, a record with a known id replaces the earlier one; one with a known text under another id
+becomes an alias of it; a deletion removes. Rows are never changed, only marked dead, so that the
+encoder, which reads meanwhile, always finds the same text under a label.
 """
 
 from __future__ import annotations
@@ -10,9 +13,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -20,10 +24,10 @@ import msgspec
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.errors import IndexFault
 
-APPLICATION = 0x42525455  # "BRTU"
-VERSION = 2
+_APPLICATION = 0x42525455  # "BRTU"
+_VERSION = 2
 
-SCHEMA = """
+_SCHEMA = """
 CREATE TABLE documents (
     label INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -50,29 +54,32 @@ SELECT label, id, title, text, metadata FROM documents
 WHERE label IN (SELECT value FROM json_each(?))
 """
 _IDS = "SELECT label, id FROM documents WHERE label IN (SELECT value FROM json_each(?))"
-_RANGE = """
-SELECT label, id, title, text, metadata FROM documents
-WHERE label >= ? ORDER BY label LIMIT ?
-"""
 _RECORDS = """
-SELECT label, id, title, text, metadata, name, line FROM documents
-JOIN files ON files.number = documents.file WHERE label >= ? ORDER BY label LIMIT ?
+SELECT label, id, title, text, metadata,
+    (SELECT name FROM files WHERE number = documents.file), line
+FROM documents WHERE label >= ? ORDER BY label LIMIT 1024
 """
-_AT_ONCE = 500
-"""Values of one statement; every build of SQLite allows so many."""
 _IN_FORCE = """
 SELECT 0, label FROM documents WHERE id = ?1 AND dead = 0
 UNION ALL SELECT 1, label FROM aliases WHERE id = ?1
 UNION ALL SELECT 2, -1 FROM gone WHERE id = ?1
 LIMIT 1
 """
+"""What a segment knows of an id: 0 and the label that it names, 1 and that of the document of which
+it is an alias, or 2 if it is deleted."""
 
+_COMMIT_EVERY = 20_000
+_CACHE_KIB = 65_536
+_INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
+_ROW = """
+SELECT title, text, metadata, hash, (SELECT name FROM files WHERE number = documents.file), line
+FROM documents WHERE label = ?
+"""
 
 _Kept = TypeVar("_Kept")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredId:
+class StoredId(NamedTuple):
     """The document of an id: by its own id, or by an alias."""
 
     label: int
@@ -80,11 +87,7 @@ class StoredId:
 
 
 class Segment:
-    """One finished segment, read-only; usable from several threads.
-
-    Raises (all methods):
-        IndexFault: the file does not exist, is not a document store, or is damaged.
-    """
+    """One finished segment, read-only; usable from several threads. Raises as `DocumentStore`."""
 
     def __init__(self, path: Path, first: int) -> None:
         self.path = path
@@ -98,22 +101,18 @@ class Segment:
         except sqlite3.Error as error:
             raise self.fault(error) from error
         try:
-            application = self.rows("PRAGMA application_id")[0][0]
-            version = self.rows("PRAGMA user_version")[0][0]
-            if (application, version) != (APPLICATION, VERSION):
+            names = ("application_id", "user_version")
+            if [self.rows(f"PRAGMA {name}")[0][0] for name in names] != [_APPLICATION, _VERSION]:
                 raise IndexFault(f"{path.name} is not a document store of this version")
             lowest, highest = self.rows("SELECT min(label), max(label) FROM documents")[0]
-            if highest is None:
-                lowest, highest = first, first - 1
-            if lowest != first:
+            if lowest not in (None, first):
                 raise IndexFault(f"{path.name} begins at document {lowest}, not {first}")
-            self.count = int(highest) - first + 1
+            self.count = 0 if highest is None else int(highest) - first + 1
         except BaseException:
             self._db.close()
             raise
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Execute a statement and return its rows."""
         try:
             with self._lock:
                 return self._db.execute(statement, values).fetchall()
@@ -121,12 +120,10 @@ class Segment:
             raise self.fault(error) from error
 
     def close(self) -> None:
-        """Close the file; safe to call twice."""
         with self._lock:
             self._db.close()
 
     def fault(self, error: Exception) -> IndexFault:
-        """The message to the user for an error of SQLite."""
         return IndexFault(
             f"the document store {self.path.name} cannot be read: {error}",
             remedy="build the index again",
@@ -145,38 +142,30 @@ class DocumentStore:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.segments: list[Segment] = []
-        first = 0
+        self.rows = 0
+        """Labels are 0 to rows - 1."""
         try:
             for path in paths:
-                segment = Segment(path, first)
-                self.segments.append(segment)
-                first += segment.count
+                self.segments.append(Segment(path, self.rows))
+                self.rows += self.segments[-1].count
         except BaseException:
             self.close()
             raise
-        self.rows = first
-        """Labels are 0 to rows - 1."""
 
     def get(self, labels: Sequence[int]) -> list[Document]:
         """The documents with these labels, in the order of `labels`."""
-        found: dict[int, Document] = {}
-        for segment, inside in self._by_segment(labels):
-            for row in segment.rows(_BY_LABELS, [inside]):
-                found[row[0]] = _document_of(row, segment)
-        return _in_order(labels, found)
+        rows = self._by_label(_BY_LABELS, labels)
+        return _in_order(labels, {row[0]: _document_of(row, one) for one, row in rows})
 
     def ids(self, labels: Sequence[int]) -> list[str]:
         """The ids of these labels, in the order of `labels`, without reading any text."""
-        found: dict[int, str] = {}
-        for segment, inside in self._by_segment(labels):
-            found.update(segment.rows(_IDS, [inside]))
-        return _in_order(labels, found)
+        return _in_order(labels, dict(row for _, row in self._by_label(_IDS, labels)))
 
     def lookup(self, identifier: str) -> StoredId | None:
         """The current document of an id, by the newest segment that has the id."""
         for segment in reversed(self.segments):
             for kind, label in segment.rows(_IN_FORCE, [identifier]):
-                return None if kind == 2 else StoredId(int(label), kind == 1)
+                return None if kind == 2 else StoredId(label, kind == 1)
         return None
 
     def find(self, identifier: str) -> tuple[int, Document] | None:
@@ -193,59 +182,48 @@ class DocumentStore:
         """Labels of all rows, dead ones too, with this content hash, newest first."""
         return self._labels("SELECT label FROM documents WHERE hash = ?", [digest])[::-1]
 
-    def by_content(self, digests: Sequence[bytes]) -> dict[bytes, int]:
-        """The label of one row for each stored content hash, dead rows too."""
-        found: dict[bytes, int] = {}
-        for start in range(0, len(digests), _AT_ONCE):
-            some = digests[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(some))
-            statement = (
-                f"SELECT hash, max(label) FROM documents WHERE hash IN ({marks}) GROUP BY hash"  # noqa: S608
-            )
-            found.update((bytes(row[0]), int(row[1])) for row in self._all(statement, some))
-        return found
+    def by_content(self, digests: Iterable[bytes]) -> dict[bytes, int]:
+        """The label of the newest row for each stored content hash, dead rows too."""
+        found = ((digest, self.same_content(digest)) for digest in digests)
+        return {digest: labels[0] for digest, labels in found if labels}
 
     def aliases(self, label: int) -> list[str]:
         """The current aliases of a document, sorted."""
-        rows = self._all("SELECT DISTINCT id FROM aliases WHERE label = ?", [label])
-        names = {str(row[0]) for row in rows}
-        return sorted(name for name in names if self.lookup(name) == StoredId(label, alias=True))
-
-    def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
-        """All rows from label `start` on, dead ones too, in label order, at most `size` each."""
-        for segment in self.segments:
-            end = segment.first + segment.count
-            while segment.first <= start < end:
-                rows = segment.rows(_RANGE, (start, size))
-                if not rows or [row[0] for row in rows] != list(range(start, start + len(rows))):
-                    raise IndexFault(f"{segment.path.name} lacks documents after label {start}")
-                yield [_document_of(row, segment) for row in rows]
-                start += len(rows)
-
-    def records(self, size: int = 1_024) -> Iterator[tuple[int, Record]]:
-        """All rows, dead ones too, with their labels and places in the source files."""
-        for segment in self.segments:
-            start = segment.first
-            while rows := segment.rows(_RECORDS, (start, size)):
-                for *row, file, line in rows:
-                    yield row[0], Record(_document_of(row, segment), Place(file, line))
-                start = rows[-1][0] + 1
+        names = {row[0] for row in self._all("SELECT id FROM aliases WHERE label = ?", [label])}
+        return sorted(name for name in names if self.lookup(name) == (label, True))
 
     def all_aliases(self) -> Iterator[tuple[str, int]]:
         """Every current alias, with its label."""
         for name, label in self._all("SELECT id, label FROM aliases ORDER BY id"):
-            if self.lookup(name) == StoredId(label, alias=True):
+            if self.lookup(name) == (label, True):
                 yield name, label
+
+    def records(self, start: int = 0) -> Iterator[tuple[int, Record]]:
+        """All rows from label `start` on, dead ones too, in label order, with their labels and
+        places in the source files."""
+        for segment in self.segments:
+            end = segment.first + segment.count
+            while segment.first <= start < end:
+                rows = segment.rows(_RECORDS, [start])
+                if not rows or [row[0] for row in rows] != list(range(start, start + len(rows))):
+                    raise IndexFault(f"{segment.path.name} lacks documents after label {start}")
+                for *row, file, line in rows:
+                    yield row[0], Record(_document_of(row, segment), Place(file, line))
+                start += len(rows)
+
+    def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
+        """All documents from label `start` on, dead ones too, in label order, `size` each."""
+        documents = (record.document for _, record in self.records(start))
+        return iter(lambda: list(islice(documents, size)), [])
 
     def marked_dead(self) -> list[int]:
         """Labels that died within the segment that holds them, ascending."""
         return self._labels("SELECT label FROM documents WHERE dead = 1")
 
     def superseded(self) -> list[int]:
-        """Labels of all dead rows, ascending: those whose own id has another document or none. One
-        look-up a row."""
+        """Labels of all dead rows, ascending: those whose own id has another document or none."""
         rows = self._all("SELECT label, id FROM documents ORDER BY label")
-        return [int(at) for at, name in rows if self.lookup(name) != StoredId(int(at), alias=False)]
+        return [label for label, name in rows if self.lookup(name) != (label, False)]
 
     def intact(self, label: int) -> bool:
         """Whether a row's text still has the content hash that it was stored with."""
@@ -253,7 +231,7 @@ class DocumentStore:
         return [bytes(row[0]) for row in kept] == [self.get([label])[0].content_hash()]
 
     def check(self) -> str | None:
-        """The first fault that SQLite finds in the files, or None; reads all of them."""
+        """The first fault that SQLite finds in the files, or None."""
         for segment in self.segments:
             verdict = segment.rows("PRAGMA integrity_check(1)")[0][0]
             if verdict != "ok":
@@ -261,7 +239,6 @@ class DocumentStore:
         return None
 
     def close(self) -> None:
-        """Close the files; safe to call twice."""
         for segment in self.segments:
             segment.close()
 
@@ -272,14 +249,15 @@ class DocumentStore:
     def _labels(self, statement: str, values: Sequence[Any] = ()) -> list[int]:
         return [int(row[0]) for row in self._all(f"{statement} ORDER BY label", values)]
 
-    def _by_segment(self, labels: Sequence[int]) -> Iterator[tuple[Segment, str]]:
-        """The segments with any of these labels, as one JSON parameter, since builds of SQLite
-        differ in how many `?` they allow."""
+    def _by_label(self, statement: str, labels: Sequence[int]) -> Iterator[tuple[Segment, Any]]:
+        """The rows of labels and their segments. The labels are one JSON parameter, since builds of
+        SQLite differ in how many `?` they allow."""
         for segment in self.segments:
-            last = segment.first + segment.count
-            inside = sorted({int(label) for label in labels if segment.first <= label < last})
+            end = segment.first + segment.count
+            inside = sorted({int(label) for label in labels if segment.first <= label < end})
             if inside:
-                yield segment, msgspec.json.encode(inside).decode()
+                for row in segment.rows(statement, [msgspec.json.encode(inside).decode()]):
+                    yield segment, row
 
 
 def _in_order(labels: Sequence[int], found: Mapping[int, _Kept]) -> list[_Kept]:
@@ -290,10 +268,207 @@ def _in_order(labels: Sequence[int], found: Mapping[int, _Kept]) -> list[_Kept]:
 
 
 def _document_of(row: Sequence[Any], segment: Segment) -> Document:
-    """A document from label, id, title, text and metadata."""
     _, identifier, title, text, metadata = row
     try:
         fields: Mapping[str, Any] = msgspec.json.decode(metadata) if metadata else {}
     except msgspec.DecodeError as error:
         raise segment.fault(error) from error
     return Document(identifier, title, text, fields)
+
+
+class StoreOutcome(Enum):
+    """What the store did with a record. SAME: it is stored already; ALIAS: its text is stored under
+    another id, of which its own is now an alias."""
+
+    NEW = "new"
+    SAME = "same"
+    ALIAS = "alias"
+    REPLACED = "replaced"
+
+
+class StoreWriter:
+    """Writes a new segment at `path`, on top of `base` if given; a context manager.
+
+    dead: labels of `base` that are dead already; next: the label of the next row, below which all
+    can be read; died: labels, also of older segments, that died meanwhile; changes: 0 if there is
+    nothing new; aliases: those added, less those removed; joins_twins: whether an id with the text
+    of another id becomes an alias of it.
+
+    The file is valid only after `finish()`, so it is written without a journal on disk and without
+    flushes. `add` and `delete` are for one thread; `read` may be called from another. All raise
+    sqlite3.Error if the disk is full or the file cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, base: DocumentStore | None = None, dead: frozenset[int] = frozenset()
+    ) -> None:
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.executescript(
+            "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;"
+            f" PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA application_id={_APPLICATION};"
+            f" PRAGMA user_version={_VERSION}; {_SCHEMA} BEGIN;"
+        )
+        self._base = base or DocumentStore([])
+        self._base_dead = dead
+        self.first = self._base.rows
+        self.next = self.first
+        self.died: set[int] = set()
+        self.changes = 0
+        self.aliases = 0
+        self.joins_twins = True
+        self._files: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def rows(self) -> int:
+        """Rows of this segment, dead ones too."""
+        return self.next - self.first
+
+    def add(self, record: Record) -> StoreOutcome:
+        """Store one record. Raises ValueError if it holds half a surrogate pair."""
+        try:
+            with self._lock:
+                return self._add(record)
+        except UnicodeEncodeError as error:
+            raise ValueError("the record holds half a surrogate pair") from error
+
+    def delete(self, identifier: str) -> bool:
+        """Remove an id; False if it is not stored."""
+        with self._lock:
+            known = self._lookup(identifier)
+            if known is not None:
+                self._forget(identifier, known)
+            return known is not None
+
+    def name(self, identifier: str, label: int) -> None:
+        """Make an id that is not known yet an alias of a document of this segment."""
+        with self._lock:
+            self._name(identifier, label)
+
+    def read(self, start: int, size: int) -> list[Document]:
+        """Up to `size` documents from label `start` (of this segment) on, dead ones too."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT id, title, text FROM documents WHERE label >= ? ORDER BY label LIMIT ?",
+                (start, size),
+            ).fetchall()
+        return [Document(*row) for row in rows]
+
+    def finish(self) -> None:
+        """Complete the file."""
+        with self._lock:
+            self._db.execute("COMMIT")
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # All below: the lock is held.
+
+    def _add(self, record: Record) -> StoreOutcome:
+        document, place = record.document, record.place
+        digest = document.content_hash()
+        # Sorted keys, so that equal metadata are equal bytes.
+        encoded = msgspec.json.encode(document.metadata, order="deterministic")
+        metadata = encoded if document.metadata else None
+        known = self._lookup(document.id)
+        if known is not None:
+            _, _, held, kept, *_ = self._row(known.label)
+            # The metadata of an alias are not stored.
+            if kept == digest and (known.alias or held == metadata):
+                return StoreOutcome.SAME
+            self._forget(document.id, known)
+        elif self.joins_twins and document.text.strip():
+            # Equal titles without a text ("Editorial") may be different papers.
+            twin = self._twin(digest)
+            if twin is not None:
+                self._name(document.id, twin)
+                return StoreOutcome.ALIAS
+        at = place.line if place.line is not None else place.offset
+        content = (document.title, document.text, metadata, digest)
+        self._insert(document.id, *content, place.file, at)
+        return StoreOutcome.NEW if known is None else StoreOutcome.REPLACED
+
+    def _lookup(self, identifier: str) -> StoredId | None:
+        for kind, label in self._db.execute(_IN_FORCE, (identifier,)):
+            return None if kind == 2 else StoredId(label, kind == 1)
+        return self._base.lookup(identifier)
+
+    def _row(self, label: int) -> tuple[Any, ...]:
+        """Title, text, metadata, content hash, file and line of a row of any segment."""
+        if label >= self.first:
+            rows = self._db.execute(_ROW, (label,)).fetchall()
+        else:
+            rows = [row for segment in self._base.segments for row in segment.rows(_ROW, [label])]
+        return tuple(rows[0])
+
+    def _twin(self, digest: bytes) -> int | None:
+        """A live document with this content."""
+        live = "SELECT label FROM documents WHERE hash = ? AND dead = 0"
+        for (label,) in self._db.execute(live, (digest,)):
+            return int(label)
+        older = self._base.same_content(digest)
+        dead = (self._base_dead, self.died)
+        return next((label for label in older if not any(label in one for one in dead)), None)
+
+    def _name(self, identifier: str, label: int) -> None:
+        self._db.execute("INSERT INTO aliases VALUES (?, ?)", (identifier, label))
+        self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        self.changes += 1
+        self.aliases += 1
+
+    def _insert(self, identifier: str, *content: Any) -> None:
+        """Add a row of title, text, metadata, content hash, file and line."""
+        *values, file, at = content
+        name = file.encode("utf-8", "replace").decode()
+        if name not in self._files:
+            self._files[name] = len(self._files)
+            self._db.execute("INSERT INTO files VALUES (?, ?)", (self._files[name], name))
+        self._db.execute(_INSERT, (self.next, identifier, *values, self._files[name], at))
+        self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        self.next += 1
+        self.changes += 1
+        if self.rows % _COMMIT_EVERY == 0:
+            # Bounds the journal that SQLite keeps in memory.
+            self._db.execute("COMMIT")
+            self._db.execute("BEGIN")
+
+    def _forget(self, identifier: str, known: StoredId) -> None:
+        """Remove an id or alias; a document without its id is dead, unless it has an alias, which
+        then becomes its id."""
+        self.changes += 1
+        if known.alias:
+            self._db.execute("DELETE FROM aliases WHERE id = ?", (identifier,))
+            self._hide(identifier)
+            self.aliases -= 1
+            return
+        heirs = self._aliases(known.label)
+        if known.label >= self.first:
+            self._db.execute("UPDATE documents SET dead = 1 WHERE label = ?", (known.label,))
+        self._hide(identifier)
+        self.died.add(known.label)
+        if heirs:
+            heir, *others = heirs
+            self._db.execute("DELETE FROM aliases WHERE id = ?", (heir,))
+            self.aliases -= 1
+            self._insert(heir, *self._row(known.label))
+            self._db.executemany(
+                "INSERT OR REPLACE INTO aliases VALUES (?, ?)",
+                [(name, self.next - 1) for name in others],
+            )
+
+    def _hide(self, identifier: str) -> None:
+        if self._base.lookup(identifier) is not None:
+            self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (identifier,))
+
+    def _aliases(self, label: int) -> list[str]:
+        rows = self._db.execute("SELECT id FROM aliases WHERE label = ?", (label,))
+        named = {row[0] for row in rows} | set(self._base.aliases(label))
+        return sorted(name for name in named if self._lookup(name) == (label, True))

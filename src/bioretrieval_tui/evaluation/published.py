@@ -21,6 +21,10 @@ _LEXICAL = ("bm25-multifield", "bm25-flat", "bm25s")
 """Entries to compare the app's BM25 with; the first has fields for title and text, too."""
 
 
+_OF_THE_RESULT = ("model", "metric", "value", "source", "status", "zero_shot", "note")
+"""Fields of a reference that are copied from the catalogue's result."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """The catalogue's benchmark that a folder is. fits: the numbers of queries and documents are
@@ -103,19 +107,11 @@ def references(
 
 
 def _reference(catalogue: Catalogue, result: Result, deviation: float | None) -> Reference:
-    return Reference(
-        model=result.model,
-        name=catalogue.names.get(result.model, result.model),
-        metric=result.metric,
-        value=result.value,
-        source=result.source,
-        status=result.status,
-        zero_shot=result.zero_shot,
-        note=result.note,
-        deviation=deviation,
-        # Without binary noise: 0.01 itself is tolerated.
-        marked=deviation is not None and round(abs(deviation), 6) > TOLERATED,
-    )
+    same = {name: getattr(result, name) for name in _OF_THE_RESULT}
+    # Without binary noise: 0.01 itself is tolerated.
+    marked = deviation is not None and round(abs(deviation), 6) > TOLERATED
+    name = catalogue.names.get(result.model, result.model)
+    return Reference(name=name, deviation=deviation, marked=marked, **same)
 
 
 def hub_names(entry: Model) -> set[str]:

@@ -3,7 +3,7 @@ documents and the top unjudged ones. Plain values for the app and the command li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,6 @@ UNJUDGED = 10
 
 Rankings = Mapping[str, Mapping[str, Ranking]]
 """By mode (or name of a run), then by query id."""
-Titles = Callable[[Sequence[str]], Mapping[str, str]]
-"""Returns titles by document id, without the ids that are not in the corpus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +34,12 @@ class QueryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedRow:
-    """One judged document of a query. title: None where it is not in the corpus; ranks: from 1, by
-    mode, None where it was not found."""
+class FoundRow:
+    """One document of a query. grade: None without a judgement; title: None where it is not in the
+    corpus; ranks: from 1, by mode, None where it was not found."""
 
     id: str
-    grade: int
-    title: str | None
-    ranks: Mapping[str, int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class UnjudgedRow:
-    """One retrieved document without a judgement; see `JudgedRow`."""
-
-    id: str
+    grade: int | None
     title: str | None
     ranks: Mapping[str, int | None]
 
@@ -63,8 +52,8 @@ class QueryView:
     id: str
     text: str
     scores: Mapping[str, Mapping[str, float]]
-    judged: tuple[JudgedRow, ...]
-    unjudged: tuple[UnjudgedRow, ...]
+    judged: tuple[FoundRow, ...]
+    unjudged: tuple[FoundRow, ...]
 
 
 def query_rows(benchmark: BenchmarkFolder, rankings: Rankings) -> list[QueryRow]:
@@ -88,15 +77,12 @@ def query_view(
     benchmark: BenchmarkFolder,
     rankings: Rankings,
     query: str,
-    titles: Titles,
+    store: DocumentStore,
     *,
     most: int = UNJUDGED,
 ) -> QueryView:
-    """One query with its judged documents and the top `most` unjudged ones.
-
-    Raises:
-        NotFoundError: the split judges no query of that id. Also what `titles` raises.
-    """
+    """One query with its judged documents and the top `most` unjudged ones; store: their titles.
+    Raises NotFoundError: the split judges no query of that id; IndexFault: the store is damaged."""
     graded = judgements_of(benchmark, query)
     places = {
         mode: {name: rank for rank, (name, _) in enumerate(found.get(query, ()), start=1)}
@@ -108,10 +94,11 @@ def query_view(
             best[name] = min(rank, best.get(name, rank))
     judged = sorted(graded, key=lambda name: (-graded[name], best.get(name, len(best) + 1), name))
     shown = sorted(best.keys() - graded.keys(), key=lambda name: (best[name], name))[:most]
-    title = titles([*judged, *shown])
+    title = titles_of(store, [*judged, *shown])
 
-    def ranks_of(name: str) -> dict[str, int | None]:
-        return {mode: ranks.get(name) for mode, ranks in places.items()}
+    def row(name: str) -> FoundRow:
+        ranks = {mode: ranks.get(name) for mode, ranks in places.items()}
+        return FoundRow(name, graded.get(name), title.get(name), ranks)
 
     return QueryView(
         id=query,
@@ -120,37 +107,31 @@ def query_view(
             mode: measure({query: graded}, {query: found.get(query, ())}).metrics
             for mode, found in rankings.items()
         },
-        judged=tuple(JudgedRow(n, graded[n], title.get(n), ranks_of(n)) for n in judged),
-        unjudged=tuple(UnjudgedRow(n, title.get(n), ranks_of(n)) for n in shown),
+        judged=tuple(map(row, judged)),
+        unjudged=tuple(map(row, shown)),
     )
 
 
 def judgements_of(benchmark: BenchmarkFolder, query: str) -> Mapping[str, int]:
-    """The grades of a query by document id.
-
-    Raises:
-        NotFoundError: the split judges no query of that id.
-    """
+    """The grades of a query by document id. Raises NotFoundError: the split judges no query of that
+    id."""
     if query not in benchmark.judgements:
         import difflib
 
         near = difflib.get_close_matches(query[:80], benchmark.judgements, n=3)
         raise NotFoundError(
-            f"the split {benchmark.split} of {benchmark.name} has no query {query!r}",
+            f"the split {benchmark.parts.split} of {benchmark.parts.name} has no query {query!r}",
             remedy=f"nearest: {', '.join(near)}" if near else "queries.jsonl lists the ids",
         )
     return benchmark.judgements[query]
 
 
-def titles_in(store: DocumentStore) -> Titles:
-    """Titles from the documents of an index; of one without a title, the start of its text."""
-
-    def titles(names: Sequence[str]) -> dict[str, str]:
-        labels = store.labels(names)
-        documents = store.get(list(labels.values()))
-        return {
-            name: document.title or document.text[:200]
-            for name, document in zip(labels, documents, strict=True)
-        }
-
-    return titles
+def titles_of(store: DocumentStore, names: Sequence[str]) -> dict[str, str]:
+    """Titles by id, of the ids that an index holds; of one without a title, the start of its
+    text."""
+    labels = store.labels(names)
+    documents = store.get(list(labels.values()))
+    return {
+        name: document.title or document.text[:200]
+        for name, document in zip(labels, documents, strict=True)
+    }

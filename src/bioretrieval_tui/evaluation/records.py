@@ -12,7 +12,6 @@ import os
 import platform
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -20,11 +19,10 @@ import msgspec
 
 from bioretrieval_tui import __version__
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
-from bioretrieval_tui.paths import places, write_atomically
+from bioretrieval_tui.paths import places, save_file
 
 FORMAT = 1
 _MOST_BYTES = 256 * 2**20
-_SUFFIX = ".json"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
 _LISTED = 3
 _LIBRARIES = ("ir-measures", "pytrec-eval-terrier", "numpy", "hnswlib", "openvino", "torch")
@@ -80,11 +78,6 @@ def record_id(benchmark: str, model: str, mode: str, unique: str) -> str:
     return "-".join(part for part in parts if part)
 
 
-def record_now() -> str:
-    """The date of a record: ISO 8601, UTC, to the microsecond."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
 def slug(text: str, longest: int) -> str:
     """`text` in the characters allowed in names of files and indexes."""
     return re.sub(r"[^a-z0-9._]+", "-", text.casefold())[:longest].strip("-._")
@@ -95,53 +88,37 @@ def folder() -> Path:
     return places().data / "evaluations"
 
 
-def records(tell: Callable[[str], None] | None = None) -> list[EvaluationRecord]:
-    """All records, newest first, without unreadable ones, whose faults `tell` receives.
-
-    Raises:
-        BioRetrievalError: the folder cannot be read.
-    """
+def records(tell: Callable[[str], None] = lambda _: None) -> list[EvaluationRecord]:
+    """All records, newest first, without unreadable ones, whose faults `tell` receives. Raises
+    BioRetrievalError: the folder cannot be read."""
+    found = []
     try:
         # A name that begins with a dot is being written.
-        paths = [path for path in folder().iterdir() if path.match("[!.]*.json")]
+        for path in sorted(path for path in folder().iterdir() if path.match("[!.]*.json")):
+            try:
+                found.append(_read(path))
+            except BioRetrievalError as error:
+                tell(error.line())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise BioRetrievalError(
             f"the evaluations in {folder()} cannot be read: {error.strerror}"
         ) from error
-    found = []
-    for path in sorted(paths):
-        try:
-            found.append(_read(path))
-        except BioRetrievalError as error:
-            if tell is not None:
-                tell(error.line())
     return sorted(found, key=lambda record: (record.date, record.id), reverse=True)
 
 
 def save(record: EvaluationRecord) -> Path:
-    """Write a record, replacing one of the same id; returns its path.
-
-    Raises:
-        BioRetrievalError: it cannot be written; then nothing has changed.
-    """
-    path = _path(record.id)
-    try:
-        write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the evaluation cannot be kept in {path.parent}: {error.strerror or error}"
-        ) from error
+    """Write a record, replacing one of the same id; returns its path. Raises BioRetrievalError: it
+    cannot be written; then nothing has changed."""
+    data = msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    save_file(path := _path(record.id), data, "the evaluation")
     return path
 
 
 def remove(identifier: str) -> None:
-    """Delete one record.
-
-    Raises:
-        NotFoundError: there is none of this id. BioRetrievalError: it cannot be deleted.
-    """
+    """Delete one record. Raises NotFoundError: there is none of this id; BioRetrievalError: it
+    cannot be deleted."""
     try:
         _path(identifier).unlink()
     except FileNotFoundError:
@@ -152,45 +129,32 @@ def remove(identifier: str) -> None:
         ) from error
 
 
-def find(name: str, among: list[EvaluationRecord] | None = None) -> EvaluationRecord:
-    """The record of that id, or the only one whose id begins with `name`.
-
-    Raises:
-        NotFoundError: there is none, or there are several.
-    """
-    known = records() if among is None else among
-    exact = [record for record in known if record.id == name]
-    begun = exact or [record for record in known if name and record.id.startswith(name)]
-    if len(begun) == 1:
-        return begun[0]
+def find(name: str) -> EvaluationRecord:
+    """The record of that id, or the only one whose id begins with `name`. Raises NotFoundError:
+    there is none, or there are several."""
+    begun = [record for record in records() if name and record.id.startswith(name)]
+    begun = [record for record in begun if record.id == name] or begun
     if not begun:
         raise _missing(name)
-    listed = ", ".join(record.id for record in begun[:_LISTED])
-    raise NotFoundError(
-        f"{len(begun)} evaluations begin with {name!r}", remedy=f"name one: {listed}"
-    )
+    if len(begun) > 1:
+        listed = ", ".join(record.id for record in begun[:_LISTED])
+        raise NotFoundError(
+            f"{len(begun)} evaluations begin with {name!r}", remedy=f"name one: {listed}"
+        )
+    return begun[0]
 
 
 def _path(identifier: str) -> Path:
     if not _ID.fullmatch(identifier):
         raise _missing(identifier)
-    return folder() / f"{identifier}{_SUFFIX}"
+    return folder() / f"{identifier}.json"
 
 
 def _read(path: Path) -> EvaluationRecord:
-    damaged = BioRetrievalError(
-        f"the evaluation {path} is damaged", remedy="it is skipped; delete it, or restore it"
-    )
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the evaluation {path} cannot be read: {error.strerror}"
-        ) from error
-    if len(data) > _MOST_BYTES:
-        raise damaged
-    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError
+        data = path.read_bytes()
         version = msgspec.json.decode(data, type=_Versioned).format
         if version != FORMAT:
             raise BioRetrievalError(
@@ -198,10 +162,16 @@ def _read(path: Path) -> EvaluationRecord:
                 remedy="it is skipped; use the version that wrote it",
             )
         record = msgspec.json.decode(data, type=EvaluationRecord)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise damaged from error
-    if f"{record.id}{_SUFFIX}" != path.name or not _ID.fullmatch(record.id):
-        raise damaged
+        if record.id != path.stem or not _ID.fullmatch(record.id):
+            raise ValueError
+    except OSError as error:
+        raise BioRetrievalError(
+            f"the evaluation {path} cannot be read: {error.strerror}"
+        ) from error
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise BioRetrievalError(
+            f"the evaluation {path} is damaged", remedy="it is skipped; delete it, or restore it"
+        ) from error
     return record
 
 
@@ -214,12 +184,10 @@ def _missing(identifier: str) -> NotFoundError:
 def hardware(device: str) -> str:
     """The processor, its cores, and the device that encodes queries."""
     name = platform.processor() or platform.machine() or "an unknown processor"
-    with (
-        contextlib.suppress(OSError),  # not Linux
-        Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as lines,
-    ):
-        line = next((line for line in lines if line.startswith("model name")), "")
-        name = " ".join(line.partition(":")[2].split()) or name
+    with contextlib.suppress(OSError):  # not Linux
+        cpus = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+        found = re.search(r"^model name\s*:\s*(\S.*)$", cpus, re.MULTILINE)
+        name = " ".join(found[1].split()) if found else name
     return f"{name}, {os.cpu_count() or 1} cores, queries on {device}"
 
 

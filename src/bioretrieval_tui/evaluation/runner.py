@@ -11,23 +11,21 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.documents.source import ReadOptions, ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
-from bioretrieval_tui.encoding.encoder_registry import (
-    load_encoder,
-    prepare_query_encoder,
-)
+from bioretrieval_tui.encoding import embedded, encoder_registry
+from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import (
     BioRetrievalError,
@@ -36,28 +34,18 @@ from bioretrieval_tui.errors import (
     NotFoundError,
     UsageError,
 )
-from bioretrieval_tui.evaluation import significance
+from bioretrieval_tui.evaluation import metrics, records
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, find_parts, read_benchmark
-from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Measured, Ranking, measure
+from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Comparison, Measured, Ranking
 from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
-from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view, titles_in
-from bioretrieval_tui.evaluation.records import (
-    FORMAT,
-    EvaluationRecord,
-    find,
-    hardware,
-    record_id,
-    record_now,
-    save,
-    slug,
-    versions,
-)
+from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view
+from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.evaluation.trec import in_order, run_paths, write_run
 from bioretrieval_tui.index.build import build_from, build_lexical
 from bioretrieval_tui.index.intake import feed_files
-from bioretrieval_tui.index.registry import OpenIndex, manifest_of, open_index
+from bioretrieval_tui.index.registry import manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
-from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import MOST_HITS, Query
@@ -69,7 +57,6 @@ MOST = MOST_HITS - 1
 """Deepest ranking, in documents per query; one more is ranked, in place of the query's own."""
 _WARM = 3
 """Queries that are run before timing starts, since the first ones load mapped files."""
-_PREFIX = "eval"
 _OF_THE_REPORT = ("benchmark", "split", "sha256", "model", "revision", "recipe_hash", "index",
                   "queries", "documents", "depth", "instruction")  # fmt: skip
 """Fields of a record that are copied from the report."""
@@ -123,19 +110,13 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
         return [(one, recipe) for one, recipe in named if one and one != embedded.MODEL_ID]
 
 
-class Latency(msgspec.Struct, frozen=True):
-    """Milliseconds per query, run one after the other, warm: median and 95th percentile."""
-
-    p50: float
-    p95: float
-
-
 class ModeReport(msgspec.Struct, frozen=True):
-    """One mode: means by metric, and the published scores for comparison."""
+    """One mode: means by metric, median and 95th percentile of the milliseconds per query (run one
+    after the other, warm), and the published scores for comparison."""
 
     mode: str
     metrics: dict[str, float]
-    latency_ms: Latency
+    latency_ms: dict[str, float]
     published: tuple[Reference, ...] = ()
 
 
@@ -160,7 +141,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     instruction: str | None
     notes: tuple[str, ...]
-    comparison: significance.Comparison | None = None
+    comparison: Comparison | None = None
 
 
 class NotKeptError(BioRetrievalError):
@@ -178,47 +159,39 @@ def evaluate_folder(
     request: EvaluationRequest,
     reporter: Reporter = silent,
     remark: Remark = lambda _: None,
-    *,
-    catalogue: Catalogue | None = None,
 ) -> EvaluationReport:
     """Run and measure every mode, save a record of each, and write the requested files.
-
-    catalogue: for published scores, and for the model's instruction for the benchmark; loaded if
-    None.
 
     Raises: as `check`, `read_benchmark`, `ensure_index` and searching do, and what `reporter`
         raises; ModelError: a model is not here and `download` is False. NotKeptError, with the
         report: something could not be written.
     """
-    earlier = check(request)
-    with _opened(request, reporter, remark, catalogue) as ready:
-        benchmark, manifest, match = ready.benchmark, ready.index.manifest, ready.match
-        done: list[tuple[Run, Measured]] = []
-        reports = []
-        for mode in request.modes:
-            run = ready.run(request, benchmark, mode, reporter)
-            measured = measure(benchmark.judgements, run.rankings)
-            done.append((run, measured))
-            value = measured.metrics[MAIN]
-            beside = references(ready.catalogue, match, mode, manifest.model, value)
-            reports.append(ModeReport(mode, dict(measured.metrics), run.latency, tuple(beside)))
+    values = check(request)
+    with _ran(request, reporter, remark) as ready:
+        benchmark, engine, runs, match = ready.benchmark, ready.engine, ready.runs, ready.match
+        manifest = engine.index.manifest
         judged = benchmark.judged()
-        absent = len(judged) - len(ready.index.documents.labels(judged))
-        device = ready.engine.load().device if request.encodes else "cpu"
-    values = dict(earlier)
-    for run, measured in done:
-        values[run.mode] = {query: one[MAIN] for query, one in measured.by_query.items()}
+        absent = len(judged) - len(engine.index.documents.labels(judged))
+        device = engine.load().device if request.encodes else "cpu"
+    done = {run.mode: metrics.measure(benchmark.judgements, run.rankings) for run in runs}
+    for mode, found in done.items():
+        values[mode] = {query: one[MAIN] for query, one in found.by_query.items()}
     comparison = None
     if request.compare is not None:
         first, second = _sides(request.compare)
         sides = (values[first], values[second])
-        comparison = significance.compare(first, second, sides, texts=benchmark.queries)
+        comparison = metrics.compare(first, second, sides, texts=benchmark.queries)
+    reports = []
+    for run in runs:
+        measured = done[run.mode].metrics
+        beside = references(ready.catalogue, match, run.mode, manifest.model, measured[MAIN])
+        reports.append(ModeReport(run.mode, dict(measured), run.latency, tuple(beside)))
     report = EvaluationReport(
-        benchmark=benchmark.name,
-        split=benchmark.split,
+        benchmark=benchmark.parts.name,
+        split=benchmark.parts.split,
         model=manifest.model,
         queries=len(benchmark.queries),
-        documents=ready.documents,
+        documents=manifest.documents + manifest.aliases,
         runs=tuple(reports),
         revision=manifest.revision,
         recipe_hash=manifest.recipe_hash,
@@ -226,16 +199,32 @@ def evaluate_folder(
         sha256=benchmark.sha256,
         depth=request.depth,
         instruction=ready.instruction,
-        notes=tuple(_notes(benchmark, absent, max(run.own for run, _ in done), match)),
+        notes=tuple(_notes(benchmark, absent, max(run.own for run in runs), match)),
         comparison=comparison,
     )
+    date = datetime.now(UTC).isoformat(timespec="microseconds")
+    same = {name: getattr(report, name) for name in _OF_THE_REPORT}
+    same |= {"hardware": records.hardware(device), "versions": records.versions(), "date": date}
     try:
-        for record in _records(request, report, done, match, device):
-            save(record)
+        for one in report.runs:
+            unique = f"{date}\n{report.sha256}"
+            record = EvaluationRecord(
+                format=records.FORMAT,
+                id=records.record_id(report.benchmark, report.model, one.mode, unique),
+                mode=one.mode,
+                metrics=one.metrics,
+                latency_ms=one.latency_ms,
+                per_query=dict(values[one.mode]),
+                keep_own=request.keep_own,
+                reranker=request.reranker if one.mode == RERANK else None,
+                catalogue=match.entry.id if match is not None and match.fits else None,
+                **same,
+            )
+            records.save(record)
         if request.run_file is not None:
             paths = run_paths(Path(request.run_file), request.modes)
-            for run, _ in done:
-                write_run(paths[run.mode], run.rankings, f"bioretrieval-{run.mode}")
+            for ranked in runs:
+                write_run(paths[ranked.mode], ranked.rankings, f"bioretrieval-{ranked.mode}")
         if request.per_query is not None:
             _write_queries(Path(request.per_query), benchmark, done, comparison)
     except BioRetrievalError as error:  # a full disk must not cost the scores too
@@ -248,70 +237,60 @@ def view_query(
     query: str,
     reporter: Reporter = silent,
     remark: Remark = lambda _: None,
-    *,
-    catalogue: Catalogue | None = None,
 ) -> QueryView:
     """Rank for `query` alone in the modes of `request`, and compare with its judgements.
 
     Raises: as `evaluate_folder` does; NotFoundError also where the split judges no such query.
     """
     check(request)
-    with _opened(request, reporter, remark, catalogue, query=query) as ready:
-        whole = ready.benchmark
-        queries, judgements = {query: whole.queries[query]}, {query: judgements_of(whole, query)}
-        one = replace(whole, queries=queries, judgements=judgements)
-        runs = [ready.run(request, one, mode, reporter) for mode in request.modes]
-        rankings = {run.mode: run.rankings for run in runs}
-        return query_view(one, rankings, query, titles_in(ready.index.documents))
+    with _ran(request, reporter, remark, query) as ready:
+        rankings = {run.mode: run.rankings for run in ready.runs}
+        return query_view(ready.benchmark, rankings, query, ready.engine.index.documents)
 
 
 def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
     """Refuse an impossible request before any work; returns the scores by query of the records that
-    `compare` names.
-
-    Raises:
-        UsageError: an unknown or repeated mode, none, an impossible depth, no reranker for the mode
-            `rerank`, a folder instead of a file, or a `compare` without two comparable runs.
-            NotFoundError: no such index, folder or record. IndexFault: the index is of another
-            model.
-    """
+    `compare` names. Raises UsageError: an unknown or repeated mode, none, an impossible depth, no
+    reranker for the mode `rerank`, a folder instead of a file, or a `compare` without two
+    comparable runs; NotFoundError: no such index, folder or record; IndexFault: the index is of
+    another model."""
     modes = f"modes: {', '.join(MODES)}"
-    if not request.modes:
-        raise UsageError("no mode is given", remedy=modes)
-    for mode in request.modes:
-        if mode not in MODES:
-            raise UsageError(f"there is no mode {mode!r}", remedy=modes)
-    if len(set(request.modes)) != len(request.modes):
-        raise UsageError("a mode is given twice", remedy="name every mode once")
-    if not DEPTH <= request.depth <= MOST:
-        raise UsageError(
+    unknown = [mode for mode in request.modes if mode not in MODES]
+    unranked = RERANK in request.modes and request.reranker is None
+    for wrong, message, remedy in (
+        (not request.modes, "no mode is given", modes),
+        (unknown, f"there is no mode {''.join(unknown[:1])!r}", modes),
+        (len(set(request.modes)) < len(request.modes), "a mode is given twice", "name each once"),
+        (
+            not DEPTH <= request.depth <= MOST,
             f"a depth of {request.depth:,} is not possible",
-            remedy=f"use {DEPTH} to {MOST:,}: R@100 needs {DEPTH}",
-        )
-    if RERANK in request.modes and request.reranker is None:
-        raise UsageError("no cross-encoder is named for the mode rerank", remedy="name one")
+            f"use {DEPTH} to {MOST:,}: R@100 needs {DEPTH}",
+        ),
+        (unranked, "no cross-encoder is named for the mode rerank", "name one"),
+    ):
+        if wrong:
+            raise UsageError(message, remedy=remedy)
     for named, what in ((request.run_file, "run"), (request.per_query, "scores by query")):
-        path = None if named is None else Path(named)
-        if path is not None and not path.absolute().parent.is_dir():
-            raise NotFoundError(f"the folder for the {what}, {path.parent}, is not there")
-        if path is not None and path.is_dir():
-            raise UsageError(f"{path} is a folder", remedy=f"name a file for the {what}")
-    if request.index is not None:
-        manifest = manifest_of(request.index)
-        if request.model is not None and manifest.model != request.model:
-            raise IndexFault(
-                f"index {request.index} was built with {manifest.model}, not {request.model}",
-                remedy="omit --model, or omit --index to build one with that model",
-            )
+        folder = None if named is None else Path(named).absolute().parent
+        if folder is not None and not folder.is_dir():
+            raise NotFoundError(f"the folder for the {what}, {folder}, is not there")
+        if named is not None and Path(named).is_dir():
+            raise UsageError(f"{named} is a folder", remedy=f"name a file for the {what}")
+    model = None if request.index is None else manifest_of(request.index).model
+    if request.model not in (None, model or request.model):
+        raise IndexFault(
+            f"index {request.index} was built with {model}, not {request.model}",
+            remedy="omit --model, or omit --index to build one with that model",
+        )
     found: dict[str, Mapping[str, float]] = {}
     for side in () if request.compare is None else _sides(request.compare):
         if side in request.modes:
             continue
         if side in MODES:
             raise UsageError(f"the mode {side} is not run", remedy=f"add: -m {side}")
-        record = find(side)
+        record = records.find(side)
         benchmark = read_benchmark(Path(request.folder), request.split)
-        if (record.sha256, record.split) != (benchmark.sha256, benchmark.split):
+        if (record.sha256, record.split) != (benchmark.sha256, benchmark.parts.split):
             raise UsageError(
                 f"{record.id} is of another benchmark or split"
                 f" ({record.benchmark}, {record.split}, or other bytes of it)",
@@ -336,81 +315,46 @@ def _notes(benchmark: BenchmarkFolder, absent: int, own: int, match: Match | Non
     whose own document was left out."""
     yield from benchmark.notes
     if absent:
-        documents = "document is" if absent == 1 else "documents are"
-        said = "not in the corpus: counted as not found, as trec_eval does"
-        yield f"{absent:,} judged {documents} {said}"
+        documents = "1 judged document is" if absent == 1 else f"{absent:,} judged documents are"
+        yield f"{documents} not in the corpus: counted as not found, as trec_eval does"
     if own:
-        yield (
-            f"for {own:,} {'query' if own == 1 else 'queries'} a document with the query's own"
-            " id was left out, as BEIR does; --keep-own ranks it"
-        )
+        queries = "1 query" if own == 1 else f"{own:,} queries"
+        left_out = "a document with the query's own id was left out, as BEIR does"
+        yield f"for {queries} {left_out}; --keep-own ranks it"
     if match is not None and match.note:
         yield match.note
-
-
-def _records(
-    request: EvaluationRequest,
-    report: EvaluationReport,
-    done: Sequence[tuple[Run, Measured]],
-    match: Match | None,
-    device: str,
-) -> Iterator[EvaluationRecord]:
-    """One record a mode, for the list of the user's runs."""
-    machine, made_by, date = hardware(device), versions(), record_now()
-    same = {name: getattr(report, name) for name in _OF_THE_REPORT}
-    for run, measured in done:
-        yield EvaluationRecord(
-            format=FORMAT,
-            id=record_id(report.benchmark, report.model, run.mode, f"{date}\n{report.sha256}"),
-            date=date,
-            mode=run.mode,
-            metrics=dict(measured.metrics),
-            latency_ms={"p50": run.latency.p50, "p95": run.latency.p95},
-            per_query={query: values[MAIN] for query, values in measured.by_query.items()},
-            hardware=machine,
-            versions=made_by,
-            keep_own=request.keep_own,
-            reranker=request.reranker if run.mode == RERANK else None,
-            catalogue=match.entry.id if match is not None and match.fits else None,
-            **same,
-        )
 
 
 def _write_queries(
     path: Path,
     benchmark: BenchmarkFolder,
-    done: Sequence[tuple[Run, Measured]],
-    comparison: significance.Comparison | None,
+    done: Mapping[str, Measured],
+    comparison: Comparison | None,
 ) -> None:
-    deltas = {} if comparison is None else {one.query: one for one in comparison.deltas}
-    lines = []
-    for query, text in benchmark.queries.items():
-        metrics = {run.mode: measured.by_query[query] for run, measured in done}
-        line: dict[str, object] = {"query": query, "text": text, "metrics": metrics}
-        if comparison is not None:
-            delta = deltas[query]
-            line["comparison"] = {
+    lines = {
+        query: {
+            "query": query,
+            "text": text,
+            "metrics": {mode: measured.by_query[query] for mode, measured in done.items()},
+        }
+        for query, text in benchmark.queries.items()
+    }
+    if comparison is not None:
+        for delta in comparison.deltas:
+            lines[delta.query]["comparison"] = {
                 comparison.first: delta.first,
                 comparison.second: delta.second,
                 "difference": delta.difference,
             }
-        lines.append(msgspec.json.encode(line) + b"\n")
-    try:
-        write_atomically(path, b"".join(lines))
-    except OSError as error:
-        raise BioRetrievalError(f"{path} cannot be written: {error.strerror or error}") from error
+    data = b"".join(msgspec.json.encode(line) + b"\n" for line in lines.values())
+    save_file(path, data, "the scores by query")
 
 
 # Runs -----------------------------------------------------------------------------------------
 
 
-class Ranker(Protocol):
-    """Ranks documents for a query."""
-
-    def rank(
-        self, query: str, k: int, mode: str, *, instruction: str | None = None
-    ) -> Sequence[tuple[str, float]]:
-        """(document id, score), best first, at most `k`."""
+Rank = Callable[[str, int], Sequence[tuple[str, float]]]
+"""For a query's text and k: (document id, score), best first, at most k."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,31 +364,28 @@ class Run:
 
     mode: str
     rankings: Mapping[str, Ranking]
-    latency: Latency
+    latency: dict[str, float]
     own: int = 0
 
 
 def run_mode(
-    ranker: Ranker,
+    rank: Rank,
     benchmark: BenchmarkFolder,
     mode: str,
     *,
     depth: int = DEPTH,
     aliases: Mapping[str, Sequence[str]] | None = None,
     keep_own: bool = False,
-    instruction: str | None = None,
     reporter: Reporter = silent,
 ) -> Run:
-    """Run every query of `benchmark` through `ranker`, one after the other.
+    """Run every query of `benchmark`, one after the other. Raises what `rank` or `reporter` does.
 
     depth: documents per query; aliases: see `aliases_of`; keep_own: rank the document with the
-    query's own id; instruction: for this benchmark, or None for the model's own.
-
-    Raises what the ranker or `reporter` raises.
+    query's own id.
     """
     total = len(benchmark.queries)
     for text in islice(benchmark.queries.values(), _WARM):
-        ranker.rank(text, depth + 1, mode, instruction=instruction)
+        rank(text, depth + 1)
     rankings: dict[str, Ranking] = {}
     seconds: list[float] = []
     own = 0
@@ -452,7 +393,7 @@ def run_mode(
         reporter(Progress("running", done, total, unit="queries", note=mode))
         started = time.perf_counter()
         # One more document, in place of the query's own.
-        given = ranker.rank(text, depth + 1, mode, instruction=instruction)
+        given = rank(text, depth + 1)
         seconds.append(time.perf_counter() - started)
         ranking = in_order(given, aliases or {})
         if not keep_own and query not in benchmark.judgements[query]:
@@ -462,15 +403,12 @@ def run_mode(
         rankings[query] = ranking[:depth]
     reporter(Progress("running", total, total, unit="queries", note=mode))
     p50, p95 = np.percentile(np.array(seconds) * 1000, (50, 95)).tolist()
-    return Run(mode, rankings, Latency(round(p50, 3), round(p95, 3)), own)
+    return Run(mode, rankings, {"p50": round(p50, 3), "p95": round(p95, 3)}, own)
 
 
 def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
-    """For each document that has them, the other ids of its text.
-
-    Raises:
-        IndexFault: the store is damaged.
-    """
+    """For each document that has them, the other ids of its text. Raises IndexFault: the store is
+    damaged."""
     by_label: dict[int, list[str]] = {}
     for name, label in store.all_aliases():
         by_label.setdefault(label, []).append(name)
@@ -481,83 +419,31 @@ def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reranking:
-    """Ranks as the engine does, the top hits in the order of a cross-encoder."""
-
-    engine: SearchEngine
-    encoder: CrossEncoder
-
-    def rank(
-        self, query: str, k: int, mode: str, *, instruction: str | None = None
-    ) -> list[tuple[str, float]]:
-        """(document id, score), best first, at most `k`: scores of the cross-encoder, then falling
-        by 1 from the last one for the hits that it did not read."""
-        first = "hybrid" if mode == RERANK else mode
-        asked = Query(text=query, k=k, mode=first, instruction=instruction)
-        found: list[tuple[str, float]] = []
-        score = 0.0
-        for hit in reranked(query, self.engine.search(asked).hits, self.encoder):
-            score = score - 1.0 if hit.scores.rerank is None else hit.scores.rerank
-            found.append((hit.id, score))
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A benchmark with the open index to run it on.
+class _Ready:
+    """The runs over a benchmark, and the open engine that ranked.
 
     match: the catalogue's benchmark that this is, or None; instruction: of the model's recipe for
-    this benchmark, None for its default; reranker: None where no mode needs one.
+    this benchmark, None for its default.
     """
 
     benchmark: BenchmarkFolder
     engine: SearchEngine
-    aliases: Mapping[str, Sequence[str]]
+    runs: list[Run]
     catalogue: Catalogue
     match: Match | None
     instruction: str | None
-    reranker: CrossEncoder | None
-
-    @property
-    def index(self) -> OpenIndex:
-        return self.engine.index
-
-    @property
-    def documents(self) -> int:
-        """Ids of the corpus, each id of equal texts counted."""
-        return self.index.manifest.documents + self.index.manifest.aliases
-
-    def run(
-        self, request: EvaluationRequest, benchmark: BenchmarkFolder, mode: str, reporter: Reporter
-    ) -> Run:
-        """Run the queries of `benchmark` in one mode."""
-        ranker: Ranker = self.engine
-        if mode == RERANK and self.reranker is not None:
-            ranker = _Reranking(self.engine, self.reranker)
-        return run_mode(
-            ranker,
-            benchmark,
-            mode,
-            depth=request.depth,
-            aliases=self.aliases,
-            keep_own=request.keep_own,
-            instruction=self.instruction,
-            reporter=reporter,
-        )
 
 
 @contextlib.contextmanager
-def _opened(
+def _ran(
     request: EvaluationRequest,
     reporter: Reporter,
     remark: Remark,
-    catalogue: Catalogue | None,
-    *,
     query: str | None = None,
-) -> Iterator[_Opened]:
-    """The benchmark with its open index, built if need be.
+) -> Iterator[_Ready]:
+    """Run the modes of `request` over its benchmark, whose index is built if need be.
 
-    query: must be judged, which is checked before an index is built.
+    query: run this one alone; that it is judged is checked before an index is built.
 
     Raises: as `read_benchmark`, `load_cross_encoder`, `ensure_index` and `SearchEngine.open` do;
         IndexFault also where the index holds none of the judged documents; NotFoundError where
@@ -572,16 +458,16 @@ def _opened(
                 plan = plan_download(missing)
                 remark(plan.line())
                 fetch_model(plan, reporter)
-    if catalogue is None:
-        from bioretrieval_tui.catalog.compiled import load
-
-        loaded = load()
-        catalogue = loaded.catalogue
-        for problem in loaded.problems:
-            remark(problem)
+    loaded = load()
+    for problem in loaded.problems:
+        remark(problem)
     benchmark = read_benchmark(Path(request.folder), request.split)
+    chosen = benchmark
     if query is not None:
-        judgements_of(benchmark, query)
+        judgements = {query: judgements_of(benchmark, query)}
+        chosen = replace(
+            benchmark, queries={query: benchmark.queries[query]}, judgements=judgements
+        )
     # Before the index, which may take hours to build.
     reranker = None
     if RERANK in request.modes and request.reranker is not None:
@@ -600,19 +486,46 @@ def _opened(
         name, device=request.device, reporter=reporter, ready=request.encodes
     )
     with contextlib.closing(engine):
-        index, manifest = engine.index, engine.index.manifest
-        if not any(index.documents.lookup(one) for one in benchmark.judged()):
+        documents, manifest = engine.index.documents, engine.index.manifest
+        if not any(documents.lookup(one) for one in benchmark.judged()):
             raise IndexFault(
-                f"none of the judged documents of {benchmark.name} is in the index {name}",
+                f"none of the judged documents of {benchmark.parts.name} is in the index {name}",
                 remedy="is it an index of this corpus? omit --index to build one",
             )
         size = len(benchmark.queries), manifest.documents + manifest.aliases
-        match = match_benchmark(catalogue, benchmark.name, benchmark.split, *size)
+        match = match_benchmark(
+            loaded.catalogue, benchmark.parts.name, benchmark.parts.split, *size
+        )
         # Instructions are not part of a recipe's hash, so the catalogue's may be newer.
         recipe = request.recipe or manifest.recipe
         instruction = None if match is None else recipe.instructions.get(match.entry.id)
-        aliases = aliases_of(index.documents)
-        yield _Opened(benchmark, engine, aliases, catalogue, match, instruction, reranker)
+
+        def rank(mode: str, text: str, k: int) -> list[tuple[str, float]]:
+            if mode != RERANK or reranker is None:
+                return engine.rank(text, k, mode, instruction=instruction)
+            asked = Query(text=text, k=k, mode="hybrid", instruction=instruction)
+            found: list[tuple[str, float]] = []
+            score = 0.0
+            for hit in reranked(text, engine.search(asked).hits, reranker):
+                # Hits that the cross-encoder did not read follow its last score, 1 less each.
+                score = score - 1.0 if hit.scores.rerank is None else hit.scores.rerank
+                found.append((hit.id, score))
+            return found
+
+        aliases = aliases_of(documents)
+        runs = [
+            run_mode(
+                partial(rank, mode),
+                chosen,
+                mode,
+                depth=request.depth,
+                aliases=aliases,
+                keep_own=request.keep_own,
+                reporter=reporter,
+            )
+            for mode in request.modes
+        ]
+        yield _Ready(chosen, engine, runs, loaded.catalogue, match, instruction)
 
 
 # The index of a benchmark ---------------------------------------------------------------------
@@ -632,19 +545,19 @@ def ensure_index(
     vectors: False where only BM25 runs: nothing is encoded and no model is loaded.
 
     An index built from the same bytes by the same model, revision and recipe is reused; a damaged
-    or changed one is built again. An interrupted build resumes where its vectors end.
-
-    Raises:
-        CorpusError: a line of the corpus is malformed; it is named. ModelError: the model or its
-            recipe is missing. IndexFault: the index cannot be written. Also what `reporter`
-            raises. In every case no index has changed.
+    or changed one is built again. An interrupted build resumes where its vectors end. Raises
+    CorpusError: a line of the corpus is malformed; it is named; ModelError: the model or its recipe
+    is missing; IndexFault: the index cannot be written. Also what `reporter` raises. In every case
+    no index has changed.
     """
     facts = embedded_facts()
     if (model, recipe) != (embedded.MODEL_ID, None):
         if vectors:
             # Only the model's files tell its revision, and a run needs this encoder anyway.
             facts = facts_of(
-                load_encoder(model, recipe, device=device, reporter=reporter, side="query")
+                encoder_registry.load_encoder(
+                    model, recipe, device=device, reporter=reporter, side="query"
+                )
             )
         else:
             # BM25 does not depend on the model's files: the name will do.
@@ -655,16 +568,18 @@ def ensure_index(
     # Everything that a vector of the corpus depends on.
     parts = "\n".join((benchmark.corpus_sha256, facts.model, facts.revision, facts.recipe_hash))
     identity = hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
-    name = f"{_PREFIX}-{slug(benchmark.name, 40) or 'benchmark'}-{identity[:8]}"
+    name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
         return name
-    feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", ReadOptions(), strict=True))
+    feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", strict=True))
     try:
         if vectors:
             outcome = build_from(
                 name,
                 feed,
-                lambda: load_encoder(model, recipe, device=device, reporter=reporter),
+                lambda: encoder_registry.load_encoder(
+                    model, recipe, device=device, reporter=reporter
+                ),
                 reporter=reporter,
                 fingerprint=identity,
             )
@@ -681,7 +596,7 @@ def ensure_index(
             remedy="try again when no program writes to it",
         )
     if vectors:
-        prepare_query_encoder(model, recipe, reporter=reporter)
+        encoder_registry.prepare_query_encoder(model, recipe, reporter=reporter)
     return name
 
 

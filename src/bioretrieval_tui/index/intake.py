@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from bioretrieval_tui.documents.detect import by_name, items, recognise, resolve
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
-from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.documents.writer import StoreOutcome, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.report import FileReport, Report
@@ -111,7 +110,7 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
                 report.files.append(one)
                 read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
                 try:
-                    for item in items(source, format_, settings.options):
+                    for item in items(source, format_, settings):
                         intake.take(item)
                         if total and None not in paths:
                             intake.share = min(1.0, (before + source.consumed) / total)
@@ -120,11 +119,10 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
                     one.kept = report.kept + report.replaced - kept
                     one.rejected = report.rejected - rejected
                 source.hash_rest()
-                facts = source.summary()
-                one.bytes, one.sha256 = facts.bytes, facts.sha256
-                intake.inputs.append(
-                    InputFacts(facts.path, facts.bytes, facts.sha256, one.kept, format_.name)
-                )
+                one.bytes, one.sha256 = source.consumed, source.sha256()
+                shown = source.name if path is None else str(path.absolute())
+                facts = InputFacts(shown, one.bytes, one.sha256, one.kept, format_.name)
+                intake.inputs.append(facts)
             before += size
         intake.share = 1.0
 

@@ -69,7 +69,6 @@ from bioretrieval_tui.query.ast import (
 from bioretrieval_tui.query.ast import (
     Any as AnyOf,
 )
-from bioretrieval_tui.query.matcher import Recent
 from bioretrieval_tui.util.folding import equal_key, forms, needles, whole_words
 
 Truths = NDArray[np.bool_]
@@ -594,7 +593,7 @@ class MetadataIndex:
         self._alive[dead] = False
         self._text = text
         self._documents = documents
-        self._found: Recent[Node, NDArray[np.uint8]] = Recent(_REMEMBERED)
+        self._found: dict[Node, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
         try:
             self.schema = schema_of(facts.names)
@@ -631,7 +630,7 @@ class MetadataIndex:
     def forget(self) -> None:
         """Clear the cache of results."""
         with self._lock:
-            self._found = Recent(_REMEMBERED)
+            self._found.clear()
 
     def facets(self, labels: Labels, field: str, most: int = 20) -> list[tuple[str, int]]:
         """How many of these documents have each value of a field, at most `most` values.
@@ -775,7 +774,7 @@ class MetadataIndex:
                 return block.years >= 0
             case Has(field):
                 return block.having(field)
-            case Compares(_, _, intervals):
+            case Compares(_, intervals):
                 years = block.years
                 for one in intervals:
                     fit = years >= 0
@@ -830,11 +829,13 @@ class MetadataIndex:
 
     def _remembered(self, node: Node, make: Callable[[Node], Truths]) -> Truths:
         with self._lock:
-            packed = self._found.peek(node)
+            packed = self._found.get(node)
         if packed is None:
             truths = make(node)
             with self._lock:
-                self._found.get(node, lambda _: np.packbits(truths))
+                while len(self._found) >= _REMEMBERED:
+                    del self._found[next(iter(self._found))]
+                self._found[node] = np.packbits(truths)
             return truths
         return np.unpackbits(packed, count=self.facts.labels).view(np.bool_)
 

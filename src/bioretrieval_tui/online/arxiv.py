@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.document import Document, RecordFault
-from bioretrieval_tui.documents.readers.xml_records import RecordParser
+from bioretrieval_tui.documents.readers.xml_records import parse_record
 from bioretrieval_tui.online.services import OnlineError, unexpected
 from bioretrieval_tui.online.spool import FetchBatch, FetchRequest, Mark, expected, next_size
 from bioretrieval_tui.terminal.clean import clean
@@ -119,7 +119,7 @@ def arxiv_records(data: bytes) -> dict[str, ArxivRecord]:
         BioRetrievalError: it is no such feed.
     """
     try:
-        root = RecordParser()(data)
+        root = parse_record(data)
     except RecordFault as error:
         raise unexpected(NAME, str(error)) from error
     if root.tag != f"{_ATOM}feed":

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bioretrieval_tui.documents.detect import items
 from bioretrieval_tui.documents.document import Item
-from bioretrieval_tui.documents.readers.europepmc_json import read_europepmc
-from bioretrieval_tui.documents.source import MemorySource, ReadOptions, SourceDamaged
+from bioretrieval_tui.documents.readers.json_corpora import EUROPEPMC
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.online.services import OnlineError, unexpected
 from bioretrieval_tui.online.spool import (
     FetchBatch,
@@ -31,7 +32,6 @@ PAGE = 200
 _BEGIN = "*"
 _IDS = 40
 """Ids of one query, which travels in the address."""
-_OPTIONS = ReadOptions()
 _UNSAFE = re.compile(r'["\\\x00-\x20]')
 
 
@@ -59,15 +59,15 @@ def batches(
     cursor = mark.cursor.get("mark", _BEGIN)
     while size := next_size(request, mark, PAGE):
         body, envelope = _page(client, query, cursor, size)
-        items = _items(body)[:size]
+        found = _items(body)[:size]
         total = expected(request, envelope.hit_count)
         following = envelope.next_cursor or cursor
         # The last page repeats its own cursor.
-        over = following == cursor or not items
+        over = following == cursor or not found
         if mark.done > (envelope.hit_count or 0) + PAGE:
             raise unexpected(NAME, "more records than it counts")
-        mark = Mark({"mark": following}, mark.done + len(items), total)
-        yield batch_of(items, mark)
+        mark = Mark({"mark": following}, mark.done + len(found), total)
+        yield batch_of(found, mark)
         if over:
             return
         cursor = following
@@ -108,7 +108,4 @@ def _page(client: HttpClient, query: str, cursor: str, size: int) -> tuple[bytes
 
 
 def _items(body: bytes) -> list[Item]:
-    try:
-        return list(read_europepmc(MemorySource(body, NAME), _OPTIONS))
-    except SourceDamaged as error:
-        raise unexpected(NAME, error.message) from error
+    return list(items(SourceReader(None, data=body, name=NAME), EUROPEPMC, ReadSettings()))

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from bioretrieval_tui.documents.detect import items
 from bioretrieval_tui.documents.document import Item
-from bioretrieval_tui.documents.readers.pubmed_xml import read_pubmed_xml
-from bioretrieval_tui.documents.source import MemorySource, ReadOptions
+from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.services import OnlineError, refused, unexpected
 from bioretrieval_tui.online.spool import (
@@ -48,7 +49,6 @@ _SEARCH_BYTES = 2**20
 _ERROR = re.compile(rb"<ERROR>(.{0,500}?)</ERROR>", re.DOTALL)
 _END = re.compile(rb"</PubmedArticleSet>\s*\Z|<PubmedArticleSet\s*/>\s*\Z")
 _RECORD = re.compile(rb"<Pubmed(Book)?Article[\s>]")
-_OPTIONS = ReadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,11 @@ def batches(
                 total = expected(request, split.found)
         while offset < part.count and (size := next_size(request, mark, PAGE)):
             size = min(size, part.count - offset)
-            part, items = _fetched(client, request.query, part, offset, size)
+            part, fetched = _fetched(client, request.query, part, offset, size)
             size = max(0, min(size, part.count - offset))
             offset += size
             mark = Mark(_cursor(part, offset), mark.done + size, total)
-            yield batch_of(items, mark)
+            yield batch_of(fetched, mark)
         if not next_size(request, mark, PAGE):
             return
         part = None
@@ -259,7 +259,7 @@ def _articles(client: HttpClient, params: dict[str, str]) -> Iterator[Item]:
         if not _END.search(data[-200:]):
             what = "broke off within its records"
         raise OnlineError(f"PubMed {what}", remedy="the same call resumes here")
-    yield from read_pubmed_xml(MemorySource(data, "PubMed"), _OPTIONS)
+    yield from items(SourceReader(None, data=data, name="PubMed"), PUBMED_XML, ReadSettings())
 
 
 def _cursor(part: _Part, offset: int) -> dict[str, str]:

@@ -19,9 +19,10 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.documents.detect import items
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
-from bioretrieval_tui.documents.readers.json_corpora import read_beir
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+from bioretrieval_tui.documents.readers.json_corpora import BEIR
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import places, save_file, write_atomically
 
@@ -234,7 +235,7 @@ class Spool:
         if not self.records:
             return
         with SourceReader(self.path) as source:
-            for item in read_beir(source, ReadOptions()):
+            for item in items(source, BEIR, ReadSettings()):
                 if isinstance(item, Record):
                     yield item.document
 

@@ -1,7 +1,4 @@
-"""What a filter means, as a tree of values. `str(node)` is an expression that parses to it again.
-
-Nodes are frozen and hashable, so that results can be kept by node.
-"""
+"""What a filter means, as a tree of values that can be compared and kept as keys."""
 
 from __future__ import annotations
 
@@ -11,16 +8,12 @@ from typing import Literal, TypeAlias
 
 from bioretrieval_tui.query.schema import Interval
 
-KEYWORDS = frozenset({"AND", "OR", "NOT"})
 _PLAIN_VALUE = re.compile(r"\w[\w/+#%&@.-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Everything:
     """The empty filter."""
-
-    def __str__(self) -> str:
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +22,12 @@ class Word:
 
     text: str
 
-    def __str__(self) -> str:
-        return self.text
-
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """Words in this order, none cut."""
 
     text: str
-
-    def __str__(self) -> str:
-        return quoted(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +36,11 @@ class Has:
 
     field: str
 
-    def __str__(self) -> str:
-        return f"has:{self.field}"
-
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """A text, or one of a set: a word begins with one of `values`, or the text is equal to it."""
+    """A text, or one of a set: a word begins with one of `values`, or the text is equal to it.
+    `str` is the condition as it is written."""
 
     field: str
     operator: Literal[":", "="]
@@ -71,11 +56,7 @@ class Compares:
     """A number lies in one of `intervals`."""
 
     field: str
-    operator: Literal[":", "=", ">", ">=", "<", "<="]
     intervals: tuple[Interval, ...]
-
-    def __str__(self) -> str:
-        return f"{self.field}{self.operator}{','.join(i.text for i in self.intervals)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +66,12 @@ class Flag:
     field: str
     value: bool
 
-    def __str__(self) -> str:
-        return f"{self.field}:{'yes' if self.value else 'no'}"
-
 
 @dataclass(frozen=True, slots=True)
 class Not:
     """All rows that `node` does not match."""
 
     node: Node
-
-    def __str__(self) -> str:
-        return f"-({self.node})" if isinstance(self.node, All | Any) else f"-{self.node}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +80,12 @@ class All:
 
     nodes: tuple[Node, ...]
 
-    def __str__(self) -> str:
-        return " ".join(f"({node})" if isinstance(node, Any) else str(node) for node in self.nodes)
-
 
 @dataclass(frozen=True, slots=True)
 class Any:
     """At least one of two or more nodes."""
 
     nodes: tuple[Node, ...]
-
-    def __str__(self) -> str:
-        return " OR ".join(map(str, self.nodes))
 
 
 Node: TypeAlias = Everything | Word | Phrase | Has | Matches | Compares | Flag | Not | All | Any

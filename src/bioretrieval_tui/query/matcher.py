@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import chain
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from bioretrieval_tui.query.ast import (
     All,
@@ -55,7 +54,7 @@ _FREQUENT = 8
 
 Condition: TypeAlias = Has | Matches | Compares | Flag
 Numbers: TypeAlias = list[int]
-KeyT = TypeVar("KeyT", bound=Hashable)
+KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
@@ -65,68 +64,46 @@ class Row:
 
     key: its id.
     name, tags, text: where bare words and phrases are looked for.
-    values: by canonical field name (None or missing: no value). A field called key, name, tags or
-        text that `values` lacks takes the row's own.
+    value: the value of a field by its canonical name, None for no value. Of a field called key,
+        name, tags or text the row's own counts then.
     """
 
     key: str
     name: str
     tags: tuple[str, ...]
     text: str
-    values: Mapping[str, object]
+    value: Callable[[str], object]
 
 
-class Recent(Generic[KeyT, ValueT]):
-    """The latest `limit` results by key; lru_cache on a method would hold the method's owner."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._kept: dict[KeyT, ValueT] = {}
-
-    def peek(self, key: KeyT) -> ValueT | None:
-        """The stored result of `key`, or None."""
-        return self._kept.get(key)
-
-    def get(self, key: KeyT, make: Callable[[KeyT], ValueT]) -> ValueT:
-        """The stored result of `key`, else that of `make(key)`."""
-        if key in self._kept:
-            return self._kept[key]
-        value = make(key)
-        while len(self._kept) >= self._limit:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = value
-        return value
-
-
-class Tier(IntEnum):
-    """Score of a word in a row; NAME_NEAR and lower only for a word that occurs in no row."""
-
-    NAME_EXACT = 12
-    NAME_BEGINS = 11
-    NAME_WORD = 10
-    NAME_INSIDE = 9
-    TAG = 8
-    TEXT_WORD = 7
-    TEXT_INSIDE = 6
-    NAME_NEAR = 5
-    NAME_NEAR_2 = 4
-    NAME_LETTERS = 3
-    TEXT_NEAR = 2
-    TEXT_NEAR_2 = 1
+# Scores of a word in a row, best first; the last five only for a word that occurs in no row.
+(
+    _NAME_EXACT, _NAME_BEGINS, _NAME_WORD, _NAME_INSIDE, _TAG, _TEXT_WORD, _TEXT_INSIDE,
+    _NAME_NEAR, _NAME_NEAR_2, _NAME_LETTERS, _TEXT_NEAR, _TEXT_NEAR_2,
+) = range(12, 0, -1)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """Where one bare word is found.
 
-    scores: tier by row number.
-    literals: what to highlight, folded: the word itself, or the words it resembles.
-    fuzzy: it occurs in no row.
+    scores: by row number; literals: what to highlight, folded: the word itself, or the words it
+    resembles; fuzzy: it occurs in no row.
     """
 
     scores: Mapping[int, int]
     literals: tuple[str, ...]
     fuzzy: bool
+
+
+def _kept(store: dict[KeyT, ValueT], key: KeyT, make: Callable[[KeyT], ValueT]) -> ValueT:
+    """The stored result of `key`, else that of `make`, stored in place of the oldest. (lru_cache on
+    a method would hold the method's owner.)"""
+    if key not in store:
+        value = make(key)
+        while len(store) >= _REMEMBERED:
+            del store[next(iter(store))]
+        store[key] = value
+    return store[key]
 
 
 class _Words:
@@ -147,12 +124,12 @@ class _Words:
         # Tuples of numbers, unlike lists, cost the garbage collector nothing.
         self.rows_of = {word: tuple(numbers) for word, numbers in found.items()}
         self._forms: dict[int, str] = {}
-        self._held: Recent[str, list[str]] = Recent(_REMEMBERED)
+        self._held: dict[str, list[str]] = {}
 
     def places(self, needle: str) -> tuple[Iterable[int], Iterable[int]]:
         """Rows where a word begins with `needle`, and rows that hold it; some more than once."""
         if needle.isalnum():
-            words = self._held.get(needle, self._holding)
+            words = _kept(self._held, needle, self._holding)
             begun = [word for word in words if word.startswith(needle)]
             return self._rows(begun, f" {needle}"), self._rows(words, needle)
         held = [(number, text) for number, text in self._candidates(needle) if needle in text]
@@ -167,8 +144,7 @@ class _Words:
 
     def _holding(self, needle: str) -> list[str]:
         """Words that hold `needle`: among those that held all but its last letter, if known."""
-        wider = self._held.peek(needle[:-1])
-        return [word for word in (self.rows_of if wider is None else wider) if needle in word]
+        return [word for word in self._held.get(needle[:-1], self.rows_of) if needle in word]
 
     def _rows(self, words: Sequence[str], part: str) -> Iterable[int]:
         """Rows with one of the words, which are those that hold `part`."""
@@ -198,37 +174,107 @@ def _lines(forms_of_row: Iterable[str]) -> str:
     return "\n".join(("", *forms_of_row, ""))
 
 
-class _FoldedRows:
-    """The rows as words are looked for in them."""
+class Filter:
+    """A filter over one list of rows. Not thread-safe."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        keys = lru_cache(maxsize=None)(needles)
-        self._rows = rows
-        self._names = [_lines(needles(row.name)) for row in rows]
-        self._name_words = _Words([(row.name,) for row in rows], inner=True)
-        self._tags: defaultdict[str, list[int]] = defaultdict(list)
-        for number, row in enumerate(rows):
-            self._tags[_lines(chain.from_iterable(map(keys, row.tags)))].append(number)
-        self._everywhere = _Words([(row.name, *row.tags, row.text) for row in rows])
+    def __init__(self, rows: Sequence[Row], schema: Schema) -> None:
+        self._data = tuple(rows)
+        self._schema = schema
+        self._all = frozenset(range(len(self._data)))
+        self._parsed: dict[str, Node] = {}
+        self._fits: dict[str, Fit] = {}
+        self._sets: dict[Node, frozenset[int]] = {}
+        self._columns: dict[str, _TextColumn] = {}
+        self._known: dict[str, dict[int, float]] = {}
 
-    def fit(self, word: str) -> Fit:
+    def apply(self, expression: str) -> list[int]:
+        """Numbers of the rows that fit: best first with a bare word, else in the given order.
+
+        Rows of equal score keep their order. Raises FilterError as `parse` does.
+        """
+        node = _kept(self._parsed, expression, lambda text: parse(text, self._schema))
+        rows = sorted(self._fitting(node))
+        words = dict.fromkeys(word for word in _sought(node) if isinstance(word, Word))
+        totals: Counter[int] = Counter()
+        for word in words:
+            totals.update(_kept(self._fits, word.text, self._fit).scores)
+        # Reversed or not, a sort keeps the order of what is equal.
+        return sorted(rows, key=totals.__getitem__, reverse=True) if words else rows
+
+    def highlights(self, expression: str) -> tuple[str, ...]:
+        """Folded words and phrases that the rows of this filter were found by, for `marks`.
+
+        A mistyped word gives the words that it was taken for. Raises FilterError as `parse` does.
+        """
+        found: dict[str, None] = {}
+        parsed = _kept(self._parsed, expression, lambda text: parse(text, self._schema))
+        for node in _sought(parsed):
+            word = isinstance(node, Word)
+            fit = _kept(self._fits, node.text, self._fit) if word else None
+            found.update(dict.fromkeys(fit.literals if fit else needles(node.text)))
+        return tuple(found)
+
+    def _fitting(self, node: Node, *, fuzzy: bool = True) -> frozenset[int]:
+        """Rows that fit. Under a negation (`fuzzy` False) similar words do not match, since rows
+        that merely resemble a word must stay."""
+        match node:
+            case Everything():
+                return self._all
+            case Word(text):
+                fit = _kept(self._fits, text, self._fit)
+                return frozenset(fit.scores if fuzzy or not fit.fuzzy else ())
+            case Phrase(text):
+                found = map(self._everywhere.whole, needles(text))
+                return _kept(self._sets, node, lambda _: frozenset(chain.from_iterable(found)))
+            case Not(inner):
+                return self._all - self._fitting(inner, fuzzy=False)
+            case All(nodes):
+                return self._all.intersection(*(self._fitting(n, fuzzy=fuzzy) for n in nodes))
+            case Any(nodes):
+                return frozenset().union(*(self._fitting(n, fuzzy=fuzzy) for n in nodes))
+            case _:
+                return _kept(self._sets, node, lambda _: frozenset(self._condition(node)))
+
+    # Words ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """The forms of each name, each between line ends."""
+        return [_lines(needles(row.name)) for row in self._data]
+
+    @cached_property
+    def _name_words(self) -> _Words:
+        return _Words([(row.name,) for row in self._data], inner=True)
+
+    @cached_property
+    def _everywhere(self) -> _Words:
+        return _Words([(row.name, *row.tags, row.text) for row in self._data])
+
+    @cached_property
+    def _tags(self) -> dict[str, list[int]]:
+        """Rows by the forms of all their tags."""
+        keys, found = cache(needles), defaultdict(list)
+        for number, row in enumerate(self._data):
+            found[_lines(chain.from_iterable(map(keys, row.tags)))].append(number)
+        return found
+
+    def _fit(self, word: str) -> Fit:
         """Where a bare word is found."""
         wanted = needles(word)
         scores: dict[int, int] = {}
         anywhere = [self._everywhere.places(needle) for needle in wanted]
         named = [self._name_words.places(needle) for needle in wanted]
-        begun = [self._name_begins(needle) for needle in wanted]
         for tier, found in (
-            (Tier.TEXT_INSIDE, [held for _, held in anywhere]),
-            (Tier.TEXT_WORD, [begun for begun, _ in anywhere]),
-            (Tier.TAG, map(self._tag_begins, wanted)),
-            (Tier.NAME_INSIDE, [held for _, held in named]),
-            (Tier.NAME_WORD, [begun for begun, _ in named]),
-            (Tier.NAME_BEGINS, begun),
-            (Tier.NAME_EXACT, [self._name_begins(f"{needle}\n") for needle in wanted]),
+            (_TEXT_INSIDE, [held for _, held in anywhere]),
+            (_TEXT_WORD, [begun for begun, _ in anywhere]),
+            (_TAG, map(self._tag_begins, wanted)),
+            (_NAME_INSIDE, [held for _, held in named]),
+            (_NAME_WORD, [begun for begun, _ in named]),
+            (_NAME_BEGINS, map(self._name_begins, wanted)),
+            (_NAME_EXACT, [self._name_begins(f"{needle}\n") for needle in wanted]),
         ):
             for numbers in found:  # a better tier replaces the one before
-                scores.update(dict.fromkeys(numbers, int(tier)))
+                scores.update(dict.fromkeys(numbers, tier))
         if scores or not wanted:
             return Fit(scores, wanted, fuzzy=False)
         return self._mistyped(wanted[0])
@@ -236,27 +282,23 @@ class _FoldedRows:
     def _name_begins(self, needle: str) -> Numbers:
         begun = f"\n{needle}"
         first = WORD.match(needle)  # its rows are fewer to read
-        rows = set(self._name_words.places(first[0])[0]) if first else range(len(self._names))
+        rows = set(self._name_words.places(first[0])[0]) if first else self._all
         return [number for number in rows if begun in self._names[number]]
 
     def _tag_begins(self, needle: str) -> Iterable[int]:
         begun = f"\n{needle}"
         return chain.from_iterable(rows for tags, rows in self._tags.items() if begun in tags)
 
-    def phrase(self, text: str) -> Iterable[int]:
-        """Rows that have these words in this order, none cut."""
-        return chain.from_iterable(map(self._everywhere.whole, needles(text)))
-
     def _mistyped(self, word: str) -> Fit:
         """Rows with a word one or two slips away, or with a name that has the letters in order."""
         near = self._near(word)
         scores: dict[int, int] = {}
-        for words, tier in ((self._everywhere, Tier.TEXT_NEAR), (self._name_words, Tier.NAME_NEAR)):
+        for words, tier in ((self._everywhere, _TEXT_NEAR), (self._name_words, _NAME_NEAR)):
             for other, slips in reversed(near.items()):
                 found = words.rows_of.get(other, ())
                 scores.update(dict.fromkeys(found, tier - (slips - 1)))
             if words is self._everywhere:
-                scores.update(dict.fromkeys(self._letters_in_order(word), int(Tier.NAME_LETTERS)))
+                scores.update(dict.fromkeys(self._letters_in_order(word), _NAME_LETTERS))
         return Fit(scores, tuple(near), fuzzy=True)
 
     @cached_property
@@ -289,7 +331,7 @@ class _FoldedRows:
 
     @cached_property
     def _squeezed(self) -> list[str]:
-        return [squeezed(fold(row.name)) for row in self._rows]
+        return [squeezed(fold(row.name)) for row in self._data]
 
     def _letters_in_order(self, word: str) -> Numbers:
         """Rows whose name holds the letters of `word` in this order: bmr2b, BMRetriever-2B."""
@@ -298,124 +340,40 @@ class _FoldedRows:
         in_order = re.compile("".join(f"[^{letter}]*{letter}" for letter in word)).match
         return [number for number, name in enumerate(self._squeezed) if in_order(name)]
 
-
-class Filter:
-    """A filter over one list of rows. Not thread-safe."""
-
-    def __init__(self, rows: Sequence[Row], schema: Schema) -> None:
-        self._data = tuple(rows)
-        self._schema = schema
-        self._all = frozenset(range(len(self._data)))
-        self._columns: dict[str, _TextColumn] = {}
-        self._numbers: dict[str, dict[int, float]] = {}
-        self._parsed: Recent[str, Node] = Recent(_REMEMBERED)
-        self._fits: Recent[str, Fit] = Recent(_REMEMBERED)
-        self._sets: Recent[Node, frozenset[int]] = Recent(_REMEMBERED)
-
-    def apply(self, expression: str) -> list[int]:
-        """Numbers of the rows that fit: best first with a bare word, else in the given order.
-
-        Rows of equal score keep their order. Raises FilterError as `parse` does.
-        """
-        node = self._parse(expression)
-        rows = sorted(self._fitting(node))
-        words = dict.fromkeys(word for word in _sought(node) if isinstance(word, Word))
-        scores = [self._fit(word.text).scores for word in words]
-        if scores:
-            totals: Counter[int] = Counter()
-            for each in scores:
-                totals.update(each)
-            # Reversed or not, a sort keeps the order of what is equal.
-            rows.sort(key=totals.__getitem__, reverse=True)
-        return rows
-
-    def highlights(self, expression: str) -> tuple[str, ...]:
-        """Folded words and phrases that the rows of this filter were found by, for `marks`.
-
-        A mistyped word gives the words that it was taken for. Raises FilterError as `parse` does.
-        """
-        found: dict[str, None] = {}
-        for node in _sought(self._parse(expression)):
-            word = isinstance(node, Word)
-            literals = self._fit(node.text).literals if word else needles(node.text)
-            found.update(dict.fromkeys(literals))
-        return tuple(found)
-
-    def _parse(self, expression: str) -> Node:
-        return self._parsed.get(expression, lambda text: parse(text, self._schema))
-
-    @cached_property
-    def _rows(self) -> _FoldedRows:
-        return _FoldedRows(self._data)
-
-    def _fit(self, word: str) -> Fit:
-        return self._fits.get(word, lambda text: self._rows.fit(text))
-
-    def _fitting(self, node: Node, *, fuzzy: bool = True) -> frozenset[int]:
-        """Rows that fit. Under a negation (`fuzzy` False) similar words do not match, since rows
-        that merely resemble a word must stay."""
-        match node:
-            case Everything():
-                return self._all
-            case Word(text):
-                fit = self._fit(text)
-                return frozenset(fit.scores if fuzzy or not fit.fuzzy else ())
-            case Phrase(text):
-                return self._sets.get(node, lambda _: frozenset(self._rows.phrase(text)))
-            case Not(inner):
-                return self._all - self._fitting(inner, fuzzy=False)
-            case All(nodes):
-                return self._all.intersection(*(self._fitting(n, fuzzy=fuzzy) for n in nodes))
-            case Any(nodes):
-                return frozenset().union(*(self._fitting(n, fuzzy=fuzzy) for n in nodes))
-            case _:
-                return self._sets.get(node, lambda _: frozenset(self._condition(node)))
+    # Conditions ----------------------------------------------------------------------------
 
     def _condition(self, node: Condition) -> Iterable[int]:
         """Rows that fit; the parser lets no node pass that does not suit the type of its field."""
-        if isinstance(node, Matches):
-            return self._texts(node.field).fitting(node)
         field = self._schema.find(node.field)
         if field is None:
             raise KeyError(node.field)
         if field.type in ("text", "set"):
-            return self._texts(node.field).filled()
-        known = self._known(node.field, numbers=field.type == "number")
-        match node:
-            case Has():
-                return known
-            case Flag(_, wanted):
-                return (row for row, value in known.items() if value is wanted)
-            case Compares(_, _, intervals):
-                return chain.from_iterable(_within(known, one) for one in intervals)
+            texts = _kept(self._columns, node.field, lambda name: _TextColumn(self._values(name)))
+            return texts.fitting(node) if isinstance(node, Matches) else texts.filled()
+        numbers = field.type == "number"
+        known = _kept(self._known, node.field, lambda name: self._numbers(name, numbers))
+        if isinstance(node, Flag):
+            return (row for row, value in known.items() if value is node.value)
+        if isinstance(node, Compares):
+            return chain.from_iterable(_within(known, one) for one in node.intervals)
+        return known
 
-    def _texts(self, name: str) -> _TextColumn:
-        if name not in self._columns:
-            self._columns[name] = _TextColumn(self._values(name))
-        return self._columns[name]
-
-    def _known(self, name: str, *, numbers: bool) -> dict[int, float]:
+    def _numbers(self, name: str, numbers: bool) -> dict[int, float]:
         """The finite numbers, or the truth values, of a field by row."""
-        if name not in self._numbers:
-            self._numbers[name] = {
-                row: value
-                for row, value in enumerate(self._values(name))
-                if isinstance(value, int | float)
-                and isinstance(value, bool) is not numbers
-                and math.isfinite(value)
-            }
-        return self._numbers[name]
+        return {
+            row: value
+            for row, value in enumerate(self._values(name))
+            if isinstance(value, int | float)
+            and isinstance(value, bool) is not numbers
+            and math.isfinite(value)
+        }
 
     def _values(self, name: str) -> Iterator[object]:
         """A field of every row."""
         own = name in ("key", "name", "tags", "text")
-        return (
-            getattr(row, name) if own and name not in row.values else row.values.get(name)
-            for row in self._data
-        )
-
-
-# Conditions -----------------------------------------------------------------------------------
+        for row in self._data:
+            found = row.value(name)
+            yield getattr(row, name) if found is None and own else found
 
 
 def _texts_of(value: object) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ White space around an operator is allowed: a word followed by one is always a fi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Literal, cast
 
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query.ast import (
-    KEYWORDS,
     All,
     Any,
     Compares,
@@ -49,16 +49,15 @@ _SPACE = re.compile(r"\s*")
 _RUN = re.compile(r'[^\s"\u201c\u201d()|]+')
 _VALUE = re.compile(r'[^\s"\u201c\u201d()|,]+')
 _OPERATOR = re.compile(r":?(?:>=|<=|=>|=<|!=|<>|==|[<>=\u2265\u2264\u2260])|:")
-_SPELT = {
-    "==": "=",
-    "=>": ">=",
-    "=<": "<=",
-    "<>": "!=",
-    "\u2265": ">=",
-    "\u2264": "<=",
-    "\u2260": "!=",
-}
+_SPELT = {"==": "=", "=>": ">=", "=<": "<=", "<>": "!=", "\u2265": ">=", "\u2264": "<=",
+          "\u2260": "!="}  # fmt: skip
+_KEYWORDS = ("AND", "OR", "NOT")
 _CLOSING = {'"': '"', "\u201c": "\u201d"}
+_QUOTED = {
+    opening: re.compile(rf'{opening}((?:\\["\u201d\\]|[^{closing}])*+){closing}', re.DOTALL)
+    for opening, closing in _CLOSING.items()
+}
+_ESCAPED = re.compile(r'\\(["\u201d\\])')
 _TRIMMED = ",;.!?*-_"
 _ADDRESS = re.compile(r"[a-z]{2,8}://", re.IGNORECASE)
 _SHOWN = 60
@@ -73,12 +72,9 @@ class UnfinishedFilterError(FilterError):
 
 
 def parse(expression: str, schema: Schema) -> Node:
-    """The meaning of `expression` over the fields of `schema`.
-
-    Raises:
-        UnfinishedFilterError: it is incomplete (open quote or parenthesis, operator at the end).
-        FilterError: it has another fault.
-    """
+    """The meaning of `expression` over the fields of `schema`. Raises UnfinishedFilterError: it is
+    incomplete (open quote or parenthesis, operator at the end); FilterError: it has another
+    fault."""
     if len(expression) > LONGEST:
         raise FilterError(
             f"a filter of {len(expression):,} characters is too long",
@@ -96,81 +92,79 @@ class _Parser:
         self.text = expression
         self.schema = schema
         self.at = 0
+        self.depth = 0
 
     def whole(self) -> Node:
         if self.peek() == "":
             return Everything()
-        node = self.either(0)
+        node = self.either()
         if self.peek() == ")":
             raise self.fault("this ) closes nothing", self.at, "remove it, or open a ( before")
         return node
 
-    def either(self, depth: int) -> Node:
-        if depth > DEEPEST:
-            raise self.fault("nested too deeply", self.at, f"at most {DEEPEST} levels")
-        nodes = [self.every(depth)]
+    def either(self) -> Node:
+        nodes = [self.every()]
         while (sign := self.joint("OR")) is not None:
             word, column = sign
             self.need_term(f"{word} needs something after it", column)
-            nodes.append(self.every(depth))
+            nodes.append(self.every())
         return joined(Any, nodes)
 
-    def every(self, depth: int) -> Node:
-        nodes = [self.term(depth)]
+    def every(self) -> Node:
+        nodes = [self.term()]
         while True:
             sign = self.joint("AND")
             if sign is not None:
                 self.need_term("AND needs something after it", sign[1])
             elif self.peek() in ("", ")", "|") or self.next_run() == "OR":
                 return joined(All, nodes)
-            nodes.append(self.term(depth))
+            nodes.append(self.term())
 
-    def term(self, depth: int) -> Node:
-        if depth > DEEPEST:
+    def nested(self, read: Callable[[], Node]) -> Node:
+        """What `read` reads, a level deeper."""
+        self.depth += 1
+        if self.depth > DEEPEST:
             raise self.fault("nested too deeply", self.at, f"at most {DEEPEST} levels")
+        node = read()
+        self.depth -= 1
+        return node
+
+    def term(self) -> Node:
         char, column = self.peek(), self.at
         if char == "-":
             self.at += 1
-            if not self.text[self.at :].strip():
+            rest = self.text[self.at :]
+            if not rest.strip():
                 raise self.unfinished("- needs a term right after it", column, "write -term")
-            if self.text[self.at].isspace() or self.text[self.at] in ")|":
+            if rest[0].isspace() or rest[0] in ")|":
                 raise self.fault("- needs a term right after it", column, "write -term")
-            return negated(self.term(depth + 1))
+            return negated(self.nested(self.term))
         if char == "(":
-            return self.group(depth)
+            self.at += 1
+            if self.peek() == ")":
+                what = "nothing stands between the parentheses"
+                raise self.fault(what, column, "remove them")
+            node = self.nested(self.either) if self.peek() else Everything()
+            if self.peek() != ")":
+                raise self.unfinished("this ( is not closed", column, "add a ) at its end")
+            self.at += 1
+            return node
         if char in _CLOSING:
             phrase = self.quoted()
             if not needles(phrase):
-                raise self.fault(
-                    "the quotes hold nothing to look for", column, "put a word in them"
-                )
+                what = "the quotes hold nothing to look for"
+                raise self.fault(what, column, "put a word in them")
             return Phrase(phrase)
         if char == "\u201d":
             raise self.fault("this quote closes nothing", column, "use a pair of plain quotes")
         if char in ("|", ")"):
-            what = "OR" if char == "|" else "this )"
-            raise self.fault(
-                f"{what} needs something before it", column, "remove it, or add a term"
-            )
-        return self.run(depth)
+            what = f"{'OR' if char == '|' else 'this )'} needs something before it"
+            raise self.fault(what, column, "remove it, or add a term")
+        return self.run()
 
-    def group(self, depth: int) -> Node:
-        column = self.at
-        self.at += 1
-        if self.peek() == "":
-            raise self.unfinished("this ( is not closed", column, "add a ) at its end")
-        if self.peek() == ")":
-            raise self.fault("nothing stands between the parentheses", column, "remove them")
-        node = self.either(depth + 1)
-        if self.peek() != ")":
-            raise self.unfinished("this ( is not closed", column, "add a ) at its end")
-        self.at += 1
-        return node
-
-    def run(self, depth: int) -> Node:
+    def run(self) -> Node:
         """A term that starts with neither quote nor parenthesis: keyword, field or word."""
-        match = cast("re.Match[str]", _RUN.match(self.text, self.at))
-        column, run = self.at, match[0]
+        column, run = self.at, self.next_run()
         inner = _OPERATOR.search(run)
         if inner and inner.start() == 0:
             raise self.fault(
@@ -180,26 +174,21 @@ class _Parser:
             )
         if inner:
             return self.clause(run[: inner.start()], column, column + inner.start())
-        self.at = match.end()
+        self.at += len(run)
         if run == "NOT":
             self.need_term("NOT needs something after it", column)
-            return negated(self.term(depth + 1))
-        if run in KEYWORDS:
-            raise self.fault(
-                f"{run} needs something before it",
-                column,
-                f'to look for the word, quote it: "{run}"',
-            )
+            return negated(self.nested(self.term))
+        if run in ("AND", "OR"):
+            remedy = f'to look for the word, quote it: "{run}"'
+            raise self.fault(f"{run} needs something before it", column, remedy)
         after = self.skip()
         if _OPERATOR.match(self.text, after):
             return self.clause(run, column, after)
         word = run.strip(_TRIMMED)
         if not needles(word):
-            raise self.fault(
-                "there is no letter or digit to look for", column, "an empty filter shows all"
-            )
-        # Upper case would read as an operator when the tree is written out again.
-        return Word(word.lower() if word in KEYWORDS else word)
+            what = "there is no letter or digit to look for"
+            raise self.fault(what, column, "an empty filter shows all")
+        return Word(word)
 
     def clause(self, name: str, column: int, sign_at: int) -> Node:
         """`name` at `column`, then the operator at `sign_at`, then its values."""
@@ -229,11 +218,10 @@ class _Parser:
         nodes: list[Node] = []
         for text, column, _ in self.values(operator, sign_at):
             field = self.schema.find(text)
+            if field is None and self.at == len(self.text) and self.schema.begun(text):
+                what = f'"{text}" is not a whole field name'
+                raise self.unfinished(what, column, self.advice(text))
             if field is None or (wanted and field.type != wanted):
-                if field is None and self.at == len(self.text) and self.schema.begun(text):
-                    raise self.unfinished(
-                        f'"{text}" is not a whole field name', column, self.advice(text)
-                    )
                 kind = "yes-or-no field" if wanted else "field"
                 raise self.fault(f'"{text}" is not a {kind}', column, self.advice(text, wanted))
             nodes.append(Flag(field.name, True) if wanted else Has(field.name))
@@ -251,21 +239,19 @@ class _Parser:
                 sign_at,
                 f"write {field.name}:{'yes' if field.type == 'bool' else 'value'}",
             )
-        text, column, quotes = values[0]
         if field.type == "bool":
+            text, column, quotes = values[0]
             flag = BOOLEANS.get(text.casefold())
             if len(values) > 1:
                 raise self.fault(f"{field.name} takes one value", column, "write yes or no")
-            if flag is None:
-                begun = any(word.startswith(text.casefold()) for word in BOOLEANS)
-                if self.at == len(self.text) and not quotes and begun:
-                    raise self.unfinished(
-                        f'"{text}" is not yet yes or no', column, "write yes or no"
-                    )
-                raise self.fault(
-                    f'"{text}" is neither yes nor no', column, f"write {field.name}:yes"
-                )
-            return Flag(field.name, flag)
+            if flag is not None:
+                return Flag(field.name, flag)
+            begun = any(word.startswith(text.casefold()) for word in BOOLEANS)
+            if self.at == len(self.text) and not quotes and begun:
+                what = f'"{text}" is not yet yes or no'
+                raise self.unfinished(what, column, "write yes or no")
+            what = f'"{text}" is neither yes nor no'
+            raise self.fault(what, column, f"write {field.name}:yes")
         wanted = []
         for text, column, quotes in values:
             # Beginnings of words match anyway, so a star at the end is what people mean.
@@ -278,57 +264,47 @@ class _Parser:
 
     def comparison(self, field: Field, operator: Operator, values: list[_Value]) -> Node:
         if len(values) > 1 and operator not in (":", "="):
-            joined = "".join(text for text, _, _ in values)
-            remedy = f"write {joined}" if joined.isdecimal() else "write two conditions with OR"
+            digits = "".join(text for text, _, _ in values)
+            remedy = f"write {digits}" if digits.isdecimal() else "write two conditions with OR"
             raise self.fault(f"{operator} takes one number", values[1][1], remedy)
         intervals = []
         for text, column, _ in values:
             try:
                 intervals.append(interval(text.strip(), operator))
             except BadValueError as bad:
-                raise self.fault(f"{field.name}: {bad.message}", column, bad.remedy) from bad
-        compared = cast("Literal[':', '=', '>', '>=', '<', '<=']", operator)
-        return Compares(field.name, compared, tuple(intervals))
+                message, remedy = bad.args
+                raise self.fault(f"{field.name}: {message}", column, remedy) from bad
+        return Compares(field.name, tuple(intervals))
 
     def values(self, sign: str, sign_at: int) -> list[_Value]:
         """One value or several with commas between."""
         found: list[_Value] = []
-        while True:
+        while not found or self.text[self.at : self.at + 1] == ",":
+            self.at += bool(found)
             adjacent = self.at
             char, column = self.peek(), self.at
             if char in _CLOSING:
                 found.append((self.quoted(), column, True))
-            else:
-                match = _VALUE.match(self.text, column)
-                if match is None or (column > adjacent and match[0] in KEYWORDS):
-                    what = f"a value is missing after {',' if found else sign}"
-                    place = adjacent - 1 if found else sign_at
-                    if char == "":
-                        raise self.unfinished(what, place, "add it")
-                    raise self.fault(what, place, "add it, or quote the text to look for it")
-                self.at = match.end()
-                found.append((match[0], column, False))
-            if self.text[self.at : self.at + 1] != ",":
-                return found
-            self.at += 1
+                continue
+            match = _VALUE.match(self.text, column)
+            if match is None or (column > adjacent and match[0] in _KEYWORDS):
+                what = f"a value is missing after {',' if found else sign}"
+                place = adjacent - 1 if found else sign_at
+                if char == "":
+                    raise self.unfinished(what, place, "add it")
+                raise self.fault(what, place, "add it, or quote the text to look for it")
+            self.at = match.end()
+            found.append((match[0], column, False))
+        return found
 
     def quoted(self) -> str:
         """The text between the quotes that open here; a backslash escapes a quote or itself."""
         column = self.at
-        closing = _CLOSING[self.text[column]]
-        out: list[str] = []
-        at = column + 1
-        while at < len(self.text):
-            char = self.text[at]
-            if char == closing:
-                self.at = at + 1
-                return "".join(out)
-            if char == "\\" and self.text[at + 1 : at + 2] in ('"', "\u201d", "\\"):
-                at += 1
-                char = self.text[at]
-            out.append(char)
-            at += 1
-        raise self.unfinished("this quote is not closed", column, "add the closing quote")
+        match = _QUOTED[self.text[column]].match(self.text, column)
+        if match is None:
+            raise self.unfinished("this quote is not closed", column, "add the closing quote")
+        self.at = match.end()
+        return _ESCAPED.sub(r"\1", match[1])
 
     def next_run(self) -> str:
         match = _RUN.match(self.text, self.at)
@@ -346,13 +322,11 @@ class _Parser:
     def joint(self, keyword: str) -> tuple[str, int] | None:
         """Consume `keyword` (or |, for OR) if it comes next: how it is written, and where."""
         char, column = self.peek(), self.at
-        if char == "|" and keyword == "OR":
-            self.at += 1
-            return "|", column
-        if self.next_run() != keyword:
+        written = "|" if char == "|" and keyword == "OR" else self.next_run()
+        if written not in (keyword, "|"):
             return None
-        self.at += len(keyword)
-        return keyword, column
+        self.at += len(written)
+        return written, column
 
     def need_term(self, message: str, column: int) -> None:
         """Raise unless a term can start here."""
@@ -366,10 +340,9 @@ class _Parser:
         """The error for an unknown name before an operator: misspelt, or meant as text."""
         run = cast("re.Match[str]", _RUN.match(self.text, column))[0]
         quote = f"quote it: {quoted(run)}" if len(run) <= _SHOWN else "put it in quotes"
+        remedy = f"{self.advice(name)}; to look for the text, {quote}"
         if _ADDRESS.match(run):
             remedy = f"to look for an address, {quote}"
-        else:
-            remedy = f"{self.advice(name)}; to look for the text, {quote}"
         return self.fault(f'"{name}" is not a field', column, remedy)
 
     def advice(self, name: str, wanted: FieldType | None = None) -> str:

@@ -26,12 +26,7 @@ BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 class BadValueError(ValueError):
-    """A written value that its field cannot be compared with, and what to write instead."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+    """A written value that its field cannot be compared with; `args`: message and remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +40,8 @@ class Field:
 
 
 class Schema:
-    """The fields of one kind of row. Names and aliases are looked up without regard to case.
-
-    Raises:
-        ValueError: a name or alias is used twice, is reserved (has, is) or cannot be written.
-    """
+    """The fields of one kind of row. Names and aliases are looked up without regard to case. Raises
+    ValueError: a name or alias is used twice, is reserved (has, is) or cannot be written."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self.fields: tuple[Field, ...] = tuple(fields)
@@ -92,12 +84,8 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers that a written value means; None is no limit on that side.
+    """The numbers that a written value means; None is no limit on that side."""
 
-    `text` is the value as it was written, without the operator.
-    """
-
-    text: str
     low: float | None
     high: float | None
     low_open: bool = False
@@ -108,33 +96,27 @@ def interval(text: str, operator: str) -> Interval:
     """What `operator` (: = > >= < <=) followed by `text` accepts.
 
     After `:` a number with a unit means all that round to it (171K: from 170,500 to below 171,500);
-    after `=` only itself.
-
-    Raises:
-        BadValueError: not a number, a range after > or <, a range whose ends are reversed.
+    after `=` only itself. Raises BadValueError: not a number, a range after > or <, a range whose
+    ends are reversed.
     """
     if _DOTS.search(text):
-        return _range(text, operator)
+        if operator not in (":", "="):
+            raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
+        ends = _DOTS.split(text)
+        if len(ends) != 2 or not any(ends):
+            raise BadValueError(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
+        low, high = (_number(end)[0] if end else None for end in ends)
+        if low is not None and high is not None and low > high:
+            raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
+        return Interval(low, high)
     value, below, above = _number(text)
     if operator == ":" and below != above:
-        return Interval(text, below, above, high_open=True)
+        return Interval(below, above, high_open=True)
     if operator in (">", ">="):
-        return Interval(text, value, None, low_open=operator == ">")
+        return Interval(value, None, low_open=operator == ">")
     if operator in ("<", "<="):
-        return Interval(text, None, value, high_open=operator == "<")
-    return Interval(text, value, value)
-
-
-def _range(text: str, operator: str) -> Interval:
-    if operator not in (":", "="):
-        raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
-    ends = _DOTS.split(text)
-    if len(ends) != 2 or not any(ends):
-        raise BadValueError(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
-    low, high = (_number(end)[0] if end else None for end in ends)
-    if low is not None and high is not None and low > high:
-        raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
-    return Interval(text, low, high)
+        return Interval(None, value, high_open=operator == "<")
+    return Interval(value, value)
 
 
 def _number(text: str) -> tuple[float, float, float]:

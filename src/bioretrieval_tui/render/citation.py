@@ -1,29 +1,33 @@
-"""Works to cite: catalogue entries, and BibTeX of any citations.
+"""Works to cite (catalogue entries and found documents), LaTeX of their fields, and BibTeX.
 
 Papers become @article, @inproceedings or @misc by their venue; models, datasets and benchmarks
-become @misc with the address where they are found. `latex` escapes the values.
+become @misc with the address where they are found.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, count
 from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bioretrieval_tui.catalog import fields as table
-from bioretrieval_tui.catalog.catalogue import kind_of
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
-from bioretrieval_tui.render import latex
 from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 
+if TYPE_CHECKING:
+    from bioretrieval_tui.search.types import Hit
 
-@dataclass(frozen=True, slots=True)
-class Citation:
-    """One BibTeX entry. Values are LaTeX with balanced braces, see `latex.py`."""
+
+class Citation(Struct, frozen=True):
+    """One BibTeX entry. Values are LaTeX with balanced braces."""
 
     key: str
     type: str
@@ -44,6 +48,10 @@ _VOLUME = re.compile(
     r"^(?P<name>.*[^\W\d_][.,]?) (?P<volume>\d+)(?:\((?P<number>[\w-]+)\))?(?::(?P<pages>[\w-]+))?$"
 )
 _MANNER = re.compile(r" \((?:oral|poster|spotlight|demo)\)$", re.IGNORECASE)
+_MOST_CITED = 200
+_INITIALS = re.compile(
+    r"(?P<family>.+?),? (?P<initials>[A-Z](?:[A-Z-]{0,4}))(?: (?P<rank>Jr|Sr|2nd|3rd|[IV]+))?"
+)
 _STOP_WORD = re.compile(r"an?|the|on|in|of|for|to|from|with|and|is|are|do|does|how|what")
 _UNDECOMPOSED = str.maketrans(
     {"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "þ": "th", "ð": "d"}
@@ -60,16 +68,18 @@ def cite(paper: Paper) -> Citation:
     years = _YEAR.findall(venue)
     year = years[-1] if years else str(paper.year or "")
     kind, place = _place(venue)
-    url = next((link.url for link in paper.links), None) or _paper_url(paper)
+    named = ((name, getattr(paper, name)) for name in ("acl", "doi", "arxiv", "pmid"))
+    urls = (table.TABLE.by_name[name].url(paper, value) for name, value in named if value)
+    url = next((link.url for link in paper.links), None) or next(urls, None)
     fields = [
-        ("title", latex.title(paper.title)),
-        ("author", latex.authors(paper.authors)),
+        ("title", latex_title(paper.title)),
+        ("author", latex_authors(paper.authors)),
         *place,
         ("year", year),
         ("eprint", paper.arxiv or ""),
         ("archivePrefix", "arXiv" if paper.arxiv else ""),
-        ("doi", latex.address(paper.doi or "")),
-        ("url", latex.address(safe_url(url) or "") if url else ""),
+        ("doi", latex_address(paper.doi or "")),
+        ("url", latex_address(safe_url(url) or "") if url else ""),
         ("note", _note(paper)),
     ]
     return Citation(_key(paper, year), kind, filled(fields))
@@ -81,13 +91,10 @@ def citable(entry: AnyEntry) -> bool:
 
 
 def cite_entry(entry: AnyEntry) -> Citation:
-    """A citable entry as a work to cite: a paper by `cite`, anything else by its address.
-
-    Raises:
-        ValueError: the entry is not citable.
-    """
+    """A citable entry as a work to cite: a paper by `cite`, anything else by its address. Raises
+    ValueError: the entry is not citable."""
     more = tuple(
-        (row.cite, latex.escape(str(found)))
+        (row.cite, escape(str(found)))
         for row in table.TABLE.of(kind_of(entry))
         if row.cite and (found := entry.extra.get(row.name)) is not None
     )
@@ -100,10 +107,10 @@ def cite_entry(entry: AnyEntry) -> Citation:
     hub = entry.hub if isinstance(entry, (Model, Dataset)) else ()
     owner = hub[0].partition("/")[0] if hub and "/" in hub[0] else ""
     fields = [
-        ("title", latex.title(entry.name)),
-        ("author", f"{{{latex.escape(owner)}}}" if owner else ""),
+        ("title", latex_title(entry.name)),
+        ("author", f"{{{escape(owner)}}}" if owner else ""),
         ("year", str(entry.year or "")),
-        ("howpublished", rf"\url{{{latex.address(url)}}}"),
+        ("howpublished", rf"\url{{{latex_address(url)}}}"),
         ("note", _note(entry)),
         *more,
     ]
@@ -114,15 +121,10 @@ def _found_at(entry: AnyEntry) -> str | None:
     """The address of a model, dataset or benchmark: on the hub, else its first link."""
     if not isinstance(entry, (Model, Dataset, Benchmark)):
         return None
-    url = hub_url(entry) or next((link.url for link in entry.links), None)
+    hub = () if isinstance(entry, Benchmark) else entry.hub
+    urls = [table.TABLE.by_name["hub"].url(entry, one) for one in hub]
+    url = next((one for one in (*urls, *(link.url for link in entry.links)) if one), None)
     return safe_url(url) if url else None
-
-
-def hub_url(entry: AnyEntry) -> str | None:
-    """The address of the entry's first hub id, or None."""
-    if not isinstance(entry, (Model, Dataset)) or not entry.hub:
-        return None
-    return table.TABLE.by_name["hub"].url(entry, entry.hub[0])
 
 
 def filled(fields: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -136,29 +138,19 @@ def _place(venue: str) -> tuple[str, list[tuple[str, str]]]:
         return "misc", []
     if _PREPRINT.search(venue):
         plain = venue.casefold() in ("preprint", "arxiv", "arxiv preprint")
-        return "misc", [] if plain else [("howpublished", latex.escape(venue))]
+        return "misc", [] if plain else [("howpublished", escape(venue))]
     name = _LAST_YEAR.sub("", venue)
     volume = _VOLUME.match(name)
     if volume is None and _MEETINGS.search(venue) and not _PERIODICALS.search(venue):
-        return "inproceedings", [("booktitle", latex.escape(venue))]
+        return "inproceedings", [("booktitle", escape(venue))]
     if volume is None:
-        return "article", [("journal", latex.escape(name))]
+        return "article", [("journal", escape(name))]
     return "article", [
-        ("journal", latex.escape(volume["name"].rstrip(","))),
+        ("journal", escape(volume["name"].rstrip(","))),
         ("volume", volume["volume"]),
-        ("number", latex.escape(volume["number"] or "")),
-        ("pages", latex.escape(volume["pages"] or "")),
+        ("number", escape(volume["number"] or "")),
+        ("pages", escape(volume["pages"] or "")),
     ]
-
-
-def _paper_url(paper: Paper) -> str | None:
-    if paper.acl:
-        return f"https://aclanthology.org/{paper.acl}/"
-    if paper.doi:
-        return f"https://doi.org/{paper.doi}"
-    if paper.arxiv:
-        return f"https://arxiv.org/abs/{paper.arxiv}"
-    return f"https://pubmed.ncbi.nlm.nih.gov/{paper.pmid}/" if paper.pmid else None
 
 
 _CITED = ("title", "name", "authors", "venue", "year", "arxiv", "doi", "acl", "hub")
@@ -194,17 +186,166 @@ def ascii_word(text: str) -> str:
     return "".join(char for char in text if char.isascii() and char.isalnum())
 
 
+# Found documents ------------------------------------------------------------------------------
+
+
+def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tuple[Citation, ...]:
+    """The hits that can be cited. catalogue: the hits are its entries, which are cited instead."""
+    if catalogue is None:
+        return tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
+    entries = [catalogue.by_id[hit.id] for hit in hits if hit.id in catalogue.by_id]
+    return tuple(cite_entry(entry) for entry in entries if citable(entry))
+
+
+def citable_hit(hit: Hit) -> bool:
+    """Whether a reader can find the work: it has a title, and a year or an address."""
+    return bool(one_line(hit.title)) and (hit.year is not None or address_of(hit) is not None)
+
+
+def cite_hit(hit: Hit) -> Citation:
+    """A document as a work to cite: an article where the journal is known, else `misc`."""
+    known = hit.metadata
+    journal = known_text(known, "journal")
+    people = _people(known.get("authors"))
+    address = address_of(hit)
+    fields = [
+        ("title", latex_title(hit.title)),
+        ("author", latex_authors(people)),
+        ("journal", escape(journal)),
+        ("year", str(hit.year or "")),
+        ("volume", escape(known_text(known, "volume"))),
+        ("number", escape(known_text(known, "issue"))),
+        ("pages", escape(known_text(known, "pages").replace("-", "--"))),
+        ("doi", latex_address(known_text(known, "doi"))),
+        ("pmid", escape(known_text(known, "pmid"))),
+        ("url", latex_address(address) if address else ""),
+    ]
+    surname = ascii_word(people[0].strip("{}").partition(",")[0]) if people else ""
+    key = f"{surname}{hit.year or ''}{telling_word(hit.title)}" or ascii_word(hit.id) or "document"
+    return Citation(key, "article" if journal else "misc", filled(fields))
+
+
+def _people(authors: Any) -> tuple[str, ...]:
+    """Names in the form of BibTeX; the name of a group in braces."""
+    if isinstance(authors, str):
+        authors = re.split(r"\s*;\s*", authors)
+    if not isinstance(authors, list | tuple):
+        return ()
+    names = []
+    for author in authors[:_MOST_CITED]:
+        name = one_line(str(author))
+        found = _INITIALS.fullmatch(name)
+        if found:
+            initials = " ".join(f"{letter}." for letter in found["initials"] if letter != "-")
+            rank = f", {found['rank']}" if found["rank"] else ""
+            name = f"{found['family']}{rank}, {initials}"
+        elif " " in name and "," not in name:
+            name = f"{{{name}}}"
+        if name:
+            names.append(name)
+    if len(authors) > _MOST_CITED:
+        names.append("others")
+    return tuple(names)
+
+
+def address_of(hit: Hit) -> str | None:
+    """The address of a document, if it may be opened."""
+    return safe_url(hit.url) if hit.url else None
+
+
+def known_text(known: Mapping[str, Any], name: str) -> str:
+    """A field of a document's metadata on one line; "" where it is neither text nor a number."""
+    value = known.get(name)
+    return one_line(str(value)) if isinstance(value, str | int) else ""
+
+
+# LaTeX ----------------------------------------------------------------------------------------
+#
+# BibTeX counts braces and takes no notice of a backslash before them, so a literal brace is written
+# as a command with balanced braces of its own, never as `\\{`.
+
+_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\textbraceleft{}",
+        "}": r"\textbraceright{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+    }
+    | {sign: rf"\{sign}" for sign in "&%$#_"}
+)
+_TITLE_WORD = re.compile(r"[^\W_]+")
+
+
+def escape(text: str) -> str:
+    """`text` on one line with the ten characters that LaTeX reserves written out."""
+    return one_line(text).translate(_ESCAPES)
+
+
+def latex_title(text: str) -> str:
+    """A title, escaped, with braces around the words whose capitals a style must not lower.
+
+    Those are words with an inner capital (BioBERT, RNA) or a capital and a digit (Qwen3), and in a
+    title in sentence case all words with a first capital (Chinese). In a Title in Capitals the
+    latter have no braces, so that the style decides.
+    """
+    text = unicodedata.normalize("NFC", one_line(text))
+    words = list(_TITLE_WORD.finditer(text))
+    # Sentence case: most of the longer words after the first begin with a small letter.
+    longer = [word[0] for word in words[1:] if len(word[0]) > 3 and word[0][1:].islower()]
+    like_sentence = 2 * sum(word[0].islower() for word in longer) > len(longer)
+    parts: list[str] = []
+    end = 0
+    for place, found in enumerate(words):
+        word = found.group()
+        before = text[end : found.start()]
+        parts.append(before.translate(_ESCAPES))
+        # Styles keep the first capital of the title and of what follows a colon.
+        opens = place == 0 or before.endswith(": ")
+        name = like_sentence and not opens and word[0].isupper()
+        letter = len(word) == 1 and place > 0 and word.isupper() and word != "A"
+        numbered = word[0].isupper() and any(char.isdigit() for char in word)
+        inside = numbered or any(char.isupper() for char in word[1:])
+        parts.append(f"{{{word}}}" if name or letter or inside else word)
+        end = found.end()
+    parts.append(text[end:].translate(_ESCAPES))
+    return "".join(parts)
+
+
+def _author(name: str) -> str:
+    """One author, escaped; the name of an organisation in braces.
+
+    A name in braces is an organisation ("{WHO Solidarity Consortium}"); so is one with the word
+    "and", which BibTeX would read as two authors.
+    """
+    name = one_line(name)
+    if name.startswith("{") and name.endswith("}") and len(name) > 2:
+        return f"{{{escape(name[1:-1])}}}"
+    if re.search(r"\band\b", name, re.IGNORECASE) or name.casefold() == "others":
+        return f"{{{escape(name)}}}"
+    return escape(name)
+
+
+def latex_authors(names: tuple[str, ...]) -> str:
+    """The whole `author` field; a last "others" stays the word that BibTeX prints as et al."""
+    if not names:
+        return ""
+    *most, last = names
+    ending = "others" if last.strip() == "others" and most else _author(last)
+    return " and ".join([*map(_author, most), ending])
+
+
+def latex_address(url: str) -> str:
+    """An address or DOI for a verbatim field: not escaped, but unable to break the braces."""
+    from urllib.parse import quote
+
+    return quote(one_line(url), safe=":/?#[]@!$&'()*+,;=%", errors="replace")
+
+
 # BibTeX --------------------------------------------------------------------------------------
 
 
-def entry_text(citation: Citation, *, key: str | None = None) -> str:
-    """One BibTeX entry that ends with a newline. Field values are LaTeX."""
-    lines = [f"@{citation.type}{{{key or citation.key},"]
-    lines += [f"  {name} = {{{value}}}," for name, value in citation.fields]
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-def bibliography(citations: Sequence[Citation]) -> Iterator[str]:
+def bibliography(citations: Collection[Citation]) -> Iterator[str]:
     """The entries with an empty line between them.
 
     Equal citations are written once. From the second on, different works with one key get a letter
@@ -216,5 +357,6 @@ def bibliography(citations: Sequence[Citation]) -> Iterator[str]:
         keys = (citation.key + ending for ending in endings)
         # BibTeX does not tell Lee2020 from lee2020.
         key = next(key for key in keys if key.casefold() not in used)
-        yield ("\n" if used else "") + entry_text(citation, key=key)
+        lines = "".join(f"  {name} = {{{value}}},\n" for name, value in citation.fields)
+        yield ("\n" if used else "") + f"@{citation.type}{{{key},\n{lines}}}\n"
         used.add(key.casefold())

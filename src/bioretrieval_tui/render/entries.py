@@ -6,23 +6,23 @@ columns of the kind's list; a record has every field of the kind, defaults inclu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
-from bioretrieval_tui.catalog.fields import EntryField, first_url
+from bioretrieval_tui.catalog.fields import EntryField
 from bioretrieval_tui.catalog.models import (
+    SECTIONS,
     AnyEntry,
     Benchmark,
     CheckVector,
     Claim,
     Encoding,
     Kind,
-    Link,
     Loaders,
     Model,
     Note,
@@ -35,25 +35,21 @@ from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Secti
 from bioretrieval_tui.render.sheet import (
     Cell,
     Column,
+    ColumnOf,
     Each,
-    Figure,
-    Linked,
     Sheet,
-    Unverified,
+    Shown,
+    column,
+    counted,
+    linked,
+    sheet_of,
     shortened,
+    unverified,
 )
 from bioretrieval_tui.terminal.clean import safe_url
 from bioretrieval_tui.util.formatting import figure, short
 
-TITLES: dict[str, str] = {
-    "paper": "Papers",
-    "model": "Models",
-    "dataset": "Datasets",
-    "benchmark": "Benchmarks",
-    "recipe": "Recipes",
-    "milestone": "Timeline",
-    "step": "Path",
-}
+_SECTIONS = {str(kind.__struct_config__.tag): name for name, kind in SECTIONS.items()}
 GRADES = {
     "A": "the authors' own code or card was read",
     "B": "third-party code was read",
@@ -69,39 +65,34 @@ def entry_sheet(
 ) -> Sheet:
     """Entries as rows, whole records and citations.
 
-    Args:
-        entries: of one kind, or mixed; their order is kept.
-        kind: the requested kind, which an empty list does not show.
+    entries: of one kind, or mixed; their order is kept; kind: the requested kind, which an empty
+    list does not show.
     """
     kinds = {kind_of(entry) for entry in entries} or {kind or ""}
     only = kinds.pop() if len(kinds) == 1 else ""
     by_name = table.TABLE.by_name
     readers, data = table.TABLE.listed(only)
     trailing = (*data, by_name["url"], by_name["status"], by_name["unverified"])
-    shown = (by_name["id"], *readers, *trailing)
 
-    def row_of(entry: AnyEntry) -> tuple[Cell, ...]:
-        cells = [cell(row, entry, catalogue) for row in shown]
-        if not only:  # a list of all kinds is long: one line an entry
-            at = shown.index(by_name["summary"])
-            cells[at] = Figure(entry.summary, shortened(entry.summary))
-        return tuple(cells)
+    def of(row: EntryField) -> ColumnOf[AnyEntry]:
+        if row.name == "summary" and not only:  # a list of all kinds is long: one line an entry
+            return column_of(row), lambda entry: Shown(entry.summary, shortened(entry.summary))
+        made = column_of(row, data_only=row not in readers)
+        return made, lambda entry: cell(row, entry, catalogue)
 
-    return Sheet(
-        title=TITLES.get(only, "Catalogue"),
-        columns=tuple(column_of(row, data_only=row not in readers) for row in shown),
-        rows=Each(row_of, entries),
-        records=Each(record, entries),
-        citations=Each(cite_entry, [entry for entry in entries if citable(entry)]),
+    return sheet_of(
+        _SECTIONS.get(only, "catalogue").capitalize(),
+        [of(row) for row in (by_name["id"], *readers, *trailing)],
+        entries,
+        record,
+        Each(cite_entry, [entry for entry in entries if citable(entry)]),
     )
 
 
 def column_of(row: EntryField, *, data_only: bool = False) -> Column:
     """The column of a field."""
-    look = row.column
-    align = "right" if row.is_number else "left"
-    title = look.heading or row.title
-    return Column(row.name, title, align, look.weight, look.width, data_only)  # type: ignore[arg-type]
+    align: Literal["left", "right"] = "right" if row.type == "number" else "left"
+    return Column(row.name, row.heading or row.title, align, row.weight, row.width, data_only)
 
 
 def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
@@ -111,33 +102,32 @@ def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
         return None
     made = _cell(row, entry, found, catalogue)
     if row.name in ("name", "model") and entry.links:
-        made = Linked(made, entry.links[0].url)
+        made = linked(str(made), entry.links[0].url)
     if row.name == "size" and isinstance(found, int):
         row = table.TABLE.by_name["records"]
-    return Unverified(made) if row.status(entry) == "unverified" else made
+    return unverified(made) if row.status(entry) == "unverified" else made
 
 
-def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) -> Any:
+def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) -> Cell:
     if row.name == "url":
-        return first_url(entry)
+        return safe_url(entry.links[0].url)
     if row.form == "size":
         encoders = entry.encoders if isinstance(entry, Model) else 1
-        return Figure(found, short(found) if encoders == 1 else f"{encoders}x{short(found)}")
+        return Shown(found, short(found) if encoders == 1 else f"{encoders}x{short(found)}")
     if row.form == "count":
-        return Figure(found, f"{found:,}")
+        return counted(found)
     if row.name == "size" and isinstance(found, int):
-        return Figure(found, f"{found:,} records")
-    values = found if isinstance(found, tuple) else (found,)
+        return Shown(found, f"{found:,} records")
+    values = [str(one) for one in (found if isinstance(found, tuple) else (found,))]
     if row.form == "names":
-        return ", ".join(catalogue.names.get(str(one), str(one)) for one in values)
+        return ", ".join(catalogue.names.get(one, one) for one in values)
     url = row.url(entry, values[0])
     if url:
         more = f" (+{len(values) - 1})" if len(values) > 1 else ""
-        data = url if row.name == "arxiv" else " ".join(map(str, values))
-        return Linked(f"{values[0]}{more}", url, data=data)
+        return linked(f"{values[0]}{more}", url, url if row.name == "arxiv" else " ".join(values))
     if isinstance(found, tuple):
-        return ("; " if row.form == "code" else ", ").join(found)
-    return found
+        return ("; " if row.form == "code" else ", ").join(values)
+    return found  # type: ignore[no-any-return]
 
 
 # Records --------------------------------------------------------------------------------------
@@ -194,56 +184,38 @@ def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
 
 ZERO_SHOT = {True: "yes", False: "no", None: "unknown"}
 
-# Narrow tables drop columns from the right, so those that qualify a result come early.
-_RESULT_COLUMNS = (
-    Column("model_id", "model id", data_only=True),
-    Column("benchmark_id", "benchmark id", data_only=True),
-    Column("model", "model", weight=3, min_width=12),
-    Column("benchmark", "benchmark", weight=2, min_width=9),
-    Column("subset", "subset", min_width=5),
-    Column("metric", "metric", min_width=7),
-    Column("value", "value", "right"),
-    Column("comparable", "compare", min_width=7),
-    Column("zero_shot", "zero-shot", min_width=9),
-    Column("status", "status", min_width=10),
-    Column("source", "source", min_width=12),
-    Column("note", "note", weight=3, min_width=16),
-)
-
 
 def result_sheet(
     results: Sequence[Result], names: Mapping[str, str], *, title: str = "Published results"
 ) -> Sheet:
     """Results as rows in the order given; the value is the published fraction, not rounded.
 
-    Args:
-        names: display names of models and benchmarks by id.
+    names: display names of models and benchmarks by id.
     """
 
-    def row(result: Result) -> tuple[Cell, ...]:
-        unread = result.status == "unverified"
-        return (
-            result.model,
-            result.benchmark,
-            names.get(result.model, result.model),
-            names.get(result.benchmark, result.benchmark),
-            result.subset,
-            result.metric,
-            Unverified(result.value) if unread else result.value,
-            # A column full of "yes" would hide the one "no".
-            Figure(result.comparable, "" if result.comparable else "no"),
-            ZERO_SHOT[result.zero_shot],
-            result.status,
-            result.source,
-            result.note,
-        )
+    def value(result: Result) -> Cell:
+        return unverified(result.value) if result.status == "unverified" else result.value
 
-    return Sheet(
-        title=title,
-        columns=_RESULT_COLUMNS,
-        rows=Each(row, results),
-        records=Each(record, results),
-    )
+    def comparable(result: Result) -> Cell:  # a column full of "yes" would hide the one "no"
+        return Shown(result.comparable, "" if result.comparable else "no")
+
+    # Narrow tables drop columns from the right, so those that qualify a result come early.
+    columns = (
+        column("model_id", make=lambda one: one.model, data_only=True),
+        column("benchmark_id", make=lambda one: one.benchmark, data_only=True),
+        column("model", make=lambda one: names.get(one.model, one.model), weight=3, min_width=12),
+        column("benchmark", make=lambda one: names.get(one.benchmark, one.benchmark), weight=2,
+               min_width=9),
+        column("subset", min_width=5),
+        column("metric", min_width=7),
+        column("value", make=value, align="right"),
+        column("comparable", "compare", comparable, min_width=7),
+        column("zero_shot", "zero-shot", lambda one: ZERO_SHOT[one.zero_shot], min_width=9),
+        column("status", min_width=10),
+        column("source", min_width=12),
+        column("note", weight=3, min_width=16),
+    )  # fmt: skip
+    return sheet_of(title, columns, results, record)
 
 
 def result_remarks(result: Result) -> str:
@@ -260,52 +232,56 @@ def result_remarks(result: Result) -> str:
 # Pages ----------------------------------------------------------------------------------------
 
 
-class _References:
-    """Numbers of sources, in the order in which the page first names them."""
+_Numbers = dict[str, int]
+"""Numbers of sources, in the order in which the page first names them."""
 
-    def __init__(self, catalogue: Catalogue, first: Sequence[str]) -> None:
-        self.catalogue = catalogue
-        self.order = {source: number for number, source in enumerate(dict.fromkeys(first), 1)}
 
-    def mark(self, source: str) -> Inline:
-        """The number in brackets that follows what the source supports."""
-        return Inline(f" [{self.order.setdefault(source, len(self.order) + 1)}]", "reference")
+def _mark(source: str, numbers: _Numbers) -> Inline:
+    """The number in brackets that follows what the source supports."""
+    return Inline(f" [{numbers.setdefault(source, len(numbers) + 1)}]", "reference")
 
-    def paragraphs(self) -> Iterator[Text]:
-        """Text and address of each source, its id where it is not known."""
-        for identifier in self.order:
-            source = self.catalogue.sources.get(identifier)
-            shown = source.text if source else identifier
-            url = safe_url(source.url) if source and source.url else None
-            yield (Inline(shown, "dim", url),)
+
+def _sources(catalogue: Catalogue, numbers: _Numbers) -> Iterator[Text]:
+    """Text and address of each source, its id where it is not known."""
+    for identifier in numbers:
+        source = catalogue.sources.get(identifier)
+        shown = source.text if source else identifier
+        url = safe_url(source.url) if source and source.url else None
+        yield (Inline(shown, "dim", url),)
 
 
 def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
     """The page of one entry. `away`: shown outside its list, so the first jump leads to it."""
-    references = _References(catalogue, entry.sources)
+    numbers: _Numbers = {}
+    for source in entry.sources:
+        _mark(source, numbers)
     kind = kind_of(entry)
     byline = [text(kind)]
     if entry.year:
         known = entry.statuses.get("year", "confirmed")
         byline.append(text(f"{entry.year}" + ("" if known == "confirmed" else f" ({known})")))
     details = [
-        *_fields(entry, catalogue, "Details", references),
+        *_fields(entry, catalogue, "Details", numbers),
         *(
-            Fact(claim.label, (text(Inline(claim.value, "prose"), references.mark(claim.source)),),
+            Fact(claim.label, (text(Inline(claim.value, "prose"), _mark(claim.source, numbers)),),
                  claim.status)
             for claim in entry.facts
         ),
     ]  # fmt: skip
+    links = [
+        fact(one.label, Inline(one.url.partition("://")[2].rstrip("/") or one.url, url=one.url))
+        for one in entry.links
+    ]
     sections: list[Section] = [
         Group("Details", tuple(details)),
-        Group("Links", tuple(map(_link, entry.links)), "links"),
+        Group("Links", tuple(links), "links"),
         Group("Related", tuple(_related(entry, catalogue, away=away)), "jumps"),
-        _results(entry, catalogue, references),
-        Group("Encoding", tuple(_fields(entry, catalogue, "Encoding", references))),
-        Prose("Notes", tuple(_notes(entry, references)), "bullets"),
+        _results(entry, catalogue, numbers),
+        Group("Encoding", tuple(_fields(entry, catalogue, "Encoding", numbers))),
+        Prose("Notes", tuple(_notes(entry, numbers)), "bullets"),
+        # Last: the sections above number the sources.
+        Prose("Sources", tuple(_sources(catalogue, numbers)), "numbers"),
     ]
-    # Last: the sections above number the sources.
-    sections.append(Prose("Sources", tuple(references.paragraphs()), "numbers"))
     return Page(
         entry.name,
         kind,
@@ -316,9 +292,7 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
     )
 
 
-def _fields(
-    entry: AnyEntry, catalogue: Catalogue, group: str, references: _References
-) -> Iterator[Fact]:
+def _fields(entry: AnyEntry, catalogue: Catalogue, group: str, numbers: _Numbers) -> Iterator[Fact]:
     """A fact for each field under that heading that has a value other than its default."""
     encoding = getattr(entry, "encoding", None)
     holder: Any = encoding if group == "Encoding" else entry
@@ -332,9 +306,9 @@ def _fields(
             continue
         if row.name == "title" and found == entry.name:
             continue
-        values, listed = _values(row, entry, found, catalogue, references)
+        values = tuple(_values(row, entry, found, catalogue, numbers))
         if values:
-            yield Fact(row.title, values, row.status(entry), listed)
+            yield Fact(row.title, values, row.status(entry), row.form in _LINES)
     if isinstance(holder, Encoding):
         unread = [name for name in holder.unverified if name not in holder.__struct_fields__]
         if unread:
@@ -342,51 +316,40 @@ def _fields(
 
 
 def _values(
-    row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue, references: _References
-) -> tuple[tuple[Text, ...], bool]:
-    """The values of a field, and whether they are listed one a line."""
-    items = found if isinstance(found, tuple) else (found,)
-    special = _FORMS.get(row.form)
-    if special is not None:
-        return tuple(special(found, catalogue)), row.form in _LINES
-    if row.form == "vector" and isinstance(found, CheckVector):
-        starts = ", ".join(str(number) for number in found.starts)
-        shown = (Inline(f"{found.side} "), Inline(found.text, "code"), Inline(f" starts {starts}"))
-        return ((*shown, references.mark(found.source)),), False
-    if row.address:
-        return tuple((Inline(str(i), url=row.url(entry, i)),) for i in items), False
-    if isinstance(found, bool):
-        return (text("yes" if found else "no"),), False
-    return tuple(text(Inline(str(item), "prose")) for item in items), row.form in _LINES
+    row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue, numbers: _Numbers
+) -> Iterator[Text]:
+    if isinstance(found, Loaders):
+        found = msgspec.structs.asdict(found)
+    if isinstance(found, dict):
+        found = tuple((name, value) for name, value in found.items() if value is not None)
+    for one in found if isinstance(found, tuple) else (found,):
+        if row.form in _FORMS:
+            yield _FORMS[row.form](one)
+        elif row.form == "names" and one in catalogue.by_id:
+            other = catalogue.by_id[one]
+            yield text(Inline(other.name, kind_of(other), jump=one))
+        elif isinstance(one, CheckVector):
+            starts = ", ".join(map(str, one.starts))
+            shown = (Inline(f"{one.side} "), Inline(one.text, "code"), Inline(f" starts {starts}"))
+            yield (*shown, _mark(one.source, numbers))
+        elif row.address:
+            yield (Inline(str(one), url=row.url(entry, one)),)
+        elif isinstance(one, bool):
+            yield text("yes" if one else "no")
+        else:
+            yield text(Inline(str(one), "text" if row.form == "names" else "prose"))
 
 
-def _size(found: int) -> str:
-    size = short(found)
-    return size if size == str(found) else f"{size} ({found:,})"
-
-
-def _name(one: str, catalogue: Catalogue) -> str | Inline:
-    other = catalogue.by_id.get(one)
-    return one if other is None else Inline(other.name, kind_of(other), jump=one)
-
-
-def _each(found: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (found,) if isinstance(found, str) else found
-
-
-def _subset(subset: Subset) -> str:
+def _subset(subset: Subset) -> Text:
     sizes = ((subset.queries, "queries"), (subset.documents, "documents"))
     said = [f"{size:,} {what}" for size, what in sizes if size is not None]
     said += [subset.note] if subset.note else []
-    return subset.name + (f": {', '.join(said)}" if said else "")
+    return text(subset.name + (f": {', '.join(said)}" if said else ""))
 
 
-def _loaders(found: Loaders) -> Iterator[Text]:
-    for name in found.__struct_fields__:
-        value = getattr(found, name)
-        if value:
-            shown = Inline(value, url=value) if name == "zip" else Inline(value, "code")
-            yield text(f"{name}: ", shown)
+def _loader(one: tuple[str, str]) -> Text:
+    name, value = one
+    return text(f"{name}: ", Inline(value, url=value) if name == "zip" else Inline(value, "code"))
 
 
 def _side(found: Side) -> Text:
@@ -404,25 +367,20 @@ def _side(found: Side) -> Text:
     return tuple(parts[1:])
 
 
-_FORMS: dict[str, Callable[[Any, Catalogue], Iterable[Text]]] = {
-    "count": lambda found, _: [text(f"{found:,}")],
-    "size": lambda found, _: [text(_size(found))],
-    "names": lambda found, catalogue: [text(_name(one, catalogue)) for one in _each(found)],
-    "code": lambda found, _: [text(Inline(one, "code")) for one in _each(found)],
-    "authors": lambda found, _: [text("and others" if a == "others" else a) for a in found],
-    "splits": lambda found, _: [text(f"{name} {size:,}") for name, size in found.items()],
-    "subsets": lambda found, _: [text(_subset(one)) for one in found],
-    "loaders": lambda found, _: _loaders(found),
-    "side": lambda found, _: [_side(found)],
-    "pairs": lambda found, _: [text(f"{name}: {value}") for name, value in found.items()],
-    "grade": lambda found, _: [text(f"{found}: {GRADES[found]}")],
+_FORMS: dict[str, Callable[[Any], Text]] = {
+    "count": lambda one: text(f"{one:,}"),
+    "size": lambda one: text(short(one) + ("" if one < 1000 else f" ({one:,})")),
+    "code": lambda one: text(Inline(one, "code")),
+    "authors": lambda one: text("and others" if one == "others" else one),
+    "splits": lambda one: text(f"{one[0]} {one[1]:,}"),
+    "subsets": _subset,
+    "loaders": _loader,
+    "side": _side,
+    "pairs": lambda one: text(f"{one[0]}: {one[1]}"),
+    "grade": lambda one: text(f"{one}: {GRADES[one]}"),
 }
+"""By the form of a field: how one of its values is shown."""
 _LINES = frozenset(("code", "subsets", "loaders", "pairs", "lines"))
-
-
-def _link(item: Link) -> Fact:
-    shown = item.url.partition("://")[2].rstrip("/") if safe_url(item.url) else item.url
-    return fact(item.label, Inline(shown, url=item.url))
 
 
 def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[Fact]:
@@ -433,43 +391,39 @@ def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[F
         yield fact(kind, *(Inline(other.name, kind, jump=other.id) for other in others))
 
 
-def _results(entry: AnyEntry, catalogue: Catalogue, references: _References) -> Sheet:
+def _results(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Sheet:
     """The published results, best first on the page of a benchmark; empty columns are left out."""
     results = catalogue.results_of(entry.id)
     other = "model" if isinstance(entry, Benchmark) else "benchmark"
     if other == "model":
         results = sorted(results, key=lambda one: (one.subset or "", one.metric, -one.value))
+
+    def name(one: Result) -> str:
+        identifier: str = getattr(one, other)
+        return catalogue.names.get(identifier, identifier)
+
     columns = (
-        Column("value", "value", "right", role="strong"),
-        Column(other, other, weight=3, min_width=12, role=other),
-        Column("subset", "subset", min_width=5),
-        Column("metric", "metric", min_width=7, role="faint"),
-        Column("remarks", "remarks", weight=2, min_width=9, role="warn"),
-        Column("source", "source", min_width=6, role="faint"),
-        Column("note", "note", weight=3, min_width=16, role="faint"),
-    )
-    rows: list[tuple[Cell, ...]] = [
-        (
-            Figure(one.value, figure(one.value)),
-            catalogue.names.get(getattr(one, other), getattr(one, other)),
-            one.subset,
-            one.metric,
-            result_remarks(one),
-            references.mark(one.source).text.strip(" []"),
-            one.note,
-        )
-        for one in results
-    ]
+        column("value", make=lambda one: Shown(one.value, figure(one.value)), align="right",
+               role="strong"),
+        column(other, make=name, weight=3, min_width=12, role=other),
+        column("subset", min_width=5),
+        column("metric", min_width=7, role="faint"),
+        column("remarks", make=result_remarks, weight=2, min_width=9, role="warn"),
+        column("source", make=lambda one: _mark(one.source, numbers).text.strip(" []"),
+               min_width=6, role="faint"),
+        column("note", weight=3, min_width=16, role="faint"),
+    )  # fmt: skip
+    rows = [[make(one) for _, make in columns] for one in results]
     kept = [at for at in range(len(columns)) if any(row[at] not in (None, "") for row in rows)]
     return Sheet(
         "Published results",
-        tuple(columns[at] for at in kept),
+        tuple(columns[at][0] for at in kept),
         tuple(tuple(row[at] for at in kept) for row in rows),
         (),
     )
 
 
-def _notes(entry: AnyEntry, references: _References) -> Iterator[Text]:
+def _notes(entry: AnyEntry, numbers: _Numbers) -> Iterator[Text]:
     for note in entry.notes:
         sign = (Inline("Correction. ", "strong"),) if note.corrects else ()
-        yield (*sign, Inline(note.text, "prose"), references.mark(note.source))
+        yield (*sign, Inline(note.text, "prose"), _mark(note.source, numbers))

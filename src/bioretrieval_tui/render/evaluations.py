@@ -7,8 +7,9 @@ A record of the local leaderboard has one list of fields (`RECORD_FIELDS`): the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,12 +22,24 @@ from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, r
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.hits import mode_name
-from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, fact, facts, text
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet, Unverified, face, shortened
+from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, facts, text
+from bioretrieval_tui.render.sheet import (
+    Cell,
+    Column,
+    ColumnOf,
+    Sheet,
+    Shown,
+    column,
+    counted,
+    face,
+    sheet_of,
+    shortened,
+    unverified,
+)
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
-    from bioretrieval_tui.evaluation.significance import Comparison
+    from bioretrieval_tui.evaluation.metrics import Comparison
+    from bioretrieval_tui.evaluation.runner import EvaluationReport
 
 MARK = "\N{BLACK DIAMOND}"
 """Before the name of every run of the user: it shows without colour too."""
@@ -74,38 +87,29 @@ class OwnRun:
         return f"{mode_name(self.record.mode)} {self.record.date[:10]}"
 
 
+_KIND = attrgetter("sha256", "split", "model", "revision", "recipe_hash", "mode", "reranker",
+                   "instruction", "keep_own")  # fmt: skip
+"""What records of one kind share."""
+
+
 def own_runs(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[OwnRun]:
     """The records, newest first, grouped by kind."""
-    kinds: dict[tuple[object, ...], list[EvaluationRecord]] = {}
+    kinds: dict[object, list[EvaluationRecord]] = {}
     for record in records:
-        kinds.setdefault(_kind(record), []).append(record)
+        kinds.setdefault(_KIND(record), []).append(record)
     entries = {hub: entry for entry in catalogue.of_type(Model) for hub in hub_names(entry)}
     runs = []
     for newest, *earlier in kinds.values():
-        entry = None if newest.mode == "lexical" else entries.get(newest.model)
-        runs.append(
-            OwnRun(
-                record=newest,
-                name=_run_name(newest, entry),
-                model=entry.id if entry else None,
-                trained=entry is not None and newest.catalogue in entry.trained_on,
-                published=tuple(published_scores(newest, catalogue)),
-                earlier=tuple(earlier),
-            )
-        )
+        entry, name = None, "BM25 (bioretrieval-tui)"
+        if newest.mode != "lexical":
+            entry = entries.get(newest.model)
+            name = entry.name if entry else newest.model.rstrip("/").rpartition("/")[2]
+            name += _ADDED.get(newest.mode, "")
+        trained = entry is not None and newest.catalogue in entry.trained_on
+        published = tuple(published_scores(newest, catalogue))
+        identifier = entry.id if entry else None
+        runs.append(OwnRun(newest, name, identifier, trained, published, tuple(earlier)))
     return runs
-
-
-def _kind(record: EvaluationRecord) -> tuple[object, ...]:
-    what = (record.sha256, record.split, record.model, record.revision, record.recipe_hash)
-    return (*what, record.mode, record.reranker, record.instruction, record.keep_own)
-
-
-def _run_name(record: EvaluationRecord, entry: Model | None) -> str:
-    if record.mode == "lexical":
-        return "BM25 (bioretrieval-tui)"
-    name = entry.name if entry is not None else record.model.rstrip("/").rpartition("/")[2]
-    return name + _ADDED.get(record.mode, "")
 
 
 def published_scores(record: EvaluationRecord, catalogue: Catalogue) -> list[Reference]:
@@ -152,81 +156,81 @@ def _key(measure: str) -> str:
     return measure.casefold().replace("@", "_")
 
 
-def _measure(name: str) -> RecordField:
-    column = Column(_key(name), name, "right")
-    return column, lambda one: _figure(one.metrics[name]) if name in one.metrics else None
+def _score(value: float | None, digits: int = 4) -> Cell:
+    return None if value is None else Shown(value, f"{value:.{digits}f}")
 
 
-def _latency(name: str) -> RecordField:
-    column = Column(f"{name}_ms", f"{name} ms", "right")
-    return column, lambda one: _figure(one.latency_ms[name], 1) if name in one.latency_ms else None
-
-
-def _of_model(record: EvaluationRecord, value: str) -> Cell:
+def _of_model(name: str) -> Callable[[EvaluationRecord], Cell]:
     """A fact of the model, which a run of BM25 alone does not use."""
-    return Figure(value, "" if record.mode == "lexical" else value)
+
+    def cell(one: EvaluationRecord) -> Cell:
+        value = getattr(one, name)
+        return Shown(value, "" if one.mode == "lexical" else value)
+
+    return cell
 
 
-RecordField = tuple[Column, Callable[[EvaluationRecord], Cell]]
-"""One fact of a record: its column in a list, whose title is its label on a page, and its cell."""
-RECORD_FIELDS: tuple[RecordField, ...] = (
-    (Column("id", "id", weight=3, min_width=16), lambda one: one.id),
-    (Column("benchmark", "benchmark", min_width=9), lambda one: one.benchmark),
-    (Column("split", "split", min_width=5), lambda one: one.split),
-    (Column("mode", "mode", min_width=7), lambda one: Figure(one.mode, mode_name(one.mode))),
-    *(_measure(name) for name in MEASURES),
-    *(_latency(name) for name in _LATENCIES),
-    (Column("model", "model", weight=2, min_width=12), lambda one: _of_model(one, one.model)),
-    (
-        Column("date", "date (UTC)", min_width=10),
-        lambda one: Figure(one.date, one.date[:16].replace("T", " ")),
+def _measured(name: str) -> ColumnOf[EvaluationRecord]:
+    return column(_key(name), name, lambda one: _score(one.metrics.get(name)), align="right")
+
+
+def _latency(name: str) -> ColumnOf[EvaluationRecord]:
+    title = f"{name} ms"
+    return column(
+        f"{name}_ms", title, lambda one: _score(one.latency_ms.get(name), 1), align="right"
+    )
+
+
+_MEASURED = (*map(_measured, MEASURES), *map(_latency, _LATENCIES))
+RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
+    column("id", weight=3, min_width=16),
+    column("benchmark", min_width=9),
+    column("split", min_width=5),
+    column("mode", make=lambda one: Shown(one.mode, mode_name(one.mode)), min_width=7),
+    *_MEASURED,
+    column("model", make=_of_model("model"), weight=2, min_width=12),
+    column(
+        "date",
+        "date (UTC)",
+        lambda one: Shown(one.date, one.date[:16].replace("T", " ")),
+        min_width=10,
     ),
-    (Column("queries", "queries", align="right"), lambda one: _count(one.queries)),
-    (Column("documents", "documents", align="right"), lambda one: _count(one.documents)),
-    (Column("hardware", "hardware", weight=2, min_width=10), lambda one: one.hardware),
-    (Column("revision", "revision", data_only=True), lambda one: _of_model(one, one.revision)),
-    (Column("recipe_hash", "recipe", data_only=True), lambda one: _of_model(one, one.recipe_hash)),
-    (Column("sha256", "sha256", data_only=True), lambda one: one.sha256),
-    (Column("index", "index", data_only=True), lambda one: one.index),
-    (Column("depth", "depth", data_only=True), lambda one: _count(one.depth)),
-    (Column("catalogue", "catalogue", data_only=True), lambda one: one.catalogue),
-    (Column("reranker", "reranker", data_only=True), lambda one: one.reranker),
-    (Column("instruction", "instruction", data_only=True), lambda one: one.instruction),
-    (
-        Column("keep_own", "own documents", data_only=True),
+    column("queries", make=lambda one: counted(one.queries), align="right"),
+    column("documents", make=lambda one: counted(one.documents), align="right"),
+    column("hardware", weight=2, min_width=10),
+    column("revision", make=_of_model("revision"), data_only=True),
+    column("recipe_hash", "recipe", _of_model("recipe_hash"), data_only=True),
+    column("sha256", data_only=True),
+    column("index", data_only=True),
+    column("depth", make=lambda one: counted(one.depth), data_only=True),
+    column("catalogue", data_only=True),
+    column("reranker", data_only=True),
+    column("instruction", data_only=True),
+    column(
+        "keep_own",
+        "own documents",
         lambda one: "ranked like the others" if one.keep_own else None,
+        data_only=True,
     ),
-    (Column("versions", "versions", data_only=True), lambda one: _versions(one.versions)),
-)
-"""Every fact of a record, in the order of the columns of csv."""
-_MEASURED = frozenset((*map(_key, MEASURES), *(f"{name}_ms" for name in _LATENCIES)))
-
-
-def _count(value: int) -> Figure:
-    return Figure(value, f"{value:,}")
-
-
-def _versions(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in versions.items())
+    column("versions", make=lambda one: ", ".join(map(" ".join, one.versions.items())),
+           data_only=True),
+)  # fmt: skip
+"""Every fact of a record: its column in a list, whose title is its label on a page, and its cell;
+in the order of the columns of csv."""
 
 
 def record_sheet(found: Sequence[EvaluationRecord]) -> Sheet:
     """The local leaderboard, a row a record; whole records for json and jsonl."""
-    return Sheet(
-        title="Your runs",
-        columns=tuple(column for column, _ in RECORD_FIELDS),
-        rows=[tuple(cell(record) for _, cell in RECORD_FIELDS) for record in found],
-        records=[msgspec.to_builtins(record) for record in found],
-    )
+    return sheet_of("Your runs", RECORD_FIELDS, found, msgspec.to_builtins)
 
 
 def run_page(run: OwnRun) -> Page:
     """The page of a run: its results, published results, its facts, earlier runs of its kind."""
-    pairs = [
-        (column.key, fact(column.title, shown))
-        for column, cell in RECORD_FIELDS
-        if (shown := face(cell(run.record)).text)
-    ]
+
+    def told(fields: Sequence[ColumnOf[EvaluationRecord]]) -> tuple[Fact, ...]:
+        return facts((one.title, face(cell(run.record)).text) for one, cell in fields)
+
+    others = [one for one in RECORD_FIELDS if one not in _MEASURED]
     earlier = (
         (one.date[:10], f"{one.metrics.get(MAIN, 0.0):.4f}  {one.id}") for one in run.earlier
     )
@@ -235,9 +239,9 @@ def run_page(run: OwnRun) -> Page:
         kind="own",
         byline=(text("your run"),),
         sections=(
-            Group("Results", tuple(one for key, one in pairs if key in _MEASURED)),
+            Group("Results", told(_MEASURED)),
             Group("Published", tuple(map(reference_fact, run.published))),
-            Group("Run", tuple(one for key, one in pairs if key not in _MEASURED)),
+            Group("Run", told(others)),
             Group("Earlier runs", facts(earlier)),
         ),
     )
@@ -270,31 +274,57 @@ def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
     return whole
 
 
+_EVALUATION_COLUMNS = (
+    Column("run", "run", weight=3, min_width=24),
+    Column(_key(MAIN), MAIN, "right"),
+    Column("deviation", "deviation", "right"),
+    *(one for one, _ in _MEASURED[1:]),
+    Column("model", "model", weight=2, min_width=12),
+    Column("source", "source", min_width=8),
+    Column("kind", "kind", data_only=True),
+    Column("beside", "beside", data_only=True),
+)
+
+
 def evaluation_sheet(report: EvaluationReport) -> Sheet:
     """A row a mode, each with the published scores below it."""
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[dict[str, Cell]] = []
     for run in report.runs:
-        rows.append(_run_row(run, report.model))
-        rows += [_reference_row(run.mode, one) for one in run.published]
+        rows.append(
+            {"run": Shown(run.mode, mode_name(run.mode))}
+            | {_key(name): _score(value) for name, value in run.metrics.items()}
+            | {f"{name}_ms": _score(run.latency_ms[name], 1) for name in _LATENCIES}
+            | {"model": report.model, "source": "own", "kind": "run"}
+        )
+        for one in run.published:
+            value = _score(one.value)
+            rows.append(
+                {
+                    "run": Shown(one.name, f"{one.name}, published"),
+                    _key(MAIN): unverified(value) if one.status == "unverified" else value,
+                    "deviation": _deviation(one),
+                    "model": one.model,
+                    "source": one.source,
+                    "kind": "published",
+                    "beside": run.mode,
+                }
+            )
     about = {"benchmark": report.benchmark, "split": report.split, "model": report.model}
-    records = [{"mode": run.mode, **about, **msgspec.to_builtins(run)} for run in report.runs]
     return Sheet(
         title=f"{report.benchmark} ({report.split}): {report.queries:,} queries,"
         f" {report.documents:,} documents",
-        columns=(
-            Column("run", "run", weight=3, min_width=24),
-            Column(_key(MEASURES[0]), MEASURES[0], "right"),
-            Column("deviation", "deviation", "right"),
-            *(Column(_key(name), name, "right") for name in MEASURES[1:]),
-            *(Column(f"{name}_ms", f"{name} ms", "right") for name in _LATENCIES),
-            Column("model", "model", weight=2, min_width=12),
-            Column("source", "source", min_width=8),
-            Column("kind", "kind", data_only=True),
-            Column("beside", "beside", data_only=True),
-        ),
-        rows=rows,
-        records=records,
+        columns=_EVALUATION_COLUMNS,
+        rows=[tuple(row.get(one.key) for one in _EVALUATION_COLUMNS) for row in rows],
+        records=[{"mode": run.mode, **about, **msgspec.to_builtins(run)} for run in report.runs],
     )
+
+
+def _deviation(one: Reference) -> Cell:
+    if one.deviation is None:
+        return None
+    # Adding 0 takes the sign from a -0.0.
+    mark = " !" if one.marked else ""
+    return Shown(one.deviation, f"{round(one.deviation, 4) + 0:+.4f}{mark}")
 
 
 def comparison_line(found: Comparison) -> str:
@@ -313,27 +343,15 @@ def comparison_sheet(found: Comparison) -> Sheet:
     """The queries that gained and lost most."""
     gained = [delta for delta in found.deltas if delta.difference > 0][:_EACH_WAY]
     lost = [delta for delta in found.deltas if delta.difference < 0][-_EACH_WAY:]
-    return Sheet(
-        title=comparison_line(found),
-        columns=(
-            Column("query", "query", min_width=6),
-            Column("difference", "difference", "right"),
-            Column("first", mode_name(found.first), "right"),
-            Column("second", mode_name(found.second), "right"),
-            Column("text", "text", weight=5, min_width=20),
-        ),
-        rows=[
-            (
-                one.query,
-                Figure(one.difference, f"{one.difference:+.4f}"),
-                _figure(one.first),
-                _figure(one.second),
-                shortened(one.text),
-            )
-            for one in (*gained, *lost)
-        ],
-        records=[],
-    )
+    columns = (
+        column("query", min_width=6),
+        column("difference", make=lambda one: Shown(one.difference, f"{one.difference:+.4f}"),
+               align="right"),
+        column("first", mode_name(found.first), lambda one: _score(one.first), align="right"),
+        column("second", mode_name(found.second), lambda one: _score(one.second), align="right"),
+        column("text", make=lambda one: shortened(one.text), weight=5, min_width=20),
+    )  # fmt: skip
+    return sheet_of(comparison_line(found), columns, [*gained, *lost], asdict)
 
 
 # Queries -----------------------------------------------------------------------------------
@@ -346,90 +364,34 @@ def pair_title(pair: tuple[str, str]) -> str:
 
 def query_list_sheet(rows: Sequence[QueryRow], modes: Sequence[str]) -> Sheet:
     """The queries of a benchmark with nDCG@10 of each mode."""
-    keys = ("id", "text", "judged", "relevant")
-    return Sheet(
-        title="Queries",
-        columns=(
-            *(Column(key, key) for key in keys),
-            *(Column(mode, mode_name(mode)) for mode in modes),
-        ),
-        rows=tuple(
-            (row.id, row.text, row.judged, row.relevant, *(row.scores[mode] for mode in modes))
-            for row in rows
-        ),
-        records=tuple(asdict(row) for row in rows),
-    )
+    columns = [column(key) for key in ("id", "text", "judged", "relevant")]
+    columns += [_of_mode(mode, mode, "scores") for mode in modes]
+    return sheet_of("Queries", columns, rows, asdict)
+
+
+def _of_mode(key: str, mode: str, held: str, **look: Any) -> ColumnOf[Any]:
+    return column(key, mode_name(mode), lambda row: getattr(row, held)[mode], **look)
 
 
 def query_sheet(found: QueryView) -> Sheet:
     """The judged documents of a query, then the top unjudged ones, with their ranks."""
-    modes = list(found.scores)
     scores = ", ".join(
         f"{mode_name(mode)} {values['nDCG@10']:.4f}" for mode, values in found.scores.items()
     )
-    documents = [(row.grade, row) for row in found.judged] + [(None, r) for r in found.unjudged]
-    return Sheet(
-        title=f"Query {found.id}: {shortened(found.text, 200)} (nDCG@10: {scores})",
-        columns=(
-            Column("grade", "grade", "right"),
-            Column("document", "document", min_width=8),
-            Column("title", "title", weight=5, min_width=20),
-            *(Column(f"rank_{mode}", mode_name(mode), "right") for mode in modes),
+    columns = (
+        column("grade", align="right"),
+        column("document", make=lambda row: row.id, min_width=8),
+        column(
+            "title",
+            make=lambda row: "(not in the corpus)" if row.title is None else shortened(row.title),
+            weight=5,
+            min_width=20,
         ),
-        rows=[
-            (
-                grade,
-                row.id,
-                "(not in the corpus)" if row.title is None else shortened(row.title),
-                *(row.ranks[mode] for mode in modes),
-            )
-            for grade, row in documents
-        ],
-        records=[
-            *({"judged": True, **asdict(row)} for row in found.judged),
-            *({"judged": False, "grade": None, **asdict(row)} for row in found.unjudged),
-        ],
+        *(_of_mode(f"rank_{mode}", mode, "ranks", align="right") for mode in found.scores),
     )
-
-
-# Cells -------------------------------------------------------------------------------------
-
-
-def _run_row(run: ModeReport, model: str) -> tuple[Cell, ...]:
-    latency = run.latency_ms
-    return (
-        Figure(run.mode, mode_name(run.mode)),
-        _figure(run.metrics[MEASURES[0]]),
-        None,
-        *(_figure(run.metrics[name]) for name in MEASURES[1:]),
-        _figure(latency.p50, 1),
-        _figure(latency.p95, 1),
-        model,
-        "own",
-        "run",
-        None,
+    return sheet_of(
+        f"Query {found.id}: {shortened(found.text, 200)} (nDCG@10: {scores})",
+        columns,
+        (*found.judged, *found.unjudged),
+        lambda row: {"judged": row.grade is not None, **asdict(row)},
     )
-
-
-def _reference_row(mode: str, one: Reference) -> tuple[Cell, ...]:
-    deviation: Cell = None
-    if one.deviation is not None:
-        mark = " !" if one.marked else ""
-        # Adding 0 takes the sign from a -0.0.
-        deviation = Figure(one.deviation, f"{round(one.deviation, 4) + 0:+.4f}{mark}")
-    value = _figure(one.value)
-    return (
-        Figure(one.name, f"{one.name}, published"),
-        Unverified(value) if one.status == "unverified" else value,
-        deviation,
-        *(None for _ in MEASURES[1:]),
-        *(None for _ in _LATENCIES),
-        one.model,
-        one.source,
-        "published",
-        mode,
-    )
-
-
-def _figure(value: float, digits: int = 4) -> Figure:
-    return Figure(value, f"{value:.{digits}f}")

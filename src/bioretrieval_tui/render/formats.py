@@ -6,15 +6,16 @@ it early. Table, Markdown and BibTeX have their own modules, imported when they 
 
 from __future__ import annotations
 
-import csv
+import io
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Literal, get_args
 
 import msgspec
 
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.render.sheet import Plain, Sheet, datum, shortened
+from bioretrieval_tui.render.sheet import Cell, Sheet, Shown, one_line, shortened
 from bioretrieval_tui.terminal.clean import clean
 
 Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex"]
@@ -24,11 +25,8 @@ _NAMES: dict[str, Format] = {**{name: name for name in FORMATS}, **ALIASES}
 
 
 def resolve(name: str | None, *, terminal: bool) -> Format:
-    """The format of that name; with no name, table for a terminal and markdown for a pipe.
-
-    Raises:
-        UsageError: there is no such format; the remedy names the nearest, or all.
-    """
+    """The format of that name; with no name, table for a terminal and markdown for a pipe. Raises
+    UsageError: there is no such format; the remedy names the nearest, or all."""
     if name is None:
         return "table" if terminal else "markdown"
     wanted = name.strip().casefold()
@@ -51,17 +49,15 @@ def render(
 ) -> Iterator[str]:
     """The sheet as text, in chunks that each end with a newline; joined, they are the whole.
 
-    Args:
-        width: cells of the terminal that a table may take, None for as many as it needs.
-        colour: a table may use the terminal's sixteen colours.
-        links: a table may use OSC 8 links.
+    width: cells of the terminal that a table may take, None for as many as it needs; colour: a
+    table may use the terminal's sixteen colours; links: a table may use OSC 8 links.
 
     `width`, `colour` and `links` are for table; the other formats look the same everywhere.
     """
     if format == "table":
-        from bioretrieval_tui.render import terminal_table
+        from bioretrieval_tui.render import terminal_text
 
-        return terminal_table.render(sheet, width=width, colour=colour, links=links)
+        return terminal_text.render(sheet, width=width, colour=colour, links=links)
     if format == "markdown":
         from bioretrieval_tui.render import markdown
 
@@ -98,15 +94,12 @@ def object_text(value: dict[str, Any]) -> str:
 
 def json_array(sheet: Sheet) -> Iterator[str]:
     """The records as an array, a chunk a record. An empty sheet is `[]`."""
-    if not sheet.records:
-        yield "[]\n"
-        return
     opening = "[\n"
     for item in sheet.records:
         # Line ends inside strings are escaped, so each "\n" here is one of the layout.
         yield opening + "  " + encoded(item, indent=2).replace("\n", "\n  ")
         opening = ",\n"
-    yield "\n]\n"
+    yield "\n]\n" if len(sheet.records) else "[]\n"
 
 
 def json_lines(sheet: Sheet) -> Iterator[str]:
@@ -140,35 +133,31 @@ _FORMULA = "=+-@\t\r＝＋－＠"  # noqa: RUF001
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
-class _Echo:
-    """A file for csv.writer that hands each line back to the caller of `writerow`."""
+def csv_lines(sheet: Sheet) -> Iterator[str]:
+    """The header, then a line a row, data-only columns included."""
+    import csv
 
-    def write(self, line: str) -> str:
-        return line
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    heads = tuple(column.key for column in sheet.columns)
+    for row in chain([heads], sheet.rows):
+        writer.writerow(map(_csv_field, row))
+        yield out.getvalue()
+        out.seek(out.truncate(0))
 
 
-def _csv_field(value: Plain) -> str:
+def _csv_field(cell: Cell) -> str:
     """One field before quoting; text that a spreadsheet would run is made harmless."""
+    value = cell.value if isinstance(cell, Shown) else cell
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
         return repr(value)
+    value = one_line(value)
     if value.startswith(tuple(_FORMULA)) and not _PLAIN_NUMBER.fullmatch(value):
-        return "'" + value
-    return value
-
-
-def csv_lines(sheet: Sheet) -> Iterator[str]:
-    """The header, then a line a row, data-only columns included."""
-    writer = csv.writer(_Echo(), lineterminator="\n")
-    yield str(writer.writerow([_csv_field(column.key) for column in sheet.columns]))
-    for row in sheet.rows:
-        fields = []
-        for cell in row:
-            value, unverified = datum(cell)
-            # A number stays a number: the `unverified` column of the row names it instead.
-            mark = " (unverified)" if unverified and isinstance(value, str) and value else ""
-            fields.append(_csv_field(value) + mark)
-        yield str(writer.writerow(fields))
+        value = "'" + value
+    # An unverified number stays a number: the `unverified` column of the row names it instead.
+    marked = value and isinstance(cell, Shown) and cell.unverified
+    return f"{value} (unverified)" if marked else value

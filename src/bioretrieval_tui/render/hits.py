@@ -1,4 +1,4 @@
-"""Found documents: the columns of a list, the page of one, and the works among them to cite.
+"""Found documents: the columns of a list, and the page of one.
 
 The facts of a hit are described once (`hit_facts`): the app's page, the table and the column `why`
 of `search --explain` show the same labels and values.
@@ -6,59 +6,60 @@ of `search --explain` show the same labels and values.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
-from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.render import latex
-from bioretrieval_tui.render.citation import (
-    Citation,
-    ascii_word,
-    citable,
-    cite_entry,
-    filled,
-    telling_word,
+from bioretrieval_tui.render.citation import Citation, address_of, known_text
+from bioretrieval_tui.render.page import (
+    Fact,
+    Group,
+    Inline,
+    Page,
+    Prose,
+    Text,
+    fact,
+    facts,
+    plain,
+    text,
 )
-from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Text, fact, plain, text
 from bioretrieval_tui.render.sheet import (
     Cell,
-    Column,
-    Each,
-    Figure,
-    Linked,
     Sheet,
+    Shown,
+    column,
+    linked,
     one_line,
+    sheet_of,
     shortened,
 )
 from bioretrieval_tui.search.types import Explanation, Hit
-from bioretrieval_tui.terminal.clean import safe_url
+
+
+def _title(hit: Hit) -> Cell:
+    heading = hit.title or shortened(hit.text, 80)
+    return linked(heading, hit.url, hit.title) if hit.url else heading
+
 
 _COLUMNS = (
-    Column("rank", "rank", "right"),
-    Column("score", "score", "right"),
-    Column("id", "id", min_width=8),
-    Column("title", "title", weight=4, min_width=20),
-    Column("year", "year", "right"),
-    Column("text", "text", weight=4, min_width=30),
-    Column("url", "url", data_only=True),
-    Column("dense", "dense", data_only=True),
-    Column("lexical", "BM25", data_only=True),
-    Column("rerank", "reranker", data_only=True),
+    column("rank", align="right"),
+    column("score", make=lambda hit: Shown(hit.score, f"{hit.score:.3f}"), align="right"),
+    column("id", min_width=8),
+    column("title", make=_title, weight=4, min_width=20),
+    column("year", align="right"),
+    column("text", make=lambda hit: Shown(hit.text, shortened(hit.text)), weight=4, min_width=30),
+    column("url", data_only=True),
+    column("dense", make=attrgetter("scores.dense"), data_only=True),
+    column("lexical", "BM25", attrgetter("scores.lexical"), data_only=True),
+    column("rerank", "reranker", attrgetter("scores.rerank"), data_only=True),
 )
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
 """Columns that the papers of a service do not have."""
-_WHY = Column("why", "why", weight=3, min_width=24)
-_EXPLAINED = (*(column for column in _COLUMNS if column.key != "text"), _WHY)
 _MOST_TERMS = 8
 _BAR = 16
 _MOST_NAMED = 6
 """Authors that a page names before it says how many there are."""
-_MOST_CITED = 200
-_INITIALS = re.compile(
-    r"(?P<family>.+?),? (?P<initials>[A-Z](?:[A-Z-]{0,4}))(?: (?P<rank>Jr|Sr|2nd|3rd|[IV]+))?"
-)
 
 
 def mode_name(mode: str) -> str:
@@ -88,7 +89,14 @@ def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
         if score is not None
     ]
     if why is not None and why.terms:
-        values: list[Text] = [_term(*term) for term in why.terms[:_MOST_TERMS]]
+        values = [
+            text(
+                one_line(word),
+                Inline(f" {share:.0%} ", "dim"),  # of the BM25 score
+                Inline("\u2501" * max(1, round(share * _BAR)), "gauge"),
+            )
+            for word, share in why.terms[:_MOST_TERMS]
+        ]
         more = len(why.terms) - _MOST_TERMS
         values += [text(f"{more} more", role="faint")] if more > 0 else []
         found.append(Fact("terms", tuple(values), listed=True))
@@ -100,12 +108,6 @@ def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def _term(word: str, share: float) -> Text:
-    """A term of the query with its share of the BM25 score."""
-    bar = "\u2501" * max(1, round(share * _BAR))
-    return text(one_line(word), Inline(f" {share:.0%} ", "dim"), Inline(bar, "gauge"))
-
-
 def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -> Page:
     """The page of a document. scored: found by a search of an index, not by an online service."""
     title = one_line(hit.title)
@@ -115,13 +117,18 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
         fact("score", f"{hit.score:.3f}", role="dim"),
     )
     reasons = (*ranked, *hit_facts(hit, why)) if scored else ()
-    url = _address(hit)
+    people = hit.metadata.get("authors")
+    named, more = "", 0
+    if isinstance(people, list | tuple):
+        named, more = ", ".join(map(str, people[:_MOST_NAMED])), len(people) - _MOST_NAMED
+    authors = f"{named} and {more} more" if more > 0 else named
+    url = address_of(hit)
     link = (fact("page", Inline(url, "link", url)),) if url else ()
     return Page(
         title or hit.id,
         byline=tuple(text(name) for name in names if name),
         sections=(
-            Group("Record", _record_facts(hit)),
+            Group("Record", facts([("authors", authors)], role="dim")),
             Prose("", tuple(_paragraphs(hit.text, why.passage if why else None))),
             Group("Why this result", reasons),
             Group("", link, "links"),
@@ -129,19 +136,10 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
     )
 
 
-def _record_facts(hit: Hit) -> tuple[Fact, ...]:
-    people = hit.metadata.get("authors")
-    if not isinstance(people, list | tuple) or not people:
-        return ()
-    named = ", ".join(str(one) for one in people[:_MOST_NAMED])
-    more = len(people) - _MOST_NAMED
-    return (fact("authors", f"{named} and {more} more" if more > 0 else named, role="dim"),)
-
-
 def _journal(known: Mapping[str, Any]) -> str:
     """The known parts of `JAMA 296(23):2832-8`; "" without a journal."""
     names = ("journal", "volume", "issue", "pages")
-    journal, volume, issue, pages = (_known(known, name) for name in names)
+    journal, volume, issue, pages = (known_text(known, name) for name in names)
     numbers = volume + (f"({issue})" if issue else "") + (f":{pages}" if pages else "")
     return f"{journal} {numbers}".rstrip() if journal else ""
 
@@ -174,145 +172,49 @@ def hit_sheet(
 ) -> Sheet:
     """Hits in their order; scores keep all their digits for programs.
 
-    reasons: explanations, one a hit; () for none.
+    reasons: explanations, one a hit; () for none. They take the place of the text.
     """
     if not reasons:
-        return Sheet(title, _COLUMNS, Each(_row, hits), Each(_record, hits), citations)
-    both = list(zip(hits, reasons, strict=True))
-    return Sheet(
-        title, _EXPLAINED, Each(_explained_row, both), Each(_explained_record, both), citations
-    )
+        return sheet_of(title, _COLUMNS, hits, _record, citations)
+    why = {one.id: one for one in reasons}
+
+    def told(hit: Hit) -> str:
+        said = hit_facts(hit, why[hit.id])
+        return "; ".join(f"{one.label} {', '.join(map(plain, one.values))}" for one in said)
+
+    columns = [one for one in _COLUMNS if one[0].key != "text"]
+    columns.append(column("why", make=told, weight=3, min_width=24))
+
+    def record(hit: Hit) -> dict[str, Any]:
+        return _record(hit) | {"why": _reason(hit, why[hit.id])}
+
+    return sheet_of(title, columns, hits, record, citations)
 
 
 def paper_sheet(hits: Sequence[Hit], *, title: str, citations: Sequence[Citation] = ()) -> Sheet:
     """Papers of an online service, without scores; records have all metadata."""
-    kept = [at for at, column in enumerate(_COLUMNS) if column.key not in _SCORED]
-
-    def row(hit: Hit) -> tuple[Cell, ...]:
-        cells = _row(hit)
-        return tuple(cells[at] for at in kept)
 
     def record(hit: Hit) -> dict[str, Any]:
         known = {name: value for name, value in _record(hit).items() if name not in _SCORED}
         return {**known, "metadata": dict(hit.metadata)}
 
-    columns = tuple(_COLUMNS[at] for at in kept)
-    return Sheet(title, columns, Each(row, hits), Each(record, hits), citations)
-
-
-def _row(hit: Hit) -> tuple[Cell, ...]:
-    heading = hit.title or shortened(hit.text, 80)
-    return (
-        hit.rank,
-        Figure(hit.score, f"{hit.score:.3f}"),
-        hit.id,
-        Linked(heading, hit.url, data=hit.title) if hit.url else heading,
-        hit.year,
-        Figure(hit.text, shortened(hit.text)),
-        hit.url,
-        hit.scores.dense,
-        hit.scores.lexical,
-        hit.scores.rerank,
-    )
+    columns = [one for one in _COLUMNS if one[0].key not in _SCORED]
+    return sheet_of(title, columns, hits, record, citations)
 
 
 def _record(hit: Hit) -> dict[str, Any]:
     plain_fields = ("rank", "id", "title", "text", "year", "url", "score")
-    return {name: getattr(hit, name) for name in plain_fields} | {
-        "scores": asdict(hit.scores),
-    }
+    return {name: getattr(hit, name) for name in plain_fields} | {"scores": asdict(hit.scores)}
 
 
-def _explained_row(both: tuple[Hit, Explanation]) -> tuple[Cell, ...]:
-    hit, why = both
-    cells = _row(hit)
-    at = [column.key for column in _COLUMNS].index("text")
-    said = (f"{one.label} {', '.join(map(plain, one.values))}" for one in hit_facts(hit, why))
-    return (*cells[:at], *cells[at + 1 :], "; ".join(said))
-
-
-def _explained_record(both: tuple[Hit, Explanation]) -> dict[str, Any]:
-    hit, why = both
+def _reason(hit: Hit, why: Explanation) -> dict[str, Any]:
     passage = None
     if why.passage is not None:
         start, end = why.passage
         sentence = hit.text[start:end]
         passage = {"start": start, "end": end, "text": sentence, "similarity": why.nearness}
-    return _record(hit) | {
-        "why": {
-            "terms": [{"word": word, "share": share} for word, share in why.terms],
-            "ranks": {"dense": why.dense_rank, "lexical": why.lexical_rank},
-            "passage": passage,
-        }
+    return {
+        "terms": [{"word": word, "share": share} for word, share in why.terms],
+        "ranks": {"dense": why.dense_rank, "lexical": why.lexical_rank},
+        "passage": passage,
     }
-
-
-# Citations ------------------------------------------------------------------------------------
-
-
-def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tuple[Citation, ...]:
-    """The hits that can be cited. catalogue: the hits are its entries, which are cited instead."""
-    if catalogue is None:
-        return tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
-    entries = [catalogue.by_id[hit.id] for hit in hits if hit.id in catalogue.by_id]
-    return tuple(cite_entry(entry) for entry in entries if citable(entry))
-
-
-def citable_hit(hit: Hit) -> bool:
-    """Whether a reader can find the work: it has a title, and a year or an address."""
-    return bool(one_line(hit.title)) and (hit.year is not None or _address(hit) is not None)
-
-
-def cite_hit(hit: Hit) -> Citation:
-    """A document as a work to cite: an article where the journal is known, else `misc`."""
-    known = hit.metadata
-    journal = _known(known, "journal")
-    people = _people(known.get("authors"))
-    address = _address(hit)
-    fields = [
-        ("title", latex.title(hit.title)),
-        ("author", latex.authors(people)),
-        ("journal", latex.escape(journal)),
-        ("year", str(hit.year or "")),
-        ("volume", latex.escape(_known(known, "volume"))),
-        ("number", latex.escape(_known(known, "issue"))),
-        ("pages", latex.escape(_known(known, "pages").replace("-", "--"))),
-        ("doi", latex.address(_known(known, "doi"))),
-        ("pmid", latex.escape(_known(known, "pmid"))),
-        ("url", latex.address(address) if address else ""),
-    ]
-    surname = ascii_word(people[0].strip("{}").partition(",")[0]) if people else ""
-    key = f"{surname}{hit.year or ''}{telling_word(hit.title)}" or ascii_word(hit.id) or "document"
-    return Citation(key, "article" if journal else "misc", filled(fields))
-
-
-def _people(authors: Any) -> tuple[str, ...]:
-    """Names in the form of BibTeX; the name of a group in braces."""
-    if isinstance(authors, str):
-        authors = re.split(r"\s*;\s*", authors)
-    if not isinstance(authors, list | tuple):
-        return ()
-    names = []
-    for author in authors[:_MOST_CITED]:
-        name = one_line(str(author))
-        found = _INITIALS.fullmatch(name)
-        if found:
-            initials = " ".join(f"{letter}." for letter in found["initials"] if letter != "-")
-            rank = f", {found['rank']}" if found["rank"] else ""
-            name = f"{found['family']}{rank}, {initials}"
-        elif " " in name and "," not in name:
-            name = f"{{{name}}}"
-        if name:
-            names.append(name)
-    if len(authors) > _MOST_CITED:
-        names.append("others")
-    return tuple(names)
-
-
-def _address(hit: Hit) -> str | None:
-    return safe_url(hit.url) if hit.url else None
-
-
-def _known(known: Mapping[str, Any], name: str) -> str:
-    value = known.get(name)
-    return one_line(str(value)) if isinstance(value, str | int) else ""

@@ -7,46 +7,31 @@ from dataclasses import asdict
 
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.render.page import Group, Inline, Page, fact, facts
-from bioretrieval_tui.render.sheet import Cell, Column, Figure, Sheet
-from bioretrieval_tui.util.formatting import plural, rate, size
+from bioretrieval_tui.render.sheet import Column, Sheet, Shown, column, counted, sheet_of
+from bioretrieval_tui.util.formatting import count, plural, rate, size
 
 _COLUMNS = (
-    Column("name", "name", weight=2, min_width=8),
-    Column("documents", "documents", "right"),
-    Column("model", "model", weight=2, min_width=12),
-    Column("dimension", "dim", "right"),
-    Column("bytes", "size", "right"),
-    Column("built", "built", min_width=10),
-    Column("status", "status", weight=3, min_width=6),
-    Column("dtype", "dtype", data_only=True),
-    Column("device", "device", data_only=True),
-    Column("docs_per_second", "docs/s", data_only=True),
-    Column("dead_share", "dead", data_only=True),
-    Column("aliases", "aliases", data_only=True),
-    Column("segments", "segments", data_only=True),
-    Column("recall", "recall", data_only=True),
-    Column("fields", "fields", data_only=True),
+    column("name", weight=2, min_width=8),
+    column("documents", make=lambda one: counted(one.documents), align="right"),
+    column("model", weight=2, min_width=12),
+    column("dimension", "dim", align="right"),
+    column("bytes", "size", lambda one: Shown(one.bytes, size(one.bytes)), align="right"),
+    column("built", min_width=10),
+    column("status", weight=3, min_width=6),
+    column("dtype", data_only=True),
+    column("device", data_only=True),
+    column("docs_per_second", "docs/s", data_only=True),
+    column("dead_share", "dead", data_only=True),
+    column("aliases", data_only=True),
+    column("segments", data_only=True),
+    column("recall", data_only=True),
+    column("fields", make=lambda one: ", ".join(one.fields or ()) or None, data_only=True),
 )
 
 
 def index_sheet(found: Sequence[IndexInfo]) -> Sheet:
     """Indexes as rows."""
-    return Sheet(
-        title="Indexes",
-        columns=_COLUMNS,
-        rows=tuple(_row(one) for one in found),
-        records=tuple(asdict(one) for one in found),
-    )
-
-
-def _row(one: IndexInfo) -> tuple[Cell, ...]:
-    documents = None if one.documents is None else Figure(one.documents, f"{one.documents:,}")
-    fields = None if one.fields is None else ", ".join(one.fields)
-    return (
-        one.name, documents, one.model, one.dimension, Figure(one.bytes, size(one.bytes)),
-        one.built, one.status, one.dtype, one.device, one.docs_per_second, one.dead_share,
-        one.aliases, one.segments, one.recall, fields,
-    )  # fmt: skip
+    return sheet_of("Indexes", _COLUMNS, found, asdict)
 
 
 def index_page(one: IndexInfo, entry: tuple[str, str] | None = None) -> Page:
@@ -67,7 +52,7 @@ def facts_sheet(page: Page) -> Sheet:
 
 def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     yield "status", one.status
-    yield "documents", "" if one.documents is None else f"{one.documents:,}"
+    yield "documents", count(one.documents)
     if one.dead_share is not None:
         yield "deleted or replaced", f"{one.dead_share:.1%} of the documents stored"
     if one.aliases:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from bioretrieval_tui.render.sheet import Cell, Sheet, face, one_line, shown
+from bioretrieval_tui.render.sheet import Cell, Sheet, face, one_line, readable
 
 UNVERIFIED = " (unverified)"
 
@@ -47,8 +47,7 @@ def code(text: str) -> str:
 def link(text: str, url: str | None) -> str:
     """A link, its text escaped; the text alone where there is no address.
 
-    Args:
-        url: an address that `terminal.clean.safe_url` let through.
+    url: an address that `terminal.clean.safe_url` let through.
     """
     if url and text == url:
         return f"<{_destination(url)}>"
@@ -67,13 +66,13 @@ def _destination(url: str) -> str:
 def cell(value: Cell) -> str:
     """One table cell as markdown."""
     seen = face(value)
-    text = _linked(seen.text if seen.number else escape(seen.text), seen.url)
+    text = _linked(escape(seen.text), seen.url)
     return text + UNVERIFIED if seen.unverified and text else text
 
 
 def table(sheet: Sheet) -> Iterator[str]:
     """The pipe table alone, a line at a time, every line with the same number of cells."""
-    places = shown(sheet)
+    places = readable(sheet)
     columns = [sheet.columns[place] for place in places]
     lines = chain(
         [[escape(column.title) for column in columns]],

@@ -12,19 +12,17 @@ from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Group, Inline, Page, Prose, fact, facts, paragraphs, text
 from bioretrieval_tui.render.sheet import (
     Cell,
-    Column,
-    Each,
-    Figure,
-    Linked,
     Sheet,
+    Shown,
+    column,
+    linked,
     one_line,
+    sheet_of,
     shortened,
 )
 from bioretrieval_tui.terminal.clean import safe_url
+from bioretrieval_tui.util.formatting import plural
 
-_RECORD = (
-    *("id", "title", "text", "authors", "journal", "date", "year", "url", "score", "found", "read"),
-)
 _AUTHORS = 3
 _ABSTRACT = 600
 
@@ -40,41 +38,36 @@ class Part:
     note: str | None = None
 
 
+def _heading(item: News) -> Cell:
+    heading = item.title or shortened(item.text, 80)
+    return linked(heading, item.url) if item.url else heading
+
+
+def _nearness(item: News) -> Cell:
+    return None if item.score is None else Shown(item.score, f"{item.score:.2f}")
+
+
+# Each row is a pair: the part of the watch, and the record.
 _COLUMNS = (
-    Column("watch", "watch", min_width=8),
-    Column("unread", "new", min_width=3),
-    Column("score", "near", "right"),
-    Column("title", "title", weight=5, min_width=24),
-    Column("journal", "journal", weight=2, min_width=10),
-    Column("date", "date", min_width=10),
-    Column("id", "id", min_width=8),
-    Column("found", "found", data_only=True),
-    Column("url", "url", data_only=True),
-)
+    column("watch", make=lambda row: row[0].watch, min_width=8),
+    column("unread", "new", lambda row: Shown(not row[1].read, "" if row[1].read else "new"),
+           min_width=3),
+    column("score", "near", lambda row: _nearness(row[1]), align="right"),
+    column("title", make=lambda row: _heading(row[1]), weight=5, min_width=24),
+    column("journal", make=lambda row: row[1].journal, weight=2, min_width=10),
+    column("date", make=lambda row: row[1].date or row[1].year, min_width=10),
+    column("id", make=lambda row: row[1].id, min_width=8),
+    column("found", make=lambda row: row[1].found, data_only=True),
+    column("url", make=lambda row: row[1].url, data_only=True),
+)  # fmt: skip
+_RECORD = ("id", "title", "text", "authors", "journal", "date", "year", "url", "score", "found",
+           "read")  # fmt: skip
 
 
 def news_sheet(parts: Sequence[Part], *, title: str = "News") -> Sheet:
     """News of all parts in their order, a row each."""
     pairs = [(part, item) for part in parts for item in part.items]
-    return Sheet(
-        title=title, columns=_COLUMNS, rows=Each(_row, pairs), records=Each(_record, pairs)
-    )
-
-
-def _row(pair: tuple[Part, News]) -> tuple[Cell, ...]:
-    part, item = pair
-    heading = item.title or shortened(item.text, 80)
-    return (
-        part.watch,
-        Figure(not item.read, "" if item.read else "new"),
-        None if item.score is None else Figure(item.score, f"{item.score:.2f}"),
-        Linked(heading, item.url) if item.url else heading,
-        item.journal,
-        item.date or item.year,
-        item.id,
-        item.found,
-        item.url,
-    )
+    return sheet_of(title, _COLUMNS, pairs, _record)
 
 
 def _record(pair: tuple[Part, News]) -> dict[str, Any]:
@@ -87,27 +80,22 @@ def digest(parts: Sequence[Part], *, day: str) -> Iterator[str]:
     """The news as one markdown page: a heading a watch, an item a record, nearest first."""
     total = sum(len(part.items) for part in parts)
     yield f"# News of {day}\n\n"
-    records = "1 new record" if total == 1 else f"{total:,} new records"
     watched = "1 watch" if len(parts) == 1 else f"{len(parts)} watches"
-    yield f"{records} of {watched}.\n"
+    yield f"{plural(total, 'new record')} of {watched}.\n"
     for part in parts:
         yield f"\n## {escape(part.query)}\n\n"
         yield f"{escape(part.source)}, watch {escape(part.watch)}: {len(part.items):,} new\n"
         if part.note:
             yield f"\n{escape(part.note)}\n"
         for number, item in enumerate(part.items, 1):
-            yield from _item(number, item)
-
-
-def _item(number: int, item: News) -> Iterator[str]:
-    address = safe_url(item.url) if item.url else None
-    yield f"\n{number}. **{link(one_line(item.title) or item.id, address)}**\n"
-    told = [f"nearness {value}" if label == "nearness" else value
-            for label, value in item_facts(item)]  # fmt: skip
-    # Indented lines belong to the item.
-    yield f"   {escape(', '.join(told))}\n"
-    if item.text:
-        yield f"\n   {escape(shortened(item.text, _ABSTRACT))}\n"
+            address = safe_url(item.url) if item.url else None
+            yield f"\n{number}. **{link(one_line(item.title) or item.id, address)}**\n"
+            told = [f"nearness {value}" if label == "nearness" else value
+                    for label, value in item_facts(item)]  # fmt: skip
+            # Indented lines belong to the item.
+            yield f"   {escape(', '.join(told))}\n"
+            if item.text:
+                yield f"\n   {escape(shortened(item.text, _ABSTRACT))}\n"
 
 
 def item_facts(item: News) -> list[tuple[str, str]]:

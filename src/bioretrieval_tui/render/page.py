@@ -8,16 +8,16 @@ adds or leaves out a fact, so both show the same (label, value) pairs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bioretrieval_tui.render.markdown import code, escape, link, table
 from bioretrieval_tui.render.sheet import Sheet
 from bioretrieval_tui.terminal.clean import safe_url
 
 
-@dataclass(frozen=True, slots=True)
-class Inline:
+class Inline(Struct, frozen=True):
     """A run of text on a page.
 
     text: what is shown.
@@ -40,8 +40,7 @@ Text = tuple[Inline, ...]
 """One line or paragraph. Spaces between its parts are written out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """A label with its values.
 
     values: shown with commas between them; `listed`, a line each.
@@ -54,8 +53,7 @@ class Fact:
     listed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Facts under a heading.
 
     holds: "links" and "jumps" get a letter a value in the app, by which keys open them; links
@@ -67,8 +65,7 @@ class Group:
     holds: Literal["facts", "links", "jumps"] = "facts"
 
 
-@dataclass(frozen=True, slots=True)
-class Prose:
+class Prose(Struct, frozen=True):
     """Paragraphs under a heading ("" for none): a text, notes, sources."""
 
     title: str
@@ -79,8 +76,7 @@ class Prose:
 Section = Group | Prose | Sheet
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A page.
 
     title: the name of the thing.
@@ -169,27 +165,21 @@ def markdown(page: Page) -> Iterator[str]:
             yield f"\n## {escape(section.title)}\n"
         yield "\n"
         if isinstance(section, Group):
-            yield from map(_fact, section.facts)
+            for item in section.facts:
+                mark = "" if item.status == "confirmed" else f" ({item.status})"
+                label = f"- **{escape(item.label)}**"
+                values = [_inline(value) for value in item.values]
+                if item.listed:
+                    yield f"{label}{mark}:\n" + "".join(f"  - {value}\n" for value in values)
+                else:
+                    yield f"{label}: {', '.join(values)}{mark}\n"
         elif isinstance(section, Prose):
-            yield from _prose(section)
+            for number, paragraph in enumerate(section.paragraphs, 1):
+                gap = "\n" if number > 1 else ""
+                before = {"plain": gap, "bullets": "- ", "numbers": f"{number}. "}[section.style]
+                yield f"{before}{_inline(paragraph)}\n"
         else:
             yield from table(section)
-
-
-def _fact(item: Fact) -> str:
-    mark = "" if item.status == "confirmed" else f" ({item.status})"
-    label = f"- **{escape(item.label)}**"
-    values = [_inline(value) for value in item.values]
-    if item.listed:
-        return f"{label}{mark}:\n" + "".join(f"  - {value}\n" for value in values)
-    return f"{label}: {', '.join(values)}{mark}\n"
-
-
-def _prose(section: Prose) -> Iterator[str]:
-    for number, paragraph in enumerate(section.paragraphs, 1):
-        gap = "\n" if number > 1 else ""
-        before = {"plain": gap, "bullets": "- ", "numbers": f"{number}. "}[section.style]
-        yield f"{before}{_inline(paragraph)}\n"
 
 
 def _inline(parts: Text) -> str:

@@ -6,9 +6,12 @@ and 109000000 to a program. All text passes `clean` here, when it leaves a cell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bioretrieval_tui.terminal.clean import clean, safe_url
 
@@ -36,39 +39,57 @@ def shortened(text: str, length: int = 100) -> str:
 Plain = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """Text that leads to an address.
+class Shown(Struct, frozen=True):
+    """A value that readers see in another form than programs.
 
-    data: what csv writes in place of `text`, where the text would be misread (an arXiv number
-    loses its last zero in a spreadsheet).
+    value: what csv writes; text: what readers see; url: where that leads; unverified: no source was
+    read for it, which every format for readers marks.
     """
-
-    text: str
-    url: str
-    data: str | int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A value that readers see in another form: csv writes `value`, table and markdown `text`."""
 
     value: Plain
     text: str
+    url: str | None = None
+    unverified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unverified:
-    """A value that no source was read for; every format for readers marks it."""
-
-    cell: str | int | float | bool | Linked | Figure
+Cell = Plain | Shown
 
 
-Cell = Plain | Linked | Figure | Unverified
+def linked(text: str, url: str, data: Plain = None) -> Shown:
+    """Text that leads to an address. data: what csv writes in its place, where the text would be
+    misread (an arXiv number loses its last zero in a spreadsheet)."""
+    return Shown(text if data is None else data, text, url)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+def counted(value: int | None) -> Shown | None:
+    """A number that readers see with thousands separators."""
+    return None if value is None else Shown(value, f"{value:,}")
+
+
+def unverified(cell: Cell) -> Shown:
+    """The cell, marked."""
+    return replace(_as_shown(cell), unverified=True)
+
+
+def _as_shown(cell: Cell) -> Shown:
+    match cell:
+        case Shown():
+            return cell
+        case bool():
+            return Shown(cell, "yes" if cell else "no")
+        case int() | float():
+            return Shown(cell, repr(cell))
+    return Shown(cell, cell or "")
+
+
+def face(cell: Cell) -> Shown:
+    """The cell for table and markdown: its text on one clean line, its address if it is safe."""
+    one = _as_shown(cell)
+    url = safe_url(one.url) if one.url else None
+    return Shown(one.value, one_line(one.text), url or None, one.unverified)
+
+
+class Column(Struct, frozen=True):
     """One column.
 
     key: its name in csv, snake_case; title: its heading; weight: its share of the spare width of a
@@ -89,34 +110,24 @@ In = TypeVar("In")
 Out = TypeVar("Out", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Each(Sequence[Out], Generic[In, Out]):
-    """`make` applied to each item on access, so that a listing as JSON builds no rows.
+class Each(Collection[Out], Generic[In, Out]):
+    """`make` applied to each item when it is read, so that a listing as JSON builds no rows."""
 
-    `make` is called at each access: it must be pure.
-    """
-
-    make: Callable[[In], Out]
-    items: Sequence[In]
+    def __init__(self, make: Callable[[In], Out], items: Sequence[In]) -> None:
+        self.make = make
+        self.items = items
 
     def __len__(self) -> int:
         return len(self.items)
 
-    @overload
-    def __getitem__(self, place: int) -> Out: ...
-    @overload
-    def __getitem__(self, place: slice) -> Each[In, Out]: ...
-    def __getitem__(self, place: int | slice) -> Out | Each[In, Out]:
-        if isinstance(place, slice):
-            return Each(self.make, self.items[place])
-        return self.make(self.items[place])
-
     def __iter__(self) -> Iterator[Out]:
         return map(self.make, self.items)
 
+    def __contains__(self, one: object) -> bool:
+        return any(one == made for made in self)
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+
+class Sheet(Struct, frozen=True):
     """Rows for table, markdown and csv; records for json and jsonl; citations for bibtex.
 
     Every row has one cell for each column. Records hold what msgspec can encode. The three may
@@ -126,57 +137,41 @@ class Sheet:
 
     title: str
     columns: tuple[Column, ...]
-    rows: Sequence[tuple[Cell, ...]]
-    records: Sequence[dict[str, Any]]
-    citations: Sequence[Citation] = ()
+    rows: Collection[tuple[Cell, ...]]
+    records: Collection[dict[str, Any]]
+    citations: Collection[Citation] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
-    """A cell as it is shown: one clean line, its address if any, whether it is marked."""
-
-    text: str
-    url: str | None = None
-    unverified: bool = False
-    number: bool = False
-    """True where `text` is made from a number and cannot hold markup."""
-
-
-def face(cell: Cell) -> Face:
-    """The cell for table and markdown."""
-    unverified = isinstance(cell, Unverified)
-    if isinstance(cell, Unverified):
-        cell = cell.cell
-    match cell:
-        case Linked():
-            return Face(one_line(cell.text), safe_url(cell.url) or None, unverified)
-        case Figure(text=text) | str(text):
-            return Face(one_line(text), None, unverified)
-        case bool():
-            return Face("yes" if cell else "no", None, unverified)
-        case None:
-            return Face("")
-        case _:
-            return Face(repr(cell), None, unverified, number=True)
-
-
-def datum(cell: Cell) -> tuple[Plain, bool]:
-    """The cell for csv: its value (text as one clean line) and whether it is unverified."""
-    if isinstance(cell, Unverified):
-        return datum(cell.cell)[0], True
-    value: Plain
-    if isinstance(cell, Linked):
-        value = cell.text if cell.data is None else cell.data
-    elif isinstance(cell, Figure):
-        value = cell.value
-    else:
-        value = cell
-    return (one_line(value) if isinstance(value, str) else value), False
-
-
-def shown(sheet: Sheet) -> list[int]:
+def readable(sheet: Sheet) -> list[int]:
     """Positions of the columns that readers see."""
     return [place for place, column in enumerate(sheet.columns) if not column.data_only]
+
+
+ColumnOf = tuple[Column, Callable[[In], Cell]]
+"""A column, and what makes its cell of an item."""
+
+
+def column(
+    key: str, title: str = "", make: Callable[[Any], Cell] | None = None, **look: Any
+) -> ColumnOf[Any]:
+    """A column of an attribute, or of what `make` makes; look: other fields of `Column`."""
+    return Column(key, title or key.replace("_", " "), **look), make or attrgetter(key)
+
+
+def sheet_of(
+    title: str,
+    columns: Sequence[ColumnOf[In]],
+    items: Sequence[In],
+    record: Callable[[In], dict[str, Any]],
+    citations: Collection[Citation] = (),
+) -> Sheet:
+    """The sheet with a row and a record for each item."""
+
+    def row(item: In) -> tuple[Cell, ...]:
+        return tuple(make(item) for _, make in columns)
+
+    shown = tuple(column for column, _ in columns)
+    return Sheet(title, shown, Each(row, items), Each(record, items), citations)
 
 
 def record_sheet(

@@ -18,15 +18,14 @@ def entry_columns(section: str) -> tuple[TableColumn, ...]:
     shown, _ = fields.TABLE.listed(kind_of_section(section))
     columns = []
     for place, row in enumerate(shown):
-        number = place if row.column.priority is None else row.column.priority
-        heading = row.column.heading or row.title
+        number = place if row.priority is None else row.priority
+        heading = row.heading or row.title
         title = heading[:1].upper() + heading[1:] if heading.islower() else heading
-        if row.is_number:  # as wide as the heading and its arrow
-            width = max(row.column.width, len(title) + 1)
+        if row.type == "number":  # as wide as the heading and its arrow
+            width = max(row.width, len(title) + 1)
             columns.append(TableColumn(row.name, title, width, align="right", priority=number))
         else:
-            look = row.column
-            columns.append(TableColumn(row.name, title, look.width, look.weight, priority=number))
+            columns.append(TableColumn(row.name, title, row.width, row.weight, priority=number))
     return tuple(columns)
 
 
@@ -46,7 +45,7 @@ def entry_rows(
         if key in ("name", "model", "number"):
             gone = isinstance(entry, Dataset) and not entry.available
             return Span(seen.text, "faint" if gone else f"{kind_of(entry)}.strong")
-        return Span(seen.text, "text" if row.column.weight > 1 else "dim")
+        return Span(seen.text, "text" if row.weight > 1 else "dim")
 
     def cells(entry: AnyEntry) -> list[Span]:
         first, *others = (span(entry, column.key) for column in columns)

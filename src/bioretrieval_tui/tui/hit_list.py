@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
@@ -105,7 +107,7 @@ def hit_page(
     the cursor moves, why it was found once it rests."""
     page = made_hit_page(hit, why, scored=scored)
     painted, terms = paint(page), query_terms(query)
-    lead = len(paint(replace(page, sections=page.sections[:2])).lines)
+    lead = len(paint(structs.replace(page, sections=page.sections[:2])).lines)
     lines = tuple(_marked_line(one, terms) for one in painted.lines)
     return replace(painted, lines=lines, lead=lead)
 

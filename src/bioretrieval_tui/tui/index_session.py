@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.jobs import JobQueue
-from bioretrieval_tui.backend.protocol import MAKES_INDEX
+from bioretrieval_tui.backend.protocol import MAKES_INDEX, ListIndexes
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
@@ -60,7 +60,7 @@ class IndexesSession:
     async def load(self) -> None:
         """Read the indexes again; the command line may have changed them."""
         try:
-            self.infos = await self._context.client.list_indexes()
+            self.infos = await self._context.client.ask(ListIndexes())
             self.problem = ""
         except BioRetrievalError as error:
             self.problem = error.line()
@@ -72,7 +72,7 @@ class IndexesSession:
             if isinstance(job, MAKES_INDEX):
                 known.setdefault(job.target, IndexRow(job.target, None))
         for name, outcome in self.jobs.outcomes.items():
-            if isinstance(outcome.job, MAKES_INDEX) and not outcome.done:
+            if isinstance(outcome.job, MAKES_INDEX) and outcome.state != "done":
                 known.setdefault(name, IndexRow(name, None))
         return [known[name] for name in sorted(known)]
 
@@ -184,8 +184,7 @@ def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
         recipe = entry.encoding
         if recipe is None or embedded.MODEL_ID in entry.hub:
             continue
-        sides = recipe.document or recipe.query
-        hub = (sides.model if sides else None) or next(iter(entry.hub), None)
+        hub = entry.weights
         if hub is None:
             continue
         try:

@@ -105,14 +105,12 @@ def encoder_of(catalogue: Catalogue, model: str | None) -> tuple[str | None, Enc
     if model is None or model == MODEL_ID:
         return None, None
     named = catalogue.by_id.get(model)
-    by_hub = next((one for one in catalogue.of_type(Model) if model in one.hub), None)
-    entry = named if isinstance(named, Model) else by_hub
+    entry = named if isinstance(named, Model) else catalogue.model_of_hub(model)
     if entry is None:
         return model, None
     if MODEL_ID in entry.hub:
         return None, None
-    sides = entry.encoding and (entry.encoding.document or entry.encoding.query)
-    return (sides.model if sides else None) or next(iter(entry.hub), model), entry.encoding
+    return entry.weights or model, entry.encoding
 
 
 def exploring_job(

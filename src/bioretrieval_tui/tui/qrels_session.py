@@ -10,8 +10,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from bioretrieval_tui.backend.protocol import (
+    EvaluateJob,
+    EvaluationSummary,
+    OpenBenchmark,
+    ReadDocument,
+    ViewQuery,
+)
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.qrels import JudgedRow, QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.tui.kept_rankings import (
     StoredRankings,
     keep_rankings,
@@ -21,8 +28,7 @@ from bioretrieval_tui.tui.kept_rankings import (
 )
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
-    from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary
+    from bioretrieval_tui.backend.jobs import JobRecord
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.tui.panes.pane import PaneContext
 
@@ -30,7 +36,6 @@ DELTA = "delta"
 """Key of the column with the difference of two modes."""
 QueryOrder = tuple[str, Literal["up", "down"]] | None
 """The column that sorts, and whether its values go up; None: as in the files."""
-FoundRow = JudgedRow | UnjudgedRow
 
 
 class QrelsFace(Protocol):
@@ -85,10 +90,9 @@ class QrelsSession:
     async def _show_kept(self, job: EvaluateJob, kept: StoredRankings) -> bool:
         """Show the queries; False if the files have changed since they were ranked."""
         try:
-            rows = await self.face.owner.client.open_benchmark(
-                Path(job.folder), kept.summary.split, kept.summary.sha256, kept.summary.index,
-                kept.runs,
-            )  # fmt: skip
+            folder, found = str(Path(job.folder).absolute()), kept.summary
+            request = OpenBenchmark(folder, found.split, found.sha256, found.index, kept.runs)
+            rows = await self.face.owner.client.ask(request)
         except BioRetrievalError as error:
             self._fail(error.line())
             return True
@@ -108,12 +112,12 @@ class QrelsSession:
             self.face.owner.say("This benchmark is being ranked, or waits, already")
         self.face.show_message("Ranking; it continues while other panes are shown.")
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         """Show the queries of a finished evaluation, if it is of this job."""
         if self.job is None or outcome.job != self.job:
             return
         if outcome.evaluation is None:
-            self._fail(outcome.line)
+            self._fail(outcome.message)
             return
         try:
             kept = keep_rankings(self.job, outcome.evaluation)
@@ -181,7 +185,7 @@ class QrelsSession:
 
     async def _look_up(self, query: str) -> None:
         try:
-            view = await self.face.owner.client.view_query(query)
+            view = await self.face.owner.client.ask(ViewQuery(query))
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
@@ -195,7 +199,7 @@ class QrelsSession:
         Raises:
             BioRetrievalError: it cannot be read.
         """
-        return await self.face.owner.client.read_document(name)
+        return await self.face.owner.client.ask(ReadDocument(name))
 
     # Export ------------------------------------------------------------------------------
 

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from bioretrieval_tui.backend.protocol import Reranker
+from bioretrieval_tui.backend.protocol import (
+    EnsureCatalogue,
+    Explain,
+    ListIndexes,
+    Reranker,
+    Search,
+    Similar,
+)
 from bioretrieval_tui.errors import BioRetrievalError, FilterError, InterruptedByUser, ModelError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.metadata_fields import schema_of
@@ -28,10 +35,10 @@ from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.protocol import CatalogueReady
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
+    from bioretrieval_tui.search.catalogue_index import Ensured
     from bioretrieval_tui.tui.panes.pane import PaneContext
 
 HITS = 100
@@ -187,8 +194,7 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
         recipe = entry.encoding
         if entry.role != "reranker" or recipe is None or recipe.type != "cross-encoder":
             continue
-        side = recipe.document or recipe.query
-        hub = (side.model if side else None) or next(iter(entry.hub), None)
+        hub = entry.weights
         if hub is None:
             continue
         if not missing_models(hub, recipe):
@@ -382,25 +388,25 @@ class SearchSession:
         elif vectors:
             self._running = self.face.in_background("search", self._warm_up)
 
-    async def _ensure_catalogue(self, *, vectors: bool) -> CatalogueReady:
+    async def _ensure_catalogue(self, *, vectors: bool) -> Ensured:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.owner.catalogue)
-        return await self.owner.client.ensure_catalogue(
-            documents, fingerprint(documents), vectors=vectors, on_progress=self.tell_progress
+        return await self.owner.client.ask(
+            EnsureCatalogue(fingerprint(documents), documents, vectors), self.tell_progress
         )
 
     async def _warm_up(self) -> None:
         """Load the model before the first query is typed."""
         try:
-            await self.owner.client.search(Query(text="warm", k=1), index=CATALOGUE)
+            await self.owner.client.ask(Search(CATALOGUE, Query(text="warm", k=1)))
         except BioRetrievalError:
             return  # the first query reports it
 
     async def learn(self) -> None:
         """Read model, fields and number of documents of each index."""
         try:
-            self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
+            self.infos = {info.name: info for info in await self.owner.client.ask(ListIndexes())}
         except BioRetrievalError:
             return  # a search reports it
         self.face.head()
@@ -408,7 +414,7 @@ class SearchSession:
     async def next_index(self) -> str | None:
         """Name of the index to search next, None where there is no other."""
         try:
-            self.infos = {info.name: info for info in await self.owner.client.list_indexes()}
+            self.infos = {info.name: info for info in await self.owner.client.ask(ListIndexes())}
         except BioRetrievalError as error:
             self.owner.say(error.line(), "error")
             return None
@@ -519,7 +525,7 @@ class SearchSession:
         index = self.owner.index
         self.tell(("searching", "dim"))
         try:
-            answer = await self.owner.client.search(question, index=index)
+            answer = await self.owner.client.ask(Search(index, question))
         except InterruptedByUser:
             return
         except BioRetrievalError as error:
@@ -535,7 +541,7 @@ class SearchSession:
         try:
             for mode, stream in (("lexical", "left"), ("dense", "right")):
                 asked = msgspec.structs.replace(question, mode=mode)
-                answer = await self.owner.client.search(asked, index=index, stream=stream)
+                answer = await self.owner.client.ask(Search(index, asked, stream))
                 views.append(HitView(index, asked, answer, asked.where))
         except InterruptedByUser:
             return
@@ -623,10 +629,9 @@ class SearchSession:
         try:
             name, reranker = await asyncio.to_thread(installed_reranker, self.owner.catalogue)
             self.tell(("reranking the top hits, esc cancels", "dim"))
-            answer = await self.owner.client.search(
-                question, index=index, reranker=reranker, on_progress=self.tell_progress,
-                on_part=before,
-            )  # fmt: skip
+            answer = await self.owner.client.ask(
+                Search(index, question, reranker=reranker), self.tell_progress, before
+            )
         except InterruptedByUser:
             self.tell()
             return
@@ -654,7 +659,7 @@ class SearchSession:
             if index == CATALOGUE and self._with_vectors is False:
                 await self._ensure_catalogue(vectors=True)
                 self._with_vectors = True
-            answer = await client.similar(hit.id, index=index, k=SIMILAR, where=where)
+            answer = await client.ask(Similar(index, hit.id, SIMILAR, where))
         except InterruptedByUser:
             return
         except BioRetrievalError as error:
@@ -663,8 +668,8 @@ class SearchSession:
             return
         if index != CATALOGUE and self.ready and self._with_vectors:
             try:
-                found = await client.similar(
-                    hit.id, index=index, k=NEAR, into=CATALOGUE, stream="near"
+                found = await client.ask(
+                    Similar(index, hit.id, NEAR, into=CATALOGUE, stream="near")
                 )
                 near = found.hits
             except BioRetrievalError:
@@ -701,7 +706,7 @@ class SearchSession:
         if question.mode != "lexical" or self.beside:
             question = msgspec.structs.replace(question, mode="hybrid")
         try:
-            told = await self.owner.client.why(question, [hit.id], index=view.index)
+            told = await self.owner.client.ask(Explain(view.index, question, [hit.id]))
         except BioRetrievalError:
             return  # the page is shown without it
         if self.view is view and told:
@@ -712,7 +717,8 @@ class SearchSession:
 
     def sheet(self) -> Sheet:
         """The hits of the list in use in their order, without the entries after them."""
-        from bioretrieval_tui.render.hits import hit_citations, hit_sheet
+        from bioretrieval_tui.render.citation import hit_citations
+        from bioretrieval_tui.render.hits import hit_sheet
 
         view = self.shown
         title = f"Search: {view.text}" if view.question else "Search"

@@ -150,12 +150,8 @@ def missing_of(calls: Sequence[EvalCommand], catalogue: Catalogue) -> tuple[str,
     missing: dict[str, None] = {}
     for call in calls:
         entry = catalogue.by_id.get(call.model or "")
-        if not isinstance(entry, Model):
-            continue
-        sides = entry.encoding and (entry.encoding.document or entry.encoding.query)
-        hub = (sides.model if sides else None) or next(iter(entry.hub), None)
-        if hub is not None:
-            missing |= dict.fromkeys(missing_models(hub, entry.encoding))
+        if isinstance(entry, Model) and entry.weights is not None:
+            missing |= dict.fromkeys(missing_models(entry.weights, entry.encoding))
     return tuple(missing)
 
 

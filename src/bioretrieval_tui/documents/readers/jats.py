@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import distinct
-from bioretrieval_tui.documents.document import Document, Item, RecordFault, Rejected, item_of
-from bioretrieval_tui.documents.readers.xml_records import markup_of, records
-from bioretrieval_tui.documents.readers.xml_text import (
-    initials,
+from bioretrieval_tui.documents.bibliography import dated, distinct, document, initials, iso_date
+from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.readers.xml_records import (
     local,
     plain_text,
     readable,
+    records,
+    shows,
     squeezed,
-    xml_date,
 )
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -29,9 +27,13 @@ _SIGN = re.compile(
     rb"<pmc-articleset[\s>]|<(?:front|article-meta|journal-meta)[\s>]|\sarticle-type\s*="
     rb"|//DTD (?:JATS|Journal |ARTICLE SET)|jats\.nlm\.nih\.gov|dtd\.nlm\.nih\.gov"
 )
-_PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})(?:\.[0-9]+)?")
-_PMID = re.compile(r"[0-9]{1,12}")
-_DOI = re.compile(r"10\.[0-9]{4,9}/\S+")
+_PMCID = re.compile(r"^(?:PMC)?([0-9]{1,12})(?:\.[0-9]+)?$")
+_IDS = {  # by the kinds of `article-id`
+    "pmc": ("pmcid", _PMCID),
+    "pmcid": ("pmcid", _PMCID),
+    "pmid": ("pmid", re.compile(r"^([0-9]{1,12})$")),
+    "doi": ("doi", re.compile(r"(10\.[0-9]{4,9}/\S+)")),
+}
 # Notes and figures within a title or an abstract are left out.
 _SILENT = frozenset(
     "fn alt-text long-desc object-id copyright-statement graphic inline-graphic media permissions"
@@ -53,51 +55,50 @@ _LANGUAGES = dict(
     " pl:pol pt:por ro:rum ru:rus sk:slo sl:slv sr:srp sv:swe th:tha tr:tur uk:ukr vi:vie"
     " zh:chi".split()
 )
+_JOURNAL = [
+    f"front/journal-meta/{path}"
+    for path in ("journal-title-group/journal-title", "journal-title", "journal-id")
+]
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
-def read_jats(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Read the articles of a file, in file order.
-
-    The id is the PMC id ("PMC123"), else the PMID, else the DOI. Sub-articles and responses are
-    left out. An article in another language gets its English title and abstract if there are any.
-    An article is rejected if it is not sound XML (see `records`), or has no id, or neither title
-    nor abstract.
-
-    Raises:
-        SourceDamaged, CorpusError: as `SourceReader.blocks`.
-    """
-    for found in records(source.blocks(), ("article",), source.name):
-        if isinstance(found, Rejected):
-            yield found
-        else:
-            yield item_of(found[1], partial(_document, found[0]))
+def _is_jats(head: bytes) -> bool:
+    return shows(head, _ARTICLE, _SIGN)
 
 
-def recognises(head: bytes) -> bool:
-    """Whether this is XML with an article and marks of JATS, and no web page or DocBook."""
-    markup = markup_of(head)
-    return _ARTICLE.search(markup) is not None and _SIGN.search(markup) is not None
+def _articles(
+    source: SourceReader, _: ReadSettings
+) -> Iterator[tuple[Place, _Element | RecordFault]]:
+    """Yield the articles of a file, in file order, without sub-articles and responses."""
+    return records(source.blocks(), ("article",), source.name)
 
 
 def _document(article: _Element) -> Document:
+    """The document of an article.
+
+    The id is the PMC id ("PMC123"), else the PMID, else the DOI. An article in another language
+    gets its English title and abstract if there are any.
+    """
     meta = _child(article, "front/article-meta")
-    if meta is None:
+    if local(meta) != "article-meta":
         raise RecordFault("the article has no article-meta, so neither an id nor a title")
-    fields = _identifiers(meta)
-    identity = fields.get("pmcid") or fields.get("pmid") or fields.get("doi")
+    ids: dict[str, str] = {}
+    for child in _children(meta, "article-id"):
+        field, pattern = _IDS.get(child.get("pub-id-type", ""), ("", _PMCID))
+        if field and (match := pattern.search(plain_text(child))):
+            ids.setdefault(field, f"PMC{match[1]}" if field == "pmcid" else match[1])
+    identity = ids.get("pmcid") or ids.get("pmid") or ids.get("doi")
     if not identity:
         raise RecordFault("the article has no PMC id, no PMID and no DOI")
     language = _language(article) or "eng"
     title, vernacular = _titles(meta, language)
-    text = _abstract(meta, language)
-    if not title and not text:
-        raise RecordFault(f"{identity} has neither a title nor an abstract")
-    fields |= {
+    fields = {
+        **ids,
         "vernacular_title": vernacular,
-        "authors": list(filter(None, map(_author, _children(meta, "contrib-group/contrib")))),
-        "journal": _journal(article),
-        "types": [kind] if (kind := squeezed(article.get("article-type"))) else [],
+        "authors": [*filter(None, map(_author, _children(meta, "contrib-group/contrib")))],
+        "journal": _text(article, *_JOURNAL),
+        **dated(_date(meta)),
+        "types": distinct([squeezed(article.get("article-type"))]),
         "language": [language],
         "keywords": distinct(
             _say(word)
@@ -105,53 +106,34 @@ def _document(article: _Element) -> Document:
             if group.get("kwd-group-type") != "abbreviations"
             for word in _children(group, "kwd")
         ),
-        "volume": plain_text(_child(meta, "volume")),
-        "issue": plain_text(_child(meta, "issue")),
+        "volume": _text(meta, "volume"),
+        "issue": _text(meta, "issue"),
         "pages": _pages(meta),
     }
-    if date := _date(meta):
-        fields |= {"year": int(date[:4]), "date": date}
-    return Document(identity, title, text, {name: value for name, value in fields.items() if value})
-
-
-def _identifiers(meta: _Element) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for child in _children(meta, "article-id"):
-        kind = child.get("pub-id-type")
-        text = plain_text(child)
-        if kind in ("pmc", "pmcid") and (match := _PMCID.fullmatch(text)):
-            fields.setdefault("pmcid", f"PMC{match[1]}")
-        elif kind == "pmid" and _PMID.fullmatch(text):
-            fields.setdefault("pmid", text)
-        elif kind == "doi" and (match := _DOI.search(text)):
-            fields.setdefault("doi", match[0])
-    return fields
+    return document(identity, title, _abstract(meta, language), fields, identity)
 
 
 def _titles(meta: _Element, language: str) -> tuple[str, str]:
     """The English title if there is one, and the title in the article's other language."""
     group = _child(meta, "title-group")
-    if group is None:
-        return "", ""
     main = _with_subtitle(group, "article-title", "subtitle")
-    for child in group if language != "eng" else ():
-        if _language(child) not in ("eng", ""):
-            continue
-        translated = ""
-        if local(child) == "trans-title-group":
-            translated = _with_subtitle(child, "trans-title", "trans-subtitle")
-        elif local(child) == "trans-title":
-            translated = _say(child)
-        if translated:
-            return translated, main
-    return main, ""
+    if language == "eng":
+        return main, ""
+    english = [child for child in group if _language(child) in ("eng", "")]
+    translated = (
+        _say(child)
+        if local(child) == "trans-title"
+        else _with_subtitle(child, "trans-title", "trans-subtitle")
+        for child in english
+    )
+    found = next(filter(None, translated), "")
+    return (found, main) if found else (main, "")
 
 
 def _with_subtitle(group: _Element, title: str, subtitle: str) -> str:
-    parts = [_say(child) for name in (title, subtitle) for child in _children(group, name)]
     whole = ""
-    for part in filter(None, parts):
-        joint = "" if not whole else " " if whole[-1] in ".:?!" else ": "
+    for part in (_say(child) for name in (title, subtitle) for child in _children(group, name)):
+        joint = "" if not whole or not part else " " if whole[-1] in ".:?!" else ": "
         whole += joint + part
     return whole
 
@@ -197,29 +179,14 @@ def _author(contributor: _Element) -> str:
 
 
 def _person(name: _Element) -> str:
-    family, given = plain_text(_child(name, "surname")), _child(name, "given-names")
-    if not family:
-        return _say(name)
-    letters = ""
-    if given is not None:
-        letters = squeezed(given.get("initials")) or initials(plain_text(given))
-    return squeezed(f"{family} {letters} {plain_text(_child(name, 'suffix'))}")
-
-
-def _journal(article: _Element) -> str:
-    meta = _child(article, "front/journal-meta")
-    if meta is None:
-        return ""
-    group = _child(meta, "journal-title-group")
-    title = plain_text(_child(meta if group is None else group, "journal-title"))
-    return title or plain_text(_child(meta, "journal-id"))
+    family, given = _text(name, "surname"), _child(name, "given-names")
+    letters = squeezed(given.get("initials")) or initials(plain_text(given))
+    return squeezed(f"{family} {letters} {_text(name, 'suffix')}") if family else _say(name)
 
 
 def _pages(meta: _Element) -> str:
-    first, last = plain_text(_child(meta, "fpage")), plain_text(_child(meta, "lpage"))
-    if first and last and first != last:
-        return f"{first}-{last}"
-    return first or plain_text(_child(meta, "elocation-id"))
+    pages = distinct([_text(meta, "fpage"), _text(meta, "lpage")])
+    return "-".join(pages) or _text(meta, "elocation-id")
 
 
 def _date(meta: _Element) -> str:
@@ -227,7 +194,7 @@ def _date(meta: _Element) -> str:
     known: dict[int, str] = {}
     for child in _children(meta, "pub-date"):
         kind = child.get("pub-type") or child.get("date-type") or "pub"
-        date = xml_date(*(plain_text(_child(child, part)) for part in ("year", "month", "day")))
+        date = iso_date(*(_text(child, part) for part in ("year", "month", "day")))
         if date and kind not in _NOT_PUBLISHED:
             known.setdefault(_DATE_RANK.get(kind, 5), date)
     dates = [known[rank] for rank in sorted(known)]
@@ -247,10 +214,20 @@ def _say(element: _Element) -> str:
     return readable(element, silent=_SILENT, blocks=_BLOCKS)
 
 
-def _child(element: _Element, path: str) -> _Element | None:
-    return next(_children(element, path), None)
+def _text(element: _Element, *paths: str) -> str:
+    """The text under the first of these paths that has any."""
+    return next(filter(None, (plain_text(_child(element, path)) for path in paths)), "")
+
+
+def _child(element: _Element, path: str) -> _Element:
+    """The first element under a path, or an empty one."""
+    found = next(_children(element, path), None)
+    return element.makeelement("none") if found is None else found
 
 
 def _children(element: _Element, path: str) -> Iterator[_Element]:
     """The elements under a path, whatever their namespace."""
     return element.iterfind("/".join("{*}" + name for name in path.split("/")))
+
+
+JATS = Format("jats", (".nxml", ".xml"), _is_jats, _articles, _document)

@@ -8,35 +8,21 @@ rejected, with its place. (`ijson` stops at the first fault and gives no offsets
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
-from bioretrieval_tui.documents.bibliography import sound_value
-from bioretrieval_tui.documents.document import (
-    Document,
-    Item,
-    Place,
-    RecordFault,
-    Rejected,
-    item_of,
-)
-from bioretrieval_tui.documents.source import (
-    CONVERT,
-    MAX_LINE_BYTES,
-    SourceDamaged,
-    SourceReader,
-)
+from bioretrieval_tui.documents.bibliography import json_type, sound_value
+from bioretrieval_tui.documents.document import Place, RecordFault
+from bioretrieval_tui.documents.source import CONVERT, MAX_LINE_BYTES, SourceDamaged, SourceReader
 
 BOM = b"\xef\xbb\xbf"
 
 _TOKEN = re.compile(rb'[\[\]{}"]')
 _STRING_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_SCALAR = re.compile(rb"[^ \t\r\n,\[\]{}\"]+")
+_SCALAR = re.compile(rb"[^ \t\r\n,\[\]{}\"]*")
 _CLOSES = {b"[": b"]", b"{": b"}", b'"': b'"'}
 _DEEPEST = 1_000
 """Deepest nesting of brackets, above the decoder's own limit."""
@@ -49,45 +35,39 @@ def decode(data: bytes) -> Any:
     except RecursionError as error:
         raise RecordFault("the JSON is nested too deeply") from error
     except ValueError as error:
-        raise _undecodable(data, error) from error
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as wrong:
+            place = f"byte {wrong.start + 1} of the record"
+            raise RecordFault(f"not UTF-8 at {place}", CONVERT) from error
+        if b"\0" in data:
+            raise RecordFault("the record holds a NUL character") from error
+        reason = str(error).removeprefix("JSON is malformed: ")
+        raise RecordFault(f"not JSON: {reason}") from error
 
 
-def _undecodable(data: bytes, error: ValueError) -> RecordFault:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as wrong:
-        return RecordFault(f"not UTF-8 at byte {wrong.start + 1} of the record", CONVERT)
-    if b"\0" in data:
-        return RecordFault("the record holds a NUL character")
-    return RecordFault(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}")
-
-
-def line_items(
-    source: SourceReader,
-    to_document: Callable[[dict[str, Any]], Document],
-    *,
-    limit: int = MAX_LINE_BYTES,
-    shape: str | None = None,
-) -> Iterator[Item]:
-    """Yield an item a line that is not blank; `to_document` may raise RecordFault.
-
-    limit: bytes of the longest line that is read; shape: the expected form of a line, as the
-    remedy of faults without one.
-    """
+def json_lines(
+    source: SourceReader, _: object = None, *, limit: int = MAX_LINE_BYTES
+) -> Iterator[tuple[Place, Any]]:
+    """Yield the value of each line that is not blank, or its fault."""
     for number, line in source.lines(limit):
-        place = Place(source.name, line=number)
-        if line is None:
-            reason = f"the line is longer than {limit:,} bytes"
-            yield Rejected(place, reason, "write one record a line")
-            continue
-        if number == 1:
+        if number == 1 and line:
             line = line.removeprefix(BOM)
-        if line.strip():
-            yield item_of(place, partial(_document_of_line, line, to_document), shape)
+        if line is None or line.strip():
+            value = _decoded(line, limit, "line", "write one record a line")
+            yield Place(source.name, line=number), value
 
 
-def _document_of_line(line: bytes, to_document: Callable[[dict[str, Any]], Document]) -> Document:
-    return to_document(json_object(decode(line)))
+def _decoded(
+    data: bytes | None, limit: int, what: str = "record", remedy: str | None = None
+) -> Any:
+    """A JSON value or its fault; None is data of more than `limit` bytes."""
+    if data is None:
+        return RecordFault(f"the {what} is longer than {limit:,} bytes", remedy)
+    try:
+        return decode(data)
+    except RecordFault as fault:
+        return fault
 
 
 def json_object(value: Any) -> dict[str, Any]:
@@ -106,39 +86,18 @@ def text_field(record: dict[str, Any], name: str) -> str:
     return value or ""
 
 
-def json_type(value: Any) -> str:
-    """The type of a JSON value, for messages."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "a text"
-    return "a list" if isinstance(value, list) else "an object"
-
-
 def first_line(head: bytes) -> bytes:
     """The first line of a file that is not blank, to detect its format."""
     return head.removeprefix(BOM).lstrip().partition(b"\n")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class JsonElement:
-    """An element: its byte `offset` in the file (that of its key in an object), `key` (None in an
-    array), and `value`, or its `fault`."""
+class JsonElement(NamedTuple):
+    """An element: its byte `offset` in the file (that of its key in an object), its `key` (None in
+    an array), and its `value` or RecordFault."""
 
     offset: int
     key: str | None
-    value: Any = None
-    fault: RecordFault | None = None
-
-    def record(self) -> dict[str, Any]:
-        """The value as an object. Raises its fault, or RecordFault for another type."""
-        if self.fault is not None:
-            raise self.fault
-        return json_object(self.value)
+    value: Any
 
 
 def elements(
@@ -146,11 +105,8 @@ def elements(
 ) -> Iterator[JsonElement]:
     """Yield the elements of the array or object in a file, or of the one under the keys `path`;
     if several follow each other, of each in turn. An element of more than `limit` bytes is
-    reported, but not held in memory.
-
-    Raises:
-        SourceDamaged: the file ends within the JSON, or stops being JSON.
-        CorpusError: the file cannot be read, or changed meanwhile.
+    reported, but not held in memory. Raises as `SourceReader.blocks`, and SourceDamaged if the file
+    ends within the JSON, or stops being JSON.
     """
     window = _JsonWindow(source)
     yield from _members(window, path, limit)
@@ -170,14 +126,7 @@ def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator
         start = window.offset
         key = _key(window) if opened == b"{" else None
         if not path:
-            data = window.value(limit)
-            try:
-                if data is None:
-                    raise RecordFault(f"the record is longer than {limit:,} bytes")
-                element = JsonElement(start, key, decode(data))
-            except RecordFault as fault:
-                element = JsonElement(start, key, fault=fault)
-            yield element
+            yield JsonElement(start, key, _decoded(window.value(limit), limit))
         elif key == path[0]:
             yield from _members(window, path[1:], limit)
         else:
@@ -191,16 +140,12 @@ def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator
 
 
 def _key(window: _JsonWindow) -> str:
-    start = window.offset
-    if window.peek() != b'"':
+    start, is_text = window.offset, window.peek() == b'"'
+    key = _decoded(window.value(MAX_LINE_BYTES), MAX_LINE_BYTES) if is_text else None
+    if key is None:
         raise _broken(start, "no key of a JSON object begins here")
-    data = window.value(MAX_LINE_BYTES)
-    if data is None:
-        raise _broken(start, "a key is too long")
-    try:
-        key = decode(data)
-    except RecordFault as fault:
-        raise _broken(start, fault.reason) from fault
+    if isinstance(key, RecordFault):
+        raise _broken(start, key.reason)
     if window.take() != b":":
         raise _broken(start, "a key has no value")
     return str(key)
@@ -221,7 +166,6 @@ class _JsonWindow:
 
     @property
     def offset(self) -> int:
-        """The position of the next byte in the file."""
         return self._base + self._at
 
     def peek(self) -> bytes:
@@ -239,35 +183,27 @@ class _JsonWindow:
         return byte
 
     def value(self, limit: int) -> bytes | None:
-        """Consume the next value; None if it has more than `limit` bytes.
-
-        Raises:
-            SourceDamaged: the file ends within it, a bracket has no match, or it is no value.
-        """
-        is_scalar = self.peek() not in (b"[", b"{", b'"')
-        start = self.offset
+        """Consume the next value; None if it has more than `limit` bytes."""
+        is_scalar = self.peek() not in _CLOSES
+        start, size = self.offset, 0
         kept: list[bytes] = []
         stack: list[bytes] = []  # the closing characters of open strings and brackets
-        size = 0
         while True:
             begin = self._at
-            done = self._scalar(start) if is_scalar else self._tokens(stack, start)
+            if is_scalar and (match := _SCALAR.match(self._data, begin)):
+                self._at = match.end()
+                done = self._at < len(self._data)
+            else:
+                done = self._tokens(stack, start)
             size += self._at - begin
             kept = [*kept, self._data[begin : self._at]] if size <= limit else []
-            if not done and not self._more():
-                if not is_scalar or size == 0:
-                    raise _broken(start, "the file ends within the record that begins here")
-                done = True
-            if done:
-                return None if size > limit else b"".join(kept)
-
-    def _scalar(self, start: int) -> bool:
-        """Move to the end of a number or word, or of the window; whether it ends there."""
-        match = _SCALAR.match(self._data, self._at)
-        if match is None and self.offset == start:
+            if done or not self._more():
+                break
+        if is_scalar and size == 0:
             raise _broken(start, "no JSON value begins here")
-        self._at = match.end() if match else self._at
-        return self._at < len(self._data)
+        if not (is_scalar or done):
+            raise _broken(start, "the file ends within the record that begins here")
+        return None if size > limit else b"".join(kept)
 
     def _tokens(self, stack: list[bytes], start: int) -> bool:
         """Move to the end of the value, or of the window; whether the value ends there."""

@@ -5,156 +5,132 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import distinct
-from bioretrieval_tui.documents.document import (
-    Deleted,
-    Document,
-    Item,
-    Place,
-    RecordFault,
-    Rejected,
-    item_of,
+from bioretrieval_tui.documents.bibliography import dated, document, initials, iso_date
+from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.readers.xml_records import (
+    fields_at,
+    plain_text,
+    records,
+    shows,
+    squeezed,
 )
-from bioretrieval_tui.documents.readers.xml_records import markup_of, records
-from bioretrieval_tui.documents.readers.xml_text import initials, plain_text, squeezed, xml_date
-from bioretrieval_tui.documents.source import ReadOptions, SourceReader
+from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_RECORDS = ("PubmedArticle", "PubmedBookArticle", "DeleteCitation", "DeleteDocument")
+_DELETIONS = ("DeleteCitation", "DeleteDocument")
+_RECORDS = ("PubmedArticle", "PubmedBookArticle", *_DELETIONS)
 _SIGN = re.compile(rb"<(?:Pubmed(?:Book)?Article(?:Set)?|DeleteCitation|DeleteDocument)(?=[\s/>])")
 _PMID = re.compile(r"[0-9]{1,12}")
 _PMCID = re.compile(r"PMC[0-9]{1,12}")
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available.", "not available"})
+# Where fields are found in a citation and in a chapter of a book, in order of preference.
+_ARTICLE = {
+    "title": ("Article/ArticleTitle",),
+    "vernacular_title": ("Article/VernacularTitle",),
+    "journal": (
+        "Article/Journal/Title",
+        "Article/Journal/ISOAbbreviation",
+        "MedlineJournalInfo/MedlineTA",
+    ),
+    "volume": ("Article/Journal/JournalIssue/Volume",),
+    "issue": ("Article/Journal/JournalIssue/Issue",),
+    "language": ("Article/Language",),
+    "types": ("Article/PublicationTypeList/*",),
+    "keywords": ("KeywordList/*",),
+}
+_CHAPTER = {
+    "title": ("ArticleTitle",),
+    "vernacular_title": ("VernacularTitle",),
+    "journal": ("Book/BookTitle",),
+    "volume": ("Book/Volume",),
+    "language": ("Language",),
+    "types": ("PublicationTypeList/*", "PublicationType"),
+    "keywords": ("KeywordList/*",),
+}
+_IDS = (
+    "PubmedData/ArticleIdList[1]/ArticleId",
+    "BookDocument/ArticleIdList/ArticleId",
+    "PubmedBookData/ArticleIdList/ArticleId",
+)
+_DATES = ("Journal/JournalIssue/PubDate", "Book/PubDate", "ContributionDate")
 
 
-def read_pubmed_xml(source: SourceReader, _: ReadOptions) -> Iterator[Item]:
-    """Read the items of a PubMed XML file, in file order.
+def _is_pubmed(head: bytes) -> bool:
+    return shows(head, _SIGN)
 
-    The id is the PMID. Revised records are yielded like any other; the store keeps the latest. A
-    record is rejected if it is not sound XML (see `records`), has no PMID, or neither a title nor
-    an abstract.
 
-    Raises:
-        SourceDamaged, CorpusError: as `SourceReader.blocks`.
+def _records(
+    source: SourceReader, _: ReadSettings
+) -> Iterator[tuple[Place, _Element | RecordFault]]:
+    """Yield articles, book articles and the PMIDs of deletions, in file order."""
+    for place, found in records(source.blocks(), _RECORDS, source.name):
+        if not isinstance(found, RecordFault) and found.tag in _DELETIONS:
+            yield from ((place, pmid) for pmid in found.iterfind("PMID"))
+        else:
+            yield place, found
+
+
+def _document(element: _Element) -> Document | str:
+    """The document of an article or book article, or the PMID of a deletion.
+
+    The id is the PMID. Revised records are as any other; the store keeps the latest.
     """
-    for found in records(source.blocks(), _RECORDS, source.name):
-        if isinstance(found, Rejected):
-            yield found
-            continue
-        element, place = found
-        if element.tag in ("DeleteCitation", "DeleteDocument"):
-            yield from _deletions(element, place)
-            continue
-        make = _article if element.tag == "PubmedArticle" else _book_article
-        yield item_of(place, partial(make, element))
-
-
-def recognises(head: bytes) -> bool:
-    """Whether this is XML with tags of PubMed, and no web page."""
-    return _SIGN.search(markup_of(head)) is not None
-
-
-def _deletions(element: _Element, place: Place) -> Iterator[Item]:
-    for child in element.iterfind("PMID"):
-        try:
-            yield Deleted(_pmid(child), place)
-        except RecordFault as fault:
-            yield Rejected(place, fault.reason, fault.remedy)
-
-
-def _article(element: _Element) -> Document:
-    citation = _child(element, "MedlineCitation")
-    article = _child(citation, "Article")
-    journal = _child(article, "Journal")
-    issue = _child(journal, "JournalIssue")
-    other = citation.iterfind("OtherAbstract")
-    texts = (_abstract(child) for child in other if child.get("Language", "eng") == "eng")
-    mesh, major = _headings(citation)
-    fields = _shared(article, element.iterfind("PubmedData/ArticleIdList[1]/ArticleId"))
-    fields |= {
-        "journal": _text(journal, "Title")
-        or _text(journal, "ISOAbbreviation")
-        or _text(citation, "MedlineJournalInfo/MedlineTA"),
-        "types": _distinct_texts(article, "PublicationTypeList/*"),
-        "keywords": _distinct_texts(citation, "KeywordList/*"),
-        "mesh": mesh,
-        "mesh_major": major,
-        "volume": _text(issue, "Volume"),
-        "issue": _text(issue, "Issue"),
-    }
-    text = _abstract(article.find("Abstract")) or next(filter(None, texts), "")
-    date = _date(issue.find("PubDate")) or _online_date(article)
-    return _document(citation, plain_text(article.find("ArticleTitle")), text, date, fields)
-
-
-def _book_article(element: _Element) -> Document:
-    chapter = _child(element, "BookDocument")
-    book = _child(chapter, "Book")
-    paths = ("ArticleIdList/ArticleId", "PubmedBookData/ArticleIdList/ArticleId")
-    ids = [*chapter.iterfind(paths[0]), *element.iterfind(paths[1])]
-    fields = _shared(chapter, iter(ids))
-    title = plain_text(chapter.find("ArticleTitle"))
-    book_title = plain_text(book.find("BookTitle"))
-    fields |= {
-        "authors": fields["authors"] or _authors(book),
-        "journal": book_title if title else "",
-        "types": _distinct_texts(chapter, "PublicationTypeList/*", "PublicationType"),
-        "keywords": _distinct_texts(chapter, "KeywordList/*"),
-        "volume": _text(book, "Volume"),
-    }
-    dates = (_date(book.find("PubDate")), _date(chapter.find("ContributionDate")))
-    date = next(filter(None, dates), "") or _online_date(chapter)
-    text = _abstract(chapter.find("Abstract"))
-    return _document(chapter, title or book_title, text, date, fields)
-
-
-def _shared(article: _Element, ids: Iterator[_Element]) -> dict[str, Any]:
-    """The common fields of Article (of a citation) and BookDocument (of a book)."""
-    fields: dict[str, Any] = {
-        "authors": _authors(article),
-        "language": [word for e in article.iterfind("Language") for word in (e.text or "").split()],
-        "pages": _pages(_child(article, "Pagination")),
-        "vernacular_title": plain_text(article.find("VernacularTitle")),
-        "doi": "",
-    }
-    for place in article.iterfind("ELocationID"):
-        if place.get("EIdType") == "doi" and place.get("ValidYN", "Y") != "N":
-            fields["doi"] = fields["doi"] or squeezed(place.text)
-    for child in ids:
-        kind = child.get("IdType")
-        if kind == "doi":
-            fields["doi"] = fields["doi"] or squeezed(child.text)
-        elif kind in ("pmc", "pmcid") and (match := _PMCID.search(child.text or "")):
-            fields["pmcid"] = match[0]
-    return fields
-
-
-def _document(
-    holder: _Element, title: str, text: str, date: str, fields: dict[str, Any]
-) -> Document:
-    """Make the document. Raises RecordFault if it has no id, or neither title nor text."""
+    if element.tag == "PMID":
+        return _pmid(element)
+    is_article = element.tag == "PubmedArticle"
+    holder = _child(element, "MedlineCitation" if is_article else "BookDocument")
+    article = _child(holder, "Article") if is_article else holder
     pmid = holder.find("PMID")
     if pmid is None:
         raise RecordFault("the record has no PMID")
-    fields["pmid"] = identity = _pmid(pmid)
-    title = "" if title.lower() in _NO_TITLE else title
+    identity = _pmid(pmid)
+    fields = fields_at(holder, _ARTICLE if is_article else _CHAPTER)
+    title = fields.pop("title")
+    if title.lower() in _NO_TITLE:
+        title = ""
+    if not title and not is_article:
+        title, fields["journal"] = fields["journal"], ""
+    named = [
+        (one.get("IdType"), squeezed(one.text)) for path in _IDS for one in element.iterfind(path)
+    ]
+    dois = [
+        squeezed(place.text)
+        for place in article.iterfind("ELocationID")
+        if place.get("EIdType") == "doi" and place.get("ValidYN") != "N"
+    ]
+    pmcids = [_PMCID.search(name) for kind, name in named if kind in ("pmc", "pmcid")]
+    mesh = _headings(holder)
+    online = reversed(article.findall("ArticleDate"))
+    dates = chain(*map(article.iterfind, _DATES), online)
+    others = (
+        one for one in holder.iterfind("OtherAbstract") if one.get("Language", "eng") == "eng"
+    )
+    abstracts = chain(article.iterfind("Abstract"), others)
+    fields |= {
+        "pmid": identity,
+        "pmcid": next((match[0] for match in pmcids if match), ""),
+        "doi": next(filter(None, [*dois, *(name for kind, name in named if kind == "doi")]), ""),
+        "authors": _authors(article) or _authors(_child(holder, "Book")),
+        "language": " ".join(fields["language"]).split(),
+        **dated(next(filter(None, map(_date, dates)), "")),
+        "mesh": list(mesh),
+        "mesh_major": [name for name, is_major in mesh.items() if is_major],
+        "pages": _pages(_child(article, "Pagination")),
+    }
+    text = next(filter(None, map(_abstract, abstracts)), "")
     title = title or fields["vernacular_title"]
-    if not title and not text:
-        raise RecordFault(f"PMID {identity} has neither a title nor an abstract")
-    if date:
-        fields |= {"year": int(date[:4]), "date": date}
-    return Document(identity, title, text, {name: value for name, value in fields.items() if value})
+    return document(identity, title, text, fields, f"PMID {identity}")
 
 
-def _abstract(element: _Element | None) -> str:
+def _abstract(element: _Element) -> str:
     """The sections of an abstract, each on a line of its own after its label."""
     sections = []
-    for child in element.iterfind("AbstractText") if element is not None else ():
+    for child in element.iterfind("AbstractText"):
         text = plain_text(child)
         label = squeezed(child.get("Label"))
         if label and label != "UNLABELLED":
@@ -183,17 +159,11 @@ def _author(author: _Element) -> str:
     return squeezed(f"{parts['LastName']} {letters} {parts['Suffix']}")
 
 
-def _date(element: _Element | None) -> str:
+def _date(element: _Element) -> str:
     """ISO 8601 of Year, Month and Day; of a MedlineDate ("1998 Dec-1999 Jan") its first year."""
-    if element is None:
-        return ""
     texts = {child.tag: child.text or "" for child in element}
     year = texts.get("Year") or texts.get("MedlineDate", "")
-    return xml_date(year, texts.get("Month", ""), texts.get("Day", ""))
-
-
-def _online_date(article: _Element) -> str:
-    return next(filter(None, map(_date, reversed(article.findall("ArticleDate")))), "")
+    return iso_date(year, texts.get("Month", ""), texts.get("Day", ""))
 
 
 def _pages(element: _Element) -> str:
@@ -203,18 +173,14 @@ def _pages(element: _Element) -> str:
     return f"{first}-{last}" if first and last else first
 
 
-def _headings(citation: _Element) -> tuple[list[str], list[str]]:
-    """Descriptors, and those of them that are a major topic by themselves or by a qualifier."""
+def _headings(citation: _Element) -> dict[str, bool]:
+    """Descriptors, and whether one is a major topic by itself or by a qualifier."""
     names: dict[str, bool] = {}
     for heading in citation.iterfind("MeshHeadingList/MeshHeading"):
         if name := _text(heading, "DescriptorName"):
             major = "Y" in [part.get("MajorTopicYN") for part in heading]
             names[name] = names.get(name, False) or major
-    return list(names), [name for name, major in names.items() if major]
-
-
-def _distinct_texts(element: _Element, *paths: str) -> list[str]:
-    return distinct(plain_text(child) for path in paths for child in element.iterfind(path))
+    return names
 
 
 def _text(element: _Element, path: str) -> str:
@@ -232,3 +198,6 @@ def _pmid(element: _Element) -> str:
     if not _PMID.fullmatch(text):
         raise RecordFault("the PMID is not a number" if text else "the PMID is empty")
     return text
+
+
+PUBMED_XML = Format("pubmed-xml", (".xml",), _is_pubmed, _records, _document)

@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
+    LISTS,
     dated,
     distinct,
     document,
@@ -21,18 +22,11 @@ from bioretrieval_tui.documents.bibliography import (
     sound,
     sound_value,
 )
-from bioretrieval_tui.documents.document import (
-    Document,
-    Item,
-    Place,
-    Record,
-    RecordFault,
-    Rejected,
-    item_of,
-)
+from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
-    ReadOptions,
+    Format,
+    ReadSettings,
     SourceReader,
     TextLine,
     text_lines,
@@ -40,73 +34,58 @@ from bioretrieval_tui.documents.source import (
 )
 from bioretrieval_tui.errors import CorpusError
 
-if TYPE_CHECKING:
-    import pyarrow
-
 _TEXTS = ("journal", "doi", "pmid", "pmcid", "url", "vernacular_title", "volume", "issue", "pages")
-_LISTS = ("authors", "language", "types", "mesh", "mesh_major", "keywords")
-FIELDS = ("id", "title", "text", "year", "date", *_TEXTS, *_LISTS)
+_FIELDS = ("id", "title", "text", "year", "date", *_TEXTS, *LISTS)
 _IDS = ("id", "pmid", "doi")
 _SHOWN = 12
+"""Columns that an error lists."""
 
-# Columns of PubMed's own export, besides those with the names of our fields.
-_PUBMED = {
-    "title": "Title",
-    "authors": "Authors",
-    "journal": "Journal/Book",
-    "year": "Publication Year",
-}
-_PUBMED_HEADER = ("PMID", "Title", "Authors", "Citation")
+# PubMed's own export: its first columns, and those of fields besides the ones with their names.
+_PUBMED_HEADER = ["PMID", "Title", "Authors", "Citation"]
+_PUBMED = {"authors": "Authors", "journal": "Journal/Book", "year": "Publication Year"}
 _CITATION = re.compile(r";\s*([^\s;:()]+)?(?:\(([^()]*)\))?(?::\s*([^\s;:]+?))?\.(?:\s|$)")
-
-
-def is_pubmed(columns: Sequence[str]) -> bool:
-    """Whether these are the columns of PubMed's own CSV export."""
-    return tuple(columns[: len(_PUBMED_HEADER)]) == _PUBMED_HEADER
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of the fields.
+    """The columns of a table.
 
     fields: from our names to positions; others: names and positions of the columns that become
-    metadata unchanged; pubmed: whether the table is PubMed's own export.
+    metadata unchanged; width: their number; pubmed: whether it is PubMed's own export.
     """
 
     fields: Mapping[str, int]
     others: Mapping[str, int]
+    width: int
     pubmed: bool
 
     def document(self, row: Sequence[Any]) -> Document:
-        """Make the document of one row, of texts or of JSON values.
-
-        Raises:
-            RecordFault: it has no id, neither title nor text, or a NUL.
-        """
+        """Make the document of one row, of texts or of JSON values."""
+        if len(row) != self.width:
+            raise RecordFault(f"the row has {len(row)} fields, not {self.width} as the first one")
         values = {name: row[at] for name, at in self.fields.items()}
         identity = next((values[name] for name in _IDS if values.get(name) not in (None, "")), "")
-        title, text = _text(values.get("title")), _text(values.get("text"))
         metadata: dict[str, Any] = {
             name: sound_value(row[at]) for name, at in self.others.items() if row[at] != ""
         }
         if self.pubmed:
-            metadata |= _citation(_text(metadata.pop("Citation", "")))
+            # "J Foo. 2020 Jan 5;12(3):1-5. doi: 10.1/x."
+            if match := _CITATION.search(_text(metadata.pop("Citation", ""))):
+                metadata |= zip(("volume", "issue", "pages"), match.groups(), strict=True)
             values["authors"] = _text(values.get("authors")).rstrip(".").split(", ")
-        if "date" in values:
-            metadata |= dated(_text(values["date"]))
-        if "year" in values:
-            year = dated(_text(values["year"]))
-            if metadata.get("year") != year.get("year"):
-                metadata |= year
+        metadata |= dated(_text(values.get("date")))
+        year = dated(_text(values.get("year")))
+        if metadata.get("year") != year.get("year"):
+            metadata |= year
         for name, value in values.items():
-            if name in _LISTS:
+            if name in LISTS:
                 metadata[name] = _list(value)
-            elif name not in FIELDS:
-                metadata[name] = sound_value(value)
             elif name in _TEXTS:
                 metadata[name] = _text(value).strip()
-        if "doi" in values:
-            metadata["doi"] = doi_of(_text(values["doi"])) or metadata["doi"]
+            elif name not in _FIELDS:
+                metadata[name] = sound_value(value)
+        metadata["doi"] = doi_of(metadata.get("doi", "")) or metadata.get("doi")
+        title, text = _text(values.get("title")), _text(values.get("text"))
         return document(identifier(identity), title, text, metadata)
 
 
@@ -114,44 +93,45 @@ def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> C
     """Find the columns of the fields: by `mapping` (field to column) first, then by our field
     names, whatever their case.
 
-    Raises:
-        CorpusError: a mapped column is missing or ambiguous, or there is no column for the id or
-            for any text; the message lists the columns.
+    Raises CorpusError, which lists the columns, if a mapped one is missing or ambiguous, or there
+    is none for the id or for any text.
     """
+    shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
+    more = "" if len(names) <= _SHOWN else f" and {len(names) - _SHOWN} more"
+
+    def fault(field: str, what: str) -> CorpusError:
+        reason = f"{file}: {what}; its columns are {shown}{more}"
+        return CorpusError(reason, remedy=f"--map {field}=COLUMN")
+
     found: dict[str, int] = {}
-    pubmed = is_pubmed(names)
+    folded = [name.strip().casefold() for name in names]
+    pubmed = list(names[: len(_PUBMED_HEADER)]) == _PUBMED_HEADER
     for field, column in {**(_PUBMED if pubmed else {}), **mapping}.items():
         at = [number for number, name in enumerate(names) if name == column]
-        if not at:
-            at = [n for n, name in enumerate(names) if name.casefold() == column.casefold()]
-        if len(at) != 1 and (at or field in mapping):
-            what = "occurs twice" if at else "does not exist"
-            raise CorpusError(
-                f"{file}: the column {column!r} for `{field}` {what}; its columns are"
-                f" {_listed(names)}",
-                remedy=f"--map {field}=COLUMN",
-            )
-        if at:
+        at = at or [n for n, name in enumerate(folded) if name == column.strip().casefold()]
+        if len(at) == 1:
             found[field] = at[0]
-    taken = set(found.values())
-    for number, name in enumerate(names):
-        field = name.strip().casefold()
-        if field in FIELDS and field not in found and number not in taken:
-            found[field] = number
-    taken = set(found.values())
+        elif at or field in mapping:
+            what = "occurs twice" if at else "does not exist"
+            raise fault(field, f"the column {column!r} for `{field}` {what}")
+    mapped = set(found.values())
+    for number, name in enumerate(folded):
+        if name in _FIELDS and name not in found and number not in mapped:
+            found[name] = number
     for needed, kinds in (("id", _IDS), ("title", ("title", "text"))):
         if not any(kind in found for kind in kinds):
-            raise CorpusError(
-                f"{file}: no column holds {' or '.join(f'`{kind}`' for kind in kinds)};"
-                f" its columns are {_listed(names)}",
-                remedy=f"--map {needed}=COLUMN",
-            )
+            raise fault(needed, f"no column holds {' or '.join(f'`{kind}`' for kind in kinds)}")
+    taken = set(found.values())
     others = {
         name: number
         for number, name in enumerate(names)
         if number not in taken and name.strip() and name not in found
     }
-    return Columns(found, others, pubmed)
+    return Columns(found, others, len(names), pubmed)
+
+
+def _row_document(row: tuple[Columns, Sequence[Any]]) -> Document:
+    return row[0].document(row[1])
 
 
 def _text(value: Any) -> str:
@@ -166,22 +146,9 @@ def _text(value: Any) -> str:
 
 def _list(value: Any) -> list[str]:
     if isinstance(value, str):
-        return distinct(part.strip() for part in sound(value).split(";"))
+        value = sound(value).split(";")
     given = value if isinstance(value, list) else [value]
     return distinct(_text(part).strip() for part in given)
-
-
-def _citation(text: str) -> dict[str, str | None]:
-    """Volume, issue and pages of "J Foo. 2020 Jan 5;12(3):1-5. doi: 10.1/x."."""
-    match = _CITATION.search(text)
-    if match is None:
-        return {}
-    return {"volume": match[1], "issue": match[2], "pages": match[3]}
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
 # CSV and TSV.
@@ -191,157 +158,17 @@ _LOOKED_AT = 20
 _LONGEST_NAME = 100
 _MOST_AGAIN = 256 * 2**20
 """Characters that are read again because of open quotes, at most."""
+# What the csv module says of a fault, and plain words for it.
+_PLAINLY = {
+    "unexpected end of data": "a quote is never closed",
+    "expected after": "there is text between a closing quote and the next field",
+    "new-line character": "there is a line end in a field without quotes",
+    "field limit": f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters",
+}
 
 
-def read_csv(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
-    """Read the items of a CSV file, in file order; the first row names the columns.
-
-    A row is rejected if it has too many or too few fields, a misplaced quote, a field of more than
-    16 MB, no id, neither title nor text, a NUL, or bytes that are not UTF-8. An unclosed quote
-    loses only its own line.
-
-    Raises:
-        CorpusError: a mapped column does not exist, or there is none for the id or for any text.
-    """
-    yield from _read(source, options, ",")
-
-
-def read_tsv(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
-    """Read the items of a TSV file; as `read_csv`, but a line with misplaced quotes is split at its
-    tabs if that gives the right number of fields."""
-    yield from _read(source, options, "\t")
-
-
-def recognises_csv(head: bytes) -> bool:
-    """Whether the first rows have the same number of fields, separated by commas."""
-    return _is_table(head, ",")
-
-
-def recognises_tsv(head: bytes) -> bool:
-    """Whether the first rows have the same number of fields, separated by tabs."""
-    return _is_table(head, "\t")
-
-
-def is_pubmed_csv(head: bytes) -> bool:
-    """Whether the first row is that of PubMed's own export."""
-    return is_pubmed(text_of_head(head).partition("\n")[0].strip().split(","))
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One row: the number of its first line, its fields, and a fault if they are unreliable."""
-
-    line: int
-    cells: list[str]
-    fault: RecordFault | None = None
-
-
-def _read(source: SourceReader, options: ReadOptions, delimiter: str) -> Iterator[Item]:
-    columns: Columns | None = None
-    width = 0
-    for row in _rows(_RowLines(text_lines(source)), delimiter):
-        if columns is None:
-            if row.fault is not None:
-                raise CorpusError(
-                    f"{source.name}:{row.line}: the columns cannot be read: {row.fault.reason}",
-                    remedy=row.fault.remedy,
-                )
-            width = len(row.cells)
-            columns = columns_of(row.cells, options.mapping, source.name)
-            continue
-        place = Place(source.name, line=row.line)
-        yield item_of(place, partial(_row_document, row, width, columns))
-
-
-def _row_document(row: _Row, width: int, columns: Columns) -> Document:
-    if row.fault is not None:
-        raise row.fault
-    if len(row.cells) != width:
-        raise RecordFault(f"the row has {len(row.cells)} fields, not {width} as the first one")
-    return columns.document(row.cells)
-
-
-class _RowLines:
-    """Lines for the csv module; remembers those of the current row, and can take them back."""
-
-    def __init__(self, lines: Iterator[TextLine]) -> None:
-        self._lines = lines
-        self._again: deque[TextLine] = deque()
-        self._budget = _MOST_AGAIN
-        self.row: list[TextLine] = []
-        self._size = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if self._size > MAX_FIELD_CHARACTERS:
-            raise csv.Error(f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters")
-        line = self._again.popleft() if self._again else next(self._lines)
-        self.row.append(line)
-        self._size += len(line.text)
-        return line.text
-
-    def begin(self) -> None:
-        """Begin a row at the next line."""
-        self.row, self._size = [], 0
-
-    def keep_first(self) -> None:
-        """Return all lines of this row but the first, as long as that is cheap."""
-        again = sum(len(line.text) for line in self.row[1:])
-        if again <= self._budget:
-            self._budget -= again
-            self._again.extendleft(reversed(self.row[1:]))
-            del self.row[1:]
-
-
-def _rows(lines: _RowLines, delimiter: str) -> Iterator[_Row]:
-    """Yield all rows that are not empty. A row of several lines with a fault or a wrong number of
-    fields is cut to its first line, so that a stray quote loses no other row."""
-    # The module's own limit is global to the process, and too low for a long text.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    width: int | None = None
-    while True:
-        lines.begin()
-        cells: list[str] = []
-        fault: RecordFault | None = None
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            fault = RecordFault(_plainly(str(error)))
-        first = lines.row[0]
-        if fault is not None or width not in (None, len(cells)):
-            lines.keep_first()
-            raw = first.text.rstrip("\r\n").split("\t")
-            if delimiter == "\t" and width in (None, len(raw)):
-                cells, fault = raw, None
-            elif len(lines.row) > 1:
-                fault = RecordFault(f"a quote is left open here for {len(lines.row):,} lines")
-        fault = next((line.fault for line in lines.row if line.fault), fault)
-        if fault is None and not any(cells):
-            continue
-        if width is None:
-            width = len(cells)
-        yield _Row(first.number, cells, fault)
-
-
-def _plainly(reason: str) -> str:
-    """An error of the csv module in plain words."""
-    if "unexpected end of data" in reason:
-        return "a quote is never closed"
-    if "expected after" in reason:
-        return "there is text between a closing quote and the next field"
-    if "new-line character" in reason:
-        return "there is a line end in a field without quotes"
-    if "field limit" in reason:
-        return f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters"
-    return reason
-
-
-def _is_table(head: bytes, delimiter: str) -> bool:
+def _is_table(delimiter: str, head: bytes) -> bool:
+    """Whether the first rows have the same number of fields, separated by `delimiter`."""
     text = text_of_head(head)
     lines = text.splitlines(keepends=True)
     if len(lines) > 1 and not text.endswith("\n"):
@@ -356,8 +183,92 @@ def _is_table(head: bytes, delimiter: str) -> bool:
         return False
     looked_at = rows[1:_LOOKED_AT]
     fitting = sum(len(row) == len(rows[0]) for row in looked_at)
-    known = any(name.strip().casefold() in FIELDS for name in rows[0])
+    known = any(name.strip().casefold() in _FIELDS for name in rows[0])
     return fitting * 2 >= len(looked_at) if known else fitting * 5 >= len(looked_at) * 4 > 0
+
+
+def _rows(
+    delimiter: str, source: SourceReader, settings: ReadSettings
+) -> Iterator[tuple[Place, tuple[Columns, list[str]] | RecordFault]]:
+    """Yield the rows below the first, which names the columns.
+
+    A row of several lines with a fault or a wrong number of fields is cut to its first line, so
+    that a stray quote loses no other row. A line of TSV with misplaced quotes is split at its tabs
+    if that gives the right number of fields. Raises as `columns_of`.
+    """
+    # The module's own limit is global to the process, and too low for a long text.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
+    lines = _RowLines(text_lines(source))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    columns: Columns | None = None
+    while True:
+        lines.begin()
+        cells: list[str] = []
+        fault: RecordFault | None = None
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = str(error)
+            plainly = (words for part, words in _PLAINLY.items() if part in reason)
+            fault = RecordFault(next(plainly, reason))
+        first = lines.row[0]
+        if fault is not None or (columns is not None and len(cells) != columns.width):
+            lines.keep_first()
+            raw = first.text.rstrip("\r\n").split("\t")
+            if delimiter == "\t" and (columns is None or len(raw) == columns.width):
+                cells, fault = raw, None
+            elif len(lines.row) > 1:
+                fault = RecordFault(f"a quote is left open here for {len(lines.row):,} lines")
+        fault = next((line.fault for line in lines.row if line.fault), fault)
+        if fault is None and not any(cells):
+            continue
+        place = Place(source.name, line=first.number)
+        if columns is not None:
+            yield place, fault or (columns, cells)
+        elif fault is None:
+            columns = columns_of(cells, settings.mapping, source.name)
+        else:
+            what = f"the columns cannot be read: {fault.reason}"
+            raise CorpusError(f"{place}: {what}", remedy=fault.remedy)
+
+
+class _RowLines:
+    """Lines for the csv module; remembers those of the current row, and can take them back."""
+
+    def __init__(self, lines: Iterator[TextLine]) -> None:
+        self._lines = lines
+        self._again: deque[TextLine] = deque()
+        self._budget = _MOST_AGAIN
+        self.begin()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._size > MAX_FIELD_CHARACTERS:
+            raise csv.Error(f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters")
+        line = self._again.popleft() if self._again else next(self._lines)
+        self.row.append(line)
+        self._size += len(line.text)
+        return line.text
+
+    def begin(self) -> None:
+        self.row: list[TextLine] = []
+        self._size = 0
+
+    def keep_first(self) -> None:
+        """Return all lines of this row but the first, as long as that is cheap."""
+        again = sum(len(line.text) for line in self.row[1:])
+        if again <= self._budget:
+            self._budget -= again
+            self._again.extendleft(reversed(self.row[1:]))
+            del self.row[1:]
+
+
+CSV = Format("csv", (".csv",), partial(_is_table, ","), partial(_rows, ","), _row_document)
+TSV = Format("tsv", (".tsv", ".tab"), partial(_is_table, "\t"), partial(_rows, "\t"), _row_document)
 
 
 # Parquet.
@@ -369,15 +280,14 @@ _LARGEST_GROUP = 2 * 2**30
 """Bytes of a row group, uncompressed, at most: a group is read as a whole."""
 
 
-def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
-    """Read the items of a Parquet file, in file order, one row group in memory at a time.
+def _parquet_rows(
+    source: SourceReader, settings: ReadSettings
+) -> Iterator[tuple[Place, tuple[Columns, list[Any]] | RecordFault]]:
+    """Yield the rows of a Parquet file, placed at their numbers from 1, with one row group in
+    memory at a time; the rest of a damaged row group is one fault.
 
-    A rejected row is reported by its number, from 1; the rest of a damaged row group is one
-    rejected item.
-
-    Raises:
-        CorpusError: pyarrow is not installed, the input is a pipe or compressed, the metadata is
-            damaged, a mapped column does not exist, or there is none for the id or for any text.
+    Raises as `columns_of`, and CorpusError if pyarrow is not installed, the input is a pipe or
+    compressed, or the metadata is damaged.
     """
     try:
         import pyarrow
@@ -402,8 +312,8 @@ def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
     except faults as error:
         raise CorpusError(f"{source.name}: {_damage(error)}", remedy=_REMEDY) from error
     with table:
-        columns = columns_of(names, options.mapping, source.name)
-        first = 1
+        columns = columns_of(names, settings.mapping, source.name)
+        row = 1
         for group in range(table.num_row_groups):
             described = table.metadata.row_group(group)
             if described.total_byte_size > _LARGEST_GROUP:
@@ -413,47 +323,28 @@ def read_parquet(source: SourceReader, options: ReadOptions) -> Iterator[Item]:
                     remedy="write it with smaller row groups",
                 )
             # Nothing else of `described` is used: pyarrow aborts on a damaged column.
-            end = first + described.num_rows
+            end = row + described.num_rows
             try:
                 for batch in table.iter_batches(_BATCH, row_groups=[group]):
-                    yield from _parquet_items(batch, columns, source.name, first)
-                    first += batch.num_rows
+                    for at in range(batch.num_rows):
+                        place = Place(source.name, line=row)
+                        row += 1
+                        try:
+                            cells = [_json_value(column[at].as_py()) for column in batch.columns]
+                        except RecordFault as fault:
+                            yield place, fault
+                        except (UnicodeDecodeError, ValueError, OverflowError) as error:
+                            yield place, RecordFault(f"a cell cannot be read: {error}")
+                        else:
+                            yield place, (columns, cells)
             except faults as error:
-                reason = f"rows {first:,} to {end - 1:,}: {_damage(error)}"
-                yield Rejected(Place(source.name), reason, _REMEDY)
-            first = end
-    source.hash_rest()
-
-
-def recognises_parquet(head: bytes) -> bool:
-    """Whether it begins with the magic bytes of Parquet."""
-    return head.startswith(_PARQUET_MAGIC)
-
-
-def _parquet_items(
-    batch: pyarrow.RecordBatch, columns: Columns, name: str, first: int
-) -> Iterator[Item]:
-    """Yield the items of a batch whose first row has the number `first`."""
-    place = Place(name)
-    for at in range(batch.num_rows):
-        try:
-            row = [_cell(column, at) for column in batch.columns]
-            yield Record(columns.document(row), place)
-        except RecordFault as fault:
-            yield Rejected(place, f"row {first + at:,}: {fault.reason}", fault.remedy)
+                reason = f"rows {row:,} to {end - 1:,}: {_damage(error)}"
+                yield Place(source.name), RecordFault(reason, _REMEDY)
+            row = end
 
 
 def _damage(error: Exception) -> str:
     return f"the Parquet data is damaged: {' '.join(str(error).split())[:200]}"
-
-
-def _cell(column: pyarrow.Array, at: int) -> Any:
-    """One cell as a JSON value."""
-    try:
-        value = column[at].as_py()
-    except (UnicodeDecodeError, ValueError, OverflowError) as error:
-        raise RecordFault(f"a cell cannot be read: {error}") from error
-    return _json_value(value)
 
 
 def _json_value(value: Any) -> Any:
@@ -470,3 +361,10 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, bytes):
         raise RecordFault("a cell holds bytes, not text")
     return str(value)
+
+
+def _is_parquet(head: bytes) -> bool:
+    return head.startswith(_PARQUET_MAGIC)
+
+
+PARQUET = Format("parquet", (".parquet",), _is_parquet, _parquet_rows, _row_document)

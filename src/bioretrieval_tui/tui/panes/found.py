@@ -164,7 +164,8 @@ class FoundPane(Pane):
         title = f"{service_of(request)}: {request.query}" if request else ""
 
         def sheet() -> Sheet:
-            from bioretrieval_tui.render.hits import hit_citations, paper_sheet
+            from bioretrieval_tui.render.citation import hit_citations
+            from bioretrieval_tui.render.hits import paper_sheet
 
             return paper_sheet(hits, title=title, citations=hit_citations(hits))
 

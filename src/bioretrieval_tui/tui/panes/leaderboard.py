@@ -37,7 +37,7 @@ from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
     from bioretrieval_tui.evaluation.records import EvaluationRecord
 
 
@@ -271,7 +271,7 @@ class LeaderboardPane(Pane):
             self.own_detail.focus()
         self._read_runs()
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         if outcome.evaluation is not None:
             self._read_runs()
 

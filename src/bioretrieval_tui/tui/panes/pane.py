@@ -38,7 +38,7 @@ from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobOutcome, JobQueue
+    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
     from bioretrieval_tui.backend.protocol import Job
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
@@ -206,7 +206,7 @@ class Pane(Widget):
     def jobs_changed(self) -> None:
         """Show a job that began, advanced or ended."""
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         """Show the outcome of a job."""
 
     # The list and its page ---------------------------------------------------------------

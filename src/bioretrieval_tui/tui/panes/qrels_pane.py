@@ -12,12 +12,12 @@ from textual.containers import Horizontal, Vertical
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.metrics import MEASURES
-from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView, UnjudgedRow
+from bioretrieval_tui.evaluation.qrels import FoundRow, QueryRow, QueryView
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
-from bioretrieval_tui.tui.qrels_session import DELTA, FoundRow, QrelsSession, difference
+from bioretrieval_tui.tui.qrels_session import DELTA, QrelsSession, difference
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
@@ -26,7 +26,7 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTab
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
 
 NONE_OPEN = "No benchmark is open: b chooses one"
 EMPTY = f"{NONE_OPEN}.\n\nAny folder in BEIR format can be opened."
@@ -90,7 +90,7 @@ class QrelsPane(Pane):
     def jobs_changed(self) -> None:
         self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         self.session.job_ended(outcome)
 
     # Parts -------------------------------------------------------------------------------
@@ -389,7 +389,7 @@ def document_rows(view: QueryView | None, modes: Sequence[str]) -> ListRows[Foun
 
 
 def _grade(row: FoundRow) -> Span:
-    if isinstance(row, UnjudgedRow):
+    if row.grade is None:
         return Span("none", "faint")
     role = "dim" if row.grade < 1 else "strong" if row.grade >= _HIGH_GRADE else "ok"
     return Span(str(row.grade), role)
@@ -399,7 +399,7 @@ def document_lines(
     row: FoundRow, modes: Sequence[str], document: tuple[str, str] | None
 ) -> list[Line]:
     """One document, with its grade and the rank that each mode gave it."""
-    grade = "not judged" if isinstance(row, UnjudgedRow) else f"grade {row.grade}"
+    grade = "not judged" if row.grade is None else f"grade {row.grade}"
     ranks = ((mode, row.ranks.get(mode)) for mode in modes)
     places = "   ".join(
         f"{mode_name(mode)} {'-' if rank is None else f'{rank:,}'}" for mode, rank in ranks

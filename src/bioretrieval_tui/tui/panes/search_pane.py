@@ -36,7 +36,7 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
 
 WAITING = "Hits appear here as you type."
@@ -385,7 +385,7 @@ class SearchPane(Pane):
         self.session.search_in(name)
         self.close_filter()
 
-    def job_ended(self, outcome: JobOutcome) -> None:
+    def job_ended(self, outcome: JobRecord) -> None:
         """Leave an index that was removed. Hits of a changed index stay as they are while they are
         read."""
         self.in_background("learn", self.session.learn)

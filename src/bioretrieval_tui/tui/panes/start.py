@@ -19,7 +19,7 @@ from bioretrieval_tui.tui.widgets.bars import WorkBar
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobOutcome
+    from bioretrieval_tui.backend.jobs import JobRecord
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.step_session import StepState
 
@@ -200,7 +200,7 @@ class StartPane(Pane):
 
         start = self.owner.benchmark_folder(_setting(step))
         dialog = BenchmarkDialog(
-            f"Folder for: {step.name}", "Use this folder", start, None, partial(check_folder, step)
+            f"Folder for: {step.name}", "Use this folder", start, check=partial(check_folder, step)
         )
         self.app.push_screen(dialog, partial(self._chosen_folder, step))
 
@@ -225,8 +225,8 @@ class StartPane(Pane):
     def jobs_changed(self) -> None:
         self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
 
-    def job_ended(self, outcome: JobOutcome) -> None:
-        if outcome.evaluation is not None or not outcome.done:
+    def job_ended(self, outcome: JobRecord) -> None:
+        if outcome.evaluation is not None or outcome.state != "done":
             self.look()
 
 
