@@ -244,40 +244,42 @@ def test_vectors_below_parity_are_refused(ours: list[list[float]], lengths: bool
     assert lowest_cosine(theirs * 2, theirs, "f32", lengths=False) == pytest.approx(1)
 
 
-def test_two_processes_prepare_an_encoder_once(home: Path, tiny: Path) -> None:
-    code = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from test_openvino import RECIPE
-from bioretrieval_tui.encoding.encoder import Encoder
-from bioretrieval_tui.encoding.openvino_encoder import prepared_engine
-from bioretrieval_tui.encoding.recipe import ModelPart
-seen = []
-part = ModelPart(sys.argv[1], None, RECIPE)
-engine = prepared_engine(part, None, lambda step: seen.append(step.stage))
-encoder = Encoder("tiny", "", RECIPE, lambda _: engine)
-print(len(seen), encoder.encode_queries(["the liver"])[0, :4].round(4).tolist())
-"""
-    here = str(Path(__file__).parent)
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tiny), here], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    said = [process.communicate()[0].split(maxsplit=1) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    # One prepared it (four steps), the other waited and found it.
-    assert sorted(steps for steps, _ in said) == ["0", "4"]
-    assert said[0][1] == said[1][1]
-
-
-def test_loading_a_prepared_encoder_imports_no_model_library(prepared_home: Path) -> None:
-    code = """
+REFUSE = """
 import json, socket, sys
 def refuse(*a, **k):
     raise AssertionError(f"a connection was tried: {a}")
 socket.socket.connect = socket.getaddrinfo = refuse
+"""
+"""What children run first."""
+
+
+def test_two_processes_prepare_an_encoder_once_and_say_nothing(home: Path, tiny: Path) -> None:
+    code = f"""{REFUSE}
+sys.path.insert(0, sys.argv[2])
+from test_openvino import RECIPE, STAGE
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
+assert "torch" not in sys.modules
+seen = []
+def keep(step): seen.append(step.stage)
+encoder = load_encoder(sys.argv[1], RECIPE, device="cpu", reporter=keep)
+print(seen.count(STAGE), encoder.encode_queries(["the liver"])[0, :4].round(4).tolist())
+"""
+    command = [sys.executable, "-c", code, str(tiny), str(Path(__file__).parent)]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said, errors = zip(*(process.communicate() for process in both), strict=True)
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert errors == ("", "")
+    # One prepared it (four steps), the other waited and found it.
+    steps, vectors = zip(*(one.split(maxsplit=1) for one in said), strict=True)
+    assert sorted(steps) == ["0", "4"]
+    assert vectors[0] == vectors[1]
+
+
+def test_loading_a_prepared_encoder_imports_no_model_library(prepared_home: Path) -> None:
+    code = f"""{REFUSE}
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 encoder = load_encoder(side="query")
