@@ -41,8 +41,7 @@ from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
-from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import SearchResult
 
 _GRACE = 10.0
@@ -88,7 +87,7 @@ class Searching:
                 engine = self._engine(request.index)
                 if request.into is None or request.into == request.index:
                     return engine.similar(request.document, request.k, request.where)
-                document = engine.document_named(request.document)
+                _, document = engine.found(request.document)
                 return self._engine(request.into).like(document, request.k, request.where)
             case _:
                 raise TypeError(f"{type(request).__name__} is not a search")

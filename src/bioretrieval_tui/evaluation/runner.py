@@ -52,8 +52,7 @@ from bioretrieval_tui.index.registry import manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import MOST_HITS, Query
 
 RERANK = "rerank"
@@ -449,13 +448,13 @@ def _ran(
     """
     find_parts(Path(request.folder), request.split)  # before a download
     if request.download:
-        from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
+        from bioretrieval_tui.encoding.model_files import fetch_model, missing_models, plan_download
 
         for model, recipe in request.models():
             for missing in missing_models(model, recipe):
                 plan = plan_download(missing)
                 remark(plan.line())
-                fetch_model(missing, reporter=reporter, plan=plan)
+                fetch_model(plan, reporter)
     loaded = load()
     for problem in loaded.problems:
         remark(problem)
@@ -553,7 +552,9 @@ def ensure_index(
         if vectors:
             # Only the model's files tell its revision, and a run needs this encoder anyway.
             facts = facts_of(
-                encoder_registry.load_query_encoder(model, recipe, device=device, reporter=reporter)
+                encoder_registry.load_encoder(
+                    model, recipe, device=device, reporter=reporter, side="query"
+                )
             )
         else:
             # BM25 does not depend on the model's files: the name will do.
