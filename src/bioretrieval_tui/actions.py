@@ -12,10 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing a key does.
-
-    `name` is the Textual action that runs it; `keys` in Textual's spelling, first shown.
-    """
+    """One thing a key does. name: the Textual action; keys: in Textual's spelling, first shown."""
 
     id: str
     scope: str
@@ -182,7 +179,7 @@ files-page-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
 files-first | g home | edge(-1) | First | First row | -
 files-last | G end | edge(1) | Last | Last row | -
 [line]
-accept | enter | accept | Accept | Apply the filter and go to the list | -
+accept | enter | submit | Accept | Apply the filter and go to the list | -
 cancel | escape | cancel | Cancel | Undo the edit | -
 """
 

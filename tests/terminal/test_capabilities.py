@@ -91,6 +91,27 @@ def test_unicode(env: dict[str, str], encoding: str, unicode: bool) -> None:
     assert detect(env, encoding=encoding).unicode is unicode
 
 
+@pytest.mark.parametrize(
+    ("isatty", "env", "wanted"),
+    [
+        (True, {"TERM": "xterm-256color"}, True),
+        (False, {"TERM": "xterm-256color"}, False),
+        (True, {"TERM": "dumb"}, False),
+        (True, {"TERM": "linux"}, False),
+        (True, {}, False),
+        (True, {"WT_SESSION": "1"}, True),
+        (True, {"TERM": "xterm", "NO_COLOR": "1"}, True),
+        (True, {"TERM": "xterm", "CI": "true"}, False),
+        (False, {"FORCE_HYPERLINK": "1"}, True),
+        (False, {"TERM": "dumb", "CI": "1", "FORCE_HYPERLINK": "1"}, True),
+        (True, {"TERM": "xterm", "FORCE_HYPERLINK": "0"}, False),
+        (True, {"TERM": "xterm", "FORCE_HYPERLINK": ""}, True),
+    ],
+)
+def test_when_links_are_written(isatty: bool, env: dict[str, str], wanted: bool) -> None:
+    assert at(env, isatty=isatty).links is wanted
+
+
 def test_a_size_of_zero_is_no_size() -> None:
     assert detect({}, size=(0, 24)).size is None
     assert detect({}, size=(80, 24)).size == (80, 24)

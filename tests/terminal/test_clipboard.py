@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.terminal.capabilities import Capabilities, detect
-from bioretrieval_tui.terminal.clipboard import OSC52_LIMIT, Route, copy, likely_route, osc52
+from bioretrieval_tui.terminal.desktop import OSC52_LIMIT, Route, copy, likely_route, osc52
 
 if TYPE_CHECKING:
     from conftest import Programs
@@ -40,7 +40,6 @@ def test_over_ssh_the_exact_bytes_go_to_the_terminal(programs: Programs) -> None
     result = copy("https://a.example/β", at(env), written.append, env=env)
     assert written == ["\x1b]52;c;aHR0cHM6Ly9hLmV4YW1wbGUvzrI=\x07"]
     assert result.route is Route.OSC52
-    assert not result.confirmed
     assert "sent" in result.message
     assert "copied" not in result.message
     assert programs.calls == []
@@ -104,7 +103,7 @@ def test_native_tools(
     programs.add(name, programs.keeping_input())
     env = {**env, "PATH": programs.path}
     result = copy("two\nlines\tβ", at(env, platform), env=env, budget=LONG)
-    assert (result.route, result.confirmed) == (Route.NATIVE, True)
+    assert result.route is Route.NATIVE
     assert result.message == f"copied with {name}"
     assert programs.calls == [[name, *words]]
     assert programs.input.decode() == "two\nlines\tβ"
@@ -113,7 +112,7 @@ def test_native_tools(
 def test_windows_tool_reads_utf16(programs: Programs) -> None:
     programs.add("clip.exe", programs.keeping_input())
     env = {"WSL_DISTRO_NAME": "Debian", "PATH": programs.path}
-    assert copy("β", at(env), env=env, budget=LONG).confirmed
+    assert copy("β", at(env), env=env, budget=LONG).route is Route.NATIVE
     assert programs.input == "β".encode("utf-16-le")
 
 
@@ -154,7 +153,7 @@ def test_a_tool_that_forks_and_keeps_its_streams_counts_as_done(programs: Progra
     # As xclip does: the parent ends, a child goes on serving the selection.
     programs.add("xclip", f"{programs.keeping_input()}\n/bin/sleep 30 &\nexit 0")
     env = {**X11, "PATH": programs.path}
-    assert copy("x", at(env), env=env, budget=20).confirmed
+    assert copy("x", at(env), env=env, budget=20).route is Route.NATIVE
 
 
 def test_a_stale_tmux_variable_falls_back_to_the_next_route(programs: Programs) -> None:

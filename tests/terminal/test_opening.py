@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bioretrieval_tui.terminal.capabilities import Capabilities, detect
-from bioretrieval_tui.terminal.opening import open_url
+from bioretrieval_tui.terminal.desktop import open_url
 
 if TYPE_CHECKING:
     from conftest import Programs

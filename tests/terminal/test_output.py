@@ -24,11 +24,16 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from reference import Cell, Terminal
+from rich.ansi import AnsiDecoder
+from rich.cells import cell_len
+from rich.segment import Segment as RichSegment
+from rich.style import Style
 
 from bioretrieval_tui.terminal.output import ScreenWriter
 
 WIDTH, HEIGHT = 30, 5
 CLOSED = "\x1b]8;;\x1b\\\x1b[0m"
+"""What makes an unknown terminal plain."""
 
 # Frames as Textual writes them ------------------------------------------------------------------
 
@@ -61,47 +66,57 @@ links = st.sampled_from(["", "", "", "https://a.example/", "https://b.example/?q
 
 @dataclass(frozen=True)
 class Segment:
-    """A text as rich renders it: a link around a style around the text, closed at once."""
+    """A text in a style of SGR parameters, perhaps under a link."""
 
     style: str
     text: str
     link: str = ""
 
-    def __str__(self) -> str:
-        styled = f"\x1b[{self.style}m{self.text}\x1b[0m" if self.style else self.text
-        return f"\x1b]8;id=1;{self.link}\x1b\\{styled}\x1b]8;;\x1b\\" if self.link else styled
+    @property
+    def rich(self) -> RichSegment:
+        """It as a renderer hands it over."""
+        spans = AnsiDecoder().decode_line(f"\x1b[{self.style}mx").spans if self.style else []
+        style = Style.combine([Style.null(), *(Style.parse(str(span.style)) for span in spans)])
+        return RichSegment(self.text, style + Style(link=self.link) if self.link else style)
 
 
 @dataclass(frozen=True)
 class Write:
-    """Segments from a place on; what does not fit is cut by `frame`."""
+    """Segments from a place on."""
 
     y: int
     x: int
     segments: tuple[Segment, ...]
 
 
-def frame(writes: list[Write], width: int, height: int, cursor: tuple[int, int] = (0, 0)) -> str:
-    """One frame for a screen of this size."""
-    rows = []
+Pieces = list[tuple[int, int, list[RichSegment]]]
+
+
+def pieces(writes: list[Write], width: int, height: int) -> Pieces:
+    """What of them fits on a screen of this size."""
+    found: Pieces = []
     for write in sorted(writes, key=lambda write: write.y):
         if write.y >= height or write.x >= width:
             continue
-        out, room = f"\x1b[{write.y + 1};{write.x + 1}H", width - write.x
+        line, room = [], width - write.x
         for segment in write.segments:
-            cut = Segment(segment.style, segment.text[:room], segment.link)
-            if cut.text and cells(cut.text) <= room:
-                out += str(cut)
-                room -= cells(cut.text)
-        rows.append(out)
-    return "\n".join(rows) + f"\x1b[{cursor[0] + 1};{cursor[1] + 1}H"
+            text = segment.text[:room]
+            if text and cell_len(text) <= room:
+                line.append(RichSegment(text, segment.rich.style))
+                room -= cell_len(text)
+        found.append((write.y, write.x, line))
+    return found
 
 
-def cells(text: str) -> int:
-    """Cells that a renderer reckons with."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
+def raw(frame: Pieces) -> str:
+    """A frame as Textual writes it."""
+    out, before = "", None
+    for y, x, line in frame:
+        texts = (style.render(text) if style else text for text, style, _ in line)
+        out += "\n" if before not in (None, y) else ""
+        out += f"\x1b[{y + 1};{x + 1}H" + "".join(texts)
+        before = y
+    return out
 
 
 def writes_of(texts: st.SearchStrategy[str]) -> st.SearchStrategy[list[Write]]:
@@ -117,13 +132,7 @@ def writes_of(texts: st.SearchStrategy[str]) -> st.SearchStrategy[list[Write]]:
 
 # What happens to a screen -----------------------------------------------------------------------
 
-HARMLESS = ["\x1b[?25l", "\x1b[?2026h", "\x1b]0;title\x07", "\x1b]52;c;YQ==\x07", "\x1b[>25u"]
-PAINTING = [
-    "\x1b[2J", "\x1b[44m\x1b[2J\x1b[0m", "\x1b[?1049h", "\x1b[?1049l", "\x1b[2;3Hfree\x1b[K",
-    "\x1b[1;1H\x1b[31mred\x1b[3;1H\x1b[0m", "\x1b[1;1Ha\x1b[Kb\x1b[2;2H", "漢", "\x1b[?25;1049h",
-    "\x1b[1;28H漢漢漢\x1b[1;1H", "\x1b[5;1Hlast\nnew\x1b[1;1H",
-    "\x1b]8;;https://c.example/\x1b\\\x1b[3;3Hlinked\x1b]8;;\x1b\\",
-]  # fmt: skip
+MODES = ["\x1b[?25l", "\x1b[?2026h", "\x1b]0;title\x07", "\x1b]52;c;YQ==\x07", "\x1b[>25u"]
 FOREIGN = ["\x1b[2;2Hwall: \x1b[7mmessage\x1b[0m", "\x1b[3;10H漢字漢字", "\x1b[41m\x1b[2J\x1b[0m"]
 
 sizes = st.tuples(st.integers(1, WIDTH + 8), st.integers(1, HEIGHT + 2))
@@ -144,6 +153,8 @@ class Again:
 
 @dataclass(frozen=True)
 class Raw:
+    """Output that touches no cell."""
+
     data: str
 
 
@@ -166,7 +177,7 @@ def steps_of(texts: st.SearchStrategy[str]) -> st.SearchStrategy[list[Step]]:
     places = st.tuples(st.integers(0, HEIGHT - 1), st.integers(0, WIDTH - 1))
     frames = st.builds(Frame, writes_of(texts), st.one_of(st.just((0, 0)), places))
     others = st.one_of(
-        st.builds(Raw, st.sampled_from(HARMLESS + PAINTING)),
+        st.builds(Raw, st.sampled_from(MODES)),
         st.builds(Size, sizes),
         st.builds(Drawn, st.sampled_from(FOREIGN)),
     )
@@ -181,17 +192,12 @@ class Pair:
         self.raw, self.short = terminal(WIDTH, HEIGHT), terminal(WIDTH, HEIGHT)
         self.writer = ScreenWriter(erases=erases)
         self.frames: list[Frame] = []
-        self.sizes = [0, 0]
         self.feed("\x1b[?7l")
 
-    def feed(self, data: str) -> str:
-        """What the writer makes of some output."""
-        shorter = self.writer.feed(data, self.raw.width, self.raw.height)
+    def feed(self, data: str, shorter: str | None = None) -> None:
+        """Give both the same, or each its own."""
         self.raw.feed(data)
-        self.short.feed(shorter)
-        self.sizes[0] += len(data)
-        self.sizes[1] += len(shorter)
-        return shorter
+        self.short.feed(data if shorter is None else shorter)
 
     def take(self, step: Step) -> None:
         """Do one step and compare."""
@@ -202,25 +208,23 @@ class Pair:
         if isinstance(step, Frame):
             self.frames.append(step)
             self.draw(step)
-        elif isinstance(step, Raw):
-            self.feed(step.data)
         elif isinstance(step, Size):
             for terminal in (self.raw, self.short):
                 terminal.resize(*step.size)
             self.writer.forget()  # it may have had this size before, and lost cells since
         else:
-            for terminal in (self.raw, self.short):
-                terminal.feed(step.data)
-            self.writer.forget()
+            self.feed(step.data)
+            if isinstance(step, Drawn):
+                self.writer.forget()
         self.compare()
 
     def draw(self, step: Frame) -> None:
-        cursor = min(step.cursor[0], self.raw.height - 1), min(step.cursor[1], self.raw.width - 1)
-        data = frame(step.writes, self.raw.width, self.raw.height, cursor)
-        shorter = self.feed(data)
-        event("unchanged" if not shorter else "as it is" if shorter == data else "difference")
-        # Eleven bytes make an unknown terminal plain; nothing else may come on top.
-        assert len(shorter) <= len(data) + len(CLOSED)
+        width, height = self.raw.width, self.raw.height
+        cursor = f"\x1b[{min(step.cursor[0], height - 1) + 1};{min(step.cursor[1], width - 1) + 1}H"
+        frame = pieces(step.writes, width, height)
+        shorter = self.writer.difference(frame, width, height)
+        event("unchanged" if not shorter else "difference")
+        self.feed(raw(frame) + cursor, shorter + cursor)
 
     def compare(self) -> None:
         assert self.short.same(self.raw) or self.short.shown == self.raw.shown
@@ -275,15 +279,16 @@ class PyteTerminal:
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(frames=st.lists(writes_of(plain_texts), max_size=6))
 def test_shows_the_same_in_pyte(frames: list[list[Write]]) -> None:
-    raw, short = PyteTerminal(), PyteTerminal()
+    plain, short = PyteTerminal(), PyteTerminal()
     writer = ScreenWriter()
     for writes in frames:
-        data = frame(writes, WIDTH, HEIGHT)
+        frame = pieces(writes, WIDTH, HEIGHT)
         # pyte does not know 21 and 53, and has no dim or blinking to tell blanks by.
-        data = re.sub(r"(?<=[\[;])(21|53)(?=[;m])", "4", data)
-        raw.feed(data)
-        short.feed(writer.feed(data, WIDTH, HEIGHT))
-        assert short.cells() == raw.cells()
+        for screen, data in (
+            (plain, raw(frame)), (short, writer.difference(frame, WIDTH, HEIGHT)),
+        ):  # fmt: skip
+            screen.feed(re.sub(r"(?<=[\[;])(21|53)(?=[;m])", "4", data))
+        assert short.cells() == plain.cells()
 
 
 # The reference itself ---------------------------------------------------------------------------
@@ -294,7 +299,7 @@ def test_shows_the_same_in_pyte(frames: list[list[Write]]) -> None:
 def test_the_reference_agrees_with_pyte(frames: list[list[Write]]) -> None:
     judge, witness = Terminal(WIDTH, HEIGHT), PyteTerminal()
     for writes in frames:
-        data = frame(writes, WIDTH, HEIGHT)
+        data = raw(pieces(writes, WIDTH, HEIGHT))
         judge.feed(data)
         witness.feed(data)
     assert judge.text == "\n".join(line.rstrip() for line in witness.screen.display)
@@ -313,17 +318,25 @@ STYLE = "38;2;1;2;3;48;2;4;5;6"
 ON = "48;2;4;5;6"
 
 
-def settled(*frames: str, erases: bool = True) -> ScreenWriter:
+def blank() -> list[Write]:
+    return [Write(y, 0, (Segment("", " " * WIDTH),)) for y in range(HEIGHT)]
+
+
+def shown(writer: ScreenWriter, writes: list[Write], width: int = WIDTH) -> str:
+    """What a writer makes of a frame."""
+    return writer.difference(pieces(writes, width, HEIGHT), width, HEIGHT)
+
+
+def settled(*frames: list[Write], erases: bool = True) -> ScreenWriter:
     """A writer that knows a whole screen of plain blanks, and these frames on it."""
     writer = ScreenWriter(erases=erases)
-    blank = frame([Write(y, 0, (Segment("", " " * WIDTH),)) for y in range(HEIGHT)], WIDTH, HEIGHT)
-    for data in (blank, *frames):
-        writer.feed(data, WIDTH, HEIGHT)
+    for writes in (blank(), *frames):
+        shown(writer, writes)
     return writer
 
 
-def row(y: int, *segments: Segment, x: int = 0) -> str:
-    return frame([Write(y, x, segments)], WIDTH, HEIGHT)
+def row(y: int, *segments: Segment, x: int = 0) -> list[Write]:
+    return [Write(y, x, segments)]
 
 
 TEN = Segment("", "0123456789")
@@ -334,94 +347,73 @@ FULL = Segment("", "x" * WIDTH)
     ("before", "after", "written"),
     [
         ([TEN], [TEN], ""),
-        ([TEN], [Segment("1", TEN.text)], f"\x1b[1;1H\x1b[1m{TEN.text}\x1b[1;1H\x1b[m"),
+        ([TEN], [Segment("1", TEN.text)], f"\x1b[1;1H\x1b[1m{TEN.text}\x1b[m"),
         # One letter; two that are near each other; two that are far apart.
-        ([TEN], [Segment("", "0123x56789")], "\x1b[1;5Hx\x1b[1;1H"),
-        ([TEN], [Segment("", "0x2x456789")], "\x1b[1;2Hx2x\x1b[1;1H"),
-        ([TEN], [Segment("", "x1234567x9")], "\x1b[1;1Hx\x1b[7Cx\x1b[1;1H"),
+        ([TEN], [Segment("", "0123x56789")], "\x1b[1;5Hx"),
+        ([TEN], [Segment("", "0x2x456789")], "\x1b[1;2Hx2x"),
+        ([TEN], [Segment("", "x1234567x9")], "\x1b[1;1Hx\x1b[7Cx"),
         # Blanks look the same in every colour of letters.
         ([Segment(ON, "   ")], [Segment(STYLE, "   ")], ""),
         ([Segment("", "   ")], [Segment("1;3;31", "   ")], ""),
         ([Segment(ON, "    ")], [Segment(STYLE, "  "), Segment(STYLE, "ab")],
-         f"\x1b[1;3H\x1b[{STYLE}mab\x1b[1;1H\x1b[m"),
+         f"\x1b[1;3H\x1b[{STYLE}mab\x1b[m"),
         # But not with a line, reversed, or of another background; nor as a link.
-        ([TEN], [TEN, Segment("4", " " * 20)], f"\x1b[1;11H\x1b[4m{' ' * 20}\x1b[1;1H\x1b[m"),
-        ([TEN], [TEN, Segment("7", " ")], "\x1b[1;11H\x1b[7m \x1b[1;1H\x1b[m"),
-        ([TEN], [TEN, Segment("41", " ")], "\x1b[1;11H\x1b[41m \x1b[1;1H\x1b[m"),
+        ([TEN], [TEN, Segment("4", " " * 20)], f"\x1b[1;11H\x1b[4m{' ' * 20}\x1b[m"),
+        ([TEN], [TEN, Segment("7", " ")], "\x1b[1;11H\x1b[7m \x1b[m"),
+        ([TEN], [TEN, Segment("41", " ")], "\x1b[1;11H\x1b[41m \x1b[m"),
         ([TEN], [TEN, Segment("", " ", "u:a")],
-         "\x1b[1;11H\x1b]8;;u:a\x1b\\ \x1b[1;1H\x1b]8;;\x1b\\"),
+         "\x1b[1;11H\x1b]8;;u:a\x1b\\ \x1b]8;;\x1b\\"),
         # Erased to the end of the line, or a stretch, or written where that is shorter.
         ([FULL], [Segment("31", "y" + " " * (WIDTH - 1))],
-         "\x1b[1;2H\x1b[K\x1b[1;1H\x1b[31my\x1b[1;1H\x1b[m"),
-        ([FULL], [Segment("", " " * 20)], "\x1b[1;1H\x1b[20X\x1b[1;1H"),
-        ([FULL], [Segment("", " " * 9)], f"\x1b[1;1H{' ' * 9}\x1b[1;1H"),
+         "\x1b[1;2H\x1b[K\x1b[1;1H\x1b[31my\x1b[m"),
+        ([FULL], [Segment("", " " * 20)], "\x1b[1;1H\x1b[20X"),
+        ([FULL], [Segment("", " " * 9)], f"\x1b[1;1H{' ' * 9}"),
         # Two letters of one colour, far apart, are written together.
         ([FULL], [Segment(STYLE, "y"), Segment("31", "z" * 20), Segment(STYLE, "y")],
-         f"\x1b[1;2H\x1b[31m{'z' * 20}\x1b[1;1H\x1b[{STYLE}my\x1b[20Cy\x1b[1;1H\x1b[m"),
+         f"\x1b[1;2H\x1b[31m{'z' * 20}\x1b[1;1H\x1b[{STYLE}my\x1b[20Cy\x1b[m"),
         # After the last column nothing is reckoned from where the cursor is.
         ([FULL], [Segment("31", "y"), Segment("", FULL.text[2:]), Segment("31", "y")],
-         "\x1b[1;1H\x1b[31my\x1b[28Cy\x1b[1;1H\x1b[m"),
+         "\x1b[1;1H\x1b[31my\x1b[28Cy\x1b[m"),
     ],
 )  # fmt: skip
 def test_writes_what_changed(before: list[Segment], after: list[Segment], written: str) -> None:
-    assert settled(row(0, *before)).feed(row(0, *after), WIDTH, HEIGHT) == written
+    assert shown(settled(row(0, *before)), row(0, *after)) == written
 
 
 def test_without_the_background_only_default_blanks_are_erased() -> None:
     screen = row(0, Segment("", "x" * WIDTH))
     coloured, default = Segment("44", " " * WIDTH), Segment("", " " * WIDTH)
-    kept = settled(screen, erases=False).feed(row(0, coloured), WIDTH, HEIGHT)
-    assert kept == f"\x1b[1;1H\x1b[44m{' ' * WIDTH}\x1b[1;1H\x1b[m"
-    assert "\x1b[K" in settled(screen, erases=True).feed(row(0, coloured), WIDTH, HEIGHT)
-    assert "\x1b[K" in settled(screen, erases=False).feed(row(0, default), WIDTH, HEIGHT)
+    kept = shown(settled(screen, erases=False), row(0, coloured))
+    assert kept == f"\x1b[1;1H\x1b[44m{' ' * WIDTH}\x1b[m"
+    assert "\x1b[K" in shown(settled(screen, erases=True), row(0, coloured))
+    assert "\x1b[K" in shown(settled(screen, erases=False), row(0, default))
 
 
-def test_only_the_cursor_moves() -> None:
+def test_what_was_drawn_by_another_program_is_written_again() -> None:
     writer = settled(row(0, TEN))
-    assert writer.feed(frame([], WIDTH, HEIGHT, (2, 3)), WIDTH, HEIGHT) == "\x1b[3;4H"
-    assert writer.feed("\x1b[3;4H", WIDTH, HEIGHT) == ""
-
-
-@pytest.mark.parametrize("data", HARMLESS)
-def test_what_touches_no_cell_is_passed_on_and_nothing_is_forgotten(data: str) -> None:
-    writer = settled(row(0, TEN))
-    assert writer.feed(data, WIDTH, HEIGHT) == data
-    assert writer.feed(row(0, TEN), WIDTH, HEIGHT) == ""
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        *PAINTING, "text", "\x1b[K", "\x1b]8;;https://open.example/\x1b\\", "\x1b[?3h", "\x1b[?6h",
-        "\x1b[1;1Ha", "\x1b[1;1H\x1b[31ma\x1b[1;1H", "\x1b[1;1Ha\tb\x1b[1;1H",
-        "\x1b[1;1H\x1b[4:3ma\x1b[0m\x1b[1;1H", "\x1b[1;1H\x1b[38;7mx\x1b[0m\x1b[1;1H",
-        "\x1b[1;1Ha\nb\x1b[1;1H", "\x1b[5;1H\n\x1b[1;1H", f"\x1b[1;1H{'x' * 31}\x1b[1;1H",
-        "\x1b[1;1H\x1b]8;;u\x07x\x1b]8;;\x1b\\\x1b[1;1H", "\x1b]1337;File=:x\x07",
-    ],
-)  # fmt: skip
-def test_what_cannot_be_followed_is_passed_on_and_everything_forgotten(data: str) -> None:
-    writer = settled(row(0, TEN))
-    assert writer.feed(data, WIDTH, HEIGHT) == data
-    assert writer.feed(row(0, TEN), WIDTH, HEIGHT) == CLOSED + row(0, TEN)
+    assert shown(writer, row(0, TEN)) == ""
+    writer.forget()
+    assert shown(writer, row(0, TEN)) == f"{CLOSED}\x1b[1;1H{TEN.text}"
 
 
 def test_another_size_is_another_screen() -> None:
     writer = settled(row(0, TEN))
-    assert TEN.text in writer.feed(row(0, TEN), WIDTH + 1, HEIGHT)
-    assert writer.feed(row(0, TEN), WIDTH + 1, HEIGHT) == ""
-    assert TEN.text in writer.feed(row(0, TEN), WIDTH, HEIGHT)
+    assert TEN.text in shown(writer, row(0, TEN), WIDTH + 1)
+    assert shown(writer, row(0, TEN), WIDTH + 1) == ""
+    assert TEN.text in shown(writer, row(0, TEN))
 
 
-def test_a_screen_without_a_size_gets_everything() -> None:
+def test_what_lies_outside_of_the_screen_is_cut() -> None:
     writer = ScreenWriter()
-    assert writer.feed(row(0, TEN), 0, 0) == row(0, TEN)
-    assert writer.feed(row(0, TEN), 0, 0) == row(0, TEN)
+    far = [(HEIGHT, 0, [TEN.rich]), (0, WIDTH, [TEN.rich]), (0, WIDTH - 2, [TEN.rich])]
+    assert writer.difference(far, WIDTH, HEIGHT) == f"{CLOSED}\x1b[1;{WIDTH - 1}H01"
+    assert ScreenWriter().difference(far, 0, 0) == ""
 
 
 def test_nothing_is_left_in_force() -> None:
     writer = settled()
     linked = Segment("1;31", "link", "https://a.example/")
-    out = writer.feed(row(0, linked) + row(1, TEN), WIDTH, HEIGHT)
+    out = shown(writer, row(0, linked) + row(1, TEN))
     judge = Terminal(WIDTH, HEIGHT)
     judge.feed(out)
     assert judge.pen == Cell()
@@ -431,61 +423,51 @@ def test_nothing_is_left_in_force() -> None:
 def test_a_row_with_wide_characters_is_written_as_it_comes() -> None:
     writer = settled(row(0, TEN))
     wide = row(0, Segment("31", "漢字"), Segment("", "a"))
-    assert writer.feed(wide, WIDTH, HEIGHT) == wide
-    assert writer.feed(wide, WIDTH, HEIGHT) == wide  # nothing is known of that row
-    assert writer.feed(row(0, TEN), WIDTH, HEIGHT) == row(0, TEN)
-    assert writer.feed(row(0, TEN), WIDTH, HEIGHT) == ""
+    written = "\x1b[1;1H\x1b[31m漢字\x1b[ma"
+    assert shown(writer, wide) == written
+    assert shown(writer, wide) == written  # nothing is known of that row
+    assert shown(writer, row(0, TEN)) == f"\x1b[1;1H{TEN.text}"
+    assert shown(writer, row(0, TEN)) == ""
     # What that row is otherwise is still unknown, so nothing is erased beside it.
-    blanks = row(0, Segment("", " " * 18), x=10)
-    assert writer.feed(blanks, WIDTH, HEIGHT) == blanks
+    assert shown(writer, row(0, Segment("", " " * 18), x=10)) == f"\x1b[1;11H{' ' * 18}"
 
 
 def test_a_mark_finds_its_letter_across_styles() -> None:
     accented = row(0, Segment("31", "e"), Segment("1", "\u0301tude"))
     judge = Terminal(WIDTH, HEIGHT)
-    judge.feed(settled(row(0, TEN)).feed(accented, WIDTH, HEIGHT))
+    judge.feed(shown(settled(row(0, TEN)), accented))
     assert judge.rows[0][0] == Cell("e\u0301", fore="31")
     assert judge.lines[0] == "e\u0301tude"
-
-
-def test_attributes_are_never_reckoned_from_a_reset_within() -> None:
-    one, other = row(0, Segment("31;0;1", "abc")), row(0, Segment("1", "abc"))
-    assert settled(one).feed(other, WIDTH, HEIGHT) == ""
-    # A nought within a colour is none.
-    red = row(0, Segment("4;38;5;0", "   "))
-    written = settled(row(0, Segment("", "   "))).feed(red, WIDTH, HEIGHT)
-    assert written == "\x1b[1;1H\x1b[4;38;5;0m   \x1b[1;1H\x1b[m"
 
 
 def test_a_list_that_scrolls_costs_a_fraction() -> None:
     names = [f"paper {n:3} on retrieval" for n in range(60)]
 
-    def screen(top: int) -> str:
+    def screen(top: int) -> list[Write]:
         look = (Segment("1;32;40", "▌"), Segment("37;40", f"{names[top]:<29}"))
         rest = [
             Write(y, 0, (Segment("37;40", f" {names[top + y]:<29}"),)) for y in range(1, HEIGHT)
         ]
-        return frame([Write(0, 0, look), *rest], WIDTH, HEIGHT)
+        return [Write(0, 0, look), *rest]
 
     writer = settled(screen(0))
-    raw = short = 0
+    whole = short = 0
     for top in range(1, 50):
-        raw += len(screen(top))
-        short += len(writer.feed(screen(top), WIDTH, HEIGHT))
-    assert short < 0.25 * raw
+        whole += len(raw(pieces(screen(top), WIDTH, HEIGHT)))
+        short += len(shown(writer, screen(top)))
+    assert short < 0.25 * whole
 
 
 # A real terminal --------------------------------------------------------------------------------
 
 STORY = [
-    frame([Write(y, 0, (Segment("37;44", f" row {y} ".ljust(WIDTH)),)) for y in range(HEIGHT)],
-          WIDTH, HEIGHT),
+    [Write(y, 0, (Segment("37;44", f" row {y} ".ljust(WIDTH)),)) for y in range(HEIGHT)],
     row(1, Segment("37;44", " "), Segment("1;97;44", "bold"), Segment("37;44", " " * 25)),
     row(2, Segment("37;44", "漢字 wide "), Segment("7;37;44", "reverse   "), Segment("44", "  ")),
     row(2, Segment("37;44", " " * 14), x=3),
     row(3, Segment("4;36;44", "under a link  ", "https://a.example/"), Segment("44", " " * 16)),
     row(4, Segment("37;44", "e\u0301tude"), Segment("44", " " * 24)),
-    frame([Write(y, 0, (Segment("44", " " * WIDTH),)) for y in (0, 4)], WIDTH, HEIGHT),
+    [Write(y, 0, (Segment("44", " " * WIDTH),)) for y in (0, 4)],
     row(0, Segment("38;2;1;2;3;48;2;4;5;6", "edge"), x=WIDTH - 4),
 ]  # fmt: skip
 
@@ -550,13 +532,14 @@ def tmux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tmux]:
 @pytest.mark.parametrize("count", range(1, len(STORY) + 1))
 def test_shows_the_same_in_tmux(count: int, erases: bool, tmux: Tmux, tmp_path: Path) -> None:
     writer = ScreenWriter(erases=erases)
-    short = "".join(writer.feed(f, WIDTH, HEIGHT) for f in STORY[:count])
-    raw = tmux.show("".join(STORY[:count]), tmp_path)
-    assert tmux.show(short, tmp_path) == raw
+    short = "".join(shown(writer, writes) for writes in STORY[:count])
+    plain = "".join(raw(pieces(writes, WIDTH, HEIGHT)) for writes in STORY[:count])
+    there = tmux.show(plain, tmp_path)
+    assert tmux.show(short, tmp_path) == there
     assert tmux.screen.unknown == []
     # And the reference shows what tmux shows (links aside, which not every version passes on).
     judge = Terminal(WIDTH, HEIGHT)
-    judge.feed("\x1b[?7l" + "".join(STORY[:count]))
+    judge.feed("\x1b[?7l" + plain)
     assert [[c._replace(link="") for c in r] for r in judge.shown] == [
-        [c._replace(link="") for c in r] for r in raw
+        [c._replace(link="") for c in r] for r in there
     ]

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from bioretrieval_tui.terminal.processes import run_bounded
+from bioretrieval_tui.terminal.desktop import run_bounded
 
 LONG = 60.0
 

@@ -13,7 +13,7 @@ from snapshots import Snapshots
 
 from bioretrieval_tui.catalog import compiled
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.terminal import clipboard, opening
+from bioretrieval_tui.terminal import desktop
 
 _OUTSIDE = (
     "BROWSER", "COLORTERM", "DISPLAY", "FORCE_COLOR", "NO_COLOR", "SSH_CLIENT", "SSH_CONNECTION",
@@ -60,7 +60,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     found = Programs(tmp_path / "programs")
     monkeypatch.setenv("PATH", str(found.folder))
     # On a machine under load a shell may need more than the 200 ms that a reader may be kept.
-    for function in (clipboard.copy, opening.open_url):
+    for function in (desktop.copy, desktop.open_url):
         monkeypatch.setitem(function.__kwdefaults__, "budget", 30.0)
     return found
 

@@ -70,7 +70,7 @@ async def look(session: Session, query: str = "owls", most: str = "") -> None:
 async def look_again(session: Session, query: str) -> None:
     """Ask the same service for something else, while Found is shown."""
     await session.press("w")
-    dialog(session).fill("asked", query)
+    dialog(session).asked.put(query)
     dialog(session).query_one(Buttons).focus()
     await session.press("right", "enter")
 

@@ -41,7 +41,7 @@ async def test_the_dialog_begins_with_what_is_known(
         pane.go_to("mine")
         await session.press("w")
         shown = dialog(session)
-        assert (shown.text("asked"), shown.text("most"), shown.text("into")) == ("", "200", "mine")
+        assert (shown.asked.value, shown.most.value, shown.into.value) == ("", "200", "mine")
         assert "Fetch papers" in session.text
         check(session)
         await session.press("escape")
@@ -49,24 +49,24 @@ async def test_the_dialog_begins_with_what_is_known(
         # The app's own index takes nothing in: a name is made of the query.
         pane.go_to("catalogue")
         await session.press("w")
-        assert dialog(session).text("into") == ""
+        assert dialog(session).into.value == ""
         await session.type('sickle cell[mh] AND "hydroxy"')
-        assert dialog(session).text("into") == "sickle-cell-hydroxy"
+        assert dialog(session).into.value == "sickle-cell-hydroxy"
         assert "sickle-cell-hydroxy will be a new index" in session.text
         # A name of one's own stays.
         await session.press("down", "down", "down", "ctrl+u")
         await session.type("own")
         await session.press("up", "up", "up")
         await session.type(" more")
-        assert dialog(session).text("into") == "own"
+        assert dialog(session).into.value == "own"
 
 
 async def test_search_hands_its_query_on(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         await session.type("hard negatives")
         await session.press("escape", "w")
-        assert dialog(session).text("asked") == "hard negatives"
-        assert dialog(session).text("into") == "hard-negatives"
+        assert dialog(session).asked.value == "hard negatives"
+        assert dialog(session).into.value == "hard-negatives"
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ async def test_what_cannot_be_fetched_is_said_where_it_stands(
     async with running(make_app(small), NARROW, pane="indexes") as session:
         await session.press("w")
         for name, text in lines.items():
-            dialog(session).fill(name, text)
+            getattr(dialog(session), name).put(text)
             await session.settle()
         dialog(session).query_one(Buttons).focus()
         await session.press("enter")
         assert said in session.text
-        assert dialog(session).line(there).has_focus
+        assert getattr(dialog(session), there).has_focus
         assert session.app.jobs.current is None
 
 

@@ -25,8 +25,8 @@ async def test_a_day_is_asked_for(small: Catalogue, world: World) -> None:
     async with running(make_app(small), NARROW, pane="indexes") as session:
         await session.press("w")
         await session.type("owls")
-        dialog(session).fill("most", "1,000")
-        dialog(session).fill("since", "2026-06-29")
+        dialog(session).most.put("1,000")
+        dialog(session).since.put("2026-06-29")
         await session.press("down", "down", "down", "enter", "right", "enter")
         await over(session)
         # A hundred records came in on each day.
@@ -35,8 +35,8 @@ async def test_a_day_is_asked_for(small: Catalogue, world: World) -> None:
         # What was asked is what the next dialog begins with.
         await session.press("w")
         shown = dialog(session)
-        assert (shown.text("asked"), shown.text("since")) == ("owls", "2026-06-29")
-        assert (shown.text("most"), shown.text("into")) == ("1000", "owls")
+        assert (shown.asked.value, shown.since.value) == ("owls", "2026-06-29")
+        assert (shown.most.value, shown.into.value) == ("1000", "owls")
         check(session)
 
 
@@ -55,7 +55,7 @@ async def test_other_services(
         assert service in session.text
         await session.press("down")
         await session.type("owls")
-        dialog(session).fill("most", "3")
+        dialog(session).most.put("3")
         await session.press("down", "down", "down", "enter", "right", "enter")
         await over(session)
         papers = session.app.found.papers
@@ -91,7 +91,7 @@ async def test_what_a_service_sends_does_nothing_to_the_terminal(
     async with running(make_app(small), size, pane="indexes") as session:
         await session.press("w", "up", "right", "down")
         await session.type("owls")
-        dialog(session).fill("most", "1")
+        dialog(session).most.put("1")
         await session.press("down", "down", "down", "enter", "right", "enter")
         await over(session)
         assert len(session.app.found.papers) == 1

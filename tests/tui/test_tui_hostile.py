@@ -16,7 +16,7 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.terminal.clean import clean, safe_url
-from bioretrieval_tui.tui.dialogs.dialog import TextDialog
+from bioretrieval_tui.tui.dialogs.dialog import PageDialog
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.spans import paint
@@ -85,7 +85,7 @@ async def test_dialogs_and_the_status_line(small: Catalogue) -> None:
         check(session)
         session.app.show_text(HOSTILE, HOSTILE + "\nhttps://example.org/\x1b[31m", HOSTILE)
         await session.settle()
-        assert isinstance(session.app.screen, TextDialog)
+        assert isinstance(session.app.screen, PageDialog)
         assert "[bold]markup[/bold]" in session.text
         check(session)
         assert session.links() == set()  # an address with an escape in it is none

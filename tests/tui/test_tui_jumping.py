@@ -7,11 +7,11 @@ from string import ascii_lowercase
 import pytest
 from driving import Session, make_app, running
 
-from bioretrieval_tui.actions import ACTIONS
+from bioretrieval_tui.actions import ACTIONS, Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import SECTIONS
 from bioretrieval_tui.tui.app import PANE_OF_SECTION
-from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
+from bioretrieval_tui.tui.dialogs.dialog import PageDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.widgets.detail import Detail
@@ -206,7 +206,7 @@ async def test_the_palette_runs_an_action(small: Catalogue) -> None:
         await session.press("ctrl+p")
         await session.type("help")
         await session.press("enter")
-        assert isinstance(session.app.screen, HelpDialog)
+        assert isinstance(session.app.screen, PageDialog)
 
 
 async def test_the_palette_jumps_to_an_entry(small: Catalogue) -> None:
@@ -256,10 +256,11 @@ async def test_the_palette_offers_what_works_here(small: Catalogue) -> None:
             await session.press("ctrl+p")
             palette = session.app.screen
             assert isinstance(palette, Palette)
-            offered = {item.id for item in palette.items if not isinstance(item, str)}
+            offered = {item.id for item in palette.items if isinstance(item, Action)}
             scopes = session.app.pane.SCOPES
             assert offered == {a.id for a in ACTIONS if a.palette and a.scope in scopes}
-            assert {item for item in palette.items if isinstance(item, str)} == set(small.names)
+            entries = {item.id for item in palette.items if not isinstance(item, Action)}
+            assert entries == set(small.names)
             await session.press("escape")
 
 
@@ -292,7 +293,7 @@ async def test_help_opens_scrolls_and_closes(small: Catalogue) -> None:
             ("question_mark", "question_mark"), ("f1", "f1"),
         ):  # fmt: skip
             await session.press(opening)
-            assert isinstance(session.app.screen, HelpDialog)
+            assert isinstance(session.app.screen, PageDialog)
             assert "Keys: Papers" in session.text
             await session.press(closing)
             assert session.app.screen is session.app.screen_stack[0]

@@ -11,7 +11,7 @@ from fixed_catalogue import fixed_catalogue
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
-from bioretrieval_tui.tui.dialogs.dialog import EXPORT_FORMATS, ExportDialog, TextDialog
+from bioretrieval_tui.tui.dialogs.dialog import EXPORT_FORMATS, ExportDialog, PageDialog
 from bioretrieval_tui.tui.widgets.detail import Detail
 
 WIDE = (120, 30)
@@ -56,7 +56,7 @@ async def test_without_a_browser_the_address_is_shown_whole_and_copied(small: Ca
         app = make_app(catalogue, capabilities=OVER_SSH)
         async with running(app, size, pane="papers", recorded=True) as session:
             await session.press("o")
-            assert isinstance(session.app.screen, TextDialog)
+            assert isinstance(session.app.screen, PageDialog)
             assert session.copied() == [long.links[0].url]
             shown = "".join(row.strip("│ ") for row in session.rows)
             assert long.links[0].url in shown.replace(" ", "")
@@ -71,7 +71,7 @@ async def test_with_neither_browser_nor_clipboard_the_address_is_shown(
 ) -> None:
     async with running(make_app(small, capabilities=NOTHING), WIDE, pane="papers") as session:
         await session.press("o")
-        assert isinstance(session.app.screen, TextDialog)
+        assert isinstance(session.app.screen, PageDialog)
         assert "https://example.org/alpha" in session.text
         assert "copied" not in session.text
         assert "sent" not in session.text
@@ -85,7 +85,7 @@ async def test_a_browser_that_fails_is_none(
     async with running(make_app(small), WIDE, pane="papers") as session:
         await session.press("o")
         assert programs.calls == ["surf https://example.org/alpha"]
-        assert isinstance(session.app.screen, TextDialog)
+        assert isinstance(session.app.screen, PageDialog)
 
 
 async def test_what_is_no_address_is_never_opened_nor_copied(
@@ -134,7 +134,7 @@ async def test_where_no_clipboard_is_the_text_is_shown(
 ) -> None:
     async with running(make_app(small, capabilities=NOTHING), WIDE, pane="papers") as session:
         await session.press("y")
-        assert isinstance(session.app.screen, TextDialog)
+        assert isinstance(session.app.screen, PageDialog)
         assert "https://example.org/alpha" in session.text
         assert "select the text by hand" in session.text
         await session.press("q")

@@ -15,7 +15,7 @@ from textual import events
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.tui.dialogs.file_dialogs import AddDialog
+from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 from bioretrieval_tui.tui.folders import FolderEntry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.index_session import model_choices, suggested_name
 from bioretrieval_tui.tui.widgets import picker
@@ -208,7 +208,7 @@ async def test_a_model_whose_recipe_can_run_is_chosen(scripted: Desk, data: Path
 async def test_adding_asks_for_files_only(small: Catalogue, scripted: Desk, data: Path) -> None:
     async with running(make_app(small), NARROW, pane="indexes") as session:
         await session.press("a")
-        assert isinstance(session.app.screen, AddDialog)
+        assert isinstance(session.app.screen, FilesDialog)
         assert "Add files to mine" in session.text
         await session.type("zot")
         await session.press("enter")  # the only one that has this in its name

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.table import NoRows, TableColumn, VirtualTable
+from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 
 COLUMNS = (
     TableColumn("name", "Name", 12, 2, priority=0),
@@ -108,7 +108,7 @@ async def test_the_cursor_stays_within_the_rows_and_on_the_screen() -> None:
             assert table.top <= table.cursor < table.top + table.page
         table.show(Counted(3), 10)
         assert (table.cursor, table.top) == (2, 0)
-        table.show(NoRows())
+        table.show(Counted(0))
         table.move_to(4)
         assert (table.cursor, table.top) == (0, 0)
         assert "Nothing here." in "\n".join(await drawn(pilot))
@@ -233,21 +233,21 @@ async def test_a_page_scrolls_within_its_bounds() -> None:
     async with on_bench(page, (40, 10)) as pilot:
         page.show(numbered(30))
         assert "↓ 21 more lines" in (await drawn(pilot))[-1]
-        page.scroll_by(-5)
+        page.scroll_rows(-5)
         assert page.top == 0
-        page.scroll_by(7)
+        page.scroll_rows(7)
         assert page.top == 7
-        page.scroll_by(1_000_000)
+        page.scroll_rows(1_000_000)
         assert page.top == 20
         shown = await drawn(pilot)
         assert "line 20" in shown[0]
         assert "line 29" in shown[-1]
         page.show(numbered(3))
         assert page.top == 0
-        page.scroll_by(1)
+        page.scroll_rows(1)
         assert page.top == 0
         page.show([])
-        page.scroll_by(1)
+        page.scroll_rows(1)
         assert "".join(await drawn(pilot)).strip() == ""
 
 
@@ -255,7 +255,7 @@ async def test_a_page_keeps_its_place_when_told_to() -> None:
     page = Detail()
     async with on_bench(page, (40, 10)) as pilot:
         page.show(numbered(30))
-        page.scroll_by(12)
+        page.scroll_rows(12)
         page.show(numbered(31), keep_place=True)
         assert page.top == 12
         page.show(numbered(15), keep_place=True)
@@ -300,7 +300,7 @@ async def test_a_page_is_no_wider_than_prose_may_be() -> None:
 
 async def test_scrolling_before_the_first_paint_goes_nowhere() -> None:
     page = Detail()
-    page.scroll_by(5)
+    page.scroll_rows(5)
     assert page.top == 0
 
 

@@ -204,7 +204,7 @@ def indexes() -> Iterator[Row]:
 def terminal() -> Iterator[Row]:
     """Check what the terminal can do, where a copy goes, and where a page opens."""
     from bioretrieval_tui.terminal.capabilities import here
-    from bioretrieval_tui.terminal.clipboard import Route, likely_route
+    from bioretrieval_tui.terminal.desktop import Route, likely_route
 
     # In `doctor | less` the terminal is still the one behind stderr or stdin.
     streams = [s for s in (sys.stdout, sys.stderr, sys.stdin) if s is not None and s.isatty()]

@@ -6,14 +6,13 @@ is not queried: it may not reply, and start-up must not wait.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TextIO
-
-from bioretrieval_tui.terminal.links import links_wanted
 
 
 class ColourDepth(IntEnum):
@@ -23,10 +22,6 @@ class ColourDepth(IntEnum):
     ANSI = 16
     PALETTE = 256
     TRUE = 1 << 24
-
-    @property
-    def label(self) -> str:
-        return {0: "none", 16: "16", 256: "256"}.get(self.value, "truecolor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +57,13 @@ class Capabilities:
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Name and value of each capability, for `doctor`."""
         inside = [name for name, yes in (("tmux", self.tmux), ("screen", self.screen)) if yes]
+        depths = {0: "none", 16: "16", 256: "256"}
         where = "over SSH" if self.ssh else "local desktop" if self.desktop else "local, no desktop"
         return (
             ("terminal", self.term or "TERM is not set"),
             ("interactive", "yes" if self.interactive else "no"),
             ("size", "unknown" if self.size is None else f"{self.size[0]}x{self.size[1]}"),
-            ("colours", self.colours.label),
+            ("colours", depths.get(self.colours, "truecolor")),
             ("unicode", "yes" if self.unicode else "no"),
             ("links", "yes" if self.links else "no"),
             ("inside", ", ".join(inside) or "neither tmux nor screen"),
@@ -103,7 +99,7 @@ def detect(
         interactive=isatty,
         colours=_colours(env, isatty, term, platform),
         unicode=_unicode(env, encoding),
-        links=links_wanted(isatty, env),
+        links=_links(env, isatty, term),
         size=size if size is not None and min(size) > 0 else None,
         platform=platform,
         wsl=wsl,
@@ -115,19 +111,18 @@ def detect(
     )
 
 
-def here(stream: TextIO | None = None, env: Mapping[str, str] | None = None) -> Capabilities:
+def here(stream: TextIO | None = None, env: Mapping[str, str] = os.environ) -> Capabilities:
     """The capabilities of this process with the output `stream` (default: stdout)."""
     stream = sys.stdout if stream is None else stream
     size: tuple[int, int] | None = None
     isatty = False
-    try:
+    # A stream that is closed, replaced or no file is not a terminal.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         isatty = stream.isatty()
         if isatty:
             size = tuple(os.get_terminal_size(stream.fileno()))  # type: ignore[assignment]
-    except (OSError, ValueError, AttributeError):  # closed, replaced or not a file: not a terminal
-        size = None
     return detect(
-        os.environ if env is None else env,
+        env,
         isatty=isatty,
         size=size,
         release=os.uname().release if hasattr(os, "uname") else "",
@@ -135,12 +130,6 @@ def here(stream: TextIO | None = None, env: Mapping[str, str] | None = None) -> 
     )
 
 
-_FORCED = {
-    "0": ColourDepth.NONE,
-    "false": ColourDepth.NONE,
-    "2": ColourDepth.PALETTE,
-    "3": ColourDepth.TRUE,
-}
 _TRUE_TERMS = ("alacritty", "contour", "foot", "ghostty", "kitty", "wezterm", "rio")
 
 
@@ -152,8 +141,10 @@ def _colours(env: Mapping[str, str], isatty: bool, term: str, platform: str) -> 
     forced = env.get("FORCE_COLOR")
     if forced is None:
         return found
-    wanted = _FORCED.get(forced.strip().lower(), ColourDepth.ANSI)
-    return ColourDepth.NONE if wanted is ColourDepth.NONE else max(found, wanted)
+    if (forced := forced.strip().lower()) in {"0", "false"}:
+        return ColourDepth.NONE
+    least = {"2": ColourDepth.PALETTE, "3": ColourDepth.TRUE}.get(forced, ColourDepth.ANSI)
+    return max(found, least)
 
 
 def _colours_of_terminal(env: Mapping[str, str], term: str, platform: str) -> ColourDepth:
@@ -165,13 +156,24 @@ def _colours_of_terminal(env: Mapping[str, str], term: str, platform: str) -> Co
         return ColourDepth.TRUE
     if term.endswith("256color"):
         return ColourDepth.PALETTE
-    if not term:
-        return ColourDepth.ANSI if platform == "win32" else ColourDepth.NONE
-    return ColourDepth.ANSI
+    return ColourDepth.ANSI if term or platform == "win32" else ColourDepth.NONE
 
 
 def _unicode(env: Mapping[str, str], encoding: str) -> bool:
     """The first locale variable that is set decides, as in the C library, else the stream."""
-    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG")
-    name = locale or encoding
+    name = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or encoding
     return name.lower().replace("-", "").partition("@")[0].endswith("utf8")
+
+
+def _links(env: Mapping[str, str], isatty: bool, term: str) -> bool:
+    """Whether OSC 8 links may be written: not into a pipe, a CI log or a terminal without them.
+
+    `FORCE_HYPERLINK` decides if set (0: never, otherwise always). NO_COLOR does not affect links.
+    """
+    if forced := env.get("FORCE_HYPERLINK"):
+        return forced.strip().lower() not in {"0", "false", "no"}
+    if not isatty or env.get("CI"):
+        return False
+    # The Linux console has no mouse; its older versions print the URL. Windows sets no TERM;
+    # Windows Terminal sets WT_SESSION.
+    return term not in {"", "dumb", "linux", "unknown"} or bool(env.get("WT_SESSION"))

@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.console import RenderableType
+from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
@@ -28,7 +30,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
 from bioretrieval_tui.tui.bindings import OrderedKeys, bindings
-from bioretrieval_tui.tui.driver import CompactDriver
+from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
@@ -38,14 +40,13 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
-    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
+    from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
-    from bioretrieval_tui.terminal.clipboard import CopyResult
-    from bioretrieval_tui.tui.dialogs.fetch_dialogs import Wish
+    from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
 
@@ -484,13 +485,13 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         request = before or FetchRequest("pubmed", query, most=USUAL, index=index or None)
         self.push_screen(FetchDialog(self._index_names(), request), self._wished)
 
-    def _wished(self, wish: Wish | None) -> None:
-        from bioretrieval_tui.backend.protocol import FetchJob
+    def _wished(self, wish: FetchJob | FetchRequest | None) -> None:
+        from bioretrieval_tui.online.spool import FetchRequest
 
-        if wish is not None and wish.preview:
-            self.run_worker(self._preview(wish.request))
+        if isinstance(wish, FetchRequest):
+            self.run_worker(self._preview(wish))
         elif wish is not None:
-            self.begin_job(FetchJob(wish.request))
+            self.begin_job(wish)
 
     async def _preview(self, request: FetchRequest) -> None:
         from bioretrieval_tui.tui.panes.found import FoundPane
@@ -579,6 +580,13 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         except BioRetrievalError as error:
             self.say(error.line(), "error")
 
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Send the cells that an update changes, where Textual would send whole widgets."""
+        driver = self._driver
+        if isinstance(driver, CompactDriver) and isinstance(renderable, CompositorUpdate):
+            renderable = CompactUpdate(renderable, driver)
+        super()._display(screen, renderable)
+
     def action_redraw(self) -> None:
         """Draw everything again, in case another program wrote on the screen."""
         if isinstance(self._driver, CompactDriver):
@@ -602,7 +610,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         """Open an address in the user's browser; if that is not possible, show it and copy it."""
 
         def work() -> None:
-            from bioretrieval_tui.terminal.opening import open_url
+            from bioretrieval_tui.terminal.desktop import open_url
 
             result = open_url(url, self.capabilities)
             if result.action == "show":
@@ -629,7 +637,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def _copy(self, text: str) -> CopyResult:
         """Copy, from a thread: a clipboard may take 0.2 seconds to refuse."""
-        from bioretrieval_tui.terminal.clipboard import copy
+        from bioretrieval_tui.terminal.desktop import copy
 
         def write(data: str) -> None:
             if self._driver is not None:
@@ -641,9 +649,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """Show raw text that a mouse can select, in a dialog."""
-        from bioretrieval_tui.tui.dialogs.dialog import TextDialog
+        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, text_lines
 
-        self.push_screen(TextDialog(title, text, note))
+        self.push_screen(PageDialog(text_lines(title, text, note), fitted=True))
 
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the extension sets the format."""
@@ -666,10 +674,10 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     # Dialogs -----------------------------------------------------------------------------
 
     def action_help(self) -> None:
-        from bioretrieval_tui.tui.dialogs.dialog import HelpDialog
+        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
 
-        pane = self.pane
-        self.push_screen(HelpDialog(pane.heading, (*pane.SCOPES, *pane.MORE_SCOPES)))
+        scopes = (*self.pane.SCOPES, *self.pane.MORE_SCOPES)
+        self.push_screen(PageDialog(help_lines(self.pane.heading, scopes)))
 
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette

@@ -5,54 +5,71 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-from collections.abc import Mapping
-from threading import RLock
+from collections.abc import Iterator, Mapping
+
+from rich.color import ColorSystem
+from rich.console import Console
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.drivers.linux_driver import LinuxDriver
+from textual.strip import Strip
 
 from bioretrieval_tui.terminal.output import ScreenWriter
 
-# Worker threads (the clipboard) and signal handlers write too, and the writer has state.
-_lock = RLock()
 
-if sys.platform == "win32":
-    CompactDriver = None
-else:
-    from textual.drivers.linux_driver import LinuxDriver
+class CompactDriver(LinuxDriver):
+    """Shows what `LinuxDriver` shows, in fewer bytes."""
 
-    class CompactDriver(LinuxDriver):
-        """Shows what `LinuxDriver` shows, in fewer bytes."""
+    writer: ScreenWriter | None = None
 
-        _writer: ScreenWriter | None = None
+    def start_application_mode(self) -> None:
+        """Take the terminal, and give it back when the process is asked to end."""
+        self.redraw()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        # Not SIGHUP: the terminal is gone then.
+        code = 128 + signal.SIGTERM
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGTERM, lambda: self._app.exit(return_code=code)
+        )
 
-        def start_application_mode(self) -> None:
-            """Take the terminal, and give it back when the process is asked to end."""
-            super().start_application_mode()  # type: ignore[no-untyped-call]
-            # Not SIGHUP: the terminal is gone then.
-            code = 128 + signal.SIGTERM
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGTERM, lambda: self._app.exit(return_code=code)
-            )
+    def redraw(self) -> None:
+        """Write the next frame completely: something else may have drawn on the screen."""
+        if self.writer:
+            self.writer.forget()
 
-        def write(self, data: str) -> None:
-            """Queue the difference that `data` makes for the terminal."""
-            with _lock:
-                if self._writer is None:
-                    # Made here because LinuxDriver may write before its constructor returns.
-                    self._writer = ScreenWriter(erases=_erases(os.environ))
-                try:
-                    size = os.get_terminal_size(self.fileno)
-                except OSError:
-                    self.redraw()
-                else:
-                    data = self._writer.feed(data, size.columns, size.lines)
-                if data:
-                    super().write(data)
+    def difference(self, update: CompositorUpdate, console: Console) -> str:
+        """The bytes that an update of the screen makes necessary."""
+        if self.writer is None:
+            colours = console._color_system or ColorSystem.TRUECOLOR
+            self.writer = ScreenWriter(erases=_erases(os.environ), colours=colours)
+        size = self._app.size
+        return self.writer.difference(_pieces(update), size.width, size.height)
 
-        def redraw(self) -> None:
-            """Write the next frame completely: something else may have drawn on the screen."""
-            with _lock:
-                if self._writer:
-                    self._writer.forget()
+
+class CompactUpdate(CompositorUpdate):
+    """An update of the screen, as the changed cells only."""
+
+    def __init__(self, update: CompositorUpdate, driver: CompactDriver) -> None:
+        self.update = update
+        self.driver = driver
+
+    def render_segments(self, console: Console) -> str:
+        return self.driver.difference(self.update, console)
+
+
+def _pieces(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
+    """Row, column and content of the strips of an update."""
+    if isinstance(update, ChopsUpdate):
+        for y, first, last in update.spans:
+            ends = update.chop_ends[y]
+            for end, (x, strip) in zip(ends, update.chops[y].items(), strict=False):
+                if strip is not None and x <= last and end > first:
+                    yield y, x, strip
+    elif isinstance(update, LayoutUpdate):
+        for y, strips in enumerate(update.strips, update.region.y):
+            x = update.region.x
+            for strip in strips:
+                yield y, x, strip
+                x += strip.cell_length
 
 
 def _erases(env: Mapping[str, str]) -> bool:

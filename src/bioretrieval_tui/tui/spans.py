@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from string import ascii_lowercase
 
 from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Text, is_empty, plain
@@ -35,40 +35,37 @@ class PaintedPage:
     jumps_at: int = 0
 
 
-@dataclass(slots=True)
-class _Painting:
-    lines: list[Line] = field(default_factory=list)
-    links: list[tuple[str, str]] = field(default_factory=list)
-    jumps: list[str] = field(default_factory=list)
-    links_at: int = 0
-    jumps_at: int = 0
-
-
 def paint(page: Page) -> PaintedPage:
     """The page as lines; the first 26 links and jumps get letters."""
-    made = _Painting()
-    made.lines.append(line(Span(page.title, f"{page.kind}.strong" if page.kind else "strong")))
+    lines = [line(Span(page.title, f"{page.kind}.strong" if page.kind else "strong"))]
     byline = [Span("  ".join(map(plain, page.byline)), "dim")] if page.byline else []
     byline += [Span(f"  {badge}" if byline else badge, "warn") for badge in page.badges]
     if byline:
-        made.lines.append(line(*byline))
+        lines.append(line(*byline))
     if page.summary:
-        made.lines += [line(), line(*spans(page.summary))]
-    lead = len(made.lines)
+        lines += [line(), line(*spans(page.summary))]
+    lead = len(lines)
+    links: list[tuple[str, str]] = []
+    jumps: list[str] = []
+    places = {"links": 0, "jumps": 0}
     sections = [section for section in page.sections if not is_empty(section)]
     for number, section in enumerate(sections):
-        made.lines.append(line())
+        lines.append(line())
         # Facts right below the summary need no heading.
         if section.title and not (number == 0 and isinstance(section, Group)):
-            made.lines.append(line(Span(section.title, "header")))
-        if isinstance(section, Group):
-            _group(made, section)
-        elif isinstance(section, Prose):
-            made.lines += _prose(section)
+            lines.append(line(Span(section.title, "header")))
+        if isinstance(section, Prose):
+            lines += _prose(section)
+        elif isinstance(section, Sheet):
+            lines += _sheet(section)
+        elif section.holds == "facts":
+            for item in section.facts:
+                lines += fact_lines(item)
         else:
-            made.lines += _sheet(section)
+            places[section.holds] = len(lines)
+            lines += _targets(section, links, jumps)
     return PaintedPage(
-        tuple(made.lines), tuple(made.links), tuple(made.jumps), lead, made.links_at, made.jumps_at
+        tuple(lines), tuple(links), tuple(jumps), lead, places["links"], places["jumps"]
     )
 
 
@@ -85,29 +82,21 @@ def spans(parts: Text) -> Iterator[Span]:
             yield Span(part.text, _ROLES.get(part.role, part.role))
 
 
-def _group(made: _Painting, group: Group) -> None:
-    if group.holds == "facts":
-        for item in group.facts:
-            made.lines += fact_lines(item)
-        return
-    links = group.holds == "links"
-    if links:
-        made.links_at = len(made.lines)
-    else:
-        made.jumps_at = len(made.lines)
+def _targets(group: Group, links: list[tuple[str, str]], jumps: list[str]) -> Iterator[Line]:
+    """The lines of a group of links or jumps, with the letters that lead there."""
+    of_links = group.holds == "links"
     for item in group.facts:
         for value in item.values:
-            letter = ascii_lowercase[len(made.links if links else made.jumps) :][:1]
+            letter = ascii_lowercase[len(links if of_links else jumps) :][:1]
             label = f"{letter or ' '} {item.label}"
-            target = next(
-                (found for part in value if (found := part.url if links else part.jump)), ""
-            )
-            if letter and target and links:
-                made.links.append((item.label, target))
+            found = (part.url if of_links else part.jump for part in value)
+            target = next(filter(None, found), "")
+            if letter and target and of_links:
+                links.append((item.label, target))
             elif letter and target:
-                made.jumps.append(target)
-            lead = (Span(f"{label}  ", "dim"),) if links else _label(label)
-            made.lines.append(line(*lead, *spans(value), hang=4 if links else LABEL))
+                jumps.append(target)
+            lead = (Span(f"{label}  ", "dim"),) if of_links else _label(label)
+            yield line(*lead, *spans(value), hang=4 if of_links else LABEL)
 
 
 def fact_lines(item: Fact) -> Iterator[Line]:
@@ -169,11 +158,8 @@ def _sheet(sheet: Sheet) -> Iterator[Line]:
         yield line(*parts, hang=8)
 
 
-# Inline Markdown -----------------------------------------------------------------------------
-#
 # Links, bare addresses, code and emphasis in summaries and notes. An address becomes a span with a
 # `url`, which is an OSC 8 link on the terminal; all else stays as written.
-
 _INLINE = re.compile(
     r"\[(?P<label>[^\]\n]{1,300})\]\((?P<target>https?://[^\s()<>]{1,2000}(?:\([^\s()<>]*\))?)\)"
     r"|<(?P<auto>https?://[^\s<>]{1,2000})>"
@@ -181,44 +167,36 @@ _INLINE = re.compile(
     r"|`(?P<code>[^`\n]{1,500})`"
     r"|\*\*(?P<strong>[^*\s](?:[^*\n]{0,500}[^*\s])?)\*\*"
 )
-_BARE = re.compile(r"https?://[^\s<>\"'`\[\]{}]{1,2000}")
-_TRAILING = ".,;:!?)"
+_BARE = re.compile(r"(?P<bare>https?://[^\s<>\"'`\[\]{}]{1,2000})")
 
 
 def inline(text: str, role: str = "text") -> Iterator[Span]:
-    """The spans of one paragraph."""
-    at = 0
-    for match in _INLINE.finditer(text):
-        if match.start() > at:
-            yield Span(text[at : match.start()], role)
-        at = match.end()
-        if match["bare"]:
-            yield from _address(match["bare"], role)
-        elif address := match["target"] or match["auto"]:
-            yield Span(match["label"] or address, "link", address)
-        else:
-            yield Span(match["code"] or match["strong"], "strong")
-    if at < len(text):
-        yield Span(text[at:], role)
+    """The spans of a paragraph of inline Markdown."""
+    return _marked(text, role, _INLINE)
 
 
 def addresses(text: str, role: str = "text") -> Iterator[Span]:
     """The spans of plain text: addresses become links."""
+    return _marked(text, role, _BARE)
+
+
+def _marked(text: str, role: str, pattern: re.Pattern[str]) -> Iterator[Span]:
     at = 0
-    for match in _BARE.finditer(text):
+    for match in pattern.finditer(text):
         if match.start() > at:
             yield Span(text[at : match.start()], role)
         at = match.end()
-        yield from _address(match.group(), role)
+        found = match.groupdict()
+        if bare := found["bare"]:
+            # Without the punctuation of the sentence behind it.
+            address = bare.rstrip(".,;:!?)")
+            if address.count("(") > address.count(")") and bare[len(address) :][:1] == ")":
+                address += ")"
+            at -= len(bare) - len(address)
+            yield Span(address, "link", address)
+        elif address := found["target"] or found["auto"]:
+            yield Span(found["label"] or address, "link", address)
+        else:
+            yield Span(found["code"] or found["strong"], "strong")
     if at < len(text):
         yield Span(text[at:], role)
-
-
-def _address(found: str, role: str) -> Iterator[Span]:
-    """A bare address, without the punctuation of the sentence behind it."""
-    address = found.rstrip(_TRAILING)
-    if address.count("(") > address.count(")") and found[len(address) :][:1] == ")":
-        address += ")"
-    yield Span(address, "link", address)
-    if found[len(address) :]:
-        yield Span(found[len(address) :], role)

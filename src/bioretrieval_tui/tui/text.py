@@ -6,7 +6,8 @@ cleaned here, and nowhere else in the app.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -61,7 +62,7 @@ def wrap(item: Line, width: int) -> list[Row]:
         space = max(1, width - item.hang)
 
     for span in item.spans:
-        for word in _words(clean(span.text)):
+        for word in re.findall(r"\s+|\S+", clean(span.text)):
             size = cell_len(word)
             if used + size > space and used:
                 if word.isspace():
@@ -81,21 +82,9 @@ def wrap(item: Line, width: int) -> list[Row]:
     return rows
 
 
-def _words(text: str) -> Iterator[str]:
-    """Alternating words and runs of spaces; nothing is lost."""
-    start = 0
-    for i in range(1, len(text) + 1):
-        if i == len(text) or text[i].isspace() != text[start].isspace():
-            yield text[start:i]
-            start = i
-
-
 def layout(lines: Iterable[Line], width: int) -> list[Row]:
     """All rows of a page at `width` cells."""
-    rows: list[Row] = []
-    for item in lines:
-        rows.extend(wrap(item, width))
-    return rows
+    return [row for item in lines for row in wrap(item, width)]
 
 
 def strip(row: Iterable[Span], width: int, look: Look, *, under: str | None = None) -> Strip:
@@ -136,9 +125,7 @@ def _style(look: Look, span: Span, over: Style | None) -> Style:
         style += Style(color=color, bgcolor=over.bgcolor, bold=over.bold, reverse=over.reverse)
         if over.underline:
             style += Style(underline=True)
-    if span.url:
-        return _linked(style, span.url)
-    return style
+    return _linked(style, span.url) if span.url else style
 
 
 @lru_cache(maxsize=2048)

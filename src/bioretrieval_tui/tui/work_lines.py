@@ -11,19 +11,12 @@ from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
-    from bioretrieval_tui.index.report import Report, Verification
 
 WIDE = 120
 """Columns from which speed and input stand on one line."""
 BAR = 30
 _REJECTIONS = 8
 """Rejected records whose reasons a page lists."""
-
-
-def gauge(share: float | None, width: int) -> list[Span]:
-    """A bar of `width` cells, empty if the share is not known."""
-    filled = round((share or 0) * width)
-    return [Span("━" * filled, "gauge"), Span("─" * (width - filled), "rule")]
 
 
 def job_lines(jobs: JobQueue, width: int, stop: str = "s") -> list[list[Span]]:
@@ -42,7 +35,10 @@ def job_lines(jobs: JobQueue, width: int, stop: str = "s") -> list[list[Span]]:
     if step is None:
         return [[*first, Span("  starting", "dim")], last]
     share = step.share if step.share is not None else step.input_share
-    first += [Span(f"  {step.stage}  ", "dim"), *gauge(share, BAR if width >= WIDE else BAR // 2)]
+    bar = BAR if width >= WIDE else BAR // 2
+    filled = round((share or 0) * bar)
+    first += [Span(f"  {step.stage}  ", "dim"), Span("━" * filled, "gauge"),
+              Span("─" * (bar - filled), "rule")]  # fmt: skip
     if share is not None:
         of_input = " of the input" if step.share is None else ""
         first.append(Span(f"  {percent(share)}{of_input}", "strong"))
@@ -91,29 +87,18 @@ def job_hint(jobs: JobQueue) -> str:
     return f"{job.title} {far}{left}"
 
 
-# Outcomes ---------------------------------------------------------------------------------------
-
-
 def outcome_lines(outcome: JobRecord) -> Iterator[Line]:
     """The outcome of a job: its line, the checks of a verification, the rejected records."""
     yield line(Span(outcome.message, outcome.role))
     if outcome.verification is not None:
-        yield from _verification_lines(outcome.verification)
-    if outcome.report is not None:
-        yield from _rejection_lines(outcome.report)
-
-
-def _verification_lines(found: Verification) -> Iterator[Line]:
-    yield line()
-    for check in found.checks:
-        verdict = Span("ok     ", "ok") if check.ok else Span("fault  ", "error")
-        yield line(verdict, Span(check.what, "strong"), Span(f"  {check.found}", "dim"), hang=7)
-        if check.remedy and not check.ok:
-            yield line(Span(check.remedy, "warn"), indent=7)
-
-
-def _rejection_lines(report: Report) -> Iterator[Line]:
-    if not report.rejected:
+        yield line()
+        for check in outcome.verification.checks:
+            verdict = Span("ok     ", "ok") if check.ok else Span("fault  ", "error")
+            yield line(verdict, Span(check.what, "strong"), Span(f"  {check.found}", "dim"), hang=7)
+            if check.remedy and not check.ok:
+                yield line(Span(check.remedy, "warn"), indent=7)
+    report = outcome.report
+    if report is None or not report.rejected:
         return
     yield line()
     yield line(Span(f"{plural(report.rejected, 'record')} rejected", "warn"))

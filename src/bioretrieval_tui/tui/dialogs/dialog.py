@@ -1,4 +1,4 @@
-"""Dialogs: the keys of a pane, text to copy by hand, a question, a file to export to."""
+"""Dialogs: their frame, a page of lines, a question, a file to export to."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
@@ -18,6 +19,7 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, layout, line
+from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.buttons import Buttons
 from bioretrieval_tui.tui.widgets.detail import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -27,15 +29,14 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
 
 ResultT = TypeVar("ResultT")
-FIELD_KEYS: list[BindingType] = [
-    Binding("up", "app.focus_previous", show=False),
-    Binding("down", "app.focus_next", show=False),
-]
-"""Keys of dialogs with fields; lists and lines of input have their own."""
 
 
 class Dialog(ModalScreen[ResultT]):
-    """A framed box in the middle; escape closes it without an answer."""
+    """A framed box in the middle; escape and its last button close it without an answer.
+
+    A dialog composes a `Vertical` of its widgets. Up, down and enter lead from field to field;
+    `typed`, `entered` and `pressed` say what else happens. `note` is a line for notes and errors.
+    """
 
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background; }
@@ -43,15 +44,45 @@ class Dialog(ModalScreen[ResultT]):
         width: 80%; min-width: 58; max-width: 92; height: auto; max-height: 90%;
         border: round $primary; background: $background; padding: 0 1;
     }
+    Dialog Horizontal { height: 1; }
+    Dialog .label { width: 8; }
     Dialog Detail { height: 1fr; }
     """
     BINDINGS: ClassVar = [
         Binding("escape", "close", show=False),
         Binding("ctrl+c", "app.quit", show=False),
+        # Lists and lines of input have their own.
+        Binding("up", "app.focus_previous", show=False),
+        Binding("down", "app.focus_next", show=False),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.note = HeadLine()
+
+    def typed(self, field: Input) -> None:
+        """The text of a field has changed."""
+
+    def entered(self) -> None:
+        """Enter was pressed in a field."""
+        self.focus_next()
+
+    def pressed(self, index: int) -> None:
+        """A button was pressed, but not the last one, which cancels."""
+
+    def left(self, by: int) -> None:
+        """Down (1) or up (-1) was pressed in a field."""
+        if by > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def complain(self, text: str, field: Widget) -> None:
+        """Show what is wrong with a field, and focus it."""
+        self.note.show(Span(text, "error"))
+        field.focus()
+
     def action_close(self) -> None:
-        """Close without an answer."""
         self.dismiss(None)
 
     @on(QueryLine.Cancelled)
@@ -59,45 +90,68 @@ class Dialog(ModalScreen[ResultT]):
         event.stop()
         self.dismiss(None)
 
+    @on(QueryLine.Left)
+    def _left(self, event: QueryLine.Left) -> None:
+        event.stop()
+        self.left(event.by)
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.typed(event.input)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.entered()
+
+    @on(Buttons.Pressed)
+    def _pressed(self, event: Buttons.Pressed) -> None:
+        event.stop()
+        if event.index == len(self.query_one(Buttons).labels) - 1:
+            self.dismiss(None)
+        else:
+            self.pressed(event.index)
+
     @property
     def inner_width(self) -> int:
         """Cells inside of the frame, as the style sheet sizes it."""
         return max(58, min(self.app.size.width * 8 // 10, 92)) - 4
 
 
+def title_line(text: str, hint: str) -> HeadLine:
+    """The title of a dialog, and its keys."""
+    return HeadLine(Span(text, "strong"), Span(f"   {hint}", "faint"))
+
+
+def labelled(label: str, widget: Widget) -> Horizontal:
+    """A field behind its label."""
+    return Horizontal(HeadLine(Span(label, "dim"), classes="label"), widget)
+
+
 class PageDialog(Dialog[None]):
-    """A dialog that is a page of lines."""
+    """A page of lines. fitted: the box is as high as a short page."""
 
     DEFAULT_CSS = "PageDialog > Vertical { height: 90%; }"
-    BINDINGS: ClassVar = [
-        Binding("q,enter,question_mark,f1", "close", show=False),
-    ]
+    BINDINGS: ClassVar = [Binding("q,enter,question_mark,f1", "close", show=False)]
 
-    def __init__(self, lines: list[Line]) -> None:
+    def __init__(self, lines: list[Line], *, fitted: bool = False) -> None:
         super().__init__()
         self.lines = lines
+        self.fitted = fitted
 
     def compose(self) -> ComposeResult:
-        """The page."""
-        with Vertical():
-            yield Detail(measure=120)
+        yield Vertical(Detail(lines=self.lines, measure=120))
 
     def on_mount(self) -> None:
-        """Fill the page."""
-        detail = self.query_one(Detail)
-        detail.show(self.lines)
-        detail.focus()
-
-
-class HelpDialog(PageDialog):
-    """The keys of a pane, from the registry of actions."""
-
-    def __init__(self, title: str, scopes: tuple[str, ...]) -> None:
-        super().__init__(help_lines(title, scopes))
+        if self.fitted:
+            rows = len(layout(self.lines, self.inner_width - 2)) + 2
+            self.query_one(Vertical).styles.height = min(rows, self.app.size.height * 9 // 10)
+        self.query_one(Detail).focus()
 
 
 def help_lines(title: str, scopes: tuple[str, ...]) -> list[Line]:
-    """The page of the keys that work in these scopes."""
+    """The page of the keys that work in these scopes, from the registry of actions."""
     lines = [line(Span(f"Keys: {title}", "strong"), Span("   esc: close", "faint"))]
     shown = dict.fromkeys((*scopes, "detail", "line"))
     for scope in sorted(shown, key=lambda s: s == "everywhere"):
@@ -108,32 +162,19 @@ def help_lines(title: str, scopes: tuple[str, ...]) -> list[Line]:
     return lines
 
 
-class TextDialog(PageDialog):
-    """Raw text, complete, to select with the terminal."""
-
-    def __init__(self, title: str, text: str, note: str = "") -> None:
-        lines = [line(Span(title, "strong"))]
-        if note:
-            lines.append(line(Span(note, "dim")))
-        lines.append(line())
-        lines += [line(*addresses(part)) for part in text.splitlines()]
-        lines += [line(), line(Span("esc: close; shift and drag selects", "faint"))]
-        super().__init__(lines)
-
-    def on_mount(self) -> None:
-        """Make the box as high as the text; a longer text scrolls."""
-        rows = layout(self.lines, self.inner_width - 2)
-        self.query_one(Vertical).styles.height = min(len(rows) + 2, self.app.size.height * 9 // 10)
-        super().on_mount()
+def text_lines(title: str, text: str, note: str = "") -> list[Line]:
+    """The page of a raw text, complete, to select with the terminal."""
+    lines = [line(Span(title, "strong"))]
+    if note:
+        lines.append(line(Span(note, "dim")))
+    lines += [line(), *(line(*addresses(part)) for part in text.splitlines()), line()]
+    return [*lines, line(Span("esc: close; shift and drag selects", "faint"))]
 
 
 class Confirm(Dialog[bool]):
     """Yes or no; the focus starts on no."""
 
-    DEFAULT_CSS = """
-    Confirm > Vertical { height: auto; }
-    Confirm Detail { height: 4; }
-    """
+    DEFAULT_CSS = "Confirm > Vertical { height: auto; }"
     BINDINGS: ClassVar = [
         Binding("y", "answer(True)", show=False),
         Binding("n", "answer(False)", show=False),
@@ -142,58 +183,47 @@ class Confirm(Dialog[bool]):
     def __init__(self, question: str, then: str, yes: str, no: str) -> None:
         super().__init__()
         self.lines = [line(Span(question, "strong")), line(Span(then, "dim"))]
-        self.labels = (f"y {yes}", f"n {no}")
+        self.buttons = Buttons(f"y {yes}", f"n {no}", chosen=1)
 
     def compose(self) -> ComposeResult:
-        """The question, its consequence, two buttons."""
-        with Vertical():
-            yield Detail(measure=120)
-            yield Buttons(self.labels, chosen=1)
+        yield Vertical(Detail(lines=self.lines, measure=120), self.buttons)
 
     def on_mount(self) -> None:
         """Make the box as high as the question."""
         detail = self.query_one(Detail)
         detail.can_focus = False
         detail.styles.height = len(layout(self.lines, self.inner_width - 2)) + 1
-        detail.show(self.lines)
-        self.query_one(Buttons).focus()
+        self.buttons.focus()
 
     def action_answer(self, answer: bool) -> None:
-        """y, n."""
         self.dismiss(answer)
 
-    @on(Buttons.Pressed)
-    def _pressed(self, event: Buttons.Pressed) -> None:
-        event.stop()
-        self.dismiss(event.index == 0)
+    def pressed(self, _: int) -> None:
+        self.dismiss(True)
 
 
 class ExportDialog(Dialog[Path]):
     """Asks for a file name and writes the sheet; an existing file needs a second enter."""
 
-    DEFAULT_CSS = """
-    ExportDialog > Vertical { height: 10; }
-    """
+    DEFAULT_CSS = "ExportDialog > Vertical { height: 10; }"
 
     def __init__(self, make: Callable[[], Sheet], suggestion: str, count: int) -> None:
         super().__init__()
         self.make = make
-        self.suggestion = suggestion
         self.count = count
+        self.file = QueryLine("file name", suggestion)
+        self.page = Detail(measure=120)
         self.confirmed: str | None = None
+        """The name of an existing file that the next enter replaces."""
 
     def compose(self) -> ComposeResult:
-        """A page that explains, a line to type in."""
-        with Vertical():
-            yield QueryLine("file name")
-            yield Detail(measure=120)
+        yield Vertical(self.file, self.page)
 
     def on_mount(self) -> None:
-        """Suggest a name."""
-        name_line = self.query_one(QueryLine)
-        name_line.value = self.suggestion
-        name_line.cursor_position = len(self.suggestion) - len(Path(self.suggestion).suffix)
-        name_line.focus()
+        """Typing begins before the extension."""
+        name = self.file.value
+        self.file.cursor_position = len(name) - len(Path(name).suffix)
+        self.file.focus()
         self._explain()
 
     def _explain(self, problem: str = "") -> None:
@@ -202,26 +232,21 @@ class ExportDialog(Dialog[Path]):
             line(Span("The extension sets the format: .md .csv .json .jsonl .bib .txt", "dim")),
             line(Span("enter: write, esc: cancel", "dim")),
         ]
-        if problem:
-            lines.append(line(Span(problem, "error")))
-        self.query_one(Detail).show(lines)
+        self.page.show([*lines, line(Span(problem, "error"))] if problem else lines)
 
-    @on(Input.Changed)
-    def _changed(self, event: Input.Changed) -> None:
-        event.stop()
-        if self.confirmed not in (None, event.value):
+    def typed(self, field: Input) -> None:
+        if self.confirmed not in (None, field.value):
             self.confirmed = None
             self._explain()
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        path = Path(event.value.strip()).expanduser()
-        if not event.value.strip():
+    def entered(self) -> None:
+        name = self.file.value
+        path = Path(name.strip()).expanduser()
+        if not name.strip():
             self._explain("Type a file name")
             return
-        if path.exists() and self.confirmed != event.value:
-            self.confirmed = event.value
+        if path.exists() and self.confirmed != name:
+            self.confirmed = name
             self._explain(f"{path} exists: enter again to replace it")
             return
         try:

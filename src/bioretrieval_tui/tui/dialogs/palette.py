@@ -11,12 +11,13 @@ from textual.widgets import Input
 
 from bioretrieval_tui.actions import Action, shown_key
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import Field, Filter, Row, Schema
 from bioretrieval_tui.tui.dialogs.dialog import Dialog
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 COLUMNS = (
     TableColumn("name", "", 24, 2),
@@ -25,25 +26,13 @@ COLUMNS = (
 )
 
 
-class Choices:
-    """Rows of the palette: actions first, then entries."""
-
-    def __init__(self, items: Sequence[Action | str], catalogue: Catalogue) -> None:
-        self.items = items
-        self.catalogue = catalogue
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def cells(self, index: int) -> list[Span]:
-        """Name, what it is, key."""
-        item = self.items[index]
-        if isinstance(item, Action):
-            key = shown_key(item.keys[0]) if item.keys else ""
-            return [Span(item.label, "strong"), Span(item.help, "dim"), Span(key, "ok")]
-        entry = self.catalogue.by_id[item]
-        kind = kind_of(entry)
-        return [Span(entry.name, f"{kind}.strong"), Span(f"{kind}  {entry.id}", "dim"), Span("")]
+def choice_cells(item: Action | AnyEntry) -> list[Span]:
+    """Name, what it is, key."""
+    if isinstance(item, Action):
+        key = shown_key(item.keys[0]) if item.keys else ""
+        return [Span(item.label, "strong"), Span(item.help, "dim"), Span(key, "ok")]
+    kind = kind_of(item)
+    return [Span(item.name, f"{kind}.strong"), Span(f"{kind}  {item.id}", "dim"), Span("")]
 
 
 class Palette(Dialog[Action | str]):
@@ -53,53 +42,37 @@ class Palette(Dialog[Action | str]):
 
     def __init__(self, actions: Sequence[Action], catalogue: Catalogue) -> None:
         super().__init__()
-        self.catalogue = catalogue
-        self.items: list[Action | str] = [*actions, *catalogue.names]
-        rows = [Row(a.id, a.label, (), a.help, {}.get) for a in actions]
+        self.items: list[Action | AnyEntry] = [*actions, *catalogue.entries]
+        rows = [Row(a.id, a.label, (), a.help, lambda _: None) for a in actions]
         rows += [
             Row(e.id, e.name, (kind_of(e), *e.tags), e.id, {"kind": kind_of(e)}.get)
             for e in catalogue.entries
         ]
         self._filter = Filter(rows, Schema([Field("kind", "text")]))
-        self.shown: list[Action | str] = list(self.items)
+        self.shown = self.items
+        self.table = VirtualTable(COLUMNS, chooses=True, empty="Nothing has this name.")
 
     def compose(self) -> ComposeResult:
-        """A line and a list."""
-        with Vertical():
-            yield QueryLine("an action or an entry")
-            yield VirtualTable(COLUMNS, chooses=True, empty="Nothing has this name.")
+        yield Vertical(QueryLine("an action or an entry"), self.table)
 
     def on_mount(self) -> None:
         """Show everything until a letter is typed."""
-        self.query_one(VirtualTable).show(Choices(self.shown, self.catalogue))
+        self.table.show(ListRows(self.shown, choice_cells))
         self.query_one(QueryLine).focus()
 
-    @on(Input.Changed)
-    def _changed(self, event: Input.Changed) -> None:
-        event.stop()
+    def typed(self, field: Input) -> None:
         try:
-            found = self._filter.apply(event.value)
+            found = self._filter.apply(field.value)
         except FilterError:
             return  # incomplete syntax: keep what is shown
         self.shown = [self.items[i] for i in found]
-        self.query_one(VirtualTable).show(Choices(self.shown, self.catalogue))
+        self.table.show(ListRows(self.shown, choice_cells))
 
-    @on(QueryLine.Left)
-    def _moved(self, event: QueryLine.Left) -> None:
-        event.stop()
-        table = self.query_one(VirtualTable)
-        table.move_to(table.cursor + event.by)
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._choose()
+    def left(self, by: int) -> None:
+        self.table.move_to(self.table.cursor + by)
 
     @on(VirtualTable.Chosen)
-    def _chosen(self, event: VirtualTable.Chosen) -> None:
-        event.stop()
-        self._choose()
-
-    def _choose(self) -> None:
-        at = self.query_one(VirtualTable).cursor
-        self.dismiss(self.shown[at] if 0 <= at < len(self.shown) else None)
+    def entered(self) -> None:
+        at = self.table.cursor
+        item = self.shown[at] if 0 <= at < len(self.shown) else None
+        self.dismiss(item if item is None or isinstance(item, Action) else item.id)

@@ -30,7 +30,7 @@ from bioretrieval_tui.util.formatting import size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.registry import IndexInfo
-    from bioretrieval_tui.tui.dialogs.file_dialogs import PickerDialog
+    from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
 COLUMNS = (
     TableColumn("name", "Index", 12, 2, priority=0),
@@ -213,25 +213,25 @@ class IndexesPane(Pane):
 
     def action_build(self) -> None:
         """Ask what to build; an unfinished index is suggested."""
-        from bioretrieval_tui.tui.dialogs.file_dialogs import BuildDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         info = self.row.info if self.row else None
         name = info.name if info and info.status.startswith(UNFINISHED) else ""
-        models = model_choices(self.catalogue)
-        dialog = BuildDialog(self.session.infos, models, self.folder, name)
+        infos, models = self.session.infos, model_choices(self.catalogue)
+        dialog = FilesDialog(self.folder, infos=infos, models=models, name=name)
         self.app.push_screen(dialog, partial(self._chosen_files, dialog))
 
     def action_add_files(self) -> None:
-        from bioretrieval_tui.tui.dialogs.file_dialogs import AddDialog
+        from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         info = self._checked("add to", "complete")
         if info is not None:
-            dialog = AddDialog(info.name, self.folder)
+            dialog = FilesDialog(self.folder, adding=info.name)
             self.app.push_screen(dialog, partial(self._chosen_files, dialog))
 
-    def _chosen_files(self, dialog: PickerDialog[Job], job: Job | None) -> None:
+    def _chosen_files(self, dialog: FilesDialog, job: Job | None) -> None:
         if job is not None:
-            self.folder = dialog.folder
+            self.folder = dialog.picker.folder
         self._begin(job)
 
     def action_fetch(self) -> None:

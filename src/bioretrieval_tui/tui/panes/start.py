@@ -200,7 +200,7 @@ class StartPane(Pane):
 
         start = self.owner.benchmark_folder(_setting(step))
         dialog = BenchmarkDialog(
-            f"Folder for: {step.name}", "Use this folder", start, None, partial(check_folder, step)
+            f"Folder for: {step.name}", "Use this folder", start, check=partial(check_folder, step)
         )
         self.app.push_screen(dialog, partial(self._chosen_folder, step))
 

@@ -10,7 +10,7 @@ from textual.strip import Strip
 
 from bioretrieval_tui.actions import DIGITS, PANES, SHORT_TITLES, Action
 from bioretrieval_tui.terminal.clean import clean
-from bioretrieval_tui.tui.text import Span, fit, strip
+from bioretrieval_tui.tui.text import Line, Row, Span, fit, strip, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 15
@@ -24,38 +24,33 @@ class NavBar(Canvas):
     def __init__(self) -> None:
         super().__init__(id="nav")
         self.current = "home"
-        self._hits: list[tuple[int, int, str]] = []
+        self._titles: list[tuple[str, str]] = []
+        """(pane, text) as they were painted last."""
 
     def go(self, pane: str) -> None:
         """Mark a pane as the current one."""
         self.current = pane
         self.update()
 
-    def paint(self, width: int, height: int) -> list[Strip]:
-        """One line: whole titles, short ones, or the digits alone, depending on the width."""
-        named = [(pane, DIGITS[pane], title) for pane, title, _ in PANES]
-        whole = [(pane, f" {i} {title} ") for pane, i, title in named]
-        short = [(pane, f" {i} {SHORT_TITLES.get(pane, title)}") for pane, i, title in named]
-        digits = [
-            (pane, f" {i} {title} " if pane == self.current else f" {i}")
-            for pane, i, title in named
-        ]
-        choices = (whole, short, digits)
-        titles = next((t for t in choices if sum(len(x) for _, x in t) <= width), digits)
-        spans, x = [], 0
-        self._hits = []
-        for pane, text in titles:
-            spans.append(Span(text, "bar.active" if pane == self.current else "bar"))
-            self._hits.append((x, x + len(text), pane))
-            x += len(text)
-        spans.append(Span(" " * max(0, width - x), "bar"))
-        return [strip(spans, width, self.look)][:height]
+    def row_spans(self) -> Sequence[Row]:
+        """Whole titles, short ones, or the digits alone, depending on the width."""
+        width = self.size.width
+        whole = [(pane, f" {DIGITS[pane]} {title} ") for pane, title, _ in PANES]
+        short = [(pane, f" {DIGITS[pane]} {SHORT_TITLES.get(pane, t)}") for pane, t, _ in PANES]
+        digits = [(pane, t if pane == self.current else f" {DIGITS[pane]}") for pane, t in whole]
+        fitting = (form for form in (whole, short) if sum(len(t) for _, t in form) <= width)
+        self._titles = next(fitting, digits)
+        row = [Span(t, "bar.active" if p == self.current else "bar") for p, t in self._titles]
+        return [(*row, Span(" " * width, "bar"))]
 
     async def on_click(self, event: events.Click) -> None:
         """A click goes there."""
-        for start, end, pane in self._hits:
-            if start <= event.x < end:
+        end = 0
+        for pane, text in self._titles:
+            end += len(text)
+            if event.x < end:
                 await self.app.run_action(f"go('{pane}')")
+                return
 
 
 class StatusBar(Canvas):
@@ -91,46 +86,57 @@ class StatusBar(Canvas):
         """A message, or as many hints as fit; work in the background at the right end."""
         work = fit(self.work, min(cell_len(clean(self.work)), width // 2)) if self.work else ""
         space = width - (cell_len(work) + 2 if work else 0)
-        row = [Span(f" {self.message}", self.role)] if self.message else self._hints(space)
+        row = [Span(f" {self.message}", self.role)]
+        if not self.message:
+            # The hints for help and quit are always shown, behind the others.
+            last = [action for action in self.actions if action.id in ("help", "quit")]
+            others = [action for action in self.actions if action not in last]
+            used = 1 + sum(map(hint_size, last))
+            row = [Span(" ", "bar"), *hints(others, space - used, "bar.strong", "bar")]
+            row += hints(last, width, "bar.strong", "bar")
         left = strip([*row, Span(" " * width, "bar")], space, self.look)
         if not work:
             return [left][:height]
         right = strip([Span(f" {work} ", "bar.strong")], width - space, self.look)
         return [Strip([*left, *right], width)][:height]
 
-    def _hints(self, width: int) -> list[Span]:
-        # The hints for help and quit are always shown.
-        last = [action for action in self.actions if action.id in ("help", "quit")]
-        used = 1 + sum(len(action.shown) + len(action.label) + 3 for action in last)
-        chosen = []
-        for action in self.actions:
-            size = len(action.shown) + len(action.label) + 3
-            if action not in last and used + size <= width:
-                chosen.append(action)
-                used += size
-        row = [Span(" ", "bar")]
-        for action in (*chosen, *last):
-            row += [Span(action.shown, "bar.strong"), Span(f" {action.label}  ", "bar")]
-        return row
+
+def hints(actions: Sequence[Action], width: int, key: str, label: str) -> list[Span]:
+    """Keys and labels of the actions that fit, in these roles."""
+    row: list[Span] = []
+    for action in actions:
+        if hint_size(action) <= width:
+            width -= hint_size(action)
+            row += [Span(action.shown, key), Span(f" {action.label}  ", label)]
+    return row
+
+
+def hint_size(action: Action) -> int:
+    """Cells of the hint for an action."""
+    return len(action.shown) + len(action.label) + 3
 
 
 class HeadLine(Canvas):
-    """The line above a list: title, counts, filter, sort order, or an error."""
+    """A line of spans, such as the title, counts, filter or error above a list.
+
+    Wraps where its height is more than one row.
+    """
 
     DEFAULT_CSS = "HeadLine { height: 1; }"
 
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *spans: Span, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id, classes)
-        self.spans: tuple[Span, ...] = ()
+        self.spans = spans
 
     def show(self, *spans: Span) -> None:
         """Show these spans."""
         self.spans = spans
         self.update()
 
-    def paint(self, width: int, height: int) -> list[Strip]:
-        """One line."""
-        return [strip((Span(" "), *self.spans), width, self.look)][:height]
+    def row_spans(self) -> Sequence[Row]:
+        width, height = self.size
+        rows = wrap(Line(self.spans), width - 2) if height > 1 else [self.spans]
+        return [(Span(" "), *row) for row in rows]
 
 
 class WorkBar(Canvas):
@@ -145,15 +151,13 @@ class WorkBar(Canvas):
     def show(self, rows: Sequence[Sequence[Span]]) -> None:
         """Show these lines; without lines, hide."""
         if len(rows) != len(self.rows):
-            self.styles.height = len(rows) + 1
+            self.styles.height = len(rows) + 1  # an empty line below
         self.rows = rows
         self.display = bool(rows)
         self.update()
 
-    def paint(self, width: int, height: int) -> list[Strip]:
-        """The lines, and an empty one below."""
-        rows = [*self.rows, *[()] * height][:height]
-        return [strip((Span(" "), *row), width, self.look) for row in rows]
+    def row_spans(self) -> Sequence[Row]:
+        return [(Span(" "), *row) for row in self.rows]
 
 
 class TooSmall(Canvas):
@@ -161,11 +165,9 @@ class TooSmall(Canvas):
 
     DEFAULT_CSS = "TooSmall { display: none; }"
 
-    def paint(self, width: int, height: int) -> list[Strip]:
+    def row_spans(self) -> Sequence[Row]:
         """The message in the middle."""
-        rows: list[tuple[Span, ...]] = [() for _ in range(height)]
+        width, height = self.size
         parts = (f"This window is {width}x{height}.", f"{LEAST_WIDTH}x{LEAST_HEIGHT} is enough.")
-        for y, part in enumerate(parts, max(0, height // 2 - 1)):
-            if y < height:
-                rows[y] = (Span(part.center(width), "warn"),)
-        return [strip(row, width, self.look) for row in rows]
+        above: list[Row] = [()] * max(0, height // 2 - 1)
+        return [*above, *((Span(part.center(width), "warn"),) for part in parts)]

@@ -8,9 +8,8 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding
 from textual.message import Message
-from textual.strip import Strip
 
-from bioretrieval_tui.tui.text import Span, strip
+from bioretrieval_tui.tui.text import Row, Span
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 
@@ -31,18 +30,16 @@ class Buttons(Canvas, can_focus=True):
             super().__init__()
             self.index = index
 
-    def __init__(self, labels: Sequence[str], chosen: int = 0) -> None:
+    def __init__(self, *labels: str, chosen: int = 0) -> None:
         super().__init__()
-        self.labels = tuple(labels)
+        self.labels = labels
         self.chosen = chosen
 
     def action_choose(self, by: int) -> None:
-        """left, right."""
         self.chosen = max(0, min(self.chosen + by, len(self.labels) - 1))
         self.update()
 
     def action_press(self) -> None:
-        """enter."""
         self.post_message(self.Pressed(self.chosen))
 
     def on_click(self, event: events.Click) -> None:
@@ -54,18 +51,21 @@ class Buttons(Canvas, can_focus=True):
                 self.post_message(self.Pressed(index))
             start = end + 2
 
-    def paint(self, width: int, height: int) -> list[Strip]:
+    def row_spans(self) -> Sequence[Row]:
         """One line; brackets mark the chosen button without colour too."""
         row = [Span(" ")]
         for index, label in enumerate(self.labels):
             chosen = index == self.chosen and self.has_focus
             text = f"[ {label} ]" if chosen else f"  {label}  "
             row += [Span(text, "bar.active" if chosen else "bar"), Span("  ")]
-        return [strip(row, width, self.look)][:height]
+        return [tuple(row)]
 
 
 class Stepper(Canvas, can_focus=True):
-    """One of many on one line; left and right step through them."""
+    """One of many on one line; left, right and a click step through them, and wrap around.
+
+    choices: (label, note) of each.
+    """
 
     DEFAULT_CSS = "Stepper { height: 1; }"
     BINDINGS: ClassVar = [
@@ -73,26 +73,22 @@ class Stepper(Canvas, can_focus=True):
         Binding("right,l,space", "step(1)", show=False),
     ]
 
-    def __init__(self, choices: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, choices: Sequence[tuple[str, str]], chosen: int = 0) -> None:
         super().__init__()
-        self.choices = tuple(choices)
-        """(label, note) of each."""
-        self.chosen = 0
+        self.choices = choices
+        self.chosen = chosen
 
     def action_step(self, by: int) -> None:
-        """left, right; wraps around."""
         self.chosen = (self.chosen + by) % len(self.choices)
         self.update()
 
-    def paint(self, width: int, height: int) -> list[Strip]:
+    def on_click(self) -> None:
+        self.action_step(1)
+
+    def row_spans(self) -> Sequence[Row]:
         """The chosen one between arrows, its number, and its note."""
         label, note = self.choices[self.chosen]
         arrow, role = ("ok", "cursor") if self.has_focus else ("faint", "strong")
-        row = [Span("◀ ", arrow), Span(label, role), Span(" ▶", arrow),
-               Span(f"  {self.chosen + 1} of {len(self.choices)}", "faint"),
-               Span(f"  {note}", "dim")]  # fmt: skip
-        return [strip(row, width, self.look)][:height]
-
-    def on_click(self) -> None:
-        """A click steps to the next one."""
-        self.action_step(1)
+        number = f"  {self.chosen + 1} of {len(self.choices)}"
+        return [(Span("◀ ", arrow), Span(label, role), Span(" ▶", arrow), Span(number, "faint"),
+                 Span(f"  {note}", "dim"))]  # fmt: skip

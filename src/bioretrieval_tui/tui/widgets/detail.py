@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from textual import events
-from textual.strip import Strip
+from collections.abc import Iterable, Sequence
 
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.text import Line, Row, Span, layout, strip
+from bioretrieval_tui.tui.text import Line, Row, Span, layout
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 
 class Detail(Canvas, can_focus=True):
-    """Shows lines; keeps its place when the width changes, and shows a new page from its top."""
+    """Shows lines; keeps its place when the width changes, and shows a new page from its top.
+
+    rule: draw a rule along the left edge, beside a list.
+    measure: longest line in cells: longer ones are hard to read.
+    """
 
     BINDINGS = bindings("detail")
 
@@ -21,16 +22,15 @@ class Detail(Canvas, can_focus=True):
         self,
         id: str | None = None,  # noqa: A002
         *,
+        lines: Iterable[Line] = (),
         rule: bool = False,
         measure: int = 100,
     ) -> None:
         super().__init__(id=id)
-        self.lines: tuple[Line, ...] = ()
+        self.lines = tuple(lines)
         self.top = 0
         self.rule = rule
-        """Draw a rule along the left edge, beside a list."""
         self.measure = measure
-        """Longest line in cells: longer ones are hard to read."""
         self._rows: list[Row] = []
         self._rows_width = -1
         self._wanted: tuple[int, int] | None = None
@@ -44,10 +44,10 @@ class Detail(Canvas, can_focus=True):
             self.top = 0
         self.update()
 
-    def scroll_by(self, rows: int) -> None:
+    def scroll_rows(self, by: int) -> None:
         """Scroll down (or up) by rows."""
         last = max(0, len(self._rows) - self.size.height)
-        self.top = max(0, min(self.top + rows, last))
+        self.top = max(0, min(self.top + by, last))
         self.update()
 
     def reveal(self, first: int, last: int) -> None:
@@ -55,59 +55,35 @@ class Detail(Canvas, can_focus=True):
         self._wanted = (first, last)
         self.update()
 
-    def _reveal(self, height: int) -> None:
-        """Do that at the current width: when it was asked for, the layout may have been missing."""
-        if self._wanted:
-            first, last = self._wanted
-            self._wanted = None
-            start, end = (
-                len(layout(self.lines[:count], self._rows_width)) for count in (first, last + 1)
-            )
-            # The mark of further lines may cover the last row.
-            if start < self.top or end > self.top + height - 1:
-                self.top = start
-
-    def paint(self, width: int, height: int) -> list[Strip]:
+    def row_spans(self) -> Sequence[Row]:
         """The visible rows, with a mark where more follows."""
+        width, height = self.size
         lead = 2 if self.rule else 1
         cells = max(10, min(width - lead - 1, self.measure))
         if self._rows_width != cells:
             self._rows = layout(self.lines, cells)
             self._rows_width = cells
-        self._reveal(height)
+        if self._wanted:  # done here, because only here the width is known
+            first, last = self._wanted
+            self._wanted = None
+            start, end = (len(layout(self.lines[:count], cells)) for count in (first, last + 1))
+            # The mark of further lines may cover the last row.
+            if start < self.top or end > self.top + height - 1:
+                self.top = start
         self.top = max(0, min(self.top, len(self._rows) - height))
+        shown = self._rows[self.top : self.top + height]
+        more = len(self._rows) - self.top - height
+        if more > 0:
+            shown[-1] = (Span(f" ↓ {more + 1} more lines", "faint"),)  # it covers a row
         edge = Span("│" if self.rule else " ", "ok" if self.has_focus and self.rule else "rule")
-        out = []
-        for y in range(height):
-            index = self.top + y
-            row = self._rows[index] if index < len(self._rows) else ()
-            spans: Row = (edge, Span(" " * (lead - 1)), *row)
-            more = y == height - 1 and index < len(self._rows) - 1
-            if more:
-                # The mark covers a row, which counts too.
-                left = f" ↓ {len(self._rows) - index} more lines"
-                spans = (edge, Span(" " * (lead - 1)), Span(left, "faint"))
-            out.append(strip(spans, width, self.look))
-        return out
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The wheel scrolls."""
-        event.stop()
-        self.scroll_by(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The wheel scrolls."""
-        event.stop()
-        self.scroll_by(-3)
+        blank: list[Row] = [()] * (height - len(shown))
+        return [(edge, Span(" " * (lead - 1)), *row) for row in (*shown, *blank)]
 
     def action_scroll_lines(self, by: int) -> None:
-        """j, k."""
-        self.scroll_by(by)
+        self.scroll_rows(by)
 
     def action_scroll_half(self, by: int) -> None:
-        """ctrl+d, ctrl+u."""
-        self.scroll_by(by * max(1, self.size.height // 2))
+        self.scroll_rows(by * max(1, self.size.height // 2))
 
     def action_scroll_edge(self, to: int) -> None:
-        """g, G."""
-        self.scroll_by(to * 1_000_000)
+        self.scroll_rows(to * 1_000_000)

@@ -28,21 +28,19 @@ class QueryLine(Input, inherit_bindings=False):
     QueryLine:ansi > .input--placeholder { color: ansi_default; text-style: dim; }
     """
     BINDINGS: ClassVar = [
-        Binding("left", "cursor_left", show=False),
-        Binding("right", "cursor_right", show=False),
-        Binding("ctrl+left", "cursor_left_word", show=False),
-        Binding("ctrl+right", "cursor_right_word", show=False),
-        Binding("home", "home", show=False),
-        Binding("end,ctrl+e", "end", show=False),
-        Binding("backspace", "delete_left", show=False),
-        Binding("delete,ctrl+d", "delete_right", show=False),
-        Binding("ctrl+w", "delete_left_word", show=False),
-        Binding("ctrl+u", "delete_left_all", show=False),
-        Binding("ctrl+k", "delete_right_all", show=False),
-        Binding("down", "leave(1)", show=False),
-        Binding("up", "leave(-1)", show=False),
+        *(
+            Binding(keys, action, show=False)
+            for keys, action in (
+                ("left", "cursor_left"), ("right", "cursor_right"),
+                ("ctrl+left", "cursor_left_word"), ("ctrl+right", "cursor_right_word"),
+                ("home", "home"), ("end,ctrl+e", "end"), ("backspace", "delete_left"),
+                ("delete,ctrl+d", "delete_right"), ("ctrl+w", "delete_left_word"),
+                ("ctrl+u", "delete_left_all"), ("ctrl+k", "delete_right_all"),
+                ("down", "leave(1)"), ("up", "leave(-1)"),
+            )
+        ),
         *bindings("line"),
-    ]
+    ]  # fmt: skip
 
     class AtLine(Message):
         """Base of the messages of a line."""
@@ -62,24 +60,23 @@ class QueryLine(Input, inherit_bindings=False):
     class Left(AtLine):
         """Down (`by` 1) or up (-1) was pressed: the list below should move."""
 
-    def __init__(self, placeholder: str, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(placeholder=placeholder, id=id, max_length=20_000, select_on_focus=False)
+    def __init__(self, placeholder: str, value: str = "", *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(value, placeholder, id=id, max_length=20_000, select_on_focus=False)
         self.cursor_blink = False
+
+    def put(self, text: str) -> None:
+        """Replace the text, with the cursor at its end."""
+        self.value = text
+        self.cursor_position = len(text)
 
     def validate_value(self, value: str) -> str:
         """Clean pasted text: nothing in it may act on the terminal."""
         return clean(value)
 
-    async def action_accept(self) -> None:
-        """Enter."""
-        await self.action_submit()
-
     def action_cancel(self) -> None:
-        """Escape."""
         self.post_message(self.Cancelled(self))
 
     def action_leave(self, by: int) -> None:
-        """Down, up."""
         self.post_message(self.Left(self, by))
 
 
@@ -145,8 +142,8 @@ class AskLine(QueryLine):
     class NoneFound(Message):
         """There is no earlier query like that."""
 
-    def __init__(self, placeholder: str, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(placeholder, id)
+    def __init__(self, placeholder: str, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(placeholder, id=id)
         self.history = QueryHistory()
 
     def _watch_value(self, value: str) -> None:
@@ -154,24 +151,20 @@ class AskLine(QueryLine):
         self.history.typed(value)
 
     def action_earlier(self) -> None:
-        """up."""
-        self._put(self.history.older(self.value))
+        self._recalled(self.history.older(self.value))
 
     def action_later(self) -> None:
-        """down."""
         newer = self.history.newer()
         if newer is None:
             self.action_leave(1)
         else:
-            self._put(newer)
+            self._recalled(newer)
 
     def action_recall(self) -> None:
-        """ctrl+r."""
-        self._put(self.history.containing(self.value))
+        self._recalled(self.history.containing(self.value))
 
-    def _put(self, query: str | None) -> None:
+    def _recalled(self, query: str | None) -> None:
         if query is None:
             self.post_message(self.NoneFound())
-            return
-        self.value = query
-        self.cursor_position = len(query)
+        else:
+            self.put(query)

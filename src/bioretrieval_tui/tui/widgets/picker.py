@@ -5,8 +5,8 @@ Folders are read in a thread, so that a slow disk or a hundred thousand files ne
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+import asyncio
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +18,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.worker import Worker, WorkerCancelled
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.bindings import bindings
@@ -32,8 +33,9 @@ from bioretrieval_tui.tui.folders import (
 )
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.buttons import Buttons
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import plural, size
 
 COLUMNS = (
@@ -52,33 +54,14 @@ class PathLine(QueryLine):
         """Tab was pressed."""
 
     def action_complete(self) -> None:
-        """Tab."""
         self.post_message(self.Completing())
 
 
-class FolderRows:
-    """The entries of a folder as rows; `selected` are marked."""
-
-    def __init__(self, shown: list[FolderEntry], selected: dict[Path, FolderEntry]) -> None:
-        self.shown = shown
-        self.selected = selected
-
-    def __len__(self) -> int:
-        return len(self.shown)
-
-    def cells(self, index: int) -> list[Span]:
-        """Mark, name, size (or why it cannot be selected)."""
-        entry = self.shown[index]
-        if entry.problem:
-            return [Span(" - ", "faint"), Span(entry.name, "faint"), Span(entry.problem, "warn")]
-        mark = Span("[x]", "ok") if entry.path in self.selected else Span("[ ]", "faint")
-        if entry.folder:
-            return [mark, Span(f"{entry.name}/", "dataset"), Span("folder", "faint")]
-        return [mark, Span(entry.name, "text"), Span(size(entry.size or 0), "dim")]
-
-
 class FilePicker(Widget):
-    """Selects files and folders; `selected` holds them in the order of selection."""
+    """Selects files and folders; `selected` holds them in the order of selection.
+
+    Its dialog has `Buttons`: `b` presses the first of them, enter in an empty line focuses them.
+    """
 
     DEFAULT_CSS = """
     FilePicker { height: 1fr; layout: vertical; }
@@ -90,169 +73,140 @@ class FilePicker(Widget):
     class Changed(Message):
         """Something was selected or deselected."""
 
-    class Done(Message):
-        """The selection is complete; `start`: and the dialog is to begin its work."""
-
-        def __init__(self, *, start: bool) -> None:
-            super().__init__()
-            self.start = start
-
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.rest = ""
-        """The text behind the folder in the line: part of a name, or a pattern."""
         self.selected: dict[Path, FolderEntry] = {}
         self.found: list[FolderEntry] = []
+        """The entries of the folder."""
         self.shown: list[FolderEntry] = []
+        """Those of them that the line admits."""
         self.hidden = False
+        self.line = PathLine("a path, or part of a name")
+        self.table = VirtualTable(COLUMNS)
+        self.note = HeadLine()
         self._head = short(folder)
         """The folder as the line shows it, cleaned."""
+        self._rest = ""
+        """The text behind it in the line: part of a name, or a pattern."""
         self._cursor_at: Path | None = None
-        self._reading = False
-        self._once_read: deque[Callable[[], None]] = deque()
-        """Actions of keys that came while the folder was being read, in order."""
+        self._reading: Worker[None]
 
     def compose(self) -> ComposeResult:
-        """Line, list, selection."""
-        with Horizontal():
-            yield HeadLine(classes="label")
-            yield PathLine("a path, or part of a name", id="path")
-        yield VirtualTable(COLUMNS)
-        yield HeadLine(id="selected")
+        yield Horizontal(HeadLine(Span("Files", "dim"), classes="label"), self.line)
+        yield self.table
+        yield self.note
 
     def on_mount(self) -> None:
         """Show the first folder."""
-        self.query_one(".label", HeadLine).show(Span("Files", "dim"))
         self._enter(self.folder)
         self._tell()
 
     @property
-    def line(self) -> PathLine:
-        """The path line."""
-        return self.query_one(PathLine)
-
-    @property
-    def table(self) -> VirtualTable:
-        """The list."""
-        return self.query_one(VirtualTable)
-
-    @property
     def inputs(self) -> tuple[str, ...]:
         """The selected paths."""
-        return tuple(str(path) for path in self.selected)
+        return tuple(map(str, self.selected))
 
     # Folders -----------------------------------------------------------------------------
 
     def _enter(self, folder: Path, *, cursor_at: Path | None = None) -> None:
         """Show a folder, and its path in the line."""
         self._cursor_at = cursor_at
-        self._head, self.rest = short(folder), ""
-        with self.prevent(Input.Changed):
-            self.line.value = self._head
-        self.line.cursor_position = len(self._head)
+        self._head, self._rest = short(folder), ""
+        self.line.put(self._head)
         self._read(folder)
 
     def _read(self, folder: Path) -> None:
-        self.folder, self.found, self.shown = folder, [], []
-        self._reading = True
-        self._once_read.clear()
+        self.folder, self.found = folder, []
         self.table.empty = "Reading the folder"
         self._fill()
-        self.run_worker(partial(self._list, folder), thread=True, group="folder", exclusive=True)
+        self._reading = self.run_worker(
+            partial(self._list, folder), group="folder", exclusive=True
+        )  # a partial: a coroutine that is replaced early would never be awaited
 
-    def _list(self, folder: Path) -> None:
-        """In a thread."""
+    async def _list(self, folder: Path) -> None:
+        self.table.empty = "No file or folder matches."
         try:
-            found, problem = entries(folder), ""
+            self.found = await asyncio.to_thread(entries, folder)
         except BioRetrievalError as error:
-            found, problem = [], error.line()
-        if self.is_attached:
-            self.app.call_from_thread(self._listed, folder, found, problem)
-
-    def _listed(self, folder: Path, found: list[FolderEntry], problem: str) -> None:
-        if folder != self.folder:
-            return
-        self.found = found
-        self.table.empty = problem or "No file or folder matches."
-        self._reading = False
+            self.table.empty = error.line()
         self._fill()
-        waiting, self._once_read = self._once_read, deque()
-        while waiting and not self._reading:  # one of them may enter another folder
-            waiting.popleft()()
-        self._once_read = waiting
+
+    async def _is_read(self) -> None:
+        """Wait until the folder is read: a paste brings tab and enter before it is."""
+        while not self._reading.is_finished:
+            with suppress(WorkerCancelled):  # another folder is read instead
+                await self._reading.wait()
 
     def _fill(self) -> None:
-        self.shown = matching(self.found, self.rest, hidden=self.hidden)
+        self.shown = matching(self.found, self._rest, hidden=self.hidden)
         at = next((i for i, e in enumerate(self.shown) if e.path == self._cursor_at), 0)
-        self.table.show(FolderRows(self.shown, self.selected), at)
+        self.table.show(ListRows(self.shown, self._cells), at)
+
+    def _cells(self, entry: FolderEntry) -> list[Span]:
+        """Mark, name, size (or why it cannot be selected)."""
+        if entry.problem:
+            return [Span(" - ", "faint"), Span(entry.name, "faint"), Span(entry.problem, "warn")]
+        mark = Span("[x]", "ok") if entry.path in self.selected else Span("[ ]", "faint")
+        if entry.folder:
+            return [mark, Span(f"{entry.name}/", "dataset"), Span("folder", "faint")]
+        return [mark, Span(entry.name, "text"), Span(size(entry.size or 0), "dim")]
+
+    # The line ----------------------------------------------------------------------------
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self._cursor_at = None
-        self._follow(event.value)
+        self._follow()
 
-    def _follow(self, line: str) -> None:
-        """Show what the line names: in the current folder, or in another one."""
+    def _follow(self) -> None:
+        """Show what the line names if it changed: in the current folder, or in another one."""
+        line = self.line.value
+        if line == self._head + self._rest:
+            return
+        self._cursor_at = None
         if line.startswith(self._head) and "/" not in line[len(self._head) :]:
-            self.rest = line[len(self._head) :]
+            self._rest = line[len(self._head) :]
             self._fill()
             return
         try:
-            folder, self.rest = folder_of(line, self.folder)
+            folder, self._rest = folder_of(line, self.folder)
         except BioRetrievalError as error:
             self.say(error.line(), "error")
             return
-        self._head = line[: len(line) - len(self.rest)]
+        self._head = line[: len(line) - len(self._rest)]
         self._read(folder)
 
     @on(PathLine.Completing)
-    def _complete(self, event: PathLine.Completing) -> None:
+    async def _complete(self, event: PathLine.Completing) -> None:
+        """Complete the line as it was when tab was pressed, and keep what was typed since."""
         event.stop()
-        self._when_read(partial(self._complete_name, self.line.value))
-
-    def _when_read(self, then: Callable[[], None]) -> None:
-        if self._reading:
-            self._once_read.append(then)
-        else:
-            then()
-
-    def _complete_name(self, typed: str) -> None:
-        """Complete `typed`, the line when tab was pressed, and keep what was typed since."""
+        self._follow()
+        typed = self.line.value
+        await self._is_read()
         line = self.line.value
         if not (typed.startswith(self._head) and line.startswith(typed)):
             return  # the line has changed since
-        since = line[len(typed) :]
-        rest = completed(self.found, typed[len(self._head) :])
-        whole = self._head + rest + since
-        if whole == line:
-            if not since:
-                self.table.focus()
-            return
-        with self.prevent(Input.Changed):
-            self.line.value = whole
-        self.line.cursor_position = len(whole)
-        self._cursor_at = None
-        self._follow(whole)
+        whole = self._head + completed(self.found, typed[len(self._head) :]) + line[len(typed) :]
+        if whole != line:
+            self.line.put(whole)
+            self._follow()
+        elif line == typed:
+            self.table.focus()
 
     @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        """Enter in the line: open the folder or select the file that it names."""
+    async def _submitted(self, event: Input.Submitted) -> None:
+        """Open the folder or select the files that the line names."""
         event.stop()
-        self._when_read(self._accept)
-
-    def _accept(self) -> None:
-        if not self.rest:
-            if self.selected:
-                self.post_message(self.Done(start=False))
-            else:
-                self.table.focus()
+        self._follow()
+        await self._is_read()
+        if not self._rest:
+            (self.screen.query_one(Buttons) if self.selected else self.table).focus()
             return
-        if is_pattern(self.rest):
+        if is_pattern(self._rest):
             self.action_take_all()
             return
-        named = [e for e in self.found if e.shown == self.rest] or self.shown
+        named = [e for e in self.found if e.shown == self._rest] or self.shown
         if len(named) != 1:
             problem = "several match: type more, or ↓" if named else "no file here has this name"
             self.say(problem, "warn")
@@ -260,8 +214,7 @@ class FilePicker(Widget):
             self._enter(named[0].path)
         else:
             self._select(named[0], toggle=False)
-            self.line.value = self._head
-            self.line.cursor_position = len(self._head)
+            self.line.put(self._head)
 
     @on(QueryLine.Left)
     def _left(self, event: QueryLine.Left) -> None:
@@ -300,86 +253,73 @@ class FilePicker(Widget):
 
     def say(self, text: str, role: str) -> None:
         """Show a message in the line of the selection."""
-        self.query_one("#selected", HeadLine).show(Span(text, role))
+        self.note.show(Span(text, role))
 
     def _tell(self) -> None:
-        files = [e for e in self.selected.values() if not e.folder]
-        folders = len(self.selected) - len(files)
-        if not self.selected:
-            self.say("Nothing selected: space selects", "dim")
-            return
-        parts = []
-        if files:
-            parts.append(f"{plural(len(files), 'file')}, {size(sum(e.size or 0 for e in files))}")
-        if folders:
-            parts.append(plural(folders, "folder"))
+        sizes = [e.size or 0 for e in self.selected.values() if not e.folder]
+        folders = len(self.selected) - len(sizes)
+        parts = [f"{plural(len(sizes), 'file')}, {size(sum(sizes))}"] if sizes else []
+        parts += [plural(folders, "folder")] if folders else []
         names = ", ".join(e.shown for e in self.selected.values())
-        self.query_one("#selected", HeadLine).show(
-            Span(f"Selected: {' and '.join(parts)}", "ok"), Span(f"  {names}", "dim")
-        )
+        if parts:
+            selected = Span(f"Selected: {' and '.join(parts)}", "ok")
+            self.note.show(selected, Span(f"  {names}", "dim"))
+        else:
+            self.say("Nothing selected: space selects", "dim")
 
     # Keys --------------------------------------------------------------------------------
 
     def action_take(self) -> None:
-        """space."""
         if self.entry is not None:
             self._select(self.entry)
 
     def action_take_all(self) -> None:
         """Select all files that are shown, or deselect them if all are selected."""
-        files = [e for e in self.shown if not e.folder and not e.problem]
-        if files and all(e.path in self.selected for e in files):
-            for entry in files:
-                del self.selected[entry.path]
+        files = {e.path: e for e in self.shown if not e.folder and not e.problem}
+        if files and files.keys() <= self.selected.keys():
+            for path in files:
+                del self.selected[path]
         else:
-            self.selected |= {
-                e.path: e for e in files if not set(e.path.parents) & set(self.selected)
-            }
+            taken = set(self.selected)
+            self.selected |= {p: e for p, e in files.items() if not taken & set(p.parents)}
         self._selection_changed()
 
     def action_into(self) -> None:
-        """enter: open the folder, or select the file."""
-        if self.entry is None:
-            return
-        if self.entry.folder:
+        """Open the folder, or select the file."""
+        if self.entry is not None and self.entry.folder:
             self._enter(self.entry.path)
         else:
-            self._select(self.entry)
+            self.action_take()
 
     def action_out(self) -> None:
-        """left: open the parent folder, with the cursor on this one."""
+        """Open the parent folder, with the cursor on this one."""
         folder = self.folder.absolute()
         if folder.parent != folder:
             self._enter(folder.parent, cursor_at=folder)
 
     def action_path(self) -> None:
-        """slash: the line."""
         self.line.focus()
         self.line.cursor_position = len(self.line.value)
 
     def action_hidden(self) -> None:
-        """full stop: toggle hidden files."""
         self.hidden = not self.hidden
         self._cursor_at = self.entry.path if self.entry else None
         self._fill()
 
     def action_start(self) -> None:
-        """b: begin."""
-        self.post_message(self.Done(start=True))
+        self.post_message(Buttons.Pressed(0))
 
     def action_move(self, by: int) -> None:
-        """j, k."""
+        """Move the cursor; up from the first row goes to the line."""
         if by < 0 and not self.table.cursor:
             self.action_path()
         else:
             self.table.move_to(self.table.cursor + by)
 
     def action_half(self, by: int) -> None:
-        """ctrl+d, ctrl+u."""
         self.table.move_to(self.table.cursor + by * max(1, self.table.page // 2))
 
     def action_edge(self, to: int) -> None:
-        """g, G."""
         self.table.move_to(0 if to < 0 else len(self.shown) - 1)
 
     @on(VirtualTable.Chosen)

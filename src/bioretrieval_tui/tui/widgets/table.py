@@ -48,16 +48,6 @@ class Rows(Protocol):
         ...
 
 
-class NoRows:
-    """An empty table."""
-
-    def __len__(self) -> int:
-        return 0
-
-    def cells(self, index: int) -> Sequence[Span]:
-        raise IndexError(index)
-
-
 class ListRows(Generic[_T]):
     """Items as rows; `cells_of` makes the spans of an item, one a column."""
 
@@ -73,7 +63,12 @@ class ListRows(Generic[_T]):
 
 
 class VirtualTable(Canvas, can_focus=True):
-    """Rows under a header, a cursor on a row and a chosen column."""
+    """Rows under a header, a cursor on a row and a chosen column.
+
+    squeeze: drop columns of low priority when narrow; else scroll sideways.
+    chooses: enter takes the row under the cursor wherever the focus is: draw it as focused.
+    empty: text shown instead of rows.
+    """
 
     class AtRow(Message):
         """Base of the messages about a row."""
@@ -107,18 +102,15 @@ class VirtualTable(Canvas, can_focus=True):
     ) -> None:
         super().__init__(id=id)
         self.columns = tuple(columns)
-        self.rows: Rows = NoRows()
+        self.rows: Rows = ListRows[None]((), lambda _: ())
         self.cursor = 0
         self.top = 0
         self.column = 0
         self.first_column = 0
         self.sorted_by: tuple[str, bool] | None = None
         self.squeeze = squeeze
-        """Drop columns of low priority when narrow; else scroll sideways."""
         self.chooses = chooses
-        """Enter takes the row under the cursor wherever the focus is: always draw it as focused."""
         self.empty = empty
-        """Text shown instead of rows."""
         self._painted: dict[tuple[int, str | None], Strip] = {}
         """Rows as they were painted last, by index and cursor role, in `_painted_layout`."""
         self._painted_layout: list[tuple[int, int]] = []
@@ -151,16 +143,19 @@ class VirtualTable(Canvas, can_focus=True):
             self.post_message(self.Moved(self, index))
 
     def move_column(self, by: int) -> None:
-        """Choose another column."""
-        if self.squeeze:
-            # Only columns that are on screen can be chosen.
-            shown = [i for i, _ in self._layout(self.size.width)]
-            place = shown.index(self.column) if self.column in shown else 0
-            self.column = shown[max(0, min(place + by, len(shown) - 1))] if shown else 0
-        else:
-            self.column = max(0, min(self.column + by, len(self.columns) - 1))
-        self._keep_column_visible()
+        """Choose another column: of those on screen, or of all where the table scrolls sideways."""
+        choice = self._shown_columns() if self.squeeze else list(range(len(self.columns)))
+        place = choice.index(self.column) if self.column in choice else 0
+        self.column = choice[max(0, min(place + by, len(choice) - 1))] if choice else 0
+        if not self.squeeze:
+            behind = self.column - sum(column.frozen for column in self.columns)
+            self.first_column = max(0, min(self.first_column, behind))
+            while self.column not in self._shown_columns() and self.first_column < behind:
+                self.first_column += 1
         self.update()
+
+    def _shown_columns(self) -> list[int]:
+        return [i for i, _ in self._layout(self.size.width)]
 
     @property
     def page(self) -> int:
@@ -168,53 +163,28 @@ class VirtualTable(Canvas, can_focus=True):
         return max(1, self.size.height - 1)
 
     def _keep_visible(self) -> None:
-        if not self.size.height:
-            return  # not laid out yet, or hidden: painting calls this again
-        page = self.page
-        if self.cursor < self.top:
-            self.top = self.cursor
-        elif self.cursor >= self.top + page:
-            self.top = self.cursor - page + 1
-        self.top = max(0, min(self.top, len(self.rows) - page))
-
-    def _keep_column_visible(self) -> None:
-        if self.squeeze:
-            return
-        frozen = sum(column.frozen for column in self.columns)
-        if self.column < frozen:
-            self.first_column = 0
-            return
-        self.first_column = min(self.first_column, self.column - frozen)
-        while self.column not in {i for i, _ in self._layout(self.size.width)}:
-            if self.first_column >= self.column - frozen:
-                break
-            self.first_column += 1
+        if self.size.height:  # else not laid out yet, or hidden: painting calls this again
+            first = max(self.cursor - self.page + 1, min(self.top, self.cursor))
+            self.top = max(0, min(first, len(self.rows) - self.page))
 
     # Drawing -----------------------------------------------------------------------------
 
     def _layout(self, width: int) -> list[tuple[int, int]]:
         """(column index, cells) of the columns that are shown, in their order."""
         space = width - 2
+        chosen = list(range(len(self.columns)))
         if self.squeeze:
-            chosen = list(range(len(self.columns)))
             while len(chosen) > 1 and self._needs(chosen) > space:
                 chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
         else:
-            frozen = [i for i, c in enumerate(self.columns) if c.frozen]
-            moving = [i for i, c in enumerate(self.columns) if not c.frozen]
-            chosen = list(frozen)
-            for i in moving[self.first_column :]:
-                if self._needs([*chosen, i]) > space:
-                    break
-                chosen.append(i)
+            moving = [i for i in chosen if not self.columns[i].frozen][self.first_column :]
+            chosen = [i for i in chosen if self.columns[i].frozen]
+            while moving and self._needs([*chosen, moving[0]]) <= space:
+                chosen.append(moving.pop(0))
         spare = max(0, space - self._needs(chosen))
-        weights = sum(self.columns[i].weight for i in chosen)
-        sizes = []
-        for i in chosen:
-            column = self.columns[i]
-            extra = spare * column.weight // weights if weights else 0
-            sizes.append((i, min(column.width + extra, space)))
-        return sizes
+        weights = sum(self.columns[i].weight for i in chosen) or 1
+        columns = ((i, self.columns[i]) for i in chosen)
+        return [(i, min(one.width + spare * one.weight // weights, space)) for i, one in columns]
 
     def _needs(self, chosen: Sequence[int]) -> int:
         return sum(self.columns[i].width for i in chosen) + GAP * max(0, len(chosen) - 1)
@@ -227,23 +197,17 @@ class VirtualTable(Canvas, can_focus=True):
         known = self._painted if self._only_moved and layout == self._painted_layout else {}
         self._painted, self._painted_layout = {}, layout
         out = [strip(self._header(layout), width, self.look)]
-        count = len(self.rows)
-        focused = self.has_focus or self.chooses
-        empty = self.empty.split("\n") if count == 0 else []
-        for y in range(height - 1):
-            index = self.top + y
-            if index >= count:
-                row: Row = (Span(f"  {empty[y]}", "dim"),) if y < len(empty) else ()
-                out.append(strip(row, width, self.look))
-                continue
-            under = None
-            if index == self.cursor:
-                under = "cursor" if focused else "cursor.blurred"
+        cursor = "cursor" if self.has_focus or self.chooses else "cursor.blurred"
+        for index in range(self.top, min(self.top + height - 1, len(self.rows))):
+            under = cursor if index == self.cursor else None
             painted = known.get((index, under))
             if painted is None:
                 painted = strip(self._row(index, layout, under), width, self.look, under=under)
             self._painted[index, under] = painted
             out.append(painted)
+        empty = [] if len(self.rows) else self.empty.split("\n")
+        below: list[Row] = [*((Span(f"  {text}", "dim"),) for text in empty), *[()] * height]
+        out += [strip(row, width, self.look) for row in below[: height - len(out)]]
         return out[:height]
 
     def _header(self, layout: Sequence[tuple[int, int]]) -> Row:
@@ -285,12 +249,6 @@ class VirtualTable(Canvas, can_focus=True):
         if event.chain > 1:
             self.post_message(self.Chosen(self, self.cursor))
 
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+    def scroll_rows(self, by: int) -> None:
         """The wheel moves the cursor."""
-        event.stop()
-        self.move_to(self.cursor + 3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The wheel moves the cursor."""
-        event.stop()
-        self.move_to(self.cursor - 3)
+        self.move_to(self.cursor + by)
