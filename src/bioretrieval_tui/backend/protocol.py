@@ -189,7 +189,7 @@ class RemoveJob(_Job, frozen=True, tag="remove"):
 
 
 class ImportJob(_Job, frozen=True, tag="import"):
-    """Build an index from vectors that were computed elsewhere; see `index.importing`.
+    """Build an index from vectors that were computed elsewhere; see `index.build`.
 
     vectors: matrices (.npy); ids: the ids of their rows, a file for each; documents: the texts;
     model, recipe, dimension: what made the vectors.

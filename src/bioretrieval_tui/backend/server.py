@@ -33,16 +33,16 @@ from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser, NotFoundError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, read_run
 from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
 from bioretrieval_tui.index import build, registry
 from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.vector_cache import ImportedVectors
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
-from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import SearchResult
 
 _GRACE = 10.0
@@ -88,7 +88,7 @@ class Searching:
                 engine = self._engine(request.index)
                 if request.into is None or request.into == request.index:
                     return engine.similar(request.document, request.k, request.where)
-                document = engine.document_named(request.document)
+                _, document = engine.found(request.document)
                 return self._engine(request.into).like(document, request.k, request.where)
             case _:
                 raise TypeError(f"{type(request).__name__} is not a search")
@@ -169,8 +169,6 @@ class LookingUp:
 
     def _queries(self, request: protocol.OpenBenchmark) -> list[QueryRow] | None:
         """The judged queries; None if the benchmark changed, or a run or its index is missing."""
-        from bioretrieval_tui.evaluation.trec import read_run
-
         benchmark = read_benchmark(Path(request.folder), request.split)
         if benchmark.sha256 != request.sha256:
             return None
@@ -217,7 +215,7 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
     # A report lists rejected records one by one; the app shows the first of them.
     few = outcome.report.rejections[:_MOST_REJECTIONS]
     report = msgspec.structs.replace(outcome.report, rejections=few)
-    return protocol.Built(registry.glance(outcome.manifest.name), report, outcome.changed)
+    return protocol.Built(registry.info(outcome.manifest.name, deep=False), report, outcome.changed)
 
 
 def fill_index(
@@ -228,31 +226,26 @@ def fill_index(
 ) -> build.BuildOutcome:
     """Put documents into an index; `report` is filled meanwhile, so that it is there after errors.
 
-    Raises: as `index.build` and `index.importing` do.
+    Raises: as `index.build` does.
     """
     settings = job.reading
     match job:
         case protocol.AddJob():
-            factory_of = build.encoder_factory_of(device, reporter)
             return build.add_to_index(
                 job.name,
                 job.inputs,
-                factory_of,
+                device=device,
                 settings=settings,
                 reporter=reporter,
                 report=report,
             )
         case protocol.ImportJob():
-            from bioretrieval_tui.index.importing import import_vectors
-
-            return import_vectors(
+            vectors, ids = (list(map(Path, paths)) for paths in (job.vectors, job.ids))
+            source = ImportedVectors(vectors, ids, job.model, job.recipe, job.dimension)
+            return build.build_index(
                 job.name,
-                [Path(path) for path in job.vectors],
-                [Path(path) for path in job.ids],
                 job.documents,
-                job.model,
-                job.recipe,
-                dimension=job.dimension,
+                source,
                 settings=settings,
                 reporter=reporter,
                 report=report,

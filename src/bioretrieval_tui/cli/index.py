@@ -319,10 +319,10 @@ def compact(name: str, quiet: bool, progress: str) -> None:
     """
     from bioretrieval_tui.index.build import compact_index
 
-    before = registry.glance(name).bytes
+    before = registry.info(name, deep=False).bytes
     with narrated(quiet, progress) as reporter:
         manifest = compact_index(name, reporter=reporter).manifest
     if not quiet:
         took = f"{manifest.documents:,} documents in {duration(manifest.seconds)}"
-        sizes = f"{size(before)} before, {size(registry.glance(name).bytes)} now"
+        sizes = f"{size(before)} before, {size(registry.info(name, deep=False).bytes)} now"
         tell(f"compacted {name}: {took}, {sizes}")
