@@ -95,23 +95,27 @@ def refresh(
 
 def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool) -> Sequence[str]:
     """Refresh, save the results even after an error, and return the failures."""
-    now = datetime.now(UTC)
+    now, before = datetime.now(UTC), freshness.load_freshness()
     subjects = list(freshness.subjects_of(found, only))
+    described: list[freshness.Subject] = []
     with http_client() as client:
-        run = freshness.Refresh(client, freshness.load_freshness(), day=now.date().isoformat())
         try:
             with narrated(quiet) as reporter:
-                run.ask(subjects, reporter)
+                day, known = now.date().isoformat(), before.subjects
+                failures = freshness.refresh(
+                    client, known, subjects, described, day=day, reporter=reporter
+                )
         finally:
-            known, changes = run.result(now.isoformat(timespec="seconds"))
-            if run.found:
-                freshness.save_freshness(known)
+            at = now.isoformat(timespec="seconds")
+            after, changes = freshness.with_subjects(before, described, at)
+            if described:
+                freshness.save_freshness(after)
     if not quiet:
         for change in changes:
             tell(change.line())
-        counts = f"{len(subjects)}, {len(run.found)} described, {plural(len(changes), 'change')}"
+        counts = f"{len(subjects)}, {len(described)} described, {plural(len(changes), 'change')}"
         tell(f"asked about {counts}")
-    return run.failures
+    return failures
 
 
 @catalog.command("check-links")
@@ -135,7 +139,8 @@ def check_links(ids: tuple[str, ...], everything: bool, quiet: bool, format_: Fo
         found = linkcheck.check_links(links, linkcheck.reacher(client), reporter=reporter)
     verdicts = ("dead", "moved", "unclear", "ok")
     shown = [one for one in found if everything or one.verdict != "ok"]
-    put_sheet(_link_sheet(sorted(shown, key=lambda one: verdicts.index(one.verdict))), format_)
+    shown.sort(key=lambda one: verdicts.index(one.verdict))
+    put_sheet(_link_sheet(shown, links), format_)
     counts = {name: sum(one.verdict == name for one in found) for name in reversed(verdicts)}
     if not quiet:
         tell(f"{len(found)} links: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
@@ -165,10 +170,8 @@ def add(work: str, yes: bool, only_print: bool) -> None:
     found = catalogue()
     own = drafts.held(found, what)
     if own is not None:
-        raise UsageError(
-            f"the catalogue has {what} already: {own.id}",
-            remedy=f"see: bioretrieval-tui show {own.id}",
-        )
+        remedy = f"see: bioretrieval-tui show {own.id}"
+        raise UsageError(f"the catalogue has {what} already: {own.id}", remedy=remedy)
     with http_client() as client:
         draft = drafts.draft_of(client, what, found, day=datetime.now(UTC).date().isoformat())
     if only_print:
@@ -189,9 +192,7 @@ def _known_ids(found: Catalogue, ids: tuple[str, ...]) -> frozenset[str]:
 def _edited(draft: drafts.EntryDraft) -> Path | None:
     """Open the draft until it is valid or given up; return its overlay, None if it was emptied.
 
-    Raises:
-        UsageError: there is no editor. BioRetrievalError: the editor failed. CatalogueError: the
-        saved text is invalid and was given up; the message says where it is kept.
+    Raises CatalogueError where the saved text is invalid and was given up; it is kept.
     """
     editor = environ.get("VISUAL", "").strip() or environ.get("EDITOR", "").strip()
     if not editor:
@@ -226,12 +227,7 @@ def _edited(draft: drafts.EntryDraft) -> Path | None:
 
 
 def _saved(draft: drafts.EntryDraft, text: bytes) -> Path:
-    """Check `text` and save it as the draft's overlay.
-
-    Raises:
-        CatalogueError: it is invalid; every problem with file, line and field. BioRetrievalError:
-        it cannot be written, or the overlay exists.
-    """
+    """Check `text` and save it as the draft's overlay. Raises CatalogueError with every problem."""
     folder = places().overlays
     path = folder / f"{draft.id}.yaml"
     overlays = {
@@ -243,9 +239,8 @@ def _saved(draft: drafts.EntryDraft, text: bytes) -> Path:
     if problems:
         raise CatalogueError(problems)
     if path.exists():
-        raise BioRetrievalError(
-            f"there is an overlay {path} already", remedy="edit that, or move it away"
-        )
+        remedy = "edit that, or move it away"
+        raise BioRetrievalError(f"there is an overlay {path} already", remedy=remedy)
     save_file(path, text, "the entry")
     return path
 
@@ -322,20 +317,17 @@ def _subject_sheet(
     return Sheet("The catalogue on the network", _SUBJECT_COLUMNS, rows, records)
 
 
-def _link_sheet(found: Sequence[linkcheck.Checked]) -> Sheet:
-    """Make a sheet of links and what to do, a row an address."""
-
+def _link_sheet(
+    found: Sequence[linkcheck.Checked], links: Mapping[str, Sequence[linkcheck.Use]]
+) -> Sheet:
     def row(one: linkcheck.Checked) -> tuple[Cell, ...]:
-        uses = [f"{use.entry} ({use.label})" for use in one.link.uses]
+        uses = [f"{use.entry} ({use.label})" for use in links[one.url]]
         more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
         where = Shown("; ".join(uses), "; ".join(uses[:2]) + more)
-        link = linked(one.link.url, one.link.url)
+        link = linked(one.url, one.url)
         return (one.verdict, one.status, link, where, one.advice, one.final)
 
     records = tuple(
-        {"url": one.link.url}
-        | {name: getattr(one, name) for name in ("verdict", "status", "final", "advice")}
-        | {"uses": [asdict(use) for use in one.link.uses]}
-        for one in found
+        asdict(one) | {"uses": [use._asdict() for use in links[one.url]]} for one in found
     )
     return Sheet("Links", _LINK_COLUMNS, tuple(map(row, found)), records)

@@ -115,22 +115,22 @@ def ids(file: Path, quiet: bool, progress: str, **fields: Any) -> None:
     bioretrieval-tui fetch ids reading-list.txt --index reading
     """
     request = _request("ids", **fields)
-    found = fetching.read_ids(None if str(file) == STDIN else file)
-    for line, text in found.unknown[:_LISTED]:
+    known, unknown = fetching.read_ids(None if str(file) == STDIN else file)
+    for line, text in unknown[:_LISTED]:
         tell(f"{file}:{line}: '{text[:80]}' is not a PMID, PMC id, DOI or arXiv id")
-    if len(found.unknown) > _LISTED:
-        tell(f"{len(found.unknown) - _LISTED:,} more are not ids")
-    if not found.ids:
+    if len(unknown) > _LISTED:
+        tell(f"{len(unknown) - _LISTED:,} more are not ids")
+    if not known:
         raise UsageError(f"{file} holds no id", remedy="write PMIDs, PMC ids, DOIs or arXiv ids")
-    result = _fetched(structs.replace(request, ids=found.ids), quiet, progress)
+    result = _fetched(structs.replace(request, ids=known), quiet, progress)
     for one in result.absent[:_LISTED]:
         tell(f"{file}:{one.line}: no service knows {one.kind} {one.name}")
     if len(result.absent) > _LISTED:
         tell(f"{len(result.absent) - _LISTED:,} more are not known")
-    without = len(result.absent) + len(found.unknown)
+    without = len(result.absent) + len(unknown)
     if without:
         raise BioRetrievalError(
-            f"{without:,} of {len(found.ids) + len(found.unknown):,} ids in {file} have no record",
+            f"{without:,} of {len(known) + len(unknown):,} ids in {file} have no record",
             remedy="they are listed above; all other records have been fetched",
         )
 
@@ -190,10 +190,8 @@ def benchmark(name: str, output: Path | None, quiet: bool) -> None:
     found = catalogue()
     entry = entry_of_type(found, name, Benchmark)
     if entry.id not in archives.fetchable(found):
-        raise NotFoundError(
-            f"the catalogue names no archive of {name}",
-            remedy=f"benchmarks with an archive: {', '.join(archives.fetchable(found))}",
-        )
+        remedy = f"benchmarks with an archive: {', '.join(archives.fetchable(found))}"
+        raise NotFoundError(f"the catalogue names no archive of {name}", remedy=remedy)
     folder = output or places().data / "benchmarks" / entry.id
     if output is None and folder.is_dir():
         if not quiet:
@@ -245,7 +243,6 @@ def baseline(folder: Path, yes: bool, most: int | None, updates: bool, quiet: bo
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    """Raise BioRetrievalError unless the disk can hold `needed` bytes more."""
     whole = folder.absolute()
     there = next(one for one in (whole, *whole.parents) if one.exists())
     free = shutil.disk_usage(there).free
@@ -274,7 +271,6 @@ def _request(source: Any, *, model: str | None, **fields: Any) -> spool.FetchReq
 
 
 def _fetched(request: spool.FetchRequest, quiet: bool, progress: str) -> fetching.FetchResult:
-    """Run a fetch, and tell its outcome."""
     onto_stdout = request.index is None and request.output is None
 
     def each(one: Document) -> None:
@@ -489,7 +485,6 @@ def _part(one: watches.Watch, items: Sequence[watches.News], note: str | None) -
 
 
 def _write_files(parts: Sequence[Part], digest: Path | None, jsonl: Path | None) -> None:
-    """Write the digest and the lines. Raises BioRetrievalError."""
     shown = [part for part in parts if part.items or part.note]
     day = datetime.now(UTC).date().isoformat()
     try:

@@ -105,7 +105,8 @@ def _sent(name: str, otherwise: str, *, secret: bool) -> tuple[str, str, str]:
         return name, error.message, "at fault"
     if found is None:
         return name, otherwise, DEFAULT
-    return name, masked(found.value) if secret else found.value, found.origin
+    value, origin = found
+    return name, masked(value) if secret else value, origin
 
 
 def _variable(name: str, meaning: str | None, otherwise: str) -> tuple[str, str, str]:
@@ -129,10 +130,7 @@ def completion(shell: str) -> None:
 
 
 def answer(instruction: str) -> int:
-    """Respond to the completion function of a shell; instruction: as `bash_complete`.
-
-    Errors are silent: the user is in the middle of a line.
-    """
+    """Respond to the completion function of a shell (`bash_complete`); errors are silent."""
     shell, _, what = instruction.partition("_")
     if shell not in SHELLS or what != "complete":
         return 1

@@ -94,7 +94,7 @@ def search(
         hits: Sequence[Hit] = answer.hits
         if chosen is not None and hits:
             from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-            from bioretrieval_tui.search.rerank import reranked
+            from bioretrieval_tui.search.engine import reranked
 
             fetch_missing(*chosen, reporter, download=False)
             encoder = load_cross_encoder(*chosen, device=device, reporter=reporter)
@@ -136,7 +136,7 @@ def similar(
         if into is None or into == engine.index.manifest.name:
             answer = engine.similar(document, count, where)
         else:
-            given = engine.document_named(document)
+            _, given = engine.found(document)
             with _searched(into, device, reporter, model=True) as (engine, found, stale):
                 answer = engine.like(given, count, where)
             note = note or stale
@@ -196,8 +196,6 @@ def _put(
     if format_ == "bibtex":
         citations = hit_citations(hits, found)
         if hits and not citations:
-            raise BioRetrievalError(
-                "none of these documents can be cited",
-                remedy="their records have no year and no address; use another format",
-            )
+            remedy = "their records have no year and no address; use another format"
+            raise BioRetrievalError("none of these documents can be cited", remedy=remedy)
     put_sheet(hit_sheet(hits, title=title, citations=citations, reasons=reasons), format_)

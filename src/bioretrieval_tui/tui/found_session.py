@@ -65,7 +65,7 @@ class FoundSession:
     @property
     def service(self) -> str:
         """The name of the service that is searched."""
-        return protocol.LookUpJob(self.request).target if self.request else ""
+        return _preview(self.request).target if self.request else ""
 
     def stop(self) -> None:
         """Stop the search; its papers stay."""
@@ -99,10 +99,8 @@ class FoundSession:
 
     async def _find(self, request: FetchRequest) -> None:
         problem = ""
-        # Papers may be added to the index later; a preview has none.
-        looking = protocol.LookUpJob(msgspec.structs.replace(request, index=None))
         try:
-            await client.run_job(looking, lambda event: self._hear(request, event))
+            await client.run_job(_preview(request), lambda event: self._hear(request, event))
         except asyncio.CancelledError:
             problem = "stopped"
             raise
@@ -130,3 +128,8 @@ class FoundSession:
     def _tell(self) -> None:
         if not self._closed:
             self._changed()
+
+
+def _preview(request: FetchRequest) -> protocol.FetchJob:
+    """Papers may be added to the index later; a preview has none."""
+    return protocol.FetchJob(msgspec.structs.replace(request, index=None))

@@ -24,6 +24,7 @@ from bioretrieval_tui.backend.protocol import (
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.evaluation.benchmark import find_parts, run_paths
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.paths import Places, save_file
 
@@ -245,11 +246,9 @@ def keep_rankings(job: EvaluateJob, summary: EvaluationSummary) -> None:
 
 
 def run_files(job: EvaluateJob, summary: EvaluationSummary) -> dict[str, str]:
-    """The TREC run file of each mode, as `evaluation.trec.run_paths` names them."""
-    path, modes = Path(job.run_file or ""), [run.mode for run in summary.runs]
-    if len(modes) == 1:
-        return {modes[0]: str(path)}
-    return {mode: str(path.with_name(f"{path.stem}.{mode}{path.suffix}")) for mode in modes}
+    """The TREC run file of each mode."""
+    paths = run_paths(Path(job.run_file or ""), [run.mode for run in summary.runs])
+    return {mode: str(path) for mode, path in paths.items()}
 
 
 def encoder_of(catalogue: Catalogue, model: str | None) -> tuple[str | None, Encoding | None]:
@@ -286,7 +285,6 @@ def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> EvaluateJob
     """The exploration of an evaluation's benchmark, in the folder that its index was built from.
 
     Raises BioRetrievalError if the folder no longer exists, or is not a benchmark."""
-    from bioretrieval_tui.evaluation.benchmark import find_parts
     from bioretrieval_tui.index.registry import manifest_of
 
     inputs = manifest_of(record.index).inputs
