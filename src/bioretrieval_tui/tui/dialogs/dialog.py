@@ -20,9 +20,8 @@ from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, layout, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.buttons import Buttons
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.input import QueryLine
+from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
