@@ -36,7 +36,6 @@ class Canvas(Widget):
 
     @property
     def look(self) -> Look:
-        """The look in force."""
         return getattr(self.app, "look", DARK)
 
     def row_spans(self) -> Sequence[Row]:
@@ -135,7 +134,6 @@ class Detail(Canvas, can_focus=True):
         self.update()
 
     def scroll_rows(self, by: int) -> None:
-        """Scroll down (or up) by rows."""
         last = max(0, len(self._rows) - self.size.height)
         self.top = max(0, min(self.top + by, last))
         self.update()

@@ -203,7 +203,6 @@ class Buttons(Canvas, can_focus=True):
         self.post_message(self.Pressed(self.chosen))
 
     def on_click(self, event: events.Click) -> None:
-        """A click presses a button."""
         start = 1
         for index, label in enumerate(self.labels):
             end = start + len(label) + 4

@@ -97,13 +97,11 @@ class FilePicker(Widget):
         yield self.note
 
     def on_mount(self) -> None:
-        """Show the first folder."""
         self._enter(self.folder)
         self._tell()
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The selected paths."""
         return tuple(map(str, self.selected))
 
     # Folders -----------------------------------------------------------------------------
