@@ -24,8 +24,7 @@ import numpy as np
 
 from benchmarks.measuring import Report, median, percentile
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.documents.writer import StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
 from bioretrieval_tui.encoding.embedded import RECIPE
 from bioretrieval_tui.index.importing import import_vectors
 from bioretrieval_tui.index.metadata import write_metadata

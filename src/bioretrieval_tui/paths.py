@@ -5,7 +5,9 @@ Only writing creates folders; importing this module and reading a path do not.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,26 +34,20 @@ class Places:
 
     @property
     def overlays(self) -> Path:
-        """Folder of the user's catalogue overlays."""
         return self.config / "catalog.d"
 
     @property
     def indexes(self) -> Path:
-        """Folder with one subfolder for each index."""
         return self.data / "indexes"
 
     @property
     def compiled(self) -> Path:
-        """Folder of compiled catalogues, named by the hash of their source."""
         return self.cache / "catalogue"
 
 
 def places() -> Places:
-    """The current folders: those below BIORETRIEVAL_HOME if it is set, else the platform's.
-
-    Raises:
-        BioRetrievalError: BIORETRIEVAL_HOME refers to the home of an unknown user.
-    """
+    """The current folders: those below BIORETRIEVAL_HOME if it is set, else the platform's. Raises
+    BioRetrievalError if it refers to the home of an unknown user."""
     kinds = ("config", "data", "cache", "state")
     if home := os.environ.get(HOME_VARIABLE):
         try:
@@ -67,27 +63,25 @@ def places() -> Places:
     return Places(*(getattr(folders, f"user_{kind}_path") for kind in kinds))
 
 
-def save_file(path: Path, data: bytes, what: str) -> None:
-    """Replace a file atomically; `what` names it in the error.
-
-    Raises:
-        BioRetrievalError: the file cannot be written; the previous one is unchanged.
-    """
+@contextlib.contextmanager
+def file_errors(said: str, *, remedy: str | None = None) -> Iterator[None]:
+    """Turn an OSError of the block into a BioRetrievalError: `said`, a colon and the reason."""
     try:
-        write_atomically(path, data)
+        yield
     except OSError as error:
-        raise BioRetrievalError(
-            f"{what} cannot be saved in {path.parent}: {error.strerror or error}",
-            remedy="free space, or make the folder writable",
-        ) from error
+        raise BioRetrievalError(f"{said}: {error.strerror or error}", remedy=remedy) from error
+
+
+def save_file(path: Path, data: bytes, what: str) -> None:
+    """As `write_atomically`, but raises BioRetrievalError, in which `what` names the file."""
+    remedy = "free space, or make the folder writable"
+    with file_errors(f"{what} cannot be saved in {path.parent}", remedy=remedy):
+        write_atomically(path, data)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to disk and rename it into place.
-
-    Raises:
-        OSError: the folder cannot be created or written, or the disk is full; `path` is unchanged.
-    """
+    """Write `data` beside `path`, flush it to disk and rename it into place. Raises OSError if that
+    fails; `path` is then unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -14,14 +14,10 @@ from dataclasses import dataclass
 class Progress:
     """One step of a task.
 
-    stage: what is being done.
-    done, total: units; total is None while unknown.
-    unit: name of the units, plural.
-    rate: units a second over the whole stage, None until it is meaningful.
-    note: a short remark.
-    tokens_rate, device: tokens a second that a model encodes, and its device.
-    read, input_share: documents read so far by a reader that runs ahead, and the share of the
-        input that they are (0 to 1).
+    stage: what is being done; done, total: units, total None while unknown; unit: their name,
+    plural; rate: units a second over the whole stage; note: a short remark; tokens_rate, device:
+    tokens a second that a model encodes, and its device; read, input_share: documents read by a
+    reader that runs ahead, and the share of the input that they are (0 to 1).
     """
 
     stage: str

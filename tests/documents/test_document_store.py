@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore, Segment
-from bioretrieval_tui.documents.writer import StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore, Segment, StoreWriter
 from bioretrieval_tui.errors import IndexFault
 
 

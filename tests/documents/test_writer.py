@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore, StoredId
-from bioretrieval_tui.documents.writer import StoreOutcome, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore, StoredId, StoreOutcome, StoreWriter
 
 
 def record(identifier: str, text: str = "", title: str = "", **metadata: object) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Place, RecordFault, Rejected
-from bioretrieval_tui.documents.readers.xml_records import markup_of, records
+from bioretrieval_tui.documents.readers.xml_records import records, shows
 
 NAMES = ("rec", "other")
 HEAD = b'<?xml version="1.0"?>\n<set>\n'
@@ -198,12 +199,17 @@ def test_a_charset_that_cannot_be_read_is_reported_once(data: bytes) -> None:
     assert item.remedy == "convert the file to UTF-8"
 
 
-def test_markup_of_a_head() -> None:
-    assert markup_of("\ufeff <set>é".encode()) == " <set>é".encode()
-    assert markup_of("<set>é".encode("utf-16")) == "<set>é".encode()
-    assert markup_of("<set>é".encode("utf-16")[:-1]) == b"<set>"
+def test_patterns_in_a_head() -> None:
+    pattern = re.compile("<set>(é|$)".encode())
+    for head in (
+        "\ufeff <set>é".encode(),
+        "<set>é".encode("utf-16"),
+        "<set>é".encode("utf-16")[:-1],
+    ):
+        assert shows(head, pattern)
+        assert not shows(head, pattern, re.compile(b"<rec>"))
     for head in (b"", b"{}", b"<html><rec>", b"<!-- x -->\n<!DOCTYPE HTML ><rec>"):
-        assert markup_of(head) == b""
+        assert not shows(head)
 
 
 # Bounds ---------------------------------------------------------------------------------------

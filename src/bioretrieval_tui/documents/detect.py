@@ -6,7 +6,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
@@ -188,16 +187,17 @@ def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
 
 
 def _named(given: str) -> list[Path]:
-    path = Path(given)
-    if not glob.has_magic(given) or _is_there(path):
-        return _within(path) if stat.S_ISDIR(_look(path).st_mode) else [_regular(path)]
+    # Unlike those of Path, these raise nothing for names that cannot be.
+    if not glob.has_magic(given) or os.path.exists(given):  # noqa: PTH110
+        path = Path(given)
+        return _within(path) if os.path.isdir(given) else [_file(path)]  # noqa: PTH112
     try:
         names = sorted(glob.glob(given, recursive=True))  # noqa: PTH207
     except (OSError, ValueError) as error:
         raise reading_fault(given, error) from error
-    paths = [path for path in map(Path, names) if _is_there(path)]
+    paths = [Path(name) for name in names if os.path.exists(name)]  # noqa: PTH110
     # "data/**" matches folders beside the files within them; folders count only without files.
-    files = [_regular(path) for path in paths if not path.is_dir()]
+    files = [_file(path) for path in paths if not path.is_dir()]
     files = files or [file for path in paths for file in _within(path)]
     if not files:
         raise NotFoundError(f"nothing matches {given}")
@@ -221,7 +221,7 @@ def _within(folder: Path) -> list[Path]:
     for root, folders, names in os.walk(folder, followlinks=True, onerror=_cannot_list):
         folders[:] = [name for name in _wanted(folders) if is_new(Path(root, name))]
         files += [Path(root, name) for name in _wanted(names) if suffix_of(name) in _SUFFIXES]
-    regular = [path for path in sorted(files) if _is_there(path) and path.is_file()]
+    regular = list(filter(os.path.isfile, sorted(files)))  # links may be broken or in a cycle
     if not regular:
         raise NotFoundError(
             f"{folder} holds no corpus", remedy="name a file, or a folder with files of a format"
@@ -237,28 +237,15 @@ def _cannot_list(error: OSError) -> None:
     raise reading_fault(str(error.filename), error) from error
 
 
-def _is_there(path: Path) -> bool:
-    """Whether it exists; a link that is broken or in a cycle does not."""
+def _key(path: Path) -> tuple[int, int]:
     try:
-        path.stat()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _look(path: Path) -> os.stat_result:
-    try:
-        return path.stat()
+        info = path.stat()
     except (OSError, ValueError) as error:
         raise reading_fault(str(path), error) from error
-
-
-def _key(path: Path) -> tuple[int, int]:
-    info = _look(path)
     return info.st_dev, info.st_ino
 
 
-def _regular(path: Path) -> Path:
-    if not stat.S_ISREG(_look(path).st_mode):
+def _file(path: Path) -> Path:
+    if _key(path) and not path.is_file():
         raise CorpusError(f"{path} is not a regular file", remedy="pipe it in and name it -")
     return path

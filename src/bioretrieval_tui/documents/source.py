@@ -95,12 +95,12 @@ class SourceReader:
         self.name = name if path is None else str(path)
         try:
             raw: io.FileIO | io.BytesIO
-            if path is not None:
+            if data is not None:
+                raw = io.BytesIO(data)
+            elif path is not None:
                 raw = path.open("rb", buffering=0)
             else:
-                raw = (
-                    io.BytesIO(data) if data is not None else io.FileIO(os.dup(sys.stdin.fileno()))
-                )
+                raw = io.FileIO(os.dup(sys.stdin.fileno()))
             self._hashing = _HashingFile(raw)
             self._before = self._state()
             buffered = io.BufferedReader(cast("io.RawIOBase", self._hashing), _CHUNK)

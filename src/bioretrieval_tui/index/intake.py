@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from bioretrieval_tui.documents.detect import by_name, items, recognise, resolve
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
-from bioretrieval_tui.documents.store import DocumentStore
-from bioretrieval_tui.documents.writer import StoreOutcome, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.report import FileReport, Report

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.writer import StoreWriter
+from bioretrieval_tui.documents.store import StoreWriter
 from bioretrieval_tui.index.hnsw import GraphBuilder
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault
 from bioretrieval_tui.index.layout import VECTORS

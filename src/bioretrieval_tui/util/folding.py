@@ -54,10 +54,8 @@ _FOLDED = _Folded()
 
 
 def fold(text: str) -> str:
-    """Return `text` in lower case, without accents and invisible characters, dashes as hyphens.
-
-    Works character by character, so the fold of a prefix is a prefix of the fold.
-    """
+    """`text` in lower case, without accents and invisible characters, dashes as hyphens; character
+    by character, so that the fold of a prefix is a prefix of the fold."""
     return text.lower() if text.isascii() else text.translate(_FOLDED)
 
 
@@ -72,7 +70,7 @@ def squeezed(folded: str) -> str:
 
 
 def equal_key(text: str) -> str:
-    """Return the folded text without separators; `field=value` compares these."""
+    """The folded text without separators; `field=value` compares these."""
     return "".join(squeezed(fold(text)).split())
 
 
@@ -86,11 +84,8 @@ def needles(text: str) -> tuple[str, ...]:
 
 
 def forms(text: str, *, inner: bool = False) -> list[str]:
-    """The forms of `text` that are searched: spaced first, then each compound squeezed.
-
-    inner: also the parts after a capital within a word (BioHiCL: hicl, cl), so that they count as
-    beginnings of words.
-    """
+    """The forms of `text` that are searched: spaced first, then each compound squeezed; with
+    `inner`, the parts after a capital within a word (BioHiCL: hicl, cl), which begin words too."""
     folded = fold(text)
     return [spaced(folded), *_joined(folded), *(_inner_parts(text) if inner else ())]
 
@@ -114,11 +109,8 @@ def _compounds(word: str) -> tuple[str, ...]:
 
 
 def spaced_words(texts: Sequence[str], *, inner: bool = False) -> str:
-    """The words of the forms of `texts` in one string.
-
-    One space between words that white space, hyphens or underscores part, more between others;
-    a space at either end.
-    """
+    """The words of the forms of `texts` in one string: one space between words that white space,
+    hyphens or underscores part, more between others, and a space at either end."""
     folded = fold("\x01".join(texts))
     joined = list(_joined(folded))
     if inner:
@@ -154,10 +146,8 @@ def whole_words(text: str, needle: str) -> bool:
 
 
 def marks(text: str, literals: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Spans of the folded words `literals` in `text`: (start, end), sorted and disjoint.
-
-    Offsets refer to `text` itself, even where folding changes its length.
-    """
+    """Spans of the folded words `literals` in `text`: (start, end) in `text` itself, sorted and
+    disjoint."""
     spans: list[tuple[int, int]] = []
     for keep_space in (True, False):
         plain, places = _traced(text, keep_space=keep_space)
@@ -169,9 +159,9 @@ def marks(text: str, literals: Sequence[str]) -> tuple[tuple[int, int], ...]:
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
+            first, last = merged.pop()
+            start, end = first, max(end, last)
+        merged.append((start, end))
     return tuple(merged)
 
 
@@ -181,14 +171,11 @@ def _traced(text: str, *, keep_space: bool) -> tuple[str, list[int]]:
     places: list[int] = []
     for offset, char in enumerate(text):
         for part in fold(char):
-            if part in "-_":
-                if not keep_space:
-                    continue
+            if part in "-_" and not keep_space:
+                continue
+            if part in "-_" or part.isspace():
                 part = " "
-            if part.isspace():
-                if out and out[-1] == " ":
-                    continue
-                part = " "
-            out.append(part)
-            places.append(offset)
+            if (part, out[-1:]) != (" ", [" "]):
+                out.append(part)
+                places.append(offset)
     return "".join(out), places

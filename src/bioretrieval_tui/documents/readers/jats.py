@@ -11,10 +11,10 @@ from bioretrieval_tui.documents.bibliography import dated, distinct, document, i
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.readers.xml_records import (
     local,
-    markup_of,
     plain_text,
     readable,
     records,
+    shows,
     squeezed,
 )
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
@@ -63,9 +63,7 @@ _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def _is_jats(head: bytes) -> bool:
-    """Whether this is XML with an article and marks of JATS, and no web page or DocBook."""
-    markup = markup_of(head)
-    return _ARTICLE.search(markup) is not None and _SIGN.search(markup) is not None
+    return shows(head, _ARTICLE, _SIGN)
 
 
 def _articles(

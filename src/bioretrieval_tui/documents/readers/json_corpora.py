@@ -7,6 +7,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
@@ -36,13 +37,15 @@ _BEIR_SHAPE = 'a BEIR line looks like {"_id": "1", "title": "...", "text": "..."
 _BEIR_KEYS = frozenset({"_id", "title", "text", "metadata"})
 _MEDRAG_KEYS = frozenset({"id", "title", "content", "contents", "PMID"})
 _MEDRAG_SHAPE = 'a MedRAG line looks like {"id": "1", "title": "", "content": ""}'
+# The first line is an object with `_id`, or with `id` and `content` or `contents`; the file begins
+# with a PMID and an object with a field of one letter.
+_BEIR_HEAD = re.compile(rb'\s*\{[^\n]*"_id"')
+_MEDRAG_HEAD = re.compile(rb'\s*\{(?=[^\n]*"id")[^\n]*"content')
 _MEDCPT_HEAD = re.compile(rb'\s*\{\s*"\d{1,9}"\s*:\s*\{\s*"[dtam]"\s*:')
 
 
-def _is_beir(head: bytes) -> bool:
-    """Whether the first line is a JSON object with `_id`."""
-    line = first_line(head)
-    return line.startswith(b"{") and b'"_id"' in line
+def _begins(pattern: re.Pattern[bytes], head: bytes) -> bool:
+    return pattern.match(head.removeprefix(BOM)) is not None
 
 
 def _beir_document(value: Any) -> Document:
@@ -62,13 +65,7 @@ def _beir_document(value: Any) -> Document:
     return Document(identity, title, text, {**rest, **(metadata or {})})
 
 
-BEIR = Format("beir", _LINES, _is_beir, json_lines, _beir_document, _BEIR_SHAPE)
-
-
-def _is_medrag(head: bytes) -> bool:
-    """Whether the first line is a JSON object with `id` and `content` or `contents`."""
-    line = first_line(head)
-    return line.startswith(b"{") and b'"id"' in line and b'"content' in line
+BEIR = Format("beir", _LINES, partial(_begins, _BEIR_HEAD), json_lines, _beir_document, _BEIR_SHAPE)
 
 
 def _medrag_document(value: Any) -> Document:
@@ -88,12 +85,7 @@ def _medrag_document(value: Any) -> Document:
     return document(identifier(record["id"], "`id`"), title, text, metadata)
 
 
-MEDRAG = Format("medrag", _LINES, _is_medrag, json_lines, _medrag_document)
-
-
-def _is_medcpt(head: bytes) -> bool:
-    """Whether the file begins with a PMID and an object with a field of one letter."""
-    return _MEDCPT_HEAD.match(head.removeprefix(BOM)) is not None
+MEDRAG = Format("medrag", _LINES, partial(_begins, _MEDRAG_HEAD), json_lines, _medrag_document)
 
 
 def _medcpt_records(
@@ -126,7 +118,9 @@ def _medcpt_document(element: JsonElement) -> Document:
     return document(pmid, text_field(record, "t"), text_field(record, "a"), metadata)
 
 
-MEDCPT = Format("medcpt-chunk", (".json",), _is_medcpt, _medcpt_records, _medcpt_document)
+MEDCPT = Format(
+    "medcpt-chunk", (".json",), partial(_begins, _MEDCPT_HEAD), _medcpt_records, _medcpt_document
+)
 
 
 # Europe PMC.

@@ -190,7 +190,11 @@ class _JsonWindow:
         stack: list[bytes] = []  # the closing characters of open strings and brackets
         while True:
             begin = self._at
-            done = self._scalar() if is_scalar else self._tokens(stack, start)
+            if is_scalar and (match := _SCALAR.match(self._data, begin)):
+                self._at = match.end()
+                done = self._at < len(self._data)
+            else:
+                done = self._tokens(stack, start)
             size += self._at - begin
             kept = [*kept, self._data[begin : self._at]] if size <= limit else []
             if done or not self._more():
@@ -200,12 +204,6 @@ class _JsonWindow:
         if not (is_scalar or done):
             raise _broken(start, "the file ends within the record that begins here")
         return None if size > limit else b"".join(kept)
-
-    def _scalar(self) -> bool:
-        """Move to the end of a number or word, or of the window; whether it ends there."""
-        match = _SCALAR.match(self._data, self._at)
-        self._at = match.end() if match else self._at
-        return self._at < len(self._data)
 
     def _tokens(self, stack: list[bytes], start: int) -> bool:
         """Move to the end of the value, or of the window; whether the value ends there."""

@@ -4,13 +4,19 @@ notices of deletion."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import dated, distinct, document, initials, iso_date
+from bioretrieval_tui.documents.bibliography import dated, document, initials, iso_date
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
-from bioretrieval_tui.documents.readers.xml_records import markup_of, plain_text, records, squeezed
+from bioretrieval_tui.documents.readers.xml_records import (
+    fields_at,
+    plain_text,
+    records,
+    shows,
+    squeezed,
+)
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
 
 if TYPE_CHECKING:
@@ -22,11 +28,40 @@ _SIGN = re.compile(rb"<(?:Pubmed(?:Book)?Article(?:Set)?|DeleteCitation|DeleteDo
 _PMID = re.compile(r"[0-9]{1,12}")
 _PMCID = re.compile(r"PMC[0-9]{1,12}")
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available.", "not available"})
+# Where fields are found in a citation and in a chapter of a book, in order of preference.
+_ARTICLE = {
+    "title": ("Article/ArticleTitle",),
+    "vernacular_title": ("Article/VernacularTitle",),
+    "journal": (
+        "Article/Journal/Title",
+        "Article/Journal/ISOAbbreviation",
+        "MedlineJournalInfo/MedlineTA",
+    ),
+    "volume": ("Article/Journal/JournalIssue/Volume",),
+    "issue": ("Article/Journal/JournalIssue/Issue",),
+    "language": ("Article/Language",),
+    "types": ("Article/PublicationTypeList/*",),
+    "keywords": ("KeywordList/*",),
+}
+_CHAPTER = {
+    "title": ("ArticleTitle",),
+    "vernacular_title": ("VernacularTitle",),
+    "journal": ("Book/BookTitle",),
+    "volume": ("Book/Volume",),
+    "language": ("Language",),
+    "types": ("PublicationTypeList/*", "PublicationType"),
+    "keywords": ("KeywordList/*",),
+}
+_IDS = (
+    "PubmedData/ArticleIdList[1]/ArticleId",
+    "BookDocument/ArticleIdList/ArticleId",
+    "PubmedBookData/ArticleIdList/ArticleId",
+)
+_DATES = ("Journal/JournalIssue/PubDate", "Book/PubDate", "ContributionDate")
 
 
 def _is_pubmed(head: bytes) -> bool:
-    """Whether this is XML with tags of PubMed, and no web page."""
-    return _SIGN.search(markup_of(head)) is not None
+    return shows(head, _SIGN)
 
 
 def _records(
@@ -41,106 +76,55 @@ def _records(
 
 
 def _document(element: _Element) -> Document | str:
-    """The document of an article, or the PMID of a deletion.
+    """The document of an article or book article, or the PMID of a deletion.
 
     The id is the PMID. Revised records are as any other; the store keeps the latest.
     """
     if element.tag == "PMID":
         return _pmid(element)
-    return _article(element) if element.tag == "PubmedArticle" else _book_article(element)
-
-
-def _article(element: _Element) -> Document:
-    citation = _child(element, "MedlineCitation")
-    article = _child(citation, "Article")
-    journal = _child(article, "Journal")
-    issue = _child(journal, "JournalIssue")
-    others = (
-        one for one in citation.iterfind("OtherAbstract") if one.get("Language", "eng") == "eng"
-    )
-    mesh = _headings(citation)
-    fields = {
-        "authors": _authors(article),
-        "journal": _text(journal, "Title")
-        or _text(journal, "ISOAbbreviation")
-        or _text(citation, "MedlineJournalInfo/MedlineTA"),
-        "types": _texts(article, "PublicationTypeList/*"),
-        "keywords": _texts(citation, "KeywordList/*"),
-        "mesh": list(mesh),
-        "mesh_major": [name for name, is_major in mesh.items() if is_major],
-        "volume": _text(issue, "Volume"),
-        "issue": _text(issue, "Issue"),
-    }
-    return _finished(
-        citation,
-        article,
-        plain_text(article.find("ArticleTitle")),
-        chain(article.iterfind("Abstract"), others),
-        issue.iterfind("PubDate"),
-        element.iterfind("PubmedData/ArticleIdList[1]/ArticleId"),
-        fields,
-    )
-
-
-def _book_article(element: _Element) -> Document:
-    chapter = _child(element, "BookDocument")
-    book = _child(chapter, "Book")
-    title, book_title = (
-        plain_text(holder.find(tag))
-        for holder, tag in ((chapter, "ArticleTitle"), (book, "BookTitle"))
-    )
-    fields = {
-        "authors": _authors(chapter) or _authors(book),
-        "journal": book_title if title else "",
-        "types": _texts(chapter, "PublicationTypeList/*", "PublicationType"),
-        "keywords": _texts(chapter, "KeywordList/*"),
-        "volume": _text(book, "Volume"),
-    }
-    ids = element.iterfind("PubmedBookData/ArticleIdList/ArticleId")
-    return _finished(
-        chapter,
-        chapter,
-        title or book_title,
-        chapter.iterfind("Abstract"),
-        chain(book.iterfind("PubDate"), chapter.iterfind("ContributionDate")),
-        chain(chapter.iterfind("ArticleIdList/ArticleId"), ids),
-        fields,
-    )
-
-
-def _finished(
-    holder: _Element,
-    article: _Element,
-    title: str,
-    abstracts: Iterable[_Element],
-    dates: Iterable[_Element],
-    ids: Iterable[_Element],
-    fields: dict[str, Any],
-) -> Document:
-    """The document of a citation or book chapter: the first abstract and the first date with any
-    text; the date online if there is no other."""
+    is_article = element.tag == "PubmedArticle"
+    holder = _child(element, "MedlineCitation" if is_article else "BookDocument")
+    article = _child(holder, "Article") if is_article else holder
     pmid = holder.find("PMID")
     if pmid is None:
         raise RecordFault("the record has no PMID")
-    fields["pmid"] = identity = _pmid(pmid)
-    fields["language"] = " ".join(one.text or "" for one in article.iterfind("Language")).split()
-    fields["pages"] = _pages(_child(article, "Pagination"))
-    fields["vernacular_title"] = vernacular = plain_text(article.find("VernacularTitle"))
-    named = [(one.get("IdType"), squeezed(one.text)) for one in ids]
-    valid = (
+    identity = _pmid(pmid)
+    fields = fields_at(holder, _ARTICLE if is_article else _CHAPTER)
+    title = fields.pop("title")
+    if title.lower() in _NO_TITLE:
+        title = ""
+    if not title and not is_article:
+        title, fields["journal"] = fields["journal"], ""
+    named = [
+        (one.get("IdType"), squeezed(one.text)) for path in _IDS for one in element.iterfind(path)
+    ]
+    dois = [
         squeezed(place.text)
         for place in article.iterfind("ELocationID")
         if place.get("EIdType") == "doi" and place.get("ValidYN") != "N"
-    )
-    fields["doi"] = next(filter(None, chain(valid, (name for k, name in named if k == "doi"))), "")
-    for match in (_PMCID.search(name) for kind, name in named if kind in ("pmc", "pmcid")):
-        fields |= {"pmcid": match[0]} if match else {}
+    ]
+    pmcids = [_PMCID.search(name) for kind, name in named if kind in ("pmc", "pmcid")]
+    mesh = _headings(holder)
     online = reversed(article.findall("ArticleDate"))
-    fields |= dated(next(filter(None, map(_date, chain(dates, online))), ""))
-    if title.lower() in _NO_TITLE:
-        title = ""
+    dates = chain(*map(article.iterfind, _DATES), online)
+    others = (
+        one for one in holder.iterfind("OtherAbstract") if one.get("Language", "eng") == "eng"
+    )
+    abstracts = chain(article.iterfind("Abstract"), others)
+    fields |= {
+        "pmid": identity,
+        "pmcid": next((match[0] for match in pmcids if match), ""),
+        "doi": next(filter(None, [*dois, *(name for kind, name in named if kind == "doi")]), ""),
+        "authors": _authors(article) or _authors(_child(holder, "Book")),
+        "language": " ".join(fields["language"]).split(),
+        **dated(next(filter(None, map(_date, dates)), "")),
+        "mesh": list(mesh),
+        "mesh_major": [name for name, is_major in mesh.items() if is_major],
+        "pages": _pages(_child(article, "Pagination")),
+    }
     text = next(filter(None, map(_abstract, abstracts)), "")
-    return document(identity, title or vernacular, text, fields, f"PMID {identity}")
+    title = title or fields["vernacular_title"]
+    return document(identity, title, text, fields, f"PMID {identity}")
 
 
 def _abstract(element: _Element) -> str:
@@ -197,10 +181,6 @@ def _headings(citation: _Element) -> dict[str, bool]:
             major = "Y" in [part.get("MajorTopicYN") for part in heading]
             names[name] = names.get(name, False) or major
     return names
-
-
-def _texts(element: _Element, *paths: str) -> list[str]:
-    return distinct(plain_text(child) for path in paths for child in element.iterfind(path))
 
 
 def _text(element: _Element, path: str) -> str:

@@ -156,6 +156,10 @@ def _records(
         yield closed(current)
 
 
+def _shows(pattern: re.Pattern[str], head: bytes) -> bool:
+    return pattern.search(text_of_head(head).replace("\r", "\n")) is not None
+
+
 # MEDLINE: tags of up to four characters, indented continuation lines, blank lines between records.
 # The dash is in the fifth column, so "IL-2 was" at the margin is not a field.
 
@@ -180,11 +184,6 @@ _MEDLINE_FIELDS = {
 }
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available."})
 _MARKED_DOI = re.compile(r"(\S+) \[doi\]")
-
-
-def _is_medline(head: bytes) -> bool:
-    """Whether a line begins with `PMID- ` and a number, or with a housekeeping field of NLM."""
-    return _MEDLINE_HEAD.search(text_of_head(head).replace("\r", "\n")) is not None
 
 
 def _medline_document(record: TaggedRecord) -> Document:
@@ -216,7 +215,7 @@ def _medline_document(record: TaggedRecord) -> Document:
 
 _SUFFIXES = (".nbib", ".medline")
 _CUT = partial(_records, grammar=_MEDLINE)
-MEDLINE = Format("medline", _SUFFIXES, _is_medline, _CUT, _medline_document)
+MEDLINE = Format("medline", _SUFFIXES, partial(_shows, _MEDLINE_HEAD), _CUT, _medline_document)
 
 
 # RIS: tags of two characters, `TY` to `ER` a record, with dialects. Lines between records are
@@ -240,11 +239,6 @@ _RIS_TYPES = {
     "RPRT": "Report",
     "UNPB": "Preprint",
 }
-
-
-def _is_ris(head: bytes) -> bool:
-    """Whether a line begins with `TY  - ` and a type."""
-    return _RIS_HEAD.search(text_of_head(head).replace("\r", "\n")) is not None
 
 
 def _ris_document(record: TaggedRecord) -> Document:
@@ -277,7 +271,9 @@ def _ris_document(record: TaggedRecord) -> Document:
     return document(identifier(identity), title, text, fields)
 
 
-RIS = Format("ris", (".ris",), _is_ris, partial(_records, grammar=_RIS), _ris_document)
+RIS = Format(
+    "ris", (".ris",), partial(_shows, _RIS_HEAD), partial(_records, grammar=_RIS), _ris_document
+)
 
 
 # Web of Science, often saved as `.ris`: tags of two characters and a blank, `PT` to `ER`; the first
@@ -290,13 +286,8 @@ _WOS = Grammar(
     ends="ER",
     listed=frozenset({"AU", "AF"}),
 )
-_WOS_HEAD = re.compile(r"FN .*\s+VR 1\.0\s+PT [A-Z]\b")
+_WOS_HEAD = re.compile(r"\A\s*FN .*\s+VR 1\.0\s+PT [A-Z]\b")
 _WOS_FIELDS = {"journal": "SO", "pmid": "PM", "language": "LA", "volume": "VL", "issue": "IS"}
-
-
-def _is_wos(head: bytes) -> bool:
-    """Whether the file begins with its name, its version and a publication type."""
-    return _WOS_HEAD.match(text_of_head(head).lstrip()) is not None
 
 
 def _wos_document(record: TaggedRecord) -> Document:
@@ -324,4 +315,6 @@ def _wos_document(record: TaggedRecord) -> Document:
     return document(identifier(identity), title, record.first("AB"), fields)
 
 
-WOS = Format("wos", (".ciw",), _is_wos, partial(_records, grammar=_WOS), _wos_document)
+WOS = Format(
+    "wos", (".ciw",), partial(_shows, _WOS_HEAD), partial(_records, grammar=_WOS), _wos_document
+)
