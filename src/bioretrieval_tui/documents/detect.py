@@ -169,9 +169,8 @@ def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
     with the suffix of a format, sorted, without hidden ones and BEIR's queries and qrels. A name
     that is no file but a pattern (`*`, `?`, `[...]`, `**`) is its matches, sorted.
 
-    Raises:
-        NotFoundError: a file does not exist, or a pattern or folder gives no file.
-        CorpusError: an input is named twice, is not a regular file, or cannot be read.
+    Raises NotFoundError if a file does not exist, or a pattern or folder gives no file; CorpusError
+    if an input is named twice, is not a regular file, or cannot be read.
     """
     files: list[Path | None] = []
     seen: set[tuple[int, int] | None] = set()

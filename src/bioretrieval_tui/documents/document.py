@@ -26,10 +26,8 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def content_hash(self) -> bytes:
-        """BLAKE2b (16 bytes) of title and text: equal hashes need only one encoding.
-
-        Without the metadata, since a corrected journal name does not change a vector.
-        """
+        """BLAKE2b (16 bytes) of title and text: equal hashes need only one encoding. Without the
+        metadata, since a corrected journal name does not change a vector."""
         title = self.title.encode("utf-8", "surrogatepass")
         text = self.text.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(

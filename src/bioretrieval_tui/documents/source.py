@@ -84,10 +84,8 @@ class SourceReader:
     """A corpus file, stdin (None) or `data` called `name`, read once; a context manager.
 
     gzip is detected by content. `head()` looks ahead; `lines()` or `blocks()` give the content;
-    `consumed` and `sha256()` are those of the whole file after the end.
-
-    Raises (on construction):
-        NotFoundError: the file does not exist. CorpusError: it cannot be read.
+    `consumed` and `sha256()` are those of the whole file after the end. Construction raises
+    NotFoundError if the file does not exist, CorpusError if it cannot be read.
     """
 
     def __init__(self, path: Path | None, *, data: bytes | None = None, name: str = STDIN) -> None:
@@ -139,12 +137,9 @@ class SourceReader:
         return self._ahead[:size]
 
     def blocks(self, size: int = _CHUNK) -> Iterator[bytes]:
-        """Yield the decompressed content in parts of about `size` bytes.
-
-        Raises:
-            SourceDamaged: the compressed data is damaged, cut off, or expands too much.
-            CorpusError: the file cannot be read, or changed while it was read.
-        """
+        """Yield the decompressed content in parts of about `size` bytes. Raises SourceDamaged if
+        the compressed data is damaged, cut off, or expands too much; CorpusError if the file cannot
+        be read, or changed while it was read."""
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             yield ahead
@@ -193,7 +188,6 @@ class SourceReader:
         return part
 
     def _state(self) -> tuple[int, int] | None:
-        """Size and modification time of a file with a name."""
         now = None if self.path is None else os.fstat(self._hashing.fileno())
         return None if now is None else (now.st_size, now.st_mtime_ns)
 
@@ -299,7 +293,6 @@ def _lines(blocks: Iterable[bytes], limit: int) -> Iterator[tuple[int, bytes | N
 
 
 def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """UTF-16 as UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-16")()
     seen = 0
     try:

@@ -134,10 +134,8 @@ class DocumentStore:
     """The documents of an index, read-only; usable from several threads.
 
     paths: the segments' files, oldest first. Labels include dead rows; the index keeps the list of
-    those that are dead by a later segment or by deletion.
-
-    Raises (all methods):
-        IndexFault: a file is not there, is not a document store, or is damaged.
+    those that are dead by a later segment or by deletion. All methods raise IndexFault if a file is
+    not there, is not a document store, or is damaged.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -410,7 +408,6 @@ class StoreWriter:
         return tuple(rows[0])
 
     def _twin(self, digest: bytes) -> int | None:
-        """A live document with this content."""
         live = "SELECT label FROM documents WHERE hash = ? AND dead = 0"
         for (label,) in self._db.execute(live, (digest,)):
             return int(label)

@@ -69,16 +69,12 @@ def _is_jats(head: bytes) -> bool:
 def _articles(
     source: SourceReader, _: ReadSettings
 ) -> Iterator[tuple[Place, _Element | RecordFault]]:
-    """Yield the articles of a file, in file order, without sub-articles and responses."""
     return records(source.blocks(), ("article",), source.name)
 
 
 def _document(article: _Element) -> Document:
-    """The document of an article.
-
-    The id is the PMC id ("PMC123"), else the PMID, else the DOI. An article in another language
-    gets its English title and abstract if there are any.
-    """
+    """The id is the PMC id ("PMC123"), else the PMID, else the DOI. An article in another language
+    gets its English title and abstract if there are any."""
     meta = _child(article, "front/article-meta")
     if local(meta) != "article-meta":
         raise RecordFault("the article has no article-meta, so neither an id nor a title")
@@ -215,12 +211,10 @@ def _say(element: _Element) -> str:
 
 
 def _text(element: _Element, *paths: str) -> str:
-    """The text under the first of these paths that has any."""
     return next(filter(None, (plain_text(_child(element, path)) for path in paths)), "")
 
 
 def _child(element: _Element, path: str) -> _Element:
-    """The first element under a path, or an empty one."""
     found = next(_children(element, path), None)
     return element.makeelement("none") if found is None else found
 

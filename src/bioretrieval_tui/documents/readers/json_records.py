@@ -106,8 +106,7 @@ def elements(
     """Yield the elements of the array or object in a file, or of the one under the keys `path`;
     if several follow each other, of each in turn. An element of more than `limit` bytes is
     reported, but not held in memory. Raises as `SourceReader.blocks`, and SourceDamaged if the file
-    ends within the JSON, or stops being JSON.
-    """
+    ends within the JSON, or stops being JSON."""
     window = _JsonWindow(source)
     yield from _members(window, path, limit)
     while window.peek():

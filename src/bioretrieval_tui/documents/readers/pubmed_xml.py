@@ -67,7 +67,6 @@ def _is_pubmed(head: bytes) -> bool:
 def _records(
     source: SourceReader, _: ReadSettings
 ) -> Iterator[tuple[Place, _Element | RecordFault]]:
-    """Yield articles, book articles and the PMIDs of deletions, in file order."""
     for place, found in records(source.blocks(), _RECORDS, source.name):
         if not isinstance(found, RecordFault) and found.tag in _DELETIONS:
             yield from ((place, pmid) for pmid in found.iterfind("PMID"))
@@ -76,10 +75,8 @@ def _records(
 
 
 def _document(element: _Element) -> Document | str:
-    """The document of an article or book article, or the PMID of a deletion.
-
-    The id is the PMID. Revised records are as any other; the store keeps the latest.
-    """
+    """The document of an article or book article, or the PMID of a deletion. Revised records are as
+    any other; the store keeps the latest."""
     if element.tag == "PMID":
         return _pmid(element)
     is_article = element.tag == "PubmedArticle"

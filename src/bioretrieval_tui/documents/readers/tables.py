@@ -48,11 +48,8 @@ _CITATION = re.compile(r";\s*([^\s;:()]+)?(?:\(([^()]*)\))?(?::\s*([^\s;:]+?))?\
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a table.
-
-    fields: from our names to positions; others: names and positions of the columns that become
-    metadata unchanged; width: their number; pubmed: whether it is PubMed's own export.
-    """
+    """The columns of a table: `fields` from our names to positions, `others` from the names of
+    those that become metadata unchanged, their number, and whether it is PubMed's own export."""
 
     fields: Mapping[str, int]
     others: Mapping[str, int]
@@ -91,11 +88,8 @@ class Columns:
 
 def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> Columns:
     """Find the columns of the fields: by `mapping` (field to column) first, then by our field
-    names, whatever their case.
-
-    Raises CorpusError, which lists the columns, if a mapped one is missing or ambiguous, or there
-    is none for the id or for any text.
-    """
+    names, whatever their case. Raises CorpusError, which lists the columns, if a mapped one is
+    missing or ambiguous, or there is none for the id or for any text."""
     shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
     more = "" if len(names) <= _SHOWN else f" and {len(names) - _SHOWN} more"
 
@@ -190,12 +184,10 @@ def _is_table(delimiter: str, head: bytes) -> bool:
 def _rows(
     delimiter: str, source: SourceReader, settings: ReadSettings
 ) -> Iterator[tuple[Place, tuple[Columns, list[str]] | RecordFault]]:
-    """Yield the rows below the first, which names the columns.
-
-    A row of several lines with a fault or a wrong number of fields is cut to its first line, so
-    that a stray quote loses no other row. A line of TSV with misplaced quotes is split at its tabs
-    if that gives the right number of fields. Raises as `columns_of`.
-    """
+    """Yield the rows below the first, which names the columns. A row of several lines with a fault
+    or a wrong number of fields is cut to its first line, so that a stray quote loses no other row.
+    A line of TSV with misplaced quotes is split at its tabs if that gives the right number of
+    fields. Raises as `columns_of`."""
     # The module's own limit is global to the process, and too low for a long text.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
     lines = _RowLines(text_lines(source))
@@ -284,11 +276,8 @@ def _parquet_rows(
     source: SourceReader, settings: ReadSettings
 ) -> Iterator[tuple[Place, tuple[Columns, list[Any]] | RecordFault]]:
     """Yield the rows of a Parquet file, placed at their numbers from 1, with one row group in
-    memory at a time; the rest of a damaged row group is one fault.
-
-    Raises as `columns_of`, and CorpusError if pyarrow is not installed, the input is a pipe or
-    compressed, or the metadata is damaged.
-    """
+    memory at a time; the rest of a damaged row group is one fault. Raises as `columns_of`, and
+    CorpusError without pyarrow, or if the input is a pipe, compressed, or damaged metadata."""
     try:
         import pyarrow
         import pyarrow.parquet

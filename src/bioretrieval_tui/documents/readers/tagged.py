@@ -99,10 +99,8 @@ class TaggedRecord:
 def _records(
     source: SourceReader, _: ReadSettings, grammar: Grammar
 ) -> Iterator[tuple[Place, TaggedRecord | RecordFault]]:
-    """Yield the records of a file, placed at their first lines.
-
-    Fields outside of any record are one fault, so that nothing is lost unreported.
-    """
+    """Yield the records of a file, placed at their first lines. Fields outside of any record are
+    one fault, so that nothing is lost unreported."""
 
     def closed(record: TaggedRecord) -> tuple[Place, TaggedRecord | RecordFault]:
         if not grammar.blank_ends and grammar.begins not in record.values:
@@ -187,10 +185,7 @@ _MARKED_DOI = re.compile(r"(\S+) \[doi\]")
 
 
 def _medline_document(record: TaggedRecord) -> Document:
-    """The document of a MEDLINE record.
-
-    The id is the PMID, else the DOI. The abstract is `AB`, else `OAB`; the title of a book `BTI`.
-    """
+    """The id is the PMID, else the DOI. The abstract is `AB`, else `OAB`; a book's title `BTI`."""
     fields = record.fields(_MEDLINE_FIELDS)
     marked = _MARKED_DOI.search(" ".join(record.all("LID", "AID")))
     doi, pmid = marked[1] if marked else None, fields["pmid"]
@@ -242,12 +237,9 @@ _RIS_TYPES = {
 
 
 def _ris_document(record: TaggedRecord) -> Document:
-    """The document of a RIS record.
-
-    The id is the accession number (`AN`), else the DOI (`DO`), else `ID`, which some exporters
+    """The id is the accession number (`AN`), else the DOI (`DO`), else `ID`, which some exporters
     only number, else `made:` and a hash of title and year: equal in every export until the title
-    is corrected.
-    """
+    is corrected."""
     title = record.first("TI", "T1", "CT", "BT")
     text = record.first("AB", "N2")
     accession = record.first("AN")
@@ -291,11 +283,8 @@ _WOS_FIELDS = {"journal": "SO", "pmid": "PM", "language": "LA", "volume": "VL", 
 
 
 def _wos_document(record: TaggedRecord) -> Document:
-    """The document of a Web of Science record.
-
-    The id is the accession number (`UT`), else the PMID, else the DOI, else `made:` and a hash of
-    title and year.
-    """
+    """The id is the accession number (`UT`), else the PMID, else the DOI, else `made:` and a hash
+    of title and year."""
 
     def listed(*tags: str) -> list[str]:
         return distinct(word.strip() for some in record.all(*tags) for word in some.split(";"))

@@ -59,11 +59,8 @@ def records(
     There is a fault instead if one is not well-formed, holds bytes outside the charset of the file,
     uses an unknown entity, is larger than `limit` bytes, or is not closed. Comments, CDATA
     sections and the DOCTYPE are skipped. No record contains another: if one begins within
-    another, the outer one was not closed.
-
-    Places are byte offsets in the file, since most such files are one line.
-
-    Raises: whatever `blocks` raises.
+    another, the outer one was not closed. Places are byte offsets, since most such files are one
+    line.
     """
     rest = iter(blocks)
     head = b""
@@ -132,9 +129,8 @@ class _Cutter:
     """Cuts a stream, in UTF-8 or a charset with the same markup, into records.
 
     The tokens are start and end tags of records, and the sections of `_SECTIONS`. Each holds one
-    `<`, its first character, so a search resumes at the last `<` with more data.
-
-    wide: the file is in UTF-16, and offsets count its bytes.
+    `<`, its first character, so a search resumes at the last `<` with more data. wide: the file is
+    in UTF-16, and offsets count its bytes.
     """
 
     def __init__(
@@ -205,11 +201,9 @@ class _Cutter:
                 self._skip(found[0])
 
     def _skip(self, opening: bytes) -> None:
-        """Skip a comment, CDATA section or DOCTYPE.
-
-        An unclosed one counts as text, so that it hides no record: it ends where the next of its
-        kind begins, which a closed one cannot contain.
-        """
+        """Skip a comment, CDATA section or DOCTYPE. An unclosed one counts as text, so that it
+        hides no record: it ends where the next of its kind begins, which a closed one cannot
+        contain."""
         while True:
             first = self._at if self._begin < 0 else self._begin
             stop, inner = self._stop(first), self._at + len(opening)
@@ -246,10 +240,8 @@ class _Cutter:
 
 def parse_record(data: bytes, charset: str | None = None) -> _Element:
     """Parse a record cut out of a file in `charset` (Python's name; None for UTF-8). Prefixes and
-    named characters, which the file or its DTD declares, are declared in the record again.
-
-    Raises RecordFault if it is not well-formed or not in the charset, or has too many parts.
-    """
+    named characters, which the file or its DTD declares, are declared in the record again. Raises
+    RecordFault if it is not well-formed or not in the charset, or has too many parts."""
     from lxml.etree import XMLSyntaxError, fromstring
 
     if charset is not None:
