@@ -30,9 +30,8 @@ class Document:
         metadata, since a corrected journal name does not change a vector."""
         title = self.title.encode("utf-8", "surrogatepass")
         text = self.text.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(
-            len(title).to_bytes(8, "big") + title + text, digest_size=16
-        ).digest()
+        content = len(title).to_bytes(8, "big") + title + text
+        return hashlib.blake2b(content, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)

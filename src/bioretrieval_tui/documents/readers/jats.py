@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.documents.bibliography import dated, distinct, document, initials, iso_date
-from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.documents.readers.xml_records import (
     local,
     plain_text,
     readable,
-    records,
     shows,
     squeezed,
+    xml_records,
 )
-from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
+from bioretrieval_tui.documents.source import Format
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -60,16 +61,6 @@ _JOURNAL = [
     for path in ("journal-title-group/journal-title", "journal-title", "journal-id")
 ]
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-
-
-def _is_jats(head: bytes) -> bool:
-    return shows(head, _ARTICLE, _SIGN)
-
-
-def _articles(
-    source: SourceReader, _: ReadSettings
-) -> Iterator[tuple[Place, _Element | RecordFault]]:
-    return records(source.blocks(), ("article",), source.name)
 
 
 def _document(article: _Element) -> Document:
@@ -224,4 +215,5 @@ def _children(element: _Element, path: str) -> Iterator[_Element]:
     return element.iterfind("/".join("{*}" + name for name in path.split("/")))
 
 
-JATS = Format("jats", (".nxml", ".xml"), _is_jats, _articles, _document)
+_CUT = partial(xml_records, names=("article",))
+JATS = Format("jats", (".nxml", ".xml"), partial(shows, (_ARTICLE, _SIGN)), _CUT, _document)

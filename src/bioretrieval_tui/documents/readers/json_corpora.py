@@ -25,7 +25,6 @@ from bioretrieval_tui.documents.readers.json_records import (
     BOM,
     JsonElement,
     elements,
-    first_line,
     json_lines,
     json_object,
     text_field,
@@ -146,7 +145,7 @@ def _is_europepmc(head: bytes) -> bool:
     start = head.removeprefix(BOM).lstrip()
     if start.startswith(b"{") and b'"resultList"' in start:
         return b'"hitCount"' in start or b'"result"' in start
-    line = start if start.startswith(b"[") else first_line(start)
+    line = start if start.startswith(b"[") else start.partition(b"\n")[0]
     is_result = b'"id"' in line and b'"source"' in line
     return line.startswith((b"{", b"[")) and is_result and any(key in line for key in _KEYS)
 

@@ -147,7 +147,6 @@ def _list(value: Any) -> list[str]:
 
 # CSV and TSV.
 
-MAX_FIELD_CHARACTERS = MAX_LINE_BYTES
 _LOOKED_AT = 20
 _LONGEST_NAME = 100
 _MOST_AGAIN = 256 * 2**20
@@ -157,7 +156,7 @@ _PLAINLY = {
     "unexpected end of data": "a quote is never closed",
     "expected after": "there is text between a closing quote and the next field",
     "new-line character": "there is a line end in a field without quotes",
-    "field limit": f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters",
+    "field limit": f"a field is longer than {MAX_LINE_BYTES:,} characters",
 }
 
 
@@ -189,7 +188,7 @@ def _rows(
     A line of TSV with misplaced quotes is split at its tabs if that gives the right number of
     fields. Raises as `columns_of`."""
     # The module's own limit is global to the process, and too low for a long text.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
     lines = _RowLines(text_lines(source))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: Columns | None = None
@@ -239,8 +238,8 @@ class _RowLines:
         return self
 
     def __next__(self) -> str:
-        if self._size > MAX_FIELD_CHARACTERS:
-            raise csv.Error(f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters")
+        if self._size > MAX_LINE_BYTES:
+            raise csv.Error(f"a field is longer than {MAX_LINE_BYTES:,} characters")
         line = self._again.popleft() if self._again else next(self._lines)
         self.row.append(line)
         self._size += len(line.text)
@@ -282,15 +281,13 @@ def _parquet_rows(
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
+        remedy = "pip install 'bioretrieval-tui[parquet]'"
         raise CorpusError(
-            f"{source.name} is Parquet, which needs pyarrow",
-            remedy="pip install 'bioretrieval-tui[parquet]'",
+            f"{source.name} is Parquet, which needs pyarrow", remedy=remedy
         ) from error
     if source.path is None:
-        raise CorpusError(
-            "Parquet cannot be read from a pipe: its metadata is at its end",
-            remedy="save it and name the file",
-        )
+        what = "Parquet cannot be read from a pipe: its metadata is at its end"
+        raise CorpusError(what, remedy="save it and name the file")
     with source.path.open("rb") as stream:
         if stream.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:
             raise CorpusError(f"{source.name} is compressed Parquet", remedy="decompress it")
@@ -306,11 +303,9 @@ def _parquet_rows(
         for group in range(table.num_row_groups):
             described = table.metadata.row_group(group)
             if described.total_byte_size > _LARGEST_GROUP:
-                raise CorpusError(
-                    f"{source.name}: a row group of {described.total_byte_size:,} bytes is too"
-                    " large",
-                    remedy="write it with smaller row groups",
-                )
+                what = f"a row group of {described.total_byte_size:,} bytes is too large"
+                remedy = "write it with smaller row groups"
+                raise CorpusError(f"{source.name}: {what}", remedy=remedy)
             # Nothing else of `described` is used: pyarrow aborts on a damaged column.
             end = row + described.num_rows
             try:

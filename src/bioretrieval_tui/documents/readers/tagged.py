@@ -32,9 +32,6 @@ from bioretrieval_tui.documents.source import (
     text_of_head,
 )
 
-MAX_RECORD_CHARACTERS = MAX_LINE_BYTES
-"""Largest record in memory; a PubMed record with a thousand authors is under 1 MB."""
-
 _LINE_COST = 64
 """Cost of a line besides its characters, since a million empty lines take memory, too."""
 
@@ -86,13 +83,13 @@ class TaggedRecord:
 
     def first(self, *tags: str) -> str:
         """The first value of the first of these tags that has one, else ""."""
-        return next((values[0] for tag in tags if (values := self.all(tag))), "")
+        return next(iter(self.all(*tags)), "")
 
     def fields(self, table: Mapping[str, str]) -> dict[str, Any]:
         """The fields of a table from names to tags: lists of all values, or the first value."""
+        found = ((name, self.all(*tags.split())) for name, tags in table.items())
         return {
-            name: distinct(self.all(*tags.split())) if name in LISTS else self.first(*tags.split())
-            for name, tags in table.items()
+            name: distinct(all_) if name in LISTS else next(iter(all_), "") for name, all_ in found
         }
 
 
@@ -134,8 +131,8 @@ def _records(
             current.refuse(line.fault)
         elif "\0" in text:
             current.refuse(RecordFault("the record holds a NUL character"))
-        if current.size > MAX_RECORD_CHARACTERS:
-            most = f"{MAX_RECORD_CHARACTERS:,}"
+        if current.size > MAX_LINE_BYTES:
+            most = f"{MAX_LINE_BYTES:,}"
             current.refuse(RecordFault(f"the record is longer than {most} characters"))
         if ends:
             yield closed(current)
