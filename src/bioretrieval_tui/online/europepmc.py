@@ -108,4 +108,5 @@ def _page(client: HttpClient, query: str, cursor: str, size: int) -> tuple[bytes
 
 
 def _items(body: bytes) -> list[Item]:
-    return list(items(SourceReader(None, data=body, name=NAME), EUROPEPMC, ReadSettings()))
+    with SourceReader(None, data=body, name=NAME) as source:
+        return list(items(source, EUROPEPMC, ReadSettings()))

@@ -259,7 +259,8 @@ def _articles(client: HttpClient, params: dict[str, str]) -> Iterator[Item]:
         if not _END.search(data[-200:]):
             what = "broke off within its records"
         raise OnlineError(f"PubMed {what}", remedy="the same call resumes here")
-    yield from items(SourceReader(None, data=data, name="PubMed"), PUBMED_XML, ReadSettings())
+    with SourceReader(None, data=data, name="PubMed") as source:
+        yield from items(source, PUBMED_XML, ReadSettings())
 
 
 def _cursor(part: _Part, offset: int) -> dict[str, str]:
