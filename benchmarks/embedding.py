@@ -21,7 +21,7 @@ import numpy.typing as npt
 from benchmarks.measuring import Report, interleaved, median, percentile
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 
 Vectors = npt.NDArray[np.float32]
 BATCH = 32
@@ -181,7 +181,7 @@ def ask() -> None:
         model = plain_model()
         encode = lambda text: model.encode([text], show_progress_bar=False)  # noqa: E731
     else:
-        ours = load_query_encoder(device="cpu")
+        ours = load_encoder(device="cpu", side="query")
         encode = lambda text: ours.encode_queries([text])  # noqa: E731
     for query in queries[:10]:
         encode(query)

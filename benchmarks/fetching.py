@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measuring import Report, median
-from bioretrieval_tui.online.pubmed import PAGE
+from bioretrieval_tui.online.searches import PUBMED_PAGE
 
 SERVER = Path(__file__).resolve().parents[1] / "tests" / "online" / "server.py"
 BAR = 0.8
@@ -83,7 +83,7 @@ def main() -> None:
         for records in SIZES:
             runs = [fetched(records, key) for _ in range(given.rounds)]
             seconds, peak = median([run[0] for run in runs]), median([run[1] for run in runs])
-            allowed = rate * PAGE
+            allowed = rate * PUBMED_PAGE
             shares[key, records] = records / seconds / allowed
             peaks.append(peak)
             rows.append(

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import cold, embedding, reading
 from benchmarks.measuring import Report
-from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import index_names, open_index
 
@@ -79,7 +79,7 @@ def quality(report: Report, data: Path) -> None:
         for query, row in zip(texts, order, strict=True)
     ]
     index = open_index(INDEX)
-    encoder = load_query_encoder(device="cpu")
+    encoder = load_encoder(device="cpu", side="query")
     ours = []
     for query, text in texts.items():
         labels, _ = index.vectors.search(encoder.encode_queries([text])[0], 10)

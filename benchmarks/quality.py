@@ -35,8 +35,8 @@ from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.search import hybrid
-from bioretrieval_tui.search.candidates import Candidates, Floats, gather
 from bioretrieval_tui.search.engine import SearchEngine
+from bioretrieval_tui.search.hybrid import Candidates, Floats, gather
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 JUDGED = 1_000

@@ -15,8 +15,13 @@ from hypothesis import HealthCheck, settings
 
 import homes
 
-TORCH = ("tests/encoding/",)
-"""Tests that load torch: one process runs them all, so that it is imported once."""
+TORCH = ("adapters", "cross_encoder", "encoder", "openvino", "recipes", "torch_encoder")
+"""Modules of tests/encoding that load torch: one process runs them all, so that it is imported
+once. As the largest group they run first."""
+
+# Between two threads of torch each layer waits for the slower one, and processes of the run already
+# use every core. Children inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A machine under load is slow, not wrong.
 settings.register_profile(
@@ -43,7 +48,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByModule(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             module = nodeid.partition("::")[0]
-            return next((group for group in TORCH if module.startswith(group)), module)
+            return (
+                "torch" if module in {f"tests/encoding/test_{one}.py" for one in TORCH} else module
+            )
 
     return ByModule(config, log)
 

@@ -5,7 +5,9 @@ Only writing creates folders; importing this module and reading a path do not.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,15 +63,20 @@ def places() -> Places:
     return Places(*(getattr(folders, f"user_{kind}_path") for kind in kinds))
 
 
+@contextlib.contextmanager
+def file_errors(said: str, *, remedy: str | None = None) -> Iterator[None]:
+    """Turn an OSError of the block into a BioRetrievalError: `said`, a colon and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise BioRetrievalError(f"{said}: {error.strerror or error}", remedy=remedy) from error
+
+
 def save_file(path: Path, data: bytes, what: str) -> None:
     """As `write_atomically`, but raises BioRetrievalError, in which `what` names the file."""
-    try:
+    remedy = "free space, or make the folder writable"
+    with file_errors(f"{what} cannot be saved in {path.parent}", remedy=remedy):
         write_atomically(path, data)
-    except OSError as error:
-        raise BioRetrievalError(
-            f"{what} cannot be saved in {path.parent}: {error.strerror or error}",
-            remedy="free space, or make the folder writable",
-        ) from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:

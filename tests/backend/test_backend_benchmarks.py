@@ -18,9 +18,8 @@ from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.server import LookingUp
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, write_run
 from bioretrieval_tui.evaluation.runner import run_mode
-from bioretrieval_tui.evaluation.trec import write_run
 from bioretrieval_tui.index.build import build_from
 from bioretrieval_tui.index.intake import feed_files
 from bioretrieval_tui.index.registry import open_index, remove_index

@@ -105,8 +105,8 @@ def test_from_a_file_to_an_answer(home: Path, start: Start) -> None:
 # before a test has seen it, however fast the machine is. What cancels the work is still heard.
 HALTED = """
 import time
-from bioretrieval_tui.encoding.encoder import BaseEncoder
-encode, done = BaseEncoder.encode_documents, 0
+from bioretrieval_tui.encoding.encoder import Encoder
+encode, done = Encoder.encode_documents, 0
 
 def halted(self, documents, progress=lambda step: None):
     global done
@@ -121,7 +121,7 @@ def halted(self, documents, progress=lambda step: None):
     done += len(documents)
     return vectors
 
-BaseEncoder.encode_documents = halted
+Encoder.encode_documents = halted
 """
 
 

@@ -10,9 +10,16 @@ from pathlib import Path
 
 import pytest
 from precisions import BFLOAT16, FLOAT32, Precision
+from tiny_models import save_bert
 
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of random weights; not to be changed."""
+    return save_bert(tmp_path_factory.mktemp("tiny") / "bert")
 
 
 @pytest.fixture(autouse=True)

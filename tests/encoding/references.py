@@ -35,7 +35,7 @@ class Authors:
         """float32 (inputs, dimension), all inputs in one padded batch."""
         import torch
 
-        tokenizer, model = _loaded(self.folder)
+        tokenizer, model = loaded(self.folder)
         # As the authors call it, with a list: a lone pair whose second text is empty would be
         # taken for a single text.
         given = [list(one) if len(one) > 1 else one[0] for one in self.inputs]
@@ -85,7 +85,7 @@ class Authors:
 
 
 @cache
-def _loaded(folder: Path) -> tuple[Any, Any]:
+def loaded(folder: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModel, AutoTokenizer
 

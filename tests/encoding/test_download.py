@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 from hub_server import COMMIT, Hub, hub
-from tiny_models import save_adapter, save_bert
+from tiny_models import recipe
 
-from bioretrieval_tui.encoding.download import missing_models
-from bioretrieval_tui.encoding.model_files import model_folder
+from bioretrieval_tui.catalog.models import Side
+from bioretrieval_tui.encoding.model_files import missing_models, model_folder
 from bioretrieval_tui.errors import ModelError
 
 MODEL = "someone/tiny"
 START = """
 import json, os
 from pathlib import Path
-from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
-from bioretrieval_tui.encoding.model_files import model_folder, revision_of
+from bioretrieval_tui.encoding.model_files import (
+    fetch_model, missing_models, model_folder, plan_download, revision_of)
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 steps = []
 def keep(step): steps.append((step.stage, step.done, step.total, step.unit, step.note))
@@ -36,10 +36,20 @@ def tried(work):
 """
 
 
+def save_files(folder: Path, *names: str) -> Path:
+    """A model that nothing loads: its weights, its tokenizer, its settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or ("config.json", "tokenizer.json", "model.safetensors"):
+        # Files of one content are one file for the hub.
+        padding = " " * (2_000_000 if name.endswith(".safetensors") else 1)
+        (folder / name).write_text(json.dumps({"name": name}) + padding)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with needed and unneeded files."""
-    folder = save_bert(tmp_path_factory.mktemp("repository") / "tiny")
+    folder = save_files(tmp_path_factory.mktemp("repository") / "tiny")
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     (folder / "code.py").write_text("raise SystemExit")
     (folder / "README.md").write_text("about")
@@ -81,14 +91,14 @@ out["before"] = is_here("{MODEL}"), missing_models("{MODEL}", None)
 plan = plan_download("{MODEL}")
 out["line"], out["files"], out["bytes"] = plan.line(), plan.files, plan.bytes
 out["requests"] = 0
-folder = fetch_model("{MODEL}", reporter=keep, plan=plan)
+folder = fetch_model(plan, keep)
 out["there"] = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 out["same"] = str(model_folder("{MODEL}")) == str(folder)
 out["revision"] = revision_of("{MODEL}", folder)
 out["after"] = is_here("{MODEL}"), missing_models("{MODEL}", None)
 out["pinned"] = is_here("{MODEL}", "{COMMIT}"), is_here("{MODEL}", "b" * 40)
 out["steps"] = list(steps)
-fetch_model("{MODEL}", reporter=keep)
+fetch_model(plan_download("{MODEL}"), keep)
 """,
     )
     names = sorted(found["files"])
@@ -129,14 +139,14 @@ def test_a_cancelled_download_is_resumed(tmp_path: Path) -> None:
     stopping = f"""
 def stop(step):
     if step.done >= 10: raise InterruptedByUser("enough")
-out["stopped"] = tried(lambda: fetch_model("{MODEL}", reporter=stop))
+out["stopped"] = tried(lambda: fetch_model(plan_download("{MODEL}"), stop))
 out["here"] = is_here("{MODEL}")
 """
     cache = tmp_path / "cache"
     with hub(MODEL, folder) as server:
         assert run(server, cache, stopping) == {"stopped": "enough", "here": False}
         server.requests.clear()
-        again = f'fetch_model("{MODEL}", reporter=keep); out["steps"] = steps'
+        again = f'fetch_model(plan_download("{MODEL}"), keep); out["steps"] = steps'
         steps = run(server, cache, again)["steps"]
         asked = [
             part
@@ -163,12 +173,12 @@ def test_an_interrupted_download_is_kept_and_a_damaged_one_refused(tmp_path: Pat
     (folder / "model.safetensors").write_bytes(weights)
     cache = tmp_path / "cache"
     code = f"""
-out["first"] = tried(lambda: fetch_model("{MODEL}"))
+out["first"] = tried(lambda: fetch_model(plan_download("{MODEL}")))
 (part,) = Path(os.environ["HF_HUB_CACHE"]).rglob("*.part")
 out["kept"] = part.stat().st_size
 data = bytearray(part.read_bytes()); data[5] ^= 1; part.write_bytes(data)
-out["second"] = tried(lambda: fetch_model("{MODEL}"))
-out["third"] = str(tried(lambda: fetch_model("{MODEL}")))
+out["second"] = tried(lambda: fetch_model(plan_download("{MODEL}")))
+out["third"] = str(tried(lambda: fetch_model(plan_download("{MODEL}"))))
 """
     with hub(MODEL, folder) as server:
         server.cut["model.safetensors"] = 5_000_000
@@ -186,7 +196,7 @@ def test_a_gated_model_is_refused_with_a_remedy(served: Hub, tmp_path: Path) -> 
         tmp_path,
         f"""
 out["line"] = plan_download("{MODEL}").line()
-out["error"] = tried(lambda: fetch_model("{MODEL}"))
+out["error"] = tried(lambda: fetch_model(plan_download("{MODEL}")))
 out["nobody"] = tried(lambda: plan_download("someone/else"))
 out["bad"] = tried(lambda: plan_download("a b"))
 """,
@@ -203,7 +213,7 @@ out["bad"] = tried(lambda: plan_download("a b"))
 def test_offline_sends_no_request_and_says_so(served: Hub, tmp_path: Path) -> None:
     code = f"""
 out["plan"] = tried(lambda: plan_download("{MODEL}"))
-out["fetch"] = tried(lambda: fetch_model("{MODEL}"))
+out["fetch"] = tried(lambda: fetch_model(plan_download("{MODEL}")))
 out["folder"] = tried(lambda: model_folder("{MODEL}"))
 """
     found = run(served, tmp_path, code, BIORETRIEVAL_OFFLINE="1")
@@ -236,12 +246,8 @@ def test_a_repository_of_pickles_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_models_of_a_recipe_are_named(tmp_path: Path) -> None:
-    from tiny_models import recipe
-
-    from bioretrieval_tui.catalog.models import Side
-
-    here = save_bert(tmp_path / "here")
-    adapter = save_adapter(tmp_path / "adapter", "x", 1)
+    here = save_files(tmp_path / "here")
+    adapter = save_files(tmp_path / "adapter", "adapter_config.json", "adapter.safetensors")
     one = recipe(
         query=Side(model="no-such/query", adapter=str(adapter)),
         document=Side(model=str(here), adapter="no-such/adapter"),
@@ -251,7 +257,7 @@ def test_missing_models_of_a_recipe_are_named(tmp_path: Path) -> None:
 
 
 def test_all_shards_of_the_weights_must_be_present(tmp_path: Path) -> None:
-    folder = save_bert(tmp_path / "parts")
+    folder = save_files(tmp_path / "parts")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     index = folder / "model.safetensors.index.json"

@@ -14,43 +14,47 @@ import msgspec
 import numpy as np
 import pytest
 from precisions import FLOAT32, Precision
-from tiny_models import recipe, save_bert
+from tiny_models import recipe
 
 from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding import embedded, openvino_encoder, openvino_export
+from bioretrieval_tui.encoding import embedded, openvino_encoder
 from bioretrieval_tui.encoding.encoder_registry import prepare_query_encoder
-from bioretrieval_tui.encoding.model_files import ModelFiles, ModelSource
-from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder
-from bioretrieval_tui.encoding.openvino_export import (
+from bioretrieval_tui.encoding.model_files import files_of
+from bioretrieval_tui.encoding.openvino_encoder import (
     STAGE,
     ConversionRefused,
+    OpenVinoEngine,
     Prepared,
     PreparedKey,
     PreparedNote,
     find_or_prepare,
     lowest_cosine,
-    prepared_encoder,
+    prepared_engine,
 )
+from bioretrieval_tui.encoding.recipe import ModelPart
 from bioretrieval_tui.progress import Progress
 
 FILES = ["graph.blob", "note.json", "tokenizer.json", "words.npy"]
 RECIPE = recipe(document=Side(template="{title} {text}", max_length=40))
+Pinned = tuple[ModelPart, str]
+"""A model and the revision that is asked for."""
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("tiny") / "bert")
+def model(tiny: Path) -> Pinned:
+    part = ModelPart(str(tiny), None, RECIPE)
+    return part, files_of(part).revision
 
 
 @pytest.fixture(scope="module")
-def tiny_home(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_home(model: Pinned, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where the encoder of `tiny` is prepared."""
     folder = tmp_path_factory.mktemp("tiny-home") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIORETRIEVAL_HOME", str(folder))
         patch.setenv("BIORETRIEVAL_PRECISION", FLOAT32.name)
-        assert find_or_prepare(source_of(tiny), lambda _: None) is not None
+        assert find_or_prepare(*model, lambda _: None) is not None
     return folder
 
 
@@ -62,23 +66,32 @@ def cache(tiny_home: Path, home: Path) -> Path:
     return folder
 
 
-def source_of(folder: Path) -> ModelSource:
-    return ModelSource("tiny", RECIPE, "sha256:1", lambda: ModelFiles(folder, "sha256:1"))
+@pytest.fixture
+def no_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on the model's files must not be looked at."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the model's files are read")
+
+    return lambda: monkeypatch.setattr(openvino_encoder, "files_of", refuse)
 
 
-def stages(source: ModelSource) -> tuple[Prepared | None, list[str]]:
+def stages(model: Pinned) -> tuple[Prepared | None, list[str]]:
     steps: list[Progress] = []
-    found = find_or_prepare(source, steps.append)
+    found = find_or_prepare(*model, steps.append)
     return found, [step.stage for step in steps]
 
 
-def test_a_prepared_encoder_is_found_without_its_model(cache: Path, tmp_path: Path) -> None:
+def test_a_prepared_encoder_is_found_without_its_model(
+    cache: Path, model: Pinned, no_files: Callable[[], None]
+) -> None:
+    no_files()
     assert sorted(path.name for path in cache.iterdir()) == FILES
-    found, seen = stages(source_of(tmp_path / "gone"))
+    found, seen = stages(model)
     assert found is not None
     assert seen == []
     assert found.note.worst >= FLOAT32.least
-    assert prepared_encoder(source_of(tmp_path / "gone"), lambda _: None) is not None
+    assert prepared_engine(*model, lambda _: None) is not None
 
 
 def cut(path: Path) -> None:
@@ -102,18 +115,18 @@ def test_a_damaged_prepared_encoder_is_not_found(
 ) -> None:
     (kept,) = (msgspec.json.decode((cache / "note.json").read_bytes().partition(b"\n")[2])["key"],)
     key = PreparedKey(**kept)
-    assert openvino_export.find(key) is not None
+    assert openvino_encoder.find(key) is not None
     damage(cache / name)
-    assert openvino_export.find(key) is None
+    assert openvino_encoder.find(key) is None
 
 
-def test_a_damaged_prepared_encoder_is_prepared_again(cache: Path, tiny: Path) -> None:
+def test_a_damaged_prepared_encoder_is_prepared_again(cache: Path, model: Pinned) -> None:
     flip(cache / "words.npy")
-    found, seen = stages(source_of(tiny))
+    found, seen = stages(model)
     assert set(seen) == {STAGE}
     assert found is not None
     assert found.folder == cache
-    assert stages(source_of(tiny))[1] == []
+    assert stages(model)[1] == []
     assert [path.name for path in cache.parent.iterdir() if path.is_dir()] == [cache.name]
 
 
@@ -121,16 +134,16 @@ def test_a_damaged_prepared_encoder_is_prepared_again(cache: Path, tiny: Path) -
 def test_another_key_has_another_folder(field: str) -> None:
     key = PreparedKey("m", "r", "h", "1", "p", "f32")
     changed = msgspec.structs.replace(key, **{field: 2 if field == "format" else "other"})
-    assert changed.name != key.name
+    assert changed.folder != key.folder
 
 
 def test_another_openvino_version_prepares_its_own_encoder(
-    cache: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, model: Pinned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chip = openvino_encoder.chip()
     other = openvino_encoder.Chip("2099.1", chip.processor, chip.precision)
-    monkeypatch.setattr(openvino_export, "chip", lambda: other)
-    found, seen = stages(source_of(tiny))
+    monkeypatch.setattr(openvino_encoder, "chip", lambda: other)
+    found, seen = stages(model)
     assert found is not None
     assert found.folder != cache
     assert set(seen) == {STAGE}
@@ -141,71 +154,73 @@ def test_a_note_in_the_wrong_folder_is_ignored(cache: Path) -> None:
         (cache / "note.json").read_bytes().partition(b"\n")[2], type=PreparedNote
     )
     other = msgspec.structs.replace(note.key, revision="sha256:2")
-    cache.rename(cache.parent / other.name)
-    assert openvino_export.find(other) is None
+    cache.rename(other.folder)
+    assert openvino_encoder.find(other) is None
 
 
-def test_leftovers_of_a_dead_process_are_removed(cache: Path, tiny: Path) -> None:
-    left = cache.parent / f".{cache.name}.99999"
+def test_leftovers_of_a_dead_process_are_removed(cache: Path, model: Pinned) -> None:
+    left = cache.parent / f".{cache.name}"
     left.mkdir()
     (left / "graph.blob").write_bytes(b"half")
     flip(cache / "graph.blob")
-    assert stages(source_of(tiny))[0] is not None
+    assert stages(model)[0] is not None
     assert not left.exists()
 
 
-def test_a_cancel_while_preparing_leaves_nothing(home: Path, tiny: Path) -> None:
+def test_a_cancel_while_preparing_leaves_nothing(home: Path, model: Pinned) -> None:
     def stop(step: Progress) -> None:
         if step.done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        find_or_prepare(source_of(tiny), stop)
+        find_or_prepare(*model, stop)
     assert [path for path in (home / "cache" / "encoders").iterdir() if path.is_dir()] == []
 
 
-def test_a_cache_that_cannot_be_written_costs_only_speed(home: Path, tiny: Path) -> None:
+def test_a_cache_that_cannot_be_written_costs_only_speed(home: Path, model: Pinned) -> None:
     home.mkdir()
     (home / "cache").write_text("a file where the folder should be")
     notes: list[str | None] = []
-    assert prepared_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
+    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
     assert "cannot be written" in str(notes[-1])
 
 
 def test_vectors_that_differ_are_refused_once(
-    home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    model: Pinned, no_files: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = dict.fromkeys(openvino_export.LEAST_COSINE, 1.1)
-    monkeypatch.setattr(openvino_export, "LEAST_COSINE", strict)
+    strict = dict.fromkeys(openvino_encoder.LEAST_COSINE, 1.1)
+    monkeypatch.setattr(openvino_encoder, "LEAST_COSINE", strict)
     notes: list[str | None] = []
-    assert prepared_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
+    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
     assert "differ from sentence-transformers" in str(notes[-1])
     assert len(notes) == 4
     # The next process does not try again, and needs no model to know.
-    assert stages(source_of(tiny / "gone")) == (None, ["loading model"])
+    no_files()
+    assert stages(model) == (None, ["loading model"])
 
 
 def test_a_model_inexact_in_bfloat16_is_prepared_in_float32(
-    home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    model: Pinned, no_files: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = openvino_encoder.Chip("2099.1", "p", "bf16")
     monkeypatch.setattr(openvino_encoder, "_quickest", lambda: quick)
-    monkeypatch.setattr(openvino_export, "LEAST_COSINE", {"bf16": 1.1, "f32": 0.999999})
+    monkeypatch.setattr(openvino_encoder, "LEAST_COSINE", {"bf16": 1.1, "f32": 0.999999})
     monkeypatch.delenv("BIORETRIEVAL_PRECISION")
-    found, seen = stages(source_of(tiny))
+    found, seen = stages(model)
     assert found is not None
     assert found.note.key.precision == "f32"
     assert set(seen) == {STAGE}
     # The next process knows that bfloat16 was refused, and needs no model to know.
-    again, seen = stages(source_of(tiny / "gone"))
+    no_files()
+    again, seen = stages(model)
     assert again is not None
     assert (again.folder, seen) == (found.folder, [])
     monkeypatch.setenv("BIORETRIEVAL_PRECISION", "bfloat16")
-    assert stages(source_of(tiny)) == (None, ["loading model"])
+    assert stages(model) == (None, ["loading model"])
 
 
 def test_a_model_that_cannot_be_traced_is_refused(
-    home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, model: Pinned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transformers import BertModel
 
@@ -214,7 +229,7 @@ def test_a_model_that_cannot_be_traced_is_refused(
 
     monkeypatch.setattr(BertModel, "forward", refuse)
     notes: list[str | None] = []
-    assert prepared_encoder(source_of(tiny), lambda step: notes.append(step.note)) is None
+    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
     assert "cannot be converted" in str(notes[-1])
 
 
@@ -229,40 +244,45 @@ def test_vectors_below_parity_are_refused(ours: list[list[float]], lengths: bool
     assert lowest_cosine(theirs * 2, theirs, "f32", lengths=False) == pytest.approx(1)
 
 
-def test_two_processes_prepare_an_encoder_once(home: Path, tiny: Path) -> None:
-    code = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from test_openvino import source_of
-from bioretrieval_tui.encoding.openvino_export import prepared_encoder
-seen = []
-encoder = prepared_encoder(source_of(Path(sys.argv[1])), lambda step: seen.append(step.stage))
-print(len(seen), encoder.encode_queries(["the liver"])[0, :4].round(4).tolist())
-"""
-    here = str(Path(__file__).parent)
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tiny), here], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    said = [process.communicate()[0].split(maxsplit=1) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    # One prepared it (four steps), the other waited and found it.
-    assert sorted(steps for steps, _ in said) == ["0", "4"]
-    assert said[0][1] == said[1][1]
-
-
-def test_loading_a_prepared_encoder_imports_no_model_library(prepared_home: Path) -> None:
-    code = """
+REFUSE = """
 import json, socket, sys
 def refuse(*a, **k):
     raise AssertionError(f"a connection was tried: {a}")
 socket.socket.connect = socket.getaddrinfo = refuse
+"""
+"""What children run first."""
+
+
+def test_two_processes_prepare_an_encoder_once_and_say_nothing(home: Path, tiny: Path) -> None:
+    code = f"""{REFUSE}
+sys.path.insert(0, sys.argv[2])
+from test_openvino import RECIPE, STAGE
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
+assert "torch" not in sys.modules
+seen = []
+def keep(step): seen.append(step.stage)
+encoder = load_encoder(sys.argv[1], RECIPE, device="cpu", reporter=keep)
+print(seen.count(STAGE), encoder.encode_queries(["the liver"])[0, :4].round(4).tolist())
+"""
+    command = [sys.executable, "-c", code, str(tiny), str(Path(__file__).parent)]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said, errors = zip(*(process.communicate() for process in both), strict=True)
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert errors == ("", "")
+    # One prepared it (four steps), the other waited and found it.
+    steps, vectors = zip(*(one.split(maxsplit=1) for one in said), strict=True)
+    assert sorted(steps) == ["0", "4"]
+    assert vectors[0] == vectors[1]
+
+
+def test_loading_a_prepared_encoder_imports_no_model_library(prepared_home: Path) -> None:
+    code = f"""{REFUSE}
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.encoder_registry import load_query_encoder, prepare_query_encoder
-encoder = load_query_encoder()
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
+encoder = load_encoder(side="query")
 prepare_query_encoder()
 vectors = encoder.encode_queries(["Does metformin lower the risk of colorectal cancer?"])
 documents = encoder.encode_documents([Document("1", "Metformin", "A trial. " * 9)] * 3)
@@ -288,18 +308,18 @@ def test_preparing_again_does_nothing(prepared_home: Path, monkeypatch) -> None:
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(prepared_home))
     steps: list[Progress] = []
     prepare_query_encoder(reporter=steps.append)
-    prepare_query_encoder(embedded.MODEL_ID, revision=embedded.REVISION, reporter=steps.append)
+    prepare_query_encoder(embedded.MODEL_ID, embedded.RECIPE, reporter=steps.append)
     assert steps == []
 
 
 def test_a_prepared_encoder_keeps_its_precision(
-    home: Path, tiny: Path, precision: Precision
+    home: Path, model: Pinned, precision: Precision
 ) -> None:
     chip = openvino_encoder.chip()
     if chip is None:  # no bfloat16 here, so nothing is prepared in it
-        assert stages(source_of(tiny)) == (None, ["loading model"])
+        assert stages(model) == (None, ["loading model"])
         return
-    found, _ = stages(source_of(tiny))
+    found, _ = stages(model)
     assert found is not None
     assert openvino_encoder.DTYPES[chip.precision] == precision.name
     assert found.note.key.precision == chip.precision
@@ -310,17 +330,19 @@ def test_the_user_can_force_torch(
     home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
     from bioretrieval_tui.encoding.encoder_registry import load_encoder
-    from bioretrieval_tui.encoding.torch_encoder import TorchEncoder
+    from bioretrieval_tui.encoding.torch_encoder import TorchEngine
     from bioretrieval_tui.errors import UsageError
 
     monkeypatch.setenv("BIORETRIEVAL_ENGINE", "torch")
     forced = load_encoder(str(tiny), RECIPE, device="cpu")
     prepare_query_encoder(str(tiny), RECIPE)
-    assert isinstance(forced, TorchEncoder)
+    assert isinstance(forced.engine("query"), TorchEngine)
     assert not (home / "cache" / "encoders").exists()
     monkeypatch.delenv("BIORETRIEVAL_ENGINE")
     quick = load_encoder(str(tiny), RECIPE, device="cpu")
-    assert isinstance(quick, OpenVinoEncoder) == (openvino_encoder.chip() is not None)
+    assert isinstance(quick.engine("query"), OpenVinoEngine) == (
+        openvino_encoder.chip() is not None
+    )
     documents = [Document("1", "", "the liver"), Document("2", "Title", "x " * 90)]
     precision.agree(quick.encode_documents(documents), forced.encode_documents(documents))
     assert forced.tokens == quick.tokens

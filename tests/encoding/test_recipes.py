@@ -7,7 +7,7 @@ and so is every known trap: a vector that a trap would give must not be ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from bioretrieval_tui.encoding.encoder import (
     extended_documents,
     extended_queries,
 )
-from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import ModelError
 from references import Authors
@@ -56,19 +56,10 @@ WEB = "Given a web search query, retrieve relevant passages that answer the quer
 
 
 @pytest.fixture(autouse=True)
-def _by_torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """In float32, as the home of a test has it; what OpenVINO makes of recipes, and bfloat16, is
-    compared further down.
-
-    On one thread: models so small would only wait for a second one.
-    """
-    import torch
-
+    compared further down."""
     monkeypatch.setenv("BIORETRIEVAL_ENGINE", "torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -541,12 +532,12 @@ def test_one_side_of_a_pair_is_enough_to_search(
     gone = msgspec.structs.replace(recipe.document, model=str(tmp_path / "gone"))
     alone = msgspec.structs.replace(recipe, document=gone)
     # Vectors that others computed, as NCBI's: no revision is asked for.
-    asking = load_query_encoder("medcpt", alone)
+    asking = load_encoder("medcpt", alone, side="query")
     close(asking.encode_queries(QUERIES), whole.encode_queries(QUERIES))
     assert asking.revision.endswith("+absent")
     assert (asking.dimension, asking.similarity, asking.normalised) == (32, "dot", False)
     # Vectors of our own: the index says which two models it was built with.
-    pinned = load_query_encoder("medcpt", alone, revision=whole.revision)
+    pinned = load_encoder("medcpt", alone, revision=whole.revision, side="query")
     assert pinned.revision == whole.revision
     with pytest.raises(ModelError, match="not on this machine"):
         asking.encode_documents(DOCUMENTS)
@@ -554,7 +545,7 @@ def test_one_side_of_a_pair_is_enough_to_search(
         load_encoder("medcpt", alone, device="cpu")
     other = "+".join(["sha256:" + "0" * 64, whole.revision.partition("+")[2]])
     with pytest.raises(ModelError, match="is here in revision"):
-        load_query_encoder("medcpt", recipe, revision=other)
+        load_encoder("medcpt", recipe, revision=other, side="query")
     with pytest.raises(ModelError, match="is here in revision"):
         load_encoder(
             "medcpt", recipe, revision=whole.revision.partition("+")[0] + "+x", device="cpu"
@@ -596,8 +587,7 @@ def save_wide(folder: Path) -> Path:
 def test_openvino_makes_the_same_vectors(
     identifier: str, precision: str, twins: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bioretrieval_tui.encoding.encoder_registry import TwoSidedEncoder
-    from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEncoder, chip
+    from bioretrieval_tui.encoding.openvino_encoder import OpenVinoEngine, chip
 
     base = twins("bert")
     if identifier == "medcpt":
@@ -608,12 +598,8 @@ def test_openvino_makes_the_same_vectors(
     monkeypatch.setenv("BIORETRIEVAL_ENGINE", "auto")
     monkeypatch.setenv("BIORETRIEVAL_PRECISION", precision)
     quick = load_encoder(str(base), recipe, device="cpu")
-    sides = (
-        [quick.side("query"), quick.side("document")]
-        if isinstance(quick, TwoSidedEncoder)
-        else [quick]
-    )
-    assert {isinstance(one, OpenVinoEncoder) for one in sides} == {chip() is not None}
+    sides = [quick.engine(side) for side in ("query", "document")]
+    assert {isinstance(one, OpenVinoEngine) for one in sides} == {chip() is not None}
     assert precision in ("auto", quick.dtype)
     least = 0.999999 if quick.dtype == "float32" else 0.999
     for side in ("query", "document"):

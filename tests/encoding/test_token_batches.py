@@ -36,9 +36,8 @@ def test_every_text_once_and_within_the_budget(texts: list[str], budget: int) ->
     rows = [row for batch in batches for row in batch.rows]
     assert sorted(rows) == list(range(len(texts)))
     for batch in batches:
-        assert list(batch.sequences) == [lengths_of_words(texts[row]) for row in batch.rows]
-        longest = max(1, *map(len, batch.sequences))
-        assert len(batch.rows) == 1 or longest * len(batch.rows) <= budget
+        assert [one.ids for one in batch.inputs] == [lengths_of_words(texts[n]) for n in batch.rows]
+        assert len(batch.rows) == 1 or batch.padded_tokens <= budget
 
 
 def test_texts_of_like_length_share_a_batch() -> None:
@@ -57,33 +56,32 @@ def test_the_budget_may_shrink_on_the_way() -> None:
 
 
 def test_padding_is_on_the_right_and_masked() -> None:
-    ids, mask = Batch((4, 2, 9), ([7, 8, 9], [5], [])).inputs(1, types=False).values()
+    three = Batch((4, 2, 9), [Tokens([7, 8, 9]), Tokens([5]), Tokens([])])
+    ids, mask = three.arrays(1, types=False).values()
     np.testing.assert_array_equal(ids, [[7, 8, 9], [5, 1, 1], [1, 1, 1]])
     np.testing.assert_array_equal(mask, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
-    ids, mask = Batch((0,), ([],)).inputs(1, types=False).values()
+    ids, mask = Batch((0,), [Tokens([])]).arrays(1, types=False).values()
     assert (ids.shape, int(mask.sum())) == ((1, 1), 0)
 
 
 def test_segments_are_padded_and_halved_with_their_tokens() -> None:
-    batch = Batch.of([4, 2], [Tokens([7, 8, 9], [0, 1, 1]), Tokens([5, 6], [0, 1])])
+    batch = Batch([4, 2], [Tokens([7, 8, 9], [0, 1, 1]), Tokens([5, 6], [0, 1])])
     np.testing.assert_array_equal(
-        batch.inputs(1, types=True)["token_type_ids"], [[0, 1, 1], [0, 1, 0]]
+        batch.arrays(1, types=True)["token_type_ids"], [[0, 1, 1], [0, 1, 0]]
     )
     first, second = batch.halves()
-    assert (first.types, second.types) == (([0, 1, 1],), ([0, 1],))
-    plain = Batch.of([0], [Tokens([7, 8])])
-    assert plain.types is None
-    np.testing.assert_array_equal(plain.inputs(1, types=True)["token_type_ids"], [[0, 0]])
+    assert (first.inputs[0].types, second.inputs[0].types) == ([0, 1, 1], [0, 1])
+    plain = Batch([0], [Tokens([7, 8])])
+    np.testing.assert_array_equal(plain.arrays(1, types=True)["token_type_ids"], [[0, 0]])
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=9), st.integers(1, 30))
 def test_parts_of_a_batch_keep_to_the_budget(lengths: list[int], budget: int) -> None:
-    batch = Batch(tuple(range(len(lengths))), tuple([1] * length for length in lengths))
+    batch = Batch(range(len(lengths)), [Tokens([1] * length) for length in lengths])
     parts = list(batch.parts(budget))
     assert [row for part in parts for row in part.rows] == list(batch.rows)
-    for part in parts:
-        longest = max(1, *map(len, part.sequences))
-        assert len(part.rows) == 1 or longest * len(part.rows) <= budget
+    assert [one for part in parts for one in part.inputs] == batch.inputs
+    assert all(len(part.rows) == 1 or part.padded_tokens <= budget for part in parts)
 
 
 def test_ahead_makes_a_few_and_waits() -> None:

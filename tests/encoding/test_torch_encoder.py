@@ -12,23 +12,34 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_models import SAVE, recipe, save_bert
+from tiny_models import SAVE, recipe
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import torch_encoder
-from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer
-from bioretrieval_tui.encoding.torch_encoder import DeviceWorker, TorchEncoder, best_dtype
+from bioretrieval_tui.encoding.encoder import Encoder
+from bioretrieval_tui.encoding.model_files import ModelFiles
+from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer, Tokens
+from bioretrieval_tui.encoding.torch_encoder import (
+    DeviceWorker,
+    TorchEngine,
+    best_dtype,
+)
 from bioretrieval_tui.encoding.torch_modules import load_modules, shape_of
 from bioretrieval_tui.errors import InterruptedByUser, ModelError
 from bioretrieval_tui.progress import Progress
 
 DOCUMENTS = [Document(str(n), "", "gene " * (1 + n * 37 % 36)) for n in range(60)]
-BATCHES = [Batch((0, 1, 2, 3), ([2, 5, 6, 7, 3], [2, 9, 3], [2] + [8, 4] * 12 + [3], [2, 3]))]
+IDS = ([2, 5, 6, 7, 3], [2, 9, 3], [2] + [8, 4] * 12 + [3], [2, 3])
+BATCH = Batch(range(4), [Tokens(ids) for ids in IDS])
+PAIRS = Batch(range(4), [Tokens(ids, [0] * 2 + [1] * (len(ids) - 2)) for ids in IDS])
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("tiny") / "bert")
+def modules_of(folder: Path, **changes: object) -> Any:
+    return load_modules("tiny", ModelFiles(folder, "r"), recipe(**changes))
+
+
+def run(worker: DeviceWorker, batch: Batch) -> np.ndarray:
+    return worker.launch(batch)().vectors
 
 
 class Small:
@@ -42,7 +53,7 @@ class Small:
     def __call__(self, name: str) -> DeviceWorker:
         import torch
 
-        modules = load_modules("tiny", self.folder, recipe(), "cpu")
+        modules = modules_of(self.folder)
         small = self
 
         class Crowded(torch.nn.Module):
@@ -58,17 +69,12 @@ class Small:
         return worker
 
 
-def encoder_with(small: Small, devices: list[str]) -> TorchEncoder:
-    modules = load_modules("tiny", small.folder, recipe(), "cpu")
-    return TorchEncoder(
-        "tiny",
-        "r",
-        recipe(),
-        shape_of("tiny", modules, recipe()),
-        tokenizer=TextTokenizer.of("tiny", modules.tokenizer),
-        devices=devices,
-        make=small,
-    )
+def encoder_with(small: Small, devices: list[str]) -> Encoder:
+    modules = modules_of(small.folder)
+    shape = shape_of("tiny", modules, recipe())
+    tokenizer = TextTokenizer.of("tiny", modules.tokenizer)
+    engine = TorchEngine("tiny", "r", shape, tokenizer, devices, small)
+    return Encoder("tiny", "r", recipe(), lambda _: engine)
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +85,14 @@ def expected(tiny: Path) -> np.ndarray:
 def test_a_batch_that_does_not_fit_is_halved_with_a_note(tiny: Path, expected: np.ndarray) -> None:
     small = Small(tiny, {"cpu:0": 150})
     encoder = encoder_with(small, ["cpu:0"])
-    encoder._workers[0].budget = 1000
+    encoder.engine("document").workers[0].budget = 1000
     steps: list[Progress] = []
     vectors = encoder.encode_documents(DOCUMENTS, steps.append)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     notes = [step.note for step in steps if step.note]
     assert notes
     assert notes[-1].startswith("cpu:0 is short of memory: batches are reduced to ")
-    assert 64 <= encoder._workers[0].budget <= 150
+    assert 64 <= encoder.engine("document").workers[0].budget <= 150
     assert [step.done for step in steps] == sorted({step.done for step in steps})
     assert steps[-1].done == 60
     # What was learnt holds: a second round meets no full memory.
@@ -124,7 +130,7 @@ def test_two_devices_share_the_work(tiny: Path, expected: np.ndarray) -> None:
     encoder = encoder_with(small, ["cpu:0", "cpu:1"])
     assert encoder.device == "cpu:0,cpu:1"
     meet = threading.Barrier(2, timeout=60)
-    for worker in encoder._workers:
+    for worker in encoder.engine("document").workers:
         worker.budget = 60
         first = worker._modules[0]
 
@@ -155,7 +161,7 @@ def test_a_cancel_ends_every_worker(tiny: Path, devices: list[str]) -> None:
         raise InterruptedByUser("enough")
 
     encoder = encoder_with(Small(tiny, {}), devices)
-    for worker in encoder._workers:
+    for worker in encoder.engine("document").workers:
         worker.budget = 60
     running = threading.active_count()
     with pytest.raises(InterruptedByUser):
@@ -166,8 +172,8 @@ def test_a_cancel_ends_every_worker(tiny: Path, devices: list[str]) -> None:
 
 def test_an_error_of_a_worker_is_raised_to_the_caller(tiny: Path) -> None:
     encoder = encoder_with(Small(tiny, {}), ["cpu:0", "cpu:1"])
-    encoder._workers[1]._modules = [lambda _: 1 / 0]
-    encoder._workers[0]._modules = [lambda _: 1 / 0]
+    encoder.engine("document").workers[1]._modules = [lambda _: 1 / 0]
+    encoder.engine("document").workers[0]._modules = [lambda _: 1 / 0]
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(DOCUMENTS)
 
@@ -181,29 +187,26 @@ def test_packed_texts_have_the_vectors_of_padded_ones(
     family: str, pooling: str, tmp_path: Path
 ) -> None:
     folder = SAVE[family](tmp_path / family)
-    modules = load_modules("tiny", folder, recipe(pooling=pooling), "cpu")
+    modules = modules_of(folder, pooling=pooling)
     worker = DeviceWorker(modules, "cpu", int(modules.tokenizer.pad_token_id), pack=True)
     assert worker.packed
     assert modules[0].model.config._attn_implementation == torch_encoder.PACKED
-    other = load_modules("tiny", folder, recipe(pooling=pooling), "cpu")
+    other = modules_of(folder, pooling=pooling)
     padded = DeviceWorker(other, "cpu", int(other.tokenizer.pad_token_id))
     assert not padded.packed
-    for batch in BATCHES:
-        np.testing.assert_allclose(worker.run(batch), padded.run(batch), atol=1e-5)
-    segments = tuple([0] * 2 + [1] * (len(one) - 2) for one in BATCHES[0].sequences)
-    pairs = Batch(BATCHES[0].rows, BATCHES[0].sequences, segments)
-    np.testing.assert_allclose(worker.run(pairs), padded.run(pairs), atol=1e-5)
-    told = not np.allclose(worker.run(pairs), worker.run(BATCHES[0]), atol=1e-4)
+    for batch in (BATCH, PAIRS):
+        np.testing.assert_allclose(run(worker, batch), run(padded, batch), atol=1e-5)
+    told = not np.allclose(run(worker, PAIRS), run(worker, BATCH), atol=1e-4)
     assert told == (family == "bert")
 
 
 def test_a_model_that_cannot_be_packed_is_padded(tmp_path: Path) -> None:
     folder = SAVE["mpnet"](tmp_path / "mpnet")
-    modules = load_modules("tiny", folder, recipe(), "cpu")
+    modules = modules_of(folder)
     worker = DeviceWorker(modules, "cpu", 1, pack=True)
     assert not worker.packed
-    again = DeviceWorker(load_modules("tiny", folder, recipe(), "cpu"), "cpu", 1)
-    np.testing.assert_allclose(worker.run(BATCHES[0]), again.run(BATCHES[0]), atol=1e-6)
+    again = DeviceWorker(modules_of(folder), "cpu", 1)
+    np.testing.assert_allclose(run(worker, BATCH), run(again, BATCH), atol=1e-6)
 
 
 def test_packing_that_gives_other_vectors_is_not_used(
@@ -216,13 +219,13 @@ def test_packing_that_gives_other_vectors_is_not_used(
         return out.flip(1), weights
 
     monkeypatch.setattr(torch_encoder, "_attention", wrong)
-    modules = load_modules("tiny", tiny, recipe(), "cpu")
+    modules = modules_of(tiny)
     before = modules[0].model.config._attn_implementation
     worker = DeviceWorker(modules, "cpu", 0, pack=True)
     assert not worker.packed
     assert modules[0].model.config._attn_implementation == before
-    plain = DeviceWorker(load_modules("tiny", tiny, recipe(), "cpu"), "cpu", 0)
-    np.testing.assert_allclose(worker.run(BATCHES[0]), plain.run(BATCHES[0]), atol=1e-6)
+    plain = DeviceWorker(modules_of(tiny), "cpu", 0)
+    np.testing.assert_allclose(run(worker, BATCH), run(plain, BATCH), atol=1e-6)
 
 
 def test_the_precision_of_a_device() -> None:

@@ -83,10 +83,10 @@ SAVE = {"bert": save_bert, "mpnet": save_mpnet, "xlm-roberta": save_xlm_roberta}
 def reference(texts: list[str], folder: Path, max_length: int, pooling: str) -> np.ndarray:
     """The model card's own way, with transformers alone: tokenise, run, pool, normalise."""
     import torch
-    from transformers import AutoModel, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    model = AutoModel.from_pretrained(str(folder), dtype=torch.float32).eval()
+    from references import loaded
+
+    tokenizer, model = loaded(folder)
     rows = []
     with torch.no_grad():
         for text in texts:

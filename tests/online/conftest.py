@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,14 +10,14 @@ import pytest
 from clocks import MovedClock
 from server import World, serving, variables
 
-from bioretrieval_tui.online.http import HttpClient, TimeLimits
+from bioretrieval_tui.online.http import HttpClient
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
 @pytest.fixture(autouse=True)
 def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Doors keep their pace in the state folder: never in the developer's."""
+    """Clients keep their pace in the state folder: never in the developer's."""
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "home"))
 
 
@@ -44,15 +45,8 @@ def clock() -> MovedClock:
 @pytest.fixture
 def open_client(address: str, clock: MovedClock) -> Iterator[Callable[..., HttpClient]]:
     """Opens clients that wait by the moved clock, and closes them."""
-    opened: list[HttpClient] = []
-
-    def make(limits: TimeLimits | None = None) -> HttpClient:
-        opened.append(HttpClient(clock=clock, limits=limits))
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        one.close()
+    with contextlib.ExitStack() as opened:
+        yield lambda **more: opened.enter_context(HttpClient(clock=clock, **more))
 
 
 @pytest.fixture

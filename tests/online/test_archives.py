@@ -55,6 +55,15 @@ def test_a_file_is_resumed_at_any_byte(
     assert [path.name for path in tmp_path.glob("file*")] == ["file"]
 
 
+def test_a_service_that_sends_only_whole_files(
+    client: HttpClient, world: World, tmp_path: Path
+) -> None:
+    world.files["/file"] = DATA
+    world.faults = [("/file", Fault("cut", 70_000)), ("/file", Fault("whole"))]
+    fetched(client, tmp_path / "file", most=len(DATA))
+    assert (tmp_path / "file").read_bytes() == DATA
+
+
 def test_another_process_resumes_a_file(client: HttpClient, world: World, tmp_path: Path) -> None:
     world.files["/file"] = DATA
     world.faults = [("/file", Fault("cut", 70_000))] + [("/file", Fault("fail"))] * 5

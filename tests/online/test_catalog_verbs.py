@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hubserver import World, serving
+from server import Fault, World, serving
 from verbs import Program
 
 OVERLAY = """
@@ -56,10 +56,8 @@ def described(**more: object) -> dict[str, object]:
 
 @pytest.fixture
 def world() -> World:
-    world = World()
-    world.repositories["/api/models/org/mine"] = described()
-    world.papers["2401.00001"] = (1, "Birds rank birds")
-    return world
+    papers = {"2401.00001": (1, "Birds rank birds")}
+    return World(repositories={"/api/models/org/mine": described()}, papers=papers)
 
 
 @pytest.fixture
@@ -81,12 +79,12 @@ def test_a_refresh_compares_and_uses_etags_the_next_time(program: Program, world
     world.asked.clear()
     again = program("catalog", "refresh", "my-model", "-f", "json")
     assert (again.code, again.json) == (0, [])
-    assert [status for _, _, status in world.asked] == [304]
+    assert [given["status"] for given in world.of("/")] == ["304"]
     # The world moves on: a licence that contradicts, and a new version.
     world.repositories["/api/models/org/mine"] = described(
         cardData={"license": "cc-by-nc-4.0"}, gated="manual"
     )
-    world.papers["2401.00001"] = (2, "Birds rank birds")
+    world.papers = {"2401.00001": (2, "Birds rank birds")}
     moved = program("catalog", "refresh", "my-model", "my-paper", "-f", "json")
     assert moved.code == 0
     assert [(one["field"], one["catalogue"], one["found"]) for one in moved.json] == [
@@ -115,7 +113,7 @@ def test_renamed_and_removed_repositories_are_reported(program: Program, world: 
 
 
 def test_a_failing_hub_does_not_affect_arxiv(program: Program, world: World) -> None:
-    world.broken["/api/models"] = "<html>login</html>"
+    world.broken["/api/models"] = Fault("page")
     ended = program("catalog", "refresh", "my-model", "my-paper", "--all", "-f", "json")
     assert ended.code == 1
     assert [one["name"] for one in ended.json] == ["2401.00001"]
@@ -150,13 +148,13 @@ def test_an_interrupted_refresh_is_saved(program: Program, world: World) -> None
     """The whole catalogue takes a quarter of a minute at the hub's pace; this ends before."""
     child = program.started("catalog", "refresh", "-f", "json")
     until = time.monotonic() + 60
-    while len(world.paths("/api/models")) < 5 and time.monotonic() < until:
+    while len(world.of("/api/models")) < 5 and time.monotonic() < until:
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (130, b""), err
     assert b"Traceback" not in err
-    asked = len(world.paths("/api/models"))
+    asked = len(world.of("/api/models"))
     known = program("catalog", "refresh", "--last", "--all", "-f", "json").json
     assert asked - 1 <= len(known) <= asked
 
@@ -212,7 +210,7 @@ def test_an_entry_is_added_from_a_page(program: Program, world: World) -> None:
 
 
 def test_a_paper_is_added_through_an_editor(program: Program, world: World, tmp_path: Path) -> None:
-    world.papers["2501.00002"] = (1, "OwlRank: owls that rank")
+    world.papers = {"2501.00002": (1, "OwlRank: owls that rank")}
     editor = script(tmp_path, 'sed -i "s/^  summary: .*/  summary: My own words./" "$1"')
     ended = program("catalog", "add", "arxiv:2501.00002", EDITOR=editor)
     assert ended.code == 0, ended.err
@@ -222,7 +220,7 @@ def test_a_paper_is_added_through_an_editor(program: Program, world: World, tmp_
 def test_an_invalid_edit_is_refused_with_its_place_and_kept(
     program: Program, world: World, tmp_path: Path
 ) -> None:
-    world.papers["2501.00002"] = (1, "OwlRank: owls that rank")
+    world.papers = {"2501.00002": (1, "OwlRank: owls that rank")}
     editor = script(tmp_path, 'sed -i "s/^  year: .*/  yeer: 2024/" "$1"')
     ended = program("catalog", "add", "arxiv:2501.00002", VISUAL=editor)
     assert ended.code == 1
@@ -235,7 +233,7 @@ def test_an_invalid_edit_is_refused_with_its_place_and_kept(
 
 
 def test_an_emptied_draft_adds_nothing(program: Program, world: World, tmp_path: Path) -> None:
-    world.papers["2501.00002"] = (1, "OwlRank: owls that rank")
+    world.papers = {"2501.00002": (1, "OwlRank: owls that rank")}
     ended = program("catalog", "add", "arxiv:2501.00002", EDITOR=script(tmp_path, ': > "$1"'))
     assert ended.code == 0
     assert "nothing was added" in ended.err
@@ -253,7 +251,7 @@ def test_an_emptied_draft_adds_nothing(program: Program, world: World, tmp_path:
 def test_an_editor_that_fails_is_one_line(
     program: Program, world: World, editor: str, said: str
 ) -> None:
-    world.papers["2501.00002"] = (1, "OwlRank: owls that rank")
+    world.papers = {"2501.00002": (1, "OwlRank: owls that rank")}
     ended = program("catalog", "add", "arxiv:2501.00002", EDITOR=editor)
     assert ended.code in (1, 2)
     assert len(ended.lines) == 1

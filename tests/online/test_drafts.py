@@ -12,7 +12,6 @@ from bioretrieval_tui.catalog.loader import apply_overlays, parse, read_folder
 from bioretrieval_tui.catalog.models import Dataset, Model, Paper
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.online.arxiv import ArxivRecord
 from bioretrieval_tui.online.drafts import (
     EntryDraft,
     checked,
@@ -34,22 +33,18 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
         return load().catalogue
 
 
-def record(**more: object) -> ArxivRecord:
-    fields: dict[str, object] = {
-        "id": "2601.01234",
-        "version": 2,
-        "title": "BirdRank: Ranking birds",
-        "abstract": "We rank birds. It works well, e.g. for owls.",
-        "authors": ("Ann Bee", "Bo Sea"),
-        "published": "2026-01-02",
-        "updated": "2026-01-03",
+def record(title: str = "BirdRank: Ranking birds", **more: object) -> Document:
+    metadata: dict[str, object] = {
+        "authors": ["Ann Bee", "Bo Sea"],
+        "arxiv": "2601.01234",
+        "year": 2026,
+        "date": "2026-01-02",
         "doi": "10.1234/birds",
-        "comment": None,
         "journal": "Acta Avium",
-        "categories": ("cs.IR",),
         **more,
     }
-    return ArxivRecord(**fields)  # type: ignore[arg-type]
+    abstract = str(metadata.pop("abstract", "We rank birds. It works well, e.g. for owls."))
+    return Document("2601.01234", title, abstract, metadata)
 
 
 def added(draft: EntryDraft) -> Paper | Model | Dataset:
@@ -66,7 +61,7 @@ def added(draft: EntryDraft) -> Paper | Model | Dataset:
 
 
 def test_a_paper_of_arxiv(catalogue: Catalogue) -> None:
-    entry = added(from_paper(record().document(), catalogue, day=DAY))
+    entry = added(from_paper(record(), catalogue, day=DAY))
     assert isinstance(entry, Paper)
     assert (entry.id, entry.name, entry.title) == (
         "birdrank",
@@ -121,7 +116,7 @@ def test_a_model_and_a_data_set_of_the_hub(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize("field", ["title", "abstract", "journal", "doi"])
 def test_hostile_text_stays_text(field: str, catalogue: Catalogue) -> None:
-    draft = from_paper(record(**{field: HOSTILE}).document(), catalogue, day=DAY)
+    draft = from_paper(record(**{field: HOSTILE}), catalogue, day=DAY)
     assert "\x1b" not in draft.text
     assert "\u202e" not in draft.text
     entry = added(draft)
@@ -148,14 +143,14 @@ def test_invalid_fields_of_a_card_are_left_out_of_the_draft(
 
 def test_an_id_that_is_taken_gives_another(catalogue: Catalogue) -> None:
     taken = next(entry for entry in catalogue.entries if entry.id == "medcpt")
-    draft = from_paper(record(title="MedCPT: anew").document(), catalogue, day=DAY)
+    draft = from_paper(record(title="MedCPT: anew"), catalogue, day=DAY)
     assert draft.id != taken.id
     assert draft.id not in catalogue.by_id
     added(draft)
 
 
 def test_problems_of_a_draft_name_file_line_and_field(catalogue: Catalogue) -> None:
-    draft = from_paper(record().document(), catalogue, day=DAY)
+    draft = from_paper(record(), catalogue, day=DAY)
     text = draft.text.replace("year: 2026", "yeer: 2026").replace(
         "- birdrank-page\n", "- nowhere\n", 1
     )
@@ -168,7 +163,7 @@ def test_problems_of_a_draft_name_file_line_and_field(catalogue: Catalogue) -> N
 
 
 def test_an_invalid_overlay_beside_does_not_affect_the_draft(catalogue: Catalogue) -> None:
-    draft = from_paper(record().document(), catalogue, day=DAY)
+    draft = from_paper(record(), catalogue, day=DAY)
     other = {Path("catalog.d/aaa.yaml"): b"papers: 3"}
     assert checked(draft.text.encode(), PLACE, data_folder(), other) == []
 

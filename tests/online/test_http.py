@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+import httpx
 import pytest
 from clocks import MovedClock
 from hypothesis import HealthCheck, given, settings
@@ -30,115 +30,39 @@ from server import Fault, World, serving
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.http import (
     HttpClient,
-    TimeLimits,
+    RateLimiter,
     etag_of,
     is_public,
-    is_unknown_host,
     plain_address,
+    reserve,
+    retry_after,
 )
 from bioretrieval_tui.online.linkcheck import reacher
-from bioretrieval_tui.online.pacing import RateLimiter, SharedSchedule, retry_after
 from bioretrieval_tui.online.services import SERVICES, OfflineError, OnlineError, Service
 
-
-class Handler(BaseHTTPRequestHandler):
-    seen: ClassVar[list[tuple[str, dict[str, str]]]] = []
-    posted: ClassVar[list[str]] = []
-    left: ClassVar[dict[str, int]] = {}
-    """How many times a path still fails."""
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing on stderr."""
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_POST(self) -> None:
-        posted = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        Handler.posted.append(posted)
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        Handler.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
-        if Handler.left.get(path, 0) > 0:
-            Handler.left[path] -= 1
-            if path == "/cut":
-                self.send_response(200)
-                self.send_header("Content-Length", "1000")
-                self.end_headers()
-                self.wfile.write(b"only so much")
-                self.close_connection = True
-                return
-            self.answer(429 if path == "/busy" else 500, b"", {"Retry-After": "7"})
-        elif path == "/same":
-            same = self.headers.get("If-None-Match") == '"v1"'
-            self.answer(304 if same else 200, b"" if same else b"body", {"ETag": '"v1"'})
-        elif path == "/bomb":
-            packed = gzip.compress(b"0" * 50_000_000)
-            self.answer(200, packed, {"Content-Encoding": "gzip"})
-        elif path.startswith("/to/"):
-            targets = {
-                "/to/here": "/plain",
-                "/to/file": "file:///etc/passwd",
-                "/to/private": "http://10.0.0.1/",
-                "/to/link-local": "http://169.254.169.254/latest",
-                "/to/self": "/to/self",
-            }
-            self.answer(302, b"", {"Location": targets[path]})
-        elif path == "/range":
-            data = bytes(range(200))
-            start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
-            self.answer(206 if start else 200, data[start:])
-        elif path == "/html":
-            self.answer(200, b"<html>")
-        elif path == "/denied":
-            self.answer(403, b"")
-        else:
-            self.answer(200, json.dumps({"path": self.path}).encode())
-
-    def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+TIMEOUT = httpx.Timeout(30, connect=10)
 
 
 @pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
+def base(world: World) -> Iterator[str]:
+    world.files = {"/plain": b"plain", "/range": bytes(range(200))}
+    with serving(world) as address:
+        yield address
 
 
 @pytest.fixture
-def client(base: str, clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpClient]:
-    monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    Handler.seen.clear()
-    Handler.posted.clear()
-    Handler.left.clear()
+def client(base: str, clock: MovedClock) -> Iterator[HttpClient]:
     service = Service("try", "Try", base, 3.0, 10.0, "api_key", "TRY_KEY")
     with HttpClient(services={"try": service}, clock=clock) as opened:
         yield opened
 
 
-def test_a_response_and_its_json(client: HttpClient, base: str) -> None:
-    assert client.json("try", "a/b", params={"q": "x y"}) == {"path": "/a/b?q=x+y"}
-    answer = client.get("try", f"{base}/plain")
-    assert (answer.status_code, str(answer.url), answer.history) == (200, f"{base}/plain", [])
-    assert Handler.seen[0][1]["user-agent"].startswith("bioretrieval-tui/")
+def test_a_response_and_its_address(client: HttpClient, base: str, world: World) -> None:
+    answer = client.get("try", "plain", params={"q": "x y"})
+    assert (answer.status_code, answer.content, answer.history) == (200, b"plain", [])
+    assert str(answer.url) == f"{base}/plain?q=x+y"
+    assert str(client.get("try", f"{base}/plain").url) == f"{base}/plain"
+    assert world.of("/plain")[0]["user-agent"].startswith("bioretrieval-tui/")
 
 
 def test_three_a_second_and_ten_with_a_key(
@@ -155,35 +79,55 @@ def test_three_a_second_and_ten_with_a_key(
 
 
 def test_a_key_goes_to_its_service_and_nowhere_else(
-    client: HttpClient, base: str, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRY_KEY", "secret")
-    answer = client.get("try", "to/here")
-    assert Handler.posted == ["api_key=secret"]
-    assert not [path for path, _ in Handler.seen if "secret" in path]
+    world.faults = [("/to", Fault("lead", text="/plain"))]
+    answer = client.get("try", "to")
+    assert [given.get("api_key") for given in world.of("/")] == ["secret", None]
+    assert not [given for given in world.of("/") if "secret" in given["address"]]
     assert "secret" not in f"{answer.url}{answer.history}"
+    world.faults = [("/denied", Fault("say", 403))]
     with pytest.raises(OnlineError, match="refuses with status 403") as caught:
         client.get("try", "denied")
     assert "secret" not in caught.value.line()
     assert "TRY_KEY" in caught.value.line()
 
 
-def test_transient_failures_are_retried_as_retry_after_asks(
-    client: HttpClient, clock: MovedClock
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_body_is_sent_to_no_other_origin(
+    client: HttpClient,
+    answering: Callable[[bytes], str],
+    monkeypatch: pytest.MonkeyPatch,
+    world: World,
+    base: str,
+    clock: MovedClock,
+    status: int,
 ) -> None:
-    Handler.left["/busy"] = 2
-    assert client.get("try", "busy").status_code == 200
+    monkeypatch.setenv("TRY_KEY", "secret")
+    raw = f"HTTP/1.1 {status} x\r\nLocation: {base}/plain\r\nContent-Length: 0\r\n\r\n"
+    first = Service("try", "Try", answering(raw.encode()), 50.0, 50.0, "api_key", "TRY_KEY")
+    with (
+        HttpClient(services={"try": first}, clock=clock) as other,
+        pytest.raises(OnlineError, match="is not followed"),
+    ):
+        other.get("try", "x")
+    assert world.asked == []
+
+
+def test_transient_failures_are_retried_as_retry_after_asks(
+    client: HttpClient, clock: MovedClock, world: World
+) -> None:
+    world.faults = [("/plain", Fault("busy", 7))] * 2
+    assert client.get("try", "plain").status_code == 200
     assert clock.now - 1000 == pytest.approx(14, abs=0.7)
-    Handler.left["/broken"] = 99
+    world.broken["/broken"] = Fault("fail")
     with pytest.raises(OnlineError, match="Try responded with status 500"):
         client.get("try", "broken")
-    assert 99 - Handler.left["/broken"] == 5
+    assert len(world.of("/broken")) == 5
 
 
-def test_a_refused_connection_is_one_line(
-    clock: MovedClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
+def test_a_refused_connection_is_one_line(clock: MovedClock) -> None:
     service = Service("try", "Try", "http://127.0.0.1:9", 100.0)
     said = "Try cannot be reached: it refuses the"
     with (
@@ -193,53 +137,61 @@ def test_a_refused_connection_is_one_line(
         client.get("try", "x")
 
 
-def test_a_body_over_the_limit_is_refused(client: HttpClient) -> None:
+def test_a_body_over_the_limit_is_refused(client: HttpClient, world: World) -> None:
+    world.faults = [("/plain", Fault("bomb"))]
     with pytest.raises(OnlineError, match="more than 1,000 bytes"):
-        client.get("try", "bomb", most_bytes=1_000)
+        client.get("try", "plain", most_bytes=1_000)
 
 
-def test_a_body_that_breaks_off_five_times_is_one_line(client: HttpClient) -> None:
-    Handler.left["/cut"] = 9
+def test_a_body_that_breaks_off_five_times_is_one_line(client: HttpClient, world: World) -> None:
+    world.broken["/plain"] = Fault("cut", 2)
     with pytest.raises(OnlineError, match="Try broke off"):
-        client.get("try", "cut")
+        client.get("try", "plain")
+    assert len(world.asked) == 5
 
 
-@pytest.mark.parametrize("where", ["file", "private", "link-local"])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "http://10.0.0.1/", "http://169.254.169.254/latest"]
+)
 def test_redirects_to_files_and_private_addresses_are_not_followed(
-    client: HttpClient, where: str
+    client: HttpClient, world: World, target: str
 ) -> None:
+    world.faults = [("/plain", Fault("lead", text=target))]
     with pytest.raises(OnlineError, match="is not followed"):
-        client.get("try", f"to/{where}")
-    assert client.get("try", f"to/{where}", follow=False).status_code == 302
+        client.get("try", "plain")
 
 
-def test_redirects_are_followed_and_circles_found(client: HttpClient, base: str) -> None:
-    answer = client.get("try", "to/here")
-    assert [str(one.url) for one in (*answer.history, answer)] == [
-        f"{base}/to/here",
-        f"{base}/plain",
-    ]
+def test_redirects_are_followed_and_circles_found(
+    client: HttpClient, world: World, base: str
+) -> None:
+    world.broken["/to"] = Fault("lead", text="/plain")
+    answer = client.get("try", "to")
+    assert [str(one.url) for one in (*answer.history, answer)] == [f"{base}/to", f"{base}/plain"]
+    world.broken["/to"] = Fault("lead", text="/to")
     with pytest.raises(OnlineError, match="in circles"):
-        client.get("try", "to/self")
+        client.get("try", "to")
+    world.broken["/to"] = Fault("lead", text="http://a:b/")
+    with pytest.raises(OnlineError, match="it redirects to an invalid address"):
+        client.get("try", "to")
 
 
 def test_an_etag_gives_304_without_a_body(client: HttpClient) -> None:
-    first = client.get("try", "same")
-    assert (first.status_code, first.content, etag_of(first)) == (200, b"body", '"v1"')
-    again = client.get("try", "same", etag=etag_of(first))
+    first = client.get("try", "plain")
+    assert first.content == b"plain"
+    assert etag_of(first)
+    again = client.get("try", "plain", etag=etag_of(first))
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_a_stream_begins_at_a_byte(client: HttpClient) -> None:
-    with client.stream("try", "range", start=150) as (_, parts):
-        assert b"".join(parts) == bytes(range(150, 200))
-    with client.stream("try", "range") as (_, parts):
+def test_a_stream_begins_at_a_byte(client: HttpClient, world: World) -> None:
+    with client.stream("try", "range", start=150) as (begins, total, parts):
+        assert (begins, total, b"".join(parts)) == (150, 200, bytes(range(150, 200)))
+    with client.stream("try", "range") as (_, _, parts):
         assert len(b"".join(parts)) == 200
-
-
-def test_a_response_that_is_not_json_is_one_line(client: HttpClient) -> None:
-    with pytest.raises(OnlineError, match="Try did not respond with JSON"):
-        client.json("try", "html")
+    # A service that sends only whole files.
+    world.faults = [("/range", Fault("whole"))]
+    with client.stream("try", "range", start=150) as (begins, _, parts):
+        assert (begins, b"".join(parts)) == (0, bytes(range(200)))
 
 
 def test_offline_no_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,9 +259,9 @@ def answering() -> Iterator[Callable[[bytes], str]]:
         one.close()
 
 
-def opened(base: str, clock: MovedClock, limits: TimeLimits | None = None) -> HttpClient:
+def opened(base: str, clock: MovedClock, timeout: httpx.Timeout = TIMEOUT) -> HttpClient:
     return HttpClient(
-        services={"try": Service("try", "Try", base, 50.0)}, clock=clock, limits=limits
+        services={"try": Service("try", "Try", base, 50.0)}, clock=clock, timeout=timeout
     )
 
 
@@ -388,16 +340,16 @@ def test_a_server_that_does_not_speak_http_is_one_line(
     assert caught.value.line().startswith("Try cannot be reached: it ends the connection; check")
 
 
-def test_a_slow_body_is_requested_twice_only(clock: MovedClock, world: World) -> None:
-    world.faults = [("/esearch", Fault("drip"))] * 9
+def test_a_slow_body_is_requested_three_times_only(clock: MovedClock, world: World) -> None:
+    world.files["/slow"] = bytes(1_000)
+    world.broken["/slow"] = Fault("drip")
     with (
         serving(world) as base,
-        opened(base, clock, TimeLimits(read=0.5, whole=0.2)) as client,
+        opened(base, clock, httpx.Timeout(0.3)) as client,
         pytest.raises(OnlineError, match="it takes too long"),
     ):
-        client.get("try", "esearch.fcgi", params={"term": "x" * 100, "mindate": "2026/01/01",
-                                                "maxdate": "2026/12/31"})  # fmt: skip
-    assert len(world.asked) == 2
+        client.get("try", "slow")
+    assert len(world.asked) == 3
 
 
 @settings(
@@ -490,13 +442,16 @@ def test_a_host_is_unknown_only_if_the_name_server_says_so(
     def ask(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(failure, "no")
 
+    def missing() -> bool:
+        with HttpClient(clock=MovedClock()) as client:
+            return reacher(client)("https://a.org/", "HEAD").missing
+
     monkeypatch.setattr(socket, "getaddrinfo", ask)
-    assert not is_unknown_host("a.org")
+    assert not missing()
     failure = socket.EAI_NONAME
-    assert is_unknown_host("a.org")
+    assert missing()
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
-    assert not is_unknown_host("a.org")  # the proxy may know it
-    assert is_unknown_host("")
+    assert not missing()  # the proxy may know it
 
 
 def test_a_refused_connection_is_not_missing_and_an_unknown_host_named(clock: MovedClock) -> None:
@@ -533,7 +488,7 @@ def test_a_silent_host_is_tried_three_times_only(clock: MovedClock) -> None:
             guest = guests.enter_context(socket.socket())
             guest.setblocking(False)
             guest.connect_ex(place)
-        client = opened(f"http://127.0.0.1:{place[1]}", clock, TimeLimits(connect=0.3))
+        client = opened(f"http://127.0.0.1:{place[1]}", clock, httpx.Timeout(30, connect=0.3))
         began = time.monotonic()
         with client, pytest.raises(OnlineError, match="it takes too long"):
             client.get("try", "x")
@@ -541,22 +496,6 @@ def test_a_silent_host_is_tried_three_times_only(clock: MovedClock) -> None:
 
 
 # Certificates ---------------------------------------------------------------------------------
-
-
-class Plain(BaseHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Nothing on stderr."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-
-class Quiet(ThreadingHTTPServer):
-    def handle_error(self, *_: Any) -> None:
-        """Whoever does not trust the certificate goes away: that is no error here."""
 
 
 @pytest.fixture
@@ -576,17 +515,14 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def test_certificates_are_verified_and_ssl_cert_file_is_used(
-    certificate: Path, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+    certificate: Path, clock: MovedClock, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
-    server = Quiet(("127.0.0.1", 0), Plain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    base = f"https://localhost:{server.server_port}"
-    try:
+    world.files["/x"] = b"ok"
+    with serving(world, tls=context) as base:
         with opened(base, clock) as client, pytest.raises(OnlineError) as caught:
             client.get("try", "x")
         assert caught.value.line() == (
@@ -596,9 +532,6 @@ def test_certificates_are_verified_and_ssl_cert_file_is_used(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_name("cert.pem")))
         with opened(base, clock) as client:
             assert client.get("try", "x").content == b"ok"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_an_invalid_ssl_cert_file_is_one_line(
@@ -709,19 +642,17 @@ def test_two_processes_share_one_rate(world: World, tmp_path: Path) -> None:
 
 def test_an_unwritable_pace_folder_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    assert SharedSchedule(tmp_path / "file" / "pace").reserve("a b", 2.5, 1.0) == 2.5
+    assert reserve(tmp_path / "file" / "pace", "a b", 2.5, 1.0) == 2.5
 
 
 @pytest.mark.parametrize("said", ["", "soon", "nan", "1e400", "99999999999"])
 def test_a_pace_file_with_nonsense_is_replaced(tmp_path: Path, said: str) -> None:
-    shared = SharedSchedule(tmp_path)
     (tmp_path / "a").write_text(said)
-    assert 0.0 <= shared.reserve("a", 0.0, 1.0) <= 601
+    assert 0.0 <= reserve(tmp_path, "a", 0.0, 1.0) <= 601
     assert json.loads((tmp_path / "a").read_text()) < time.time() + 1_000
 
 
 def test_reserved_moments_follow_each_other(tmp_path: Path) -> None:
-    shared = SharedSchedule(tmp_path)
-    found = [shared.reserve("a", 0.0, 5.0) for _ in range(4)]
+    found = [reserve(tmp_path, "a", 0.0, 5.0) for _ in range(4)]
     assert [round(later - now) for now, later in itertools.pairwise(found)] == [5, 5, 5]
-    assert SharedSchedule(tmp_path).reserve("b", 0.0, 5.0) == pytest.approx(0.0, abs=0.1)
+    assert reserve(tmp_path, "b", 0.0, 5.0) == pytest.approx(0.0, abs=0.1)

@@ -14,9 +14,7 @@ from bioretrieval_tui.catalog.models import Benchmark, Content, Link, Loaders, M
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.linkcheck import (
     PER_HOST,
-    LinkUse,
     Reached,
-    Use,
     check_link,
     check_links,
     links_of,
@@ -25,10 +23,6 @@ from bioretrieval_tui.online.linkcheck import (
 from bioretrieval_tui.progress import Progress
 
 URL = "https://a.example/page"
-
-
-def link(url: str = URL) -> LinkUse:
-    return LinkUse(url, (Use("entry", "label"),))
 
 
 @pytest.mark.parametrize(
@@ -53,14 +47,14 @@ def link(url: str = URL) -> LinkUse:
     ],
 )
 def test_the_verdict_of_each_response(found: Reached, verdict: str) -> None:
-    judged_one = verdict_on(link(), found)
+    judged_one = verdict_on(URL, found)
     assert judged_one.verdict == verdict
     assert bool(judged_one.advice) is (verdict != "ok")
 
 
 def test_the_advice_is_the_target_of_permanent_redirects() -> None:
     hops = ((301, "https://b.example/x"), (302, "https://c.example/session"))
-    found = verdict_on(link(), Reached(200, hops))
+    found = verdict_on(URL, Reached(200, hops))
     assert found.advice == "write https://b.example/x"
     assert found.final == "https://c.example/session"
 
@@ -72,7 +66,7 @@ def test_a_refused_head_is_followed_by_get() -> None:
         asked.append(method)
         return Reached(404 if method == "HEAD" else 200)
 
-    assert check_link(link(), reach).verdict == "ok"
+    assert check_link(URL, reach).verdict == "ok"
     assert asked == ["HEAD", "GET"]
 
 
@@ -83,7 +77,7 @@ def test_a_good_head_is_enough() -> None:
         asked.append(method)
         return Reached(200)
 
-    check_link(link(), reach)
+    check_link(URL, reach)
     assert asked == ["HEAD"]
 
 
@@ -105,10 +99,10 @@ def test_a_few_at_a_time_per_host_and_hosts_beside_each_other() -> None:
             now[host] -= 1
         return Reached(200)
 
-    links = [link(f"https://{host}.example/{n}") for n in range(12) for host in "abc"]
+    links = [f"https://{host}.example/{n}" for n in range(12) for host in "abc"]
     steps: list[Progress] = []
     found = check_links(links, reach, reporter=steps.append)
-    assert [one.link for one in found] == links
+    assert [one.url for one in found] == links
     assert max(most.values()) == PER_HOST
     assert together > PER_HOST
     assert [step.done for step in steps] == list(range(1, 37))
@@ -124,7 +118,7 @@ def test_an_interrupt_stops_the_link_check() -> None:
     def stop(_: Progress) -> None:
         raise KeyboardInterrupt
 
-    links = [link(f"https://a.example/{n}") for n in range(500)]
+    links = [f"https://a.example/{n}" for n in range(500)]
     with pytest.raises(KeyboardInterrupt):
         check_links(links, reach, reporter=stop)
     assert len(asked) <= 2 * PER_HOST
@@ -137,7 +131,7 @@ def test_without_any_response_the_network_is_at_fault() -> None:
         asked.append(url)
         return Reached(None, fault="there is no host", missing=True)
 
-    links = [link(f"https://host{n % 20}.example/{n}") for n in range(200)]
+    links = [f"https://host{n % 20}.example/{n}" for n in range(200)]
     with pytest.raises(BioRetrievalError, match="links got a response: there is no host") as raised:
         check_links(links, reach)
     assert "network" in (raised.value.remedy or "")
@@ -148,7 +142,7 @@ def test_some_responses_make_the_others_dead() -> None:
     def reach(url: str, _: str) -> Reached:
         return Reached(200) if url[-1] in "02468" else Reached(None, fault="x", missing=True)
 
-    links = [link(f"https://host{n}.example/{n}") for n in range(30)]
+    links = [f"https://host{n}.example/{n}" for n in range(30)]
     found = check_links(links, reach)
     assert [one.verdict for one in found] == ["ok", "dead"] * 15
 
@@ -172,8 +166,8 @@ def test_every_address_is_listed_once_with_all_its_uses() -> None:
     )
     source = Source(id="x", text="t", url="https://a.example/x")
     found = links_of(Catalogue(Content(entries=(model, benchmark), results=(), sources=(source,))))
-    assert [(one.url, [(use.entry, use.label) for use in one.uses]) for one in found] == [
-        (URL, [("m", "code"), ("b", "site")]),
-        ("https://a.example/b.zip", [("b", "zip")]),
-        ("https://a.example/x", [("source x", "url")]),
-    ]
+    assert found == {
+        URL: [("m", "code"), ("b", "site")],
+        "https://a.example/b.zip": [("b", "zip")],
+        "https://a.example/x": [("source x", "url")],
+    }

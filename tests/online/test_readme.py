@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import _thread
 import os
 import re
+import shlex
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from server import World, serving
+from verbs import Program
 
 from homes import share_encoders
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADING = "## From a PubMed query to offline search"
-MARK = "@@ ended with"
+KEY = {"NCBI_API_KEY": "any-key-0123456789"}
+"""With a key, ten requests a second are made instead of three."""
 
 
 def commands() -> list[str]:
@@ -28,84 +35,74 @@ def commands() -> list[str]:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A folder that looks like a checkout to the commands, and is not written to the real one."""
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    (folder / "tests").symlink_to(ROOT / "tests", target_is_directory=True)
-    return folder
+def world() -> World:
+    return World(articles=5_000)
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """A fresh home, the command on the PATH, and no way to any host but this machine."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, module in (("bioretrieval-tui", " -m bioretrieval_tui"), ("python", "")):
-        path = programs / name
-        path.write_text(f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n')
-        path.chmod(0o755)
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("BIORETRIEVAL_", "NCBI_")) and "proxy" not in name.casefold()
-    }
-    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
-    return {
-        **kept,
-        **nowhere,
-        "NO_PROXY": "127.0.0.1",
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT / "src"),
-        "BIORETRIEVAL_HOME": str(share_encoders(tmp_path / "fresh")),
-    }
+def program(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
+    monkeypatch.chdir(tmp_path)
+    with serving(world) as address:
+        yield Program(share_encoders(tmp_path / "fresh"), address)
 
 
-def test_the_walk_through_works_as_written(checkout: Path, env: dict[str, str]) -> None:
-    lines = commands()
-    script = "".join(f"{line}\nprintf '\\n{MARK} %s\\n' $?\n" for line in lines)
-    done = subprocess.run(
-        ["bash", "--norc", "-c", f"exec 2>&1\n{script}"],
-        cwd=checkout, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=500, check=False,
-    )  # fmt: skip
-    parts = re.split(rf"\n{MARK} (\d+)\n", done.stdout)
-    said = dict(zip(lines, parts[::2], strict=False))
-    codes = [int(code) for code in parts[1::2]]
-    assert len(codes) == len(lines), done.stdout
-    fetches = [n for n, line in enumerate(lines) if " fetch " in line]
-    runs = [n for n, line in enumerate(lines) if "watch run" in line]
-    expected = {fetches[0]: 124, runs[-1]: 4}  # 124: `timeout` had to end it
-    assert codes == [expected.get(n, 0) for n in range(len(lines))], done.stdout
+@pytest.mark.usefixtures("interruptible")
+def test_the_walk_through_works_as_written(program: Program, world: World) -> None:
+    """In this process, with 600 records for 2,500. `timeout` interrupts: here as soon as the third
+    page is requested, which never comes."""
 
-    assert "Traceback" not in done.stdout
-    first, second = (said[lines[n]] for n in fetches)
-    arrived = re.search(r"([\d,]+) of 2,500 records have arrived; the same call resumes", first)
-    assert arrived, first
-    assert f"{arrived[1]} records had arrived before; resuming behind them" in second
-    assert "2,500 records of PubMed fetched; the index ponds has 2,500 documents" in second
-    found = next(text for line, text in said.items() if " search " in line)
-    assert found.count("herons") >= 3
-    assert "100 new in 1 watch" in said[lines[runs[0]]]
-    assert "Note" in (checkout / "news.md").read_text(encoding="utf-8")
-    assert "0 new in 1 watch" in said[lines[runs[-1]]]
+    def interrupt() -> None:
+        while len(world.of("/efetch")) < 3:
+            time.sleep(0.01)
+        world.silent_from = None
+        _thread.interrupt_main()
 
-
-def test_what_the_walk_through_leaves_is_searched_by_programs_too(
-    checkout: Path, env: dict[str, str]
-) -> None:
-    """The same without the interruption, and its hits as JSON: the first one is of the subject."""
-    lines = [line.replace("2500", "40") for line in commands() if "timeout" not in line]
-    search = next(line for line in lines if " search " in line)
-    upto = lines[: lines.index(search)]
-    script = "\n".join(["set -e", *upto, "kill $!", f"{search} -f json"])
-    done = subprocess.run(
-        ["bash", "--norc", "-c", script],
-        cwd=checkout, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    titles = [hit["title"] for hit in json.loads(done.stdout)]
+    calls = [line.replace("2500", "600") for line in commands() if "bioretrieval-tui " in line]
+    ends = []
+    for line in calls:
+        before, *words = re.split(r"bioretrieval-tui ", line)
+        if before.startswith("timeout -s INT "):
+            world.silent_from = 400
+            threading.Thread(target=interrupt, daemon=True).start()
+        env = dict(word.split("=") for word in before.split() if "=" in word)
+        ends.append(program(*shlex.split(words[0]), **KEY, **env))
+        assert "Traceback" not in ends[-1].err
+    first, second, search, _, run, again = ends
+    assert [one.code for one in ends] == [130, 0, 0, 0, 0, 4]
+    assert "400 of 600 records have arrived; the same call resumes" in first.err
+    assert "400 records had arrived before; resuming behind them" in second.err
+    assert "600 records of PubMed fetched; the index ponds has 600 documents" in second.err
+    assert search.out.count("herons") >= 3
+    assert "100 new in 1 watch" in run.err
+    assert "Note" in Path("news.md").read_text(encoding="utf-8")
+    assert "0 new in 1 watch" in again.err
+    # The hits as JSON: the first one is of the subject.
+    line = next(line for line in calls if " search " in line).partition("bioretrieval-tui ")[2]
+    titles = [hit["title"] for hit in program(*shlex.split(line), "-f", "json").json]
     assert len(titles) == 5
     assert "herons" in titles[0]
     assert "moss" in titles[0]
+
+
+def test_its_first_lines_lead_a_shell_to_the_server_and_its_last_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "tests").symlink_to(ROOT / "tests", target_is_directory=True)
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    *first, last = (line for line in commands() if "bioretrieval-tui" not in line)
+    asking = (
+        "import os, urllib.request as request\n"
+        "address = os.environ['BIORETRIEVAL_NCBI_URL'] + '/esearch.fcgi?term=herons'\n"
+        "days = '&mindate=2026/01/01&maxdate=2026/12/31'\n"
+        "print(request.build_opener(request.ProxyHandler({})).open(address + days).read())\n"
+    )
+    script = "\n".join(["set -e", *first, f"python -c {shlex.quote(asking)}", last])
+    env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert '"count": "5000"' in done.stdout

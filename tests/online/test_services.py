@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from clocks import MovedClock
-from hubserver import Article
-from hubserver import World as HubWorld
-from hubserver import serving as hub_serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server import (
+    Article,
     Fault,
     World,
     article_set,
@@ -32,19 +29,17 @@ from server import (
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online import arxiv, europepmc, pubmed
 from bioretrieval_tui.online.archives import fetch_benchmark
-from bioretrieval_tui.online.fetch import services_of
-from bioretrieval_tui.online.freshness import Freshness, Refresh
-from bioretrieval_tui.online.http import HttpClient, TimeLimits
-from bioretrieval_tui.online.services import OnlineError, Service
+from bioretrieval_tui.online.freshness import Subject, refresh, repository
+from bioretrieval_tui.online.http import HttpClient
+from bioretrieval_tui.online.searches import batches_of, batches_of_ids, documents_of, services_of
+from bioretrieval_tui.online.services import OnlineError
 from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
     Mark,
     SourceName,
     WorkId,
-    documents_of,
     sound_query,
 )
 from bioretrieval_tui.online.watches import Watch, record_source
@@ -54,7 +49,7 @@ TODAY = date(2026, 7, 1)
 
 def asked(client: HttpClient, mark: Mark | None = None, **fields: object) -> list[FetchBatch]:
     request = FetchRequest(**{"source": "pubmed", "query": "birds", **fields})  # type: ignore[arg-type]
-    return list(pubmed.batches(client, request, mark, today=TODAY))
+    return list(batches_of(client, request, mark, today=TODAY))
 
 
 def pmids(batches: list[FetchBatch]) -> list[int]:
@@ -150,10 +145,10 @@ def test_batches_before_a_failure_need_not_be_fetched_again(
     client: HttpClient, world: World
 ) -> None:
     world.faults = [("/efetch", Fault("cut", 0))]
-    batches = pubmed.batches(client, FetchRequest("pubmed", "birds"), None, today=TODAY)
+    batches = batches_of(client, FetchRequest("pubmed", "birds"), today=TODAY)
     first = next(batches)
     world.faults = [("/efetch", Fault("fail"))] * 5
-    with pytest.raises(OnlineError, match="PubMed responded with status 500 to a request"):
+    with pytest.raises(OnlineError, match="PubMed responded with status 500"):
         next(batches)
     assert pmids(asked(client, first.mark)) == [pmid_of(n) for n in range(200, 450)]
 
@@ -239,7 +234,7 @@ def test_a_gzip_bomb_takes_no_memory(client: HttpClient, world: World) -> None:
 def test_a_service_that_drips_is_given_up(
     open_client: Callable[..., HttpClient], world: World
 ) -> None:
-    patient = open_client(TimeLimits(read=0.5, whole=0.3))
+    patient = open_client(timeout=httpx.Timeout(0.3))
     world.faults = [("/esearch", Fault("drip"))] * 5
     with pytest.raises(OnlineError, match="PubMed broke off: it takes too long"):
         asked(patient)
@@ -269,15 +264,13 @@ def test_an_invalid_mark_names_anew(client: HttpClient) -> None:
 
 
 def test_europe_pmc_by_cursor(client: HttpClient, world: World) -> None:
-    found = list(europepmc.batches(client, FetchRequest("europepmc", "birds")))
+    found = list(batches_of(client, FetchRequest("europepmc", "birds")))
     assert pmids(found) == [pmid_of(n) for n in range(450)]
     assert next(documents_of(found)).text == text_of(0)
-    rest = list(europepmc.batches(client, FetchRequest("europepmc", "birds"), found[0].mark))
+    rest = list(batches_of(client, FetchRequest("europepmc", "birds"), found[0].mark))
     assert pmids(rest) == [pmid_of(n) for n in range(200, 450)]
-    assert (
-        len(pmids(list(europepmc.batches(client, FetchRequest("europepmc", "x", most=210))))) == 210
-    )
-    list(europepmc.batches(client, FetchRequest("europepmc", "x", since=date(2026, 2, 3), most=1)))
+    assert len(pmids(list(batches_of(client, FetchRequest("europepmc", "x", most=210))))) == 210
+    list(batches_of(client, FetchRequest("europepmc", "x", since=date(2026, 2, 3), most=1)))
     assert "FIRST_IDATE:[2026-02-03 TO" in world.of("/search")[-1]["query"]
 
 
@@ -295,18 +288,18 @@ def test_unexpected_responses_of_europe_pmc_are_one_line(
 ) -> None:
     world.faults = [("/search", fault)] * 5
     with pytest.raises(OnlineError) as caught:
-        list(europepmc.batches(client, FetchRequest("europepmc", "birds")))
+        list(batches_of(client, FetchRequest("europepmc", "birds")))
     assert said in caught.value.line()
 
 
 def test_arxiv_in_three_seconds_each(client: HttpClient, world: World, clock: MovedClock) -> None:
     world.articles = 1_200
-    found = list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
+    found = list(batches_of(client, FetchRequest("arxiv", "birds")))
     assert [len(one.documents) for one in found] == [500, 500, 200]
     assert clock.now - 1_000 == pytest.approx(6, abs=0.01)
     first = found[0].documents[0]
     assert (first.id, first.title, first.text) == ("2601.00000", title_of(0), text_of(0))
-    rest = list(arxiv.batches(client, FetchRequest("arxiv", "birds"), found[1].mark))
+    rest = list(batches_of(client, FetchRequest("arxiv", "birds"), found[1].mark))
     assert len(list(documents_of(rest))) == 200
 
 
@@ -316,10 +309,10 @@ def test_arxiv_that_gives_an_empty_page_is_asked_again(client: HttpClient, world
         'opensearch/1.1/"><opensearch:totalResults>450</opensearch:totalResults></feed>'
     )
     world.faults = [("/query", Fault("say", 200, empty))]
-    assert len(list(documents_of(arxiv.batches(client, FetchRequest("arxiv", "birds"))))) == 450
+    assert len(list(documents_of(batches_of(client, FetchRequest("arxiv", "birds"))))) == 450
     world.faults = [("/query", Fault("say", 200, empty))] * 3
     with pytest.raises(OnlineError, match="sends an empty page"):
-        list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
+        list(batches_of(client, FetchRequest("arxiv", "birds")))
 
 
 def test_arxiv_errors_are_reported_and_entities_not_expanded(
@@ -331,14 +324,14 @@ def test_arxiv_errors_are_reported_and_entities_not_expanded(
     )
     world.faults = [("/query", Fault("say", 400, error))]
     with pytest.raises(OnlineError, match="arXiv rejects the query: incorrect id format"):
-        list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
+        list(batches_of(client, FetchRequest("arxiv", "birds")))
     entity = (
         '<!DOCTYPE feed [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
         '<feed xmlns="http://www.w3.org/2005/Atom"><title>&e;</title></feed>'
     )
     world.faults = [("/query", Fault("say", 200, entity))]
     with pytest.raises(BioRetrievalError) as caught:
-        list(arxiv.batches(client, FetchRequest("arxiv", "birds")))
+        list(batches_of(client, FetchRequest("arxiv", "birds")))
     assert "root:" not in caught.value.line()
 
 
@@ -354,7 +347,7 @@ def test_an_expired_history_with_another_count_is_resumed(
 
 
 def test_a_whole_page_without_a_record_is_asked_for_again(client: HttpClient, world: World) -> None:
-    empty = Fault("say", 200, article_set([], world).decode())
+    empty = Fault("say", 200, article_set([]).decode())
     world.faults = [("/efetch", empty), ("/efetch", empty)]
     assert pmids(asked(client)) == [pmid_of(n) for n in range(450)]
     world.faults = [("/efetch", empty)] * 3
@@ -367,7 +360,7 @@ def test_a_whole_page_without_a_record_is_asked_for_again(client: HttpClient, wo
 
 def test_the_last_few_may_be_gone(client: HttpClient, world: World) -> None:
     world.articles = 3
-    world.faults = [("/efetch", Fault("say", 200, article_set([], world).decode()))]
+    world.faults = [("/efetch", Fault("say", 200, article_set([]).decode()))]
     assert pmids(asked(client)) == []
     assert len(world.of("/efetch")) == 1
 
@@ -378,7 +371,7 @@ def test_a_wrong_key_is_named_where_records_are_asked_for_by_their_ids(
     world.key = "right-key-0123456789"
     monkeypatch.setenv("NCBI_API_KEY", "wrong-key-0123456789")
     with pytest.raises(OnlineError) as caught:
-        list(pubmed.by_ids(client, ["1"]))
+        list(batches_of_ids(client, [WorkId("pmid", "1")]))
     assert "check the key in NCBI_API_KEY or config.toml" in caught.value.line()
     assert "wrong-key" not in caught.value.line()
 
@@ -409,7 +402,7 @@ def test_endless_pages_are_found_out(client: HttpClient, world: World) -> None:
         for n in range(9)
     ]
     with pytest.raises(OnlineError, match=r"Europe PMC .* more records than it counts"):
-        list(europepmc.batches(client, FetchRequest("europepmc", "birds")))
+        list(batches_of(client, FetchRequest("europepmc", "birds")))
     assert len(world.of("/search")) <= 4
 
 
@@ -447,26 +440,32 @@ def test_a_damaged_archive_is_deleted(client: HttpClient, world: World, tmp_path
 
 @pytest.mark.parametrize("status", [401, 404, 410])
 def test_a_login_page_in_place_of_the_hub_removes_no_model(
-    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch, address: str, status: int
+    client: HttpClient, world: World, status: int
 ) -> None:
-    hub = replace(client.service("hub"), base=address)
-    monkeypatch.setitem(client._services, "hub", hub)
-    asking = Refresh(client, Freshness(), day="2026-07-01")
+    found: list[Subject] = []
     world.faults = [("/api", Fault("say", status, "<html>Please sign in</html>"))]
-    asking.ask([("model", "org/one")])
-    assert asking.found == []
-    assert asking.failures == [
+    assert refresh(client, {}, [("model", "org/one")], found, day="2026-07-01") == [
         f"the model hub responded with status {status} for org/one; try again later"
     ]
+    assert found == []
     world.faults = [("/api", Fault("say", status, '{"error": "Repository not found"}'))]
-    asking.ask([("model", "org/one")])
-    assert [one.state for one in asking.found] == ["removed"]
+    assert refresh(client, {}, [("model", "org/one")], found, day="2026-07-01") == []
+    assert [one.state for one in found] == ["removed"]
+
+
+@pytest.mark.parametrize("answer", ["[]", '"x"', "{}", '{"id": 3}'])
+def test_a_card_without_an_id_is_one_line(client: HttpClient, world: World, answer: str) -> None:
+    world.faults = [("/api", Fault("say", 200, answer))]
+    with pytest.raises(OnlineError) as caught:
+        repository(client, "model", "org/m")
+    said = "the model hub sent an unexpected response: no description of org/m; try"
+    assert caught.value.line().startswith(said)
 
 
 def test_a_watch_fetches_up_to_its_day(client: HttpClient, world: World) -> None:
     watch = Watch(name="w", query="birds", source="pubmed", since="2026-06-01", added="x")
-    then = datetime(2026, 6, 28, 23, 30, tzinfo=UTC)
-    found = list(record_source(client, now=lambda: then)(watch, date(2026, 6, 27)))
+    then = date(2026, 6, 28)
+    found = list(record_source(client, today=then)(watch, date(2026, 6, 27)))
     assert [int(one.id) for one in found] == [pmid_of(n) for n in range(200, 400)]
 
 
@@ -489,26 +488,14 @@ SINCE = date(2026, 3, 1)
 
 
 @pytest.fixture
-def hub_world() -> HubWorld:
-    articles = [
-        Article(str(1_000 + number), f"Owl {number}", "Owls & bats <i>hunt</i>.", date(2026, 3, 2))
-        for number in range(250)
+def small(world: World) -> World:
+    """A world of 250 records in each service."""
+    day = date(2026, 3, 2)
+    world.own = [
+        Article(str(1_000 + n), f"Owl {n}", "Owls & bats <i>hunt</i>.", day) for n in range(250)
     ]
-    papers = {f"2603.{number:05}": (1, f"Paper {number}") for number in range(250)}
-    return HubWorld(articles=articles, papers=papers)
-
-
-@pytest.fixture
-def hub_client(hub_world: HubWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpClient]:
-    monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
-    with hub_serving(hub_world) as address:
-        places = {"ncbi": "entrez", "europepmc": "europepmc", "arxiv": "api"}
-        services = {
-            name: Service(name, name, f"{address}/{place}", 1_000.0)
-            for name, place in places.items()
-        }
-        with HttpClient(services=services) as hub_client:
-            yield hub_client
+    world.papers = {f"2603.{n:05}": (1, f"Paper {n}") for n in range(250)}
+    return world
 
 
 def watch(source: SourceName) -> Watch:
@@ -516,8 +503,8 @@ def watch(source: SourceName) -> Watch:
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
-def test_every_page_is_read(source: SourceName, hub_client: HttpClient) -> None:
-    found = list(record_source(hub_client)(watch(source), SINCE))
+def test_every_page_is_read(source: SourceName, client: HttpClient, small: World) -> None:
+    found = list(record_source(client)(watch(source), SINCE))
     assert len(found) == len({one.id for one in found}) == 250
     assert all(one.title and one.text for one in found)
 
@@ -525,41 +512,35 @@ def test_every_page_is_read(source: SourceName, hub_client: HttpClient) -> None:
 @pytest.mark.parametrize(
     ("source", "path", "parameter", "wanted"),
     [
-        ("pubmed", "/entrez/esearch", "mindate", "2026/03/01"),
-        ("europepmc", "/europepmc", "query", "FIRST_IDATE:[2026-03-01 TO"),
-        ("arxiv", "/api/query", "search_query", "submittedDate:[202603010000 TO"),
+        ("pubmed", "/esearch", "mindate", "2026/03/01"),
+        ("europepmc", "/search", "query", "FIRST_IDATE:[2026-03-01 TO"),
+        ("arxiv", "/query", "search_query", "submittedDate:[202603010000 TO"),
     ],
 )
 def test_a_watch_sends_its_first_day(
-    source: SourceName,
-    path: str,
-    parameter: str,
-    wanted: str,
-    hub_client: HttpClient,
-    hub_world: HubWorld,
+    source: SourceName, path: str, parameter: str, wanted: str, client: HttpClient, small: World
 ) -> None:
-    next(iter(record_source(hub_client)(watch(source), SINCE)))
-    asked = parse_qs(urlsplit(hub_world.paths(path)[0]).query)
-    assert wanted in asked[parameter][0]
-    assert any("owls OR bats" in values[0] for values in asked.values())
+    next(iter(record_source(client)(watch(source), SINCE)))
+    asked = small.of(path)[0]
+    assert wanted in asked[parameter]
+    assert any("owls OR bats" in value for value in asked.values())
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
 @pytest.mark.parametrize("answer", ["<html>login</html>", "{}", "[]", '{"resultList": 3}', ""])
 def test_an_unexpected_response_to_a_watch_is_one_line(
-    source: SourceName, answer: str, hub_client: HttpClient, hub_world: HubWorld
+    source: SourceName, answer: str, client: HttpClient, small: World
 ) -> None:
-    hub_world.broken["/"] = answer
+    small.broken["/"] = Fault("say", 200, answer)
     with pytest.raises(BioRetrievalError) as raised:
-        list(record_source(hub_client)(watch(source), SINCE))
+        list(record_source(client)(watch(source), SINCE))
     assert raised.value.remedy
     assert len(raised.value.line()) < 250
 
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
 def test_a_watch_without_hits_has_no_records(
-    source: SourceName, hub_client: HttpClient, hub_world: HubWorld
+    source: SourceName, client: HttpClient, small: World
 ) -> None:
-    hub_world.articles.clear()
-    hub_world.papers.clear()
-    assert list(record_source(hub_client)(watch(source), SINCE)) == []
+    small.own, small.papers = [], {}
+    assert list(record_source(client)(watch(source), SINCE)) == []

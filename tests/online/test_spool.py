@@ -11,15 +11,15 @@ from server import World, pmid_of
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.online.fetch import batches_of_ids, names_of, read_ids, work_id
+from bioretrieval_tui.online.fetch import read_ids, work_id
 from bioretrieval_tui.online.http import HttpClient, user_agent
+from bioretrieval_tui.online.searches import batches_of_ids, documents_of, names_of
 from bioretrieval_tui.online.services import masked, network_setting
 from bioretrieval_tui.online.spool import (
     FetchBatch,
     Mark,
     Spool,
     WorkId,
-    documents_of,
     keep_starred,
     starred_path,
 )
@@ -43,10 +43,11 @@ def test_the_next_run_finds_the_kept_records(tmp_path: Path) -> None:
     with Spool(path, "asked") as spool:
         assert [one.id for one in spool.documents()] == list("01234")
         assert next(spool.documents()) == batch(0, 1).documents[0]
-        assert (spool.mark.cursor, spool.mark.done, spool.complete) == ({"at": "5"}, 5, False)
+        state = spool.state
+        assert (state.mark.cursor, state.mark.done, state.over) == ({"at": "5"}, 5, False)
         spool.add(batch(5, 1))
         spool.finish()
-        assert spool.complete
+        assert spool.state.over
         spool.move(tmp_path / "a")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a"]
     lines = [json.loads(line) for line in (tmp_path / "a").read_text("utf-8").split("\n")[:-1]]
@@ -77,7 +78,7 @@ def test_a_truncated_spool_starts_over(tmp_path: Path) -> None:
         spool.add(batch(0, 4))
     path.write_bytes(path.read_bytes()[:-10])
     with Spool(path, "asked") as spool:
-        assert (spool.records, spool.mark, list(spool.documents())) == (0, Mark(), [])
+        assert (spool.state.records, spool.state.mark, list(spool.documents())) == (0, Mark(), [])
 
 
 def test_records_that_shift_between_pages_are_kept_once(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_records_that_shift_between_pages_are_kept_once(tmp_path: Path) -> None:
         assert [one.id for one in spool.add(batch(3, 5, done=10))] == ["5", "6", "7"]
     with Spool(path, "asked") as spool:
         assert [one.id for one in spool.add(batch(6, 4, done=14))] == ["8", "9"]
-        assert spool.records == 10
+        assert spool.state.records == 10
 
 
 def test_a_spool_of_another_request_or_process_is_refused(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_spool_of_another_request_or_process_is_refused(tmp_path: Path) -> Non
     with pytest.raises(BioRetrievalError, match="another request"), Spool(path, "other"):
         pass
     with Spool(path, "other", restart=True) as spool:
-        assert (spool.records, path.stat().st_size) == (0, 0)
+        assert (spool.state.records, path.stat().st_size) == (0, 0)
         spool.add(batch(0, 2))
         spool.state_path.write_bytes(b"{")
     with pytest.raises(BioRetrievalError, match="another request") as caught, Spool(path, "other"):
@@ -146,15 +147,15 @@ def test_a_file_of_ids(tmp_path: Path) -> None:
         b"\xef\xbb\xbfPMID\n12345, 12346\n# all of it\n\nwhat?\n2101.00001 # arXiv\n"
         b"12345 PMC7\n10.1/bad;10.1000/X\n10.1000/x\r\n\xff\n"
     )
-    found = read_ids(path)
-    assert [(one.kind, one.name, one.line) for one in found.ids] == [
+    ids, unknown = read_ids(path)
+    assert [(one.kind, one.name, one.line) for one in ids] == [
         ("pmid", "12345", 2),
         ("pmid", "12346", 2),
         ("arxiv", "2101.00001", 6),
         ("pmcid", "PMC7", 7),
         ("doi", "10.1000/X", 8),
     ]
-    assert found.unknown == ((5, "what?"), (8, "10.1/bad"), (10, "\ufffd"))
+    assert unknown == [(5, "what?"), (8, "10.1/bad"), (10, "\ufffd")]
     path.write_text("\n".join(str(n) for n in range(1, 100_010)))
     with pytest.raises(UsageError, match="more than 100,000"):
         read_ids(path)
@@ -169,7 +170,7 @@ def test_each_id_is_requested_from_its_service(client: HttpClient, world: World)
     assert names == {*(str(pmid_of(n)) for n in range(250)), str(pmid_of(300)), str(pmid_of(301)),
                      "2601.00007"}  # fmt: skip
     answered = set[tuple[str, str]]().union(*(names_of(one) for one in documents_of(found)))
-    absent = [one for one in ids if (one.kind, one.name.casefold()) not in answered]
+    absent = [one for one in ids if one.key not in answered]
     assert [(one.kind, one.name, one.line) for one in absent] == [("doi", "10.5555/none", 253),
                                                                    ("pmid", "1", 255)]  # fmt: skip
     rest = list(batches_of_ids(client, ids, found[0].mark))
@@ -194,12 +195,10 @@ def test_the_environment_comes_before_the_file(
     assert network_setting("NCBI_API_KEY") is None
     assert "(" not in user_agent()
     config.write_text('[online]\nncbi_api_key = "abc"\ncontact = "me@example.org"\n')
-    found = network_setting("NCBI_API_KEY")
-    assert found is not None
-    assert (found.value, found.origin) == ("abc", str(config))
+    assert network_setting("NCBI_API_KEY") == ("abc", str(config))
     assert user_agent().endswith(" (mailto:me@example.org)")
     monkeypatch.setenv("NCBI_API_KEY", "xyz")
-    assert network_setting("NCBI_API_KEY").value == "xyz"  # type: ignore[union-attr]
+    assert network_setting("NCBI_API_KEY") == ("xyz", "NCBI_API_KEY")
     assert masked("0123456789abcdefghij") == "********ij"
     assert masked("secret") == "********"
 
@@ -237,16 +236,13 @@ def test_an_interrupt_while_saving_the_mark_loses_nothing(
         if b'"records":4' in data:
             raise KeyboardInterrupt
 
-    def add(spool: Spool) -> None:
-        try:
-            spool.add(batch(0, 4))
-        finally:
-            assert spool.records == 4
-
     with monkeypatch.context() as patched, Spool(path, "asked") as spool:
         patched.setattr("bioretrieval_tui.online.spool.write_atomically", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            add(spool)
+            spool.add(batch(0, 4))
+        kept = spool.kept()
+        assert kept is not None
+        assert kept.records == 4
     with Spool(path, "asked") as spool:
         assert [one.id for one in spool.documents()] == list("0123")
 
@@ -276,7 +272,7 @@ def test_a_run_killed_before_its_first_record_can_be_replaced(tmp_path: Path) ->
     path.write_bytes(b'{"_id": "half of a batch')
     spool._lock.release()  # as the kernel does
     with Spool(path, "other") as spool:
-        assert (spool.records, path.stat().st_size) == (0, 0)
+        assert (spool.state.records, path.stat().st_size) == (0, 0)
 
 
 @pytest.fixture(autouse=True)

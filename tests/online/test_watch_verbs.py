@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hubserver import Article, World, serving
+from server import Article, Fault, World, serving
 from verbs import Program
 
 import homes
@@ -26,7 +26,7 @@ BAT = Article("104", "Bats", "Bats hunt moths in the dark by their calls.", TODA
 
 @pytest.fixture
 def world() -> World:
-    return World(articles=[SOIL, OWLS, OLD])
+    return World(own=[SOIL, OWLS, OLD])
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_watch_from_its_making_to_its_removal(
     again = program(*words)
     assert (again.code, again.json) == (4, [])
     assert digest.read_text() == page
-    world.articles.append(BAT)
+    world.own = [SOIL, OWLS, OLD, BAT]
     third = program(*words)
     assert [one["id"] for one in third.json] == ["104"]
     assert [json.loads(line)["id"] for line in lines.read_text().splitlines()] == [
@@ -79,7 +79,7 @@ def test_news_is_ranked_by_the_documents_of_an_index(
     ))  # fmt: skip
     built = program("index", "build", "mine", str(corpus))
     assert built.code == 0, built.err
-    world.articles.append(BAT)
+    world.own = [SOIL, OWLS, OLD, BAT]
     assert program("watch", "add", "owls", "--index", "mine").code == 0
     ended = program("watch", "run", "-f", "json")
     assert ended.code == 0, ended.err
@@ -90,13 +90,13 @@ def test_news_is_ranked_by_the_documents_of_an_index(
 
 @pytest.mark.parametrize(
     ("broken", "said"),
-    [("<html>login</html>", "PubMed"), (403, "PubMed responded with status 403")],
+    [(Fault("page"), "PubMed"), (Fault("say", 403), "PubMed responded with status 403")],
 )
 def test_a_source_that_fails_is_exit_code_1_and_the_next_run_goes_on(
-    program: Program, world: World, broken: str | int, said: str
+    program: Program, world: World, broken: Fault, said: str
 ) -> None:
     program("watch", "add", "owls")
-    world.broken["/entrez"] = broken
+    world.broken["/esearch"] = broken
     ended = program("watch", "run", "-q", "-f", "json")
     assert (ended.code, ended.json) == (1, [])
     assert len(ended.lines) == 1
@@ -150,10 +150,10 @@ def test_a_day_of_cron_with_a_moved_clock(
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
     monkeypatch.delenv("BIORETRIEVAL_OFFLINE", raising=False)
     start = datetime(2026, 3, 10, 0, 0, tzinfo=UTC)
-    world.articles.clear()
+    world.own = []
     expected: list[list[str]] = []
     with serving(world) as address:
-        services = {"ncbi": Service("ncbi", "PubMed", f"{address}/entrez", 1_000.0)}
+        services = {"ncbi": Service("ncbi", "PubMed", address, 1_000.0)}
         name = add_watch("owls", "pubmed", since="2026-03-08", today="2026-03-10").name
         told: list[list[str]] = []
         with HttpClient(services=services) as client:
@@ -162,10 +162,10 @@ def test_a_day_of_cron_with_a_moved_clock(
                 new = [str(1_000 + 10 * hour + number) for number in range(hour % 4)]
                 # PubMed may date a record some days back when it appears.
                 day: date = now.date() - timedelta(days=hour % 3)
-                world.articles += [Article(one, f"Owl {one}", "Owls.", day) for one in new]
+                world.own += [Article(one, f"Owl {one}", "Owls.", day) for one in new]
                 outcome = run_watch(
                     watched(name),
-                    record_source(client, now=lambda now=now: now),  # type: ignore[misc]
+                    record_source(client, today=now.date()),
                     lambda _, documents: [0.5] * len(documents),
                     now=now,
                 )

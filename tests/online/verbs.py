@@ -1,7 +1,10 @@
-"""The command in a process of its own, with a home of its own and services on this machine."""
+"""The command with a home of its own and all services on this machine, in this process or in one
+of its own."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -10,9 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from server import variables
+
+from bioretrieval_tui.main import run
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-_COMMAND = (sys.executable, "-m", "bioretrieval_tui")
 _UNWANTED = (
     "BIORETRIEVAL_OFFLINE", "NCBI_API_KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy",
     "https_proxy", "all_proxy", "COLUMNS", "VISUAL", "EDITOR",
@@ -44,21 +51,22 @@ class Program:
     address: str
 
     def __call__(self, *words: str, **env: str) -> Ended:
-        """Call it with these words; `env` adds variables."""
-        ended = subprocess.run(
-            [*_COMMAND, *words],
-            env=self._environment(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=240,
-            check=False,
-        )
-        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+        """Call it in this process with these words; `env` adds variables."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self._environment(env), clear=True),
+            mock.patch("bioretrieval_tui.interrupts.keep_interrupts"),
+            mock.patch.object(sys, "stdin", io.StringIO()),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = run(words)
+        return Ended(code, out.getvalue(), err.getvalue())
 
     def started(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
-        """Start a call that a test will interrupt."""
+        """Start a process that a test will interrupt."""
         return subprocess.Popen(
-            [*_COMMAND, *words],
+            [sys.executable, "-m", "bioretrieval_tui", *words],
             env=self._environment(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -66,15 +74,11 @@ class Program:
         )
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        whole = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
         return {
-            **whole,
+            **{name: value for name, value in os.environ.items() if name not in _UNWANTED},
+            **variables(self.address),
+            "BIORETRIEVAL_WEB_URL": self.address,
             "BIORETRIEVAL_HOME": str(self.home),
             "PYTHONPATH": str(SOURCE),
-            "BIORETRIEVAL_HUB_URL": self.address,
-            "BIORETRIEVAL_ARXIV_URL": f"{self.address}/api",
-            "BIORETRIEVAL_NCBI_URL": f"{self.address}/entrez",
-            "BIORETRIEVAL_EUROPEPMC_URL": f"{self.address}/europepmc",
-            "BIORETRIEVAL_WEB_URL": self.address,
             **more,
         }

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import pytest
 
 from bioretrieval_tui.errors import FilterError
-from bioretrieval_tui.query import Field, Filter, Row, Schema, fold, marks
+from bioretrieval_tui.query import Field, Filter, Row, Schema
+from bioretrieval_tui.util.folding import fold, marks
 
 SCHEMA = Schema(
     [

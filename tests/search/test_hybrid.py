@@ -18,10 +18,10 @@ from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.search import hybrid
-from bioretrieval_tui.search.candidates import gather
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.hybrid import (
     by_score,
+    gather,
     hybrid_scores,
     main_term_share,
     padded,

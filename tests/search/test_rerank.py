@@ -10,7 +10,7 @@ import pytest
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import InterruptedByUser
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.engine import reranked
 from bioretrieval_tui.search.types import Hit, Scores
 
 

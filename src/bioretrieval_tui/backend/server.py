@@ -33,7 +33,7 @@ from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser, NotFoundError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, read_run
 from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
 from bioretrieval_tui.index import build, registry
 from bioretrieval_tui.index.report import Report
@@ -41,8 +41,7 @@ from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
-from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.rerank import reranked
+from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import SearchResult
 
 _GRACE = 10.0
@@ -88,7 +87,7 @@ class Searching:
                 engine = self._engine(request.index)
                 if request.into is None or request.into == request.index:
                     return engine.similar(request.document, request.k, request.where)
-                document = engine.document_named(request.document)
+                _, document = engine.found(request.document)
                 return self._engine(request.into).like(document, request.k, request.where)
             case _:
                 raise TypeError(f"{type(request).__name__} is not a search")
@@ -169,8 +168,6 @@ class LookingUp:
 
     def _queries(self, request: protocol.OpenBenchmark) -> list[QueryRow] | None:
         """The judged queries; None if the benchmark changed, or a run or its index is missing."""
-        from bioretrieval_tui.evaluation.trec import read_run
-
         benchmark = read_benchmark(Path(request.folder), request.split)
         if benchmark.sha256 != request.sha256:
             return None

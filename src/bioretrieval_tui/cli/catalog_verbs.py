@@ -95,23 +95,27 @@ def refresh(
 
 def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool) -> Sequence[str]:
     """Refresh, save the results even after an error, and return the failures."""
-    now = datetime.now(UTC)
+    now, before = datetime.now(UTC), freshness.load_freshness()
     subjects = list(freshness.subjects_of(found, only))
+    described: list[freshness.Subject] = []
     with http_client() as client:
-        run = freshness.Refresh(client, freshness.load_freshness(), day=now.date().isoformat())
         try:
             with narrated(quiet) as reporter:
-                run.ask(subjects, reporter)
+                day, known = now.date().isoformat(), before.subjects
+                failures = freshness.refresh(
+                    client, known, subjects, described, day=day, reporter=reporter
+                )
         finally:
-            known, changes = run.result(now.isoformat(timespec="seconds"))
-            if run.found:
-                freshness.save_freshness(known)
+            at = now.isoformat(timespec="seconds")
+            after, changes = freshness.with_subjects(before, described, at)
+            if described:
+                freshness.save_freshness(after)
     if not quiet:
         for change in changes:
             tell(change.line())
-        counts = f"{len(subjects)}, {len(run.found)} described, {plural(len(changes), 'change')}"
+        counts = f"{len(subjects)}, {len(described)} described, {plural(len(changes), 'change')}"
         tell(f"asked about {counts}")
-    return run.failures
+    return failures
 
 
 @catalog.command("check-links")
@@ -135,7 +139,8 @@ def check_links(ids: tuple[str, ...], everything: bool, quiet: bool, format_: Fo
         found = linkcheck.check_links(links, linkcheck.reacher(client), reporter=reporter)
     verdicts = ("dead", "moved", "unclear", "ok")
     shown = [one for one in found if everything or one.verdict != "ok"]
-    put_sheet(_link_sheet(sorted(shown, key=lambda one: verdicts.index(one.verdict))), format_)
+    shown.sort(key=lambda one: verdicts.index(one.verdict))
+    put_sheet(_link_sheet(shown, links), format_)
     counts = {name: sum(one.verdict == name for one in found) for name in reversed(verdicts)}
     if not quiet:
         tell(f"{len(found)} links: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
@@ -322,20 +327,19 @@ def _subject_sheet(
     return Sheet("The catalogue on the network", _SUBJECT_COLUMNS, rows, records)
 
 
-def _link_sheet(found: Sequence[linkcheck.Checked]) -> Sheet:
+def _link_sheet(
+    found: Sequence[linkcheck.Checked], links: Mapping[str, Sequence[linkcheck.Use]]
+) -> Sheet:
     """Make a sheet of links and what to do, a row an address."""
 
     def row(one: linkcheck.Checked) -> tuple[Cell, ...]:
-        uses = [f"{use.entry} ({use.label})" for use in one.link.uses]
+        uses = [f"{use.entry} ({use.label})" for use in links[one.url]]
         more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
         where = Shown("; ".join(uses), "; ".join(uses[:2]) + more)
-        link = linked(one.link.url, one.link.url)
+        link = linked(one.url, one.url)
         return (one.verdict, one.status, link, where, one.advice, one.final)
 
     records = tuple(
-        {"url": one.link.url}
-        | {name: getattr(one, name) for name in ("verdict", "status", "final", "advice")}
-        | {"uses": [asdict(use) for use in one.link.uses]}
-        for one in found
+        asdict(one) | {"uses": [use._asdict() for use in links[one.url]]} for one in found
     )
     return Sheet("Links", _LINK_COLUMNS, tuple(map(row, found)), records)

@@ -115,22 +115,22 @@ def ids(file: Path, quiet: bool, progress: str, **fields: Any) -> None:
     bioretrieval-tui fetch ids reading-list.txt --index reading
     """
     request = _request("ids", **fields)
-    found = fetching.read_ids(None if str(file) == STDIN else file)
-    for line, text in found.unknown[:_LISTED]:
+    known, unknown = fetching.read_ids(None if str(file) == STDIN else file)
+    for line, text in unknown[:_LISTED]:
         tell(f"{file}:{line}: '{text[:80]}' is not a PMID, PMC id, DOI or arXiv id")
-    if len(found.unknown) > _LISTED:
-        tell(f"{len(found.unknown) - _LISTED:,} more are not ids")
-    if not found.ids:
+    if len(unknown) > _LISTED:
+        tell(f"{len(unknown) - _LISTED:,} more are not ids")
+    if not known:
         raise UsageError(f"{file} holds no id", remedy="write PMIDs, PMC ids, DOIs or arXiv ids")
-    result = _fetched(structs.replace(request, ids=found.ids), quiet, progress)
+    result = _fetched(structs.replace(request, ids=known), quiet, progress)
     for one in result.absent[:_LISTED]:
         tell(f"{file}:{one.line}: no service knows {one.kind} {one.name}")
     if len(result.absent) > _LISTED:
         tell(f"{len(result.absent) - _LISTED:,} more are not known")
-    without = len(result.absent) + len(found.unknown)
+    without = len(result.absent) + len(unknown)
     if without:
         raise BioRetrievalError(
-            f"{without:,} of {len(found.ids) + len(found.unknown):,} ids in {file} have no record",
+            f"{without:,} of {len(known) + len(unknown):,} ids in {file} have no record",
             remedy="they are listed above; all other records have been fetched",
         )
 

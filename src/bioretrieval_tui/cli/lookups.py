@@ -155,7 +155,7 @@ def fetch_missing(
     Raises:
         ModelError: it cannot be downloaded, or the user declined.
     """
-    from bioretrieval_tui.encoding.download import fetch_model, missing_models, plan_download
+    from bioretrieval_tui.encoding.model_files import fetch_model, missing_models, plan_download
 
     if not (download or can_confirm()):
         return
@@ -164,4 +164,4 @@ def fetch_missing(
         tell(plan.line())
         if not download and not asked("Fetch it?"):
             raise ModelError(f"{name} is not on this machine", remedy="add --download to fetch it")
-        fetch_model(name, reporter=reporter, plan=plan)
+        fetch_model(plan, reporter)

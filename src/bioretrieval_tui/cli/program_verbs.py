@@ -105,7 +105,8 @@ def _sent(name: str, otherwise: str, *, secret: bool) -> tuple[str, str, str]:
         return name, error.message, "at fault"
     if found is None:
         return name, otherwise, DEFAULT
-    return name, masked(found.value) if secret else found.value, found.origin
+    value, origin = found
+    return name, masked(value) if secret else value, origin
 
 
 def _variable(name: str, meaning: str | None, otherwise: str) -> tuple[str, str, str]:

@@ -94,7 +94,7 @@ def search(
         hits: Sequence[Hit] = answer.hits
         if chosen is not None and hits:
             from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-            from bioretrieval_tui.search.rerank import reranked
+            from bioretrieval_tui.search.engine import reranked
 
             fetch_missing(*chosen, reporter, download=False)
             encoder = load_cross_encoder(*chosen, device=device, reporter=reporter)
@@ -136,7 +136,7 @@ def similar(
         if into is None or into == engine.index.manifest.name:
             answer = engine.similar(document, count, where)
         else:
-            given = engine.document_named(document)
+            _, given = engine.found(document)
             with _searched(into, device, reporter, model=True) as (engine, found, stale):
                 answer = engine.like(given, count, where)
             note = note or stale

@@ -27,11 +27,8 @@ _GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 
 
 def check_name(device: str) -> str:
-    """`device` as given, if it is auto, cpu, mps, cuda, cuda:N or several cuda:N; loads nothing.
-
-    Raises:
-        UsageError: it is none of these, or names one device twice.
-    """
+    """`device` as given; loads nothing. Raises UsageError where it is not auto, cpu, mps, cuda,
+    cuda:N or several cuda:N, or names one twice."""
     names = device.split(",")
     if not _DEVICE.fullmatch(device) or len(set(map(_number, names))) < len(names):
         raise UsageError(
@@ -47,11 +44,7 @@ def engine() -> str:
 
 
 def precision() -> str:
-    """`auto`, or the precision that the user forces: `float32` or `bfloat16`.
-
-    Raises:
-        UsageError: the variable holds anything else.
-    """
+    """`auto`, or `float32` or `bfloat16` where the user forces it. Raises UsageError likewise."""
     return _choice(PRECISION_VARIABLE, "float32", "bfloat16")
 
 
@@ -63,25 +56,19 @@ def _choice(variable: str, *values: str) -> str:
     return chosen
 
 
-def without_torch(device: str) -> str | None:
-    """`cpu` where `device` means it, decided without importing torch.
-
-    None for an accelerator, and for `auto` on a machine that may have one.
-    """
-    if device == "auto" and sys.platform != "darwin":
-        return None if any(Path(name).exists() for name in _GPU_FILES) else "cpu"
-    return "cpu" if device == "cpu" else None
-
-
 def pick(device: str = "auto") -> str:
     """The device (or devices, separated by commas) that `device` means here, as torch names it.
+
+    torch is not imported for `cpu`, nor for `auto` on a machine without the drivers of a GPU.
 
     Raises:
         UsageError: not a device name. ModelError: the machine does not have it.
     """
+    gpu = sys.platform == "darwin" or any(Path(name).exists() for name in _GPU_FILES)
+    if check_name(device) == "cpu" or (device == "auto" and not gpu):
+        return "cpu"
     import torch
 
-    check_name(device)
     has_mps = torch.backends.mps.is_available()
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
@@ -119,11 +106,8 @@ def usable_cores() -> int:
 
 
 def prepare_environment() -> None:
-    """Set the variables that the model libraries read on import; call before importing them.
-
-    No telemetry, and no progress bars or advice on a terminal that the app draws on; no network
-    at all under BIORETRIEVAL_OFFLINE=1.
-    """
+    """Set the variables that the model libraries read on import: no telemetry, no progress bars or
+    advice on a terminal that the app draws on; no network at all under BIORETRIEVAL_OFFLINE=1."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
@@ -134,7 +118,6 @@ def prepare_environment() -> None:
 
 
 def offline() -> bool:
-    """Whether the user forbids the network."""
     return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
@@ -149,10 +132,8 @@ def silence() -> None:
 
 
 class PriorityLock:
-    """A lock that urgent callers get before all others.
-
-    Long work takes it once per batch, so that a query waits for one batch at most.
-    """
+    """A lock that urgent callers get before all others. Long work takes it once per batch, so that
+    a query waits for one batch at most."""
 
     def __init__(self) -> None:
         self._free = threading.Condition()

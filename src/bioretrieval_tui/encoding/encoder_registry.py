@@ -1,4 +1,4 @@
-"""Load the encoder of a model id and its recipe, once per process; two models as one encoder.
+"""Load the encoder of a model id and its recipe, each model once per process.
 
 Importing this module loads no model library; `load_encoder` does.
 """
@@ -6,22 +6,13 @@ Importing this module loads no model library; `load_encoder` does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bioretrieval_tui.catalog.models import Encoding, Similarity
-from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.encoding import device as devices
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.device import (
-    check_name,
-    engine,
-    pick,
-    precision,
-    prepare_environment,
-    without_torch,
-)
-from bioretrieval_tui.encoding.encoder import BaseEncoder, Encoder, Vectors
-from bioretrieval_tui.encoding.model_files import JOIN, ModelSource, source_of, split_revision
+from bioretrieval_tui.encoding.encoder import Encoder, Engine
+from bioretrieval_tui.encoding.model_files import JOIN, files_of
 from bioretrieval_tui.encoding.recipe import (
     ModelPart,
     SideName,
@@ -37,7 +28,7 @@ ABSENT = "absent"
 """The documents' part of a revision where only the queries' model is on this machine."""
 _KEPT = 3
 """Models that stay loaded, the least recently used leaving first: a pair and the embedded one."""
-_loaded: dict[tuple[str | None, ...], BaseEncoder] = {}
+_loaded: dict[tuple[str | None, ...], Engine] = {}
 _loading = threading.Lock()
 
 
@@ -48,6 +39,7 @@ def load_encoder(
     device: str = "auto",
     revision: str | None = None,
     reporter: Reporter = silent,
+    side: SideName = "document",
 ) -> Encoder:
     """The encoder of `model`, its models loaded at most once a process; safe from any thread.
 
@@ -56,104 +48,60 @@ def load_encoder(
 
     model: the embedded model's id (the default), a folder, or a hub id whose files are in the
     local hub cache: nothing is downloaded. recipe: how it encodes, None for the embedded model's
-    own or that of a sentence-transformers folder. Where its two sides name two models, both are
-    loaded, the documents' first, and `model` names the pair. revision: refuse any other.
+    own or that of a sentence-transformers folder. Where its two sides name two models, `model`
+    names the pair. revision: refuse any other. side: what it is loaded for. For queries, on
+    whatever device an index was built, `auto` means the CPU, which encodes a dozen tokens before
+    torch is imported, and of two models only the queries' must be on this machine.
 
     Raises:
         ModelError: files are missing or altered, the recipe is not supported, or the revision is
             another. UsageError: no such device name or engine.
     """
-    return _encoder(model, recipe, device, revision, reporter, first="document")
+    devices.check_name(device)
+    if side == "query" and device == "auto":
+        device = "cpu"
+    chosen = _checked(model, recipe)
+    query, document = parts_of(model, chosen)
+    reporter(Progress("loading model", 0, None, unit="models", note=model))
+    if query == document:
+        engine = _engine(query, revision, device, reporter)
+        found = Encoder(model, engine.revision, chosen, lambda _: engine)
+    else:
+        of_query = of_document = None
+        if revision is not None:
+            pieces = revision.split(JOIN)
+            count = 1 if query.adapter is None else 2
+            of_query, of_document = JOIN.join(pieces[:count]), JOIN.join(pieces[count:])
+        whole = files_of(query, of_query).revision
+        try:
+            whole += JOIN + files_of(document, of_document).revision
+        except ModelError:
+            if side == "document":
+                raise
+            whole += JOIN + (of_document or ABSENT)
 
+        def load(name: SideName) -> Engine:
+            part = (query, of_query) if name == "query" else (document, of_document)
+            return _engine(*part, device, reporter)
 
-def load_query_encoder(
-    model: str = embedded.MODEL_ID,
-    recipe: Encoding | None = None,
-    *,
-    device: str = "auto",
-    revision: str | None = None,
-    reporter: Reporter = silent,
-) -> Encoder:
-    """The encoder for searching an index of `model`, on whatever device the index was built.
-
-    `auto` means the CPU here: it encodes a query of a dozen tokens before torch is imported. Of a
-    pair of models only the queries' must be on this machine. Parameters and errors are those of
-    `load_encoder`.
-    """
-    where = "cpu" if device == "auto" else device
-    return _encoder(model, recipe, where, revision, reporter, first="query")
+        found = Encoder(model, whole, chosen, load, side)
+    reporter(Progress("loading model", 1, 1, unit="models", note=model))
+    return found
 
 
 def prepare_query_encoder(
-    model: str = embedded.MODEL_ID,
-    recipe: Encoding | None = None,
-    *,
-    revision: str | None = None,
-    reporter: Reporter = silent,
+    model: str = embedded.MODEL_ID, recipe: Encoding | None = None, *, reporter: Reporter = silent
 ) -> None:
-    """Prepare the encoder of `load_query_encoder`, unless it is; index builds end with this.
+    """Prepare the encoder of queries on the CPU, unless it is; index builds end with this.
 
     Where OpenVINO gives other vectors than sentence-transformers, nothing is prepared and searches
     load torch. Raises as `load_encoder` does.
     """
     chosen = _checked(model, recipe)
-    query, document = parts_of(model, chosen)
-    if query != document and revision is not None:
-        revision, _ = split_revision(query, revision)
-    if engine() != "torch" and chosen.type != "static":
-        from bioretrieval_tui.encoding.openvino_export import find_or_prepare
+    if devices.engine() != "torch" and chosen.type != "static":
+        from bioretrieval_tui.encoding.openvino_encoder import find_or_prepare
 
-        find_or_prepare(source_of(query, revision), reporter)
-
-
-def _encoder(
-    model: str,
-    recipe: Encoding | None,
-    device: str,
-    revision: str | None,
-    reporter: Reporter,
-    *,
-    first: SideName,
-) -> Encoder:
-    check_name(device)
-    chosen = _checked(model, recipe)
-    query, document = parts_of(model, chosen)
-    reporter(Progress("loading model", 0, None, unit="models", note=model))
-    found: Encoder
-    if query == document:
-        found = _one(query, revision, device, reporter)
-    else:
-        of_query, of_document = split_revision(query, revision) if revision else (None, None)
-        revisions = [source_of(query, of_query).files().revision]
-        try:
-            revisions.append(source_of(document, of_document).files().revision)
-        except ModelError:
-            # A search does not need the documents' model.
-            if first == "document":
-                raise
-            revisions.append(of_document or ABSENT)
-        found = TwoSidedEncoder(
-            model,
-            JOIN.join(revisions),
-            chosen,
-            query=lambda: _one(query, of_query, device, reporter),
-            document=lambda: _one(document, of_document, device, reporter),
-            first=first,
-        )
-    reporter(Progress("loading model", 1, 1, unit="models", note=model))
-    return found
-
-
-def _one(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> BaseEncoder:
-    """The encoder of one model, loaded if it is not yet."""
-    settings = (without_torch(device) or device, engine(), precision())
-    key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)
-    with _loading:
-        encoder = _loaded.pop(key, None) or _load(source_of(part, revision), device, reporter)
-        _loaded[key] = encoder
-        while len(_loaded) > _KEPT:
-            del _loaded[next(iter(_loaded))]
-    return encoder
+        find_or_prepare(parts_of(model, chosen)[0], None, reporter)
 
 
 def _checked(model: str, recipe: Encoding | None) -> Encoding:
@@ -170,84 +118,30 @@ def _checked(model: str, recipe: Encoding | None) -> Encoding:
     return chosen
 
 
-def _load(source: ModelSource, device: str, reporter: Reporter) -> BaseEncoder:
-    prepare_environment()
-    if source.recipe.type == "static":
-        from bioretrieval_tui.encoding.static_encoder import load_static_encoder
+def _engine(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:
+    where = "cpu" if part.recipe.type == "static" else devices.pick(device)
+    settings = (where, devices.engine(), devices.precision())
+    key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)
+    with _loading:
+        engine = _loaded.pop(key, None) or _load(part, revision, where, reporter)
+        _loaded[key] = engine
+        while len(_loaded) > _KEPT:
+            del _loaded[next(iter(_loaded))]
+    return engine
 
-        return load_static_encoder(source.model, source.files(), source.recipe)
-    where = without_torch(device) or pick(device)
-    if where == "cpu" and engine() != "torch":
-        from bioretrieval_tui.encoding.openvino_export import prepared_encoder
 
-        prepared = prepared_encoder(source, reporter)
+def _load(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:
+    devices.prepare_environment()
+    if part.recipe.type == "static":
+        from bioretrieval_tui.encoding.static_encoder import StaticEngine
+
+        return StaticEngine(part.model, files_of(part, revision), part.recipe)
+    if device == "cpu" and devices.engine() != "torch":
+        from bioretrieval_tui.encoding.openvino_encoder import prepared_engine
+
+        prepared = prepared_engine(part, revision, reporter)
         if prepared is not None:
             return prepared
-    from bioretrieval_tui.encoding.torch_encoder import load_torch_encoder
+    from bioretrieval_tui.encoding.torch_encoder import load_torch_engine
 
-    return load_torch_encoder(source.model, source.files(), source.recipe, where)
-
-
-class TwoSidedEncoder:
-    """Two models as one encoder: one for queries, one for documents, each loaded when needed.
-
-    See `Encoder` for the members. query, document: load the encoder of a side, called at most once;
-    first: the side that is loaded now.
-
-    Raises (on construction, and when the other side is first used):
-        ModelError: a side cannot be loaded, or the two dimensions differ.
-    """
-
-    def __init__(
-        self,
-        model_id: str,
-        revision: str,
-        recipe: Encoding,
-        *,
-        query: Callable[[], BaseEncoder],
-        document: Callable[[], BaseEncoder],
-        first: SideName,
-    ) -> None:
-        self.model_id = model_id
-        self.revision = revision
-        self.recipe = recipe
-        self.recipe_hash = recipe_hash(recipe)
-        self._load = {"query": query, "document": document}
-        self._loaded: dict[SideName, BaseEncoder] = {}
-        self._loading = threading.Lock()
-        one = self.side(first)
-        self.dimension, self.normalised = one.dimension, one.normalised
-        self.similarity: Similarity = one.similarity
-        self.device, self.dtype = one.device, one.dtype
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of documents encoded since loading, padding left out."""
-        document = self._loaded.get("document")
-        return 0 if document is None else document.tokens
-
-    def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
-        """See `Encoder.encode_queries`."""
-        return self.side("query").encode_queries(texts, instruction=instruction)
-
-    def encode_documents(
-        self, documents: Sequence[Document], progress: Reporter = silent
-    ) -> Vectors:
-        """See `Encoder.encode_documents`."""
-        return self.side("document").encode_documents(documents, progress)
-
-    def side(self, name: SideName) -> BaseEncoder:
-        """The encoder of one side, loaded now if it is not yet."""
-        with self._loading:
-            found = self._loaded.get(name)
-            if found is None:
-                found = self._load[name]()
-                others = {one.dimension for one in self._loaded.values()} - {found.dimension}
-                if others:
-                    raise ModelError(
-                        f"the models of {self.model_id} do not belong together: vectors of"
-                        f" {found.dimension} and of {others.pop()} components",
-                        remedy="correct the models in its encoding",
-                    )
-                self._loaded[name] = found
-            return found
+    return load_torch_engine(part.model, files_of(part, revision), part.recipe, device)

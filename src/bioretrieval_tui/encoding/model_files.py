@@ -1,7 +1,10 @@
 """The files of a model: a user's folder or a snapshot in the local hub cache, complete, of the
-requested revision, with safetensors weights only, since a pickle runs code.
+requested revision, with safetensors weights only, since a pickle runs code; and their download from
+the hub, only when the user has asked for it.
 
-Nothing is downloaded here; see `download`.
+The hub's library discards a partial file when the connection breaks. Weights have gigabytes, so
+large files are fetched here, resumed by the next call, and put into the hub cache complete and
+checked. huggingface_hub is imported within functions.
 """
 
 from __future__ import annotations
@@ -9,48 +12,72 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from filelock import FileLock
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.documents.checksum import remembered_sha256
+from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
-from bioretrieval_tui.encoding.recipe import ModelPart
-from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.encoding.recipe import ModelPart, parts_of
+from bioretrieval_tui.errors import BioRetrievalError, ModelError
+from bioretrieval_tui.progress import Progress, Reporter, silent
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter.safetensors"
 SHARDS = "model.safetensors.index.json"
 """Names the file of each weight where they are split into several files."""
 COMPANIONS = (
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "tokenizer.model",
-    "sentencepiece.bpe.model",
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-    ADAPTER_CONFIG,
-)
+    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model",
+    "sentencepiece.bpe.model", "modules.json", "sentence_bert_config.json",
+    "config_sentence_transformers.json", "1_Pooling/config.json", ADAPTER_CONFIG,
+)  # fmt: skip
 """Files that a model needs besides its weights, where its repository has them."""
+JOIN = "+"
+"""Joins the revisions of the parts of one encoder: base and adapter, query and document."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The files of a model. revision: of the weights, then JOIN and the adapter's, if any."""
+
+    folder: Path
+    revision: str
+    adapter: Path | None = None
+
+
+def files_of(part: ModelPart, revision: str | None = None) -> ModelFiles:
+    """Find and check the files of one model. Raises ModelError where one is missing or altered, or
+    they are not of `revision`."""
+    if part.adapter is None and part.model == embedded.MODEL_ID:
+        found = ModelFiles(embedded.verify(), embedded.REVISION)
+    elif part.adapter is None:
+        folder = model_folder(part.model, revision)
+        found = ModelFiles(folder, revision_of(part.model, folder))
+    else:
+        of_base, _, of_adapter = (revision or "").partition(JOIN)
+        folder = model_folder(part.model, of_base or None)
+        adapter = adapter_folder(part.adapter, of_adapter or None)
+        base = revision_of(part.model, folder)
+        both = f"{base}{JOIN}{revision_of(part.adapter, adapter, ADAPTER_WEIGHTS)}"
+        found = ModelFiles(folder, both, adapter)
+    if revision is not None and revision != found.revision:
+        raise ModelError(
+            f"{part.model} is here in revision {found.revision[:19]}, not {revision[:19]}",
+            remedy="build the index again with the model that is here",
+        )
+    return found
 
 
 def model_folder(model: str, revision: str | None = None) -> Path:
-    """The folder that holds `model`'s config, tokenizer and safetensors weights.
-
-    Raises:
-        ModelError: it is neither a folder nor in the hub cache, or has no safetensors weights.
-    """
+    """The folder that holds `model`'s config, tokenizer and safetensors weights. Raises ModelError
+    where it is neither a folder nor in the hub cache, or has no safetensors weights."""
     folder = _folder(model, revision, "config.json")
     if not (folder / "config.json").is_file():
         raise ModelError(
@@ -62,28 +89,24 @@ def model_folder(model: str, revision: str | None = None) -> Path:
             f"{model} has no safetensors weights here",
             remedy="get a revision with model.safetensors; pickled weights are not loaded",
         )
-    shards: set[str] = set()
     if (folder / SHARDS).is_file() and not (folder / "model.safetensors").is_file():
         try:
             places = json.loads((folder / SHARDS).read_bytes())["weight_map"]
-            shards = {str(name) for name in places.values()}
+            absent = {name for name in places.values() if not (folder / name).is_file()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"{model}: its {SHARDS} is damaged", remedy=_fetch(model)) from error
-    if absent := [name for name in sorted(shards) if not (folder / name).is_file()]:
-        raise ModelError(
-            f"{model} is not complete: {len(absent)} files of weights are missing,"
-            f" such as {absent[0]}",
-            remedy=_fetch(model),
-        )
+        if absent:
+            raise ModelError(
+                f"{model} is not complete: {len(absent)} files of weights are missing,"
+                f" such as {min(absent)}",
+                remedy=_fetch(model),
+            )
     return folder
 
 
 def adapter_folder(adapter: str, revision: str | None = None) -> Path:
-    """The folder that holds an adapter's config and safetensors weights.
-
-    Raises:
-        ModelError: as `model_folder`.
-    """
+    """The folder that holds an adapter's config and safetensors weights. Raises as
+    `model_folder`."""
     folder = _folder(adapter, revision, ADAPTER_CONFIG)
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(
@@ -101,11 +124,8 @@ def adapter_folder(adapter: str, revision: str | None = None) -> Path:
 
 
 def revision_of(model: str, folder: Path, weights: str = "*.safetensors") -> str:
-    """The hub's commit for a snapshot, else `sha256:` and the checksum over the weights.
-
-    Raises:
-        ModelError: a file cannot be read.
-    """
+    """The hub's commit for a snapshot, else `sha256:` and the checksum over the weights. Raises
+    ModelError where a file cannot be read."""
     if folder.parent.name == "snapshots":
         return folder.name
     digest = hashlib.sha256()
@@ -141,78 +161,9 @@ def _fetch(model: str) -> str:
     return f"fetch it with: bioretrieval-tui doctor --model {model} --download"
 
 
-JOIN = "+"
-"""Joins the revisions of the parts of one encoder: base and adapter, query and document."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
-    """The files of a model. revision: of the weights, then JOIN and the adapter's, if any."""
-
-    folder: Path
-    revision: str
-    adapter: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSource:
-    """One requested model.
-
-    revision: None where only the files can tell; files: finds and checks them.
-    """
-
-    model: str
-    recipe: Encoding
-    revision: str | None
-    files: Callable[[], ModelFiles]
-
-
-def source_of(part: ModelPart, revision: str | None) -> ModelSource:
-    """The source of one model; its `files` refuses any other revision than `revision`."""
-    embedded_model = part.model == embedded.MODEL_ID and part.adapter is None
-
-    def files() -> ModelFiles:
-        prepare_environment()
-        if part.adapter is not None:
-            of_base, _, of_adapter = (revision or "").partition(JOIN)
-            folder = model_folder(part.model, of_base or None)
-            adapter = adapter_folder(part.adapter, of_adapter or None)
-            base = revision_of(part.model, folder)
-            both = f"{base}{JOIN}{revision_of(part.adapter, adapter, ADAPTER_WEIGHTS)}"
-            found = ModelFiles(folder, both, adapter)
-        elif embedded_model:
-            found = ModelFiles(embedded.verify(), embedded.REVISION)
-        else:
-            folder = model_folder(part.model, revision)
-            found = ModelFiles(folder, revision_of(part.model, folder))
-        if revision is not None and revision != found.revision:
-            raise ModelError(
-                f"{part.model} is here in revision {found.revision[:19]}, not {revision[:19]}",
-                remedy="build the index again with the model that is here",
-            )
-        return found
-
-    known = revision or (embedded.REVISION if embedded_model else None)
-    return ModelSource(part.model, part.recipe, known, files)
-
-
-def split_revision(query: ModelPart, revision: str) -> tuple[str, str]:
-    """The revision of an encoder of two models, split into its `query` part's and the other's."""
-    pieces = revision.split(JOIN)
-    of_query = 1 if query.adapter is None else 2
-    return JOIN.join(pieces[:of_query]), JOIN.join(pieces[of_query:])
-
-
-_OLD_NAMES = {"gamma": "weight", "beta": "bias"}
-"""Names of a layer norm's parts in the first BERT files; transformers renames them."""
-
-
 def weight_names(folder: Path) -> set[str]:
-    """Names of all weights in a model folder, read from the headers of its safetensors files.
-
-    Raises:
-        ModelError: a file is not a safetensors file, or cannot be read.
-    """
+    """Names of all weights in a model folder, from the headers of its safetensors files. Raises
+    ModelError where one cannot be read or is another kind of file."""
     from safetensors import SafetensorError, safe_open
 
     names: set[str] = set()
@@ -229,13 +180,229 @@ def weight_names(folder: Path) -> set[str]:
 
 
 def missing_weights(folder: Path, wanted: Iterable[str]) -> list[str]:
-    """Those of `wanted` that no file of the folder has under any prefix.
-
-    A pooler does not count: no recipe uses one, and many files omit it.
-    """
+    """Those of `wanted` that no file of the folder has under any prefix. A pooler does not count:
+    no recipe uses one, and many files omit it."""
+    # Names of a layer norm's parts in the first BERT files; transformers renames them.
+    renamed = {"gamma": "weight", "beta": "bias"}
     tails = set()
     for name in weight_names(folder):
         parts = name.split(".")
-        parts[-1] = _OLD_NAMES.get(parts[-1], parts[-1])
+        parts[-1] = renamed.get(parts[-1], parts[-1])
         tails |= {".".join(parts[start:]) for start in range(min(4, len(parts)))}
     return [name for name in wanted if name not in tails and "pooler" not in name.split(".")]
+
+
+# From the hub -----------------------------------------------------------------------------------
+
+STAGE = "downloading"
+_BRANCH = "main"
+_MB = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A planned download. revision: the commit; files: name -> bytes; licence: as the hub names it,
+    or None; gated: whether the authors' terms must be accepted first."""
+
+    model: str
+    revision: str
+    files: dict[str, int]
+    bytes: int
+    licence: str | None
+    gated: bool
+
+    def line(self) -> str:
+        licence = f"licence {self.licence}" if self.licence else "no licence is stated"
+        gate = ", gated: its terms must be accepted first" if self.gated else ""
+        return f"{self.model}: {len(self.files)} files, {self.bytes / _MB:,.1f} MB, {licence}{gate}"
+
+
+def missing_models(model: str, recipe: Encoding | None) -> tuple[str, ...]:
+    """Models and adapters that `recipe` needs and that are not complete on this machine."""
+    missing: dict[str, None] = {}
+    for part in parts_of(model, recipe or Encoding(type="bi-encoder", grade="C")):
+        for name, find in ((part.model, model_folder), (part.adapter, adapter_folder)):
+            try:
+                if name is not None:
+                    find(name)
+            except ModelError:
+                missing[str(name)] = None
+    return tuple(missing)
+
+
+def plan_download(model: str) -> Download:
+    """Ask the hub for the files of `model` on its main branch; nothing is fetched yet. Raises
+    ModelError where the network is forbidden or fails, or there are no such safetensors weights."""
+    with _explained(model):
+        from huggingface_hub import HfApi
+
+        found = HfApi().model_info(model, revision=_BRANCH, files_metadata=True, timeout=30)
+    names = {one.rfilename: int(one.size or 0) for one in found.siblings or ()}
+    files = {name: names[name] for name in _wanted(model, names)}
+    card = found.card_data
+    licence = card and (card.get("license_name") or card.get("license"))
+    licence = str(licence) if licence else None
+    size, gated = sum(files.values()), bool(found.gated)
+    return Download(model, str(found.sha), files, size, licence, gated)
+
+
+def fetch_model(plan: Download, reporter: Reporter = silent) -> Path:
+    """Fetch the missing files of a plan into the hub cache; returns the folder.
+
+    Call it only when the user has agreed. `reporter` receives megabytes over all files, first with
+    size and licence; what it raises stops the work, and the next call resumes it.
+
+    Raises:
+        ModelError: as `plan_download`; also where terms were not accepted or the disk is full.
+    """
+    model, done = plan.model, 0
+
+    def advance(count: int, note: str = model) -> None:
+        nonlocal done
+        done = min(done + count, plan.bytes)
+        total = -(-plan.bytes // _MB)
+        shown = total if done == plan.bytes else done // _MB
+        reporter(Progress(STAGE, shown, total, unit="MB", note=note))
+
+    advance(0, plan.line())
+    with _explained(model):
+        from huggingface_hub import hf_hub_download
+
+        for name, size in sorted(plan.files.items(), key=lambda one: (one[1], one[0])):
+            before = done
+            advance(0, f"{model} {name}")
+            if size >= LARGE:
+                gather(model, name, plan.revision, advance)
+            path = hf_hub_download(model, name, revision=plan.revision, library_name=None)
+            done = before
+            advance(size)
+        # `_wanted` names at least one file. Record the branch's commit, as the library does when it
+        # fetches by branch.
+        folder = Path(path).parents[len(PurePosixPath(name).parts) - 1]
+        ref = folder.parents[1] / "refs" / _BRANCH
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(plan.revision, encoding="utf-8")
+    return folder
+
+
+def _wanted(model: str, names: dict[str, int]) -> list[str]:
+    """The files to fetch. Raises ModelError where there are no weights that may be loaded."""
+    shards = [name for name in names if re.fullmatch(r"model-.*\.safetensors", name)]
+    whole = [name for name in ("model.safetensors", ADAPTER_WEIGHTS) if name in names]
+    weights = whole[:1] or shards
+    if not weights:
+        raise ModelError(
+            f"{model} has no safetensors weights on the hub, and pickled ones are not loaded",
+            remedy="look for a revision or a converted copy that has model.safetensors",
+        )
+    others = COMPANIONS if whole else (SHARDS, *COMPANIONS)
+    return [*weights, *(name for name in others if name in names)]
+
+
+@contextlib.contextmanager
+def _explained(model: str) -> Iterator[None]:
+    """Raise the errors of the hub's library as ModelError."""
+    if offline():
+        raise ModelError(
+            f"{model} is not fetched: {OFFLINE_VARIABLE} forbids the network",
+            remedy="unset it, or omit --offline",
+        )
+    prepare_environment()
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        match error:
+            case BioRetrievalError():
+                raise
+            case errors.GatedRepoError():
+                said = f"{model} is gated: its authors' terms must be accepted first"
+                remedy = f"accept them on https://huggingface.co/{model}, then: hf auth login"
+            case errors.RepositoryNotFoundError() | errors.HFValidationError():
+                said = f"the hub has no model {model}, or it is private"
+                remedy = "correct its name, or: hf auth login"
+            case errors.OfflineModeIsEnabled():
+                said = f"{model} is not fetched: HF_HUB_OFFLINE forbids the network"
+                remedy = "unset it"
+            case OSError():  # of the disk, and of the library's network calls
+                said = f"{model} could not be fetched: {reason}"
+                remedy = "try again: the download resumes"
+            case _ if type(error).__module__.startswith("http"):  # of the library's HTTP client
+                said = f"{model} could not be fetched: the hub does not respond ({reason})"
+                remedy = "check the network and try again: the download resumes"
+            case _:
+                raise
+        raise ModelError(said, remedy=remedy) from error
+
+
+LARGE = 8 * 2**20
+"""Bytes from which a file is fetched so that it can be resumed."""
+_PART = 2**20
+
+
+def gather(model: str, name: str, revision: str, advance: Callable[[int], None]) -> None:
+    """Fetch the file `name` of a model's `revision` into the hub cache, under its content's hash.
+    Files that the hub does not name by their SHA-256 are left to its library.
+
+    advance: called with each number of new bytes, those of an earlier attempt first; what it raises
+    stops the work, and the partial file is kept.
+
+    Raises:
+        ModelError: the content differs from the hub's checksum. Also what the hub's library raises.
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+
+    url = hf_hub_url(model, name, revision=revision)
+    facts = get_hf_file_metadata(url)
+    etag = facts.etag or ""
+    if not re.fullmatch(r"[0-9a-f]{64}", etag):
+        return
+    blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model, repo_type="model")
+    place = blobs / "blobs" / etag
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f"{etag}.bioretrieval.part")
+    with FileLock(part.with_suffix(".lock")):
+        if not place.exists():
+            _resume(facts.location, url, part, advance)
+            if sha256_of(part) != etag:
+                part.unlink()
+                raise ModelError(
+                    f"{model}: {name} arrived damaged (its SHA-256 is not the hub's)",
+                    remedy="fetch it again",
+                )
+            part.replace(place)
+    with contextlib.suppress(OSError):
+        part.with_suffix(".lock").unlink()
+
+
+def _resume(location: str, url: str, part: Path, advance: Callable[[int], None]) -> None:
+    """Append to `part` the rest of the file at `location`, to which `url` redirects."""
+    from huggingface_hub import get_session, hf_raise_for_status
+    from huggingface_hub.utils._headers import build_hf_headers
+
+    headers = build_hf_headers()
+    if urlsplit(location).netloc != urlsplit(url).netloc:
+        # The token is for the hub, not for its storage provider.
+        headers.pop("authorization", None)
+    have = part.stat().st_size if part.exists() else 0
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    with get_session().stream(
+        "GET", location, headers=headers, follow_redirects=True, timeout=60
+    ) as response:
+        if response.status_code == 416:
+            # The partial file is complete, or is not this file: the checksum decides.
+            advance(have)
+            return
+        hf_raise_for_status(response)
+        if response.status_code != 206:
+            have = 0
+        advance(have)
+        with part.open("r+b" if have else "wb") as out:
+            out.seek(have)
+            for data in response.iter_bytes(_PART):
+                out.write(data)
+                advance(len(data))

@@ -1,8 +1,8 @@
 """Recipes: how a model encodes, as data; the tokenizer's input for each side; the hash that names a
 recipe; and the recipes that the encoders refuse.
 
-Pure functions over text. A vector that is nearly right ranks wrongly without the user seeing it, so
-an unsupported recipe is refused and never approximated.
+A vector that is nearly right ranks wrongly without the user seeing it, so an unsupported recipe is
+refused and never approximated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -23,31 +23,27 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import ModelError
 
 SideName = Literal["query", "document"]
-
+SIDES: tuple[SideName, SideName] = ("query", "document")
+_HASHED = (
+    "type", "pooling", "append", "padding_side", "pad_to_max_length", "token_type_ids",
+    "instruction",
+)  # fmt: skip
 _FIELDS = frozenset({"query", "text", "title", "instruction", "sep"})
 _DEFAULT_TEMPLATES: dict[SideName, str] = {"query": "{text}", "document": "{title} {text}"}
 _RERANKED = ("{query}", "{title} {text}")
 
 
-@dataclass(frozen=True, slots=True)
-class SideInput:
+class SideInput(NamedTuple):
     """Input of the tokenizer: one text, or a pair of segments when `second` is not None."""
 
     first: str
     second: str | None = None
 
-    @property
-    def characters(self) -> int:
-        """Length of all text, by which inputs are sorted before they are tokenised."""
-        return len(self.first) + len(self.second or "")
-
 
 @dataclass(frozen=True, slots=True)
 class SideRecipe:
-    """One side of a recipe, ready to fill.
-
-    segments: one or two templates, parsed; max_length: tokens, special tokens included, or None.
-    """
+    """One side of a recipe. segments: one or two templates, parsed; max_length: tokens, special
+    tokens included, or None."""
 
     side: SideName
     segments: tuple[tuple[tuple[str, str | None], ...], ...]
@@ -55,42 +51,35 @@ class SideRecipe:
     max_length: int | None
 
     def query(self, text: str, *, separator: str = "") -> SideInput:
-        """The input for a query."""
-        return self._fill({"query": text, "text": text, "title": "", "sep": separator})
+        return self._filled({"query": text, "text": text, "title": "", "sep": separator})
 
     def document(self, document: Document, *, separator: str = "", query: str = "") -> SideInput:
         """The input for a document; query: read with it by a cross-encoder."""
         title, text = document.title.strip(), document.text.strip()
         sep = separator.strip()
-        return self._fill({"query": query.strip(), "text": text, "title": title, "sep": sep})
+        return self._filled({"query": query.strip(), "text": text, "title": title, "sep": sep})
 
-    def _fill(self, values: Mapping[str, str]) -> SideInput:
-        filled = []
+    def _filled(self, values: Mapping[str, str]) -> SideInput:
+        values = {**values, "instruction": self.instruction or ""}
+        segments = []
         for segment in self.segments:
-            parts: list[str] = []
+            filled = ""
             before: str | None = None
             for literal, name in segment:
                 blank = not any(character.isalnum() for character in literal)
-                if before == "title" and name == "text" and blank and not values["title"]:
-                    # As BEIR does, drop the blank or full stop behind an empty title: some
-                    # tokenizers distinguish two blanks from one.
-                    literal = ""
-                parts.append(literal)
-                if name == "instruction":
-                    parts.append(self.instruction or "")
-                elif name is not None:
-                    parts.append(values[name])
+                # As BEIR does, drop the blank or full stop behind an empty title: some tokenizers
+                # distinguish two blanks from one.
+                if not (before == "title" and name == "text" and blank and not values["title"]):
+                    filled += literal
+                filled += "" if name is None else values[name]
                 before = name
-            filled.append("".join(parts).strip())
-        return SideInput(filled[0], filled[1] if len(filled) > 1 else None)
+            segments.append(filled.strip())
+        return SideInput(*segments)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPart:
-    """One model of a recipe, with the part of the recipe for that model.
-
-    model: hub id or folder; adapter: likewise, or None.
-    """
+    """One model of a recipe, with its part of the recipe; model, adapter: a hub id or a folder."""
 
     model: str
     adapter: str | None
@@ -98,11 +87,8 @@ class ModelPart:
 
 
 def parts_of(model: str, recipe: Encoding) -> tuple[ModelPart, ModelPart]:
-    """The parts that encode queries and documents; equal where one model does both.
-
-    model: replaces the recipe's own name where one model does both (it may be a folder), and names
-    a side without a model.
-    """
+    """The parts that encode queries and documents; equal where one model does both. model: replaces
+    the recipe's own name then (it may be a folder), and names a side without a model."""
     query, document = recipe.query or Side(), recipe.document or Side()
     names = (query.model or model, document.model or model)
     if names[0] == names[1]:
@@ -111,26 +97,24 @@ def parts_of(model: str, recipe: Encoding) -> tuple[ModelPart, ModelPart]:
             part = ModelPart(model, document.adapter, recipe)
             return part, part
     # The query's template, spelt so that it fills from a document too.
-    pair = query.pair and (
-        query.pair[0].replace("{query}", "{text}"),
-        query.pair[1].replace("{query}", "{text}"),
+    templates = [one.replace("{query}", "{text}") for one in _templates(recipe, "query")[1]]
+    pair = (templates[0], templates[1]) if query.pair else None
+    query = msgspec.structs.replace(query, template=templates[0], pair=pair)
+    first, second = (
+        ModelPart(name, side.adapter, msgspec.structs.replace(recipe, query=side, document=side))
+        for name, side in zip(names, (query, document), strict=True)
     )
-    template = (query.template or _DEFAULT_TEMPLATES["query"]).replace("{query}", "{text}")
-    query = msgspec.structs.replace(query, template=template, pair=pair)
-    of_query = msgspec.structs.replace(recipe, query=query, document=query)
-    of_document = msgspec.structs.replace(recipe, query=document, document=document)
-    return (
-        ModelPart(names[0], query.adapter, of_query),
-        ModelPart(names[1], document.adapter, of_document),
-    )
+    return first, second
 
 
-def reranking_recipe(recipe: Encoding) -> SideRecipe:
-    """The two segments that a cross-encoder reads, the query first.
-
-    Raises:
-        ModelError: as `side_recipe`; also where the recipe does not make two segments.
-    """
+def reranking_recipe(model_id: str, recipe: Encoding) -> SideRecipe:
+    """The two segments that a cross-encoder reads, the query first. Raises ModelError as
+    `side_recipe`, and where the recipe is not a cross-encoder's or does not make two segments."""
+    if recipe.type != "cross-encoder":
+        raise ModelError(
+            f"{model_id} cannot rerank: it is a {recipe.type}, not a cross-encoder",
+            remedy="use a cross-encoder, such as ncbi/MedCPT-Cross-Encoder",
+        )
     given = recipe.document or recipe.query or Side()
     if given.template is not None and given.pair is None:
         raise ModelError(
@@ -142,11 +126,8 @@ def reranking_recipe(recipe: Encoding) -> SideRecipe:
 
 
 def side_recipe(recipe: Encoding, side: SideName, *, instruction: str | None = None) -> SideRecipe:
-    """One side of `recipe`; `instruction` replaces the recipe's own where given.
-
-    Raises:
-        ModelError: a template names an unknown field, or needs a missing instruction.
-    """
+    """One side of `recipe`; `instruction` replaces the recipe's own where given. Raises ModelError
+    where a template names an unknown field, or needs a missing instruction."""
     given, templates = _templates(recipe, side)
     segments = tuple(_parse(template) for template in templates)
     chosen = instruction if instruction is not None else recipe.instruction
@@ -165,41 +146,27 @@ def _templates(recipe: Encoding, side: SideName) -> tuple[Side, tuple[str, ...]]
 
 
 def recipe_hash(recipe: Encoding) -> str:
-    """Hex SHA-256 of everything that can change a vector, and of nothing else.
-
-    Two spellings of one recipe (a default written out, {query} for {text} on the query side) have
-    one hash; notes, sources and grades do not count, nor do per-benchmark instructions, which
-    belong to a search rather than to the vectors of an index.
-    """
+    """Hex SHA-256 of everything that can change a vector, and of nothing else: two spellings of one
+    recipe (a default written out, {query} for {text} on the query side) have one hash, and
+    per-benchmark instructions, which belong to a search, do not count."""
     models = [side.model for side in (recipe.query, recipe.document) if side and side.model]
-    canonical: dict[str, Any] = {
-        "type": recipe.type,
-        "query": _canonical_side(recipe, "query"),
-        "document": _canonical_side(recipe, "document"),
-        # One model for both sides is named by the index's own model id and revision.
-        "models": models if len(set(models)) > 1 else None,
-        "pooling": recipe.pooling,
-        "normalise": bool(recipe.normalise),
-        "similarity": recipe.similarity or "cosine",
-        "append": recipe.append,
-        "padding_side": recipe.padding_side,
-        "pad_to_max_length": recipe.pad_to_max_length,
-        "token_type_ids": recipe.token_type_ids,
-        "instruction": recipe.instruction,
-    }
+    canonical: dict[str, Any] = {name: getattr(recipe, name) for name in _HASHED}
+    canonical["normalise"] = bool(recipe.normalise)
+    canonical["similarity"] = recipe.similarity or "cosine"
+    # One model for both sides is named by the index's own model id and revision.
+    canonical["models"] = models if len(set(models)) > 1 else None
+    for name in SIDES:
+        side, segments = _templates(recipe, name)
+        if name == "query":
+            segments = tuple(segment.replace("{query}", "{text}") for segment in segments)
+        canonical[name] = {"segments": segments}
+        canonical[name] |= {"max_length": side.max_length, "adapter": side.adapter}
     return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
 
 
-def _canonical_side(recipe: Encoding, side: SideName) -> dict[str, Any]:
-    given, segments = _templates(recipe, side)
-    if side == "query":
-        segments = tuple(segment.replace("{query}", "{text}") for segment in segments)
-    return {"segments": segments, "max_length": given.max_length, "adapter": given.adapter}
-
-
 def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
-    """Pairs of literal text and field name; `str.format` would also follow attributes."""
     try:
+        # `str.format` would also follow attributes.
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
         raise ModelError(f"the template {template!r} does not parse: {error}") from error
@@ -215,19 +182,13 @@ def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
 _LIBRARIES = ("transformers", "sentence-transformers", "tokenizers", "torch")
 """Packages that a recipe may require: the ones that encode here."""
 _NOT_VECTORS = {
-    "none": (
-        "it predicts masked words, and must be fine-tuned before it retrieves",
-        "use a model trained for retrieval: bioretrieval-tui list models -w role=retriever",
-    ),
-    "lexical": (
-        "it is a lexical retriever without dense vectors",
-        "every index has BM25 already; use a model that makes dense vectors",
-    ),
-    "cross-encoder": (
-        "it is a cross-encoder, which scores a query and a document together",
-        "use it to rerank, and another model for the index",
-    ),
-}
+    "none": ("it predicts masked words, and must be fine-tuned before it retrieves",
+        "use a model trained for retrieval: bioretrieval-tui list models -w role=retriever"),
+    "lexical": ("it is a lexical retriever without dense vectors",
+        "every index has BM25 already; use a model that makes dense vectors"),
+    "cross-encoder": ("it is a cross-encoder, which scores a query and a document together",
+        "use it to rerank, and another model for the index"),
+}  # fmt: skip
 
 
 def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
@@ -270,15 +231,6 @@ def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
         )
 
 
-def refuse_reranking(model_id: str, recipe: Encoding) -> None:
-    """Raise a ModelError where `recipe` is not that of a cross-encoder."""
-    if recipe.type != "cross-encoder":
-        raise ModelError(
-            f"{model_id} cannot rerank: it is a {recipe.type}, not a cross-encoder",
-            remedy="use a cross-encoder, such as ncbi/MedCPT-Cross-Encoder",
-        )
-
-
 _SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "dot": "dot", "euclidean": "l2"}
 
 
@@ -292,23 +244,22 @@ def recipe_of_folder(folder: Path) -> Encoding | None:
     named = str(settings.get("similarity_fn_name") or "cosine")
     if named not in _SIMILARITIES:
         return None
-    prompts = settings.get("prompts")
-    prompts = prompts if isinstance(prompts, dict) else {}
-    query, document = _prompt(prompts, "query"), _prompt(prompts, "document", "passage")
+    given = settings.get("prompts")
+    prompts = {
+        name: text.replace("{", "{{").replace("}", "}}")
+        for name, text in (given if isinstance(given, dict) else {}).items()
+        if isinstance(text, str)
+    }
+    query = prompts.get("query", "") + "{query}"
+    document = prompts.get("document", prompts.get("passage", "")) + "{title} {text}"
     return Encoding(
         type="bi-encoder",
         grade="A",
         library="sentence-transformers",
-        query=Side(template=query + "{query}", max_length=longest),
-        document=Side(template=document + "{title} {text}", max_length=longest),
+        query=Side(template=query, max_length=longest),
+        document=Side(template=document, max_length=longest),
         similarity=_SIMILARITIES[named],
     )
-
-
-def _prompt(prompts: dict[Any, Any], *names: str) -> str:
-    """The first prompt of these names, as a template's literal text."""
-    found = next((prompts[name] for name in names if isinstance(prompts.get(name), str)), "")
-    return str(found).replace("{", "{{").replace("}", "}}")
 
 
 def read_settings(path: Path) -> dict[str, Any]:

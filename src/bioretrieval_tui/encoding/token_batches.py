@@ -42,94 +42,73 @@ _AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Texts as token ids.
+    """Inputs as tokens; rows: of their vectors in the result."""
 
-    rows: of their vectors in the result; sequences: token ids of each, of unlike lengths; types:
-    the segment of each token, None where no input is a pair.
-    """
-
-    rows: tuple[int, ...]
-    sequences: tuple[list[int], ...]
-    types: tuple[list[int], ...] | None = None
-
-    @classmethod
-    def of(cls, rows: Sequence[int], tokens: Sequence[Tokens]) -> Batch:
-        """The batch of these inputs; either all or none of them are pairs."""
-        types = tuple(one.types for one in tokens if one.types is not None)
-        return cls(tuple(rows), tuple(one.ids for one in tokens), types or None)
+    rows: Sequence[int]
+    inputs: Sequence[Tokens]
 
     @property
     def tokens(self) -> int:
-        """Tokens without padding."""
-        return sum(map(len, self.sequences))
+        return sum(len(one.ids) for one in self.inputs)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest input; a batch without any token still needs one column."""
+        return max(1, *(len(one.ids) for one in self.inputs))
 
     @property
     def padded_tokens(self) -> int:
-        """Tokens with padding."""
-        return max(1, *map(len, self.sequences)) * len(self.rows)
+        return self.longest * len(self.rows)
 
     def halves(self) -> tuple[Batch, Batch]:
-        """The batch in two halves; for a batch of two texts or more."""
-        middle = len(self.rows) // 2
-
-        def part(rows: slice) -> Batch:
-            types = None if self.types is None else self.types[rows]
-            return Batch(self.rows[rows], self.sequences[rows], types)
-
-        return part(slice(None, middle)), part(slice(middle, None))
+        """The batch in two halves; for a batch of two inputs or more."""
+        half = len(self.rows) // 2
+        first = Batch(self.rows[:half], self.inputs[:half])
+        return first, Batch(self.rows[half:], self.inputs[half:])
 
     def parts(self, budget: int) -> Iterator[Batch]:
-        """The batch in parts of at most `budget` padded tokens, or of one text each."""
+        """The batch in parts of at most `budget` padded tokens, or of one input each."""
         if len(self.rows) == 1 or self.padded_tokens <= budget:
             yield self
             return
         for half in self.halves():
             yield from half.parts(budget)
 
-    def inputs(self, pad: int, *, types: bool) -> dict[str, Ids]:
-        """The inputs of a transformers model, each int64 (texts, longest), padded on the right:
+    def arrays(self, pad: int, *, types: bool) -> dict[str, Ids]:
+        """The inputs of a transformers model, each int64 (inputs, longest), padded on the right:
         input_ids, attention_mask and, with `types`, token_type_ids."""
-        # A batch without any token still needs a column, with a mask of zeros.
-        longest = max(1, *map(len, self.sequences))
-        ids = np.full((len(self.sequences), longest), pad, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, sequence in enumerate(self.sequences):
-            ids[row, : len(sequence)] = sequence
-            mask[row, : len(sequence)] = 1
-        found = {"input_ids": ids, "attention_mask": mask}
+        ids = np.full((len(self.rows), self.longest), pad, dtype=np.int64)
+        found = {"input_ids": ids, "attention_mask": np.zeros_like(ids)}
         if types:
             found["token_type_ids"] = np.zeros_like(ids)
-            for row, segments in enumerate(self.types or ()):
-                found["token_type_ids"][row, : len(segments)] = segments
+        for row, one in enumerate(self.inputs):
+            ids[row, : len(one.ids)] = one.ids
+            found["attention_mask"][row, : len(one.ids)] = 1
+            if types and one.types is not None:
+                found["token_type_ids"][row, : len(one.ids)] = one.types
         return found
 
 
 def token_batches(
     inputs: Sequence[SideInput], tokenise: Tokenise, budget: Callable[[], int]
 ) -> Iterator[Batch]:
-    """All of `inputs`, longest first, in batches of at most `budget()` tokens, padding included.
-
-    `budget` is called for each batch, so it may shrink; a text longer than the budget is a batch of
-    its own. Inputs are sorted by characters, which is cheap, then within a chunk by tokens.
-    """
-    order = sorted(range(len(inputs)), key=lambda row: -inputs[row].characters)
+    """All of `inputs`, longest first, in batches of at most `budget()` tokens, padding included; an
+    input longer than the budget, which may shrink on the way, is a batch of its own. They are
+    sorted by characters, which is cheap, then within a chunk by tokens."""
+    order = sorted(range(len(inputs)), key=lambda row: -sum(len(one or "") for one in inputs[row]))
     for start in range(0, len(order), _CHUNK):
         rows = order[start : start + _CHUNK]
         tokens = tokenise([inputs[row] for row in rows])
         ranked = sorted(zip(rows, tokens, strict=True), key=lambda pair: -len(pair[1].ids))
-        at = 0
-        while at < len(ranked):
-            longest = max(1, len(ranked[at][1].ids))
-            some = ranked[at : at + max(1, budget() // longest)]
-            at += len(some)
-            yield Batch.of([row for row, _ in some], [one for _, one in some])
+        while ranked:
+            size = max(1, budget() // max(1, len(ranked[0][1].ids)))
+            yield Batch(*zip(*ranked[:size], strict=True))
+            del ranked[:size]
 
 
 def ahead(items: Iterable[T], depth: int = _AHEAD) -> Generator[T, None, None]:
-    """The same items, made on a separate thread up to `depth` in advance.
-
-    Errors of `items` are raised here. Close the generator (or exhaust it) to end the thread.
-    """
+    """The same items, made on a separate thread up to `depth` in advance. Errors of `items` are
+    raised here. Close the generator (or exhaust it) to end the thread."""
     source = iter(items)
     end = object()
     with ThreadPoolExecutor(1, thread_name_prefix="tokenising") as maker:
@@ -143,30 +122,17 @@ def ahead(items: Iterable[T], depth: int = _AHEAD) -> Generator[T, None, None]:
 
 
 class TextTokenizer:
-    """Tokens of texts and of pairs, special tokens included, cut to a length and never padded.
-
-    Safe to call from several threads. tokenizer: owned by this object from then on; pad: the
-    padding id; append: an id added to every input after it was cut, or None.
-    """
+    """Tokens of texts and of pairs, special tokens included, cut to a length and never padded; safe
+    to call from several threads. tokenizer: owned by this object from then on; pad: the padding id;
+    append: an id added to every input after it was cut, or None."""
 
     def __init__(self, tokenizer: Tokenizer, pad: int, append: int | None = None) -> None:
         self.pad = pad
         self._append = append
-        self._made = threading.Lock()
+        self._making = threading.Lock()
         # Truncation is a state of the library's object, so each length has its own.
         self._by_length: dict[int, Tokenizer] = {}
         self._tokenizer = tokenizer
-
-    @classmethod
-    def from_file(cls, path: Path, pad: int) -> TextTokenizer:
-        """The tokenizer of a tokenizer.json. Raises ModelError where the file is not one."""
-        from tokenizers import Tokenizer
-
-        try:
-            return cls(Tokenizer.from_file(str(path)), pad)
-        except Exception as error:
-            # The library raises a bare Exception for any fault of the file.
-            raise ModelError(f"{path} is not a tokenizer: {error}") from error
 
     @classmethod
     def of(cls, model_id: str, tokenizer: Any, append: int | None = None) -> TextTokenizer:
@@ -184,7 +150,7 @@ class TextTokenizer:
     def tokens(self, inputs: Sequence[SideInput], max_length: int) -> list[Tokens]:
         """At most `max_length` tokens of each input; of a pair, the longer segment is cut."""
         tokenizer = self._of_length(max_length - (self._append is not None))
-        encoded = tokenizer.encode_batch_fast(
+        encodings = tokenizer.encode_batch_fast(
             [
                 encodable(one.first)
                 if one.second is None
@@ -193,33 +159,40 @@ class TextTokenizer:
             ]
         )
         found = []
-        for one, ids in zip(inputs, encoded, strict=True):
-            types = None if one.second is None else list(ids.type_ids)
-            if self._append is None:
-                found.append(Tokens(list(ids.ids), types))
-            else:
-                # The appended token is of the last segment.
-                types = types and [*types, types[-1]]
-                found.append(Tokens([*ids.ids, self._append], types))
+        for one, encoding in zip(inputs, encodings, strict=True):
+            tokens = Tokens(encoding.ids, None if one.second is None else encoding.type_ids)
+            if self._append is not None:
+                tokens.ids.append(self._append)
+                if tokens.types is not None:  # the appended token is of the last segment
+                    tokens.types.append(tokens.types[-1])
+            found.append(tokens)
         return found
 
     def _of_length(self, max_length: int) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        with self._made:
+        with self._making:
             found = self._by_length.get(max_length)
             if found is None:
-                if self._by_length:
-                    other = next(iter(self._by_length.values()))
-                    found = Tokenizer.from_str(other.to_str())
-                else:
-                    found = self._tokenizer
+                taken = bool(self._by_length)
+                found = Tokenizer.from_str(self._tokenizer.to_str()) if taken else self._tokenizer
                 # The file may set padding and a shorter truncation than the recipe's (that of the
                 # embedded model sets both).
                 found.no_padding()
                 found.enable_truncation(max_length)
                 self._by_length[max_length] = found
         return found
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a tokenizer.json. Raises ModelError where the file is not one."""
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        # The library raises a bare Exception for any fault of the file.
+        raise ModelError(f"{path} is not a tokenizer: {error}") from error
 
 
 def encodable(text: str) -> str:

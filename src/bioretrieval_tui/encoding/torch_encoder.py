@@ -14,22 +14,27 @@ import contextlib
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.encoding.device import PriorityLock, limit_threads, pick, precision
-from bioretrieval_tui.encoding.encoder import BaseEncoder, Shape, Vectors, unit_length
+from bioretrieval_tui.encoding.device import PriorityLock, limit_threads, precision
+from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape, unit_length
 from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.recipe import SideInput
-from bioretrieval_tui.encoding.token_batches import Batch, TextTokenizer, ahead, token_batches
-from bioretrieval_tui.encoding.torch_modules import end_token, load_modules, shape_of, takes_types
+from bioretrieval_tui.encoding.token_batches import (
+    Batch,
+    TextTokenizer,
+    Tokens,
+    ahead,
+    token_batches,
+)
+from bioretrieval_tui.encoding.torch_modules import load_modules, shape_of, takes_types
 from bioretrieval_tui.errors import ModelError
-from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +57,11 @@ _ENOUGH = {"float32": 0.999999, "bfloat16": 0.999, "float16": 0.999}
 """Lowest cosine of packed to padded vectors."""
 
 
-class OutOfDeviceMemory(Exception):
+_REFUSALS = (ImportError, KeyError, RuntimeError, TypeError, ValueError, AttributeError)
+"""Errors with which models refuse unknown arguments."""
+
+
+class OutOfDeviceMemory(RuntimeError):
     """The device could not hold the batch."""
 
 
@@ -73,21 +82,12 @@ def device_memory() -> Iterator[None]:
 # One device -----------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Launched:
-    """A batch being computed; `done` is an event of the device, or None."""
-
-    batch: Batch
-    vectors: torch.Tensor
-    done: Any
-
-
 class DeviceWorker:
-    """A model on one device, in the device's best precision. One thread at a time runs it.
+    """A model on one device, in its best precision or in `dtype`. One thread at a time runs it.
 
     modules: a SentenceTransformer in float32 on the CPU, owned by this worker from then on; pack:
     whether to try packing, None for what suits the device; types: whether the recipe gives segments
-    to a model that knows them; dtype: replaces the best precision.
+    to a model that knows them.
     """
 
     def __init__(
@@ -107,58 +107,44 @@ class DeviceWorker:
         self.budget = BUDGETS[device.partition(":")[0]]
         self.lock = PriorityLock()
         self._pad = pad
-        self._modules = modules.to(device=device, dtype=getattr(torch, self.dtype)).eval()
+        with device_memory():
+            self._modules = modules.to(device=device, dtype=getattr(torch, self.dtype)).eval()
         self._types = types and takes_types(modules[0].model, modules.tokenizer)
         config = modules[0].model.config
         offset = config.model_type in _OFFSETS and config.pad_token_id is not None
         self._first = int(config.pad_token_id) + 1 if offset else 0
         self.packed = False
         if device.startswith("cuda") if pack is None else pack:
-            self.packed = self._try_packing()
+            self._try_packing()
 
-    def launch(self, batch: Batch) -> Launched:
-        """Start a batch.
-
-        Raises:
-            OutOfDeviceMemory: nothing was computed.
-        """
+    def launch(self, batch: Batch) -> Callable[[], Encoded]:
+        """Start a batch; the function waits for its vectors. Raises OutOfDeviceMemory."""
         import torch
 
+        done: Any = None
         with device_memory(), torch.inference_mode():
             vectors = self._packed(batch) if self.packed else self._padded(batch)
-            if not vectors.is_cuda:
-                return Launched(batch, vectors.cpu(), None)
-            host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
-            host.copy_(vectors, non_blocking=True)
-            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            done.record(torch.cuda.current_stream(vectors.device))
-            return Launched(batch, host, done)
+            if vectors.is_cuda:
+                host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
+                host.copy_(vectors, non_blocking=True)
+                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                done.record(torch.cuda.current_stream(vectors.device))
+            else:
+                host = vectors.cpu()
 
-    def collect(self, launched: Launched) -> Vectors:
-        """Wait for a batch: float32 (texts, dimension)."""
-        if launched.done is not None:
-            launched.done.synchronize()
-        return np.array(launched.vectors.numpy(), dtype=np.float32)
+        def collect() -> Encoded:
+            if done is not None:
+                done.synchronize()
+            return Encoded(batch.rows, np.array(host.numpy(), dtype=np.float32), batch.tokens)
 
-    def run(self, batch: Batch) -> Vectors:
-        """Encode a batch. Raises OutOfDeviceMemory as `launch` does."""
-        return self.collect(self.launch(batch))
-
-    def shrink(self, batch: Batch) -> bool:
-        """Halve the budget after `batch` did not fit; False if it was a single text."""
-        import torch
-
-        self.budget = max(_LEAST, min(self.budget, batch.padded_tokens) // 2)
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        return len(batch.rows) > 1
+        return collect
 
     def _padded(self, batch: Batch) -> torch.Tensor:
         import torch
 
         features: Any = {
             name: self._moved(torch.from_numpy(array))
-            for name, array in batch.inputs(self._pad, types=self._types).items()
+            for name, array in batch.arrays(self._pad, types=self._types).items()
         }
         for part in self._modules:
             features = part(features)
@@ -169,7 +155,7 @@ class DeviceWorker:
         """Like `_padded`, for a batch without empty texts packed into one row."""
         import torch
 
-        lengths = [len(sequence) for sequence in batch.sequences]
+        lengths = [len(one.ids) for one in batch.inputs]
 
         def row(parts: Sequence[Any], dtype: torch.dtype = torch.int64) -> torch.Tensor:
             whole = np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
@@ -177,15 +163,16 @@ class DeviceWorker:
 
         edges = row([[0], np.cumsum(lengths)], torch.int32)
         inputs: dict[str, Any] = {
-            "input_ids": row(batch.sequences)[None],
+            "input_ids": row([one.ids for one in batch.inputs])[None],
             "position_ids": row([np.arange(length) + self._first for length in lengths])[None],
             "cu_seq_lens_q": edges,
             "max_length_q": max(lengths),
         }
-        if self._types and batch.types is not None:
-            inputs["token_type_ids"] = row(batch.types)[None]
-        elif self._types:
+        if self._types:
             inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
+            segments = [one.types for one in batch.inputs if one.types is not None]
+            if segments:  # of all inputs or of none
+                inputs["token_type_ids"] = row(segments)[None]
         states = self._modules[0].model(**inputs).last_hidden_state[0].float()
         if _pooling(self._modules) == "cls":
             vectors = states[edges[:-1].long()]
@@ -203,7 +190,7 @@ class DeviceWorker:
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
-    def _try_packing(self) -> bool:
+    def _try_packing(self) -> None:
         """Switch to packing if it gives the vectors that padding gives."""
         from sentence_transformers.sentence_transformer.modules import (
             Normalize,
@@ -214,43 +201,34 @@ class DeviceWorker:
 
         kinds = [type(part) for part in self._modules]
         if kinds not in ([Transformer, Pooling], [Transformer, Pooling, Normalize]):
-            return False
+            return
         if _pooling(self._modules) not in ("cls", "mean"):
-            return False
+            return
         model = self._modules[0].model
         before = str(model.config._attn_implementation)
         known = min(50, int(model.config.vocab_size) - _FIRST_WORD)
         ids = [_FIRST_WORD + (7 * place) % known for place in range(33)]
-        batch = Batch(tuple(range(5)), tuple(ids[:length] for length in (9, 2, 33, 17, 3)))
+        batch = Batch(range(5), [Tokens(ids[:length]) for length in (9, 2, 33, 17, 3)])
         try:
-            expected = self.run(batch)
+            expected = self.launch(batch)().vectors
             AttentionInterface.register(PACKED, _attention)
             model.set_attn_implementation(PACKED)
             self.packed = True
-            cosines = (unit_length(self.run(batch)) * unit_length(expected)).sum(axis=1)
+            packed = self.launch(batch)().vectors
+            cosines = (unit_length(packed) * unit_length(expected)).sum(axis=1)
             if float(cosines.min()) >= _ENOUGH[self.dtype] - 1e-6:
-                return True
+                return
             reason: object = "packed vectors differ"
-        except (
-            ImportError,
-            KeyError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-            AttributeError,
-        ) as error:
-            # Models refuse unknown arguments with different errors; padding always works.
+        except _REFUSALS as error:
             reason = error
-        except OutOfDeviceMemory as error:
-            reason = error
+        self.packed = False
         _log.info("texts are padded on %s: %s", self.device, reason)
         with contextlib.suppress(ValueError, AttributeError):  # its attention cannot be changed
             model.set_attn_implementation(before)
-        return False
 
 
 def best_dtype(device: str) -> str:
-    """The precision that the user forces, else the fastest exact enough one of `device`."""
+    """The precision that the user forces, else the fastest of `device` that is exact enough."""
     import torch
 
     forced = precision()
@@ -278,11 +256,8 @@ def _attention(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention within each text of the row.
-
-    Shapes: (1, heads, tokens, width) in, (1, tokens, heads, width) out.
-    On CUDA by the kernel for unlike lengths; elsewhere (in the tests) text by text.
-    """
+    """Attention within each text of the row: (1, heads, tokens, width) in, (1, tokens, heads,
+    width) out. On CUDA by the kernel for unlike lengths; elsewhere (in the tests) text by text."""
     import torch
 
     edges, longest = kwargs["cu_seq_lens_q"], kwargs["max_length_q"]
@@ -306,196 +281,130 @@ def _attention(
 # All devices ----------------------------------------------------------------------------------
 
 
-def load_torch_encoder(
-    model_id: str,
-    files: ModelFiles,
-    recipe: Encoding,
-    device: str = "auto",
-    *,
-    dtype: str | None = None,
-) -> TorchEncoder:
-    """The encoder of the model in `files` on `device`, or on several separated by commas.
+class TorchEngine(Engine):
+    """A model on one or several devices.
 
-    dtype: of the computation; None for what suits each device.
-
-    Raises:
-        ModelError: the recipe is not supported, or the files do not load.
-    """
-    devices = pick(device).split(",")
-    limit_threads()
-
-    def load() -> Any:
-        return load_modules(model_id, files.folder, recipe, "cpu", adapter=files.adapter)
-
-    spare = [load()]
-    shape = shape_of(model_id, spare[0], recipe)
-    end = end_token(model_id, spare[0].tokenizer, recipe)
-    tokenizer = TextTokenizer.of(model_id, spare[0].tokenizer, end)
-
-    def make(name: str) -> DeviceWorker:
-        modules = spare.pop() if spare else load()
-        types = recipe.token_type_ids is not False
-        try:
-            return DeviceWorker(modules, name, tokenizer.pad, types=types, dtype=dtype)
-        except OutOfDeviceMemory as error:
-            raise ModelError(
-                f"{name} has too little memory for {model_id}", remedy="use --device cpu"
-            ) from error
-
-    return TorchEncoder(
-        model_id, files.revision, recipe, shape, tokenizer=tokenizer, devices=devices, make=make
-    )
-
-
-_Encoded = tuple[Batch, Vectors, str | None]
-"""A batch, its vectors, and a note for the user."""
-
-
-class TorchEncoder(BaseEncoder):
-    """An encoder of one model on one or several devices; see `encoder.Encoder` for the members.
-
-    make: makes the worker of a device; the first name in `devices` encodes queries. Safe to call
-    from several threads. Each worker takes the next batch of documents when it is ready; a batch
-    that does not fit is halved, down to one text, which the CPU encodes if need be. A waiting query
-    precedes the next batch of the first worker.
+    devices: their names, the first of which encodes queries; make: makes the worker of a device.
+    Each worker takes the next batch when it is ready; a batch that does not fit is halved, down to
+    one input, which the CPU encodes if need be. Raises ModelError where a device cannot hold the
+    model.
     """
 
     def __init__(
         self,
         model_id: str,
         revision: str,
-        recipe: Encoding,
         shape: Shape,
-        *,
         tokenizer: TextTokenizer,
         devices: Sequence[str],
         make: Callable[[str], DeviceWorker],
     ) -> None:
-        self._make = make
-        self._workers = [make(name) for name in devices]
+        self._model_id = model_id
         self._tokenizer = tokenizer
+        self._make = make
+        self._threads = limit_threads()
+        try:
+            self.workers = [make(name) for name in devices]
+        except OutOfDeviceMemory as error:
+            raise ModelError(
+                f"there is too little memory for {model_id} on {','.join(devices)}",
+                remedy="use --device cpu",
+            ) from error
         self._fallback: DeviceWorker | None = None
         self._making_fallback = threading.Lock()
-        self._threads = limit_threads()
-        device = ",".join(worker.device for worker in self._workers)
-        dtype = self._workers[0].dtype
-        super().__init__(model_id, revision, recipe, shape, device=device, dtype=dtype)
+        super().__init__(revision, shape, device=",".join(devices), dtype=self.workers[0].dtype)
 
-    def _encode_queries(self, inputs: Sequence[SideInput], max_length: int) -> Vectors:
-        if len(inputs) > _FEW:
-            return self._stream(inputs, max_length, urgent=True, progress=silent)
-        vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
-        if inputs:
-            batch = Batch.of(range(len(inputs)), self._tokenizer.tokens(inputs, max_length))
-            with self._workers[0].lock.take(urgent=True), _threads(1):
-                vectors[:] = self._run(self._workers[0], batch, [])
-        return vectors
-
-    def _encode_documents(
-        self, inputs: Sequence[SideInput], max_length: int, progress: Reporter
-    ) -> Vectors:
-        return self._stream(inputs, max_length, urgent=False, progress=progress)
-
-    def _stream(
-        self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool, progress: Reporter
-    ) -> Vectors:
-        vectors = np.zeros((len(inputs), self._shape.dimension), dtype=np.float32)
-        if not inputs:
-            return vectors
+    def encoded(
+        self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
+    ) -> Generator[Encoded]:
+        if urgent and len(inputs) <= _FEW:
+            batch = Batch(range(len(inputs)), self._tokenizer.tokens(inputs, max_length))
+            with self.workers[0].lock.take(urgent=True), _threads(1):
+                found = list(self._fitted(self.workers[0], batch))
+            yield from found
+            return
         batches = ahead(
             token_batches(
                 inputs,
                 lambda some: self._tokenizer.tokens(some, max_length),
-                lambda: min(worker.budget for worker in self._workers),
+                lambda: min(worker.budget for worker in self.workers),
             )
         )
         taking = threading.Lock()
+        results: queue.Queue[Encoded | Future[None]] = queue.Queue()
 
         def take() -> Batch | None:
             with taking:
                 return next(batches, None)
 
-        results: queue.Queue[_Encoded | BaseException | None] = queue.Queue()
-        done, running = 0, len(self._workers)
+        def work(worker: DeviceWorker) -> None:
+            with _threads(self._threads):
+                for one in self._run(worker, iter(take, None), urgent=urgent):
+                    results.put(one)
+
+        running = len(self.workers)
         with ThreadPoolExecutor(running, thread_name_prefix="encoding") as pool:
-            for worker in self._workers:
-                pool.submit(self._work, worker, iter(take, None), results, urgent)
+            for worker in self.workers:
+                pool.submit(work, worker).add_done_callback(results.put)
             try:
                 while running:
                     one = results.get()
-                    if isinstance(one, BaseException):
-                        raise one
-                    if one is None:
+                    if isinstance(one, Future):
+                        one.result()  # raises what ended the worker
                         running -= 1
-                        continue
-                    batch, encoded, note = one
-                    vectors[list(batch.rows)] = encoded
-                    done += len(batch.rows)
-                    if not urgent:
-                        self._count(batch.tokens)
-                    progress(Progress("encoding", done, len(inputs), note=note))
+                    else:
+                        yield one
             finally:
                 # On a cancel each worker finishes its batch; a closed generator gives no other.
                 with taking:
                     batches.close()
-        return vectors
 
-    def _work(
-        self,
-        worker: DeviceWorker,
-        batches: Iterator[Batch],
-        results: queue.Queue[_Encoded | BaseException | None],
-        urgent: bool,
-    ) -> None:
+    def _run(
+        self, worker: DeviceWorker, batches: Iterator[Batch], *, urgent: bool
+    ) -> Iterator[Encoded]:
         """Run batches until there are none, one being computed while the one before is read."""
-        notes: list[str] = []
-        launched: Launched | None = None
+        launched: deque[Callable[[], Encoded]] = deque()
+        for piece in (part for batch in batches for part in batch.parts(worker.budget)):
+            with worker.lock.take(urgent=urgent):
+                try:
+                    launched.append(worker.launch(piece))
+                except OutOfDeviceMemory:
+                    yield from (collect() for collect in launched)
+                    launched.clear()
+                    yield from self._fitted(worker, piece)
+            if len(launched) > 1:
+                yield launched.popleft()()
+        yield from (collect() for collect in launched)
 
-        def hand_over(batch: Batch, vectors: Vectors) -> None:
-            results.put((batch, vectors, notes.pop() if notes else None))
-
-        def hand_over_launched() -> None:
-            nonlocal launched
-            if launched is not None:
-                hand_over(launched.batch, worker.collect(launched))
-            launched = None
+    def _fitted(
+        self, worker: DeviceWorker, batch: Batch, note: str | None = None
+    ) -> Iterator[Encoded]:
+        """Encode a batch, in halves where it does not fit, on the CPU where one input does not."""
+        import torch
 
         try:
-            with _threads(self._threads):
-                for piece in (part for batch in batches for part in batch.parts(worker.budget)):
-                    following = None
-                    with worker.lock.take(urgent=urgent):
-                        try:
-                            following = worker.launch(piece)
-                        except OutOfDeviceMemory:
-                            hand_over_launched()
-                            hand_over(piece, self._run(worker, piece, notes))
-                    hand_over_launched()
-                    launched = following
-                hand_over_launched()
-            results.put(None)
-        except BaseException as error:  # noqa: BLE001
-            results.put(error)  # raised again on the caller's thread
-
-    def _run(self, worker: DeviceWorker, batch: Batch, notes: list[str]) -> Vectors:
-        """Encode a batch, in halves where it does not fit, on the CPU where one text does not."""
-        try:
-            return worker.run(batch)
+            found = worker.launch(batch)()
         except OutOfDeviceMemory as error:
-            if not worker.shrink(batch):
-                if worker.device == "cpu":
-                    raise ModelError(
-                        f"there is too little memory for {self.model_id}",
-                        remedy="close other programs, or use a smaller model",
-                    ) from error
-                notes[:] = [f"{worker.device} is out of memory: the CPU encodes what does not fit"]
-                with self._making_fallback:
-                    self._fallback = self._fallback or self._make("cpu")
-                return self._run(self._fallback, batch, notes)
-        if not any("out of memory" in note for note in notes):
-            size = f"batches are reduced to {worker.budget:,} tokens"
-            notes[:] = [f"{worker.device} is short of memory: {size}"]
-        return np.concatenate([self._run(worker, half, notes) for half in batch.halves()])
+            worker.budget = max(_LEAST, min(worker.budget, batch.padded_tokens) // 2)
+            if worker.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+            if len(batch.rows) > 1:
+                size = f"batches are reduced to {worker.budget:,} tokens"
+                note = f"{worker.device} is short of memory: {size}"
+                for half in batch.halves():
+                    yield from self._fitted(worker, half, note)
+                return
+            if worker.device == "cpu":
+                raise ModelError(
+                    f"there is too little memory for {self._model_id}",
+                    remedy="close other programs, or use a smaller model",
+                ) from error
+            with self._making_fallback:
+                self._fallback = self._fallback or self._make("cpu")
+            note = f"{worker.device} is out of memory: the CPU encodes what does not fit"
+            yield from self._fitted(self._fallback, batch, note)
+            return
+        yield found._replace(note=note)
 
 
 @contextlib.contextmanager
@@ -509,3 +418,26 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def load_torch_engine(
+    model_id: str, files: ModelFiles, recipe: Encoding, device: str, dtype: str | None = None
+) -> TorchEngine:
+    """The engine of the model in `files` on `device`, or on several separated by commas, in
+    `dtype` or what suits each. Raises ModelError where the files do not load."""
+    spare = [load_modules(model_id, files, recipe)]
+    shape = shape_of(model_id, spare[0], recipe)
+    end = None if recipe.append is None else spare[0].tokenizer.eos_token_id
+    if recipe.append is not None and end is None:
+        raise ModelError(
+            f"{model_id}: its recipe appends an end token, and its tokenizer has none",
+            remedy="correct `append` in the model's encoding, or get its tokenizer files again",
+        )
+    tokenizer = TextTokenizer.of(model_id, spare[0].tokenizer, end)
+
+    def make(name: str) -> DeviceWorker:
+        modules = spare.pop() if spare else load_modules(model_id, files, recipe)
+        types = recipe.token_type_ids is not False
+        return DeviceWorker(modules, name, tokenizer.pad, types=types, dtype=dtype)
+
+    return TorchEngine(model_id, files.revision, shape, tokenizer, device.split(","), make)

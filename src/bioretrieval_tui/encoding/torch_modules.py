@@ -20,9 +20,13 @@ from typing import TYPE_CHECKING, Any
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding.device import prepare_environment, silence
 from bioretrieval_tui.encoding.encoder import Shape
-from bioretrieval_tui.encoding.model_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, missing_weights
+from bioretrieval_tui.encoding.model_files import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    ModelFiles,
+    missing_weights,
+)
 from bioretrieval_tui.encoding.recipe import (
-    SideName,
     SideRecipe,
     read_settings,
     refuse_unsupported,
@@ -34,35 +38,27 @@ if TYPE_CHECKING:
     import torch
 
 _PLACE = re.compile(
-    r"(?:.*\.)?layer\.(\d+)\.output\.adapters\.[^.]+\.(adapter_down\.0|adapter_up)\.(weight|bias)"
+    r"(?:.*\.)?layer\.(\d+)\.output\.adapters\.[^.]+\.((adapter_down\.0|adapter_up)\.(weight|bias))"
 )
 _FAMILIES = ("bert", "roberta", "xlm-roberta")
 _REQUIRED: dict[str, object] = {
-    "output_adapter": True,
-    "mh_adapter": False,
-    "original_ln_before": True,
-    "original_ln_after": True,
-    "residual_before_ln": True,
-    "adapter_residual_before_ln": False,
-    "ln_before": False,
-    "ln_after": False,
-    "is_parallel": False,
-    "inv_adapter": None,
-    "cross_adapter": False,
-    "phm_layer": False,
-    "use_gating": False,
-}
+    "output_adapter": True, "mh_adapter": False, "cross_adapter": False, "inv_adapter": None,
+    "original_ln_before": True, "original_ln_after": True, "residual_before_ln": True,
+    "adapter_residual_before_ln": False, "ln_before": False, "ln_after": False,
+    "is_parallel": False, "phm_layer": False, "use_gating": False,
+}  # fmt: skip
 """The values of the supported kind, called seq_bn or pfeiffer; also the defaults of settings that
 a file leaves out."""
 _ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 
 
 def add_adapter(model: Any, folder: Path) -> None:
-    """Add the adapter in `folder` to a transformers model, in place.
+    """Add the adapter in `folder` to a transformers model, in place. Raises ModelError where it is
+    of another kind, made for another model, or damaged."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
-    Raises:
-        ModelError: it is another kind of adapter, made for another model, or damaged.
-    """
     settings = _adapter_settings(folder)
     family = model.config.model_type
     if family not in _FAMILIES:
@@ -70,39 +66,34 @@ def add_adapter(model: Any, folder: Path) -> None:
             f"the adapter {folder} does not fit a {family} model",
             remedy=f"use one made for {', '.join(_FAMILIES)}",
         )
-    weights = _adapter_weights(folder)
+    try:
+        tensors = load_file(folder / ADAPTER_WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        reason = f"{ADAPTER_WEIGHTS} cannot be loaded: {error}"
+        raise ModelError(f"the adapter {folder}: {reason}") from error
+    weights: dict[int, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        place = _PLACE.fullmatch(name)
+        if place is None:
+            raise ModelError(f"the adapter {folder} has a weight of an unknown place: {name}")
+        weights.setdefault(int(place[1]), {})[place[2]] = tensor
     layers = model.encoder.layer
     if sorted(weights) != list(range(len(layers))):
         raise ModelError(
             f"the adapter {folder} is for {len(weights)} layers, not for {len(layers)}",
             remedy="use the adapter that was made for this model",
         )
-    adapted = _adapted_output()
-    for number, layer in enumerate(layers):
-        try:
-            layer.output = adapted(layer.output, weights[number], settings)
-        except (KeyError, RuntimeError) as error:
-            raise ModelError(
-                f"the adapter {folder} does not fit the model: layer {number}: {error}"
-            ) from error
-    model.eval()
-
-
-def _adapted_output() -> Any:
-    """The class of a layer's output with its adapter; a function, to import torch late."""
-    import torch
 
     class AdaptedOutput(torch.nn.Module):
         """The output of a BERT layer with an adapter between its linear part and its norm."""
 
-        def __init__(self, output: Any, weights: dict[str, Any], settings: dict[str, Any]) -> None:
+        def __init__(self, output: Any, weights: dict[str, Any]) -> None:
             super().__init__()
             self.dense = output.dense
             self.norm = output.LayerNorm
             width, narrow = weights["adapter_up.weight"].shape
-            like = {"device": output.dense.weight.device, "dtype": output.dense.weight.dtype}
-            self.down = torch.nn.Linear(width, narrow, **like)
-            self.up = torch.nn.Linear(narrow, width, **like)
+            self.down = torch.nn.Linear(width, narrow)
+            self.up = torch.nn.Linear(narrow, width)
             for layer, name in ((self.down, "adapter_down.0"), (self.up, "adapter_up")):
                 layer.load_state_dict(
                     {part: weights[f"{name}.{part}"] for part in ("weight", "bias")}
@@ -119,11 +110,17 @@ def _adapted_output() -> Any:
             normed: torch.Tensor = self.norm(adapted + before)
             return normed
 
-    return AdaptedOutput
+    for number, layer in enumerate(layers):
+        try:
+            layer.output = AdaptedOutput(layer.output, weights[number])
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"the adapter {folder} does not fit the model: layer {number}: {error}"
+            ) from error
+    model.eval()
 
 
 def _adapter_settings(folder: Path) -> dict[str, Any]:
-    """The settings in adapter_config.json. Raises ModelError where the kind is not supported."""
     try:
         found = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -133,15 +130,15 @@ def _adapter_settings(folder: Path) -> dict[str, Any]:
     inner = found.get("config", found) if isinstance(found, dict) else None
     if not isinstance(inner, dict):
         raise ModelError(f"the adapter {folder}: its {ADAPTER_CONFIG} is no table of settings")
-    settings = {"non_linearity": "relu", "scaling": 1.0, **_REQUIRED, **inner}
-    others = [name for name, value in _REQUIRED.items() if settings[name] != value]
+    settings = {"non_linearity": "relu", "scaling": 1.0, "leave_out": [], **_REQUIRED, **inner}
     settings["non_linearity"] = str(settings["non_linearity"]).lower().replace("swish", "silu")
-    if settings["non_linearity"] not in _ACTIVATIONS:
-        others.append("non_linearity")
-    if not isinstance(settings["scaling"], int | float):
-        others.append("scaling")
-    if settings.get("leave_out"):
-        others.append("leave_out")
+    others = [name for name, value in _REQUIRED.items() if settings[name] != value]
+    allowed = {
+        "non_linearity": settings["non_linearity"] in _ACTIVATIONS,
+        "scaling": isinstance(settings["scaling"], int | float),
+        "leave_out": not settings["leave_out"],
+    }
+    others += [name for name, holds in allowed.items() if not holds]
     if others:
         said = ", ".join(f"{name} {settings[name]}" for name in others)
         raise ModelError(
@@ -151,30 +148,9 @@ def _adapter_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def _adapter_weights(folder: Path) -> dict[int, dict[str, Any]]:
-    """Layer -> `adapter_down.0.weight` and the like -> tensor. Raises ModelError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(folder / ADAPTER_WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        reason = f"{ADAPTER_WEIGHTS} cannot be loaded: {error}"
-        raise ModelError(f"the adapter {folder}: {reason}") from error
-    layers: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        place = _PLACE.fullmatch(name)
-        if place is None:
-            raise ModelError(f"the adapter {folder} has a weight of an unknown place: {name}")
-        layer, part, kind = place.groups()
-        layers.setdefault(int(layer), {})[f"{part}.{kind}"] = tensor
-    return layers
-
-
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """Settings of every load: no network, and no code of the model's own."""
 _ENDLESS = 10**9
-_SIDES: tuple[SideName, SideName] = ("query", "document")
 _POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
 
 
@@ -190,16 +166,10 @@ def explained(model_id: str, folder: Path) -> Iterator[None]:
         raise ModelError(f"{model_id} cannot be loaded from {folder}: {reason}") from error
 
 
-def load_modules(
-    model_id: str, folder: Path, recipe: Encoding, device: str, *, adapter: Path | None = None
-) -> Any:
-    """A SentenceTransformer in float32, from local files only, without the model's own code.
-
-    adapter: the folder of the recipe's bottleneck adapter, or None.
-
-    Raises:
-        ModelError: the recipe is not supported, or the files do not load.
-    """
+def load_modules(model_id: str, files: ModelFiles, recipe: Encoding) -> Any:
+    """A SentenceTransformer on the CPU in float32, from local files only, without the model's own
+    code. Raises ModelError where the recipe is not supported, or the files do not load or lack most
+    weights."""
     refuse_unsupported(model_id, recipe)
     prepare_environment()
     import torch
@@ -207,6 +177,7 @@ def load_modules(
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     silence()
+    folder = files.folder
     kwargs: dict[str, Any] = {
         "model_kwargs": {**LOCAL, "use_safetensors": True, "dtype": torch.float32},
         "processor_kwargs": dict(LOCAL),
@@ -217,7 +188,7 @@ def load_modules(
             # The authors' modules say how they pool; without them the library would guess.
             if not (folder / "modules.json").is_file():
                 raise ModelError(f"{model_id} has no modules.json that says how it pools")
-            whole = SentenceTransformer(str(folder), device=device, **kwargs, **LOCAL)
+            whole = SentenceTransformer(str(folder), device="cpu", **kwargs, **LOCAL)
             # The recipe holds the prompts; the model's own would be added to them.
             whole.default_prompt_name = None
         else:
@@ -225,11 +196,22 @@ def load_modules(
             transformer = Transformer(str(folder), **kwargs)
             pooling = Pooling(transformer.get_embedding_dimension(), _POOLINGS[recipe.pooling])
             modules = [transformer, pooling, *([Normalize()] if recipe.normalise else [])]
-            whole = SentenceTransformer(modules=modules, device=device)
-        ready = _ready(model_id, whole, folder)
-        if adapter is not None:
-            add_adapter(ready[0].model, adapter)
-        return ready
+            whole = SentenceTransformer(modules=modules, device="cpu")
+        model = whole[0].model
+        if getattr(model.config, "use_cache", False):
+            model.config.use_cache = False  # the key-value cache is for generation only
+        names = [name for name, _ in model.named_parameters()]
+        missing = missing_weights(folder, names)
+        if 2 * len(missing) > len(names):
+            # The library would fill them with random numbers and not say so.
+            raise ModelError(
+                f"{model_id} lacks {len(missing)} of its {len(names)} weights,"
+                f" such as {missing[0]}",
+                remedy="get its files again, or correct the model's name",
+            )
+        if files.adapter is not None:
+            add_adapter(model, files.adapter)
+    return whole.eval()
 
 
 def stated_pooling(folder: Path) -> str | None:
@@ -246,7 +228,6 @@ def stated_pooling(folder: Path) -> str | None:
 
 
 def _refuse_parts(model_id: str, folder: Path) -> None:
-    """Raise a ModelError where the authors' modules include one that no recipe describes."""
     try:
         parts = json.loads((folder / "modules.json").read_bytes())
         kinds = [str(part["type"]).rpartition(".")[2] for part in parts]
@@ -260,58 +241,20 @@ def _refuse_parts(model_id: str, folder: Path) -> None:
         )
 
 
-def _ready(model_id: str, modules: Any, folder: Path) -> Any:
-    """The modules, ready for use. Raises ModelError where the files lack most weights."""
-    model = modules[0].model
-    if getattr(model.config, "use_cache", False):
-        model.config.use_cache = False  # the key-value cache is for generation only
-    names = [name for name, _ in model.named_parameters()]
-    missing = missing_weights(folder, names)
-    if 2 * len(missing) > len(names):
-        # The library would fill them with random numbers and not say so.
-        raise ModelError(
-            f"{model_id} lacks {len(missing)} of its {len(names)} weights, such as {missing[0]}",
-            remedy="get its files again, or correct the model's name",
-        )
-    return modules.eval()
-
-
-def end_token(model_id: str, tokenizer: Any, recipe: Encoding) -> int | None:
-    """The id that `recipe` appends to every input, or None.
-
-    Raises:
-        ModelError: it asks for an end token and the tokenizer has none.
-    """
-    if recipe.append is None:
-        return None
-    if tokenizer.eos_token_id is None:
-        raise ModelError(
-            f"{model_id}: its recipe appends an end token, and its tokenizer has none",
-            remedy="correct `append` in the model's encoding, or get its tokenizer files again",
-        )
-    return int(tokenizer.eos_token_id)
-
-
 def shape_of(model_id: str, modules: Any, recipe: Encoding) -> Shape:
-    """The dimension, input lengths and separator that `modules` and `recipe` give together.
-
-    Raises:
-        ModelError: the recipe asks for more tokens than the model takes, or neither says how many.
-    """
+    """The dimension, input lengths and separator that `modules` and `recipe` give together. Raises
+    as `checked_length`."""
+    sides = (side_recipe(recipe, "query"), side_recipe(recipe, "document"))
     query, document = (
-        checked_length(model_id, side_recipe(recipe, side), modules[0].model, modules.tokenizer)
-        for side in _SIDES
+        checked_length(model_id, side, modules[0].model, modules.tokenizer) for side in sides
     )
     separator = str(modules.tokenizer.sep_token or "")
     return Shape(int(modules.get_embedding_dimension()), query, document, separator)
 
 
 def checked_length(model_id: str, side: SideRecipe, model: Any, tokenizer: Any) -> int:
-    """Tokens of one input, special tokens included: the recipe's number, else the model's.
-
-    Raises:
-        ModelError: the recipe asks for more tokens than the model takes, or neither says how many.
-    """
+    """Tokens of one input, special tokens included: the recipe's number, else the model's. Raises
+    ModelError where the recipe asks for more than the model takes, or neither says how many."""
     positions = getattr(model.config, "max_position_embeddings", None)
     # RoBERTa and its kin count positions from padding_idx + 1, so two of them are never used.
     if positions and model.config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):

@@ -13,15 +13,14 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.services import SERVICES, OnlineError, unexpected
-from bioretrieval_tui.paths import save_file
+from bioretrieval_tui.paths import file_errors, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ _BENCHMARK_BYTES = 32 * 2**30
 _NEEDED = ("corpus.jsonl", "queries.jsonl", "qrels")
 _ATTEMPTS = 5
 """Connections in a row without a byte, after which a download fails."""
-_RANGE_NOT_SATISFIABLE = 416
 MOST_FILES = 5_000
 """Files of a zip file at most."""
 MOST_BYTES = 64 * 2**30
@@ -75,30 +73,24 @@ def download(
 ) -> None:
     """Download `url` into `target`, resuming from `target`.part.
 
-    md5: of the whole file in hexadecimal, or None if not known.
-
-    Raises:
-        OnlineError: the service fails, or the MD5 differs (then the file is deleted).
-        BioRetrievalError: it cannot be written.
+    md5: of the whole file in hexadecimal, or None if not known. Raises OnlineError if the service
+    fails or the MD5 differs (then the file is deleted), BioRetrievalError if it cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
-    name = client.service(service).name
-    try:
+    remedy = "free space or name another folder; what had arrived is kept"
+    with file_errors(f"{target} cannot be written", remedy=remedy):
         target.parent.mkdir(parents=True, exist_ok=True)
         _receive(client, service, url, part, most_bytes, tell)
-        found = _md5_of(part) if md5 is not None else None
-        if found != md5:
+        with part.open("rb") as stream:
+            found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+        if md5 is not None and found.hexdigest() != md5:
             part.unlink()
             raise OnlineError(
-                f"{url.rpartition('/')[2]} from {name} has the wrong MD5 ({found}, not {md5})",
+                f"{url.rpartition('/')[2]} from {client.service(service).name} has the wrong MD5"
+                f" ({found.hexdigest()}, not {md5})",
                 remedy="fetch it again; if it persists, the file was changed at its source",
             )
         part.replace(target)
-    except OSError as error:
-        raise BioRetrievalError(
-            f"{error.filename or target} cannot be written: {error.strerror or error}",
-            remedy="free space or name another folder; what had arrived is kept",
-        ) from error
 
 
 def _receive(
@@ -107,11 +99,10 @@ def _receive(
     """Append to `part` until the file is complete."""
     barren = 0
     while True:
-        start = part.stat().st_size if part.exists() else 0
-        arrived = start
+        start = arrived = part.stat().st_size if part.exists() else 0
         try:
-            stream = client.stream(service, url, start=start, most_bytes=most_bytes - start)
-            with stream as (total, parts), part.open("ab") as out:
+            stream = client.stream(service, url, start=start, most_bytes=most_bytes)
+            with stream as (arrived, total, parts), part.open("ab" if arrived else "wb") as out:
                 for data in parts:
                     out.write(data)
                     arrived += len(data)
@@ -124,49 +115,34 @@ def _receive(
                 broken=True,
             )
         except OnlineError as error:
-            if error.status == _RANGE_NOT_SATISFIABLE and start:
+            if error.status == 416 and start:  # no such range
                 return  # complete already; if it is too long, its MD5 differs
-            if not error.broken:
+            barren = 0 if arrived > start else barren + 1
+            if not error.broken or barren >= _ATTEMPTS:
                 raise
-            barren = barren + 1 if arrived == start else 0
-            if barren >= _ATTEMPTS:
-                raise
-
-
-def _md5_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 # The PubMed archive -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFile:
-    """A file of the archive. path: below its base; bytes: about, by the listing, None if not
-    stated."""
+class ArchiveFile(NamedTuple):
+    """A file of the archive. path: below its base; name: unique within a year; bytes: about, by the
+    listing, None if not stated."""
 
     path: str
+    name: str
     bytes: int | None
-
-    @property
-    def name(self) -> str:
-        """The name of the file, unique within a year."""
-        return self.path.rpartition("/")[2]
 
 
 def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[ArchiveFile]:
-    """List the files of these folders of the archive, oldest first.
-
-    Raises:
-        OnlineError: the archive cannot be reached, or its listing is not understood.
-    """
+    """List the files of these folders of the archive, oldest first. Raises OnlineError if it cannot
+    be reached, or its listing is not understood."""
     found: dict[str, ArchiveFile] = {}
     for folder in folders:
-        page = client.text(BASELINE, f"{folder}/", most_bytes=_LISTING_BYTES)
+        page = client.get(BASELINE, f"{folder}/", most_bytes=_LISTING_BYTES).text
         sizes = {name: int(float(size) * _UNITS[unit]) for name, size, unit in _ROW.findall(page)}
         for name in sorted(set(_LINK.findall(page))):
-            found[name] = ArchiveFile(f"{folder}/{name}", sizes.get(name))
+            found[name] = ArchiveFile(f"{folder}/{name}", name, sizes.get(name))
     if not found:
         raise unexpected(_BASELINE_NAME, "a listing without files")
     if len(found) > _MOST_LISTED:
@@ -176,11 +152,8 @@ def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[Archive
 
 def missing(files: Sequence[ArchiveFile], folder: Path) -> list[ArchiveFile]:
     """Those that are not complete and verified in `folder`."""
-    return [
-        one
-        for one in files
-        if not ((folder / one.name).is_file() and _proof(folder / one.name).is_file())
-    ]
+    paths = {one: folder / one.name for one in files}
+    return [one for one, path in paths.items() if not (path.is_file() and _proof(path).is_file())]
 
 
 def fetch_files(
@@ -190,33 +163,20 @@ def fetch_files(
     *,
     reporter: Reporter = silent,
 ) -> None:
-    """Fetch files into `folder`, one after the other. A file beside each holds its verified MD5.
-
-    Raises:
-        OnlineError: the archive fails, or an MD5 differs; complete files stay, and the next call
-            resumes. BioRetrievalError: the folder cannot be written.
-    """
-    total = sum(one.bytes or 0 for one in files) or None
-    before = 0
+    """Fetch files into `folder`, one after the other; a file beside each holds its verified MD5.
+    Raises as `download`; complete files stay, and the next call resumes."""
+    total, before = sum(one.bytes or 0 for one in files) or None, 0
     for number, one in enumerate(files, start=1):
         note = f"{one.name}, {number:,} of {len(files):,}"
 
-        def arrived(done: int, _: int | None, note: str = note, before: int = before) -> None:
+        def tell(done: int, _: int | None, note: str = note, before: int = before) -> None:
             reporter(Progress("fetching", before + done, total, unit="bytes", note=note))
 
-        digest = _MD5.search(client.text(BASELINE, f"{one.path}.md5", most_bytes=4096))
+        digest = _MD5.search(client.get(BASELINE, f"{one.path}.md5", most_bytes=4096).text)
         if digest is None:
             raise unexpected(_BASELINE_NAME, f"no MD5 of {one.name}")
         target, md5 = folder / one.name, digest[1].lower()
-        download(
-            client,
-            BASELINE,
-            one.path,
-            target,
-            md5=md5,
-            most_bytes=_BASELINE_BYTES,
-            tell=arrived,
-        )
+        download(client, BASELINE, one.path, target, md5=md5, most_bytes=_BASELINE_BYTES, tell=tell)
         save_file(_proof(target), f"MD5({one.name})= {md5}\n".encode("ascii"), "the checksum")
         before += target.stat().st_size
 
@@ -230,22 +190,15 @@ def _proof(path: Path) -> Path:
 
 def fetchable(catalogue: Catalogue) -> list[str]:
     """The ids of benchmarks whose entries name an archive."""
-    return [
-        one.id
-        for one in catalogue.entries
-        if isinstance(one, Benchmark) and one.loaders is not None and one.loaders.zip
-    ]
+    return [one.id for one in catalogue.of_type(Benchmark) if one.loaders and one.loaders.zip]
 
 
 def fetch_benchmark(
     client: HttpClient, entry: Benchmark, folder: Path, *, reporter: Reporter = silent
 ) -> None:
-    """Fetch the archive of `entry` and unpack it into `folder`.
-
-    Raises:
-        NotFoundError: the entry names no archive. UsageError: `folder` exists.
-        OnlineError, BioRetrievalError: as `download` and `unpack`; or it is not a BEIR folder.
-    """
+    """Fetch the archive of `entry` and unpack it into `folder`. Raises NotFoundError if the entry
+    names none, UsageError if `folder` exists, BioRetrievalError if it is not a BEIR folder, and as
+    `download` and `unpack`."""
     loaders = entry.loaders
     if loaders is None or not loaders.zip:
         raise NotFoundError(
@@ -255,9 +208,8 @@ def fetch_benchmark(
     if folder.exists():
         raise UsageError(f"{folder} exists", remedy="name another folder, or delete it")
     # A mirror may serve the URLs of the BEIR archive.
-    service, url, beir = "web", loaders.zip, f"{SERVICES['beir'].base}/"
-    if url.startswith(beir):
-        service, url = "beir", f"{client.service('beir').base}/{url.removeprefix(beir)}"
+    below = loaders.zip.removeprefix(f"{SERVICES['beir'].base}/")
+    service = "web" if below == loaders.zip else "beir"
     # Hidden, and deleted at the end.
     archive = folder.with_name(f".{folder.name}.fetched.zip")
 
@@ -265,14 +217,9 @@ def fetch_benchmark(
         return lambda done, total: reporter(Progress(stage, done, total, unit="bytes"))
 
     if not archive.exists():
+        tell = telling(f"fetching {entry.id}")
         download(
-            client,
-            service,
-            url,
-            archive,
-            md5=loaders.md5,
-            most_bytes=_BENCHMARK_BYTES,
-            tell=telling(f"fetching {entry.id}"),
+            client, service, below, archive, md5=loaders.md5, most_bytes=_BENCHMARK_BYTES, tell=tell
         )
     try:
         unpack(archive, folder, tell=telling("unpacking"))
@@ -281,12 +228,12 @@ def fetch_benchmark(
             # A damaged archive stays damaged.
             archive.unlink(missing_ok=True)
         raise
-    missing = [name for name in _NEEDED if not (folder / name).exists()]
-    if missing:
-        raise BioRetrievalError(
-            f"the archive of {entry.id} holds no {missing[0]}",
-            remedy=f"look into {folder}; `eval` cannot use it",
-        )
+    for name in _NEEDED:
+        if not (folder / name).exists():
+            raise BioRetrievalError(
+                f"the archive of {entry.id} holds no {name}",
+                remedy=f"look into {folder}; `eval` cannot use it",
+            )
     archive.unlink(missing_ok=True)
 
 
@@ -302,30 +249,26 @@ def unpack(
     most_files: int = MOST_FILES,
 ) -> None:
     """Unpack a zip file into the new folder `target`, without a single folder at its top; a failure
-    leaves nothing.
-
-    Raises:
-        BioRetrievalError: it is not a zip file, is damaged, holds a link or a path that leads
-            outside, is encrypted, or exceeds a bound; or the disk is full.
-    """
+    leaves nothing. Raises BioRetrievalError if it is not a zip file, is damaged, holds a link or a
+    path that leads outside, is encrypted, or exceeds a bound; or the disk is full."""
     beside = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as packed:
-            members = _checked(archive.name, packed, most_bytes, most_files)
-            total = sum(member.file_size for member, _ in members)
-            done = 0
-            for member, place in members:
-                path = beside / place
+            entries = _checked(archive.name, packed, most_bytes, most_files)
+            done, total = 0, sum(one.file_size for one in entries)
+            beside.mkdir(parents=True)
+            for one in entries:
+                path = beside / one.filename
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # zipfile reads at most the declared size, and compares the checksum.
-                with packed.open(member) as source, path.open("xb") as out:
+                with packed.open(one) as source, path.open("xb") as out:
                     while data := source.read(_STEP):
                         out.write(data)
                         done += len(data)
                         tell(done, total)
-        beside.mkdir(exist_ok=True)
-        beside.replace(target)
+        top = list(beside.iterdir())
+        (top[0] if len(top) == 1 and top[0].is_dir() else beside).replace(target)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BioRetrievalError(
             f"{archive.name} cannot be unpacked: it is damaged, or not a zip file",
@@ -342,8 +285,8 @@ def unpack(
 
 def _checked(
     name: str, packed: zipfile.ZipFile, most_bytes: int, most_files: int
-) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
-    """The files of an archive with their paths; all are checked before the first is written."""
+) -> list[zipfile.ZipInfo]:
+    """The files of an archive; all are checked before the first is written."""
 
     def refused(why: str) -> BioRetrievalError:
         return BioRetrievalError(f"{name} is not unpacked: {why}", remedy="do not trust its source")
@@ -357,21 +300,15 @@ def _checked(
         raise refused(f"it unpacks to {size:,} bytes")
     if size > _RATIO_FROM and size > _MOST_RATIO * max(1, stored):
         raise refused(f"it unpacks to more than {_MOST_RATIO} times its size")
-    places: list[PurePosixPath] = []
-    for one in entries:
-        kind = stat.S_IFMT(one.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG):
+    places = [PurePosixPath(one.filename) for one in entries]
+    for one, place in zip(entries, places, strict=True):
+        if stat.S_IFMT(one.external_attr >> 16) not in (0, stat.S_IFREG):
             raise refused("it holds a link or a device")
         if one.flag_bits & 1:
             raise refused("it is encrypted")
-        place = PurePosixPath(one.filename)
-        odd = "\\" in one.filename or ":" in one.filename or "\0" in one.orig_filename
+        odd = re.search(r"[\\:\0]", one.orig_filename)
         if place.is_absolute() or ".." in place.parts or odd or not place.parts:
             raise refused("it holds a path that leads outside")
-        places.append(place)
-    tops = {place.parts[0] for place in places}
-    if len(tops) == 1 and all(len(place.parts) > 1 for place in places):
-        places = [PurePosixPath(*place.parts[1:]) for place in places]
     if len({str(place).casefold() for place in places}) != len(places):
         raise refused("it holds a path twice")
-    return list(zip(entries, places, strict=True))
+    return entries

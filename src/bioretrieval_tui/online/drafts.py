@@ -11,29 +11,27 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Paper
 from bioretrieval_tui.documents.bibliography import document_year
-from bioretrieval_tui.documents.document import Document, Record
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.errors import NotFoundError, Problem, UsageError
-from bioretrieval_tui.online import hub
-from bioretrieval_tui.online.freshness import subjects_of
+from bioretrieval_tui.online.freshness import hub_licence, hub_name, repository, subjects_of
+from bioretrieval_tui.online.spool import Mark, WorkId
 from bioretrieval_tui.terminal.clean import clean
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.http import HttpClient
 
-Scheme = Literal["arxiv", "hub", "pmid"]
-
 _FORMS = "arxiv:2101.00001, hub:ORG/NAME, hub:datasets/ORG/NAME or pmid:12345678"
-_ARXIV_ID = re.compile(r"\d{4}\.\d{4,5}")
 _DOI = re.compile(r"10\.\d{4,9}/[^\s\x00-\x20]{1,200}")
-_PMID = re.compile(r"[1-9]\d{0,8}")
 _LONGEST_NAME = 60
 _LONGEST_SUMMARY = 600
+_NO_ABSTRACT = "Describe in your own words what it found."
 _ROLES = {
     "text-ranking": "reranker",
     "text-classification": "reranker",
@@ -41,45 +39,39 @@ _ROLES = {
     "sentence-similarity": "retriever",
 }
 """The hub's task -> the role of an entry; other tasks: encoder."""
+_KINDS = {"model": "model", "dataset": "data set"}
+_PREFIXES = {"arxiv": "arxiv:", "pmid": "pmid:", "model": "hub:", "dataset": "hub:datasets/"}
 
 
 @dataclass(frozen=True, slots=True)
 class WorkReference:
-    """The work of a draft. name: arXiv id without version, PMID, or ORG/NAME; dataset: a data set
-    of the hub, not a model."""
+    """The work of a draft. name: arXiv id without version, PMID, or ORG/NAME on the hub."""
 
-    scheme: Scheme
+    kind: Literal["arxiv", "pmid", "model", "dataset"]
     name: str
-    dataset: bool = False
 
     def __str__(self) -> str:
-        return f"{self.scheme}:{'datasets/' if self.dataset else ''}{self.name}"
+        return _PREFIXES[self.kind] + self.name
 
 
 @dataclass(frozen=True, slots=True)
 class EntryDraft:
-    """The id of an entry, its section of the overlay, and the text of the overlay."""
+    """The id of an entry, and the text of its overlay."""
 
     id: str
-    section: str
     text: str
 
 
 def reference(text: str) -> WorkReference:
     """Parse the reference to a work. Raises UsageError if its form is not known."""
     scheme, _, name = text.strip().partition(":")
-    scheme = scheme.casefold()
-    if scheme == "arxiv":
-        bare = re.sub(r"v\d+$", "", name)
-        if _ARXIV_ID.fullmatch(bare):
-            return WorkReference("arxiv", bare)
-    elif scheme == "pmid" and _PMID.fullmatch(name):
-        return WorkReference("pmid", name)
-    elif scheme == "hub":
-        dataset = name.startswith("datasets/")
-        found = hub.hub_name(name.removeprefix("datasets/"))
-        if found is not None:
-            return WorkReference("hub", found, dataset)
+    match scheme.casefold():
+        case "arxiv" if found := re.fullmatch(r"(\d{4}\.\d{4,5})(?:v\d+)?", name):
+            return WorkReference("arxiv", found[1])
+        case "pmid" if re.fullmatch(r"[1-9]\d{0,8}", name):
+            return WorkReference("pmid", name)
+        case "hub" if hub_name(bare := name.removeprefix("datasets/")):
+            return WorkReference("model" if bare == name else "dataset", bare)
     raise UsageError(
         f"'{clean(text)[:80]}' is not a reference to a work", remedy=f"write it as {_FORMS}"
     )
@@ -87,68 +79,67 @@ def reference(text: str) -> WorkReference:
 
 def held(catalogue: Catalogue, what: WorkReference) -> AnyEntry | None:
     """The entry of this work in the catalogue, or None."""
-    if what.scheme == "pmid":
+    if what.kind == "pmid":
         papers = catalogue.of_type(Paper)
         return next((one for one in papers if str(one.pmid) == what.name), None)
-    kind = "arxiv" if what.scheme == "arxiv" else "dataset" if what.dataset else "model"
-    wanted = (kind, what.name.casefold())
-    for (where, name), entries in subjects_of(catalogue).items():
-        if (where, name.casefold()) == wanted:
-            return entries[0]
-    return None
+    wanted = (what.kind, what.name.casefold())
+    subjects = subjects_of(catalogue).items()
+    return next(
+        (one[0] for (where, name), one in subjects if (where, name.casefold()) == wanted), None
+    )
 
 
 def draft_of(
     client: HttpClient, what: WorkReference, catalogue: Catalogue, *, day: str
 ) -> EntryDraft:
-    """Fetch a work's description and draft its entry; day: today, ISO 8601.
+    """Fetch a work's description and draft its entry; day: today, ISO 8601. Raises NotFoundError if
+    there is no such work, OnlineError if the service fails."""
+    if what.kind == "arxiv" or what.kind == "pmid":
+        from bioretrieval_tui.online.searches import batches_of_ids, documents_of, names_of
 
-    Raises:
-        NotFoundError: there is no such work. OnlineError: the service fails.
-    """
-    from bioretrieval_tui.online import arxiv, pubmed
-
-    if what.scheme == "arxiv":
-        record = arxiv.by_ids(client, [what.name]).get(what.name)
-        if record is None:
-            raise NotFoundError(f"arXiv has no paper {what.name}", remedy="correct the id")
-        return from_paper(record.document(), catalogue, day=day)
-    if what.scheme == "pmid":
-        for item in pubmed.by_ids(client, [what.name]):
-            if isinstance(item, Record) and item.document.id == what.name:
-                return from_paper(item.document, catalogue, day=day)
-        raise NotFoundError(f"PubMed has no record {what.name}", remedy="correct the PMID")
-    found = hub.repository(client, "dataset" if what.dataset else "model", what.name)
-    if found.state == "gone":
-        kind = "data set" if what.dataset else "model"
+        one = WorkId(what.kind, what.name)
+        for document in documents_of(batches_of_ids(client, [one], Mark())):
+            if one.key in names_of(document):
+                return from_paper(document, catalogue, day=day)
+        has_no = "arXiv has no paper" if what.kind == "arxiv" else "PubMed has no record"
+        raise NotFoundError(f"{has_no} {what.name}", remedy="correct the id")
+    card, _ = repository(client, what.kind, what.name)
+    if card is None:
         raise NotFoundError(
-            f"the model hub has no public {kind} {what.name}", remedy="correct its name"
+            f"the model hub has no public {_KINDS[what.kind]} {what.name}",
+            remedy="correct its name",
         )
-    return from_hub(what, found.card, catalogue, day=day)
+    return from_hub(what, card, catalogue, day=day)
 
 
 def from_paper(document: Document, catalogue: Catalogue, *, day: str) -> EntryDraft:
     """Draft a paper from the record of arXiv or PubMed; day: of reading, ISO 8601."""
     metadata = document.metadata
-    arxiv = metadata.get("arxiv")
-    title, year = _line(document.title), document_year(metadata)
-    names, journal = metadata.get("authors"), metadata.get("journal")
+    title, year, doi = _line(document.title), document_year(metadata), metadata.get("doi")
+    names, journal, arxiv = (metadata.get(name) for name in ("authors", "journal", "arxiv"))
     if arxiv:
         service, page = "arXiv", f"https://arxiv.org/abs/{arxiv}"
     else:
         pmid = str(metadata.get("pmid") or document.id)
         service, page = "PubMed", f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
+    # A name: the title up to a colon, or its beginning.
+    name, colon, _ = title.partition(":")
+    if not colon or not 0 < len(name) <= _LONGEST_NAME:
+        name = shorten(title, _LONGEST_NAME, placeholder="") or title[:_LONGEST_NAME]
+    # A summary: as many sentences of the abstract as fit.
+    abstract = _line(document.text)
+    ends = [end for _, end in sentence_spans(abstract)]
+    fitting = [end for end in ends if end <= _LONGEST_SUMMARY] or ends[:1]
     entry = {
-        "name": _short(title),
+        "name": name.strip(),
         "title": title,
-        "summary": _sentences(document.text) or "Describe in your own words what it found.",
+        "summary": abstract[: max(fitting, default=0)] or _NO_ABSTRACT,
         "year": year if year and 1990 <= year <= 2100 else None,
-        "authors": [_line(str(name)) for name in names[:100]] if isinstance(names, list) else [],
+        "authors": list(map(str, names[:100])) if isinstance(names, list) else [],
         "venue": journal if isinstance(journal, str) else None,
         **({"arxiv": arxiv} if arxiv else {"pmid": int(pmid)}),
-        "doi": _doi(metadata.get("doi")),
+        "doi": doi if isinstance(doi, str) and _DOI.fullmatch(doi) else None,
         "links": [{"label": service, "url": page, "type": service.casefold()}],
-        "tags": [],
     }
     return _draft("papers", entry, catalogue, page=page, of=service, day=day)
 
@@ -157,46 +148,47 @@ def from_hub(
     what: WorkReference, card: Mapping[str, Any], catalogue: Catalogue, *, day: str
 ) -> EntryDraft:
     """Draft a model or data set from the decoded JSON of the hub's API."""
-    place = "datasets/" if what.dataset else ""
-    address = f"https://huggingface.co/{place}{what.name}"
+    kind = what.kind
+    address = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{what.name}"
     organisation, _, name = what.name.partition("/")
-    task = _text(card.get("pipeline_tag"))
-    created = _text(card.get("createdAt"))[:4]
-    gated = card.get("gated")
-    described = "data set" if what.dataset else "model"
+    task, created = (
+        _line(text)[:80] if isinstance(text := card.get(field), str) else ""
+        for field in ("pipeline_tag", "createdAt")
+    )
     purpose = f", published for {task}" if task else ""
+    gated = card.get("gated")
     entry: dict[str, Any] = {
         "name": name,
-        "summary": f"A {described} by {organisation} on the model hub{purpose}. Describe in your"
+        "summary": f"A {_KINDS[kind]} by {organisation} on the model hub{purpose}. Describe in your"
         " own words what it is good for, and what it is not.",
-        "year": int(created) if created.isdigit() and int(created) >= 1990 else None,
+        "year": int(created[:4]) if created[:4].isdigit() and int(created[:4]) >= 1990 else None,
         "hub": [what.name],
-        "licence": hub.hub_licence(card),
+        "licence": hub_licence(card),
         "gated": None if gated is None else bool(gated),
-        "links": [
-            {"label": described, "url": address, "type": "dataset" if what.dataset else "model"}
-        ],
-        "tags": [],
+        "links": [{"label": _KINDS[kind], "url": address, "type": kind}],
     }
-    if what.dataset:
-        entry = {**entry, "use": "describe what it is used for", "statuses": {"use": "unverified"}}
-        return _draft("datasets", entry, catalogue, page=address, of="the model hub", day=day)
-    entry["role"] = _ROLES.get(task, "encoder")
-    entry["params"] = _parameters(card)
-    entry["base"] = _base(card)
-    entry["statuses"] = {"role": "unverified"}
-    return _draft("models", entry, catalogue, page=address, of="the model hub", day=day)
+    if kind == "dataset":
+        entry |= {"use": "describe what it is used for", "statuses": {"use": "unverified"}}
+    else:
+        data, tensors = card.get("cardData"), card.get("safetensors")
+        base = data.get("base_model") if isinstance(data, Mapping) else None
+        base = base[0] if isinstance(base, list) and base else base
+        params = tensors.get("total") if isinstance(tensors, Mapping) else None
+        entry |= {
+            "role": _ROLES.get(task, "encoder"),
+            "params": params if type(params) is int and 0 < params < 2**50 else None,
+            "base": _line(base)[:200] if isinstance(base, str) and base else None,
+            "statuses": {"role": "unverified"},
+        }
+    return _draft(f"{kind}s", entry, catalogue, page=address, of="the model hub", day=day)
 
 
 def checked(
     text: bytes, path: Path, shipped: Path, overlays: Mapping[Path, bytes]
 ) -> list[Problem]:
     """The problems of an overlay `text` at `path`, over the catalogue in the folder `shipped` and
-    the other overlays, by the catalogue's own validation.
-
-    Raises:
-        CatalogueError, NotFoundError: the shipped catalogue itself is invalid.
-    """
+    the other overlays, by the catalogue's own validation. Raises CatalogueError or NotFoundError if
+    the shipped catalogue itself is invalid."""
     from bioretrieval_tui.catalog.loader import apply_overlays, parse, read_folder
 
     draft, content = parse(read_folder(shipped))
@@ -207,85 +199,28 @@ def checked(
     return [one for one in problems if Path(one.file) == path]
 
 
-# Parts of a draft ---------------------------------------------------------------------------------
-
-
 def _draft(
     section: str, entry: dict[str, Any], catalogue: Catalogue, *, page: str, of: str, day: str
 ) -> EntryDraft:
     import yaml
 
-    identifier = _free_id(entry["name"], section, catalogue)
+    kind = section.removesuffix("s")
+    base = "-".join(re.findall(r"[a-z0-9]+", entry["name"].casefold()))[:50].strip("-") or kind
+    tried = (base, f"{base}-{kind}", *(f"{base}-{number}" for number in range(2, 1_000)))
+    identifier = next(one for one in tried if one not in catalogue.by_id)
     source = f"{identifier}-page"
-    given = {name: value for name, value in entry.items() if value not in (None, [], ())}
-    ordered = {
-        "id": identifier,
-        **_printable(given),
-        "sources": [source],
-        "status": "unverified",
-        "added": day,
-    }
-    document = {
-        section: [ordered],
-        "sources": [{"id": source, "text": f"its page on {of}, read {day}", "url": page}],
-    }
-    body = yaml.safe_dump(
-        document, allow_unicode=True, sort_keys=False, width=96, default_flow_style=False
-    )
+    given = {name: value for name, value in entry.items() if value not in (None, [])}
+    ordered = {"id": identifier} | _printable(given)
+    ordered |= {"sources": [source], "status": "unverified", "added": day}
+    cited = {"id": source, "text": f"its page on {of}, read {day}", "url": page}
+    document = {section: [ordered], "sources": [cited]}
+    body = yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=96)
     head = (
         f"# Made from {page} on {day}.\n"
         "# Correct what is wrong, and write the summary in your own words. The saved text becomes\n"
         "# part of your catalogue; an empty file adds nothing.\n"
     )
-    return EntryDraft(identifier, section, head + body)
-
-
-def _free_id(name: str, section: str, catalogue: Catalogue) -> str:
-    words = re.findall(r"[a-z0-9]+", name.casefold())
-    base = "-".join(words)[:50].strip("-") or section.removesuffix("s")
-    tried = [base, f"{base}-{section.removesuffix('s')}"]
-    tried += [f"{base}-{number}" for number in range(2, 1_000)]
-    return next(one for one in tried if one not in catalogue.by_id)
-
-
-def _short(title: str) -> str:
-    """A name for a paper: its title up to a colon, or the beginning of the title."""
-    head, colon, _ = title.partition(":")
-    if colon and 0 < len(head) <= _LONGEST_NAME:
-        return head.strip()
-    if len(title) <= _LONGEST_NAME:
-        return title
-    return title[:_LONGEST_NAME].rpartition(" ")[0] or title[:_LONGEST_NAME]
-
-
-def _sentences(text: str) -> str:
-    """The first sentences of an abstract, as many as fit into a summary."""
-    text = _line(text)
-    ends = [end for _, end in sentence_spans(text)]
-    fitting = [end for end in ends if end <= _LONGEST_SUMMARY] or ends[:1]
-    return text[: fitting[-1]] if fitting else ""
-
-
-def _parameters(card: Mapping[str, Any]) -> int | None:
-    tensors = card.get("safetensors")
-    total = tensors.get("total") if isinstance(tensors, Mapping) else None
-    return total if type(total) is int and 0 < total < 2**50 else None
-
-
-def _base(card: Mapping[str, Any]) -> str | None:
-    data = card.get("cardData")
-    base = data.get("base_model") if isinstance(data, Mapping) else None
-    if isinstance(base, list) and base:
-        base = base[0]
-    return _line(base)[:200] if isinstance(base, str) and base else None
-
-
-def _doi(value: object) -> str | None:
-    return value if isinstance(value, str) and _DOI.fullmatch(value) else None
-
-
-def _text(value: object) -> str:
-    return _line(value)[:80] if isinstance(value, str) else ""
+    return EntryDraft(identifier, head + body)
 
 
 def _line(text: str) -> str:

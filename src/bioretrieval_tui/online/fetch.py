@@ -8,30 +8,38 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
 
-from bioretrieval_tui.documents.document import Document, Item, Place, Record
+from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.online import arxiv, europepmc, pubmed
+from bioretrieval_tui.online.searches import (
+    SERVICE_OF,
+    batches_of,
+    batches_of_ids,
+    documents_of,
+    names_of,
+    services_of,
+)
 from bioretrieval_tui.online.spool import (
+    FORMAT,
     SERVICE_NAMES,
     FetchBatch,
     FetchRequest,
     IdKind,
     Mark,
     Spool,
+    SpoolState,
     WorkId,
-    batch_of,
 )
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -39,59 +47,43 @@ from bioretrieval_tui.progress import Progress, Reporter, silent
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.build import BuildOutcome
-    from bioretrieval_tui.index.intake import Feed
+    from bioretrieval_tui.index.intake import Intake
     from bioretrieval_tui.online.http import HttpClient
 
 MOST_IDS = 100_000
 """Ids of a file, at most."""
-CHUNK = 200
-"""Ids between two marks."""
 _SEPARATORS = re.compile(r"[\s,;]+")
-_PMID = re.compile(r"[1-9]\d{0,8}", re.ASCII)
-_PMC = re.compile(r"PMC[1-9]\d{0,8}", re.ASCII | re.IGNORECASE)
-_DOI = re.compile(r"10\.\d{4,9}/[!-~]{1,200}", re.ASCII)
-_ARXIV = re.compile(
-    r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d{1,3})?(?:\.pdf)?", re.ASCII
-)
-_ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
-_PLACES: Mapping[IdKind, re.Pattern[str]] = {
-    "pmid": re.compile(
-        r"(?:pmid:|(?:https?://)?(?:www\.)?pubmed\.ncbi\.nlm\.nih\.gov/"
-        r"|(?:https?://)?(?:www\.)?ncbi\.nlm\.nih\.gov/pubmed/)",
-        re.IGNORECASE,
+_SITE = r"(?:https?://)?(?:www\.|export\.|dx\.)?"
+_URL = re.compile(rf"{_SITE}[a-z.]+\.(?:gov|org)/", re.IGNORECASE)
+_NLM = rf"{_SITE}(?:[a-z]+\.)?ncbi\.nlm\.nih\.gov/"
+
+
+def _form(prefix: str, name: str) -> re.Pattern[str]:
+    return re.compile(f"(?:{prefix})?{name}", re.ASCII | re.IGNORECASE)
+
+
+_FORMS: Mapping[IdKind, re.Pattern[str]] = {
+    "pmid": _form(rf"pmid:|{_NLM}(?:pubmed/)?", r"([1-9]\d{0,8})"),
+    "pmcid": _form(rf"pmcid:|{_NLM}(?:pmc/)?articles/", r"(?:PMC)?([1-9]\d{0,8})"),
+    # Only arXiv knows its own DOIs.
+    "arxiv": _form(
+        rf"arxiv:|{_SITE}arxiv\.org/(?:abs|pdf|html)/|(?:doi:|{_SITE}doi\.org/)?10\.48550/arxiv\.",
+        r"(\d{4}\.\d{4,5}|(?-i:[a-z-]+(?:\.[A-Z]{2})?)/\d{7})(?:v\d{1,3})?(?:\.pdf)?",
     ),
-    "pmcid": re.compile(
-        r"(?:pmcid:|(?:https?://)?pmc\.ncbi\.nlm\.nih\.gov/articles/"
-        r"|(?:https?://)?(?:www\.)?ncbi\.nlm\.nih\.gov/pmc/articles/)",
-        re.IGNORECASE,
-    ),
-    "doi": re.compile(r"(?:doi:|(?:https?://)?(?:dx\.)?doi\.org/)", re.IGNORECASE),
-    "arxiv": re.compile(
-        r"(?:arxiv:|(?:https?://)?(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/)", re.IGNORECASE
-    ),
+    "doi": _form(rf"doi:|{_SITE}doi\.org/", r"(10\.\d{4,9}/[!-~]{1,200})"),
 }
-SERVICE_OF: Mapping[IdKind, str] = {
-    "pmid": "PubMed",
-    "pmcid": "Europe PMC",
-    "doi": "Europe PMC",
-    "arxiv": "arXiv",
-}
-"""Kind of id -> the service that is asked for it, in this order."""
+"""Kind of id -> its forms (bare, after its kind, as a URL), tried in this order."""
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a fetch.
-
-    service: names of the services; records: distinct records, those of earlier runs included;
-    resumed: how many of them an earlier run had kept; total: how many the services have, None if
-    not known; seconds: of this run; absent: ids without a record; output: the file; index: name
-    of the index, with its number of documents afterwards and whether it changed.
-    """
+    """The result of a fetch. service: names of the services; records: distinct records, those of
+    earlier runs included; resumed: how many of them an earlier run had kept; seconds: of this run;
+    absent: ids without a record; output: the file; index: name of the index, with its number of
+    documents afterwards and whether it changed."""
 
     service: str
     records: int
     resumed: int = 0
-    total: int | None = None
     seconds: float = 0.0
     absent: tuple[WorkId, ...] = ()
     output: str | None = None
@@ -133,15 +125,14 @@ def fetch(
             from bioretrieval_tui.online.http import HttpClient
 
             client = closing.enter_context(HttpClient())
-        return _Fetch(request, client, reporter, remark, each).run()
+        source, resumed = request.source, SpoolState(FORMAT, request.key)
+        service = services_of(request.ids) if source == "ids" else SERVICE_NAMES[source]
+        return _Fetch(request, client, reporter, remark, each, service, resumed).run()
 
 
 def check_destination(request: FetchRequest) -> None:
-    """Refuse an invalid destination, before the network is used.
-
-    Raises:
-        UsageError: two destinations, an invalid index, an existing file, or a missing folder.
-    """
+    """Refuse an invalid destination, before the network is used. Raises UsageError for two of them,
+    an invalid index, an existing file, or a missing folder."""
     if request.index is not None and request.output is not None:
         raise UsageError("--index and -o are two destinations", remedy="choose one of them")
     if request.output is not None:
@@ -172,93 +163,74 @@ def spool_path(request: FetchRequest) -> Path | None:
     return None if request.output is None else Path(f"{request.output}.part")
 
 
-def batches_of(
-    client: HttpClient,
-    request: FetchRequest,
-    mark: Mark | None = None,
-    *,
-    today: date | None = None,
-) -> Iterator[FetchBatch]:
-    """Yield the batches of a request after `mark`; today: in UTC, for PubMed. Raises OnlineError
-    where a service fails."""
-    if request.source == "ids":
-        return batches_of_ids(client, request.ids, mark)
-    if request.source == "pubmed":
-        # By day of entry into PubMed, since the day of publication may lie far ahead.
-        day = today or datetime.now(UTC).date()
-        return pubmed.batches(client, request, mark, today=day)
-    search = europepmc.batches if request.source == "europepmc" else arxiv.batches
-    return search(client, request, mark)
-
-
 @dataclass
 class _Fetch:
-    """One run of `fetch`."""
+    """One run of `fetch`. service: the names of the services; resumed: what an earlier run had
+    kept; answered: keys of the ids with a record; records: kept so far."""
 
     request: FetchRequest
     client: HttpClient
     reporter: Reporter
     remark: Callable[[str], None]
     each: Callable[[Document], None]
-
-    def __post_init__(self) -> None:
-        source = self.request.source
-        self.service = services_of(self.request.ids) if source == "ids" else SERVICE_NAMES[source]
-        self.nothing = self._nothing_found()
-        self.answered: set[tuple[str, str]] | None = set() if source == "ids" else None
-        self.began = time.perf_counter()
-        self.resumed_at = 0
+    service: str
+    resumed: SpoolState
+    answered: set[tuple[str, str]] = field(default_factory=set)
+    began: float = field(default_factory=time.perf_counter)
+    records: int = 0
 
     def run(self) -> FetchResult:
         """Fetch and store the records."""
-        path = spool_path(self.request)
+        request, path = self.request, spool_path(self.request)
         if path is None:
-            return self._without_spool()
-        with (
-            Spool(path, self.request.key, restart=self.request.restart) as spool,
-            self._noting_what_is_kept(spool),
-        ):
-            if spool.records:
-                self.remark(f"{spool.records:,} records had arrived before; resuming behind them")
-            self.resumed_at = spool.mark.done
-            resumed = spool.records
-            if self.request.index is None:
-                for document in spool.documents():
+            for _ in self._arriving(None):
+                pass
+            return self._result()
+        with Spool(path, request.key, restart=request.restart) as spool:
+            self.resumed, self.records = spool.state, spool.state.records
+            if self.records:
+                self.remark(f"{self.records:,} records had arrived before; resuming behind them")
+            outcome = None
+            try:
+                if request.index is not None:
+                    outcome = self._indexed(request.index, spool)
+                else:
+                    for _ in self._kept(spool):
+                        pass
+                    for _ in self._arriving(spool):
+                        pass
+            except BaseException as error:
+                with contextlib.suppress(BioRetrievalError, OSError):
+                    kept = spool.kept()
+                    if kept is not None and kept.records:
+                        of = f" of {kept.mark.total:,}" if kept.mark.total else ""
+                        arrived = f"{kept.mark.done:,}{of} records have arrived"
+                        error.add_note(f"{arrived}; the same call resumes there")
+                raise
+            spool.move(None if request.output is None else Path(request.output))
+            return self._result(outcome)
+
+    def _kept(self, spool: Spool) -> Iterator[Document]:
+        """Give the records of earlier runs."""
+        for document in spool.documents():
+            self._take(document)
+            yield document
+
+    def _arriving(self, spool: Spool | None) -> Iterator[tuple[FetchBatch, Sequence[Document]]]:
+        """Fetch what is missing; every batch is on disk before it is yielded. Raises
+        BioRetrievalError if then there is no record at all."""
+        if not self.resumed.over:
+            for batch in batches_of(self.client, self.request, self.resumed.mark):
+                fresh = batch.documents if spool is None else spool.add(batch)
+                for document in fresh:
                     self._take(document)
-                for _ in self._arriving(spool):
-                    pass
-                if not spool.records:
-                    raise self.nothing
-                result = self._result(spool.records, spool.mark, resumed=resumed)
-                spool.move(Path(self.request.output or ""))
-                return result
-            outcome = self._indexed(self.request.index, spool)
-            result = self._result(spool.records, spool.mark, resumed=resumed, outcome=outcome)
-            spool.move(None)
-            return result
-
-    def _without_spool(self) -> FetchResult:
-        count, mark = 0, Mark()
-        for batch in batches_of(self.client, self.request):
-            for document in batch.documents:
-                self._take(document)
-            count, mark = count + len(batch.documents), batch.mark
-            self._report(mark)
-        if not count:
-            raise self.nothing
-        return self._result(count, mark)
-
-    def _arriving(self, spool: Spool) -> Iterator[tuple[FetchBatch, list[Document]]]:
-        """Fetch what the spool lacks; every batch is on disk before it is yielded."""
-        if spool.complete:
-            return
-        for batch in batches_of(self.client, self.request, spool.mark):
-            fresh = spool.add(batch)
-            for document in fresh:
-                self._take(document)
-            self._report(batch.mark)
-            yield batch, fresh
-        spool.finish()
+                self.records += len(fresh)
+                self._report(batch.mark)
+                yield batch, fresh
+            if spool is not None:
+                spool.finish()
+        if not self.records:
+            raise _nothing_found(self.request, self.service)
 
     def _indexed(self, name: str, spool: Spool) -> BuildOutcome:
         """Build or extend the index while records arrive."""
@@ -267,9 +239,31 @@ class _Fetch:
         from bioretrieval_tui.index.build import add_from, build_from, encoder_factory_of
         from bioretrieval_tui.index.registry import index_names
 
-        request, reporter, feed = self.request, self.reporter, self._feed(spool)
+        request, reporter = self.request, self.reporter
         # The build reports its own progress.
         self.reporter = silent
+
+        def feed(intake: Intake) -> None:
+            """Take the records of earlier runs, then the arriving ones."""
+            # A cancelled build must also end the waiting for the service.
+            self.client.step = intake.step
+            intake.file = self.service
+            numbers = itertools.count(1)
+
+            def take(document: Document) -> None:
+                intake.take(Record(document, Place(self.service, line=next(numbers))))
+
+            for document in self._kept(spool):
+                take(document)
+            for batch, fresh in self._arriving(spool):
+                for rejected in batch.rejected:
+                    intake.take(rejected)
+                for document in fresh:
+                    take(document)
+                if batch.mark.total:
+                    intake.share = min(1.0, batch.mark.done / batch.mark.total)
+            intake.share = 1.0
+
         if name in index_names():
             factory_of = encoder_factory_of(request.device, reporter)
             return add_from(name, feed, factory_of, reporter=reporter)
@@ -284,112 +278,53 @@ class _Fetch:
         prepare_query_encoder(model, request.recipe, reporter=reporter)
         return outcome
 
-    def _feed(self, spool: Spool) -> Feed:
-        """Feed the index with the records of earlier runs, then with arriving ones."""
-        from bioretrieval_tui.index.intake import Intake
-
-        def feed(intake: Intake) -> None:
-            # A cancelled build must also end the waiting for the service.
-            self.client.step = intake.step
-            intake.file = self.service
-            number = 0
-
-            def take(document: Document) -> None:
-                nonlocal number
-                number += 1
-                intake.take(Record(document, Place(self.service, line=number)))
-
-            for document in spool.documents():
-                self._take(document)
-                take(document)
-            for batch, fresh in self._arriving(spool):
-                for rejected in batch.rejected:
-                    intake.take(rejected)
-                for document in fresh:
-                    take(document)
-                if batch.mark.total:
-                    intake.share = min(1.0, batch.mark.done / batch.mark.total)
-            if not spool.records:
-                raise self.nothing
-            intake.share = 1.0
-
-        return feed
-
     def _take(self, document: Document) -> None:
-        if self.answered is not None:
+        if self.request.ids:
             self.answered |= names_of(document)
         self.each(document)
 
     def _report(self, mark: Mark) -> None:
         """Report progress, with the rate of this run alone."""
-        seconds, came = time.perf_counter() - self.began, mark.done - self.resumed_at
+        seconds, came = time.perf_counter() - self.began, mark.done - self.resumed.mark.done
         rate = came / seconds if came and seconds > 0 else None
-        note = self.service
-        done, total = mark.done, mark.total
-        self.reporter(Progress("fetching", done, total, unit="records", rate=rate, note=note))
+        self.reporter(
+            Progress("fetching", mark.done, mark.total, "records", rate=rate, note=self.service)
+        )
 
-    def _result(
-        self, records: int, mark: Mark, *, resumed: int = 0, outcome: BuildOutcome | None = None
-    ) -> FetchResult:
-        absent = [
-            one
-            for one in self.request.ids
-            if self.answered is not None and (one.kind, one.name.casefold()) not in self.answered
-        ]
+    def _result(self, outcome: BuildOutcome | None = None) -> FetchResult:
         return FetchResult(
             service=self.service,
-            records=records,
-            resumed=resumed,
-            total=mark.total,
+            records=self.records,
+            resumed=self.resumed.records,
             seconds=time.perf_counter() - self.began,
-            absent=tuple(absent),
+            absent=tuple(one for one in self.request.ids if one.key not in self.answered),
             output=self.request.output,
             index=self.request.index,
             documents=None if outcome is None else outcome.manifest.documents,
             changed=outcome is not None and outcome.changed,
         )
 
-    def _nothing_found(self) -> BioRetrievalError:
-        if self.request.source == "ids":
-            return BioRetrievalError(
-                f"no service knows any of the {len(self.request.ids):,} ids", remedy="check them"
-            )
-        since = self.request.since
-        return BioRetrievalError(
-            f"{self.service} has nothing for '{self.request.query[:100]}'"
-            + (f" since {since}" if since else ""),
-            remedy="try the query on its website" + (", or an earlier day" if since else ""),
-        )
 
-    @contextlib.contextmanager
-    def _noting_what_is_kept(self, spool: Spool) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            if spool.records and error is not self.nothing:
-                of = f" of {spool.mark.total:,}" if spool.mark.total else ""
-                error.add_note(
-                    f"{spool.mark.done:,}{of} records have arrived; the same call resumes there"
-                )
-            raise
+def _nothing_found(request: FetchRequest, service: str) -> BioRetrievalError:
+    if request.source == "ids":
+        return BioRetrievalError(
+            f"no service knows any of the {len(request.ids):,} ids", remedy="check them"
+        )
+    since = f" since {request.since}" if request.since else ""
+    return BioRetrievalError(
+        f"{service} has nothing for '{request.query[:100]}'{since}",
+        remedy="try the query on its website" + (", or an earlier day" if since else ""),
+    )
 
 
 # Ids of works ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class IdFile:
-    """The ids of a file, each once and in order, and (line, text) of all that is not an id."""
-
-    ids: tuple[WorkId, ...]
-    unknown: tuple[tuple[int, str], ...]
-
-
-def read_ids(path: Path | None) -> IdFile:
+def read_ids(path: Path | None) -> tuple[tuple[WorkId, ...], list[tuple[int, str]]]:
     """Read the ids of a file, or of stdin if None: one or several a line; # begins a comment.
 
-    Raises:
-        NotFoundError, CorpusError: it cannot be read. UsageError: it has too many.
+    Returns the ids, each once and in order, and (line, text) of all that is not an id. Raises
+    NotFoundError or CorpusError if it cannot be read, UsageError if it has too many.
     """
     found: dict[tuple[str, str], WorkId] = {}
     unknown: list[tuple[int, str]] = []
@@ -406,95 +341,24 @@ def read_ids(path: Path | None) -> IdFile:
                 if one is None:
                     unknown.append((number, word))
                 else:
-                    found.setdefault((one.kind, one.name.casefold()), one)
+                    found.setdefault(one.key, one)
             if len(found) > MOST_IDS:
                 raise UsageError(
                     f"the file holds more than {MOST_IDS:,} ids",
                     remedy="split it, or fetch a query",
                 )
-    return IdFile(tuple(found.values()), tuple(unknown))
+    return tuple(found.values()), unknown
 
 
 def work_id(word: str, line: int = 1) -> WorkId | None:
     """Parse an id: bare, with its kind before a colon, or as a URL; None for anything else."""
     word = word.strip("\"'<>()[]{}").rstrip(".,;")
-    for kind, place in _PLACES.items():
-        said = place.match(word)
-        if said:
-            rest = unquote(word[said.end() :]).partition("?")[0] if "/" in said[0] else ""
-            rest = rest or word[said.end() :]
-            return _of_kind(kind, rest.rstrip("/"), line)
-    for kind in _PLACES:
-        one = _of_kind(kind, word, line)
-        if one is not None:
-            return one
+    if _URL.match(word):
+        word = unquote(word).partition("?")[0].rstrip("/")
+    for kind, form in _FORMS.items():
+        if found := form.fullmatch(word):
+            return WorkId(kind, f"{'PMC' if kind == 'pmcid' else ''}{found[1]}", line)
     return None
-
-
-def _of_kind(kind: IdKind, name: str, line: int) -> WorkId | None:
-    if kind == "pmid":
-        return WorkId(kind, name, line) if _PMID.fullmatch(name) else None
-    if kind == "pmcid":
-        name = name.upper() if name.upper().startswith("PMC") else f"PMC{name}"
-        return WorkId(kind, name, line) if _PMC.fullmatch(name) else None
-    if kind == "arxiv":
-        bare = _ARXIV.fullmatch(name)
-        return WorkId(kind, bare[1], line) if bare else None
-    own = _ARXIV_DOI.fullmatch(name)  # only arXiv knows such DOIs
-    if own:
-        return _of_kind("arxiv", own[1], line)
-    return WorkId(kind, name, line) if _DOI.fullmatch(name) else None
-
-
-def batches_of_ids(
-    client: HttpClient, ids: Sequence[WorkId], mark: Mark | None = None
-) -> Iterator[FetchBatch]:
-    """Yield the works of `ids` after `mark`, service by service and so in another order. Raises
-    OnlineError where a service fails."""
-    mark = mark or Mark()
-    chunks = [
-        part[start : start + CHUNK]
-        for service in dict.fromkeys(SERVICE_OF.values())
-        for part in ([one for one in ids if SERVICE_OF[one.kind] == service],)
-        for start in range(0, len(part), CHUNK)
-    ]
-    first = int(mark.cursor.get("chunk", "0"))
-    for number, chunk in enumerate(chunks[first:], start=first + 1):
-        items = _asked_for(client, chunk)
-        mark = Mark({"chunk": str(number)}, mark.done + len(chunk), len(ids))
-        yield batch_of(items, mark)
-
-
-def services_of(ids: Sequence[WorkId]) -> str:
-    """The names of the services that are asked for `ids`, as part of a sentence."""
-    kinds = {one.kind for one in ids}
-    names = list(dict.fromkeys(name for kind, name in SERVICE_OF.items() if kind in kinds))
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def names_of(document: Document) -> set[tuple[str, str]]:
-    """The ids of a document, as pairs of kind and name in lower case."""
-    fields = ((kind, document.metadata.get(kind)) for kind in _PLACES)
-    return {(kind, str(value).casefold()) for kind, value in fields if value}
-
-
-def _asked_for(client: HttpClient, chunk: Sequence[WorkId]) -> list[Item]:
-    names = [one.name for one in chunk]
-    if chunk[0].kind == "pmid":
-        return list(pubmed.by_ids(client, names))
-    if chunk[0].kind == "arxiv":
-        return [
-            Record(one.document(), Place(arxiv.NAME))
-            for one in arxiv.by_ids(client, names).values()
-        ]
-    fields = [("DOI" if one.kind == "doi" else "PMCID", one.name) for one in chunk]
-    wanted = {(one.kind, one.name.casefold()) for one in chunk}
-    # A search for ids also finds records that only mention them.
-    return [
-        item
-        for item in europepmc.by_ids(client, fields)
-        if not isinstance(item, Record) or names_of(item.document) & wanted
-    ]
 
 
 # Abstracts of the catalogue's papers ------------------------------------------------------------
@@ -508,8 +372,7 @@ def paper_ids(catalogue: Catalogue) -> dict[str, WorkId]:
     for paper in catalogue.of_type(Paper):
         # The records of PubMed are the most complete, those of arXiv the most certain.
         for value in (paper.pmid, paper.arxiv, paper.doi):
-            one = None if value is None else work_id(str(value))
-            if one is not None:
+            if one := work_id(str(value or "")):
                 found.setdefault(paper.id, one)
     return found
 
@@ -519,12 +382,8 @@ def abstracts_of(
 ) -> Iterator[tuple[str, str, str]]:
     """Yield entry id, abstract and origin of each paper that has an abstract, as they arrive.
     Raises OnlineError where a service fails."""
-    wanted: dict[tuple[str, str], str] = {
-        (one.kind, one.name.casefold()): entry for entry, one in papers.items()
-    }
-    for batch in batches_of_ids(client, list(papers.values())):
-        for document in batch.documents:
-            for name in names_of(document) & wanted.keys():
-                if document.text.strip():
-                    entry = wanted[name]
-                    yield entry, document.text, SERVICE_OF[papers[entry].kind]
+    wanted = {one.key: entry for entry, one in papers.items()}
+    for document in documents_of(batches_of_ids(client, list(papers.values()))):
+        for name in names_of(document) & wanted.keys():
+            if document.text.strip():
+                yield wanted[name], document.text, SERVICE_OF[papers[wanted[name]].kind]

@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import places
+from bioretrieval_tui.paths import file_errors, places
 
 CONTACT = "BIORETRIEVAL_CONTACT"
 """An address that services can write to; it becomes part of the user agent."""
 OFFLINE = "BIORETRIEVAL_OFFLINE"
-CONFIG_FILE = "config.toml"
-CONFIG_TABLE = "online"
-CONFIG_FIELDS = {"NCBI_API_KEY": "ncbi_api_key", CONTACT: "contact"}
+_CONFIG_FIELDS = {"NCBI_API_KEY": "ncbi_api_key", CONTACT: "contact"}
 """Environment variable -> field of the table."""
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 """Statuses after which a request is retried."""
-_MOST_BYTES = 2**20
+_URL = re.compile(
+    r"https?://([^\s/?#@]+@)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?", re.ASCII
+)
 # Values go into headers and forms as they are.
 _VALUE = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -56,95 +54,62 @@ class Service:
 
     @property
     def key(self) -> str | None:
-        """The user's key, or None."""
         found = network_setting(self.variable) if self.variable else None
-        return None if found is None else found.value
+        return found and found[0]
 
     @property
     def rate(self) -> float:
-        """Requests a second that are allowed now."""
         return self.keyed if self.keyed is not None and self.key else self.per_second
 
     def located(self) -> Service:
-        """The service at the URL that the environment gives, if any.
-
-        Raises:
-            BioRetrievalError: the variable does not hold a URL.
-        """
+        """The service at the URL that the environment gives, if any. Raises BioRetrievalError if
+        that is no URL."""
         variable = f"BIORETRIEVAL_{self.id.upper()}_URL"
         moved = os.environ.get(variable, "").strip()
-        if not moved:
-            return self
-        try:
-            parts = urlsplit(moved)
-            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
-            _ = parts.port
-        except ValueError:
-            sound = False
-        if not sound:
+        if moved and not _URL.fullmatch(moved):
             raise BioRetrievalError(
                 f"{variable} is not the URL of a service",
                 remedy="write it as https://HOST/PATH, or unset it",
             )
-        return replace(self, base=moved.rstrip("/"))
+        return replace(self, base=moved.rstrip("/")) if moved else self
 
 
+_BEIR = "https://public.ukp.informatik.tu-darmstadt.de/thakur/BEIR/datasets"
+_EUTILS = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils"
 SERVICES: Mapping[str, Service] = {
     service.id: service
     for service in (
         # https://www.ncbi.nlm.nih.gov/books/NBK25497/: three a second, ten with a key.
-        Service(
-            "ncbi",
-            "PubMed",
-            "https://eutils.ncbi.nlm.nih.gov/entrez/eutils",
-            3.0,
-            10.0,
-            "api_key",
-            "NCBI_API_KEY",
-        ),
+        Service("ncbi", "PubMed", _EUTILS, 3.0, 10.0, "api_key", "NCBI_API_KEY"),
         Service("europepmc", "Europe PMC", "https://www.ebi.ac.uk/europepmc/webservices/rest", 5.0),
         # https://info.arxiv.org/help/api/tou.html: one request every three seconds.
         Service("arxiv", "arXiv", "https://export.arxiv.org/api", 1 / 3),
         # Files, each at most once: the archive of the PubMed baseline and that of BEIR.
         Service("baseline", "the PubMed archive", "https://ftp.ncbi.nlm.nih.gov/pubmed", 3.0),
-        Service(
-            "beir",
-            "the BEIR archive",
-            "https://public.ukp.informatik.tu-darmstadt.de/thakur/BEIR/datasets",
-            1.0,
-        ),
+        Service("beir", "the BEIR archive", _BEIR, 1.0),
         Service("hub", "the model hub", "https://huggingface.co", 5.0),
         Service("web", "the web", "", 5.0),
     )
 }
 
 
-# What the user sets -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkSetting:
-    """A value, and its origin: the name of a variable or the path of the file."""
-
-    value: str
-    origin: str
-
-
-def network_setting(variable: str) -> NetworkSetting | None:
-    """Look up `variable` in the environment, then in the file; None if it is not set.
-
-    Raises:
-        BioRetrievalError: the file cannot be read, or the value cannot be sent.
-    """
-    given = os.environ.get(variable, "").strip()
-    if given:
-        return _checked(given, variable, variable)
-    field = CONFIG_FIELDS.get(variable)
-    path = places().config / CONFIG_FILE
-    value = _config_table(path).get(field) if field else None
+def network_setting(variable: str) -> tuple[str, str] | None:
+    """Look up `variable` in the environment, then in the file; returns its value and its origin
+    (the name of the variable, or the path of the file), None if it is not set. Raises
+    BioRetrievalError if the file cannot be read, or the value cannot be sent."""
+    value: object = os.environ.get(variable, "").strip()
+    origin = name = variable
+    if not value and (field := _CONFIG_FIELDS.get(variable)):
+        path = places().config / "config.toml"
+        value, origin, name = _config_table(path).get(field), str(path), f"{field} in {path}"
     if value is None or value == "":
         return None
-    return _checked(value, str(path), f"{field} in {path}")
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise BioRetrievalError(
+            f"{name} is not a text of 1 to 200 ASCII characters without spaces",
+            remedy="correct it, or remove it",
+        )
+    return value, origin
 
 
 def masked(value: str) -> str:
@@ -152,42 +117,26 @@ def masked(value: str) -> str:
     return "*" * 8 + (value[-2:] if len(value) >= 16 else "")
 
 
-def _checked(value: object, origin: str, name: str) -> NetworkSetting:
-    if not isinstance(value, str) or not _VALUE.fullmatch(value):
-        raise BioRetrievalError(
-            f"{name} is not a text of 1 to 200 ASCII characters without spaces",
-            remedy="correct it, or remove it",
-        )
-    return NetworkSetting(value, origin)
-
-
 def _config_table(path: Path) -> dict[str, object]:
+    import tomllib
+
     try:
-        with path.open("rb") as stream:
-            text = stream.read(_MOST_BYTES).decode("utf-8")
-        found = tomllib.loads(text)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise BioRetrievalError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        with file_errors(f"{path} cannot be read"):
+            found = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    except (ValueError, RecursionError) as error:
         # The parser's message may quote the line, which may hold a key.
         raise BioRetrievalError(
             f"{path} is not valid TOML",
-            remedy=f'write a table [{CONFIG_TABLE}] with lines such as contact = "..."',
+            remedy='write a table [online] with lines such as contact = "..."',
         ) from error
-    table = found.get(CONFIG_TABLE, {})
+    table = found.get("online")
     return table if isinstance(table, dict) else {}
 
 
-# Errors -----------------------------------------------------------------------------------------
-
-
 class OnlineError(BioRetrievalError):
-    """A service cannot be reached, refuses, or gives an unexpected response.
-
-    status: of the response, where that is the reason; broken: the response ended early, and
-    requesting the rest may bring it; slow: because it ran out of time.
+    """A service cannot be reached, refuses, or gives an unexpected response. status: of the
+    response, where that is the reason; wait: seconds after which it may be asked again; broken: the
+    response ended early, and requesting the rest may bring it; missing: the address leads nowhere.
     """
 
     def __init__(
@@ -196,13 +145,15 @@ class OnlineError(BioRetrievalError):
         *,
         remedy: str | None = None,
         status: int | None = None,
+        wait: float = 0.0,
         broken: bool = False,
-        slow: bool = False,
+        missing: bool = False,
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.status = status
+        self.wait = wait
         self.broken = broken
-        self.slow = slow
+        self.missing = missing
 
 
 class OfflineError(OnlineError):
@@ -218,19 +169,23 @@ def unexpected(name: str, what: str) -> OnlineError:
     )
 
 
-def refused(service: Service, status: int) -> OnlineError:
-    """The error of a response with a status of 400 or above."""
+def no_json(name: str) -> OnlineError:
+    """The error of a service called `name` that responded with anything but JSON."""
+    return OnlineError(
+        f"{name} did not respond with JSON",
+        remedy="a proxy or a login page may have responded in its place; try again later",
+    )
+
+
+def refused(service: Service, status: int, *, wait: float = 0.0) -> OnlineError:
+    """The error of a response with a status of 400 or above; wait: as of OnlineError."""
+    said, remedy = "responded", "check the address or the query"
     if service.key and status in (400, 401, 403):
-        return OnlineError(
-            f"{service.name} refuses with status {status}",
-            remedy=f"check the key in {service.variable} or config.toml, and the query",
-            status=status,
-        )
-    remedy = "check the address or the query"
-    if status in TRANSIENT:
+        said = "refuses"
+        remedy = f"check the key in {service.variable} or config.toml, and the query"
+    elif status in TRANSIENT:
         remedy = "try again later"
         if status == 429 and service.variable and not service.key:
             remedy += f", or get a key for {service.variable}"
-    return OnlineError(
-        f"{service.name} responded with status {status}", remedy=remedy, status=status
-    )
+    message = f"{service.name} {said} with status {status}"
+    return OnlineError(message, remedy=remedy, status=status, wait=wait)

@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import BinaryIO, Literal, Self
+from typing import Any, BinaryIO, Literal, Self
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.documents.detect import items
-from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
-from bioretrieval_tui.documents.readers.json_corpora import BEIR
-from bioretrieval_tui.documents.source import ReadSettings, SourceReader
+from bioretrieval_tui.documents.document import Document, Record, Rejected
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.paths import places, save_file, write_atomically
+from bioretrieval_tui.paths import file_errors, places, save_file, write_atomically
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]
 IdKind = Literal["pmid", "pmcid", "doi", "arxiv"]
@@ -42,11 +40,16 @@ _RECENT = 5_000
 
 
 class WorkId(msgspec.Struct, frozen=True):
-    """The id of a work, as its service writes it; line: its first one in its file, from 1."""
+    """The id of a work, as its service writes it; line: of its file, from 1."""
 
     kind: IdKind
     name: str
     line: int = 1
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Equal for equal works: kind and name in lower case."""
+        return self.kind, self.name.casefold()
 
 
 class FetchRequest(msgspec.Struct, frozen=True):
@@ -83,11 +86,8 @@ class FetchRequest(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """How far a search has come.
-
-    cursor: the source's own position; done: records so far, rejected ones included; total: how
-    many there are, None if not known.
-    """
+    """How far a search has come. cursor: the source's own position; done: records so far, rejected
+    ones included; total: how many there are, None if not known."""
 
     cursor: dict[str, str] = {}
     done: int = 0
@@ -103,62 +103,29 @@ class FetchBatch(msgspec.Struct, frozen=True):
 
 
 def sound_query(text: str) -> str:
-    """Normalise a query: one line, single spaces.
-
-    Raises:
-        UsageError: it is empty, too long, or not valid text.
-    """
+    """Normalise a query: one line, single spaces. Raises UsageError if it is empty, too long, or
+    not valid text."""
     query = " ".join(text.split())
     if not query or len(query) > LONGEST_QUERY:
         raise UsageError(
             f"the query is too long ({len(query):,} characters)" if query else "the query is empty",
             remedy=f"give 1 to {LONGEST_QUERY:,} characters, in quotes",
         )
-    try:
-        query.encode()
-    except UnicodeEncodeError as error:
-        # A command-line argument that is not UTF-8 has lone surrogates.
-        raise UsageError(
-            "the query is not valid UTF-8", remedy="set the terminal to UTF-8"
-        ) from error
+    # A command-line argument that is not UTF-8 has lone surrogates.
+    if re.search("[\ud800-\udfff]", query):
+        raise UsageError("the query is not valid UTF-8", remedy="set the terminal to UTF-8")
     return query
 
 
-def batch_of(items: Iterable[Item], mark: Mark) -> FetchBatch:
-    """Make a batch of a reader's items; notices of deletion have no meaning in a search."""
-    documents, rejected = [], []
-    for item in items:
-        if isinstance(item, Record):
-            documents.append(item.document)
-        elif isinstance(item, Rejected):
-            rejected.append(item)
-    return FetchBatch(tuple(documents), tuple(rejected), mark)
+class SpoolState(msgspec.Struct, frozen=True):
+    """What stands beside a spool. asked: the key of the request; bytes, records: what is kept;
+    mark: how far the search has come; over: all records have arrived."""
 
-
-def next_size(request: FetchRequest, mark: Mark, page: int) -> int:
-    """The number of records to request next: a page, or what is still missing of `most`."""
-    return page if request.most is None else max(0, min(page, request.most - mark.done))
-
-
-def expected(request: FetchRequest, total: int | None) -> int | None:
-    """The number of records that the fetch will give: those of the service, at most `most`."""
-    if total is None or request.most is None:
-        return total if request.most is None else request.most
-    return min(total, request.most)
-
-
-def documents_of(batches: Iterable[FetchBatch]) -> Iterator[Document]:
-    """Yield the documents of all batches in order."""
-    for one in batches:
-        yield from one.documents
-
-
-class _SpoolState(msgspec.Struct, frozen=True):
     format: int
     asked: str
-    bytes: int
-    records: int
-    mark: Mark
+    bytes: int = 0
+    records: int = 0
+    mark: Mark = Mark()
     over: bool = False
 
 
@@ -175,35 +142,15 @@ class Spool:
 
     def __init__(self, path: Path, key: str, *, restart: bool = False) -> None:
         self.path = path
-        self._key = key
+        self.state_path = path.with_name(f"{path.name}.state")
+        self.state = SpoolState(FORMAT, key)
         self._restart = restart
-        self._state = _SpoolState(FORMAT, key, 0, 0, Mark())
         self._file: BinaryIO | None = None
-        self._lock = FileLock(path.with_name(path.name + ".lock"))
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
         self._recent: dict[str, None] = {}
 
-    @property
-    def state_path(self) -> Path:
-        """The file that holds the mark."""
-        return self.path.with_name(self.path.name + ".state")
-
-    @property
-    def mark(self) -> Mark:
-        """How far the search has come."""
-        return self._state.mark
-
-    @property
-    def records(self) -> int:
-        """How many records are kept."""
-        return self._state.records
-
-    @property
-    def complete(self) -> bool:
-        """Whether all records have arrived."""
-        return self._state.over
-
     def __enter__(self) -> Self:
-        with self._writing():
+        with self._writing(), contextlib.ExitStack() as undo:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._lock.acquire(timeout=0)
@@ -211,11 +158,23 @@ class Spool:
                 raise BioRetrievalError(
                     f"another process is fetching into {self.path}", remedy="wait for it to end"
                 ) from error
-        try:
-            self._open()
-        except BaseException:
-            self._lock.release()
-            raise
+            undo.callback(self._lock.release)
+            kept = None if self._restart else self.kept()
+            there = self.path.stat().st_size if self.path.exists() else 0
+            if kept is None and there and not self._restart:
+                raise BioRetrievalError(
+                    f"{self.path} exists and was not written by a fetch",
+                    remedy="move it away, or name another file",
+                )
+            self._file = self.path.open("ab")
+            if kept is not None and there >= kept.bytes:
+                self.state = kept
+            # Before the first record, so that the spool of a killed run is recognised.
+            self._keep()
+            self._file.truncate(self.state.bytes)
+            for document in self.documents():
+                self._is_fresh(document.id)
+            undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -232,7 +191,11 @@ class Spool:
 
     def documents(self) -> Iterator[Document]:
         """Yield the kept records from the first on."""
-        if not self.records:
+        from bioretrieval_tui.documents.detect import items
+        from bioretrieval_tui.documents.readers.json_corpora import BEIR
+        from bioretrieval_tui.documents.source import ReadSettings, SourceReader
+
+        if not self.state.records:
             return
         with SourceReader(self.path) as source:
             for item in items(source, BEIR, ReadSettings()):
@@ -240,32 +203,28 @@ class Spool:
                     yield item.document
 
     def add(self, batch: FetchBatch) -> list[Document]:
-        """Write a batch to disk; returns its documents that were not kept already.
-
-        Raises:
-            BioRetrievalError: it cannot be written; what was kept before still is.
-        """
+        """Write a batch to disk; returns its documents that were not kept already. Raises
+        BioRetrievalError if it cannot be written; what was kept before still is."""
         fresh = [one for one in batch.documents if self._is_fresh(one.id)]
         data = b"".join(map(line_of, fresh))
-        state = self._state
-        size, records = state.bytes + len(data), state.records + len(fresh)
         with self._writing():
             if self._file is None:
                 raise ValueError("the spool is not open")
             self._file.write(data)
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._keep(_SpoolState(FORMAT, self._key, size, records, batch.mark))
+            size, records = self.state.bytes + len(data), self.state.records + len(fresh)
+            self._keep(bytes=size, records=records, mark=batch.mark)
         return fresh
 
     def finish(self) -> None:
         """Record that the search is complete. Raises BioRetrievalError."""
         with self._writing():
-            self._keep(msgspec.structs.replace(self._state, over=True))
+            self._keep(over=True)
 
     def move(self, target: Path | None) -> None:
-        """Move the records to `target`, or delete them if None; the state is deleted. Raises
-        BioRetrievalError if they cannot be moved."""
+        """Move the records to `target`, or delete them if None, and delete the state. Raises
+        BioRetrievalError."""
         with self._writing():
             if self._file is not None:
                 self._file.close()
@@ -276,49 +235,28 @@ class Spool:
                 self.path.unlink(missing_ok=True)
             self.state_path.unlink(missing_ok=True)
 
-    def _open(self) -> None:
-        with self._writing():
-            kept = None if self._restart else self._read_state()
-            there = self.path.stat().st_size if self.path.exists() else 0
-            if kept is None and there and not self._restart:
-                raise BioRetrievalError(
-                    f"{self.path} exists and was not written by a fetch",
-                    remedy="move it away, or name another file",
-                )
-            self._file = self.path.open("ab")
-            if kept is not None and there >= kept.bytes:
-                self._state = kept
-            # Before the first record, so that the spool of a killed run is recognised.
-            self._keep(self._state)
-            self._file.truncate(self._state.bytes)
-        for document in self.documents():
-            self._is_fresh(document.id)
-
-    def _read_state(self) -> _SpoolState | None:
+    def kept(self) -> SpoolState | None:
+        """The state on disk, which may be newer than `state` after an interrupt; None if there is
+        none. Raises BioRetrievalError if it is of another request."""
         try:
-            found = msgspec.json.decode(self.state_path.read_bytes(), type=_SpoolState)
+            found = msgspec.json.decode(self.state_path.read_bytes(), type=SpoolState)
         except FileNotFoundError:
             return None
         except (msgspec.DecodeError, UnicodeDecodeError):
             found = None
         if found is not None and found.format == FORMAT and not found.bytes:
-            return self._state  # the run ended before its first record
-        if found is None or found.format != FORMAT or found.asked != self._key:
+            return SpoolState(FORMAT, self.state.asked)  # the run ended before its first record
+        if found is None or (found.format, found.asked) != (FORMAT, self.state.asked):
             raise BioRetrievalError(
                 f"{self.path} holds records of another request",
                 remedy="name another file, or add --anew to discard them",
             )
         return found
 
-    def _keep(self, state: _SpoolState) -> None:
-        try:
-            write_atomically(self.state_path, msgspec.json.encode(state))
-            self._state = state
-        except BaseException:
-            # After an interrupt between the two, the state on disk counts.
-            with contextlib.suppress(BioRetrievalError, OSError):
-                self._state = self._read_state() or self._state
-            raise
+    def _keep(self, **changes: Any) -> None:
+        state = msgspec.structs.replace(self.state, **changes)
+        write_atomically(self.state_path, msgspec.json.encode(state))
+        self.state = state
 
     def _is_fresh(self, identifier: str) -> bool:
         if identifier in self._recent:
@@ -328,66 +266,42 @@ class Spool:
             del self._recent[next(iter(self._recent))]
         return True
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise BioRetrievalError(
-                f"{self.path} cannot be written: {error.strerror or error}",
-                remedy="free space or name another place; records that arrived are kept",
-            ) from error
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        remedy = "free space or name another place; records that arrived are kept"
+        return file_errors(f"{self.path} cannot be written", remedy=remedy)
 
 
 def line_of(document: Document) -> bytes:
     """Encode a document as a line of BEIR's JSONL."""
-    record = {
-        "_id": document.id,
-        "title": document.title,
-        "text": document.text,
-        "metadata": dict(document.metadata),
-    }
-    return msgspec.json.encode(record) + b"\n"
+    record = {"_id": document.id, "title": document.title, "text": document.text}
+    return msgspec.json.encode(record | {"metadata": dict(document.metadata)}) + b"\n"
 
 
 # Starred papers -----------------------------------------------------------------------------------
 
 
 def starred_path(name: str) -> Path:
-    """The file of the papers that were starred into the index `name`, from which it can be built
-    again; BEIR's JSONL. It may not exist."""
+    """The file (BEIR's JSONL) of the papers that were starred into the index `name`, from which it
+    can be built again; it may not exist."""
     return places().data / "starred" / f"{name}.jsonl"
 
 
 def keep_starred(name: str, papers: Mapping[str, bytes], *, restart: bool) -> Path:
-    """Append papers (lines of JSONL by id) to the file of an index and return the file.
+    """Append papers (lines of JSONL by id) to the file of an index and return the file; one that is
+    kept already is replaced in its place, since an index takes the later of two versions.
 
-    restart: discard the earlier ones. A paper that is kept already is replaced in its place, since
-    an index takes the later of two versions.
-
-    Raises:
-        BioRetrievalError: it cannot be written; the previous file is unchanged.
+    restart: discard the earlier ones. Raises BioRetrievalError if it cannot be written; then the
+    previous file is unchanged.
     """
     path = starred_path(name)
-    try:
+    with file_errors(f"starred papers cannot be saved in {path.parent}"):
         before = b"" if restart or not path.exists() else path.read_bytes()
-        lines = {_id_of_line(line): line for line in before.split(b"\n") if line}
-    except OSError as error:
-        raise BioRetrievalError(
-            f"starred papers cannot be saved in {path.parent}: {error.strerror or error}"
-        ) from error
+    lines: dict[str | bytes, bytes] = {}
+    for line in filter(None, before.split(b"\n")):
+        try:
+            lines[str(msgspec.json.decode(line, type=dict[str, Any])["_id"])] = line
+        except (ValueError, KeyError):
+            lines[line] = line  # damaged: kept as it is
     lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
     save_file(path, b"".join(line + b"\n" for line in lines.values()), "starred papers")
     return path
-
-
-class _BeirId(msgspec.Struct, frozen=True):
-    id: str = msgspec.field(name="_id")
-
-
-def _id_of_line(line: bytes) -> str | bytes:
-    """The id of a record; the line itself if it is none."""
-    try:
-        return msgspec.json.decode(line, type=_BeirId).id
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return line

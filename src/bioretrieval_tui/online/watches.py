@@ -8,8 +8,9 @@ it has seen.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,8 +21,8 @@ import msgspec
 from bioretrieval_tui.documents.bibliography import document_date, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
-from bioretrieval_tui.online.spool import FetchRequest, SourceName, documents_of, sound_query
-from bioretrieval_tui.paths import places, save_file
+from bioretrieval_tui.online.spool import FetchRequest, SourceName, sound_query
+from bioretrieval_tui.paths import file_errors, places, save_file
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.http import HttpClient
@@ -46,11 +47,8 @@ _SUFFIX = ".json"
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A query that is repeated.
-
-    name: names the file; index: news are ranked by nearness to its documents, to the query if
-    None; since: the first day (ISO 8601) that is asked for; added: day of its creation.
-    """
+    """A query that is repeated. index: news are ranked by nearness to its documents, else to the
+    query; since: the first day (ISO 8601) that is asked for; added: day of its creation."""
 
     name: str
     query: str
@@ -61,11 +59,9 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A record that was new to a watch.
-
-    score: similarity to the query or to the documents of the index, None if not compared; found:
-    time of the run, ISO 8601, UTC; date: of publication, as exact as known.
-    """
+    """A record that was new to a watch. score: similarity to the query or to the documents of the
+    index, None if not compared; found: time of the run, ISO 8601, UTC; date: of publication, as
+    exact as known."""
 
     id: str
     title: str
@@ -81,11 +77,9 @@ class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A watch with what it has seen.
-
-    asked: time (ISO 8601, UTC) of the last complete run; seen: id -> day of its first appearance;
-    news: newest run first, best score first within a run; note: why the last run failed.
-    """
+    """A watch with what it has seen. asked: time (ISO 8601, UTC) of the last complete run; seen: id
+    -> day of its first appearance; news: newest run first, best score first within a run; note: why
+    the last run failed."""
 
     watch: Watch
     format: int = FORMAT
@@ -96,18 +90,13 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def unread(self) -> int:
-        """How many news are unread."""
         return sum(1 for one in self.news if not one.read)
 
 
 def bounded(news: Sequence[News]) -> tuple[News, ...]:
     """Keep at most `MOST_NEWS`: the oldest read ones go first, then the oldest."""
-    surplus = len(news) - MOST_NEWS
-    if surplus <= 0:
-        return tuple(news)
-    places = sorted(range(len(news)), key=lambda place: (not news[place].read, -place))
-    gone = set(places[:surplus])
-    return tuple(one for place, one in enumerate(news) if place not in gone)
+    kept = sorted(range(len(news)), key=lambda place: (news[place].read, place))[:MOST_NEWS]
+    return tuple(news[place] for place in sorted(kept))
 
 
 # The files ----------------------------------------------------------------------------------------
@@ -119,32 +108,23 @@ def folder() -> Path:
 
 
 def watches(remark: Callable[[str], None] = lambda _: None) -> list[Watched]:
-    """Read all watches, by name. One that cannot be read is left out; remark: called with the
-    reason. Raises BioRetrievalError if the folder cannot be read."""
-    try:
-        paths = [
-            path
-            for path in sorted(folder().iterdir(), key=lambda path: path.stem)
-            if path.suffix == _SUFFIX and not path.name.startswith(".")
-        ]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the watches in {folder()} cannot be read: {error.strerror}"
-        ) from error
+    """Read all watches, by name; remark: called with the reason for each that cannot be read and is
+    left out. Raises BioRetrievalError if the folder cannot be read."""
+    where = folder()
+    with file_errors(f"the watches in {where} cannot be read"):
+        paths = sorted(where.iterdir(), key=lambda path: path.stem) if where.is_dir() else []
     found = []
     for path in paths:
-        try:
-            found.append(_read(path))
-        except BioRetrievalError as error:
-            remark(error.line())
+        if path.suffix == _SUFFIX and not path.name.startswith("."):
+            try:
+                found.append(_read(path))
+            except BioRetrievalError as error:
+                remark(error.line())
     return found
 
 
 def watched(name: str) -> Watched:
-    """Read a watch. Raises NotFoundError if it does not exist, BioRetrievalError if its file is
-    damaged."""
+    """Read a watch. Raises NotFoundError, or BioRetrievalError if it is damaged."""
     path = _path(name)
     if not path.is_file():
         raise _missing(name)
@@ -154,49 +134,40 @@ def watched(name: str) -> Watched:
 def add_watch(
     query: str, source: SourceName, *, since: str, today: str, index: str | None = None
 ) -> Watch:
-    """Create a watch under a name made from its query.
-
-    Raises:
-        UsageError: the query is invalid, or the same watch exists.
-        BioRetrievalError: it cannot be written.
-    """
+    """Create a watch under a name made from its query. Raises UsageError if the query is invalid or
+    the same watch exists, BioRetrievalError if it cannot be written."""
     query = sound_query(query)
-    with writing("changed"):
-        for other in watches():
-            one = other.watch
+    with _held("changed"):
+        for one in (other.watch for other in watches()):
             if (one.query, one.source, one.index) == (query, source, index):
                 raise UsageError(
                     f"this query is watched already as {one.name}",
                     remedy=f"to start over: bioretrieval-tui watch remove {one.name}",
                 )
-        name = _free_name(query)
+        base = "-".join(re.findall(r"[a-z0-9]+", query.casefold()))[:40].strip("-") or "watch"
+        names = itertools.chain((base,), (f"{base}-{number}" for number in itertools.count(2)))
+        name = next(one for one in names if not _path(one).exists())
         watch = Watch(name=name, query=query, source=source, since=since, added=today, index=index)
         save(Watched(watch=watch))
     return watch
 
 
 def remove_watch(name: str) -> Watched:
-    """Delete a watch with its news, and return them. Raises NotFoundError if it does not exist,
-    BioRetrievalError if it cannot be deleted."""
-    with writing("changed"):
+    """Delete a watch with its news, and return them. Raises NotFoundError, BioRetrievalError."""
+    with _held("changed"):
         found = watched(name)
-        try:
+        with file_errors(f"the watch {name} cannot be deleted"):
             _path(name).unlink()
-        except OSError as error:
-            raise BioRetrievalError(
-                f"the watch {name} cannot be deleted: {error.strerror}"
-            ) from error
     return found
 
 
-def mark_read(name: str, ids: Sequence[str] | None = None, *, read: bool = True) -> Watched:
-    """Mark news of a watch as read or unread; ids: all of them if None. Raises NotFoundError if
-    the watch does not exist, BioRetrievalError if it cannot be written."""
-    with writing("changed"):
+def mark_read(name: str, ids: Collection[str] | None = None, *, read: bool = True) -> Watched:
+    """Mark news of a watch as read or unread; ids: all of them if None. Raises NotFoundError,
+    BioRetrievalError."""
+    with _held("changed"):
         found = watched(name)
-        wanted = None if ids is None else set(ids)
         news = tuple(
-            msgspec.structs.replace(one, read=read) if wanted is None or one.id in wanted else one
+            msgspec.structs.replace(one, read=read) if ids is None or one.id in ids else one
             for one in found.news
         )
         marked = msgspec.structs.replace(found, news=news)
@@ -206,41 +177,33 @@ def mark_read(name: str, ids: Sequence[str] | None = None, *, read: bool = True)
 
 
 def save(watched: Watched) -> None:
-    """Replace the file of a watch. Raises BioRetrievalError; then the previous one is unchanged."""
+    """Replace the file of a watch; one that cannot be written stays. Raises BioRetrievalError."""
     save_file(_path(watched.watch.name), msgspec.json.encode(watched), "the watch")
 
 
-def writing(doing: str) -> contextlib.AbstractContextManager[None]:
-    """Lock the files for a change; `doing` completes the message "cannot be ... now". Raises
-    BioRetrievalError if another process holds the lock for long."""
-    return _held(".writing.lock", doing, seconds=10)
-
-
 def running() -> contextlib.AbstractContextManager[None]:
-    """Lock the running of watches, since cron and a user could run them at the same time. Raises
-    BioRetrievalError if another process runs them."""
-    return _held(".running.lock", "run", seconds=0)
+    """Lock the running of watches, since cron and a user could run them at the same time; raises
+    BioRetrievalError then."""
+    return _held("run", ".running.lock", seconds=0)
 
 
 @contextlib.contextmanager
-def _held(name: str, doing: str, *, seconds: float) -> Iterator[None]:
+def _held(doing: str, name: str = ".writing.lock", *, seconds: float = 10) -> Iterator[None]:
+    """Lock the files for a change; `doing` completes the message "cannot be ... now". Raises
+    BioRetrievalError if another process holds the lock for long."""
     from filelock import FileLock, Timeout
 
     where = folder()
     lock = FileLock(where / name)
-    try:
+    with file_errors(f"the watches cannot be {doing}", remedy=f"check the folder {where}"):
         where.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=seconds)
-    except Timeout as error:
-        raise BioRetrievalError(
-            f"the watches cannot be {doing} now: another process runs or changes them",
-            remedy="wait for it to end",
-        ) from error
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the watches cannot be {doing}: {error.strerror or error}",
-            remedy=f"check the folder {where}",
-        ) from error
+        try:
+            lock.acquire(timeout=seconds)
+        except Timeout as error:
+            raise BioRetrievalError(
+                f"the watches cannot be {doing} now: another process runs or changes them",
+                remedy="wait for it to end",
+            ) from error
     try:
         yield
     finally:
@@ -248,11 +211,10 @@ def _held(name: str, doing: str, *, seconds: float) -> Iterator[None]:
 
 
 def _read(path: Path) -> Watched:
+    with file_errors(f"the watch {path} cannot be read"), path.open("rb") as stream:
+        data = stream.read(_MOST_BYTES)
     try:
-        with path.open("rb") as stream:
-            found = msgspec.json.decode(stream.read(_MOST_BYTES), type=Watched)
-    except OSError as error:
-        raise BioRetrievalError(f"the watch {path} cannot be read: {error.strerror}") from error
+        found = msgspec.json.decode(data, type=Watched)
     except (ValueError, RecursionError) as error:
         raise BioRetrievalError(
             f"the watch {path} is damaged", remedy="it is left out; delete it, or restore it"
@@ -269,16 +231,6 @@ def _path(name: str) -> Path:
     if not _NAME.fullmatch(name) or len(name) > 80:
         raise _missing(name)
     return folder() / f"{name}{_SUFFIX}"
-
-
-def _free_name(query: str) -> str:
-    words = re.findall(r"[a-z0-9]+", query.casefold())
-    base = "-".join(words)[:40].strip("-") or "watch"
-    name, number = base, 1
-    while _path(name).exists():
-        number += 1
-        name = f"{base}-{number}"
-    return name
 
 
 def _missing(name: str) -> NotFoundError:
@@ -299,11 +251,9 @@ Ranker = Callable[[Watch, Sequence[Document]], Sequence[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class WatchRun:
-    """The result of one run.
-
-    news: best score first; known: new records that the watch's index holds already; more: whether
-    there are more than one run takes; failed: why the run broke off, or could not rank.
-    """
+    """The result of one run. news: best score first; known: new records that the watch's index
+    holds already; more: whether there are more than one run takes; failed: why the run broke off,
+    or could not rank."""
 
     watch: Watch
     news: tuple[News, ...]
@@ -317,113 +267,90 @@ def run_watch(
 ) -> WatchRun:
     """Ask the source of a watch once; save and return what is new.
 
-    now: time in UTC; most: new records taken, the rest is left to the next run.
-
-    Raises:
-        NotFoundError: the watch was removed meanwhile. BioRetrievalError: the news cannot be
-        saved. What `fetch` and `rank` raise of that class is in the result instead.
+    now: time in UTC; most: new records taken, the rest is left to the next run. Raises
+    NotFoundError if the watch was removed meanwhile, BioRetrievalError if the news cannot be saved;
+    what `fetch` and `rank` raise of that class is in the result instead.
     """
     now = now.astimezone(UTC)
-    today = now.date().isoformat()
     fresh: dict[str, Document] = {}
     more, failed = False, None
     try:
         for document in fetch(before.watch, asked_since(before)):
-            if document.id in before.seen or document.id in fresh:
-                continue
-            if len(fresh) >= most:
-                more = True
-                break
-            fresh[document.id] = document
+            if document.id not in before.seen and document.id not in fresh:
+                if more := len(fresh) >= most:
+                    break
+                fresh[document.id] = document
     except BioRetrievalError as error:
         failed = error
     documents = list(fresh.values())
-    scores: Sequence[float | None] = [None] * len(documents)
-    compared = True
-    if documents:
-        try:
-            scores = rank(before.watch, documents)
-        except BioRetrievalError as error:
-            # Unranked news is better than none.
-            failed, compared = failed or error, False
     found = now.isoformat(timespec="seconds")
-    pairs = list(zip(documents, scores, strict=True))
-    news = [
-        as_news(document, score, found)
-        for document, score in pairs
-        if score is not None or not compared
-    ]
-    news.sort(key=lambda one: -(one.score if one.score is not None else -2.0))
-    with writing("run"):
+    try:
+        scores = rank(before.watch, documents) if documents else []
+        pairs = list(zip(documents, scores, strict=True))
+        news = [as_news(one, score, found) for one, score in pairs if score is not None]
+        news.sort(key=lambda one: -(one.score or 0.0))
+    except BioRetrievalError as error:
+        # Unranked news is better than none.
+        news = [as_news(one, None, found) for one in documents]
+        failed = failed or error
+    with _held("run"):
         # Read again: news may have been marked as read meanwhile.
         current = watched(before.watch.name)
+        oldest = (now.date() - FORGOTTEN).isoformat()
+        seen = current.seen | dict.fromkeys(fresh, now.date().isoformat())
         after = msgspec.structs.replace(
             current,
             # An incomplete run does not advance the day.
             asked=current.asked if failed is not None or more else found,
-            seen=_remembered({**current.seen, **dict.fromkeys(fresh, today)}, now.date()),
+            seen={identifier: day for identifier, day in seen.items() if day >= oldest},
             news=bounded((*news, *current.news)),
             note=None if failed is None else failed.line(),
         )
         save(after)
-    return WatchRun(before.watch, tuple(news), len(pairs) - len(news), more, failed)
+    return WatchRun(before.watch, tuple(news), len(documents) - len(news), more, failed)
 
 
-def record_source(
-    client: HttpClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> RecordSource:
-    """Make the function that fetches the records of any watch; it raises OnlineError if the service
-    fails."""
-    from bioretrieval_tui.online.fetch import batches_of
+def record_source(client: HttpClient, *, today: date | None = None) -> RecordSource:
+    """Make the function that fetches the records of any watch; it raises OnlineError. today: in
+    UTC."""
+    from bioretrieval_tui.online.searches import batches_of, documents_of
 
     def records(watch: Watch, since: date) -> Iterator[Document]:
         request = FetchRequest(watch.source, watch.query, since)
-        return documents_of(batches_of(client, request, today=now().date()))
+        return documents_of(batches_of(client, request, today=today))
 
     return records
 
 
 def asked_since(watched: Watched) -> date:
     """The first day that the next run requests."""
-    first = date.fromisoformat(watched.watch.since)
-    if watched.asked is None:
-        return first
-    return max(first, datetime.fromisoformat(watched.asked).date() - OVERLAP)
+    days = [date.fromisoformat(watched.watch.since)]
+    if watched.asked is not None:
+        days.append(datetime.fromisoformat(watched.asked).date() - OVERLAP)
+    return max(days)
 
 
 def as_news(document: Document, score: float | None, found: str) -> News:
     """Make news of a record."""
     metadata = document.metadata
-    authors = metadata.get("authors")
-    journal = metadata.get("journal")
+    url, pmid, doi, authors, journal = map(
+        metadata.get, ("url", "pmid", "doi", "authors", "journal")
+    )
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+        url = None
+        if str(pmid).isdigit():
+            url = f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
+        elif str(doi).startswith("10."):
+            url = f"https://doi.org/{doi}"
     return News(
         id=document.id,
         title=document.title or document.text[:100],
         found=found,
         text=document.text[:_LONGEST],
-        url=_address(document),
+        url=url,
         year=document_year(metadata),
         date=document_date(metadata),
         authors=tuple(map(str, authors[:20])) if isinstance(authors, list) else (),
         journal=journal if isinstance(journal, str) else None,
         score=score,
     )
-
-
-def _address(document: Document) -> str | None:
-    """The page of a record, by its metadata."""
-    metadata = document.metadata
-    url = metadata.get("url")
-    if isinstance(url, str) and url.startswith(("https://", "http://")):
-        return url
-    pmid, doi = metadata.get("pmid"), metadata.get("doi")
-    if isinstance(pmid, str | int) and str(pmid).isdigit():
-        return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
-    if isinstance(doi, str) and doi.startswith("10."):
-        return f"https://doi.org/{doi}"
-    return None
-
-
-def _remembered(seen: dict[str, str], today: date) -> dict[str, str]:
-    oldest = (today - FORGOTTEN).isoformat()
-    return {identifier: day for identifier, day in seen.items() if day >= oldest}

@@ -8,7 +8,6 @@ A record of the local leaderboard has one list of fields (`RECORD_FIELDS`): the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +52,7 @@ _ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
 # Runs of the user -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRun:
+class OwnRun(msgspec.Struct, frozen=True):
     """Records of one kind: same files, split, model and settings.
 
     record: the newest; name: what ranked; model: id of the catalogue's entry for its model, None
@@ -351,7 +349,7 @@ def comparison_sheet(found: Comparison) -> Sheet:
         column("second", mode_name(found.second), lambda one: _score(one.second), align="right"),
         column("text", make=lambda one: shortened(one.text), weight=5, min_width=20),
     )  # fmt: skip
-    return sheet_of(comparison_line(found), columns, [*gained, *lost], asdict)
+    return sheet_of(comparison_line(found), columns, [*gained, *lost], msgspec.to_builtins)
 
 
 # Queries -----------------------------------------------------------------------------------
@@ -366,7 +364,7 @@ def query_list_sheet(rows: Sequence[QueryRow], modes: Sequence[str]) -> Sheet:
     """The queries of a benchmark with nDCG@10 of each mode."""
     columns = [column(key) for key in ("id", "text", "judged", "relevant")]
     columns += [_of_mode(mode, mode, "scores") for mode in modes]
-    return sheet_of("Queries", columns, rows, asdict)
+    return sheet_of("Queries", columns, rows, msgspec.to_builtins)
 
 
 def _of_mode(key: str, mode: str, held: str, **look: Any) -> ColumnOf[Any]:
@@ -393,5 +391,5 @@ def query_sheet(found: QueryView) -> Sheet:
         f"Query {found.id}: {shortened(found.text, 200)} (nDCG@10: {scores})",
         columns,
         (*found.judged, *found.unjudged),
-        lambda row: {"judged": row.grade is not None, **asdict(row)},
+        lambda row: {"judged": row.grade is not None, **msgspec.to_builtins(row)},
     )

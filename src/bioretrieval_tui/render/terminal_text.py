@@ -32,11 +32,9 @@ def _painted(text: str, style: str = "", url: str | None = None) -> str:
 def render(
     sheet: Sheet, *, width: int | None = None, colour: bool = False, links: bool = False
 ) -> Iterator[str]:
-    """Heading and rows, a line each; where columns did not fit, a last line that names them.
-
-    width: cells that a line may take, None for as many as the content needs; colour: use bold and
-    the terminal's sixteen colours; links: make each cell that leads somewhere an OSC 8 link.
-    """
+    """Heading and rows, a line each; where columns did not fit, a last line that names them. width:
+    cells that a line may take, None for as many as the content needs; colour: use bold and the
+    terminal's sixteen colours; links: make each cell that leads somewhere an OSC 8 link."""
     places = readable(sheet)
     columns = [sheet.columns[place] for place in places]
     titles = [one_line(column.title) for column in columns]
@@ -110,7 +108,7 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int | None) ->
     columns: the shown columns; natural: cells of the widest content of each, heading included;
     width: cells in all, None for no limit.
 
-    Returns One width for each column that is kept, at least one; with the gaps they take at most
+    Returns one width for each column that is kept, at least one; with the gaps they take at most
     `width`. Right-aligned columns are never narrower than their content, since a cut number is
     another number.
     """

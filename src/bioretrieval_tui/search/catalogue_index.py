@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -22,6 +21,7 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index.layout import CATALOGUE, IndexBusy
+from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import open_index
 from bioretrieval_tui.paths import places, write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -29,22 +29,16 @@ from bioretrieval_tui.progress import Progress, Reporter, silent
 if TYPE_CHECKING:
     from bioretrieval_tui.encoding.encoder import EncoderFactory
 
-
 _MOST_BYTES = 64 * 2**20
 _LONGEST_WAIT = 600.0
 """Seconds to wait for a build in another process."""
 _PAUSE = 0.25
 
 
-def catalogue_documents(
-    catalogue: Catalogue, abstracts: Mapping[str, str] | None = None
-) -> list[Document]:
-    """One document per entry: its name (a paper's title), its summary, its page's address.
-
-    abstracts: by id of a paper, added to its summary; None for those of `fetch abstracts`.
-    """
-    if abstracts is None:
-        abstracts = {name: one.text for name, one in kept_abstracts().items()}
+def catalogue_documents(catalogue: Catalogue) -> list[Document]:
+    """One document per entry: its name (a paper's title), its summary and fetched abstract, its
+    page's address."""
+    abstracts = {name: one.text for name, one in kept_abstracts().items()}
     documents = []
     for entry in catalogue.entries:
         name = entry.name
@@ -97,11 +91,8 @@ def kept_abstracts() -> dict[str, Abstract]:
 
 
 def keep_abstracts(abstracts: Mapping[str, Abstract]) -> None:
-    """Replace the kept abstracts.
-
-    Raises:
-        BioRetrievalError: they cannot be written; the earlier ones are unchanged.
-    """
+    """Replace the kept abstracts. Raises BioRetrievalError where they cannot be written; the
+    earlier ones are unchanged then."""
     path = _abstracts_path()
     try:
         write_atomically(path, msgspec.json.encode(dict(sorted(abstracts.items()))))
@@ -112,10 +103,9 @@ def keep_abstracts(abstracts: Mapping[str, Abstract]) -> None:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Ensured:
-    """The catalogue's index exists. built: by this call; note: why it is out of date, where a newer
-    one could not be written."""
+class Ensured(NamedTuple):
+    """The catalogue's index. built: by this call; note: why it is out of date, where a newer one
+    could not be written."""
 
     documents: int
     built: bool
@@ -128,14 +118,12 @@ def ensure_catalogue_index(
     encoder_factory: EncoderFactory | None,
     reporter: Reporter = silent,
 ) -> Ensured:
-    """Build the index `catalogue` of `documents`, whose content `fingerprint` names, if needed.
+    """Build the index `catalogue` of `documents`, whose content `fingerprint` names, unless there
+    is one of this content and the embedded model; then neither documents nor encoder are used.
 
     encoder_factory: None where only BM25 is needed: the index may lack vectors, and nothing is
-    encoded.
-
-    An index with the same fingerprint and embedded model is kept; then neither documents nor
-    encoder are used. A build in another process is waited for. Where the index cannot be written (a
-    full or read-only disk), an older undamaged one stays in use.
+    encoded. A build in another process is waited for. Where the index cannot be written (a full or
+    read-only disk), an older undamaged one stays in use.
 
     Raises:
         IndexFault: there is none and it cannot be written. ModelError, CorpusError as building
@@ -151,10 +139,10 @@ def ensure_catalogue_index(
     deadline = time.monotonic() + _LONGEST_WAIT
     while True:
         present = _present(vectors=encoder_factory is not None)
-        if present is not None and present[0] == wanted:
-            return Ensured(present[1], built=False)
+        if present is not None and present.fingerprint == wanted:
+            return Ensured(present.documents, built=False)
+        feed = feed_documents(documents, "catalogue")
         try:
-            feed = feed_documents(documents, "catalogue")
             if encoder_factory is None:
                 outcome = build_lexical(
                     CATALOGUE, feed, embedded_facts(), reporter=reporter, fingerprint=wanted
@@ -172,15 +160,14 @@ def ensure_catalogue_index(
         except IndexFault as error:
             if present is None:
                 raise
-            return Ensured(present[1], built=False, note=error.line())
+            return Ensured(present.documents, built=False, note=error.line())
         return Ensured(outcome.manifest.documents, built=True)
 
 
-def _present(*, vectors: bool) -> tuple[str | None, int] | None:
-    """Fingerprint and size of the undamaged index, or None."""
+def _present(*, vectors: bool) -> Manifest | None:
     try:
         index = open_index(CATALOGUE, vectors=vectors)
     except (NotFoundError, IndexFault):
         return None
     index.close()
-    return index.manifest.fingerprint, index.manifest.documents
+    return index.manifest

@@ -1,4 +1,4 @@
-"""Searches one open index, in this process.
+"""Searches one open index, in this process; explains and reranks its hits.
 
 The model of the index is loaded when a query first needs it; BM25 needs none. The app uses the
 search process instead.
@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from bioretrieval_tui.documents.bibliography import document_year
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder
-from bioretrieval_tui.encoding.encoder_registry import load_encoder, load_query_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
-from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, gather
-from bioretrieval_tui.search.explain import explanations
-from bioretrieval_tui.search.hybrid import DEPTH, by_score, hybrid_scores, query_like
+from bioretrieval_tui.search import hybrid
+from bioretrieval_tui.search.hybrid import DEPTH, Candidates, Floats, Labels, Terms
 from bioretrieval_tui.search.types import (
+    RERANKED,
     Explanation,
     Facet,
     Hit,
@@ -33,34 +36,35 @@ from bioretrieval_tui.search.types import (
     Scores,
     SearchResult,
     document_url,
-    document_year,
 )
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.encoding.cross_encoder import CrossEncoder
 
 FACETS = ("year", "journal", "mesh", "type", "language")
 _MOST_VALUES = 12
 """Values shown per facet."""
 NO_TERMS = "the query has no searchable terms"
+_MOST_SENTENCES = 64
+"""Sentences of a document that are compared with the query; abstracts are shorter."""
 NEIGHBOURS = 3
 """Documents of an index that one is compared with: a single one may be near by chance."""
 
 
 def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) -> Encoder:
-    """The encoder of an index, by model, recipe and revision."""
-    return load_query_encoder(
-        manifest.model,
-        manifest.recipe,
-        device=device,
-        revision=None if manifest.revision == ANY_REVISION else manifest.revision,
-        reporter=reporter,
+    """The encoder of an index, by model, recipe and revision. Raises as `load_encoder` and
+    `check_fit` do."""
+    model, recipe = manifest.model, manifest.recipe
+    revision = None if manifest.revision == ANY_REVISION else manifest.revision
+    encoder = load_encoder(
+        model, recipe, device=device, revision=revision, reporter=reporter, side="query"
     )
+    check_fit(manifest, encoder)
+    return encoder
 
 
 def check_fit(manifest: Manifest, encoder: Encoder) -> None:
-    """Refuse an encoder whose vectors are not comparable with those of the index.
-
-    Raises:
-        IndexFault: model, revision, recipe, dimension or similarity differ.
-    """
+    """Raise IndexFault where vectors of this encoder are not comparable with those of the index."""
     revision = encoder.revision if manifest.revision == ANY_REVISION else manifest.revision
     pairs = {
         "model": (manifest.model, encoder.model_id),
@@ -78,20 +82,6 @@ def check_fit(manifest: Manifest, encoder: Encoder) -> None:
                 f"index {manifest.name} was built with another {what} ({built}, not {given})",
                 remedy=f"search with {manifest.model}, or build the index again",
             )
-
-
-def facets_of(index: OpenIndex, labels: Labels) -> tuple[Facet, ...]:
-    """The facets of these documents, without the fields that none of them has.
-
-    labels: int64 (n,), in any order. Raises IndexFault where the fields are damaged.
-    """
-    if not len(labels):
-        return ()
-    known = {field.name for field in index.fields.schema.fields}
-    counts = (
-        (one, index.fields.facets(labels, one, _MOST_VALUES)) for one in FACETS if one in known
-    )
-    return tuple(Facet(name, tuple(found)) for name, found in counts if found)
 
 
 class SearchEngine:
@@ -117,21 +107,20 @@ class SearchEngine:
     def open(
         cls, name: str, *, device: str = "auto", reporter: Reporter = silent, ready: bool = True
     ) -> Self:
-        """Open the index `name`.
-
-        ready: load its vectors and its model now; otherwise a query that needs them does, and BM25
-        needs neither.
+        """Open the index `name`. ready: load its vectors and its model now; otherwise a query that
+        needs them does, and BM25 needs neither.
 
         Raises:
             NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
             not here. UsageError: an impossible name or device.
         """
-        with contextlib.ExitStack() as failed:
-            engine = cls(open_index(name, vectors=ready), device=device)
-            failed.callback(engine.close)
+        engine = cls(open_index(name, vectors=ready), device=device)
+        try:
             if ready:
                 engine.load(reporter)
-            failed.pop_all()
+        except BaseException:
+            engine.close()
+            raise
         return engine
 
     def load(self, reporter: Reporter = silent) -> Encoder:
@@ -139,20 +128,16 @@ class SearchEngine:
         with self._loading:
             if self._encoder is None:
                 _ = self.index.vectors  # without them there is no use for a model
-                encoder = encoder_of(self.index.manifest, device=self._device, reporter=reporter)
-                check_fit(self.index.manifest, encoder)
-                self._encoder = encoder
+                manifest = self.index.manifest
+                self._encoder = encoder_of(manifest, device=self._device, reporter=reporter)
             return self._encoder
 
-    def search(self, query: Query, allowed: Iterable[int] | None = None) -> SearchResult:
-        """The hits of a query; allowed: permitted labels, None for all.
-
-        Raises:
-            UsageError: an impossible query (see `Query.checked`) or a filter that does not parse.
-            IndexFault: the index is damaged. ModelError: its model does not load.
-        """
+    def search(self, query: Query) -> SearchResult:
+        """The hits of a query. Raises UsageError where it is impossible (see `Query.checked`),
+        FilterError, IndexFault where the index is damaged, ModelError where its model does not
+        load."""
         query = query.checked()
-        kept = self._allowed(query.where, allowed)
+        kept = self._allowed(query.where)
         labels, scores, found = self._ranked(query, kept)
         among = labels[: max(DEPTH, query.k)]
         empty = query.mode != "dense" and not weighted_terms(query.text)
@@ -162,7 +147,7 @@ class SearchEngine:
         return SearchResult(
             hits=self._hits(labels[order], scores[order], found, query.mode),
             fitting=None if kept is None else len(kept),
-            facets=facets_of(self.index, among),
+            facets=self._facets(among),
             among=len(among),
             note=NO_TERMS if empty else None,
         )
@@ -170,53 +155,73 @@ class SearchEngine:
     def rank(
         self, text: str, k: int, mode: str = "hybrid", *, instruction: str | None = None
     ) -> list[tuple[str, float]]:
-        """Ids and scores of the best `k`, best first.
-
-        Raises as `search` does.
-        """
+        """Ids and scores of the best `k`, best first. Raises as `search` does."""
         query = Query(text=text, k=k, mode=mode, instruction=instruction).checked()
         labels, scores, _ = self._ranked(query, None)
         ids = self.index.documents.ids(labels[:k].tolist())
         return list(zip(ids, scores[:k].tolist(), strict=True))
 
     def similar(self, identifier: str, k: int = 10, where: str = "") -> SearchResult:
-        """The documents most like the one of this id, without itself; hybrid.
-
-        Raises:
-            NotFoundError: no document of this id. Otherwise as `search`.
-        """
-        label, document = self._found(identifier)
+        """The documents most like the one of this id, without itself; hybrid. Raises NotFoundError
+        where there is none of this id, otherwise as `search` does."""
+        label, document = self.found(identifier)
         vector = self.index.vectors.take(np.array([label], dtype=np.int64))[0]
-        vector = query_like(self.index, vector)
         return self._like(document, vector, k, where, own=label)
 
     def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:
         """The documents most like one outside this index. Raises as `search` does."""
-        vector = query_like(self.index, self.load().encode_documents([document])[0])
+        vector = self.load().encode_documents([document])[0]
         return self._like(document, vector, k, where, own=-1)
 
     def explain(self, query: Query, identifiers: Sequence[str]) -> list[Explanation]:
-        """Why documents were found, in the order of `identifiers`; unknown ids are left out.
-
-        Raises as `search` does.
-        """
-        query = query.checked()
-        found = self.index.documents.labels(identifiers)
-        labels = [found[one] for one in identifiers if one in found]
+        """Why documents were found, in the order of `identifiers`; unknown ids are left out. Raises
+        as `search` does."""
+        query, index = query.checked(), self.index
+        known = index.documents.labels(identifiers)
+        labels = [known[one] for one in identifiers if one in known]
         vector, terms = self._vector(query), self._terms(query)
-        candidates = gather(self.index, vector, terms, DEPTH, self._allowed(query.where))
-        encoder = None if vector is None else self.load()
-        return explanations(self.index, query.text, vector, candidates, labels, encoder)
+        found = hybrid.gather(index, vector, terms, DEPTH, self._allowed(query.where))
+        dense_ranks, lexical_ranks = found.dense_list.ranks(), found.lexical_list.ranks()
+        wanted = np.array(labels, dtype=np.int64)
+        dense: dict[int, float] = {}
+        lexical: dict[int, float] = {}
+        if vector is not None:
+            similarities = index.vectors.similarities(vector, wanted).tolist()
+            dense = dict(zip(labels, similarities, strict=True))
+        if lexical_ranks:
+            scores = index.lexical.scores_of(query.text, wanted).tolist()
+            lexical = dict(zip(labels, scores, strict=True))
+        reasons = []
+        for label, document in zip(labels, index.documents.get(labels), strict=True):
+            sentence = None if vector is None else self._nearest_sentence(document, vector)
+            reasons.append(
+                Explanation(
+                    id=document.id,
+                    scores=Scores(dense.get(label), lexical.get(label)),
+                    terms=tuple(index.lexical.explain(query.text, label)) if lexical_ranks else (),
+                    dense_rank=dense_ranks.get(label),
+                    lexical_rank=lexical_ranks.get(label),
+                    passage=sentence and sentence[0],
+                    nearness=sentence and sentence[1],
+                )
+            )
+        return reasons
 
-    def document_named(self, identifier: str) -> Document:
-        """The document of an id. Raises NotFoundError if there is none."""
-        return self._found(identifier)[1]
+    def _nearest_sentence(
+        self, document: Document, vector: Floats
+    ) -> tuple[tuple[int, int], float] | None:
+        """(start, end) in the document's text of the sentence nearest to a query's vector, and its
+        similarity; None where the text has fewer than two sentences."""
+        spans = sentence_spans(document.text)[:_MOST_SENTENCES]
+        if len(spans) < 2:
+            return None
+        sentences = [Document("", "", document.text[start:end]) for start, end in spans]
+        similarities = self.load().encode_documents(sentences) @ vector
+        best = int(np.argmax(similarities))
+        return spans[best], float(similarities[best])
 
-    def close(self) -> None:
-        """Close the index."""
-        self.index.close()
-
-    def _found(self, identifier: str) -> tuple[int, Document]:
+    def found(self, identifier: str) -> tuple[int, Document]:
+        """The label and the document of an id. Raises NotFoundError if there is none."""
         found = self.index.documents.find(identifier)
         if found is None:
             raise NotFoundError(
@@ -225,29 +230,33 @@ class SearchEngine:
             )
         return found
 
+    def close(self) -> None:
+        self.index.close()
+
     def _ranked(self, query: Query, allowed: Labels | None) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
         vector, terms = self._vector(query), self._terms(query)
-        found = gather(self.index, vector, terms, max(DEPTH, query.k), allowed)
+        found = hybrid.gather(self.index, vector, terms, max(DEPTH, query.k), allowed)
         if vector is None:
-            return found.lexical_list.labels, found.lexical_list.scores, found
+            return *found.lexical_list, found
         if not len(found.lexical_list.labels):
-            return found.dense_list.labels, found.dense_list.scores, found
+            return *found.dense_list, found
         return self._hybrid(found, vector, terms, allowed)
 
     def _hybrid(
         self, found: Candidates, vector: Floats, terms: Terms, allowed: Labels | None
     ) -> tuple[Labels, Floats, Candidates]:
-        found, scores = hybrid_scores(self.index, found, vector, terms, allowed)
-        order = by_score(found.labels, scores)
+        found, scores = hybrid.hybrid_scores(self.index, found, vector, terms, allowed)
+        order = hybrid.by_score(found.labels, scores)
         return found.labels[order], scores[order], found
 
     def _like(
         self, document: Document, vector: Floats, k: int, where: str, own: int
     ) -> SearchResult:
         query = Query(text=f"{document.title} {document.text}", k=k, where=where).checked()
+        vector = hybrid.query_like(self.index, vector)
         allowed, terms = self._allowed(where), self._terms(query)
-        found = gather(self.index, vector, terms, max(DEPTH, k + 1), allowed)
+        found = hybrid.gather(self.index, vector, terms, max(DEPTH, k + 1), allowed)
         labels, scores, found = self._hybrid(found, vector, terms, allowed)
         others = np.flatnonzero(labels != own)[:k]
         return SearchResult(
@@ -259,21 +268,22 @@ class SearchEngine:
         """The query's vector, float32 (dimension,); None in mode lexical."""
         if query.mode == "lexical":
             return None
-        vectors = self.load().encode_queries([query.text], instruction=query.instruction)
-        vector: Floats = vectors[0]
+        vector: Floats
+        (vector,) = self.load().encode_queries([query.text], instruction=query.instruction)
         return vector
 
     def _terms(self, query: Query) -> Terms:
         return [] if query.mode == "dense" else weighted_terms(query.text)
 
-    def _allowed(self, where: str, among: Iterable[int] | None = None) -> Labels | None:
-        """The labels of `among` that match the filter, ascending; None for all."""
-        allowed = None if among is None else np.unique(np.fromiter(among, dtype=np.int64))
-        if where.strip():
-            fields = self.index.fields
-            kept = fields.select(fields.parse(where))
-            allowed = kept if allowed is None else np.intersect1d(allowed, kept, assume_unique=True)
-        return allowed
+    def _allowed(self, where: str) -> Labels | None:
+        fields = self.index.fields
+        return fields.select(fields.parse(where)) if where.strip() else None
+
+    def _facets(self, labels: Labels) -> tuple[Facet, ...]:
+        fields = self.index.fields
+        names = {field.name for field in fields.schema.fields} if len(labels) else ()
+        counts = {one: fields.facets(labels, one, _MOST_VALUES) for one in FACETS if one in names}
+        return tuple(Facet(name, tuple(found)) for name, found in counts.items() if found)
 
     def _hits(
         self, labels: Labels, scores: Floats, found: Candidates, mode: str
@@ -302,14 +312,32 @@ class SearchEngine:
         )
 
 
+def reranked(
+    query: str,
+    hits: Sequence[Hit],
+    encoder: CrossEncoder,
+    *,
+    most: int = RERANKED,
+    reporter: Reporter = silent,
+) -> tuple[Hit, ...]:
+    """The hits, the first `most` of them sorted by the cross-encoder's scores, ties in their order;
+    the others follow in their order, without a rerank score. Takes seconds, calls `reporter`, and
+    raises, as `CrossEncoder.scores` does."""
+    documents = [Document(hit.id, hit.title, hit.text) for hit in hits[:most]]
+    scores = encoder.scores(query, documents, reporter).tolist()
+    read = sorted(zip(hits[:most], scores, strict=True), key=lambda pair: -pair[1])
+    best = (
+        replace(hit, rank=rank, score=score, scores=replace(hit.scores, rerank=score))
+        for rank, (hit, score) in enumerate(read, start=1)
+    )
+    return (*best, *hits[most:])
+
+
 def near_query(
     query: str, documents: Sequence[Document], *, reporter: Reporter = silent
 ) -> list[float]:
-    """The cosine of each document to the query by the embedded model, in their order.
-
-    Raises:
-        ModelError: the model is missing or altered.
-    """
+    """The cosine of each document to the query by the embedded model, in their order. Raises
+    ModelError where that is missing or altered."""
     if not documents:
         return []
     encoder = load_encoder(embedded.MODEL_ID, embedded.RECIPE, reporter=reporter)
@@ -322,11 +350,7 @@ def near_index(
     name: str, documents: Sequence[Document], *, reporter: Reporter = silent
 ) -> list[float | None]:
     """The mean similarity of each document to its nearest `NEIGHBOURS` documents in an index, by
-    the index's own model; None for one whose id the index holds.
-
-    Raises:
-        NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is not here.
-    """
+    the index's own model; None for one whose id the index holds. Raises as `SearchEngine.open`."""
     index = open_index(name)
     with contextlib.closing(index):
         held = index.documents.labels([one.id for one in documents])
@@ -334,9 +358,8 @@ def near_index(
         if not others:
             return [None] * len(documents)
         encoder = encoder_of(index.manifest, device="auto", reporter=reporter)
-        check_fit(index.manifest, encoder)
         nearness = {}
         for one, vector in zip(others, encoder.encode_documents(others, reporter), strict=True):
-            _, found = index.vectors.search(query_like(index, vector), NEIGHBOURS, None)
+            _, found = index.vectors.search(hybrid.query_like(index, vector), NEIGHBOURS, None)
             nearness[one.id] = float(np.mean(found)) if len(found) else 0.0
         return [nearness.get(one.id) for one in documents]

@@ -1,6 +1,7 @@
-"""Hybrid search: one ranking from dense and lexical scores.
+"""Hybrid search: the candidates of both retrievers, each with both scores, and one ranking of them.
 
-Two steps, each measured to help (`benchmarks/results/quality.md`):
+Each retriever gives its top documents; documents that only one of them found are then scored by the
+other too. The ranking has two steps, each measured to help (`benchmarks/results/quality.md`):
 
 1. Both scores are standardised, to standard deviations above the mean of the retriever's top
    documents, and added; reciprocal ranks were worse throughout. A document that BM25 does not find
@@ -24,12 +25,18 @@ PubMedQA and Evidence Inference, except the exponent for inverse document freque
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bioretrieval_tui.encoding.encoder import EXTRA, as_queries, extended_queries
 from bioretrieval_tui.index.registry import OpenIndex
-from bioretrieval_tui.search.candidates import Candidates, Floats, Labels, Terms, extended
+
+Labels = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Terms = Sequence[tuple[str, float]]
 
 DEPTH = 100
 """Search depth: documents of each retriever, unless more hits are requested."""
@@ -54,17 +61,81 @@ _EQUAL = 1e-6
 """Scores that differ by less than this share of the largest are equal."""
 
 
+class RankedList(NamedTuple):
+    """The result of one retriever: labels and scores, best first."""
+
+    labels: Labels
+    scores: Floats
+
+    def ranks(self) -> dict[int, int]:
+        return {label: rank for rank, label in enumerate(self.labels.tolist(), start=1)}
+
+
+class Candidates(NamedTuple):
+    """Documents with both scores. labels: ascending, int64 (n,); dense, lexical: the score of each,
+    float32 (n,), zeros for an unused retriever."""
+
+    labels: Labels
+    dense: Floats
+    lexical: Floats
+    dense_list: RankedList
+    lexical_list: RankedList
+
+
+def gather(
+    index: OpenIndex,
+    vector: Floats | None,
+    terms: Terms,
+    depth: int,
+    allowed: Labels | None = None,
+) -> Candidates:
+    """The top `depth` of each retriever. Raises IndexFault where the index is damaged, or the
+    vector is of another dimension.
+
+    vector: of the query, float32 (dimension,), None for no dense retrieval; terms: from the lexical
+    analyser, with weights, empty for no BM25; allowed: permitted labels, None for all.
+    """
+    dense_list = lexical_list = RankedList(np.zeros(0, np.int64), np.zeros(0, np.float32))
+    if vector is not None:
+        dense_list = RankedList(*index.vectors.search(vector, depth, allowed))
+    if terms:
+        lexical_list = RankedList(*index.lexical.search(terms, depth, allowed))
+    if vector is None:
+        order = np.argsort(lexical_list.labels)
+        labels, lexical = lexical_list.labels[order], lexical_list.scores[order]
+        return Candidates(labels, np.zeros_like(lexical), lexical, dense_list, lexical_list)
+    labels = np.union1d(dense_list.labels, lexical_list.labels)
+    return Candidates(labels, *_scores(index, labels, vector, terms), dense_list, lexical_list)
+
+
+def _scores(
+    index: OpenIndex, labels: Labels, vector: Floats, terms: Terms
+) -> tuple[Floats, Floats]:
+    dense = index.vectors.similarities(vector, labels)
+    return dense, index.lexical.scores_of(terms, labels) if terms else np.zeros_like(dense)
+
+
+def _extended(
+    index: OpenIndex, found: Candidates, labels: Labels, vector: Floats, terms: Terms
+) -> Candidates:
+    new = np.setdiff1d(labels, found.labels)
+    if not len(new):
+        return found
+    dense, lexical = _scores(index, new, vector, terms)
+    together = np.concatenate([found.labels, new])
+    order = np.argsort(together, kind="stable")
+    return found._replace(
+        labels=together[order],
+        dense=np.concatenate([found.dense, dense])[order],
+        lexical=np.concatenate([found.lexical, lexical])[order],
+    )
+
+
 def hybrid_scores(
     index: OpenIndex, found: Candidates, vector: Floats, terms: Terms, allowed: Labels | None
 ) -> tuple[Candidates, Floats]:
     """The candidates, including those that only the moved query finds, and their scores, float32
-    (n,).
-
-    vector: of the query, float32 (dimension,); terms, allowed: as given to `gather`.
-
-    Raises:
-        IndexFault: the index is damaged.
-    """
+    (n,). Parameters and errors are those of `gather`."""
     depth = max(DEPTH, len(found.dense_list.labels))
     count = min(depth, index.manifest.documents if allowed is None else len(allowed))
     reference = padded(found.lexical_list.scores, count)
@@ -76,7 +147,7 @@ def hybrid_scores(
     first += np.float32(max(1.0, top / _OUTSTANDING) * factor) * lexical
     moved = _moved(index, found.labels, first, vector)
     labels, similarities = index.vectors.search(moved, depth, allowed)
-    more = extended(index, found, labels, vector, terms)
+    more = _extended(index, found, labels, vector, terms)
     scores = standardised(index.vectors.similarities(moved, more.labels), similarities)
     weight = _LEXICAL_WEIGHT * max(1.0, top / _OUTSTANDING_LAST) ** _STEEP * factor
     scores += np.float32(weight) * standardised(more.lexical, reference)
@@ -85,10 +156,8 @@ def hybrid_scores(
 
 def padded(scores: Floats, count: int) -> Floats:
     """The BM25 scores of the top `count` documents: those found, and 0 for each of the others.
-
     Where as many are found and all have one score, an equal number of zeros stands for the
-    documents without the term, so that having it still counts.
-    """
+    documents without the term, so that having it still counts."""
     missing = max(0, count - len(scores))
     if not missing and len(scores) and np.ptp(scores) <= _EQUAL * scores.max():
         missing = len(scores)

@@ -1,7 +1,5 @@
-"""Query, hits and explanations of a search, and the web address of a document.
-
-Plain values, which are also sent to and from the search process. A number is a PMID only where the
-corpus says so: SciFact's ids look like PMIDs.
+"""Query, hits and explanations of a search, as sent to and from the search process; the web address
+of a document.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from bioretrieval_tui.documents.bibliography import document_year as document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
 
@@ -22,8 +19,8 @@ Mode = Literal["hybrid", "dense", "lexical"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 """hybrid, the default: dense and BM25 together; dense: vectors alone; lexical: BM25 alone."""
 Order = Literal["relevance", "date"]
+"""By date the newest come first."""
 ORDERS: tuple[Order, ...] = get_args(Order)
-
 MOST_HITS = 10_000
 MOST_CHARACTERS = 100_000
 """Longest query; far more than any model reads."""
@@ -32,12 +29,8 @@ RERANKED = 50
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A query.
-
-    k: number of hits; mode: see `MODES`; where: a filter over the documents' fields, in the filter
-    language of the catalogue; order: of the hits, by date newest first; instruction: replaces the
-    recipe's task instruction.
-    """
+    """A query. k: number of hits; where: a filter over the documents' fields, in the filter
+    language of the catalogue; instruction: replaces the recipe's task instruction."""
 
     text: str
     k: int = 10
@@ -47,19 +40,14 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instruction: str | None = None
 
     def checked(self) -> Query:
-        """The query, cut to what can be encoded.
-
-        Raises:
-            UsageError: an empty query, an unknown mode or order, an impossible number of hits.
-        """
+        """The query, cut to what can be encoded. Raises UsageError where it is empty, of an unknown
+        mode or order, or asks for an impossible number of hits."""
         if self.mode not in MODES:
-            raise UsageError(
-                f"there is no search mode {self.mode!r}", remedy=f"use {', '.join(MODES)}"
-            )
+            said = f"there is no search mode {self.mode!r}"
+            raise UsageError(said, remedy=f"use {', '.join(MODES)}")
         if self.order not in ORDERS:
-            raise UsageError(
-                f"hits cannot be sorted by {self.order!r}", remedy=f"use {' or '.join(ORDERS)}"
-            )
+            said = f"hits cannot be sorted by {self.order!r}"
+            raise UsageError(said, remedy=f"use {' or '.join(ORDERS)}")
         if not 1 <= self.k <= MOST_HITS:
             raise UsageError(f"{self.k} hits cannot be asked for", remedy=f"use 1 to {MOST_HITS:,}")
         if not any(letter.isprintable() and not letter.isspace() for letter in self.text):
@@ -78,11 +66,8 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One document found.
-
-    rank: from 1; title and text: as the corpus has them, not cleaned for a terminal; url: the
-    document's page where one is known; score: what the hits are ordered by.
-    """
+    """One document found. rank: from 1; title, text: not cleaned for a terminal; url: the
+    document's page where one is known; score: what the hits are ordered by."""
 
     rank: int
     id: str
@@ -124,11 +109,8 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first (or newest first), with counts.
-
-    fitting: documents that match the filter, None without one; facets: over the top `among`
-    documents; note: for the user, such as a query of stop words only.
-    """
+    """Hits in their order. fitting: documents that match the filter, None without one; facets: over
+    the top `among` documents; note: for the user, such as a query of stop words only."""
 
     hits: tuple[Hit, ...]
     fitting: int | None = None
@@ -137,8 +119,8 @@ class SearchResult:
     note: str | None = None
 
 
-_PMID = re.compile(r"[1-9][0-9]{0,8}")
-_PMC = re.compile(r"PMC[1-9][0-9]{0,8}", re.IGNORECASE)
+_PMID = re.compile(r"([1-9][0-9]{0,8})")
+_PMC = re.compile(r"PMC([1-9][0-9]{0,8})", re.IGNORECASE)
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 _ARXIV = re.compile(
     r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})",
@@ -147,38 +129,34 @@ _ARXIV = re.compile(
 
 
 def document_url(document: Document, ids: str | None = None) -> str | None:
-    """The page of a document, or None; ids: the kind of ids in its index, such as `pmid`."""
-    metadata = {str(key).lower(): value for key, value in document.metadata.items()}
-    if own := _web_address(metadata.get("url")):
+    """The page of a document, or None. ids: the kind of ids in its index, such as `pmid`; a number
+    is a PMID only where the corpus says so, since SciFact's ids look like PMIDs."""
+    known = {str(key).lower(): value for key, value in document.metadata.items()}
+    if own := _web_address(known.get("url")):
         return own
-    for candidate in (metadata.get("pmid"), document.id if ids == "pmid" else None):
-        if pmid := _matched(_PMID, candidate):
-            return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
-    for candidate in (metadata.get("pmcid"), metadata.get("pmc"), document.id):
-        if pmc := _matched(_PMC, candidate):
-            return f"https://pmc.ncbi.nlm.nih.gov/articles/{pmc.upper()}/"
-    if doi := _matched(_DOI, metadata.get("doi")):
-        return f"https://doi.org/{quote(doi, safe='/:;()._-')}"
-    arxiv = _matched(_ARXIV, metadata.get("arxiv") or metadata.get("arxiv_id"))
-    return f"https://arxiv.org/abs/{arxiv}" if arxiv else None
-
-
-def _matched(pattern: re.Pattern[str], value: Any) -> str | None:
-    """The last group (or all) of `pattern` where it matches the whole value."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    found = pattern.fullmatch(str(value).strip())
-    return found.group(found.lastindex or 0) if found else None
+    pmids = (known.get("pmid"), document.id if ids == "pmid" else None)
+    pmcs = (known.get("pmcid"), known.get("pmc"), document.id)
+    for page, pattern, values in (
+        ("https://pubmed.ncbi.nlm.nih.gov/{}/", _PMID, pmids),
+        ("https://pmc.ncbi.nlm.nih.gov/articles/PMC{}/", _PMC, pmcs),
+        ("https://doi.org/{}", _DOI, (known.get("doi"),)),
+        ("https://arxiv.org/abs/{}", _ARXIV, (known.get("arxiv"), known.get("arxiv_id"))),
+    ):
+        for value in values:
+            text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+            if found := pattern.fullmatch(text.strip()):
+                return page.format(quote(found[1], safe="/:;()._-"))
+    return None
 
 
 def _web_address(value: Any) -> str | None:
     """`value` if it is an http or https address of printable ASCII without blanks."""
-    if not isinstance(value, str) or len(value) > 2_000:
-        return None
-    if not value.isascii() or not value.isprintable() or " " in value:
+    if not isinstance(value, str) or len(value) > 2_000 or " " in value:
         return None
     try:
         parts = urlsplit(value)
     except ValueError:
         return None
-    return value if parts.scheme in ("http", "https") and parts.hostname else None
+    printable = value.isascii() and value.isprintable()
+    named = parts.scheme in ("http", "https") and parts.hostname
+    return value if printable and named else None

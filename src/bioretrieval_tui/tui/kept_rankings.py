@@ -87,7 +87,7 @@ def keep_rankings(job: EvaluateJob, summary: EvaluationSummary) -> StoredRanking
 
 
 def _run_files(path: Path, modes: Sequence[str]) -> dict[str, str]:
-    # As `evaluation.trec.run_paths` names them.
+    # As `evaluation.benchmark.run_paths` names them.
     if len(modes) == 1:
         return {modes[0]: str(path)}
     return {mode: str(path.with_name(f"{path.stem}.{mode}{path.suffix}")) for mode in modes}

@@ -187,7 +187,7 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
         ModelError: there is none; the remedy says how to get the first one.
     """
     from bioretrieval_tui.catalog.models import Model
-    from bioretrieval_tui.encoding.download import missing_models
+    from bioretrieval_tui.encoding.model_files import missing_models
 
     first: Model | None = None
     for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST_RERANKER):

@@ -14,7 +14,7 @@ from pathlib import Path
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Model, Step
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.download import missing_models
+from bioretrieval_tui.encoding.model_files import missing_models
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.evaluation.metrics import MAIN
