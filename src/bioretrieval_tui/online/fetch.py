@@ -180,7 +180,6 @@ class _Fetch:
     records: int = 0
 
     def run(self) -> FetchResult:
-        """Fetch and store the records."""
         request, path = self.request, spool_path(self.request)
         if path is None:
             for _ in self._arriving(None):
@@ -211,7 +210,6 @@ class _Fetch:
             return self._result(outcome)
 
     def _kept(self, spool: Spool) -> Iterator[Document]:
-        """Give the records of earlier runs."""
         for document in spool.documents():
             self._take(document)
             yield document
@@ -283,7 +281,6 @@ class _Fetch:
         self.each(document)
 
     def _report(self, mark: Mark) -> None:
-        """Report progress, with the rate of this run alone."""
         seconds, came = time.perf_counter() - self.began, mark.done - self.resumed.mark.done
         rate = came / seconds if came and seconds > 0 else None
         self.reporter(
