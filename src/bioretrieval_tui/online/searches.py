@@ -515,8 +515,7 @@ _SOURCES: Mapping[SourceName, _Source] = {
 def batches_of_ids(
     client: HttpClient, ids: Sequence[WorkId], mark: Mark | None = None
 ) -> Iterator[FetchBatch]:
-    """Yield the works of `ids` after `mark`, service by service and so in another order. Raises
-    OnlineError where a service fails."""
+    """Yield the works of `ids` after `mark`, service by service. Raises OnlineError."""
     mark = mark or Mark()
     chunks: list[Sequence[WorkId]] = []
     for service in dict.fromkeys(SERVICE_OF.values()):

@@ -311,8 +311,7 @@ def run_watch(
 
 
 def record_source(client: HttpClient, *, today: date | None = None) -> RecordSource:
-    """Make the function that fetches the records of any watch; it raises OnlineError. today: in
-    UTC."""
+    """Make the function that fetches the records of any watch, up to `today` (UTC)."""
     from bioretrieval_tui.online.searches import batches_of, documents_of
 
     def records(watch: Watch, since: date) -> Iterator[Document]:
