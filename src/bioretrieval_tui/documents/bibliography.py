@@ -35,11 +35,9 @@ _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
 
 
 def sound(text: str) -> str:
-    """Return `text`. Raises RecordFault if it holds a NUL, or half of a surrogate pair.
-
-    SQLite and C libraries end a text at a NUL. Other control characters are data, which the
-    terminal output removes.
-    """
+    """Return `text`. Raises RecordFault if it holds a NUL, at which SQLite and C libraries end a
+    text, or half of a surrogate pair. Other control characters are data, which terminal output
+    removes."""
     if "\0" in text:
         raise RecordFault("the record holds a NUL character")
     if not text.isascii():
@@ -154,10 +152,8 @@ def document_year(metadata: Mapping[str, Any]) -> int | None:
 
 
 def document_date(metadata: Mapping[str, Any]) -> str | None:
-    """The date of publication in ISO 8601, as exact as it is known; or None.
-
-    It is in `document_year`: dates of other years (of the first version online) are skipped.
-    """
+    """The date of publication in ISO 8601, as exact as it is known; or None. It is in
+    `document_year`: dates of other years (of the first version online) are skipped."""
     year = document_year(metadata)
     if year is None:
         return None

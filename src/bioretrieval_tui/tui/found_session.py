@@ -115,7 +115,7 @@ class FoundSession:
     async def _find(self, request: FetchRequest) -> None:
         problem = ""
         # Papers may be added to the index later; a preview has none.
-        looking = protocol.LookUpJob(msgspec.structs.replace(request, index=None))
+        looking = protocol.FetchJob(msgspec.structs.replace(request, index=None))
         try:
             await client.run_job(looking, lambda event: self._hear(request, event))
         except asyncio.CancelledError:
