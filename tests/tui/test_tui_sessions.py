@@ -143,7 +143,7 @@ async def test_papers_arrive_once_each_and_are_starred_in_order(service: Service
     await turn()
     # To be looked at, they go into no index.
     (job,) = service.jobs
-    assert isinstance(job, protocol.LookUpJob)
+    assert isinstance(job, protocol.FetchJob)
     assert (job.request.query, job.request.index) == ("owls", None)
     service.hear(protocol.Came(PAPERS[:2]))
     service.hear(protocol.Came(PAPERS))

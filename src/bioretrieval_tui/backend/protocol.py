@@ -156,15 +156,22 @@ class AddJob(_Job, frozen=True, tag="add"):
 
 
 class FetchJob(_Job, frozen=True, tag="fetch"):
-    """Fetch records of a service into the index that the request names."""
+    """Fetch records of a service into the index that the request names; without one they are only
+    previewed, and arrive as `Came`."""
 
     DOING = "Fetching into"
     KEPT = "records that have arrived are kept, and the same fetch resumes from there"
     request: FetchRequest
 
     @property
+    def title(self) -> str:
+        return f"{self.DOING if self.request.index else 'Searching'} {self.target}"
+
+    @property
     def target(self) -> str:
-        return self.request.index or ""
+        """The name of the index, else of the service."""
+        source = self.request.source
+        return self.request.index or ("ids" if source == "ids" else SERVICE_NAMES[source])
 
 
 class VerifyJob(_Job, frozen=True, tag="verify"):
@@ -189,7 +196,7 @@ class RemoveJob(_Job, frozen=True, tag="remove"):
 
 
 class ImportJob(_Job, frozen=True, tag="import"):
-    """Build an index from vectors that were computed elsewhere; see `index.importing`.
+    """Build an index from vectors that were computed elsewhere; see `index.build`.
 
     vectors: matrices (.npy); ids: the ids of their rows, a file for each; documents: the texts;
     model, recipe, dimension: what made the vectors.
@@ -232,21 +239,8 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
         return Path(self.folder).name or self.folder
 
 
-class LookUpJob(_Job, frozen=True, tag="look_up"):
-    """Preview records of a service; they arrive as `Came` and are not added to an index."""
-
-    DOING = "Searching"
-    request: FetchRequest
-
-    @property
-    def target(self) -> str:
-        source = self.request.source
-        return "ids" if source == "ids" else SERVICE_NAMES[source]
-
-
 Job = (
     BuildJob | AddJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob | EvaluateJob
-    | LookUpJob
 )  # fmt: skip
 MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
 """Jobs whose index need not exist yet."""
@@ -425,7 +419,6 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
     @classmethod
     def of(cls, error: BioRetrievalError) -> Failed:
-        """An error as a reply."""
         names = (kind.__name__ for kind in type(error).__mro__)
         return cls(
             next((name for name in names if name in _PLAIN), ""),
@@ -465,11 +458,7 @@ def line_of(number: int, message: Sent | Reply) -> bytes:
 
 
 def decode(data: bytes, kind: type[Decoded]) -> Decoded:
-    """Decode an answer, or a line as `tuple[int, Sent]` or `tuple[int, Reply]`.
-
-    Raises:
-        ProtocolError: it does not parse.
-    """
+    """Decode a line as `tuple[int, Sent]` or `tuple[int, Reply]`. Raises ProtocolError."""
     try:
         return cast(Decoded, _decoder(kind).decode(data))  # type: ignore[arg-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -116,7 +116,6 @@ def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[tuple[
 
 
 def python() -> Iterator[Row]:
-    """Check the interpreter and the system."""
     from bioretrieval_tui import __version__
 
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
@@ -191,7 +190,6 @@ def folders() -> Iterator[Row]:
 
 
 def indexes() -> Iterator[Row]:
-    """Count the indexes, and list the damaged ones."""
     from bioretrieval_tui.index.registry import list_indexes
 
     found = list_indexes()
@@ -256,7 +254,6 @@ def processor() -> Iterator[Row]:
 
 
 def _why(code: int, errors: str, what: str = "it") -> str:
-    """The last line on a child's stderr, else its status."""
     lines = errors.strip().splitlines()
     return lines[-1][:200] if lines else f"{what} ended with status {code}"
 
@@ -266,7 +263,6 @@ def _python(program: str) -> tuple[int, str, str]:
 
 
 def _run(words: Sequence[str], seconds: float) -> tuple[int, str, str]:
-    """Status, stdout and stderr of a child process."""
     try:
         child = subprocess.run(
             words, input="", capture_output=True, errors="replace", timeout=seconds, check=False
@@ -305,7 +301,6 @@ def _torch_findings(code: int, output: str, errors: str, cards: list[str]) -> It
 
 
 def _nvidia_cards() -> list[str]:
-    """Names of the GPUs that the NVIDIA driver reports."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -329,7 +324,6 @@ CHECKS: tuple[tuple[str, Callable[[], Iterator[Row]], str, State, str | None], .
 
 
 def all_checks() -> Iterator[tuple[str, Row]]:
-    """Yield the area and the result of every check."""
     for area, check, name, state, otherwise in CHECKS:
         try:
             yield from ((area, row) for row in check())

@@ -76,9 +76,8 @@ def evaluate(
         _records(remove, format_)
         return
     if folder is None:
-        raise UsageError(
-            "no benchmark is named", remedy="bioretrieval-tui eval FOLDER, or eval --list"
-        )
+        remedy = "bioretrieval-tui eval FOLDER, or eval --list"
+        raise UsageError("no benchmark is named", remedy=remedy)
     from bioretrieval_tui.evaluation import runner
     from bioretrieval_tui.evaluation.benchmark import find_parts
 

@@ -130,10 +130,7 @@ def completion(shell: str) -> None:
 
 
 def answer(instruction: str) -> int:
-    """Respond to the completion function of a shell; instruction: as `bash_complete`.
-
-    Errors are silent: the user is in the middle of a line.
-    """
+    """Respond to the completion function of a shell (`bash_complete`); errors are silent."""
     shell, _, what = instruction.partition("_")
     if shell not in SHELLS or what != "complete":
         return 1

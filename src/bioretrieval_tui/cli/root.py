@@ -97,9 +97,7 @@ def root(offline: bool) -> None:
 def call(words: Sequence[str]) -> int:
     """Run a verb with its arguments and return its exit code.
 
-    Raises:
-        UsageError: the arguments are wrong; it names the command whose help to read. The errors of
-            the verb.
+    Raises the errors of the verb; UsageError names the command whose help to read.
     """
     try:
         with root.make_context(PROGRAM, list(words)) as context:

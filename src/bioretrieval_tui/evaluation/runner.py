@@ -46,10 +46,9 @@ from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Comparison, Measure
 from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
 from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view
 from bioretrieval_tui.evaluation.records import EvaluationRecord
-from bioretrieval_tui.index.build import build_from, build_lexical
-from bioretrieval_tui.index.intake import feed_files
+from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine, reranked
@@ -568,20 +567,16 @@ def ensure_index(
     name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
         return name
-    feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", strict=True))
+    load = partial(encoder_registry.load_encoder, model, recipe, device=device, reporter=reporter)
     try:
-        if vectors:
-            outcome = build_from(
-                name,
-                feed,
-                lambda: encoder_registry.load_encoder(
-                    model, recipe, device=device, reporter=reporter
-                ),
-                reporter=reporter,
-                fingerprint=identity,
-            )
-        else:
-            outcome = build_lexical(name, feed, facts, reporter=reporter, fingerprint=identity)
+        outcome = build_index(
+            name,
+            [benchmark.parts.corpus],
+            load if vectors else Vectoriser(facts),
+            settings=ReadSettings("beir", strict=True),
+            reporter=reporter,
+            fingerprint=identity,
+        )
     except CorpusError as error:
         # An ordinary index may skip a malformed record; an evaluation may not.
         if "--strict" not in (error.remedy or ""):

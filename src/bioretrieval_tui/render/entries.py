@@ -155,12 +155,9 @@ def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
         for other in catalogue.related(entry.id)
     ]
     results = catalogue.results_of(entry.id)
-    citing: tuple[models.Claim | models.Result | models.Note, ...] = (
-        *entry.facts,
-        *results,
-        *entry.notes,
-    )
-    named = dict.fromkeys((*entry.sources, *(one.source for one in citing)))
+    named = dict.fromkeys(entry.sources)
+    for citing in (entry.facts, results, entry.notes):
+        named |= dict.fromkeys(one.source for one in citing)
     known = [catalogue.sources[name] for name in named if name in catalogue.sources]
     return record(entry) | {
         "related": related,
