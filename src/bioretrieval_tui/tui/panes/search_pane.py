@@ -247,13 +247,13 @@ class SearchPane(Pane):
         self.list_of_hits.focus()
         self._explain(EXPLAIN_PAUSE)
         query = self.session.text.strip()
-        if query and self.line.history.add(query):
+        if query and self.line.remember(query):
             self.in_background("keep", asyncio.to_thread, self.owner.settings.keep_query, query)
 
     async def _load_queries(self) -> None:
         # An unreadable settings file is reported when a query is written to it.
         with contextlib.suppress(BioRetrievalError):
-            self.line.history.load(await asyncio.to_thread(self.owner.settings.queries))
+            self.line.load(await asyncio.to_thread(self.owner.settings.queries))
 
     # The filter and the facets -----------------------------------------------------------
 
