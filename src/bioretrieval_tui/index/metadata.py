@@ -489,16 +489,14 @@ class MetadataIndex:
         self,
         folder: Path,
         facts: MetadataFacts,
-        *,
-        name: str,
         dead: Labels,
         text: TextIndex,
         documents: DocumentStore,
     ) -> None:
-        self._remedy = remedy = COMPACT.format(name)
+        self._remedy = remedy = COMPACT.format(text.name)
         if facts.version != VERSION:
             raise IndexFault(
-                f"the metadata of index {name} was made by {facts.version}, this version reads"
+                f"the metadata of index {text.name} was made by {facts.version}, this version reads"
                 f" {VERSION}",
                 remedy=remedy,
             )
@@ -586,14 +584,14 @@ class MetadataIndex:
         (found,) = [one for one in self._blocks if 0 <= label - one.first < one.rows]
         return found, label - found.first
 
-    def check(self, store: DocumentStore, sampled: int = 100) -> str | None:
+    def check(self, sampled: int = 100) -> str | None:
         """What is wrong with the metadata, or None: values and dates of a sample of documents are
         compared, some are looked up by their values, and those with each field are counted."""
         with _reading(self._remedy):
             alive = np.flatnonzero(self._alive)
             labels = alive[:: max(1, len(alive) // sampled)]
             names = {one.name for one in self.facts.fields}
-            documents = store.get(labels.tolist())
+            documents = self._documents.get(labels.tolist())
             for number, (label, document) in enumerate(
                 zip(labels.tolist(), documents, strict=True)
             ):
@@ -685,12 +683,9 @@ class MetadataIndex:
 
     def _with_terms(self, terms: list[str]) -> Truths:
         """Documents that have all of these terms in title or text."""
-        found = np.ones(self.facts.labels, dtype=np.bool_)
-        for term in set(terms):
-            having = np.zeros(self.facts.labels, dtype=np.bool_)
-            having[self._text.labels_with(term)] = True
-            found &= having
-        return found
+        found = np.concatenate([self._text.labels_with(term) for term in set(terms)])
+        having: Truths = np.bincount(found, minlength=self.facts.labels) == len(set(terms))
+        return having
 
     def _phrase(self, text: str, within: Truths) -> Truths:
         """Documents with these whole words in this order in title or text."""
@@ -709,12 +704,8 @@ class MetadataIndex:
         for start in range(0, len(candidates), _READ_AT_ONCE):
             labels = candidates[start : start + _READ_AT_ONCE]
             for label, document in zip(labels, self._documents.get(labels.tolist()), strict=True):
-                found[label] = any(
-                    whole_words(form, needle)
-                    for field in (document.title, document.text)
-                    for form in forms(field)
-                    for needle in wanted
-                )
+                known = (*forms(document.title), *forms(document.text))
+                found[label] = any(whole_words(form, one) for form in known for one in wanted)
         return found
 
     def _remembered(self, node: Node, make: Callable[[Node], Truths]) -> Truths:

@@ -31,7 +31,7 @@ from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSessi
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
@@ -294,7 +294,7 @@ class SearchPane(Pane):
         self.list_of_hits.focus()
         self._explain(EXPLAIN_PAUSE)
         query = self.session.text.strip()
-        if query and self.line.history.add(query):
+        if query and self.line.remember(query):
             self.run_worker(partial(self._keep_query, query), thread=True, group="history")
 
     def _keep_query(self, query: str) -> None:
@@ -307,7 +307,7 @@ class SearchPane(Pane):
         # An unreadable settings file is reported when a query is written to it.
         with contextlib.suppress(BioRetrievalError):
             queries = self.owner.settings.queries()
-            self.app.call_from_thread(self.line.history.load, queries)
+            self.app.call_from_thread(self.line.load, queries)
 
     # The filter and the facets -----------------------------------------------------------
 
