@@ -44,7 +44,15 @@ class NewsSession:
             found = watches(problems.append)
         except BioRetrievalError as error:
             problems.append(error.line())
-        self.rows = in_order(found, everything=self.everything)
+        self.rows = [
+            WatchNews(one.watch, item) for one in found for item in one.news
+            if self.everything or not item.read
+        ]  # fmt: skip
+
+        def place(one: WatchNews) -> tuple[str, float]:
+            return one.item.found, -2.0 if one.item.score is None else one.item.score
+
+        self.rows.sort(key=place, reverse=True)
         return problems[0] if problems else ""
 
     @property
@@ -61,19 +69,6 @@ class NewsSession:
         mark_read(one.watch.name, [one.item.id], read=read)
         self.rows[place] = replace(one, item=msgspec.structs.replace(one.item, read=read))
         return True
-
-
-def in_order(found: Sequence[Watched], *, everything: bool) -> list[WatchNews]:
-    """News of all watches, the newest run first, nearest first within a run."""
-    rows = [
-        WatchNews(one.watch, item)
-        for one in found
-        for item in one.news
-        if everything or not item.read
-    ]
-    rows.sort(key=lambda one: one.item.score if one.item.score is not None else -2.0, reverse=True)
-    rows.sort(key=lambda one: one.item.found, reverse=True)
-    return rows
 
 
 def line_of(one: WatchNews) -> bytes:
