@@ -108,11 +108,18 @@ def pieces(writes: list[Write], width: int, height: int) -> Pieces:
     return found
 
 
+def rendered(text: str, style: Style | None) -> str:
+    """A text in true colours: a style of the app's may have been rendered in others before."""
+    fresh = (style or Style.null()).copy()
+    fresh._ansi = None
+    return fresh.render(text)
+
+
 def raw(frame: Pieces) -> str:
     """A frame as Textual writes it."""
     out, before = "", None
     for y, x, line in frame:
-        texts = (style.render(text) if style else text for text, style, _ in line)
+        texts = (rendered(text, style) for text, style, _ in line)
         out += "\n" if before not in (None, y) else ""
         out += f"\x1b[{y + 1};{x + 1}H" + "".join(texts)
         before = y
