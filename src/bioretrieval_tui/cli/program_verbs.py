@@ -162,6 +162,8 @@ def _completer(shell: str) -> ShellComplete:
 
 
 # Doctor ---------------------------------------------------------------------------------------
+#
+# It must work on a broken installation: what a check raises is a finding too.
 
 State = Literal["ok", "note", "missing"]
 """`note`: works, with less; `missing`: a necessary part."""
