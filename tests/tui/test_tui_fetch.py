@@ -22,7 +22,7 @@ from bioretrieval_tui.online.spool import FetchRequest, starred_path
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 from bioretrieval_tui.tui.found_session import MOST_SHOWN, paper_of
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
-from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.input import Buttons, Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)
 

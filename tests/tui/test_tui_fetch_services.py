@@ -15,7 +15,7 @@ from bioretrieval_tui.backend.protocol import Came
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
-from bioretrieval_tui.tui.widgets.buttons import Stepper
+from bioretrieval_tui.tui.widgets.input import Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)
 EVIL = "Owls\x1b[2J\x1b]0;gone\x07\x9b31m [bold]b[/bold] \u202efdp.exe\u2028"

@@ -14,7 +14,7 @@ from bioretrieval_tui.tui.app import PANE_OF_SECTION
 from bioretrieval_tui.tui.dialogs.dialog import PageDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE, NARROW = (120, 30), (80, 24)

@@ -11,7 +11,7 @@ from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.panes.start import StartPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE, NARROW = (120, 20), (80, 24)

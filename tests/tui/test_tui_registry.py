@@ -45,9 +45,8 @@ from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar, TooSmall, WorkBar
-from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
+from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.input import AskLine, Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 

@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 

@@ -15,7 +15,7 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
 from bioretrieval_tui.settings import SettingsStore
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 

@@ -13,13 +13,11 @@ an id) names its file and line.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, cast
@@ -173,21 +171,14 @@ EXTRA = "extra"
 """Where an entry keeps the values of fields that its struct does not have."""
 
 
-class Walk:
+class Walk(msgspec.Struct):
     """Collects the problems of one record. extra: types of fields outside its struct; their values
     go into its `extra`."""
 
-    def __init__(
-        self,
-        file: Path,
-        entry: str | None,
-        problems: list[Problem],
-        extra: Mapping[str, shapes.Type] | None = None,
-    ) -> None:
-        self.file = file
-        self.entry = entry
-        self.problems = problems
-        self.extra = extra or {}
+    file: Path
+    entry: str | None
+    problems: list[Problem]
+    extra: Mapping[str, shapes.Type] = {}
 
     def record(
         self, node: yaml.Node, kind: type[msgspec.Struct], *, whole: bool = True
@@ -354,19 +345,18 @@ class YamlPlace(NamedTuple):
 Record = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """Records under assembly. Values are plain; they become structs in `content`. entries: section,
     values and place by id; unparsed: a file is not YAML; ids that it holds are missing, so
     references are not checked."""
 
-    entries: dict[str, tuple[str, Record, YamlPlace]] = dataclasses.field(default_factory=dict)
-    lists: dict[str, list[tuple[Record, YamlPlace]]] = dataclasses.field(
+    entries: dict[str, tuple[str, Record, YamlPlace]] = {}
+    lists: dict[str, list[tuple[Record, YamlPlace]]] = msgspec.field(
         default_factory=lambda: {name: [] for name in LISTS}
     )
-    problems: list[Problem] = dataclasses.field(default_factory=list)
+    problems: list[Problem] = []
     unparsed: bool = False
-    header: Record = dataclasses.field(default_factory=dict)
+    header: Record = {}
 
     def copy(self) -> Draft:
         """A draft that can be added to without touching this one (records are not changed)."""

@@ -313,11 +313,11 @@ def _assemble(
     report: Report | None = None,
     reporter: Reporter,
 ) -> BuildOutcome:
-    """Build and put in force, unless an extension changes nothing.
+    """Build and put in force, unless an extension changes nothing. The caller holds the index for
+    writing, sweeps, and turns disk errors into IndexFault.
 
     base: the index to extend, None for a new one; source: a manifest whose inputs and encoding
-    speed remain true of the new index (compacting). The caller holds the index for writing, sweeps,
-    and turns disk errors into IndexFault.
+    speed remain true of the new index (compacting).
     """
     started = time.perf_counter()
     report = report or Report()
@@ -506,7 +506,7 @@ def _move(
 ) -> dict[str, FileFacts]:
     """Flush every new file, take its size and checksum, and move both folders into place."""
     (work / "segment").mkdir()
-    for name in layout.SEGMENT_FILES:
+    for name in (layout.DOCUMENTS, layout.VECTORS):
         (work / name).rename(work / "segment" / name)
     facts: dict[str, FileFacts] = {}
     moved = {work / "segment": segment, work / "generation": generation}

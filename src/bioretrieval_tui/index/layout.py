@@ -37,7 +37,6 @@ GRAPH = "graph.hnsw"
 DEAD = "dead.npy"
 TEXT = "text"
 METADATA = "metadata"
-SEGMENT_FILES = (DOCUMENTS, VECTORS)
 
 CATALOGUE = "catalogue"
 """The index of the catalogue's entries, which the app makes, not `index build`."""

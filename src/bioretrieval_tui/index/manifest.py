@@ -128,13 +128,12 @@ class GraphSettings(_Facts, frozen=True, kw_only=True):
 class Manifest(_Facts, frozen=True, kw_only=True):
     """Everything about an index.
 
-    dimension: of a vector; 0 for an index without vectors, which serves BM25 alone: its vector
-    and graph files are empty, and `model` is the one that may encode it later. dtype: of the
-    stored vectors. documents: without deleted ones. files: by path within the index's folder, with
-    `/`. fields: the metadata, None in format 2. built: ISO 8601, UTC. docs_per_second: documents
-    encoded a second, without the time to load the model; 0 if none was. app: version that built
-    it. aliases: further ids of documents whose text occurred more than once. fingerprint: of the
-    catalogue that the catalogue index was made from. checksum: hex SHA-256 of this manifest with
+    dimension: of a vector; 0 for an index that serves BM25 alone: its vector and graph files are
+    empty, and `model` is the one that may encode it later. documents: without deleted ones. files:
+    by path within the index's folder, with `/`. fields: the metadata, None in format 2. built: ISO
+    8601, UTC. docs_per_second: documents encoded a second, without loading the model; 0 if none
+    was. app: version that built it. aliases: further ids of documents whose text occurred more than
+    once. fingerprint: of what the app made it from. checksum: hex SHA-256 of this manifest with
     `checksum` empty.
     """
 

@@ -685,12 +685,9 @@ class MetadataIndex:
 
     def _with_terms(self, terms: list[str]) -> Truths:
         """Documents that have all of these terms in title or text."""
-        found = np.ones(self.facts.labels, dtype=np.bool_)
-        for term in set(terms):
-            having = np.zeros(self.facts.labels, dtype=np.bool_)
-            having[self._text.labels_with(term)] = True
-            found &= having
-        return found
+        found = np.concatenate([self._text.labels_with(term) for term in set(terms)])
+        having: Truths = np.bincount(found, minlength=self.facts.labels) == len(set(terms))
+        return having
 
     def _phrase(self, text: str, within: Truths) -> Truths:
         """Documents with these whole words in this order in title or text."""
@@ -709,12 +706,8 @@ class MetadataIndex:
         for start in range(0, len(candidates), _READ_AT_ONCE):
             labels = candidates[start : start + _READ_AT_ONCE]
             for label, document in zip(labels, self._documents.get(labels.tolist()), strict=True):
-                found[label] = any(
-                    whole_words(form, needle)
-                    for field in (document.title, document.text)
-                    for form in forms(field)
-                    for needle in wanted
-                )
+                known = (*forms(document.title), *forms(document.text))
+                found[label] = any(whole_words(form, one) for form in known for one in wanted)
         return found
 
     def _remembered(self, node: Node, make: Callable[[Node], Truths]) -> Truths:

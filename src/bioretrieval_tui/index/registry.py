@@ -40,10 +40,10 @@ class IndexInfo:
     """One index at a glance; what a damaged manifest cannot tell is None.
 
     status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how many
-    documents a first build has encoded. bytes: on disk; built: ISO 8601, UTC. dead_share: share of
-    documents that were replaced or deleted and still take up disk space. segments: builds and
-    additions since the last compaction. recall: recall@10 of the graph against exact search,
-    measured when it was built. fields: what a filter may name.
+    documents a first build has encoded. built: ISO 8601, UTC. dead_share: share of documents that
+    were replaced or deleted and still take up disk space. segments: builds and additions since the
+    last compaction. recall: recall@10 of the graph when it was built. fields: what a filter may
+    name.
     """
 
     name: str
@@ -292,11 +292,11 @@ def _missing(name: str) -> NotFoundError:
 
 
 def sweep_index(folder: Path, *, pools: bool = False) -> None:
-    """Remove from one index all but its manifest and the files that it names.
+    """Remove from one index, which the caller holds for writing, all but its manifest and the files
+    that it names; all is kept of one whose manifest cannot be read, as a newer version may
+    understand it.
 
-    pools: also remove the vectors of unfinished builds, once a build is finished. The caller holds
-    the index for writing, so no process uses the other files. If the manifest cannot be read,
-    folders are kept: a newer version may understand it.
+    pools: also remove the vectors of unfinished builds, once a build is finished.
     """
     if not folder.is_dir():
         return

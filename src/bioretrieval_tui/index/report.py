@@ -39,9 +39,9 @@ class Report(msgspec.Struct):
 
     kept: new documents; duplicates: records that the index has already, by id or by text under
     another id; replaced: records that replaced an older one of their id; deleted: ids that the
-    files deleted; without_abstract: how many of those kept or replaced have only a title;
-    documents: of the index at the end; without_document: imported vectors without a document;
-    encoded: documents that the model encoded, as the others had vectors already.
+    files deleted; without_abstract: those kept or replaced that have only a title; documents: of
+    the index at the end; without_document: imported vectors without a document; encoded: by the
+    model, as the others had vectors already.
     """
 
     read: int = 0

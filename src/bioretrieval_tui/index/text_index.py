@@ -87,6 +87,7 @@ class TextIndexWriter:
 
         folder.mkdir(parents=True)
         self._folder = folder
+        self._tantivy = tantivy
         if base is not None:
             for path in base.iterdir():
                 if path.name not in (_READ_LOCK, _WRITE_LOCK):
@@ -106,12 +107,10 @@ class TextIndexWriter:
 
     def add(self, first_label: int, documents: Sequence[Document]) -> None:
         """Index `documents` under `first_label` and the labels after it."""
-        import tantivy
-
         with _as_os_errors():
             for label, document in enumerate(documents, start=first_label):
                 terms = " ".join(TITLE_WEIGHT * tokens(document.title) + tokens(document.text))
-                row = tantivy.Document()
+                row = self._tantivy.Document()
                 row.add_unsigned("label", label)
                 row.add_text("terms", _encodable(terms))
                 self._writer.add_document(row)
@@ -119,12 +118,11 @@ class TextIndexWriter:
     def finish(self, *, dead: Labels, documents: int, total: int) -> TextFacts:
         """Delete the labels `dead`, write everything and close. documents: how many must remain;
         total: all labels, with deleted ones."""
-        import tantivy
-
         with _as_os_errors():
             if len(dead):
-                query = tantivy.Query.term_set_query(self._index.schema, "label", dead.tolist())
-                self._writer.delete_documents_by_query(query)
+                query, schema = self._tantivy.Query, self._index.schema
+                gone = query.term_set_query(schema, "label", dead.tolist())
+                self._writer.delete_documents_by_query(gone)
             self._writer.commit()
             self._writer.wait_merging_threads()
             self._writer = None
@@ -189,10 +187,10 @@ class TextIndex:
     ) -> tuple[Labels, Scores]:
         """The `k` best documents for `query` and their scores, best first, ties by label.
 
-        query: text, of which a repeated word counts again, or terms with weights: those of the same
-        term are added, and terms count only if their weight is above 0. Results have at least one
-        term of the query, and are in `allowed` (any order, may contain labels that do not exist)
-        unless it is None. A query of stop words only, or an empty one, finds nothing.
+        query: text, of which a repeated word counts again, or terms with weights, of which those
+        above 0 count. Results have at least one term of the query, and are in `allowed` (any order,
+        may contain labels that do not exist) unless it is None. A query of stop words only, or an
+        empty one, finds nothing.
         """
         total, parsed = self.facts.documents, self._query(query)
         permitted = None if allowed is None else existing(allowed, self.facts.labels)

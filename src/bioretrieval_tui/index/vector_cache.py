@@ -141,10 +141,9 @@ class VectorPool:
 class Vectoriser:
     """Gives documents their vectors; this one gives none, for an index that serves BM25 alone.
 
-    facts: of the model that may encode the documents later; it is not loaded. device: where a
-    model runs, empty if none was needed. encoded, seconds, tokens: documents that a model encoded,
-    how long that took, and their tokens, 0 where they are not counted; unused: vectors of no
-    document.
+    facts: of the model that may encode the documents later. device: where a model runs, empty if
+    none was needed. encoded, seconds, tokens: documents that a model encoded, how long that took,
+    and their tokens if they are counted; unused: vectors of no document.
     """
 
     device = ""
@@ -177,8 +176,8 @@ class ModelVectors(Vectoriser):
     """Vectors from a model, each document encoded once.
 
     folder: of the index; old: an index whose vectors are reused if its facts are the same; facts:
-    those that the vectors must have, if the index has some already: the model is then loaded when
-    a document first needs it, which may be never.
+    those that the vectors must have, if the index has some already: the model is then loaded when a
+    document first needs it.
     """
 
     def __init__(

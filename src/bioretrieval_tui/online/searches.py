@@ -142,7 +142,8 @@ def _expected(request: FetchRequest, total: int | None) -> int | None:
 
 
 def _read(data: bytes, name: str, format_: Format) -> list[Item]:
-    return list(read_items(SourceReader(None, data=data, name=name), format_, ReadSettings()))
+    with SourceReader(None, data=data, name=name) as source:
+        return list(read_items(source, format_, ReadSettings()))
 
 
 class _SearchPage(NamedTuple):

@@ -155,12 +155,9 @@ def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
         for other in catalogue.related(entry.id)
     ]
     results = catalogue.results_of(entry.id)
-    citing: tuple[models.Claim | models.Result | models.Note, ...] = (
-        *entry.facts,
-        *results,
-        *entry.notes,
-    )
-    named = dict.fromkeys((*entry.sources, *(one.source for one in citing)))
+    named = dict.fromkeys(entry.sources)
+    for citing in (entry.facts, results, entry.notes):
+        named |= dict.fromkeys(one.source for one in citing)
     known = [catalogue.sources[name] for name in named if name in catalogue.sources]
     return record(entry) | {
         "related": related,
@@ -255,10 +252,11 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
             for claim in entry.facts
         ),
     ]  # fmt: skip
-    links = [
-        fact(one.label, Inline(one.url.partition("://")[2].rstrip("/") or one.url, url=one.url))
-        for one in entry.links
-    ]
+    links = []
+    for one in entry.links:
+        # An address that is not safe to open is shown whole.
+        shown = one.url.partition("://")[2].rstrip("/") if safe_url(one.url) else one.url
+        links.append(fact(one.label, Inline(shown, url=one.url)))
     sections: list[Section] = [
         Group("Details", tuple(details)),
         Group("Links", tuple(links), "links"),

@@ -21,7 +21,7 @@ from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, r
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.hits import mode_name
-from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, facts, text
+from bioretrieval_tui.render.page import Fact, Group, Inline, Page, facts, text
 from bioretrieval_tui.render.sheet import (
     Cell,
     Column,
@@ -247,16 +247,15 @@ def run_page(run: OwnRun) -> Page:
 
 def reference_fact(one: Reference) -> Fact:
     """One published score: name, value, the deviation of the run from it, source."""
-    value: Text = (Inline(f"{one.value:.4f}", "strong"),)
-    if one.deviation is None:
-        value += (Inline("  for orientation", "faint"),)
-    elif one.marked:
-        said = f"  {one.deviation:+.4f} against published (differs by more than 0.01)"
-        value += (Inline(said, "warn"),)
-    else:
+    said, role = "for orientation", "faint"
+    if one.deviation is not None:
         # Adding 0 takes the sign from a -0.0.
-        value += (Inline(f"  {one.deviation + 0:+.4f} against published", "ok"),)
-    return Fact(one.name, ((*value, Inline(f"  from {one.source}", "faint")),), one.status)
+        said = f"{one.deviation + 0:+.4f} against published"
+        said += " (differs by more than 0.01)" if one.marked else ""
+        role = "warn" if one.marked else "ok"
+    score = Inline(f"{one.value:.4f}", "strong")
+    source = Inline(f"  from {one.source}", "faint")
+    return Fact(one.name, (text(score, Inline(f"  {said}", role), source),), one.status)
 
 
 # What `eval` prints ---------------------------------------------------------------------------
@@ -265,11 +264,9 @@ def reference_fact(one: Reference) -> Fact:
 def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
     """The whole evaluation as one object, without the single queries of a comparison."""
     whole: dict[str, Any] = msgspec.to_builtins(report)
-    if report.comparison is None:
-        del whole["comparison"]
-    else:
-        del whole["comparison"]["deltas"]
-    return whole
+    compared = whole.pop("comparison") or {}
+    compared.pop("deltas", None)
+    return whole | ({"comparison": compared} if compared else {})
 
 
 _EVALUATION_COLUMNS = (

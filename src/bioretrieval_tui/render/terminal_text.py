@@ -39,10 +39,10 @@ def render(
     columns = [sheet.columns[place] for place in places]
     titles = [one_line(column.title) for column in columns]
     rows = [[face(row[place]) for place in places] for row in sheet.rows]
-    natural = [
-        max([cells(title), *(cells(_marked(row[i])) for row in rows)])
-        for i, title in enumerate(titles)
-    ]
+    natural = [cells(title) for title in titles]
+    for row in rows:
+        taken = (cells(seen.text) + bool(seen.unverified and seen.text) for seen in row)
+        natural = list(map(max, natural, taken))
     widths = fit(columns, natural, width)
 
     def cell(seen: Shown, width: int) -> tuple[str, str]:
@@ -63,10 +63,6 @@ def render(
     if len(widths) < len(columns):
         missing = f"not shown at this width: {', '.join(titles[len(widths) :])}"
         yield cut(missing, max(1, width or 1)) + "\n"
-
-
-def _marked(seen: Shown) -> str:
-    return seen.text + MARK if seen.unverified and seen.text else seen.text
 
 
 def _line(

@@ -10,11 +10,11 @@ import msgspec
 
 from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.backend.jobs import EVERY
-from bioretrieval_tui.documents.bibliography import document_year
+from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, line_of
-from bioretrieval_tui.search.types import Hit, document_url
+from bioretrieval_tui.search.types import Hit
 
 EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("pubmed", "PubMed", "asthma[mh] AND diet[ti]"),

@@ -192,8 +192,9 @@ def _marked(text: str, role: str, pattern: re.Pattern[str]) -> Iterator[Span]:
             address = bare.rstrip(".,;:!?)")
             if address.count("(") > address.count(")") and bare[len(address) :][:1] == ")":
                 address += ")"
-            at -= len(bare) - len(address)
             yield Span(address, "link", address)
+            if rest := bare[len(address) :]:
+                yield Span(rest, role)
         elif address := found["target"] or found["auto"]:
             yield Span(found["label"] or address, "link", address)
         else:

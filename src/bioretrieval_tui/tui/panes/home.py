@@ -18,7 +18,7 @@ from bioretrieval_tui.online.watches import Watched, watches
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import inline
 from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.util.formatting import count
 
 LATEST = 6

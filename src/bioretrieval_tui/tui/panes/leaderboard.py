@@ -32,7 +32,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import paint
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 

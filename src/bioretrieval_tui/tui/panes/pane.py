@@ -32,7 +32,7 @@ from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 

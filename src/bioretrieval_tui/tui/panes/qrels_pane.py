@@ -21,7 +21,7 @@ from bioretrieval_tui.tui.qrels_session import DELTA, QrelsSession, difference
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import evaluation_lines
 

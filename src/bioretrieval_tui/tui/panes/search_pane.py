@@ -31,7 +31,7 @@ from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSessi
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
