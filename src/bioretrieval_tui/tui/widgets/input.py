@@ -83,60 +83,6 @@ class QueryLine(Input, inherit_bindings=False):
         self.post_message(self.Left(self, by))
 
 
-class QueryHistory:
-    """Queries, newest first, and the current position of the query line among them."""
-
-    MOST = 200
-
-    def __init__(self) -> None:
-        self.queries: list[str] = []
-        self._at = -1
-        self._draft = ""
-
-    def load(self, queries: Iterable[str]) -> None:
-        """Append the queries of earlier sessions, newest first."""
-        self.queries = list(dict.fromkeys([*self.queries, *queries]))[: self.MOST]
-
-    def add(self, query: str) -> bool:
-        """Keep a query as the newest one; False if it is that already."""
-        self._at = -1
-        if self.queries[:1] == [query]:
-            return False
-        self.queries = [query, *(one for one in self.queries if one != query)][: self.MOST]
-        return True
-
-    def older(self, now: str) -> str | None:
-        """The query before the one in the line, or None if there is none."""
-        return self._step(now, range(self._at + 1, len(self.queries)))
-
-    def newer(self) -> str | None:
-        """The next newer query, at last the draft; None if the line holds the draft."""
-        if self._at < 0:
-            return None
-        self._at -= 1
-        return self._draft if self._at < 0 else self.queries[self._at]
-
-    def containing(self, now: str) -> str | None:
-        """The next older query that contains the draft, ignoring case."""
-        sought = (now if self._at < 0 else self._draft).strip().casefold()
-        places = range(self._at + 1, len(self.queries))
-        return self._step(now, (at for at in places if sought in self.queries[at].casefold()))
-
-    def typed(self, now: str) -> None:
-        """Note what the line holds; a text that is not the current query restarts the walk."""
-        if self._at >= 0 and self.queries[self._at] != now:
-            self._at = -1
-
-    def _step(self, now: str, places: Iterable[int]) -> str | None:
-        for at in places:
-            if self.queries[at] != now:
-                if self._at < 0:
-                    self._draft = now
-                self._at = at
-                return self.queries[at]
-        return None
-
-
 class AskLine(QueryLine):
     """A query line whose up and down walk through earlier queries; down leaves at the newest."""
 
@@ -145,32 +91,56 @@ class AskLine(QueryLine):
     class NoneFound(Message):
         """There is no earlier query like that."""
 
+    MOST = 200
+
     def __init__(self, placeholder: str, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(placeholder, id=id)
-        self.history = QueryHistory()
+        self.queries: list[str] = []
+        """Earlier queries, newest first."""
+        self._at = -1
+        """The one that the line holds; -1 for a draft."""
+        self._draft = ""
+
+    def load(self, queries: Iterable[str]) -> None:
+        """Append the queries of earlier sessions, newest first."""
+        self.queries = list(dict.fromkeys([*self.queries, *queries]))[: self.MOST]
+
+    def remember(self, query: str) -> bool:
+        """Keep a query as the newest one; False if it is that already."""
+        self._at = -1
+        if self.queries[:1] == [query]:
+            return False
+        self.queries = [query, *(one for one in self.queries if one != query)][: self.MOST]
+        return True
 
     def _watch_value(self, value: str) -> None:
         super()._watch_value(value)
-        self.history.typed(value)
+        if self._at >= 0 and self.queries[self._at] != value:
+            self._at = -1  # another text restarts the walk
 
     def action_earlier(self) -> None:
-        self._recalled(self.history.older(self.value))
+        self._recall("")
 
     def action_later(self) -> None:
-        newer = self.history.newer()
-        if newer is None:
+        if self._at < 0:
             self.action_leave(1)
-        else:
-            self._recalled(newer)
+            return
+        self._at -= 1
+        self.put(self._draft if self._at < 0 else self.queries[self._at])
 
     def action_recall(self) -> None:
-        self._recalled(self.history.containing(self.value))
+        """Put the next older query that contains the draft, ignoring case, into the line."""
+        self._recall((self.value if self._at < 0 else self._draft).strip().casefold())
 
-    def _recalled(self, query: str | None) -> None:
-        if query is None:
-            self.post_message(self.NoneFound())
-        else:
-            self.put(query)
+    def _recall(self, sought: str) -> None:
+        for at, query in enumerate(self.queries[self._at + 1 :], self._at + 1):
+            if query != self.value and sought in query.casefold():
+                if self._at < 0:
+                    self._draft = self.value
+                self._at = at
+                self.put(query)
+                return
+        self.post_message(self.NoneFound())
 
 
 class Buttons(Canvas, can_focus=True):
