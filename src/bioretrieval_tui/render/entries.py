@@ -252,10 +252,11 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
             for claim in entry.facts
         ),
     ]  # fmt: skip
-    links = [
-        fact(one.label, Inline(one.url.partition("://")[2].rstrip("/") or one.url, url=one.url))
-        for one in entry.links
-    ]
+    links = []
+    for one in entry.links:
+        # An address that is not safe to open is shown whole.
+        shown = one.url.partition("://")[2].rstrip("/") if safe_url(one.url) else one.url
+        links.append(fact(one.label, Inline(shown, url=one.url)))
     sections: list[Section] = [
         Group("Details", tuple(details)),
         Group("Links", tuple(links), "links"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from bioretrieval_tui.documents.bibliography import document_year
+from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding import embedded
@@ -35,7 +35,6 @@ from bioretrieval_tui.search.types import (
     Query,
     Scores,
     SearchResult,
-    document_url,
 )
 
 if TYPE_CHECKING:
