@@ -117,6 +117,8 @@ def dated(text: str) -> dict[str, Any]:
     ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
     """
     text = text.strip()
+    if not text:
+        return {}
     match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text)
     date = iso_date(match[1], match[2] or "", match[3] or "") if match else ""
     date = date or iso_date(text[:200])
