@@ -26,9 +26,10 @@ from benchmarks.measuring import Report, median, percentile
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
 from bioretrieval_tui.encoding.embedded import RECIPE
-from bioretrieval_tui.index.importing import import_vectors
+from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.metadata import write_metadata
 from bioretrieval_tui.index.registry import OpenIndex, index_names, open_index
+from bioretrieval_tui.index.vector_cache import ImportedVectors
 
 CORPUS = Path("../shared/data/pubmed-citations/corpus.jsonl.gz")
 DIMENSION = 384
@@ -60,7 +61,8 @@ def make(name: str) -> None:
         vectors, names = Path(folder, "vectors.npy"), Path(folder, "ids.json")
         np.save(vectors, turned.astype(np.float16))
         names.write_text(json.dumps(ids))
-        import_vectors(name, [vectors], [names], [CORPUS], "benchmark/made", RECIPE)
+        source = ImportedVectors([vectors], [names], "benchmark/made", RECIPE)
+        build_index(name, [CORPUS], source)
 
 
 def filters(index: OpenIndex) -> list[tuple[str, float]]:
@@ -104,7 +106,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
         found = hits = 0
         for turn in range(rounds):
             label = int(rng.integers(0, index.manifest.rows))
-            query = index.vectors.take(np.array([label]))[0]
+            query = index.vectors.matrix.take(np.array([label]))[0]
             query = query + 0.05 * rng.standard_normal(DIMENSION, dtype=np.float32)
             query /= np.linalg.norm(query)
             words = _WORDS[turn % len(_WORDS)]
@@ -135,7 +137,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
 
 def forget(index: OpenIndex) -> None:
     """Let the next filter be worked out again, from columns that are open."""
-    index.fields.forget()
+    index.fields._found.clear()
 
 
 def others(report: Report, index: OpenIndex) -> None:

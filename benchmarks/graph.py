@@ -24,10 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.measuring import Report, median, percentile
-from bioretrieval_tui.index.hnsw import EFS, GraphBuilder
+from bioretrieval_tui.index.build import WINDOW
 from bioretrieval_tui.index.manifest import GraphSettings
-from bioretrieval_tui.index.pipeline import WINDOW
-from bioretrieval_tui.index.vectors import Matrix
+from bioretrieval_tui.index.vectors import EFS, GraphBuilder, Matrix
 
 DIMENSION = 384
 QUERIES = 1_000
@@ -64,10 +63,9 @@ def mapped(path: Path) -> Any:
 def build_ours(vectors: Path, out: Path, m: int, ef_construction: int) -> None:
     """As the pipeline does: window after window, widened from float16."""
     matrix = mapped(vectors)
-    builder = GraphBuilder(DIMENSION, GraphSettings(m=m, ef_construction=ef_construction), WINDOW)
-    builder.expect(len(matrix))
+    builder = GraphBuilder(DIMENSION, GraphSettings(m=m, ef_construction=ef_construction))
     for start in range(0, len(matrix), WINDOW):
-        builder.add(matrix[start : start + WINDOW].astype(np.float32), start)
+        builder.add(matrix[start : start + WINDOW].astype(np.float32), start, len(matrix))
     started = time.perf_counter()
     builder.save(out)
     _say(save=time.perf_counter() - started)
@@ -79,7 +77,7 @@ def build_faiss(vectors: Path, out: Path, m: int, ef_construction: int) -> None:
 
     matrix = mapped(vectors)
     index: Any = faiss.IndexHNSWFlat(DIMENSION, m, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = ef_construction
+    index.vectors.efConstruction = ef_construction
     for start in range(0, len(matrix), 50 * WINDOW):
         index.add(matrix[start : start + 50 * WINDOW].astype(np.float32))
     started = time.perf_counter()
@@ -137,7 +135,7 @@ def open_faiss(path: Path) -> Ask:
     index: Any = faiss.read_index(str(path))
 
     def ask(query: Vectors, ef: int) -> npt.NDArray[np.int64]:
-        index.hnsw.efSearch = max(ef, K)
+        index.vectors.efSearch = max(ef, K)
         _, found = index.search(query[None], K)
         labels: npt.NDArray[np.int64] = found[0]
         return labels

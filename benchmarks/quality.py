@@ -32,8 +32,8 @@ from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.text_index import weighted_terms
+from bioretrieval_tui.index.vectors import VectorStore
 from bioretrieval_tui.search import hybrid
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.hybrid import Candidates, Floats, gather
@@ -187,7 +187,7 @@ def opened(folder: str) -> SearchEngine:
 def ask(engine: SearchEngine, judged: Sequence[tuple[str, dict[str, int]]]) -> list[Asked]:
     """Encode every query and gather its candidates, once for all rankings."""
     asked = []
-    walked = HnswStore(engine.index.manifest, engine.index.folder, exact_below=0)
+    walked = VectorStore(engine.index.manifest, engine.index.folder, exact_below=0)
     for text, of in judged:
         vector = engine.load().encode_queries([text])[0]
         labels = engine.index.documents.labels(of)

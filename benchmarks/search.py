@@ -26,7 +26,8 @@ from benchmarks.measuring import Report, Terminal, environment, median, percenti
 from benchmarks.quality import DATA, lines, opened
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.index.importing import import_vectors
+from bioretrieval_tui.index.build import build_index
+from bioretrieval_tui.index.vector_cache import ImportedVectors
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import MODES, Query
 
@@ -46,7 +47,7 @@ def paragraphs(scifact: SearchEngine) -> SearchEngine:
         pass
     with gzip.open(PARAGRAPHS, "rt", encoding="utf-8") as rows:
         ids = [str(json.loads(row)["_id"]) for row in rows]
-    real = scifact.index.vectors.take(np.arange(scifact.index.manifest.rows))
+    real = scifact.index.vectors.matrix.take(np.arange(scifact.index.manifest.rows))
     rng = np.random.default_rng(7)
     made = real[rng.integers(0, len(real), len(ids))]
     # A cosine of about 0.8 to the vector that it was made of: as near as two of one topic are.
@@ -56,9 +57,8 @@ def paragraphs(scifact: SearchEngine) -> SearchEngine:
         vectors, names = Path(folder, "vectors.npy"), Path(folder, "ids.json")
         np.save(vectors, made.astype(np.float16))
         names.write_text(json.dumps(ids))
-        import_vectors(
-            "paragraphs", [vectors], [names], [PARAGRAPHS], embedded.MODEL_ID, embedded.RECIPE
-        )
+        source = ImportedVectors([vectors], [names], embedded.MODEL_ID, embedded.RECIPE)
+        build_index("paragraphs", [PARAGRAPHS], source)
     return SearchEngine.open("paragraphs", device="cpu")
 
 

@@ -87,11 +87,7 @@ def _take_keyboard() -> bool:
 
 
 def launch() -> int:
-    """Run the app until the user quits, and return its exit code.
-
-    Raises:
-        CatalogueError, NotFoundError: no catalogue can be loaded.
-    """
+    """Run the app until the user quits, and return its exit code. Raises CatalogueError."""
     import io
 
     from bioretrieval_tui.catalog.compiled import load
@@ -124,15 +120,12 @@ def _explain(error: Exception) -> int:
     from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, FilterError
     from bioretrieval_tui.paths import full_traceback, keep_report
 
-    if isinstance(error, CatalogueError) and error.problems:
-        for problem in error.problems:
-            _tell(str(problem))
-        return error.exit_code
     if isinstance(error, BioRetrievalError):
-        _tell(error.line())
-        if isinstance(error, FilterError):
-            for line in error.pointer().split("\n"):
-                _tell(line, name=False)
+        problems = error.problems if isinstance(error, CatalogueError) else []
+        for line in list(map(str, problems)) or [error.line()]:
+            _tell(line)
+        for line in error.pointer().split("\n") if isinstance(error, FilterError) else ():
+            _tell(line, name=False)
         return error.exit_code
     if isinstance(error, OSError):
         if error.filename is None and error.errno in _WHILE_WRITING:
@@ -142,8 +135,7 @@ def _explain(error: Exception) -> int:
         where = f"{error.filename}: " if error.filename else ""
         _tell(f"{where}{error.strerror or error}; {keep_report(full_traceback(error))}")
         return EXIT_FAILED
-    words = " ".join(str(error).split())
-    said = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
     _tell(f"unexpected {said[:200]}; {keep_report(full_traceback(error))}")
     return EXIT_FAILED
 

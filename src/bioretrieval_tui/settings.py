@@ -23,11 +23,8 @@ MOST_QUERIES = 200
 
 
 class SettingsStore:
-    """The SQLite file at `path`; it and its folder are made at the first write.
-
-    Raises (all methods):
-        BioRetrievalError: the file cannot be written, or is there and cannot be read.
-    """
+    """The SQLite file at `path`; it and its folder are made at the first write. All methods raise
+    BioRetrievalError if it cannot be written, or is there and cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -18,11 +18,9 @@ from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.server import LookingUp
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, write_run
 from bioretrieval_tui.evaluation.runner import run_mode
-from bioretrieval_tui.evaluation.trec import write_run
-from bioretrieval_tui.index.build import build_from
-from bioretrieval_tui.index.intake import feed_files
+from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import open_index, remove_index
 
 INDEX = "tiny"
@@ -37,7 +35,7 @@ def benchmark(tmp_path: Path) -> BenchmarkFolder:
 def runs(benchmark: BenchmarkFolder, tmp_path: Path) -> dict[str, str]:
     """An index of the benchmark, and what two modes rank on it."""
     settings = ReadSettings("beir", strict=True)
-    build_from(INDEX, feed_files([benchmark.parts.corpus], settings), HashingEncoder)
+    build_index(INDEX, [benchmark.parts.corpus], HashingEncoder, settings=settings)
     index = open_index(INDEX)
     found = {}
     for mode in ("lexical", "dense"):

@@ -44,7 +44,7 @@ JOBS: list[protocol.Job] = [
     protocol.CompactJob("demo"),
     protocol.RemoveJob("demo"),
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
-    protocol.LookUpJob(FetchRequest("arxiv", "cat:cs.IR")),
+    protocol.FetchJob(FetchRequest("arxiv", "cat:cs.IR")),
 ]
 REQUEST, REPLY = tuple[int, protocol.Sent], tuple[int, protocol.Reply]
 REQUESTS: list[protocol.Sent] = [
@@ -209,5 +209,6 @@ def test_what_an_interrupted_job_keeps_arrives_with_its_error() -> None:
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: type(job).__name__)
 def test_every_job_has_a_title_a_target_and_says_what_it_keeps(job: protocol.Job) -> None:
     assert job.target
-    assert job.title == f"{job.DOING} {job.target}"
+    preview = isinstance(job, protocol.FetchJob) and job.request.index is None
+    assert job.title == f"{'Searching' if preview else job.DOING} {job.target}"
     assert job.KEPT

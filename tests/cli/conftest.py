@@ -1,7 +1,8 @@
-"""The command as a user meets it: a real process, its own home, a terminal where one is needed.
+"""The command as a user meets it, with its own home, and a terminal where one is needed.
 
-Calls that change nothing are answered from memory when they come again, so that many tests can
-look at one process.
+`cli` calls it in this process, where libraries and models are loaded once; what Python reads when
+it starts, and a pipe, a shell or a terminal, need a process of their own. Calls that change nothing
+are answered from memory when they come again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ import pytest
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.main import run
 from homes import share_encoders
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -37,6 +41,10 @@ _UNWANTED = (
     "DISPLAY", "WAYLAND_DISPLAY", "TMUX", "STY", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY",
     "PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", "LC_ALL", "LC_CTYPE", "BIORETRIEVAL_OFFLINE",
 )  # fmt: skip
+
+
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "HF_ENDPOINT")
+"""Beginnings of variables that this process and its libraries have read already."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,9 @@ def cli(environment: dict[str, str]) -> Callable[..., Ended]:
     ) -> Ended:
         key = (words, tuple(sorted((env or {}).items())), code)
         if key not in known:
-            known[key] = run_program(words, changed(environment, env), code)
+            whole = changed(environment, env)
+            alone = code or any(name.startswith(_READ_AT_START) for name in env or ())
+            known[key] = run_program(words, whole, code) if alone else run_here(words, whole)
         return known[key]
 
     return call
@@ -185,6 +195,23 @@ def launcher(code: str | None) -> list[str]:
         return PROGRAM
     start = "import sys\nfrom bioretrieval_tui.main import run\nsys.exit(run(sys.argv[1:]))"
     return [sys.executable, "-c", f"{code}\n{start}"]
+
+
+def run_here(words: Sequence[str], env: Mapping[str, str]) -> Ended:
+    """Call the command in this process, with pipes in place of its streams."""
+    before, hook, stdin = dict(os.environ), sys.unraisablehook, sys.stdin
+    out, err = (TextIOWrapper(BytesIO(), encoding="utf-8") for _ in range(2))
+    os.environ.clear()
+    os.environ.update(env)
+    try:
+        with open(os.devnull) as sys.stdin, redirect_stdout(out), redirect_stderr(err):
+            code = run(list(words))
+    finally:
+        sys.stdin, sys.unraisablehook = stdin, hook
+        os.environ.clear()
+        os.environ.update(before)
+    texts = (stream.detach().getvalue().decode("utf-8") for stream in (out, err))
+    return Ended(code, *texts)
 
 
 def run_program(words: Sequence[str], env: Mapping[str, str], code: str | None = None) -> Ended:

@@ -122,7 +122,7 @@ def test_a_bad_row_costs_no_neighbour(row: bytes, reason: str) -> None:
 
 
 def test_a_field_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bioretrieval_tui.documents.readers.tables.MAX_FIELD_CHARACTERS", 1000)
+    monkeypatch.setattr("bioretrieval_tui.documents.readers.tables.MAX_LINE_BYTES", 1000)
     open_quote = '9,"' + "words and words\n" * 200
     found = read(SMALL + open_quote + "2,U,C\n", CSV)
     assert [document.id for document in documents(found)] == ["1", "2"]

@@ -158,7 +158,7 @@ def test_damaged_utf16_ends_the_file_and_is_reported() -> None:
 
 
 def test_a_record_without_end_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bioretrieval_tui.documents.readers.tagged.MAX_RECORD_CHARACTERS", 1000)
+    monkeypatch.setattr("bioretrieval_tui.documents.readers.tagged.MAX_LINE_BYTES", 1000)
     for line in ("AB  - words\n", "      x\n"):
         found = read("PMID- 9\nTI  - T\n" + line * 50 + "\n" + TWO, FORMAT)
         assert "longer than 1,000" in rejected(found)[0].reason

@@ -12,20 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Place, RecordFault, Rejected
-from bioretrieval_tui.documents.readers.xml_records import records, shows
+from bioretrieval_tui.documents.readers.xml_records import shows, xml_records
+from bioretrieval_tui.documents.source import SourceReader
 
 NAMES = ("rec", "other")
 HEAD = b'<?xml version="1.0"?>\n<set>\n'
 
 
-def pieces(data: bytes, size: int) -> Iterator[bytes]:
-    return (data[at : at + size] for at in range(0, len(data), size))
+class Pieces(SourceReader):
+    size = 1
+
+    def blocks(self, size: int = 1 << 20) -> Iterator[bytes]:
+        return super().blocks(self.size)
 
 
 def read(
     data: bytes, *, size: int = 1 << 20, limit: int = 1 << 20
 ) -> list[tuple[str, Place] | Rejected]:
-    found = records(pieces(data, size), NAMES, "f.xml", limit=limit)
+    with Pieces(None, data=data, name="f.xml") as source:
+        source.size = size
+        found = list(xml_records(source, None, NAMES, limit=limit))
     return [
         Rejected(place, item.reason, item.remedy)
         if isinstance(item, RecordFault)
@@ -206,10 +212,10 @@ def test_patterns_in_a_head() -> None:
         "<set>é".encode("utf-16"),
         "<set>é".encode("utf-16")[:-1],
     ):
-        assert shows(head, pattern)
-        assert not shows(head, pattern, re.compile(b"<rec>"))
+        assert shows([pattern], head)
+        assert not shows([pattern, re.compile(b"<rec>")], head)
     for head in (b"", b"{}", b"<html><rec>", b"<!-- x -->\n<!DOCTYPE HTML ><rec>"):
-        assert not shows(head)
+        assert not shows([], head)
 
 
 # Bounds ---------------------------------------------------------------------------------------
@@ -232,7 +238,7 @@ def test_a_record_of_too_many_parts_is_refused() -> None:
 _HUGE = """
 import resource, sys
 from bioretrieval_tui.documents.document import RecordFault
-from bioretrieval_tui.documents.readers.xml_records import records
+from bioretrieval_tui.documents.readers.xml_records import xml_records
 
 def blocks():
     yield b"<set><rec>a</rec>" + sys.argv[1].encode()
@@ -240,9 +246,15 @@ def blocks():
         yield b"x" * (1 << 20)
     yield b"</rec><rec>b</rec></set>"
 
-list(records([b"<rec>a</rec>"], ("rec",), "f"))
+class Endless:
+    name = "f"
+    blocks = staticmethod(blocks)
+class Short:
+    name = "f"
+    blocks = staticmethod(lambda: iter([b"<rec>a</rec>"]))
+list(xml_records(Short, None, ("rec",)))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = list(records(blocks(), ("rec",), "f", limit=1 << 20))
+found = list(xml_records(Endless, None, ("rec",), limit=1 << 20))
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 kinds = "".join("!" if isinstance(item, RecordFault) else item.text for _, item in found)
 print(kinds, (after - before) // 1024)

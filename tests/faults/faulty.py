@@ -26,10 +26,9 @@ from pictures import DIMENSION
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import Vectors
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.index import pipeline
+from bioretrieval_tui.index import build as building
 from bioretrieval_tui.index.analysis import tokens
 from bioretrieval_tui.index.build import BuildOutcome, add_to_index, build_index, compact_index
-from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.progress import Reporter, silent
 
 LONG = os.environ.get("BIORETRIEVAL_FAULTS") == "long"
@@ -194,7 +193,7 @@ def _child(
         os.setgroups([])
         os.setgid(limits["user"])
         os.setuid(limits["user"])
-    pipeline.WINDOW = WINDOW
+    building.WINDOW = WINDOW
     try:
         found = {"value": action(*arguments)}
     except BioRetrievalError as error:
@@ -219,11 +218,7 @@ def build(corpora: list[str], log: str | None = None, pause: float = 0.0) -> dic
 def add(corpora: list[str], log: str | None = None, pause: float = 0.0) -> dict[str, Any]:
     """`index add`."""
     encoder = PaidEncoder(Path(log) if log else None, pause)
-
-    def factory_of(_: Manifest) -> Callable[[], HashingEncoder]:
-        return lambda: encoder
-
-    return told(add_to_index("demo", corpora, factory_of))
+    return told(add_to_index("demo", corpora, lambda *_, **__: encoder))
 
 
 def compact() -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from hashing_encoder import HashingEncoder
 
-from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.manifest import read_manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
+from bioretrieval_tui.index.vectors import VectorStore
 
 DIMENSION = 32
 
@@ -87,7 +87,7 @@ def picture(home: Path) -> dict[str, Any]:
              dict(record.document.metadata), record.place.line)
             for label, record in index.documents.records()
         ]  # fmt: skip
-        assert isinstance(index.vectors, HnswStore)
+        assert isinstance(index.vectors, VectorStore)
         return {
             "rows": rows,
             "dead": index.vectors.dead.tolist(),
@@ -117,7 +117,7 @@ def by_id(home: Path) -> dict[str, Any]:
     with at_home(home):
         index = open_index("demo")
     try:
-        assert isinstance(index.vectors, HnswStore)
+        assert isinstance(index.vectors, VectorStore)
         dead = set(index.vectors.dead.tolist())
         live = {
             record.document.id: (
@@ -174,16 +174,13 @@ def litter(home: Path) -> set[str]:
 
 
 def vouched(home: Path) -> set[str]:
-    """Content hashes whose vectors are paid for: those of windows in the journal of an unfinished
-    build, read here on our own, and those of the index in force."""
+    """Content hashes whose vectors are paid for: those of the complete records in the pool of an
+    unfinished build, read here on our own, and those of the index in force."""
     paid: set[str] = set()
     for pool in demo(home).glob(".pool-*"):
         with contextlib.suppress(FileNotFoundError):
-            lines = (pool / "journal.jsonl").read_bytes().split(b"\n")[:-1]
-            count = sum(json.loads(line)["count"] for line in lines)
-            data = (pool / "hashes").read_bytes()[: 16 * count]
-            assert len(data) == 16 * count
-            paid |= {data[at : at + 16].hex() for at in range(0, len(data), 16)}
+            data, size = pool.read_bytes(), 16 + 2 * DIMENSION + 4
+            paid |= {data[at : at + 16].hex() for at in range(0, len(data) - size + 1, size)}
     if (demo(home) / "manifest.json").exists():
         with at_home(home):
             index = open_index("demo")

@@ -21,9 +21,9 @@ from pictures import at_home, by_id, copied, demo, one_line, picture, same
 from bioretrieval_tui.documents import checksum
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.build import open_base
-from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.manifest import read_manifest
 from bioretrieval_tui.index.registry import open_index
+from bioretrieval_tui.index.vectors import VectorStore
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.paths import places
 
@@ -138,7 +138,7 @@ def look() -> dict[str, Any]:
         return {"error": error.line(), "kind": type(error).__name__}
     try:
         found = pictures.answers_of(index)
-        walked = HnswStore(index.manifest, index.folder, exact_below=0)
+        walked = VectorStore(index.manifest, index.folder, exact_below=0)
         walked.search(HashingEncoder(pictures.DIMENSION).encode_queries(["glioma"])[0], 3)
         documents = index.documents.get(found["worded"][0][0])
         return {"texts": [one.text for one in documents], "worded": found["worded"][0][0],

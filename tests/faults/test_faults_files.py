@@ -20,7 +20,7 @@ from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.document import Item, Record
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
-from bioretrieval_tui.index.build import BuildOutcome, build_from
+from bioretrieval_tui.index.build import BuildOutcome, build_index
 from bioretrieval_tui.index.intake import Intake, feed_files
 
 COUNT = 6_000
@@ -68,7 +68,7 @@ def built(paths: list[Path], change: Callable[[], object], at: int = 100) -> Bui
         intake.accept = accept
         read(intake)
 
-    return build_from("demo", feed, lambda: faulty.PaidEncoder(None, 0.0))
+    return build_index("demo", feed, lambda: faulty.PaidEncoder(None, 0.0))
 
 
 def appended(path: Path) -> None:

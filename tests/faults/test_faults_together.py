@@ -15,8 +15,8 @@ from pictures import at_home, demo, litter, one_line
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.build import build_index, compact_index
-from bioretrieval_tui.index.hnsw import HnswStore
 from bioretrieval_tui.index.registry import OpenIndex, list_indexes, open_index, remove_index
+from bioretrieval_tui.index.vectors import VectorStore
 from bioretrieval_tui.index.verify import verify_index
 
 SWAPS = 20
@@ -94,7 +94,7 @@ def one_word(index: OpenIndex) -> str:
     words = {document.text.split()[0] for document in batch}
     assert len(batch) == COUNT
     (word,) = words
-    assert isinstance(index.vectors, HnswStore)
+    assert isinstance(index.vectors, VectorStore)
     vector = HashingEncoder(pictures.DIMENSION).encode_queries([f"t {word} n7"])[0]
     labels, similarities = index.vectors.search(vector, COUNT)
     assert sorted(labels.tolist()) == list(range(COUNT))
@@ -151,19 +151,20 @@ def test_readers_see_one_generation_during_twenty_swaps(home: Path, tmp_path: Pa
 
 
 def test_a_reader_of_a_graph_that_is_gone_says_so(home: Path, tmp_path: Path) -> None:
-    """Large indexes load their graph when it is first asked for; a swap may have come before."""
+    """Vectors may be opened long after the index; a swap may have come before."""
     one, two = corpora(tmp_path, ["w0", "w1"])
     Child(home, faulty.build, [one]).value()
-    index = open_index("demo")
-    late = HnswStore(index.manifest, index.folder, exact_below=0)
-    early = HnswStore(index.manifest, index.folder, exact_below=0)
+    index = open_index("demo", vectors=False)
+    early = VectorStore(index.manifest, index.folder, exact_below=0)
     vector = HashingEncoder(pictures.DIMENSION).encode_queries(["t w0 n7"])[0]
     labels, _ = early.search(vector, 1)
     assert labels.tolist() == [7]
     Child(home, faulty.build, [two]).value()
     assert early.search(vector, 1)[0].tolist() == [7]
-    with pytest.raises(FileNotFoundError):
-        late.search(vector, 1)
+    with pytest.raises(IndexFault, match="is missing"):
+        VectorStore(index.manifest, index.folder, exact_below=0)
+    with pytest.raises(IndexFault, match="was replaced meanwhile"):
+        _ = index.vectors
     index.close()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hashing_encoder import HashingEncoder
 
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record
-from bioretrieval_tui.index.build import BuildOutcome, build_from
+from bioretrieval_tui.index.build import BuildOutcome, build_index
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.layout import POOL_PREFIX, index_folder, indexes_folder
 from bioretrieval_tui.index.manifest import Manifest
@@ -62,16 +62,16 @@ def feeding(items: Iterable[Item]) -> Callable[[Intake], None]:
 
 
 def build_items(name: str, *items: Item, report: Report | None = None) -> BuildOutcome:
-    return build_from(name, feeding(items), HashingEncoder, report=report)
+    return build_index(name, feeding(items), HashingEncoder, report=report)
 
 
-def of_hashing(_: Manifest) -> Callable[[], HashingEncoder]:
+def of_hashing(*_: object, **__: object) -> HashingEncoder:
     """What `add_to_index` takes for an index of the hashing encoder."""
-    return HashingEncoder
+    return HashingEncoder()
 
 
-def no_encoder(_: Manifest) -> Callable[[], HashingEncoder]:
-    return never
+def no_encoder(*_: object, **__: object) -> HashingEncoder:
+    return never()
 
 
 def never() -> HashingEncoder:
@@ -100,7 +100,7 @@ def whole(manifest: Manifest) -> set[str]:
 def held(name: str) -> dict[str, str]:
     """The text of every id, by way of the living rows; each row found by its own vector too."""
     index = open_index(name)
-    dead = set(index.vectors.dead.tolist())  # type: ignore[attr-defined]
+    dead = set(index.vectors.dead.tolist())
     encoder = HashingEncoder(index.manifest.dimension)
     found = {}
     for label, one in index.documents.records():
@@ -108,7 +108,7 @@ def held(name: str) -> dict[str, str]:
             continue
         document = one.document
         vector = encoder.encode_documents([document])[0]
-        mine = index.vectors.similarities(vector, np.array([label]))[0]  # type: ignore[attr-defined]
+        mine = index.vectors.similarities(vector, np.array([label]))[0]
         assert vector.sum() == 0 or abs(mine - 1) < 2e-3
         for alias in (document.id, *index.documents.aliases(label)):
             found[alias] = document.text

@@ -11,7 +11,6 @@ from hashing_encoder import HashingEncoder, write_corpus
 from index_help import (
     held,
     matrix_of,
-    never,
     no_encoder,
     of_hashing,
     tree,
@@ -32,7 +31,6 @@ from bioretrieval_tui.index.build import (
     add_to_index,
     build_index,
     compact_index,
-    encoder_factory_of,
 )
 from bioretrieval_tui.index.layout import IndexBusy, index_folder, writing
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest, encode_manifest, seal
@@ -90,7 +88,7 @@ def test_a_revision_replaces_and_is_searched_no_more(begun: Manifest, tmp_path: 
     index = open_index("demo")
     query = HashingEncoder().encode_queries(["tumours and p53"])[0]
     assert 1 not in index.vectors.search(query, 10)[0]
-    assert index.vectors.search(query, 10, allowed={1, 2})[0].tolist() == [2]
+    assert index.vectors.search(query, 10, allowed=np.array([1, 2]))[0].tolist() == [2]
     assert info("demo").dead_share == 0.25
     assert verify_index("demo").ok
 
@@ -193,10 +191,10 @@ def test_emptying_an_index_is_refused(begun: Manifest, tmp_path: Path) -> None:
 
 
 def test_another_revision_of_the_model_is_refused(begun: Manifest, tmp_path: Path) -> None:
-    def other(_: Manifest):  # type: ignore[no-untyped-def]
+    def other(*_: object, **__: object) -> HashingEncoder:
         encoder = HashingEncoder()
         encoder.revision = "sha256:1"
-        return lambda: encoder
+        return encoder
 
     with pytest.raises(IndexFault, match="another revision") as caught:
         add(write_texts(tmp_path / "a.jsonl", {"44": "x"}), encoder=other)
@@ -211,7 +209,6 @@ def test_imported_vectors_cannot_be_added_to(begun: Manifest, tmp_path: Path) ->
         add_to_index(
             "demo",
             [write_texts(tmp_path / "a.jsonl", {"44": "x"})],
-            encoder_factory_of("cpu"),
         )
 
 
@@ -274,5 +271,5 @@ def test_interrupted_at_every_step(begun: Manifest, tmp_path: Path) -> None:
 def test_the_encoder_is_asked_for_only_then(begun: Manifest, tmp_path: Path) -> None:
     path = write_texts(tmp_path / "a.jsonl", {"44": "x"})
     with pytest.raises(AssertionError, match="asked for"):
-        add_to_index("demo", [path], lambda _: never)
+        add_to_index("demo", [path], no_encoder)
     assert held("demo") == BEGUN

@@ -146,12 +146,13 @@ def test_case_and_composition_do_not_matter() -> None:
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "_CACHED", 50)
-    fresh = analysis._Chunks()
+    monkeypatch.setattr(analysis, "_WORDS", analysis._Cache(analysis._terms))
+    fresh = analysis._Cache(analysis._of_chunk)
     before = tokens("word77 zeta77")
     for number in range(500):
         assert fresh[f"word{number}"] == tuple(tokens(f"word{number}"))
         assert len(fresh) <= 50
-        assert len(fresh._words) <= 50
+        assert len(analysis._WORDS) <= 50
     assert tokens("word77 zeta77") == before
     long = "x" * 1_000
     assert fresh[long] == ("x" * MAX_TERM,)

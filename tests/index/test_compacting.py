@@ -24,8 +24,7 @@ from index_help import (
 
 from bioretrieval_tui.documents.document import Document, Item
 from bioretrieval_tui.errors import IndexFault, InterruptedByUser, NotFoundError
-from bioretrieval_tui.index import build
-from bioretrieval_tui.index.build import BuildOutcome, compact_index
+from bioretrieval_tui.index.build import BuildOutcome, add_to_index, compact_index
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.verify import verify_index
@@ -34,14 +33,12 @@ from bioretrieval_tui.progress import Progress
 
 def extend(*items: Item) -> BuildOutcome:
     """Add items at hand to `demo`, as `add_to_index` does with those of files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "feed_files", lambda inputs, settings: feeding(items))
-        return build.add_to_index("demo", ["made"], of_hashing)
+    return add_to_index("demo", feeding(items), of_hashing)
 
 
 def documents_of(name: str) -> dict[str, Document]:
     index = open_index(name)
-    dead = set(index.vectors.dead.tolist())  # type: ignore[attr-defined]
+    dead = set(index.vectors.dead.tolist())
     found = {
         r.document.id: r.document for label, r in index.documents.records() if label not in dead
     }

@@ -16,19 +16,19 @@ from hashing_encoder import HashingEncoder
 from index_help import build_items, path_of, record
 
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index import hnsw as graphs
-from bioretrieval_tui.index.hnsw import (
+from bioretrieval_tui.index import vectors as graphs
+from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.manifest import GraphSettings, Manifest
+from bioretrieval_tui.index.vectors import (
     EFS,
     GraphBuilder,
+    Matrix,
     check_graph_header,
     load_graph,
     probe,
     reaching,
     recall_at,
 )
-from bioretrieval_tui.index.layout import index_folder
-from bioretrieval_tui.index.manifest import GraphSettings, Manifest
-from bioretrieval_tui.index.vectors import Matrix
 from bioretrieval_tui.index.verify import verify_index
 
 NONE = np.empty(0, dtype=np.int64)
@@ -40,7 +40,7 @@ def halves(count: int, dimension: int = 12, seed: int = 0) -> np.ndarray:
 
 
 def graph_of(rows: np.ndarray, **settings: Any) -> GraphBuilder:
-    builder = GraphBuilder(rows.shape[1], GraphSettings(**settings), 1)
+    builder = GraphBuilder(rows.shape[1], GraphSettings(**settings))
     builder.add(rows.astype(np.float32), 0)
     return builder
 
@@ -135,11 +135,9 @@ def test_documents_without_a_word_are_no_fault_either() -> None:
 
 def test_a_graph_grows_beyond_what_was_expected() -> None:
     rows = halves(500).astype(np.float32)
-    builder = GraphBuilder(12, GraphSettings(), 0)
+    builder = GraphBuilder(12, GraphSettings())
     for start in range(0, 500, 50):
-        builder.add(rows[start : start + 50], start)
-    builder.expect(3)
-    assert builder.count == 500
+        builder.add(rows[start : start + 50], start, total=3)
     assert sorted(builder._graph.get_ids_list()) == list(range(500))
 
 
@@ -159,10 +157,10 @@ def test_a_graph_that_could_not_be_written_whole(tmp_path: Path) -> None:
     code = """
 import resource, sys
 import numpy as np
-from bioretrieval_tui.index.hnsw import GraphBuilder
+from bioretrieval_tui.index.vectors import GraphBuilder
 from bioretrieval_tui.index.manifest import GraphSettings
 from pathlib import Path
-builder = GraphBuilder(12, GraphSettings(), 200)
+builder = GraphBuilder(12, GraphSettings())
 builder.add(np.ones((200, 12), np.float32), 0)
 resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))
 try:
@@ -179,10 +177,9 @@ except OSError as error:
 def test_settings_are_kept_when_an_index_is_extended(built: Manifest) -> None:
     graph = load_graph(built, index_folder("demo"))
     assert graph.get_max_elements() == 300
-    grown = GraphBuilder.grown_from(graph, built.graph)
-    assert grown.count == 300
+    grown = GraphBuilder(16, built.graph, graph)
     grown.add(HashingEncoder().encode_queries(["more"]), 300)
-    assert grown.count == 301
+    assert sorted(graph.get_ids_list()) == list(range(301))
 
 
 def altered(place: int, value: bytes) -> Callable[[bytes], bytes]:

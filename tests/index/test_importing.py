@@ -17,11 +17,15 @@ from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
-from bioretrieval_tui.index.build import BuildOutcome, build_index, compact_index
-from bioretrieval_tui.index.importing import import_vectors
+from bioretrieval_tui.index.build import (
+    BuildOutcome,
+    build_index,
+    compact_index,
+)
 from bioretrieval_tui.index.manifest import ANY_REVISION
 from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.vector_cache import ImportedVectors
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Query
@@ -74,9 +78,11 @@ class Files:
         self.ids.write_text(json.dumps([int(name) for name in names] if numbers else names))
 
     def load(self, **changes: Any) -> BuildOutcome:
-        given: dict[str, Any] = {"model": MODEL, "recipe": embedded.RECIPE, "dimension": 16}
-        given |= changes
-        return import_vectors("demo", [self.vectors], [self.ids], [str(self.documents)], **given)
+        settings = {"settings", "ids", "report", "reporter"} & set(changes)
+        given = {name: changes.pop(name) for name in settings}
+        model: dict[str, Any] = {"model": MODEL, "recipe": embedded.RECIPE, "dimension": 16}
+        source = ImportedVectors([self.vectors], [self.ids], **(model | changes))
+        return build_index("demo", [self.documents], source, **given)
 
 
 @pytest.fixture
@@ -87,7 +93,7 @@ def files(tmp_path: Path) -> Files:
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", ">f4"])
 @pytest.mark.parametrize("numbers", [False, True])
 def test_a_chunk_as_it_is_published(tmp_path: Path, dtype: str, numbers: bool) -> None:
-    outcome = Files(tmp_path, dtype, numbers).load(id_kind="pmid")
+    outcome = Files(tmp_path, dtype, numbers).load(ids="pmid")
     manifest, report = outcome.manifest, outcome.report
     assert (report.read, report.kept, report.without_abstract) == (4, 4, 1)
     assert (report.encoded, report.without_document, manifest.docs_per_second) == (0, 0, 0)
@@ -103,7 +109,7 @@ def test_a_chunk_as_it_is_published(tmp_path: Path, dtype: str, numbers: bool) -
 
 
 def test_searching_with_the_model_that_made_them(files: Files) -> None:
-    files.load(id_kind="pmid")
+    files.load(ids="pmid")
     engine = SearchEngine(open_index("demo"), HashingEncoder())
     hits = engine.search(Query(text="inhaled steroids in children", k=2, mode="dense")).hits
     assert (hits[0].id, hits[0].title) == ("10025", "Asthma")
@@ -125,9 +131,8 @@ def test_several_chunks(tmp_path: Path) -> None:
         np.save(vectors[-1], vectors_of(names, "float16" if number else "float32"))
         ids[-1].write_text(json.dumps(names))
     documents = chunk(tmp_path / "pubmed_chunk_0.json")
-    manifest = import_vectors(
-        "demo", vectors, ids, [str(documents)], MODEL, embedded.RECIPE
-    ).manifest
+    source = ImportedVectors(vectors, ids, MODEL, embedded.RECIPE)
+    manifest = build_index("demo", [documents], source).manifest
     np.testing.assert_allclose(
         matrix_of(manifest).astype(np.float32), vectors_of(list(PAPERS)), atol=1e-3
     )
@@ -187,9 +192,8 @@ def test_an_alias_has_its_document(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.eye(3, 16, dtype=np.float32))
     (tmp_path / "i.json").write_text('["a", "b", "c"]')
     path = write_texts(tmp_path / "d.jsonl", {"a": "same", "b": "same", "c": "other"})
-    outcome = import_vectors(
-        "demo", [tmp_path / "v.npy"], [tmp_path / "i.json"], [path], MODEL, embedded.RECIPE
-    )
+    vectors, ids = [tmp_path / "v.npy"], [tmp_path / "i.json"]
+    outcome = build_index("demo", [path], ImportedVectors(vectors, ids, MODEL, embedded.RECIPE))
     assert (outcome.manifest.documents, outcome.manifest.aliases) == (2, 1)
     assert outcome.report.without_document == 0
 
@@ -203,7 +207,7 @@ def test_no_document_fits(files: Files) -> None:
 
 def test_as_many_ids_as_vectors(files: Files) -> None:
     with pytest.raises(UsageError, match="1 files of vectors and 2 of ids"):
-        import_vectors("demo", [files.vectors], [files.ids] * 2, ["x"], MODEL, embedded.RECIPE)
+        ImportedVectors([files.vectors], [files.ids] * 2, MODEL, embedded.RECIPE)
     files.ids.write_text('["10023"]')
     with pytest.raises(CorpusError, match="names 1 ids for 4 vectors"):
         files.load()
@@ -215,11 +219,9 @@ def test_the_dimension_is_that_of_the_model(files: Files, tmp_path: Path) -> Non
     np.save(tmp_path / "other.npy", np.ones((1, 8), dtype=np.float32))
     (tmp_path / "other.json").write_text('["1"]')
     with pytest.raises(CorpusError, match="8, 16"):
-        import_vectors(
-            "demo",
+        ImportedVectors(
             [files.vectors, tmp_path / "other.npy"],
             [files.ids, tmp_path / "other.json"],
-            [str(files.documents)],
             MODEL,
             embedded.RECIPE,
         )

@@ -108,10 +108,11 @@ def test_strict_stops_at_the_first_whoever_rejects_it(tmp_path: Path, item: Item
     assert taken(tmp_path, record("b", "fine"), item).report.rejected == 1
 
 
-def test_the_step_comes_before_every_item(tmp_path: Path) -> None:
+def test_the_step_comes_before_every_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with StoreWriter(tmp_path / "s.sqlite") as writer:
         seen: list[int] = []
-        intake = Intake(writer, step=lambda: seen.append(writer.rows))
+        monkeypatch.setattr(Intake, "step", lambda _: seen.append(writer.rows))
+        intake = Intake(writer)
         for number in range(4):
             intake.take(record(str(number), f"t{number}"))
     assert seen == [0, 1, 2, 3]
@@ -150,7 +151,7 @@ def test_the_report_of_a_build_that_failed(tmp_path: Path) -> None:
     assert report.documents == 0
 
 
-def test_reading_tells_how_far_it_is(tmp_path: Path) -> None:
+def test_reading_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [
         write_texts(tmp_path / f"{n}.jsonl", {f"{n}-{m}": f"{n} {m}" for m in range(50)})
         for n in range(4)
@@ -158,7 +159,7 @@ def test_reading_tells_how_far_it_is(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "s.sqlite") as writer:
         intake = Intake(writer)
         shares: list[float | None] = []
-        intake.step = lambda: shares.append(intake.share)
+        monkeypatch.setattr(Intake, "step", lambda one: shares.append(one.share))
         feed_files(paths, ReadSettings())(intake)
     known = [share for share in shares if share is not None]
     assert known == sorted(known)

@@ -11,18 +11,16 @@ from hashing_encoder import HashingEncoder
 from index_help import feeding, no_encoder, record, tree
 
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index import build
 from bioretrieval_tui.index.build import (
     BuildOutcome,
     add_to_index,
-    build_from,
-    build_lexical,
+    build_index,
     compact_index,
 )
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import info, manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Query
@@ -38,7 +36,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made(*, fingerprint: str | None = None) -> BuildOutcome:
-    return build_lexical("demo", feeding(RECORDS), embedded_facts(), fingerprint=fingerprint)
+    return build_index(
+        "demo", feeding(RECORDS), Vectoriser(embedded_facts()), fingerprint=fingerprint
+    )
 
 
 def first_hit() -> str:
@@ -67,17 +67,14 @@ def test_bm25_searches_filters_and_explains_without_vectors() -> None:
         open_index("demo")
 
 
-def test_it_is_listed_verified_extended_and_compacted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_listed_verified_extended_and_compacted() -> None:
     made()
     found = info("demo")
     assert (found.status, found.model, found.dimension) == ("ok", "none (BM25 only)", 0)
     checked = verify_index("demo")
     assert checked.ok
     assert "none: the index serves BM25 alone" in {one.found for one in checked.checks}
-    monkeypatch.setattr(build, "feed_files", lambda inputs, settings: feeding([record("n", "new")]))
-    add_to_index("demo", ["made"], no_encoder)
+    add_to_index("demo", feeding([record("n", "new")]), no_encoder)
     assert manifest_of("demo").documents == 21
     compact_index("demo")
     assert not manifest_of("demo").encoded
@@ -94,20 +91,20 @@ def test_a_later_build_encodes_and_a_lexical_one_keeps_what_was_encoded() -> Non
             calls.append(len(documents))
             return super().encode_documents(documents, progress)
 
-    build_from("demo", feeding(RECORDS), Counting)
+    build_index("demo", feeding(RECORDS), Counting)
     assert manifest_of("demo").encoded
     assert sum(calls) == 20
-    before = open_index("demo").vectors.take(np.arange(20))
-    build_lexical("demo", feeding(RECORDS[:-1]), facts_of(HashingEncoder()))
+    before = open_index("demo").vectors.matrix.take(np.arange(20))
+    build_index("demo", feeding(RECORDS[:-1]), Vectoriser(facts_of(HashingEncoder())))
     assert not manifest_of("demo").encoded
-    build_from("demo", feeding([*RECORDS, record("n", "new")]), Counting)
+    build_index("demo", feeding([*RECORDS, record("n", "new")]), Counting)
     assert sum(calls) == 21  # the vectors of before waited in the pool
-    assert np.array_equal(open_index("demo").vectors.take(np.arange(20)), before)
+    assert np.array_equal(open_index("demo").vectors.matrix.take(np.arange(20)), before)
     assert tree() == tree(pools=False)
 
 
 def test_lexical_search_reads_neither_vectors_nor_graph() -> None:
-    build_from("demo", feeding(RECORDS), HashingEncoder)
+    build_index("demo", feeding(RECORDS), HashingEncoder)
     folder, manifest = index_folder("demo"), manifest_of("demo")
     for path in (*manifest.matrices(), manifest.path("graph.hnsw")):
         data = bytearray((folder / path).read_bytes())
@@ -123,9 +120,9 @@ def test_lexical_search_reads_neither_vectors_nor_graph() -> None:
 
 
 def test_vectors_that_a_newer_build_swept_are_said_to_be_replaced() -> None:
-    build_from("demo", feeding(RECORDS), HashingEncoder)
+    build_index("demo", feeding(RECORDS), HashingEncoder)
     engine = SearchEngine.open("demo", ready=False)
-    build_from("demo", feeding(RECORDS[:-1]), HashingEncoder)
+    build_index("demo", feeding(RECORDS[:-1]), HashingEncoder)
     with pytest.raises(IndexFault, match="demo was replaced meanwhile"):
         _ = engine.index.vectors
     assert isinstance(engine.index.manifest, Manifest)

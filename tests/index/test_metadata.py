@@ -217,8 +217,6 @@ def test_keys_without_end() -> None:
 
 def test_many_small_blocks_are_one_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "_POSTING_BYTES", 2**20)  # a block every few documents
-    monkeypatch.setattr(metadata, "_SEARCHED_AT_ONCE", 7)
-    monkeypatch.setattr(metadata, "_COUNTED_AT_ONCE", 3)
     items = [
         record(f"d{n}", f"text {n}", journal=f"J {n % 11}", mesh=[f"M{n % 5}", f"N{n}"], year=2000)
         for n in range(200)

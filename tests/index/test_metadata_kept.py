@@ -14,8 +14,7 @@ from index_help import build_items, deleted, feeding, of_hashing, path_of, recor
 from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
-from bioretrieval_tui.index import build
-from bioretrieval_tui.index.build import compact_index
+from bioretrieval_tui.index.build import add_to_index, compact_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, encode_manifest, seal
 from bioretrieval_tui.index.metadata import _KINDS, _Block
@@ -29,9 +28,7 @@ FILE = "block-0000000000.columns"
 
 def extend(*items: Item) -> Manifest:
     """Add items at hand to `demo`, as `add_to_index` does with those of files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "feed_files", lambda inputs, settings: feeding(items))
-        return build.add_to_index("demo", ["made"], of_hashing).manifest
+    return add_to_index("demo", feeding(items), of_hashing).manifest
 
 
 def ids(expression: str) -> list[str]:
@@ -39,7 +36,7 @@ def ids(expression: str) -> list[str]:
     index = open_index("demo")
     fields = index.fields
     found = fields.select(fields.parse(expression))
-    assert not np.isin(found, index.vectors.dead).any()  # type: ignore[attr-defined]
+    assert not np.isin(found, index.vectors.dead).any()
     names = [document.id for document in index.documents.get(found.tolist())]
     index.close()
     return sorted(names)

@@ -56,7 +56,7 @@ def test_an_old_index_is_recognised_and_one_line_says_what_to_do(old: Manifest) 
         assert one.documents == 13
     faults = [check for check in verify_index("first").checks if not check.ok]
     assert [check.what for check in faults] == ["text index"]
-    assert faults[0].remedy == "bioretrieval-tui index compact first"
+    assert faults[0].remedy == "run: bioretrieval-tui index compact first"
 
 
 def test_compacting_brings_it_over_with_its_vectors(old: Manifest) -> None:
@@ -133,5 +133,5 @@ def test_terms_of_another_analyser_are_brought_over_by_an_addition(
     gone = write_records(
         tmp_path / "a.jsonl", [{"id": "d1", "title": "", "text": "metformin again"}]
     )
-    add_to_index("first", [gone], lambda _: lambda: HashingEncoder(dimension=4))
+    add_to_index("first", [gone], lambda *_, **__: HashingEncoder(dimension=4))
     assert verify_index("first").ok

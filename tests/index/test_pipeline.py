@@ -14,14 +14,14 @@ from index_help import feeding, held, never, record, tree, whole
 
 from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import CorpusError, IndexFault, InterruptedByUser, ModelError
-from bioretrieval_tui.index import pipeline
-from bioretrieval_tui.index.build import build_from, build_index
-from bioretrieval_tui.index.hnsw import GraphBuilder
+from bioretrieval_tui.index import build, intake
+from bioretrieval_tui.index.build import WINDOW, build_index
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.manifest import Manifest
-from bioretrieval_tui.index.pipeline import WINDOW
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.text_index import TextIndexWriter
+from bioretrieval_tui.index.vector_cache import ModelVectors
+from bioretrieval_tui.index.vectors import GraphBuilder
 from bioretrieval_tui.progress import Progress
 
 COUNT = 3 * WINDOW + 100
@@ -34,7 +34,7 @@ def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     left = set(threading.enumerate()) - before
-    assert not [thread.name for thread in left if thread.name in ("reading", "inserting")]
+    assert not [thread.name for thread in left if thread.name[:7] in ("reading", "inserti")]
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_an_error_of_the_reader_is_raised_as_it_is(
         raise error
 
     with pytest.raises(type(error)) as caught:
-        build_from("demo", feeding(items()), HashingEncoder)
+        build_index("demo", feeding(items()), HashingEncoder)
     assert caught.value is error
     assert tree(pools=False) == whole(built)
 
@@ -165,7 +165,7 @@ def test_reading_runs_ahead_of_encoding() -> None:
         through.set()
 
     steps: list[Progress] = []
-    outcome = build_from("demo", feed, Slow, reporter=steps.append, report=report)
+    outcome = build_index("demo", feed, Slow, reporter=steps.append, report=report)
     assert outcome.manifest.documents == COUNT
     told = [step for step in steps if step.stage == "encoding"]
     # So the whole is known when the first window is through.
@@ -188,7 +188,7 @@ def test_encoding_does_not_wait_for_the_end_of_reading() -> None:
         yield record("last", "of all")
 
     steps: list[Progress] = []
-    outcome = build_from("demo", feeding(items()), Telling, reporter=steps.append)
+    outcome = build_index("demo", feeding(items()), Telling, reporter=steps.append)
     assert outcome.manifest.documents == WINDOW + 1
     totals = [step.total for step in steps if step.stage == "encoding"]
     assert totals[-1] == WINDOW + 1
@@ -199,50 +199,51 @@ def test_what_waits_for_the_third_thread_is_bounded(
     large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Encoding waits where writing is slower, so vectors do not pile up in memory."""
-    monkeypatch.setattr(pipeline, "WINDOW", 64)
+    monkeypatch.setattr(build, "WINDOW", 64)
     given: list[weakref.ref[np.ndarray]] = []
     most, windows = [0], [0]
     full = threading.Event()
-    real_add, real_put = GraphBuilder.add, pipeline._Sink.put
+    real_add, real_vectors = GraphBuilder.add, ModelVectors.vectors
 
-    def slow_add(self: GraphBuilder, vectors: np.ndarray, first: int) -> None:
+    def slow_add(self: GraphBuilder, vectors: np.ndarray, first: int, total: int) -> None:
         # Holds the thread until the queue is full; then all goes on as fast as it may.
         assert full.wait(SECONDS)
-        real_add(self, vectors, first)
+        real_add(self, vectors, first, total)
 
-    def counted_put(self, first, documents, vectors):  # type: ignore[no-untyped-def]
+    def counted(self, documents, tell):  # type: ignore[no-untyped-def]
+        vectors = real_vectors(self, documents, tell)
         given.append(weakref.ref(vectors))
         windows[0] += 1
         most[0] = max(most[0], sum(one() is not None for one in given))
-        if windows[0] == pipeline._WAITING + 2:
+        if windows[0] == build._WAITING + 2:
             full.set()
-        real_put(self, first, documents, vectors)
+        return vectors
 
     monkeypatch.setattr(GraphBuilder, "add", slow_add)
-    monkeypatch.setattr(pipeline._Sink, "put", counted_put)
+    monkeypatch.setattr(ModelVectors, "vectors", counted)
     build_index("demo", [large], HashingEncoder)
     assert windows[0] == -(-COUNT // 64)
     # Those that wait, the one that is worked on, the one that is handed over, and its copy here.
-    assert pipeline._WAITING <= most[0] <= pipeline._WAITING + 3
+    assert build._WAITING <= most[0] <= build._WAITING + 3
 
 
 @pytest.mark.parametrize("window", [1, 7, 100, 101])
 def test_the_size_of_a_window_changes_nothing(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "WINDOW", window)
-    manifest = build_from("demo", feeding(records(101)), HashingEncoder).manifest
+    monkeypatch.setattr(build, "WINDOW", window)
+    manifest = build_index("demo", feeding(records(101)), HashingEncoder).manifest
     assert manifest.documents == 101
     assert held("demo") == {f"d{number}": f"word {number}" for number in range(101)}
 
 
 def test_an_empty_feed_asks_for_no_model() -> None:
     with pytest.raises(CorpusError, match="holds no document"):
-        build_from("demo", feeding([]), never)
+        build_index("demo", feeding([]), never)
     assert tree() == set()
 
 
 def test_a_reader_that_is_stuck_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe that nobody writes to: the build ends, and the thread with the pipe."""
-    monkeypatch.setattr(pipeline, "_PATIENCE", 0.1)
+    monkeypatch.setattr(intake, "_PATIENCE", 0.1)
     pipe = threading.Event()
 
     def items() -> Iterator[Item]:
@@ -253,7 +254,7 @@ def test_a_reader_that_is_stuck_does_not_hold_up_the_end(monkeypatch: pytest.Mon
         raise InterruptedByUser("enough")
 
     with pytest.raises(InterruptedByUser):
-        build_from("demo", feeding(items()), never, reporter=stop)
+        build_index("demo", feeding(items()), never, reporter=stop)
     pipe.set()
     for thread in threading.enumerate():
         if thread.name == "reading":

@@ -308,15 +308,6 @@ def test_everything_died(tmp_path: Path) -> None:
     assert len(index.search("aspirin", 5)[0]) == len(index.labels_with("aspirin")) == 0
 
 
-def test_labels_out_of_turn(tmp_path: Path) -> None:
-    with TextIndexWriter(tmp_path / "a") as writer:
-        writer.add(0, documents(3))
-        with pytest.raises(ValueError, match="label 2 where 3 is due"):
-            writer.add(2, documents(1))
-    with TextIndexWriter(tmp_path / "b") as writer, pytest.raises(ValueError, match="32 bits"):
-        writer.add(2**32 - 3, documents(5))
-
-
 def test_deletions_that_do_not_add_up_are_told(tmp_path: Path) -> None:
     with pytest.raises(IndexFault, match="holds 20 documents, not 19"):
         write(tmp_path / "one", documents(20), alive=19)

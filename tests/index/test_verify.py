@@ -139,7 +139,7 @@ def test_the_list_of_the_dead_is_made_again_from_the_documents(tmp_path: Path) -
     manifest = add_to_index("demo", [changes], of_hashing).manifest
     before = held("demo")
     path_of(manifest, "dead.npy").unlink()
-    assert faults()["file dead.npy"].remedy == "bioretrieval-tui index compact demo"
+    assert faults()["file dead.npy"].remedy == "run: bioretrieval-tui index compact demo"
     compact_index("demo")
     assert held("demo") == before
     assert verify_index("demo").ok
@@ -234,7 +234,7 @@ def test_a_graph_of_other_vectors_has_no_recall(built: Manifest, corpus: Path) -
     reseal(built, path)
     check = faults()["graph"]
     assert "under 0.95" in check.found
-    assert check.remedy == "bioretrieval-tui index compact demo"
+    assert check.remedy == "run: bioretrieval-tui index compact demo"
     mended(corpus)
 
 

@@ -28,7 +28,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
-REACH = 9_999
 SUBJECTS = ("herons", "moss", "bees", "tides", "owls", "lichen", "salmon", "clover")
 ATOM = "http://www.w3.org/2005/Atom"
 
@@ -67,6 +66,8 @@ class World:
     articles: int = 450
     a_day: int = 100
     last_day: date = date(2026, 6, 30)
+    reach: int = 9_999
+    """Records of one search of PubMed at most."""
     own: list[Article] | None = None
     papers: dict[str, tuple[int, str]] | None = None
     key: str | None = None
@@ -241,7 +242,7 @@ class Handler(BaseHTTPRequestHandler):
             return 200, "text/xml", article_set(known)
         span = world.histories.get(given["WebEnv"])
         start, end = int(given["retstart"]), int(given["retstart"]) + int(given["retmax"])
-        if span is None or end > REACH:
+        if span is None or end > world.reach:
             said = b"<eFetchResult><ERROR>Unable to obtain query #1</ERROR></eFetchResult>"
             return 400, "text/xml", said
         if world.broken_from is not None and start >= world.broken_from:

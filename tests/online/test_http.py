@@ -87,6 +87,9 @@ def test_a_key_goes_to_its_service_and_nowhere_else(
     assert [given.get("api_key") for given in world.of("/")] == ["secret", None]
     assert not [given for given in world.of("/") if "secret" in given["address"]]
     assert "secret" not in f"{answer.url}{answer.history}"
+    world.faults = [("/again", Fault("busy", 1)), ("/again", Fault("cut", 2))]
+    client.get("try", "again", check=False)
+    assert [given.get("api_key") for given in world.of("/again")] == ["secret"] * 3
     world.faults = [("/denied", Fault("say", 403))]
     with pytest.raises(OnlineError, match="refuses with status 403") as caught:
         client.get("try", "denied")
@@ -97,7 +100,7 @@ def test_a_key_goes_to_its_service_and_nowhere_else(
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_body_is_sent_to_no_other_origin(
     client: HttpClient,
-    answering: Callable[[bytes], str],
+    answering: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     world: World,
     base: str,
@@ -229,11 +232,12 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def answering() -> Iterator[Callable[[bytes], str]]:
-    """Serves one raw answer to every connection; gives the address."""
+def answering() -> Iterator[Callable[..., str]]:
+    """Serves raw answers, the last one to all further connections; gives the address."""
     listeners: list[socket.socket] = []
 
-    def start(answer: bytes) -> str:
+    def start(*answers: bytes, given: list[bytes] | None = None) -> str:
+        given = list(answers) if given is None else given
         listener = socket.create_server(("127.0.0.1", 0))
         listeners.append(listener)
 
@@ -246,7 +250,7 @@ def answering() -> Iterator[Callable[[bytes], str]]:
                 with taken:
                     taken.recv(65_536)
                     try:
-                        taken.sendall(answer)
+                        taken.sendall(given.pop(0) if len(given) > 1 else given[0])
                     except OSError:
                         continue
 
@@ -269,7 +273,7 @@ def opened(base: str, clock: MovedClock, timeout: httpx.Timeout = TIMEOUT) -> Ht
 
 
 def test_data_behind_a_gzip_stream_is_refused(
-    answering: Callable[[bytes], str], clock: MovedClock
+    answering: Callable[..., str], clock: MovedClock
 ) -> None:
     packed = gzip.compress(b"small") + bytes(40_000_000)
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
@@ -281,7 +285,7 @@ def test_data_behind_a_gzip_stream_is_refused(
 
 
 def test_packed_bytes_count_even_if_they_unpack_to_nothing(
-    answering: Callable[[bytes], str], clock: MovedClock
+    answering: Callable[..., str], clock: MovedClock
 ) -> None:
     # A gzip head, and then empty blocks without end: no byte of content ever comes out of them.
     packed = gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * 400_000
@@ -294,7 +298,7 @@ def test_packed_bytes_count_even_if_they_unpack_to_nothing(
 
 
 def test_a_truncated_gzip_stream_is_not_an_empty_body(
-    answering: Callable[[bytes], str], clock: MovedClock
+    answering: Callable[..., str], clock: MovedClock
 ) -> None:
     # No length is said, so that only the packing tells that something is missing.
     head = b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
@@ -307,7 +311,7 @@ def test_a_truncated_gzip_stream_is_not_an_empty_body(
 
 @pytest.mark.parametrize("tag", ['"caf\xe9"', '"a b"', "bare", '"' + "x" * 300 + '"', '""'])
 def test_only_valid_etags_are_kept(
-    answering: Callable[[bytes], str], clock: MovedClock, tag: str
+    answering: Callable[..., str], clock: MovedClock, tag: str
 ) -> None:
     raw = f"HTTP/1.1 200 OK\r\nETag: {tag}\r\nContent-Length: 2\r\n\r\nok".encode("latin-1")
     with opened(answering(raw), clock) as client:
@@ -324,7 +328,7 @@ def test_only_valid_etags_are_kept(
     ],
 )
 def test_unrequested_and_invalid_encodings_are_refused(
-    answering: Callable[[bytes], str], clock: MovedClock, packing: str, said: str
+    answering: Callable[..., str], clock: MovedClock, packing: str, said: str
 ) -> None:
     raw = f"HTTP/1.1 200 OK\r\nContent-Encoding: {packing}\r\nContent-Length: 5\r\n\r\nabcde"
     with opened(answering(raw.encode()), clock) as client, pytest.raises(OnlineError, match=said):
@@ -333,7 +337,7 @@ def test_unrequested_and_invalid_encodings_are_refused(
 
 @pytest.mark.parametrize("raw", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 999999 x\r\n\r\n", bytes(200)])
 def test_a_server_that_does_not_speak_http_is_one_line(
-    answering: Callable[[bytes], str], clock: MovedClock, raw: bytes
+    answering: Callable[..., str], clock: MovedClock, raw: bytes
 ) -> None:
     with opened(answering(raw), clock) as client, pytest.raises(OnlineError) as caught:
         client.get("try", "x")
@@ -352,31 +356,29 @@ def test_a_slow_body_is_requested_three_times_only(clock: MovedClock, world: Wor
     assert len(world.asked) == 3
 
 
+@pytest.fixture
+def scripted(
+    answering: Callable[..., str], clock: MovedClock
+) -> Iterator[tuple[HttpClient, list[bytes]]]:
+    """A client, and the raw answers that it will get."""
+    answers: list[bytes] = []
+    with opened(answering(given=answers), clock) as client:
+        yield client, answers
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(cut=st.integers(0, 5_000), packed=st.booleans(), content=st.binary(max_size=5_000))
 def test_a_response_cut_at_any_byte_is_requested_again(
-    tmp_path: Path, cut: int, packed: bool, content: bytes
+    scripted: tuple[HttpClient, list[bytes]], cut: int, packed: bool, content: bytes
 ) -> None:
+    client, answers = scripted
     body = gzip.compress(content) if packed else content
     fields = f"Content-Length: {len(body)}\r\n" + ("Content-Encoding: gzip\r\n" if packed else "")
     raw = f"HTTP/1.1 200 OK\r\n{fields}\r\n".encode() + body
-    given = iter([raw[: cut % len(raw)], raw])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            for answer in given:
-                taken, _ = listener.accept()
-                with taken:
-                    taken.recv(65_536)
-                    taken.sendall(answer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        with opened(f"http://127.0.0.1:{listener.getsockname()[1]}", MovedClock()) as client:
-            assert client.get("try", "x").content == content
-        thread.join(10)
+    answers[:] = [raw[: cut % len(raw)], raw]
+    assert client.get("try", "x").content == content
 
 
 # Addresses ------------------------------------------------------------------------------------
@@ -404,7 +406,7 @@ def test_addresses_in_messages_have_no_user_password_or_query() -> None:
 
 
 def test_the_message_of_a_refused_redirect_holds_no_password(
-    answering: Callable[[bytes], str], clock: MovedClock
+    answering: Callable[..., str], clock: MovedClock
 ) -> None:
     raw = b"HTTP/1.1 302 x\r\nLocation: http://me:secret@10.0.0.1/x\r\nContent-Length: 0\r\n\r\n"
     with opened(answering(raw), clock) as client, pytest.raises(OnlineError) as caught:
@@ -570,7 +572,7 @@ def test_retry_after_as_a_date() -> None:
 
 
 def test_a_date_in_retry_after_is_waited_for(
-    answering: Callable[[bytes], str], clock: MovedClock
+    answering: Callable[..., str], clock: MovedClock
 ) -> None:
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     raw = f"HTTP/1.1 503 x\r\nRetry-After: {then}\r\nContent-Length: 0\r\n\r\n"

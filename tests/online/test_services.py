@@ -29,6 +29,7 @@ from server import (
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.online import searches
 from bioretrieval_tui.online.archives import fetch_benchmark
 from bioretrieval_tui.online.freshness import Subject, refresh, repository
 from bioretrieval_tui.online.http import HttpClient
@@ -75,29 +76,51 @@ def test_as_many_as_are_wanted_and_since_a_day(client: HttpClient, world: World)
     assert world.of("/esearch.fcgi")[-1]["mindate"] == "2026/06/29"
 
 
-def test_a_search_longer_than_pubmed_gives_is_cut_by_days(client: HttpClient, world: World) -> None:
-    world.articles, world.a_day = 23_000, 1_500
+@pytest.fixture
+def reach(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets how many records PubMed gives of one search, and the program knows."""
+
+    def change(records: int) -> None:
+        world.reach = records
+        monkeypatch.setattr(searches, "PUBMED_REACH", records)
+
+    return change
+
+
+def test_a_search_longer_than_pubmed_gives_is_cut_by_days(
+    client: HttpClient, world: World, reach: Callable[[int], None]
+) -> None:
+    reach(999)
+    world.articles, world.a_day = 2_300, 150
     found = pmids(asked(client))
-    assert found == [pmid_of(n) for n in range(23_000)]
+    assert found == [pmid_of(n) for n in range(2_300)]
     # The whole, and hardly more than one for each of the parts.
     assert 3 < len(world.of("/esearch.fcgi")) <= 8
 
 
-@pytest.mark.parametrize("a_day", [12_000, 11_000, 9_999, 3, 1])
+@pytest.mark.parametrize(
+    ("most", "a_day"),
+    [(999, 1_200), (999, 1_100), (999, 999), (999, 3), (999, 1), (9_999, 11_000)],
+)
 def test_no_record_is_lost_at_any_number_a_day(
-    client: HttpClient, world: World, a_day: int
+    client: HttpClient, world: World, reach: Callable[[int], None], most: int, a_day: int
 ) -> None:
-    world.articles, world.a_day = 11_500, a_day
+    reach(most)
+    whole = most * 23 // 20
+    world.articles, world.a_day = whole, a_day
     found = pmids(asked(client))
-    if a_day <= 9_999:
-        assert found == [pmid_of(n) for n in range(11_500)]
+    if a_day <= most:
+        assert found == [pmid_of(n) for n in range(whole)]
     else:  # of a single day PubMed gives no more
-        assert found[:9_999] == [pmid_of(n) for n in range(9_999)]
-        assert len(set(found)) == 9_999 + max(0, 11_500 - a_day)
+        assert found[:most] == [pmid_of(n) for n in range(most)]
+        assert len(set(found)) == most + max(0, whole - a_day)
 
 
-def test_a_search_resumes_at_any_mark(client: HttpClient, world: World) -> None:
-    world.articles, world.a_day = 12_000, 900
+def test_a_search_resumes_at_any_mark(
+    client: HttpClient, world: World, reach: Callable[[int], None]
+) -> None:
+    reach(999)
+    world.articles, world.a_day = 2_300, 150
     whole = asked(client)
     for place in (0, 3, len(whole) // 2, len(whole) - 2):
         rest = asked(client, whole[place].mark)
@@ -413,9 +436,9 @@ def test_endless_pages_are_found_out(client: HttpClient, world: World) -> None:
 def test_repeated_cuts_lose_and_repeat_no_record(
     client: HttpClient, world: World, cuts: list[int]
 ) -> None:
-    world.asked.clear()
+    world.articles = 250
     world.faults = [("/e", Fault("cut", cut)) for cut in cuts]
-    assert pmids(asked(client)) == [pmid_of(n) for n in range(450)]
+    assert pmids(asked(client)) == [pmid_of(n) for n in range(250)]
 
 
 def test_a_damaged_archive_is_deleted(client: HttpClient, world: World, tmp_path: Path) -> None:

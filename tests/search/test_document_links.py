@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.documents.bibliography import document_year
+from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.search.types import document_url
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_distances_are_moved_in_the_space_of_the_model(corpus: Path) -> None:
     vector = encoder.encode_queries([QUERY])[0]
     assert query_point(index, vector) == pytest.approx(_plain([QUERY])[0], abs=1e-6)
     assert query_at(index, query_point(index, vector)) == pytest.approx(vector, abs=1e-4)
-    own = query_like(index, index.vectors.take(np.array([7]))[0])
+    own = query_like(index, index.vectors.matrix.take(np.array([7]))[0])
     _, scores = index.vectors.search(own, 1)
     assert scores[0] == pytest.approx(0, abs=1e-2)
     engine = SearchEngine(index, encoder)

@@ -14,7 +14,7 @@ from driving import Session
 
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog
 from bioretrieval_tui.tui.panes.found import FoundPane
-from bioretrieval_tui.tui.widgets.buttons import Buttons
+from bioretrieval_tui.tui.widgets.input import Buttons
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "online"))  # server
 

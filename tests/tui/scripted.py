@@ -98,7 +98,7 @@ class Desk:
 
         Evaluations are real, and so is what asks a service if the test has one.
         """
-        fetches = self.fetches and isinstance(job, protocol.FetchJob | protocol.LookUpJob)
+        fetches = self.fetches and isinstance(job, protocol.FetchJob)
         if fetches or isinstance(job, protocol.EvaluateJob):
             return await REAL_RUN_JOB(job, hear, started=started)
         self.began.append(job)

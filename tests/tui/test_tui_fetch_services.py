@@ -15,7 +15,7 @@ from bioretrieval_tui.backend.protocol import Came
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
-from bioretrieval_tui.tui.widgets.buttons import Stepper
+from bioretrieval_tui.tui.widgets.input import Stepper
 
 WIDE, NARROW = (120, 30), (80, 24)
 EVIL = "Owls\x1b[2J\x1b]0;gone\x07\x9b31m [bold]b[/bold] \u202efdp.exe\u2028"
@@ -60,7 +60,7 @@ async def test_other_services(
         await over(session)
         papers = session.app.found.papers
         assert len(papers) == 3
-        assert first in papers[0].hit.id
+        assert first in papers[0].id
         assert f"Found  {service}: owls  3" in session.text
         assert "Note 0 on herons and herons" in session.text
         await session.press("o")

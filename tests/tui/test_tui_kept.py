@@ -11,7 +11,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.text import Span, strip
 from bioretrieval_tui.tui.themes import DARK, KIND_ROLES, LIGHT, LOOKS, TERMINAL, Look
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 
 WIDE = (120, 30)
 

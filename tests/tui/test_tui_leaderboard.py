@@ -10,7 +10,7 @@ from driving import Session, make_app, running
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE = (120, 30)

@@ -12,7 +12,7 @@ from fixed_catalogue import fixed_catalogue
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
 from bioretrieval_tui.tui.dialogs.dialog import EXPORT_FORMATS, ExportDialog, PageDialog
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 
 WIDE = (120, 30)
 

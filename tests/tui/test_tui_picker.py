@@ -19,7 +19,7 @@ from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 from bioretrieval_tui.tui.folders import FolderEntry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.index_session import model_choices, suggested_name
 from bioretrieval_tui.tui.widgets import picker
-from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.input import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.util.formatting import percent, plural, rate, size, time_left

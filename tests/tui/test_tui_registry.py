@@ -45,9 +45,8 @@ from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar, TooSmall, WorkBar
-from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
+from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.input import AskLine, Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
@@ -120,10 +119,10 @@ def test_ids_and_texts() -> None:
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action.scope}-{action.id}")
 def test_every_action_has_a_handler_where_it_works(action: Action) -> None:
-    name = re.fullmatch(r"(\w+)(?:\(.*\))?", action.name)
+    name = re.fullmatch(r"(app\.)?(\w+)(?:\(.*\))?", action.name)
     assert name is not None
-    for cls in HANDLERS[action.scope]:
-        assert callable(getattr(cls, f"action_{name[1]}", None)), f"{cls.__name__} {action.name}"
+    for cls in (BioRetrievalApp,) if name[1] else HANDLERS[action.scope]:
+        assert callable(getattr(cls, f"action_{name[2]}", None)), f"{cls.__name__} {action.name}"
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action.scope}-{action.id}")

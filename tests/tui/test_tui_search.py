@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
@@ -270,7 +270,7 @@ async def test_links_of_a_hit(
         assert programs.calls == ["surf https://pubmed.ncbi.nlm.nih.gov/4983/"] * 2
         assert session.copied() == ["https://pubmed.ncbi.nlm.nih.gov/4983/"]
         await session.press("r")
-        assert session.said == "Documents of an index have no relations"
+        assert session.said == "There are no relations here"
         await session.press("j")
         for key in "oyl":
             await session.press(key)

@@ -14,7 +14,7 @@ from bioretrieval_tui.backend.protocol import BuildJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
-from bioretrieval_tui.tui.widgets.detail import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail
 
 PAPERS = {
     "statins": "Simvastatin causes muscle pain in some of the patients who take it.",

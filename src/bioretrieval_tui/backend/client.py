@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -33,12 +32,7 @@ _JOB_GRACE = 5.0
 """Seconds that a job has for cleaning up once it was cancelled."""
 
 Hear = Callable[[protocol.Event], None]
-
-
-@dataclass(slots=True)
-class _Pending:
-    reply: asyncio.Future[protocol.Answered | protocol.Failed]
-    hear: Hear
+_Future = asyncio.Future[protocol.Answered | protocol.Failed]
 
 
 class Child:
@@ -51,7 +45,7 @@ class Child:
         self._process = process
         self._stdin: asyncio.StreamWriter = process.stdin
         self._stdout: asyncio.StreamReader = process.stdout
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, tuple[_Future, Hear]] = {}
         self._last = 0
         self._closed = False
         self.pid = process.pid
@@ -61,11 +55,7 @@ class Child:
 
     @classmethod
     async def start(cls, what: str, device: str) -> Child:
-        """Start `python -m bioretrieval_tui.backend.server`.
-
-        Raises:
-            BioRetrievalError: it cannot be started.
-        """
+        """Start `python -m bioretrieval_tui.backend.server`. Raises BioRetrievalError."""
         log = _open_log()
         # -P: never run a torch.py of the working folder.
         words = (sys.executable, "-P", "-m", "bioretrieval_tui.backend.server", device)
@@ -97,8 +87,8 @@ class Child:
             raise self._died()
         self._last += 1
         number = self._last
-        reply = asyncio.get_running_loop().create_future()
-        self._pending[number] = _Pending(reply, hear)
+        reply: _Future = asyncio.get_running_loop().create_future()
+        self._pending[number] = reply, hear
         try:
             self._send(number, request)  # type: ignore[arg-type] # every one is of `Sent`
             with contextlib.suppress(ConnectionError):
@@ -150,21 +140,21 @@ class Child:
         await self._process.wait()
         self._stdin.close()
         self.ended = True
-        for waiting in self._pending.values():
-            if not waiting.reply.done():
-                waiting.reply.set_exception(self._died())
+        for waiting, _ in self._pending.values():
+            if not waiting.done():
+                waiting.set_exception(self._died())
 
     def _hand_out(self, number: int, reply: protocol.Reply) -> None:
-        waiting = self._pending.get(number)
-        if waiting is None or waiting.reply.done():
+        waiting, hear = self._pending.get(number, (None, None))
+        if waiting is None or hear is None or waiting.done():
             return  # cancelled meanwhile
         if not isinstance(reply, protocol.Event):
-            waiting.reply.set_result(reply)
+            waiting.set_result(reply)
             return
         try:
-            waiting.hear(reply)
+            hear(reply)
         except Exception as error:  # noqa: BLE001 - raised where the reply is awaited
-            waiting.reply.set_exception(error)
+            waiting.set_exception(error)
             self._send(number, protocol.Cancel())
 
     def _died(self) -> BioRetrievalError:
@@ -189,7 +179,7 @@ class SearchClient:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the search process, or None while there is none."""
+        """Of the search process, None while there is none."""
         child = self._child
         return None if child is None or child.ended else child.pid
 
@@ -253,9 +243,7 @@ async def run_job(
     """Run a job in a process of its own; cancelling ends that process like ctrl+c.
 
     hear: gets its progress, remarks and records; started: gets the process id.
-
-    Raises:
-        BioRetrievalError: what the work raised, or the process died.
+    Raises what the work raised, or BioRetrievalError where the process died.
     """
     child = await Child.start(f"the process for '{job.title}'", device)
     try:

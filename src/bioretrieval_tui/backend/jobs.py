@@ -67,12 +67,10 @@ class JobRecord(msgspec.Struct, kw_only=True):
 
     @property
     def report(self) -> Report | None:
-        """What was read, of a build or an addition."""
         return self.result.report if isinstance(self.result, protocol.Built) else None
 
     @property
     def verification(self) -> Verification | None:
-        """The checks, of a verification."""
         return self.result.verification if isinstance(self.result, protocol.Verified) else None
 
     @property
@@ -134,10 +132,9 @@ class JobQueue:
         return [*([self._running.job] if self._running else []), *self.queue]
 
     def submit(self, *jobs: protocol.Job, again: bool = False) -> bool:
-        """Start jobs, or queue them.
+        """Start jobs, or queue them; return whether any was new.
 
-        A job that waits already is not queued twice, nor one that runs unless `again`. Returns
-        whether any of them was new.
+        A job that waits already is not queued twice, nor one that runs unless `again`.
         """
         known = self.queue if again else self.all
         fresh = [job for job in jobs if job not in known]
@@ -155,9 +152,7 @@ class JobQueue:
         return next((job for job in self.all if job.target == name), None)
 
     def names_after(self, names: Iterable[str]) -> list[str]:
-        """Names of the indexes that will exist once all queued jobs are done.
-
-        names: those that exist now."""
+        """Names of the indexes that will exist once all jobs are done. names: of those now."""
         found = dict.fromkeys(names)
         for job in self.all:
             if isinstance(job, protocol.MAKES_INDEX):
@@ -186,7 +181,6 @@ class JobQueue:
         self._task.cancel()
 
     def drop(self, job: protocol.Job) -> None:
-        """Take a job that waits out of the queue."""
         for record in [one for one in self._waiting if one.job == job]:
             self._waiting.remove(record)
             self._finish(record, "stopped", "dropped before it began")
@@ -217,8 +211,16 @@ class JobQueue:
             record.pid = pid
             self._save(record)
 
+        def hear(event: protocol.Event) -> None:
+            if isinstance(event, protocol.Progressed):
+                record.progress = event.progress
+            elif isinstance(event, protocol.Remarked):
+                self.remark = event.text
+            if self._later is None:
+                self._later = asyncio.get_running_loop().call_later(EVERY, self._tell)
+
         try:
-            record.result = await client.run_job(job, self._hear, started=begun)
+            record.result = await client.run_job(job, hear, started=begun)
             self._finish(record, "done", summary(job, record.result))
         except (asyncio.CancelledError, InterruptedByUser):
             self._finish(record, "stopped", f"Stopped: {job.title_within}; {job.KEPT}")
@@ -237,18 +239,6 @@ class JobQueue:
         self._next()
         self._changed()
         self._ended(record)
-
-    def _hear(self, event: protocol.Event) -> None:
-        if self._running is None:
-            return
-        if isinstance(event, protocol.Progressed):
-            self._running.progress = event.progress
-        elif isinstance(event, protocol.Remarked):
-            self.remark = event.text
-        loop = asyncio.get_running_loop()
-        if self._later is None:
-            wait = self._told_at + EVERY - loop.time()
-            self._later = loop.call_later(max(0.0, wait), self._tell)
 
     def _tell(self) -> None:
         self._later = None
@@ -269,7 +259,6 @@ class JobQueue:
                     (self._folder / f"{old.id}.json").unlink()
 
     def _save(self, record: JobRecord) -> None:
-        """Write a record; a job does not fail if that fails."""
         if self._folder is None:
             return
         with contextlib.suppress(RuntimeError):
@@ -282,10 +271,7 @@ class JobQueue:
 
 
 def job_records(folder: Path) -> list[JobRecord]:
-    """Read the records of jobs, oldest first, without those that cannot be read.
-
-    A job whose process died counts as failed.
-    """
+    """Read the records of jobs, oldest first; not those that cannot be read."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
@@ -316,7 +302,6 @@ def _now() -> str:
 
 
 def summary(job: protocol.Job, result: protocol.JobResult) -> str:
-    """The outcome of a job in one line."""
     name = job.target
     match result:
         case protocol.Built():

@@ -35,10 +35,7 @@ MOST_BYTES = 256 * 2**20
 
 
 class Built(msgspec.Struct, frozen=True, tag="built"):
-    """An index was built, extended or compacted.
-
-    index: as it is now; report: what was read; changed: False if it already held all of that.
-    """
+    """An index was built, extended or compacted; changed: False if it already held all of that."""
 
     index: IndexInfo
     report: Report
@@ -109,7 +106,6 @@ class _Job(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """The job in a few words, such as `Building mine`."""
         return f"{self.DOING} {self.target}"
 
     @property
@@ -124,7 +120,6 @@ class _Job(msgspec.Struct, frozen=True):
 
     @property
     def target(self) -> str:
-        """The name of the index, or of what else the job works on."""
         return str(getattr(self, "name", ""))
 
 
@@ -156,15 +151,21 @@ class AddJob(_Job, frozen=True, tag="add"):
 
 
 class FetchJob(_Job, frozen=True, tag="fetch"):
-    """Fetch records of a service into the index that the request names."""
+    """Fetch records into the index that the request names; without one, preview them as `Came`."""
 
     DOING = "Fetching into"
     KEPT = "records that have arrived are kept, and the same fetch resumes from there"
     request: FetchRequest
 
     @property
+    def title(self) -> str:
+        return f"{self.DOING if self.request.index else 'Searching'} {self.target}"
+
+    @property
     def target(self) -> str:
-        return self.request.index or ""
+        """The name of the index, else of the service."""
+        source = self.request.source
+        return self.request.index or ("ids" if source == "ids" else SERVICE_NAMES[source])
 
 
 class VerifyJob(_Job, frozen=True, tag="verify"):
@@ -189,7 +190,7 @@ class RemoveJob(_Job, frozen=True, tag="remove"):
 
 
 class ImportJob(_Job, frozen=True, tag="import"):
-    """Build an index from vectors that were computed elsewhere; see `index.importing`.
+    """Build an index from vectors that were computed elsewhere; see `index.build`.
 
     vectors: matrices (.npy); ids: the ids of their rows, a file for each; documents: the texts;
     model, recipe, dimension: what made the vectors.
@@ -232,21 +233,8 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
         return Path(self.folder).name or self.folder
 
 
-class LookUpJob(_Job, frozen=True, tag="look_up"):
-    """Preview records of a service; they arrive as `Came` and are not added to an index."""
-
-    DOING = "Searching"
-    request: FetchRequest
-
-    @property
-    def target(self) -> str:
-        source = self.request.source
-        return "ids" if source == "ids" else SERVICE_NAMES[source]
-
-
 Job = (
     BuildJob | AddJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob | EvaluateJob
-    | LookUpJob
 )  # fmt: skip
 MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
 """Jobs whose index need not exist yet."""
@@ -270,10 +258,7 @@ class Reranker(msgspec.Struct, frozen=True):
 
 
 class Search(Request[SearchResult], frozen=True, tag="search"):
-    """Search an index; a newer search of the same stream supersedes one that still waits.
-
-    With a reranker, the hits before reranking are sent first, as `Partial`.
-    """
+    """Search an index; with a reranker, the hits before reranking are sent first, as `Partial`."""
 
     index: str
     question: Query
@@ -306,10 +291,7 @@ class ListIndexes(Request[list[IndexInfo]], frozen=True, tag="list"):
 
 
 class EnsureCatalogue(Request[Ensured], frozen=True, tag="ensure_catalogue"):
-    """Build the catalogue's own index unless it exists and is up to date.
-
-    vectors: False where BM25 is enough.
-    """
+    """Build the catalogue's own index unless it is up to date; vectors: False if BM25 is enough."""
 
     fingerprint: str
     documents: list[Document]
@@ -411,7 +393,7 @@ _PLAIN = {
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """A request raised `error`, the name of its nearest type in `_PLAIN`.
+    """A request raised `error`, the name of its nearest type in `_PLAIN`, or "".
 
     expression, column: where a filter does not parse; kept: what an interrupted job leaves.
     """
@@ -425,7 +407,6 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
     @classmethod
     def of(cls, error: BioRetrievalError) -> Failed:
-        """An error as a reply."""
         names = (kind.__name__ for kind in type(error).__mro__)
         return cls(
             next((name for name in names if name in _PLAIN), ""),
@@ -465,11 +446,7 @@ def line_of(number: int, message: Sent | Reply) -> bytes:
 
 
 def decode(data: bytes, kind: type[Decoded]) -> Decoded:
-    """Decode an answer, or a line as `tuple[int, Sent]` or `tuple[int, Reply]`.
-
-    Raises:
-        ProtocolError: it does not parse.
-    """
+    """Decode a line as `tuple[int, Sent]` or `tuple[int, Reply]`. Raises ProtocolError."""
     try:
         return cast(Decoded, _decoder(kind).decode(data))  # type: ignore[arg-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -33,13 +33,14 @@ from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser, NotFoundError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, read_run
 from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
 from bioretrieval_tui.index import build, registry
 from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.vector_cache import ImportedVectors
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
-from bioretrieval_tui.progress import Progress, Reporter
+from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
 from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import SearchResult
@@ -55,8 +56,6 @@ _KEPT_OPEN = 4
 """Indexes that stay open."""
 _MOST_REJECTIONS = 100
 """Rejected records that are sent to the app."""
-_BATCH = 50
-"""Records of a look-up that are sent at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -136,9 +135,8 @@ class LookingUp:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._benchmark: BenchmarkFolder | None = None
-        self._rankings: Rankings = {}
-        self._index = ""
+        self._judged: tuple[BenchmarkFolder, Rankings, str] | None = None
+        """The benchmark, its rankings, and the name of the index."""
 
     def __call__(self, request: protocol.Sent, send: Send) -> object:
         match request:
@@ -157,10 +155,10 @@ class LookingUp:
             case protocol.OpenBenchmark():
                 return self._queries(request)
             case protocol.ViewQuery():
-                with self._opened() as (benchmark, index):
-                    return query_view(benchmark, self._rankings, request.query, index.documents)
+                with self._opened() as (benchmark, rankings, index):
+                    return query_view(benchmark, rankings, request.query, index.documents)
             case protocol.ReadDocument():
-                with self._opened() as (_, index):
+                with self._opened() as (_, _, index):
                     found = index.documents.find(request.document)
                 return None if found is None else (found[1].title, found[1].text)
             case _:
@@ -168,8 +166,6 @@ class LookingUp:
 
     def _queries(self, request: protocol.OpenBenchmark) -> list[QueryRow] | None:
         """The judged queries; None if the benchmark changed, or a run or its index is missing."""
-        from bioretrieval_tui.evaluation.trec import read_run
-
         benchmark = read_benchmark(Path(request.folder), request.split)
         if benchmark.sha256 != request.sha256:
             return None
@@ -178,27 +174,24 @@ class LookingUp:
             rankings = {mode: read_run(Path(path)) for mode, path in request.runs.items()}
         except (NotFoundError, IndexFault):
             return None
-        self._benchmark, self._rankings, self._index = benchmark, rankings, request.index
+        self._judged = benchmark, rankings, request.index
         return query_rows(benchmark, rankings)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[BenchmarkFolder, registry.OpenIndex]]:
-        """The open benchmark and its index, which is opened each time: it may be replaced."""
-        if self._benchmark is None:
+    def _opened(self) -> Iterator[tuple[BenchmarkFolder, Rankings, registry.OpenIndex]]:
+        """The open benchmark with its index, which is opened each time: it may be replaced."""
+        if self._judged is None:
             raise BioRetrievalError("no benchmark is open", remedy="open one first")
-        with contextlib.closing(registry.open_index(self._index, vectors=False)) as index:
-            yield self._benchmark, index
+        benchmark, rankings, name = self._judged
+        with contextlib.closing(registry.open_index(name, vectors=False)) as index:
+            yield benchmark, rankings, index
 
 
 # Jobs -------------------------------------------------------------------------------------------
 
 
 def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
-    """Run a job in this process and return its result.
-
-    Raises:
-        BioRetrievalError: as the work itself does. KeyboardInterrupt: the process got SIGINT.
-    """
+    """Run a job in this process and return its result. Raises KeyboardInterrupt on SIGINT."""
     reporter = _reporter(send)
     match job:
         case protocol.VerifyJob():
@@ -207,7 +200,7 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
             return protocol.Removed(registry.remove_index(job.name))
         case protocol.EvaluateJob():
             return _evaluated(job, device, send, reporter)
-        case protocol.FetchJob() | protocol.LookUpJob():
+        case protocol.FetchJob():
             return _fetched(job, send, reporter)
         case protocol.CompactJob():
             outcome = build.compact_index(job.name, reporter=reporter)
@@ -216,7 +209,7 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
     # A report lists rejected records one by one; the app shows the first of them.
     few = outcome.report.rejections[:_MOST_REJECTIONS]
     report = msgspec.structs.replace(outcome.report, rejections=few)
-    return protocol.Built(registry.glance(outcome.manifest.name), report, outcome.changed)
+    return protocol.Built(registry.info(outcome.manifest.name, deep=False), report, outcome.changed)
 
 
 def fill_index(
@@ -225,49 +218,23 @@ def fill_index(
     reporter: Reporter,
     report: Report,
 ) -> build.BuildOutcome:
-    """Put documents into an index; `report` is filled meanwhile, so that it is there after errors.
-
-    Raises: as `index.build` and `index.importing` do.
-    """
-    settings = job.reading
+    """Put documents into an index; `report` is filled meanwhile: it is there after errors."""
+    how: dict[str, Any] = {"settings": job.reading, "reporter": reporter, "report": report}
     match job:
         case protocol.AddJob():
-            factory_of = build.encoder_factory_of(device, reporter)
-            return build.add_to_index(
-                job.name,
-                job.inputs,
-                factory_of,
-                settings=settings,
-                reporter=reporter,
-                report=report,
-            )
+            return build.add_to_index(job.name, job.inputs, device=device, **how)
         case protocol.ImportJob():
-            from bioretrieval_tui.index.importing import import_vectors
-
-            return import_vectors(
-                job.name,
-                [Path(path) for path in job.vectors],
-                [Path(path) for path in job.ids],
-                job.documents,
-                job.model,
-                job.recipe,
-                dimension=job.dimension,
-                settings=settings,
-                reporter=reporter,
-                report=report,
-            )
+            vectors, ids = (list(map(Path, paths)) for paths in (job.vectors, job.ids))
+            source = ImportedVectors(vectors, ids, job.model, job.recipe, job.dimension)
+            return build.build_index(job.name, job.documents, source, **how)
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
-            outcome = build.build_index(
-                job.name,
-                job.inputs,
-                lambda: load_encoder(model, job.recipe, device=device, reporter=reporter),
-                settings=settings,
-                reporter=reporter,
-                replace=job.replace,
-                ids=job.ids,
-                report=report,
-            )
+
+            def load() -> Encoder:
+                return load_encoder(model, job.recipe, device=device, reporter=reporter)
+
+            how |= {"replace": job.replace, "ids": job.ids}
+            outcome = build.build_index(job.name, job.inputs, load, **how)
             prepare_query_encoder(model, job.recipe, reporter=reporter)
             return outcome
 
@@ -288,30 +255,14 @@ def _evaluated(
     )
 
 
-def _fetched(
-    job: protocol.FetchJob | protocol.LookUpJob, send: Send, reporter: Reporter
-) -> protocol.Fetched:
+def _fetched(job: protocol.FetchJob, send: Send, reporter: Reporter) -> protocol.Fetched:
     from bioretrieval_tui.online.fetch import fetch
 
-    batch: list[Document] = []
-
-    def flush() -> None:
-        if batch:
-            send(protocol.Came(batch.copy()))
-            batch.clear()
-
     def take(document: Document) -> None:
-        if isinstance(job, protocol.LookUpJob):
-            batch.append(document)
-        if len(batch) >= _BATCH:
-            flush()
+        if job.request.index is None:
+            send(protocol.Came([document]))
 
-    def report(step: Progress) -> None:
-        flush()  # a batch of the service is complete
-        reporter(step)
-
-    done = fetch(job.request, report, lambda text: send(protocol.Remarked(text)), each=take)
-    flush()
+    done = fetch(job.request, reporter, lambda text: send(protocol.Remarked(text)), each=take)
     return protocol.Fetched(done.service, done.records, done.index, done.documents, done.changed)
 
 
@@ -351,7 +302,6 @@ class _Received:
     sent_at: float = 0.0
 
     def check(self) -> None:
-        """Raise InterruptedByUser if the request was cancelled."""
         if self.cancelled.is_set():
             raise InterruptedByUser("interrupted; nothing was changed")
 
@@ -370,7 +320,6 @@ class _Received:
         self.wire.send(self.number, event)
 
     def answer(self, handler: Handler) -> None:
-        """Send the answer of `handler`, or the error that it raises."""
         reply: protocol.Reply
         try:
             value = handler(self.request, self.send)
@@ -444,7 +393,6 @@ class RequestQueue:
             self._stop_work()
 
     def run(self) -> None:
-        """Answer requests until stopped."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)

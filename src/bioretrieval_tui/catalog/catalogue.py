@@ -26,9 +26,6 @@ from bioretrieval_tui.errors import NotFoundError
 
 EntryT = TypeVar("EntryT", Paper, Model, Dataset, Benchmark, Recipe, Milestone, Step)
 
-_LONGEST_ID = 80
-"""Characters of a mistyped id that are compared: the time is the product of two lengths."""
-
 _RELATING = ("model", "paper", "trained_on", "members")
 """Fields that hold ids: they are relations too."""
 SECTION_OF = {kind: name for name, kind in SECTIONS.items()}
@@ -88,18 +85,14 @@ class Catalogue:
 
     def nearest(self, identifier: str, count: int = 3) -> list[str]:
         """The ids most like `identifier`, by id or by name, best first."""
-        import difflib
+        from rapidfuzz.fuzz import WRatio, ratio
 
-        wanted = "-".join(identifier[:_LONGEST_ID].casefold().replace("_", " ").split())
+        wanted = "-".join(identifier[:80].casefold().replace("_", " ").split())
 
         def likeness(entry: AnyEntry) -> tuple[float, float]:
-            by_id, by_name = (
-                difflib.SequenceMatcher(None, wanted, text).ratio()
-                for text in (entry.id, entry.name.casefold().replace(" ", "-"))
-            )
-            inside = 0.25 if len(wanted) > 2 and wanted in entry.id else 0.0
+            names = (entry.id, entry.name.casefold().replace(" ", "-"))
             # A model and its paper share a name: the nearer id is first.
-            return max(by_id, by_name) + inside, by_id
+            return max(WRatio(wanted, name) for name in names), ratio(wanted, entry.id)
 
         return [e.id for e in sorted(self.entries, key=likeness, reverse=True)[:count]]
 

@@ -91,10 +91,8 @@ def content_key(shipped: Iterable[Path], overlays: dict[Path, bytes]) -> str:
 
 
 def _overlay_files(folder: Path) -> tuple[dict[Path, bytes], list[str]]:
-    """The overlays' bytes in the order of their names, and a line for each unreadable one.
-
-    Hidden files are passed over: editors keep their locks and backups there.
-    """
+    """The overlays' bytes in the order of their names, and a line for each unreadable one. Hidden
+    files are passed over: editors keep their locks and backups there."""
     contents: dict[Path, bytes] = {}
     problems: list[str] = []
     try:

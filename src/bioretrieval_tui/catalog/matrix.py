@@ -91,24 +91,18 @@ def build(
         for axis in axes
         if axis.metric == MEAN_METRIC and counts[axis] == len(cells) and len(cells) > 1
     )
-    rows = [
-        MatrixRow(
-            model, row, sum(row[axis].value for axis in common) / len(common) if common else None
-        )
-        for model, row in cells.items()
-    ]
-    rows.sort(key=lambda row: _order(row, sort, catalogue), reverse=reverse)
+
+    def mean(row: dict[Axis, Result]) -> float | None:
+        return sum(row[axis].value for axis in common) / len(common) if common else None
+
+    def order(row: MatrixRow) -> tuple[float, str]:
+        value = float(len(row.figures)) if sort != "model" else 0.0
+        if isinstance(sort, Axis):
+            value = row.figures[sort].value
+        elif sort == "mean":
+            value = -1.0 if row.mean is None else row.mean
+        return -value, catalogue.names.get(row.model, row.model).casefold()
+
+    rows = [MatrixRow(model, row, mean(row)) for model, row in cells.items()]
+    rows.sort(key=order, reverse=reverse)
     return ResultMatrix(tuple(axes), tuple(rows), common, {k: n for k, n in hidden.items() if n})
-
-
-def _order(
-    row: MatrixRow, sort: Axis | str | None, catalogue: Catalogue
-) -> tuple[float, float, str]:
-    name = catalogue.names.get(row.model, row.model).casefold()
-    if isinstance(sort, Axis):
-        return (-row.figures[sort].value, 0.0, name)
-    if sort == "mean":
-        return (-(row.mean if row.mean is not None else -1.0), 0.0, name)
-    if sort == "model":
-        return (0.0, 0.0, name)
-    return (-float(len(row.figures)), 0.0, name)

@@ -170,10 +170,8 @@ def add(work: str, yes: bool, only_print: bool) -> None:
     found = catalogue()
     own = drafts.held(found, what)
     if own is not None:
-        raise UsageError(
-            f"the catalogue has {what} already: {own.id}",
-            remedy=f"see: bioretrieval-tui show {own.id}",
-        )
+        remedy = f"see: bioretrieval-tui show {own.id}"
+        raise UsageError(f"the catalogue has {what} already: {own.id}", remedy=remedy)
     with http_client() as client:
         draft = drafts.draft_of(client, what, found, day=datetime.now(UTC).date().isoformat())
     if only_print:
@@ -194,9 +192,7 @@ def _known_ids(found: Catalogue, ids: tuple[str, ...]) -> frozenset[str]:
 def _edited(draft: drafts.EntryDraft) -> Path | None:
     """Open the draft until it is valid or given up; return its overlay, None if it was emptied.
 
-    Raises:
-        UsageError: there is no editor. BioRetrievalError: the editor failed. CatalogueError: the
-        saved text is invalid and was given up; the message says where it is kept.
+    Raises CatalogueError where the saved text is invalid and was given up; it is kept.
     """
     editor = environ.get("VISUAL", "").strip() or environ.get("EDITOR", "").strip()
     if not editor:
@@ -231,12 +227,7 @@ def _edited(draft: drafts.EntryDraft) -> Path | None:
 
 
 def _saved(draft: drafts.EntryDraft, text: bytes) -> Path:
-    """Check `text` and save it as the draft's overlay.
-
-    Raises:
-        CatalogueError: it is invalid; every problem with file, line and field. BioRetrievalError:
-        it cannot be written, or the overlay exists.
-    """
+    """Check `text` and save it as the draft's overlay. Raises CatalogueError with every problem."""
     folder = places().overlays
     path = folder / f"{draft.id}.yaml"
     overlays = {
@@ -248,9 +239,8 @@ def _saved(draft: drafts.EntryDraft, text: bytes) -> Path:
     if problems:
         raise CatalogueError(problems)
     if path.exists():
-        raise BioRetrievalError(
-            f"there is an overlay {path} already", remedy="edit that, or move it away"
-        )
+        remedy = "edit that, or move it away"
+        raise BioRetrievalError(f"there is an overlay {path} already", remedy=remedy)
     save_file(path, text, "the entry")
     return path
 
@@ -330,8 +320,6 @@ def _subject_sheet(
 def _link_sheet(
     found: Sequence[linkcheck.Checked], links: Mapping[str, Sequence[linkcheck.Use]]
 ) -> Sheet:
-    """Make a sheet of links and what to do, a row an address."""
-
     def row(one: linkcheck.Checked) -> tuple[Cell, ...]:
         uses = [f"{use.entry} ({use.label})" for use in links[one.url]]
         more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""

@@ -89,10 +89,8 @@ def show(identifier: str, format_: Format) -> None:
         sheet = entry_sheet([entry], found)
         if format_ == "bibtex" and not sheet.citations:
             papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
-            raise BioRetrievalError(
-                f"'{entry.id}' cannot be cited",
-                remedy=f"its papers: {', '.join(papers[:3])}" if papers else None,
-            )
+            remedy = f"its papers: {', '.join(papers[:3])}" if papers else None
+            raise BioRetrievalError(f"'{entry.id}' cannot be cited", remedy=remedy)
         put_sheet(sheet, format_)
     else:
         put_page(entry_page(entry, found), format_)

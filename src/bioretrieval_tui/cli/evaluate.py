@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import chosen_model, chosen_reranker, fetch_missing
@@ -76,9 +76,8 @@ def evaluate(
         _records(remove, format_)
         return
     if folder is None:
-        raise UsageError(
-            "no benchmark is named", remedy="bioretrieval-tui eval FOLDER, or eval --list"
-        )
+        remedy = "bioretrieval-tui eval FOLDER, or eval --list"
+        raise UsageError("no benchmark is named", remedy=remedy)
     from bioretrieval_tui.evaluation import runner
     from bioretrieval_tui.evaluation.benchmark import find_parts
 
@@ -114,7 +113,7 @@ def evaluate(
             except runner.NotKeptError as error:
                 report, failed = error.report, error
     if query is not None and format_ == "json":
-        put_object(asdict(view))
+        put_object(msgspec.to_builtins(view))
         return
     if query is not None:
         _put_titled(evaluations.query_sheet(view), format_)

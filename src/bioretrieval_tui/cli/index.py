@@ -19,6 +19,7 @@ from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.source import ReadSettings
+from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index import registry
 from bioretrieval_tui.index.report import Report
@@ -87,34 +88,27 @@ def _fill(
 
     job = structs.replace(job, reading=_settings(reader, mapping, strict))
     with narrated(quiet, progress) as reporter, _reported(report) as counts:
-        if isinstance(job, BuildJob) and job.model is not None:
-            fetch_missing(job.model, job.recipe, reporter, download=download)
+        if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
+            fetch_missing(str(job.model), job.recipe, reporter, download=download)
         outcome = fill_index(job, device, reporter, counts)
     if not quiet:
         _tell_outcome(done, outcome)
 
 
 def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
-    """Parse `--format`, `--map` and `--strict`. Raises UsageError for an invalid mapping."""
     columns: dict[str, str] = {}
     for part in filter(str.strip, (mapping or "").split(",")):
         field, _, column = map(str.strip, part.partition("="))
         if not (field and column):
-            raise UsageError(
-                f"--map does not understand {part.strip()!r}",
-                remedy="write --map title=Title,text=Abstract,id=PMID",
-            )
+            remedy = "write --map title=Title,text=Abstract,id=PMID"
+            raise UsageError(f"--map does not understand {part.strip()!r}", remedy=remedy)
         columns[field] = column
     return ReadSettings(None if reader == "auto" else reader, columns, strict)
 
 
 @contextlib.contextmanager
 def _reported(path: Path | None) -> Iterator[Report]:
-    """Give the report of a build; write it to `path` at the end, also after an error.
-
-    Raises:
-        UsageError: the folder of `path` does not exist.
-    """
+    """Give the report of a build; write it to `path` at the end, also after an error."""
     report = Report()
     if path is not None and not path.absolute().parent.is_dir():
         raise UsageError(f"the folder of the report {path} is not there", remedy="create it first")
@@ -319,10 +313,10 @@ def compact(name: str, quiet: bool, progress: str) -> None:
     """
     from bioretrieval_tui.index.build import compact_index
 
-    before = registry.glance(name).bytes
+    before = registry.info(name, deep=False).bytes
     with narrated(quiet, progress) as reporter:
         manifest = compact_index(name, reporter=reporter).manifest
     if not quiet:
         took = f"{manifest.documents:,} documents in {duration(manifest.seconds)}"
-        sizes = f"{size(before)} before, {size(registry.glance(name).bytes)} now"
+        sizes = f"{size(before)} before, {size(registry.info(name, deep=False).bytes)} now"
         tell(f"compacted {name}: {took}, {sizes}")

@@ -190,10 +190,8 @@ def benchmark(name: str, output: Path | None, quiet: bool) -> None:
     found = catalogue()
     entry = entry_of_type(found, name, Benchmark)
     if entry.id not in archives.fetchable(found):
-        raise NotFoundError(
-            f"the catalogue names no archive of {name}",
-            remedy=f"benchmarks with an archive: {', '.join(archives.fetchable(found))}",
-        )
+        remedy = f"benchmarks with an archive: {', '.join(archives.fetchable(found))}"
+        raise NotFoundError(f"the catalogue names no archive of {name}", remedy=remedy)
     folder = output or places().data / "benchmarks" / entry.id
     if output is None and folder.is_dir():
         if not quiet:
@@ -245,7 +243,6 @@ def baseline(folder: Path, yes: bool, most: int | None, updates: bool, quiet: bo
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    """Raise BioRetrievalError unless the disk can hold `needed` bytes more."""
     whole = folder.absolute()
     there = next(one for one in (whole, *whole.parents) if one.exists())
     free = shutil.disk_usage(there).free
@@ -274,7 +271,6 @@ def _request(source: Any, *, model: str | None, **fields: Any) -> spool.FetchReq
 
 
 def _fetched(request: spool.FetchRequest, quiet: bool, progress: str) -> fetching.FetchResult:
-    """Run a fetch, and tell its outcome."""
     onto_stdout = request.index is None and request.output is None
 
     def each(one: Document) -> None:
@@ -489,7 +485,6 @@ def _part(one: watches.Watch, items: Sequence[watches.News], note: str | None) -
 
 
 def _write_files(parts: Sequence[Part], digest: Path | None, jsonl: Path | None) -> None:
-    """Write the digest and the lines. Raises BioRetrievalError."""
     shown = [part for part in parts if part.items or part.note]
     day = datetime.now(UTC).date().isoformat()
     try:

@@ -25,22 +25,14 @@ _ALSO = {
 
 
 def http_client() -> HttpClient:
-    """Open the HTTP client.
-
-    Raises:
-        OfflineError: the network is not allowed.
-    """
+    """Open the HTTP client. Raises OfflineError where the network is not allowed."""
     from bioretrieval_tui.online.http import HttpClient
 
     return HttpClient()
 
 
 def catalogue() -> Catalogue:
-    """Load the catalogue; overlays that were left out are reported on stderr, a line each.
-
-    Raises:
-        CatalogueError, NotFoundError: it cannot be loaded.
-    """
+    """Load the catalogue; overlays that were left out are told, a line each."""
     loaded = load()
     for problem in loaded.problems:
         tell(problem)
@@ -48,11 +40,7 @@ def catalogue() -> Catalogue:
 
 
 def kind_section(word: str) -> str:
-    """Return the section that KIND names, in the plural or the singular.
-
-    Raises:
-        UsageError: there is no such kind; the nearest is named.
-    """
+    """Return the section that KIND names, in the plural or the singular. Raises UsageError."""
     wanted = word.strip().casefold()
     if wanted in KINDS or wanted in _ALSO:
         return _ALSO.get(wanted, wanted)
@@ -60,27 +48,20 @@ def kind_section(word: str) -> str:
 
     near = difflib.get_close_matches(wanted, [*KINDS, *_ALSO], n=1, cutoff=0.5)
     kinds = f"kinds: {', '.join(KINDS)}; to filter: list -w WORDS"
-    raise UsageError(
-        f"there is no kind '{word}'", remedy=f"did you mean {near[0]}?" if near else kinds
-    )
+    remedy = f"did you mean {near[0]}?" if near else kinds
+    raise UsageError(f"there is no kind '{word}'", remedy=remedy)
 
 
 def entry_of_type(found: Catalogue, identifier: str, kind: type[EntryT]) -> EntryT:
-    """Return the entry of that id, which must be of that type.
-
-    Raises:
-        NotFoundError: there is no such entry, or it is of another kind.
-    """
+    """Return the entry of that id. Raises NotFoundError also where it is of another type."""
     entry = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
     if isinstance(entry, kind):
         return entry
     section = next(name for name, other in SECTIONS.items() if other is kind)
     singular = kind_of_section(section)
     if entry is not None:
-        raise NotFoundError(
-            f"'{entry.id}' is a {kind_of(entry)}, not a {singular}",
-            remedy=f"see: bioretrieval-tui show {entry.id}",
-        )
+        remedy = f"see: bioretrieval-tui show {entry.id}"
+        raise NotFoundError(f"'{entry.id}' is a {kind_of(entry)}, not a {singular}", remedy=remedy)
     near = [one for one in found.nearest(identifier, 40) if isinstance(found.by_id[one], kind)]
     listed = f"nearest: {', '.join(near[:3])}" if near else f"see: bioretrieval-tui list {section}"
     raise NotFoundError(f"no {singular} has the id '{identifier}'", remedy=listed)
@@ -126,8 +107,7 @@ def chosen_reranker(name: str, *, lenient: bool = False) -> tuple[str, Encoding 
 def model_of_catalogue(model: str) -> tuple[str, Encoding, int | None]:
     """Hub id, recipe and dimension of a catalogue model given by its id or hub id.
 
-    Raises:
-        NotFoundError: there is no such model. ModelError: its recipe or its files are not known.
+    Raises NotFoundError or, where its recipe or its files are not known, ModelError.
     """
     found = catalogue()
     entry = found.model_of_hub(model) or entry_of_type(found, model, Model)
@@ -137,9 +117,8 @@ def model_of_catalogue(model: str) -> tuple[str, Encoding, int | None]:
 def _hub_and_recipe(entry: Model) -> tuple[str, Encoding]:
     if entry.encoding is None or entry.weights is None:
         unknown = f"the location of '{entry.id}'" if entry.encoding else f"how '{entry.id}' encodes"
-        raise ModelError(
-            f"{unknown} is not known", remedy="add its encoding, with `model`, in an overlay"
-        )
+        remedy = "add its encoding, with `model`, in an overlay"
+        raise ModelError(f"{unknown} is not known", remedy=remedy)
     return entry.weights, entry.encoding
 
 
@@ -148,12 +127,10 @@ def fetch_missing(
 ) -> None:
     """Download what `model` needs and this machine lacks, if the user agrees.
 
-    Each model is announced in one line first: files, size, licence, and whether it is gated.
-    download: the user has agreed already; otherwise a question is put on a terminal. Without an
-    answer nothing is downloaded and the network is not used.
+    Each model is announced in one line first. download: the user has agreed already; otherwise a
+    question is put on a terminal. Without an answer the network is not used.
 
-    Raises:
-        ModelError: it cannot be downloaded, or the user declined.
+    Raises ModelError where it cannot be downloaded, or the user declined.
     """
     from bioretrieval_tui.encoding.model_files import fetch_model, missing_models, plan_download
 

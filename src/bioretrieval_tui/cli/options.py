@@ -164,11 +164,7 @@ reranker = model("--reranker", "Model for --rerank.", default=RERANKER)
 
 
 def _format(*without: str) -> Option:
-    """`-f FORMAT`, passed to the command as `format_`; without: formats that the verb lacks.
-
-    Raises (when parsed):
-        UsageError: the format does not exist, or not for this verb.
-    """
+    """`-f FORMAT`, passed to the command as `format_`; without: formats that the verb lacks."""
 
     def resolved(_: click.Context, __: click.Parameter, name: str | None) -> Format:
         from bioretrieval_tui.render.formats import FORMATS, resolve

@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
-    "doctor": ("doctor:doctor", "Check this machine."),
+    "doctor": ("program_verbs:doctor", "Check this machine."),
     "config": ("program_verbs:config", "Show the folders and settings in use."),
     "completion": ("program_verbs:completion", "Print a completion script for your shell."),
 }
@@ -97,9 +97,7 @@ def root(offline: bool) -> None:
 def call(words: Sequence[str]) -> int:
     """Run a verb with its arguments and return its exit code.
 
-    Raises:
-        UsageError: the arguments are wrong; it names the command whose help to read. The errors of
-            the verb.
+    Raises the errors of the verb; UsageError names the command whose help to read.
     """
     try:
         with root.make_context(PROGRAM, list(words)) as context:

@@ -196,8 +196,6 @@ def _put(
     if format_ == "bibtex":
         citations = hit_citations(hits, found)
         if hits and not citations:
-            raise BioRetrievalError(
-                "none of these documents can be cited",
-                remedy="their records have no year and no address; use another format",
-            )
+            remedy = "their records have no year and no address; use another format"
+            raise BioRetrievalError("none of these documents can be cited", remedy=remedy)
     put_sheet(hit_sheet(hits, title=title, citations=citations, reasons=reasons), format_)

@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 
 
 def put(chunks: Iterable[str]) -> None:
-    """Write text to stdout as it comes.
-
-    Raises:
-        BrokenPipeError: the reader has closed the pipe. BioRetrievalError: writing failed.
-    """
+    """Write text to stdout as it comes. Raises BioRetrievalError or BrokenPipeError."""
     try:
         for chunk in chunks:
             sys.stdout.write(chunk)
@@ -65,7 +61,6 @@ def put_page(page: Page, format_: Format) -> None:
 
 
 def put_object(value: dict[str, object]) -> None:
-    """Write one record as an indented JSON object."""
     from bioretrieval_tui.render.formats import object_text
 
     put([object_text(value)])
@@ -126,11 +121,7 @@ def asked(question: str, *, default: bool = False) -> bool:
 
 
 def confirm(question: str, *, what: str = "", remedy: str = "add --yes", declined: str) -> None:
-    """Ask whether to go on.
-
-    Raises:
-        UsageError: there is no terminal for the question. InterruptedByUser: the user declined.
-    """
+    """Ask whether to go on. Raises UsageError without a terminal, InterruptedByUser for a no."""
     if not can_confirm():
         raise UsageError(f"no terminal to confirm{what} on", remedy=remedy)
     if not asked(question):
@@ -151,11 +142,8 @@ _LONG = 3.0
 
 @contextlib.contextmanager
 def narrated(quiet: bool = False, progress: str = "auto") -> Iterator[Reporter]:
-    """Give a reporter for long work: one updating line on a terminal, a few lines in a log,
-    nothing if `quiet`; with `progress` "json" a JSON object a line.
-
-    The updating line is erased at the end, also after an error.
-    """
+    """Give a reporter for long work: one updating line on a terminal, which is erased at the end, a
+    few lines in a log, nothing if `quiet`; with `progress` "json" a JSON object a line."""
     if progress == "json" and sys.stderr is not None:
         yield _Throttled(_put_json, _EVERY_JSON)
     elif quiet or sys.stderr is None:
@@ -218,20 +206,14 @@ def _put_json(step: Progress) -> None:
     import json
     from dataclasses import asdict
 
-    left = step.seconds_left
-    values = {
-        **asdict(step),
-        "share": step.share,
-        "seconds_left": None if left is None else round(left, 1),
-    }
-    for name in ("rate", "tokens_rate", "share", "input_share"):
-        if values[name] is not None:
-            values[name] = round(values[name], 4)
+    values = {**asdict(step), "share": step.share, "seconds_left": step.seconds_left}
+    for name, value in values.items():
+        if isinstance(value, float):
+            values[name] = round(value, 1 if name == "seconds_left" else 4)
     _write(json.dumps(values) + "\n")
 
 
 def _put_line(step: Progress) -> None:
-    """Repaint the line of the terminal."""
     from bioretrieval_tui.render.terminal_text import cut
 
     # A line as wide as the terminal wraps on some of them and cannot be erased.

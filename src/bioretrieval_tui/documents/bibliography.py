@@ -1,4 +1,4 @@
-"""Bibliographic fields of all formats in one form: plain text, identifiers, dates and names."""
+"""Bibliographic fields of all formats in one form: plain text, identifiers, dates, names, pages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
 
@@ -23,15 +24,20 @@ _DATE = re.compile(
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _DATE_KEYS = ("date", "pubdate", "publication_date")
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
+_PMID = re.compile(r"([1-9][0-9]{0,8})")
+_PMC = re.compile(r"PMC([1-9][0-9]{0,8})", re.IGNORECASE)
+_DOI_URL = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
+_ARXIV = re.compile(
+    r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})",
+    re.IGNORECASE,
+)
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
 
 
 def sound(text: str) -> str:
-    """Return `text`. Raises RecordFault if it holds a NUL, or half of a surrogate pair.
-
-    SQLite and C libraries end a text at a NUL. Other control characters are data, which the
-    terminal output removes.
-    """
+    """Return `text`. Raises RecordFault if it holds a NUL, at which SQLite and C libraries end a
+    text, or half of a surrogate pair. Other control characters are data, which terminal output
+    removes."""
     if "\0" in text:
         raise RecordFault("the record holds a NUL character")
     if not text.isascii():
@@ -146,10 +152,8 @@ def document_year(metadata: Mapping[str, Any]) -> int | None:
 
 
 def document_date(metadata: Mapping[str, Any]) -> str | None:
-    """The date of publication in ISO 8601, as exact as it is known; or None.
-
-    It is in `document_year`: dates of other years (of the first version online) are skipped.
-    """
+    """The date of publication in ISO 8601, as exact as it is known; or None. It is in
+    `document_year`: dates of other years (of the first version online) are skipped."""
     year = document_year(metadata)
     if year is None:
         return None
@@ -190,3 +194,37 @@ def document(
         raise RecordFault(f"{called} has neither a title nor an abstract")
     held = {name: value for name, value in metadata.items() if value not in (None, "", [])}
     return Document(identity, title, text, held)
+
+
+def document_url(document: Document, ids: str | None = None) -> str | None:
+    """The page of a document, or None. ids: the kind of ids in its index, such as `pmid`; a number
+    is a PMID only where the corpus says so, since SciFact's ids look like PMIDs."""
+    known = {str(key).lower(): value for key, value in document.metadata.items()}
+    if own := _web_address(known.get("url")):
+        return own
+    pmids = (known.get("pmid"), document.id if ids == "pmid" else None)
+    pmcs = (known.get("pmcid"), known.get("pmc"), document.id)
+    for page, pattern, values in (
+        ("https://pubmed.ncbi.nlm.nih.gov/{}/", _PMID, pmids),
+        ("https://pmc.ncbi.nlm.nih.gov/articles/PMC{}/", _PMC, pmcs),
+        ("https://doi.org/{}", _DOI_URL, (known.get("doi"),)),
+        ("https://arxiv.org/abs/{}", _ARXIV, (known.get("arxiv"), known.get("arxiv_id"))),
+    ):
+        for value in values:
+            text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+            if found := pattern.fullmatch(text.strip()):
+                return page.format(quote(found[1], safe="/:;()._-"))
+    return None
+
+
+def _web_address(value: Any) -> str | None:
+    """`value` if it is an http or https address of printable ASCII without blanks."""
+    if not isinstance(value, str) or len(value) > 2_000 or " " in value:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    printable = value.isascii() and value.isprintable()
+    named = parts.scheme in ("http", "https") and parts.hostname
+    return value if printable and named else None

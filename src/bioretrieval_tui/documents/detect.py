@@ -85,17 +85,15 @@ def recognise(source: SourceReader) -> Format:
     """Detect the format of a file that is not read yet. Raises CorpusError if it is not known; the
     line says what the file seems to be."""
     head = source.head()
+    name = "stdin" if source.name == STDIN else source.name
     suffix = "" if source.path is None else suffix_of(source.path.name)
     foreign = _foreign(head)
     if foreign is None:
         format_ = _by_content(head, suffix) or _BELIEVED.get(suffix)
         if format_ is not None:
             return format_
-    raise CorpusError(
-        f"{'stdin' if source.name == STDIN else source.name} is {foreign or _guess(head)},"
-        f" not one of: {_names()}",
-        remedy="name its format with --format if it is one of them",
-    )
+    what = f"{name} is {foreign or _guess(head)}, not one of: {_names()}"
+    raise CorpusError(what, remedy="name its format with --format if it is one of them")
 
 
 def _by_content(head: bytes, suffix: str) -> Format | None:
@@ -169,9 +167,8 @@ def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
     with the suffix of a format, sorted, without hidden ones and BEIR's queries and qrels. A name
     that is no file but a pattern (`*`, `?`, `[...]`, `**`) is its matches, sorted.
 
-    Raises:
-        NotFoundError: a file does not exist, or a pattern or folder gives no file.
-        CorpusError: an input is named twice, is not a regular file, or cannot be read.
+    Raises NotFoundError if a file does not exist, or a pattern or folder gives no file; CorpusError
+    if an input is named twice, is not a regular file, or cannot be read.
     """
     files: list[Path | None] = []
     seen: set[tuple[int, int] | None] = set()
@@ -223,9 +220,8 @@ def _within(folder: Path) -> list[Path]:
         files += [Path(root, name) for name in _wanted(names) if suffix_of(name) in _SUFFIXES]
     regular = list(filter(os.path.isfile, sorted(files)))  # links may be broken or in a cycle
     if not regular:
-        raise NotFoundError(
-            f"{folder} holds no corpus", remedy="name a file, or a folder with files of a format"
-        )
+        remedy = "name a file, or a folder with files of a format"
+        raise NotFoundError(f"{folder} holds no corpus", remedy=remedy)
     return list(filter(is_new, regular))
 
 

@@ -26,15 +26,12 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def content_hash(self) -> bytes:
-        """BLAKE2b (16 bytes) of title and text: equal hashes need only one encoding.
-
-        Without the metadata, since a corrected journal name does not change a vector.
-        """
+        """BLAKE2b (16 bytes) of title and text: equal hashes need only one encoding. Without the
+        metadata, since a corrected journal name does not change a vector."""
         title = self.title.encode("utf-8", "surrogatepass")
         text = self.text.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(
-            len(title).to_bytes(8, "big") + title + text, digest_size=16
-        ).digest()
+        content = len(title).to_bytes(8, "big") + title + text
+        return hashlib.blake2b(content, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,8 @@ _OFTEN = frozenset("al inc ltd co etc".split())
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
-    """(start, end) of each sentence of `text`, in order, without the blanks around them.
-
-    An empty text has none. No span is longer than `MOST_CHARACTERS`.
-    """
+    """(start, end) of each sentence of `text`, in order, without the blanks around them, and none
+    longer than `MOST_CHARACTERS`."""
     spans: list[tuple[int, int]] = []
     start = 0
     # Old records are all in lower case.

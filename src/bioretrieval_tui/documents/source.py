@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MAX_LINE_BYTES = 16 * 2**20
-"""Longest line that is read. The longest known abstract is under 100 kB."""
+"""Longest line and largest record that are read. The longest known abstract is under 100 kB, the
+largest PubMed record under 5 MB."""
 STDIN = "-"
 """The name of an input from a pipe."""
 CONVERT = "convert the file to UTF-8"
@@ -75,7 +76,7 @@ class SourceDamaged(CorpusError):
     """The file breaks off or cannot be decompressed further; what came before is sound. `offset`:
     bytes that were decompressed until then."""
 
-    def __init__(self, message: str, *, offset: int, remedy: str | None = None) -> None:
+    def __init__(self, message: str, offset: int, remedy: str) -> None:
         super().__init__(message, remedy=remedy)
         self.offset = offset
 
@@ -84,32 +85,30 @@ class SourceReader:
     """A corpus file, stdin (None) or `data` called `name`, read once; a context manager.
 
     gzip is detected by content. `head()` looks ahead; `lines()` or `blocks()` give the content;
-    `consumed` and `sha256()` are those of the whole file after the end.
-
-    Raises (on construction):
-        NotFoundError: the file does not exist. CorpusError: it cannot be read.
+    `consumed` and `sha256()` are those of the whole file after the end. Construction raises
+    NotFoundError if the file does not exist, CorpusError if it cannot be read.
     """
 
     def __init__(self, path: Path | None, *, data: bytes | None = None, name: str = STDIN) -> None:
         self.path = path
         self.name = name if path is None else str(path)
         try:
-            raw: io.FileIO | io.BytesIO
-            if data is not None:
-                raw = io.BytesIO(data)
-            elif path is not None:
-                raw = path.open("rb", buffering=0)
-            else:
-                raw = io.FileIO(os.dup(sys.stdin.fileno()))
-            self._hashing = _HashingFile(raw)
+            stored: str | Path | int = os.devnull if path is None else path
+            if path is None and data is None:
+                stored = os.dup(sys.stdin.fileno())
+            self._file = _HashingFile(stored)
             self._before = self._state()
-            buffered = io.BufferedReader(cast("io.RawIOBase", self._hashing), _CHUNK)
-            self._packed = buffered.peek(2)[:2] == _GZIP_MAGIC
+            self._buffered = io.BufferedReader(self._file, _CHUNK)
+            self._packed = self._buffered.peek(2)[:2] == _GZIP_MAGIC
         except OSError as error:
             raise reading_fault(self.name, error) from error
         except (AttributeError, ValueError) as error:  # a closed stdin, or one that is no file
             raise CorpusError("stdin cannot be read") from error
-        self._stream = gzip.GzipFile(fileobj=buffered) if self._packed else buffered
+        self._stream: gzip.GzipFile | io.BufferedReader[_HashingFile] | io.BytesIO = self._buffered
+        if data is not None:
+            self._stream = io.BytesIO(data)
+        elif self._packed:
+            self._stream = gzip.GzipFile(fileobj=self._buffered)
         self._given = 0
         self._ahead = b""
 
@@ -118,12 +117,12 @@ class SourceReader:
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
-        self._hashing.close()
+        self._file.close()
 
     @property
     def consumed(self) -> int:
         """Bytes of the file as stored that were read so far."""
-        return self._hashing.count
+        return self._file.count
 
     def head(self, size: int = 1 << 16) -> bytes:
         """The first bytes of the decompressed content, fewer if it is shorter or damaged there.
@@ -139,12 +138,9 @@ class SourceReader:
         return self._ahead[:size]
 
     def blocks(self, size: int = _CHUNK) -> Iterator[bytes]:
-        """Yield the decompressed content in parts of about `size` bytes.
-
-        Raises:
-            SourceDamaged: the compressed data is damaged, cut off, or expands too much.
-            CorpusError: the file cannot be read, or changed while it was read.
-        """
+        """Yield the decompressed content in parts of about `size` bytes. Raises SourceDamaged if
+        the compressed data is damaged, cut off, or expands too much; CorpusError if the file cannot
+        be read, or changed while it was read."""
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             yield ahead
@@ -160,7 +156,7 @@ class SourceReader:
         """Read the rest, so that `sha256()` is that of the whole file. Raises CorpusError as
         `blocks`."""
         try:
-            while self._hashing.read(_CHUNK):
+            while self._buffered.read(_CHUNK):
                 pass
         except OSError as error:
             raise reading_fault(self.name, error) from error
@@ -168,33 +164,28 @@ class SourceReader:
 
     def sha256(self) -> str:
         """Hex SHA-256 of the bytes, as stored, that were read so far."""
-        return self._hashing.digest.hexdigest()
+        return self._file.digest.hexdigest()
 
     def _read(self, size: int) -> bytes:
         try:
             # A part at a time: data decompressed before the damage must not be lost.
             part = self._stream.read1(size)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise SourceDamaged(
-                "the gzip data is damaged or cut off here",
-                offset=self._given,
-                remedy="get the file again and compare its checksum",
-            ) from error
+            what = "the gzip data is damaged or cut off here"
+            remedy = "get the file again and compare its checksum"
+            raise SourceDamaged(what, self._given, remedy) from error
         except OSError as error:
             raise reading_fault(self.name, error) from error
         self._given += len(part)
-        beyond = self._given > _RATIO_FROM and self._given > _MOST_RATIO * self._hashing.count
+        beyond = self._given > _RATIO_FROM and self._given > _MOST_RATIO * self._file.count
         if self._packed and beyond:
-            raise SourceDamaged(
-                f"the gzip data expands to more than {_MOST_RATIO} times its size",
-                offset=self._given,
-                remedy="no text does that; decompress it yourself if you trust it",
-            )
+            what = f"the gzip data expands to more than {_MOST_RATIO} times its size"
+            remedy = "no text does that; decompress it yourself if you trust it"
+            raise SourceDamaged(what, self._given, remedy)
         return part
 
     def _state(self) -> tuple[int, int] | None:
-        """Size and modification time of a file with a name."""
-        now = None if self.path is None else os.fstat(self._hashing.fileno())
+        now = None if self.path is None else os.fstat(self._file.fileno())
         return None if now is None else (now.st_size, now.st_mtime_ns)
 
     def _check_unchanged(self) -> None:
@@ -203,32 +194,19 @@ class SourceReader:
             raise CorpusError(f"{self.name} changed while it was read", remedy=remedy)
 
 
-class _HashingFile(io.RawIOBase):
-    """A raw file that hashes and counts every byte read."""
+class _HashingFile(io.FileIO):
+    """A file that hashes and counts every byte that a buffer reads of it."""
 
-    def __init__(self, raw: io.FileIO | io.BytesIO) -> None:
-        super().__init__()
-        self._raw = raw
+    def __init__(self, file: str | Path | int) -> None:
+        super().__init__(file)
         self.digest = hashlib.sha256()
         self.count = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._raw.fileno()
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        view = memoryview(buffer).cast("B")
-        size = self._raw.readinto(view)
-        if size:
-            self.digest.update(view[:size])
-            self.count += size
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        size = super().readinto(buffer) or 0
+        self.digest.update(memoryview(buffer).cast("B")[:size])
+        self.count += size
         return size
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
 
 
 def reading_fault(name: str, error: Exception) -> BioRetrievalError:
@@ -299,7 +277,6 @@ def _lines(blocks: Iterable[bytes], limit: int) -> Iterator[tuple[int, bytes | N
 
 
 def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """UTF-16 as UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-16")()
     seen = 0
     try:
@@ -308,5 +285,5 @@ def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
             yield decoder.decode(block).encode()
         yield decoder.decode(b"", final=True).encode()
     except UnicodeDecodeError as error:
-        reason = "the file is not UTF-16 from about here on"
-        raise SourceDamaged(reason, offset=seen, remedy=CONVERT) from error
+        what = "the file is not UTF-16 from about here on"
+        raise SourceDamaged(what, seen, CONVERT) from error

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 import msgspec
@@ -29,14 +29,8 @@ _VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE documents (
-    label INTEGER PRIMARY KEY,
-    id TEXT NOT NULL,
-    title TEXT NOT NULL,
-    text TEXT NOT NULL,
-    metadata BLOB,
-    hash BLOB NOT NULL,
-    file INTEGER NOT NULL,
-    line INTEGER,
+    label INTEGER PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL,
+    metadata BLOB, hash BLOB NOT NULL, file INTEGER NOT NULL, line INTEGER,
     dead INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX live_ids ON documents (id) WHERE dead = 0;
@@ -70,13 +64,12 @@ it is an alias, or 2 if it is deleted."""
 
 _COMMIT_EVERY = 20_000
 _CACHE_KIB = 65_536
+_TEXTS = "SELECT id, title, text FROM documents WHERE label >= ? ORDER BY label LIMIT ?"
 _INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
 _ROW = """
 SELECT title, text, metadata, hash, (SELECT name FROM files WHERE number = documents.file), line
 FROM documents WHERE label = ?
 """
-
-_Kept = TypeVar("_Kept")
 
 
 class StoredId(NamedTuple):
@@ -124,20 +117,16 @@ class Segment:
             self._db.close()
 
     def fault(self, error: Exception) -> IndexFault:
-        return IndexFault(
-            f"the document store {self.path.name} cannot be read: {error}",
-            remedy="build the index again",
-        )
+        what = f"the document store {self.path.name} cannot be read: {error}"
+        return IndexFault(what, remedy="build the index again")
 
 
 class DocumentStore:
     """The documents of an index, read-only; usable from several threads.
 
     paths: the segments' files, oldest first. Labels include dead rows; the index keeps the list of
-    those that are dead by a later segment or by deletion.
-
-    Raises (all methods):
-        IndexFault: a file is not there, is not a document store, or is damaged.
+    those that are dead by a later segment or by deletion. All methods raise IndexFault if a file is
+    not there, is not a document store, or is damaged.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -154,12 +143,11 @@ class DocumentStore:
 
     def get(self, labels: Sequence[int]) -> list[Document]:
         """The documents with these labels, in the order of `labels`."""
-        rows = self._by_label(_BY_LABELS, labels)
-        return _in_order(labels, {row[0]: _document_of(row, one) for one, row in rows})
+        return [_document_of(row, one) for one, row in self._by_label(_BY_LABELS, labels)]
 
     def ids(self, labels: Sequence[int]) -> list[str]:
         """The ids of these labels, in the order of `labels`, without reading any text."""
-        return _in_order(labels, dict(row for _, row in self._by_label(_IDS, labels)))
+        return [str(row[1]) for _, row in self._by_label(_IDS, labels)]
 
     def lookup(self, identifier: str) -> StoredId | None:
         """The current document of an id, by the newest segment that has the id."""
@@ -249,22 +237,20 @@ class DocumentStore:
     def _labels(self, statement: str, values: Sequence[Any] = ()) -> list[int]:
         return [int(row[0]) for row in self._all(f"{statement} ORDER BY label", values)]
 
-    def _by_label(self, statement: str, labels: Sequence[int]) -> Iterator[tuple[Segment, Any]]:
-        """The rows of labels and their segments. The labels are one JSON parameter, since builds of
-        SQLite differ in how many `?` they allow."""
+    def _by_label(self, statement: str, labels: Sequence[int]) -> list[tuple[Segment, Any]]:
+        """The rows of labels, in their order, and their segments. The labels are one JSON
+        parameter, since builds of SQLite differ in how many `?` they allow."""
+        found: dict[int, tuple[Segment, Any]] = {}
         for segment in self.segments:
             end = segment.first + segment.count
             inside = sorted({int(label) for label in labels if segment.first <= label < end})
             if inside:
-                for row in segment.rows(statement, [msgspec.json.encode(inside).decode()]):
-                    yield segment, row
-
-
-def _in_order(labels: Sequence[int], found: Mapping[int, _Kept]) -> list[_Kept]:
-    missing = min((int(label) for label in labels if label not in found), default=None)
-    if missing is not None:
-        raise IndexFault(f"the document store holds no document {missing}")
-    return [found[int(label)] for label in labels]
+                rows = segment.rows(statement, [msgspec.json.encode(inside).decode()])
+                found.update((row[0], (segment, row)) for row in rows)
+        missing = min((int(label) for label in labels if label not in found), default=None)
+        if missing is not None:
+            raise IndexFault(f"the document store holds no document {missing}")
+        return [found[int(label)] for label in labels]
 
 
 def _document_of(row: Sequence[Any], segment: Segment) -> Document:
@@ -354,10 +340,7 @@ class StoreWriter:
     def read(self, start: int, size: int) -> list[Document]:
         """Up to `size` documents from label `start` (of this segment) on, dead ones too."""
         with self._lock:
-            rows = self._db.execute(
-                "SELECT id, title, text FROM documents WHERE label >= ? ORDER BY label LIMIT ?",
-                (start, size),
-            ).fetchall()
+            rows = self._db.execute(_TEXTS, (start, size)).fetchall()
         return [Document(*row) for row in rows]
 
     def finish(self) -> None:
@@ -410,7 +393,6 @@ class StoreWriter:
         return tuple(rows[0])
 
     def _twin(self, digest: bytes) -> int | None:
-        """A live document with this content."""
         live = "SELECT label FROM documents WHERE hash = ? AND dead = 0"
         for (label,) in self._db.execute(live, (digest,)):
             return int(label)
@@ -449,7 +431,9 @@ class StoreWriter:
             self._hide(identifier)
             self.aliases -= 1
             return
-        heirs = self._aliases(known.label)
+        rows = self._db.execute("SELECT id FROM aliases WHERE label = ?", (known.label,))
+        named = {row[0] for row in rows} | set(self._base.aliases(known.label))
+        heirs = sorted(name for name in named if self._lookup(name) == (known.label, True))
         if known.label >= self.first:
             self._db.execute("UPDATE documents SET dead = 1 WHERE label = ?", (known.label,))
         self._hide(identifier)
@@ -459,16 +443,9 @@ class StoreWriter:
             self._db.execute("DELETE FROM aliases WHERE id = ?", (heir,))
             self.aliases -= 1
             self._insert(heir, *self._row(known.label))
-            self._db.executemany(
-                "INSERT OR REPLACE INTO aliases VALUES (?, ?)",
-                [(name, self.next - 1) for name in others],
-            )
+            moved = [(name, self.next - 1) for name in others]
+            self._db.executemany("INSERT OR REPLACE INTO aliases VALUES (?, ?)", moved)
 
     def _hide(self, identifier: str) -> None:
         if self._base.lookup(identifier) is not None:
             self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (identifier,))
-
-    def _aliases(self, label: int) -> list[str]:
-        rows = self._db.execute("SELECT id FROM aliases WHERE label = ?", (label,))
-        named = {row[0] for row in rows} | set(self._base.aliases(label))
-        return sorted(name for name in named if self._lookup(name) == (label, True))

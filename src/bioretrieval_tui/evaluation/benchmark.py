@@ -1,16 +1,18 @@
-"""A benchmark folder in BEIR's layout: its files, and the queries and judgements of one split.
+"""Files of an evaluation: a benchmark folder in BEIR's layout, and TREC runs.
 
-corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, gzipped or not. The score of a half-read benchmark
-looks like any other, so reading ends at the first malformed line of queries or judgements.
+corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, gzipped or not. The score of a half-read file looks
+like any other, so reading ends at the first malformed line of queries, judgements or a run.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from bioretrieval_tui.documents.bibliography import identifier, sound
 from bioretrieval_tui.documents.checksum import remembered_sha256
@@ -18,6 +20,8 @@ from bioretrieval_tui.documents.document import RecordFault
 from bioretrieval_tui.documents.readers.json_records import decode, json_object
 from bioretrieval_tui.documents.source import SourceReader, reading_fault, text_lines
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
+from bioretrieval_tui.evaluation.metrics import Ranking
+from bioretrieval_tui.paths import save_file
 
 DEFAULT_SPLIT = "test"
 HIGHEST_GRADE = 1_000
@@ -29,8 +33,7 @@ _QUERY_SHAPE = 'a line of queries looks like {"_id": "1", "text": "..."}'
 _QREL_SHAPE = "a line holds query id, document id and grade, separated by tabs"
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """The files of one benchmark and split. name: the folder's; splits: the names of all splits."""
 
     name: str
@@ -42,11 +45,9 @@ class Parts:
 
 
 def find_parts(folder: Path, split: str | None = None) -> Parts:
-    """The files of the benchmark in `folder`; of a plain and a gzipped file, the plain one.
-
-    split: None for `test`, or for the only split. Raises NotFoundError: there is no such folder,
-    file or split (the message names the splits); BioRetrievalError: the folder cannot be read.
-    """
+    """The files of the benchmark in `folder`; of a plain and a gzipped file, the plain one. split:
+    None for `test`, or for the only split. Raises NotFoundError: there is no such folder, file or
+    split (the message names the splits); BioRetrievalError: the folder cannot be read."""
     found: dict[str, Path] = {}
     try:
         if not folder.is_dir():
@@ -80,10 +81,8 @@ def _one(folder: Path, name: str) -> Path:
 
 def read_lines(path: Path, take: Callable[[str, int], None], shape: str) -> None:
     """Give each line that is not blank, with its number, to `take`, which may raise RecordFault.
-
     shape: the remedy of faults without one. Raises CorpusError: the file cannot be read, or a line
-    is malformed; it is named.
-    """
+    is malformed; it is named."""
     with SourceReader(path) as source:
         for line in text_lines(source):
             try:
@@ -172,8 +171,7 @@ def _judgement(cells: list[str]) -> tuple[str, str, int]:
     return query, document, int(grade)
 
 
-@dataclass(frozen=True, slots=True)
-class BenchmarkFolder:
+class BenchmarkFolder(msgspec.Struct, frozen=True):
     """One split of a BEIR folder.
 
     queries: text by id, in the order of queries.jsonl, only those with judgements; judgements:
@@ -195,12 +193,9 @@ class BenchmarkFolder:
 
 
 def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
-    """The benchmark in `folder`; of the corpus only the checksum is read.
-
-    split: None for `test`, or for the only split. Raises NotFoundError: no such folder, file or
-    split; CorpusError: a line is malformed, a judged query has no text, or no judgement is of a
-    known query.
-    """
+    """The benchmark in `folder`; of the corpus only the checksum is read. split: None for `test`,
+    or for the only split. Raises NotFoundError: no such folder, file or split; CorpusError: a line
+    is malformed, a judged query has no text, or no judgement is of a known query."""
     parts = find_parts(folder, split)
     texts, blank, same = read_queries(parts.queries)
     judged, again, contradicting = read_judgements(parts.qrels)
@@ -252,3 +247,73 @@ def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
 
 def _are(count: int) -> str:
     return "1 query is" if count == 1 else f"{count:,} queries are"
+
+
+# TREC runs ------------------------------------------------------------------------------------
+
+
+def in_order(
+    given: Sequence[tuple[str, float]], aliases: Mapping[str, Sequence[str]]
+) -> tuple[tuple[str, float], ...]:
+    """A ranking as trec_eval reads it, with every id once. All ids of one text get its score.
+    trec_eval keeps scores in single precision and sorts equal ones by descending id; doing so
+    before measuring gives run files the same scores everywhere."""
+    import numpy as np
+
+    score_of: dict[str, float] = {}
+    for name, score in given:
+        for one in (name, *aliases.get(name, ())):
+            score_of.setdefault(one, float(np.float32(score)))
+    names = sorted(score_of, reverse=True)
+    names.sort(key=score_of.__getitem__, reverse=True)
+    return tuple((name, score_of[name]) for name in names)
+
+
+def run_paths(path: Path, modes: Sequence[str]) -> dict[str, Path]:
+    """The run file of each mode: `path`, or with the mode before its suffix where there are several
+    (`out.trec` -> `out.dense.trec`)."""
+    if len(modes) == 1:
+        return {modes[0]: path}
+    return {mode: path.with_name(f"{path.stem}.{mode}{path.suffix}") for mode in modes}
+
+
+def write_run(path: Path, rankings: Mapping[str, Ranking], tag: str) -> None:
+    """Write a run file atomically, with scores that read back as the same numbers; tag: its last
+    column, without white space. Raises BioRetrievalError: an id holds white space, which the format
+    cannot represent, or the file cannot be written; an earlier file is then unchanged."""
+    lines = []
+    for query, ranking in rankings.items():
+        for name in (query, *(name for name, _ in ranking)):
+            if name.split() != [name]:
+                raise BioRetrievalError(
+                    f"the id {name!r} cannot be in a TREC run file, whose columns are separated"
+                    " by blanks",
+                    remedy="omit --run",
+                )
+        for rank, (name, score) in enumerate(ranking, start=1):
+            lines.append(f"{query} Q0 {name} {rank} {score!r} {tag}\n")
+    save_file(path, "".join(lines).encode("utf-8", "surrogateescape"), f"the run {path.name}")
+
+
+def read_run(path: Path) -> dict[str, Ranking]:
+    """The rankings of a run file, in the order of their scores as trec_eval sorts them. Raises
+    NotFoundError: it does not exist; CorpusError: it cannot be read, or a line is malformed."""
+    scores: dict[str, dict[str, float]] = {}
+
+    def take(line: str, _: int) -> None:
+        cells = line.split()
+        if len(cells) != 6:
+            raise RecordFault(f"{len(cells)} columns where 6 are due")
+        query, _q0, document, _rank, given, _tag = cells
+        found = scores.setdefault(query, {})
+        if document in found:
+            raise RecordFault(f"{document} is ranked twice")
+        try:
+            found[document] = float(given)
+        except ValueError:
+            found[document] = math.nan
+        if not math.isfinite(found[document]):
+            raise RecordFault(f"the score {given[:40]!r} is no number")
+
+    read_lines(path, take, "a line of a run is: query Q0 document rank score tag")
+    return {query: in_order(list(found.items()), {}) for query, found in scores.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark as Entry
@@ -25,8 +26,7 @@ _OF_THE_RESULT = ("model", "metric", "value", "source", "status", "zero_shot", "
 """Fields of a reference that are copied from the catalogue's result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """The catalogue's benchmark that a folder is. fits: the numbers of queries and documents are
     the catalogue's, so that scores can be compared; note: why not."""
 
@@ -35,14 +35,10 @@ class Match:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """One published score beside a run.
-
-    model, name: the model's catalogue id and name; deviation: the run's value minus the published
-    one, None where the score is for orientation only; marked: its absolute value is over
-    `TOLERATED`.
-    """
+class Reference(msgspec.Struct, frozen=True):
+    """One published score beside a run. model, name: the model's catalogue id and name; deviation:
+    the run's value minus the published one, None where the score is for orientation only; marked:
+    its absolute value is over `TOLERATED`."""
 
     model: str
     name: str

@@ -4,8 +4,9 @@ documents and the top unjudged ones. Plain values for the app and the command li
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder
@@ -21,8 +22,7 @@ Rankings = Mapping[str, Mapping[str, Ranking]]
 """By mode (or name of a run), then by query id."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueryRow:
+class QueryRow(msgspec.Struct, frozen=True):
     """One query in the list. judged: documents with a judgement; relevant: with grade 1 or more;
     scores: nDCG@10 by mode."""
 
@@ -33,8 +33,7 @@ class QueryRow:
     scores: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundRow:
+class FoundRow(msgspec.Struct, frozen=True):
     """One document of a query. grade: None without a judgement; title: None where it is not in the
     corpus; ranks: from 1, by mode, None where it was not found."""
 
@@ -44,8 +43,7 @@ class FoundRow:
     ranks: Mapping[str, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class QueryView:
+class QueryView(msgspec.Struct, frozen=True):
     """One query in detail. scores: all measures by mode; judged: highest grade first, then by best
     rank; unjudged: by best rank in any mode."""
 

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -35,16 +34,21 @@ from bioretrieval_tui.errors import (
     UsageError,
 )
 from bioretrieval_tui.evaluation import metrics, records
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, find_parts, read_benchmark
+from bioretrieval_tui.evaluation.benchmark import (
+    BenchmarkFolder,
+    find_parts,
+    in_order,
+    read_benchmark,
+    run_paths,
+    write_run,
+)
 from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Comparison, Measured, Ranking
 from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
 from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view
 from bioretrieval_tui.evaluation.records import EvaluationRecord
-from bioretrieval_tui.evaluation.trec import in_order, run_paths, write_run
-from bioretrieval_tui.index.build import build_from, build_lexical
-from bioretrieval_tui.index.intake import feed_files
+from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine, reranked
@@ -238,10 +242,8 @@ def view_query(
     reporter: Reporter = silent,
     remark: Remark = lambda _: None,
 ) -> QueryView:
-    """Rank for `query` alone in the modes of `request`, and compare with its judgements.
-
-    Raises: as `evaluate_folder` does; NotFoundError also where the split judges no such query.
-    """
+    """Rank for `query` alone in the modes of `request`, and compare with its judgements. Raises: as
+    `evaluate_folder` does; NotFoundError also where the split judges no such query."""
     check(request)
     with _ran(request, reporter, remark, query) as ready:
         rankings = {run.mode: run.rankings for run in ready.runs}
@@ -357,8 +359,7 @@ Rank = Callable[[str, int], Sequence[tuple[str, float]]]
 """For a query's text and k: (document id, score), best first, at most k."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """The result of one mode. rankings: by query id, every judged query; latency: from a query's
     text to its ranking; own: queries whose own document was left out."""
 
@@ -379,10 +380,8 @@ def run_mode(
     reporter: Reporter = silent,
 ) -> Run:
     """Run every query of `benchmark`, one after the other. Raises what `rank` or `reporter` does.
-
     depth: documents per query; aliases: see `aliases_of`; keep_own: rank the document with the
-    query's own id.
-    """
+    query's own id."""
     total = len(benchmark.queries)
     for text in islice(benchmark.queries.values(), _WARM):
         rank(text, depth + 1)
@@ -418,13 +417,10 @@ def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """The runs over a benchmark, and the open engine that ranked.
-
-    match: the catalogue's benchmark that this is, or None; instruction: of the model's recipe for
-    this benchmark, None for its default.
-    """
+class _Ready(msgspec.Struct, frozen=True):
+    """The runs over a benchmark, and the open engine that ranked. match: the catalogue's benchmark
+    that this is, or None; instruction: of the model's recipe for this benchmark, None for its
+    default."""
 
     benchmark: BenchmarkFolder
     engine: SearchEngine
@@ -465,7 +461,7 @@ def _ran(
     chosen = benchmark
     if query is not None:
         judgements = {query: judgements_of(benchmark, query)}
-        chosen = replace(
+        chosen = msgspec.structs.replace(
             benchmark, queries={query: benchmark.queries[query]}, judgements=judgements
         )
     # Before the index, which may take hours to build.
@@ -571,20 +567,16 @@ def ensure_index(
     name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
         return name
-    feed = feed_files([benchmark.parts.corpus], ReadSettings("beir", strict=True))
+    load = partial(encoder_registry.load_encoder, model, recipe, device=device, reporter=reporter)
     try:
-        if vectors:
-            outcome = build_from(
-                name,
-                feed,
-                lambda: encoder_registry.load_encoder(
-                    model, recipe, device=device, reporter=reporter
-                ),
-                reporter=reporter,
-                fingerprint=identity,
-            )
-        else:
-            outcome = build_lexical(name, feed, facts, reporter=reporter, fingerprint=identity)
+        outcome = build_index(
+            name,
+            [benchmark.parts.corpus],
+            load if vectors else Vectoriser(facts),
+            settings=ReadSettings("beir", strict=True),
+            reporter=reporter,
+            fingerprint=identity,
+        )
     except CorpusError as error:
         # An ordinary index may skip a malformed record; an evaluation may not.
         if "--strict" not in (error.remedy or ""):

@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import chain
 
 ANALYSER = "biomedical-english-1"
@@ -24,7 +25,7 @@ MAX_TERM = 64
 
 _CACHED = 200_000
 """Chunks and words whose terms are cached."""
-_MAX_CACHED_CHUNK = 40
+_MAX_CACHED = 40
 _MAX_PARTS = 6
 
 STOP_WORDS = frozenset(
@@ -102,47 +103,43 @@ _RESPELT = re.compile(r"ae|oe|our|is|terium|drion")
 _LATIN = re.compile(r"[a-z]{6,}")
 
 
-class _Chunks(dict[str, tuple[str, ...]]):
-    """A cache of the terms of chunks, computed on first use and cleared when it grows too large.
+_MISSING = threading.RLock()
+"""A stemmer serves one thread at a time, and two threads may miss in a cache at once."""
 
-    Chunks differ by brackets and commas more than by words, so the terms of words are cached too.
-    """
 
-    def __init__(self) -> None:
+class _Cache(dict[str, tuple[str, ...]]):
+    """Terms by text, computed on first use; cleared when it grows too large."""
+
+    def __init__(self, make: Callable[[str], Iterable[str]]) -> None:
         super().__init__()
-        self._words: dict[str, tuple[str, ...]] = {}
-        self._stem: Callable[[str], str] | None = None
-        self._lock = threading.Lock()
+        self._make = make
 
-    def __missing__(self, chunk: str) -> tuple[str, ...]:
-        # A stemmer serves one thread at a time, and two threads may miss at once.
-        with self._lock:
-            found: list[str] = []
-            for word in _WORD.findall(chunk):
-                found += self._words.get(word) or self._of_word(word)
-            kept = tuple(found)
-            if len(chunk) <= _MAX_CACHED_CHUNK:
+    def __missing__(self, text: str) -> tuple[str, ...]:
+        with _MISSING:
+            found = tuple(self._make(text))
+            if len(text) <= _MAX_CACHED:
                 if len(self) >= _CACHED:
                     self.clear()
-                self[chunk] = kept
-        return kept
-
-    def _of_word(self, word: str) -> tuple[str, ...]:
-        if self._stem is None:
-            from Stemmer import Stemmer  # type: ignore[import-not-found,unused-ignore]
-
-            # Without its own cache: this one holds finished terms.
-            self._stem = Stemmer("english", 0).stemWord
-        found = tuple(_terms(word, self._stem))
-        # Numbers are too many to cache, and need no stemmer.
-        if len(word) <= _MAX_CACHED_CHUNK and not word[0].isdigit():
-            if len(self._words) >= _CACHED:
-                self._words.clear()
-            self._words[word] = found
+                self[text] = found
         return found
 
 
-def _terms(word: str, stem: Callable[[str], str]) -> Iterator[str]:
+@cache
+def _stemmer() -> Callable[[str], str]:
+    from Stemmer import Stemmer  # type: ignore[import-not-found,unused-ignore]
+
+    # Without its own cache: finished terms are cached here.
+    stem: Callable[[str], str] = Stemmer("english", 0).stemWord
+    return stem
+
+
+def _of_chunk(chunk: str) -> Iterator[str]:
+    for word in _WORD.findall(chunk):
+        # Numbers are too many to cache.
+        yield from _terms(word) if word[0].isdigit() else _WORDS[word]
+
+
+def _terms(word: str) -> Iterator[str]:
     """The terms of one match of `_WORD`, most specific first."""
     if word[0] == "p" and _P_VALUE.match(word):
         return
@@ -154,21 +151,21 @@ def _terms(word: str, stem: Callable[[str], str]) -> Iterator[str]:
         return
     parts = _parts(word)
     if len(parts) == 1:
-        yield _term(parts[0], stem)
+        yield _term(parts[0])
         glued = _GLUED.fullmatch(parts[0])
         if glued and len(glued[1]) > 1 and glued[1] not in STOP_WORDS:
-            yield _term(glued[1], stem)
+            yield _term(glued[1])
         return
     numbers = [_NUMBER.fullmatch(part) is not None for part in parts]
     if len(parts) <= _MAX_PARTS and not all(numbers):
-        yield _term("".join(parts).replace(",", ""), stem)
+        yield _term("".join(parts).replace(",", ""))
     for part, number in zip(parts, numbers, strict=True):
         if number:
             # The 6 of IL-6 alone has no meaning; the years of 1990-1995 have.
             if all(numbers):
                 yield from _number(part)
         elif part not in STOP_WORDS and (len(part) > 1 or len(parts) > _MAX_PARTS):
-            yield _term(part, stem)
+            yield _term(part)
 
 
 def _parts(word: str) -> list[str]:
@@ -197,14 +194,14 @@ def _number(text: str) -> Iterator[str]:
         yield from (part[:MAX_TERM] for part in text.split(",") if part)
 
 
-def _term(word: str, stem: Callable[[str], str]) -> str:
+def _term(word: str) -> str:
     word = word[:MAX_TERM]
     # "tnfalpha" is also written "tnfa", "nfkappab" also "nfkb".
     word = _GREEK_NAME.sub(lambda found: found[0][0], word)
     if _RESPELT.search(word) and _LATIN.fullmatch(word):
         for pattern, spelling in _SPELLINGS:
             word = pattern.sub(spelling, word)
-    return stem(word)
+    return _stemmer()(word)
 
 
 def _without_stop_word(word: str) -> str:
@@ -213,7 +210,8 @@ def _without_stop_word(word: str) -> str:
     return rest if joint and first in STOP_WORDS else word
 
 
-_CHUNKS = _Chunks()
+# Chunks differ by brackets and commas more than by words, so the terms of words are cached too.
+_WORDS, _CHUNKS = _Cache(_terms), _Cache(_of_chunk)
 
 
 def chunks(text: str) -> list[str]:
@@ -227,10 +225,8 @@ def tokens(text: str) -> list[str]:
 
 
 def spans(text: str) -> list[tuple[str, int, int]]:
-    """The terms of `text` as (term, start, end): `text[start:end]` is the word it came from.
-
-    Terms of one word have the same place.
-    """
+    """The terms of `text` as (term, start, end): `text[start:end]` is the word it came from. Terms
+    of one word have the same place."""
     folded, places = fold_traced(text)
     found: list[tuple[str, int, int]] = []
     for chunk in _CHUNK.finditer(_BLANK.sub(_JOINT, folded)):

@@ -3,6 +3,10 @@
 Every new state is written to a folder of its own and moved into place. A build that is stopped (by
 a bad record under --strict, a full disk, the user, kill -9) leaves the old index in force, and
 keeps the computed vectors in a pool for the next attempt.
+
+Reading, encoding and inserting run at once, each in its own thread. The calling thread encodes,
+window after window, and is the only one that reports, so that a reporter may raise. Windows are
+counted by label, so the documents of a window depend on the files alone.
 """
 
 from __future__ import annotations
@@ -11,9 +15,12 @@ import contextlib
 import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -21,30 +28,14 @@ import numpy as np
 
 from bioretrieval_tui import __version__
 from bioretrieval_tui.documents.checksum import sha256_of
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
-from bioretrieval_tui.index.hnsw import GraphBuilder, load_graph, probe
+from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
-from bioretrieval_tui.index.layout import (
-    BUILDING_PREFIX,
-    CATALOGUE,
-    DEAD,
-    DOCUMENTS,
-    GRAPH,
-    MANIFEST,
-    METADATA,
-    SEGMENT_FILES,
-    TEXT,
-    VECTORS,
-    check_name,
-    index_folder,
-    new_token,
-    sync_folder,
-    writing,
-)
 from bioretrieval_tui.index.manifest import (
     ANY_REVISION,
     FORMAT,
@@ -55,26 +46,40 @@ from bioretrieval_tui.index.manifest import (
     SegmentFacts,
     check_content,
     encode_manifest,
-    fault,
     read_manifest,
     seal,
 )
 from bioretrieval_tui.index.metadata import write_metadata
-from bioretrieval_tui.index.pipeline import WINDOW, fill
 from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.text_index import TextIndexWriter, is_current
 from bioretrieval_tui.index.vector_cache import (
     ModelFacts,
     ModelVectors,
-    NoVectors,
     Vectoriser,
     VectorPool,
     facts_of,
 )
-from bioretrieval_tui.index.vectors import Halves, Matrix, open_dead, open_matrix
+from bioretrieval_tui.index.vectors import (
+    GraphBuilder,
+    Halves,
+    Matrix,
+    load_graph,
+    open_dead,
+    open_matrix,
+    probe,
+)
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
+
+WINDOW = 512
+"""Documents that are encoded together: enough to sort by length, few to hold or to lose."""
+_ACCELERATED = 16
+"""Times as many on an accelerator, which encodes a single window too quickly to stay busy."""
+_WAITING = 4
+"""Encoded windows that may wait to be inserted."""
+
+Inputs = Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,211 +102,141 @@ class Base:
     matrix: Matrix
     dead: frozenset[int]
 
-
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """base: the index to extend, None for a new one; history: a manifest whose inputs and encoding
-    speed remain true of the new index (compacting)."""
-
-    base: Base | None = None
-    ids: IdKind | None = None
-    fingerprint: str | None = None
-    history: Manifest | None = None
+    def vectoriser(self, factory: EncoderFactory) -> Vectoriser:
+        """Vectors like those of this index; none if it has none."""
+        facts = facts_of(self.manifest)
+        if not self.manifest.encoded:
+            return Vectoriser(facts)
+        old = (facts, self.store, self.matrix)
+        return ModelVectors(self.folder, factory, facts=facts, old=old)
 
 
 def build_index(
     name: str,
-    inputs: Sequence[str | os.PathLike[str]],
-    encoder_factory: EncoderFactory,
+    inputs: Inputs | Feed,
+    source: EncoderFactory | Vectoriser,
     *,
     settings: ReadSettings | None = None,
     reporter: Reporter = silent,
     replace: bool = True,
     ids: IdKind | None = None,
-    report: Report | None = None,
-) -> BuildOutcome:
-    """Build the index `name` over corpus files, folders of them, globs or stdin.
-
-    Vectors of an older index of this name, or of an unfinished build, are reused where model and
-    text are the same. The encoder is loaded once there are documents. `ids` says what the
-    documents' ids are, so that hits can link to them. `reporter` may raise `InterruptedByUser`.
-    `report` is filled while the build runs, so that it is there for a build that fails.
-
-    Raises:
-        UsageError: an impossible name, no inputs or an unknown format. NotFoundError: an input
-            does not exist. CorpusError: an input cannot be read, or contains no document.
-        IndexFault: another process writes this index, it exists and `replace` is False, or the
-            disk is full. ModelError: the encoder does not load.
-        In every case the index is as it was before.
-    """
-    _refuse_catalogue(name)
-    return build_from(
-        name,
-        feed_files(inputs, settings or ReadSettings()),
-        encoder_factory,
-        reporter=reporter,
-        replace=replace,
-        ids=ids,
-        report=report,
-    )
-
-
-def build_from(
-    name: str,
-    feed: Feed,
-    encoder_factory: EncoderFactory,
-    *,
-    reporter: Reporter = silent,
-    replace: bool = True,
-    ids: IdKind | None = None,
     fingerprint: str | None = None,
     report: Report | None = None,
 ) -> BuildOutcome:
-    """Build the index `name` from the documents of `feed`; see `build_index`."""
-    folder = index_folder(name)
-    with _writing(name, "built"), _old_index(name) as base:
-        if not replace and (folder / MANIFEST).exists():
+    """Build the index `name` over corpus files, folders of them, globs or stdin, or a feed.
+
+    source: what loads the encoder, once there are documents, or a vectoriser: a plain one gives an
+    index for BM25 alone. Vectors of an older index of this name, or of an unfinished build, are
+    reused where model and text are the same, and kept where BM25 replaces them. ids: what the
+    documents' ids are, so that hits can link to them. fingerprint: of what the app makes an index
+    from by itself. reporter: may raise `InterruptedByUser`. report: filled while the build runs, so
+    that it is there for a build that fails.
+
+    Raises UsageError for an impossible name, no inputs or an unknown format; NotFoundError if an
+    input does not exist; CorpusError if one cannot be read, or none holds a document; IndexFault if
+    another process writes this index, it exists and `replace` is False, or the disk is full;
+    ModelError if the encoder does not load. In every case the index is as it was before.
+    """
+    if fingerprint is None:
+        _refuse_catalogue(name)
+    feed = _feed_of(inputs, settings)
+    folder = layout.index_folder(name)
+    lexical = type(source) is Vectoriser
+    with _writing(name, "built", pools=not lexical), contextlib.ExitStack() as stack:
+        base = None  # also for an old index that is damaged
+        with contextlib.suppress(NotFoundError, IndexFault):
+            base = stack.enter_context(open_base(name))
+        if not replace and (folder / layout.MANIFEST).exists():
             raise IndexFault(f"there is an index {name} already", remedy="remove it first")
-        old = None if base is None else (facts_of(base.manifest), base.store, base.matrix)
-        vectoriser = ModelVectors(folder, encoder_factory, old=old)
-        settings = _Settings(ids=ids, fingerprint=fingerprint)
-        return _assemble(name, feed, vectoriser, settings, reporter, report)
+        if lexical and base is not None and base.manifest.encoded:
+            _keep_vectors(base)
+        if not isinstance(source, Vectoriser):
+            old = None if base is None else (facts_of(base.manifest), base.store, base.matrix)
+            source = ModelVectors(folder, source, old=old)
+        return _assemble(
+            name,
+            feed,
+            source,
+            ids=ids,
+            fingerprint=fingerprint,
+            report=report,
+            reporter=reporter,
+        )
 
 
-def build_lexical(
-    name: str,
-    feed: Feed,
-    facts: ModelFacts,
-    *,
-    reporter: Reporter = silent,
-    fingerprint: str | None = None,
-) -> BuildOutcome:
-    """Build the index `name` for BM25 alone, without vectors and without loading a model.
-
-    facts: of the model that may encode the documents later. Vectors of an index that is replaced
-    are kept in the pool for it.
-
-    Raises: as `build_index`.
-    """
-    with _writing(name, "built", pools=False):
-        with _old_index(name) as base:
-            if base is not None and base.manifest.encoded:
-                old = facts_of(base.manifest)
-                first = 0
-                with contextlib.closing(VectorPool(base.folder, old.key, old.dimension)) as pool:
-                    for documents in base.store.batches(WINDOW):
-                        labels = np.arange(first, first + len(documents))
-                        digests = [document.content_hash() for document in documents]
-                        pool.append(digests, base.matrix.halves(labels))
-                        first += len(documents)
-        settings = _Settings(fingerprint=fingerprint)
-        return _assemble(name, feed, NoVectors(facts), settings, reporter, None)
-
-
-def build_with_vectors(
-    name: str,
-    feed: Feed,
-    vectoriser: Vectoriser,
-    *,
-    ids: IdKind | None = None,
-    reporter: Reporter = silent,
-    report: Report | None = None,
-) -> BuildOutcome:
-    """Build the index `name` with existing vectors; see `importing`."""
-    _refuse_catalogue(name)
-    with _writing(name, "built"):
-        return _assemble(name, feed, vectoriser, _Settings(ids=ids), reporter, report)
+def _keep_vectors(base: Base) -> None:
+    """Put all vectors of an index into its pool, for a later build."""
+    facts, first = facts_of(base.manifest), 0
+    with contextlib.closing(VectorPool(base.folder, facts.key, facts.dimension)) as pool:
+        for documents in base.store.batches(WINDOW):
+            labels = np.arange(first, first + len(documents))
+            pool.append([one.content_hash() for one in documents], base.matrix.halves(labels))
+            first += len(documents)
 
 
 def add_to_index(
     name: str,
-    inputs: Sequence[str | os.PathLike[str]],
-    factory_of: Callable[[Manifest], EncoderFactory],
+    inputs: Inputs | Feed,
+    load: Callable[..., Encoder] | None = None,
     *,
+    device: str = "auto",
     settings: ReadSettings | None = None,
     reporter: Reporter = silent,
     report: Report | None = None,
 ) -> BuildOutcome:
-    """Add corpus files to an index: new records are added, changed ones replaced, deleted removed.
+    """Add corpus files or a feed: new records are added, changed ones replaced, deleted removed.
 
-    Only new and changed documents are encoded, by the model that the index was built with, which
-    `factory_of` loads; if there are none, no model is loaded. An index of an older version is
-    compacted first.
-
-    Raises: as `build_index`; NotFoundError also if there is no such index.
+    Only new and changed documents are encoded, by the model that the index was built with, which is
+    loaded if there are any; load: called as `load_encoder`, the default. An index of an older
+    version is compacted first. Raises as `build_index`, and NotFoundError if there is no such
+    index.
     """
     _refuse_catalogue(name)
-    feed = feed_files(inputs, settings or ReadSettings())
-    return add_from(name, feed, factory_of, reporter=reporter, report=report)
-
-
-def add_from(
-    name: str,
-    feed: Feed,
-    factory_of: Callable[[Manifest], EncoderFactory],
-    *,
-    reporter: Reporter = silent,
-    report: Report | None = None,
-) -> BuildOutcome:
-    """Add the documents of `feed` to an index; see `add_to_index`."""
-    _refuse_catalogue(name)
-    found = read_manifest(index_folder(name))
+    feed = _feed_of(inputs, settings)
+    found = read_manifest(layout.index_folder(name))
     if found.outdated or not is_current(found.lexical):
         compact_index(name, reporter=reporter)
     with _writing(name, "extended"), open_base(name, whole=True) as base:
-        vectoriser = _of_base(base, factory_of(base.manifest))
-        return _assemble(name, feed, vectoriser, _Settings(base=base), reporter, report)
-
-
-def encoder_factory_of(
-    device: str, reporter: Reporter = silent
-) -> Callable[[Manifest], EncoderFactory]:
-    """For extending an index: what loads the encoder of its manifest when a document needs it."""
-
-    def of(manifest: Manifest) -> EncoderFactory:
-        if manifest.revision == ANY_REVISION:
+        old = base.manifest
+        if old.revision == ANY_REVISION:
             raise IndexFault(
-                f"index {manifest.name} has imported vectors, which no model here can add to",
+                f"index {name} has imported vectors, which no model here can add to",
                 remedy="import all vectors again",
             )
-        return lambda: load_encoder(
-            manifest.model,
-            manifest.recipe,
+        factory = partial(
+            load or load_encoder,
+            old.model,
+            old.recipe,
             device=device,
-            revision=manifest.revision,
+            revision=old.revision,
             reporter=reporter,
         )
-
-    return of
+        vectoriser = base.vectoriser(factory)
+        return _assemble(name, feed, vectoriser, base=base, report=report, reporter=reporter)
 
 
 def compact_index(name: str, *, reporter: Reporter = silent) -> BuildOutcome:
     """Rewrite an index without deleted documents, from its own documents and vectors.
 
     Graph, text index and metadata are rebuilt, so this also repairs an index in which they are
-    damaged.
-
-    Raises:
-        NotFoundError: there is none. IndexFault: another process writes it, its documents or
-            vectors are damaged, or the disk is full.
+    damaged. Raises NotFoundError, and IndexFault if another process writes the index, its documents
+    or vectors are damaged, or the disk is full.
     """
 
     def no_encoder() -> Encoder:
         raise IndexFault("a document has no vector in the index", remedy="build the index again")
 
     with _writing(name, "compacted"), open_base(name) as base:
-        old = base.manifest
-        settings = _Settings(ids=old.ids, fingerprint=old.fingerprint, history=old)
-        feed = feed_store(base.store, base.dead)
-        return _assemble(name, feed, _of_base(base, no_encoder), settings, reporter, None)
-
-
-def _of_base(base: Base, factory: EncoderFactory) -> Vectoriser:
-    """Vectors like those of `base`; none if it has none."""
-    facts = facts_of(base.manifest)
-    if not base.manifest.encoded:
-        return NoVectors(facts)
-    return ModelVectors(base.folder, factory, facts=facts, old=(facts, base.store, base.matrix))
+        old, feed = base.manifest, feed_store(base.store, base.dead)
+        return _assemble(
+            name,
+            feed,
+            base.vectoriser(no_encoder),
+            ids=old.ids,
+            fingerprint=old.fingerprint,
+            source=old,
+            reporter=reporter,
+        )
 
 
 @contextlib.contextmanager
@@ -310,52 +245,29 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
 
     whole: its graph, text index and metadata are extended too, so they are checked as well.
     Otherwise nothing derived from the documents is needed, not even the list of deleted labels.
-
-    Raises:
-        NotFoundError: there is none. IndexFault: a file that is needed is damaged.
+    Raises NotFoundError, and IndexFault if a file that is needed is damaged.
     """
-    folder = index_folder(name)
+    folder = layout.index_folder(name)
     manifest = read_manifest(folder)
     needed = [*manifest.stores(), *manifest.matrices()]
-    derived = [path for path in manifest.files if path not in needed] if whole else []
-    for path in (*needed, *derived):
-        remedy = "build the index again from its corpus"
-        if path in derived:
-            remedy = f"bioretrieval-tui index compact {name}"
-        try:
-            check_content(manifest, folder, path, fresh=False)
-        except FileNotFoundError as error:
-            raise fault(manifest, f"{Path(path).name} is missing", remedy) from error
-        except IndexFault as error:
-            raise IndexFault(error.message, remedy=remedy) from error
+    for path in dict.fromkeys([*needed, *(manifest.files if whole else ())]):
+        check_content(manifest, folder, path)
     with contextlib.closing(DocumentStore([folder / path for path in manifest.stores()])) as store:
         matrix = open_matrix(manifest, folder)
         try:
-            check_content(manifest, folder, manifest.path(DEAD), fresh=False)
+            check_content(manifest, folder, manifest.path(layout.DEAD))
             dead = frozenset(open_dead(manifest, folder).tolist())
-        except (FileNotFoundError, IndexFault):
+        except IndexFault:
             dead = frozenset(store.superseded())  # takes longer
         yield Base(manifest, folder, store, matrix, dead)
 
 
 @contextlib.contextmanager
-def _old_index(name: str) -> Iterator[Base | None]:
-    """The index to be replaced, for its vectors; None if there is none or it is damaged."""
-    with contextlib.ExitStack() as stack:
-        base = None
-        with contextlib.suppress(NotFoundError, IndexFault):
-            base = stack.enter_context(open_base(name))
-        yield base
-
-
-@contextlib.contextmanager
 def _writing(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
     """Hold the index for writing, sweep before and after, and turn disk errors into IndexFault.
-
-    pools: whether a finished build uses up the vectors that unfinished ones left.
-    """
-    folder = index_folder(name)
-    with writing(name, doing):
+    pools: whether a finished build uses up the vectors that unfinished ones left."""
+    folder = layout.index_folder(name)
+    with layout.writing(name, doing):
         finished = False
         try:
             sweep_removed()
@@ -378,97 +290,94 @@ def _writing(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
 
 
 def _refuse_catalogue(name: str) -> None:
-    if check_name(name) == CATALOGUE:
+    if layout.check_name(name) == layout.CATALOGUE:
         raise UsageError(
-            f"the index {CATALOGUE!r} is made from the catalogue itself",
+            f"the index {layout.CATALOGUE!r} is made from the catalogue itself",
             remedy="choose another name",
         )
+
+
+def _feed_of(inputs: Inputs | Feed, settings: ReadSettings | None) -> Feed:
+    return inputs if callable(inputs) else feed_files(inputs, settings or ReadSettings())
 
 
 def _assemble(
     name: str,
     feed: Feed,
     vectoriser: Vectoriser,
-    settings: _Settings,
+    *,
+    base: Base | None = None,
+    ids: IdKind | None = None,
+    fingerprint: str | None = None,
+    source: Manifest | None = None,
+    report: Report | None = None,
     reporter: Reporter,
-    report: Report | None,
 ) -> BuildOutcome:
-    """Build and put in force, unless an extension changes nothing.
+    """Build and put in force, unless an extension changes nothing. The caller holds the index for
+    writing, sweeps, and turns disk errors into IndexFault.
 
-    The caller holds the index for writing, sweeps, and turns disk errors into IndexFault.
+    base: the index to extend, None for a new one; source: a manifest whose inputs and encoding
+    speed remain true of the new index (compacting).
     """
     started = time.perf_counter()
-    report = Report() if report is None else report
-    folder = index_folder(name)
-    base = settings.base
+    report = report or Report()
+    folder = layout.index_folder(name)
     old = None if base is None else base.manifest
-    work = folder / f"{BUILDING_PREFIX}{new_token()}"
+    work = folder / f"{layout.BUILDING_PREFIX}{layout.new_token()}"
     generation = work / "generation"
     generation.mkdir(parents=True)
-    graph_settings = GraphSettings() if old is None else old.graph
-
-    def start_graph(facts: ModelFacts) -> GraphBuilder | None:
-        if not facts.dimension:
-            return None
-        if base is None:
-            return GraphBuilder(facts.dimension, graph_settings, WINDOW)
-        return GraphBuilder.grown_from(load_graph(base.manifest, base.folder), graph_settings)
-
+    store, gone = (None, frozenset[int]()) if base is None else (base.store, base.dead)
+    old_text = None if old is None else folder / old.path(layout.TEXT)
     with (
-        StoreWriter(
-            work / DOCUMENTS,
-            None if base is None else base.store,
-            frozenset() if base is None else base.dead,
-        ) as writer,
-        TextIndexWriter(
-            generation / TEXT,
-            base=None if base is None else base.folder / base.manifest.path(TEXT),
-        ) as text,
+        StoreWriter(work / layout.DOCUMENTS, store, gone) as writer,
+        TextIndexWriter(generation / layout.TEXT, base=old_text) as text,
     ):
-        intake = Intake(writer, report)
-        facts, graph = fill(work, writer, feed, intake, vectoriser, text, start_graph, reporter)
+        intake = Intake(writer, report, accept=vectoriser.accept)
+        facts, graph = _fill(work, feed, intake, vectoriser, text, base, reporter)
+        report.encoded, report.without_document = vectoriser.encoded, vectoriser.unused
         if old is not None and writer.changes == 0:
-            report.documents, report.encoded = old.documents, vectoriser.encoded
+            report.documents = old.documents
             return BuildOutcome(old, report, changed=False)
         writer.finish()
         died = np.array(sorted(writer.died), dtype=np.int64)
-        dead = np.array(sorted(writer.died | (base.dead if base else set())), dtype=np.int64)
-        alive = writer.next - len(dead)
+        dead = np.array(sorted(writer.died | gone), dtype=np.int64)
+        report.documents = alive = writer.next - len(dead)
         if alive <= 0:
             raise empty_fault(report)
         reporter(Progress("linking", 0, 4, unit="steps", note="text index"))
         text_facts = text.finish(dead=died, documents=alive, total=writer.next)
     reporter(Progress("linking", 1, 4, unit="steps", note="metadata"))
-    stores, old_metadata = [work / DOCUMENTS], None
-    if base is not None and base.manifest.fields is not None:
-        stores[:0] = [base.folder / path for path in base.manifest.stores()]
-        old_metadata = (base.folder / base.manifest.path(METADATA), base.manifest.fields)
-    with contextlib.closing(DocumentStore(stores)) as store:
+    older, old_metadata = [], None
+    if old is not None and old.fields is not None:
+        older = [folder / path for path in old.stores()]
+        old_metadata = (folder / old.path(layout.METADATA), old.fields)
+    with contextlib.closing(DocumentStore([*older, work / layout.DOCUMENTS])) as all_documents:
+        out = generation / layout.METADATA
         metadata = write_metadata(
-            generation / METADATA, store, base=old_metadata, dead=dead, reporter=reporter
+            out, all_documents, base=old_metadata, dead=dead, reporter=reporter
         )
     reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
+    graph_settings = GraphSettings() if old is None else old.graph
     if graph is None:
-        (generation / GRAPH).touch()
+        (generation / layout.GRAPH).touch()
     else:
         parts: list[Halves] = [] if base is None else list(base.matrix.parts)
         if writer.rows:
             shape = (writer.rows, facts.dimension)
-            parts.append(np.memmap(work / VECTORS, dtype="<f2", mode="r", shape=shape))
+            parts.append(np.memmap(work / layout.VECTORS, dtype="<f2", mode="r", shape=shape))
         graph.bury(died)
         sampled = probe(Matrix(parts, facts.dimension), dead, facts.similarity)
         graph_settings = graph.tuned(graph_settings, sampled)
         reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
-        graph.save(generation / GRAPH)
-    np.save(generation / DEAD, dead)
+        graph.save(generation / layout.GRAPH)
+    np.save(generation / layout.DEAD, dead)
     reporter(Progress("linking", 4, 4, unit="steps"))
 
-    segment, token = SegmentFacts(new_token(), writer.rows), new_token()
-    files = {} if old is None else dict(old.files)
+    segment, token = SegmentFacts(layout.new_token(), writer.rows), layout.new_token()
+    files = _move(work, folder, segment.id, token, reporter)
     if old is not None:
-        files = {path: one for path, one in files.items() if not path.startswith(old.path(""))}
-    files |= _move(work, folder, segment.id, token, reporter)
-    source = settings.history or old
+        files |= {path: old.files[path] for path in (*old.stores(), *old.matrices())}
+    source = source or old
     rate = vectoriser.encoded / vectoriser.seconds if vectoriser.seconds else 0.0
     if not rate and source is not None:
         rate = source.docs_per_second  # nothing was encoded: the earlier rate remains true
@@ -492,38 +401,122 @@ def _assemble(
             app=__version__,
             aliases=writer.aliases + (old.aliases if old else 0),
             inputs=(*(source.inputs if source else ()), *intake.inputs),
-            ids=settings.ids or (old.ids if old else None),
-            fingerprint=settings.fingerprint,
+            ids=ids or (old.ids if old else None),
+            fingerprint=fingerprint,
         )
     )
     # From here on the new index is the index.
-    write_atomically(folder / MANIFEST, encode_manifest(manifest))
-    sync_folder(folder)
-    report.documents, report.encoded = alive, vectoriser.encoded
+    write_atomically(folder / layout.MANIFEST, encode_manifest(manifest))
+    layout.sync_folder(folder)
     return BuildOutcome(manifest, report)
+
+
+def _fill(
+    work: Path,
+    feed: Feed,
+    intake: Intake,
+    vectoriser: Vectoriser,
+    text: TextIndexWriter,
+    base: Base | None,
+    reporter: Reporter,
+) -> tuple[ModelFacts, GraphBuilder | None]:
+    """Put the documents of `feed` into the store, with their vectors, graph and text index; return
+    the facts of the vectors, and the graph of all of them, None without vectors.
+
+    Raises CorpusError if there is no document at all, and the first error that reading, encoding,
+    writing or `reporter` raise; all threads are ended then.
+    """
+    writer, report = intake.writer, intake.report
+    done = 0
+    graph: GraphBuilder | None = None
+    waiting: deque[Future[None]] = deque()
+
+    def tell_reading() -> None:
+        share, file = intake.share, intake.file
+        reporter(Progress("reading", report.read, note=file, input_share=share, unit="records"))
+
+    def tell(step: Progress | None = None) -> None:
+        """Report the whole; `step` is a batch of the window that is being encoded."""
+        running = 0 if step is None else step.done
+        encoded, tokens = vectoriser.encoded + running, vectoriser.tokens
+        elapsed = time.perf_counter() - begun or 1e-9
+        reporter(
+            Progress(
+                "encoding",
+                done + running,
+                # Known as soon as all is read, which may be in the middle of a long window.
+                writer.rows if intake.over else None,
+                rate=encoded / elapsed if encoded else None,
+                note=None if step is None else step.note,
+                tokens_rate=tokens / elapsed if encoded and tokens else None,
+                device=vectoriser.device or None,
+                read=report.read,
+                input_share=intake.share,
+            )
+        )
+
+    def insert(first: int, documents: Sequence[Document], vectors: Halves) -> None:
+        out.write(np.ascontiguousarray(vectors, dtype="<f2").data)
+        if graph is not None:
+            graph.add(vectors.astype(np.float32), first, writer.next if intake.over else 0)
+        text.add(first, documents)
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(vectoriser.close)
+        stack.callback(intake.stop)
+        intake.start(feed)
+        intake.wait_for_rows(WINDOW, tell_reading)
+        if not writer.next:
+            raise empty_fault(report)  # before a model is loaded for nothing
+        facts = vectoriser.start()
+        if facts.dimension and base is None:
+            graph = GraphBuilder(facts.dimension, GraphSettings())
+        elif facts.dimension and base is not None:
+            loaded = load_graph(base.manifest, base.folder)
+            graph = GraphBuilder(facts.dimension, base.manifest.graph, loaded)
+        out = stack.enter_context((work / layout.VECTORS).open("wb"))
+        inserting = ThreadPoolExecutor(1, "inserting")
+        stack.callback(inserting.shutdown, cancel_futures=True)
+        begun, start = time.perf_counter(), writer.first
+        while True:
+            # No device: no model was needed so far, and looking up needs no large window.
+            accelerated = vectoriser.device.partition(":")[0] in ("cuda", "mps")
+            window = WINDOW * (_ACCELERATED if accelerated else 1)
+            intake.wait_for_rows(start + window - writer.first, tell)
+            documents = writer.read(start, window)
+            if not documents:
+                break
+            vectors = vectoriser.vectors(documents, tell)
+            done += len(documents)
+            tell()
+            while waiting and (waiting[0].done() or len(waiting) > _WAITING):
+                waiting.popleft().result()
+            waiting.append(inserting.submit(insert, start, documents, vectors))
+            start += len(documents)
+        for one in waiting:
+            one.result()
+    return facts, graph
 
 
 def _move(
     work: Path, folder: Path, segment: str, generation: str, reporter: Reporter
 ) -> dict[str, FileFacts]:
     """Flush every new file, take its size and checksum, and move both folders into place."""
+    (work / "segment").mkdir()
+    for name in (layout.DOCUMENTS, layout.VECTORS):
+        (work / name).rename(work / "segment" / name)
     facts: dict[str, FileFacts] = {}
-    made = sorted(path for path in (work / "generation").rglob("*") if path.is_file())
-    new = [(work / name, f"{segment}/{name}") for name in SEGMENT_FILES]
-    new += [
-        (path, f"{generation}/{path.relative_to(work / 'generation').as_posix()}") for path in made
-    ]
-    for number, (path, name) in enumerate(new, start=1):
+    moved = {work / "segment": segment, work / "generation": generation}
+    made = [(root, path) for root in moved for path in sorted(root.rglob("*")) if path.is_file()]
+    for number, (root, path) in enumerate(made, start=1):
         with path.open("rb+") as stream:
             os.fsync(stream.fileno())  # raises OSError on a full disk
-        facts[name] = FileFacts(path.stat().st_size, sha256_of(path))
-        reporter(Progress("saving", number, len(new), unit="files"))
-    (work / "segment").mkdir()
-    for name in SEGMENT_FILES:
-        (work / name).rename(work / "segment" / name)
-    for part, token in (("segment", segment), ("generation", generation)):
-        for inner in {path.parent for path in (work / part).rglob("*")} | {work / part}:
-            sync_folder(inner)
-        (work / part).rename(folder / token)
-    sync_folder(folder)
+        size, checksum = path.stat().st_size, sha256_of(path)
+        facts[f"{moved[root]}/{path.relative_to(root).as_posix()}"] = FileFacts(size, checksum)
+        reporter(Progress("saving", number, len(made), unit="files"))
+    for root, token in moved.items():
+        for inner in {path.parent for path in root.rglob("*")} | {root}:
+            layout.sync_folder(inner)
+        root.rename(folder / token)
+    layout.sync_folder(folder)
     return facts

@@ -1,12 +1,14 @@
 """The input of a build: files of any format, documents in memory, or an index itself.
 
-A feed puts all records into a store and counts them. It runs in a thread of its own, while the
-encoder runs; it calls `step` for each record, which raises when the build was stopped.
+A feed puts all records into a store and counts them. It runs in a thread of its own, ahead of the
+encoder, so that the total is soon known; memory does not grow with the corpus, as the store is on
+disk.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,13 +20,25 @@ from bioretrieval_tui.errors import CorpusError, UsageError
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.report import FileReport, Report
 
+_WAKING = 128
+"""Rows after which the thread that waits for the reader is woken."""
+_LOOK = 0.1
+"""Seconds between two looks at the reader while there is nothing to encode."""
+_PATIENCE = 5.0
+"""Seconds that a stopped reader gets to end."""
+
+
+class _StoppedError(Exception):
+    """Ends the reading thread of a build that was stopped."""
+
 
 @dataclass(slots=True)
 class Intake:
     """State of reading; written by the feed's thread, read by the build's.
 
     share: of the input's bytes, from 0 to 1, or None if that is not known; accept: a check of every
-    record, which may reject it; strict: whether the first rejected record ends the build.
+    record, which may reject it; strict: whether the first rejected record ends the build; over:
+    whether reading has ended, with or without an error.
     """
 
     writer: StoreWriter
@@ -32,16 +46,24 @@ class Intake:
     share: float | None = None
     file: str | None = None
     inputs: list[InputFacts] = field(default_factory=list)
-    step: Callable[[], None] = lambda: None
     accept: Callable[[Record], Item] = lambda record: record
     strict: bool = False
+    over: bool = False
+    _stopped: bool = False
+    _error: BaseException | None = None
+    _came: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def step(self) -> None:
+        """Go on with reading; raises if the build was stopped."""
+        if self._stopped:
+            raise _StoppedError
+        if self.writer.rows % _WAKING == 0:
+            self._came.set()
 
     def take(self, item: Item) -> bool:
-        """Put one item into the store and return whether it is a new or changed document.
-
-        Raises whatever `step` raises, sqlite3.Error, and CorpusError for a rejected record if
-        `strict` is set.
-        """
+        """Put one item into the store and return whether it is a new or changed document. Raises
+        whatever `step` raises, sqlite3.Error, and CorpusError for a rejected record if `strict`."""
         self.step()
         if isinstance(item, Record):
             item = self.accept(item)
@@ -69,6 +91,40 @@ class Intake:
                 )
         return False
 
+    def start(self, feed: Feed) -> None:
+        """Run `feed` in a thread of its own."""
+        self._thread = threading.Thread(
+            target=self._read, args=(feed,), name="reading", daemon=True
+        )
+        self._thread.start()
+
+    def _read(self, feed: Feed) -> None:
+        try:
+            feed(self)
+        except _StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            self._error = error
+        self.over = True
+        self._came.set()
+
+    def wait_for_rows(self, rows: int, look: Callable[[], None]) -> None:
+        """Wait for so many rows of the segment or the end of reading, calling `look` meanwhile;
+        raises the error of the feed."""
+        while not self.over and self.writer.rows < rows:
+            self._came.wait(_LOOK)
+            self._came.clear()
+            look()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """End the thread, finished or not."""
+        self._stopped = True
+        if self._thread is not None:
+            # A thread that waits for a pipe may not end; it holds nothing but the pipe.
+            self._thread.join(_PATIENCE)
+
 
 Feed = Callable[[Intake], None]
 
@@ -78,21 +134,18 @@ def empty_fault(report: Report) -> CorpusError:
     if not report.rejections:
         return CorpusError("the corpus is empty: it holds no document")
     first = report.rejections[0]
-    place = Place(first.file, first.line, first.offset)
+    said = f"{Place(first.file, first.line, first.offset)}: {first.reason}"
     if report.rejected == 1:
-        return CorpusError(f"the corpus holds no document; {place}: {first.reason}")
+        return CorpusError(f"the corpus holds no document; {said}")
     return CorpusError(
-        f"the corpus holds no document: {report.rejected:,} records were rejected, the first"
-        f" {place}: {first.reason}",
+        "the corpus holds no document:"
+        f" {report.rejected:,} records were rejected, the first {said}",
         remedy="--report FILE lists them",
     )
 
 
 def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings) -> Feed:
-    """Read corpus files, folders of them, globs or stdin (`-`).
-
-    Raises (at once): NotFoundError, CorpusError, UsageError, as `resolve` does.
-    """
+    """Read corpus files, folders, globs or stdin (`-`). Raises at once what `resolve` does."""
     if not inputs:
         raise UsageError("no corpus file is named", remedy="index build NAME FILE...")
     named = None if settings.format is None else by_name(settings.format)
@@ -108,7 +161,8 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
                 intake.file = source.name
                 one = FileReport(source.name, format_.name)
                 report.files.append(one)
-                read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
+                read, kept = report.read, report.kept + report.replaced
+                rejected = report.rejected
                 try:
                     for item in items(source, format_, settings):
                         intake.take(item)
@@ -145,16 +199,14 @@ def feed_store(store: DocumentStore, dead: frozenset[int]) -> Feed:
     def feed(intake: Intake) -> None:
         # Two documents with the same text stay two, each with its own metadata.
         intake.writer.joins_twins = False
-        moved: dict[int, int] = {}
         named = dict(store.all_aliases())
-        wanted = set(named.values())
+        moved = dict.fromkeys(named.values(), -1)
         for label, record in store.records():
-            if label in dead:
-                continue
-            if label in wanted:
-                moved[label] = intake.writer.next
-            intake.take(record)
-            intake.share = label / max(1, store.rows)
+            if label not in dead:
+                if label in moved:
+                    moved[label] = intake.writer.next
+                intake.take(record)
+                intake.share = label / max(1, store.rows)
         for name, label in named.items():
             intake.writer.name(name, moved[label])
 

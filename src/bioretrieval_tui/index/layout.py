@@ -6,7 +6,7 @@
     indexes/NAME/<generation>/       derived from all segments: graph.hnsw, dead.npy (labels of
                                      deleted documents), text/, metadata/
     indexes/NAME/.building-<token>/  a build that is not complete, or the remains of one
-    indexes/NAME/.pool-<key>/        vectors that an unfinished build has computed
+    indexes/NAME/.pool-<key>-<dim>   vectors that an unfinished build has computed
     indexes/.removed-NAME-<token>/   an index that is being deleted
     indexes/.locks/NAME.lock, .json  the lock of the one writer, and which process has it
 
@@ -18,6 +18,7 @@ ends with its process; the note beside it only says which process that is.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -25,8 +26,6 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
 
 from bioretrieval_tui.errors import IndexFault, UsageError
 from bioretrieval_tui.paths import places, write_atomically
@@ -38,7 +37,6 @@ GRAPH = "graph.hnsw"
 DEAD = "dead.npy"
 TEXT = "text"
 METADATA = "metadata"
-SEGMENT_FILES = (DOCUMENTS, VECTORS)
 
 CATALOGUE = "catalogue"
 """The index of the catalogue's entries, which the app makes, not `index build`."""
@@ -46,18 +44,11 @@ CATALOGUE = "catalogue"
 BUILDING_PREFIX = ".building-"
 REMOVED_PREFIX = ".removed-"
 POOL_PREFIX = ".pool-"
-POOL_HASHES = "hashes"
-POOL_HASH_BYTES = 16
-TOKEN = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
 def check_name(name: str) -> str:
-    """`name` as given, if it can name an index on every file system.
-
-    Raises:
-        UsageError: it is empty, too long, or has characters other than a-z, 0-9, `-`, `_`, `.`.
-    """
+    """`name` as given, if it can name an index on every file system; else raises UsageError."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name an index",
@@ -80,6 +71,11 @@ def index_folder(name: str) -> Path:
 def new_token() -> str:
     """A unique name for a segment or a generation."""
     return secrets.token_hex(6)
+
+
+def pool_rows(pool: Path) -> int:
+    """How many records a pool holds: hash, float16 vector of the dimension in its name, CRC-32."""
+    return pool.stat().st_size // (16 + 2 * int(pool.name.rpartition("-")[2]) + 4)
 
 
 def share_file(source: Path, target: Path) -> None:
@@ -107,21 +103,10 @@ class IndexBusy(IndexFault):
     """Another process or thread writes this index, which stays valid."""
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """The process that writes an index; since: ISO 8601, UTC; doing: a participle."""
-
-    pid: int
-    since: str
-    doing: str
-
-
 @contextlib.contextmanager
 def writing(name: str, doing: str) -> Iterator[None]:
-    """Hold the index `name` for writing; `doing` is a participle, such as "built".
-
-    Raises:
-        IndexBusy: another process or thread holds it. IndexFault: the folder cannot be written.
-    """
+    """Hold the index `name` for writing; `doing` is a participle, such as "built". Raises IndexBusy
+    if another process or thread holds it, IndexFault if the folder cannot be written."""
     from filelock import FileLock, Timeout
 
     folder = indexes_folder() / ".locks"
@@ -132,9 +117,9 @@ def writing(name: str, doing: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         by, remedy = "written by another process", "wait for it"
-        with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-            holder = msgspec.json.decode(note.read_bytes(), type=Holder)
-            by = f"{holder.doing} by process {holder.pid} since {holder.since}"
+        with contextlib.suppress(OSError, ValueError, LookupError):
+            holder = json.loads(note.read_bytes())
+            by = "{doing} by process {pid} since {since}".format_map(holder)
             remedy = "wait for it, or stop that process"
         raise IndexBusy(f"index {name} is being {by}", remedy=remedy) from error
     except OSError as error:
@@ -148,7 +133,8 @@ def writing(name: str, doing: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             for left in folder.glob(f".{note.name}.*.tmp"):
                 left.unlink(missing_ok=True)  # of a writer that was killed
-            write_atomically(note, msgspec.json.encode(Holder(os.getpid(), since, doing)))
+            holder = {"pid": os.getpid(), "since": since, "doing": doing}
+            write_atomically(note, json.dumps(holder).encode())
         yield
     finally:
         with contextlib.suppress(OSError):

@@ -6,9 +6,12 @@ SHA-256 of every file, and a checksum of itself. numpy is not imported.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,37 +19,38 @@ from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
-from bioretrieval_tui.index.layout import (
-    DEAD,
-    DOCUMENTS,
-    GRAPH,
-    MANIFEST,
-    SEGMENT_FILES,
-    TOKEN,
-    VECTORS,
-)
+from bioretrieval_tui.index import layout
 
 FORMAT = 4
 READABLE = (2, 3, FORMAT)
 """Formats 2 and 3 had another text index and other metadata. Their documents and vectors are read
 as they are, so that compacting migrates them without encoding."""
-REBUILD = "build the index again from its corpus"
+UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
+"""What reading a file may raise; numpy reads the header of a damaged .npy with Python's parser."""
+REBUILD = "build the index again: bioretrieval-tui index build {} FILE..."
+COMPACT = "run: bioretrieval-tui index compact {}"
+"""The remedy where only derived files are damaged."""
 ANY_REVISION = "any"
 """The revision of imported vectors: it is not known, so any may encode the queries."""
 _MOST_BYTES = 16 * 2**20
 
 IdKind = Literal["pmid"]
 """What the ids of a corpus are, if each has a web page of its own."""
+_Token = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{12}\Z")]
 
 
-class FileFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of the manifest."""
+
+
+class FileFacts(_Facts, frozen=True):
     """Size in bytes and hex SHA-256 of one file of the index."""
 
     bytes: int
     sha256: str
 
 
-class InputFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class InputFacts(_Facts, frozen=True):
     """One input file: its path, bytes, hex SHA-256, and how many documents it gave."""
 
     path: str
@@ -56,21 +60,17 @@ class InputFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: str
 
 
-class SegmentFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SegmentFacts(_Facts, frozen=True):
     """One segment: its folder, and its rows of documents and vectors."""
 
-    id: str
+    id: _Token
     rows: int
 
 
-class TextFacts(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """What the manifest says of the text index.
-
-    analyser: how text was split into terms; engine: how they are stored, None before format 4;
-    labels: rows, with deleted ones; documents: without. The others are of older formats.
-    """
+class TextFacts(_Facts, frozen=True, kw_only=True):
+    """What the manifest says of the text index. analyser: how text was split into terms; engine:
+    how they are stored, None before format 4; labels: rows, with deleted ones; documents: without.
+    The others are of older formats."""
 
     analyser: str
     labels: int
@@ -82,9 +82,7 @@ class TextFacts(
     engine: str | None = None
 
 
-class FieldFacts(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class FieldFacts(_Facts, frozen=True, kw_only=True):
     """One field: how many documents have a value of it. The others are of format 3."""
 
     name: str
@@ -93,9 +91,7 @@ class FieldFacts(
     documents: int
 
 
-class MetadataFacts(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class MetadataFacts(_Facts, frozen=True, kw_only=True):
     """What the manifest says of the metadata.
 
     version: how values were read and folded; labels: rows, with deleted ones; fields: in order of
@@ -117,14 +113,9 @@ class MetadataFacts(
         return tuple(sorted([*found, "year"] if self.dated else found))
 
 
-class GraphSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """How the HNSW graph was built, and the `ef` it is searched with.
-
-    recall: recall@10 against exact search, measured with that `ef` when the graph was built, on
-    `sampled` documents; None where nothing was measured.
-    """
+class GraphSettings(_Facts, frozen=True, kw_only=True):
+    """How the HNSW graph was built, and the `ef` it is searched with. recall: recall@10 against
+    exact search with that `ef`, on `sampled` documents; None where nothing was measured."""
 
     m: int = 16
     ef_construction: int = 200
@@ -134,30 +125,27 @@ class GraphSettings(
     sampled: int = 0
 
 
-class Manifest(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class Manifest(_Facts, frozen=True, kw_only=True):
     """Everything about an index.
 
-    dimension: of a vector; 0 for an index without vectors, which serves BM25 alone: its vector
-    and graph files are empty, and `model` is the one that may encode it later. dtype: of the
-    stored vectors. documents: without deleted ones. files: by path within the index's folder, with
-    `/`. fields: the metadata, None in format 2. built: ISO 8601, UTC. docs_per_second: documents
-    encoded a second, without the time to load the model; 0 if none was. app: version that built
-    it. aliases: further ids of documents whose text occurred more than once. fingerprint: of the
-    catalogue that the catalogue index was made from. checksum: hex SHA-256 of this manifest with
+    dimension: of a vector; 0 for an index that serves BM25 alone: its vector and graph files are
+    empty, and `model` is the one that may encode it later. documents: without deleted ones. files:
+    by path within the index's folder, with `/`. fields: the metadata, None in format 2. built: ISO
+    8601, UTC. docs_per_second: documents encoded a second, without loading the model; 0 if none
+    was. app: version that built it. aliases: further ids of documents whose text occurred more than
+    once. fingerprint: of what the app made it from. checksum: hex SHA-256 of this manifest with
     `checksum` empty.
     """
 
     format: int
     name: str
-    generation: str
+    generation: _Token
     model: str
     revision: str
     recipe: Encoding
     recipe_hash: str
-    dimension: int
-    dtype: str
+    dimension: Annotated[int, msgspec.Meta(ge=0)]
+    dtype: Literal["float16"]
     similarity: Similarity
     normalised: bool
     documents: int
@@ -198,16 +186,16 @@ class Manifest(
         return f"{self.generation}/{name}"
 
     def stores(self) -> list[str]:
-        """The segments' document files, oldest first, as `files` names them."""
-        return [f"{segment.id}/{DOCUMENTS}" for segment in self.segments]
+        """The segments' document files, oldest first."""
+        return [f"{segment.id}/{layout.DOCUMENTS}" for segment in self.segments]
 
     def matrices(self) -> list[str]:
-        """The segments' vector files, oldest first, as `files` names them."""
-        return [f"{segment.id}/{VECTORS}" for segment in self.segments]
+        """The segments' vector files, oldest first."""
+        return [f"{segment.id}/{layout.VECTORS}" for segment in self.segments]
 
     def dense_files(self) -> list[str]:
-        """The files that only dense search reads, as `files` names them."""
-        return [*self.matrices(), self.path(GRAPH)]
+        """The files that only dense search reads."""
+        return [*self.matrices(), self.path(layout.GRAPH)]
 
 
 class _ManifestFormat(msgspec.Struct):
@@ -225,23 +213,17 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the index in `folder`, without checking its files.
-
-    Raises:
-        NotFoundError: there is no index. IndexFault: the manifest is damaged or of another
-            version.
-    """
+    """The manifest of the index in `folder`, without checking its files. Raises NotFoundError, and
+    IndexFault if the manifest is damaged or of another version."""
+    name = folder.name
     try:
-        with (folder / MANIFEST).open("rb") as stream:
+        with (folder / layout.MANIFEST).open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"there is no index {folder.name}") from error
+        raise NotFoundError(f"there is no index {name}") from error
     except OSError as error:
-        raise IndexFault(f"index {folder.name} cannot be read: {error.strerror}") from error
-    name = folder.name
-    damaged = IndexFault(f"index {name}: its manifest is damaged", remedy=REBUILD)
-    if len(data) > _MOST_BYTES:
-        raise damaged
+        raise IndexFault(f"index {name} cannot be read: {error.strerror}") from error
+    damaged = IndexFault(f"index {name}: its manifest is damaged", remedy=REBUILD.format(name))
     try:
         found = msgspec.json.decode(data, type=_ManifestFormat).format
         if found not in READABLE:
@@ -252,17 +234,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise damaged from error
-    sound = (
-        manifest.checksum == _checksum(manifest)
-        and manifest.recipe_hash == recipe_hash(manifest.recipe)
-        and _sound_names(manifest)
-        and manifest.dtype == "float16"
-        and manifest.dimension >= 0
-        and (manifest.encoded or not any(manifest.files[one].bytes for one in manifest.matrices()))
-        and 0 < manifest.documents <= manifest.rows
-        and (manifest.fields is not None) == (manifest.format > 2)
-    )
-    if not sound:
+    if not (len(data) <= _MOST_BYTES and _is_sound(manifest)):
         raise damaged
     if manifest.name != name:
         raise IndexFault(
@@ -272,59 +244,60 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def check_sizes(manifest: Manifest, folder: Path) -> None:
-    """Compare the size of every file; cheap, and enough to see what is missing or cut off.
-
-    Raises:
-        FileNotFoundError: a file is missing, maybe because a newer generation replaced it.
-        IndexFault: a file has another size, or cannot be read.
-    """
-    for name, facts in manifest.files.items():
-        try:
-            size = (folder / name).stat().st_size
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise fault(manifest, f"{name} cannot be read: {error.strerror}") from error
-        if size != facts.bytes:
-            raise fault(
-                manifest, f"{PurePosixPath(name).name} has {size:,} bytes, not {facts.bytes:,}"
-            )
+def check_size(manifest: Manifest, folder: Path, name: str) -> None:
+    """Compare the size of one file: cheap, and enough to see what is missing or cut off. Raises
+    IndexFault."""
+    with reading(manifest, name):
+        size, expected = (folder / name).stat().st_size, manifest.files[name].bytes
+    if size != expected:
+        said = f"{PurePosixPath(name).name} has {size:,} bytes, not {expected:,}"
+        raise fault(manifest, said, name)
 
 
-def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool) -> None:
-    """Compare the SHA-256 of one file; `fresh` reads it even if its checksum is remembered.
-
-    Raises:
-        FileNotFoundError, IndexFault: as `check_sizes`.
-    """
-    path = folder / name
-    try:
-        found = sha256_of(path) if fresh else remembered_sha256(path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise fault(manifest, f"{path.name} cannot be read: {error.strerror}") from error
+def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool = False) -> None:
+    """Compare size and SHA-256 of one file; `fresh` reads it even if its checksum is remembered.
+    Raises IndexFault if it is missing, altered or cannot be read."""
+    check_size(manifest, folder, name)
+    with reading(manifest, name):
+        found = sha256_of(folder / name) if fresh else remembered_sha256(folder / name)
     if found != manifest.files[name].sha256:
-        raise fault(manifest, f"{path.name} was altered since it was built")
+        raise fault(manifest, f"{PurePosixPath(name).name} was altered since it was built", name)
 
 
-def fault(manifest: Manifest, reason: str, remedy: str = REBUILD) -> IndexFault:
-    """The error of an index whose files do not fit its manifest."""
+@contextlib.contextmanager
+def reading(manifest: Manifest, name: str) -> Iterator[None]:
+    """Turn the errors of reading a file of an index into an IndexFault."""
+    file = PurePosixPath(name).name
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise fault(manifest, f"{file} is missing", name) from error
+    except UNREADABLE as error:
+        reason = error.strerror if isinstance(error, OSError) else "its content is not valid"
+        raise fault(manifest, f"{file} cannot be read: {reason}", name) from error
+
+
+def fault(manifest: Manifest, reason: str, file: str = "") -> IndexFault:
+    """The error of an index whose files do not fit its manifest; file: as `files` names it."""
+    derived = file.startswith(manifest.path(""))
+    remedy = (COMPACT if derived else REBUILD).format(manifest.name)
     return IndexFault(f"index {manifest.name} is damaged: {reason}", remedy=remedy)
 
 
-def _sound_names(manifest: Manifest) -> bool:
-    """Whether all required files are named, and no path leads out of the folder."""
-    tokens = [manifest.generation, *(segment.id for segment in manifest.segments)]
-    needed = {f"{segment.id}/{file}" for segment in manifest.segments for file in SEGMENT_FILES}
-    needed |= {manifest.path(GRAPH), manifest.path(DEAD)}
-    inside = all(
-        name.partition("/")[0] in tokens and ".." not in PurePosixPath(name).parts
-        for name in manifest.files
-    )
+def _is_sound(manifest: Manifest) -> bool:
+    """Whether a manifest agrees with itself, names all required files, and none outside."""
+    folders = {manifest.generation, *(segment.id for segment in manifest.segments)}
+    needed = {manifest.path(layout.GRAPH), manifest.path(layout.DEAD)}
+    needed.update(manifest.stores(), manifest.matrices())
     return (
-        all(TOKEN.fullmatch(token) for token in tokens) and inside and needed <= set(manifest.files)
+        manifest.checksum == _checksum(manifest)
+        and manifest.recipe_hash == recipe_hash(manifest.recipe)
+        and needed <= set(manifest.files)
+        and all(name.partition("/")[0] in folders for name in manifest.files)
+        and all(".." not in PurePosixPath(name).parts for name in manifest.files)
+        and (manifest.encoded or not any(manifest.files[one].bytes for one in manifest.matrices()))
+        and 0 < manifest.documents <= manifest.rows
+        and (manifest.fields is not None) == (manifest.format > 2)
     )
 
 

@@ -19,14 +19,12 @@ deleted later stay in their block and are left out of results.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 import re
 import threading
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -40,13 +38,13 @@ from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import FilterError, IndexFault, UsageError
 from bioretrieval_tui.index.analysis import tokens
 from bioretrieval_tui.index.layout import share_file
-from bioretrieval_tui.index.manifest import FieldFacts, MetadataFacts
+from bioretrieval_tui.index.manifest import COMPACT, FieldFacts, MetadataFacts
 from bioretrieval_tui.index.metadata_fields import (
     MOST_EXTRAS,
     MOST_VALUES,
+    STANDARD,
     VERSION,
     YEAR,
-    is_extra,
     pairs,
     schema_of,
     when,
@@ -54,21 +52,8 @@ from bioretrieval_tui.index.metadata_fields import (
 from bioretrieval_tui.index.text_index import TextIndex
 from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.query import Node, parse
-from bioretrieval_tui.query.ast import (
-    All,
-    Compares,
-    Everything,
-    Flag,
-    Has,
-    Matches,
-    Not,
-    Phrase,
-    Word,
-)
-from bioretrieval_tui.query.ast import (
-    Any as AnyOf,
-)
+from bioretrieval_tui.query import Node, ast, parse
+from bioretrieval_tui.query.schema import Interval
 from bioretrieval_tui.util.folding import equal_key, forms, needles, whole_words
 
 Truths = NDArray[np.bool_]
@@ -86,27 +71,15 @@ _POSTING_BYTES = 60  # 4 in the buffer; owner, code, key, sorted keys and order 
 _VALUE_BYTES = 600  # a text and its number; its bytes and forms while the block is written
 _BATCH = 1_024
 _READ_AT_ONCE = 500
-_SEARCHED_AT_ONCE = 16 * 2**20
-_COUNTED_AT_ONCE = 50_000
 _SHORT = 3
 """Strings of so few bytes are found by numpy: they occur nearly everywhere."""
 _REMEMBERED = 16
-_REMEDY = "run: bioretrieval-tui index compact {}"
+_AGAIN = "build the index again"
 _MARK = "\x1f"
 _WORD_START = re.compile(r"(?<![^\W_])(?=[^\W_])")
-_KINDS = {
-    "values": "|u1",
-    "value_starts": "<i8",
-    "forms": "|u1",
-    "form_starts": "<i8",
-    "keys": "<u8",
-    "exact": "<u8",
-    "labels": "<u4",
-    "label_starts": "<i8",
-    "codes": "<u4",
-    "code_starts": "<i8",
-    "dates": "<i4",
-}
+_ARRAYS = "values value_starts forms form_starts keys exact labels label_starts codes code_starts"
+_TYPES = "|u1 <i8 |u1 <i8 <u8 <u8 <u4 <i8 <u4 <i8"
+_KINDS = {**dict(zip(_ARRAYS.split(), _TYPES.split(), strict=True)), "dates": "<i4"}
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,8 +120,8 @@ class _BlockWriter:
         self._used = 0
 
     def add(self, document: Document | None) -> None:
-        """Add the next document, None for a deleted one; raises OSError if a block is full and
-        cannot be written."""
+        """Add the next document, None for a deleted one. Raises OSError if a full block cannot be
+        written."""
         before = len(self._codes)
         if document is None:
             self._dates.extend((-1, -1))
@@ -167,7 +140,7 @@ class _BlockWriter:
         """The number of a value within this block, in order of appearance; None: left out."""
         values = self._fields.get(field)
         if values is None:
-            if is_extra(field):
+            if field not in STANDARD:
                 if field in self._left_out:
                     return None
                 if field not in self._extras and len(self._extras) == MOST_EXTRAS:
@@ -177,7 +150,7 @@ class _BlockWriter:
             values = self._fields[field] = {}
         code = values.get(text)
         if code is None:
-            if len(values) >= MOST_VALUES and is_extra(field):
+            if len(values) >= MOST_VALUES and field not in STANDARD:
                 self._left_out.add(field)
                 # Its codes stay in the buffer; they are dropped when the block is written.
                 del self._fields[field]
@@ -192,17 +165,14 @@ class _BlockWriter:
         if not self._counts:
             return
         names = sorted(name for name, values in self._fields.items() if values)
+        named = [
+            (name, text) for name in names for text in sorted(self._fields[name], key=_encoded)
+        ]
         ranks = np.full(self._values, -1, dtype=np.int64)
-        texts: list[bytes] = []
-        compared: list[bytes] = []
-        keys: list[int] = []
-        for name in names:
-            values = self._fields[name]
-            for text in sorted(values, key=_encoded):
-                ranks[values[text]] = len(texts)
-                texts.append(_encoded(text))
-                compared.append(_compared(text))
-                keys.append(_hash(_encoded(equal_key(text))))
+        ranks[[self._fields[name][text] for name, text in named]] = np.arange(len(named))
+        texts = [_encoded(text) for _, text in named]
+        compared = [_compared(text) for _, text in named]
+        keys = [_hash(_encoded(equal_key(text))) for _, text in named]
         total, rows = len(texts), len(self._counts)
         codes = ranks[np.frombuffer(self._codes, dtype=np.uint32)]
         owners = np.repeat(np.arange(rows), np.frombuffer(self._counts, dtype=np.uint32))
@@ -239,8 +209,6 @@ class _BlockWriter:
             for name, kind in _KINDS.items():
                 out.write(bytes(-out.tell() % _ALIGNMENT))
                 out.write(np.ascontiguousarray(arrays[name], dtype=kind).data)
-            out.flush()
-            os.fsync(out.fileno())
         self._first += rows
         self._clear()
 
@@ -272,76 +240,56 @@ def _damaged(problem: str, remedy: str) -> IndexFault:
     return IndexFault(f"the metadata of the index is damaged: {problem}", remedy=remedy)
 
 
-class _Block:
-    """One block, mapped. Raises IndexFault, on opening and by all methods, where it is damaged.
+@contextlib.contextmanager
+def _reading(remedy: str) -> Iterator[None]:
+    """Turn what numpy and decoding raise for altered bytes into an IndexFault."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, OverflowError, msgspec.DecodeError) as error:
+        raise _damaged(f"it cannot be read ({error})", remedy) from error
 
-    arrays: by name, see the module; spans: first code and end of each field; years: int32 (rows,),
-    -1 where unknown.
-    """
+
+class _Block:
+    """One block, mapped. arrays: by name, see the module; spans: first code and end of each field.
+    Raises IndexFault if it is damaged."""
 
     def __init__(self, path: Path, remedy: str) -> None:
         self._remedy = remedy
-        self._checked: set[str] = set()
-        try:
+        self.arrays: dict[str, NDArray[Any]] = {}
+        with _reading(remedy):
             # A plain view: slicing np.memmap itself costs far more.
             data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
-            begin = len(_MAGIC) + 8
-            if data[: len(_MAGIC)].tobytes() != _MAGIC:
-                raise self.damaged("the header is altered")
-            size = int.from_bytes(data[len(_MAGIC) : begin].tobytes(), "little")
-            self.header = msgspec.json.decode(data[begin : begin + size].tobytes(), type=_Header)
-            self.arrays: dict[str, NDArray[Any]] = {}
-            at = begin + size
+            at = len(_MAGIC) + 8
+            magic, size = data[: len(_MAGIC)].tobytes(), data[len(_MAGIC) : at].tobytes()
+            head = data[at : at + int.from_bytes(size, "little")].tobytes()
+            self.header = header = msgspec.json.decode(head, type=_Header)
+            at += len(head)
             for name, kind in _KINDS.items():
                 at += -at % _ALIGNMENT
-                end = at + self.header.lengths.get(name, 0) * np.dtype(kind).itemsize
-                if not at <= end <= len(data):
-                    raise self.damaged(f"{path.name} is cut off")
+                end = at + header.lengths[name] * np.dtype(kind).itemsize
                 self.arrays[name] = data[at:end].view(kind)
                 at = end
-        except FileNotFoundError:
-            raise
-        except (OSError, ValueError, msgspec.DecodeError, OverflowError) as error:
-            raise self.damaged(f"{path.name} cannot be read") from error
-        if at != len(data):
-            raise self.damaged(f"{path.name} has too many bytes")
-        self.first, self.rows = self.header.first, self.header.rows
+        self.first, self.rows = header.first, header.rows
         arrays, values = self.arrays, len(self.arrays["keys"])
-        for name, count, column in (
-            ("value_starts", values, "values"),
-            ("form_starts", values, "forms"),
-            ("label_starts", values, "labels"),
-            ("code_starts", self.rows, "codes"),
+        ends = [0, *accumulate(header.fields.values())]
+        columns = {"value": values, "form": values, "label": values, "code": self.rows}
+        starts = [(arrays[f"{name}_starts"], arrays[f"{name}s"], columns[name]) for name in columns]
+        if not (
+            magic == _MAGIC
+            and at == len(data)
+            and all(len(first) == count + 1 for first, _, count in starts)
+            and all(first[0] == 0 and first[-1] == len(column) for first, column, _ in starts)
+            and all(np.all(first[1:] >= first[:-1]) for first, _, _ in starts)
+            and len(arrays["codes"]) == len(arrays["labels"])
+            and len(arrays["exact"]) == values == ends[-1]
+            and len(arrays["dates"]) == 2 * self.rows
         ):
-            starts = arrays[name]
-            if len(starts) != count + 1 or starts[0] != 0 or starts[-1] != len(arrays[column]):
-                raise self.damaged(f"{name} do not fit {column}")
-        ends = [0, *accumulate(self.header.fields.values())]
-        if (
-            len(arrays["codes"]) != len(arrays["labels"])
-            or len(arrays["exact"]) != values
-            or len(arrays["dates"]) != 2 * self.rows
-            or ends[-1] != values
-        ):
-            raise self.damaged("its columns have different lengths")
-        self.spans = dict(zip(self.header.fields, pairwise(ends), strict=True))
-        self.years: NDArray[np.int32] = arrays["dates"][0::2]
-
-    def damaged(self, problem: str) -> IndexFault:
-        """The error of a block that cannot be read."""
-        return _damaged(problem, self._remedy)
+            raise _damaged(f"{path.name} is not whole", remedy)
+        self.spans = dict(zip(header.fields, pairwise(ends), strict=True))
 
     def span(self, field: str) -> tuple[int, int]:
-        """The first code of a field and the end of its codes, checked on first use; (0, 0) for a
-        field that the block does not have."""
-        first, end = self.spans.get(field, (0, 0))
-        if field not in self._checked:
-            for name in ("value_starts", "form_starts", "label_starts"):
-                starts = self.arrays[name][first : end + 1]
-                if starts[0] < 0 or not np.all(starts[1:] >= starts[:-1]):
-                    raise self.damaged(f"{name} are not ascending")
-            self._checked.add(field)
-        return first, end
+        """The first code of a field and the end of its codes; (0, 0) for one without values."""
+        return self.spans.get(field, (0, 0))
 
     def having(self, field: str) -> Truths:
         """Which rows have a value of a field, (rows,)."""
@@ -352,28 +300,21 @@ class _Block:
         found = np.zeros(self.rows, dtype=np.bool_)
         if len(codes):
             starts = self.arrays["label_starts"]
-            rows = self.arrays["labels"][_ranges(starts[codes], starts[codes + 1])]
-            if rows.max(initial=0) >= self.rows:
-                raise self.damaged("labels are out of range")
-            found[rows] = True
+            found[self.arrays["labels"][_ranges(starts[codes], starts[codes + 1])]] = True
         return found
 
     def beginning(self, field: str, text: str) -> Codes:
         """Codes of the values in which a word begins with `text`."""
-        place, end = self.span(field)
-        starts = self.arrays["form_starts"]
-        found: list[Codes] = []
-        while place < end:
-            until = int(np.searchsorted(starts, starts[place] + _SEARCHED_AT_ONCE, "right")) - 1
-            until = min(end, max(place + 1, until))
-            held = self.arrays["forms"][int(starts[place]) : int(starts[until])]
+        first, end = self.span(field)
+        starts = self.arrays["form_starts"][first : end + 1]
+        held = self.arrays["forms"][int(starts[0]) : int(starts[-1])]
+        found = [np.zeros(0, dtype=np.int64)]
+        for needle in needles(text):
+            places = _occurrences(held, _marked(needle)) + starts[0]
             # Where a value ends and the next begins, a place belongs to the next.
-            for needle in needles(text):
-                places = _occurrences(held, _marked(needle)) + starts[place]
-                codes = np.searchsorted(starts[place : until + 1], places, side="right")
-                found.append(codes[np.flatnonzero(np.diff(codes, prepend=-1))] - 1 + place)
-            place = until
-        return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+            codes = np.searchsorted(starts, places, side="right")
+            found.append(codes[np.flatnonzero(np.diff(codes, prepend=-1))] - 1 + first)
+        return np.concatenate(found)
 
     def equal(self, field: str, text: str) -> Codes:
         """Codes of the values that equal `text`, ignoring separators and case."""
@@ -410,32 +351,18 @@ class _Block:
     def counted(self, rows: Labels, field: str) -> tuple[Codes, Labels]:
         """The codes of a field that these rows have, ascending, and how many have each."""
         first, end = self.span(field)
-        width = end - first
-        total = np.zeros(width, dtype=np.int64) if width <= 4 * len(rows) else None
-        kept = [np.zeros(0, dtype=np.int64)]
-        for start in range(0, len(rows), _COUNTED_AT_ONCE):
-            some = rows[start : start + _COUNTED_AT_ONCE]
-            starts, ends = (self.arrays["code_starts"][some + more] for more in (0, 1))
-            if np.any((ends < starts) | (starts < 0) | (ends > len(self.arrays["codes"]))):
-                raise self.damaged("code_starts are not ascending")
-            codes = self.arrays["codes"][_ranges(starts, ends)].astype(np.int64)
-            codes = codes[(codes >= first) & (codes < end)]
-            if total is None:
-                kept.append(codes)
-            else:
-                total += np.bincount(codes - first, minlength=width)
-        if total is not None:
-            found = np.flatnonzero(total)
-            return found + first, total[found]
-        return np.unique(np.concatenate(kept), return_counts=True)
+        starts, ends = (self.arrays["code_starts"][rows + more] for more in (0, 1))
+        codes = self.arrays["codes"][_ranges(starts, ends)].astype(np.int64)
+        codes = codes[(codes >= first) & (codes < end)]
+        if end - first > 4 * len(rows):
+            return np.unique(codes, return_counts=True)
+        counts = np.bincount(codes - first)
+        found = np.flatnonzero(counts)
+        return found + first, counts[found]
 
     def _bytes(self, what: str, code: int) -> bytes:
         start, end = (int(at) for at in self.arrays[f"{what}_starts"][code : code + 2])
         data: bytes = self.arrays[f"{what}s"][start:end].tobytes()
-        try:
-            data.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as error:
-            raise self.damaged(f"{what}s are not UTF-8") from error
         return data
 
 
@@ -456,8 +383,6 @@ def _occurrences(held: NDArray[np.uint8], needle: bytes) -> Labels:
 
 def _ranges(starts: Labels, ends: Labels) -> Labels:
     """All places from each start to below its end, one after the other."""
-    if len(starts) == 1:
-        return np.arange(int(starts[0]), int(ends[0]))
     sizes = ends - starts
     before = np.cumsum(sizes) - sizes
     return np.repeat(starts - before, sizes) + np.arange(int(sizes.sum()))
@@ -474,13 +399,10 @@ def write_metadata(
 ) -> MetadataFacts:
     """Write the metadata of all rows of `store` into the new folder `out`.
 
-    base: folder and facts of the metadata of the store's first rows, whose blocks are shared;
-    those of another version are not used. dead: labels that no filter may find. New documents
-    are read once, in order; memory holds `budget` bytes of their values and a few bytes a row.
-
-    Raises:
-        IndexFault: documents or base are damaged. OSError: the disk is full. Whatever `reporter`
-            raises.
+    base: folder and facts of the metadata of the store's first rows, whose blocks are shared; those
+    of another version are not used. dead: labels that no filter may find. New documents are read
+    once, in order; memory holds `budget` bytes of their values and a few bytes a row. Raises
+    IndexFault if documents or base are damaged, OSError for a full disk.
     """
     out.mkdir(parents=True)
     first, left_out = 0, set[str]()
@@ -489,7 +411,7 @@ def write_metadata(
         left_out |= set(facts.left_out)
         paths, first = sorted(folder.glob(f"*{_SUFFIX}")), facts.labels
         while paths:
-            header = _Block(paths[-1], "build the index again").header
+            header = _Block(paths[-1], _AGAIN).header
             if header.closed or header.rows > 2 * (store.rows - first):
                 break
             first = header.first
@@ -506,15 +428,14 @@ def write_metadata(
             writer.add(document if alive[label] else None)
             label += 1
     writer.flush(closed=False)
-    return _facts(_open_blocks(out, store.rows, "build the index again"), alive, left_out)
+    with _reading(_AGAIN):
+        return _facts(_open_blocks(out, store.rows, _AGAIN), alive, left_out)
 
 
 def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataFacts:
-    """The facts of all blocks together; `left_out`: keys that are already not fields.
-
-    A key cannot be a field if its value was not read for some document: filters would be wrong.
-    """
-    own = {name for block in blocks for name in block.spans if is_extra(name)}
+    """The facts of all blocks together; `left_out`: keys that are already not fields. A key cannot
+    be a field if its value was not read for some document: filters would be wrong."""
+    own = {name for block in blocks for name in block.spans if name not in STANDARD}
     left_out = left_out.union(*(block.header.left_out for block in blocks))
     for block in blocks:
         if block.header.full:
@@ -527,28 +448,23 @@ def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataF
     own -= left_out
     full = any(block.header.full for block in blocks) or len(own) > MOST_EXTRAS
     names = set(sorted(own)[:MOST_EXTRAS])
-    names |= {name for block in blocks for name in block.spans if not is_extra(name)}
-    living = [alive[block.first : block.first + block.rows] for block in blocks]
+    names |= {name for block in blocks for name in block.spans if name in STANDARD}
 
-    def count(fit: Callable[[_Block], Truths]) -> int:
-        parts = zip(blocks, living, strict=True)
-        return sum(int(np.count_nonzero(fit(block) & mine)) for block, mine in parts)
+    def count(name: str) -> int:
+        having = np.concatenate([block.having(name) for block in blocks])
+        return int(np.count_nonzero(having & alive))
 
     return MetadataFacts(
         version=VERSION,
         labels=len(alive),
-        fields=tuple(
-            FieldFacts(name=name, documents=count(partial(_Block.having, field=name)))
-            for name in sorted(names)
-        ),
-        dated=count(lambda block: block.years >= 0),
+        fields=tuple(FieldFacts(name=name, documents=count(name)) for name in sorted(names)),
+        dated=int(np.count_nonzero((_dates(blocks)[:, 0] >= 0) & alive)),
         left_out=tuple(sorted(left_out)),
         full=full,
     )
 
 
 def _open_blocks(folder: Path, total: int, remedy: str) -> list[_Block]:
-    """All blocks in order of their labels, from 0 to below `total`."""
     blocks = [_Block(path, remedy) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
     firsts = [0, *accumulate(block.rows for block in blocks)]
     if firsts != [*(block.first for block in blocks), total]:
@@ -556,34 +472,31 @@ def _open_blocks(folder: Path, total: int, remedy: str) -> list[_Block]:
     return blocks
 
 
+def _dates(blocks: list[_Block]) -> NDArray[np.int32]:
+    """Year and date of every row, int32 (rows, 2), -1 where unknown."""
+    return np.concatenate([block.arrays["dates"] for block in blocks]).reshape(-1, 2)
+
+
 class MetadataIndex:
     """The metadata of an index, open for reading by any number of threads at a time.
 
-    facts: what the manifest says of it; schema: the fields that some document has.
-
-    Raises (on construction and by all methods):
-        IndexFault: the files are damaged, or were made by another version.
+    facts: what `write_metadata` returned; dead: labels that no filter finds; text, documents: where
+    bare words and phrases are looked up; schema: the fields that some document has. Everything
+    raises IndexFault if the files are damaged, or were made by another version.
     """
 
     def __init__(
         self,
         folder: Path,
         facts: MetadataFacts,
-        *,
-        name: str,
         dead: Labels,
         text: TextIndex,
         documents: DocumentStore,
     ) -> None:
-        """Map the blocks of `folder`; `facts` is what `write_metadata` returned.
-
-        name: of the index, for the remedy; dead: labels that no filter finds; text and documents:
-        where bare words and phrases are looked up.
-        """
-        remedy = _REMEDY.format(name)
+        self._remedy = remedy = COMPACT.format(text.name)
         if facts.version != VERSION:
             raise IndexFault(
-                f"the metadata of index {name} was made by {facts.version}, this version reads"
+                f"the metadata of index {text.name} was made by {facts.version}, this version reads"
                 f" {VERSION}",
                 remedy=remedy,
             )
@@ -595,18 +508,13 @@ class MetadataIndex:
         self._documents = documents
         self._found: dict[Node, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
-        try:
+        with _reading(remedy):
+            self._dates = _dates(self._blocks)
             self.schema = schema_of(facts.names)
-        except ValueError as error:
-            raise _damaged("its field names are not valid", remedy) from error
 
     def parse(self, expression: str) -> Node:
-        """The syntax tree of a filter over these fields.
-
-        Raises:
-            FilterError: its syntax is wrong, or it names a field that no document has, or words
-                that are not indexed.
-        """
+        """The syntax tree of a filter over these fields. Raises FilterError if its syntax is wrong,
+        or it names a field that no document has, or words that are not indexed."""
         node = parse(expression, self.schema)
         for sought in _sought(node):
             if not tokens(sought.text):
@@ -619,112 +527,97 @@ class MetadataIndex:
         return node
 
     def select(self, node: Node) -> Labels:
-        """The labels of the documents that fit and are not deleted, int64 (n,), ascending.
-
-        Raises:
-            UsageError: a phrase may occur in more documents than can be read.
-        """
-        fit = self._remembered(node, lambda one: self._fitting(one, self._alive))
+        """The labels of the documents that fit and are not deleted, int64 (n,), ascending. Raises
+        UsageError for a phrase that may occur in more documents than can be read."""
+        with _reading(self._remedy):
+            fit = self._remembered(node, lambda one: self._fitting(one, self._alive))
         return np.flatnonzero(fit & self._alive)
 
-    def forget(self) -> None:
-        """Clear the cache of results."""
-        with self._lock:
-            self._found.clear()
-
     def facets(self, labels: Labels, field: str, most: int = 20) -> list[tuple[str, int]]:
-        """How many of these documents have each value of a field, at most `most` values.
-
-        The most frequent come first, equal ones in order of the value; years come newest first.
-        A field that no document has gives none.
-        """
-        labels = np.sort(np.asarray(labels, dtype=np.int64))
+        """How many of these documents have each value of a field: the `most` frequent, equal ones
+        in order of the value; years newest first. A field that no document has gives none."""
         known = self.schema.find(field)
-        if known is None or not len(labels) or most <= 0:
+        labels = np.sort(np.asarray(labels, dtype=np.int64))
+        parts = list(self._split(labels))
+        if known is None or not parts or most <= 0:
             return []
         if known.name == YEAR.name:
-            years = Counter[int]()
-            for block, rows in self._split(labels):
-                found, counts = np.unique(block.years[rows], return_counts=True)
-                years.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
-            newest = sorted((pair for pair in years.items() if pair[0] >= 0), reverse=True)
-            return [(str(year), count) for year, count in newest[:most]]
-        # Each block numbers its values on its own, so counts are added up by hash.
-        hashes, sizes, places = [], [], []
-        parts = list(self._split(labels))
-        for number, (block, rows) in enumerate(parts):
-            codes, counts = block.counted(rows, known.name)
-            hashes.append(block.arrays["exact"][codes])
-            sizes.append(counts)
-            places.append(codes * len(parts) + number)
-        unique, first, group = np.unique(
-            np.concatenate(hashes), return_index=True, return_inverse=True
-        )
-        totals = np.bincount(group, weights=np.concatenate(sizes), minlength=len(unique))
-        joined = np.concatenate(places)[first]
-        # All values that tie with the last one due must be seen before the text decides.
-        least = np.sort(totals)[-most:].min(initial=len(labels))
-        named = []
-        for at in np.flatnonzero(totals >= least).tolist():
-            code, number = divmod(int(joined[at]), len(parts))
-            named.append((parts[number][0].text(code), int(totals[at])))
+            years, counts = np.unique(self._dates[labels, 0], return_counts=True)
+            newest = [*zip(years.tolist(), counts.tolist(), strict=True)][::-1]
+            return [(str(year), count) for year, count in newest if year >= 0][:most]
+        with _reading(self._remedy):
+            # Each block numbers its values on its own, so counts are added up by hash.
+            hashes, sizes, places = [], [], []
+            for number, (block, rows) in enumerate(parts):
+                codes, counts = block.counted(rows, known.name)
+                hashes.append(block.arrays["exact"][codes])
+                sizes.append(counts)
+                places.append(codes * len(parts) + number)
+            unique, first, group = np.unique(
+                np.concatenate(hashes), return_index=True, return_inverse=True
+            )
+            totals = np.bincount(group, weights=np.concatenate(sizes), minlength=len(unique))
+            joined = np.concatenate(places)[first]
+            # All values that tie with the last one due must be seen before the text decides.
+            least = np.sort(totals)[-most:].min(initial=len(labels))
+            named = []
+            for at in np.flatnonzero(totals >= least).tolist():
+                code, number = divmod(int(joined[at]), len(parts))
+                named.append((parts[number][0].text(code), int(totals[at])))
         named.sort(key=lambda one: (-one[1], _encoded(one[0])))
         return named[:most]
 
     def dates(self, labels: Labels) -> Labels:
         """The dates of these documents, int64 (n,), as YYYYMMDD; 0 for unknown parts, and -1 for
         no date."""
-        found = np.full(len(labels), -1, dtype=np.int64)
-        for block in self._blocks:
-            mine = (labels >= block.first) & (labels < block.first + block.rows)
-            found[mine] = block.arrays["dates"][1::2][labels[mine] - block.first]
+        found: Labels = self._dates[labels, 1].astype(np.int64)
         return found
 
     def values_of(self, label: int) -> list[tuple[str, str]]:
         """Field and value of all metadata of one document, in order, without the year."""
         block, row = self._row(label)
         known = {one.name for one in self.facts.fields}
-        return [(name, block.text(code)) for name, code in block.codes_of(row) if name in known]
+        with _reading(self._remedy):
+            return [(name, block.text(code)) for name, code in block.codes_of(row) if name in known]
 
     def _row(self, label: int) -> tuple[_Block, int]:
-        """The block of a label, and the row there."""
         (found,) = [one for one in self._blocks if 0 <= label - one.first < one.rows]
         return found, label - found.first
 
-    def check(self, store: DocumentStore, sampled: int = 100) -> str | None:
-        """What is wrong with the metadata, or None.
-
-        Values and dates of a sample of documents are compared with the documents, some documents
-        are looked up by their values, and the documents with each field are counted.
-        """
-        alive = np.flatnonzero(self._alive)
-        labels = alive[:: max(1, len(alive) // sampled)]
-        names = {one.name for one in self.facts.fields}
-        documents = store.get(labels.tolist())
-        for number, (label, document) in enumerate(zip(labels.tolist(), documents, strict=True)):
-            block, row = self._row(label)
-            due = {pair for pair in pairs(document) if pair[0] in names}
-            if set(self.values_of(label)) != due:
-                return f"document {label} has other values than the index says"
-            if not all(block.intact(code) for _, code in block.codes_of(row)):
-                return f"values of document {label} do not fit their forms and hashes"
-            missing = {name for name, _ in pairs(document) if not is_extra(name)} - names
-            if missing:
-                return f"document {label} has a field that the index lacks: {min(missing)}"
-            if tuple(block.arrays["dates"][2 * row : 2 * row + 2].tolist()) != when(document):
-                return f"document {label} has another date than the index says"
-            if number < sampled // 10:
-                for name, text in sorted(due):
-                    if name in ("id", "journal", "mesh", "date") and label not in self.select(
-                        Matches(name, "=", (text,))
-                    ):
-                        return f"document {label} is not found by its {name}"
-        said = [(one.name, one.documents) for one in self.facts.fields]
-        for name, expected in (*said, (YEAR.name, self.facts.dated)):
-            count = len(self.select(Has(name)))
-            if count != expected:
-                return f"{count:,} documents have {name}, not {expected:,}"
-        return None
+    def check(self, sampled: int = 100) -> str | None:
+        """What is wrong with the metadata, or None: values and dates of a sample of documents are
+        compared, some are looked up by their values, and those with each field are counted."""
+        with _reading(self._remedy):
+            alive = np.flatnonzero(self._alive)
+            labels = alive[:: max(1, len(alive) // sampled)]
+            names = {one.name for one in self.facts.fields}
+            documents = self._documents.get(labels.tolist())
+            for number, (label, document) in enumerate(
+                zip(labels.tolist(), documents, strict=True)
+            ):
+                block, row = self._row(label)
+                due = {pair for pair in pairs(document) if pair[0] in names}
+                if set(self.values_of(label)) != due:
+                    return f"document {label} has other values than the index says"
+                if not all(block.intact(code) for _, code in block.codes_of(row)):
+                    return f"values of document {label} do not fit their forms and hashes"
+                missing = {name for name, _ in pairs(document) if name in STANDARD} - names
+                if missing:
+                    return f"document {label} has a field that the index lacks: {min(missing)}"
+                if tuple(self._dates[label].tolist()) != when(document):
+                    return f"document {label} has another date than the index says"
+                if number < sampled // 10:
+                    for name, text in sorted(due):
+                        if name in ("id", "journal", "mesh", "date") and label not in self.select(
+                            ast.Matches(name, "=", (text,))
+                        ):
+                            return f"document {label} is not found by its {name}"
+            said = [(one.name, one.documents) for one in self.facts.fields]
+            for name, expected in (*said, (YEAR.name, self.facts.dated)):
+                count = len(self.select(ast.Has(name)))
+                if count != expected:
+                    return f"{count:,} documents have {name}, not {expected:,}"
+            return None
 
     def _split(self, labels: Labels) -> Iterator[tuple[_Block, Labels]]:
         """Ascending labels by block, as its rows; blocks without any are left out."""
@@ -737,70 +630,62 @@ class MetadataIndex:
         """Which documents fit, right for those `within` only. Phrases cost most, so they come
         last and read only the documents that the other conditions leave."""
         match node:
-            case Everything():
+            case ast.Everything():
                 return np.ones(self.facts.labels, dtype=np.bool_)
-            case Not(inner):
+            case ast.Not(inner):
                 return ~self._fitting(inner, within)
-            case All(nodes):
+            case ast.All(nodes):
                 for part in sorted(nodes, key=_reads_text):
                     within = within & self._fitting(part, within)
                 return within
-            case AnyOf(nodes):
+            case ast.Any(nodes):
                 found = np.zeros(self.facts.labels, dtype=np.bool_)
                 for part in sorted(nodes, key=_reads_text):
                     found |= self._fitting(part, within & ~found)
                 return found
-            case Phrase(text):
+            case ast.Phrase(text):
                 return self._phrase(text, within)
-            case Word(text):
+            case ast.Word(text):
                 return self._with_terms(tokens(text))
-            case Flag(field, value):
+            case ast.Flag(field, value):
                 # The only boolean field is stored as yes or not at all.
-                yes = self._remembered(Has(field), self._condition)
+                yes = self._remembered(ast.Has(field), self._condition)
                 return yes if value else ~yes
-            case Compares():
-                return self._condition(node)
+            case ast.Has(YEAR.name):
+                return self._dates[:, 0] >= 0
+            case ast.Compares(_, intervals):
+                return self._between(intervals)
             case _:
                 return self._remembered(node, self._condition)
+
+    def _between(self, intervals: Sequence[Interval]) -> Truths:
+        """Documents whose year is in one of these intervals."""
+        years = self._dates[:, 0]
+        found = np.zeros(len(years), dtype=np.bool_)
+        for one in intervals:
+            above = (np.greater if one.low_open else np.greater_equal)(years, one.low or 0)
+            high = np.inf if one.high is None else one.high
+            found |= above & (np.less if one.high_open else np.less_equal)(years, high)
+        return found & (years >= 0)
 
     def _condition(self, node: Node) -> Truths:
         return np.concatenate([self._fitting_rows(block, node) for block in self._blocks])
 
     def _fitting_rows(self, block: _Block, node: Node) -> Truths:
         """Which rows of a block fit a condition on one field."""
-        found = np.zeros(block.rows, dtype=np.bool_)
         match node:
-            case Has(YEAR.name):
-                return block.years >= 0
-            case Has(field):
+            case ast.Has(field):
                 return block.having(field)
-            case Compares(_, intervals):
-                years = block.years
-                for one in intervals:
-                    fit = years >= 0
-                    if one.low is not None:
-                        low = float(one.low)
-                        fit &= (years > low) if one.low_open else (years >= low)
-                    if one.high is not None:
-                        high = float(one.high)
-                        fit &= (years < high) if one.high_open else (years <= high)
-                    found |= fit
-            case Matches(field, operator, values):
+            case ast.Matches(field, operator, values):
                 test = block.equal if operator == "=" else block.beginning
-                for value in values:
-                    found |= block.with_codes(test(field, value))
-            case _:
-                raise TypeError(f"{node!r} does not suit its field")
-        return found
+                return block.with_codes(np.concatenate([test(field, value) for value in values]))
+        raise TypeError(f"{node!r} does not suit its field")
 
     def _with_terms(self, terms: list[str]) -> Truths:
         """Documents that have all of these terms in title or text."""
-        found = np.ones(self.facts.labels, dtype=np.bool_)
-        for term in set(terms):
-            having = np.zeros(self.facts.labels, dtype=np.bool_)
-            having[self._text.labels_with(term)] = True
-            found &= having
-        return found
+        found = np.concatenate([self._text.labels_with(term) for term in set(terms)])
+        having: Truths = np.bincount(found, minlength=self.facts.labels) == len(set(terms))
+        return having
 
     def _phrase(self, text: str, within: Truths) -> Truths:
         """Documents with these whole words in this order in title or text."""
@@ -819,12 +704,8 @@ class MetadataIndex:
         for start in range(0, len(candidates), _READ_AT_ONCE):
             labels = candidates[start : start + _READ_AT_ONCE]
             for label, document in zip(labels, self._documents.get(labels.tolist()), strict=True):
-                found[label] = any(
-                    whole_words(form, needle)
-                    for field in (document.title, document.text)
-                    for form in forms(field)
-                    for needle in wanted
-                )
+                known = (*forms(document.title), *forms(document.text))
+                found[label] = any(whole_words(form, one) for form in known for one in wanted)
         return found
 
     def _remembered(self, node: Node, make: Callable[[Node], Truths]) -> Truths:
@@ -840,16 +721,16 @@ class MetadataIndex:
         return np.unpackbits(packed, count=self.facts.labels).view(np.bool_)
 
 
-def _sought(node: Node) -> Iterator[Word | Phrase]:
+def _sought(node: Node) -> Iterator[ast.Word | ast.Phrase]:
     match node:
-        case Word() | Phrase():
+        case ast.Word() | ast.Phrase():
             yield node
-        case Not(inner):
+        case ast.Not(inner):
             yield from _sought(inner)
-        case All(nodes) | AnyOf(nodes):
+        case ast.All(nodes) | ast.Any(nodes):
             for part in nodes:
                 yield from _sought(part)
 
 
 def _reads_text(node: Node) -> bool:
-    return any(isinstance(sought, Phrase) for sought in _sought(node))
+    return any(isinstance(sought, ast.Phrase) for sought in _sought(node))

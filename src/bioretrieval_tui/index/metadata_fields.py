@@ -36,6 +36,7 @@ FIELDS = (
     Field("type", "set", ("types", "pt"), "publication types"),
 )
 """The standard fields, in order of their names; `year` is a column of its own."""
+STANDARD = frozenset(field.name for field in FIELDS)
 
 MOST_VALUES = 1_000
 """Distinct values of a key of the corpus: one with more is not a field."""
@@ -103,14 +104,6 @@ def field_of(key: str) -> str | None:
     if name in _OURS and name not in _NEVER:
         return _OURS[name]
     return None if name in _NEVER or not _NAME.fullmatch(name) else name
-
-
-def is_extra(name: str) -> bool:
-    """Whether a field is a key of the corpus rather than a standard field."""
-    return name not in _STANDARD
-
-
-_STANDARD = frozenset(field.name for field in FIELDS)
 
 
 def _texts(value: Any) -> Iterator[str]:

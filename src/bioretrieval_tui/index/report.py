@@ -39,9 +39,9 @@ class Report(msgspec.Struct):
 
     kept: new documents; duplicates: records that the index has already, by id or by text under
     another id; replaced: records that replaced an older one of their id; deleted: ids that the
-    files deleted; without_abstract: how many of those kept or replaced have only a title;
-    documents: of the index at the end; without_document: imported vectors without a document;
-    encoded: documents that the model encoded, as the others had vectors already.
+    files deleted; without_abstract: those kept or replaced that have only a title; documents: of
+    the index at the end; without_document: imported vectors without a document; encoded: by the
+    model, as the others had vectors already.
     """
 
     read: int = 0
@@ -62,10 +62,8 @@ class Report(msgspec.Struct):
         self.rejected += 1
         self.read += 1
         if len(self.rejections) < MOST_LISTED:
-            place = rejected.place
-            self.rejections.append(
-                RejectedRecord(place.file, rejected.reason, place.line, place.offset)
-            )
+            at, reason = rejected.place, rejected.reason
+            self.rejections.append(RejectedRecord(at.file, reason, at.line, at.offset))
 
     def to_json(self) -> bytes:
         """The whole report as JSON."""
@@ -73,17 +71,9 @@ class Report(msgspec.Struct):
 
     def line(self) -> str:
         """The counts that are not zero, as one line."""
-        parts = [f"{self.read:,} read", f"{self.kept:,} kept"]
-        for count, what in (
-            (self.duplicates, "duplicates"),
-            (self.replaced, "replaced"),
-            (self.deleted, "deleted"),
-            (self.without_abstract, "without abstract"),
-            (self.rejected, "rejected"),
-        ):
-            if count:
-                parts.append(f"{count:,} {what}")
-        return ", ".join(parts)
+        more = ("duplicates", "replaced", "deleted", "without_abstract", "rejected")
+        shown = ["read", "kept", *(name for name in more if getattr(self, name))]
+        return ", ".join(f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.analysis import ANALYSER, spans, tokens
 from bioretrieval_tui.index.layout import share_file
-from bioretrieval_tui.index.manifest import TextFacts
-from bioretrieval_tui.index.vectors import Labels
+from bioretrieval_tui.index.manifest import COMPACT, TextFacts
+from bioretrieval_tui.index.vectors import Labels, existing
 
 if TYPE_CHECKING:
     from tantivy import Query
@@ -45,7 +45,6 @@ TITLE_WEIGHT = 2
 MAX_QUERY_CHARACTERS = 200_000
 MAX_QUERY_TERMS = 256
 """A longer query keeps the terms with the highest possible scores: the others hardly matter."""
-MAX_LABELS = 2**32 - 1
 
 _MEMORY = 64 * 2**20
 """Bytes of postings in memory before tantivy writes a segment."""
@@ -79,11 +78,8 @@ def is_current(facts: TextFacts) -> bool:
 class TextIndexWriter:
     """Writes a text index into a new folder, alone or as an extension of another one.
 
-    folder: created here; base: the folder of the index to extend, whose segments are shared by hard
-    links where the file system has them. Segments are never changed in place.
-
-    Raises (by all methods):
-        OSError: the disk is full or not accessible.
+    base: the folder of the index to extend, whose segments, never changed in place, are shared by
+    hard links where the file system has them. All methods raise OSError where the disk is full.
     """
 
     def __init__(self, folder: Path, *, base: Path | None = None) -> None:
@@ -91,7 +87,7 @@ class TextIndexWriter:
 
         folder.mkdir(parents=True)
         self._folder = folder
-        self._first: int | None = None
+        self._tantivy = tantivy
         if base is not None:
             for path in base.iterdir():
                 if path.name not in (_READ_LOCK, _WRITE_LOCK):
@@ -110,37 +106,23 @@ class TextIndexWriter:
             self._writer: Any = self._index.writer(heap_size=_MEMORY, num_threads=1)
 
     def add(self, first_label: int, documents: Sequence[Document]) -> None:
-        """Index `documents` under `first_label` and the labels after it.
-
-        Raises:
-            ValueError: `first_label` does not follow the last label, a bug of the caller.
-        """
-        import tantivy
-
-        if self._first is not None and first_label != self._first:
-            raise ValueError(f"label {first_label} where {self._first} is due")
-        self._first = first_label + len(documents)
-        if first_label < 0 or self._first > MAX_LABELS:
-            raise ValueError(f"labels from {first_label} do not fit 32 bits")
+        """Index `documents` under `first_label` and the labels after it."""
         with _as_os_errors():
             for label, document in enumerate(documents, start=first_label):
                 terms = " ".join(TITLE_WEIGHT * tokens(document.title) + tokens(document.text))
-                row = tantivy.Document()
+                row = self._tantivy.Document()
                 row.add_unsigned("label", label)
                 row.add_text("terms", _encodable(terms))
                 self._writer.add_document(row)
 
     def finish(self, *, dead: Labels, documents: int, total: int) -> TextFacts:
-        """Delete the labels `dead`, write everything and close.
-
-        documents: how many must remain; total: all labels, with deleted ones.
-        """
-        import tantivy
-
+        """Delete the labels `dead`, write everything and close. documents: how many must remain;
+        total: all labels, with deleted ones."""
         with _as_os_errors():
             if len(dead):
-                query = tantivy.Query.term_set_query(self._index.schema, "label", dead.tolist())
-                self._writer.delete_documents_by_query(query)
+                query, schema = self._tantivy.Query, self._index.schema
+                gone = query.term_set_query(schema, "label", dead.tolist())
+                self._writer.delete_documents_by_query(gone)
             self._writer.commit()
             self._writer.wait_merging_threads()
             self._writer = None
@@ -170,13 +152,9 @@ class TextIndexWriter:
 class TextIndex:
     """One text index, open for reading by any number of threads at a time.
 
-    facts: what `TextIndexWriter.finish` returned; name: of the index, for the remedy. The caller
-    has compared the SHA-256 of every file with the manifest: tantivy checks only what it needs to
-    open them.
-
-    Raises (on construction and by all methods):
-        IndexFault: the files are damaged, do not fit `facts`, or were made by another analyser or
-            engine.
+    facts: what `TextIndexWriter.finish` returned. The caller has compared the SHA-256 of every
+    file: tantivy checks only what it needs to open them. Everything raises IndexFault if the files
+    are damaged, do not fit `facts`, or were made by another analyser or engine.
     """
 
     def __init__(self, folder: Path, facts: TextFacts, *, name: str) -> None:
@@ -184,8 +162,8 @@ class TextIndex:
 
         self._tantivy = tantivy
         self.facts = facts
-        self._name = name
-        self._remedy = remedy = f"run: bioretrieval-tui index compact {name}"
+        self.name = name
+        self._remedy = remedy = COMPACT.format(name)
         if not is_current(facts):
             raise IndexFault(
                 f"the text index of {name} was made by {facts.analyser} and {facts.engine},"
@@ -193,10 +171,10 @@ class TextIndex:
                 remedy=remedy,
             )
         with self._native():
-            self._index = self._opened(folder)
-            self._index.config_reader("manual")
-            self._searcher = self._index.searcher()
-            self._schema = self._index.schema
+            index = self._opened(folder)
+            index.config_reader("manual")
+            self._searcher = index.searcher()
+            self._schema = index.schema
         if self._searcher.num_docs != facts.documents or facts.documents > facts.labels:
             raise IndexFault(
                 f"the text index of {name} is damaged: it holds {self._searcher.num_docs:,}"
@@ -209,61 +187,65 @@ class TextIndex:
     ) -> tuple[Labels, Scores]:
         """The `k` best documents for `query` and their scores, best first, ties by label.
 
-        query: text, of which a repeated word counts again, or terms with weights: those of the same
-        term are added, and terms count only if their weight is above 0. Results have at least one
-        term of the query, and are in `allowed` (any order, may contain labels that do not exist)
-        unless it is None. A query of stop words only, or an empty one, finds nothing.
+        query: text, of which a repeated word counts again, or terms with weights, of which those
+        above 0 count. Results have at least one term of the query, and are in `allowed` (any order,
+        may contain labels that do not exist) unless it is None. A query of stop words only, or an
+        empty one, finds nothing.
         """
-        parsed = self._query(query)
-        existing = None if allowed is None else self._existing(allowed)
-        none_allowed = existing is not None and not len(existing)
-        if parsed is None or k <= 0 or none_allowed or not self.facts.documents:
+        total, parsed = self.facts.documents, self._query(query)
+        permitted = None if allowed is None else existing(allowed, self.facts.labels)
+        k = min(k, total, total if permitted is None else len(permitted))
+        if parsed is None or k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        k = min(k, self.facts.documents)
-        if existing is None:
-            return self._best(parsed, k, k + _SPARE, None)
-        # The best allowed documents are expected among so many of the best of all.
-        limit = int(1.5 * (k + _SPARE) * self.facts.labels / len(existing))
-        if len(existing) <= max(_FEW, limit // _COSTLIER):
-            return self._best(self._within(parsed, existing), k, k + _SPARE, None)
-        return self._best(parsed, k, limit, existing)
+        limit, mask = k + _SPARE, None
+        if permitted is not None:
+            # The best allowed documents are expected among so many of the best of all.
+            limit = int(1.5 * limit * self.facts.labels / len(permitted))
+            mask = np.zeros(self.facts.labels, dtype=np.bool_)
+            mask[permitted] = True
+        while True:
+            if permitted is not None and len(permitted) <= max(_FEW, limit // _COSTLIER):
+                parsed, limit = self._within(parsed, permitted), k + _SPARE
+                permitted = mask = None
+            limit = min(limit, total)
+            labels, scores = self._hits(parsed, limit)
+            complete = len(labels) < limit or limit == total
+            last = scores.min(initial=np.inf)
+            if mask is not None:
+                kept = mask[labels]
+                labels, scores = labels[kept], scores[kept]
+            order = np.lexsort((labels, -scores))[:k]
+            # Ties go by label, so all documents with the last score must be seen.
+            if complete or (len(order) == k and scores[order[-1]] > last):
+                return labels[order], scores[order]
+            limit *= 4
 
     def scores_of(self, query: str | Terms, labels: Labels) -> Scores:
         """The score of each of `labels` for `query`, in their order; 0 if the document has no term
         of the query or does not exist. query: as `search` takes it."""
         labels = np.asarray(labels, dtype=np.int64)
-        scores = np.zeros(len(labels), np.float32)
-        parsed, wanted = self._query(query), self._existing(labels)
+        parsed, wanted = self._query(query), existing(labels, self.facts.labels)
         if parsed is None or not len(wanted):
-            return scores
+            return np.zeros(len(labels), np.float32)
         found, given = self._hits(self._within(parsed, wanted), len(wanted))
-        if len(found):
-            order = np.argsort(found)
-            found, given = found[order], given[order]
-            places = np.minimum(np.searchsorted(found, labels), len(found) - 1)
-            hit = found[places] == labels
-            scores[hit] = given[places[hit]]
-        return scores
+        known = np.zeros(len(wanted), np.float32)
+        known[np.searchsorted(wanted, found)] = given
+        places = np.minimum(np.searchsorted(wanted, labels), len(wanted) - 1)
+        return np.where(wanted[places] == labels, known[places], np.float32(0))
 
     def explain(self, query: str, label: int) -> list[tuple[str, float]]:
-        """The words of `query` that document `label` matches, as typed, each with its share of the
-        score (they add up to 1), largest first; empty if there is none.
-
-        If two words of the query are one term, the first is given.
-        """
+        """The words of `query` that document `label` matches, as typed (the first of several with
+        one term), each with its share of the score, which add up to 1, largest first."""
         typed: dict[str, str] = {}
         query = query[:MAX_QUERY_CHARACTERS]
         for term, start, end in spans(query):
             typed.setdefault(term, query[start:end])
-        shares: dict[str, float] = {}
-        one = np.array([label], dtype=np.int64)
-        for term, weight in self._strongest(weighted_terms(query)):
-            score = float(self.scores_of([(term, weight)], one)[0])
-            if score > 0:
-                shares[typed[term]] = shares.get(typed[term], 0.0) + score
+        shares = dict.fromkeys(typed.values(), 0.0)
+        for one in self._strongest(weighted_terms(query)):
+            shares[typed[one[0]]] += float(self.scores_of([one], np.array([label]))[0])
         whole = sum(shares.values())
         ordered = sorted(shares.items(), key=lambda item: -item[1])
-        return [(word, score / whole) for word, score in ordered]
+        return [(word, score / whole) for word, score in ordered if score > 0]
 
     def document_frequency(self, term: str) -> int:
         """The number of documents with a term (as `analysis.tokens` gives it)."""
@@ -306,7 +288,7 @@ class TextIndex:
             # A panic has a type that cannot be imported and is no Exception.
             if isinstance(error, ValueError) or type(error).__name__ == "PanicException":
                 raise IndexFault(
-                    f"the text index of {self._name} is damaged", remedy=self._remedy
+                    f"the text index of {self.name} is damaged", remedy=self._remedy
                 ) from error
             raise
 
@@ -352,38 +334,6 @@ class TextIndex:
         allowed = queries.const_score_query(queries.boolean_query(each), 0.0)
         return queries.boolean_query([(occur.Must, allowed), (occur.Must, query)])
 
-    def _existing(self, labels: Labels) -> Labels:
-        """The labels of the index among these, ascending, each once."""
-        labels = np.asarray(labels, dtype=np.int64)
-        if not np.all(labels[1:] > labels[:-1]):
-            labels = np.unique(labels)
-        return labels[(labels >= 0) & (labels < self.facts.labels)]
-
-    def _best(
-        self, query: Query, k: int, limit: int, allowed: Labels | None
-    ) -> tuple[Labels, Scores]:
-        """The `k` best labels and scores among `allowed`, from the `limit` best of all, and from
-        more until no other document can belong to them."""
-        mask = None
-        if allowed is not None:
-            mask = np.zeros(self.facts.labels, dtype=np.bool_)
-            mask[allowed] = True
-        while True:
-            limit = min(limit, self.facts.documents)
-            labels, scores = self._hits(query, limit)
-            complete = len(labels) < limit or limit == self.facts.documents
-            last = scores.min(initial=np.inf)
-            if mask is not None:
-                kept = mask[labels]
-                labels, scores = labels[kept], scores[kept]
-            order = np.lexsort((labels, -scores))[:k]
-            # Ties go by label, so all documents with the last score must be seen.
-            if complete or (len(order) == k and scores[order[-1]] > last):
-                return labels[order], scores[order]
-            limit *= 4
-            if allowed is not None and len(allowed) < limit // _COSTLIER:
-                return self._best(self._within(query, allowed), k, k + _SPARE, None)
-
     def _hits(self, query: Query, limit: int) -> tuple[Labels, Scores]:
         """The labels and scores of the `limit` best, equal scores in no certain order."""
         with self._native():
@@ -397,11 +347,7 @@ class TextIndex:
 
 def _encodable(text: str) -> str:
     """`text` with a question mark for each lone surrogate, which tantivy cannot store."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
+    return text.encode("utf-8", "replace").decode()
 
 
 @contextlib.contextmanager
@@ -409,8 +355,6 @@ def _as_os_errors() -> Iterator[None]:
     """Turn the ValueError that tantivy raises for a failing disk into an OSError."""
     try:
         yield
-    except UnicodeEncodeError:
-        raise
     except ValueError as error:
         number = _OS_ERROR.search(str(error))
         if number is not None:

@@ -1,159 +1,44 @@
-"""Where the vectors of a build come from: the old index, an unfinished build, or the model.
+"""Where the vectors of a build come from: an old index, an unfinished build, a model, or files.
 
-Vectors are looked up by the content hash of documents, so each document is encoded once. A build
-that is killed loses its documents, which are quick to read again, but not its vectors: they are
-appended to a pool, window by window, each followed by a line of a journal, and the next build of
-the index by the same model and recipe continues where they end.
+Vectors of a model are looked up by the content hash of documents, so each document is encoded
+once. A build that is killed loses its documents, which are quick to read again, but not its
+vectors: they are appended to a pool, window by window, and the next build of the index by the same
+model and recipe continues where they end.
+
+Vectors that were computed elsewhere are looked up by id. NCBI publishes MedCPT's vectors of all
+PubMed in chunks: a matrix (`embeds_chunk_N.npy`), the PMID of each row (`pmids_chunk_N.json`) and
+the texts (`pubmed_chunk_N.json`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
-from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
+from bioretrieval_tui.documents.source import reading_fault
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, Vectors
 from bioretrieval_tui.encoding.recipe import recipe_hash
-from bioretrieval_tui.errors import IndexFault, ModelError
-from bioretrieval_tui.index.layout import (
-    POOL_HASH_BYTES,
-    POOL_HASHES,
-    POOL_PREFIX,
-    sync_folder,
-)
-from bioretrieval_tui.index.manifest import Manifest
+from bioretrieval_tui.errors import CorpusError, IndexFault, ModelError, UsageError
+from bioretrieval_tui.index.layout import POOL_PREFIX, pool_rows, sync_folder
+from bioretrieval_tui.index.manifest import ANY_REVISION, UNREADABLE, Manifest
 from bioretrieval_tui.index.vectors import Halves, Labels, Matrix
-from bioretrieval_tui.progress import Reporter
+from bioretrieval_tui.progress import Progress, Reporter
 
 LARGEST = float(np.finfo(np.float16).max)
 """Vectors are stored as float16: larger values cannot be kept."""
-
-_JOURNAL = "journal.jsonl"
-_VECTORS = "vectors.f16"
-_MOST_LINE = 1_024
-"""Bytes of a line of the journal."""
-
-
-class _Window(msgspec.Struct, frozen=True):
-    """One line of the journal: how many vectors the window has, and the CRC-32 of its parts."""
-
-    count: int
-    hashes: int
-    vectors: int
-
-
-def pool_key(model: str, revision: str, recipe_hash: str, dimension: int) -> str:
-    """Names the vectors that are comparable: 12 hex digits."""
-    parts = "\n".join((model, revision, recipe_hash, str(dimension)))
-    return hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-
-
-class VectorPool:
-    """The pool of one index and one encoder, open for looking up and appending.
-
-    Everything after the last window that fits the journal (a window that was being written,
-    altered bytes) is cut off when the pool is opened.
-
-    kept: vectors that the pool had then.
-
-    Raises:
-        OSError: the folder cannot be read or written, or the disk is full.
-    """
-
-    def __init__(self, index: Path, key: str, dimension: int) -> None:
-        self.folder = index / f"{POOL_PREFIX}{key}"
-        self._width = 2 * dimension
-        self.folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(index)
-        journal, hashes, vectors = (
-            self.folder / name for name in (_JOURNAL, POOL_HASHES, _VECTORS)
-        )
-        self.kept = self._recover(journal, hashes, vectors)
-        # Content hashes in order, as two halves each, and the rows that they belong to.
-        keys = np.frombuffer(hashes.read_bytes(), dtype="<u8").reshape(-1, 2)
-        self._order = np.argsort(keys[:, 0], kind="stable")
-        self._keys = keys[self._order]
-        shape = (self.kept, dimension)
-        self._old: Halves = np.empty(shape, dtype=np.float16)
-        if self.kept:  # an empty file cannot be mapped
-            self._old = np.memmap(vectors, dtype="<f2", mode="r", shape=shape)
-        self._streams = [path.open("ab") for path in (vectors, hashes, journal)]
-
-    def close(self) -> None:
-        """Close the files; safe to call twice."""
-        for stream in self._streams:
-            stream.close()
-
-    def find(self, digests: Sequence[bytes]) -> Labels:
-        """Rows of the vectors for these content hashes, -1 where there is none."""
-        rows = np.full(len(digests), -1, dtype=np.int64)
-        if not self.kept or not digests:
-            return rows
-        wanted = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
-        places = np.searchsorted(self._keys[:, 0], wanted[:, 0])
-        places = np.minimum(places, len(self._keys) - 1)
-        # The first half of a hash says where to look, the whole hash whether it is the same. Of two
-        # hashes with the same first half one may be missed, and is then encoded again.
-        same = (self._keys[places] == wanted).all(axis=1)
-        rows[same] = self._order[places[same]]
-        return rows
-
-    def take(self, rows: Labels) -> Halves:
-        """The vectors in these rows: float16 (n, dimension)."""
-        taken: Halves = self._old[rows]
-        return taken
-
-    def append(self, digests: Sequence[bytes], vectors: Halves) -> None:
-        """Keep vectors for their content hashes; they are safe on disk when this returns."""
-        data = np.ascontiguousarray(vectors, dtype="<f2").tobytes()
-        names = b"".join(digests)
-        line = msgspec.json.encode(_Window(len(digests), zlib.crc32(names), zlib.crc32(data)))
-        for stream, part in zip(self._streams, (data, names, line + b"\n"), strict=True):
-            stream.write(part)
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    def _recover(self, *paths: Path) -> int:
-        """Cut journal, hashes and vectors to the windows that fit; return how many vectors."""
-        good, journal_end = 0, 0
-        for path in paths:
-            path.touch()
-        with contextlib.ExitStack() as stack:
-            journal, hashes, vectors = (stack.enter_context(path.open("rb")) for path in paths)
-            while line := journal.readline(_MOST_LINE):
-                try:
-                    window = msgspec.json.decode(line, type=_Window)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    break
-                if not line.endswith(b"\n") or not 0 < window.count <= 1 << 24:
-                    break
-                names = hashes.read(POOL_HASH_BYTES * window.count)
-                data = vectors.read(self._width * window.count)
-                if (len(names), len(data), zlib.crc32(names), zlib.crc32(data)) != (
-                    POOL_HASH_BYTES * window.count,
-                    self._width * window.count,
-                    window.hashes,
-                    window.vectors,
-                ):
-                    break
-                good += window.count
-                journal_end = journal.tell()
-        sizes = (journal_end, POOL_HASH_BYTES * good, self._width * good)
-        for path, size in zip(paths, sizes, strict=True):
-            os.truncate(path, size)
-        return good
+_MOST_IDS_BYTES = 2**30
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
@@ -169,8 +54,9 @@ class ModelFacts(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Names vectors that may be in one index."""
-        return pool_key(self.model, self.revision, self.recipe_hash, self.dimension)
+        """Names vectors that may be in one index: 12 hex digits."""
+        parts = "\n".join((self.model, self.revision, self.recipe_hash, str(self.dimension)))
+        return hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def facts_of(source: Encoder | Manifest) -> ModelFacts:
@@ -186,56 +72,112 @@ def facts_of(source: Encoder | Manifest) -> ModelFacts:
     )
 
 
+def _facts_by(model: str, revision: str, recipe: Encoding, dimension: int) -> ModelFacts:
+    similarity, hash_ = recipe.similarity or "cosine", recipe_hash(recipe)
+    unit = bool(recipe.normalise) or similarity == "cosine"
+    return ModelFacts(model, revision, recipe, hash_, dimension, similarity, unit)
+
+
 def embedded_facts() -> ModelFacts:
     """The facts of the embedded model, without loading it."""
     recipe = embedded.RECIPE
-    return ModelFacts(
-        embedded.MODEL_ID,
-        embedded.REVISION,
-        recipe,
-        recipe_hash(recipe),
-        embedded.DIMENSION,
-        recipe.similarity or "cosine",
-        normalised=True,
-    )
+    return _facts_by(embedded.MODEL_ID, embedded.REVISION, recipe, embedded.DIMENSION)
 
 
-class Vectoriser(Protocol):
-    """Gives documents their vectors."""
+class VectorPool:
+    """The vectors of one unfinished build, a file of records: content hash, float16 vector, CRC-32.
+
+    A record that a kill cut off is removed when the pool is opened; one that was altered is not
+    found. What is appended is found after opening again. Raises OSError.
+    """
+
+    def __init__(self, index: Path, key: str, dimension: int) -> None:
+        self.path = index / f"{POOL_PREFIX}{key}-{dimension}"
+        index.mkdir(parents=True, exist_ok=True)
+        self._record = np.dtype(
+            [("hash", "<u8", (2,)), ("vector", "<f2", (dimension,)), ("crc", "<u4")]
+        )
+        self._stream = self.path.open("ab")
+        sync_folder(index)
+        rows = pool_rows(self.path)
+        self._stream.truncate(rows * self._record.itemsize)
+        self._kept: npt.NDArray[np.void] = np.empty(0, self._record)
+        if rows:  # an empty file cannot be mapped
+            self._kept = np.memmap(self.path, dtype=self._record, mode="r", shape=(rows,))
+        self._order = np.argsort(self._kept["hash"][:, 0], kind="stable")
+        self._halves = self._kept["hash"][self._order, 0]
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._stream.close()
+
+    def find(self, digests: Sequence[bytes]) -> dict[bytes, Halves]:
+        """The vectors that are kept, by content hash: float16 (dimension,)."""
+        found = {}
+        for digest in digests:
+            # The first half of a hash says where to look, the whole hash whether it is the same.
+            half = np.frombuffer(digest, "<u8", count=1)[0]
+            first, end = np.searchsorted(self._halves, half), len(self._halves)
+            while first < end and self._halves[first] == half:
+                record = self._kept[self._order[first]]
+                data = record.tobytes()
+                if data.startswith(digest) and zlib.crc32(data[:-4]) == record["crc"]:
+                    found[digest] = record["vector"]
+                    break
+                first += 1
+        return found
+
+    def append(self, digests: Sequence[bytes], vectors: Halves) -> None:
+        """Keep vectors for their content hashes; they are safe on disk when this returns."""
+        records = np.empty(len(digests), self._record)
+        records["hash"] = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
+        records["vector"] = vectors
+        records["crc"] = [zlib.crc32(record.tobytes()[:-4]) for record in records]
+        self._stream.write(records.tobytes())
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+
+class Vectoriser:
+    """Gives documents their vectors; this one gives none, for an index that serves BM25 alone.
+
+    facts: of the model that may encode the documents later. device: where a model runs, empty if
+    none was needed. encoded, seconds, tokens: documents that a model encoded, how long that took,
+    and their tokens if they are counted; unused: vectors of no document.
+    """
+
+    device = ""
+    encoded = 0
+    seconds = 0.0
+    tokens = 0
+    unused = 0
+
+    def __init__(self, facts: ModelFacts) -> None:
+        self._facts = msgspec.structs.replace(facts, dimension=0)
+
+    def accept(self, record: Record) -> Item:
+        """The record, or why it is rejected."""
+        return record
 
     def start(self) -> ModelFacts:
         """Prepare and return what the vectors will be; load a model if one is needed."""
+        return self._facts
 
-    def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
+    def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:  # noqa: ARG002
         """float16 (n, dimension) for `documents`; `tell` is called after each batch with how many
         of those to encode are done."""
-
-    @property
-    def device(self) -> str:
-        """Where the model runs; empty if none was needed."""
-
-    @property
-    def encoded(self) -> int:
-        """Documents that a model encoded."""
-
-    @property
-    def seconds(self) -> float:
-        """Seconds that encoding them took."""
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that were encoded, 0 where they are not counted."""
+        return np.empty((len(documents), 0), dtype=np.float16)
 
     def close(self) -> None:
         """Close all files."""
 
 
-class ModelVectors:
-    """Vectors from a model, each document encoded once; a `Vectoriser`.
+class ModelVectors(Vectoriser):
+    """Vectors from a model, each document encoded once.
 
     folder: of the index; old: an index whose vectors are reused if its facts are the same; facts:
-    those that the vectors must have, if the index has some already: the model is then loaded when
-    a document first needs it, which may be never.
+    those that the vectors must have, if the index has some already: the model is then loaded when a
+    document first needs it.
     """
 
     def __init__(
@@ -248,41 +190,27 @@ class ModelVectors:
     ) -> None:
         self._folder = folder
         self._factory = factory
-        self._facts = facts
+        self._wanted = facts
         self._old = old
         self._encoder: Encoder | None = None
         self._pool: VectorPool | None = None
         self._tokens_before = 0
-        self.encoded = 0
-        self.seconds = 0.0
-
-    @property
-    def device(self) -> str:
-        return self._encoder.device if self._encoder is not None else ""
-
-    @property
-    def tokens(self) -> int:
-        return 0 if self._encoder is None else self._encoder.tokens - self._tokens_before
 
     def start(self) -> ModelFacts:
-        if self._facts is None:
-            self._facts = facts_of(self._loaded())
+        self._facts = self._wanted or facts_of(self._loaded())
         if self._old is not None and self._old[0].key != self._facts.key:
             self._old = None
         self._pool = VectorPool(self._folder, self._facts.key, self._facts.dimension)
         return self._facts
 
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
-        if self._facts is None or self._pool is None:
-            raise RuntimeError("start() comes first")
-        digests = [document.content_hash() for document in documents]
+        assert self._pool is not None  # noqa: S101 - start() comes first
         found = np.empty((len(documents), self._facts.dimension), dtype=np.float16)
-        rows = self._pool.find(digests)
-        kept = np.flatnonzero(rows >= 0)
-        found[kept] = self._pool.take(rows[kept])
         missing: dict[bytes, list[int]] = {}
-        for place in np.flatnonzero(rows < 0).tolist():
-            missing.setdefault(digests[place], []).append(place)
+        for place, document in enumerate(documents):
+            missing.setdefault(document.content_hash(), []).append(place)
+        for digest, half in self._pool.find(list(missing)).items():
+            found[missing.pop(digest)] = half
         if self._old is not None:
             _, store, matrix = self._old
             there = store.by_content(list(missing))
@@ -296,6 +224,7 @@ class ModelVectors:
             encoded = encoder.encode_documents(texts, tell)
             self.seconds += time.perf_counter() - before
             self.encoded += len(texts)
+            self.tokens = encoder.tokens - self._tokens_before
             halves = _halved(encoded, len(texts), encoder)
             self._pool.append(list(missing), halves)
             for places, half in zip(missing.values(), halves, strict=True):
@@ -309,40 +238,15 @@ class ModelVectors:
     def _loaded(self) -> Encoder:
         if self._encoder is None:
             encoder = self._factory()
-            if self._facts is not None and facts_of(encoder).key != self._facts.key:
+            if self._wanted is not None and facts_of(encoder).key != self._wanted.key:
                 raise IndexFault(
-                    f"the index was built with {self._facts.model} in another revision or recipe"
+                    f"the index was built with {self._wanted.model} in another revision or recipe"
                     f" than {encoder.model_id} has here",
                     remedy="build the index again with the model that is here",
                 )
-            self._encoder = encoder
-            self._tokens_before = encoder.tokens
+            self._encoder, self._tokens_before = encoder, encoder.tokens
+            self.device = encoder.device
         return self._encoder
-
-
-class NoVectors:
-    """A `Vectoriser` without vectors, for an index that serves BM25 alone.
-
-    facts: of the model that may encode the documents later; it is not loaded.
-    """
-
-    device = ""
-    encoded = 0
-    seconds = 0.0
-    tokens = 0
-
-    def __init__(self, facts: ModelFacts) -> None:
-        self._facts = msgspec.structs.replace(facts, dimension=0)
-
-    def start(self) -> ModelFacts:
-        return self._facts
-
-    def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:  # noqa: ARG002 - protocol
-        """float16 (n, 0)."""
-        return np.empty((len(documents), 0), dtype=np.float16)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _halved(vectors: Vectors, count: int, encoder: Encoder) -> Halves:
@@ -359,3 +263,129 @@ def _halved(vectors: Vectors, count: int, encoder: Encoder) -> Halves:
             remedy="use --device cpu",
         )
     return vectors.astype(np.float16)
+
+
+class ImportedVectors(Vectoriser):
+    """Vectors from matrices, memory-mapped; ids are kept as 8 bytes of their hash.
+
+    vectors, ids: files, of one chunk each; model, recipe, dimension: the model that computed the
+    vectors and how it encodes. A document without a vector is rejected. Raises UsageError if the
+    numbers of files differ, CorpusError if they are not valid or do not belong together.
+    """
+
+    device = "imported"
+
+    def __init__(
+        self,
+        vectors: Sequence[Path],
+        ids: Sequence[Path],
+        model: str,
+        recipe: Encoding,
+        dimension: int | None = None,
+    ) -> None:
+        if len(vectors) != len(ids):
+            raise UsageError(
+                f"{len(vectors)} files of vectors and {len(ids)} of ids were given",
+                remedy="name one --ids for each --vectors, in the same order",
+            )
+        self._parts = [_open_imported(path) for path in vectors]
+        widths = {part.shape[1] for part in self._parts} | ({dimension} if dimension else set())
+        if len(widths) > 1:
+            said = ", ".join(str(width) for width in sorted(widths))
+            raise CorpusError(
+                f"the vectors do not all have the dimension of {model}: {said}",
+                remedy="name the files that belong to this model",
+            )
+        self._facts = _facts_by(model, ANY_REVISION, recipe, widths.pop())
+        self._firsts = np.cumsum([0, *(len(part) for part in self._parts)])
+        keys = []
+        for path, part in zip(ids, self._parts, strict=True):
+            names = _read_ids(path)
+            if len(names) != len(part):
+                raise CorpusError(
+                    f"{path} names {len(names):,} ids for {len(part):,} vectors",
+                    remedy="name the files of one chunk together",
+                )
+            keys.append(np.fromiter(map(_key, names), np.uint64, len(names)))
+        joined = np.concatenate(keys)
+        self._order = np.argsort(joined, kind="stable")
+        self._keys = joined[self._order]
+        self._used = np.zeros(len(joined), dtype=bool)
+        self.unused = len(joined)
+
+    def accept(self, record: Record) -> Item:
+        (row,) = self._rows([record.document])
+        if row < 0:
+            return Rejected(record.place, f"there is no vector for {record.document.id!r}")
+        # `vectors` is too late for this: it is not called for a repeated text.
+        self.unused -= not self._used[row]
+        self._used[row] = True
+        return record
+
+    def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
+        taken = np.full((len(documents), self._facts.dimension), np.nan, dtype=np.float32)
+        rows = self._rows(documents)
+        for first, part in zip(self._firsts, self._parts, strict=False):
+            inside = (rows >= first) & (rows < first + len(part))
+            taken[inside] = part[rows[inside] - first]
+        bad = np.flatnonzero(~(np.abs(taken) <= LARGEST).all(axis=1))
+        if len(bad):
+            raise CorpusError(
+                f"the vector of {documents[bad[0]].id!r} has values that are not finite or exceed"
+                f" {LARGEST:,.0f}",
+                remedy="get the file again and compare its checksum",
+            )
+        if self._facts.normalised:
+            lengths = np.linalg.norm(taken, axis=1, keepdims=True)
+            np.divide(taken, lengths, out=taken, where=lengths > 0)
+        tell(Progress("encoding", len(documents), len(documents)))
+        return taken.astype(np.float16)
+
+    def _rows(self, documents: Sequence[Document]) -> Labels:
+        """The rows of the vectors of these documents, -1 where there is none."""
+        keys = np.fromiter((_key(one.id) for one in documents), np.uint64, len(documents))
+        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[places] == keys, self._order[places], -1)
+
+
+def _key(identifier: str) -> int:
+    data = identifier.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def _open_imported(path: Path) -> npt.NDArray[np.floating]:
+    try:
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise reading_fault(str(path), error) from error
+    except UNREADABLE as error:
+        raise CorpusError(f"{path} is not a .npy matrix", remedy="see numpy.save") from error
+    if not isinstance(matrix, np.ndarray):
+        matrix.close()
+        raise CorpusError(f"{path} is an archive, not one matrix", remedy="unpack it first")
+    if matrix.ndim != 2 or matrix.dtype.kind != "f" or 0 in matrix.shape:
+        shape = "x".join(map(str, matrix.shape))
+        raise CorpusError(
+            f"{path} holds {shape} {matrix.dtype}, not rows of vectors",
+            remedy="give a matrix of float16 or float32 with one row for each document",
+        )
+    return matrix
+
+
+def _read_ids(path: Path) -> list[str]:
+    """The ids of the rows: a JSON list of texts or whole numbers, or one id a line."""
+    try:
+        if path.stat().st_size > _MOST_IDS_BYTES:
+            raise CorpusError(f"{path} is too large for a list of ids: over 1 GiB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise reading_fault(str(path), error) from error
+    try:
+        if data.lstrip()[:1] == b"[":
+            return [str(one) for one in msgspec.json.decode(data, type=list[str | int])]
+        return [line.strip() for line in data.decode().splitlines() if line.strip()]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorpusError(
+            f"{path} is not a list of ids: {error}",
+            remedy="give a JSON list, or one id a line",
+        ) from error

@@ -7,34 +7,36 @@ its checksum is opened by native code.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
-from bioretrieval_tui.index.hnsw import (
-    FAILING_RECALL,
-    NEAREST,
-    TARGET_RECALL,
-    load_graph,
-    probe,
-    reaching,
-    recall_at,
-)
-from bioretrieval_tui.index.layout import GRAPH, METADATA, TEXT, index_folder
-from bioretrieval_tui.index.manifest import Manifest, check_content
+from bioretrieval_tui.index import layout
+from bioretrieval_tui.index.manifest import COMPACT, REBUILD, Manifest, check_content
 from bioretrieval_tui.index.metadata import MetadataIndex
 from bioretrieval_tui.index.registry import manifest_of
 from bioretrieval_tui.index.report import Check, Verification
 from bioretrieval_tui.index.text_index import TextIndex
-from bioretrieval_tui.index.vectors import Labels, Matrix, open_dead, open_matrix
+from bioretrieval_tui.index.vectors import (
+    NEAREST,
+    TARGET_RECALL,
+    Labels,
+    Matrix,
+    load_graph,
+    open_dead,
+    open_matrix,
+    probe,
+    reaching,
+    recall_at,
+)
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
+FAILING_RECALL = 0.95
 _LENGTH_WITHIN = 5e-3
 """Tolerance of the length of a unit vector after rounding to float16."""
-_COMPACT = "bioretrieval-tui index compact {}"
-_REBUILD = "build it again: bioretrieval-tui index build {} FILE..."
 _REMOVE = "bioretrieval-tui index remove {0}, then bioretrieval-tui index build {0} FILE..."
 """For wrong vectors with the right checksum: building again would reuse them."""
 _SHOWN = 20
@@ -44,13 +46,8 @@ _HASHED = 500
 
 
 def verify_index(name: str, reporter: Reporter = silent) -> Verification:
-    """Check everything: files by checksum, counts of all parts, vectors, the graph's recall.
-
-    An index that is replaced meanwhile is checked again.
-
-    Raises:
-        NotFoundError: there is no such index. Whatever `reporter` raises.
-    """
+    """Check everything: files by checksum, counts of all parts, vectors, the graph's recall. An
+    index that is replaced meanwhile is checked again. Raises NotFoundError."""
     found = Verification(name, ())
     for _ in range(_TRIES):
         try:
@@ -64,106 +61,89 @@ def verify_index(name: str, reporter: Reporter = silent) -> Verification:
 
 
 def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
-    name = manifest.name
-    folder = index_folder(name)
+    folder, files = layout.index_folder(manifest.name), manifest.files
     checks = [Check("manifest", True, f"format {manifest.format}, {manifest.model}")]
-    sound = set(manifest.files)
-    for number, path in enumerate(sorted(manifest.files)):
+    sound = set(files)
+    for number, path in enumerate(sorted(files)):
         note = PurePosixPath(path).name
-        reporter(Progress("checksums", number, len(manifest.files), unit="files", note=note))
-        fault = _file_fault(manifest, folder, path)
-        if fault is not None:
-            sound.discard(path)
-            made = path.startswith(manifest.path(""))
-            remedy = (_COMPACT if made else _REBUILD).format(name)
-            checks.append(Check(f"file {note}", False, fault, remedy))
-    reporter(Progress("checksums", len(manifest.files), len(manifest.files), unit="files"))
-    if len(sound) == len(manifest.files):
-        size = sum(facts.bytes for facts in manifest.files.values())
-        checks.append(Check("files", True, f"{len(sound)} files, {size:,} bytes, all unaltered"))
-    parts = _Parts(manifest, folder, sound)
-    stages = (parts.documents, parts.vectors, parts.text, parts.metadata, parts.graph)
-    for number, part in enumerate(stages):
-        reporter(Progress("checking", number, len(stages), unit="parts"))
-        remedy = _REBUILD.format(name)
+        reporter(Progress("checksums", number, len(files), unit="files", note=note))
         try:
-            checks += filter(None, [part()])
-        except BioRetrievalError as error:
-            checks.append(Check(part.__name__, False, error.message, error.remedy or remedy))
-        except FileNotFoundError as error:
-            missing = Path(error.filename or "?").name
-            checks.append(Check(part.__name__, False, f"{missing} is missing", remedy))
+            check_content(manifest, folder, path, fresh=True)
+        except IndexFault as error:
+            sound.discard(path)
+            said = error.message.partition("is damaged: ")[2]
+            checks.append(Check(f"file {note}", False, said, error.remedy))
+    reporter(Progress("checksums", len(files), len(files), unit="files"))
+    if len(sound) == len(files):
+        size = sum(facts.bytes for facts in files.values())
+        checks.append(Check("files", True, f"{len(sound)} files, {size:,} bytes, all unaltered"))
+    with contextlib.ExitStack() as stack:
+        parts = _Parts(manifest, folder, sound, stack)
+        stages = {
+            "documents": (parts.documents, REBUILD),
+            "vectors": (parts.vectors, _REMOVE),
+            "text index": (parts.text, COMPACT),
+            "metadata": (parts.metadata, COMPACT),
+            "graph": (parts.graph, COMPACT),
+        }
+        for number, (part, (look, remedy)) in enumerate(stages.items()):
+            reporter(Progress("checking", number, len(stages), unit="parts"))
+            try:
+                found = look()
+            except BioRetrievalError as error:
+                remedy = error.remedy or remedy.format(manifest.name)
+                checks.append(Check(part, False, error.message, remedy))
+            else:
+                checks += [Check(part, True, found)] if found else []
     reporter(Progress("checking", len(stages), len(stages), unit="parts"))
-    parts.close()
-    return Verification(name, tuple(checks))
+    return Verification(manifest.name, tuple(checks))
 
 
-def _file_fault(manifest: Manifest, folder: Path, name: str) -> str | None:
-    """What is wrong with one file, or None."""
-    path, facts = folder / name, manifest.files[name]
-    try:
-        check_content(manifest, folder, name, fresh=True)
-    except FileNotFoundError:
-        return "it is missing"
-    except IndexFault as error:
-        with contextlib.suppress(OSError):
-            size = path.stat().st_size
-            if path.is_file() and size != facts.bytes:
-                return f"it has {size:,} bytes, not {facts.bytes:,}"
-        return error.message.partition("is damaged: ")[2] or error.message
-    return None
-
-
+@dataclass
 class _Parts:
-    """The parts of an index, each checked if its files are `sound`."""
+    """The parts of an index. Each method says what it found, or nothing if the files that it needs
+    are not `sound`, and raises IndexFault where something is wrong."""
 
-    def __init__(self, manifest: Manifest, folder: Path, sound: set[str]) -> None:
-        self._manifest = manifest
-        self._folder = folder
-        self._sound = sound
-        self._dead: Labels | None = None
-        self._matrix: Matrix | None = None
-        self._store: DocumentStore | None = None
-        self._text: TextIndex | None = None
+    _manifest: Manifest
+    _folder: Path
+    _sound: set[str]
+    _stack: contextlib.ExitStack
+    _store: DocumentStore | None = None
+    _dead: Labels | None = None
+    _matrix: Matrix | None = None
+    _text: TextIndex | None = None
 
-    def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-
-    def documents(self) -> Check | None:
+    def documents(self) -> str:
         """The stores: SQLite's own check, counts, and the content hashes of a sample."""
         manifest = self._manifest
-        if not self._sound >= set(manifest.stores()):
-            return None
-        self._store = store = DocumentStore([self._folder / path for path in manifest.stores()])
-        wrong = store.check()
-        rows = [segment.count for segment in store.segments] if wrong is None else []
-        said = [segment.rows for segment in manifest.segments]
-        if wrong is None and rows != said:
-            wrong = f"{sum(rows):,} rows, not {sum(said):,}"
-        if wrong is None:
-            self._dead = open_dead(manifest, self._folder)
-            strays = np.setdiff1d(np.array(store.marked_dead(), dtype=np.int64), self._dead)
-            if len(strays):
-                wrong = f"{len(strays):,} deleted ones count as present"
-        if wrong is None:
-            step = max(1, manifest.rows // _HASHED)
-            altered = [label for label in range(0, manifest.rows, step) if not store.intact(label)]
-            if altered:
-                shown = ", ".join(map(str, altered[:_SHOWN]))
-                wrong = f"rows do not fit their content hash: {shown}"
-        if wrong is not None:
-            return Check("documents", False, wrong, _REBUILD.format(manifest.name))
-        deleted = manifest.rows - manifest.documents
-        return Check("documents", True, f"{manifest.documents:,}, deleted or replaced: {deleted:,}")
+        if not self._sound.issuperset(manifest.stores()):
+            return ""
+        store = DocumentStore([self._folder / path for path in manifest.stores()])
+        self._stack.callback(store.close)
+        if wrong := store.check():
+            raise IndexFault(wrong)
+        rows, said = sum(segment.count for segment in store.segments), manifest.rows
+        if [one.count for one in store.segments] != [one.rows for one in manifest.segments]:
+            raise IndexFault(f"{rows:,} rows, not {said:,}")
+        self._dead = open_dead(manifest, self._folder)
+        strays = np.setdiff1d(np.array(store.marked_dead(), dtype=np.int64), self._dead)
+        if len(strays):
+            raise IndexFault(f"{len(strays):,} deleted ones count as present")
+        sample = range(0, said, max(1, said // _HASHED))
+        altered = [label for label in sample if not store.intact(label)]
+        if altered:
+            shown = ", ".join(map(str, altered[:_SHOWN]))
+            raise IndexFault(f"rows do not fit their content hash: {shown}")
+        self._store = store
+        return f"{manifest.documents:,}, deleted or replaced: {said - manifest.documents:,}"
 
-    def vectors(self) -> Check | None:
+    def vectors(self) -> str:
         """The matrices: as many as documents, finite, of length 1 if the manifest says so."""
         manifest = self._manifest
         if not manifest.encoded:
-            return Check("vectors", True, "none: the index serves BM25 alone")
-        if not self._sound >= set(manifest.matrices()):
-            return None
+            return "none: the index serves BM25 alone"
+        if not self._sound.issuperset(manifest.matrices()):
+            return ""
         self._matrix = matrix = open_matrix(manifest, self._folder)
         bad = 0
         for _, block in matrix.blocks():
@@ -175,61 +155,52 @@ class _Parts:
             bad += int(wrong.sum())
         if bad:
             what = "not unit vectors" if manifest.normalised else "not finite"
-            return Check("vectors", False, f"{bad:,} are {what}", _REMOVE.format(manifest.name))
-        return Check("vectors", True, f"{matrix.rows:,} x {matrix.dimension} {manifest.dtype}")
+            raise IndexFault(f"{bad:,} are {what}")
+        return f"{matrix.rows:,} x {matrix.dimension} {manifest.dtype}"
 
-    def text(self) -> Check | None:
+    def text(self) -> str:
         """The text index: opens, and holds the documents that are not deleted."""
-        manifest, remedy = self._manifest, _COMPACT.format(self._manifest.name)
+        manifest, facts = self._manifest, self._manifest.lexical
         if manifest.outdated:
-            return Check("text index", False, manifest.outdated, remedy)
-        if not self._all_sound(TEXT):
-            return None
-        folder = self._folder / manifest.path(TEXT)
-        self._text = TextIndex(folder, manifest.lexical, name=manifest.name)
-        found = f"{manifest.lexical.documents:,} documents"
-        if manifest.lexical.documents == manifest.documents:
-            return Check("text index", True, found)
-        return Check("text index", False, f"{found}, not {manifest.documents:,}", remedy)
+            raise IndexFault(manifest.outdated)
+        if not self._all_sound(layout.TEXT):
+            return ""
+        self._text = TextIndex(self._folder / manifest.path(layout.TEXT), facts, name=manifest.name)
+        found = f"{facts.documents:,} documents"
+        if facts.documents != manifest.documents:
+            raise IndexFault(f"{found}, not {manifest.documents:,}")
+        return found
 
-    def metadata(self) -> Check | None:
+    def metadata(self) -> str:
         """The metadata: opens, and fits a sample of documents."""
-        manifest, facts = self._manifest, self._manifest.fields
-        if self._store is None or self._dead is None or self._text is None or facts is None:
-            return None
-        if not self._all_sound(METADATA):
-            return None
-        index = MetadataIndex(
-            self._folder / manifest.path(METADATA),
-            facts,
-            name=manifest.name,
-            dead=self._dead,
-            text=self._text,
-            documents=self._store,
-        )
-        wrong = index.check(self._store)
-        if wrong is not None:
-            return Check("metadata", False, wrong, _COMPACT.format(manifest.name))
-        return Check("metadata", True, f"{len(facts.names)} fields, {', '.join(facts.names)}")
+        facts, store = self._manifest.fields, self._store
+        if store is None or self._dead is None or self._text is None or facts is None:
+            return ""
+        if not self._all_sound(layout.METADATA):
+            return ""
+        folder = self._folder / self._manifest.path(layout.METADATA)
+        if wrong := MetadataIndex(folder, facts, self._dead, self._text, store).check():
+            raise IndexFault(wrong)
+        return f"{len(facts.names)} fields, {', '.join(facts.names)}"
 
-    def graph(self) -> Check | None:
+    def graph(self) -> str:
         """The graph: its count and dimension, and recall@10 against exact search."""
-        manifest = self._manifest
-        if manifest.path(GRAPH) not in self._sound or self._matrix is None or self._dead is None:
-            return None
+        manifest, ef = self._manifest, self._manifest.graph.ef
+        if self._matrix is None or self._dead is None or not self._all_sound(layout.GRAPH):
+            return ""
         graph = load_graph(manifest, self._folder)
         sampled = probe(self._matrix, self._dead, manifest.similarity)
-        recall = recall_at(graph, sampled, manifest.graph.ef)
+        recall = recall_at(graph, sampled, ef)
         found = (
-            f"{manifest.rows:,} vectors, recall@{NEAREST} {recall:.3f} with ef"
-            f" {manifest.graph.ef}, {len(sampled.labels)} sampled"
+            f"{manifest.rows:,} vectors, recall@{NEAREST} {recall:.3f} with ef {ef},"
+            f" {len(sampled.labels)} sampled"
         )
-        if recall >= FAILING_RECALL:
-            return Check("graph", True, found)
-        ef, reached = reaching(graph, sampled, TARGET_RECALL)
-        found += f", under {FAILING_RECALL}; ef {ef} gives {reached:.3f}"
-        return Check("graph", False, found, _COMPACT.format(manifest.name))
+        if recall < FAILING_RECALL:
+            better, reached = reaching(graph, sampled, TARGET_RECALL)
+            found += f", under {FAILING_RECALL}; ef {better} gives {reached:.3f}"
+            raise IndexFault(found)
+        return found
 
-    def _all_sound(self, folder: str) -> bool:
-        begin = f"{self._manifest.path(folder)}/"
+    def _all_sound(self, part: str) -> bool:
+        begin = self._manifest.path(part)
         return all(path in self._sound for path in self._manifest.files if path.startswith(begin))

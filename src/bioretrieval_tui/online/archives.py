@@ -34,10 +34,10 @@ _BASELINE_BYTES = 2 * 2**30
 _MOST_LISTED = 20_000
 _LISTING_BYTES = 16 * 2**20
 _ROW = re.compile(
-    r'<a href="(pubmed\d\dn\d{4,5}\.xml\.gz)">[^<]{0,200}</a>[^\n<]{0,100}?'
-    r"\s(\d{1,12}(?:\.\d)?)([KMG]?)\s*(?:\n|<|$)"
+    r'href="(pubmed\d\dn\d{4,5}\.xml\.gz)"(?:>[^<]{0,200}</a>[^\n<]{0,100}?'
+    r"\s(\d{1,12}(?:\.\d)?)([KMG]?)\s*(?:\n|<|$))?"
 )
-_LINK = re.compile(r'href="(pubmed\d\dn\d{4,5}\.xml\.gz)"')
+"""A name, and about how many bytes, if that is stated: a number and a unit."""
 _MD5 = re.compile(r"\b([0-9a-fA-F]{32})\b")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _BENCHMARK_BYTES = 32 * 2**30
@@ -140,9 +140,9 @@ def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[Archive
     found: dict[str, ArchiveFile] = {}
     for folder in folders:
         page = client.get(BASELINE, f"{folder}/", most_bytes=_LISTING_BYTES).text
-        sizes = {name: int(float(size) * _UNITS[unit]) for name, size, unit in _ROW.findall(page)}
-        for name in sorted(set(_LINK.findall(page))):
-            found[name] = ArchiveFile(f"{folder}/{name}", name, sizes.get(name))
+        for name, size, unit in sorted(set(_ROW.findall(page))):
+            about = int(float(size) * _UNITS[unit]) if size else None
+            found[name] = ArchiveFile(f"{folder}/{name}", name, about)
     if not found:
         raise unexpected(_BASELINE_NAME, "a listing without files")
     if len(found) > _MOST_LISTED:

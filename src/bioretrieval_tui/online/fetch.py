@@ -180,7 +180,6 @@ class _Fetch:
     records: int = 0
 
     def run(self) -> FetchResult:
-        """Fetch and store the records."""
         request, path = self.request, spool_path(self.request)
         if path is None:
             for _ in self._arriving(None):
@@ -211,7 +210,6 @@ class _Fetch:
             return self._result(outcome)
 
     def _kept(self, spool: Spool) -> Iterator[Document]:
-        """Give the records of earlier runs."""
         for document in spool.documents():
             self._take(document)
             yield document
@@ -236,7 +234,7 @@ class _Fetch:
         """Build or extend the index while records arrive."""
         from bioretrieval_tui.encoding.embedded import MODEL_ID
         from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
-        from bioretrieval_tui.index.build import add_from, build_from, encoder_factory_of
+        from bioretrieval_tui.index.build import add_to_index, build_index
         from bioretrieval_tui.index.registry import index_names
 
         request, reporter = self.request, self.reporter
@@ -265,10 +263,9 @@ class _Fetch:
             intake.share = 1.0
 
         if name in index_names():
-            factory_of = encoder_factory_of(request.device, reporter)
-            return add_from(name, feed, factory_of, reporter=reporter)
+            return add_to_index(name, feed, device=request.device, reporter=reporter)
         model = request.model or MODEL_ID
-        outcome = build_from(
+        outcome = build_index(
             name,
             feed,
             lambda: load_encoder(model, request.recipe, device=request.device, reporter=reporter),
@@ -284,7 +281,6 @@ class _Fetch:
         self.each(document)
 
     def _report(self, mark: Mark) -> None:
-        """Report progress, with the rate of this run alone."""
         seconds, came = time.perf_counter() - self.began, mark.done - self.resumed.mark.done
         rate = came / seconds if came and seconds > 0 else None
         self.reporter(

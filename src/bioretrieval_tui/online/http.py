@@ -74,11 +74,8 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(slots=True)
 class _Call:
-    """A call, in the extensions of its requests.
-
-    whole: the body is read at once, and requested again if it breaks off; last: the address that
-    was requested last, None before the first.
-    """
+    """A call, in the extensions of its requests. whole: the body is read at once, and requested
+    again if it breaks off; last: the address requested last, None before the first."""
 
     service: Service
     most_bytes: int = MOST_BYTES
@@ -212,7 +209,7 @@ class HttpClient:
         check: bool = True,
     ) -> httpx.Response:
         """Send a request until a response is final, or the attempts are used up."""
-        service, fields, extensions = call.service, dict(params), {"call": call}
+        service, fields = call.service, dict(params)
         address = url if "://" in url else f"{service.base}/{url.lstrip('/')}"
         # Services with a key all accept forms; the key is sent to the service alone.
         if method == "GET" and service.parameter and address.startswith(f"{service.base}/"):
@@ -258,7 +255,7 @@ class HttpClient:
         retrying = tenacity.Retrying(retry=retry, stop=stop, wait=wait, sleep=pause, reraise=True)
         try:
             request = self._client.build_request(
-                method, address, headers=dict(headers), extensions=extensions, **content
+                method, address, headers=dict(headers), extensions={"call": call}, **content
             )
             response: httpx.Response = retrying(attempt)
         except httpx.TooManyRedirects as error:

@@ -142,7 +142,8 @@ def _expected(request: FetchRequest, total: int | None) -> int | None:
 
 
 def _read(data: bytes, name: str, format_: Format) -> list[Item]:
-    return list(read_items(SourceReader(None, data=data, name=name), format_, ReadSettings()))
+    with SourceReader(None, data=data, name=name) as source:
+        return list(read_items(source, format_, ReadSettings()))
 
 
 class _SearchPage(NamedTuple):
@@ -514,8 +515,7 @@ _SOURCES: Mapping[SourceName, _Source] = {
 def batches_of_ids(
     client: HttpClient, ids: Sequence[WorkId], mark: Mark | None = None
 ) -> Iterator[FetchBatch]:
-    """Yield the works of `ids` after `mark`, service by service and so in another order. Raises
-    OnlineError where a service fails."""
+    """Yield the works of `ids` after `mark`, service by service. Raises OnlineError."""
     mark = mark or Mark()
     chunks: list[Sequence[WorkId]] = []
     for service in dict.fromkeys(SERVICE_OF.values()):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bioretrieval_tui.documents.bibliography import document_date, document_year
+from bioretrieval_tui.documents.bibliography import document_date, document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.spool import FetchRequest, SourceName, sound_query
@@ -311,8 +311,7 @@ def run_watch(
 
 
 def record_source(client: HttpClient, *, today: date | None = None) -> RecordSource:
-    """Make the function that fetches the records of any watch; it raises OnlineError. today: in
-    UTC."""
+    """Make the function that fetches the records of any watch, up to `today` (UTC)."""
     from bioretrieval_tui.online.searches import batches_of, documents_of
 
     def records(watch: Watch, since: date) -> Iterator[Document]:
@@ -333,21 +332,13 @@ def asked_since(watched: Watched) -> date:
 def as_news(document: Document, score: float | None, found: str) -> News:
     """Make news of a record."""
     metadata = document.metadata
-    url, pmid, doi, authors, journal = map(
-        metadata.get, ("url", "pmid", "doi", "authors", "journal")
-    )
-    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        url = None
-        if str(pmid).isdigit():
-            url = f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/"
-        elif str(doi).startswith("10."):
-            url = f"https://doi.org/{doi}"
+    authors, journal = metadata.get("authors"), metadata.get("journal")
     return News(
         id=document.id,
         title=document.title or document.text[:100],
         found=found,
         text=document.text[:_LONGEST],
-        url=url,
+        url=document_url(document),
         year=document_year(metadata),
         date=document_date(metadata),
         authors=tuple(map(str, authors[:20])) if isinstance(authors, list) else (),

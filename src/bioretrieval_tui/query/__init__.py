@@ -3,21 +3,10 @@
 Words, "phrases", field:value, field>=value, -term, OR and parentheses: see docs/filter.md.
 """
 
-from bioretrieval_tui.query.ast import Node
-from bioretrieval_tui.query.matcher import Filter, Row
-from bioretrieval_tui.query.parser import UnfinishedFilterError, parse
-from bioretrieval_tui.query.schema import Field, FieldType, Schema
-from bioretrieval_tui.util.folding import fold, marks
-
-__all__ = [
-    "Field",
-    "FieldType",
-    "Filter",
-    "Node",
-    "Row",
-    "Schema",
-    "UnfinishedFilterError",
-    "fold",
-    "marks",
-    "parse",
-]
+from bioretrieval_tui.query.ast import Node as Node
+from bioretrieval_tui.query.matcher import Filter as Filter
+from bioretrieval_tui.query.matcher import Row as Row
+from bioretrieval_tui.query.parser import UnfinishedFilterError as UnfinishedFilterError
+from bioretrieval_tui.query.parser import parse as parse
+from bioretrieval_tui.query.schema import Field as Field
+from bioretrieval_tui.query.schema import Schema as Schema

@@ -16,19 +16,7 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import TypeAlias, TypeVar
 
-from bioretrieval_tui.query.ast import (
-    All,
-    Any,
-    Compares,
-    Everything,
-    Flag,
-    Has,
-    Matches,
-    Node,
-    Not,
-    Phrase,
-    Word,
-)
+from bioretrieval_tui.query import ast
 from bioretrieval_tui.query.parser import parse
 from bioretrieval_tui.query.schema import Interval, Schema
 from bioretrieval_tui.util.folding import (
@@ -52,7 +40,7 @@ _SHORTEST_LETTERS = 3
 _FREQUENT = 8
 """Occurrences a row from which reading all texts costs less than joining the words' rows."""
 
-Condition: TypeAlias = Has | Matches | Compares | Flag
+Condition: TypeAlias = ast.Has | ast.Matches | ast.Compares | ast.Flag
 Numbers: TypeAlias = list[int]
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
@@ -82,17 +70,9 @@ class Row:
 ) = range(12, 0, -1)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """Where one bare word is found.
-
-    scores: by row number; literals: what to highlight, folded: the word itself, or the words it
-    resembles; fuzzy: it occurs in no row.
-    """
-
-    scores: Mapping[int, int]
-    literals: tuple[str, ...]
-    fuzzy: bool
+Fit: TypeAlias = tuple[dict[int, int], bool]
+"""Where one bare word is found: scores by row number, and whether it occurs in no row, and these
+hold words that resemble it."""
 
 
 def _kept(store: dict[KeyT, ValueT], key: KeyT, make: Callable[[KeyT], ValueT]) -> ValueT:
@@ -107,11 +87,9 @@ def _kept(store: dict[KeyT, ValueT], key: KeyT, make: Callable[[KeyT], ValueT]) 
 
 
 class _Words:
-    """The texts of every row as words, and the rows of each distinct word.
-
-    A needle with other signs than letters, digits and spaces is looked for in the forms of the
-    texts, which are made for the rows that hold its words.
-    """
+    """The texts of every row as words, and the rows of each distinct word. A needle with other
+    signs than letters, digits and spaces is looked for in the forms of the texts, which are made
+    for the rows that hold its words."""
 
     def __init__(self, texts: Sequence[Sequence[str]], *, inner: bool = False) -> None:
         self._texts = texts
@@ -181,56 +159,41 @@ class Filter:
         self._data = tuple(rows)
         self._schema = schema
         self._all = frozenset(range(len(self._data)))
-        self._parsed: dict[str, Node] = {}
+        self._parsed: dict[str, ast.Node] = {}
         self._fits: dict[str, Fit] = {}
-        self._sets: dict[Node, frozenset[int]] = {}
+        self._sets: dict[ast.Node, frozenset[int]] = {}
         self._columns: dict[str, _TextColumn] = {}
         self._known: dict[str, dict[int, float]] = {}
 
     def apply(self, expression: str) -> list[int]:
-        """Numbers of the rows that fit: best first with a bare word, else in the given order.
-
-        Rows of equal score keep their order. Raises FilterError as `parse` does.
-        """
+        """Numbers of the rows that fit: best first with a bare word, else in the given order. Rows
+        of equal score keep their order. Raises FilterError as `parse` does."""
         node = _kept(self._parsed, expression, lambda text: parse(text, self._schema))
         rows = sorted(self._fitting(node))
-        words = dict.fromkeys(word for word in _sought(node) if isinstance(word, Word))
+        words = set(_sought(node))
         totals: Counter[int] = Counter()
         for word in words:
-            totals.update(_kept(self._fits, word.text, self._fit).scores)
+            totals.update(_kept(self._fits, word, self._fit)[0])
         # Reversed or not, a sort keeps the order of what is equal.
         return sorted(rows, key=totals.__getitem__, reverse=True) if words else rows
 
-    def highlights(self, expression: str) -> tuple[str, ...]:
-        """Folded words and phrases that the rows of this filter were found by, for `marks`.
-
-        A mistyped word gives the words that it was taken for. Raises FilterError as `parse` does.
-        """
-        found: dict[str, None] = {}
-        parsed = _kept(self._parsed, expression, lambda text: parse(text, self._schema))
-        for node in _sought(parsed):
-            word = isinstance(node, Word)
-            fit = _kept(self._fits, node.text, self._fit) if word else None
-            found.update(dict.fromkeys(fit.literals if fit else needles(node.text)))
-        return tuple(found)
-
-    def _fitting(self, node: Node, *, fuzzy: bool = True) -> frozenset[int]:
+    def _fitting(self, node: ast.Node, *, fuzzy: bool = True) -> frozenset[int]:
         """Rows that fit. Under a negation (`fuzzy` False) similar words do not match, since rows
         that merely resemble a word must stay."""
         match node:
-            case Everything():
+            case ast.Everything():
                 return self._all
-            case Word(text):
-                fit = _kept(self._fits, text, self._fit)
-                return frozenset(fit.scores if fuzzy or not fit.fuzzy else ())
-            case Phrase(text):
+            case ast.Word(text):
+                scores, resembling = _kept(self._fits, text, self._fit)
+                return frozenset(scores if fuzzy or not resembling else ())
+            case ast.Phrase(text):
                 found = map(self._everywhere.whole, needles(text))
                 return _kept(self._sets, node, lambda _: frozenset(chain.from_iterable(found)))
-            case Not(inner):
+            case ast.Not(inner):
                 return self._all - self._fitting(inner, fuzzy=False)
-            case All(nodes):
+            case ast.All(nodes):
                 return self._all.intersection(*(self._fitting(n, fuzzy=fuzzy) for n in nodes))
-            case Any(nodes):
+            case ast.Any(nodes):
                 return frozenset().union(*(self._fitting(n, fuzzy=fuzzy) for n in nodes))
             case _:
                 return _kept(self._sets, node, lambda _: frozenset(self._condition(node)))
@@ -276,7 +239,7 @@ class Filter:
             for numbers in found:  # a better tier replaces the one before
                 scores.update(dict.fromkeys(numbers, tier))
         if scores or not wanted:
-            return Fit(scores, wanted, fuzzy=False)
+            return scores, False
         return self._mistyped(wanted[0])
 
     def _name_begins(self, needle: str) -> Numbers:
@@ -299,7 +262,7 @@ class Filter:
                 scores.update(dict.fromkeys(found, tier - (slips - 1)))
             if words is self._everywhere:
                 scores.update(dict.fromkeys(self._letters_in_order(word), _NAME_LETTERS))
-        return Fit(scores, tuple(near), fuzzy=True)
+        return scores, True
 
     @cached_property
     def _by_length(self) -> dict[int, list[str]]:
@@ -312,9 +275,7 @@ class Filter:
 
     def _near(self, word: str) -> dict[str, int]:
         """Words of the rows -> slips (letter added, dropped, changed, two swapped), fewest first.
-
-        One slip, or two in a word of seven letters or more. A number is never a slip of another.
-        """
+        One slip, or two in a word of seven letters or more. A number is never a slip of another."""
         if len(word) < _SHORTEST or not word.isalnum() or word.isdecimal():
             return {}
         from rapidfuzz.distance import OSA
@@ -349,12 +310,12 @@ class Filter:
             raise KeyError(node.field)
         if field.type in ("text", "set"):
             texts = _kept(self._columns, node.field, lambda name: _TextColumn(self._values(name)))
-            return texts.fitting(node) if isinstance(node, Matches) else texts.filled()
+            return texts.fitting(node) if isinstance(node, ast.Matches) else texts.filled()
         numbers = field.type == "number"
         known = _kept(self._known, node.field, lambda name: self._numbers(name, numbers))
-        if isinstance(node, Flag):
+        if isinstance(node, ast.Flag):
             return (row for row, value in known.items() if value is node.value)
-        if isinstance(node, Compares):
+        if isinstance(node, ast.Compares):
             return chain.from_iterable(_within(known, one) for one in node.intervals)
         return known
 
@@ -399,7 +360,7 @@ class _TextColumn:
         """Rows that have a text."""
         return (number for number, texts in enumerate(self._rows) if texts)
 
-    def fitting(self, node: Matches) -> Iterator[int]:
+    def fitting(self, node: ast.Matches) -> Iterator[int]:
         """Rows of which a text fits the condition."""
         if node.operator == "=":
             keys = set(map(equal_key, node.values))
@@ -433,11 +394,11 @@ def _within(numbers: Mapping[int, float], limits: Interval) -> list[int]:
     return [row for row, n in numbers.items() if low <= n <= high and n not in ends]
 
 
-def _sought(node: Node) -> Iterator[Word | Phrase]:
-    """Words and phrases that are looked for, not left out, in order."""
+def _sought(node: ast.Node) -> Iterator[str]:
+    """Bare words that are looked for, not left out."""
     match node:
-        case Word() | Phrase():
-            yield node
-        case All(nodes) | Any(nodes):
+        case ast.Word(text):
+            yield text
+        case ast.All(nodes) | ast.Any(nodes):
             for part in nodes:
                 yield from _sought(part)

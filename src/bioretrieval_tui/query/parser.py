@@ -15,21 +15,7 @@ from collections.abc import Callable
 from typing import Literal, cast
 
 from bioretrieval_tui.errors import FilterError
-from bioretrieval_tui.query.ast import (
-    All,
-    Any,
-    Compares,
-    Everything,
-    Flag,
-    Has,
-    Matches,
-    Node,
-    Phrase,
-    Word,
-    joined,
-    negated,
-    quoted,
-)
+from bioretrieval_tui.query import ast
 from bioretrieval_tui.query.schema import (
     BOOLEANS,
     BadValueError,
@@ -71,7 +57,7 @@ class UnfinishedFilterError(FilterError):
     """The expression is incomplete but not wrong so far, as while it is typed."""
 
 
-def parse(expression: str, schema: Schema) -> Node:
+def parse(expression: str, schema: Schema) -> ast.Node:
     """The meaning of `expression` over the fields of `schema`. Raises UnfinishedFilterError: it is
     incomplete (open quote or parenthesis, operator at the end); FilterError: it has another
     fault."""
@@ -94,33 +80,33 @@ class _Parser:
         self.at = 0
         self.depth = 0
 
-    def whole(self) -> Node:
+    def whole(self) -> ast.Node:
         if self.peek() == "":
-            return Everything()
+            return ast.Everything()
         node = self.either()
         if self.peek() == ")":
             raise self.fault("this ) closes nothing", self.at, "remove it, or open a ( before")
         return node
 
-    def either(self) -> Node:
+    def either(self) -> ast.Node:
         nodes = [self.every()]
         while (sign := self.joint("OR")) is not None:
             word, column = sign
             self.need_term(f"{word} needs something after it", column)
             nodes.append(self.every())
-        return joined(Any, nodes)
+        return ast.joined(ast.Any, nodes)
 
-    def every(self) -> Node:
+    def every(self) -> ast.Node:
         nodes = [self.term()]
         while True:
             sign = self.joint("AND")
             if sign is not None:
                 self.need_term("AND needs something after it", sign[1])
             elif self.peek() in ("", ")", "|") or self.next_run() == "OR":
-                return joined(All, nodes)
+                return ast.joined(ast.All, nodes)
             nodes.append(self.term())
 
-    def nested(self, read: Callable[[], Node]) -> Node:
+    def nested(self, read: Callable[[], ast.Node]) -> ast.Node:
         """What `read` reads, a level deeper."""
         self.depth += 1
         if self.depth > DEEPEST:
@@ -129,7 +115,7 @@ class _Parser:
         self.depth -= 1
         return node
 
-    def term(self) -> Node:
+    def term(self) -> ast.Node:
         char, column = self.peek(), self.at
         if char == "-":
             self.at += 1
@@ -138,13 +124,13 @@ class _Parser:
                 raise self.unfinished("- needs a term right after it", column, "write -term")
             if rest[0].isspace() or rest[0] in ")|":
                 raise self.fault("- needs a term right after it", column, "write -term")
-            return negated(self.nested(self.term))
+            return ast.negated(self.nested(self.term))
         if char == "(":
             self.at += 1
             if self.peek() == ")":
                 what = "nothing stands between the parentheses"
                 raise self.fault(what, column, "remove them")
-            node = self.nested(self.either) if self.peek() else Everything()
+            node = self.nested(self.either) if self.peek() else ast.Everything()
             if self.peek() != ")":
                 raise self.unfinished("this ( is not closed", column, "add a ) at its end")
             self.at += 1
@@ -154,7 +140,7 @@ class _Parser:
             if not needles(phrase):
                 what = "the quotes hold nothing to look for"
                 raise self.fault(what, column, "put a word in them")
-            return Phrase(phrase)
+            return ast.Phrase(phrase)
         if char == "\u201d":
             raise self.fault("this quote closes nothing", column, "use a pair of plain quotes")
         if char in ("|", ")"):
@@ -162,7 +148,7 @@ class _Parser:
             raise self.fault(what, column, "remove it, or add a term")
         return self.run()
 
-    def run(self) -> Node:
+    def run(self) -> ast.Node:
         """A term that starts with neither quote nor parenthesis: keyword, field or word."""
         column, run = self.at, self.next_run()
         inner = _OPERATOR.search(run)
@@ -170,14 +156,14 @@ class _Parser:
             raise self.fault(
                 f"{inner[0]} needs a field name before it",
                 column,
-                f"write for example year>=2020, or quote the text: {quoted(run[:_SHOWN])}",
+                f"write for example year>=2020, or quote the text: {ast.quoted(run[:_SHOWN])}",
             )
         if inner:
             return self.clause(run[: inner.start()], column, column + inner.start())
         self.at += len(run)
         if run == "NOT":
             self.need_term("NOT needs something after it", column)
-            return negated(self.nested(self.term))
+            return ast.negated(self.nested(self.term))
         if run in ("AND", "OR"):
             remedy = f'to look for the word, quote it: "{run}"'
             raise self.fault(f"{run} needs something before it", column, remedy)
@@ -188,9 +174,9 @@ class _Parser:
         if not needles(word):
             what = "there is no letter or digit to look for"
             raise self.fault(what, column, "an empty filter shows all")
-        return Word(word)
+        return ast.Word(word)
 
-    def clause(self, name: str, column: int, sign_at: int) -> Node:
+    def clause(self, name: str, column: int, sign_at: int) -> ast.Node:
         """`name` at `column`, then the operator at `sign_at`, then its values."""
         match = cast("re.Match[str]", _OPERATOR.match(self.text, sign_at))
         sign = match[0].removeprefix(":") or ":"
@@ -205,17 +191,17 @@ class _Parser:
         if operator in (":", "=", "!=") and values[0][0] == "*" and not values[0][2]:
             if len(values) > 1:
                 raise self.fault("* stands alone", values[0][1], f"write {field.name}:*")
-            node: Node = Has(field.name)
+            node: ast.Node = ast.Has(field.name)
         else:
             node = self.condition(field, "=" if operator == "!=" else operator, values, sign_at)
-        return negated(node) if operator == "!=" else node
+        return ast.negated(node) if operator == "!=" else node
 
-    def about_fields(self, name: str, operator: Operator, sign_at: int) -> Node:
+    def about_fields(self, name: str, operator: Operator, sign_at: int) -> ast.Node:
         """has:FIELD and is:FIELD."""
         if operator not in (":", "="):
             raise self.fault(f"{name} is followed by : and a field", sign_at, f"write {name}:FIELD")
         wanted: FieldType | None = "bool" if name == "is" else None
-        nodes: list[Node] = []
+        nodes: list[ast.Node] = []
         for text, column, _ in self.values(operator, sign_at):
             field = self.schema.find(text)
             if field is None and self.at == len(self.text) and self.schema.begun(text):
@@ -224,12 +210,12 @@ class _Parser:
             if field is None or (wanted and field.type != wanted):
                 kind = "yes-or-no field" if wanted else "field"
                 raise self.fault(f'"{text}" is not a {kind}', column, self.advice(text, wanted))
-            nodes.append(Flag(field.name, True) if wanted else Has(field.name))
-        return joined(Any, nodes)
+            nodes.append(ast.Flag(field.name, True) if wanted else ast.Has(field.name))
+        return ast.joined(ast.Any, nodes)
 
     def condition(
         self, field: Field, operator: Operator, values: list[_Value], sign_at: int
-    ) -> Node:
+    ) -> ast.Node:
         """The node of a field's own type; `operator` is no longer !=."""
         if field.type == "number":
             return self.comparison(field, operator, values)
@@ -245,7 +231,7 @@ class _Parser:
             if len(values) > 1:
                 raise self.fault(f"{field.name} takes one value", column, "write yes or no")
             if flag is not None:
-                return Flag(field.name, flag)
+                return ast.Flag(field.name, flag)
             begun = any(word.startswith(text.casefold()) for word in BOOLEANS)
             if self.at == len(self.text) and not quotes and begun:
                 what = f'"{text}" is not yet yes or no'
@@ -260,9 +246,9 @@ class _Parser:
                 remedy = f"has:{field.name} finds what has a value, -has:{field.name} the rest"
                 raise self.fault("the value holds no letter or digit", column, remedy)
             wanted.append(value)
-        return Matches(field.name, operator, tuple(wanted))
+        return ast.Matches(field.name, operator, tuple(wanted))
 
-    def comparison(self, field: Field, operator: Operator, values: list[_Value]) -> Node:
+    def comparison(self, field: Field, operator: Operator, values: list[_Value]) -> ast.Node:
         if len(values) > 1 and operator not in (":", "="):
             digits = "".join(text for text, _, _ in values)
             remedy = f"write {digits}" if digits.isdecimal() else "write two conditions with OR"
@@ -274,7 +260,7 @@ class _Parser:
             except BadValueError as bad:
                 message, remedy = bad.args
                 raise self.fault(f"{field.name}: {message}", column, remedy) from bad
-        return Compares(field.name, tuple(intervals))
+        return ast.Compares(field.name, tuple(intervals))
 
     def values(self, sign: str, sign_at: int) -> list[_Value]:
         """One value or several with commas between."""
@@ -339,7 +325,7 @@ class _Parser:
     def unknown(self, name: str, column: int) -> FilterError:
         """The error for an unknown name before an operator: misspelt, or meant as text."""
         run = cast("re.Match[str]", _RUN.match(self.text, column))[0]
-        quote = f"quote it: {quoted(run)}" if len(run) <= _SHOWN else "put it in quotes"
+        quote = f"quote it: {ast.quoted(run)}" if len(run) <= _SHOWN else "put it in quotes"
         remedy = f"{self.advice(name)}; to look for the text, {quote}"
         if _ADDRESS.match(run):
             remedy = f"to look for an address, {quote}"

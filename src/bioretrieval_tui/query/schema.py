@@ -93,12 +93,9 @@ class Interval:
 
 
 def interval(text: str, operator: str) -> Interval:
-    """What `operator` (: = > >= < <=) followed by `text` accepts.
-
-    After `:` a number with a unit means all that round to it (171K: from 170,500 to below 171,500);
-    after `=` only itself. Raises BadValueError: not a number, a range after > or <, a range whose
-    ends are reversed.
-    """
+    """What `operator` (: = > >= < <=) followed by `text` accepts. After `:` a number with a unit
+    means all that round to it (171K: from 170,500 to below 171,500); after `=` only itself. Raises
+    BadValueError: not a number, a range after > or <, a range whose ends are reversed."""
     if _DOTS.search(text):
         if operator not in (":", "="):
             raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")

@@ -59,11 +59,9 @@ _UNDECOMPOSED = str.maketrans(
 
 
 def cite(paper: Paper) -> Citation:
-    """The paper as a work to cite.
-
-    A year in the venue ("EACL 2023") is the year of publication and replaces the entry's own, which
-    may be that of the preprint. A note names the unverified fields.
-    """
+    """The paper as a work to cite. A year in the venue ("EACL 2023") is the year of publication and
+    replaces the entry's own, which may be that of the preprint. A note names the unverified
+    fields."""
     venue = _MANNER.sub("", one_line(paper.venue or ""))
     years = _YEAR.findall(venue)
     year = years[-1] if years else str(paper.year or "")
@@ -313,11 +311,9 @@ def latex_title(text: str) -> str:
 
 
 def _author(name: str) -> str:
-    """One author, escaped; the name of an organisation in braces.
-
-    A name in braces is an organisation ("{WHO Solidarity Consortium}"); so is one with the word
-    "and", which BibTeX would read as two authors.
-    """
+    """One author, escaped; the name of an organisation in braces. A name in braces is an
+    organisation ("{WHO Solidarity Consortium}"); so is one with the word "and", which BibTeX would
+    read as two authors."""
     name = one_line(name)
     if name.startswith("{") and name.endswith("}") and len(name) > 2:
         return f"{{{escape(name[1:-1])}}}"
@@ -346,11 +342,9 @@ def latex_address(url: str) -> str:
 
 
 def bibliography(citations: Collection[Citation]) -> Iterator[str]:
-    """The entries with an empty line between them.
-
-    Equal citations are written once. From the second on, different works with one key get a letter
-    after it: lee2020biobert, lee2020biobertb.
-    """
+    """The entries with an empty line between them. Equal citations are written once. From the
+    second on, different works with one key get a letter after it: lee2020biobert,
+    lee2020biobertb."""
     used: set[str] = set()
     for citation in dict.fromkeys(citations):
         endings = chain(("", *ascii_lowercase[1:]), (f"-{number}" for number in count(2)))

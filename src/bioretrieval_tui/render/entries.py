@@ -13,23 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from bioretrieval_tui.catalog import fields as table
+from bioretrieval_tui.catalog import models
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.fields import EntryField
-from bioretrieval_tui.catalog.models import (
-    SECTIONS,
-    AnyEntry,
-    Benchmark,
-    CheckVector,
-    Claim,
-    Encoding,
-    Kind,
-    Loaders,
-    Model,
-    Note,
-    Result,
-    Side,
-    Subset,
-)
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.citation import citable, cite_entry
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Section, Text, fact, text
 from bioretrieval_tui.render.sheet import (
@@ -49,7 +36,7 @@ from bioretrieval_tui.render.sheet import (
 from bioretrieval_tui.terminal.clean import safe_url
 from bioretrieval_tui.util.formatting import figure, short
 
-_SECTIONS = {str(kind.__struct_config__.tag): name for name, kind in SECTIONS.items()}
+_SECTIONS = {str(kind.__struct_config__.tag): name for name, kind in models.SECTIONS.items()}
 GRADES = {
     "A": "the authors' own code or card was read",
     "B": "third-party code was read",
@@ -61,13 +48,13 @@ GRADES = {
 
 
 def entry_sheet(
-    entries: Sequence[AnyEntry], catalogue: Catalogue, *, kind: Kind | str | None = None
+    entries: Sequence[AnyEntry],
+    catalogue: Catalogue,
+    *,
+    kind: models.Kind | str | None = None,
 ) -> Sheet:
-    """Entries as rows, whole records and citations.
-
-    entries: of one kind, or mixed; their order is kept; kind: the requested kind, which an empty
-    list does not show.
-    """
+    """Entries as rows, whole records and citations. entries: of one kind, or mixed; their order is
+    kept; kind: the requested kind, which an empty list does not show."""
     kinds = {kind_of(entry) for entry in entries} or {kind or ""}
     only = kinds.pop() if len(kinds) == 1 else ""
     by_name = table.TABLE.by_name
@@ -112,7 +99,7 @@ def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) ->
     if row.name == "url":
         return safe_url(entry.links[0].url)
     if row.form == "size":
-        encoders = entry.encoders if isinstance(entry, Model) else 1
+        encoders = entry.encoders if isinstance(entry, models.Model) else 1
         return Shown(found, short(found) if encoders == 1 else f"{encoders}x{short(found)}")
     if row.form == "count":
         return counted(found)
@@ -135,10 +122,8 @@ def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) ->
 
 def record(value: Struct) -> dict[str, Any]:
     """The struct as a dict: `kind` first if it has one, then all fields, defaults included.
-
     msgspec's own conversion omits defaults. Here every record of a kind has the same keys, so that
-    `select(.status == "confirmed")` finds entries whose file does not give the status.
-    """
+    `select(.status == "confirmed")` finds entries whose file does not give the status."""
     tag = value.__struct_config__.tag
     found: dict[str, Any] = {} if tag is None else {"kind": tag}
     found |= {field: _plain(getattr(value, field)) for field in value.__struct_fields__}
@@ -170,8 +155,9 @@ def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
         for other in catalogue.related(entry.id)
     ]
     results = catalogue.results_of(entry.id)
-    citing: tuple[Claim | Result | Note, ...] = (*entry.facts, *results, *entry.notes)
-    named = dict.fromkeys((*entry.sources, *(one.source for one in citing)))
+    named = dict.fromkeys(entry.sources)
+    for citing in (entry.facts, results, entry.notes):
+        named |= dict.fromkeys(one.source for one in citing)
     known = [catalogue.sources[name] for name in named if name in catalogue.sources]
     return record(entry) | {
         "related": related,
@@ -186,17 +172,15 @@ ZERO_SHOT = {True: "yes", False: "no", None: "unknown"}
 
 
 def result_sheet(
-    results: Sequence[Result], names: Mapping[str, str], *, title: str = "Published results"
+    results: Sequence[models.Result], names: Mapping[str, str], *, title: str = "Published results"
 ) -> Sheet:
-    """Results as rows in the order given; the value is the published fraction, not rounded.
+    """Results as rows in the order given; the value is the published fraction, not rounded. names:
+    display names of models and benchmarks by id."""
 
-    names: display names of models and benchmarks by id.
-    """
-
-    def value(result: Result) -> Cell:
+    def value(result: models.Result) -> Cell:
         return unverified(result.value) if result.status == "unverified" else result.value
 
-    def comparable(result: Result) -> Cell:  # a column full of "yes" would hide the one "no"
+    def comparable(result: models.Result) -> Cell:  # a column full of "yes" would hide the one "no"
         return Shown(result.comparable, "" if result.comparable else "no")
 
     # Narrow tables drop columns from the right, so those that qualify a result come early.
@@ -218,7 +202,7 @@ def result_sheet(
     return sheet_of(title, columns, results, record)
 
 
-def result_remarks(result: Result) -> str:
+def result_remarks(result: models.Result) -> str:
     """What limits a result, in words; "" for nothing."""
     said = {
         "not comparable": not result.comparable,
@@ -268,10 +252,11 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
             for claim in entry.facts
         ),
     ]  # fmt: skip
-    links = [
-        fact(one.label, Inline(one.url.partition("://")[2].rstrip("/") or one.url, url=one.url))
-        for one in entry.links
-    ]
+    links = []
+    for one in entry.links:
+        # An address that is not safe to open is shown whole.
+        shown = one.url.partition("://")[2].rstrip("/") if safe_url(one.url) else one.url
+        links.append(fact(one.label, Inline(shown, url=one.url)))
     sections: list[Section] = [
         Group("Details", tuple(details)),
         Group("Links", tuple(links), "links"),
@@ -309,7 +294,7 @@ def _fields(entry: AnyEntry, catalogue: Catalogue, group: str, numbers: _Numbers
         values = tuple(_values(row, entry, found, catalogue, numbers))
         if values:
             yield Fact(row.title, values, row.status(entry), row.form in _LINES)
-    if isinstance(holder, Encoding):
+    if isinstance(holder, models.Encoding):
         unread = [name for name in holder.unverified if name not in holder.__struct_fields__]
         if unread:
             yield fact("unverified", *unread)
@@ -318,7 +303,7 @@ def _fields(entry: AnyEntry, catalogue: Catalogue, group: str, numbers: _Numbers
 def _values(
     row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue, numbers: _Numbers
 ) -> Iterator[Text]:
-    if isinstance(found, Loaders):
+    if isinstance(found, models.Loaders):
         found = msgspec.structs.asdict(found)
     if isinstance(found, dict):
         found = tuple((name, value) for name, value in found.items() if value is not None)
@@ -328,7 +313,7 @@ def _values(
         elif row.form == "names" and one in catalogue.by_id:
             other = catalogue.by_id[one]
             yield text(Inline(other.name, kind_of(other), jump=one))
-        elif isinstance(one, CheckVector):
+        elif isinstance(one, models.CheckVector):
             starts = ", ".join(map(str, one.starts))
             shown = (Inline(f"{one.side} "), Inline(one.text, "code"), Inline(f" starts {starts}"))
             yield (*shown, _mark(one.source, numbers))
@@ -340,7 +325,7 @@ def _values(
             yield text(Inline(str(one), "text" if row.form == "names" else "prose"))
 
 
-def _subset(subset: Subset) -> Text:
+def _subset(subset: models.Subset) -> Text:
     sizes = ((subset.queries, "queries"), (subset.documents, "documents"))
     said = [f"{size:,} {what}" for size, what in sizes if size is not None]
     said += [subset.note] if subset.note else []
@@ -352,7 +337,7 @@ def _loader(one: tuple[str, str]) -> Text:
     return text(f"{name}: ", Inline(value, url=value) if name == "zip" else Inline(value, "code"))
 
 
-def _side(found: Side) -> Text:
+def _side(found: models.Side) -> Text:
     said: list[tuple[Inline, ...]] = []
     named = (("", found.model), ("adapter ", found.adapter), ("template ", found.template))
     for words, value in named:
@@ -394,11 +379,11 @@ def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[F
 def _results(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Sheet:
     """The published results, best first on the page of a benchmark; empty columns are left out."""
     results = catalogue.results_of(entry.id)
-    other = "model" if isinstance(entry, Benchmark) else "benchmark"
+    other = "model" if isinstance(entry, models.Benchmark) else "benchmark"
     if other == "model":
         results = sorted(results, key=lambda one: (one.subset or "", one.metric, -one.value))
 
-    def name(one: Result) -> str:
+    def name(one: models.Result) -> str:
         identifier: str = getattr(one, other)
         return catalogue.names.get(identifier, identifier)
 

@@ -8,7 +8,6 @@ A record of the local leaderboard has one list of fields (`RECORD_FIELDS`): the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, r
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.hits import mode_name
-from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Text, facts, text
+from bioretrieval_tui.render.page import Fact, Group, Inline, Page, facts, text
 from bioretrieval_tui.render.sheet import (
     Cell,
     Column,
@@ -53,8 +52,7 @@ _ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
 # Runs of the user -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRun:
+class OwnRun(msgspec.Struct, frozen=True):
     """Records of one kind: same files, split, model and settings.
 
     record: the newest; name: what ranked; model: id of the catalogue's entry for its model, None
@@ -249,16 +247,15 @@ def run_page(run: OwnRun) -> Page:
 
 def reference_fact(one: Reference) -> Fact:
     """One published score: name, value, the deviation of the run from it, source."""
-    value: Text = (Inline(f"{one.value:.4f}", "strong"),)
-    if one.deviation is None:
-        value += (Inline("  for orientation", "faint"),)
-    elif one.marked:
-        said = f"  {one.deviation:+.4f} against published (differs by more than 0.01)"
-        value += (Inline(said, "warn"),)
-    else:
+    said, role = "for orientation", "faint"
+    if one.deviation is not None:
         # Adding 0 takes the sign from a -0.0.
-        value += (Inline(f"  {one.deviation + 0:+.4f} against published", "ok"),)
-    return Fact(one.name, ((*value, Inline(f"  from {one.source}", "faint")),), one.status)
+        said = f"{one.deviation + 0:+.4f} against published"
+        said += " (differs by more than 0.01)" if one.marked else ""
+        role = "warn" if one.marked else "ok"
+    score = Inline(f"{one.value:.4f}", "strong")
+    source = Inline(f"  from {one.source}", "faint")
+    return Fact(one.name, (text(score, Inline(f"  {said}", role), source),), one.status)
 
 
 # What `eval` prints ---------------------------------------------------------------------------
@@ -267,11 +264,9 @@ def reference_fact(one: Reference) -> Fact:
 def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
     """The whole evaluation as one object, without the single queries of a comparison."""
     whole: dict[str, Any] = msgspec.to_builtins(report)
-    if report.comparison is None:
-        del whole["comparison"]
-    else:
-        del whole["comparison"]["deltas"]
-    return whole
+    compared = whole.pop("comparison") or {}
+    compared.pop("deltas", None)
+    return whole | ({"comparison": compared} if compared else {})
 
 
 _EVALUATION_COLUMNS = (
@@ -351,7 +346,7 @@ def comparison_sheet(found: Comparison) -> Sheet:
         column("second", mode_name(found.second), lambda one: _score(one.second), align="right"),
         column("text", make=lambda one: shortened(one.text), weight=5, min_width=20),
     )  # fmt: skip
-    return sheet_of(comparison_line(found), columns, [*gained, *lost], asdict)
+    return sheet_of(comparison_line(found), columns, [*gained, *lost], msgspec.to_builtins)
 
 
 # Queries -----------------------------------------------------------------------------------
@@ -366,7 +361,7 @@ def query_list_sheet(rows: Sequence[QueryRow], modes: Sequence[str]) -> Sheet:
     """The queries of a benchmark with nDCG@10 of each mode."""
     columns = [column(key) for key in ("id", "text", "judged", "relevant")]
     columns += [_of_mode(mode, mode, "scores") for mode in modes]
-    return sheet_of("Queries", columns, rows, asdict)
+    return sheet_of("Queries", columns, rows, msgspec.to_builtins)
 
 
 def _of_mode(key: str, mode: str, held: str, **look: Any) -> ColumnOf[Any]:
@@ -393,5 +388,5 @@ def query_sheet(found: QueryView) -> Sheet:
         f"Query {found.id}: {shortened(found.text, 200)} (nDCG@10: {scores})",
         columns,
         (*found.judged, *found.unjudged),
-        lambda row: {"judged": row.grade is not None, **asdict(row)},
+        lambda row: {"judged": row.grade is not None, **msgspec.to_builtins(row)},
     )

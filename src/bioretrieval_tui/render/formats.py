@@ -121,12 +121,9 @@ def cleaned(value: Any) -> Any:
 
 # CSV ------------------------------------------------------------------------------------------
 #
-# RFC 4180 with "\n" line ends, a header of column keys, one line a row. Numbers are written raw,
-# truth values as true and false, and a missing value as an empty field. Text is kept to one line.
-#
-# A spreadsheet runs text that begins with = + - @ as a formula. Such a field starts with an
-# apostrophe (the spreadsheets' own sign for text), unless it is a plain number such as -0.5. JSON
-# keeps the exact text.
+# RFC 4180 with "\n" line ends and a header of column keys. A spreadsheet runs text that begins with
+# = + - @ as a formula: such a field starts with an apostrophe (its sign for text),
+# unless it is a plain number such as -0.5. JSON keeps the exact text.
 
 # Spreadsheets in East Asian locales read the wide forms as the ASCII ones.
 _FORMULA = "=+-@\t\r＝＋－＠"  # noqa: RUF001

@@ -71,10 +71,8 @@ def mode_name(mode: str) -> str:
 
 
 def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
-    """Why a hit was found: score and rank by each retriever, terms, nearest sentence.
-
-    why: its explanation, if requested.
-    """
+    """Why a hit was found: score and rank by each retriever, terms, nearest sentence. why: its
+    explanation, if requested."""
     scores, told = hit.scores, why.scores if why else hit.scores
     retrievers = (
         ("dense", told.dense if scores.dense is None else scores.dense, ".4f",
@@ -170,10 +168,8 @@ def hit_sheet(
     citations: Sequence[Citation] = (),
     reasons: Sequence[Explanation] = (),
 ) -> Sheet:
-    """Hits in their order; scores keep all their digits for programs.
-
-    reasons: explanations, one a hit; () for none. They take the place of the text.
-    """
+    """Hits in their order; scores keep all their digits for programs. reasons: explanations, one a
+    hit; () for none. They take the place of the text."""
     if not reasons:
         return sheet_of(title, _COLUMNS, hits, _record, citations)
     why = {one.id: one for one in reasons}

@@ -45,10 +45,8 @@ def code(text: str) -> str:
 
 
 def link(text: str, url: str | None) -> str:
-    """A link, its text escaped; the text alone where there is no address.
-
-    url: an address that `terminal.clean.safe_url` let through.
-    """
+    """A link, its text escaped; the text alone where there is no address. url: an address that
+    `terminal.clean.safe_url` let through."""
     if url and text == url:
         return f"<{_destination(url)}>"
     return _linked(escape(text), url)

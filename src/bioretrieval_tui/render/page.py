@@ -1,8 +1,8 @@
 """The page model: what one thing (an entry, a hit, an evaluation, an index) has to say.
 
-A builder makes a `Page`; two painters show it. `tui/spans.py` paints it as lines of the app,
-`markdown` here prints it for a pipe (and `laid_out` sets that for a terminal). Neither painter
-adds or leaves out a fact, so both show the same (label, value) pairs.
+A builder makes a `Page`; `tui/spans.py` paints it as lines of the app, `markdown` here prints it
+for a pipe, `terminal_text` for a terminal. None of them adds or leaves out a fact, so all show the
+same (label, value) pairs.
 """
 
 from __future__ import annotations
@@ -54,11 +54,8 @@ class Fact(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """Facts under a heading.
-
-    holds: "links" and "jumps" get a letter a value in the app, by which keys open them; links
-    carry a `url`, jumps a `jump`, each.
-    """
+    """Facts under a heading. holds: "links" and "jumps" get a letter a value in the app, by which
+    keys open them; links carry a `url`, jumps a `jump`, each."""
 
     title: str
     facts: tuple[Fact, ...]

@@ -40,11 +40,9 @@ Plain = str | int | float | bool | None
 
 
 class Shown(Struct, frozen=True):
-    """A value that readers see in another form than programs.
-
-    value: what csv writes; text: what readers see; url: where that leads; unverified: no source was
-    read for it, which every format for readers marks.
-    """
+    """A value that readers see in another form than programs. value: what csv writes; text: what
+    readers see; url: where that leads; unverified: no source was read for it, which every format
+    for readers marks."""
 
     value: Plain
     text: str
@@ -90,12 +88,9 @@ def face(cell: Cell) -> Shown:
 
 
 class Column(Struct, frozen=True):
-    """One column.
-
-    key: its name in csv, snake_case; title: its heading; weight: its share of the spare width of a
-    table; min_width: cells of the terminal below which a table omits the column; data_only: for csv
-    alone; role: what its cells are, for the app's colours.
-    """
+    """One column. key: its name in csv, snake_case; title: its heading; weight: its share of the
+    spare width of a table; min_width: cells of the terminal below which a table omits the column;
+    data_only: for csv alone; role: what its cells are, for the app's colours."""
 
     key: str
     title: str

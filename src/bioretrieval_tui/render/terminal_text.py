@@ -32,19 +32,17 @@ def _painted(text: str, style: str = "", url: str | None = None) -> str:
 def render(
     sheet: Sheet, *, width: int | None = None, colour: bool = False, links: bool = False
 ) -> Iterator[str]:
-    """Heading and rows, a line each; where columns did not fit, a last line that names them.
-
-    width: cells that a line may take, None for as many as the content needs; colour: use bold and
-    the terminal's sixteen colours; links: make each cell that leads somewhere an OSC 8 link.
-    """
+    """Heading and rows, a line each; where columns did not fit, a last line that names them. width:
+    cells that a line may take, None for as many as the content needs; colour: use bold and the
+    terminal's sixteen colours; links: make each cell that leads somewhere an OSC 8 link."""
     places = readable(sheet)
     columns = [sheet.columns[place] for place in places]
     titles = [one_line(column.title) for column in columns]
     rows = [[face(row[place]) for place in places] for row in sheet.rows]
-    natural = [
-        max([cells(title), *(cells(_marked(row[i])) for row in rows)])
-        for i, title in enumerate(titles)
-    ]
+    natural = [cells(title) for title in titles]
+    for row in rows:
+        taken = (cells(seen.text) + bool(seen.unverified and seen.text) for seen in row)
+        natural = list(map(max, natural, taken))
     widths = fit(columns, natural, width)
 
     def cell(seen: Shown, width: int) -> tuple[str, str]:
@@ -65,10 +63,6 @@ def render(
     if len(widths) < len(columns):
         missing = f"not shown at this width: {', '.join(titles[len(widths) :])}"
         yield cut(missing, max(1, width or 1)) + "\n"
-
-
-def _marked(seen: Shown) -> str:
-    return seen.text + MARK if seen.unverified and seen.text else seen.text
 
 
 def _line(
@@ -110,7 +104,7 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int | None) ->
     columns: the shown columns; natural: cells of the widest content of each, heading included;
     width: cells in all, None for no limit.
 
-    Returns One width for each column that is kept, at least one; with the gaps they take at most
+    Returns one width for each column that is kept, at least one; with the gaps they take at most
     `width`. Right-aligned columns are never narrower than their content, since a cut number is
     another number.
     """

@@ -129,9 +129,9 @@ def ensure_catalogue_index(
         IndexFault: there is none and it cannot be written. ModelError, CorpusError as building
         does. Also what `reporter` raises.
     """
-    from bioretrieval_tui.index.build import build_from, build_lexical
+    from bioretrieval_tui.index.build import build_index
     from bioretrieval_tui.index.intake import feed_documents
-    from bioretrieval_tui.index.vector_cache import embedded_facts
+    from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts
 
     # The catalogue's content together with the model and recipe that encode it.
     parts = (fingerprint, embedded.MODEL_ID, embedded.REVISION, recipe_hash(embedded.RECIPE))
@@ -143,14 +143,8 @@ def ensure_catalogue_index(
             return Ensured(present.documents, built=False)
         feed = feed_documents(documents, "catalogue")
         try:
-            if encoder_factory is None:
-                outcome = build_lexical(
-                    CATALOGUE, feed, embedded_facts(), reporter=reporter, fingerprint=wanted
-                )
-            else:
-                outcome = build_from(
-                    CATALOGUE, feed, encoder_factory, reporter=reporter, fingerprint=wanted
-                )
+            source = encoder_factory or Vectoriser(embedded_facts())
+            outcome = build_index(CATALOGUE, feed, source, reporter=reporter, fingerprint=wanted)
         except IndexBusy as error:
             if time.monotonic() > deadline:
                 raise

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from bioretrieval_tui.documents.bibliography import document_year
+from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding import embedded
@@ -35,7 +35,6 @@ from bioretrieval_tui.search.types import (
     Query,
     Scores,
     SearchResult,
-    document_url,
 )
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ class SearchEngine:
         """The documents most like the one of this id, without itself; hybrid. Raises NotFoundError
         where there is none of this id, otherwise as `search` does."""
         label, document = self.found(identifier)
-        vector = self.index.vectors.take(np.array([label], dtype=np.int64))[0]
+        vector = self.index.vectors.matrix.take(np.array([label], dtype=np.int64))[0]
         return self._like(document, vector, k, where, own=label)
 
     def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:

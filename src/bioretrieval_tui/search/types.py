@@ -1,18 +1,13 @@
-"""Query, hits and explanations of a search, as sent to and from the search process; the web address
-of a document.
-"""
+"""Query, hits and explanations of a search, as sent to and from the search process."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
-from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import UsageError
 
 Mode = Literal["hybrid", "dense", "lexical"]
@@ -117,46 +112,3 @@ class SearchResult:
     facets: tuple[Facet, ...] = ()
     among: int = 0
     note: str | None = None
-
-
-_PMID = re.compile(r"([1-9][0-9]{0,8})")
-_PMC = re.compile(r"PMC([1-9][0-9]{0,8})", re.IGNORECASE)
-_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
-_ARXIV = re.compile(
-    r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})",
-    re.IGNORECASE,
-)
-
-
-def document_url(document: Document, ids: str | None = None) -> str | None:
-    """The page of a document, or None. ids: the kind of ids in its index, such as `pmid`; a number
-    is a PMID only where the corpus says so, since SciFact's ids look like PMIDs."""
-    known = {str(key).lower(): value for key, value in document.metadata.items()}
-    if own := _web_address(known.get("url")):
-        return own
-    pmids = (known.get("pmid"), document.id if ids == "pmid" else None)
-    pmcs = (known.get("pmcid"), known.get("pmc"), document.id)
-    for page, pattern, values in (
-        ("https://pubmed.ncbi.nlm.nih.gov/{}/", _PMID, pmids),
-        ("https://pmc.ncbi.nlm.nih.gov/articles/PMC{}/", _PMC, pmcs),
-        ("https://doi.org/{}", _DOI, (known.get("doi"),)),
-        ("https://arxiv.org/abs/{}", _ARXIV, (known.get("arxiv"), known.get("arxiv_id"))),
-    ):
-        for value in values:
-            text = value if isinstance(value, str) else str(value) if type(value) is int else ""
-            if found := pattern.fullmatch(text.strip()):
-                return page.format(quote(found[1], safe="/:;()._-"))
-    return None
-
-
-def _web_address(value: Any) -> str | None:
-    """`value` if it is an http or https address of printable ASCII without blanks."""
-    if not isinstance(value, str) or len(value) > 2_000 or " " in value:
-        return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    printable = value.isascii() and value.isprintable()
-    named = parts.scheme in ("http", "https") and parts.hostname
-    return value if printable and named else None

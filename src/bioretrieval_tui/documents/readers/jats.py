@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.documents.bibliography import dated, distinct, document, initials, iso_date
-from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.documents.readers.xml_records import (
     local,
     plain_text,
     readable,
-    records,
     shows,
     squeezed,
+    xml_records,
 )
-from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
+from bioretrieval_tui.documents.source import Format
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -62,23 +63,9 @@ _JOURNAL = [
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
-def _is_jats(head: bytes) -> bool:
-    return shows(head, _ARTICLE, _SIGN)
-
-
-def _articles(
-    source: SourceReader, _: ReadSettings
-) -> Iterator[tuple[Place, _Element | RecordFault]]:
-    """Yield the articles of a file, in file order, without sub-articles and responses."""
-    return records(source.blocks(), ("article",), source.name)
-
-
 def _document(article: _Element) -> Document:
-    """The document of an article.
-
-    The id is the PMC id ("PMC123"), else the PMID, else the DOI. An article in another language
-    gets its English title and abstract if there are any.
-    """
+    """The id is the PMC id ("PMC123"), else the PMID, else the DOI. An article in another language
+    gets its English title and abstract if there are any."""
     meta = _child(article, "front/article-meta")
     if local(meta) != "article-meta":
         raise RecordFault("the article has no article-meta, so neither an id nor a title")
@@ -215,12 +202,10 @@ def _say(element: _Element) -> str:
 
 
 def _text(element: _Element, *paths: str) -> str:
-    """The text under the first of these paths that has any."""
     return next(filter(None, (plain_text(_child(element, path)) for path in paths)), "")
 
 
 def _child(element: _Element, path: str) -> _Element:
-    """The first element under a path, or an empty one."""
     found = next(_children(element, path), None)
     return element.makeelement("none") if found is None else found
 
@@ -230,4 +215,5 @@ def _children(element: _Element, path: str) -> Iterator[_Element]:
     return element.iterfind("/".join("{*}" + name for name in path.split("/")))
 
 
-JATS = Format("jats", (".nxml", ".xml"), _is_jats, _articles, _document)
+_CUT = partial(xml_records, names=("article",))
+JATS = Format("jats", (".nxml", ".xml"), partial(shows, (_ARTICLE, _SIGN)), _CUT, _document)

@@ -25,7 +25,6 @@ from bioretrieval_tui.documents.readers.json_records import (
     BOM,
     JsonElement,
     elements,
-    first_line,
     json_lines,
     json_object,
     text_field,
@@ -49,8 +48,8 @@ def _begins(pattern: re.Pattern[bytes], head: bytes) -> bool:
 
 
 def _beir_document(value: Any) -> Document:
-    """The document of a line of BEIR's JSONL: the id unchanged, with blanks at its ends, as in the
-    qrels; other keys become metadata. The store checks that ids are unique."""
+    """The id is unchanged, with blanks at its ends, as in the qrels; other keys become metadata.
+    The store checks that ids are unique."""
     record = json_object(value)
     title, text = text_field(record, "title"), text_field(record, "text")
     if "title" not in record and "text" not in record:
@@ -69,11 +68,8 @@ BEIR = Format("beir", _LINES, partial(_begins, _BEIR_HEAD), json_lines, _beir_do
 
 
 def _medrag_document(value: Any) -> Document:
-    """The document of a line of MedRAG.
-
-    The text is `content`, else `contents`, which repeats title and content. `PMID` becomes `pmid`;
-    other keys become metadata.
-    """
+    """The text is `content`, else `contents`, which repeats title and content. `PMID` becomes
+    `pmid`; other keys become metadata."""
     record = json_object(value)
     if "id" not in record:
         raise RecordFault("`id` is missing", _MEDRAG_SHAPE)
@@ -98,13 +94,10 @@ def _medcpt_records(
 
 
 def _medcpt_document(element: JsonElement) -> Document:
-    """The document of a member of a MedCPT chunk.
-
-    It has the form `"16381832": {"d": "20060101", "t": "...", "a": "...", "m": "..."}`: PMID, date,
-    title, abstract and headings. The headings are in lower case, each ended by a bar:
+    """A member has the form `"16381832": {"d": "20060101", "t": "...", "a": "...", "m": "..."}`:
+    PMID, date, title, abstract and headings. The headings are in lower case, each ended by a bar:
     `humans!|rna, untranslated!genetics*|`, with a qualifier after the exclamation mark and a star
-    for a major one.
-    """
+    for a major one."""
     record = json_object(element.value)
     pmid = identifier(element.key, "the PMID")
     headings = [part.strip() for part in text_field(record, "m").split("|")]
@@ -152,13 +145,12 @@ def _is_europepmc(head: bytes) -> bool:
     start = head.removeprefix(BOM).lstrip()
     if start.startswith(b"{") and b'"resultList"' in start:
         return b'"hitCount"' in start or b'"result"' in start
-    line = start if start.startswith(b"[") else first_line(start)
+    line = start if start.startswith(b"[") else start.partition(b"\n")[0]
     is_result = b'"id"' in line and b'"source"' in line
     return line.startswith((b"{", b"[")) and is_result and any(key in line for key in _KEYS)
 
 
 def _europepmc_records(source: SourceReader, _: ReadSettings) -> Iterator[tuple[Place, Any]]:
-    """Yield the results of a file, in file order."""
     head = source.head().removeprefix(BOM).lstrip()
     if head.startswith(b"{") and b'"resultList"' not in head:
         yield from json_lines(source)
@@ -168,12 +160,9 @@ def _europepmc_records(source: SourceReader, _: ReadSettings) -> Iterator[tuple[
 
 
 def _europepmc_document(value: Any) -> Document:
-    """The document of a result.
-
-    The id is the PMID, else the PMC id, else the source and its id (`PPR:PPR123`), else the
+    """The id is the PMID, else the PMC id, else the source and its id (`PPR:PPR123`), else the
     DOI. Markup within titles and abstracts becomes text, headings of an abstract its labels.
-    Values of another type than expected are as good as missing.
-    """
+    Values of another type than expected are as good as missing."""
     record = json_object(value)
     fields: dict[str, Any] = {
         name: distinct(_texts(record, *paths.split()))

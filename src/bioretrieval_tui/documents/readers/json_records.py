@@ -86,11 +86,6 @@ def text_field(record: dict[str, Any], name: str) -> str:
     return value or ""
 
 
-def first_line(head: bytes) -> bytes:
-    """The first line of a file that is not blank, to detect its format."""
-    return head.removeprefix(BOM).lstrip().partition(b"\n")[0]
-
-
 class JsonElement(NamedTuple):
     """An element: its byte `offset` in the file (that of its key in an object), its `key` (None in
     an array), and its `value` or RecordFault."""
@@ -106,8 +101,7 @@ def elements(
     """Yield the elements of the array or object in a file, or of the one under the keys `path`;
     if several follow each other, of each in turn. An element of more than `limit` bytes is
     reported, but not held in memory. Raises as `SourceReader.blocks`, and SourceDamaged if the file
-    ends within the JSON, or stops being JSON.
-    """
+    ends within the JSON, or stops being JSON."""
     window = _JsonWindow(source)
     yield from _members(window, path, limit)
     while window.peek():
@@ -140,15 +134,13 @@ def _members(window: _JsonWindow, path: tuple[str, ...], limit: int) -> Iterator
 
 
 def _key(window: _JsonWindow) -> str:
-    start, is_text = window.offset, window.peek() == b'"'
-    key = _decoded(window.value(MAX_LINE_BYTES), MAX_LINE_BYTES) if is_text else None
-    if key is None:
-        raise _broken(start, "no key of a JSON object begins here")
+    start = window.offset
+    key = _decoded(window.value(MAX_LINE_BYTES), MAX_LINE_BYTES)
     if isinstance(key, RecordFault):
         raise _broken(start, key.reason)
-    if window.take() != b":":
-        raise _broken(start, "a key has no value")
-    return str(key)
+    if not isinstance(key, str) or window.take() != b":":
+        raise _broken(start, "no key with a colon, of a JSON object, begins here")
+    return key
 
 
 class _JsonWindow:
@@ -239,6 +231,4 @@ class _JsonWindow:
 
 
 def _broken(offset: int, reason: str) -> SourceDamaged:
-    return SourceDamaged(
-        reason, offset=offset, remedy="get the file again, or save it as valid JSON"
-    )
+    return SourceDamaged(reason, offset, "get the file again, or save it as valid JSON")

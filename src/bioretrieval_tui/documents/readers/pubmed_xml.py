@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.readers.xml_records import (
     fields_at,
     plain_text,
-    records,
     shows,
     squeezed,
+    xml_records,
 )
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
 
@@ -60,15 +61,10 @@ _IDS = (
 _DATES = ("Journal/JournalIssue/PubDate", "Book/PubDate", "ContributionDate")
 
 
-def _is_pubmed(head: bytes) -> bool:
-    return shows(head, _SIGN)
-
-
 def _records(
-    source: SourceReader, _: ReadSettings
+    source: SourceReader, settings: ReadSettings
 ) -> Iterator[tuple[Place, _Element | RecordFault]]:
-    """Yield articles, book articles and the PMIDs of deletions, in file order."""
-    for place, found in records(source.blocks(), _RECORDS, source.name):
+    for place, found in xml_records(source, settings, _RECORDS):
         if not isinstance(found, RecordFault) and found.tag in _DELETIONS:
             yield from ((place, pmid) for pmid in found.iterfind("PMID"))
         else:
@@ -76,10 +72,8 @@ def _records(
 
 
 def _document(element: _Element) -> Document | str:
-    """The document of an article or book article, or the PMID of a deletion.
-
-    The id is the PMID. Revised records are as any other; the store keeps the latest.
-    """
+    """The document of an article or book article, or the PMID of a deletion. Revised records are as
+    any other; the store keeps the latest."""
     if element.tag == "PMID":
         return _pmid(element)
     is_article = element.tag == "PubmedArticle"
@@ -107,9 +101,7 @@ def _document(element: _Element) -> Document | str:
     mesh = _headings(holder)
     online = reversed(article.findall("ArticleDate"))
     dates = chain(*map(article.iterfind, _DATES), online)
-    others = (
-        one for one in holder.iterfind("OtherAbstract") if one.get("Language", "eng") == "eng"
-    )
+    others = [e for e in holder.iterfind("OtherAbstract") if e.get("Language", "eng") == "eng"]
     abstracts = chain(article.iterfind("Abstract"), others)
     fields |= {
         "pmid": identity,
@@ -200,4 +192,4 @@ def _pmid(element: _Element) -> str:
     return text
 
 
-PUBMED_XML = Format("pubmed-xml", (".xml",), _is_pubmed, _records, _document)
+PUBMED_XML = Format("pubmed-xml", (".xml",), partial(shows, (_SIGN,)), _records, _document)

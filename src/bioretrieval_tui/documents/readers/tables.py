@@ -48,11 +48,8 @@ _CITATION = re.compile(r";\s*([^\s;:()]+)?(?:\(([^()]*)\))?(?::\s*([^\s;:]+?))?\
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a table.
-
-    fields: from our names to positions; others: names and positions of the columns that become
-    metadata unchanged; width: their number; pubmed: whether it is PubMed's own export.
-    """
+    """The columns of a table: `fields` from our names to positions, `others` from the names of
+    those that become metadata unchanged, their number, and whether it is PubMed's own export."""
 
     fields: Mapping[str, int]
     others: Mapping[str, int]
@@ -91,11 +88,8 @@ class Columns:
 
 def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> Columns:
     """Find the columns of the fields: by `mapping` (field to column) first, then by our field
-    names, whatever their case.
-
-    Raises CorpusError, which lists the columns, if a mapped one is missing or ambiguous, or there
-    is none for the id or for any text.
-    """
+    names, whatever their case. Raises CorpusError, which lists the columns, if a mapped one is
+    missing or ambiguous, or there is none for the id or for any text."""
     shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
     more = "" if len(names) <= _SHOWN else f" and {len(names) - _SHOWN} more"
 
@@ -153,7 +147,6 @@ def _list(value: Any) -> list[str]:
 
 # CSV and TSV.
 
-MAX_FIELD_CHARACTERS = MAX_LINE_BYTES
 _LOOKED_AT = 20
 _LONGEST_NAME = 100
 _MOST_AGAIN = 256 * 2**20
@@ -163,7 +156,7 @@ _PLAINLY = {
     "unexpected end of data": "a quote is never closed",
     "expected after": "there is text between a closing quote and the next field",
     "new-line character": "there is a line end in a field without quotes",
-    "field limit": f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters",
+    "field limit": f"a field is longer than {MAX_LINE_BYTES:,} characters",
 }
 
 
@@ -190,14 +183,12 @@ def _is_table(delimiter: str, head: bytes) -> bool:
 def _rows(
     delimiter: str, source: SourceReader, settings: ReadSettings
 ) -> Iterator[tuple[Place, tuple[Columns, list[str]] | RecordFault]]:
-    """Yield the rows below the first, which names the columns.
-
-    A row of several lines with a fault or a wrong number of fields is cut to its first line, so
-    that a stray quote loses no other row. A line of TSV with misplaced quotes is split at its tabs
-    if that gives the right number of fields. Raises as `columns_of`.
-    """
+    """Yield the rows below the first, which names the columns. A row of several lines with a fault
+    or a wrong number of fields is cut to its first line, so that a stray quote loses no other row.
+    A line of TSV with misplaced quotes is split at its tabs if that gives the right number of
+    fields. Raises as `columns_of`."""
     # The module's own limit is global to the process, and too low for a long text.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
     lines = _RowLines(text_lines(source))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: Columns | None = None
@@ -247,8 +238,8 @@ class _RowLines:
         return self
 
     def __next__(self) -> str:
-        if self._size > MAX_FIELD_CHARACTERS:
-            raise csv.Error(f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters")
+        if self._size > MAX_LINE_BYTES:
+            raise csv.Error(f"a field is longer than {MAX_LINE_BYTES:,} characters")
         line = self._again.popleft() if self._again else next(self._lines)
         self.row.append(line)
         self._size += len(line.text)
@@ -284,24 +275,19 @@ def _parquet_rows(
     source: SourceReader, settings: ReadSettings
 ) -> Iterator[tuple[Place, tuple[Columns, list[Any]] | RecordFault]]:
     """Yield the rows of a Parquet file, placed at their numbers from 1, with one row group in
-    memory at a time; the rest of a damaged row group is one fault.
-
-    Raises as `columns_of`, and CorpusError if pyarrow is not installed, the input is a pipe or
-    compressed, or the metadata is damaged.
-    """
+    memory at a time; the rest of a damaged row group is one fault. Raises as `columns_of`, and
+    CorpusError without pyarrow, or if the input is a pipe, compressed, or damaged metadata."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
+        remedy = "pip install 'bioretrieval-tui[parquet]'"
         raise CorpusError(
-            f"{source.name} is Parquet, which needs pyarrow",
-            remedy="pip install 'bioretrieval-tui[parquet]'",
+            f"{source.name} is Parquet, which needs pyarrow", remedy=remedy
         ) from error
     if source.path is None:
-        raise CorpusError(
-            "Parquet cannot be read from a pipe: its metadata is at its end",
-            remedy="save it and name the file",
-        )
+        what = "Parquet cannot be read from a pipe: its metadata is at its end"
+        raise CorpusError(what, remedy="save it and name the file")
     with source.path.open("rb") as stream:
         if stream.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:
             raise CorpusError(f"{source.name} is compressed Parquet", remedy="decompress it")
@@ -317,11 +303,9 @@ def _parquet_rows(
         for group in range(table.num_row_groups):
             described = table.metadata.row_group(group)
             if described.total_byte_size > _LARGEST_GROUP:
-                raise CorpusError(
-                    f"{source.name}: a row group of {described.total_byte_size:,} bytes is too"
-                    " large",
-                    remedy="write it with smaller row groups",
-                )
+                what = f"a row group of {described.total_byte_size:,} bytes is too large"
+                remedy = "write it with smaller row groups"
+                raise CorpusError(f"{source.name}: {what}", remedy=remedy)
             # Nothing else of `described` is used: pyarrow aborts on a damaged column.
             end = row + described.num_rows
             try:

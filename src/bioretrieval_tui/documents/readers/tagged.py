@@ -32,9 +32,6 @@ from bioretrieval_tui.documents.source import (
     text_of_head,
 )
 
-MAX_RECORD_CHARACTERS = MAX_LINE_BYTES
-"""Largest record in memory; a PubMed record with a thousand authors is under 1 MB."""
-
 _LINE_COST = 64
 """Cost of a line besides its characters, since a million empty lines take memory, too."""
 
@@ -86,23 +83,21 @@ class TaggedRecord:
 
     def first(self, *tags: str) -> str:
         """The first value of the first of these tags that has one, else ""."""
-        return next((values[0] for tag in tags if (values := self.all(tag))), "")
+        return next(iter(self.all(*tags)), "")
 
     def fields(self, table: Mapping[str, str]) -> dict[str, Any]:
         """The fields of a table from names to tags: lists of all values, or the first value."""
+        found = ((name, self.all(*tags.split())) for name, tags in table.items())
         return {
-            name: distinct(self.all(*tags.split())) if name in LISTS else self.first(*tags.split())
-            for name, tags in table.items()
+            name: distinct(all_) if name in LISTS else next(iter(all_), "") for name, all_ in found
         }
 
 
 def _records(
     source: SourceReader, _: ReadSettings, grammar: Grammar
 ) -> Iterator[tuple[Place, TaggedRecord | RecordFault]]:
-    """Yield the records of a file, placed at their first lines.
-
-    Fields outside of any record are one fault, so that nothing is lost unreported.
-    """
+    """Yield the records of a file, placed at their first lines. Fields outside of any record are
+    one fault, so that nothing is lost unreported."""
 
     def closed(record: TaggedRecord) -> tuple[Place, TaggedRecord | RecordFault]:
         if not grammar.blank_ends and grammar.begins not in record.values:
@@ -136,8 +131,8 @@ def _records(
             current.refuse(line.fault)
         elif "\0" in text:
             current.refuse(RecordFault("the record holds a NUL character"))
-        if current.size > MAX_RECORD_CHARACTERS:
-            most = f"{MAX_RECORD_CHARACTERS:,}"
+        if current.size > MAX_LINE_BYTES:
+            most = f"{MAX_LINE_BYTES:,}"
             current.refuse(RecordFault(f"the record is longer than {most} characters"))
         if ends:
             yield closed(current)
@@ -187,10 +182,7 @@ _MARKED_DOI = re.compile(r"(\S+) \[doi\]")
 
 
 def _medline_document(record: TaggedRecord) -> Document:
-    """The document of a MEDLINE record.
-
-    The id is the PMID, else the DOI. The abstract is `AB`, else `OAB`; the title of a book `BTI`.
-    """
+    """The id is the PMID, else the DOI. The abstract is `AB`, else `OAB`; a book's title `BTI`."""
     fields = record.fields(_MEDLINE_FIELDS)
     marked = _MARKED_DOI.search(" ".join(record.all("LID", "AID")))
     doi, pmid = marked[1] if marked else None, fields["pmid"]
@@ -242,12 +234,9 @@ _RIS_TYPES = {
 
 
 def _ris_document(record: TaggedRecord) -> Document:
-    """The document of a RIS record.
-
-    The id is the accession number (`AN`), else the DOI (`DO`), else `ID`, which some exporters
+    """The id is the accession number (`AN`), else the DOI (`DO`), else `ID`, which some exporters
     only number, else `made:` and a hash of title and year: equal in every export until the title
-    is corrected.
-    """
+    is corrected."""
     title = record.first("TI", "T1", "CT", "BT")
     text = record.first("AB", "N2")
     accession = record.first("AN")
@@ -291,11 +280,8 @@ _WOS_FIELDS = {"journal": "SO", "pmid": "PM", "language": "LA", "volume": "VL", 
 
 
 def _wos_document(record: TaggedRecord) -> Document:
-    """The document of a Web of Science record.
-
-    The id is the accession number (`UT`), else the PMID, else the DOI, else `made:` and a hash of
-    title and year.
-    """
+    """The id is the accession number (`UT`), else the PMID, else the DOI, else `made:` and a hash
+    of title and year."""
 
     def listed(*tags: str) -> list[str]:
         return distinct(word.strip() for some in record.all(*tags) for word in some.split(";"))

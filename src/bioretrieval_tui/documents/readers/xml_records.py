@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.documents.bibliography import LISTS, distinct
 from bioretrieval_tui.documents.document import Place, RecordFault
-from bioretrieval_tui.documents.source import CONVERT
+from bioretrieval_tui.documents.source import CONVERT, MAX_LINE_BYTES, SourceReader
 
 if TYPE_CHECKING:
     from lxml.etree import XMLParser, _Element
 
-MAX_RECORD_BYTES = 16 * 2**20
-"""Largest record that is read. The largest PubMed record known is under 5 MB."""
 MAX_PARTS = 1_000_000
 """Elements and attributes of one record: libxml2 needs about 120 bytes for each."""
 
@@ -51,28 +49,25 @@ _MOST_PREFIXES = 64
 _MESSAGE_PLACE = re.compile(r",? line \d+(?:, column \d+)?")
 
 
-def records(
-    blocks: Iterable[bytes], names: tuple[str, ...], file: str, *, limit: int = MAX_RECORD_BYTES
+def xml_records(
+    source: SourceReader, _: object, names: tuple[str, ...], *, limit: int = MAX_LINE_BYTES
 ) -> Iterator[tuple[Place, _Element | RecordFault]]:
     """Yield the elements called one of `names`, in file order, at any depth.
 
     There is a fault instead if one is not well-formed, holds bytes outside the charset of the file,
     uses an unknown entity, is larger than `limit` bytes, or is not closed. Comments, CDATA
     sections and the DOCTYPE are skipped. No record contains another: if one begins within
-    another, the outer one was not closed.
-
-    Places are byte offsets in the file, since most such files are one line.
-
-    Raises: whatever `blocks` raises.
+    another, the outer one was not closed. Places are byte offsets, since most such files are one
+    line.
     """
-    rest = iter(blocks)
+    rest = source.blocks()
     head = b""
     while len(head) < 512 and (block := next(rest, b"")):
         head += block
     charset = _charset(head)
     if charset is None:
         fault = RecordFault("the file is in a charset that cannot be read", CONVERT)
-        yield Place(file, offset=0), fault
+        yield Place(source.name, offset=0), fault
         return
     declared = None if charset.startswith("utf-") else charset
     stream: Iterator[bytes] = chain([head], rest)
@@ -85,10 +80,10 @@ def records(
             found = data if isinstance(data, RecordFault) else parse_record(data, declared)
         except RecordFault as fault:
             found = fault
-        yield Place(file, offset=offset), found
+        yield Place(source.name, offset=offset), found
 
 
-def shows(head: bytes, *patterns: re.Pattern[bytes]) -> bool:
+def shows(patterns: Iterable[re.Pattern[bytes]], head: bytes) -> bool:
     """Whether the first bytes of a file are XML, no web page, in which all patterns occur."""
     charset = _charset(head)
     if charset is None:
@@ -132,9 +127,8 @@ class _Cutter:
     """Cuts a stream, in UTF-8 or a charset with the same markup, into records.
 
     The tokens are start and end tags of records, and the sections of `_SECTIONS`. Each holds one
-    `<`, its first character, so a search resumes at the last `<` with more data.
-
-    wide: the file is in UTF-16, and offsets count its bytes.
+    `<`, its first character, so a search resumes at the last `<` with more data. wide: the file is
+    in UTF-16, and offsets count its bytes.
     """
 
     def __init__(
@@ -205,11 +199,9 @@ class _Cutter:
                 self._skip(found[0])
 
     def _skip(self, opening: bytes) -> None:
-        """Skip a comment, CDATA section or DOCTYPE.
-
-        An unclosed one counts as text, so that it hides no record: it ends where the next of its
-        kind begins, which a closed one cannot contain.
-        """
+        """Skip a comment, CDATA section or DOCTYPE. An unclosed one counts as text, so that it
+        hides no record: it ends where the next of its kind begins, which a closed one cannot
+        contain."""
         while True:
             first = self._at if self._begin < 0 else self._begin
             stop, inner = self._stop(first), self._at + len(opening)
@@ -246,10 +238,8 @@ class _Cutter:
 
 def parse_record(data: bytes, charset: str | None = None) -> _Element:
     """Parse a record cut out of a file in `charset` (Python's name; None for UTF-8). Prefixes and
-    named characters, which the file or its DTD declares, are declared in the record again.
-
-    Raises RecordFault if it is not well-formed or not in the charset, or has too many parts.
-    """
+    named characters, which the file or its DTD declares, are declared in the record again. Raises
+    RecordFault if it is not well-formed or not in the charset, or has too many parts."""
     from lxml.etree import XMLSyntaxError, fromstring
 
     if charset is not None:
@@ -381,7 +371,8 @@ def _parts(element: _Element, silent: frozenset[str], blocks: frozenset[str]) ->
 def _part(element: _Element, silent: frozenset[str], blocks: frozenset[str]) -> str:
     name = local(element)
     if name == "math":
-        return _formula(element)
+        has_shape = next(element.iter(*_MATH_WITH_SHAPE), None) is not None
+        return _math(element) if has_shape else "".join(_all_text(element).split())
     if name == "tex-math":
         # Publishers wrap a preamble and dollars around each formula.
         body = _TEX_BODY.search(element.text or "")
@@ -393,14 +384,8 @@ def _part(element: _Element, silent: frozenset[str], blocks: frozenset[str]) -> 
     return "" if name in silent else "".join(_parts(element, silent, blocks))
 
 
-def _formula(element: _Element) -> str:
-    """A formula as it would be typed: tokens run together, a/b, √x, 129Xe."""
-    if next(element.iter(*_MATH_WITH_SHAPE), None) is None:
-        return "".join(_all_text(element).split())
-    return _math(element)
-
-
 def _math(element: _Element) -> str:
+    """A formula as it would be typed: tokens run together, a/b, √x, 129Xe."""
     name = local(element)
     if name in _MATH_TOKENS:
         return squeezed(_all_text(element))

@@ -20,9 +20,8 @@ from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, layout, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.buttons import Buttons
-from bioretrieval_tui.tui.widgets.detail import Detail
-from bioretrieval_tui.tui.widgets.input import QueryLine
+from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -174,7 +173,6 @@ def text_lines(title: str, text: str, note: str = "") -> list[Line]:
 class Confirm(Dialog[bool]):
     """Yes or no; the focus starts on no."""
 
-    DEFAULT_CSS = "Confirm > Vertical { height: auto; }"
     BINDINGS: ClassVar = [
         Binding("y", "answer(True)", show=False),
         Binding("n", "answer(False)", show=False),
@@ -182,17 +180,17 @@ class Confirm(Dialog[bool]):
 
     def __init__(self, question: str, then: str, yes: str, no: str) -> None:
         super().__init__()
-        self.lines = [line(Span(question, "strong")), line(Span(then, "dim"))]
+        lines = [line(Span(question, "strong")), line(Span(then, "dim"))]
+        self.page = Detail(lines=lines, measure=120)
+        self.page.can_focus = False
         self.buttons = Buttons(f"y {yes}", f"n {no}", chosen=1)
 
     def compose(self) -> ComposeResult:
-        yield Vertical(Detail(lines=self.lines, measure=120), self.buttons)
+        yield Vertical(self.page, self.buttons)
 
     def on_mount(self) -> None:
         """Make the box as high as the question."""
-        detail = self.query_one(Detail)
-        detail.can_focus = False
-        detail.styles.height = len(layout(self.lines, self.inner_width - 2)) + 1
+        self.page.styles.height = len(layout(self.page.lines, self.inner_width - 2)) + 1
         self.buttons.focus()
 
     def action_answer(self, answer: bool) -> None:
@@ -213,6 +211,7 @@ class ExportDialog(Dialog[Path]):
         self.count = count
         self.file = QueryLine("file name", suggestion)
         self.page = Detail(measure=120)
+        self.page.can_focus = False
         self.confirmed: str | None = None
         """The name of an existing file that the next enter replaces."""
 

@@ -19,8 +19,7 @@ from bioretrieval_tui.tui.found_session import EXAMPLES, MOST_SHOWN
 from bioretrieval_tui.tui.index_session import name_problem, slug
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.input import QueryLine
+from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 
 USUAL = 200
 """Default limit of papers."""

@@ -25,8 +25,7 @@ from bioretrieval_tui.tui.index_session import (
 )
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
-from bioretrieval_tui.tui.widgets.buttons import Buttons, Stepper
-from bioretrieval_tui.tui.widgets.input import QueryLine
+from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker
 from bioretrieval_tui.util.formatting import plural
 

@@ -1,1 +1,1 @@
-"""Widgets: one a file. They draw roles and post messages; the panes own the state."""
+"""Widgets draw roles and post messages; the panes own the state."""

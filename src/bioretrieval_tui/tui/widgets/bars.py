@@ -28,7 +28,6 @@ class NavBar(Canvas):
         """(pane, text) as they were painted last."""
 
     def go(self, pane: str) -> None:
-        """Mark a pane as the current one."""
         self.current = pane
         self.update()
 
@@ -44,7 +43,6 @@ class NavBar(Canvas):
         return [(*row, Span(" " * width, "bar"))]
 
     async def on_click(self, event: events.Click) -> None:
-        """A click goes there."""
         end = 0
         for pane, text in self._titles:
             end += len(text)
@@ -72,12 +70,10 @@ class StatusBar(Canvas):
             self.update()
 
     def say(self, message: str, role: str = "bar.strong") -> None:
-        """Show a message in place of the hints."""
         self.message, self.role = message, role
         self.update()
 
     def hints(self, actions: Sequence[Action]) -> None:
-        """Show key hints."""
         self.message = ""
         self.actions = actions
         self.update()
@@ -129,7 +125,6 @@ class HeadLine(Canvas):
         self.spans = spans
 
     def show(self, *spans: Span) -> None:
-        """Show these spans."""
         self.spans = spans
         self.update()
 

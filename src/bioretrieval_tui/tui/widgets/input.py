@@ -1,16 +1,19 @@
-"""Lines of input: one for filters and names, and one with a history of queries."""
+"""Fields: lines of input (one with a history of queries), one of many on a line, buttons."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
 
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.text import Row, Span
+from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 
 class QueryLine(Input, inherit_bindings=False):
@@ -80,60 +83,6 @@ class QueryLine(Input, inherit_bindings=False):
         self.post_message(self.Left(self, by))
 
 
-class QueryHistory:
-    """Queries, newest first, and the current position of the query line among them."""
-
-    MOST = 200
-
-    def __init__(self) -> None:
-        self.queries: list[str] = []
-        self._at = -1
-        self._draft = ""
-
-    def load(self, queries: Iterable[str]) -> None:
-        """Append the queries of earlier sessions, newest first."""
-        self.queries = list(dict.fromkeys([*self.queries, *queries]))[: self.MOST]
-
-    def add(self, query: str) -> bool:
-        """Keep a query as the newest one; False if it is that already."""
-        self._at = -1
-        if self.queries[:1] == [query]:
-            return False
-        self.queries = [query, *(one for one in self.queries if one != query)][: self.MOST]
-        return True
-
-    def older(self, now: str) -> str | None:
-        """The query before the one in the line, or None if there is none."""
-        return self._step(now, range(self._at + 1, len(self.queries)))
-
-    def newer(self) -> str | None:
-        """The next newer query, at last the draft; None if the line holds the draft."""
-        if self._at < 0:
-            return None
-        self._at -= 1
-        return self._draft if self._at < 0 else self.queries[self._at]
-
-    def containing(self, now: str) -> str | None:
-        """The next older query that contains the draft, ignoring case."""
-        sought = (now if self._at < 0 else self._draft).strip().casefold()
-        places = range(self._at + 1, len(self.queries))
-        return self._step(now, (at for at in places if sought in self.queries[at].casefold()))
-
-    def typed(self, now: str) -> None:
-        """Note what the line holds; a text that is not the current query restarts the walk."""
-        if self._at >= 0 and self.queries[self._at] != now:
-            self._at = -1
-
-    def _step(self, now: str, places: Iterable[int]) -> str | None:
-        for at in places:
-            if self.queries[at] != now:
-                if self._at < 0:
-                    self._draft = now
-                self._at = at
-                return self.queries[at]
-        return None
-
-
 class AskLine(QueryLine):
     """A query line whose up and down walk through earlier queries; down leaves at the newest."""
 
@@ -142,29 +91,133 @@ class AskLine(QueryLine):
     class NoneFound(Message):
         """There is no earlier query like that."""
 
+    MOST = 200
+
     def __init__(self, placeholder: str, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(placeholder, id=id)
-        self.history = QueryHistory()
+        self.queries: list[str] = []
+        """Earlier queries, newest first."""
+        self._at = -1
+        """The one that the line holds; -1 for a draft."""
+        self._draft = ""
+
+    def load(self, queries: Iterable[str]) -> None:
+        """Append the queries of earlier sessions, newest first."""
+        self.queries = list(dict.fromkeys([*self.queries, *queries]))[: self.MOST]
+
+    def remember(self, query: str) -> bool:
+        """Keep a query as the newest one; False if it is that already."""
+        self._at = -1
+        if self.queries[:1] == [query]:
+            return False
+        self.queries = [query, *(one for one in self.queries if one != query)][: self.MOST]
+        return True
 
     def _watch_value(self, value: str) -> None:
         super()._watch_value(value)
-        self.history.typed(value)
+        if self._at >= 0 and self.queries[self._at] != value:
+            self._at = -1  # another text restarts the walk
 
     def action_earlier(self) -> None:
-        self._recalled(self.history.older(self.value))
+        self._recall("")
 
     def action_later(self) -> None:
-        newer = self.history.newer()
-        if newer is None:
+        if self._at < 0:
             self.action_leave(1)
-        else:
-            self._recalled(newer)
+            return
+        self._at -= 1
+        self.put(self._draft if self._at < 0 else self.queries[self._at])
 
     def action_recall(self) -> None:
-        self._recalled(self.history.containing(self.value))
+        """Put the next older query that contains the draft, ignoring case, into the line."""
+        self._recall((self.value if self._at < 0 else self._draft).strip().casefold())
 
-    def _recalled(self, query: str | None) -> None:
-        if query is None:
-            self.post_message(self.NoneFound())
-        else:
-            self.put(query)
+    def _recall(self, sought: str) -> None:
+        for at, query in enumerate(self.queries[self._at + 1 :], self._at + 1):
+            if query != self.value and sought in query.casefold():
+                if self._at < 0:
+                    self._draft = self.value
+                self._at = at
+                self.put(query)
+                return
+        self.post_message(self.NoneFound())
+
+
+class Buttons(Canvas, can_focus=True):
+    """Labels in a row; left and right move between them, enter or a click presses one."""
+
+    DEFAULT_CSS = "Buttons { height: 1; }"
+    BINDINGS: ClassVar = [
+        Binding("left,h", "choose(-1)", show=False),
+        Binding("right,l", "choose(1)", show=False),
+        Binding("enter,space", "press", show=False),
+    ]
+
+    class Pressed(Message):
+        """A button was pressed; index: its position in the row."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self, *labels: str, chosen: int = 0) -> None:
+        super().__init__()
+        self.labels = labels
+        self.chosen = chosen
+
+    def action_choose(self, by: int) -> None:
+        self.chosen = max(0, min(self.chosen + by, len(self.labels) - 1))
+        self.update()
+
+    def action_press(self) -> None:
+        self.post_message(self.Pressed(self.chosen))
+
+    def on_click(self, event: events.Click) -> None:
+        start = 1
+        for index, label in enumerate(self.labels):
+            end = start + len(label) + 4
+            if start <= event.x < end:
+                self.post_message(self.Pressed(index))
+            start = end + 2
+
+    def row_spans(self) -> Sequence[Row]:
+        """One line; brackets mark the chosen button without colour too."""
+        row = [Span(" ")]
+        for index, label in enumerate(self.labels):
+            chosen = index == self.chosen and self.has_focus
+            text = f"[ {label} ]" if chosen else f"  {label}  "
+            row += [Span(text, "bar.active" if chosen else "bar"), Span("  ")]
+        return [tuple(row)]
+
+
+class Stepper(Canvas, can_focus=True):
+    """One of many on one line; left, right and a click step through them, and wrap around.
+
+    choices: (label, note) of each.
+    """
+
+    DEFAULT_CSS = "Stepper { height: 1; }"
+    BINDINGS: ClassVar = [
+        Binding("left,h", "step(-1)", show=False),
+        Binding("right,l,space", "step(1)", show=False),
+    ]
+
+    def __init__(self, choices: Sequence[tuple[str, str]], chosen: int = 0) -> None:
+        super().__init__()
+        self.choices = choices
+        self.chosen = chosen
+
+    def action_step(self, by: int) -> None:
+        self.chosen = (self.chosen + by) % len(self.choices)
+        self.update()
+
+    def on_click(self) -> None:
+        self.action_step(1)
+
+    def row_spans(self) -> Sequence[Row]:
+        """The chosen one between arrows, its number, and its note."""
+        label, note = self.choices[self.chosen]
+        arrow, role = ("ok", "cursor") if self.has_focus else ("faint", "strong")
+        number = f"  {self.chosen + 1} of {len(self.choices)}"
+        return [(Span("◀ ", arrow), Span(label, role), Span(" ▶", arrow), Span(number, "faint"),
+                 Span(f"  {note}", "dim"))]  # fmt: skip

@@ -33,8 +33,7 @@ from bioretrieval_tui.tui.folders import (
 )
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.buttons import Buttons
-from bioretrieval_tui.tui.widgets.input import QueryLine
+from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import plural, size
 
@@ -98,13 +97,11 @@ class FilePicker(Widget):
         yield self.note
 
     def on_mount(self) -> None:
-        """Show the first folder."""
         self._enter(self.folder)
         self._tell()
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The selected paths."""
         return tuple(map(str, self.selected))
 
     # Folders -----------------------------------------------------------------------------

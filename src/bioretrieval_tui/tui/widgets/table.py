@@ -250,5 +250,4 @@ class VirtualTable(Canvas, can_focus=True):
             self.post_message(self.Chosen(self, self.cursor))
 
     def scroll_rows(self, by: int) -> None:
-        """The wheel moves the cursor."""
         self.move_to(self.cursor + by)
