@@ -99,6 +99,8 @@ def _document(element: _Element) -> Document | str:
     ]
     pmcids = [_PMCID.search(name) for kind, name in named if kind in ("pmc", "pmcid")]
     mesh = _headings(holder)
+    pages = _child(article, "Pagination")
+    ends = (_text(pages, "StartPage"), _text(pages, "EndPage"))
     online = reversed(article.findall("ArticleDate"))
     dates = chain(*map(article.iterfind, _DATES), online)
     others = [e for e in holder.iterfind("OtherAbstract") if e.get("Language", "eng") == "eng"]
@@ -112,7 +114,7 @@ def _document(element: _Element) -> Document | str:
         **dated(next(filter(None, map(_date, dates)), "")),
         "mesh": list(mesh),
         "mesh_major": [name for name, is_major in mesh.items() if is_major],
-        "pages": _pages(_child(article, "Pagination")),
+        "pages": _text(pages, "MedlinePgn") or "-".join(filter(None, ends)),
     }
     text = next(filter(None, map(_abstract, abstracts)), "")
     title = title or fields["vernacular_title"]
@@ -156,13 +158,6 @@ def _date(element: _Element) -> str:
     texts = {child.tag: child.text or "" for child in element}
     year = texts.get("Year") or texts.get("MedlineDate", "")
     return iso_date(year, texts.get("Month", ""), texts.get("Day", ""))
-
-
-def _pages(element: _Element) -> str:
-    if pages := _text(element, "MedlinePgn"):
-        return pages
-    first, last = _text(element, "StartPage"), _text(element, "EndPage")
-    return f"{first}-{last}" if first and last else first
 
 
 def _headings(citation: _Element) -> dict[str, bool]:
