@@ -92,11 +92,8 @@ def load_encoder(
 def prepare_query_encoder(
     model: str = embedded.MODEL_ID, recipe: Encoding | None = None, *, reporter: Reporter = silent
 ) -> None:
-    """Prepare the encoder of queries on the CPU, unless it is; index builds end with this.
-
-    Where OpenVINO gives other vectors than sentence-transformers, nothing is prepared and searches
-    load torch. Raises as `load_encoder` does.
-    """
+    """Prepare the encoder of queries on the CPU, unless it is; index builds end with this. Raises
+    as `load_encoder` does."""
     chosen = _checked(model, recipe)
     if devices.engine() != "torch" and chosen.type != "static":
         from bioretrieval_tui.encoding.openvino_encoder import find_or_prepare

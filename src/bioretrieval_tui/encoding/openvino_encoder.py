@@ -208,11 +208,8 @@ def find(key: PreparedKey) -> PreparedNote | None:
 
 
 class OpenVinoEngine(Engine):
-    """A prepared model, in `folder` or in the cache.
-
-    Raises (on construction):
-        ModelError: OpenVINO does not load the files.
-    """
+    """A prepared model, in `folder` or in the cache. Raises ModelError where OpenVINO does not load
+    the files."""
 
     def __init__(self, note: PreparedNote, folder: Path | None = None) -> None:
         self._precision = note.key.precision
